@@ -1,0 +1,47 @@
+# `make run` and `make test` are all that a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := infra/locks
+NODE_PEER := tests/system/oidc_provider
+
+.PHONY: help run test check format lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
+	@$(BIN)/python -m infra.local.run
+
+test: .venv/dev.stamp ## set up all that the tests need and run all of them; ARGS go to pytest
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEER)/node_modules/.stamp || true
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.stamp ## lint, types, and the direction of the imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## rewrite the code as the linter wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
+	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt
+	@$(BIN)/uv pip compile -q $(COMPILE) --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
+	@$(BIN)/uv pip compile -q $(COMPILE) -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+
+clean: ## remove what the commands above made, but not the data in .local
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEER)/node_modules
+
+.venv/%.stamp: $(LOCKS)/%.txt
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oauth-callback needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || { echo "setting up .venv …"; $(PYTHON) -m venv .venv; }
+	@echo "installing $(LOCKS)/$*.txt …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(NODE_PEER)/node_modules/.stamp: $(NODE_PEER)/package-lock.json
+	@cd $(NODE_PEER) && npm ci --no-audit --no-fund --silent
+	@touch $@
