@@ -1,0 +1,63 @@
+"""A login: one-time state, PKCE, and the authorization request (RFC 6749 §4.1.1, RFC 7636)."""
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from urllib.parse import urlencode
+
+from domain.provider import Provider
+from domain.token_endpoint import AuthorizationCodeRequest
+
+# Time to type a password and find a second factor (RFC 9700 §4.7.1 wants it short).
+LOGIN_LIFETIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingLogin:
+    """A login that has begun and has not come back: what its callback is checked against.
+
+    `code_verifier` is None where the provider has no PKCE.
+    """
+
+    connection: str
+    redirect_uri: str
+    code_verifier: str | None = field(repr=False)
+    expires_at: datetime
+
+    def code_request(self, code: str) -> AuthorizationCodeRequest:
+        """Trade the code that came back (RFC 6749 §4.1.3: the redirect URI must be identical)."""
+        return AuthorizationCodeRequest(
+            code=code, redirect_uri=self.redirect_uri, code_verifier=self.code_verifier
+        )
+
+
+def login_key(state: str) -> str:
+    """Name a pending login in the store, so that who reads the store cannot finish the login."""
+    return sha256(state.encode()).hexdigest()
+
+
+def code_challenge(code_verifier: str) -> str:
+    """Hide the verifier (RFC 7636 §4.2, S256)."""
+    digest = sha256(code_verifier.encode("ascii")).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def authorization_url(
+    provider: Provider, *, client_id: str, state: str, pending: PendingLogin
+) -> str:
+    """Say where to send the browser (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
+    parameters = {
+        **dict(provider.authorization_params),
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": pending.redirect_uri,
+        "state": state,
+    }
+    if provider.scope is not None:
+        parameters["scope"] = provider.scope
+    if pending.code_verifier is not None:
+        parameters["code_challenge"] = code_challenge(pending.code_verifier)
+        parameters["code_challenge_method"] = "S256"
+    separator = "&" if "?" in provider.authorization_endpoint else "?"
+    return provider.authorization_endpoint + separator + urlencode(parameters)

@@ -1,0 +1,61 @@
+"""What to do after a decision, and what to answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from domain.grant import Attempt, Cause, Failure
+from domain.token_endpoint import RefreshTokenRequest
+from domain.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTokenRequest:
+    """Store the grant first; then send, unless `send_by` has passed: then it was not sent."""
+
+    attempt: Attempt
+    request: RefreshTokenRequest
+    send_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The event is taken in: put the question that led to it to the new grant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Answer with the access token."""
+
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Another attempt is in flight; it is over at `until` at the latest."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryLater:
+    """Answer that there is no token now: the provider is asked again at `at`, not before."""
+
+    at: datetime
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskForAuthorization:
+    """Answer that a person has to log in."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """Nothing is due."""
+
+
+Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | LeaveAlone
+Command: TypeAlias = Answer | SendTokenRequest | AskAgain

@@ -1,0 +1,292 @@
+"""Every transition of a grant, by the rules of refresh.
+
+A question (`TokenRequested`, `RefreshDue`) is taken through three steps:
+ 1. *Need.* An access token is served if it outlives what the caller demands. Near its end it is
+    still served, while one attempt replaces it; where a refresh ends the old token, or a request
+    of unknown outcome may have, the refresh comes as late as possible instead.
+ 2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
+    provider before `retry_at`. A verdict on the refresh token is final for the credentials it was
+    passed on. A refresh token known to be dead is not sent.
+ 3. *Begin.* The intent (attempt, generation, time) is the new grant, to be stored before anything
+    is sent. A lease that ran out counts as an attempt of unknown outcome.
+
+The end of an attempt (`AttemptEnded`) changes the grant so:
+ 4. Tokens belong to a generation. They are kept unless that generation was superseded, however
+    late they come, even after a verdict: they may hold the only living refresh token.
+ 5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
+ 6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
+ 7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
+    window inside it; else once the request can no longer land. Each of these earns one further
+    attempt, the next ones back off. An answer that was a failure backs off from the start, and
+    Retry-After is honoured.
+
+A login (`LoginCompleted`) starts a new generation:
+ 8. It replaces whatever there was, except a refresh token that still works by tokens without one.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeGuard, assert_never
+
+from domain.commands import (
+    Answer,
+    AskAgain,
+    AskForAuthorization,
+    Command,
+    LeaveAlone,
+    SendTokenRequest,
+    Serve,
+    TryLater,
+    Wait,
+)
+from domain.events import (
+    AttemptEnded,
+    Event,
+    LoginCompleted,
+    Question,
+    RefreshDue,
+    TokenRequested,
+)
+from domain.failures import classify, note_failure
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Kept,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+    due_at,
+)
+from domain.policy import Policy
+from domain.token_endpoint import (
+    NoAnswer,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+    TokenResponse,
+)
+from domain.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the grant is from now on (the same object where nothing changed), and what to do."""
+
+    grant: Grant
+    command: Command
+
+
+def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
+    """Apply the rules above to one event at one instant (aware UTC)."""
+    match event:
+        case TokenRequested() | RefreshDue():
+            return _decide_question(grant, event, policy, now)
+        case AttemptEnded():
+            return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
+        case LoginCompleted():
+            return Decision(grant=_log_in(grant, event, policy, now), command=AskAgain())
+        case _:
+            assert_never(event)
+
+
+# Rules 1 to 3: questions.
+
+
+def _decide_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+    if isinstance(grant, Unauthorized):
+        login = AskForAuthorization(cause=Cause.NEVER_AUTHORIZED)
+        return Decision(grant=grant, command=login)
+    current = _without_lapsed_lease(grant, policy, now)
+    content = _answer_without_refresh(current, question, policy, now)
+    if content is not None and not _is_refresh_wanted(current, question, policy, now):
+        return Decision(grant=grant, command=content)
+    way = _request_or_obstacle(current, policy, now)
+    if isinstance(way, RefreshTokenRequest):
+        return _begin(current, way, question.attempt_id, policy, now)
+    return Decision(grant=grant, command=content or way)
+
+
+def _without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
+    """Count an attempt that is over without a word as failed: its instance died, or stalls."""
+    if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
+        attempt = grant.attempt
+        setbacks = note_failure(
+            grant.setbacks, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
+        )
+        return Authorized(tokens=grant.tokens, setbacks=setbacks)
+    return grant
+
+
+def _answer_without_refresh(
+    grant: Kept, question: Question, policy: Policy, now: datetime
+) -> Answer | None:
+    match question:
+        case TokenRequested(min_ttl=min_ttl):
+            may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
+            usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
+            return Serve(tokens=grant.tokens) if usable else None
+        case RefreshDue():
+            due = due_at(grant)
+            return LeaveAlone() if due is None or now < due else None
+        case _:
+            assert_never(question)
+
+
+def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
+    """Whether a refresh is wanted even though there is an answer without one."""
+    provider = policy.provider
+    # Sending a refresh token that may be spent can make the provider end everything, the living
+    # access token included (RFC 9700 §4.14.2).
+    risky = _is_in_doubt(grant) and not (provider.replay_is_harmless or provider.rotation.grace)
+    late = risky or provider.refresh_ends_access_token
+    return (
+        isinstance(question, TokenRequested)
+        and not late
+        and grant.tokens.is_near_end(policy.refresh_early, now)
+    )
+
+
+def _is_in_doubt(grant: Kept) -> bool:
+    """Whether the provider may have acted on a request whose answer we do not have."""
+    match grant:
+        case Refreshing():
+            return True
+        case Authorized(setbacks=setbacks):
+            return setbacks is not None and setbacks.in_doubt_since is not None
+        case AuthorizationRequired():
+            return False
+        case _:
+            assert_never(grant)
+
+
+def _request_or_obstacle(
+    grant: Kept, policy: Policy, now: datetime
+) -> RefreshTokenRequest | Answer:
+    if isinstance(grant, Refreshing):
+        return Wait(until=policy.lands_by(grant.attempt))
+    refresh_token = grant.tokens.refresh_token
+    if refresh_token is None:
+        return AskForAuthorization(cause=Cause.REFRESH_TOKEN_MISSING)
+    if not grant.tokens.can_refresh(now):
+        return AskForAuthorization(cause=Cause.REFRESH_TOKEN_EXPIRED)
+    if isinstance(grant, AuthorizationRequired) and _is_final(grant, policy, now):
+        return AskForAuthorization(cause=grant.cause)
+    setbacks = _setbacks_so_far(grant)
+    if setbacks is not None and policy.forbids(setbacks.retry_at, now):
+        return TryLater(at=setbacks.retry_at, failure=setbacks.failure)
+    return RefreshTokenRequest(refresh_token=refresh_token)
+
+
+def _is_final(verdict: AuthorizationRequired, policy: Policy, now: datetime) -> bool:
+    return verdict.client == policy.client or policy.forbids(
+        verdict.since + policy.other_client_wait, now
+    )
+
+
+def _begin(
+    grant: Kept, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
+) -> Decision:
+    attempt = Attempt(
+        id=attempt_id,
+        generation=grant.tokens.generation,
+        client=policy.client,
+        started_at=now,
+    )
+    return Decision(
+        grant=Refreshing(tokens=grant.tokens, attempt=attempt, setbacks=_setbacks_so_far(grant)),
+        command=SendTokenRequest(
+            attempt=attempt, request=request, send_by=now + policy.send_within
+        ),
+    )
+
+
+# Rules 4 to 7: the end of an attempt.
+
+
+def _end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+    if isinstance(grant, Unauthorized):
+        return grant
+    match ended.outcome:
+        case TokenResponse() as response:
+            return _keep_tokens(grant, ended.attempt, response, policy, now)
+        case TokenErrorResponse() | NoAnswer() as outcome:
+            if _is_in_charge(grant, ended.attempt):
+                return _fail(grant, outcome, policy, now)
+            return grant
+        case _:
+            assert_never(ended.outcome)
+
+
+def _is_in_charge(grant: Kept, attempt: Attempt) -> TypeGuard[Refreshing]:
+    return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
+
+
+def _keep_tokens(
+    grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> Grant:
+    before, setbacks = grant.tokens, _setbacks_so_far(grant)
+    if before.generation != attempt.generation:
+        return grant
+    issued_at = _issued_at(attempt, setbacks, policy)
+    tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
+    # Where the refresh token stays, the access token that was asked for last wins.
+    is_older = tokens.generation == before.generation and issued_at <= before.issued_at
+    if is_older and not _is_in_charge(grant, attempt):
+        return grant
+    if tokens.outlives(timedelta(0), now):
+        return Authorized(tokens=tokens)
+    late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
+    return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
+
+
+def _issued_at(attempt: Attempt, setbacks: Setbacks | None, policy: Policy) -> datetime:
+    """Count an expiry from the earliest instant at which these tokens may have been made.
+
+    Within its grace window a provider may answer a replay with the tokens it made for the first
+    request, and tell their full life again.
+    """
+    if setbacks is None or setbacks.in_doubt_since is None:
+        return attempt.started_at
+    oldest = attempt.started_at - policy.provider.rotation.grace
+    return min(attempt.started_at, max(setbacks.in_doubt_since, oldest))
+
+
+def _fail(
+    grant: Refreshing, outcome: TokenErrorResponse | NoAnswer, policy: Policy, now: datetime
+) -> Grant:
+    failure = classify(outcome)
+    if failure is None:
+        doubted = grant.setbacks is not None and grant.setbacks.in_doubt_since is not None
+        return AuthorizationRequired(
+            tokens=grant.tokens,
+            cause=Cause.REFRESH_ANSWER_LOST if doubted else Cause.REFRESH_TOKEN_REJECTED,
+            client=grant.attempt.client,
+            since=now,
+        )
+    asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
+    setbacks = note_failure(
+        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait
+    )
+    return Authorized(tokens=grant.tokens, setbacks=setbacks)
+
+
+def _setbacks_so_far(grant: Kept) -> Setbacks | None:
+    return None if isinstance(grant, AuthorizationRequired) else grant.setbacks
+
+
+# Rule 8: logins.
+
+
+def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Grant:
+    tokens = Tokens.first(
+        completed.response,
+        generation=0 if isinstance(grant, Unauthorized) else grant.tokens.generation + 1,
+        issued_at=completed.requested_at,
+        provider=policy.provider,
+    )
+    lasts = tokens.refresh_token is not None or tokens.expires_at is None
+    works = isinstance(grant, Authorized | Refreshing) and grant.tokens.can_refresh(now)
+    return grant if works and not lasts else Authorized(tokens=tokens)

@@ -1,0 +1,49 @@
+"""What happened to a connection."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from domain.grant import Attempt
+from domain.token_endpoint import Outcome, TokenResponse
+
+# Time enough for a program to use the token it was given.
+DEFAULT_MIN_TTL = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequested:
+    """A program asks for an access token that lives for `min_ttl` at least.
+
+    `attempt_id` is for the attempt that this may lead to; it must be new and unguessable.
+    """
+
+    attempt_id: str
+    min_ttl: timedelta = DEFAULT_MIN_TTL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshDue:
+    """The sweep came by: refresh if the grant would otherwise die of disuse."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """An attempt is over, as far as the instance that made it can tell."""
+
+    attempt: Attempt
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginCompleted:
+    """A code was traded for tokens; `requested_at` is from before the request was sent."""
+
+    response: TokenResponse
+    requested_at: datetime
+
+
+Question: TypeAlias = TokenRequested | RefreshDue
+Event: TypeAlias = Question | AttemptEnded | LoginCompleted

@@ -1,0 +1,81 @@
+"""How an attempt failed, and when the next one may begin: rule 7 of `decide.py`."""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from domain.grant import Attempt, Failure, Setbacks
+from domain.policy import Policy
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+
+# RFC 6749 §5.2: these speak of the client or the request, not of the grant.
+CONFIGURATION_ERRORS = frozenset(
+    {
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+# RFC 6749 §4.1.2.1 and RFC 8628 §3.5 name these; some providers use them here with any status.
+TRANSIENT_ERRORS = frozenset({"server_error", "slow_down", "temporarily_unavailable"})
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+
+
+def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
+    """Name the failure; None is a verdict on the refresh token."""
+    match outcome:
+        case NoAnswer(delivery=delivery):
+            return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
+        case TokenErrorResponse(status=status, error=error):
+            if status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+                return Failure.UNAVAILABLE
+            if error in TRANSIENT_ERRORS:
+                return Failure.UNAVAILABLE
+            if error in CONFIGURATION_ERRORS:
+                return Failure.MISCONFIGURED
+            return None if error == "invalid_grant" else Failure.UNEXPLAINED
+        case _:
+            assert_never(outcome)
+
+
+def note_failure(  # noqa: PLR0913 - one fact each, and all of them are needed
+    before: Setbacks | None,
+    failure: Failure,
+    attempt: Attempt,
+    policy: Policy,
+    *,
+    at: datetime,
+    retry_after: timedelta | None = None,
+) -> Setbacks:
+    """Add one failure of `attempt`, known since `at`, to what went wrong before.
+
+    `retry_after` is what the provider asked for.
+    """
+    failures = 1 if before is None else before.failures + 1
+    in_doubt_since = None if before is None else before.in_doubt_since
+    if failure is Failure.UNKNOWN and in_doubt_since is None:
+        in_doubt_since = attempt.started_at
+    wish = min(retry_after or timedelta(0), policy.longest_retry_after)
+    return Setbacks(
+        failures=failures,
+        failure=failure,
+        at=at,
+        retry_at=max(_retry_at(failure, failures, attempt, policy, at), at + wish),
+        in_doubt_since=in_doubt_since,
+    )
+
+
+def _retry_at(
+    failure: Failure, failures: int, attempt: Attempt, policy: Policy, at: datetime
+) -> datetime:
+    match failure:
+        case Failure.NOT_SENT | Failure.EXPIRED_ON_ARRIVAL:
+            return at + policy.backoff(failures - 1, attempt)
+        case Failure.UNKNOWN:
+            return max(policy.replay_from(attempt), at + policy.backoff(failures - 1, attempt))
+        case Failure.UNAVAILABLE | Failure.UNEXPLAINED | Failure.MISCONFIGURED:
+            return at + policy.backoff(failures, attempt)
+        case _:
+            assert_never(failure)

@@ -1,0 +1,112 @@
+"""The states of a connection's grant, and the facts that each of them remembers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import TypeAlias, assert_never
+
+from domain.tokens import Tokens
+
+
+class Cause(Enum):
+    """Why a person has to log in."""
+
+    NEVER_AUTHORIZED = "never-authorized"
+    REFRESH_TOKEN_MISSING = "refresh-token-missing"
+    REFRESH_TOKEN_EXPIRED = "refresh-token-expired"
+    REFRESH_TOKEN_REJECTED = "refresh-token-rejected"
+    # Rejected after a request whose answer was lost: that answer held its replacement.
+    REFRESH_ANSWER_LOST = "refresh-answer-lost"
+
+
+class Failure(Enum):
+    """How an attempt failed that did not end the grant."""
+
+    NOT_SENT = "not-sent"
+    UNKNOWN = "outcome-unknown"
+    UNAVAILABLE = "provider-unavailable"
+    UNEXPLAINED = "refused-without-reason"
+    MISCONFIGURED = "client-refused"
+    EXPIRED_ON_ARRIVAL = "expired-on-arrival"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One token request for one generation.
+
+    `client` is the fingerprint of the client credentials that it is made with. `started_at` is
+    the instant of the intent: everything about the attempt is counted from there.
+    """
+
+    id: str
+    generation: int
+    client: str = field(repr=False)
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setbacks:
+    """What has gone wrong since tokens last came.
+
+    `failures` counts attempts in a row; `failure` and `at` tell of the last one. `in_doubt_since`
+    is the start of the first attempt since then of which nobody knows whether the provider
+    acted on it.
+    """
+
+    failures: int
+    failure: Failure
+    at: datetime
+    retry_at: datetime
+    in_doubt_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """Nobody has logged in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorized:
+    """There are tokens, and no attempt to replace them is in flight."""
+
+    tokens: Tokens
+    setbacks: Setbacks | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshing:
+    """An attempt may be in flight: lock, lease, fencing and write-ahead intent in one."""
+
+    tokens: Tokens
+    attempt: Attempt
+    setbacks: Setbacks | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequired:
+    """The provider refused the refresh token to `client`; the access token may still live."""
+
+    tokens: Tokens
+    cause: Cause
+    client: str = field(repr=False)
+    since: datetime
+
+
+Kept: TypeAlias = Authorized | Refreshing | AuthorizationRequired
+Grant: TypeAlias = Unauthorized | Kept
+
+
+def due_at(grant: Grant) -> datetime | None:
+    """When the sweep should look at the grant, though nobody asks for a token; None for never."""
+    match grant:
+        case Unauthorized() | AuthorizationRequired():
+            return None
+        case Refreshing(attempt=attempt):
+            # Its instance may have died: whoever looks will see whether the lease has run out.
+            return attempt.started_at
+        case Authorized(tokens=tokens, setbacks=setbacks):
+            if setbacks is not None and setbacks.in_doubt_since is not None:
+                return setbacks.retry_at
+            return tokens.keep_alive_at()
+        case _:
+            assert_never(grant)

@@ -1,0 +1,74 @@
+"""How patient to be: the durations that the rules of refresh are applied with."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from domain.grant import Attempt
+from domain.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A provider, the client's credentials by their fingerprint, and durations.
+
+    Raises ValueError where a request could outlive its lease.
+    """
+
+    provider: Provider
+    client: str = field(repr=False)
+    # Long enough that a provider's short outage passes unnoticed.
+    refresh_early: timedelta = timedelta(minutes=5)
+    # An instance that was stalled between intent and request must not send any more.
+    send_within: timedelta = timedelta(seconds=5)
+    # Slow providers answer late rather than never, and a late answer costs nothing.
+    request_timeout: timedelta = timedelta(seconds=30)
+    # What remains after the request's timeout is for the request to land, or to be lost, and for
+    # clocks that disagree.
+    lease: timedelta = timedelta(seconds=60)
+    first_backoff: timedelta = timedelta(seconds=1)
+    longest_backoff: timedelta = timedelta(minutes=5)
+    # A provider's wish is granted, but not to the point of an unusable deployment.
+    longest_retry_after: timedelta = timedelta(hours=1)
+    # A verdict on a refresh token is not asked for again, except under other credentials; two
+    # deployments that differ in them and share a store then ask by turns, at this pace at most.
+    other_client_wait: timedelta = timedelta(minutes=1)
+
+    def __post_init__(self) -> None:
+        if self.send_within + self.request_timeout >= self.lease:
+            raise ValueError("a token request must be over before its lease is")
+
+    def lands_by(self, attempt: Attempt) -> datetime:
+        """When the attempt's request can no longer arrive at the provider."""
+        return attempt.started_at + self.lease
+
+    def replay_from(self, attempt: Attempt) -> datetime:
+        """When the refresh token of an attempt of unknown outcome may be sent again."""
+        if self.provider.replay_is_harmless:
+            return attempt.started_at
+        if grace := self.provider.rotation.grace:
+            # The window opens when the provider acts, at the earliest when the attempt starts;
+            # half of it is left for the replay to arrive in.
+            return min(self.lands_by(attempt), attempt.started_at + grace / 2)
+        return self.lands_by(attempt)
+
+    def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
+        """Whether the attempt may still be going on; a start far ahead is a clock gone back."""
+        return abs(now - attempt.started_at) < self.lease
+
+    def forbids(self, retry_at: datetime, now: datetime) -> bool:
+        """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back."""
+        return now < retry_at <= now + self.longest_retry_after
+
+    def backoff(self, failures: int, attempt: Attempt) -> timedelta:
+        """How long to wait after so many failures in a row: doubling, capped, with jitter.
+
+        The jitter is drawn from the attempt's random id, so that a decision stays a function of
+        its arguments.
+        """
+        if failures == 0:
+            return timedelta(0)
+        # Past thirty doublings any first step exceeds any cap; a timedelta would overflow.
+        ceiling = self.first_backoff * (1 << min(failures - 1, 30))
+        jitter = crc32(attempt.id.encode()) / 2**32
+        return min(ceiling, self.longest_backoff) * (1 + jitter) / 2

@@ -1,0 +1,126 @@
+"""A provider as data: endpoints, client authentication, lifetimes, rotation, quirks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+
+
+class ClientAuthentication(Enum):
+    """How the client proves itself at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2)."""
+
+    POST = "client_secret_post"
+    BASIC = "client_secret_basic"
+
+
+class Pkce(Enum):
+    """Whether the provider supports a code challenge (RFC 7636)."""
+
+    S256 = "S256"
+    NONE = "none"
+
+
+class RotationKind(Enum):
+    """Whether a refresh replaces the refresh token (RFC 6749 §6, RFC 9700 §4.14.2)."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """When a refresh token is replaced, and for how long the replaced one is still honoured."""
+
+    kind: RotationKind
+    grace: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorShape:
+    """The member names of a provider's error body: where the code stands, where the text."""
+
+    error: str
+    description: str
+
+
+# RFC 6749 §5.2.
+OAUTH_ERROR = ErrorShape(error="error", description="error_description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Everything that is particular to one provider.
+
+    `access_token_lifetime` and `refresh_token_lifetime` stand in where a response names none;
+    None declares that the token does not expire (access) or that nothing is known (refresh).
+    """
+
+    name: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str | None = None
+    client_authentication: ClientAuthentication = ClientAuthentication.POST
+    pkce: Pkce = Pkce.S256
+    scope: str | None = None
+    authorization_params: tuple[tuple[str, str], ...] = ()
+    rotation: Rotation = Rotation(kind=RotationKind.ALWAYS)
+    # GitHub and GitLab end the old access token with the refresh; it is then refreshed late.
+    refresh_ends_access_token: bool = False
+    access_token_lifetime: timedelta | None
+    refresh_token_lifetime: timedelta | None
+    # Tried in order; the first whose members stand in the body explains it.
+    error_shapes: tuple[ErrorShape, ...] = (OAUTH_ERROR,)
+    # A vendor's own code or text, in lower case, to the RFC 6749 §5.2 code it stands for.
+    error_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def replay_is_harmless(self) -> bool:
+        """Whether the same refresh token may be sent twice with nothing lost."""
+        return self.rotation.kind is RotationKind.NONE and not self.refresh_ends_access_token
+
+
+def digikey(host: str, *, name: str) -> Provider:
+    """Digi-Key at one of its hosts: one-time refresh tokens, no grace, PKCE unknown.
+
+    Lifetimes, paths and error shapes as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
+    """
+    return Provider(
+        name=name,
+        authorization_endpoint=f"https://{host}/v1/oauth2/authorize",
+        token_endpoint=f"https://{host}/v1/oauth2/token",
+        pkce=Pkce.NONE,
+        access_token_lifetime=timedelta(minutes=30),
+        refresh_token_lifetime=timedelta(days=90),
+        error_shapes=(
+            OAUTH_ERROR,
+            ErrorShape(error="ErrorCode", description="Error"),
+            ErrorShape(error="ErrorMessage", description="ErrorDetails"),
+            ErrorShape(error="title", description="detail"),
+        ),
+        error_aliases={
+            "invalid clientid": "invalid_client",
+            "invalid client-id": "invalid_client",
+            # What Apigee, which answers in these shapes, says of a dead refresh token.
+            "invalid refresh token": "invalid_grant",
+            "refresh token expired": "invalid_grant",
+        },
+    )
+
+
+# Where nothing is known of a provider's access tokens and a response does not say, an expiry is
+# assumed that is shorter than any in common use.
+UNDECLARED_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+
+PRESETS: Mapping[str, Provider] = {
+    "digikey": digikey("api.digikey.com", name="digikey"),
+    "digikey-sandbox": digikey("sandbox-api.digikey.com", name="digikey-sandbox"),
+    # The endpoints come from the environment.
+    "custom": Provider(
+        name="custom",
+        authorization_endpoint="",
+        token_endpoint="",
+        access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
+        refresh_token_lifetime=None,
+    ),
+}

@@ -1,0 +1,137 @@
+"""Tokens and their freshness: the only expiry arithmetic there is."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Self
+
+from domain.provider import Provider
+from domain.token_endpoint import TokenResponse
+
+# A caller's demand on what is left of a token never exceeds half of the token's life: a token
+# that has just been issued must satisfy everybody, or each request would refresh.
+MOST_OF_LIFE_DEMANDED = 2
+# A refresh begins early, but not before two thirds of the life are used, so that short-lived
+# tokens are not refreshed all the time.
+EARLY_PART_OF_LIFE = 3
+# A grant that nobody uses is refreshed in the last third of its refresh token's life, and never
+# later than this before its end: a sweep that runs once a day then has two chances.
+KEEP_ALIVE_PART_OF_LIFE = 3
+KEEP_ALIVE_MARGIN = timedelta(days=2)
+# Where nothing is known of the refresh token's life, it is used once a week: providers that let
+# idle refresh tokens die wait longer than that.
+KEEP_ALIVE_INTERVAL = timedelta(days=7)
+
+
+class Freshness(Enum):
+    """What tokens are good for at an instant."""
+
+    FRESH = "fresh"
+    ACCESS_EXPIRED = "access-expired"
+    REFRESH_EXPIRED = "refresh-expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a provider issued, with instants (aware UTC) in the place of durations.
+
+    `generation` counts how often the refresh token of this connection has been replaced.
+    `expires_at` is None for an access token that does not expire, and
+    `refresh_token_expires_at` is None where nothing is known.
+    """
+
+    generation: int
+    issued_at: datetime
+    access_token: str = field(repr=False)
+    token_type: str
+    scope: str | None
+    expires_at: datetime | None
+    refresh_token: str | None = field(repr=False)
+    refresh_token_expires_at: datetime | None
+
+    @classmethod
+    def first(
+        cls, response: TokenResponse, *, generation: int, issued_at: datetime, provider: Provider
+    ) -> Self:
+        """Keep the tokens of a login. `issued_at` is from before the request was sent."""
+        return cls(
+            generation=generation,
+            issued_at=issued_at,
+            access_token=response.access_token,
+            token_type=response.token_type,
+            scope=response.scope,
+            expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
+            refresh_token=response.refresh_token,
+            refresh_token_expires_at=_end(
+                issued_at, response.refresh_token_expires_in, provider.refresh_token_lifetime
+            )
+            if response.refresh_token
+            else None,
+        )
+
+    def refreshed(
+        self, response: TokenResponse, *, issued_at: datetime, provider: Provider
+    ) -> Self:
+        """Keep the tokens of a refresh. `issued_at` is from before the request was sent."""
+        replaced = response.refresh_token not in {None, self.refresh_token}
+        told = response.refresh_token_expires_in
+        restarted = replaced or told is not None
+        return type(self)(
+            generation=self.generation + replaced,
+            issued_at=issued_at,
+            access_token=response.access_token,
+            token_type=response.token_type,
+            # RFC 6749 §5.1: no scope in the answer means the scope asked for, the one we had.
+            scope=self.scope if response.scope is None else response.scope,
+            expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
+            # RFC 6749 §6: without a new refresh token the old one stays in force.
+            refresh_token=response.refresh_token or self.refresh_token,
+            refresh_token_expires_at=_end(issued_at, told, provider.refresh_token_lifetime)
+            if restarted
+            else self.refresh_token_expires_at,
+        )
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Say what the tokens are good for at `now`; an expiry belongs to what is over."""
+        if self.expires_at is None:
+            return Freshness.FRESH
+        if not self.can_refresh(now):
+            return Freshness.REFRESH_EXPIRED
+        return Freshness.FRESH if now < self.expires_at else Freshness.ACCESS_EXPIRED
+
+    def can_refresh(self, now: datetime) -> bool:
+        """Whether there is a refresh token that has not expired at `now`."""
+        return self.refresh_token is not None and (
+            self.refresh_token_expires_at is None or now < self.refresh_token_expires_at
+        )
+
+    def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
+        """Whether the access token lives longer than `min_ttl`, capped at half its life."""
+        if self.expires_at is None:
+            return True
+        life = self.expires_at - self.issued_at
+        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < self.expires_at
+
+    def is_near_end(self, margin: timedelta, now: datetime) -> bool:
+        """Whether the access token is in its last `margin`, capped at a third of its life."""
+        if self.expires_at is None:
+            return False
+        life = self.expires_at - self.issued_at
+        return self.expires_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
+
+    def keep_alive_at(self) -> datetime | None:
+        """When an unused grant must be refreshed to stay alive; None for one that cannot be."""
+        if self.refresh_token is None or self.expires_at is None:
+            return None
+        if self.refresh_token_expires_at is None:
+            return self.issued_at + KEEP_ALIVE_INTERVAL
+        life = self.refresh_token_expires_at - self.issued_at
+        part = life / KEEP_ALIVE_PART_OF_LIFE
+        # Never due as soon as issued: a refresh always leaves some rest.
+        margin = min(max(part, KEEP_ALIVE_MARGIN), life - part)
+        return self.refresh_token_expires_at - margin
+
+
+def _end(start: datetime, told: timedelta | None, declared: timedelta | None) -> datetime | None:
+    lifetime = declared if told is None else told
+    return None if lifetime is None else start + lifetime
