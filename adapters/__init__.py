@@ -1,0 +1,1 @@
+"""Translations between the ports and real technology, one file each: `<port>_<technology>`."""

@@ -1,0 +1,142 @@
+"""The token endpoint over HTTP."""
+
+import asyncio
+from base64 import b64encode
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+from urllib.parse import quote_plus
+
+import httpx
+
+from adapters.token_response import read_answer
+from domain.provider import ClientAuthentication, Provider
+from domain.token_endpoint import (
+    AuthorizationCodeRequest,
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+    TokenRequest,
+)
+
+# Beyond this a body is no token response; the longest tokens in use are some 8 KiB each.
+MAX_BODY_BYTES = 64 * 1024
+_LONGEST_DESCRIPTION = 300
+# What fails before the request is on its way is over soon, and can be retried with no risk.
+_CONNECT_TIMEOUT = timedelta(seconds=5)
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+class HttpxAuthorizationServer:
+    """Send token requests with httpx; what came of each is said, never raised."""
+
+    def __init__(
+        self, provider: Provider, *, client_id: str, client_secret: str, timeout: timedelta
+    ) -> None:
+        """`timeout` is for the whole of a request and its answer."""
+        self._provider = provider
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(
+            # A redirect would carry the client's secret to somewhere else.
+            follow_redirects=False,
+            timeout=httpx.Timeout(
+                timeout.total_seconds(), connect=_CONNECT_TIMEOUT.total_seconds()
+            ),
+            # A kept connection that the provider has closed in the meantime would fail in a way
+            # that looks like a lost answer.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        """Send the request and say what came of it. Raises nothing."""
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                outcome = await self._send(request)
+        except _NOT_SENT as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
+        if isinstance(outcome, TokenErrorResponse):
+            return self._without_secrets(outcome, request)
+        return outcome
+
+    async def _send(self, request: TokenRequest) -> Outcome:
+        form, headers = self._message(request)
+        async with self._http.stream(
+            "POST", self._provider.token_endpoint, data=form, headers=headers
+        ) as response:
+            body = await _read_capped(response)
+            return read_answer(response, body, self._provider)
+
+    def _message(self, request: TokenRequest) -> tuple[dict[str, str], dict[str, str]]:
+        form = _form(request)
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        match self._provider.client_authentication:
+            case ClientAuthentication.POST:
+                form["client_id"] = self._client_id
+                form["client_secret"] = self._client_secret
+            case ClientAuthentication.BASIC:
+                # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
+                pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
+                headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+            case _:
+                assert_never(self._provider.client_authentication)
+        return form, headers
+
+    def _without_secrets(
+        self, answer: TokenErrorResponse, request: TokenRequest
+    ) -> TokenErrorResponse:
+        """Some providers repeat in their errors what they were sent."""
+        description = answer.description
+        if description is None:
+            return answer
+        for secret in (self._client_secret, *_secrets(request)):
+            description = description.replace(secret, "…")
+        return replace(answer, description=description[:_LONGEST_DESCRIPTION])
+
+
+def _form(request: TokenRequest) -> dict[str, str]:
+    match request:
+        case AuthorizationCodeRequest():
+            form = {
+                "grant_type": "authorization_code",
+                "code": request.code,
+                "redirect_uri": request.redirect_uri,
+            }
+            if request.code_verifier is not None:
+                form["code_verifier"] = request.code_verifier
+            return form
+        case RefreshTokenRequest():
+            return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
+        case _:
+            assert_never(request)
+
+
+def _secrets(request: TokenRequest) -> tuple[str, ...]:
+    match request:
+        case AuthorizationCodeRequest():
+            return (request.code, request.code_verifier or request.code)
+        case RefreshTokenRequest():
+            return (request.refresh_token,)
+        case _:
+            assert_never(request)
+
+
+async def _read_capped(response: httpx.Response) -> bytes:
+    """Read the body up to the cap; what is longer is cut, and cannot be parsed any more."""
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return b""
+    return body

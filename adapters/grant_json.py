@@ -1,0 +1,213 @@
+"""The one stored format: grants and pending logins as JSON, with a version number.
+
+Standard library only: this stands on the way of every token request, and what it reads has been
+authenticated by `sealing`.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, assert_never
+
+from domain.authorization import PendingLogin
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+
+FORMAT_VERSION = 1
+
+_Json: TypeAlias = dict[str, Any]
+
+
+class FormatError(Exception):
+    """The text is not of a format that this version reads."""
+
+
+def dump_grant(grant: Grant) -> bytes:
+    """Write a grant."""
+    return _dump(_grant_to_json(grant))
+
+
+def load_grant(text: bytes) -> Grant:
+    """Read a grant. Raises FormatError."""
+    members = _load(text)
+    try:
+        return _grant_from_json(members)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError("the record lacks what its version must have") from error
+
+
+def dump_login(pending: PendingLogin) -> bytes:
+    """Write a login that has begun."""
+    return _dump(
+        {
+            "connection": pending.connection,
+            "redirect_uri": pending.redirect_uri,
+            "code_verifier": pending.code_verifier,
+            "expires_at": _to_text(pending.expires_at),
+        }
+    )
+
+
+def load_login(text: bytes) -> PendingLogin:
+    """Read a login that has begun. Raises FormatError."""
+    members = _load(text)
+    try:
+        return PendingLogin(
+            connection=members["connection"],
+            redirect_uri=members["redirect_uri"],
+            code_verifier=members["code_verifier"],
+            expires_at=_instant(members["expires_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError("the login lacks what its version must have") from error
+
+
+def _dump(members: _Json) -> bytes:
+    return json.dumps({"version": FORMAT_VERSION, **members}, separators=(",", ":")).encode()
+
+
+def _load(text: bytes) -> _Json:
+    members = json.loads(text)
+    if members.get("version") != FORMAT_VERSION:
+        raise FormatError("it was written by a later version of this software")
+    return dict(members)
+
+
+def _grant_to_json(grant: Grant) -> _Json:
+    match grant:
+        case Unauthorized():
+            return {"state": "unauthorized"}
+        case Authorized(tokens=tokens, setbacks=setbacks):
+            return {
+                "state": "authorized",
+                "tokens": _tokens_to_json(tokens),
+                "setbacks": _setbacks_to_json(setbacks),
+            }
+        case Refreshing(tokens=tokens, attempt=attempt, setbacks=setbacks):
+            return {
+                "state": "refreshing",
+                "tokens": _tokens_to_json(tokens),
+                "attempt": {
+                    "id": attempt.id,
+                    "generation": attempt.generation,
+                    "client": attempt.client,
+                    "started_at": _to_text(attempt.started_at),
+                },
+                "setbacks": _setbacks_to_json(setbacks),
+            }
+        case AuthorizationRequired(tokens=tokens, cause=cause, client=client, since=since):
+            return {
+                "state": "authorization-required",
+                "tokens": _tokens_to_json(tokens),
+                "cause": cause.value,
+                "client": client,
+                "since": _to_text(since),
+            }
+        case _:
+            assert_never(grant)
+
+
+def _grant_from_json(members: _Json) -> Grant:
+    match members["state"]:
+        case "unauthorized":
+            return Unauthorized()
+        case "authorized":
+            return Authorized(
+                tokens=_tokens_from_json(members["tokens"]),
+                setbacks=_setbacks_from_json(members["setbacks"]),
+            )
+        case "refreshing":
+            attempt = members["attempt"]
+            return Refreshing(
+                tokens=_tokens_from_json(members["tokens"]),
+                attempt=Attempt(
+                    id=attempt["id"],
+                    generation=attempt["generation"],
+                    client=attempt["client"],
+                    started_at=_instant(attempt["started_at"]),
+                ),
+                setbacks=_setbacks_from_json(members["setbacks"]),
+            )
+        case "authorization-required":
+            return AuthorizationRequired(
+                tokens=_tokens_from_json(members["tokens"]),
+                cause=Cause(members["cause"]),
+                client=members["client"],
+                since=_instant(members["since"]),
+            )
+        case state:
+            raise ValueError(state)
+
+
+def _tokens_to_json(tokens: Tokens) -> _Json:
+    return {
+        "generation": tokens.generation,
+        "issued_at": _to_text(tokens.issued_at),
+        "access_token": tokens.access_token,
+        "token_type": tokens.token_type,
+        "scope": tokens.scope,
+        "expires_at": _to_text(tokens.expires_at),
+        "refresh_token": tokens.refresh_token,
+        "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
+    }
+
+
+def _tokens_from_json(members: _Json) -> Tokens:
+    return Tokens(
+        generation=members["generation"],
+        issued_at=_instant(members["issued_at"]),
+        access_token=members["access_token"],
+        token_type=members["token_type"],
+        scope=members["scope"],
+        expires_at=_from_text(members["expires_at"]),
+        refresh_token=members["refresh_token"],
+        refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
+    )
+
+
+def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
+    if setbacks is None:
+        return None
+    return {
+        "failures": setbacks.failures,
+        "failure": setbacks.failure.value,
+        "at": _to_text(setbacks.at),
+        "retry_at": _to_text(setbacks.retry_at),
+        "in_doubt_since": _to_text(setbacks.in_doubt_since),
+    }
+
+
+def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
+    if members is None:
+        return None
+    return Setbacks(
+        failures=members["failures"],
+        failure=Failure(members["failure"]),
+        at=_instant(members["at"]),
+        retry_at=_instant(members["retry_at"]),
+        in_doubt_since=_from_text(members["in_doubt_since"]),
+    )
+
+
+def _to_text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat()
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else _instant(text)
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("an instant without a time zone")
+    return instant

@@ -1,0 +1,39 @@
+"""What a store holds: grants and logins, sealed to their place."""
+
+from adapters.grant_json import FormatError, dump_grant, dump_login, load_grant, load_login
+from adapters.sealing import KeyRing, SealError
+from domain.authorization import PendingLogin
+from domain.grant import Grant
+from ports.store import Record, UnreadableRecordError
+
+
+class SealedRecords:
+    """Translate between values of the domain and the text that a store keeps."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def seal_grant(self, connection: str, etag: str, grant: Grant) -> str:
+        """Seal a grant to its connection and etag: moved or rolled back, it does not open."""
+        return self._keys.seal(dump_grant(grant), "grant", connection, etag)
+
+    def open_record(self, connection: str, etag: str, sealed: str) -> Record:
+        """Open a grant. Raises UnreadableRecordError."""
+        try:
+            grant = load_grant(self._keys.open(sealed, "grant", connection, etag))
+        except (SealError, FormatError) as error:
+            raise UnreadableRecordError(
+                f"the stored record of connection {connection!r} cannot be read: {error}", etag=etag
+            ) from error
+        return Record(grant=grant, etag=etag)
+
+    def seal_login(self, key: str, pending: PendingLogin) -> str:
+        """Seal a login to its key."""
+        return self._keys.seal(dump_login(pending), "login", key)
+
+    def open_login(self, key: str, sealed: str) -> PendingLogin | None:
+        """Open a login; one that cannot be read is worth no more than none."""
+        try:
+            return load_login(self._keys.open(sealed, "login", key))
+        except (SealError, FormatError):
+            return None

@@ -1,0 +1,85 @@
+"""Authenticated encryption of what is stored: AES-256-GCM under a ring of keys.
+
+A sealed text is `v1.<key id>.<base64url of nonce and ciphertext>`. Its associated data are the
+version, the key id and the context it belongs to, so that it opens nowhere else.
+"""
+
+import json
+import os
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+# NIST SP 800-38D §8.2.2: a random nonce of 96 bits, good for 2**32 messages a key.
+_NONCE_BYTES = 12
+_VERSION = "v1"
+
+
+class SealError(Exception):
+    """The text cannot be opened with this ring in this context; the message says why."""
+
+
+class KeyRing:
+    """Keys to seal and open with; the first one seals, every one opens."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = {sha256(b"key id" + key).hexdigest()[:8]: AESGCM(key) for key in keys}
+        self._active = next(iter(self._keys))
+
+    def seal(self, plaintext: bytes, *context: str) -> str:
+        """Encrypt; the same `context` must be given to open."""
+        nonce = os.urandom(_NONCE_BYTES)
+        box = self._keys[self._active].encrypt(
+            nonce, plaintext, _associated_data(self._active, context)
+        )
+        return f"{_VERSION}.{self._active}.{urlsafe_b64encode(nonce + box).decode()}"
+
+    def open(self, sealed: str, *context: str) -> bytes:
+        """Decrypt. Raises SealError."""
+        version, _, rest = sealed.partition(".")
+        key_id, _, encoded = rest.partition(".")
+        if version != _VERSION:
+            raise SealError("it was sealed by another version of this software")
+        if key_id not in self._keys:
+            raise SealError("it was sealed with a key that is not in the key ring")
+        try:
+            box = urlsafe_b64decode(encoded)
+            return self._keys[key_id].decrypt(
+                box[:_NONCE_BYTES], box[_NONCE_BYTES:], _associated_data(key_id, context)
+            )
+        except (ValueError, InvalidTag) as error:
+            raise SealError("it is damaged, or belongs to another place") from error
+
+
+def derive_key(secret: str) -> bytes:
+    """Make a key of a secret that has another use as well (RFC 5869)."""
+    return HKDF(
+        algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"oauth-callback records"
+    ).derive(secret.encode())
+
+
+def parse_keys(text: str) -> list[bytes]:
+    """Read `ENCRYPTION_KEYS`: 32 bytes each, base64, separated by commas or spaces.
+
+    Raises ValueError without repeating the text.
+    """
+    try:
+        keys = [
+            b64decode(part.replace("-", "+").replace("_", "/"), validate=True)
+            for part in text.replace(",", " ").split()
+        ]
+    except ValueError as error:
+        raise ValueError("one of its keys is not base64") from error
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise ValueError("each key must be 32 bytes in base64; `openssl rand -base64 32` makes one")
+    return keys
+
+
+def _associated_data(key_id: str, context: tuple[str, ...]) -> bytes:
+    return json.dumps([_VERSION, key_id, *context]).encode()

@@ -1,0 +1,48 @@
+"""A store in this process's memory: for tests, and as the shortest statement of the protocol."""
+
+from datetime import datetime
+
+from domain.authorization import PendingLogin
+from domain.grant import Grant, Unauthorized, due_at
+from ports.store import ConflictError, Record
+
+
+class MemoryStore:
+    """Keep records in dictionaries; nothing here awaits, so every operation is atomic."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+        self._logins: dict[str, PendingLogin] = {}
+        self._takers: dict[str, str] = {}
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record."""
+        return self._records.get(connection, Record(grant=Unauthorized(), etag=None))
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one. Raises ConflictError."""
+        current = await self.load(connection)
+        if current.etag == new_etag:
+            return
+        if current.etag != expected_etag:
+            raise ConflictError(current)
+        self._records[connection] = Record(grant=grant, etag=new_etag)
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due, longest overdue first."""
+        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
+        return [name for _, name in overdue[:limit]]
+
+    async def put_login(self, key: str, pending: PendingLogin) -> None:
+        """Keep a login that has begun."""
+        self._logins[key] = pending
+
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+        """Return a login to its first taker."""
+        pending = self._logins.get(key)
+        if pending is None or pending.expires_at <= now:
+            return None
+        return pending if self._takers.setdefault(key, taker) == taker else None

@@ -1,0 +1,161 @@
+"""A store in one SQLite file, shared by any number of processes on one machine."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from adapters.sealed_records import SealedRecords
+from domain.authorization import PendingLogin
+from domain.grant import Grant, Unauthorized, due_at
+from ports.store import ConflictError, Record, StoreUnavailableError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS grants (
+    connection TEXT PRIMARY KEY, etag TEXT NOT NULL, sealed TEXT NOT NULL, due_at REAL
+);
+CREATE INDEX IF NOT EXISTS grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS logins (
+    key TEXT PRIMARY KEY, sealed TEXT NOT NULL, expires_at REAL NOT NULL, taker TEXT
+);
+"""
+# A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
+_BUSY_TIMEOUT = timedelta(seconds=5)
+
+_Result = TypeVar("_Result")
+
+
+class SqliteStore:
+    """Keep sealed records in a file that only its owner can read.
+
+    SQLite blocks, so one thread of its own makes all calls; the connection opens at the first.
+    """
+
+    def __init__(self, path: Path, records: SealedRecords) -> None:
+        self._path = path
+        self._records = records
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._connection: sqlite3.Connection | None = None
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
+        row = await self._run(lambda database: _row(database, connection))
+        return self._record(connection, row)
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one.
+
+        Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
+        """
+        sealed = self._records.seal_grant(connection, new_etag, grant)
+        due = due_at(grant)
+        values = (connection, new_etag, sealed, None if due is None else due.timestamp())
+
+        def write(database: sqlite3.Connection) -> tuple[str, str] | None:
+            with _write_transaction(database):
+                found = _row(database, connection)
+                if (found[0] if found else None) == expected_etag:
+                    database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
+                    return None
+                return found
+
+        found = await self._run(write)
+        if found is not None and found[0] != new_etag:
+            raise ConflictError(self._record(connection, found))
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due, longest overdue first.
+
+        Raises StoreUnavailableError.
+        """
+        query = "SELECT connection FROM grants WHERE due_at <= ? ORDER BY due_at LIMIT ?"
+        found = await self._run(
+            lambda database: database.execute(query, (before.timestamp(), limit)).fetchall()
+        )
+        return [connection for (connection,) in found]
+
+    async def put_login(self, key: str, pending: PendingLogin) -> None:
+        """Keep a login that has begun. Raises StoreUnavailableError."""
+        values = (key, self._records.seal_login(key, pending), pending.expires_at.timestamp())
+
+        def write(database: sqlite3.Connection) -> None:
+            database.execute(
+                "INSERT INTO logins (key, sealed, expires_at) VALUES (?, ?, ?)", values
+            )
+
+        await self._run(write)
+
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+        """Return a login to its first taker. Raises StoreUnavailableError."""
+
+        def write(database: sqlite3.Connection) -> str | None:
+            with _write_transaction(database):
+                database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
+                database.execute(
+                    "UPDATE logins SET taker = ? WHERE key = ? AND taker IS NULL", (taker, key)
+                )
+                row = database.execute(
+                    "SELECT sealed FROM logins WHERE key = ? AND taker = ?", (key, taker)
+                ).fetchone()
+                return None if row is None else str(row[0])
+
+        sealed = await self._run(write)
+        return None if sealed is None else self._records.open_login(key, sealed)
+
+    def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
+        if row is None:
+            return Record(grant=Unauthorized(), etag=None)
+        return self._records.open_record(connection, *row)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, lambda: work(self._database()))
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
+
+    def _database(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _open(self._path)
+        return self._connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Created here, because SQLite would make it readable by everybody the umask lets in; its
+    # -wal and -shm files inherit the mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    database = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
+    )
+    database.execute("PRAGMA journal_mode = WAL")
+    # A swap that was answered survives a power cut: it may hold the only living refresh token.
+    database.execute("PRAGMA synchronous = FULL")
+    database.executescript(_SCHEMA)
+    return database
+
+
+@contextmanager
+def _write_transaction(database: sqlite3.Connection) -> Iterator[None]:
+    # IMMEDIATE: a transaction that reads first and then wants to write fails at once where
+    # somebody else has written in between, whatever the busy timeout.
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _row(database: sqlite3.Connection, connection: str) -> tuple[str, str] | None:
+    row: tuple[str, str] | None = database.execute(
+        "SELECT etag, sealed FROM grants WHERE connection = ?", (connection,)
+    ).fetchone()
+    return row

@@ -1,0 +1,173 @@
+"""What a token endpoint answers, read: status, headers and body to an `Outcome`.
+
+Providers differ from RFC 6749 §5 in many small ways, so everything that can be understood is, and
+nothing else is taken for tokens.
+"""
+
+import json
+import logging
+import re
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import httpx
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from domain.provider import Provider
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    TokenErrorResponse,
+    TokenResponse,
+)
+
+# A clamp for lifetimes that stand for "for ever" (RFC 6749 sets no bound).
+LONGEST_LIFETIME = timedelta(days=3650)
+# The gateway speaks, not the provider: nobody knows what the provider did.
+_GATEWAY_STATUSES = frozenset({502, 504})
+_ERROR_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+_log = logging.getLogger(__name__)
+
+
+def _duration(value: object) -> timedelta | None:
+    """Read a number of seconds, also out of a string; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not isfinite(seconds) or seconds <= 0:
+        return None
+    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _scope(value: object) -> str | None:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return " ".join(value)
+    return _text(value)
+
+
+class _TokenBody(BaseModel):
+    """RFC 6749 §5.1; members that are not known are ignored, as it demands."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    access_token: Annotated[str, Field(min_length=1, strict=True, repr=False)]
+    token_type: Annotated[str | None, BeforeValidator(_text)] = None
+    expires_in: Annotated[timedelta | None, BeforeValidator(_duration)] = None
+    refresh_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
+    refresh_token_expires_in: Annotated[
+        timedelta | None,
+        BeforeValidator(_duration),
+        # Intuit's and Keycloak's names for it.
+        Field(
+            validation_alias=AliasChoices(
+                "refresh_token_expires_in", "x_refresh_token_expires_in", "refresh_expires_in"
+            )
+        ),
+    ] = None
+    scope: Annotated[str | None, BeforeValidator(_scope)] = None
+
+
+def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Outcome:
+    """Understand an answer; `body` is all of it, decoded from any content encoding."""
+    if response.status_code in _GATEWAY_STATUSES:
+        return _unknown(f"the gateway answered {response.status_code}")
+    members = _members(response.headers.get("content-type", ""), body)
+    if not response.is_success:
+        return _error(response, members or {}, provider)
+    if members is None:
+        return _unknown("a success whose body is neither a JSON object nor a form")
+    if "error" in members or members.get("ok") is False:
+        # Slack and GitHub refuse with status 200.
+        return _error(response, members, provider)
+    try:
+        return _tokens(_TokenBody.model_validate(members))
+    except ValidationError:
+        return _unknown("a success without an access token")
+
+
+def _unknown(reason: str) -> NoAnswer:
+    return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason)
+
+
+def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
+    if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+        try:
+            return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
+        except ValueError:
+            return None
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def _tokens(body: _TokenBody) -> Outcome:
+    if body.token_type is None:
+        _log.warning("the token response names no token_type; taken for Bearer")
+    # Apigee's BearerToken is the same thing.
+    elif body.token_type.lower() not in {"bearer", "bearertoken"}:
+        return _unknown("a token_type that is not Bearer")
+    if body.expires_in is None:
+        _log.warning("the token response has no usable expires_in; the provider's default is taken")
+    return TokenResponse(
+        access_token=body.access_token,
+        token_type="Bearer",
+        expires_in=body.expires_in,
+        refresh_token=body.refresh_token,
+        refresh_token_expires_in=body.refresh_token_expires_in,
+        scope=body.scope,
+    )
+
+
+def _error(
+    response: httpx.Response, members: dict[str, Any], provider: Provider
+) -> TokenErrorResponse:
+    code, description = _explanation(members, provider)
+    return TokenErrorResponse(
+        status=response.status_code,
+        error=code,
+        description=description,
+        retry_after=_retry_after(response.headers),
+    )
+
+
+def _explanation(members: dict[str, Any], provider: Provider) -> tuple[str | None, str | None]:
+    for shape in provider.error_shapes:
+        code = _text(members.get(shape.error))
+        if code is None:
+            continue
+        description = _text(members.get(shape.description))
+        aliases = (provider.error_aliases.get(text.lower()) for text in (description, code) if text)
+        known = next((alias for alias in aliases if alias), None)
+        if known is None and _ERROR_CODE.fullmatch(code):
+            known = code
+        return known, description or code
+    return None, None
+
+
+def _retry_after(headers: httpx.Headers) -> timedelta | None:
+    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
+
+    A date is measured against the answer's own Date, so that no clock of ours matters.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return _duration(text)
+    try:
+        until = parsedate_to_datetime(text)
+        return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
+    except (ValueError, TypeError):
+        return None

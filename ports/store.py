@@ -1,0 +1,85 @@
+"""What is kept: one grant a connection, and the logins that have begun."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.authorization import PendingLogin
+from domain.grant import Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A grant as the store holds it; `etag` is None for one that was never stored."""
+
+    grant: Grant
+    etag: str | None
+
+
+class ConflictError(Exception):
+    """Somebody else wrote first; `current` is what is there now."""
+
+    def __init__(self, current: Record) -> None:
+        super().__init__("the record has changed")
+        self.current = current
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer; whether it wrote is not known."""
+
+
+class UnreadableRecordError(Exception):
+    """The record was sealed with another key, damaged, moved, or written by a later version.
+
+    It stays as it is; `etag` is what it can be replaced by, should its owner log in anew.
+    """
+
+    def __init__(self, reason: str, *, etag: str) -> None:
+        super().__init__(reason)
+        self.etag = etag
+
+
+class Store(Protocol):
+    """One record a connection, changed by nothing but compare-and-swap."""
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record; `Unauthorized` without an etag where there is none.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        ...
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one, in one atomic round trip.
+
+        `new_etag` is the caller's choice and new for each change: a swap that finds it in place
+        is its own retry after a lost answer, and has succeeded.
+
+        Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
+        """
+        ...
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due (`domain.grant.due_at`), longest overdue first.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def put_login(self, key: str, pending: PendingLogin) -> None:
+        """Keep a login that has begun until it expires.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+        """Return a login to the first taker, and to nobody else; None once it has expired.
+
+        The same taker may ask again, after an answer that was lost.
+
+        Raises StoreUnavailableError.
+        """
+        ...
