@@ -1,0 +1,1 @@
+"""The application: what happens on a request, and what it is wired from."""

@@ -1,0 +1,127 @@
+"""The whole application as one ASGI app: HTTP to endpoints, and what goes wrong to problems.
+
+Nothing is built at import time: the environment is read, and the parts are wired, at the first
+request on an event loop.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from functions import endpoints, login_endpoints
+from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.pages import page
+from functions.problems import Problem, ProblemError, problem
+from functions.settings import Settings, SettingsError
+from functions.wiring import Wired, wire
+from ports.store import StoreUnavailableError, UnreadableRecordError
+
+Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
+
+ROUTES: Mapping[str, Mapping[str, Endpoint]] = {
+    "/api/callback": {"GET": login_endpoints.callback},
+    "/api/health": {"GET": endpoints.health},
+    "/api/login": {"POST": login_endpoints.login},
+    "/api/token": {"GET": endpoints.token},
+    "/api/verify": {"GET": endpoints.verify},
+}
+_FOR_PEOPLE = frozenset({"/api/callback"})
+
+_log = logging.getLogger(__name__)
+
+
+class Application:
+    """An ASGI application over one environment."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._wired: Wired | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            response = await self._respond(scope, receive)
+            await response.send(send, without_body=scope["method"] == "HEAD")
+            # The caller has its answer; what it set in motion is carried to its end.
+            await self._finish()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._finish()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _finish(self) -> None:
+        if self._wired is not None:
+            await self._wired.keeper.finish()
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            endpoint = _route(scope["method"], scope["path"])
+            if isinstance(endpoint, Response):
+                return endpoint
+            wired = self._wire()
+            request = await Request.from_asgi(scope, receive)
+            return await endpoint(request, wired)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return _problem_response(scope, _problem_of(error))
+
+    def _wire(self) -> Wired:
+        """Return the parts for the running loop: their connections belong to it."""
+        loop = asyncio.get_running_loop()
+        if self._wired is None or self._loop is not loop:
+            self._wired, self._loop = wire(Settings.from_environ(self._environ)), loop
+        return self._wired
+
+
+def _route(method: str, path: str) -> Endpoint | Response:
+    methods = ROUTES.get(path.rstrip("/"))
+    if methods is None:
+        raise problem("not-found", f"the endpoints are {', '.join(ROUTES)}")
+    allowed = sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+    allow = ("allow", ", ".join(allowed))
+    if method == "OPTIONS":
+        return Response(status=204, headers=(allow,))
+    endpoint = methods.get("GET" if method == "HEAD" else method)
+    if endpoint is None:
+        raise problem("method-not-allowed", f"{method} is not among {allow[1]}", headers=(allow,))
+    return endpoint
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case ProblemError():
+            return error.problem
+        case MalformedRequestError():
+            return problem("invalid-request", str(error), status=error.status).problem
+        case SettingsError():
+            return problem("not-configured", str(error)).problem
+        case StoreUnavailableError():
+            _log.error("the store is not available: %s", error)
+            detail = "what is stored cannot be reached now; nothing is lost"
+            return problem("store-unavailable", detail, retry_after=2).problem
+        case UnreadableRecordError():
+            _log.error("%s", error)
+            detail = f"{error}; restore the key in ENCRYPTION_KEYS, or log in anew"
+            return problem("record-unreadable", detail).problem
+        case _:
+            _log.error("unexpected", exc_info=error)
+            return problem("unexpected", "the deployment's log says more").problem
+
+
+def _problem_response(scope: Scope, found: Problem) -> Response:
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    if scope["path"] in _FOR_PEOPLE and b"text/html" in accept:
+        return page(found.status, found.title, found.detail, headers=found.headers)
+    return found.response()
+
+
+app = Application()

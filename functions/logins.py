@@ -1,0 +1,138 @@
+"""Logins: begun for a connection, and completed by the provider's redirect."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hmac import compare_digest
+
+from domain.authorization import LOGIN_LIFETIME, PendingLogin, authorization_url, login_key
+from domain.events import LoginCompleted
+from domain.grant import Grant, Unauthorized
+from domain.provider import Pkce, Provider
+from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+from functions.keeper import Keeper
+from functions.settings import SettingsError
+from ports.authorization_server import AuthorizationServer
+from ports.clock import Clock
+from ports.entropy import Entropy
+from ports.store import Record, Store, UnreadableRecordError
+
+DEFAULT_CONNECTION = "default"
+
+
+class UnknownStateError(Exception):
+    """The state was never given out, has expired, or has been used."""
+
+
+class ExchangeFailedError(Exception):
+    """The code brought no tokens; `outcome` is what came instead."""
+
+    def __init__(self, outcome: TokenErrorResponse | NoAnswer) -> None:
+        super().__init__("the code was not exchanged")
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunLogin:
+    """Where to send the browser, and for how long that is good."""
+
+    authorization_url: str = field(repr=False)
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedLogin:
+    """What a login left: `grant` is the one in force, `is_new` whether this login made it."""
+
+    connection: str
+    grant: Grant
+    is_new: bool
+
+
+class Logins:
+    """Begin and complete logins."""
+
+    def __init__(  # noqa: PLR0913 - what a login is made of
+        self,
+        *,
+        keeper: Keeper,
+        store: Store,
+        server: AuthorizationServer,
+        clock: Clock,
+        entropy: Entropy,
+        provider: Provider,
+        client_id: str,
+        redirect_uri: str | None,
+        static_state: str | None,
+    ) -> None:
+        """`static_state` is one with which logins that were begun elsewhere are accepted."""
+        self._keeper = keeper
+        self._store = store
+        self._server = server
+        self._clock = clock
+        self._entropy = entropy
+        self._provider = provider
+        self._client_id = client_id
+        self._known_redirect_uri = redirect_uri
+        self._static_state = static_state
+
+    async def begin(self, connection: str) -> BegunLogin:
+        """Bind a new state to the connection. Raises SettingsError, StoreUnavailableError."""
+        state = self._entropy.token()
+        pending = PendingLogin(
+            connection=connection,
+            redirect_uri=self._redirect_uri(),
+            code_verifier=self._entropy.token() if self._provider.pkce is Pkce.S256 else None,
+            expires_at=self._clock.now() + LOGIN_LIFETIME,
+        )
+        await self._store.put_login(login_key(state), pending)
+        url = authorization_url(
+            self._provider, client_id=self._client_id, state=state, pending=pending
+        )
+        return BegunLogin(authorization_url=url, lifetime=LOGIN_LIFETIME)
+
+    async def take(self, state: str) -> PendingLogin:
+        """Find the login that a redirect belongs to, and use up its state.
+
+        Raises UnknownStateError, SettingsError, StoreUnavailableError.
+        """
+        now = self._clock.now()
+        if self._static_state and compare_digest(state.encode(), self._static_state.encode()):
+            return PendingLogin(
+                connection=DEFAULT_CONNECTION,
+                redirect_uri=self._redirect_uri(),
+                code_verifier=None,
+                expires_at=now + LOGIN_LIFETIME,
+            )
+        taker = self._entropy.token()
+        pending = await self._store.take_login(login_key(state), taker=taker, now=now)
+        if pending is None:
+            raise UnknownStateError
+        return pending
+
+    async def complete(self, pending: PendingLogin, code: str) -> CompletedLogin:
+        """Trade the code for tokens and keep them.
+
+        Raises ExchangeFailedError, StoreUnavailableError, UnreadableRecordError.
+        """
+        requested_at = self._clock.now()
+        outcome = await self._server.request_tokens(pending.code_request(code))
+        if not isinstance(outcome, TokenResponse):
+            raise ExchangeFailedError(outcome)
+        completed = LoginCompleted(response=outcome, requested_at=requested_at)
+        before = await self._replaceable_record(pending.connection)
+        after = await self._keeper.note(pending.connection, before, completed)
+        return CompletedLogin(
+            connection=pending.connection, grant=after.grant, is_new=after is not before
+        )
+
+    async def _replaceable_record(self, connection: str) -> Record:
+        try:
+            return await self._keeper.load(connection)
+        except UnreadableRecordError as error:
+            # Its owner has just logged in anew: what nobody can read is worth less than that.
+            return Record(grant=Unauthorized(), etag=error.etag)
+
+    def _redirect_uri(self) -> str:
+        if self._known_redirect_uri is None:
+            raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
+        return self._known_redirect_uri

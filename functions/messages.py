@@ -1,0 +1,132 @@
+"""HTTP messages as values: what an ASGI scope asks, and what is sent back.
+
+These few lines take the place of a framework, whose import alone would cost the first caller of
+a cold function more than all the rest on the way to a fresh token
+(`docs/adr/0003-no-web-framework.md`).
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
+from urllib.parse import parse_qsl
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# An authorization response carries a code and a state; 8 KiB is what common servers allow.
+MAX_QUERY_BYTES = 8 * 1024
+MAX_BODY_BYTES = 64 * 1024
+
+
+class MalformedRequestError(Exception):
+    """The request cannot be understood; `status` is what to answer, the text says why."""
+
+    def __init__(self, detail: str, *, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request; the parts that may carry secrets stay out of its repr."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str] = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False, default=())
+    body: bytes = field(repr=False, default=b"")
+
+    @classmethod
+    async def from_asgi(cls, scope: Scope, receive: Receive) -> Self:
+        """Read a request whole.
+
+        Raises MalformedRequestError for what cannot be decoded, is too large, or names a
+        parameter twice.
+        """
+        return cls(
+            method=scope["method"],
+            path=scope["path"],
+            parameters=parse_parameters(scope.get("query_string", b"")),
+            headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
+            body=b"" if scope["method"] in {"GET", "HEAD"} else await _read_body(receive),
+        )
+
+    def header_values(self, name: bytes) -> list[bytes]:
+        """Every value of the header with this lower-case name, in order."""
+        return [value for key, value in self.headers if key == name]
+
+    def accepts_json_first(self) -> bool:
+        """Whether the client asks for JSON by name and does not ask for HTML."""
+        accept = b",".join(self.header_values(b"accept"))
+        return b"application/json" in accept and b"text/html" not in accept
+
+
+def parse_parameters(encoded: bytes) -> dict[str, str]:
+    """Decode a query or form; a parameter given twice is refused (RFC 6749 §3.1).
+
+    Raises MalformedRequestError.
+    """
+    if len(encoded) > MAX_QUERY_BYTES:
+        raise MalformedRequestError(f"more than {MAX_QUERY_BYTES} bytes of parameters", status=414)
+    try:
+        pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise MalformedRequestError("the parameters are not URL-encoded UTF-8") from error
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise MalformedRequestError("a parameter is given more than once")
+    return parameters
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_BODY_BYTES:
+            raise MalformedRequestError(f"a body of more than {MAX_BODY_BYTES} bytes", status=413)
+        if not message.get("more_body"):
+            return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One HTTP response."""
+
+    status: int
+    content_type: str = "application/json"
+    body: bytes = field(repr=False, default=b"")
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def json(
+        cls,
+        status: int,
+        members: Mapping[str, object],
+        *,
+        content_type: str = "application/json",
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> Self:
+        """Answer with a JSON object."""
+        body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+        return cls(status=status, content_type=content_type, body=body, headers=headers)
+
+    async def send(self, send: Send, *, without_body: bool = False) -> None:
+        """Put the response on the wire; `without_body` answers HEAD."""
+        headers = (
+            ("content-type", self.content_type),
+            ("content-length", str(len(self.body))),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            *self.headers,
+        )
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status,
+                "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if without_body else self.body})

@@ -1,0 +1,183 @@
+"""The environment, read once: what a deployment is told."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+
+from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class SettingsError(Exception):
+    """The environment is not usable; the message names each variable and what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says, checked.
+
+    `public_url` is None where nothing tells it; only logins need it. `encryption_keys` is the
+    text of `ENCRYPTION_KEYS`.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    api_key: str = field(repr=False)
+    oauth_state: str | None = field(repr=False)
+    provider: Provider
+    public_url: str | None
+    sqlite_path: Path
+    encryption_keys: str | None = field(repr=False)
+
+    @property
+    def redirect_uri(self) -> str | None:
+        """Where the provider sends the browser back to (RFC 6749 §3.1.2); to be registered."""
+        return None if self.public_url is None else f"{self.public_url}/api/callback"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read and check every variable. Raises SettingsError that names all that is wrong."""
+        reading = _Reading(environ)
+        settings = cls(
+            client_id=reading.required("CLIENT_ID"),
+            client_secret=reading.required("CLIENT_SECRET"),
+            api_key=reading.header_value("API_KEY"),
+            oauth_state=reading.optional("OAUTH_STATE"),
+            provider=_provider(reading),
+            public_url=_public_url(reading),
+            sqlite_path=Path(reading.required("SQLITE_PATH")),
+            encryption_keys=reading.optional("ENCRYPTION_KEYS"),
+        )
+        if reading.faults:
+            raise SettingsError(reading.faults)
+        return settings
+
+
+class _Reading:
+    """One pass over the environment that gathers all faults before it complains."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def optional(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def required(self, name: str) -> str:
+        value = self.optional(name)
+        if value is None:
+            self.faults.append(f"{name} is not set")
+        return value or ""
+
+    def header_value(self, name: str) -> str:
+        value = self.required(name)
+        if not all("!" <= character <= "~" for character in value):
+            self.faults.append(f"{name} must be printable ASCII without spaces")
+        return value
+
+    def url(self, name: str) -> str | None:
+        value = self.optional(name)
+        if value is not None and not _is_safe_url(value):
+            self.faults.append(f"{name} must be an https URL (http only for loopback)")
+        return value
+
+    def choice(self, name: str, choices: list[str]) -> str | None:
+        value = self.optional(name)
+        if value is not None and value not in choices:
+            self.faults.append(f"{name} must be one of: {', '.join(choices)}")
+            return None
+        return value
+
+
+def _is_safe_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if not host or parts.fragment or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _public_url(reading: _Reading) -> str | None:
+    url = reading.url("PUBLIC_URL")
+    if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
+        url = f"https://{host}"
+    return None if url is None else url.rstrip("/")
+
+
+def _provider(reading: _Reading) -> Provider:
+    preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
+    provider = replace(
+        preset,
+        authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT")
+        or preset.authorization_endpoint,
+        token_endpoint=reading.url("TOKEN_ENDPOINT") or preset.token_endpoint,
+        revocation_endpoint=reading.url("REVOCATION_ENDPOINT") or preset.revocation_endpoint,
+        scope=reading.optional("SCOPE") or preset.scope,
+        authorization_params=_authorization_params(reading, preset),
+        client_authentication=_client_authentication(reading, preset),
+        pkce=_pkce(reading, preset),
+        rotation=_rotation(reading, preset),
+    )
+    for name in ("authorization_endpoint", "token_endpoint"):
+        if not getattr(provider, name):
+            reading.faults.append(f"PROVIDER is custom, and {name.upper()} is not set")
+    return provider
+
+
+def _authorization_params(reading: _Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
+    text = reading.optional("AUTHORIZATION_PARAMS")
+    if text is None:
+        return preset.authorization_params
+    try:
+        return tuple(parse_qsl(text, strict_parsing=True))
+    except ValueError:
+        reading.faults.append(
+            "AUTHORIZATION_PARAMS must look like prompt=consent&access_type=offline"
+        )
+        return ()
+
+
+def _client_authentication(reading: _Reading, preset: Provider) -> ClientAuthentication:
+    methods = [method.value for method in ClientAuthentication]
+    method = reading.choice("TOKEN_ENDPOINT_AUTH_METHOD", methods)
+    return preset.client_authentication if method is None else ClientAuthentication(method)
+
+
+def _pkce(reading: _Reading, preset: Provider) -> Pkce:
+    method = reading.choice("PKCE", [method.value for method in Pkce])
+    return preset.pkce if method is None else Pkce(method)
+
+
+def _rotation(reading: _Reading, preset: Provider) -> Rotation:
+    text = reading.optional("ROTATION")
+    if text is None:
+        return preset.rotation
+    found = re.fullmatch(r"(none|optional|always)(?:;grace=(\d{1,6})([smhd]))?", text)
+    if found is None:
+        reading.faults.append("ROTATION must be none, optional or always, or like always;grace=30m")
+        return preset.rotation
+    kind, amount, unit = found.groups()
+    grace = timedelta(**{_UNITS[unit]: int(amount)}) if amount else timedelta(0)
+    return Rotation(kind=RotationKind(kind), grace=grace)

@@ -1,0 +1,79 @@
+"""How a connection stands, in the words of `GET /api/verify`."""
+
+from datetime import UTC, datetime
+from typing import assert_never
+
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Grant,
+    Kept,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Freshness
+
+
+def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
+    """Say why a person has to log in; None where the refresh token is good, or none is needed."""
+    match grant:
+        case Unauthorized():
+            return Cause.NEVER_AUTHORIZED
+        case AuthorizationRequired(cause=cause):
+            return cause
+        case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
+            if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
+                return None
+            has_one = tokens.refresh_token is not None
+            return Cause.REFRESH_TOKEN_EXPIRED if has_one else Cause.REFRESH_TOKEN_MISSING
+        case _:
+            assert_never(grant)
+
+
+def standing(grant: Grant, now: datetime) -> dict[str, object]:
+    """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
+    if isinstance(grant, Unauthorized):
+        return {"state": "unauthorized"}
+    required = isinstance(grant, AuthorizationRequired)
+    tokens = grant.tokens
+    return {
+        "state": "authorization-required" if required else tokens.freshness(now).value,
+        "generation": tokens.generation,
+        "access_token_expires_at": rfc3339(tokens.expires_at),
+        "refresh_token_expires_at": rfc3339(tokens.refresh_token_expires_at),
+        "refresh_token_days_left": _days_left(tokens.refresh_token_expires_at, now),
+        **_last_refresh(grant),
+    }
+
+
+def _last_refresh(grant: Kept) -> dict[str, object]:
+    """Tell of the last attempt and, where it failed, when the provider is asked again."""
+    next_try_at = None
+    match grant:
+        case Refreshing(attempt=attempt):
+            at, outcome = attempt.started_at, "in-progress"
+        case Authorized(setbacks=Setbacks() as setbacks):
+            at, outcome, next_try_at = setbacks.at, setbacks.failure.value, setbacks.retry_at
+        case Authorized(tokens=tokens):
+            at, outcome = tokens.issued_at, "tokens"
+        case AuthorizationRequired(cause=cause, since=since):
+            at, outcome = since, cause.value
+        case _:
+            assert_never(grant)
+    return {
+        "last_refresh": {"at": rfc3339(at), "outcome": outcome},
+        "next_try_at": rfc3339(next_try_at),
+    }
+
+
+def rfc3339(instant: datetime | None) -> str | None:
+    """Write an instant in UTC, to the second."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _days_left(expires_at: datetime | None, now: datetime) -> int | None:
+    return None if expires_at is None else max(0, (expires_at - now).days)
