@@ -232,10 +232,10 @@ def _keep_tokens(
         return grant
     issued_at = _issued_at(attempt, setbacks, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
-    # Where the refresh token stays, the access token that was asked for last wins.
-    is_older = tokens.generation == before.generation and issued_at <= before.issued_at
-    if is_older and not _is_in_charge(grant, attempt):
-        return grant
+    if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
+        # The refresh token stays, and so does who is in charge; of two access tokens the one
+        # that was asked for last wins.
+        return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
     if tokens.outlives(timedelta(0), now):
         return Authorized(tokens=tokens)
     late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)

@@ -40,7 +40,7 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
-def note_failure(  # noqa: PLR0913 - one fact each, and all of them are needed
+def note_failure(
     before: Setbacks | None,
     failure: Failure,
     attempt: Attempt,

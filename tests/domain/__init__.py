@@ -1,0 +1,1 @@
+"""The pure core: tables and properties; no mock, fixture or sleep."""

@@ -1,0 +1,87 @@
+"""Values to start from: an instant, tokens, a policy; each test says only what it changes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from domain.commands import SendTokenRequest
+from domain.decide import Decision, decide
+from domain.events import AttemptEnded, TokenRequested
+from domain.grant import Grant, Refreshing
+from domain.policy import Policy
+from domain.provider import PRESETS, Provider, Rotation, RotationKind
+from domain.token_endpoint import Outcome, TokenResponse
+from domain.tokens import Tokens
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+# A short one, so that a boundary is a whole number of seconds away from everything else.
+ACCESS_LIFE = timedelta(minutes=30)
+REFRESH_LIFE = timedelta(days=90)
+
+DIGIKEY = PRESETS["digikey"]
+POLICY = Policy(provider=DIGIKEY, client="client-1")
+
+TOKENS = Tokens(
+    generation=7,
+    issued_at=T0,
+    access_token="access-7",
+    token_type="Bearer",
+    scope=None,
+    expires_at=T0 + ACCESS_LIFE,
+    refresh_token="refresh-7",
+    refresh_token_expires_at=T0 + REFRESH_LIFE,
+)
+RESPONSE = TokenResponse(
+    access_token="access-8",
+    token_type="Bearer",
+    expires_in=ACCESS_LIFE,
+    refresh_token="refresh-8",
+    refresh_token_expires_in=REFRESH_LIFE,
+    scope=None,
+)
+
+
+def provider(
+    kind: RotationKind = RotationKind.ALWAYS, *, grace: timedelta = timedelta(0)
+) -> Provider:
+    """Digi-Key, had it other ideas of rotation."""
+    return replace(DIGIKEY, rotation=Rotation(kind=kind, grace=grace))
+
+
+def policy(kind: RotationKind = RotationKind.ALWAYS, *, grace: timedelta = timedelta(0)) -> Policy:
+    """The policy for such a provider."""
+    return replace(POLICY, provider=provider(kind, grace=grace))
+
+
+def asked(*, id_: str = "attempt-1", min_ttl: timedelta = MINUTE) -> TokenRequested:
+    """A program's request."""
+    return TokenRequested(attempt_id=id_, min_ttl=min_ttl)
+
+
+def begin(
+    grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt-1"
+) -> tuple[Refreshing, SendTokenRequest]:
+    """Ask for a token where that must begin an attempt."""
+    decision = decide(grant, asked(id_=id_), by, now)
+    assert isinstance(decision.grant, Refreshing), decision
+    assert isinstance(decision.command, SendTokenRequest), decision
+    return decision.grant, decision.command
+
+
+def end(
+    grant: Grant,
+    command: SendTokenRequest,
+    outcome: Outcome,
+    now: datetime,
+    by: Policy = POLICY,
+) -> Grant:
+    """Report the end of an attempt."""
+    ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
+    return decide(grant, ended, by, now).grant
+
+
+def ask(grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt-2") -> Decision:
+    """Ask for a token."""
+    return decide(grant, asked(id_=id_), by, now)

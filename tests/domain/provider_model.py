@@ -1,0 +1,96 @@
+"""What a provider does with refresh tokens, as a model: the other side of the rules of refresh."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from domain.provider import RotationKind
+from domain.token_endpoint import TokenErrorResponse, TokenResponse
+
+INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How a provider rotates refresh tokens, and what it makes of an old one.
+
+    `repeats` tells the two kinds of grace apart: within it an old refresh token brings the same
+    pair again, with an `expires_in` of a full life (django-oauth-toolkit), or a new pair (Okta).
+    `revokes` ends the whole family on any other use of an old one (RFC 9700 §4.14.2).
+    """
+
+    rotation: RotationKind
+    grace: timedelta = timedelta(0)
+    repeats: bool = False
+    revokes: bool = False
+
+
+@dataclass(kw_only=True)
+class Issued:
+    """A refresh token, and what became of it."""
+
+    expires_at: datetime
+    replaced_at: datetime | None = None
+    successor: TokenResponse | None = None
+
+
+@dataclass(kw_only=True)
+class ProviderModel:
+    """One person's authorization at one provider."""
+
+    kind: Kind
+    access_life: timedelta
+    refresh_life: timedelta
+    access_expires_at: dict[str, datetime] = field(default_factory=dict)
+    issued: dict[str, Issued] = field(default_factory=dict)
+    revoked: bool = False
+    serial: int = 0
+
+    def log_in(self, now: datetime) -> TokenResponse:
+        """Start over: a new family; the tokens of the old one are revoked."""
+        self.issued.clear()
+        self.revoked = False
+        return self._issue(now, with_refresh_token=True)
+
+    def honours(self, refresh_token: str, now: datetime) -> bool:
+        """Whether this refresh token would bring tokens now."""
+        token = self.issued.get(refresh_token)
+        if token is None or self.revoked or token.expires_at <= now:
+            return False
+        return token.replaced_at is None or now < token.replaced_at + self.kind.grace
+
+    def refresh(
+        self, refresh_token: str, now: datetime, *, rotates: bool
+    ) -> TokenResponse | TokenErrorResponse:
+        """Act on a refresh; `rotates` is what a provider that may do either does this time."""
+        token = self.issued.get(refresh_token)
+        if not self.honours(refresh_token, now):
+            was_replaced = token is not None and token.replaced_at is not None
+            self.revoked |= self.kind.revokes and was_replaced
+            return INVALID_GRANT
+        assert token is not None
+        if token.successor is not None and self.kind.repeats:
+            return token.successor
+        replaces = self.kind.rotation is RotationKind.ALWAYS or (
+            self.kind.rotation is RotationKind.OPTIONAL and rotates
+        )
+        response = self._issue(now, with_refresh_token=replaces)
+        if replaces:
+            token.replaced_at = token.replaced_at or now
+            token.successor = response
+        return response
+
+    def _issue(self, now: datetime, *, with_refresh_token: bool) -> TokenResponse:
+        self.serial += 1
+        access_token = f"access-{self.serial}"
+        refresh_token = f"refresh-{self.serial}" if with_refresh_token else None
+        self.access_expires_at[access_token] = now + self.access_life
+        if refresh_token is not None:
+            self.issued[refresh_token] = Issued(expires_at=now + self.refresh_life)
+        return TokenResponse(
+            access_token=access_token,
+            token_type="Bearer",
+            expires_in=self.access_life,
+            refresh_token=refresh_token,
+            refresh_token_expires_in=self.refresh_life if refresh_token else None,
+            scope=None,
+        )

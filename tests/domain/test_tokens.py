@@ -1,0 +1,170 @@
+"""Tokens: every boundary of the expiry arithmetic, from both sides."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.tokens import Freshness, Tokens
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    DIGIKEY,
+    MINUTE,
+    REFRESH_LIFE,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+)
+
+TICK = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("age", "freshness"),
+    [
+        (timedelta(0), Freshness.FRESH),
+        (ACCESS_LIFE - TICK, Freshness.FRESH),
+        (ACCESS_LIFE, Freshness.ACCESS_EXPIRED),
+        (REFRESH_LIFE - TICK, Freshness.ACCESS_EXPIRED),
+        (REFRESH_LIFE, Freshness.REFRESH_EXPIRED),
+    ],
+)
+def test_freshness_changes_at_the_very_instant_of_an_expiry(
+    age: timedelta, freshness: Freshness
+) -> None:
+    assert TOKENS.freshness(T0 + age) is freshness
+
+
+def test_tokens_whose_refresh_token_dies_first_need_a_login_though_the_access_token_lives() -> None:
+    tokens = replace(TOKENS, refresh_token_expires_at=T0 + MINUTE)
+    assert tokens.freshness(T0 + MINUTE) is Freshness.REFRESH_EXPIRED
+
+
+def test_an_expiring_access_token_without_a_refresh_token_needs_a_login_from_the_start() -> None:
+    tokens = replace(TOKENS, refresh_token=None, refresh_token_expires_at=None)
+    assert tokens.freshness(T0) is Freshness.REFRESH_EXPIRED
+
+
+def test_an_access_token_that_never_expires_stays_fresh_without_a_refresh_token() -> None:
+    tokens = replace(TOKENS, expires_at=None, refresh_token=None)
+    assert tokens.freshness(T0 + 1000 * DAY) is Freshness.FRESH
+    assert tokens.outlives(DAY, T0 + 1000 * DAY)
+    assert not tokens.is_near_end(DAY, T0 + 1000 * DAY)
+
+
+def test_a_refresh_token_of_unknown_life_is_good_until_it_is_refused() -> None:
+    tokens = replace(TOKENS, refresh_token_expires_at=None)
+    assert tokens.freshness(T0 + 1000 * DAY) is Freshness.ACCESS_EXPIRED
+
+
+@pytest.mark.parametrize("min_ttl", [timedelta(0), SECOND, 59 * SECOND, MINUTE, 61 * SECOND])
+def test_a_token_outlives_a_demand_until_exactly_that_much_is_left(min_ttl: timedelta) -> None:
+    last = T0 + ACCESS_LIFE - min_ttl
+    assert TOKENS.outlives(min_ttl, last - TICK)
+    assert not TOKENS.outlives(min_ttl, last)
+
+
+def test_no_demand_exceeds_half_of_a_tokens_life() -> None:
+    half = T0 + ACCESS_LIFE / 2
+    assert TOKENS.outlives(1000 * DAY, half - TICK)
+    assert not TOKENS.outlives(1000 * DAY, half)
+
+
+def test_a_new_token_satisfies_every_demand() -> None:
+    short = replace(TOKENS, expires_at=T0 + TICK)
+    assert short.outlives(1000 * DAY, T0)
+
+
+@pytest.mark.parametrize(
+    ("life", "margin"),
+    [(30 * MINUTE, 5 * MINUTE), (15 * MINUTE, 5 * MINUTE), (MINUTE, 20 * SECOND)],
+)
+def test_the_end_of_a_life_is_its_last_five_minutes_or_its_last_third(
+    life: timedelta, margin: timedelta
+) -> None:
+    tokens = replace(TOKENS, expires_at=T0 + life)
+    assert not tokens.is_near_end(5 * MINUTE, T0 + life - margin - TICK)
+    assert tokens.is_near_end(5 * MINUTE, T0 + life - margin)
+
+
+def refreshed(before: Tokens, **changes: object) -> Tokens:
+    return before.refreshed(
+        replace(RESPONSE, **changes),  # type: ignore[arg-type]
+        issued_at=T0 + DAY,
+        provider=DIGIKEY,
+    )
+
+
+def test_a_refresh_replaces_both_tokens_and_starts_a_new_generation() -> None:
+    tokens = refreshed(TOKENS, scope="read")
+    assert tokens == Tokens(
+        generation=8,
+        issued_at=T0 + DAY,
+        access_token="access-8",
+        token_type="Bearer",
+        scope="read",
+        expires_at=T0 + DAY + ACCESS_LIFE,
+        refresh_token="refresh-8",
+        refresh_token_expires_at=T0 + DAY + REFRESH_LIFE,
+    )
+
+
+def test_a_response_without_a_refresh_token_keeps_the_old_one_and_its_expiry() -> None:
+    tokens = refreshed(TOKENS, refresh_token=None, refresh_token_expires_in=None)
+    assert (tokens.generation, tokens.refresh_token) == (7, "refresh-7")
+    assert tokens.refresh_token_expires_at == T0 + REFRESH_LIFE
+    assert tokens.access_token == "access-8"
+
+
+def test_a_response_that_repeats_the_refresh_token_is_no_new_generation() -> None:
+    tokens = refreshed(TOKENS, refresh_token="refresh-7", refresh_token_expires_in=None)
+    assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + REFRESH_LIFE)
+
+
+def test_a_lifetime_told_for_the_same_refresh_token_counts_anew() -> None:
+    tokens = refreshed(TOKENS, refresh_token=None, refresh_token_expires_in=100 * DAY)
+    assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + 101 * DAY)
+
+
+def test_lifetimes_that_are_not_told_are_the_providers_declared_ones() -> None:
+    tokens = refreshed(TOKENS, expires_in=None, refresh_token_expires_in=None)
+    assert tokens.expires_at == T0 + DAY + ACCESS_LIFE
+    assert tokens.refresh_token_expires_at == T0 + DAY + REFRESH_LIFE
+
+
+def test_a_scope_that_is_not_told_is_the_one_that_was_granted() -> None:
+    assert refreshed(replace(TOKENS, scope="read"), scope=None).scope == "read"
+
+
+def test_the_tokens_of_a_login_without_a_refresh_token_have_no_expiry_for_it() -> None:
+    response = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    tokens = Tokens.first(response, generation=0, issued_at=T0, provider=DIGIKEY)
+    assert (tokens.refresh_token, tokens.refresh_token_expires_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("life", "margin"),
+    [(90 * DAY, 30 * DAY), (6 * DAY, 2 * DAY), (4 * DAY, 2 * DAY), (3 * DAY, 2 * DAY), (DAY, 16)],
+)
+def test_an_unused_grant_is_due_in_its_last_third_and_two_days_ahead_where_that_is_more(
+    life: timedelta, margin: timedelta | int
+) -> None:
+    tokens = replace(TOKENS, refresh_token_expires_at=T0 + life)
+    before_end = margin if isinstance(margin, timedelta) else timedelta(hours=margin)
+    assert tokens.keep_alive_at() == T0 + life - before_end
+
+
+def test_a_refresh_token_of_unknown_life_is_used_once_a_week() -> None:
+    assert replace(TOKENS, refresh_token_expires_at=None).keep_alive_at() == T0 + 7 * DAY
+
+
+def test_what_cannot_be_refreshed_or_needs_no_refresh_is_never_due() -> None:
+    assert replace(TOKENS, refresh_token=None).keep_alive_at() is None
+    assert replace(TOKENS, expires_at=None).keep_alive_at() is None
+
+
+def test_no_representation_shows_a_token() -> None:
+    assert "access-7" not in repr(TOKENS)
+    assert "refresh-7" not in repr(TOKENS)
