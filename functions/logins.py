@@ -51,7 +51,7 @@ class CompletedLogin:
 class Logins:
     """Begin and complete logins."""
 
-    def __init__(  # noqa: PLR0913 - what a login is made of
+    def __init__(
         self,
         *,
         keeper: Keeper,

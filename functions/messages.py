@@ -45,10 +45,13 @@ class Request:
         Raises MalformedRequestError for what cannot be decoded, is too large, or names a
         parameter twice.
         """
+        query = scope.get("query_string", b"")
+        if len(query) > MAX_QUERY_BYTES:
+            raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
         return cls(
             method=scope["method"],
             path=scope["path"],
-            parameters=parse_parameters(scope.get("query_string", b"")),
+            parameters=parse_parameters(query),
             headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
             body=b"" if scope["method"] in {"GET", "HEAD"} else await _read_body(receive),
         )
@@ -68,8 +71,6 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
 
     Raises MalformedRequestError.
     """
-    if len(encoded) > MAX_QUERY_BYTES:
-        raise MalformedRequestError(f"more than {MAX_QUERY_BYTES} bytes of parameters", status=414)
     try:
         pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError as error:
@@ -84,6 +85,8 @@ async def _read_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequestError("the body ends before its end")
         body += bytes(message.get("body", b""))
         if len(body) > MAX_BODY_BYTES:
             raise MalformedRequestError(f"a body of more than {MAX_BODY_BYTES} bytes", status=413)

@@ -69,7 +69,7 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def problem(  # noqa: PLR0913 - each is a part of some problems, by name
+def problem(
     name: str,
     detail: str,
     *,

@@ -1,0 +1,169 @@
+"""What can be changed in a simulated Digi-Key while it runs, and the faults that can be planned."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated, Self, TypeAlias, assert_never
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+
+from infra.local.digikey_rules import Lifetimes
+
+# Ten years: far past anything sensible, and still exact to a microsecond.
+MAX_SECONDS = 10 * 365 * 24 * 3600
+MAX_DELAY_SECONDS = 600.0
+
+STATISTICS = ("authorization_code", "refresh_token", "refused")
+
+
+class Fault(StrEnum):
+    """What goes wrong with one token request."""
+
+    UNAVAILABLE = "unavailable"
+    RATE_LIMITED = "rate-limited"
+    LOSE_REQUEST = "lose-request"
+    LOSE_ANSWER = "lose-answer"
+    HTML = "html"
+    EMPTY_400 = "empty-400"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The request is obeyed at once, and answered late."""
+
+    seconds: float
+
+
+PlannedFault: TypeAlias = Fault | Delay
+
+
+def parse_fault(name: object) -> PlannedFault:
+    """A fault from its name: one of `Fault`, or `delay:SECONDS`.
+
+    Raises ValueError.
+    """
+    kind, _, seconds = str(name).partition(":")
+    if kind != "delay":
+        try:
+            return Fault(str(name))
+        except ValueError:
+            known = ", ".join(Fault)
+            raise ValueError(f"not one of {known}, delay:SECONDS") from None
+    try:
+        delay = Delay(float(seconds))
+    except ValueError:
+        raise ValueError("delay:SECONDS needs a number") from None
+    if not 0 <= delay.seconds <= MAX_DELAY_SECONDS:
+        raise ValueError(f"a delay is between 0 and {MAX_DELAY_SECONDS:g} seconds")
+    return delay
+
+
+def fault_name(fault: PlannedFault) -> str:
+    """The name that plans the fault."""
+    match fault:
+        case Delay():
+            return f"delay:{fault.seconds:g}"
+        case Fault():
+            return fault.value
+        case _:
+            assert_never(fault)
+
+
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+Shift: TypeAlias = Annotated[float, Field(ge=-MAX_SECONDS, le=MAX_SECONDS, allow_inf_nan=False)]
+
+
+class InvalidChangeError(Exception):
+    """A change that is not understood; the text says what is wrong where. Nothing was changed."""
+
+
+class LifetimesChange(BaseModel):
+    """New lifetimes, in seconds, for what is given from now on; None leaves one as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Seconds | None = None
+    access_token: Seconds | None = None
+    refresh_token: Seconds | None = None
+
+
+class Change(BaseModel):
+    """One change of the settings, all of it or nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lifetimes: LifetimesChange = LifetimesChange()
+    clear_faults: bool = False
+    faults: tuple[Annotated[PlannedFault, PlainValidator(parse_fault)], ...] = ()
+    reset_statistics: bool = False
+    shift_clock: Shift = 0.0
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Self:
+        """Read a JSON object.
+
+        Raises InvalidChangeError.
+        """
+        try:
+            return cls.model_validate_json(body, strict=True)
+        except ValidationError as error:
+            raise InvalidChangeError(_said_plainly(error)) from error
+
+    @classmethod
+    def from_form(cls, form: Mapping[str, str]) -> Self:
+        """Read a form of the front page: lifetimes, or a fault.
+
+        Raises InvalidChangeError.
+        """
+        members = dict(form)
+        fault = members.pop("fault", None)
+        try:
+            return cls.model_validate(
+                {"lifetimes": members, "faults": (fault,) if fault is not None else ()}
+            )
+        except ValidationError as error:
+            raise InvalidChangeError(_said_plainly(error)) from error
+
+    def applied_to(self, lifetimes: Lifetimes) -> Lifetimes:
+        """The lifetimes after this change."""
+        return replace(lifetimes, **self.lifetimes.model_dump(exclude_none=True))
+
+
+def _said_plainly(error: ValidationError) -> str:
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+
+
+class Settings:
+    """The planned faults, in the order in which token requests will meet them, and the counts."""
+
+    def __init__(self) -> None:
+        self._faults: deque[PlannedFault] = deque()
+        self._counts: Counter[str] = Counter()
+
+    def next_fault(self) -> PlannedFault | None:
+        """Take the fault that the token request in hand meets."""
+        return self._faults.popleft() if self._faults else None
+
+    def count(self, outcome: str) -> None:
+        """Count a token request by its grant type, or as `refused`."""
+        self._counts[outcome] += 1
+
+    def change(self, change: Change) -> None:
+        """Apply what the change says of faults and counts."""
+        if change.clear_faults:
+            self._faults.clear()
+        self._faults.extend(change.faults)
+        if change.reset_statistics:
+            self._counts.clear()
+
+    def planned_faults(self) -> list[str]:
+        """The names of the faults still to come."""
+        return [fault_name(fault) for fault in self._faults]
+
+    def statistics(self) -> dict[str, int]:
+        """How many token requests were obeyed, by grant type, and how many refused."""
+        return {name: self._counts[name] for name in STATISTICS}

@@ -1,0 +1,191 @@
+"""The simulated Digi-Key's pages: plain HTML, no scripts, nothing from elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from functions.messages import Response
+from infra.local.digikey_rules import Lifetimes
+from infra.local.digikey_state import Grant, State
+
+# No form-action: browsers would apply it to the redirect that answers the form, too.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8885; --accent: #c00; }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: auto; padding: 0 1rem; }
+.notice { background: #fd6; color: #222; margin: 0 -1rem 2rem; padding: .6rem 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.2; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+code { overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; }
+tr { border-bottom: 1px solid var(--line); }
+label { display: block; margin: .6rem 0; }
+input, select { font: inherit; padding: .3rem .5rem; width: 12rem; max-width: 100%; }
+button { font: inherit; padding: .5rem 1.4rem; border: 1px solid var(--line); }
+button { border-radius: .3rem; cursor: pointer; }
+button.main { background: var(--accent); border-color: var(--accent); color: #fff; }
+.life { display: block; height: .25rem; background: var(--accent); }
+.life { transform-origin: left; animation: spend linear both; }
+@keyframes spend { to { transform: scaleX(0); } }
+"""
+
+_NOTICE = (
+    '<p class="notice"><strong>A simulation, for development only.</strong> '
+    "This is not Digi-Key: no account, password or data there is involved.</p>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontPage:
+    """What the front page shows at the instant `now`, in seconds since the epoch."""
+
+    prefix: str
+    now: float
+    lifetimes: Lifetimes
+    state: State = field(repr=False)
+    planned_faults: Sequence[str]
+    known_faults: Sequence[str]
+    statistics: Mapping[str, int]
+
+    def html(self) -> str:
+        """The page: what this is, its settings, and its grants with the time they have left."""
+        prefix = escape(self.prefix)
+        options = "".join(f"<option>{escape(name)}" for name in self.known_faults)
+        counts = ", ".join(f"{name} {count}" for name, count in self.statistics.items())
+        return _page(
+            "A simulated Digi-Key",
+            f"""<p>An OAuth 2.0 authorization server with the paths, fields and errors of Digi-Key,
+so that a login, a refresh and an expiry can be watched without an account.</p>
+<table>
+<tr><th>Authorization endpoint<td><code>{prefix}/v1/oauth2/authorize</code>
+<tr><th>Token endpoint<td><code>{prefix}/v1/oauth2/token</code>
+<tr><th>A protected resource<td><code>{prefix}/products/v4/search/example</code>
+<tr><th>Control, for programs<td><code>{prefix}/_control</code>
+</table>
+<h2>How long things live</h2>
+<form method="post" action="{prefix}/settings">
+{_seconds_input("code", "An authorization code", self.lifetimes.code)}
+{_seconds_input("access_token", "An access token", self.lifetimes.access_token)}
+{_seconds_input("refresh_token", "A refresh token", self.lifetimes.refresh_token)}
+<button class="main">Set for what is given from now on</button>
+</form>
+<h2>Plan a fault</h2>
+<form method="post" action="{prefix}/settings">
+<label>The next token request meets <select name="fault">{options}</select></label>
+<button>Plan it</button>
+</form>
+<p>Planned: {escape(", ".join(self.planned_faults)) or "none"}.
+Token requests so far: {escape(counts)}.</p>
+<h2>Grants</h2>
+{self._grants()}
+<p><a href="{prefix}/">Look again</a></p>""",
+        )
+
+    def _grants(self) -> str:
+        rows = [
+            f"<tr><td>{escape(name)}<td>{_ago(self.now - grant.given_at)}"
+            f"<td>{self._access_token(grant)}<td>{self._refresh_token(grant)}"
+            for name, grant in sorted(
+                self.state.grants.items(), key=lambda item: item[1].given_at, reverse=True
+            )
+        ] + [
+            f"<tr><td>revoked<td>{_ago(self.now - revoked.given_at)}"
+            f"<td colspan=2>{_ago(self.now - revoked.revoked_at)}, as {escape(revoked.because)}"
+            for revoked in self.state.revoked
+        ]
+        if not rows:
+            return "<p>None: nobody has logged in yet.</p>"
+        head = "<tr><th>Grant<th>Given<th>Access token<th>Refresh token"
+        return f"<table>{head}{''.join(rows)}</table>"
+
+    def _access_token(self, grant: Grant) -> str:
+        left = [at - self.now for at in grant.access_tokens.values() if self.now < at]
+        if not left:
+            return "expired"
+        others = f" (and {len(left) - 1} older)" if len(left) > 1 else ""
+        return _life(max(left), self.lifetimes.access_token) + others
+
+    def _refresh_token(self, grant: Grant) -> str:
+        left = grant.refresh_token_expires_at - self.now
+        return _life(left, self.lifetimes.refresh_token) if left > 0 else "expired"
+
+
+def authorization_page(*, action: str, client_id: str, redirect_uri: str, state: str | None) -> str:
+    """The page that asks the person; the form repeats the request beside the decision."""
+    fields = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri}
+    if state is not None:
+        fields["state"] = state
+    hidden = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(value)}">'
+        for name, value in fields.items()
+    )
+    return _page(
+        "Allow access to your simulated Digi-Key account?",
+        f"""<p>The application <code>{escape(client_id)}</code> asks for it.
+Either answer brings you back to <code>{escape(redirect_uri)}</code>.</p>
+<form method="post" action="{escape(action)}">{hidden}
+<button class="main" name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button>
+</form>""",
+    )
+
+
+def error_page(title: str, detail: str) -> str:
+    """A page that says what went wrong."""
+    return _page(title, f"<p>{escape(detail)}</p>")
+
+
+def page_response(status: int, html: str) -> Response:
+    """A page on its way out, with leave to load nothing."""
+    return Response(
+        status=status,
+        content_type="text/html; charset=utf-8",
+        body=html.encode(),
+        headers=(("content-security-policy", _PAGE_POLICY), ("referrer-policy", "no-referrer")),
+    )
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} (simulation)</title><style>{_STYLE}</style>"
+        f"<body>{_NOTICE}<h1>{escape(title)}</h1>{body}</body></html>"
+    )
+
+
+def _seconds_input(name: str, label: str, value: float) -> str:
+    return (
+        f"<label>{label} lives, in seconds"
+        f' <input name="{name}" value="{value:.15g}" inputmode="decimal" required></label>'
+    )
+
+
+def _life(left: float, lifetime: float) -> str:
+    """The time left, and a bar that shrinks with it while the page stays open."""
+    return (
+        f"{_in_words(left)} left"
+        f'<span class="life" style="width:{min(1.0, left / lifetime):.1%};'
+        f'animation-duration:{left:.1f}s"></span>'
+    )
+
+
+def _ago(seconds: float) -> str:
+    return f"{_in_words(max(0.0, seconds))} ago"
+
+
+def _in_words(seconds: float) -> str:
+    """The two largest units, such as `29 min 58 s`."""
+    minutes, second = divmod(seconds, 60)
+    if not minutes:
+        return f"{second:.1f} s"
+    second = int(second)
+    hours, minute = divmod(int(minutes), 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour} h"
+    return f"{hour} h {minute} min" if hour else f"{minute} min {second} s"

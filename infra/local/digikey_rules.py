@@ -1,0 +1,243 @@
+"""A simulated Digi-Key's rules: who is given codes and tokens, and what kills them.
+
+The rules, in the order of the code:
+
+1. A client and its redirect URI are known exactly or not at all (RFC 6749 §3.1.2.3).
+2. A code lives a minute, serves once, and only with the redirect URI it was given for (§4.1.3).
+   Used again, it revokes what it gave (§4.1.2).
+3. A refresh answers with a new refresh token and kills the old one at once, with no grace.
+4. A refresh token that was replaced and comes back revokes its whole grant, access tokens
+   included (RFC 9700 §4.14.2): one of the two who hold it is a thief, and nobody knows which.
+5. A code or token is dead from the very instant it expires.
+"""
+
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from infra.local.digikey_state import Code, Grant, RevokedGrant, State, digest
+
+# Enough for a person to see what happened, and a bound to what is kept.
+MAX_REVOKED_GRANTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """The one registered client."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long what is given from now on will live, in seconds."""
+
+    code: float
+    access_token: float
+    refresh_token: float
+
+
+DIGIKEY_LIFETIMES = Lifetimes(code=60.0, access_token=30 * 60.0, refresh_token=90 * 24 * 3600.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest:
+    """What a known client asks the person for (RFC 6749 §4.1.1)."""
+
+    redirect_uri: str
+    state: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a token request is given; both lifetimes in whole seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    refresh_token_expires_in: int
+
+
+RefusalReason: TypeAlias = Literal[
+    "invalid_client",
+    "invalid_redirect_uri",
+    "invalid_request",
+    "invalid_grant",
+    "unsupported_grant_type",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why nothing is given; the description is for people."""
+
+    reason: RefusalReason
+    description: str
+
+
+class AuthorizationServer:
+    """The rules at work on `state`, a value that each change replaces whole."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        lifetimes: Lifetimes,
+        state: State,
+        now: Callable[[], float],
+    ) -> None:
+        self.client = client
+        self.lifetimes = lifetimes
+        self.state = state
+        self._now = now
+
+    def now(self) -> float:
+        """The time here, which `shift_clock` moves."""
+        return self._now() + self.state.clock_shift
+
+    def shift_clock(self, seconds: float) -> None:
+        """Move the clock on, or back; what was given before does not move with it."""
+        self.state = replace(self.state, clock_shift=self.state.clock_shift + seconds)
+
+    def read_authorization_request(
+        self, parameters: Mapping[str, str]
+    ) -> AuthorizationRequest | Refusal:
+        """Judge an authorization request; one that is refused must not be redirected."""
+        if parameters.get("client_id") != self.client.client_id:
+            return Refusal(
+                reason="invalid_client",
+                description="client_id query parameter has incorrect value. Send valid client_id",
+            )
+        redirect_uri = parameters.get("redirect_uri", "")
+        if redirect_uri not in self.client.redirect_uris:
+            return _invalid_redirect_uri(redirect_uri)
+        if parameters.get("response_type") != "code":
+            return Refusal(reason="invalid_request", description="Response type must be code")
+        return AuthorizationRequest(
+            redirect_uri=redirect_uri, state=parameters.get("state") or None
+        )
+
+    def give_code(self, request: AuthorizationRequest) -> str:
+        """A new code, once the person has allowed the request."""
+        now = self.now()
+        code = secrets.token_urlsafe(24)
+        remembered = Code(redirect_uri=request.redirect_uri, expires_at=now + self.lifetimes.code)
+        living = self.state.without_the_dead(now)
+        self.state = replace(living, codes={**living.codes, digest(code): remembered})
+        return code
+
+    def answer_token_request(self, form: Mapping[str, str]) -> Tokens | Refusal:
+        """Judge a token request; what it is given is committed when this returns."""
+        if not self._is_authenticated(form):
+            return Refusal(
+                reason="invalid_client", description="clientId invalid for requested resource"
+            )
+        now = self.now()
+        match form.get("grant_type"):
+            case "authorization_code":
+                return self._exchange_code(form, now)
+            case "refresh_token":
+                return self._refresh(form, now)
+            case None:
+                return _missing("grant_type")
+            case _:
+                return Refusal(
+                    reason="unsupported_grant_type",
+                    description="only authorization_code and refresh_token are supported",
+                )
+
+    def access_token_is_alive(self, access_token: str) -> bool:
+        """Whether a protected resource should accept the token now."""
+        now, key = self.now(), digest(access_token)
+        return any(now < grant.access_tokens.get(key, now) for grant in self.state.grants.values())
+
+    def _is_authenticated(self, form: Mapping[str, str]) -> bool:
+        given = form.get("client_secret", "").encode()
+        return form.get("client_id") == self.client.client_id and secrets.compare_digest(
+            given, self.client.client_secret.encode()
+        )
+
+    def _exchange_code(self, form: Mapping[str, str], now: float) -> Tokens | Refusal:
+        for name in ("code", "redirect_uri"):
+            if name not in form:
+                return _missing(name)
+        key = digest(form["code"])
+        for grant_id, grant in self.state.grants.items():
+            if grant.code == key:
+                self._revoke(grant_id, "its authorization code was used twice", now)
+                return _invalid_grant("the code was used before; what it gave is revoked")
+        code = self.state.codes.get(key)
+        if code is None or code.expires_at <= now:
+            return _invalid_grant("the code is unknown or has expired")
+        if form["redirect_uri"] != code.redirect_uri:
+            return _invalid_redirect_uri(form["redirect_uri"])
+        self.state = replace(
+            self.state, codes={k: v for k, v in self.state.codes.items() if k != key}
+        )
+        return self._give_tokens(secrets.token_hex(4), Grant(code=key, given_at=now), now)
+
+    def _refresh(self, form: Mapping[str, str], now: float) -> Tokens | Refusal:
+        if "refresh_token" not in form:
+            return _missing("refresh_token")
+        key = digest(form["refresh_token"])
+        for grant_id, grant in self.state.grants.items():
+            if key in grant.replaced_refresh_tokens:
+                self._revoke(grant_id, "a refresh token that had been replaced was used", now)
+                return _invalid_grant("the refresh token was replaced; its grant is revoked")
+            if key == grant.refresh_token and now < grant.refresh_token_expires_at:
+                replaced = {**grant.replaced_refresh_tokens, key: grant.refresh_token_expires_at}
+                return self._give_tokens(
+                    grant_id, replace(grant, replaced_refresh_tokens=replaced), now
+                )
+        return _invalid_grant("the refresh token is unknown, has expired or was revoked")
+
+    def _give_tokens(self, grant_id: str, grant: Grant, now: float) -> Tokens:
+        """Put a new access token beside the grant's others, and a new refresh token in place."""
+        tokens = Tokens(
+            access_token=secrets.token_urlsafe(24),
+            refresh_token=secrets.token_urlsafe(24),
+            expires_in=_whole_seconds(self.lifetimes.access_token),
+            refresh_token_expires_in=_whole_seconds(self.lifetimes.refresh_token),
+        )
+        expires_at = now + self.lifetimes.access_token
+        grant = replace(
+            grant,
+            access_tokens={**grant.access_tokens, digest(tokens.access_token): expires_at},
+            refresh_token=digest(tokens.refresh_token),
+            refresh_token_expires_at=now + self.lifetimes.refresh_token,
+        )
+        kept = replace(self.state, grants={**self.state.grants, grant_id: grant})
+        self.state = kept.without_the_dead(now)
+        return tokens
+
+    def _revoke(self, grant_id: str, because: str, now: float) -> None:
+        grant = self.state.grants[grant_id]
+        revoked = RevokedGrant(given_at=grant.given_at, revoked_at=now, because=because)
+        self.state = replace(
+            self.state,
+            grants={k: v for k, v in self.state.grants.items() if k != grant_id},
+            revoked=(revoked, *self.state.revoked)[:MAX_REVOKED_GRANTS],
+        )
+
+
+def _whole_seconds(lifetime: float) -> int:
+    # Digi-Key says 1799 of its 1800 s and 7775999 of its 7776000.
+    return math.ceil(lifetime) - 1
+
+
+def _missing(name: str) -> Refusal:
+    return Refusal(reason="invalid_request", description=f"Required param : {name}")
+
+
+def _invalid_redirect_uri(redirect_uri: str) -> Refusal:
+    return Refusal(
+        reason="invalid_redirect_uri", description=f"Invalid redirection uri {redirect_uri}"
+    )
+
+
+def _invalid_grant(description: str) -> Refusal:
+    return Refusal(reason="invalid_grant", description=description)

@@ -1,0 +1,101 @@
+"""`make run`: the application on this machine, with a simulated provider where no other is set."""
+
+import logging
+import os
+import socket
+import sys
+
+import uvicorn
+
+from functions.asgi import Application
+from functions.messages import Receive, Response, Scope, Send
+from functions.settings import Settings, SettingsError
+from infra.local.digikey import SimulatedDigiKey
+from infra.local.environment import (
+    API_KEY_FILE,
+    SIMULATION_PREFIX,
+    SIMULATION_STATE,
+    LocalEnvironment,
+)
+
+
+class WithSimulation:
+    """The application and the simulated Digi-Key behind one port."""
+
+    def __init__(self, application: Application, simulation: SimulatedDigiKey) -> None:
+        self._application = application
+        self._simulation = simulation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the scope to whose path it is."""
+        path = scope.get("path", "")
+        if path == "/":
+            where = (("location", f"{SIMULATION_PREFIX}/"),)
+            await Response(status=307, headers=where).send(send)
+        elif path.startswith(SIMULATION_PREFIX):
+            await self._simulation(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+
+def main() -> str | None:
+    """Serve until interrupted; return why not, where that is the case."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        local = LocalEnvironment.complete(os.environ)
+        settings = Settings.from_environ(local.variables)
+        listener = socket.create_server(("127.0.0.1", local.port))
+    except ValueError:
+        return "PORT must be a number."
+    except SettingsError as error:
+        return f"The environment cannot be used: {error}."
+    except OSError as error:
+        return f"Cannot start: {error}. PORT=8001 make run serves on another port."
+    print(_welcome(local), flush=True)
+    # No access log: the URL of a callback holds the code.
+    config = uvicorn.Config(_application(local, settings), log_config=None, access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+    return None
+
+
+def _application(local: LocalEnvironment, settings: Settings) -> Application | WithSimulation:
+    application = Application(local.variables)
+    if not local.is_simulated:
+        return application
+    simulation = SimulatedDigiKey(
+        client_id=settings.client_id,
+        client_secret=settings.client_secret,
+        redirect_uris=(str(settings.redirect_uri),),
+        state_path=SIMULATION_STATE,
+        prefix=SIMULATION_PREFIX,
+    )
+    return WithSimulation(application, simulation)
+
+
+def _welcome(local: LocalEnvironment) -> str:
+    address = local.variables["PUBLIC_URL"]
+    served = f"http://localhost:{local.port}"
+    key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
+    provider = (
+        f"a simulated Digi-Key (look at it, or break it: {served}{SIMULATION_PREFIX}/)"
+        if local.is_simulated
+        else local.variables.get("PROVIDER", "digikey")
+    )
+    return f"""
+oauth-callback serves at {served}; the provider is {provider}.
+Callbacks come back to {address}/api/callback. Try next, in this folder:
+
+  1. log in: open in a browser the authorization_url that this answers
+     curl -s -X POST -H "x-api-key: {key}" {served}/api/login
+
+  2. get a token
+     curl -s -H "x-api-key: {key}" {served}/api/token
+
+  3. verify how the tokens stand
+     curl -s -H "x-api-key: {key}" {served}/api/verify
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
