@@ -59,7 +59,6 @@ class Provider:
     name: str
     authorization_endpoint: str
     token_endpoint: str
-    revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None

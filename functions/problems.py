@@ -10,25 +10,29 @@ from functions.messages import Response
 TYPE_PREFIX = "urn:oauth-callback:problem:"
 REALM = 'Bearer realm="oauth-callback"'
 
-_TITLES = {
-    "api-key-invalid": (401, "This API key is not accepted"),
-    "api-key-missing": (401, "An API key is needed"),
-    "authorization-refused": (400, "The provider did not authorize the login"),
-    "authorization-required": (401, "A person has to log in"),
-    "client-refused": (502, "The provider refuses this client"),
-    "code-refused": (502, "The provider refused to exchange the code"),
-    "invalid-request": (400, "The request cannot be understood"),
-    "invalid-state": (400, "This login is not known"),
-    "method-not-allowed": (405, "The method is not allowed here"),
-    "not-authorized": (404, "There is no living authorization"),
-    "not-configured": (500, "The deployment's configuration is not usable"),
-    "not-found": (404, "There is nothing here"),
-    "provider-unavailable": (503, "The provider is not available"),
-    "record-unreadable": (500, "What is stored cannot be read"),
-    "refresh-in-progress": (503, "A refresh is going on"),
-    "refused-without-reason": (502, "The provider refuses and does not say why"),
-    "store-unavailable": (503, "The store is not available"),
-    "unexpected": (500, "Something unexpected went wrong"),
+# Name to status and title.
+PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
+    "api-key-invalid": (HTTPStatus.UNAUTHORIZED, "This API key is not accepted"),
+    "api-key-missing": (HTTPStatus.UNAUTHORIZED, "An API key is needed"),
+    "authorization-refused": (HTTPStatus.BAD_REQUEST, "The provider did not authorize the login"),
+    "authorization-required": (HTTPStatus.UNAUTHORIZED, "A person has to log in"),
+    "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
+    "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
+    "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
+    "invalid-state": (HTTPStatus.BAD_REQUEST, "This login is not known"),
+    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
+    "not-authorized": (HTTPStatus.NOT_FOUND, "There is no living authorization"),
+    "not-configured": (
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The deployment's configuration is not usable",
+    ),
+    "not-found": (HTTPStatus.NOT_FOUND, "There is nothing here"),
+    "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),
+    "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
+    "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
+    "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
+    "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
+    "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong"),
 }
 
 
@@ -45,7 +49,7 @@ class Problem:
     @property
     def title(self) -> str:
         """What all problems of this type have in common."""
-        return _TITLES[self.name][1]
+        return PROBLEMS[self.name][1]
 
     def response(self) -> Response:
         """Write the problem document."""
@@ -81,7 +85,7 @@ def problem(
     """Make a problem to raise; `retry_after` is in seconds, `members` are added to the document."""
     if retry_after is not None:
         headers = (*headers, ("retry-after", str(retry_after)))
-    if (status or _TITLES[name][0]) == HTTPStatus.UNAUTHORIZED:
+    if (status or PROBLEMS[name][0]) == HTTPStatus.UNAUTHORIZED:
         # RFC 9110 §15.5.2: a 401 says how to authenticate.
         error = ', error="invalid_token"' if name == "api-key-invalid" else ""
         headers = (*headers, ("www-authenticate", REALM + error))
@@ -89,7 +93,7 @@ def problem(
         Problem(
             name=name,
             detail=detail,
-            status=status or _TITLES[name][0],
+            status=status or PROBLEMS[name][0],
             headers=headers,
             members=members,
         )

@@ -56,14 +56,14 @@ class SimulatedDigiKeyPeer:
 
         Raises AssertionError when there is no such page, or no redirect.
         """
-        return self._decide(authorization_url, "allow")
+        return press(authorization_url, "allow")
 
     def deny(self, authorization_url: str) -> str:
         """Open the page, press Deny, and return the callback URL with its error.
 
         Raises AssertionError when there is no such page, or no redirect.
         """
-        return self._decide(authorization_url, "deny")
+        return press(authorization_url, "deny")
 
     def accepts(self, access_token: str) -> bool:
         """Whether the protected resource opens to the access token."""
@@ -102,16 +102,21 @@ class SimulatedDigiKeyPeer:
         answer = httpx.post(f"{self.address}/_control", json=change)
         assert answer.status_code == httpx.codes.OK, answer.text
 
-    def _decide(self, authorization_url: str, decision: str) -> str:
-        page = httpx.get(authorization_url)
-        assert page.status_code == httpx.codes.OK, page.text
-        form = Form.read(page.text)
-        assert ("decision", decision) in form.buttons, page.text
-        answer = httpx.post(
-            urljoin(authorization_url, form.action), data={**form.fields, "decision": decision}
-        )
-        assert answer.status_code == httpx.codes.FOUND, answer.text
-        return answer.headers["location"]
+
+def press(authorization_url: str, button: str) -> str:
+    """Open the page, press `allow` or `deny`, and return where that leads: the callback URL.
+
+    Raises AssertionError when there is no such page, or no redirect.
+    """
+    page = httpx.get(authorization_url)
+    assert page.status_code == httpx.codes.OK, page.text
+    form = Form.read(page.text)
+    assert ("decision", button) in form.buttons, page.text
+    answer = httpx.post(
+        urljoin(authorization_url, form.action), data={**form.fields, "decision": button}
+    )
+    assert answer.status_code == httpx.codes.FOUND, answer.text
+    return answer.headers["location"]
 
 
 class Form(HTMLParser):
@@ -130,10 +135,7 @@ class Form(HTMLParser):
         form.feed(html)
         return form
 
-    # typing.override comes with Python 3.12.
-    def handle_starttag(
-        self, tag: str, attrs: list[tuple[str, str | None]]
-    ) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a form, an input or a button."""
         given = {name: value or "" for name, value in attrs}
         match tag:
