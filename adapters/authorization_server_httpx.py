@@ -4,8 +4,10 @@ import asyncio
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLError
 from typing import assert_never
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import httpx
 
@@ -55,6 +57,8 @@ class HttpxAuthorizationServer:
             # A kept connection that the provider has closed in the meantime would fail in a way
             # that looks like a lost answer.
             limits=httpx.Limits(max_keepalive_connections=0),
+            # Connections of different people have nothing to tell each other.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
@@ -64,7 +68,7 @@ class HttpxAuthorizationServer:
                 outcome = await self._send(request)
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
         if isinstance(outcome, TokenErrorResponse):
             return self._without_secrets(outcome, request)
@@ -86,23 +90,31 @@ class HttpxAuthorizationServer:
                 form["client_id"] = self._client_id
                 form["client_secret"] = self._client_secret
             case ClientAuthentication.BASIC:
-                # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
-                pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
-                headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+                headers["authorization"] = f"Basic {self._basic_credentials()}"
             case _:
                 assert_never(self._provider.client_authentication)
         return form, headers
+
+    def _basic_credentials(self) -> str:
+        # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
+        pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
+        return b64encode(pair.encode()).decode()
 
     def _without_secrets(
         self, answer: TokenErrorResponse, request: TokenRequest
     ) -> TokenErrorResponse:
         """Some providers repeat in their errors what they were sent."""
+        sent = [self._client_secret, *_secrets(request)]
+        forms = [self._basic_credentials(), *sent, *map(quote, sent), *map(quote_plus, sent)]
         description = answer.description
-        if description is None:
-            return answer
-        for secret in (self._client_secret, *_secrets(request)):
-            description = description.replace(secret, "…")
-        return replace(answer, description=description[:_LONGEST_DESCRIPTION])
+        for secret in forms:
+            description = description and description.replace(secret, "…")
+        is_echo = any(secret in (answer.error or "") for secret in forms)
+        return replace(
+            answer,
+            error=None if is_echo else answer.error,
+            description=description and description[:_LONGEST_DESCRIPTION],
+        )
 
 
 def _form(request: TokenRequest) -> dict[str, str]:

@@ -76,10 +76,13 @@ def _dump(members: _Json) -> bytes:
 
 
 def _load(text: bytes) -> _Json:
-    members = json.loads(text)
-    if members.get("version") != FORMAT_VERSION:
-        raise FormatError("it was written by a later version of this software")
-    return dict(members)
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError("it is not JSON") from error
+    if not isinstance(members, dict) or members.get("version") != FORMAT_VERSION:
+        raise FormatError("it was written by another version of this software")
+    return members
 
 
 def _grant_to_json(grant: Grant) -> _Json:

@@ -6,7 +6,7 @@ version, the key id and the context it belongs to, so that it opens nowhere else
 
 import json
 import os
-from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -62,23 +62,6 @@ def derive_key(secret: str) -> bytes:
     return HKDF(
         algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"oauth-callback records"
     ).derive(secret.encode())
-
-
-def parse_keys(text: str) -> list[bytes]:
-    """Read `ENCRYPTION_KEYS`: 32 bytes each, base64, separated by commas or spaces.
-
-    Raises ValueError without repeating the text.
-    """
-    try:
-        keys = [
-            b64decode(part.replace("-", "+").replace("_", "/"), validate=True)
-            for part in text.replace(",", " ").split()
-        ]
-    except ValueError as error:
-        raise ValueError("one of its keys is not base64") from error
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise ValueError("each key must be 32 bytes in base64; `openssl rand -base64 32` makes one")
-    return keys
 
 
 def _associated_data(key_id: str, context: tuple[str, ...]) -> bytes:

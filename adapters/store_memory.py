@@ -17,13 +17,13 @@ class MemoryStore:
 
     async def load(self, connection: str) -> Record:
         """Return the latest record."""
-        return self._records.get(connection, Record(grant=Unauthorized(), etag=None))
+        return self._current(connection)
 
     async def swap(
         self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
     ) -> None:
         """Replace the record if its etag is the expected one. Raises ConflictError."""
-        current = await self.load(connection)
+        current = self._current(connection)
         if current.etag == new_etag:
             return
         if current.etag != expected_etag:
@@ -46,3 +46,6 @@ class MemoryStore:
         if pending is None or pending.expires_at <= now:
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
+
+    def _current(self, connection: str) -> Record:
+        return self._records.get(connection, Record(grant=Unauthorized(), etag=None))

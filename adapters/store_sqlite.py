@@ -3,9 +3,10 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS logins (
 """
 # A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
 _BUSY_TIMEOUT = timedelta(seconds=5)
+_BUSY_PAUSE = timedelta(milliseconds=10)
 
 _Result = TypeVar("_Result")
 
@@ -58,16 +60,16 @@ class SqliteStore:
         due = due_at(grant)
         values = (connection, new_etag, sealed, None if due is None else due.timestamp())
 
-        def write(database: sqlite3.Connection) -> tuple[str, str] | None:
+        def write(database: sqlite3.Connection) -> tuple[bool, tuple[str, str] | None]:
             with _write_transaction(database):
                 found = _row(database, connection)
-                if (found[0] if found else None) == expected_etag:
+                is_expected = (found[0] if found else None) == expected_etag
+                if is_expected:
                     database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
-                    return None
-                return found
+                return is_expected or (found is not None and found[0] == new_etag), found
 
-        found = await self._run(write)
-        if found is not None and found[0] != new_etag:
+        is_done, found = await self._run(write)
+        if not is_done:
             raise ConflictError(self._record(connection, found))
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
@@ -129,16 +131,35 @@ class SqliteStore:
 
 def _open(path: Path) -> sqlite3.Connection:
     # Created here, because SQLite would make it readable by everybody the umask lets in; its
-    # -wal and -shm files inherit the mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # -wal and -shm files inherit the mode. Only created: to close a file that this process has
+    # open elsewhere would drop its locks.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     database = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
     )
-    database.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(database)
     # A swap that was answered survives a power cut: it may hold the only living refresh token.
     database.execute("PRAGMA synchronous = FULL")
     database.executescript(_SCHEMA)
     return database
+
+
+def _switch_to_wal(database: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side.
+
+    The switch fails at once where another process is about to make it, whatever the busy timeout.
+    """
+    for _ in range(_BUSY_TIMEOUT // _BUSY_PAUSE):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_BUSY_PAUSE.total_seconds())
+        else:
+            return
+    raise sqlite3.OperationalError("another process keeps the file locked")
 
 
 @contextmanager
@@ -148,10 +169,10 @@ def _write_transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
 
 
 def _row(database: sqlite3.Connection, connection: str) -> tuple[str, str] | None:

@@ -48,7 +48,11 @@ def _duration(value: object) -> timedelta | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Return a text that can be stored and shown; None for what is none."""
+    if not isinstance(value, str) or not value:
+        return None
+    # JSON may name half of a character (RFC 8259 §8.2).
+    return value if value == value.encode("utf-8", "replace").decode() else None
 
 
 def _scope(value: object) -> str | None:
@@ -88,7 +92,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _error(response, members or {}, provider)
     if members is None:
         return _unknown("a success whose body is neither a JSON object nor a form")
-    if "error" in members or members.get("ok") is False:
+    if members.get("error") or members.get("ok") is False:
         # Slack and GitHub refuse with status 200.
         return _error(response, members, provider)
     try:
@@ -169,5 +173,5 @@ def _retry_after(headers: httpx.Headers) -> timedelta | None:
     try:
         until = parsedate_to_datetime(text)
         return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

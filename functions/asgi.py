@@ -21,11 +21,12 @@ from ports.store import StoreUnavailableError, UnreadableRecordError
 Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
 
 ROUTES: Mapping[str, Mapping[str, Endpoint]] = {
+    # No HEAD here: it would use up the code and show nothing.
     "/api/callback": {"GET": login_endpoints.callback},
-    "/api/health": {"GET": endpoints.health},
+    "/api/health": {"GET": endpoints.health, "HEAD": endpoints.health},
     "/api/login": {"POST": login_endpoints.login},
-    "/api/token": {"GET": endpoints.token},
-    "/api/verify": {"GET": endpoints.verify},
+    "/api/token": {"GET": endpoints.token, "HEAD": endpoints.token},
+    "/api/verify": {"GET": endpoints.verify, "HEAD": endpoints.verify},
 }
 _FOR_PEOPLE = frozenset({"/api/callback"})
 
@@ -65,12 +66,9 @@ class Application:
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
-            endpoint = _route(scope["method"], scope["path"])
-            if isinstance(endpoint, Response):
-                return endpoint
-            wired = self._wire()
             request = await Request.from_asgi(scope, receive)
-            return await endpoint(request, wired)
+            endpoint = _route(request)
+            return await endpoint(request, self._wire())
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return _problem_response(scope, _problem_of(error))
 
@@ -82,17 +80,19 @@ class Application:
         return self._wired
 
 
-def _route(method: str, path: str) -> Endpoint | Response:
-    methods = ROUTES.get(path.rstrip("/"))
+def _route(request: Request) -> Endpoint:
+    methods = ROUTES.get(request.path.rstrip("/"))
     if methods is None:
         raise problem("not-found", f"the endpoints are {', '.join(ROUTES)}")
-    allowed = sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
-    allow = ("allow", ", ".join(allowed))
-    if method == "OPTIONS":
+    allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
+
+    async def tell_methods(_request: Request, _wired: Wired) -> Response:
         return Response(status=204, headers=(allow,))
-    endpoint = methods.get("GET" if method == "HEAD" else method)
+
+    endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)
     if endpoint is None:
-        raise problem("method-not-allowed", f"{method} is not among {allow[1]}", headers=(allow,))
+        detail = f"{request.method} is not among {allow[1]}"
+        raise problem("method-not-allowed", detail, headers=(allow,))
     return endpoint
 
 
@@ -119,7 +119,7 @@ def _problem_of(error: Exception) -> Problem:
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if scope["path"] in _FOR_PEOPLE and b"text/html" in accept:
+    if scope["path"].rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
         return page(found.status, found.title, found.detail, headers=found.headers)
     return found.response()
 

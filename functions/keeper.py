@@ -6,6 +6,7 @@ module carries it out: it stores the intent before it sends, and the answer befo
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -32,6 +33,14 @@ SLOWEST_LOOK = timedelta(seconds=1)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """The record to decide on next, and this instance's attempt that it speaks of."""
+
+    record: Record
+    attempt: asyncio.Task[Record] | None
+
+
 class Keeper:
     """Answer for any number of connections, sharing the work between concurrent callers."""
 
@@ -50,7 +59,7 @@ class Keeper:
         self._entropy = entropy
         self._policy = policy
         self._loads: Shared[Record] = Shared()
-        self._intents: Shared[Record] = Shared()
+        self._intents: Shared[_Begun] = Shared()
         self._attempts: Shared[Record] = Shared()
         self._looks: Shared[Record] = Shared()
 
@@ -92,18 +101,19 @@ class Keeper:
 
     async def _answer(self, connection: str, question: Question) -> Answer:
         give_up_at = self._clock.now() + PATIENCE
-        record = await self.load(connection)
+        record, attempt = await self.load(connection), self._attempts.get(connection)
         while True:
             now = self._clock.now()
             decision = decide(record.grant, question, self._policy, now)
             match decision.command:
                 case SendTokenRequest() as command:
-                    record = await self._begin(connection, record, decision.grant, command)
+                    begun = await self._begin(connection, record, decision.grant, command)
+                    record, attempt = begun.record, begun.attempt
                 case Wait(until=until) as answer:
-                    looked = await self._look(connection, record, now, min(until, give_up_at))
+                    looked = await self._look(connection, record, attempt, min(until, give_up_at))
                     if looked is None:
                         return answer
-                    record = looked
+                    record, attempt = looked, self._attempts.get(connection)
                 case AskAgain():
                     continue
                 case answer:
@@ -111,16 +121,18 @@ class Keeper:
 
     async def _begin(
         self, connection: str, record: Record, intent: Grant, command: SendTokenRequest
-    ) -> Record:
-        """Store the intent and start to carry it out; return the record to decide on next."""
+    ) -> _Begun:
+        """Store the intent and start to carry it out, unless somebody else was first."""
 
-        async def store_intent() -> Record:
+        async def store_intent() -> _Begun:
             try:
                 stored = await self._swap(connection, record, intent)
             except ConflictError as conflict:
-                return conflict.current
-            self._attempts.start(connection, lambda: self._attempt(connection, stored, command))
-            return stored
+                return _Begun(record=conflict.current, attempt=None)
+            attempt = self._attempts.start(
+                connection, lambda: self._attempt(connection, stored, command)
+            )
+            return _Begun(record=stored, attempt=attempt)
 
         return await asyncio.shield(self._intents.start(connection, store_intent))
 
@@ -162,18 +174,23 @@ class Keeper:
         return Record(grant=grant, etag=etag)
 
     async def _look(
-        self, connection: str, record: Record, now: datetime, until: datetime
+        self,
+        connection: str,
+        record: Record,
+        attempt: asyncio.Task[Record] | None,
+        until: datetime,
     ) -> Record | None:
         """Wait for the attempt in flight; return what it left, or None where it takes too long.
 
-        This instance's own attempts are waited for; another's are looked for in the store.
+        This instance's own `attempt` is waited for; another's is looked for in the store.
         """
-        if until <= now:
+        left = until - self._clock.now()
+        if left <= timedelta(0):
             return None
-        task = self._attempts.get(connection) or self._looks.start(
+        task = attempt or self._looks.start(
             connection, lambda: self._watch(connection, record, until)
         )
-        done, _ = await asyncio.wait({task}, timeout=(until - now).total_seconds())
+        done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
     async def _watch(self, connection: str, record: Record, until: datetime) -> Record:

@@ -2,7 +2,8 @@
 
 from typing import assert_never
 
-from domain.grant import Authorized
+from domain.failures import classify
+from domain.grant import Authorized, Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
 from functions.endpoints import connection_of
@@ -92,6 +93,10 @@ def _refused(error: str, description: str | None) -> ProblemError:
 
 
 def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+    if classify(outcome) is Failure.UNAVAILABLE:
+        return problem(
+            "provider-unavailable", f"the provider cannot answer now; {_START_OVER}", retry_after=5
+        )
     match outcome:
         case TokenErrorResponse(error=error, description=description, status=status):
             reason = ": ".join(part for part in (error, description) if part)

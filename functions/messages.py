@@ -8,6 +8,7 @@ a cold function more than all the rest on the way to a fresh token
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -45,7 +46,9 @@ class Request:
         Raises MalformedRequestError for what cannot be decoded, is too large, or names a
         parameter twice.
         """
-        query = scope.get("query_string", b"")
+        # Taken out of the scope, because servers write it to their access logs, and a callback's
+        # holds the code.
+        query, scope["query_string"] = scope.get("query_string", b""), b""
         if len(query) > MAX_QUERY_BYTES:
             raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
         return cls(
@@ -118,9 +121,13 @@ class Response:
 
     async def send(self, send: Send, *, without_body: bool = False) -> None:
         """Put the response on the wire; `without_body` answers HEAD."""
-        headers = (
+        content = (
             ("content-type", self.content_type),
             ("content-length", str(len(self.body))),
+        )
+        headers = (
+            # RFC 9110 §8.6: an answer that can have no content does not tell its length.
+            *(() if self.status == HTTPStatus.NO_CONTENT else content),
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
             *self.headers,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,6 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
 
+_KEY_BYTES = 32
+_ROTATION = re.compile(
+    r"(?P<kind>none|optional|always)"
+    r"(;grace=(?P<amount>\d{1,6})(?P<unit>[smhd]))?"
+    r"(?P<ends>;ends-access-token)?"
+)
+_LONGEST_GRACE = timedelta(days=366)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -27,8 +35,7 @@ class SettingsError(Exception):
 class Settings:
     """What the environment says, checked.
 
-    `public_url` is None where nothing tells it; only logins need it. `encryption_keys` is the
-    text of `ENCRYPTION_KEYS`.
+    `public_url` is None where nothing tells it; only logins need it.
     """
 
     client_id: str
@@ -38,7 +45,7 @@ class Settings:
     provider: Provider
     public_url: str | None
     sqlite_path: Path
-    encryption_keys: str | None = field(repr=False)
+    encryption_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
     def redirect_uri(self) -> str | None:
@@ -57,7 +64,7 @@ class Settings:
             provider=_provider(reading),
             public_url=_public_url(reading),
             sqlite_path=Path(reading.required("SQLITE_PATH")),
-            encryption_keys=reading.optional("ENCRYPTION_KEYS"),
+            encryption_keys=_encryption_keys(reading),
         )
         if reading.faults:
             raise SettingsError(reading.faults)
@@ -72,7 +79,10 @@ class _Reading:
         self.faults: list[str] = []
 
     def optional(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
+        value = self._environ.get(name, "").strip()
+        if value != value.encode("utf-8", "replace").decode():
+            self.faults.append(f"{name} is not UTF-8")
+        return value or None
 
     def required(self, name: str) -> str:
         value = self.optional(name)
@@ -119,6 +129,26 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _encryption_keys(reading: _Reading) -> tuple[bytes, ...]:
+    text = reading.optional("ENCRYPTION_KEYS")
+    if text is None:
+        return ()
+    keys = [_key(part) for part in text.replace(",", " ").split()]
+    if not keys or None in keys:
+        reading.faults.append(
+            "each of ENCRYPTION_KEYS must be 32 bytes in base64: openssl rand -base64 32 makes one"
+        )
+    return tuple(key for key in keys if key is not None)
+
+
+def _key(text: str) -> bytes | None:
+    try:
+        key = b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except ValueError:
+        return None
+    return key if len(key) == _KEY_BYTES else None
+
+
 def _public_url(reading: _Reading) -> str | None:
     url = reading.url("PUBLIC_URL")
     if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
@@ -129,7 +159,7 @@ def _public_url(reading: _Reading) -> str | None:
 def _provider(reading: _Reading) -> Provider:
     preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
-        preset,
+        _rotation(reading, preset),
         authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT")
         or preset.authorization_endpoint,
         token_endpoint=reading.url("TOKEN_ENDPOINT") or preset.token_endpoint,
@@ -137,7 +167,6 @@ def _provider(reading: _Reading) -> Provider:
         authorization_params=_authorization_params(reading, preset),
         client_authentication=_client_authentication(reading, preset),
         pkce=_pkce(reading, preset),
-        rotation=_rotation(reading, preset),
     )
     for name in ("authorization_endpoint", "token_endpoint"):
         if not getattr(provider, name):
@@ -169,14 +198,26 @@ def _pkce(reading: _Reading, preset: Provider) -> Pkce:
     return preset.pkce if method is None else Pkce(method)
 
 
-def _rotation(reading: _Reading, preset: Provider) -> Rotation:
+def _rotation(reading: _Reading, preset: Provider) -> Provider:
+    """Apply `ROTATION`: what a refresh does to the old refresh token, and to the old access token.
+
+    The second is a property of its own, but nobody can tell one without the other.
+    """
     text = reading.optional("ROTATION")
     if text is None:
-        return preset.rotation
-    found = re.fullmatch(r"(none|optional|always)(?:;grace=(\d{1,6})([smhd]))?", text)
+        return preset
+    found = _ROTATION.fullmatch(text)
     if found is None:
-        reading.faults.append("ROTATION must be none, optional or always, or like always;grace=30m")
-        return preset.rotation
-    kind, amount, unit = found.groups()
-    grace = timedelta(**{_UNITS[unit]: int(amount)}) if amount else timedelta(0)
-    return Rotation(kind=RotationKind(kind), grace=grace)
+        reading.faults.append(
+            "ROTATION must be none, optional or always, with ;grace=30m or ;ends-access-token "
+            "where they apply"
+        )
+        return preset
+    grace = timedelta(**{_UNITS[found["unit"]]: int(found["amount"])} if found["unit"] else {})
+    if grace > _LONGEST_GRACE:
+        reading.faults.append("ROTATION has a grace of more than a year")
+    return replace(
+        preset,
+        rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
+        refresh_ends_access_token=found["ends"] is not None,
+    )

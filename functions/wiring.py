@@ -8,12 +8,12 @@ from adapters.authorization_server_httpx import HttpxAuthorizationServer
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
 from adapters.sealed_records import SealedRecords
-from adapters.sealing import KeyRing, derive_key, parse_keys
+from adapters.sealing import KeyRing, derive_key
 from adapters.store_sqlite import SqliteStore
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.logins import Logins
-from functions.settings import Settings, SettingsError
+from functions.settings import Settings
 from ports.clock import Clock
 
 
@@ -28,10 +28,12 @@ class Wired:
 
 
 def wire(settings: Settings) -> Wired:
-    """Choose and join the adapters. Raises SettingsError."""
+    """Choose and join the adapters."""
     clock, entropy = SystemClock(), SystemEntropy()
     policy = Policy(provider=settings.provider, client=_fingerprint(settings))
-    store = SqliteStore(settings.sqlite_path, SealedRecords(_key_ring(settings)))
+    # The first one seals; what the derived key has sealed stays readable whatever comes before it.
+    keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+    store = SqliteStore(settings.sqlite_path, SealedRecords(keys))
     server = HttpxAuthorizationServer(
         settings.provider,
         client_id=settings.client_id,
@@ -51,17 +53,6 @@ def wire(settings: Settings) -> Wired:
         static_state=settings.oauth_state,
     )
     return Wired(settings=settings, clock=clock, keeper=keeper, logins=logins)
-
-
-def _key_ring(settings: Settings) -> KeyRing:
-    """Seal with the first of `ENCRYPTION_KEYS`; what the derived key sealed stays readable."""
-    derived = derive_key(settings.client_secret)
-    if settings.encryption_keys is None:
-        return KeyRing([derived])
-    try:
-        return KeyRing([*parse_keys(settings.encryption_keys), derived])
-    except ValueError as error:
-        raise SettingsError([f"ENCRYPTION_KEYS cannot be used: {error}"]) from error
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -1,0 +1,1 @@
+"""What is particular to one adapter, against the real thing behind it."""

@@ -1,0 +1,194 @@
+"""The stored format: what is written reads back, and what it does not know it refuses."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from adapters.grant_json import (
+    FORMAT_VERSION,
+    FormatError,
+    dump_grant,
+    dump_login,
+    load_grant,
+    load_login,
+)
+from domain.authorization import PendingLogin
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+from tests.strategies import grants, json_values, pending_logins
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+TOKENS = Tokens(
+    generation=3,
+    issued_at=NOW,
+    access_token="access",
+    token_type="Bearer",
+    scope="read write",
+    expires_at=NOW,
+    refresh_token="refresh",
+    refresh_token_expires_at=NOW,
+)
+SETBACKS = Setbacks(failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW)
+ATTEMPT = Attempt(id="attempt", generation=3, client="client", started_at=NOW)
+EXAMPLES: tuple[Grant, ...] = (
+    Unauthorized(),
+    Authorized(tokens=TOKENS, setbacks=SETBACKS),
+    Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=SETBACKS),
+    AuthorizationRequired(
+        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=NOW
+    ),
+)
+PENDING = PendingLogin(
+    connection="default", redirect_uri="https://a.example/", code_verifier="v", expires_at=NOW
+)
+Members = dict[str, Any]
+Path = tuple[str, ...]
+
+
+def paths_of(members: Members, above: Path = ()) -> Iterator[Path]:
+    for name, value in members.items():
+        yield (*above, name)
+        if isinstance(value, dict):
+            yield from paths_of(value, (*above, name))
+
+
+def at(members: Members, path: Path) -> Members:
+    """Find the object that holds the last member of the path."""
+    for name in path[:-1]:
+        members = members[name]
+    return members
+
+
+def members_of(grant: Grant) -> Members:
+    members: Members = json.loads(dump_grant(grant))
+    return members
+
+
+def written(members: object) -> bytes:
+    return json.dumps(members).encode()
+
+
+PLACES = [(grant, path) for grant in EXAMPLES for path in paths_of(members_of(grant))]
+LOGIN_MEMBERS = sorted(json.loads(dump_login(PENDING)))
+places = pytest.mark.parametrize(
+    ("grant", "path"),
+    PLACES,
+    ids=[f"{type(grant).__name__}-{'.'.join(path)}" for grant, path in PLACES],
+)
+
+
+@given(grant=grants)
+def test_every_grant_reads_back_as_it_was_written(grant: Grant) -> None:
+    assert load_grant(dump_grant(grant)) == grant
+
+
+@given(pending=pending_logins)
+def test_every_login_reads_back_as_it_was_written(pending: PendingLogin) -> None:
+    assert load_login(dump_login(pending)) == pending
+
+
+def test_instants_are_read_as_utc_whatever_zone_they_were_written_in() -> None:
+    elsewhere = NOW.astimezone(tz=datetime.fromisoformat("2026-01-01T00:00+05:30").tzinfo)
+    required = AuthorizationRequired(
+        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_MISSING, client="client", since=elsewhere
+    )
+    loaded = load_grant(dump_grant(required))
+    assert isinstance(loaded, AuthorizationRequired)
+    assert loaded.since == NOW
+    assert loaded.since.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, -1, "1", None, [], 1.5], ids=repr)
+def test_another_version_is_refused(grant: Grant, version: object) -> None:
+    with pytest.raises(FormatError):
+        load_grant(written({**members_of(grant), "version": version}))
+    with pytest.raises(FormatError):
+        load_login(written({**json.loads(dump_login(PENDING)), "version": version}))
+
+
+@places
+def test_a_missing_member_is_refused(grant: Grant, path: Path) -> None:
+    members = members_of(grant)
+    del at(members, path)[path[-1]]
+    with pytest.raises(FormatError):
+        load_grant(written(members))
+
+
+@pytest.mark.parametrize("name", LOGIN_MEMBERS)
+def test_a_missing_member_of_a_login_is_refused(name: str) -> None:
+    members = json.loads(dump_login(PENDING))
+    del members[name]
+    with pytest.raises(FormatError):
+        load_login(written(members))
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T12:00:00", "2026-03-01", "soon", "", "1e9"])
+@pytest.mark.parametrize(
+    ("grant", "path"),
+    [place for place in PLACES if place[1][-1].endswith(("at", "since"))],
+    ids=lambda part: ".".join(part) if isinstance(part, tuple) else "",
+)
+def test_an_instant_without_a_zone_or_that_is_none_is_refused(
+    grant: Grant, path: Path, text: str
+) -> None:
+    members = members_of(grant)
+    at(members, path)[path[-1]] = text
+    with pytest.raises(FormatError):
+        load_grant(written(members))
+    with pytest.raises(FormatError):
+        load_login(written({**json.loads(dump_login(PENDING)), "expires_at": text}))
+
+
+@given(place=st.sampled_from(PLACES), value=json_values)
+def test_whatever_stands_in_a_members_place_is_read_or_refused(
+    place: tuple[Grant, Path], value: object
+) -> None:
+    grant, path = place
+    members = members_of(grant)
+    at(members, path)[path[-1]] = value
+    read_or_refused(written(members))
+
+
+@given(text=st.binary() | json_values.map(written))
+@example(text=b"")
+@example(text=b"[]")
+@example(text=b"null")
+@example(text=b"5")
+@example(text=b'"text"')
+@example(text=b"\xff")
+@example(text=b"[" * 100_000)
+@example(text=b"{")
+def test_whatever_is_to_be_read_is_read_or_refused(text: bytes) -> None:
+    read_or_refused(text)
+
+
+def read_or_refused(text: bytes) -> None:
+    for load in (load_grant, load_login):
+        try:
+            load(text)
+        except FormatError:
+            continue
+
+
+@given(place=st.sampled_from(PLACES))
+def test_members_that_a_later_version_added_do_no_harm(place: tuple[Grant, Path]) -> None:
+    grant, path = place
+    members = members_of(grant)
+    at(members, path)["added-later"] = {"x": 1}
+    assert load_grant(written(members)) == grant

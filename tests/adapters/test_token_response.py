@@ -1,0 +1,458 @@
+"""What a token endpoint answers: everything that can be understood is, and nothing else."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from adapters.token_response import LONGEST_LIFETIME, read_answer
+from domain.provider import PRESETS
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    TokenErrorResponse,
+    TokenResponse,
+)
+from tests.strategies import json_values
+
+DIGIKEY = PRESETS["digikey"]
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+GOOD: dict[str, Any] = {"access_token": "access", "token_type": "Bearer", "expires_in": 1799}
+MISSING = object()
+
+
+def read(
+    body: object, status: int = 200, content_type: str = JSON, headers: dict[str, str] | None = None
+) -> Outcome:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    all_headers = {"content-type": content_type, **(headers or {})}
+    return read_answer(httpx.Response(status, headers=all_headers), text, DIGIKEY)
+
+
+def good_with(name: str, value: object) -> dict[str, Any]:
+    members = {**GOOD, name: value}
+    return {name: value for name, value in members.items() if value is not MISSING}
+
+
+def tokens_of(outcome: Outcome) -> TokenResponse:
+    assert isinstance(outcome, TokenResponse), outcome
+    return outcome
+
+
+def error_of(outcome: Outcome) -> TokenErrorResponse:
+    assert isinstance(outcome, TokenErrorResponse), outcome
+    return outcome
+
+
+def is_unknown(outcome: Outcome) -> bool:
+    return isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.UNKNOWN
+
+
+def test_digikeys_answer_is_understood_in_full() -> None:
+    body = {**GOOD, "refresh_token": "refresh", "refresh_token_expires_in": 7775999}
+    assert read(body) == TokenResponse(
+        access_token="access",
+        token_type="Bearer",
+        expires_in=timedelta(seconds=1799),
+        refresh_token="refresh",
+        refresh_token_expires_in=timedelta(seconds=7775999),
+        scope=None,
+    )
+
+
+SECONDS = [
+    (1799, 1799),
+    ("1799", 1799),
+    (" 1799 ", 1799),
+    (1799.0, 1799),
+    (0.5, 0.5),
+    (MISSING, None),
+    (None, None),
+    (-1, None),
+    ("-1", None),
+    (0, None),
+    ("0", None),
+    (float("nan"), None),
+    ("NaN", None),
+    (float("inf"), None),
+    ("Infinity", None),
+    (True, None),
+    (False, None),
+    ("1h", None),
+    ("", None),
+    ([], None),
+    ([1799], None),
+    ({}, None),
+    (10**12, LONGEST_LIFETIME.total_seconds()),
+    (10**300, LONGEST_LIFETIME.total_seconds()),
+    (1e300, LONGEST_LIFETIME.total_seconds()),
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "expires_in",
+        "refresh_token_expires_in",
+        "x_refresh_token_expires_in",
+        "refresh_expires_in",
+    ],
+)
+@pytest.mark.parametrize(("value", "seconds"), SECONDS, ids=[repr(value) for value, _ in SECONDS])
+def test_a_lifetime_is_a_number_above_zero_or_the_text_of_one(
+    name: str, value: object, seconds: float | None
+) -> None:
+    tokens = tokens_of(read(good_with(name, value)))
+    told = tokens.expires_in if name == "expires_in" else tokens.refresh_token_expires_in
+    assert told == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "NaN", "Infinity"])
+def test_a_lifetime_beyond_all_numbers_costs_no_token(number: str) -> None:
+    body = f'{{"access_token": "access", "token_type": "Bearer", "expires_in": {number}}}'
+    assert tokens_of(read(body.encode())).access_token == "access"
+
+
+@pytest.mark.parametrize(
+    "value", [MISSING, "bearer", "Bearer", "BEARER", "BearerToken", "bearertoken", None, "", 5]
+)
+def test_a_token_type_that_is_missing_or_bearer_by_any_name_is_bearer(value: object) -> None:
+    assert tokens_of(read(good_with("token_type", value))).token_type == "Bearer"
+
+
+@pytest.mark.parametrize("value", ["mac", "DPoP", "N_A", "Bearer ish", " "])
+def test_tokens_of_another_type_are_not_taken_for_bearer_tokens(value: str) -> None:
+    assert is_unknown(read(good_with("token_type", value)))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("refresh", "refresh"), ("", None), (None, None), (5, None), (MISSING, None), ([], None)],
+)
+def test_a_refresh_token_is_a_text_or_there_is_none(value: object, kept: str | None) -> None:
+    assert tokens_of(read(good_with("refresh_token", value))).refresh_token == kept
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("read write", "read write"),
+        (["read", "write"], "read write"),
+        (MISSING, None),
+        (None, None),
+        ("", None),
+        (5, None),
+        ([5], None),
+        ({}, None),
+    ],
+)
+def test_a_scope_is_a_text_or_a_list_of_texts(value: object, kept: str | None) -> None:
+    assert tokens_of(read(good_with("scope", value))).scope == kept
+
+
+def test_an_empty_list_of_scopes_says_nothing_about_the_scope() -> None:
+    assert not tokens_of(read(good_with("scope", []))).scope
+
+
+@pytest.mark.parametrize("value", [MISSING, None, "", 5, True, [], ["access"], {}])
+def test_a_success_without_an_access_token_leaves_the_outcome_unknown(value: object) -> None:
+    assert is_unknown(read(good_with("access_token", value)))
+
+
+def test_long_tokens_and_unknown_fields_are_no_obstacle() -> None:
+    body = {"id_token": "x", "nested": {"a": [1]}, **GOOD}
+    long = {"access_token": "a" * 8192, "refresh_token": "r" * 8192}
+    tokens = tokens_of(read({**body, **long}))
+    assert (tokens.access_token, tokens.refresh_token) == ("a" * 8192, "r" * 8192)
+
+
+@pytest.mark.parametrize("name", ["scope", "token_type", "refresh_token", "added"])
+def test_half_a_character_in_another_member_costs_no_access_token(name: str) -> None:
+    outcome = read(
+        b'{"access_token": "access", "expires_in": 1799, "%s": "\\ud800"}' % name.encode()
+    )
+    assert tokens_of(outcome).access_token == "access"
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    "content_type", [FORM, f"{FORM}; charset=utf-8", f"{FORM.upper()} ;charset=UTF-8"]
+)
+def test_a_form_is_understood_by_its_content_type(content_type: str) -> None:
+    form = {**GOOD, "scope": "read write", "refresh_token": "a+b%/é"}
+    tokens = tokens_of(read(urlencode(form).encode(), content_type=content_type))
+    assert tokens.access_token == "access"
+    assert tokens.expires_in == timedelta(seconds=1799)
+    assert tokens.scope == "read write"
+    assert tokens.refresh_token == "a+b%/é"
+
+
+def test_a_form_may_refuse_with_status_200() -> None:
+    form = {"error": "invalid_grant", "error_description": "The refresh token is dead"}
+    error = error_of(read(urlencode(form).encode(), content_type=FORM))
+    assert (error.error, error.description) == ("invalid_grant", "The refresh token is dead")
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "text/html", "application/json;x"])
+def test_json_is_understood_whatever_it_is_called(content_type: str) -> None:
+    assert tokens_of(read(GOOD, content_type=content_type)).access_token == "access"
+
+
+def test_a_byte_order_mark_costs_no_token() -> None:
+    assert tokens_of(read(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())).access_token == "access"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"   ",
+        b"null",
+        b"true",
+        b"5",
+        b'"access_token"',
+        b"[]",
+        b'[{"access_token": "access"}]',
+        b'{"access_token": "acc',
+        b"<html><body>Access</body></html>",
+        b"access_token=access&token_type=Bearer",
+        b'{"access_token": "\xff\xfe"}',
+        b"\xff\xfe\x00",
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b'{"access_token": "access", "expires_in": ' + b"9" * 5_000 + b"}",
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_a_success_that_cannot_be_read_leaves_the_outcome_unknown(body: bytes) -> None:
+    assert is_unknown(read(body))
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"a=b&c", b"access_token=\xff", b"=x", b"&&"])
+def test_a_form_that_cannot_be_read_leaves_the_outcome_unknown(body: bytes) -> None:
+    assert is_unknown(read(body, content_type=FORM))
+
+
+@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("body", [b"", b"<html>", json.dumps({"error": "invalid_grant"}).encode()])
+def test_a_gateway_does_not_speak_for_the_provider(status: int, body: bytes) -> None:
+    assert is_unknown(read(body, status=status))
+
+
+# Errors
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500, 503])
+def test_an_oauth_error_is_told_with_its_status(status: int) -> None:
+    body = {"error": "invalid_grant", "error_description": "dead"}
+    assert read(body, status=status) == TokenErrorResponse(
+        status=status, error="invalid_grant", description="dead"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (
+            {
+                "ErrorResponseVersion": "3.0.0.0",
+                "StatusCode": 401,
+                "ErrorMessage": "Invalid clientId",
+                "ErrorDetails": "The clientId is not known.",
+                "RequestId": "5c9e",
+                "ValidationErrors": [],
+            },
+            "invalid_client",
+        ),
+        (
+            {
+                "StatusCode": 400,
+                "ErrorMessage": "Bad Request",
+                "ErrorDetails": "Invalid Refresh Token",
+            },
+            "invalid_grant",
+        ),
+        ({"ErrorCode": "invalid_request", "Error": "Invalid redirection uri"}, "invalid_request"),
+        ({"ErrorCode": "invalid_request", "Error": "Refresh token expired"}, "invalid_grant"),
+        ({"error": "invalid_grant", "error_description": "dead"}, "invalid_grant"),
+        (
+            {
+                "type": "about:blank",
+                "title": "Unauthorized",
+                "status": 401,
+                "detail": "Bearer token is expired",
+                "correlationId": "5c9e",
+            },
+            "Unauthorized",
+        ),
+    ],
+    ids=["v3", "v3-refresh", "code", "code-refresh", "oauth", "problem"],
+)
+def test_each_of_digikeys_error_shapes_is_understood(body: dict[str, Any], error: str) -> None:
+    told = error_of(read(body, status=400))
+    assert told.error == error
+    assert told.description in {text for text in body.values() if isinstance(text, str)}
+
+
+@pytest.mark.parametrize("body", [{"ok": False}, {"ok": False, "error": "invalid_auth"}])
+def test_a_success_that_says_it_is_none_is_an_error(body: dict[str, Any]) -> None:
+    outcome = read({**body, "access_token": "access"})
+    assert error_of(outcome).error == body.get("error")
+
+
+def test_ok_true_is_no_error() -> None:
+    assert tokens_of(read({**GOOD, "ok": True})).access_token == "access"
+
+
+@pytest.mark.parametrize("nothing", [None, "", False])
+def test_an_error_member_that_names_no_error_costs_no_token(nothing: object) -> None:
+    assert tokens_of(read({**GOOD, "error": nothing})).access_token == "access"
+
+
+@pytest.mark.parametrize("odd", [{}, [], 5, None, True, "", {"code": "invalid_grant"}], ids=repr)
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_an_error_of_an_odd_type_explains_nothing(odd: object, status: int) -> None:
+    body = {"error": odd, "error_description": odd, "ErrorCode": odd, "ErrorMessage": odd}
+    assert read(body, status=status) == TokenErrorResponse(status=status, error=None)
+    assert not isinstance(read(body), TokenResponse)
+
+
+@pytest.mark.parametrize("odd", [{}, [], 5, None, True, ""], ids=repr)
+def test_a_description_of_an_odd_type_does_not_hide_the_error(odd: object) -> None:
+    body = {"error": "invalid_grant", "error_description": odd}
+    assert error_of(read(body, status=400)).error == "invalid_grant"
+
+
+@pytest.mark.parametrize("code", ["two words", "x" * 65, "<script>", "a\nb", "é"])
+def test_what_does_not_look_like_an_error_code_is_a_description_only(code: str) -> None:
+    told = error_of(read({"error": code}, status=400))
+    assert (told.error, told.description) == (None, code)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"[" * 60_000])
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 500])
+def test_an_error_that_cannot_be_read_explains_nothing(body: bytes, status: int) -> None:
+    assert read(body, status=status) == TokenErrorResponse(status=status, error=None)
+
+
+# Retry-After
+
+
+DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
+WAITS = [
+    ("120", timedelta(seconds=120)),
+    (" 120 ", timedelta(seconds=120)),
+    ("Sun, 01 Mar 2026 12:02:00 GMT", timedelta(seconds=120)),
+    ("Sun, 01 Mar 2026 11:00:00 GMT", timedelta(0)),
+    ("-1", None),
+    ("1.5", None),
+    ("soon", None),
+    ("", None),
+    ("٣", None),
+]
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+@pytest.mark.parametrize(("text", "wait"), WAITS, ids=[text for text, _ in WAITS])
+def test_retry_after_is_seconds_or_a_date_against_the_answers_own(
+    status: int, text: str, wait: timedelta | None
+) -> None:
+    headers = httpx.Headers({"date": DATE, "retry-after": text}, encoding="utf-8")
+    response = httpx.Response(status, headers=headers)
+    assert error_of(read_answer(response, b"", DIGIKEY)).retry_after == wait
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 30,
+        "9" * 400,
+        "9" * 5_000,
+        "Sun, 01 Mar 99999999999999999999 12:00:00 GMT",
+        "Sun, 01 Mar 2026 99999999999999999999:00:00 GMT",
+        "Sun, 01 Mar 2026 12:00:00 +99999999999999999999",
+        "Sun, 01 Mar 2026 12:00:00 -0000",
+        "Sun, 31 Feb 2026 12:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+    ],
+    ids=lambda text: text[:48],
+)
+@pytest.mark.parametrize("date", [DATE, "", "never", "Sun, 01 Mar 2026 12:00:00 -0000"])
+def test_no_retry_after_is_too_strange(text: str, date: str) -> None:
+    error = error_of(read({}, status=503, headers={"retry-after": text, "date": date}))
+    assert error.retry_after is None or error.retry_after >= timedelta(0)
+
+
+def test_a_date_means_nothing_without_the_answers_own_date() -> None:
+    assert error_of(read({}, status=503, headers={"retry-after": DATE})).retry_after is None
+
+
+# Whatever comes
+
+
+dates = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Sun", "x", ""]),
+    st.integers(-1, 10**20),
+    st.sampled_from(["Mar", "mar", "x", ""]),
+    st.integers(-1, 10**20),
+    st.integers(-1, 10**20),
+    st.integers(0, 70),
+    st.integers(0, 70),
+    st.sampled_from(["GMT", "-0000", "+9999", "EST", ""]) | st.integers(-(10**20), 10**20).map(str),
+)
+header_values = (
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
+    | st.integers().map(str)
+    | dates
+)
+bodies = (
+    st.binary()
+    | json_values.map(lambda value: json.dumps(value).encode())
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            name: json_values | st.text() | st.floats() | st.integers()
+            for name in (
+                *("access_token", "token_type", "expires_in", "refresh_token", "scope"),
+                *("refresh_token_expires_in", "error", "error_description", "ok", "ErrorCode"),
+            )
+        },
+    ).map(lambda members: json.dumps(members).encode())
+    | st.dictionaries(st.sampled_from(["access_token", "expires_in", "error", "x"]), st.text()).map(
+        lambda form: urlencode(form).encode()
+    )
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    body=bodies,
+    status=st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 429, 500, 503])
+    | st.integers(200, 599),
+    content_type=st.sampled_from([JSON, FORM, ""]) | header_values,
+    retry_after=header_values,
+    date=st.just(DATE) | header_values,
+)
+@example(b"{}", 503, JSON, "Sun, 01 Mar 99999999999999999999 12:00:00 GMT", DATE)
+def test_whatever_comes_is_an_outcome_and_never_an_empty_token(
+    body: bytes, status: int, content_type: str, retry_after: str, date: str
+) -> None:
+    headers = {"retry-after": retry_after, "date": date}
+    outcome = read(body, status=status, content_type=content_type, headers=headers)
+    if isinstance(outcome, TokenResponse):
+        assert outcome.access_token
+        assert outcome.token_type == "Bearer"
+        assert outcome.refresh_token != ""
+        assert outcome.expires_in is None or outcome.expires_in > timedelta(0)
+        assert 200 <= status <= 299

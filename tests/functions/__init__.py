@@ -1,0 +1,1 @@
+"""The HTTP contract, on every host of the application."""

@@ -1,0 +1,285 @@
+"""A deployment under test: a host that runs the application, its provider, and its store."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import httpx
+from anyio.from_thread import BlockingPortal
+
+from domain.authorization import PendingLogin, login_key
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Grant,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+from functions.settings import Settings
+from functions.wiring import wire
+from ports.store import Store
+from tests.functions.hosts import Host, Running
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+PUBLIC_URL = "https://keeper.test"
+REDIRECT_URI = f"{PUBLIC_URL}/api/callback"
+API_KEY = "the-api-key-of-this-deployment"
+HTML = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+JSON = ("accept", "application/json")
+
+Header: TypeAlias = tuple[str | bytes, str | bytes]
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to be; `target` is the path and query, as they stand on the wire."""
+
+    method: str
+    target: str | bytes
+    headers: tuple[Header, ...] = ()
+    content: bytes = b""
+
+    def build(self, base_url: str) -> httpx.Request:
+        """Make the request, with nothing in the target changed."""
+        target = self.target if isinstance(self.target, bytes) else self.target.encode()
+        return httpx.Request(
+            self.method,
+            base_url,
+            headers=[
+                (
+                    name if isinstance(name, bytes) else name.encode(),
+                    value if isinstance(value, bytes) else value.encode(),
+                )
+                for name, value in self.headers
+            ],
+            content=self.content or None,
+            extensions={"target": target},
+        )
+
+
+class Deployment:
+    """The application as its callers see it, and the store behind it."""
+
+    def __init__(
+        self,
+        *,
+        portal: BlockingPortal,
+        running: Running,
+        environ: Mapping[str, str],
+        provider: SimulatedDigiKeyPeer,
+    ) -> None:
+        self.running = running
+        self.environ = environ
+        self.provider = provider
+        self._portal = portal
+        self._client = portal.call(self._make_client)
+        self._store: Store | None = None
+
+    # What callers do.
+
+    def together(self, calls: Iterable[Call]) -> list[httpx.Response]:
+        """Make calls at the same time."""
+
+        async def send() -> list[httpx.Response]:
+            requests = [call.build(self.running.base_url) for call in calls]
+            return await asyncio.gather(*map(self._client.send, requests))
+
+        return self._portal.call(send)
+
+    def call(
+        self, method: str, target: str | bytes, *headers: Header, content: bytes = b""
+    ) -> httpx.Response:
+        """Make a call with these headers and no others that matter."""
+        call = Call(method=method, target=target, headers=headers, content=content)
+        return self.together([call])[0]
+
+    def get(self, target: str | bytes, *headers: Header) -> httpx.Response:
+        """GET with the API key."""
+        return self.call("GET", target, self.key, *headers)
+
+    def post(self, target: str | bytes, *headers: Header, content: bytes = b"") -> httpx.Response:
+        """POST with the API key."""
+        return self.call("POST", target, self.key, *headers, content=content)
+
+    def abandon(self, call: Call, *, once: Callable[[], object]) -> None:
+        """Make a call, and hang up before its answer, once something has come true."""
+
+        async def send() -> None:
+            task = asyncio.create_task(self._client.send(call.build(self.running.base_url)))
+            while not once():
+                assert not task.done(), task.result().text
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task})
+
+        self._portal.call(send)
+
+    @property
+    def key(self) -> Header:
+        """The header that lets a caller in."""
+        return ("x-api-key", self.environ["API_KEY"])
+
+    def token(self, connection: str, **parameters: str) -> httpx.Response:
+        """GET /api/token."""
+        return self.get(at("/api/token", connection=connection, **parameters))
+
+    def verify(self, connection: str) -> httpx.Response:
+        """GET /api/verify."""
+        return self.get(at("/api/verify", connection=connection))
+
+    def begin_login(self, connection: str) -> str:
+        """POST /api/login, and return the authorization URL."""
+        answer = self.post(at("/api/login", connection=connection))
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return str(answer.json()["authorization_url"])
+
+    def callback(self, *headers: Header, **parameters: str) -> httpx.Response:
+        """GET /api/callback, as the browser that the provider sends back."""
+        return self.call("GET", at("/api/callback", **parameters), *(headers or (HTML,)))
+
+    def follow(self, callback_url: str, *headers: Header) -> httpx.Response:
+        """Follow the provider's redirect to this deployment."""
+        assert callback_url.startswith(REDIRECT_URI + "?"), callback_url
+        parts = urlsplit(callback_url)
+        return self.call("GET", f"{parts.path}?{parts.query}", *(headers or (HTML,)))
+
+    def log_in(self, connection: str) -> None:
+        """Log in at the simulated Digi-Key."""
+        answer = self.follow(self.provider.allow(self.begin_login(connection)))
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+    # What is behind.
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Everything that is stored, as it is stored."""
+        database = sqlite3.connect(self.environ["SQLITE_PATH"], isolation_level=None)
+        try:
+            exist = database.execute("SELECT name FROM sqlite_master WHERE name = 'grants'")
+            if exist.fetchone() is None:
+                return []
+            grants = database.execute("SELECT * FROM grants ORDER BY connection").fetchall()
+            return grants + database.execute("SELECT * FROM logins ORDER BY key").fetchall()
+        finally:
+            database.close()
+
+    def grant(self, connection: str) -> Grant:
+        """What is stored for the connection."""
+        return self._with_store(lambda store: store.load(connection)).grant
+
+    def tokens(self, connection: str) -> Tokens:
+        """The tokens that are stored for the connection."""
+        grant = self.grant(connection)
+        assert not isinstance(grant, Unauthorized)
+        return grant.tokens
+
+    def put(self, connection: str, grant: Grant) -> None:
+        """Store a grant in the place of what is there."""
+
+        async def swap(store: Store) -> None:
+            etag = (await store.load(connection)).etag
+            new_etag = f"seeded after {etag}"[:60] + str(id(grant))
+            await store.swap(connection, expected_etag=etag, new_etag=new_etag, grant=grant)
+
+        self._with_store(swap)
+
+    def put_login(self, state: str, pending: PendingLogin) -> None:
+        """Store a login that has begun."""
+        self._with_store(lambda store: store.put_login(login_key(state), pending))
+
+    def age(self, connection: str, by: timedelta) -> None:
+        """Let what is stored for the connection have happened that much earlier."""
+        self.put(connection, aged(self.grant(connection), by))
+
+    async def _make_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=self.running.transport, timeout=30)
+
+    def _with_store(self, use: Callable[[Store], Awaitable[_Result]]) -> _Result:
+        async def work() -> _Result:
+            if self._store is None:
+                # The deployment's own, whichever it is: what is put there, the host reads.
+                self._store = wire(Settings.from_environ(self.environ)).keeper._store
+            return await use(self._store)
+
+        return self._portal.call(work)
+
+    def close(self) -> None:
+        """Let go of the connections to the host."""
+        self._portal.call(self._client.aclose)
+
+
+def at(path: str, **parameters: str) -> str:
+    """A request target."""
+    return f"{path}?{urlencode(parameters, quote_via=quote)}" if parameters else path
+
+
+def query_of(url: str) -> dict[str, str]:
+    """The parameters of a URL, each of which stands there once."""
+    parameters = parse_qs(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+    assert all(len(values) == 1 for values in parameters.values()), url
+    return {name: values[0] for name, values in parameters.items()}
+
+
+@contextmanager
+def deployed(
+    host: Host,
+    portal: BlockingPortal,
+    environ: Mapping[str, str],
+    provider: SimulatedDigiKeyPeer,
+) -> Iterator[Deployment]:
+    """Start a deployment and stop it."""
+    with host(portal, environ) as running:
+        deployment = Deployment(portal=portal, running=running, environ=environ, provider=provider)
+        try:
+            yield deployment
+        finally:
+            deployment.close()
+
+
+def aged(grant: Grant, by: timedelta) -> Grant:
+    """The grant, with every instant in it that much earlier."""
+
+    def earlier(instant: datetime | None) -> Any:
+        return None if instant is None else instant - by
+
+    def tokens(tokens: Tokens) -> Tokens:
+        return replace(
+            tokens,
+            issued_at=earlier(tokens.issued_at),
+            expires_at=earlier(tokens.expires_at),
+            refresh_token_expires_at=earlier(tokens.refresh_token_expires_at),
+        )
+
+    def setbacks(setbacks: Setbacks | None) -> Setbacks | None:
+        return setbacks and replace(
+            setbacks,
+            at=earlier(setbacks.at),
+            retry_at=earlier(setbacks.retry_at),
+            in_doubt_since=earlier(setbacks.in_doubt_since),
+        )
+
+    match grant:
+        case Unauthorized():
+            return grant
+        case Authorized():
+            return Authorized(tokens=tokens(grant.tokens), setbacks=setbacks(grant.setbacks))
+        case Refreshing():
+            attempt = replace(grant.attempt, started_at=earlier(grant.attempt.started_at))
+            return Refreshing(
+                tokens=tokens(grant.tokens), attempt=attempt, setbacks=setbacks(grant.setbacks)
+            )
+        case AuthorizationRequired():
+            return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
+
+
+def sequence_of(deployment: Deployment, connection: str, times: int) -> Sequence[Call]:
+    """The same token request, many times."""
+    target = at("/api/token", connection=connection)
+    return [Call(method="GET", target=target, headers=(deployment.key,))] * times

@@ -1,0 +1,70 @@
+"""What every answer has to be, said once."""
+
+from typing import Any
+
+import httpx
+
+PROBLEM = "urn:oauth-callback:problem:"
+
+
+def expect_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
+    """Expect a problem document and return its members."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    expect_common_headers(answer)
+    members: dict[str, Any] = answer.json()
+    assert members["type"] == PROBLEM + name, members
+    assert members["status"] == status
+    assert isinstance(members["title"], str)
+    assert members["title"]
+    assert isinstance(members["detail"], str)
+    assert members["detail"]
+    return members
+
+
+def expect_json(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
+    """Expect a JSON object and return its members."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    expect_common_headers(answer)
+    members: dict[str, Any] = answer.json()
+    return members
+
+
+def expect_page(answer: httpx.Response, status: int = 200) -> str:
+    """Expect a page that can do no harm, and return its text."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    expect_common_headers(answer)
+    policy = dict(
+        part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    assert policy["form-action"] == "'none'"
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert "script-src" not in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "<script" not in answer.text
+    return answer.text
+
+
+def expect_common_headers(answer: httpx.Response) -> None:
+    """Expect what every answer carries."""
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "set-cookie" not in answer.headers
+
+
+def expect_retry_after(answer: httpx.Response, *, at_most: int) -> None:
+    """Expect to be told when to come back, in seconds."""
+    assert 1 <= int(answer.headers["retry-after"]) <= at_most
+
+
+def expect_token(answer: httpx.Response) -> str:
+    """Expect an access token with what belongs to it and nothing else, and return it."""
+    members = expect_json(answer)
+    assert set(members) == {"access_token", "token_type", "expires_in", "expires_at", "scope"}
+    assert members["token_type"] == "Bearer"
+    return str(members["access_token"])

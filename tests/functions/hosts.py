@@ -1,0 +1,298 @@
+"""Where the application runs: each host starts it over one environment and says how to reach it.
+
+A host is a context manager that yields a `Running`; the contract tests know nothing else of it.
+Another host (Lambda events, a built Vercel artifact) is one more function here and one more entry
+in `HOSTS`.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+import httpx
+from anyio.from_thread import BlockingPortal
+
+from functions.asgi import Application
+from functions.messages import Receive, Scope, Send
+
+ROOT = Path(__file__).parents[2]
+_READY_WITHIN_SECONDS = 30.0
+_STOPPED_WITHIN_SECONDS = 30.0
+_LINE = "%(levelname)s %(name)s %(message)s"
+# What httpx, httpcore, uvicorn, asyncio and the application have to say, all of it.
+_LOG_EVERYTHING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": _LINE}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"level": "DEBUG", "handlers": ["stderr"]},
+    "loggers": {name: {"level": "DEBUG"} for name in ("uvicorn", "uvicorn.access", "uvicorn.asgi")},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The application on a host: how to reach it, what it logged so far, how to stop it early."""
+
+    base_url: str
+    transport: httpx.AsyncBaseTransport
+    log: Callable[[], str]
+    stop: Callable[[], None]
+
+
+Host: TypeAlias = Callable[[BlockingPortal, Mapping[str, str]], AbstractContextManager[Running]]
+
+
+class AsgiTransport(httpx.AsyncBaseTransport):
+    """Call an ASGI application as a server does: the client has its answer at the last byte.
+
+    `httpx.ASGITransport` waits for the application to return, which here is after the refresh that
+    it may go on with behind the answer. Like httpx's own transports this one takes a request
+    target as bytes from the extension "target".
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._running: set[asyncio.Task[None]] = set()
+        self._lifespan: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._is_up = asyncio.Event()
+        self._live = asyncio.create_task(self._live_on())
+
+    async def start(self) -> None:
+        """Go through the application's start-up."""
+        await self._lifespan.put({"type": "lifespan.startup"})
+        await self._is_up.wait()
+
+    async def stop(self) -> None:
+        """Let what runs come to its end, and go through the application's shutdown."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+        if not self._live.done():
+            await self._lifespan.put({"type": "lifespan.shutdown"})
+            await self._live
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer at the last byte of the body, while the application may run on."""
+        answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        body = await request.aread()
+        task = asyncio.create_task(
+            self._application(_scope(request), _receiving(body), _sending(answer))
+        )
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        either: set[asyncio.Future[Any]] = {task, answer}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            await task
+            raise AssertionError("the application returned without a whole answer")
+        return answer.result()
+
+    async def _live_on(self) -> None:
+        async def send(message: Mapping[str, Any]) -> None:
+            assert message["type"] in {"lifespan.startup.complete", "lifespan.shutdown.complete"}
+            self._is_up.set()
+
+        await self._application({"type": "lifespan", "asgi": {}}, self._lifespan.get, send)
+
+
+def _scope(request: httpx.Request) -> Scope:
+    raw_path, _, query = request.extensions.get("target", request.url.raw_path).partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": request.url.scheme,
+        "path": unquote_to_bytes(raw_path).decode(errors="replace"),
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+
+
+def _receiving(body: bytes) -> Receive:
+    # In chunks, as a server reads from a socket.
+    size = 64 * 1024
+    chunks = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
+
+    async def receive() -> dict[str, Any]:
+        if not chunks:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
+
+    return receive
+
+
+def _sending(answer: "asyncio.Future[httpx.Response]") -> Send:
+    start: dict[str, Any] = {}
+    body = bytearray()
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+            return
+        body.extend(message.get("body", b""))
+        if not message.get("more_body") and not answer.done():
+            answer.set_result(
+                httpx.Response(start["status"], headers=start["headers"], content=bytes(body))
+            )
+
+    return send
+
+
+@contextmanager
+def in_process(portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run the application in this process, on the portal's event loop."""
+
+    async def start() -> AsgiTransport:
+        transport = AsgiTransport(Application(environ))
+        await transport.start()
+        return transport
+
+    with _logging_everything() as lines:
+        transport = portal.call(start)
+        try:
+            yield Running(
+                base_url="http://in-process",
+                transport=transport,
+                log=lambda: "\n".join(lines),
+                stop=lambda: portal.call(transport.stop),
+            )
+        finally:
+            portal.call(transport.stop)
+
+
+class _Lines(logging.Handler):
+    """What is logged here, except by the test itself, which runs in the main thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.setFormatter(logging.Formatter(_LINE))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line."""
+        if record.thread != threading.main_thread().ident:
+            self.lines.append(self.format(record))
+
+
+@contextmanager
+def _logging_everything() -> Iterator[list[str]]:
+    handler = _Lines()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield handler.lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+@contextmanager
+def uvicorn(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run `uvicorn functions.asgi:app` on a loopback port, as a process of its own.
+
+    Without the access log: it repeats the query of every request, and with it the code.
+    """
+    with TemporaryDirectory() as directory:
+        config = Path(directory) / "logging.json"
+        config.write_text(json.dumps(_LOG_EVERYTHING))
+        command = ["-m", "uvicorn", "functions.asgi:app", "--log-level", "debug"]
+        command += ["--no-access-log", "--log-config", str(config)]
+        with server_process(command, environ, port_option="--port") as running:
+            yield running
+
+
+@contextmanager
+def server_process(
+    arguments: list[str],
+    environ: Mapping[str, str],
+    *,
+    port_option: str | None = None,
+    folder: Path = ROOT,
+) -> Iterator[Running]:
+    """Run Python with these arguments; it is to serve at the port that `PORT` or the option says.
+
+    All that it prints is its log.
+    """
+    port = _free_port()
+    command = [sys.executable, *arguments]
+    command += [port_option, str(port)] if port_option else []
+    inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": str(port)}
+    with TemporaryDirectory() as directory:
+        log = Path(directory) / "log"
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**inherited, **environ},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
+            try:
+                _wait_until_ready(process, port, log)
+                yield Running(
+                    base_url=f"http://127.0.0.1:{port}",
+                    transport=httpx.AsyncHTTPTransport(verify=False),
+                    log=log.read_text,
+                    stop=lambda: _stop(process),
+                )
+            finally:
+                _stop(process)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    give_up_at = time.monotonic() + _READY_WITHIN_SECONDS
+    while process.poll() is None and time.monotonic() < give_up_at:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=_STOPPED_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+HOSTS: Mapping[str, Host] = {"in-process": in_process, "uvicorn": uvicorn}

@@ -1,0 +1,356 @@
+"""Callbacks that bring no tokens: what is answered, and that nothing that was there is lost."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from html import unescape
+
+import httpx
+import pytest
+
+from domain.grant import Unauthorized
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import HTML, JSON, Call, Deployment, Header, at, query_of
+from tests.functions.expect import (
+    expect_json,
+    expect_page,
+    expect_problem,
+    expect_retry_after,
+    expect_token,
+)
+from tests.functions.grants import fresh
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+MARKUP = """<script>alert("x")</script> & 'quotes' <img src=x onerror=y>"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A login that is about to come back to a deployment, for a connection that has a grant."""
+
+    deployment: Deployment
+    connection: str
+    state: str
+    code: str
+    asked: Callable[[], int]
+    """How often the provider's token endpoint was asked."""
+
+    def come_back(self, *headers: Header, state: str | None = None) -> httpx.Response:
+        """Bring the code, as the provider's redirect does."""
+        return self.deployment.callback(*headers, code=self.code, state=state or self.state)
+
+    @contextmanager
+    def nothing_changes(self, *, asks: int = 0) -> Iterator[None]:
+        """Expect the grant to stay what it is, and the token endpoint to be asked that often."""
+        token = expect_token(self.deployment.token(self.connection))
+        grant, asked = self.deployment.grant(self.connection), self.asked()
+        yield
+        assert self.deployment.grant(self.connection) == grant
+        assert expect_token(self.deployment.token(self.connection)) == token
+        assert self.asked() == asked + asks
+
+
+@pytest.fixture
+def begun(scripted: Deployment, endpoint: TokenEndpoint, connection: str) -> Begun:
+    """A login at a provider that would give tokens for any code."""
+    scripted.put(connection, fresh())
+    return Begun(
+        deployment=scripted,
+        connection=connection,
+        state=query_of(scripted.begin_login(connection))["state"],
+        code="a-code",
+        asked=lambda: len(endpoint.seen),
+    )
+
+
+@pytest.fixture
+def begun_at_digikey(deployment: Deployment, connection: str) -> Begun:
+    """A login at the simulated Digi-Key, which knows what it gave."""
+    deployment.put(connection, fresh())
+    query = query_of(deployment.provider.allow(deployment.begin_login(connection)))
+    return Begun(
+        deployment=deployment,
+        connection=connection,
+        state=query["state"],
+        code=query["code"],
+        asked=lambda: sum(deployment.provider.stats().values()),
+    )
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"code": "a-code"},
+        {"code": "a-code", "state": ""},
+        {"code": "a-code", "state": "never-given-out"},
+        {"code": "a-code", "state": "x" * 4000},
+        {"code": "a-code", "state": "нет\x00\x1b[31m<b>"},
+        {"error": "access_denied"},
+        {"error": "access_denied", "state": "never-given-out"},
+        {},
+    ],
+    ids=str,
+)
+def test_wrong_or_missing_state_is_refused(begun: Begun, parameters: dict[str, str]) -> None:
+    with begun.nothing_changes():
+        answer = begun.deployment.callback(JSON, **parameters)
+        assert "never-given-out" not in str(expect_problem(answer, 400, "invalid-state"))
+        expect_page(begun.deployment.callback(HTML, **parameters), 400)
+    # The login that has begun is not used up by it.
+    expect_page(begun.come_back())
+
+
+def test_part_of_a_state_is_not_it(begun: Begun) -> None:
+    state = begun.state
+    with begun.nothing_changes():
+        for other in (state[:-1], state + "x", state.swapcase(), state + "\0", f" {state}"):
+            expect_problem(begun.come_back(JSON, state=other), 400, "invalid-state")
+    expect_page(begun.come_back())
+
+
+def test_state_serves_once(begun_at_digikey: Begun) -> None:
+    begun, deployment = begun_at_digikey, begun_at_digikey.deployment
+    expect_page(begun.come_back())
+    with begun.nothing_changes():
+        # What a browser's reload does.
+        expect_problem(begun.come_back(JSON), 400, "invalid-state")
+        expect_page(begun.come_back(), 400)
+    assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
+
+
+def test_state_replayed_at_the_same_time_serves_once(begun_at_digikey: Begun) -> None:
+    begun, deployment = begun_at_digikey, begun_at_digikey.deployment
+    before = deployment.provider.stats()
+    target = at("/api/callback", code=begun.code, state=begun.state)
+    answers = deployment.together([Call(method="GET", target=target, headers=(JSON,))] * 10)
+    won = [answer for answer in answers if answer.status_code == 200]
+    assert len(won) == 1
+    for answer in answers:
+        if answer is not won[0]:
+            expect_problem(answer, 400, "invalid-state")
+    after = deployment.provider.stats()
+    assert after["authorization_code"] == before["authorization_code"] + 1
+    assert after["refused"] == before["refused"]
+    assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
+
+
+def test_state_of_a_refused_login_is_used_up(begun: Begun) -> None:
+    with begun.nothing_changes():
+        denied = begun.deployment.callback(JSON, error="access_denied", state=begun.state)
+        expect_problem(denied, 400, "authorization-refused")
+        expect_problem(begun.come_back(JSON), 400, "invalid-state")
+
+
+def test_code_replayed_with_another_state_is_refused_by_the_provider(
+    begun_at_digikey: Begun,
+) -> None:
+    begun = begun_at_digikey
+    expect_page(begun.come_back())
+    state = query_of(begun.deployment.begin_login(begun.connection))["state"]
+    with begun.nothing_changes(asks=1):
+        expect_problem(begun.come_back(JSON, state=state), 502, "code-refused")
+
+
+def test_code_that_the_provider_never_gave_is_refused(begun_at_digikey: Begun) -> None:
+    begun = begun_at_digikey
+    with begun.nothing_changes(asks=1):
+        answer = begun.deployment.callback(JSON, code="never-given", state=begun.state)
+        assert "never-given" not in str(expect_problem(answer, 502, "code-refused"))
+
+
+def test_person_who_denies_leaves_everything_as_it_was(begun_at_digikey: Begun) -> None:
+    begun, deployment = begun_at_digikey, begun_at_digikey.deployment
+    with begun.nothing_changes():
+        callback_url = deployment.provider.deny(deployment.begin_login(begun.connection))
+        assert "access_denied" in expect_page(deployment.follow(callback_url), 400)
+        expect_problem(deployment.follow(callback_url, JSON), 400, "invalid-state")
+
+
+def test_person_who_denies_at_first_has_not_logged_in(
+    deployment: Deployment, connection: str
+) -> None:
+    callback_url = deployment.provider.deny(deployment.begin_login(connection))
+    expect_problem(deployment.follow(callback_url, JSON), 400, "authorization-refused")
+    assert isinstance(deployment.grant(connection), Unauthorized)
+    expect_problem(deployment.token(connection), 401, "authorization-required")
+
+
+@pytest.mark.parametrize("name", ["error", "error_description"])
+def test_markup_in_an_error_is_escaped_in_the_page(begun: Begun, name: str) -> None:
+    parameters = {"error": "access_denied", name: MARKUP, "state": begun.state}
+    with begun.nothing_changes():
+        page = expect_page(begun.deployment.callback(HTML, **parameters), 400)
+    assert MARKUP not in page
+    assert "<img" not in page
+    assert MARKUP in unescape(page)
+
+
+@pytest.mark.parametrize("name", ["error", "error_description"])
+def test_markup_in_an_error_is_intact_json_in_a_problem(begun: Begun, name: str) -> None:
+    text = MARKUP + ' \\ \n \x00 \x7f “ü” \U0001f600 \u2028 "}'
+    parameters = {"error": "access_denied", name: text, "state": begun.state}
+    answer = begun.deployment.callback(JSON, **parameters)
+    assert text in expect_problem(answer, 400, "authorization-refused")["detail"]
+
+
+def test_error_of_any_length_is_quoted_in_part_only(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="e" * 5000, state=begun.state)
+    members = expect_problem(answer, 400, "authorization-refused")
+    assert len(members["detail"]) < 1000
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "code=a&error=access_denied",
+        "",
+        "code=",
+        "error=",
+        "code=&error=",
+        "code=a&code=a",
+        "code=a&code=b",
+        "error=a&error=a",
+        "code=a&connection=x&connection=y",
+        "code=a&c%6fde=b",
+        "code=a&state=another",
+        "code=%ff",
+        "code=a&x=%ed%a0%80",
+    ],
+)
+def test_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
+    begun: Begun, query: str
+) -> None:
+    rows = begun.deployment.rows()
+    target = f"/api/callback?{query}&state={begun.state}"
+    with begun.nothing_changes():
+        expect_problem(begun.deployment.call("GET", target, JSON), 400, "invalid-request")
+        expect_page(begun.deployment.call("GET", target, HTML), 400)
+    assert begun.deployment.rows() == rows
+    expect_page(begun.come_back())
+
+
+# --- the provider's part
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "rate-limited", "lose-request", "lose-answer"])
+def test_provider_that_cannot_answer_at_the_callback_is_away(
+    begun_at_digikey: Begun, digikey: SimulatedDigiKeyPeer, fault: str
+) -> None:
+    begun, deployment = begun_at_digikey, begun_at_digikey.deployment
+    token = expect_token(deployment.token(begun.connection))
+    digikey.plan_faults(fault)
+    answer = begun.come_back(JSON)
+    expect_problem(answer, 503, "provider-unavailable")
+    expect_retry_after(answer, at_most=60)
+    assert expect_token(deployment.token(begun.connection)) == token
+    # And the next login works.
+    deployment.log_in(begun.connection)
+    assert digikey.accepts(expect_token(deployment.token(begun.connection)))
+
+
+def test_page_says_that_the_provider_is_away(
+    begun_at_digikey: Begun, digikey: SimulatedDigiKeyPeer
+) -> None:
+    digikey.plan_faults("html")
+    answer = begun_at_digikey.come_back(HTML)
+    expect_page(answer, 503)
+    expect_retry_after(answer, at_most=60)
+
+
+def test_refusal_without_a_reason_changes_nothing(
+    begun_at_digikey: Begun, digikey: SimulatedDigiKeyPeer
+) -> None:
+    digikey.plan_faults("empty-400")
+    with begun_at_digikey.nothing_changes():
+        expect_problem(begun_at_digikey.come_back(JSON), 502, "code-refused")
+
+
+def test_provider_that_is_not_there_breaks_nothing_else(deploy: Deploy) -> None:
+    # An address that nobody listens on.
+    away = deploy(TOKEN_ENDPOINT="http://127.0.0.9:9/token")
+    away.put("default", grant := fresh())
+    state = query_of(away.begin_login("default"))["state"]
+    answer = away.callback(JSON, code="a-code", state=state)
+    expect_problem(answer, 503, "provider-unavailable")
+    expect_retry_after(answer, at_most=60)
+    assert expect_token(away.token("default")) == grant.tokens.access_token
+    expect_json(away.verify("default"))
+    # The access token over, there is nothing to serve until the provider is back.
+    away.age("default", by=timedelta(minutes=31))
+    answer = away.token("default")
+    expect_problem(answer, 503, "provider-unavailable")
+    expect_retry_after(answer, at_most=60)
+    verified = expect_json(away.verify("default"), 202)
+    assert verified["last_refresh"]["outcome"] == "not-sent"
+    assert verified["next_try_at"] is not None
+
+
+def test_code_is_refused_to_a_wrong_client_secret(deploy: Deploy) -> None:
+    wrong = deploy(CLIENT_SECRET="a wrong secret")
+    callback_url = wrong.provider.allow(wrong.begin_login("default"))
+    members = expect_problem(wrong.follow(callback_url, JSON), 502, "code-refused")
+    assert "CLIENT_SECRET" in members["detail"]
+    assert "a wrong secret" not in members["detail"]
+    assert isinstance(wrong.grant("default"), Unauthorized)
+
+
+@pytest.mark.parametrize(
+    "description", ["\ud800 <b>", MARKUP, "\x00\x1b[2J", "x" * 9000, "“ü”"], ids=ascii
+)
+@pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "problem"])
+def test_whatever_the_provider_says_of_a_code_is_answered_in_form(
+    scripted: Deployment,
+    endpoint: TokenEndpoint,
+    connection: str,
+    description: str,
+    accept: tuple[str, str],
+) -> None:
+    refusal = {"error": "invalid_grant", "error_description": description}
+    endpoint.plan(Answer.json(refusal, status=400))
+    state = query_of(scripted.begin_login(connection))["state"]
+    answer = scripted.callback(accept, code="a-code", state=state)
+    if accept == JSON:
+        expect_problem(answer, 502, "code-refused")
+    else:
+        assert "<b>" not in expect_page(answer, 502)
+
+
+NO_ANSWERS: dict[str, Answer | None] = {
+    "hung up": None,
+    "empty": Answer(body=b""),
+    "html": Answer(body=b"<html>"),
+    "a list": Answer(body=b"[]"),
+    "empty token": Answer(body=b'{"access_token": ""}'),
+    "no text": Answer(body=b'{"access_token": {"x": "y"}, "token_type": "Bearer"}'),
+    "half a character": Answer(body=b'{"access_token": "\\ud800", "token_type": "Bearer"}'),
+    "another type": Answer(body=b'{"access_token": "x", "token_type": "mac"}'),
+    "too long": Answer(body=b'{"access_token": "x", "padding": "' + b"x" * 70_000 + b'"}'),
+    "redirect": Answer(status=302),
+    "gateway": Answer(status=502, body=b"bad gateway"),
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_answer_that_is_none_stores_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str, answer: Answer | None
+) -> None:
+    endpoint.plan(answer)
+    state = query_of(scripted.begin_login(connection))["state"]
+    refused = scripted.callback(JSON, code="a-code", state=state)
+    if answer is not None and answer.status == 302:
+        expect_problem(refused, 502, "code-refused")
+    else:
+        expect_problem(refused, 503, "provider-unavailable")
+    assert isinstance(scripted.grant(connection), Unauthorized)
+
+
+def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection: str) -> None:
+    callback_url = deployment.provider.allow(deployment.begin_login(connection))
+    deployment.provider.shift_clock(61)
+    try:
+        expect_problem(deployment.follow(callback_url, JSON), 502, "code-refused")
+    finally:
+        deployment.provider.shift_clock(-61)
+    assert isinstance(deployment.grant(connection), Unauthorized)

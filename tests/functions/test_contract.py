@@ -1,0 +1,153 @@
+"""What every endpoint has in common: statuses, types, headers, methods and paths."""
+
+import pytest
+
+from tests.functions.deployment import HTML, JSON, Deployment, at
+from tests.functions.expect import (
+    expect_common_headers,
+    expect_json,
+    expect_page,
+    expect_problem,
+)
+from tests.functions.grants import fresh
+
+ENDPOINTS = {
+    "/api/callback": "GET",
+    "/api/health": "GET",
+    "/api/login": "POST",
+    "/api/token": "GET",
+    "/api/verify": "GET",
+}
+WITH_KEY = sorted({"/api/login", "/api/token", "/api/verify"})
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
+
+
+def test_health_is_alive_to_anyone_and_tells_nothing_else(deployment: Deployment) -> None:
+    assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api",
+        "/api/tokens",
+        "/api/token/x",
+        "//api/token",
+        "/API/TOKEN",
+        "/api/token.json",
+        "/api%2Ftoken/x",
+        "/index.html",
+    ],
+)
+def test_unknown_path_is_not_found(deployment: Deployment, path: str) -> None:
+    expect_problem(deployment.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unknown_path_is_not_found_whatever_the_method(deployment: Deployment, method: str) -> None:
+    expect_problem(deployment.call(method, "/api/nothing"), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_other_methods_are_not_allowed_and_the_answer_says_which_are(
+    deployment: Deployment, path: str, method: str
+) -> None:
+    if ENDPOINTS[path] == method:
+        pytest.skip("the endpoint's own method")
+    answer = deployment.call(method, path, deployment.key)
+    expect_problem(answer, 405, "method-not-allowed")
+    assert allowed(answer.headers["allow"]) == expected_methods(path)
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_options_names_the_methods_without_a_key(deployment: Deployment, path: str) -> None:
+    answer = deployment.call("OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    expect_common_headers(answer)
+    assert allowed(answer.headers["allow"]) == expected_methods(path)
+    # Another origin's scripts are not let in.
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_answer_without_content_announces_none(deployment: Deployment) -> None:
+    # RFC 9110 §8.6: no Content-Length with 204; §8.3: a type is for content.
+    answer = deployment.call("OPTIONS", "/api/token")
+    assert not {"content-length", "content-type"} & set(answer.headers)
+
+
+def allowed(header: str) -> set[str]:
+    methods = header.split(", ")
+    assert len(methods) == len(set(methods))
+    return set(methods)
+
+
+def expected_methods(path: str) -> set[str]:
+    method = ENDPOINTS[path]
+    # A callback is no safe method: it would use up the code, and show nothing.
+    has_head = method == "GET" and path != "/api/callback"
+    return {method, "OPTIONS"} | ({"HEAD"} if has_head else set())
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/verify", "/api/token"])
+def test_head_answers_as_get_without_the_body(
+    deployment: Deployment, connection: str, path: str
+) -> None:
+    deployment.put(connection, fresh())
+    target = at(path, connection=connection)
+    get, head = deployment.get(target), deployment.call("HEAD", target, deployment.key)
+    assert head.content == b""
+    assert head.status_code == get.status_code
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert head.headers["content-length"] == str(len(get.content))
+    expect_common_headers(head)
+
+
+@pytest.mark.parametrize("path", WITH_KEY)
+def test_head_needs_the_key_like_get(deployment: Deployment, path: str) -> None:
+    answer = deployment.call("HEAD", path)
+    assert answer.status_code == (405 if ENDPOINTS[path] == "POST" else 401)
+    assert answer.content == b""
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_trailing_slash_makes_no_difference(
+    deployment: Deployment, connection: str, path: str
+) -> None:
+    deployment.put(connection, fresh())
+    query = f"?connection={connection}"
+    plain = deployment.call(ENDPOINTS[path], path + query, deployment.key)
+    slash = deployment.call(ENDPOINTS[path], f"{path}/{query}", deployment.key)
+    assert slash.status_code == plain.status_code
+    assert slash.headers["content-type"] == plain.headers["content-type"]
+    assert slash.json().keys() == plain.json().keys()
+
+
+@pytest.mark.parametrize("path", ["/api/callback", "/api/callback/"])
+def test_error_is_a_page_to_a_browser_and_a_problem_to_a_program(
+    deployment: Deployment, path: str
+) -> None:
+    expect_problem(deployment.call("GET", path, JSON), 400, "invalid-state")
+    expect_page(deployment.call("GET", path, HTML), 400)
+
+
+@pytest.mark.parametrize("path", sorted(set(ENDPOINTS) - {"/api/callback"}))
+def test_what_is_for_programs_answers_no_page(deployment: Deployment, path: str) -> None:
+    answer = deployment.call("DELETE", path, HTML)
+    expect_problem(answer, 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("path", WITH_KEY)
+def test_key_is_asked_for_before_anything_else_is_said(deployment: Deployment, path: str) -> None:
+    answer = deployment.call(ENDPOINTS[path], f"{path}?connection=/")
+    expect_problem(answer, 401, "api-key-missing")
+
+
+def test_titles_are_the_same_for_the_same_type_and_details_say_more(
+    deployment: Deployment,
+) -> None:
+    one = expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")
+    other = expect_problem(deployment.get("/api/token?connection=/"), 400, "invalid-request")
+    assert one["title"] == other["title"]
+    assert one["detail"] != other["detail"]

@@ -1,0 +1,425 @@
+"""The keeper's loop: what is stored before what, and what is shared between callers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from adapters.clock_system import SystemClock
+from adapters.entropy_system import SystemEntropy
+from adapters.store_memory import MemoryStore
+from domain.commands import Answer, Serve, TryLater, Wait
+from domain.grant import Authorized, Failure, Grant, Refreshing
+from domain.policy import Policy
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenRequest,
+    TokenResponse,
+)
+from domain.tokens import Tokens
+from functions import keeper as keeper_module
+from functions.keeper import Keeper
+from ports.store import Record, StoreUnavailableError
+from tests.domain.examples import POLICY, RESPONSE, SECOND, TOKENS
+
+Reply = Callable[[], Awaitable[Outcome]]
+
+
+class ScriptedServer:
+    """A token endpoint that does what the test says, and remembers what it was sent."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.requests: list[TokenRequest] = []
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        self.requests.append(request)
+        return await self.reply()
+
+
+class CountingStore(MemoryStore):
+    """A store that counts its round trips, and fails where the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads = 0
+        self.etags: list[str] = []
+        self.failing_swaps: set[int] = set()
+        self.applies_failing_swaps = False
+
+    async def load(self, connection: str) -> Record:
+        self.loads += 1
+        await asyncio.sleep(0)
+        return await super().load(connection)
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        self.etags.append(new_etag)
+        fails = len(self.etags) in self.failing_swaps
+        if not fails or self.applies_failing_swaps:
+            await super().swap(
+                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
+            )
+        if fails:
+            raise StoreUnavailableError("planned")
+
+
+def tokens_with(left: timedelta) -> Tokens:
+    now = datetime.now(tz=TOKENS.issued_at.tzinfo)
+    return replace(
+        TOKENS,
+        issued_at=now + left - timedelta(minutes=30),
+        expires_at=now + left,
+        refresh_token_expires_at=now + timedelta(days=90),
+    )
+
+
+EXPIRED = timedelta(seconds=-1)
+NEAR_ITS_END = timedelta(minutes=4)
+FRESH = timedelta(minutes=20)
+
+
+async def answered() -> Outcome:
+    return RESPONSE
+
+
+class Bench:
+    """One store, one provider, and as many instances as the test needs."""
+
+    def __init__(self, reply: Reply = answered, *, by: Policy = POLICY) -> None:
+        self.store = CountingStore()
+        self.server = ScriptedServer(reply)
+        self.policy = by
+
+    def instance(self) -> Keeper:
+        return Keeper(
+            store=self.store,
+            server=self.server,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            policy=self.policy,
+        )
+
+    async def keep(self, left: timedelta) -> None:
+        await MemoryStore.swap(
+            self.store,
+            "c",
+            expected_etag=None,
+            new_etag="first",
+            grant=Authorized(tokens=tokens_with(left)),
+        )
+
+    async def grant(self) -> Grant:
+        return (await MemoryStore.load(self.store, "c")).grant
+
+
+def ask(keeper: Keeper) -> Awaitable[Answer]:
+    return keeper.token("c", min_ttl=timedelta(seconds=60))
+
+
+def served(answer: Answer) -> str:
+    assert isinstance(answer, Serve), answer
+    return answer.tokens.access_token
+
+
+def test_a_fresh_token_costs_one_round_trip_and_no_request() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(FRESH)
+        assert served(await ask(bench.instance())) == "access-7"
+        assert (bench.store.loads, bench.store.etags, bench.server.requests) == (1, [], [])
+
+    asyncio.run(run())
+
+
+def test_a_refresh_costs_three_round_trips_and_one_request_whatever_the_number_of_callers() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        keeper = bench.instance()
+        answers = await asyncio.gather(*(ask(keeper) for _ in range(200)))
+        assert {served(answer) for answer in answers} == {"access-8"}
+        assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
+        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
+
+    asyncio.run(run())
+
+
+def test_the_intent_is_stored_before_anything_is_sent() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        seen: list[Grant] = []
+
+        async def reply() -> Outcome:
+            seen.append(await bench.grant())
+            return RESPONSE
+
+        bench.server.reply = reply
+        await ask(bench.instance())
+        assert isinstance(seen[0], Refreshing)
+
+    asyncio.run(run())
+
+
+def test_the_answer_is_stored_before_it_is_served() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        answer = await ask(bench.instance())
+        grant = await bench.grant()
+        assert isinstance(grant, Authorized)
+        assert grant.tokens.access_token == served(answer) == "access-8"
+
+    asyncio.run(run())
+
+
+def test_near_its_end_a_token_is_served_to_all_while_one_attempt_replaces_it() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(NEAR_ITS_END)
+        may_answer = asyncio.Event()
+
+        async def reply() -> Outcome:
+            await may_answer.wait()
+            return RESPONSE
+
+        bench.server.reply = reply
+        keeper = bench.instance()
+        answers = await asyncio.gather(*(ask(keeper) for _ in range(50)))
+        assert {served(answer) for answer in answers} == {"access-7"}
+        may_answer.set()
+        await keeper.finish()
+        assert served(await ask(keeper)) == "access-8"
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_a_caller_that_goes_away_does_not_take_the_attempt_with_it() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        is_sent = asyncio.Event()
+        may_answer = asyncio.Event()
+
+        async def reply() -> Outcome:
+            is_sent.set()
+            await may_answer.wait()
+            return RESPONSE
+
+        bench.server.reply = reply
+        keeper = bench.instance()
+        caller = asyncio.ensure_future(ask(keeper))
+        await is_sent.wait()
+        caller.cancel()
+        may_answer.set()
+        await keeper.finish()
+        grant = await bench.grant()
+        assert isinstance(grant, Authorized)
+        assert grant.tokens.refresh_token == "refresh-8"
+
+    asyncio.run(run())
+
+
+def test_instances_that_meet_at_the_same_record_make_one_request() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+
+        async def reply() -> Outcome:
+            await asyncio.sleep(0.01)
+            return RESPONSE
+
+        bench.server.reply = reply
+        keepers = [bench.instance() for _ in range(10)]
+        answers = await asyncio.gather(*(ask(keeper) for keeper in keepers for _ in range(5)))
+        assert {served(answer) for answer in answers} == {"access-8"}
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_whoever_waits_too_long_is_told_so_and_the_attempt_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        may_answer = asyncio.Event()
+
+        async def reply() -> Outcome:
+            await may_answer.wait()
+            return RESPONSE
+
+        bench.server.reply = reply
+        mine, other = bench.instance(), bench.instance()
+        assert isinstance(await ask(mine), Wait)
+        assert isinstance(await ask(other), Wait)
+        may_answer.set()
+        await mine.finish()
+        assert served(await ask(other)) == "access-8"
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_what_was_not_sent_is_sent_again_within_the_same_request() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        replies: list[Outcome] = [
+            NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"),
+            RESPONSE,
+        ]
+
+        async def reply() -> Outcome:
+            return replies.pop(0)
+
+        bench.server.reply = reply
+        assert served(await ask(bench.instance())) == "access-8"
+
+    asyncio.run(run())
+
+
+def test_a_provider_that_stays_away_is_asked_twice_and_then_left_alone() -> None:
+    async def run() -> None:
+        async def reply() -> Outcome:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason="planned")
+
+        bench = Bench(reply)
+        await bench.keep(EXPIRED)
+        keeper = bench.instance()
+        answers = [await ask(keeper) for _ in range(20)]
+        assert {type(answer) for answer in answers} == {TryLater}
+        assert len(bench.server.requests) == 2
+
+    asyncio.run(run())
+
+
+def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
+    async def run() -> None:
+        bench = Bench(by=replace(POLICY, send_within=timedelta(seconds=-1)))
+        await bench.keep(EXPIRED)
+        answer = await ask(bench.instance())
+        assert isinstance(answer, TryLater)
+        assert answer.failure is Failure.NOT_SENT
+        assert bench.server.requests == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("applies", [True, False])
+def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
+    monkeypatch: pytest.MonkeyPatch, *, applies: bool
+) -> None:
+    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        bench.store.failing_swaps = {1, 3}
+        bench.store.applies_failing_swaps = applies
+        assert served(await ask(bench.instance())) == "access-8"
+        intent, intent_again, answer, answer_again = bench.store.etags
+        assert intent == intent_again != answer == answer_again
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_tokens_are_served_though_the_store_cannot_keep_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        bench.store.failing_swaps = {2, 3}
+        assert served(await ask(bench.instance())) == "access-8"
+        assert isinstance(await bench.grant(), Refreshing)
+
+    asyncio.run(run())
+    assert "could not be stored" in caplog.text
+    assert "access-8" not in caplog.text
+    assert "refresh-8" not in caplog.text
+
+
+def test_nothing_is_sent_while_the_intent_cannot_be_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        bench.store.failing_swaps = {1, 2}
+        with pytest.raises(StoreUnavailableError):
+            await ask(bench.instance())
+        assert bench.server.requests == []
+
+    asyncio.run(run())
+
+
+def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -> None:
+    async def run() -> None:
+        bench = Bench(by=replace(POLICY, lease=36 * SECOND))
+        await bench.keep(EXPIRED)
+        first_is_sent = asyncio.Event()
+        first_may_answer = asyncio.Event()
+        second_is_sent = asyncio.Event()
+
+        async def first() -> Outcome:
+            first_is_sent.set()
+            await first_may_answer.wait()
+            return RESPONSE
+
+        async def second() -> Outcome:
+            second_is_sent.set()
+            await asyncio.sleep(0.05)
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
+
+        bench.server.reply = first
+        stalled = bench.instance()
+        one = asyncio.ensure_future(ask(stalled))
+        await first_is_sent.wait()
+        await age_the_attempt(bench, timedelta(seconds=37))
+        bench.server.reply = second
+        other = asyncio.ensure_future(ask(bench.instance()))
+        await second_is_sent.wait()
+        first_may_answer.set()
+        assert served(await one) == served(await other) == "access-8"
+        grant = await bench.grant()
+        assert isinstance(grant, Authorized)
+        assert grant.tokens.refresh_token == response_refresh_token()
+
+    asyncio.run(run())
+
+
+async def age_the_attempt(bench: Bench, by: timedelta) -> None:
+    """Let a lease run out, as if its instance had stalled for that long."""
+    record = await MemoryStore.load(bench.store, "c")
+    assert isinstance(record.grant, Refreshing)
+    attempt = record.grant.attempt
+    older = replace(attempt, started_at=attempt.started_at - by)
+    await MemoryStore.swap(
+        bench.store,
+        "c",
+        expected_etag=record.etag,
+        new_etag="aged",
+        grant=replace(record.grant, attempt=older),
+    )
+
+
+def response_refresh_token() -> str | None:
+    assert isinstance(RESPONSE, TokenResponse)
+    return RESPONSE.refresh_token

@@ -1,0 +1,214 @@
+"""What no client library sends: raw scopes to the ASGI application, raw bytes to a real server."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from functions.asgi import Application
+from tests.functions.conftest import environ_for
+from tests.functions.deployment import API_KEY, Deployment, at
+from tests.functions.expect import expect_json, expect_token
+from tests.functions.grants import fresh
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+KEY = (b"x-api-key", API_KEY.encode())
+Messages = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture
+def application(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> Application:
+    """The application alone."""
+    return Application(environ_for(running_digikey, tmp_path))
+
+
+def ask(application: Application, received: Messages | None = None, **scope: Any) -> Messages:
+    """Hand the application a scope, and return what it sent."""
+    complete = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/token",
+        "query_string": b"",
+        "headers": [KEY],
+        **scope,
+    }
+    sent: Messages = []
+    waiting = list(received or [{"type": "http.request"}])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(application(complete, receive, send))
+    return sent
+
+
+def status_of(sent: Messages) -> int:
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    headers: Mapping[bytes, bytes] = dict(sent[0]["headers"])
+    assert headers[b"cache-control"] == b"no-store"
+    assert all(name == name.lower() for name in headers)
+    return int(sent[0]["status"])
+
+
+def test_query_of_a_megabyte_is_refused(application: Application) -> None:
+    assert status_of(ask(application, query_string=b"x=" + b"a" * 1_000_000)) == 414
+
+
+@pytest.mark.parametrize("query", [b"connection=\xff", b"connection=\xc3\xa9", b"\x00=\x00"])
+def test_query_of_raw_bytes_is_refused_or_means_nothing(
+    application: Application, query: bytes
+) -> None:
+    assert status_of(ask(application, query_string=query)) in {400, 401}
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\xfe", b"\x00", b"a\x00b", b"\r\nx: y", "ключ".encode(), b"\x80" * 100_000]
+)
+@pytest.mark.parametrize("name", [b"x-api-key", b"authorization", b"accept", b"cookie", b"\xff"])
+def test_raw_bytes_in_headers_are_refused_or_mean_nothing(
+    application: Application, name: bytes, value: bytes
+) -> None:
+    for prefix in (b"", b"Bearer "):
+        assert status_of(ask(application, headers=[(name, prefix + value)])) == 401
+
+
+@pytest.mark.parametrize("value", [b" ", b"\t", b"Bearer ", b"Bearer  \t ", b"Bearer", b""])
+@pytest.mark.parametrize("name", [b"x-api-key", b"authorization"])
+def test_blank_key_is_refused(application: Application, name: bytes, value: bytes) -> None:
+    assert status_of(ask(application, headers=[(name, value)])) == 401
+    # Not even beside the right one.
+    if value.startswith(b"Bearer") or name == b"x-api-key":
+        assert status_of(ask(application, headers=[KEY, (name, value)])) == 401
+
+
+def test_space_around_the_key_does_not_matter(application: Application) -> None:
+    for header in ((b"x-api-key", b"  %s\t"), (b"authorization", b"  Bearer   %s ")):
+        padded = (header[0], header[1] % KEY[1])
+        assert status_of(ask(application, path="/api/verify", headers=[padded])) == 404
+
+
+def test_header_names_in_capitals_are_understood(application: Application) -> None:
+    # ASGI says lower case; not every adapter in front of it does.
+    headers = [(name.upper(), value) for name, value in (KEY,)]
+    assert status_of(ask(application, path="/api/verify", headers=headers)) == 404
+
+
+def test_scope_without_a_query_is_one_with_an_empty_one(application: Application) -> None:
+    sent: Messages = []
+
+    async def go() -> None:
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/api/health", "headers": []}
+        await application(scope, receive, send)
+
+    asyncio.run(go())
+    assert status_of(sent) == 200
+
+
+def test_body_that_ends_before_its_end_begins_no_login(application: Application) -> None:
+    part = {"type": "http.request", "body": b"x", "more_body": True}
+    gone = {"type": "http.disconnect"}
+    sent = ask(application, [part, gone], method="POST", path="/api/login")
+    assert status_of(sent) == 400
+
+
+def test_head_is_answered_without_a_body(application: Application) -> None:
+    sent = ask(application, method="HEAD", path="/api/health")
+    assert status_of(sent) == 200
+    assert sent[1]["body"] == b""
+
+
+def test_one_application_serves_one_event_loop_after_another(application: Application) -> None:
+    # A serverless adapter may bring a new loop with each request.
+    for _ in range(3):
+        assert status_of(ask(application, path="/api/verify")) == 404
+
+
+# --- raw bytes to a real server
+
+
+@pytest.fixture
+def address(deployment: Deployment, request: pytest.FixtureRequest) -> tuple[str, int]:
+    """Where the server listens."""
+    if "uvicorn" not in request.node.name:
+        pytest.skip("there is no socket")
+    parts = urlsplit(deployment.running.base_url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
+
+
+TOKEN = b"GET /api/token HTTP/1.1\r\nHost: x\r\n"
+LOGIN = b"POST /api/login HTTP/1.1\r\nHost: x\r\n"
+RAW = {
+    "a query of a megabyte": TOKEN.replace(b" HTTP", b"?x=" + b"a" * 1_000_000 + b" HTTP"),
+    "a header of a megabyte": TOKEN + b"x: " + b"a" * 1_000_000,
+    "NUL in a header": TOKEN + b"x-api-key: a\0b\r\n\r\n",
+    "NUL in the path": b"GET /api/\0 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "raw bytes in the path": b"GET /api/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    "raw bytes in the query": b"GET /api/token?a=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "raw bytes in the key": TOKEN + b"x-api-key: \xff\xfe\r\n\r\n",
+    "no version": b"GET /api/token\r\n\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a line feed in a header": b"GET /api/token HTTP/1.1\r\nHost: x\nx-api-key: y\r\n\r\n",
+    "two lengths": LOGIN + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "length and chunks": LOGIN
+    + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "half a body": LOGIN + b"Content-Length: 100\r\n\r\nx",
+    "another address": b"GET http://evil.test/api/token HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+    "a path that climbs": b"GET /api/../api/health/../token HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a connection to elsewhere": b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("message", RAW.values(), ids=RAW)
+def test_server_survives_what_is_no_request(
+    deployment: Deployment, address: tuple[str, int], connection: str, message: bytes
+) -> None:
+    deployment.put(connection, fresh())
+    rows = deployment.rows()
+    answer = exchange(address, message)
+    # Where the server itself refuses, the application has not been asked.
+    assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 204"))
+    assert deployment.rows() == rows
+    expect_token(deployment.token(connection))
+
+
+def exchange(address: tuple[str, int], message: bytes, *, half_close: bool = True) -> bytes:
+    """Send bytes, say that no more will come, and return what comes back before the end."""
+    received = b""
+    # A server may hang up on what it does not want to read to the end.
+    with socket.create_connection(address, timeout=10) as connection, suppress(OSError):
+        connection.sendall(message)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def test_requests_behind_one_another_on_one_connection_are_all_answered(
+    deployment: Deployment, address: tuple[str, int], connection: str
+) -> None:
+    deployment.put(connection, fresh())
+    target = at("/api/token", connection=connection)
+    one = f"GET {target} HTTP/1.1\r\nHost: x\r\nx-api-key: {API_KEY}\r\n".encode()
+    last = one + b"Connection: close\r\n"
+    answer = exchange(address, (one + b"\r\n") * 3 + last + b"\r\n", half_close=False)
+    assert answer.count(b"HTTP/1.1 200 OK") == 4
+    assert answer.lower().count(b"cache-control: no-store") == 4
+    expect_json(deployment.verify(connection))

@@ -1,0 +1,273 @@
+"""A deployment that is not told enough, or told nonsense: it refuses, and says which variable."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from functions.asgi import Application
+from functions.settings import Settings
+from tests.functions.conftest import Deploy, environ_for
+from tests.functions.deployment import HTML, Header
+from tests.functions.expect import expect_page, expect_problem
+from tests.functions.hosts import AsgiTransport
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+ENDPOINTS = [
+    ("GET", "/api/health"),
+    ("GET", "/api/token"),
+    ("GET", "/api/verify"),
+    ("POST", "/api/login"),
+    ("GET", "/api/callback?code=a&state=b"),
+]
+REQUIRED = ["CLIENT_ID", "CLIENT_SECRET", "API_KEY", "SQLITE_PATH"]
+# What a value in the environment must never be repeated with.
+MARK = "ValueThatIsNotRepeated"
+
+FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "another provider": ({"PROVIDER": MARK}, ["PROVIDER"]),
+    "a provider in capitals": ({"PROVIDER": "DIGIKEY"}, ["PROVIDER"]),
+    "http": ({"TOKEN_ENDPOINT": f"http://{MARK}.test/token"}, ["TOKEN_ENDPOINT"]),
+    "http to a private address": ({"TOKEN_ENDPOINT": "http://10.0.0.1/"}, ["TOKEN_ENDPOINT"]),
+    "http to what looks local": (
+        {"AUTHORIZATION_ENDPOINT": "http://localhost.evil.test/"},
+        ["AUTHORIZATION_ENDPOINT"],
+    ),
+    "another scheme": ({"TOKEN_ENDPOINT": f"ftp://{MARK}.test"}, ["TOKEN_ENDPOINT"]),
+    "a script": ({"AUTHORIZATION_ENDPOINT": "javascript:alert(1)"}, ["AUTHORIZATION_ENDPOINT"]),
+    "a file": ({"TOKEN_ENDPOINT": f"file:///{MARK}"}, ["TOKEN_ENDPOINT"]),
+    "no scheme": ({"TOKEN_ENDPOINT": f"{MARK}.test/token"}, ["TOKEN_ENDPOINT"]),
+    "no host": ({"TOKEN_ENDPOINT": "https:///token"}, ["TOKEN_ENDPOINT"]),
+    "a fragment": ({"AUTHORIZATION_ENDPOINT": "https://a.test/#x"}, ["AUTHORIZATION_ENDPOINT"]),
+    "a password": ({"TOKEN_ENDPOINT": f"https://a:{MARK}@a.test/"}, ["TOKEN_ENDPOINT"]),
+    "a port that is none": ({"TOKEN_ENDPOINT": "https://a.test:99999/"}, ["TOKEN_ENDPOINT"]),
+    "half an address": ({"TOKEN_ENDPOINT": "https://[::1/"}, ["TOKEN_ENDPOINT"]),
+    "an address that is not safe": ({"PUBLIC_URL": f"http://{MARK}.test"}, ["PUBLIC_URL"]),
+    "custom without endpoints": (
+        {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "TOKEN_ENDPOINT": ""},
+        ["PROVIDER", "AUTHORIZATION_ENDPOINT", "TOKEN_ENDPOINT"],
+    ),
+    "custom with one": (
+        {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": " "},
+        ["PROVIDER", "AUTHORIZATION_ENDPOINT"],
+    ),
+    "rotation": ({"ROTATION": MARK}, ["ROTATION"]),
+    "rotation with half a grace": ({"ROTATION": "always;grace="}, ["ROTATION"]),
+    "rotation without a unit": ({"ROTATION": "always;grace=30"}, ["ROTATION"]),
+    "rotation with a negative grace": ({"ROTATION": "always;grace=-1m"}, ["ROTATION"]),
+    "rotation with a grace of millennia": ({"ROTATION": "always;grace=999999d"}, ["ROTATION"]),
+    "plain PKCE": ({"PKCE": "plain"}, ["PKCE"]),
+    "PKCE in small letters": ({"PKCE": "s256"}, ["PKCE"]),
+    "authorization parameters": ({"AUTHORIZATION_PARAMS": MARK}, ["AUTHORIZATION_PARAMS"]),
+    "authorization parameters that are cut short": (
+        {"AUTHORIZATION_PARAMS": f"prompt=consent&{MARK}"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    "client authentication": (
+        {"TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"},
+        ["TOKEN_ENDPOINT_AUTH_METHOD"],
+    ),
+    "encryption keys": ({"ENCRYPTION_KEYS": f"{MARK}!"}, ["ENCRYPTION_KEYS"]),
+    "encryption keys of 16 bytes": (
+        {"ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZg=="},
+        ["ENCRYPTION_KEYS"],
+    ),
+    "encryption keys of which one is bad": (
+        {"ENCRYPTION_KEYS": f"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY= {MARK}"},
+        ["ENCRYPTION_KEYS"],
+    ),
+    "only a comma": ({"ENCRYPTION_KEYS": ","}, ["ENCRYPTION_KEYS"]),
+    "a key with a space": ({"API_KEY": f"{MARK} {MARK}"}, ["API_KEY"]),
+    "a key that is not ASCII": ({"API_KEY": f"ключ{MARK}"}, ["API_KEY"]),
+    "a key with a line feed": ({"API_KEY": f"{MARK}\nx"}, ["API_KEY"]),
+    "a secret that is no text": ({"CLIENT_SECRET": f"{MARK}\udcff"}, ["CLIENT_SECRET"]),
+    "an id that is no text": ({"CLIENT_ID": f"{MARK}\udcff"}, ["CLIENT_ID"]),
+    "a state that is no text": ({"OAUTH_STATE": f"{MARK}\udcff"}, ["OAUTH_STATE"]),
+    "several": (
+        {
+            "CLIENT_ID": "",
+            "API_KEY": f"{MARK} {MARK}",
+            "PROVIDER": MARK,
+            "PKCE": MARK,
+            "ROTATION": MARK,
+            "TOKEN_ENDPOINT": f"http://{MARK}.test",
+            "AUTHORIZATION_PARAMS": MARK,
+            "TOKEN_ENDPOINT_AUTH_METHOD": MARK,
+            "PUBLIC_URL": MARK,
+            "ENCRYPTION_KEYS": f"{MARK}!",
+        },
+        [
+            "CLIENT_ID",
+            "API_KEY",
+            "PROVIDER",
+            "PKCE",
+            "ROTATION",
+            "TOKEN_ENDPOINT",
+            "AUTHORIZATION_PARAMS",
+            "TOKEN_ENDPOINT_AUTH_METHOD",
+            "PUBLIC_URL",
+            "ENCRYPTION_KEYS",
+        ],
+    ),
+}
+VARIABLES = sorted({name for _, named in FAULTS.values() for name in named} | set(REQUIRED))
+
+
+def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.Response]:
+    """What every endpoint of the application answers in this environment."""
+
+    async def ask() -> dict[str, httpx.Response]:
+        transport = AsgiTransport(Application(environ))
+        await transport.start()
+        async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
+            answers = {
+                path: await client.request(
+                    method, path, headers=[(str(name), str(value)) for name, value in headers]
+                )
+                for method, path in ENDPOINTS
+            }
+        await transport.stop()
+        return answers
+
+    return asyncio.run(ask())
+
+
+def named_in(detail: str) -> list[str]:
+    words = set(detail.replace(":", " ").replace(",", " ").replace(";", " ").split())
+    return [name for name in VARIABLES if name in words]
+
+
+@pytest.fixture
+def environ(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> dict[str, str]:
+    """An environment that is in order."""
+    return environ_for(running_digikey, tmp_path)
+
+
+@pytest.mark.parametrize("value", [None, "", "  \t"], ids=["unset", "empty", "blank"])
+@pytest.mark.parametrize("name", REQUIRED)
+def test_missing_variable_closes_every_endpoint_and_is_named(
+    environ: dict[str, str], name: str, value: str | None
+) -> None:
+    key = environ["API_KEY"]
+    if value is None:
+        del environ[name]
+    else:
+        environ[name] = value
+    keys: list[list[Header]] = [
+        [],
+        [("x-api-key", key)],
+        [("x-api-key", "")],
+        [("authorization", "Bearer ")],
+        [("authorization", "Bearer")],
+        [("x-api-key", value or "None")],
+    ]
+    for headers in keys:
+        for answer in answers_of(environ, *headers).values():
+            members = expect_problem(answer, 500, "not-configured")
+            assert named_in(members["detail"]) == [name]
+    assert not Path(environ.get("SQLITE_PATH") or "nothing").exists()
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    for answer in answers_of({}).values():
+        members = expect_problem(answer, 500, "not-configured")
+        assert named_in(members["detail"]) == sorted(REQUIRED)
+
+
+@pytest.mark.parametrize(("changes", "named"), FAULTS.values(), ids=FAULTS)
+def test_every_fault_is_named_and_no_value_repeated(
+    environ: dict[str, str], changes: dict[str, str], named: list[str]
+) -> None:
+    for answer in answers_of(environ | changes, ("x-api-key", environ["API_KEY"])).values():
+        members = expect_problem(answer, 500, "not-configured")
+        assert named_in(members["detail"]) == sorted(named)
+        assert MARK not in answer.text
+        for secret in ("CLIENT_SECRET", "API_KEY"):
+            assert environ[secret] not in answer.text
+
+
+def test_page_says_it_too(environ: dict[str, str]) -> None:
+    del environ["CLIENT_SECRET"]
+    answer = answers_of(environ, HTML)["/api/callback?code=a&state=b"]
+    assert "CLIENT_SECRET is not set" in expect_page(answer, 500)
+
+
+def test_paths_and_methods_are_told_apart_before_the_settings_are_read() -> None:
+    async def ask() -> list[int]:
+        transport = AsgiTransport(Application({}))
+        async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
+            answers = [
+                await client.get("/nothing"),
+                await client.delete("/api/token"),
+                await client.options("/api/token"),
+            ]
+        await transport.start()
+        await transport.stop()
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(ask()) == [404, 405, 500]
+
+
+def test_environment_is_in_order(environ: dict[str, str]) -> None:
+    # Without this, the tests above would prove nothing.
+    assert answers_of(environ)["/api/health"].status_code == 200
+    settings = Settings.from_environ(environ)
+    for secret in ("CLIENT_SECRET", "API_KEY"):
+        assert environ[secret] not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PROVIDER": ""},
+        {"PROVIDER": "digikey-sandbox"},
+        {"TOKEN_ENDPOINT": "http://localhost:1/token"},
+        {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
+        {"ROTATION": "none"},
+        {"ROTATION": "optional;grace=2h"},
+        {"PKCE": "S256"},
+        {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
+        {"AUTHORIZATION_PARAMS": "login_hint="},
+        {"ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+        {"PUBLIC_URL": "https://a.test/"},
+        {"OAUTH_STATE": ""},
+    ],
+    ids=str,
+)
+def test_settings_that_are_allowed(environ: dict[str, str], changes: dict[str, str]) -> None:
+    assert answers_of(environ | changes)["/api/health"].status_code == 200
+
+
+def test_server_without_settings_refuses(deploy: Deploy) -> None:
+    deployment = deploy(CLIENT_ID=None, CLIENT_SECRET="", API_KEY=" ", SQLITE_PATH=None)
+    for method, path in ENDPOINTS:
+        for key in ("", "None", "anything"):
+            answer = deployment.call(method, path, ("x-api-key", key))
+            members = expect_problem(answer, 500, "not-configured")
+            assert named_in(members["detail"]) == sorted(REQUIRED)
+
+
+def test_store_that_cannot_be_opened_is_unavailable(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    for path in (tmp_path, tmp_path / "no such folder" / "grants.sqlite"):
+        answers = answers_of(
+            {**environ, "SQLITE_PATH": str(path)}, ("x-api-key", environ["API_KEY"])
+        )
+        for name, answer in answers.items():
+            if name == "/api/health":
+                assert answer.status_code == 200
+            else:
+                expect_problem(answer, 503, "store-unavailable")
+                assert int(answer.headers["retry-after"]) >= 1
+                assert str(tmp_path) not in answer.text
+
+
+def test_store_that_is_no_database_is_unavailable(environ: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "not.sqlite"
+    path.write_text("this is not a database " * 100)
+    answers = answers_of({**environ, "SQLITE_PATH": str(path)}, ("x-api-key", environ["API_KEY"]))
+    expect_problem(answers["/api/token"], 503, "store-unavailable")
+    assert path.read_text().startswith("this is not a database")

@@ -1,0 +1,202 @@
+"""GET /api/verify: how a connection stands, by the store alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.grant import Attempt, Authorized, Failure, Refreshing, Setbacks
+from tests.functions.deployment import Deployment
+from tests.functions.expect import expect_json, expect_problem
+from tests.functions.grants import DAY, LIFE, MINUTE, authorized, fresh, over
+from tests.functions.token_endpoint import TokenEndpoint
+
+MEMBERS = {
+    "state",
+    "generation",
+    "access_token_expires_at",
+    "refresh_token_expires_at",
+    "refresh_token_days_left",
+    "last_refresh",
+    "next_try_at",
+}
+A_MOMENT = timedelta(seconds=0.3)
+
+
+def text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_both_tokens_valid_is_200(deployment: Deployment, connection: str) -> None:
+    grant = fresh()
+    deployment.put(connection, replace(grant, tokens=replace(grant.tokens, generation=7)))
+    assert expect_json(deployment.verify(connection)) == {
+        "state": "fresh",
+        "generation": 7,
+        "access_token_expires_at": text(grant.tokens.expires_at),
+        "refresh_token_expires_at": text(grant.tokens.refresh_token_expires_at),
+        "refresh_token_days_left": 89,
+        "last_refresh": {"at": text(grant.tokens.issued_at), "outcome": "tokens"},
+        "next_try_at": None,
+    }
+
+
+def test_access_token_expired_is_202(deployment: Deployment, connection: str) -> None:
+    deployment.put(connection, over())
+    members = expect_json(deployment.verify(connection), 202)
+    assert set(members) == MEMBERS
+    assert members["state"] == "access-expired"
+
+
+def test_refresh_token_expired_is_404(deployment: Deployment, connection: str) -> None:
+    now = datetime.now(UTC)
+    deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
+    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert set(members) == {"type", "title", "status", "detail", "cause"} | MEMBERS
+    assert (members["state"], members["cause"]) == ("refresh-expired", "refresh-token-expired")
+    assert members["refresh_token_days_left"] == 0
+    assert "log in" in members["detail"]
+
+
+def test_refresh_token_expired_is_404_though_the_access_token_lives(
+    deployment: Deployment, connection: str
+) -> None:
+    now = datetime.now(UTC)
+    deployment.put(connection, authorized(access_ends=now + MINUTE, refresh_ends=now))
+    expect_problem(deployment.verify(connection), 404, "not-authorized")
+
+
+def test_no_refresh_token_is_404_though_the_access_token_lives(
+    deployment: Deployment, connection: str
+) -> None:
+    now = datetime.now(UTC)
+    grant = authorized(access_ends=now + LIFE, refresh_ends=None, has_refresh_token=False)
+    deployment.put(connection, grant)
+    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert members["cause"] == "refresh-token-missing"
+
+
+def test_token_that_does_not_expire_is_200(deployment: Deployment, connection: str) -> None:
+    grant = authorized(access_ends=None, refresh_ends=None, has_refresh_token=False)
+    deployment.put(connection, grant)
+    members = expect_json(deployment.verify(connection))
+    assert members["access_token_expires_at"] is None
+
+
+def test_unknown_connection_is_404(deployment: Deployment, connection: str) -> None:
+    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert (members["state"], members["cause"]) == ("unauthorized", "never-authorized")
+
+
+@pytest.mark.parametrize(
+    ("left", "days"),
+    [
+        (DAY - MINUTE, 0),
+        (DAY + MINUTE, 1),
+        (2 * DAY - MINUTE, 1),
+        (90 * DAY + MINUTE, 90),
+        (None, None),
+    ],
+)
+def test_days_left_are_whole_days(
+    deployment: Deployment, connection: str, left: timedelta | None, days: int | None
+) -> None:
+    now = datetime.now(UTC)
+    refresh_ends = None if left is None else now + left
+    deployment.put(connection, authorized(access_ends=now + LIFE, refresh_ends=refresh_ends))
+    assert expect_json(deployment.verify(connection))["refresh_token_days_left"] == days
+
+
+@pytest.mark.parametrize(
+    ("access_ends_after", "refresh_ends_after", "before", "since"),
+    [(A_MOMENT, DAY, 200, 202), (-DAY, A_MOMENT, 202, 404)],
+    ids=["access token", "refresh token"],
+)
+def test_expiry_belongs_to_what_is_over(
+    deployment: Deployment,
+    connection: str,
+    *,
+    access_ends_after: timedelta,
+    refresh_ends_after: timedelta,
+    before: int,
+    since: int,
+) -> None:
+    now = datetime.now(UTC)
+    ends = now + A_MOMENT
+    deployment.put(
+        connection,
+        authorized(access_ends=now + access_ends_after, refresh_ends=now + refresh_ends_after),
+    )
+    # Asked again and again across the boundary: each answer that is wholly on one side of it is
+    # known, whatever the time that an answer takes.
+    status = before
+    while status != since:
+        asked = datetime.now(UTC)
+        status = deployment.verify(connection).status_code
+        answered = datetime.now(UTC)
+        if answered < ends:
+            assert status == before
+        elif asked >= ends:
+            assert status == since
+        else:
+            assert status in {before, since}
+
+
+def test_last_refresh_and_its_outcome_are_told(deployment: Deployment, connection: str) -> None:
+    now = datetime.now(UTC)
+    grant = over()
+    for failure in Failure:
+        setbacks = Setbacks(
+            failures=3,
+            failure=failure,
+            at=now - MINUTE,
+            retry_at=now + MINUTE,
+            in_doubt_since=None,
+        )
+        deployment.put(connection, Authorized(tokens=grant.tokens, setbacks=setbacks))
+        members = expect_json(deployment.verify(connection), 202)
+        outcome = {"at": text(now - MINUTE), "outcome": failure.value}
+        assert members["last_refresh"] == outcome
+        assert members["next_try_at"] == text(now + MINUTE)
+
+
+def test_refresh_in_progress_is_told_and_not_joined(
+    deployment: Deployment, connection: str
+) -> None:
+    now = datetime.now(UTC)
+    attempt = Attempt(id="an-attempt", generation=0, client="another", started_at=now)
+    deployment.put(connection, Refreshing(tokens=over().tokens, attempt=attempt, setbacks=None))
+    members = expect_json(deployment.verify(connection), 202)
+    assert members["last_refresh"] == {"at": text(now), "outcome": "in-progress"}
+
+
+def test_verify_asks_only_the_store_and_changes_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    now = datetime.now(UTC)
+    seeded = {
+        "fresh": fresh(),
+        "over": over(),
+        "dead": authorized(access_ends=now - DAY, refresh_ends=now - DAY),
+    }
+    for name, grant in seeded.items():
+        scripted.put(f"{connection}-{name}", grant)
+    rows = scripted.rows()
+    with endpoint.held():
+        for name in (*seeded, "unknown"):
+            answer = scripted.verify(f"{connection}-{name}")
+            assert answer.status_code == {"fresh": 200, "over": 202}.get(name, 404)
+            for grant in seeded.values():
+                assert grant.tokens.access_token not in answer.text
+                assert str(grant.tokens.refresh_token) not in answer.text
+    assert endpoint.seen == []
+    assert scripted.rows() == rows
+
+
+def test_verify_asks_no_provider_after_a_login(deployment: Deployment, connection: str) -> None:
+    deployment.log_in(connection)
+    stats = deployment.provider.stats()
+    members = expect_json(deployment.verify(connection))
+    assert (members["state"], members["generation"]) == ("fresh", 0)
+    assert members["refresh_token_days_left"] == 89
+    assert deployment.provider.stats() == stats

@@ -1,0 +1,144 @@
+"""A token endpoint that answers what a test tells it, when a test tells it."""
+
+import json
+import secrets
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A token request that arrived."""
+
+    form: Mapping[str, str] = field(repr=False)
+    body: str = field(repr=False)
+    authorization: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to answer; `None` in the place of one is to hang up."""
+
+    status: int = 200
+    body: bytes = field(repr=False, default=b"")
+    content_type: str = "application/json"
+
+    @classmethod
+    def json(cls, members: object, *, status: int = 200) -> "Answer":
+        """Answer in JSON."""
+        return cls(status=status, body=json.dumps(members).encode())
+
+    @classmethod
+    def echo(cls, *, status: int) -> "Answer":
+        """Refuse, and repeat what was sent, as some providers do; filled in when it was."""
+        return cls(status=status, content_type="echo")
+
+
+class TokenEndpoint:
+    """A provider that gives tokens to everybody, unless it is told to answer otherwise."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.seen: list[Seen] = []
+        self.given: list[dict[str, object]] = []
+        self._answers: deque[Answer | None] = deque()
+        self._open = Event()
+        self._open.set()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings of a deployment that has this provider."""
+        return {
+            "PROVIDER": "custom",
+            "AUTHORIZATION_ENDPOINT": f"{self.url}/authorize",
+            "TOKEN_ENDPOINT": f"{self.url}/token",
+        }
+
+    def plan(self, *answers: Answer | None) -> None:
+        """Give the next token requests these answers."""
+        self._answers.extend(answers)
+
+    def forget(self) -> None:
+        """Forget what was seen, given and planned."""
+        self.seen.clear()
+        self.given.clear()
+        self._answers.clear()
+
+    @contextmanager
+    def held(self) -> Iterator[Event]:
+        """Keep all answers back until the event is set, or the context is left."""
+        self._open.clear()
+        try:
+            yield self._open
+        finally:
+            self._open.set()
+
+    def answer(self, seen: Seen) -> Answer | None:
+        """Answer one request, once answers are not held back."""
+        planned = self._answers.popleft() if self._answers else self._tokens()
+        self.seen.append(seen)
+        self._open.wait()
+        if planned is not None and planned.content_type == "echo":
+            text = f"what is {seen.body} and {seen.authorization}?"
+            error = {"error": "invalid_request", "error_description": text}
+            return Answer.json(error, status=planned.status)
+        return planned
+
+    def _tokens(self) -> Answer:
+        members: dict[str, object] = {
+            "access_token": f"access-{secrets.token_urlsafe(24)}",
+            "refresh_token": f"refresh-{secrets.token_urlsafe(24)}",
+            "token_type": "bearer",
+            "expires_in": 1800,
+            "scope": "read",
+        }
+        self.given.append(members)
+        return Answer.json(members)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # A hundred callers may come at once.
+    request_queue_size = 128
+    endpoint: TokenEndpoint
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, _Server)
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        seen = Seen(
+            form=dict(parse_qsl(body, strict_parsing=True)),
+            body=body,
+            authorization=self.headers["authorization"],
+        )
+        answer = server.endpoint.answer(seen)
+        if answer is not None:
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.content_type)
+            self.send_header("content-length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing: pytest's output is not the place."""
+
+
+@contextmanager
+def token_endpoint() -> Iterator[TokenEndpoint]:
+    """Serve a token endpoint on a loopback port."""
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.endpoint = TokenEndpoint(f"http://127.0.0.1:{server.server_port}")
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.endpoint
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,128 @@
+"""The stores that the contract is run on, and the crowds that contend for their records.
+
+A new adapter is one entry in `STORES`. Where several processes can share the store, the entry's
+address opens it in any of them, and crowds come from real processes that start together.
+"""
+
+import asyncio
+import multiprocessing
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
+
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from adapters.store_memory import MemoryStore
+from adapters.store_sqlite import SqliteStore
+from ports.store import Store
+
+KEYS = KeyRing([bytes(range(32))])
+CROWD_PROCESSES = 4
+# Nobody waits this long unless another process has died.
+_START_LIMIT = 60
+
+_Result = TypeVar("_Result")
+Contender: TypeAlias = Callable[[Store, int], Awaitable[_Result]]
+
+
+class Address(Protocol):
+    """Everything that it takes to open one store, in any process: it can be pickled."""
+
+    def open(self) -> Store:
+        """Open the store."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteFile:
+    """A SQLite store's file."""
+
+    path: Path
+
+    def open(self) -> Store:
+        """Open the store."""
+        return SqliteStore(self.path, SealedRecords(KEYS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnderTest:
+    """A kind of store: `address` names a new, empty one that is shared by processes.
+
+    It is None where a store lives in the memory of one process.
+    """
+
+    name: str
+    address: Callable[[Path], Address] | None
+
+
+STORES = (
+    StoreUnderTest(name="memory", address=None),
+    StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
+)
+
+_barrier: Barrier
+
+
+def _join(barrier: Barrier) -> None:
+    global _barrier  # noqa: PLW0603 - a pool hands this to its processes in no other way
+    _barrier = barrier
+
+
+def _run_crowd(
+    address: Address, contender: Contender[_Result], numbers: Iterable[int]
+) -> list[_Result]:
+    _barrier.wait(_START_LIMIT)
+    return asyncio.run(_gather(address.open(), contender, numbers))
+
+
+async def _gather(
+    store: Store, contender: Contender[_Result], numbers: Iterable[int]
+) -> list[_Result]:
+    return await asyncio.gather(*(contender(store, number) for number in numbers))
+
+
+class Processes:
+    """Spawned processes that begin their work at the same moment."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        spawn = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(
+            count, mp_context=spawn, initializer=_join, initargs=(spawn.Barrier(count),)
+        )
+
+    def contend(
+        self, address: Address, contender: Contender[_Result], *, contenders: int
+    ) -> list[_Result]:
+        """Spread the contenders over the processes; each process opens the store for itself."""
+        parts = [range(first, contenders, self._count) for first in range(self._count)]
+        work = [self._pool.submit(_run_crowd, address, contender, part) for part in parts]
+        return [result for each in work for result in each.result()]
+
+    def close(self) -> None:
+        """Let the processes end."""
+        self._pool.shutdown()
+
+
+class StoreInUse:
+    """One new store of the kind under test."""
+
+    def __init__(self, kind: StoreUnderTest, folder: Path, processes: Processes) -> None:
+        self._address = None if kind.address is None else kind.address(folder)
+        self._memory = MemoryStore()
+        self._processes = processes
+
+    def open(self) -> Store:
+        """Reach the store as one more instance of the application does."""
+        return self._memory if self._address is None else self._address.open()
+
+    async def contend(self, contender: Contender[_Result], *, contenders: int) -> list[_Result]:
+        """Let so many contenders loose on the store, in one process or in several."""
+        if self._address is None:
+            return await _gather(self._memory, contender, range(contenders))
+        crowd = partial(self._processes.contend, self._address, contender, contenders=contenders)
+        return await asyncio.to_thread(crowd)

@@ -1,0 +1,408 @@
+"""What came of a token request is said, never raised: tokens, a refusal, not sent, or unknown."""
+
+import gzip
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    TokenErrorResponse,
+    TokenRequest,
+    TokenResponse,
+)
+from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, REFRESH, Adapter, ask
+from tests.ports.scripted_server import Connection, Script, answer, raw, serving
+
+TOKENS = json.dumps({"access_token": "access", "token_type": "Bearer", "expires_in": 1799}).encode()
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CAP = 64 * 1024
+
+requests = pytest.mark.parametrize("request_", [REFRESH, CODE], ids=["refresh", "code"])
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(params=[adapter for _, adapter in ADAPTERS], ids=[name for name, _ in ADAPTERS])
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    chosen: Adapter = request.param
+    return chosen
+
+
+def delivery_of(outcome: Outcome) -> Delivery:
+    assert isinstance(outcome, NoAnswer), outcome
+    return outcome.delivery
+
+
+def chunked(body: bytes) -> bytes:
+    pieces = [body[start : start + 8192] for start in range(0, len(body), 8192)]
+    coded = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + coded + b"0\r\n\r\n"
+
+
+def padded(length: int) -> bytes:
+    members = json.loads(TOKENS)
+    empty = json.dumps({**members, "padding": ""}).encode()
+    return json.dumps({**members, "padding": "x" * (length - len(empty))}).encode()
+
+
+# Answered
+
+
+@requests
+def test_tokens_that_came_are_told(adapter: Adapter, request_: TokenRequest) -> None:
+    with serving(answer("200 OK", TOKENS)) as server:
+        outcome = ask(server.endpoint, request_, adapter=adapter)
+    assert outcome == TokenResponse(
+        access_token="access",
+        token_type="Bearer",
+        expires_in=timedelta(seconds=1799),
+        refresh_token=None,
+        refresh_token_expires_in=None,
+        scope=None,
+    )
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "503 Away"])
+def test_a_refusal_is_told_with_its_status(adapter: Adapter, status: str) -> None:
+    with serving(answer(status, b'{"error": "invalid_grant"}')) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert isinstance(outcome, TokenErrorResponse)
+    assert (outcome.status, outcome.error) == (int(status[:3]), "invalid_grant")
+
+
+def in_one_piece(body: bytes) -> bytes:
+    return HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize("encode", [in_one_piece, chunked], ids=["plain", "chunked"])
+def test_a_body_of_64_kib_is_still_read(adapter: Adapter, encode: Callable[[bytes], bytes]) -> None:
+    with serving(raw(encode(padded(CAP)))) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def test_an_answer_in_small_pieces_is_put_together(adapter: Adapter) -> None:
+    def script(connection: Connection) -> None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in HEAD + b"Content-Length: %d\r\n\r\n" % len(TOKENS) + TOKENS:
+            connection.send(bytes([byte]))
+
+    with serving(script) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temp", "308 Perm"])
+def test_a_redirect_is_not_followed(adapter: Adapter, status: str) -> None:
+    with (
+        serving(answer("200 OK", TOKENS)) as target,
+        serving(answer(status, b"", f"Location: {target.endpoint}")) as server,
+    ):
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert isinstance(outcome, TokenErrorResponse)
+    assert outcome.status == int(status[:3])
+    assert (target.connections, server.connections) == (0, 1)
+
+
+DATE = "Date: Sun, 01 Mar 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("status", ["503 Away", "429 Slow down"])
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        (["Retry-After: 120"], timedelta(seconds=120)),
+        ([DATE, "Retry-After: Sun, 01 Mar 2026 12:02:00 GMT"], timedelta(seconds=120)),
+        ([DATE, "Retry-After: Sun, 01 Mar 2026 11:00:00 GMT"], timedelta(0)),
+        (["Retry-After: soon"], None),
+        (["Retry-After: -1"], None),
+        (["Retry-After: \xff"], None),
+        ([], None),
+    ],
+    ids=repr,
+)
+def test_a_wish_to_be_left_alone_is_told(
+    adapter: Adapter, status: str, headers: list[str], wait: timedelta | None
+) -> None:
+    with serving(answer(status, b"", *headers)) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert outcome == TokenErrorResponse(status=int(status[:3]), error=None, retry_after=wait)
+
+
+@pytest.mark.parametrize(
+    "wish", ["9" * 400, "Sun, 01 Mar 99999999999999999999 12:00:00 GMT"], ids=["seconds", "year"]
+)
+def test_a_huge_wish_to_be_left_alone_is_no_reason_to_fail(adapter: Adapter, wish: str) -> None:
+    with serving(answer("503 Away", b"", DATE, f"Retry-After: {wish}")) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenErrorResponse)
+
+
+# Unknown
+
+
+def stall(connection: Connection) -> None:
+    connection.wait_until_client_leaves()
+
+
+def stall_after(data: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.send(data)
+        connection.wait_until_client_leaves()
+
+    return script
+
+
+def drip(start: bytes, again: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.send(start)
+        connection.socket.settimeout(0.01)
+        while True:
+            connection.send(again)
+            try:
+                if not connection.socket.recv(1):
+                    return
+            except TimeoutError:
+                continue
+
+    return script
+
+
+def reset_after(data: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.send(data)
+        connection.reset()
+
+    return script
+
+
+def of_length(length: int, body: bytes, *more: bytes) -> bytes:
+    return HEAD + b"".join(more) + b"Content-Length: %d\r\n\r\n" % length + body
+
+
+UNKNOWN: dict[str, Script] = {
+    "closed at once": raw(b""),
+    "closed in the status line": raw(b"HTTP/1.1 20"),
+    "closed in the headers": raw(HEAD),
+    "closed before the body": raw(of_length(len(TOKENS), b"")),
+    "closed in the body": raw(of_length(len(TOKENS), TOKENS[:-1])),
+    "longer by its own account": raw(of_length(len(TOKENS) + 1, TOKENS)),
+    "closed in a chunk": raw(chunked(TOKENS)[:-10]),
+    "closed before the last chunk": raw(chunked(TOKENS)[:-5]),
+    "reset at once": reset_after(b""),
+    "reset in the headers": reset_after(HEAD),
+    "reset in the body": reset_after(of_length(len(TOKENS), TOKENS[:-1])),
+    "502": answer("502 Bad Gateway", TOKENS),
+    "504": answer("504 Gateway Timeout", b'{"error": "invalid_grant"}'),
+    "HTML": answer("200 OK", b"<html>Please log in</html>", content_type="text/html"),
+    "empty": answer("200 OK", b""),
+    "no content": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "an array": answer("200 OK", b"[" + TOKENS + b"]"),
+    "too long": answer("200 OK", padded(CAP + 1)),
+    "too long in chunks": raw(chunked(padded(CAP + 1))),
+    "endless": drip(HEAD + b"\r\n" + TOKENS, b" " * CAP),
+    "deep": answer("200 OK", b"[" * 60_000),
+    "not HTTP": raw(b"220 mail.example ESMTP\r\n"),
+    "two lengths": raw(of_length(len(TOKENS), TOKENS, b"Content-Length: 5\r\n")),
+    "a header too long": raw(HEAD + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
+    "gzip that is none": raw(of_length(len(TOKENS), TOKENS, b"Content-Encoding: gzip\r\n")),
+}
+SLOW: dict[str, Script] = {
+    "never": stall,
+    "never after the status line": stall_after(b"HTTP/1.1 200 OK\r\n"),
+    "never after the headers": stall_after(of_length(len(TOKENS), b"")),
+    "never the last byte": stall_after(of_length(len(TOKENS), TOKENS[:-1])),
+    "headers byte by byte": drip(HEAD + b"X: ", b"x"),
+    "body byte by byte": drip(of_length(10**6, b""), b" "),
+    "chunks byte by byte": drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "only promises": drip(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("script", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_answer_that_is_none_leaves_the_outcome_unknown(
+    adapter: Adapter, script: Script
+) -> None:
+    with serving(script) as server:
+        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW.keys())
+def test_an_answer_that_does_not_end_in_time_leaves_the_outcome_unknown(
+    adapter: Adapter, script: Script
+) -> None:
+    with serving(script) as server:
+        outcome = ask(server.endpoint, adapter=adapter, timeout=IMPATIENCE)
+    assert delivery_of(outcome) is Delivery.UNKNOWN
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [TOKENS, b"[]", padded(CAP + 1)], ids=["tokens", "array", "long"])
+def test_a_compressed_answer_is_understood_or_leaves_the_outcome_unknown(
+    adapter: Adapter, body: bytes
+) -> None:
+    packed = gzip.compress(body)
+    script = raw(of_length(len(packed), packed, b"Content-Encoding: gzip\r\n"))
+    with serving(script) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    if isinstance(outcome, TokenResponse):
+        assert body == TOKENS
+    else:
+        assert delivery_of(outcome) is Delivery.UNKNOWN
+
+
+# Not sent
+
+
+def test_a_refused_connection_means_not_sent(adapter: Adapter) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    outcome = ask(f"http://127.0.0.1:{port}/token", adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_host_that_does_not_exist_means_not_sent(adapter: Adapter, scheme: str) -> None:
+    outcome = ask(f"{scheme}://nonexistent.invalid/token", adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "ftp://127.0.0.1/token",
+        "/token",
+        "http://[/token",
+        f"http://{'a' * 64}.invalid/token",
+        "http://a..invalid/token",
+    ],
+)
+def test_an_endpoint_that_is_no_address_means_not_sent(adapter: Adapter, endpoint: str) -> None:
+    assert delivery_of(ask(endpoint, adapter=adapter)) is Delivery.NOT_SENT
+
+
+def server_certificate(folder: Path, host: str) -> ssl.SSLContext:
+    """Make a certificate that signs itself; it lies in `certificate.pem`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(host))]), False)  # noqa: FBT003 - cryptography's
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    pem, key_pem = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key_pem)
+    return context
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    context = server_certificate(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    return context
+
+
+def test_a_trusted_server_is_asked_over_tls(adapter: Adapter, trusted: ssl.SSLContext) -> None:
+    with serving(answer("200 OK", TOKENS), tls=trusted) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def test_a_certificate_that_nobody_trusts_means_not_sent(adapter: Adapter, tmp_path: Path) -> None:
+    context = server_certificate(tmp_path, "127.0.0.1")
+    with serving(answer("200 OK", TOKENS), tls=context) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+    assert (server.connections, server.requests) == (1, [])
+
+
+def test_a_certificate_of_another_host_means_not_sent(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = server_certificate(tmp_path, "127.0.0.2")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with serving(answer("200 OK", TOKENS), tls=context) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "script", [raw(b""), raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reset_after(b"")],
+    ids=["closed", "no TLS", "reset"],
+)  # fmt: skip
+def test_a_handshake_that_fails_means_not_sent(adapter: Adapter, script: Script) -> None:
+    def after_hello(connection: Connection) -> None:
+        connection.socket.recv(65536)
+        script(connection)
+
+    with serving(after_hello, reads=False) as server:
+        endpoint = server.endpoint.replace("http:", "https:")
+        assert delivery_of(ask(endpoint, adapter=adapter)) is Delivery.NOT_SENT
+
+
+def under_tls(data: bytes) -> Script:
+    """Write to the connection beneath TLS, once the request is there."""
+
+    def script(connection: Connection) -> None:
+        with socket.socket(fileno=connection.socket.detach()) as plain:
+            plain.sendall(data)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        raw(of_length(len(TOKENS), TOKENS[:-1])),
+        under_tls(b""),
+        under_tls(b"this is no TLS record at all"),
+        under_tls(b"\x17\x03\x03\x00\x20" + bytes(32)),
+        under_tls(b"\x15\x03\x03\x00\x02\x02\x28"),
+    ],
+    ids=["truncated", "closed", "garbage", "forged record", "forged alert"],
+)
+def test_tls_that_breaks_after_the_request_leaves_the_outcome_unknown(
+    adapter: Adapter, trusted: ssl.SSLContext, script: Script
+) -> None:
+    with serving(script, tls=trusted) as server:
+        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+    assert len(server.requests) == 1
+
+
+def test_a_client_certificate_that_is_demanded_leaves_the_outcome_unknown(
+    adapter: Adapter, trusted: ssl.SSLContext, tmp_path: Path
+) -> None:
+    # TLS 1.3 says so only after the client has finished its part, and may have sent its request.
+    trusted.verify_mode = ssl.CERT_REQUIRED
+    trusted.load_verify_locations(tmp_path / "certificate.pem")
+    with serving(answer("200 OK", TOKENS), tls=trusted) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), NoAnswer)
+    assert server.requests == []

@@ -1,0 +1,447 @@
+"""What every store promises: one record a connection, compare-and-swap, single-use logins."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from domain.authorization import PendingLogin
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+from ports.store import ConflictError, Record, Store
+from tests.ports.store_contract import StoreInUse
+from tests.strategies import LONG_TOKEN_LENGTH, grants, ids, pending_logins
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+NOTHING = Record(grant=Unauthorized(), etag=None)
+TOKENS = Tokens(
+    generation=3,
+    issued_at=NOW,
+    access_token="access",
+    token_type="Bearer",
+    scope=None,
+    expires_at=NOW + timedelta(minutes=30),
+    refresh_token="refresh",
+    refresh_token_expires_at=NOW + timedelta(days=90),
+)
+PENDING = PendingLogin(
+    connection="default",
+    redirect_uri="https://keeper.example/api/callback",
+    code_verifier="verifier",
+    expires_at=NOW + timedelta(minutes=10),
+)
+SERIAL = count()
+# The examples share a store.
+of_one_store = settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def authorized(number: int) -> Authorized:
+    return Authorized(tokens=replace(TOKENS, access_token=f"access-{number}"))
+
+
+def refreshing(started_at: datetime) -> Refreshing:
+    attempt = Attempt(id="attempt", generation=3, client="client", started_at=started_at)
+    return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
+
+
+def in_doubt(retry_at: datetime) -> Authorized:
+    setbacks = Setbacks(
+        failures=1, failure=Failure.UNKNOWN, at=NOW, retry_at=retry_at, in_doubt_since=NOW
+    )
+    return Authorized(tokens=TOKENS, setbacks=setbacks)
+
+
+async def conflict_of(
+    store: Store, connection: str, *, expected: str | None, new: str, grant: Grant
+) -> Record:
+    with pytest.raises(ConflictError) as caught:
+        await store.swap(connection, expected_etag=expected, new_etag=new, grant=grant)
+    return caught.value.current
+
+
+# Records
+
+
+async def test_a_connection_without_a_record_is_unauthorized_and_has_no_etag(
+    in_use: StoreInUse,
+) -> None:
+    assert await in_use.open().load("default") == NOTHING
+
+
+async def test_the_first_swap_expects_no_etag(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    assert await store.load("default") == Record(grant=authorized(1), etag="one")
+
+
+async def test_a_swap_that_expects_what_is_there_replaces_it(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
+    assert await store.load("default") == Record(grant=authorized(2), etag="two")
+
+
+async def test_what_one_instance_wrote_another_reads_and_replaces(in_use: StoreInUse) -> None:
+    first, second = in_use.open(), in_use.open()
+    await first.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    assert await second.load("default") == Record(grant=authorized(1), etag="one")
+    await second.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
+    assert await first.load("default") == Record(grant=authorized(2), etag="two")
+
+
+@pytest.mark.parametrize("expected", ["other", None, "", "ONE", "one "])
+async def test_a_swap_that_expects_something_else_is_told_what_is_there_and_changes_nothing(
+    in_use: StoreInUse, expected: str | None
+) -> None:
+    store = in_use.open()
+    there = Record(grant=authorized(1), etag="one")
+    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    found = await conflict_of(store, "default", expected=expected, new="two", grant=refreshing(NOW))
+    assert found == there
+    assert await store.load("default") == there
+    assert await store.due(NOW, limit=10) == []
+
+
+async def test_a_swap_that_expects_a_record_where_there_is_none_is_told_so_and_changes_nothing(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    found = await conflict_of(store, "default", expected="one", new="two", grant=refreshing(NOW))
+    assert found == NOTHING
+    assert await store.load("default") == NOTHING
+    assert await store.due(NOW, limit=10) == []
+
+
+async def test_an_unauthorized_record_with_an_etag_is_not_the_same_as_none(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    forgotten = Record(grant=Unauthorized(), etag="one")
+    await store.swap("default", expected_etag=None, new_etag="one", grant=Unauthorized())
+    assert await store.load("default") == forgotten
+    found = await conflict_of(store, "default", expected=None, new="two", grant=authorized(2))
+    assert found == forgotten
+
+
+@pytest.mark.parametrize("before", [None, "one"])
+async def test_a_swap_tried_again_after_a_lost_answer_is_recognised_as_done(
+    in_use: StoreInUse, before: str | None
+) -> None:
+    store = in_use.open()
+    if before is not None:
+        await store.swap("default", expected_etag=None, new_etag=before, grant=authorized(1))
+    for instance in (store, store, in_use.open()):
+        await instance.swap("default", expected_etag=before, new_etag="two", grant=authorized(2))
+    assert await store.load("default") == Record(grant=authorized(2), etag="two")
+
+
+async def test_a_swap_tried_again_after_somebody_elses_is_a_conflict(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
+    await store.swap("default", expected_etag="two", new_etag="three", grant=authorized(3))
+    found = await conflict_of(store, "default", expected="one", new="two", grant=authorized(2))
+    assert found == Record(grant=authorized(3), etag="three")
+    assert await store.load("default") == found
+
+
+@of_one_store
+@given(grant=grants, connection=ids, etag=ids)
+@example(
+    grant=AuthorizationRequired(
+        tokens=replace(
+            TOKENS, access_token="é" * LONG_TOKEN_LENGTH, refresh_token="🐎" * LONG_TOKEN_LENGTH
+        ),
+        cause=Cause.REFRESH_ANSWER_LOST,
+        client="client",
+        since=NOW,
+    ),
+    connection="příliš žluťoučký 🐎/../'\"",
+    etag="%+:/ é",
+)
+async def test_every_grant_comes_back_as_it_was_stored(
+    in_use: StoreInUse, grant: Grant, connection: str, etag: str
+) -> None:
+    store = in_use.open()
+    before = await store.load(connection)
+    new = f"{before.etag}{etag}"
+    await store.swap(connection, expected_etag=before.etag, new_etag=new, grant=grant)
+    assert await store.load(connection) == Record(grant=grant, etag=new)
+    found = await conflict_of(store, connection, expected="", new="", grant=Unauthorized())
+    assert found == Record(grant=grant, etag=new)
+
+
+@pytest.mark.parametrize("other", ["two", "ONE", "one ", "", "one%"])
+async def test_connections_know_nothing_of_each_other(in_use: StoreInUse, other: str) -> None:
+    store = in_use.open()
+    await store.swap("one", expected_etag=None, new_etag="same", grant=authorized(1))
+    assert await store.load(other) == NOTHING
+    await store.swap(other, expected_etag=None, new_etag="same", grant=authorized(2))
+    await store.swap(other, expected_etag="same", new_etag="next", grant=authorized(3))
+    assert await store.load("one") == Record(grant=authorized(1), etag="same")
+    assert await store.load(other) == Record(grant=authorized(3), etag="next")
+
+
+# Crowds
+
+
+async def swap_over_the_first(store: Store, number: int) -> tuple[int, Record | None]:
+    """Try to be the one who replaces record `first`; say whose record is there if not."""
+    try:
+        await store.swap(
+            "default", expected_etag="first", new_etag=f"etag-{number}", grant=authorized(number)
+        )
+    except ConflictError as conflict:
+        return number, conflict.current
+    return number, None
+
+
+async def swap_where_there_is_none(store: Store, number: int) -> tuple[int, Record | None]:
+    """Try to be the one who stores the first record."""
+    try:
+        await store.swap(
+            "default", expected_etag=None, new_etag=f"etag-{number}", grant=authorized(number)
+        )
+    except ConflictError as conflict:
+        return number, conflict.current
+    return number, None
+
+
+async def count_one_generation(store: Store, number: int) -> None:
+    """Add one to the generation, on top of whatever the others have made of it."""
+    current = await store.load("default")
+    for trial in range(10_000):
+        assert isinstance(current.grant, Authorized)
+        tokens = replace(current.grant.tokens, generation=current.grant.tokens.generation + 1)
+        try:
+            await store.swap(
+                "default",
+                expected_etag=current.etag,
+                new_etag=f"{number}-{trial}",
+                grant=Authorized(tokens=tokens),
+            )
+        except ConflictError as conflict:
+            current = conflict.current
+        else:
+            return
+    raise AssertionError("ten thousand conflicts in a row")
+
+
+async def take_as_myself(store: Store, number: int) -> tuple[int, PendingLogin | None]:
+    """Try to be the one who finishes the login."""
+    return number, await store.take_login("key", taker=f"taker-{number}", now=NOW)
+
+
+async def test_of_two_hundred_swaps_over_a_record_one_wins_and_the_others_see_its_record(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(-1))
+    results = await in_use.contend(swap_over_the_first, contenders=200)
+    assert len(results) == 200
+    winners = [number for number, current in results if current is None]
+    assert len(winners) == 1
+    written = Record(grant=authorized(winners[0]), etag=f"etag-{winners[0]}")
+    assert all(current == written for _, current in results if current is not None)
+    assert await store.load("default") == written
+
+
+async def test_of_two_hundred_first_swaps_one_wins_and_the_others_see_its_record(
+    in_use: StoreInUse,
+) -> None:
+    results = await in_use.contend(swap_where_there_is_none, contenders=200)
+    winners = [number for number, current in results if current is None]
+    assert len(winners) == 1
+    written = Record(grant=authorized(winners[0]), etag=f"etag-{winners[0]}")
+    assert all(current == written for _, current in results if current is not None)
+    assert await in_use.open().load("default") == written
+
+
+async def test_no_change_is_lost_when_everybody_changes_at_once(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(0))
+    await in_use.contend(count_one_generation, contenders=40)
+    counted = (await store.load("default")).grant
+    assert isinstance(counted, Authorized)
+    assert counted.tokens.generation == TOKENS.generation + 40
+
+
+async def test_of_fifty_takers_of_a_login_exactly_one_gets_it(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    results = await in_use.contend(take_as_myself, contenders=50)
+    assert len(results) == 50
+    taken = [(number, pending) for number, pending in results if pending is not None]
+    assert [pending for _, pending in taken] == [PENDING]
+    winner, _ = taken[0]
+    assert await store.take_login("key", taker=f"taker-{winner}", now=NOW) == PENDING
+
+
+# Logins
+
+
+async def test_a_login_goes_to_its_first_taker_and_to_nobody_else(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    assert await store.take_login("key", taker="one", now=NOW) == PENDING
+    assert await store.take_login("key", taker="two", now=NOW) is None
+    assert await in_use.open().take_login("key", taker="two", now=NOW) is None
+
+
+async def test_the_taker_of_a_login_may_ask_again_after_a_lost_answer(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    assert await store.take_login("key", taker="one", now=NOW) == PENDING
+    assert await store.take_login("key", taker="two", now=NOW) is None
+    assert await in_use.open().take_login("key", taker="one", now=NOW) == PENDING
+
+
+@pytest.mark.parametrize(
+    ("late", "alive"), [(-TICK, True), (timedelta(0), False), (TICK, False)], ids=str
+)
+async def test_a_login_ends_at_the_instant_of_its_expiry(
+    in_use: StoreInUse, late: timedelta, *, alive: bool
+) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    taken = await store.take_login("key", taker="one", now=PENDING.expires_at + late)
+    assert taken == (PENDING if alive else None)
+
+
+async def test_a_login_that_was_taken_expires_for_its_taker_too(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    assert await store.take_login("key", taker="one", now=NOW) == PENDING
+    assert await store.take_login("key", taker="one", now=PENDING.expires_at) is None
+
+
+async def test_a_key_that_nobody_put_gives_nothing_and_takes_nothing(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    for key in ("other", "", "KEY", "ke", "k%"):
+        assert await store.take_login(key, taker="one", now=NOW) is None
+    assert await store.take_login("key", taker="two", now=NOW) == PENDING
+
+
+async def test_logins_are_independent_of_each_other_and_of_records(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    other = replace(PENDING, connection="other", code_verifier=None)
+    await store.put_login("one", PENDING)
+    await store.put_login("two", other)
+    await store.swap("one", expected_etag=None, new_etag="etag", grant=authorized(1))
+    assert await store.take_login("one", taker="taker", now=NOW) == PENDING
+    assert await store.take_login("two", taker="another", now=NOW) == other
+    assert await store.load("one") == Record(grant=authorized(1), etag="etag")
+
+
+@of_one_store
+@given(pending=pending_logins, key=ids)
+async def test_every_login_comes_back_as_it_was_put(
+    in_use: StoreInUse, pending: PendingLogin, key: str
+) -> None:
+    store = in_use.open()
+    new = f"{next(SERIAL)} {key}"
+    await store.put_login(new, pending)
+    taken = await store.take_login(new, taker="one", now=pending.expires_at - TICK)
+    assert taken == pending
+
+
+# What is due
+
+
+async def fill(store: Store, grants_by_name: dict[str, Grant]) -> None:
+    for name, grant in grants_by_name.items():
+        await store.swap(name, expected_etag=None, new_etag=f"etag-{name}", grant=grant)
+
+
+async def test_what_is_due_is_named_longest_overdue_first(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    minute = timedelta(minutes=1)
+    await fill(
+        store,
+        {
+            "second": refreshing(NOW - 2 * minute),
+            "fourth": refreshing(NOW - TICK),
+            "later": refreshing(NOW + minute),
+            "first": in_doubt(NOW - 3 * minute),
+            "third": in_doubt(NOW - minute),
+        },
+    )
+    assert await store.due(NOW, limit=10) == ["first", "second", "third", "fourth"]
+    assert await in_use.open().due(NOW, limit=10) == ["first", "second", "third", "fourth"]
+
+
+async def test_no_more_is_named_than_the_limit_and_never_the_less_overdue(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    await fill(store, {f"{n}": refreshing(NOW - timedelta(hours=n)) for n in range(1, 6)})
+    assert await store.due(NOW, limit=2) == ["5", "4"]
+    assert await store.due(NOW, limit=5) == ["5", "4", "3", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "named"), [(NOW - TICK, []), (NOW, ["default"]), (NOW + TICK, ["default"])], ids=str
+)
+async def test_a_grant_is_due_at_its_instant_and_not_a_microsecond_earlier(
+    in_use: StoreInUse, before: datetime, named: list[str]
+) -> None:
+    store = in_use.open()
+    await fill(store, {"default": refreshing(NOW)})
+    assert await store.due(before, limit=10) == named
+
+
+async def test_a_grant_that_is_never_due_is_never_named(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    required = AuthorizationRequired(
+        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_EXPIRED, client="client", since=NOW
+    )
+    await fill(
+        store,
+        {
+            "unauthorized": Unauthorized(),
+            "required": required,
+            "without refresh token": Authorized(tokens=replace(TOKENS, refresh_token=None)),
+            "for ever": Authorized(tokens=replace(TOKENS, expires_at=None)),
+        },
+    )
+    assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
+
+
+async def test_a_swap_moves_what_is_due(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    idle = authorized(1)
+    keep_alive_at = idle.tokens.keep_alive_at()
+    assert keep_alive_at is not None
+    steps: list[tuple[Grant, datetime | None]] = [
+        (refreshing(NOW), NOW),
+        (idle, keep_alive_at),
+        (Unauthorized(), None),
+        (in_doubt(NOW + timedelta(hours=1)), NOW + timedelta(hours=1)),
+    ]
+    etag = None
+    for number, (grant, at) in enumerate(steps):
+        await store.swap("default", expected_etag=etag, new_etag=f"{number}", grant=grant)
+        etag = f"{number}"
+        if at is None:
+            assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
+        else:
+            assert await store.due(at - TICK, limit=10) == []
+            assert await store.due(at, limit=10) == ["default"]

@@ -1,0 +1,89 @@
+"""Values of the domain, drawn by hypothesis: every state, every enum, and text that hurts."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain.authorization import PendingLogin
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+
+LONG_TOKEN_LENGTH = 8 * 1024
+
+instants = st.datetimes(
+    min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - the same
+    timezones=st.just(UTC),
+)
+texts = st.text(max_size=40) | st.sampled_from(
+    ["žluťoučký kůň 🐎", 'a"b\\c\n\0', "v1.x.y", "%+:/ é"]
+)
+ids = st.text(min_size=1, max_size=40)
+long_tokens = st.text(min_size=1, max_size=8).map(
+    lambda piece: (piece * LONG_TOKEN_LENGTH)[:LONG_TOKEN_LENGTH]
+)
+secrets = ids | long_tokens
+
+tokens = st.builds(
+    Tokens,
+    generation=st.integers(min_value=0, max_value=2**40),
+    issued_at=instants,
+    access_token=secrets,
+    token_type=texts,
+    scope=st.none() | texts,
+    expires_at=st.none() | instants,
+    refresh_token=st.none() | secrets,
+    refresh_token_expires_at=st.none() | instants,
+)
+setbacks = st.builds(
+    Setbacks,
+    failures=st.integers(min_value=1, max_value=2**40),
+    failure=st.sampled_from(Failure),
+    at=instants,
+    retry_at=instants,
+    in_doubt_since=st.none() | instants,
+)
+attempts = st.builds(
+    Attempt,
+    id=ids,
+    generation=st.integers(min_value=0, max_value=2**40),
+    client=ids,
+    started_at=instants,
+)
+grants: st.SearchStrategy[Grant] = st.one_of(
+    st.just(Unauthorized()),
+    st.builds(Authorized, tokens=tokens, setbacks=st.none() | setbacks),
+    st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
+    st.builds(
+        AuthorizationRequired,
+        tokens=tokens,
+        cause=st.sampled_from(Cause),
+        client=ids,
+        since=instants,
+    ),
+)
+pending_logins = st.builds(
+    PendingLogin,
+    connection=ids,
+    redirect_uri=texts,
+    code_verifier=st.none() | texts,
+    expires_at=instants,
+)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4)
+    ),
+    max_leaves=8,
+)

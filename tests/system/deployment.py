@@ -1,0 +1,400 @@
+"""The application deployed in front of a real authorization server, and one connection of it."""
+
+import asyncio
+import json
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from functools import cache
+from http.client import parse_headers
+from io import BytesIO
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+import httpx
+
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing, derive_key
+from adapters.store_sqlite import SqliteStore
+from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
+from domain.tokens import Tokens
+from ports.store import Record
+from tests.system.browser import log_in
+from tests.system.peers import Peer, Stats
+from tests.system.workers import Workers, doors, public_url, running
+
+API_KEY = "not-a-real-api-key"
+# More than the 20 s that callers are kept waiting at most.
+_ANSWER_LIMIT = 60.0
+
+
+class StartPeer(Protocol):
+    """One of the functions of `peers`, with all but the redirect URI filled in."""
+
+    def __call__(self, *, redirect_uri: str) -> AbstractContextManager[Peer]:
+        """Run the authorization server."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one caller was answered; the status is 0 where the call ended without an answer."""
+
+    status: int
+    headers: Message = field(repr=False)
+    members: Mapping[str, Any]
+
+    @property
+    def token(self) -> str:
+        """The access token, if there is one."""
+        return str(self.members.get("access_token", ""))
+
+    @property
+    def problem(self) -> str:
+        """The last part of the problem's type, if there is one."""
+        return str(self.members.get("type", "")).rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Workers and the authorization server that they ask."""
+
+    peer: Peer
+    workers: Workers
+
+
+@contextmanager
+def deployed(
+    start_peer: StartPeer,
+    *,
+    rotation: str = "always",
+    count: int = 4,
+    arguments: Sequence[str] = (),
+) -> Iterator[Deployment]:
+    """Run `count` workers, and the peer that knows them by the address of the first."""
+    with TemporaryDirectory() as name, doors(count) as opened:
+        url = public_url(opened)
+        with start_peer(redirect_uri=f"{url}/api/callback") as peer:
+            environment = _environment(peer, url, Path(name), rotation)
+            with running(opened, environment, Path(name), arguments=arguments) as workers:
+                yield Deployment(peer=peer, workers=workers)
+
+
+def _environment(peer: Peer, url: str, directory: Path, rotation: str) -> dict[str, str]:
+    return {
+        "API_KEY": API_KEY,
+        "CLIENT_ID": peer.client_id,
+        "CLIENT_SECRET": peer.client_secret,
+        "PROVIDER": "custom",
+        "AUTHORIZATION_ENDPOINT": peer.authorization_endpoint,
+        "TOKEN_ENDPOINT": peer.token_endpoint,
+        "REVOCATION_ENDPOINT": peer.revocation_endpoint,
+        "SCOPE": peer.scope,
+        "AUTHORIZATION_PARAMS": urlencode(peer.authorization_params),
+        "TOKEN_ENDPOINT_AUTH_METHOD": peer.auth_method,
+        "PKCE": "S256",
+        "ROTATION": rotation,
+        "PUBLIC_URL": url,
+        "SQLITE_PATH": str(directory / "records.sqlite3"),
+    }
+
+
+class Connection:
+    """One connection of a deployment: asked over HTTP, and looked at in the store."""
+
+    def __init__(self, deployment: Deployment, name: str) -> None:
+        self._name = name
+        self.peer = deployment.peer
+        self.workers = deployment.workers
+
+    # Over HTTP
+
+    def log_in(self) -> None:
+        """Log in as a person does, and count the provider's token requests from there on."""
+        begun = httpx.post(
+            f"{self.workers.urls[0]}{self._path('login')}",
+            headers={"x-api-key": API_KEY},
+            verify=_no_certificates(),
+            trust_env=False,
+            timeout=_ANSWER_LIMIT,
+        )
+        assert begun.status_code == 200, begun.text
+        url = begun.json()["authorization_url"]
+        page = log_in(url, redirect_uri=f"{self.workers.urls[0]}/api/callback")
+        assert page.status_code == 200, page.text
+        self.peer.reset_stats()
+
+    def ask(
+        self,
+        callers: int = 1,
+        *,
+        workers: Sequence[int] | None = None,
+        min_ttl: int | None = None,
+    ) -> list[Answer]:
+        """Let so many callers ask for a token at the same instant, spread over the workers."""
+        path = self._path("token") + ("" if min_ttl is None else f"&min_ttl={min_ttl}")
+        return self._ask(path, callers, workers)
+
+    def ask_in_background(self, *, worker: int, leave: bool = False) -> Future[list[Answer]]:
+        """Let one caller ask a worker; return when the refresh is at the provider.
+
+        With `leave`, the caller has hung up by then.
+        """
+        arrived = self.peer.stats().arrived["refresh_token"]
+        url = f"{self.workers.urls[worker]}{self._path('token')}"
+        hang_up = Event() if leave else None
+        answers = _background().submit(lambda: asyncio.run(_at_once([url], hang_up)))
+        self.wait_until(lambda: self.peer.stats().arrived["refresh_token"] > arrived)
+        if hang_up is not None:
+            hang_up.set()
+            wait([answers])
+        return answers
+
+    def verify(self, *, worker: int = 0) -> Answer:
+        """Ask how the connection stands, which only the store is asked for."""
+        return self._ask(self._path("verify"), 1, [worker])[0]
+
+    def verify_everywhere(self) -> list[Answer]:
+        """Ask every worker at the same instant."""
+        return self._ask(self._path("verify"), len(self.workers.urls), None)
+
+    def is_accepted(self, access_token: str) -> bool:
+        """Whether the provider lets the token in."""
+        answer = httpx.get(
+            self.peer.protected_endpoint,
+            headers={"authorization": f"Bearer {access_token}"},
+            verify=_no_certificates(),
+            trust_env=False,
+        )
+        assert answer.status_code in {200, 401}, answer.text
+        return answer.status_code == 200
+
+    # In the store
+
+    def record(self) -> Record:
+        """Return what is stored."""
+        return asyncio.run(self._store().load(self._name))
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that are stored."""
+        grant = self.record().grant
+        assert not isinstance(grant, Unauthorized)
+        return grant.tokens
+
+    def wait_for_the_refresh(self) -> None:
+        """Wait until no attempt is in flight: who is served early does not wait for it."""
+        self.wait_until(lambda: not isinstance(self.record().grant, Refreshing))
+
+    def let_time_pass(self, duration: timedelta) -> None:
+        """Move all that is stored into the past; the provider's clock stays where it is."""
+        self.rewrite(lambda grant: _moved(grant, -duration))
+
+    def expire_access_token(self) -> None:
+        """Let time pass until the access token has expired, for the application."""
+        self.let_time_pass(self._life_left() + timedelta(seconds=1))
+
+    def bring_access_token_near_its_end(self, *, left: timedelta = timedelta(minutes=2)) -> None:
+        """Let time pass until so much of the access token is left, for the application."""
+        self.let_time_pass(self._life_left() - left)
+
+    def rewrite(self, change: Callable[[Grant], Grant]) -> None:
+        """Swap what is stored as an instance of the application would."""
+
+        async def swap() -> None:
+            store = self._store()
+            record = await store.load(self._name)
+            await store.swap(
+                self._name,
+                expected_etag=record.etag,
+                new_etag=uuid4().hex,
+                grant=change(record.grant),
+            )
+
+        asyncio.run(swap())
+
+    def _life_left(self) -> timedelta:
+        expires_at = self.tokens.expires_at
+        assert expires_at is not None
+        return expires_at - datetime.now(UTC)
+
+    def _store(self) -> SqliteStore:
+        environment = self.workers.environment
+        ring = KeyRing([derive_key(environment["CLIENT_SECRET"])])
+        return SqliteStore(Path(environment["SQLITE_PATH"]), SealedRecords(ring))
+
+    # For both
+
+    def wait_until(self, condition: Callable[[], bool], *, limit: float = 30) -> None:
+        """Poll; that a condition never comes true is a failure."""
+        deadline = time.monotonic() + limit
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.05)
+
+    def describe(self) -> str:
+        """Tell what a failure cannot be understood without; no secret is in it."""
+        grant = self.record().grant
+        return f"--- provider: {self.peer.stats()}\n--- store: {grant}\n{self.workers.describe()}"
+
+    def _ask(self, path: str, callers: int, workers: Sequence[int] | None) -> list[Answer]:
+        chosen = range(len(self.workers.urls)) if workers is None else workers
+        addresses = islice(cycle(self.workers.urls[index] for index in chosen), callers)
+        return asyncio.run(_at_once([f"{address}{path}" for address in addresses]))
+
+    def _path(self, what: str) -> str:
+        return f"/api/{what}?connection={self._name}"
+
+
+@contextmanager
+def connected(deployment: Deployment, name: str = "default") -> Iterator[Connection]:
+    """Name a connection; what goes wrong inside carries the whole state as a note."""
+    connection = Connection(deployment, name)
+    try:
+        yield connection
+    except BaseException as error:
+        error.add_note(connection.describe())
+        raise
+
+
+@contextmanager
+def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connection]:
+    """Log in to a connection; what goes wrong inside carries the whole state as a note."""
+    with connected(deployment, name) as connection:
+        connection.log_in()
+        yield connection
+
+
+@contextmanager
+def single_connection(start_peer: StartPeer) -> Iterator[Connection]:
+    """Deploy, and log in to the only connection."""
+    with deployed(start_peer) as deployment, logged_in(deployment) as connection:
+        yield connection
+
+
+# What the tests say in one word
+
+
+def refreshes(number: int, *, granted: int, refused: int = 0) -> Stats:
+    """Return what the provider has counted if nothing but refreshes arrived, and all are over."""
+    arrived = Counter({"refresh_token": number} if number else {})
+    return Stats(arrived=arrived, granted=granted, refused=refused, in_flight=0)
+
+
+def counted(answers: Sequence[Answer]) -> Counter[tuple[int, str]]:
+    """Count the answers by status and problem."""
+    return Counter((answer.status, answer.problem) for answer in answers)
+
+
+def only_token(answers: Sequence[Answer]) -> str:
+    """Return the one token that every caller was given."""
+    assert counted(answers) == {(200, ""): len(answers)}
+    tokens = {answer.token for answer in answers}
+    assert len(tokens) == 1, f"{len(tokens)} different tokens"
+    return tokens.pop()
+
+
+def authorized(record: Record) -> Authorized:
+    """Return the grant of a record in this state."""
+    assert isinstance(record.grant, Authorized)
+    return record.grant
+
+
+def refreshing(record: Record) -> Refreshing:
+    """Return the grant of a record in this state."""
+    assert isinstance(record.grant, Refreshing)
+    return record.grant
+
+
+def authorization_required(record: Record) -> AuthorizationRequired:
+    """Return the grant of a record in this state."""
+    assert isinstance(record.grant, AuthorizationRequired)
+    return record.grant
+
+
+def _moved(value: Any, by: timedelta) -> Any:
+    if isinstance(value, datetime):
+        return value + by
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: _moved(getattr(value, part.name), by) for part in fields(value)}
+        return replace(value, **parts)
+    return value
+
+
+@cache
+def _no_certificates() -> ssl.SSLContext:
+    """All servers are on the loopback interface; loading certificates takes longer than asking."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _background() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="caller")
+
+
+async def _at_once(urls: Sequence[str], hang_up: Event | None = None) -> list[Answer]:
+    """Connect for everybody first, so that the requests themselves go out together.
+
+    With `hang_up`, all leave at that sign without having waited for an answer.
+    """
+    async with asyncio.timeout(_ANSWER_LIMIT):
+        calls = await asyncio.gather(*(_connect(url) for url in urls))
+        for url, (_, writer) in zip(urls, calls, strict=True):
+            writer.write(_request(url))
+        if hang_up is not None:
+            await asyncio.to_thread(hang_up.wait)
+        messages = await asyncio.gather(
+            *(_read_and_close(*call, read=hang_up is None) for call in calls)
+        )
+    return [_parsed(message) for message in messages]
+
+
+async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(url)
+    return await asyncio.open_connection(parts.hostname, parts.port)
+
+
+def _request(url: str) -> bytes:
+    parts = urlsplit(url)
+    lines = (
+        f"GET {parts.path}?{parts.query} HTTP/1.1",
+        f"host: {parts.netloc}",
+        f"x-api-key: {API_KEY}",
+        "connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
+
+async def _read_and_close(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, read: bool
+) -> bytes:
+    # Who calls a worker that is killed is cut off.
+    with suppress(ConnectionError):
+        message = await reader.read() if read else b""
+        writer.close()
+        await writer.wait_closed()
+        return message
+    return b""
+
+
+def _parsed(message: bytes) -> Answer:
+    if not message:
+        return Answer(status=0, headers=Message(), members={})
+    head, _, body = message.partition(b"\r\n\r\n")
+    status, _, lines = head.partition(b"\r\n")
+    return Answer(
+        status=int(status.split()[1]),
+        headers=parse_headers(BytesIO(lines + b"\r\n\r\n")),
+        members=json.loads(body),
+    )

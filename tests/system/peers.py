@@ -1,0 +1,255 @@
+"""Real authorization servers for the system tests: started, watched, spoiled and stopped."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.system.browser import PASSWORD, USERNAME
+
+_REPOSITORY = Path(__file__).parents[2]
+_OIDC_PROVIDER = Path(__file__).with_name("oidc_provider")
+
+_CLIENT = {
+    "client_id": "token-keeper",
+    # `%`, `+` and `:` are what form-urlencoding before Basic (RFC 6749 §2.3.1) is for.
+    "client_secret": "not-a-real-secret%+:x",
+}
+_START_LIMIT = 30.0
+_STOP_LIMIT = 5.0
+_FAULT = re.compile(r"drop-answer|drop-request|refuse-503|(delay|late-commit):\d+(\.\d+)?")
+
+
+class PeerDidNotStartError(Exception):
+    """A server ended, or said nothing in time; the message is what it printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """The token requests of a peer since it started or since `Peer.reset_stats`.
+
+    A request whose client got no answer counts by what the server did with it: `granted` once its
+    tokens are committed, neither `granted` nor `refused` if it was dropped before.
+    """
+
+    arrived: Counter[str]
+    """By grant type."""
+    granted: int
+    refused: int
+    in_flight: int
+    """Being held or processed now, whether or not the client is still there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A running authorization server, and the one client that is registered there."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+    protected_endpoint: str
+    """Answers 200 to a bearer of a living access token and 401 to others."""
+    client_id: str
+    client_secret: str = field(repr=False)
+    auth_method: str
+    scope: str
+    authorization_params: Mapping[str, str]
+    """What an authorization request needs here beyond RFC 6749, for a refresh token to come."""
+
+    def stats(self) -> Stats:
+        """Return the counts, which include every request that has been answered by now."""
+        counts = json.loads(_control(self.issuer, "GET", "stats"))
+        return Stats(**{**counts, "arrived": Counter(counts["arrived"])})
+
+    def reset_stats(self) -> None:
+        """Start counting anew; requests in flight stay so, and count when they are done."""
+        _control(self.issuer, "DELETE", "stats")
+
+    def plan_faults(self, *faults: str) -> None:
+        """Queue what shall happen to the next token requests of grant type refresh_token.
+
+        ``drop-answer``: commit, then close the connection. ``drop-request``: close it at once, do
+        nothing. ``refuse-503``: do nothing, answer 503 with Retry-After. ``delay:SECONDS``: process
+        after a delay. ``late-commit:SECONDS``: close the connection at once, commit after a delay.
+        """
+        if unknown := [fault for fault in faults if not _FAULT.fullmatch(fault)]:
+            raise ValueError(f"no such fault: {unknown}")
+        _control(self.issuer, "POST", "faults", json.dumps(faults))
+
+
+class RefreshPolicy(Enum):
+    """What django-oauth-toolkit does with a refresh token that has been used."""
+
+    NO_ROTATION = auto()
+    """It stays good."""
+    ROTATION = auto()
+    """It is replaced; a replay is refused and does no harm."""
+    ROTATION_WITH_GRACE = auto()
+    """It is replaced; a replay within the grace period gets the same new tokens again."""
+    REUSE_PROTECTION = auto()
+    """It is replaced; a replay is refused and kills all that came of the login."""
+
+
+def require_oidc_provider() -> None:
+    """Skip the test where oidc-provider is not installed; in CI, fail it."""
+    if reason := _missing_for_oidc_provider():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def _missing_for_oidc_provider() -> str | None:
+    if not shutil.which("node"):
+        return "the oidc-provider peer needs node"
+    if not (_OIDC_PROVIDER / "node_modules" / "oidc-provider").is_dir():
+        return f"the oidc-provider peer is not installed: npm ci --prefix {_OIDC_PROVIDER}"
+    return None
+
+
+@contextmanager
+def oidc_provider(
+    *,
+    redirect_uri: str,
+    access_lifetime: int = 1800,
+    refresh_lifetime: int = 7776000,
+    auth_method: str = "client_secret_post",
+    rotate: bool = True,
+) -> Iterator[Peer]:
+    """Run npm's oidc-provider: reuse of a refresh token kills all that came of the login.
+
+    Skips the test where it is not installed. Raises PeerDidNotStartError.
+    """
+    require_oidc_provider()
+    config = {
+        **_CLIENT,
+        "redirect_uri": redirect_uri,
+        "access_lifetime": access_lifetime,
+        "refresh_lifetime": refresh_lifetime,
+        "auth_method": auth_method,
+        "rotate": rotate,
+    }
+    with _running(["node", str(_OIDC_PROVIDER / "server.mjs")], config) as issuer:
+        yield Peer(
+            **_CLIENT,
+            issuer=issuer,
+            authorization_endpoint=f"{issuer}/auth",
+            token_endpoint=f"{issuer}/token",
+            revocation_endpoint=f"{issuer}/token/revocation",
+            protected_endpoint=f"{issuer}/me",
+            auth_method=auth_method,
+            scope="openid offline_access",
+            authorization_params={"prompt": "consent"},
+        )
+
+
+@contextmanager
+def django_oauth_toolkit(
+    *, redirect_uri: str, policy: RefreshPolicy, access_lifetime: int = 1800, grace: int = 120
+) -> Iterator[Peer]:
+    """Run django-oauth-toolkit under one of its refresh policies; `grace` is in seconds.
+
+    It takes client_secret_basic as well as the client_secret_post it is declared with. Raises
+    PeerDidNotStartError.
+    """
+    command = [sys.executable, "-m", "tests.system.django_peer.server"]
+    with TemporaryDirectory() as directory:
+        config = {
+            **_CLIENT,
+            "username": USERNAME,
+            "password": PASSWORD,
+            "redirect_uri": redirect_uri,
+            "access_lifetime": access_lifetime,
+            "database": str(Path(directory) / "peer.sqlite3"),
+            "refresh": _refresh_settings(policy, grace),
+        }
+        with _running(command, config) as issuer:
+            yield Peer(
+                **_CLIENT,
+                issuer=issuer,
+                authorization_endpoint=f"{issuer}/o/authorize/",
+                token_endpoint=f"{issuer}/o/token/",
+                revocation_endpoint=f"{issuer}/o/revoke_token/",
+                protected_endpoint=f"{issuer}/me/",
+                auth_method="client_secret_post",
+                scope="read",
+                authorization_params={},
+            )
+
+
+def _refresh_settings(policy: RefreshPolicy, grace: int) -> dict[str, object]:
+    with_grace = policy is RefreshPolicy.ROTATION_WITH_GRACE
+    return {
+        "ROTATE_REFRESH_TOKEN": policy is not RefreshPolicy.NO_ROTATION,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": grace if with_grace else 0,
+        "REFRESH_TOKEN_REUSE_PROTECTION": policy is RefreshPolicy.REUSE_PROTECTION,
+    }
+
+
+@contextmanager
+def _running(command: Sequence[str], config: Mapping[str, object]) -> Iterator[str]:
+    """Run a server on a socket that listens before it starts: no port to guess or to lose."""
+    with TemporaryFile() as output, socket.create_server(("127.0.0.1", 0)) as listener:
+        issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        settings = {**config, "issuer": issuer, "listener": listener.fileno()}
+        process = subprocess.Popen(
+            [*command, json.dumps(settings)],
+            cwd=_REPOSITORY,
+            pass_fds=[listener.fileno()],
+            # Never written to; it closes with this process, and then the server ends too.
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        # Now the server alone holds the socket: if it dies, waiting for it fails at once.
+        listener.close()
+        try:
+            _wait_for_an_answer(issuer, output)
+            yield issuer
+        finally:
+            _stop(process)
+
+
+def _wait_for_an_answer(issuer: str, output: IO[bytes]) -> None:
+    try:
+        _control(issuer, "GET", "stats", timeout=_START_LIMIT)
+    except (OSError, HTTPException) as error:
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
+        raise PeerDidNotStartError(f"{error!r}; it printed:\n{printed}") from error
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=_STOP_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _control(
+    issuer: str, method: str, path: str, body: str | None = None, *, timeout: float = 10.0
+) -> bytes:
+    with closing(HTTPConnection(urlsplit(issuer).netloc, timeout=timeout)) as connection:
+        connection.request(method, f"/_control/{path}", body)
+        response = connection.getresponse()
+        answer = response.read()
+    if response.status not in {200, 204}:
+        raise RuntimeError(f"{method} {path}: {response.status} {answer!r}")
+    return answer

@@ -1,0 +1,225 @@
+"""Workers that die, workers that are stopped, and a provider that is away: what becomes of tokens.
+
+oidc-provider ends all that came of a login when it sees a refresh token twice: a second request,
+where one was sent already, could not pass unnoticed.
+"""
+
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+
+from domain.grant import Attempt, Authorized, Failure, Grant, Refreshing
+from tests.system.deployment import (
+    Answer,
+    Connection,
+    authorization_required,
+    authorized,
+    counted,
+    only_token,
+    refreshes,
+    refreshing,
+    single_connection,
+)
+from tests.system.peers import oidc_provider
+
+LEASE = timedelta(seconds=60)
+CALLERS = 50
+# All workers but the one that something happens to.
+OTHERS = [1, 2, 3]
+# What one caller is told whose call ends without an answer.
+NO_ANSWER = {(0, ""): 1}
+
+
+# Killed
+
+
+def test_worker_killed_during_its_refresh_leaves_the_living_token_to_others() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.bring_access_token_near_its_end()
+        old = connection.tokens.access_token
+        assert only_token(ask_for_a_slow_refresh(connection).result()) == old
+        connection.workers.kill(0)
+        assert only_token(connection.ask(CALLERS, workers=OTHERS)) == old
+        assert_first_request_was_the_only_one(connection)
+        connection.workers.start(0)
+        connection.let_time_pass(LEASE)
+        assert only_token(connection.ask(CALLERS, min_ttl=0)) == old
+        assert connection.is_accepted(old)
+        assert connection.peer.stats() == refreshes(1, granted=1)
+        connection.expire_access_token()
+        assert_one_retry_and_then_no_more(connection)
+
+
+def test_worker_killed_during_its_refresh_makes_others_wait_and_come_back() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.expire_access_token()
+        asked = ask_for_a_slow_refresh(connection)
+        connection.workers.kill(0)
+        assert counted(asked.result()) == NO_ANSWER
+        answers = connection.ask(CALLERS, workers=OTHERS)
+        assert counted(answers) == {(503, "refresh-in-progress"): CALLERS}
+        assert {int(answer.headers["retry-after"]) for answer in answers} == {5}
+        assert_first_request_was_the_only_one(connection)
+        connection.workers.start(0)
+        connection.let_time_pass(LEASE)
+        assert_one_retry_and_then_no_more(connection)
+
+
+def test_worker_that_died_before_it_sent_anything_costs_no_login() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.expire_access_token()
+        connection.rewrite(intent)
+        connection.let_time_pass(LEASE)
+        assert connection.is_accepted(only_token(connection.ask(CALLERS)))
+        assert connection.peer.stats() == refreshes(1, granted=1)
+
+
+# Stopped
+
+
+def test_worker_stopped_during_its_refresh_answers_who_waits_for_it() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.expire_access_token()
+        asked = ask_for_a_slow_refresh(connection)
+        stop_first_worker(connection)
+        assert only_token(asked.result()) == connection.tokens.access_token
+        assert_stopped_worker_lost_nothing(connection)
+
+
+def test_worker_stopped_during_its_refresh_ends_it_for_nobody_as_well() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.expire_access_token()
+        asked = ask_for_a_slow_refresh(connection, leave=True)
+        assert counted(asked.result()) == NO_ANSWER
+        stop_first_worker(connection)
+        assert_stopped_worker_lost_nothing(connection)
+
+
+def test_worker_stopped_during_its_refresh_ends_it_for_who_has_been_served_as_well() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.bring_access_token_near_its_end()
+        old = connection.tokens.access_token
+        assert only_token(ask_for_a_slow_refresh(connection).result()) == old
+        stop_first_worker(connection)
+        assert_stopped_worker_lost_nothing(connection)
+
+
+# The provider is away
+
+
+def test_provider_that_is_away_is_asked_once_a_pause_while_the_old_token_is_served() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.bring_access_token_near_its_end(left=timedelta(minutes=4))
+        old = connection.tokens.access_token
+        connection.peer.plan_faults(*["refuse-503"] * 6)
+        for probes in range(1, 7):
+            # The first pauses are so short that a second one could begin while many ask.
+            for callers in [1] if probes < 4 else [CALLERS, CALLERS]:
+                assert only_token(connection.ask(callers)) == old
+                connection.wait_for_the_refresh()
+            assert connection.peer.stats() == refreshes(probes, granted=0, refused=probes)
+            pass_the_pause(connection, failures=probes)
+        answers = connection.ask(CALLERS)
+        assert counted(answers) == {(200, ""): CALLERS}
+        connection.wait_for_the_refresh()
+        new = connection.tokens.access_token
+        assert {answer.token for answer in answers} <= {old, new}
+        assert connection.is_accepted(new)
+        assert connection.peer.stats() == refreshes(7, granted=1, refused=6)
+        assert authorized(connection.record()).setbacks is None
+
+
+def test_provider_that_is_away_when_the_token_has_expired_is_waited_for() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.expire_access_token()
+        connection.peer.plan_faults("refuse-503")
+        [answer] = connection.ask()
+        assert (answer.status, answer.problem) == (503, "provider-unavailable")
+        assert answer.headers["retry-after"] == "1"
+        standing = connection.verify()
+        assert standing.status == 202
+        assert standing.members["last_refresh"]["outcome"] == "provider-unavailable"
+        pass_the_pause(connection, failures=1)
+        assert connection.is_accepted(only_token(connection.ask(CALLERS)))
+        assert connection.peer.stats() == refreshes(2, granted=1, refused=1)
+
+
+def test_access_token_is_served_to_its_end_after_a_lost_answer() -> None:
+    with single_connection(oidc_provider) as connection:
+        connection.bring_access_token_near_its_end()
+        old = connection.tokens.access_token
+        connection.peer.plan_faults("drop-answer")
+        assert only_token(connection.ask(CALLERS)) == old
+        connection.wait_for_the_refresh()
+        connection.let_time_pass(LEASE)
+        # A retry could end the token that still lives for a minute: it is put off.
+        assert only_token(connection.ask(CALLERS, min_ttl=0)) == old
+        assert connection.is_accepted(old)
+        assert connection.peer.stats() == refreshes(1, granted=1)
+        connection.expire_access_token()
+        assert_one_retry_and_then_no_more(connection)
+
+
+# What the tests above say in one word
+
+
+def ask_for_a_slow_refresh(connection: Connection, *, leave: bool = False) -> Future[list[Answer]]:
+    """Let a caller ask the first worker; return when its refresh is at the provider."""
+    connection.peer.plan_faults("delay:3")
+    return connection.ask_in_background(worker=0, leave=leave)
+
+
+def stop_first_worker(connection: Connection) -> None:
+    assert connection.peer.stats().in_flight == 1
+    connection.workers.terminate(0)
+    connection.workers.wait(0)
+
+
+def assert_stopped_worker_lost_nothing(connection: Connection) -> None:
+    stored = authorized(connection.record())
+    assert (stored.tokens.generation, stored.setbacks) == (1, None)
+    new = stored.tokens.access_token
+    assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
+    assert connection.is_accepted(new)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+
+
+def assert_first_request_was_the_only_one(connection: Connection) -> None:
+    refreshing(connection.record())
+    connection.wait_until(lambda: connection.peer.stats().in_flight == 0)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert connection.verify(worker=1).members["last_refresh"]["outcome"] == "in-progress"
+
+
+def assert_one_retry_and_then_no_more(connection: Connection) -> None:
+    """The first request was granted and its answer is lost, so the retry is refused for good."""
+    for _ in range(2):
+        answers = connection.ask(CALLERS)
+        assert counted(answers) == {(401, "authorization-required"): CALLERS}
+        assert {answer.members["cause"] for answer in answers} == {"refresh-answer-lost"}
+        assert connection.peer.stats() == refreshes(2, granted=1, refused=1)
+    authorization_required(connection.record())
+
+
+def intent(grant: Grant) -> Grant:
+    """Return what a worker stores before it sends anything."""
+    assert isinstance(grant, Authorized)
+    tokens = grant.tokens
+    return Refreshing(
+        tokens=tokens,
+        attempt=Attempt(
+            id="dead", generation=tokens.generation, client="dead", started_at=datetime.now(UTC)
+        ),
+        setbacks=None,
+    )
+
+
+def pass_the_pause(connection: Connection, *, failures: int) -> None:
+    """Let the time pass in which the provider is not asked, which doubles each time."""
+    setbacks = authorized(connection.record()).setbacks
+    assert setbacks is not None
+    assert (setbacks.failures, setbacks.failure) == (failures, Failure.UNAVAILABLE)
+    pause = setbacks.retry_at - setbacks.at
+    longest = timedelta(seconds=2 ** (failures - 1))
+    # The provider asks for a second, with Retry-After.
+    assert max(longest / 2, timedelta(seconds=1)) <= pause <= longest
+    connection.let_time_pass(pause)
