@@ -49,13 +49,13 @@ def test_unknown_path_is_not_found_whatever_the_method(deployment: Deployment, m
     expect_problem(deployment.call(method, "/api/nothing"), 404, "not-found")
 
 
-@pytest.mark.parametrize("path", ENDPOINTS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [(path, method) for path in ENDPOINTS for method in METHODS if ENDPOINTS[path] != method],
+)
 def test_other_methods_are_not_allowed_and_the_answer_says_which_are(
     deployment: Deployment, path: str, method: str
 ) -> None:
-    if ENDPOINTS[path] == method:
-        pytest.skip("the endpoint's own method")
     answer = deployment.call(method, path, deployment.key)
     expect_problem(answer, 405, "method-not-allowed")
     assert allowed(answer.headers["allow"]) == expected_methods(path)

@@ -139,12 +139,12 @@ def test_one_application_serves_one_event_loop_after_another(application: Applic
 
 # --- raw bytes to a real server
 
+on_a_socket = pytest.mark.parametrize("host", ["uvicorn"], indirect=True)
+
 
 @pytest.fixture
-def address(deployment: Deployment, request: pytest.FixtureRequest) -> tuple[str, int]:
+def address(deployment: Deployment) -> tuple[str, int]:
     """Where the server listens."""
-    if "uvicorn" not in request.node.name:
-        pytest.skip("there is no socket")
     parts = urlsplit(deployment.running.base_url)
     assert parts.hostname
     assert parts.port
@@ -175,6 +175,7 @@ RAW = {
 }
 
 
+@on_a_socket
 @pytest.mark.parametrize("message", RAW.values(), ids=RAW)
 def test_server_survives_what_is_no_request(
     deployment: Deployment, address: tuple[str, int], connection: str, message: bytes
@@ -201,6 +202,7 @@ def exchange(address: tuple[str, int], message: bytes, *, half_close: bool = Tru
     return received
 
 
+@on_a_socket
 def test_requests_behind_one_another_on_one_connection_are_all_answered(
     deployment: Deployment, address: tuple[str, int], connection: str
 ) -> None:

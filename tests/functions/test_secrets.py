@@ -5,7 +5,6 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -284,7 +283,6 @@ def test_no_object_shows_the_secret_that_it_holds(
 # --- the local server
 
 
-@pytest.mark.skipif(find_spec("infra.local.run") is None, reason="there is no local server yet")
 def test_local_server_logs_no_secret(tmp_path: Path, portal: BlockingPortal) -> None:
     with server_process(["-m", "infra.local.run"], {}, folder=tmp_path) as running:
         key = (tmp_path / ".local" / "api-key").read_text().strip()
