@@ -36,8 +36,8 @@ clean: ## remove what the commands above made, but not the data in .local
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEER)/node_modules
 
 .venv/%.stamp: $(LOCKS)/%.txt
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oauth-callback needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
-	@test -x $(BIN)/python || { echo "setting up .venv …"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oauth-callback needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "setting up .venv …"; rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@echo "installing $(LOCKS)/$*.txt …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

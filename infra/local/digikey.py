@@ -7,7 +7,7 @@ Inside another server it is mounted by handing it, untouched, every scope below 
 import argparse
 import asyncio
 import contextlib
-import socket
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -24,10 +24,13 @@ from infra.local.digikey_oauth import Answer, Late, OAuthEndpoints, Unanswered, 
 from infra.local.digikey_pages import FrontPage, error_page, page_response
 from infra.local.digikey_rules import DIGIKEY_LIFETIMES, AuthorizationServer, Client, Lifetimes
 from infra.local.digikey_state import State
+from infra.local.listener import loopback_listener
 
 Handler: TypeAlias = Callable[[Request], Answer]
 
 DEFAULT_PREFIX = "/simulated-digikey"
+
+_log = logging.getLogger(__name__)
 
 
 class SimulatedDigiKey:
@@ -162,6 +165,7 @@ async def _start_an_answer_that_never_ends(send: Send) -> None:
     The client reads a status and then loses the peer before the body; it cannot know whether the
     request was obeyed, as after a timeout.
     """
+    _log.info("simulated Digi-Key: this answer is lost, as planned")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -198,8 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    # create_server listens, so who reads the address can connect at once: it waits in the backlog.
-    with socket.create_server(("127.0.0.1", options.port)) as listener:
+    # It listens already, so who reads the address can connect at once and waits in the backlog.
+    with loopback_listener(options.port) as listener:
         host, port = listener.getsockname()
         print(f"http://{host}:{port}{options.prefix}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

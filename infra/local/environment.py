@@ -6,18 +6,30 @@ owner only.
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from dotenv import dotenv_values
+
 KEPT = Path(".local")
 API_KEY_FILE = KEPT / "api-key"
 SIMULATION_PREFIX = "/simulated-digikey"
 SIMULATION_STATE = KEPT / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
+# Whoever sets one of these means a provider of their own.
+_OF_A_PROVIDER = frozenset(
+    {"AUTHORIZATION_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "PROVIDER", "TOKEN_ENDPOINT"}
+)
+_PORTS = range(1, 65536)
 _SIMULATED_SECRET_FILE = KEPT / "simulated-client-secret"
+
+
+class LocalEnvironmentError(Exception):
+    """The environment, `.env` or the folder of what is kept cannot be used; says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +43,25 @@ class LocalEnvironment:
 
     @classmethod
     def complete(cls, environ: Mapping[str, str]) -> Self:
-        """Fill in what is not set; without a `CLIENT_ID` the provider is the simulated Digi-Key.
+        """Fill in what is not set; where nothing names a provider, it is the simulated Digi-Key.
 
-        Raises OSError where `.env` or `.local` cannot be used, ValueError for a bad `PORT`.
+        Raises LocalEnvironmentError.
         """
-        given = {**_dotenv(), **{name: value for name, value in environ.items() if value}}
-        port = int(given.get("PORT", "8000"))
+        try:
+            return cls._complete(environ)
+        except UnicodeDecodeError as error:
+            raise LocalEnvironmentError(".env is not UTF-8") from error
+        except OSError as error:
+            raise LocalEnvironmentError(f".env or {KEPT} cannot be used: {error}") from error
+
+    @classmethod
+    def _complete(cls, environ: Mapping[str, str]) -> Self:
+        # Not interpolated: a `$` may be part of a secret.
+        if Path(".env").is_dir():
+            raise LocalEnvironmentError(".env is a folder; it must be a file")
+        file = dotenv_values(".env", interpolate=False, encoding="utf-8-sig")
+        given = {name: value for name, value in {**file, **environ}.items() if value}
+        port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
         variables = {
             "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
@@ -44,7 +69,7 @@ class LocalEnvironment:
             "SQLITE_PATH": str(KEPT / "grants.sqlite"),
             **given,
         }
-        is_simulated = not given.get("CLIENT_ID")
+        is_simulated = _OF_A_PROVIDER.isdisjoint(given)
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
             variables |= {
@@ -64,22 +89,22 @@ class LocalEnvironment:
         )
 
 
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else 0
+    if port not in _PORTS:
+        raise LocalEnvironmentError("PORT must be a number from 1 to 65535")
+    return port
+
+
 def kept_secret(path: Path) -> str:
     """Return the secret in a file, made at the first time. Raises OSError."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        # Whole or not at all: an empty file would be an empty secret for ever.
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
+        with suppress(FileExistsError):
+            os.link(name, path)
+        Path(name).unlink()
     return path.read_text().strip()
-
-
-def _dotenv() -> dict[str, str]:
-    """Read `.env`: a variable a line, `#` comments, quotes and `export` as in a shell."""
-    try:
-        text = Path(".env").read_text()
-    except FileNotFoundError:
-        return {}
-    lines = (line.strip().removeprefix("export ") for line in text.splitlines())
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}

@@ -2,8 +2,8 @@
 
 import logging
 import os
-import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -11,12 +11,15 @@ from functions.asgi import Application
 from functions.messages import Receive, Response, Scope, Send
 from functions.settings import Settings, SettingsError
 from infra.local.digikey import SimulatedDigiKey
+from infra.local.digikey_file import StateFileError
 from infra.local.environment import (
     API_KEY_FILE,
     SIMULATION_PREFIX,
     SIMULATION_STATE,
     LocalEnvironment,
+    LocalEnvironmentError,
 )
+from infra.local.listener import loopback_listener
 
 
 class WithSimulation:
@@ -42,20 +45,23 @@ def main() -> str | None:
     """Serve until interrupted; return why not, where that is the case."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # The simulation does so on purpose, and says so itself.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "without completing response" not in record.getMessage()
+    )
     try:
         local = LocalEnvironment.complete(os.environ)
         settings = Settings.from_environ(local.variables)
-        listener = socket.create_server(("127.0.0.1", local.port))
-    except ValueError:
-        return "PORT must be a number."
+        application = _application(local, settings)
+        listener = loopback_listener(local.port)
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    except OSError as error:
-        return f"Cannot start: {error}. PORT=8001 make run serves on another port."
+    except (LocalEnvironmentError, StateFileError, OSError) as error:
+        return f"Cannot start: {error}."
     print(_welcome(local), flush=True)
-    # No access log: the URL of a callback holds the code.
-    config = uvicorn.Config(_application(local, settings), log_config=None, access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    config = uvicorn.Config(application, log_config=None, access_log=False)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
     return None
 
 
@@ -77,6 +83,7 @@ def _welcome(local: LocalEnvironment) -> str:
     address = local.variables["PUBLIC_URL"]
     served = f"http://localhost:{local.port}"
     key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
+    where = "in this folder" if local.keeps_api_key else "with API_KEY as you have set it"
     provider = (
         f"a simulated Digi-Key (look at it, or break it: {served}{SIMULATION_PREFIX}/)"
         if local.is_simulated
@@ -84,7 +91,7 @@ def _welcome(local: LocalEnvironment) -> str:
     )
     return f"""
 oauth-callback serves at {served}; the provider is {provider}.
-Callbacks come back to {address}/api/callback. Try next, in this folder:
+Callbacks come back to {address}/api/callback. Try next, {where}:
 
   1. log in: open in a browser the authorization_url that this answers
      curl -s -X POST -H "x-api-key: {key}" {served}/api/login
