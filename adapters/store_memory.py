@@ -47,5 +47,8 @@ class MemoryStore:
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
     def _current(self, connection: str) -> Record:
         return self._records.get(connection, Record(grant=Unauthorized(), etag=None))

@@ -111,6 +111,13 @@ class SqliteStore:
         sealed = await self._run(write)
         return None if sealed is None else self._records.open_login(key, sealed)
 
+    async def close(self) -> None:
+        """Let go of the file. Raises StoreUnavailableError."""
+        if self._connection is not None:
+            await self._run(sqlite3.Connection.close)
+            self._connection = None
+        self._thread.shutdown()
+
     def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
         if row is None:
             return Record(grant=Unauthorized(), etag=None)

@@ -40,7 +40,9 @@ class Request:
     body: bytes = field(repr=False, default=b"")
 
     @classmethod
-    async def from_asgi(cls, scope: Scope, receive: Receive) -> Self:
+    async def from_asgi(
+        cls, scope: Scope, receive: Receive, *, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> Self:
         """Read a request whole.
 
         Raises MalformedRequestError for what cannot be decoded, is too large, or names a
@@ -56,7 +58,9 @@ class Request:
             path=scope["path"],
             parameters=parse_parameters(query),
             headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
-            body=b"" if scope["method"] in {"GET", "HEAD"} else await _read_body(receive),
+            body=b""
+            if scope["method"] in {"GET", "HEAD"}
+            else await _read_body(receive, max_body_bytes),
         )
 
     def header_values(self, name: bytes) -> list[bytes]:
@@ -84,15 +88,15 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     return parameters
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive, max_bytes: int) -> bytes:
     body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise MalformedRequestError("the body ends before its end")
         body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
-            raise MalformedRequestError(f"a body of more than {MAX_BODY_BYTES} bytes", status=413)
+        if len(body) > max_bytes:
+            raise MalformedRequestError(f"a body of more than {max_bytes} bytes", status=413)
         if not message.get("more_body"):
             return body
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
 
+_UPSTASH_NAMES = (
+    ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
+    ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
+)
 _KEY_BYTES = 32
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -31,6 +35,24 @@ class SettingsError(Exception):
         self.faults = faults
 
 
+@dataclass(frozen=True, slots=True)
+class SqliteSettings:
+    """Grants are kept in this file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstashSettings:
+    """Grants are kept in this Upstash database."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+StoreSettings: TypeAlias = SqliteSettings | UpstashSettings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the environment says, checked.
@@ -44,7 +66,7 @@ class Settings:
     oauth_state: str | None = field(repr=False)
     provider: Provider
     public_url: str | None
-    sqlite_path: Path
+    store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
@@ -63,7 +85,7 @@ class Settings:
             oauth_state=reading.optional("OAUTH_STATE"),
             provider=_provider(reading),
             public_url=_public_url(reading),
-            sqlite_path=Path(reading.required("SQLITE_PATH")),
+            store=_store(reading),
             encryption_keys=_encryption_keys(reading),
         )
         if reading.faults:
@@ -117,7 +139,8 @@ def _is_safe_url(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if not host or parts.fragment or parts.username is not None:
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not host or not is_plain or parts.fragment or parts.username is not None:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
@@ -127,6 +150,35 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _store(reading: _Reading) -> StoreSettings:
+    """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
+    path = reading.optional("SQLITE_PATH")
+    if path and not Path(path).parent.is_dir():
+        reading.faults.append("SQLITE_PATH is in a folder that does not exist")
+    databases = {
+        (url_name, token_name): UpstashSettings(
+            url=reading.url(url_name) or "", token=reading.optional(token_name) or ""
+        )
+        for url_name, token_name in _UPSTASH_NAMES
+        if reading.optional(url_name) or reading.optional(token_name)
+    }
+    for (url_name, token_name), database in databases.items():
+        if not (database.url and database.token):
+            reading.faults.append(f"{url_name} and {token_name} go together")
+    stores: set[StoreSettings] = set(databases.values())
+    if path:
+        stores.add(SqliteSettings(Path(path)))
+    if len(stores) > 1:
+        names = [*(["SQLITE_PATH"] if path else []), *(url for url, _ in databases)]
+        reading.faults.append(f"several stores are set, and one is needed: {', '.join(names)}")
+    if not stores:
+        reading.faults.append(
+            "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN"
+        )
+        return SqliteSettings(Path())
+    return stores.pop()
 
 
 def _encryption_keys(reading: _Reading) -> tuple[bytes, ...]:
@@ -153,6 +205,8 @@ def _public_url(reading: _Reading) -> str | None:
     url = reading.url("PUBLIC_URL")
     if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
         url = f"https://{host}"
+    if url is not None and "?" in url:
+        reading.faults.append("PUBLIC_URL must not have a query")
     return None if url is None else url.rstrip("/")
 
 

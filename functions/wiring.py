@@ -3,18 +3,21 @@
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import assert_never
 
 from adapters.authorization_server_httpx import HttpxAuthorizationServer
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
+from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from adapters.store_sqlite import SqliteStore
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.logins import Logins
-from functions.settings import Settings
+from functions.settings import Settings, SqliteSettings, StoreSettings, UpstashSettings
 from ports.clock import Clock
+from ports.rescue import Rescue
+from ports.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,8 @@ class Wired:
     clock: Clock
     keeper: Keeper
     logins: Logins
+    store: Store
+    rescue: Rescue
 
 
 def wire(settings: Settings) -> Wired:
@@ -33,14 +38,17 @@ def wire(settings: Settings) -> Wired:
     policy = Policy(provider=settings.provider, client=_fingerprint(settings))
     # The first one seals; what the derived key has sealed stays readable whatever comes before it.
     keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-    store = SqliteStore(settings.sqlite_path, SealedRecords(keys))
+    records = SealedRecords(keys)
+    store, rescue = _store(settings.store, records), RescueLog(records)
     server = HttpxAuthorizationServer(
         settings.provider,
         client_id=settings.client_id,
         client_secret=settings.client_secret,
         timeout=policy.request_timeout,
     )
-    keeper = Keeper(store=store, server=server, clock=clock, entropy=entropy, policy=policy)
+    keeper = Keeper(
+        store=store, server=server, clock=clock, entropy=entropy, rescue=rescue, policy=policy
+    )
     logins = Logins(
         keeper=keeper,
         store=store,
@@ -52,7 +60,24 @@ def wire(settings: Settings) -> Wired:
         redirect_uri=settings.redirect_uri,
         static_state=settings.oauth_state,
     )
-    return Wired(settings=settings, clock=clock, keeper=keeper, logins=logins)
+    return Wired(
+        settings=settings, clock=clock, keeper=keeper, logins=logins, store=store, rescue=rescue
+    )
+
+
+def _store(settings: StoreSettings, records: SealedRecords) -> Store:
+    """Import the one adapter that is used: the others would cost a cold start."""
+    match settings:
+        case SqliteSettings(path=path):
+            from adapters.store_sqlite import SqliteStore
+
+            return SqliteStore(path, records)
+        case UpstashSettings(url=url, token=token):
+            from adapters.store_upstash import UpstashStore
+
+            return UpstashStore(url, token, records)
+        case _:
+            assert_never(settings)
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -83,3 +83,7 @@ class Store(Protocol):
         Raises StoreUnavailableError.
         """
         ...
+
+    async def close(self) -> None:
+        """Let go of what is held open, at the end of the event loop that it was used on."""
+        ...

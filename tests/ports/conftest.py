@@ -1,6 +1,6 @@
 """What the contracts are run with."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,11 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(params=STORES, ids=[kind.name for kind in STORES])
-def in_use(request: pytest.FixtureRequest, tmp_path: Path, processes: Processes) -> StoreInUse:
+async def in_use(
+    request: pytest.FixtureRequest, tmp_path: Path, processes: Processes
+) -> AsyncIterator[StoreInUse]:
     kind = request.param
     assert isinstance(kind, StoreUnderTest)
-    return StoreInUse(kind, tmp_path, processes)
+    store = StoreInUse(kind, tmp_path, processes)
+    yield store
+    await store.close()

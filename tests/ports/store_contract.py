@@ -5,20 +5,27 @@ address opens it in any of them, and crowds come from real processes that start 
 """
 
 import asyncio
+import atexit
 import multiprocessing
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache, partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar
+
+import httpx
 
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_memory import MemoryStore
 from adapters.store_sqlite import SqliteStore
+from adapters.store_upstash import UpstashStore
 from ports.store import Store
+from tests.system.redis_peer import redis_server
+from tests.system.upstash_front import UpstashPeer, upstash_front
 
 KEYS = KeyRing([bytes(range(32))])
 CROWD_PROCESSES = 4
@@ -49,6 +56,35 @@ class SqliteFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstashDatabase:
+    """An Upstash store's database; one of its own for each test, as all are emptied by `at`."""
+
+    url: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def at(cls, _folder: Path) -> Self:
+        """Empty the database behind the front that all tests of this run share."""
+        front = _upstash()
+        httpx.post(
+            front.url, json=["FLUSHALL"], headers={"authorization": f"Bearer {front.token}"}
+        ).raise_for_status()
+        return cls(url=front.url, token=front.token)
+
+    def open(self) -> Store:
+        """Open the store."""
+        return UpstashStore(self.url, self.token, SealedRecords(KEYS))
+
+
+@cache
+def _upstash() -> UpstashPeer:
+    """Start a real Redis and the Upstash protocol in front of it, once; they end with the run."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(upstash_front(stack.enter_context(redis_server())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
     """A kind of store: `address` names a new, empty one that is shared by processes.
 
@@ -62,6 +98,7 @@ class StoreUnderTest:
 STORES = (
     StoreUnderTest(name="memory", address=None),
     StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
+    StoreUnderTest(name="upstash", address=UpstashDatabase.at),
 )
 
 _barrier: Barrier
@@ -76,7 +113,16 @@ def _run_crowd(
     address: Address, contender: Contender[_Result], numbers: Iterable[int]
 ) -> list[_Result]:
     _barrier.wait(_START_LIMIT)
-    return asyncio.run(_gather(address.open(), contender, numbers))
+    return asyncio.run(_gather_and_close(address.open(), contender, numbers))
+
+
+async def _gather_and_close(
+    store: Store, contender: Contender[_Result], numbers: Iterable[int]
+) -> list[_Result]:
+    try:
+        return await _gather(store, contender, numbers)
+    finally:
+        await store.close()
 
 
 async def _gather(
@@ -114,11 +160,19 @@ class StoreInUse:
     def __init__(self, kind: StoreUnderTest, folder: Path, processes: Processes) -> None:
         self._address = None if kind.address is None else kind.address(folder)
         self._memory = MemoryStore()
+        self._opened: list[Store] = []
         self._processes = processes
 
     def open(self) -> Store:
         """Reach the store as one more instance of the application does."""
-        return self._memory if self._address is None else self._address.open()
+        store = self._memory if self._address is None else self._address.open()
+        self._opened.append(store)
+        return store
+
+    async def close(self) -> None:
+        """Close all that was opened."""
+        for store in self._opened:
+            await store.close()
 
     async def contend(self, contender: Contender[_Result], *, contenders: int) -> list[_Result]:
         """Let so many contenders loose on the store, in one process or in several."""

@@ -1,0 +1,155 @@
+"""A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
+
+from datetime import datetime, timedelta
+
+import httpx
+from upstash_redis.asyncio import Redis
+from upstash_redis.errors import UpstashError
+
+from adapters.sealed_records import SealedRecords
+from domain.authorization import LOGIN_LIFETIME, PendingLogin
+from domain.grant import Grant, Unauthorized, due_at
+from ports.store import ConflictError, Record, StoreUnavailableError
+
+_PREFIX = "oauth-callback:"
+_DUE = f"{_PREFIX}due"
+# Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
+_TIMEOUT = timedelta(seconds=3)
+_CONNECT_TIMEOUT = timedelta(seconds=1)
+# The server removes logins after a while, counted by itself; whether one has expired is told by our
+# clock.
+_LOGIN_KEPT_FOR = LOGIN_LIFETIME + timedelta(minutes=1)
+
+# Everything is judged inside the script: reads may come from a replica that lags.
+_SWAP = """
+local found = redis.call('HMGET', KEYS[1], 'etag', 'sealed')
+local etag = found[1] or ''
+if etag == ARGV[2] then return {'done'} end
+if etag ~= ARGV[1] then return {'conflict', found[1], found[2]} end
+redis.call('HSET', KEYS[1], 'etag', ARGV[2], 'sealed', ARGV[3])
+if ARGV[5] == '' then redis.call('ZREM', KEYS[2], ARGV[4])
+else redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4]) end
+return {'done'}
+"""
+_PUT_LOGIN = """
+redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+# The taker's name stays, so that the same taker may ask again after an answer that was lost.
+_TAKE_LOGIN = """
+local found = redis.call('HMGET', KEYS[1], 'sealed', 'taker')
+if not found[1] or (found[2] and found[2] ~= ARGV[1]) then return false end
+redis.call('HSET', KEYS[1], 'taker', ARGV[1])
+return found[1]
+"""
+
+
+class UpstashStore:
+    """Keep sealed records in Redis hashes; for one event loop, as its connections belong to it."""
+
+    def __init__(self, url: str, token: str, records: SealedRecords) -> None:
+        self._records = records
+        # Its own retry repeats whatever it was, even what has been executed.
+        self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
+        # It offers no timeout and has none (upstash-redis issue 46); the version is pinned.
+        self._redis._http._client.timeout = httpx.Timeout(  # noqa: SLF001
+            _TIMEOUT.total_seconds(), connect=_CONNECT_TIMEOUT.total_seconds()
+        )
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
+        found = await self._execute("HMGET", _grant_key(connection), "etag", "sealed")
+        return self._record(connection, _texts(found))
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one.
+
+        Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
+        """
+        due = due_at(grant)
+        answer = _texts(
+            await self._execute(
+                *("EVAL", _SWAP, 2, _grant_key(connection), _DUE),
+                *(expected_etag or "", new_etag),
+                self._records.seal_grant(connection, new_etag, grant),
+                connection,
+                "" if due is None else due.timestamp(),
+            )
+        )
+        match answer:
+            case ["done"]:
+                return
+            case ["conflict", *found]:
+                raise ConflictError(self._record(connection, found))
+            case _:
+                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due, longest overdue first.
+
+        Raises StoreUnavailableError.
+        """
+        found = await self._execute(
+            "ZRANGEBYSCORE", _DUE, "-inf", before.timestamp(), "LIMIT", 0, limit
+        )
+        return [name for name in _texts(found) if name is not None]
+
+    async def put_login(self, key: str, pending: PendingLogin) -> None:
+        """Keep a login that has begun. Raises StoreUnavailableError."""
+        sealed = self._records.seal_login(key, pending)
+        milliseconds = _LOGIN_KEPT_FOR // timedelta(milliseconds=1)
+        await self._execute("EVAL", _PUT_LOGIN, 1, _login_key(key), sealed, milliseconds)
+
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+        """Return a login to its first taker. Raises StoreUnavailableError."""
+        sealed = await self._execute("EVAL", _TAKE_LOGIN, 1, _login_key(key), taker)
+        if not isinstance(sealed, str):
+            return None
+        pending = self._records.open_login(key, sealed)
+        return pending if pending is not None and now < pending.expires_at else None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._redis.close()
+
+    def _record(self, connection: str, found: list[str | None]) -> Record:
+        match found:
+            case [str(etag), str(sealed)]:
+                return self._records.open_record(connection, etag, sealed)
+            case [None, None] | []:
+                return Record(grant=Unauthorized(), etag=None)
+            case _:
+                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+
+    async def _execute(self, *command: str | float) -> object:
+        try:
+            return await self._redis.execute(list(command))
+        # Beside its own error the client lets through whatever an answer of the wrong form makes
+        # its decoding fail with.
+        except (
+            UpstashError,
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
+
+
+def _grant_key(connection: str) -> str:
+    return f"{_PREFIX}grant:{connection}"
+
+
+def _login_key(key: str) -> str:
+    return f"{_PREFIX}login:{key}"
+
+
+def _texts(found: object) -> list[str | None]:
+    """Check that an answer is a list of texts and nulls."""
+    if isinstance(found, list) and all(text is None or isinstance(text, str) for text in found):
+        return found
+    raise StoreUnavailableError("Upstash gave an answer that makes no sense")
