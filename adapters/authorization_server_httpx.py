@@ -1,6 +1,7 @@
 """The token endpoint over HTTP."""
 
 import asyncio
+import zlib
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
@@ -28,12 +29,17 @@ MAX_BODY_BYTES = 64 * 1024
 _LONGEST_DESCRIPTION = 300
 # What fails before the request is on its way is over soon, and can be retried with no risk.
 _CONNECT_TIMEOUT = timedelta(seconds=5)
+# A kept connection that the provider has closed in the meantime would fail in a way that looks like
+# a lost answer.
+_LIMITS = httpx.Limits(max_keepalive_connections=0)
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
+    httpx.InvalidURL,
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
+    UnicodeError,
 )
 
 
@@ -54,9 +60,9 @@ class HttpxAuthorizationServer:
             timeout=httpx.Timeout(
                 timeout.total_seconds(), connect=_CONNECT_TIMEOUT.total_seconds()
             ),
-            # A kept connection that the provider has closed in the meantime would fail in a way
-            # that looks like a lost answer.
-            limits=httpx.Limits(max_keepalive_connections=0),
+            limits=_LIMITS,
+            # http is for loopback only, where a proxy from the environment has no business.
+            mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS)},
             # Connections of different people have nothing to tell each other.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
@@ -145,10 +151,28 @@ def _secrets(request: TokenRequest) -> tuple[str, ...]:
 
 
 async def _read_capped(response: httpx.Response) -> bytes:
-    """Read the body up to the cap; what is longer is cut, and cannot be parsed any more."""
+    """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
+
+    The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
+    """
     body = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             return b""
-    return body
+    match response.headers.get("content-encoding", "identity").strip().lower():
+        case "identity" | "":
+            return body
+        case "gzip":
+            return _gunzip(body)
+        case _:
+            return b""
+
+
+def _gunzip(body: bytes) -> bytes:
+    try:
+        gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        text = gzip.decompress(body, MAX_BODY_BYTES)
+    except zlib.error:
+        return b""
+    return text if gzip.eof else b""

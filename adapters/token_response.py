@@ -27,8 +27,14 @@ from domain.token_endpoint import (
 
 # A clamp for lifetimes that stand for "for ever" (RFC 6749 sets no bound).
 LONGEST_LIFETIME = timedelta(days=3650)
-# The gateway speaks, not the provider: nobody knows what the provider did.
-_GATEWAY_STATUSES = frozenset({502, 504})
+# Here a gateway speaks (nginx's 499, Cloudflare's 520 to 527), or the provider of a request that
+# it did not see whole: nobody knows what has been done.
+_GATEWAY_STATUSES = frozenset({408, 499, 502, 504, *range(520, 528)})
+# Apigee's BearerToken is the same thing.
+_BEARER_TYPES = frozenset({"bearer", "bearertoken"})
+# RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
+# `User Access Token`, is for whoever uses the token.
+_UNUSABLE_TYPES = frozenset({"dpop", "mac"})
 _ERROR_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 _log = logging.getLogger(__name__)
@@ -57,7 +63,7 @@ def _text(value: object) -> str | None:
 
 def _scope(value: object) -> str | None:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
+        return _text(" ".join(value))
     return _text(value)
 
 
@@ -119,16 +125,20 @@ def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
 
 
 def _tokens(body: _TokenBody) -> Outcome:
+    token_type = (body.token_type or "").strip() or "bearer"
+    if token_type.lower() in _UNUSABLE_TYPES:
+        return _unknown("tokens of a type that wants proofs with each use")
+    if token_type.lower() in _BEARER_TYPES:
+        token_type = "Bearer"
+    else:
+        _log.warning("the token response's token_type is not Bearer; it is passed on as it is")
     if body.token_type is None:
         _log.warning("the token response names no token_type; taken for Bearer")
-    # Apigee's BearerToken is the same thing.
-    elif body.token_type.lower() not in {"bearer", "bearertoken"}:
-        return _unknown("a token_type that is not Bearer")
     if body.expires_in is None:
         _log.warning("the token response has no usable expires_in; the provider's default is taken")
     return TokenResponse(
         access_token=body.access_token,
-        token_type="Bearer",
+        token_type=token_type,
         expires_in=body.expires_in,
         refresh_token=body.refresh_token,
         refresh_token_expires_in=body.refresh_token_expires_in,

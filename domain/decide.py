@@ -3,7 +3,8 @@
 A question (`TokenRequested`, `RefreshDue`) is taken through three steps:
  1. *Need.* An access token is served if it outlives what the caller demands. Near its end it is
     still served, while one attempt replaces it; where a refresh ends the old token, or a request
-    of unknown outcome may have, the refresh comes as late as possible instead.
+    of unknown outcome may have, the refresh comes as late as possible instead, and the sweep
+    spares a token that lives.
  2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
     provider before `retry_at`. A verdict on the refresh token is final for the credentials it was
     passed on. A refresh token known to be dead is not sent.
@@ -22,6 +23,9 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
 
 A login (`LoginCompleted`) starts a new generation:
  8. It replaces whatever there was, except a refresh token that still works by tokens without one.
+
+Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
+ 9. They are kept if their generation is newer than what is there.
 """
 
 from dataclasses import dataclass, replace
@@ -46,6 +50,7 @@ from domain.events import (
     Question,
     RefreshDue,
     TokenRequested,
+    TokensRescued,
 )
 from domain.failures import classify, note_failure
 from domain.grant import (
@@ -70,6 +75,8 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Tokens
 
+_NO_TIME = timedelta(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -88,6 +95,8 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
             return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
         case LoginCompleted():
             return Decision(grant=_log_in(grant, event, policy, now), command=AskAgain())
+        case TokensRescued(tokens=tokens):
+            return Decision(grant=_bring_back(grant, tokens), command=AskAgain())
         case _:
             assert_never(event)
 
@@ -130,23 +139,32 @@ def _answer_without_refresh(
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():
             due = due_at(grant)
-            return LeaveAlone() if due is None or now < due else None
+            spares_a_living_token = _is_risky(grant, policy) and grant.tokens.outlives(
+                _NO_TIME, now
+            )
+            is_due = due is not None and due <= now and not spares_a_living_token
+            return None if is_due else LeaveAlone()
         case _:
             assert_never(question)
 
 
 def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
     """Whether a refresh is wanted even though there is an answer without one."""
-    provider = policy.provider
-    # Sending a refresh token that may be spent can make the provider end everything, the living
-    # access token included (RFC 9700 §4.14.2).
-    risky = _is_in_doubt(grant) and not (provider.replay_is_harmless or provider.rotation.grace)
-    late = risky or provider.refresh_ends_access_token
+    late = _is_risky(grant, policy) or policy.provider.refresh_ends_access_token
     return (
         isinstance(question, TokenRequested)
         and not late
         and grant.tokens.is_near_end(policy.refresh_early, now)
     )
+
+
+def _is_risky(grant: Kept, policy: Policy) -> bool:
+    """Whether a refresh may end everything, the living access token included.
+
+    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2).
+    """
+    provider = policy.provider
+    return _is_in_doubt(grant) and not (provider.replay_is_harmless or provider.rotation.grace)
 
 
 def _is_in_doubt(grant: Kept) -> bool:
@@ -156,8 +174,8 @@ def _is_in_doubt(grant: Kept) -> bool:
             return True
         case Authorized(setbacks=setbacks):
             return setbacks is not None and setbacks.in_doubt_since is not None
-        case AuthorizationRequired():
-            return False
+        case AuthorizationRequired(cause=cause):
+            return cause is Cause.REFRESH_ANSWER_LOST
         case _:
             assert_never(grant)
 
@@ -236,7 +254,7 @@ def _keep_tokens(
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
-    if tokens.outlives(timedelta(0), now):
+    if tokens.outlives(_NO_TIME, now):
         return Authorized(tokens=tokens)
     late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
     return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
@@ -290,3 +308,12 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
     lasts = tokens.refresh_token is not None or tokens.expires_at is None
     works = isinstance(grant, Authorized | Refreshing) and grant.tokens.can_refresh(now)
     return grant if works and not lasts else Authorized(tokens=tokens)
+
+
+# Rule 9: rescue.
+
+
+def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
+    if isinstance(grant, Unauthorized) or grant.tokens.generation < tokens.generation:
+        return Authorized(tokens=tokens)
+    return grant

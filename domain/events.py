@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from domain.grant import Attempt
 from domain.token_endpoint import Outcome, TokenResponse
+from domain.tokens import Tokens
 
 # Time enough for a program to use the token it was given.
 DEFAULT_MIN_TTL = timedelta(seconds=60)
@@ -45,5 +46,13 @@ class LoginCompleted:
     requested_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensRescued:
+    """Tokens that the store would not take when they came are brought back from elsewhere."""
+
+    tokens: Tokens
+
+
 Question: TypeAlias = TokenRequested | RefreshDue
-Event: TypeAlias = Question | AttemptEnded | LoginCompleted
+Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued
+Event: TypeAlias = Question | Happened

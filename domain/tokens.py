@@ -59,7 +59,8 @@ class Tokens:
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
-            scope=response.scope,
+            # RFC 6749 §5.1: no scope in the answer means the scope that was asked for.
+            scope=provider.scope if response.scope is None else response.scope,
             expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
             refresh_token=response.refresh_token,
             refresh_token_expires_at=_end(
@@ -81,7 +82,6 @@ class Tokens:
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
-            # RFC 6749 §5.1: no scope in the answer means the scope asked for, the one we had.
             scope=self.scope if response.scope is None else response.scope,
             expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
             # RFC 6749 §6: without a new refresh token the old one stays in force.

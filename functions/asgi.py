@@ -47,15 +47,18 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             response = await self._respond(scope, receive)
-            await response.send(send, without_body=scope["method"] == "HEAD")
-            # The caller has its answer; what it set in motion is carried to its end.
-            await self._finish()
+            try:
+                await response.send(send, without_body=scope["method"] == "HEAD")
+            finally:
+                # The caller has its answer, or has gone; what it set in motion goes to its end.
+                await self._finish()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                await self._finish()
+            if message["type"] == "lifespan.shutdown" and self._wired is not None:
+                await self._wired.keeper.finish()
+                await self._wired.store.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -110,7 +113,10 @@ def _problem_of(error: Exception) -> Problem:
             return problem("store-unavailable", detail, retry_after=2).problem
         case UnreadableRecordError():
             _log.error("%s", error)
-            detail = f"{error}; restore the key in ENCRYPTION_KEYS, or log in anew"
+            detail = (
+                f"{error}; put back the CLIENT_SECRET or the ENCRYPTION_KEYS that it was stored "
+                "with, or log in anew"
+            )
             return problem("record-unreadable", detail).problem
         case _:
             _log.error("unexpected", exc_info=error)

@@ -11,13 +11,12 @@ from domain.events import DEFAULT_MIN_TTL
 from domain.grant import Cause, Failure
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
-from functions.logins import DEFAULT_CONNECTION
+from functions.connections import DEFAULT_CONNECTION, connection_of
 from functions.messages import Request, Response
 from functions.problems import ProblemError, problem
 from functions.standing import missing_authorization, rfc3339, standing
 from functions.wiring import Wired
 
-_CONNECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}")
 _MIN_TTL = re.compile(r"[0-9]{1,9}")
 # An attempt is over long before its lease as a rule; until then it pays to ask again.
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
@@ -100,18 +99,6 @@ async def verify(request: Request, wired: Wired) -> Response:
         detail = f"{_CAUSES[cause]}; {_how_to_log_in(wired, connection)}"
         raise problem("not-authorized", detail, members={"cause": cause.value, **members})
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
-
-
-def connection_of(request: Request) -> str:
-    """Return the connection a request is about. Raises ProblemError."""
-    connection = request.parameters.get("connection", DEFAULT_CONNECTION)
-    if not _CONNECTION.fullmatch(connection):
-        raise problem(
-            "invalid-request",
-            "a connection is named by up to 128 letters, digits and . _ - @, of which the first "
-            "is a letter or digit",
-        )
-    return connection
 
 
 def login_url(wired: Wired, connection: str) -> str:

@@ -6,7 +6,7 @@ from domain.failures import classify
 from domain.grant import Authorized, Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
-from functions.endpoints import connection_of
+from functions.connections import connection_of
 from functions.logins import CompletedLogin, ExchangeFailedError, UnknownStateError
 from functions.messages import Request, Response
 from functions.pages import page
@@ -80,7 +80,7 @@ def _advice(completed: CompletedLogin) -> str:
             "the provider issued no refresh token, so this login ends with its access token. "
             "Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
         )
-    return "the tokens are stored. You can close this window."
+    return "the tokens are stored, and GET /api/token gives them out. You can close this window."
 
 
 def _refused(error: str, description: str | None) -> ProblemError:

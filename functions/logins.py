@@ -8,15 +8,20 @@ from domain.authorization import LOGIN_LIFETIME, PendingLogin, authorization_url
 from domain.events import LoginCompleted
 from domain.grant import Grant, Unauthorized
 from domain.provider import Pkce, Provider
-from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+from domain.token_endpoint import (
+    AuthorizationCodeRequest,
+    Delivery,
+    NoAnswer,
+    TokenErrorResponse,
+    TokenResponse,
+)
+from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper
 from functions.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import Record, Store, UnreadableRecordError
-
-DEFAULT_CONNECTION = "default"
 
 
 class UnknownStateError(Exception):
@@ -112,18 +117,26 @@ class Logins:
     async def complete(self, pending: PendingLogin, code: str) -> CompletedLogin:
         """Trade the code for tokens and keep them.
 
-        Raises ExchangeFailedError, StoreUnavailableError, UnreadableRecordError.
+        Raises ExchangeFailedError, StoreUnavailableError.
         """
-        requested_at = self._clock.now()
-        outcome = await self._server.request_tokens(pending.code_request(code))
-        if not isinstance(outcome, TokenResponse):
-            raise ExchangeFailedError(outcome)
-        completed = LoginCompleted(response=outcome, requested_at=requested_at)
+        # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
-        after = await self._keeper.note(pending.connection, before, completed)
+        completed = await self._exchange(pending.code_request(code))
+        after = await self._keeper.keep(pending.connection, before, completed)
         return CompletedLogin(
             connection=pending.connection, grant=after.grant, is_new=after is not before
         )
+
+    async def _exchange(self, request: AuthorizationCodeRequest) -> LoginCompleted:
+        requested_at = self._clock.now()
+        outcome = await self._server.request_tokens(request)
+        if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
+            # The code is still good, and a person has waited for it.
+            requested_at = self._clock.now()
+            outcome = await self._server.request_tokens(request)
+        if not isinstance(outcome, TokenResponse):
+            raise ExchangeFailedError(outcome)
+        return LoginCompleted(response=outcome, requested_at=requested_at)
 
     async def _replaceable_record(self, connection: str) -> Record:
         try:

@@ -7,8 +7,8 @@ from html import escape
 from functions.messages import Response
 
 _STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
-    "color:#222;background:#fff}h1{font-size:1.5rem}"
+    ":root{color-scheme:light dark}h1{font-size:1.5rem}"
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}"
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 # One style sheet, known by its hash; no script, no frame, nothing from elsewhere.

@@ -15,7 +15,7 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import AttemptEnded, LoginCompleted, RefreshDue
+from domain.events import AttemptEnded, LoginCompleted, RefreshDue, TokensRescued
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -160,6 +160,33 @@ def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_set
     doubtful = fail(UNKNOWN)
     assert decide(doubtful, sweep, POLICY, EXPIRED).command == LeaveAlone()
     assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED + MINUTE).command, SendTokenRequest)
+
+
+def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
+    near_end = EXPIRED - 5 * MINUTE
+    refreshing, command = begin(GRANT, near_end)
+    doubtful = end(refreshing, command, UNKNOWN, near_end)
+    sweep = RefreshDue(attempt_id="a")
+    assert decide(doubtful, sweep, POLICY, EXPIRED - TICK).command == LeaveAlone()
+    assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED).command, SendTokenRequest)
+    harmless = end(*begin(GRANT, near_end, GRACE), UNKNOWN, near_end, GRACE)
+    later = decide(harmless, sweep, GRACE, near_end + MINUTE)
+    assert isinstance(later.command, SendTokenRequest)
+
+
+def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
+    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+    near_end = EXPIRED - MINUTE
+    doubtful = end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends)
+    assert isinstance(doubtful, Authorized)
+    long_life = replace(doubtful, tokens=replace(TOKENS, expires_at=EXPIRED + 10 * MINUTE))
+    modest = asked(min_ttl=timedelta(0))
+    again = decide(long_life, modest, ends, near_end + MINUTE)
+    assert isinstance(again.command, SendTokenRequest)
+    required = end(again.grant, again.command, INVALID_GRANT, near_end + MINUTE, ends)
+    assert decide(required, modest, ends, near_end + MINUTE).command == AskForAuthorization(
+        cause=Cause.REFRESH_ANSWER_LOST
+    )
 
 
 def test_the_sweep_leaves_alone_what_needs_a_login() -> None:
@@ -643,3 +670,22 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
     after = decide(GRANT, login, for_ever, EXPIRED).grant
     assert isinstance(after, Authorized)
     assert after.tokens.access_token == "access-8"
+
+
+# 9. Rescue.
+
+
+@pytest.mark.parametrize(
+    ("grant", "is_kept"),
+    [
+        (Unauthorized(), True),
+        (begin(GRANT, EXPIRED)[0], True),
+        (GRANT, True),
+        (Authorized(tokens=replace(TOKENS, generation=8, refresh_token="other")), False),
+        (Authorized(tokens=replace(TOKENS, generation=9)), False),
+    ],
+)
+def test_rescued_tokens_replace_an_older_generation_only(grant: Grant, *, is_kept: bool) -> None:
+    rescued = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")
+    after = decide(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
+    assert after == (Authorized(tokens=rescued) if is_kept else grant)

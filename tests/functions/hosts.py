@@ -217,13 +217,13 @@ def _logging_everything() -> Iterator[list[str]]:
 def uvicorn(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
     """Run `uvicorn functions.asgi:app` on a loopback port, as a process of its own.
 
-    Without the access log: it repeats the query of every request, and with it the code.
+    With its access log, which must not repeat what is in a query.
     """
     with TemporaryDirectory() as directory:
         config = Path(directory) / "logging.json"
         config.write_text(json.dumps(_LOG_EVERYTHING))
         command = ["-m", "uvicorn", "functions.asgi:app", "--log-level", "debug"]
-        command += ["--no-access-log", "--log-config", str(config)]
+        command += ["--log-config", str(config)]
         with server_process(command, environ, port_option="--port") as running:
             yield running
 

@@ -24,6 +24,7 @@ from domain.token_endpoint import (
 from domain.tokens import Tokens
 from functions import keeper as keeper_module
 from functions.keeper import Keeper
+from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND, TOKENS
 
@@ -89,6 +90,19 @@ async def answered() -> Outcome:
     return RESPONSE
 
 
+class RescueList:
+    """What was rescued."""
+
+    def __init__(self) -> None:
+        self.emitted: list[Rescued] = []
+
+    def emit(self, rescued: Rescued) -> None:
+        self.emitted.append(rescued)
+
+    def read(self, line: str) -> Rescued | None:
+        raise NotImplementedError(line)
+
+
 class Bench:
     """One store, one provider, and as many instances as the test needs."""
 
@@ -96,6 +110,7 @@ class Bench:
         self.store = CountingStore()
         self.server = ScriptedServer(reply)
         self.policy = by
+        self.rescue = RescueList()
 
     def instance(self) -> Keeper:
         return Keeper(
@@ -103,6 +118,7 @@ class Bench:
             server=self.server,
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            rescue=self.rescue,
             policy=self.policy,
         )
 
@@ -336,10 +352,11 @@ def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
     asyncio.run(run())
 
 
-def test_tokens_are_served_though_the_store_cannot_keep_them(
+def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+    monkeypatch.setattr(keeper_module, "LATE_RETRIES", ())
 
     async def run() -> None:
         bench = Bench()
@@ -347,11 +364,65 @@ def test_tokens_are_served_though_the_store_cannot_keep_them(
         bench.store.failing_swaps = {2, 3}
         assert served(await ask(bench.instance())) == "access-8"
         assert isinstance(await bench.grant(), Refreshing)
+        (rescued,) = bench.rescue.emitted
+        assert rescued.connection == "c"
+        assert rescued.expected_etag == bench.store.etags[0]
+        assert rescued.record.etag == bench.store.etags[-1]
+        assert isinstance(rescued.record.grant, Authorized)
+        assert rescued.record.grant.tokens.refresh_token == "refresh-8"
 
     asyncio.run(run())
     assert "could not be stored" in caplog.text
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text
+
+
+def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", ())
+    monkeypatch.setattr(keeper_module, "LATE_RETRIES", (timedelta(0),) * 5)
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        bench.store.failing_swaps = {2, 3, 4}
+        keeper = bench.instance()
+        assert served(await ask(keeper)) == "access-8"
+        await keeper.finish()
+        grant = await bench.grant()
+        assert isinstance(grant, Authorized)
+        assert grant.tokens.refresh_token == "refresh-8"
+        assert len(bench.rescue.emitted) == 1
+
+    asyncio.run(run())
+
+
+def test_an_attempt_that_outlives_its_lease_here_does_not_keep_the_next_one_from_being_made() -> (
+    None
+):
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        first_is_sent, first_may_answer = asyncio.Event(), asyncio.Event()
+
+        async def first() -> Outcome:
+            first_is_sent.set()
+            await first_may_answer.wait()
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
+
+        bench.server.reply = first
+        keeper = bench.instance()
+        one = asyncio.ensure_future(ask(keeper))
+        await first_is_sent.wait()
+        await age_the_attempt(bench, timedelta(seconds=61))
+        bench.server.reply = answered
+        assert served(await ask(keeper)) == "access-8"
+        first_may_answer.set()
+        assert served(await one) == "access-8"
+        assert len(bench.server.requests) == 2
+
+    asyncio.run(run())
 
 
 def test_nothing_is_sent_while_the_intent_cannot_be_stored(

@@ -128,7 +128,6 @@ def use(session: Session, name: str) -> None:
         deployment.call("GET", at("/api/token", api_key=API_KEY)),
         deployment.call("GET", "/api/token", ("authorization", f"Basic {API_KEY}")),
         deployment.call("GET", "/api/token", ("x-api-key", API_KEY + API_KEY)),
-        deployment.call("GET", f"/api/{API_KEY}"),
         deployment.call("GET", f"/api/token?connection=/{API_KEY}", deployment.key),
         deployment.call("GET", f"/api/token?min_ttl={API_KEY}", deployment.key),
         deployment.call("GET", f"/api/token?{API_KEY}={API_KEY}&a=%ff", deployment.key),

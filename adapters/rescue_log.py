@@ -1,0 +1,48 @@
+"""Rescue by log: a sealed line in this process's log, which whoever has the key ring can read."""
+
+import json
+import logging
+import re
+
+from adapters.sealed_records import SealedRecords
+from ports.rescue import Rescued
+
+_MARK = "oauth-callback-rescue"
+# Platforms quote what a program logs in JSON of their own.
+_LINE = re.compile(_MARK + r" (?P<members>\{[^{}]*\})")
+
+_log = logging.getLogger(__name__)
+
+
+class RescueLog:
+    """Write rescue lines at the level CRITICAL, and read them out of any log they ended up in."""
+
+    def __init__(self, records: SealedRecords) -> None:
+        self._records = records
+
+    def emit(self, rescued: Rescued) -> None:
+        """Write one line. Raises nothing."""
+        etag = str(rescued.record.etag)
+        members = {
+            "connection": rescued.connection,
+            "expected_etag": rescued.expected_etag,
+            "etag": etag,
+            "sealed": self._records.seal_grant(rescued.connection, etag, rescued.record.grant),
+        }
+        _log.critical("%s %s", _MARK, json.dumps(members))
+
+    def read(self, line: str) -> Rescued | None:
+        """Open the record in a line. Raises UnreadableRecordError."""
+        found = _LINE.search(line.replace("\\", ""))
+        if found is None:
+            return None
+        try:
+            members = json.loads(found["members"])
+            connection, etag, sealed = members["connection"], members["etag"], members["sealed"]
+        except (KeyError, ValueError):
+            return None
+        return Rescued(
+            connection=connection,
+            expected_etag=members.get("expected_etag"),
+            record=self._records.open_record(connection, etag, sealed),
+        )

@@ -1,0 +1,83 @@
+"""Operator commands: `python -m functions.admin recover`.
+
+They read the same environment as the application.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from enum import Enum
+
+from domain.events import TokensRescued
+from domain.grant import Grant, Unauthorized
+from domain.tokens import Tokens
+from functions.settings import Settings, SettingsError
+from functions.wiring import Wired, wire
+from ports.rescue import Rescued
+from ports.store import StoreUnavailableError, UnreadableRecordError
+
+USAGE = """usage: python -m functions.admin recover < LOGS
+
+recover  bring back tokens that the store would not take when they came: reads logs, finds their
+         rescue lines, and says for each whether it was applied, was already there, or has been
+         superseded by newer tokens, which are never overwritten"""
+
+
+class Recovery(Enum):
+    """What became of a rescue line."""
+
+    APPLIED = "applied"
+    ALREADY_THERE = "already there"
+    SUPERSEDED = "superseded"
+
+
+async def recover(wired: Wired, lines: Iterable[str]) -> bool:
+    """Replay the rescue lines among the lines, in their order; say whether all could be."""
+    is_complete = True
+    for text in lines:
+        try:
+            rescued = wired.rescue.read(text)
+            if rescued is not None:
+                print(f"{rescued.connection}: {(await _replay(wired, rescued)).value}")
+        except (StoreUnavailableError, UnreadableRecordError) as error:
+            print(f"failed: {error}")
+            is_complete = False
+    return is_complete
+
+
+async def _recover_and_close(wired: Wired) -> bool:
+    try:
+        return await recover(wired, sys.stdin)
+    finally:
+        await wired.store.close()
+
+
+async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
+    before = await wired.keeper.load(rescued.connection)
+    tokens = _tokens_of(rescued.record.grant)
+    if tokens is None or _tokens_of(before.grant) == tokens:
+        return Recovery.ALREADY_THERE
+    after = await wired.keeper.keep(rescued.connection, before, TokensRescued(tokens=tokens))
+    is_applied = _tokens_of(after.grant) == tokens
+    return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED
+
+
+def _tokens_of(grant: Grant) -> Tokens | None:
+    return None if isinstance(grant, Unauthorized) else grant.tokens
+
+
+def main(arguments: list[str]) -> str | None:
+    """Run a command; return what went wrong, where something did."""
+    if arguments != ["recover"]:
+        return USAGE
+    try:
+        wired = wire(Settings.from_environ())
+    except SettingsError as error:
+        return f"The environment cannot be used: {error}."
+    if not asyncio.run(_recover_and_close(wired)):
+        return "Not every line could be replayed; run this again once the cause is gone."
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

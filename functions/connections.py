@@ -1,0 +1,21 @@
+"""Which connection a request is about."""
+
+import re
+
+from functions.messages import Request
+from functions.problems import problem
+
+DEFAULT_CONNECTION = "default"
+_CONNECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}")
+
+
+def connection_of(request: Request) -> str:
+    """Return the connection that a request names. Raises ProblemError."""
+    connection = request.parameters.get("connection", DEFAULT_CONNECTION)
+    if not _CONNECTION.fullmatch(connection):
+        raise problem(
+            "invalid-request",
+            "a connection is named by up to 128 letters, digits and . _ - @, of which the first "
+            "is a letter or digit",
+        )
+    return connection

@@ -1,0 +1,161 @@
+"""`python -m functions.admin recover`: tokens that the store would not take are brought back."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Grant, Refreshing
+from domain.tokens import Tokens
+from functions.admin import recover
+from functions.settings import Settings
+from functions.wiring import Wired, wire
+from ports.rescue import Rescued
+from ports.store import Record
+from tests.domain.examples import POLICY, RESPONSE, T0, TOKENS
+
+ROOT = Path(__file__).resolve().parents[2]
+ATTEMPT = Attempt(id="attempt", generation=7, client=POLICY.client, started_at=T0)
+REFRESHING = Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=None)
+NEW = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {
+        "CLIENT_ID": "client",
+        "CLIENT_SECRET": "not-a-real-secret",
+        "API_KEY": "key",
+        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
+    }
+
+
+@pytest.fixture
+def wired(environ: dict[str, str]) -> Wired:
+    return wire(Settings.from_environ(environ))
+
+
+def rescue_line(wired: Wired, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
+    record = Record(grant=Authorized(tokens=tokens), etag="rescued")
+    wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=record))
+    return caplog.messages[-1]
+
+
+def keep(wired: Wired, grant: Grant, etag: str) -> None:
+    async def swap() -> None:
+        before = await wired.keeper.load("c")
+        await wired.store.swap("c", expected_etag=before.etag, new_etag=etag, grant=grant)
+
+    asyncio.run(swap())
+
+
+def kept(wired: Wired) -> Grant:
+    return asyncio.run(wired.keeper.load("c")).grant
+
+
+def test_a_rescue_line_is_applied_once_and_then_already_there(
+    wired: Wired, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(wired, REFRESHING, "intent")
+    lines = ["noise", rescue_line(wired, caplog), "{", rescue_line(wired, caplog)]
+    assert asyncio.run(recover(wired, lines))
+    assert capsys.readouterr().out.splitlines() == ["c: applied", "c: already there"]
+    assert kept(wired) == Authorized(tokens=NEW)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        replace(REFRESHING, attempt=replace(ATTEMPT, id="second")),
+        Authorized(tokens=TOKENS),
+        AuthorizationRequired(
+            tokens=TOKENS, cause=Cause.REFRESH_ANSWER_LOST, client="client", since=T0
+        ),
+    ],
+    ids=lambda grant: type(grant).__name__,
+)
+def test_a_record_that_moved_on_without_new_tokens_is_replaced(
+    wired: Wired,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    grant: Grant,
+) -> None:
+    keep(wired, grant, "later")
+    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert capsys.readouterr().out == "c: applied\n"
+    assert kept(wired) == Authorized(tokens=NEW)
+
+
+@pytest.mark.parametrize("generation", [8, 9])
+def test_newer_tokens_are_never_overwritten(
+    wired: Wired,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    generation: int,
+) -> None:
+    newer = Authorized(tokens=replace(NEW, generation=generation, refresh_token="newer"))
+    keep(wired, newer, "newer")
+    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert capsys.readouterr().out == "c: superseded\n"
+    assert kept(wired) == newer
+
+
+def test_what_the_store_has_lost_altogether_is_brought_back(
+    wired: Wired, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert kept(wired) == Authorized(tokens=NEW)
+
+
+def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
+    wired: Wired,
+    environ: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = wire(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
+    lines = [rescue_line(other, caplog), rescue_line(wired, caplog)]
+    assert not asyncio.run(recover(wired, lines))
+    failed, applied = capsys.readouterr().out.splitlines()
+    assert failed.startswith("failed: ")
+    assert "key" in failed
+    assert applied == "c: applied"
+
+
+def test_no_rescue_line_shows_a_token(wired: Wired, caplog: pytest.LogCaptureFixture) -> None:
+    line = rescue_line(wired, caplog)
+    assert "access-8" not in line
+    assert "refresh-8" not in line
+
+
+def test_the_command_finds_lines_within_a_platforms_own_json(
+    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    line = rescue_line(wired, caplog)
+    logs = "\n".join(["GET /", json.dumps({"level": "fatal", "message": f"12:00 {line}"}), line])
+    assert run_admin(environ, "recover", logs=logs) == (0, "c: applied\nc: already there\n", "")
+
+
+def test_the_command_says_what_is_wrong(environ: dict[str, str]) -> None:
+    status, _, error = run_admin({**environ, "API_KEY": ""}, "recover")
+    assert (status, "API_KEY is not set" in error) == (1, True)
+    status, _, error = run_admin(environ, "unknown")
+    assert (status, "usage:" in error) == (1, True)
+
+
+def run_admin(environ: dict[str, str], *arguments: str, logs: str = "") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "functions.admin", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        input=logs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
