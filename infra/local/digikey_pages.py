@@ -14,7 +14,7 @@ _PAGE_POLICY = (
 )
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8885; --accent: #c00; }
+:root { color-scheme: light dark; --line: #8885; --accent: #06c; }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: auto; padding: 0 1rem; }
 .notice { background: #fd6; color: #222; margin: 0 -1rem 2rem; padding: .6rem 1rem; }
@@ -23,10 +23,11 @@ code { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; }
 tr { border-bottom: 1px solid var(--line); }
-label { display: block; margin: .6rem 0; }
+label { display: grid; grid-template-columns: minmax(0, 1fr) 12rem; margin: .6rem 0; }
+label { align-items: center; gap: 1rem; max-width: 36rem; }
 input, select { font: inherit; padding: .3rem .5rem; width: 12rem; max-width: 100%; }
 button { font: inherit; padding: .5rem 1.4rem; border: 1px solid var(--line); }
-button { border-radius: .3rem; cursor: pointer; }
+button { border-radius: .3rem; cursor: pointer; margin-right: .75rem; }
 button.main { background: var(--accent); border-color: var(--accent); color: #fff; }
 .life { display: block; height: .25rem; background: var(--accent); }
 .life { transform-origin: left; animation: spend linear both; }
@@ -73,6 +74,7 @@ so that a login, a refresh and an expiry can be watched without an account.</p>
 {_seconds_input("refresh_token", "A refresh token", self.lifetimes.refresh_token)}
 <button class="main">Set for what is given from now on</button>
 </form>
+<p>Tokens that were given before keep their life: log in again to see the new one.</p>
 <h2>Plan a fault</h2>
 <form method="post" action="{prefix}/settings">
 <label>The next token request meets <select name="fault">{options}</select></label>
