@@ -154,6 +154,7 @@ def _grant_from_json(members: _Json) -> Grant:
 def _tokens_to_json(tokens: Tokens) -> _Json:
     return {
         "generation": tokens.generation,
+        "authorized_at": _to_text(tokens.authorized_at),
         "issued_at": _to_text(tokens.issued_at),
         "access_token": tokens.access_token,
         "token_type": tokens.token_type,
@@ -167,6 +168,7 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
 def _tokens_from_json(members: _Json) -> Tokens:
     return Tokens(
         generation=members["generation"],
+        authorized_at=_instant(members["authorized_at"]),
         issued_at=_instant(members["issued_at"]),
         access_token=members["access_token"],
         token_type=members["token_type"],

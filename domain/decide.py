@@ -22,7 +22,8 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
     Retry-After is honoured.
 
 A login (`LoginCompleted`) starts a new generation:
- 8. It replaces whatever there was, except a refresh token that still works by tokens without one.
+ 8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice), and
+    not a refresh token that still works by tokens without one.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their generation is newer than what is there.
@@ -305,9 +306,12 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
         issued_at=completed.requested_at,
         provider=policy.provider,
     )
+    is_late = (
+        not isinstance(grant, Unauthorized) and grant.tokens.authorized_at >= completed.requested_at
+    )
     lasts = tokens.refresh_token is not None or tokens.expires_at is None
     works = isinstance(grant, Authorized | Refreshing) and grant.tokens.can_refresh(now)
-    return grant if works and not lasts else Authorized(tokens=tokens)
+    return grant if is_late or (works and not lasts) else Authorized(tokens=tokens)
 
 
 # Rule 9: rescue.

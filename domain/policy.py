@@ -57,8 +57,12 @@ class Policy:
         return abs(now - attempt.started_at) < self.lease
 
     def forbids(self, retry_at: datetime, now: datetime) -> bool:
-        """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back."""
-        return now < retry_at <= now + self.longest_retry_after
+        """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back.
+
+        What the longest wait is for one clock is a little longer for another: a lease allows for
+        that as well.
+        """
+        return now < retry_at <= now + self.longest_retry_after + self.lease
 
     def backoff(self, failures: int, attempt: Attempt) -> timedelta:
         """How long to wait after so many failures in a row: doubling, capped, with jitter.

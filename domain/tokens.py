@@ -35,12 +35,14 @@ class Freshness(Enum):
 class Tokens:
     """What a provider issued, with instants (aware UTC) in the place of durations.
 
-    `generation` counts how often the refresh token of this connection has been replaced.
+    `generation` counts how often the refresh token of this connection has been replaced, and
+    `authorized_at` tells of which login all of them come.
     `expires_at` is None for an access token that does not expire, and
     `refresh_token_expires_at` is None where nothing is known.
     """
 
     generation: int
+    authorized_at: datetime
     issued_at: datetime
     access_token: str = field(repr=False)
     token_type: str
@@ -56,6 +58,7 @@ class Tokens:
         """Keep the tokens of a login. `issued_at` is from before the request was sent."""
         return cls(
             generation=generation,
+            authorized_at=issued_at,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
@@ -79,6 +82,7 @@ class Tokens:
         restarted = replaced or told is not None
         return type(self)(
             generation=self.generation + replaced,
+            authorized_at=self.authorized_at,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,

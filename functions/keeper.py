@@ -7,6 +7,7 @@ module carries it out: it stores the intent before it sends, and the answer befo
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
@@ -20,7 +21,7 @@ from domain.events import (
     TokenRequested,
     TokensRescued,
 )
-from domain.grant import Grant, Refreshing
+from domain.grant import Grant
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from functions.sharing import Shared
@@ -40,10 +41,12 @@ from ports.store import (
 PATIENCE = timedelta(seconds=20)
 # A store that fails is asked again with the same etag: what it holds may be irreplaceable.
 SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(seconds=1.5))
-# Beyond that callers are answered first, and the store is asked on for some two minutes.
-LATE_RETRIES = tuple(timedelta(seconds=2**number) for number in range(7))
+# Beyond that callers are answered first, and the store is asked on for some two minutes; at short
+# intervals, because once it is back others may send again what has been spent.
+LATE_RETRIES = (timedelta(seconds=1),) * 120
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
+LOOK_GROWTH = 1.5
 SLOWEST_LOOK = timedelta(seconds=1)
 
 # An attempt of this instance, and what it leaves in the store.
@@ -133,10 +136,20 @@ class Keeper:
             decision = decide(record.grant, question, self._policy, self._clock.now())
             match decision.command:
                 case SendTokenRequest() as command:
+                    if attempt := self._attempts.get(connection):
+                        # Its lease has run out, because this instance was frozen; what it brings
+                        # may be here already.
+                        looked = await self._look(connection, record, attempt, give_up_at)
+                        if looked is None:
+                            return Wait(until=give_up_at)
+                        record, attempt = looked, None
+                        continue
                     begun = await self._begin(connection, record, decision.grant, command)
                     record, attempt = begun
+                    # An id names one attempt.
+                    question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
-                    attempt = attempt or self._own_attempt(record)
+                    attempt = attempt or self._attempts.get(connection)
                     looked = await self._look(connection, record, attempt, min(until, give_up_at))
                     if looked is None:
                         return answer
@@ -157,7 +170,7 @@ class Keeper:
             except ConflictError as conflict:
                 return conflict.current, None
             attempt = self._attempts.start(
-                command.attempt.id, lambda: self._attempt(connection, stored, command)
+                connection, lambda: self._attempt(connection, stored, command)
             )
             return stored, attempt
 
@@ -237,15 +250,11 @@ class Keeper:
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
-    def _own_attempt(self, record: Record) -> _Attempt | None:
-        grant = record.grant
-        return self._attempts.get(grant.attempt.id) if isinstance(grant, Refreshing) else None
-
     async def _watch(self, connection: str, record: Record, until: datetime) -> Record:
         pause = FIRST_LOOK
         while (left := until - self._clock.now()) > timedelta(0):
             await asyncio.sleep(min(pause, left).total_seconds())
-            pause = min(pause * 2, SLOWEST_LOOK)
+            pause = min(pause * LOOK_GROWTH, SLOWEST_LOOK)
             current = await self.load(connection)
             if current.etag != record.etag:
                 return current

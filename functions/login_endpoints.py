@@ -70,8 +70,9 @@ def _done(request: Request, completed: CompletedLogin) -> Response:
 def _advice(completed: CompletedLogin) -> str:
     if not completed.is_new:
         return (
-            "the provider issued no refresh token this time, so the earlier login stays in force. "
-            "If you meant to change the account, revoke the application at the provider first."
+            "the earlier login stays in force, because the provider issued no refresh token this "
+            "time (or a later login has replaced this one already). If you meant to change the "
+            "account, revoke the application at the provider first."
         )
     grant = completed.grant
     tokens = grant.tokens if isinstance(grant, Authorized) else None

@@ -14,14 +14,18 @@ class Shared(Generic[_Result]):
         self._tasks: dict[str, asyncio.Task[_Result]] = {}
 
     def get(self, key: str) -> asyncio.Task[_Result] | None:
-        """Return the task that runs for this key, if one does."""
-        return self._tasks.get(key)
+        """Return the task that runs for this key, if one does; never one that is over.
+
+        To wait for a task that is over does not yield, and who looped on it would never let it go.
+        """
+        task = self._tasks.get(key)
+        return None if task is None or task.done() else task
 
     def start(
         self, key: str, work: Callable[[], Coroutine[None, None, _Result]]
     ) -> asyncio.Task[_Result]:
         """Return the task that runs for this key, or start one."""
-        task = self._tasks.get(key)
+        task = self.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(work())
             task.add_done_callback(lambda done: self._end(key, done))
@@ -33,7 +37,8 @@ class Shared(Generic[_Result]):
             await asyncio.wait(list(self._tasks.values()))
 
     def _end(self, key: str, task: asyncio.Task[_Result]) -> None:
-        del self._tasks[key]
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
         # Where every caller has gone, nobody else would look at the exception.
         if not task.cancelled():
             task.exception()

@@ -38,6 +38,7 @@ secrets = ids | long_tokens
 tokens = st.builds(
     Tokens,
     generation=st.integers(min_value=0, max_value=2**40),
+    authorized_at=instants,
     issued_at=instants,
     access_token=secrets,
     token_type=texts,

@@ -35,6 +35,7 @@ from tests.strategies import grants, json_values, pending_logins
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TOKENS = Tokens(
     generation=3,
+    authorized_at=NOW,
     issued_at=NOW,
     access_token="access",
     token_type="Bearer",

@@ -25,6 +25,7 @@ POLICY = Policy(provider=DIGIKEY, client="client-1")
 
 TOKENS = Tokens(
     generation=7,
+    authorized_at=T0,
     issued_at=T0,
     access_token="access-7",
     token_type="Bearer",

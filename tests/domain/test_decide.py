@@ -276,6 +276,12 @@ def test_a_refresh_token_that_expires_during_a_backoff_is_not_waited_for() -> No
     )
 
 
+def test_a_clock_that_runs_behind_does_not_cut_a_long_wait_short() -> None:
+    failed = fail(replace(UNAVAILABLE, retry_after=DAY))
+    decision = ask(failed, EXPIRED - 4 * SECOND)
+    assert isinstance(decision.command, TryLater)
+
+
 def test_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> None:
     failed = fail(UNAVAILABLE, EXPIRED + 1000 * DAY)
     begin(failed, EXPIRED)
@@ -643,6 +649,21 @@ def test_a_login_replaces_what_there_was_and_starts_a_new_generation(grant: Gran
     assert isinstance(fresh, Authorized)
     assert (fresh.tokens.generation, fresh.tokens.refresh_token) == (8, "refresh-8")
     assert fresh.setbacks is None
+
+
+def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> None:
+    grant = log_in(Unauthorized())
+    assert isinstance(grant, Authorized)
+    refreshed = Authorized(
+        tokens=grant.tokens.refreshed(
+            replace(RESPONSE, refresh_token="newer"), issued_at=EXPIRED + DAY, provider=DIGIKEY
+        )
+    )
+    assert log_in(refreshed) is refreshed
+    later = Authorized(tokens=replace(refreshed.tokens, authorized_at=EXPIRED + TICK))
+    assert log_in(later) is later
+    earlier = Authorized(tokens=replace(refreshed.tokens, authorized_at=EXPIRED - TICK))
+    assert log_in(earlier) != earlier
 
 
 def test_a_login_without_a_refresh_token_does_not_cost_one_that_works() -> None:

@@ -101,6 +101,7 @@ def test_a_refresh_replaces_both_tokens_and_starts_a_new_generation() -> None:
     tokens = refreshed(TOKENS, scope="read")
     assert tokens == Tokens(
         generation=8,
+        authorized_at=T0,
         issued_at=T0 + DAY,
         access_token="access-8",
         token_type="Bearer",

@@ -23,9 +23,11 @@ def authorized(
     generation: int = 0,
 ) -> Authorized:
     """A grant whose tokens no provider knows, and whose access token lives for half an hour."""
+    issued_at = datetime.now(UTC) if access_ends is None else access_ends - LIFE
     tokens = Tokens(
         generation=generation,
-        issued_at=datetime.now(UTC) if access_ends is None else access_ends - LIFE,
+        authorized_at=issued_at,
+        issued_at=issued_at,
         access_token=f"access-{secrets.token_urlsafe()}",
         token_type="Bearer",
         scope=None,

@@ -31,6 +31,7 @@ TICK = timedelta(microseconds=1)
 NOTHING = Record(grant=Unauthorized(), etag=None)
 TOKENS = Tokens(
     generation=3,
+    authorized_at=NOW,
     issued_at=NOW,
     access_token="access",
     token_type="Bearer",
