@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKS := infra/locks
 NODE_PEER := tests/system/oidc_provider
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test bench check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with
 test: .venv/dev.stamp ## set up all that the tests need and run all of them; ARGS go to pytest
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEER)/node_modules/.stamp || true
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: .venv/dev.stamp ## lint, types, and the direction of the imports
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""The benchmark: what the keeper costs, as ratios taken in one run over real parts."""

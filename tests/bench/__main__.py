@@ -1,0 +1,79 @@
+"""`python -m tests.bench` prints what the keeper costs, and fails only where a count is wrong."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from functions.keeper import FIRST_LOOK, LOOK_GROWTH
+from tests.bench.figures import Row, table
+from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
+from tests.bench.stage import WORKERS, Stage, stage
+from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
+
+_FIRST = FIRST_LOOK.total_seconds()
+_NOTES = f"""
+Times are medians, and in brackets the quartiles, between which half of all lie. Both sides of a
+ratio are measured by turns; it is taken in each round, and told in the same way.
+
+bare GET       The keeper's own upstash-redis client gets a string as long as a sealed record, from
+               the same REST front: a process before a real Redis on this machine.
+in process     GET /api/token of the ASGI application in the measuring process, with that client.
+over HTTP      The same of one uvicorn worker, over a kept connection: one hop more.
+stampede       Callers at one instant, all in the measuring process, over {WORKERS} uvicorn
+               workers, on an expired token. A worker that is not the one to refresh looks for the
+               new token after {_FIRST:g} s, and after {LOOK_GROWTH:g} times as long each time:
+               the worst wait ends with such a look.
+provider call  The refresh of a grant of its own, alone, by the keeper's own adapter. The simulated
+               Digi-Key is told to take {PROVIDER_DELAY:g} s for it, and for that of a stampede.
+"""
+_LOAD = """\
+This machine has {processors} processors; its load was {before:.2f} before, and {after:.2f} after.
+All parts share them. Other load lengthens all times, and of the ratios most the stampede's, where
+everybody wants a turn at once; those of the fresh token less, as both sides are slowed; counts not
+at all. A real Upstash is some ms of network away: that comes to both sides, and brings these ratios
+nearer to that of the round trips.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; return 1 if a count is wrong."""
+    options = _options(arguments)
+    before = os.getloadavg()[0]
+    with stage() as parts:
+        rows = asyncio.run(_measure(parts, options))
+    load = _LOAD.format(processors=os.cpu_count(), before=before, after=os.getloadavg()[0])
+    print(table(rows), _NOTES, load, sep="\n", end="")  # noqa: T201 - a command prints
+    return exit_status(rows)
+
+
+def exit_status(rows: Sequence[Row]) -> int:
+    """Return 1 if a count is wrong; times are never wrong."""
+    return int(any(row.wrong for row in rows))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    rounds = f"of {REQUESTS_A_ROUND} fresh tokens each; %(default)s"
+    parser.add_argument("--rounds", type=int, default=25, help=rounds)
+    parser.add_argument("--stampedes", type=int, default=9, help="%(default)s")
+    parser.add_argument("--callers", type=int, default=200, help="of a stampede; %(default)s")
+    return parser.parse_args(arguments)
+
+
+async def _measure(parts: Stage, options: argparse.Namespace) -> list[Row]:
+    return [
+        *await fresh_token_rows(parts, rounds=options.rounds),
+        *await stampede_rows(parts, stampedes=options.stampedes, callers=options.callers),
+    ]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        # There is no Redis here; the parts that the tests start say so to pytest.
+        sys.exit(str(missing))

@@ -1,0 +1,58 @@
+"""The benchmark runs, prints its rows, and tells a wrong count; what is fast is not tested."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.__main__ import exit_status
+from tests.bench.figures import Spread, count_row, table, time_row
+from tests.system.redis_peer import require_redis
+
+REPOSITORY = Path(__file__).parents[2]
+ROWS = (
+    "bare GET: round trips",
+    "fresh token in process: round trips",
+    "fresh token over HTTP: round trips",
+    "fresh token: provider calls",
+    "fresh token in process: time",
+    "fresh token over HTTP: time",
+    "stampede: provider calls",
+    "stampede: tokens served",
+    "stampede of 20: worst wait",
+)
+
+
+def test_benchmark_prints_its_rows_and_succeeds() -> None:
+    require_redis()
+    command = [sys.executable, "-m", "tests.bench"]
+    command += ["--rounds", "2", "--stampedes", "2", "--callers", "20"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "WRONG" not in run.stdout
+    for row in ROWS:
+        assert sum(line.startswith(row) for line in run.stdout.splitlines()) == 1, run.stdout
+
+
+def test_wrong_count_fails_the_run_and_is_named() -> None:
+    right = count_row("round trips", 40, base="fresh tokens", number=40)
+    wrong = count_row("round trips", 41, base="fresh tokens", number=40)
+    unexpected = count_row("provider calls", 1, base="fresh tokens", number=40, expected=0)
+    assert exit_status([right]) == 0
+    assert exit_status([right, wrong]) == 1
+    assert exit_status([unexpected]) == 1
+    assert "1.025, WRONG: has to be 1" in table([right, wrong])
+
+
+def test_slow_times_fail_nothing() -> None:
+    row = time_row("fresh token", [[9.0], [9.0]], base="bare GET", base_rounds=[[0.001], [0.001]])
+    assert exit_status([row]) == 0
+    assert row.cells[3] == "9000.00 (9000.00 to 9000.00)"
+
+
+def test_ratio_is_of_what_met_the_same_load() -> None:
+    row = time_row("fresh token", [[2.0], [20.0]], base="bare GET", base_rounds=[[1.0], [10.0]])
+    assert row.cells[3] == "2.00 (2.00 to 2.00)"
+
+
+def test_spread_of_a_single_value_is_that_value() -> None:
+    assert Spread.of([3.0]) == Spread(low=3.0, middle=3.0, high=3.0)

@@ -1,0 +1,34 @@
+"""An instance of the application, and what the world tells of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.grant import Authorized, Grant, Unauthorized
+from functions.keeper import Keeper
+from tests.domain.examples import T0
+from tests.simulation.loop import Process
+
+
+@dataclass(eq=False, kw_only=True)
+class Instance(Process):
+    """One process of the application."""
+
+    slot: int
+    skew: float
+    keeper: Keeper = field(init=False)
+    loading_since: datetime | None = None
+
+
+def describe(grant: Grant) -> str:
+    """Say what a grant is, in a line of the trace."""
+    if isinstance(grant, Unauthorized):
+        return "Unauthorized"
+    what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"
+    if isinstance(grant, Authorized) and grant.setbacks is not None:
+        setbacks = grant.setbacks
+        doubt = ", in doubt" if setbacks.in_doubt_since else ""
+        retry = (setbacks.retry_at - T0).total_seconds()
+        what += (
+            f" ({setbacks.failures} times {setbacks.failure.value}{doubt}, again at {retry:.1f})"
+        )
+    return what

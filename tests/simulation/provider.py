@@ -1,0 +1,84 @@
+"""The kinds of providers, and what tells them apart beyond `tests.domain.provider_model`."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from domain.provider import Provider, Rotation, RotationKind
+from domain.token_endpoint import TokenErrorResponse, TokenResponse
+from tests.domain.examples import DIGIKEY
+from tests.domain.provider_model import Kind, ProviderModel
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderKind:
+    """What a provider does (`rules`), and whether its refresh ends the old access token."""
+
+    rules: Kind
+    ends_access_token: bool = False
+
+    def declared(self, access_life: timedelta) -> Provider:
+        """Describe the provider as the keeper is told of it."""
+        return Provider(
+            name="simulated",
+            authorization_endpoint=DIGIKEY.authorization_endpoint,
+            token_endpoint=DIGIKEY.token_endpoint,
+            rotation=Rotation(kind=self.rules.rotation, grace=self.rules.grace),
+            refresh_ends_access_token=self.ends_access_token,
+            access_token_lifetime=access_life,
+            refresh_token_lifetime=timedelta(days=90),
+        )
+
+
+KINDS = {
+    "no-rotation": ProviderKind(rules=Kind(rotation=RotationKind.NONE)),
+    "optional": ProviderKind(rules=Kind(rotation=RotationKind.OPTIONAL)),
+    "grace-repeats": ProviderKind(
+        rules=Kind(rotation=RotationKind.ALWAYS, grace=10 * _MINUTE, repeats=True)
+    ),
+    "overlap": ProviderKind(
+        rules=Kind(rotation=RotationKind.ALWAYS, grace=3 * _MINUTE, revokes=True)
+    ),
+    "no-grace": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS)),
+    "reuse-revokes": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS, revokes=True)),
+    "ends-access": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS), ends_access_token=True),
+    "no-rotation-ends-access": ProviderKind(
+        rules=Kind(rotation=RotationKind.NONE), ends_access_token=True
+    ),
+}
+
+
+@dataclass(kw_only=True)
+class SimulatedProvider(ProviderModel):
+    """The model, with a memory of which access tokens were ended before their time."""
+
+    ends_access_token: bool = False
+    ended_at: dict[str, datetime] = field(default_factory=dict)
+
+    def log_in(self, now: datetime) -> TokenResponse:
+        """Start over: what was issued before is over."""
+        self._end_access_tokens(now)
+        return super().log_in(now)
+
+    def refresh(
+        self, refresh_token: str, now: datetime, *, rotates: bool
+    ) -> TokenResponse | TokenErrorResponse:
+        """Act on a refresh, and end the access tokens that it ends."""
+        before = self.serial
+        if self.ends_access_token and self.honours(refresh_token, now):
+            self._end_access_tokens(now)
+        was_revoked = self.revoked
+        response = super().refresh(refresh_token, now, rotates=rotates)
+        if self.revoked and not was_revoked:
+            self._end_access_tokens(now)
+        assert self.serial - before in {0, 1}
+        return response
+
+    def works(self, access_token: str, now: datetime) -> bool:
+        """Whether a resource server would take this access token."""
+        return now < self.access_expires_at[access_token] and access_token not in self.ended_at
+
+    def _end_access_tokens(self, now: datetime) -> None:
+        for token in self.access_expires_at:
+            self.ended_at.setdefault(token, now)

@@ -1,0 +1,142 @@
+"""The provider's token endpoint, behind a network that loses and delays."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+    TokenRequest,
+)
+from tests.domain.examples import T0
+from tests.domain.provider_model import INVALID_GRANT
+from tests.simulation.faults import NetworkFault, Point
+from tests.simulation.instance import Instance
+from tests.simulation.loop import current_process
+from tests.simulation.oracle import LEASE, SKEW, Exchange
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+REQUEST_TIMEOUT = timedelta(seconds=30).total_seconds()
+REFUSALS = {
+    NetworkFault.UNAVAILABLE: TokenErrorResponse(status=503, error=None),
+    NetworkFault.SERVER_ERROR: TokenErrorResponse(status=500, error=None),
+    NetworkFault.UNEXPLAINED: TokenErrorResponse(status=400, error=None),
+}
+
+
+class SimulatedServer:
+    """The provider's token endpoint, behind a network that loses and delays."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        """Send a request, and wait for its answer until the timeout."""
+        assert isinstance(request, RefreshTokenRequest)
+        world, process = self._world, current_process()
+        assert isinstance(process, Instance)
+        clock = world.now() + timedelta(seconds=process.skew)
+        with world.judging():
+            exchange = world.oracle.sent(process, request.refresh_token, world.now(), clock)
+        fault = world.faults.on_request()
+        said = f": {fault.value}" if fault else ""
+        world.note(process.name, f"request {exchange.number} with {request.refresh_token}{said}")
+        if fault is not None:
+            world.injected[fault.value] += 1
+        outcome = await self._carry(exchange, fault)
+        exchange.is_ended = True
+        return outcome
+
+    async def _carry(self, exchange: Exchange, fault: NetworkFault | None) -> Outcome:
+        world = self._world
+        answer: asyncio.Future[Outcome] = world.loop.create_future()
+        there, back = world.latency(1), world.latency(1)
+        deliver = partial(self._deliver, exchange, answer)
+        match fault:
+            case None:
+                world.later(there, self._land, exchange, deliver, back)
+            case NetworkFault.ANSWER_DELAYED:
+                delay = (REQUEST_TIMEOUT - 1.5) * world.random.random()
+                world.later(there, self._land, exchange, deliver, delay)
+            case NetworkFault.ANSWER_LOST:
+                world.later(there, self._land, exchange, None, 0)
+            case NetworkFault.LANDS_LATE:
+                world.later(self._late(exchange), self._land, exchange, deliver, back)
+            case NetworkFault.LANDS_AFTER_LEASE:
+                exchange.lands_after_lease = True
+                after = world.random.choice((1, 10, 60, 300))
+                world.later(LEASE.total_seconds() + 5 + after, self._land, exchange, None, 0)
+            case NetworkFault.NOT_SENT | NetworkFault.REQUEST_LOST:
+                exchange.may_land = False
+            case _:
+                exchange.may_land = False
+                world.later(there + back, deliver, self._refusal(fault))
+        if fault is NetworkFault.NOT_SENT:
+            await asyncio.sleep(there)
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason="simulated")
+        world.reach(exchange.sender, Point.SENT)
+        timeout = world.loop.call_later(REQUEST_TIMEOUT, self._time_out, answer)
+        outcome = await answer
+        timeout.cancel()
+        return outcome
+
+    def _late(self, exchange: Exchange) -> float:
+        """Draw a delay after which the request still lands within its lease, by any clock."""
+        world = self._world
+        left = (exchange.attempt.started_at + LEASE - SKEW - world.now()).total_seconds() - 0.001
+        return world.random.choice((left, left * world.random.random()))
+
+    def _refusal(self, fault: NetworkFault) -> TokenErrorResponse:
+        if fault is NetworkFault.TOO_MANY:
+            wait = timedelta(seconds=self._world.random.choice((1, 61, 600, 200_000)))
+            return TokenErrorResponse(status=429, error=None, retry_after=wait)
+        return REFUSALS[fault]
+
+    def _land(
+        self, exchange: Exchange, deliver: Callable[[Outcome], None] | None, back: float
+    ) -> None:
+        world = self._world
+        world.oracle.landed(exchange, world.now(), rotates=world.random.random() < 1 / 2)
+        response = exchange.response
+        said = f"{response.access_token}, {response.refresh_token}" if response else "invalid_grant"
+        world.note("provider", f"request {exchange.number} lands: {said}")
+        if deliver is not None:
+            world.later(back, deliver, response or INVALID_GRANT)
+
+    def _deliver(
+        self, exchange: Exchange, answer: asyncio.Future[Outcome], outcome: Outcome
+    ) -> None:
+        world, process = self._world, exchange.sender
+        if not process.is_alive:
+            return
+        if answer.done():
+            exchange.came_too_late = True
+            return
+        if self._is_drowned(exchange):
+            exchange.stalled = True
+            return
+        answer.set_result(outcome)
+        world.oracle.delivered(exchange, world.now())
+        world.note(process.name, f"request {exchange.number} is answered")
+        world.reach(process, Point.ANSWERED)
+
+    def _is_drowned(self, exchange: Exchange) -> bool:
+        """Draw whether an instance that wakes up after the timeout sees that first."""
+        world, process = self._world, exchange.sender
+        if process.stalled_until <= world.loop.time():
+            return False
+        deadline = (exchange.attempt.started_at - T0).total_seconds() + REQUEST_TIMEOUT
+        return process.stalled_until > deadline and world.random.random() < 1 / 2
+
+    @staticmethod
+    def _time_out(answer: asyncio.Future[Outcome]) -> None:
+        if not answer.done():
+            answer.set_result(NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout"))
