@@ -5,9 +5,9 @@ import json
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -18,7 +18,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
@@ -27,11 +27,13 @@ import httpx
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from adapters.store_sqlite import SqliteStore
+from adapters.store_upstash import UpstashStore
 from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
 from domain.tokens import Tokens
-from ports.store import Record
+from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
 from tests.system.peers import Peer, Stats
+from tests.system.upstash_front import UpstashPeer
 from tests.system.workers import Workers, doors, public_url, running
 
 API_KEY = "not-a-real-api-key"
@@ -66,6 +68,10 @@ class Answer:
         return str(self.members.get("type", "")).rpartition(":")[2]
 
 
+# Callers that are waiting, or have been answered.
+Asked: TypeAlias = Future[list[Answer]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """Workers and the authorization server that they ask."""
@@ -81,17 +87,22 @@ def deployed(
     rotation: str = "always",
     count: int = 4,
     arguments: Sequence[str] = (),
+    upstash: UpstashPeer | None = None,
 ) -> Iterator[Deployment]:
-    """Run `count` workers, and the peer that knows them by the address of the first."""
+    """Run `count` workers, and the peer that knows them by the address of the first.
+
+    They keep what they know in `upstash`, or else in a SQLite file of their own.
+    """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
         with start_peer(redirect_uri=f"{url}/api/callback") as peer:
-            environment = _environment(peer, url, Path(name), rotation)
+            store = _sqlite(Path(name)) if upstash is None else _upstash(upstash)
+            environment = _environment(peer, url, rotation) | store
             with running(opened, environment, Path(name), arguments=arguments) as workers:
                 yield Deployment(peer=peer, workers=workers)
 
 
-def _environment(peer: Peer, url: str, directory: Path, rotation: str) -> dict[str, str]:
+def _environment(peer: Peer, url: str, rotation: str) -> dict[str, str]:
     return {
         "API_KEY": API_KEY,
         "CLIENT_ID": peer.client_id,
@@ -106,15 +117,22 @@ def _environment(peer: Peer, url: str, directory: Path, rotation: str) -> dict[s
         "PKCE": "S256",
         "ROTATION": rotation,
         "PUBLIC_URL": url,
-        "SQLITE_PATH": str(directory / "records.sqlite3"),
     }
+
+
+def _sqlite(directory: Path) -> dict[str, str]:
+    return {"SQLITE_PATH": str(directory / "records.sqlite3")}
+
+
+def _upstash(front: UpstashPeer) -> dict[str, str]:
+    return {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
 
 
 class Connection:
     """One connection of a deployment: asked over HTTP, and looked at in the store."""
 
     def __init__(self, deployment: Deployment, name: str) -> None:
-        self._name = name
+        self.name = name
         self.peer = deployment.peer
         self.workers = deployment.workers
 
@@ -146,7 +164,11 @@ class Connection:
         path = self._path("token") + ("" if min_ttl is None else f"&min_ttl={min_ttl}")
         return self._ask(path, callers, workers)
 
-    def ask_in_background(self, *, worker: int, leave: bool = False) -> Future[list[Answer]]:
+    def ask_meanwhile(self, callers: int, *, workers: Sequence[int] | None = None) -> Asked:
+        """Let so many callers ask as `ask` does, and return at once."""
+        return _background().submit(lambda: self.ask(callers, workers=workers))
+
+    def ask_in_background(self, *, worker: int, leave: bool = False) -> Asked:
         """Let one caller ask a worker; return when the refresh is at the provider.
 
         With `leave`, the caller has hung up by then.
@@ -184,7 +206,12 @@ class Connection:
 
     def record(self) -> Record:
         """Return what is stored."""
-        return asyncio.run(self._store().load(self._name))
+
+        async def load() -> Record:
+            async with _opened_store(self.workers.environment) as store:
+                return await store.load(self.name)
+
+        return asyncio.run(load())
 
     @property
     def tokens(self) -> Tokens:
@@ -213,14 +240,14 @@ class Connection:
         """Swap what is stored as an instance of the application would."""
 
         async def swap() -> None:
-            store = self._store()
-            record = await store.load(self._name)
-            await store.swap(
-                self._name,
-                expected_etag=record.etag,
-                new_etag=uuid4().hex,
-                grant=change(record.grant),
-            )
+            async with _opened_store(self.workers.environment) as store:
+                record = await store.load(self.name)
+                await store.swap(
+                    self.name,
+                    expected_etag=record.etag,
+                    new_etag=uuid4().hex,
+                    grant=change(record.grant),
+                )
 
         asyncio.run(swap())
 
@@ -228,11 +255,6 @@ class Connection:
         expires_at = self.tokens.expires_at
         assert expires_at is not None
         return expires_at - datetime.now(UTC)
-
-    def _store(self) -> SqliteStore:
-        environment = self.workers.environment
-        ring = KeyRing([derive_key(environment["CLIENT_SECRET"])])
-        return SqliteStore(Path(environment["SQLITE_PATH"]), SealedRecords(ring))
 
     # For both
 
@@ -245,7 +267,10 @@ class Connection:
 
     def describe(self) -> str:
         """Tell what a failure cannot be understood without; no secret is in it."""
-        grant = self.record().grant
+        try:
+            grant: object = self.record().grant
+        except StoreUnavailableError as error:
+            grant = error
         return f"--- provider: {self.peer.stats()}\n--- store: {grant}\n{self.workers.describe()}"
 
     def _ask(self, path: str, callers: int, workers: Sequence[int] | None) -> list[Answer]:
@@ -254,7 +279,7 @@ class Connection:
         return asyncio.run(_at_once([f"{address}{path}" for address in addresses]))
 
     def _path(self, what: str) -> str:
-        return f"/api/{what}?connection={self._name}"
+        return f"/api/{what}?connection={self.name}"
 
 
 @contextmanager
@@ -277,9 +302,14 @@ def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connect
 
 
 @contextmanager
-def single_connection(start_peer: StartPeer) -> Iterator[Connection]:
+def single_connection(
+    start_peer: StartPeer, *, rotation: str = "always", upstash: UpstashPeer | None = None
+) -> Iterator[Connection]:
     """Deploy, and log in to the only connection."""
-    with deployed(start_peer) as deployment, logged_in(deployment) as connection:
+    with (
+        deployed(start_peer, rotation=rotation, upstash=upstash) as deployment,
+        logged_in(deployment) as connection,
+    ):
         yield connection
 
 
@@ -338,6 +368,20 @@ def _no_certificates() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+@asynccontextmanager
+async def _opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
+    """Open the store of the workers, on this event loop."""
+    records = SealedRecords(KeyRing([derive_key(environment["CLIENT_SECRET"])]))
+    if path := environment.get("SQLITE_PATH"):
+        yield SqliteStore(Path(path), records)
+        return
+    store = UpstashStore(environment["KV_REST_API_URL"], environment["KV_REST_API_TOKEN"], records)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 @cache
 def _background() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="caller")
@@ -389,9 +433,9 @@ async def _read_and_close(
 
 
 def _parsed(message: bytes) -> Answer:
-    if not message:
-        return Answer(status=0, headers=Message(), members={})
     head, _, body = message.partition(b"\r\n\r\n")
+    if not body:
+        return Answer(status=0, headers=Message(), members={})
     status, _, lines = head.partition(b"\r\n")
     return Answer(
         status=int(status.split()[1]),

@@ -1,4 +1,4 @@
-"""The application as processes: started over one SQLite file, stopped, killed, started again."""
+"""The application as processes: started over one store, stopped, killed, started again."""
 
 import json
 import os
@@ -114,6 +114,21 @@ class Workers:
         for worker in self._workers:
             if worker.process:
                 _kill(worker)
+
+    def administer(self, *arguments: str, text: str) -> list[str]:
+        """Let ``python -m functions.admin`` read a text in their environment; return its lines."""
+        done = subprocess.run(
+            [sys.executable, "-m", "functions.admin", *arguments],
+            cwd=_REPOSITORY,
+            env={"PATH": os.environ["PATH"], **self.environment},
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_START_LIMIT,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
 
     def log(self, index: int) -> str:
         """Return all that was printed at this address."""

@@ -1,0 +1,279 @@
+"""Four workers over Upstash in front of a real Redis, which goes away and comes back: one refresh.
+
+oidc-provider ends all that came of a login when it sees a refresh token twice: a second request,
+where one was sent already, could not pass unnoticed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.system.deployment import (
+    Asked,
+    Connection,
+    Deployment,
+    authorized,
+    counted,
+    deployed,
+    logged_in,
+    only_token,
+    refreshes,
+    refreshing,
+)
+from tests.system.peers import oidc_provider
+from tests.system.redis_peer import RedisPeer, redis_server
+from tests.system.upstash_front import UpstashPeer, upstash_front
+
+ROUNDS = 10
+CALLERS = 200
+# What the keeper does while its callers wait: the first try, and `SWAP_RETRIES`.
+TRIES_BEFORE_ANSWERING = 4
+# A word that is in the script of the swaps, and in no other.
+SWAPS = "conflict"
+# All workers but the one that something happens to.
+OTHERS = [1, 2, 3]
+
+Stoppable: TypeAlias = RedisPeer | UpstashPeer
+
+numbers = count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A deployment, and the store that it has somewhere else."""
+
+    redis: RedisPeer
+    front: UpstashPeer
+    deployment: Deployment
+
+
+@pytest.fixture(autouse=True)
+def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the tests' own client use no proxy, and load no certificate authorities each time."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with (
+        redis_server() as redis,
+        upstash_front(redis) as front,
+        deployed(oidc_provider, upstash=front) as deployment,
+    ):
+        yield Cloud(redis=redis, front=front, deployment=deployment)
+
+
+@pytest.fixture
+def connection(cloud: Cloud) -> Iterator[Connection]:
+    """A connection that no other test uses, over a store that does nothing wrong yet."""
+    cloud.front.clear_faults()
+    with logged_in(cloud.deployment, f"test-{next(numbers)}") as connection:
+        yield connection
+
+
+@pytest.fixture(params=["redis", "front"])
+def stoppable(cloud: Cloud, request: pytest.FixtureRequest) -> Stoppable:
+    """What can be stopped: the server that has the data, or the way to it."""
+    return cloud.redis if request.param == "redis" else cloud.front
+
+
+# Nothing goes wrong
+
+
+def test_stampedes_cost_one_refresh_each(connection: Connection) -> None:
+    for rounds in range(1, ROUNDS + 1):
+        connection.expire_access_token()
+        if rounds % 2 == 0:
+            # Long enough that everybody has to wait for the one answer.
+            connection.peer.plan_faults("delay:0.5")
+        old = connection.tokens.access_token
+        token = only_token(connection.ask(CALLERS))
+        assert token == connection.tokens.access_token
+        assert token != old
+        assert connection.peer.stats() == refreshes(rounds, granted=rounds)
+        assert connection.is_accepted(token)
+    assert_grant_lives(connection, refreshed=ROUNDS)
+
+
+# The store is away
+
+
+def test_store_that_is_away_for_a_moment_costs_nothing(
+    connection: Connection, stoppable: Stoppable
+) -> None:
+    asked = ask_for_a_slow_refresh(connection)
+    with away(stoppable):
+        wait_for_the_answer(connection)
+    token = only_token(asked.result())
+    wait_until_stored(connection, token)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert_grant_lives(connection, refreshed=1)
+
+
+def test_store_that_is_away_for_long_is_brought_the_tokens_when_it_is_back(
+    connection: Connection, stoppable: Stoppable
+) -> None:
+    rescued = rescue_lines(connection)
+    asked = ask_for_a_slow_refresh(connection)
+    with away(stoppable):
+        wait_for_the_answer(connection)
+        # Who asks where the tokens are not is told that the store is away, and does no harm.
+        answers = connection.ask(len(OTHERS), workers=OTHERS)
+        assert counted(answers) == {(503, "store-unavailable"): len(OTHERS)}
+        # Who waits where the tokens came is served in spite of that.
+        token = only_token(asked.result())
+        assert rescue_lines(connection) == rescued + 1
+        assert connection.is_accepted(token)
+    wait_until_stored(connection, token)
+    assert only_token(connection.ask(CALLERS)) == token
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert_grant_lives(connection, refreshed=1)
+
+
+def test_store_that_hangs_is_brought_the_tokens_when_it_goes_on(
+    cloud: Cloud, connection: Connection
+) -> None:
+    asked = ask_for_a_slow_refresh(connection)
+    cloud.redis.pause()
+    wait_for_the_answer(connection)
+    token = only_token(asked.result())
+    cloud.redis.resume()
+    wait_until_stored(connection, token)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert_grant_lives(connection, refreshed=1)
+
+
+def test_store_that_crashes_after_it_took_the_intent_still_knows_it(
+    cloud: Cloud, connection: Connection
+) -> None:
+    asked = ask_for_a_slow_refresh(connection)
+    cloud.redis.kill()
+    cloud.redis.start()
+    refreshing(connection.record())
+    token = only_token(asked.result())
+    wait_until_stored(connection, token)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert_grant_lives(connection, refreshed=1)
+
+
+def test_tokens_that_died_with_their_worker_while_the_store_was_away_are_in_its_log(
+    cloud: Cloud, connection: Connection
+) -> None:
+    asked = ask_for_a_slow_refresh(connection)
+    with away(cloud.redis):
+        wait_for_the_answer(connection)
+        token = only_token(asked.result())
+        connection.workers.kill(0)
+    connection.workers.start(0)
+    refreshing(connection.record())
+    for result in ("applied", "already there"):
+        recovered = connection.workers.administer("recover", text=connection.workers.log(0))
+        assert recovered[-1] == f"{connection.name}: {result}"
+        wait_until_stored(connection, token)
+    assert only_token(connection.ask(CALLERS)) == token
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert_grant_lives(connection, refreshed=1)
+
+
+# Something gets lost on the way
+
+
+@pytest.mark.parametrize("fault", ["drop-answer", "drop-request", "html-502-after"])
+def test_swaps_that_fail_at_first_cost_nothing(
+    cloud: Cloud, connection: Connection, fault: str
+) -> None:
+    rescued = rescue_lines(connection)
+    connection.expire_access_token()
+    spoil_swaps(cloud, fault, TRIES_BEFORE_ANSWERING - 1)
+    connection.peer.plan_faults("delay:1")
+    asked = connection.ask_in_background(worker=0)
+    assert cloud.front.planned_faults() == []
+    spoil_swaps(cloud, fault, TRIES_BEFORE_ANSWERING - 1)
+    token = only_token(asked.result())
+    assert cloud.front.planned_faults() == []
+    assert connection.tokens.access_token == token
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    assert rescue_lines(connection) == rescued
+    assert_grant_lives(connection, refreshed=1)
+
+
+@pytest.mark.parametrize("fault", ["drop-answer", "drop-request", "delay:4"])
+def test_tokens_whose_swaps_all_fail_are_served_and_stored_later(
+    cloud: Cloud, connection: Connection, fault: str
+) -> None:
+    rescued = rescue_lines(connection)
+    asked = ask_for_a_slow_refresh(connection)
+    spoil_swaps(cloud, fault, TRIES_BEFORE_ANSWERING + 1)
+    token = only_token(asked.result())
+    assert rescue_lines(connection) == rescued + 1
+    wait_until_stored(connection, token)
+    assert only_token(connection.ask(CALLERS)) == token
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    cloud.front.clear_faults()
+    assert_grant_lives(connection, refreshed=1)
+
+
+def test_stampede_whose_swaps_are_answered_to_nobody_costs_one_refresh(
+    cloud: Cloud, connection: Connection
+) -> None:
+    connection.expire_access_token()
+    # As many as one instance can bear, should it be alone in trying to be first.
+    spoil_swaps(cloud, "drop-answer", TRIES_BEFORE_ANSWERING - 1)
+    token = only_token(connection.ask(CALLERS))
+    wait_until_stored(connection, token)
+    assert connection.peer.stats() == refreshes(1, granted=1)
+    cloud.front.clear_faults()
+    assert_grant_lives(connection, refreshed=1)
+
+
+# What the tests above say in one word
+
+
+def ask_for_a_slow_refresh(connection: Connection) -> Asked:
+    """Let a caller ask the first worker; return when its refresh is at the provider."""
+    connection.expire_access_token()
+    connection.peer.plan_faults("delay:2")
+    return connection.ask_in_background(worker=0)
+
+
+@contextmanager
+def away(stoppable: Stoppable) -> Iterator[None]:
+    stoppable.stop()
+    try:
+        yield
+    finally:
+        stoppable.start()
+
+
+def wait_for_the_answer(connection: Connection) -> None:
+    connection.wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
+
+
+def spoil_swaps(cloud: Cloud, fault: str, number: int) -> None:
+    for _ in range(number):
+        cloud.front.plan_fault(fault, matching=SWAPS)
+
+
+def wait_until_stored(connection: Connection, token: str) -> None:
+    connection.wait_for_the_refresh()
+    stored = authorized(connection.record())
+    assert (stored.tokens.access_token, stored.setbacks) == (token, None)
+
+
+def rescue_lines(connection: Connection) -> int:
+    """How many the first worker has written so far, for any connection."""
+    return connection.workers.log(0).count("oauth-callback-rescue ")
+
+
+def assert_grant_lives(connection: Connection, *, refreshed: int) -> None:
+    assert connection.tokens.generation == refreshed
+    connection.expire_access_token()
+    assert connection.is_accepted(only_token(connection.ask()))
+    assert connection.peer.stats() == refreshes(refreshed + 1, granted=refreshed + 1)
