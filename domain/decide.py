@@ -66,6 +66,7 @@ from domain.grant import (
     Setbacks,
     Unauthorized,
     due_at,
+    leave_doubt,
 )
 from domain.policy import Policy
 from domain.token_endpoint import (
@@ -174,7 +175,7 @@ def _is_in_doubt(grant: Kept) -> bool:
         case Refreshing():
             return True
         case Authorized(setbacks=setbacks):
-            return setbacks is not None and setbacks.in_doubt_since is not None
+            return leave_doubt(setbacks)
         case AuthorizationRequired(cause=cause):
             return cause is Cause.REFRESH_ANSWER_LOST
         case _:
@@ -278,10 +279,10 @@ def _fail(
 ) -> Grant:
     failure = classify(outcome)
     if failure is None:
-        doubted = grant.setbacks is not None and grant.setbacks.in_doubt_since is not None
+        was_lost = leave_doubt(grant.setbacks)
         return AuthorizationRequired(
             tokens=grant.tokens,
-            cause=Cause.REFRESH_ANSWER_LOST if doubted else Cause.REFRESH_TOKEN_REJECTED,
+            cause=Cause.REFRESH_ANSWER_LOST if was_lost else Cause.REFRESH_TOKEN_REJECTED,
             client=grant.attempt.client,
             since=now,
         )

@@ -60,6 +60,11 @@ class Setbacks:
     in_doubt_since: datetime | None
 
 
+def leave_doubt(setbacks: Setbacks | None) -> bool:
+    """Whether the provider may have acted on a request whose answer was lost."""
+    return setbacks is not None and setbacks.in_doubt_since is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Unauthorized:
     """Nobody has logged in."""
@@ -105,7 +110,7 @@ def due_at(grant: Grant) -> datetime | None:
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at
         case Authorized(tokens=tokens, setbacks=setbacks):
-            if setbacks is not None and setbacks.in_doubt_since is not None:
+            if setbacks is not None and leave_doubt(setbacks):
                 return setbacks.retry_at
             return tokens.keep_alive_at()
         case _:

@@ -57,7 +57,7 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown" and self._wired is not None:
-                await self._wired.keeper.finish()
+                await self._finish()
                 await self._wired.store.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":

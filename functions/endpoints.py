@@ -96,12 +96,12 @@ async def verify(request: Request, wired: Wired) -> Response:
     members = standing(record.grant, now)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        detail = f"{_CAUSES[cause]}; {_how_to_log_in(wired, connection)}"
+        detail = _why_to_log_in_and_how(wired, connection, cause)
         raise problem("not-authorized", detail, members={"cause": cause.value, **members})
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
 
 
-def login_url(wired: Wired, connection: str) -> str:
+def _login_url(wired: Wired, connection: str) -> str:
     """Where to POST to begin a login; relative where the deployment's address is not known."""
     query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
     return f"{wired.settings.public_url or ''}/api/login{query}"
@@ -119,17 +119,18 @@ def _min_ttl(request: Request) -> timedelta:
 def _authorization_required(wired: Wired, connection: str, cause: Cause) -> ProblemError:
     return problem(
         "authorization-required",
-        f"{_CAUSES[cause]}; {_how_to_log_in(wired, connection)}",
+        _why_to_log_in_and_how(wired, connection, cause),
         members={
             "cause": cause.value,
-            "login": {"method": "POST", "url": login_url(wired, connection)},
+            "login": {"method": "POST", "url": _login_url(wired, connection)},
         },
     )
 
 
-def _how_to_log_in(wired: Wired, connection: str) -> str:
-    url = login_url(wired, connection)
-    return f"to log in, POST to {url} with the API key and open the authorization_url it answers"
+def _why_to_log_in_and_how(wired: Wired, connection: str, cause: Cause) -> str:
+    url = _login_url(wired, connection)
+    how = f"to log in, POST to {url} with the API key and open the authorization_url it answers"
+    return f"{_CAUSES[cause]}; {how}"
 
 
 def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:

@@ -28,6 +28,7 @@ from anyio.from_thread import BlockingPortal
 
 from functions.asgi import Application
 from functions.messages import Receive, Scope, Send
+from tests.system.loopback import free_port
 
 ROOT = Path(__file__).parents[2]
 _READY_WITHIN_SECONDS = 30.0
@@ -240,7 +241,7 @@ def server_process(
 
     All that it prints is its log.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, *arguments]
     command += [port_option, str(port)] if port_option else []
     inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": str(port)}
@@ -266,11 +267,6 @@ def server_process(
                 )
             finally:
                 _stop(process)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -90,7 +90,6 @@ class Exchange:
     is_ended: bool = False
     response: TokenResponse | None = None
     is_delivered: bool = False
-    delivered_at: datetime | None = None
     came_too_late: bool = False
     stalled: bool = False
     failed_writes: int = 0
@@ -276,10 +275,9 @@ class Oracle:
         if self.provider.revoked and not was_revoked:
             self.revoker = exchange
 
-    def delivered(self, exchange: Exchange, now: datetime) -> None:
+    def delivered(self, exchange: Exchange) -> None:
         """Note that an answer has come to its instance."""
         exchange.is_delivered = exchange.response is not None
-        exchange.delivered_at = now
 
     # Instances.
 

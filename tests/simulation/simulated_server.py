@@ -124,7 +124,7 @@ class SimulatedServer:
             exchange.stalled = True
             return
         answer.set_result(outcome)
-        world.oracle.delivered(exchange, world.now())
+        world.oracle.delivered(exchange)
         world.note(process.name, f"request {exchange.number} is answered")
         world.reach(process, Point.ANSWERED)
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.system.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,9 +74,3 @@ def local_server(
         finally:
             process.terminate()
             process.wait()
-
-
-def free_port() -> int:
-    """Name a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

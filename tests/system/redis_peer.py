@@ -1,7 +1,6 @@
 """A real Redis for the system tests: started, paused, stopped, killed, and started again."""
 
 import os
-import secrets
 import shutil
 import socket
 from collections.abc import Iterator
@@ -14,10 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.system.guarded_process import GuardedProcess, guarded_process
-
-# Below what systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere), one of
-# which could otherwise take the port of a server that is stopped for a while.
-_PORTS = range(20_000, 32_000)
+from tests.system.loopback import free_port
 
 
 class RedisPeer:
@@ -74,15 +70,6 @@ def require_redis() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens at, and that no outgoing connection will take."""
-    while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
 
 
 def _program() -> str | None:

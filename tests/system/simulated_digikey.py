@@ -1,6 +1,5 @@
 """A simulated Digi-Key as a process of its own, and a browser's part in a login there."""
 
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from urllib.parse import urlencode, urljoin
 
 import httpx
 
-# One client for all: to build one loads every certificate authority there is.
-_http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+from tests.system.loopback import http
 
 ROOT = Path(__file__).parents[2]
 # A cold start takes about half a second; a loaded machine may need many times that.
@@ -75,7 +73,7 @@ class SimulatedDigiKeyPeer:
             "authorization": f"Bearer {access_token}",
             "x-digikey-client-id": self.client_id,
         }
-        return _http.get(self.protected_endpoint, headers=headers).status_code == httpx.codes.OK
+        return http.get(self.protected_endpoint, headers=headers).status_code == httpx.codes.OK
 
     def plan_faults(self, *faults: str) -> None:
         """Let the next token requests meet these faults, one each, after those planned before."""
@@ -99,11 +97,11 @@ class SimulatedDigiKeyPeer:
 
     def stats(self) -> dict[str, int]:
         """How many token requests were obeyed, by grant type, and how many `refused`."""
-        settings = _http.get(f"{self.address}/_control").raise_for_status().json()
+        settings = http.get(f"{self.address}/_control").raise_for_status().json()
         return {name: int(count) for name, count in settings["statistics"].items()}
 
     def _change(self, change: dict[str, object]) -> None:
-        answer = _http.post(f"{self.address}/_control", json=change)
+        answer = http.post(f"{self.address}/_control", json=change)
         assert answer.status_code == httpx.codes.OK, answer.text
 
 
@@ -112,11 +110,11 @@ def press(authorization_url: str, button: str) -> str:
 
     Raises AssertionError when there is no such page, or no redirect.
     """
-    page = _http.get(authorization_url)
+    page = http.get(authorization_url)
     assert page.status_code == httpx.codes.OK, page.text
     form = Form.read(page.text)
     assert ("decision", button) in form.buttons, page.text
-    answer = _http.post(
+    answer = http.post(
         urljoin(authorization_url, form.action), data={**form.fields, "decision": button}
     )
     assert answer.status_code == httpx.codes.FOUND, answer.text

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from upstash_redis.errors import UpstashError
 
 from tests.system import redis_peer
 from tests.system.guarded_process import ServerDidNotStartError
+from tests.system.loopback import http
 from tests.system.redis_peer import RedisPeer, redis_server, require_redis
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
@@ -31,7 +31,6 @@ BASE64 = {"Upstash-Encoding": "base64"}
 pytestmark = pytest.mark.anyio
 
 # To build a client loads every certificate authority there is, unless it is given something else.
-http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ interrupted, and prints its address first.
 import argparse
 import contextlib
 import socket
-import ssl
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,9 @@ import httpx
 import uvicorn
 
 from tests.system.guarded_process import GuardedProcess, guarded_process
+from tests.system.loopback import free_port, http
 from tests.system.redis_connections import Connections
-from tests.system.redis_peer import RedisPeer, free_port
+from tests.system.redis_peer import RedisPeer
 from tests.system.upstash_faults import parse_fault
 from tests.system.upstash_rest import UpstashRest
 
@@ -27,9 +27,6 @@ TOKEN = "not-a-real-token"
 _BACKLOG = 1024
 # Longer than any test, so that none meets a connection that is just being closed.
 _KEEP_ALIVE_SECONDS = 600
-
-# One client for all: to build one loads every certificate authority there is.
-_http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ class UpstashPeer:
         self._process.start()
 
     def _control(self, method: str, path: str, content: object = None) -> httpx.Response:
-        answer = _http.request(method, f"{self.url}/_control/{path}", json=content)
+        answer = http.request(method, f"{self.url}/_control/{path}", json=content)
         return answer.raise_for_status()
 
 
@@ -115,7 +112,7 @@ def upstash_front(redis: RedisPeer, *, token: str = TOKEN) -> Iterator[UpstashPe
 
 def _answers(url: str) -> bool:
     try:
-        return _http.get(f"{url}/_control/stats").is_success
+        return http.get(f"{url}/_control/stats").is_success
     except httpx.TransportError:
         return False
 
