@@ -1,10 +1,10 @@
 """Every transition of a grant, by the rules of refresh.
 
-A question (`TokenRequested`, `RefreshDue`) is taken through three steps:
+A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through three steps:
  1. *Need.* An access token is served if it outlives what the caller demands. Near its end it is
     still served, while one attempt replaces it; where a refresh ends the old token, or a request
     of unknown outcome may have, the refresh comes as late as possible instead, and the sweep
-    spares a token that lives.
+    spares a token that lives. Who asks for a refresh gets one, or the one that has just been made.
  2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
     provider before `retry_at`. A verdict on the refresh token is final for the credentials it was
     passed on. A refresh token known to be dead is not sent.
@@ -50,6 +50,7 @@ from domain.events import (
     LoginCompleted,
     Question,
     RefreshDue,
+    RefreshRequested,
     TokenRequested,
     TokensRescued,
 )
@@ -67,6 +68,7 @@ from domain.grant import (
     Unauthorized,
     due_at,
     leave_doubt,
+    usable_refresh_token,
 )
 from domain.policy import Policy
 from domain.token_endpoint import (
@@ -91,7 +93,7 @@ class Decision:
 def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
     """Apply the rules above to one event at one instant (aware UTC)."""
     match event:
-        case TokenRequested() | RefreshDue():
+        case TokenRequested() | RefreshRequested() | RefreshDue():
             return _decide_question(grant, event, policy, now)
         case AttemptEnded():
             return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
@@ -138,6 +140,10 @@ def _answer_without_refresh(
         case TokenRequested(min_ttl=min_ttl):
             may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
             usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
+            return Serve(tokens=grant.tokens) if usable else None
+        case RefreshRequested(asked_at=asked_at):
+            is_new = grant.tokens.issued_at >= asked_at - policy.refreshes_apart
+            usable = is_new and grant.tokens.outlives(_NO_TIME, now)
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():
             due = due_at(grant)
@@ -187,11 +193,9 @@ def _request_or_obstacle(
 ) -> RefreshTokenRequest | Answer:
     if isinstance(grant, Refreshing):
         return Wait(until=policy.lands_by(grant.attempt))
-    refresh_token = grant.tokens.refresh_token
-    if refresh_token is None:
-        return AskForAuthorization(cause=Cause.REFRESH_TOKEN_MISSING)
-    if not grant.tokens.can_refresh(now):
-        return AskForAuthorization(cause=Cause.REFRESH_TOKEN_EXPIRED)
+    refresh_token = usable_refresh_token(grant.tokens, now)
+    if isinstance(refresh_token, Cause):
+        return AskForAuthorization(cause=refresh_token)
     if isinstance(grant, AuthorizationRequired) and _is_final(grant, policy, now):
         return AskForAuthorization(cause=grant.cause)
     setbacks = _setbacks_so_far(grant)

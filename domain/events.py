@@ -24,6 +24,14 @@ class TokenRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRequested:
+    """Somebody wants the tokens replaced, unless that was done just before `asked_at`."""
+
+    attempt_id: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshDue:
     """The sweep came by: refresh if the grant would otherwise die of disuse."""
 
@@ -53,6 +61,6 @@ class TokensRescued:
     tokens: Tokens
 
 
-Question: TypeAlias = TokenRequested | RefreshDue
+Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
 Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued
 Event: TypeAlias = Question | Happened

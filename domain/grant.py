@@ -101,6 +101,18 @@ Kept: TypeAlias = Authorized | Refreshing | AuthorizationRequired
 Grant: TypeAlias = Unauthorized | Kept
 
 
+def tokens_of(grant: Grant) -> Tokens | None:
+    """Return the tokens that a grant has, whatever they are good for."""
+    return None if isinstance(grant, Unauthorized) else grant.tokens
+
+
+def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
+    """Return the refresh token, or why there is none to use at `now`."""
+    if tokens.refresh_token is None:
+        return Cause.REFRESH_TOKEN_MISSING
+    return tokens.refresh_token if tokens.can_refresh(now) else Cause.REFRESH_TOKEN_EXPIRED
+
+
 def due_at(grant: Grant) -> datetime | None:
     """When the sweep should look at the grant, though nobody asks for a token; None for never."""
     match grant:

@@ -19,6 +19,8 @@ class Policy:
     client: str = field(repr=False)
     # Long enough that a provider's short outage passes unnoticed.
     refresh_early: timedelta = timedelta(minutes=5)
+    # Who asks for a refresh twice, or on two machines, means one.
+    refreshes_apart: timedelta = timedelta(seconds=10)
     # An instance that was stalled between intent and request must not send any more.
     send_within: timedelta = timedelta(seconds=5)
     # Slow providers answer late rather than never, and a late answer costs nothing.

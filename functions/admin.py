@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from domain.events import TokensRescued
-from domain.grant import Grant, Unauthorized
-from domain.tokens import Tokens
+from domain.grant import tokens_of
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired, wire
 from ports.rescue import Rescued
@@ -54,16 +53,12 @@ async def _recover_and_close(wired: Wired) -> bool:
 
 async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
     before = await wired.keeper.load(rescued.connection)
-    tokens = _tokens_of(rescued.record.grant)
-    if tokens is None or _tokens_of(before.grant) == tokens:
+    tokens = tokens_of(rescued.record.grant)
+    if tokens is None or tokens_of(before.grant) == tokens:
         return Recovery.ALREADY_THERE
-    after = await wired.keeper.keep(rescued.connection, before, TokensRescued(tokens=tokens))
-    is_applied = _tokens_of(after.grant) == tokens
+    after = await wired.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
+    is_applied = tokens_of(after.grant) == tokens
     return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED
-
-
-def _tokens_of(grant: Grant) -> Tokens | None:
-    return None if isinstance(grant, Unauthorized) else grant.tokens
 
 
 def main(arguments: list[str]) -> str | None:

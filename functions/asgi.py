@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from functions import endpoints, login_endpoints
+from functions import endpoints, login_endpoints, refresh_endpoints
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
 from functions.problems import Problem, ProblemError, problem
@@ -25,6 +25,8 @@ ROUTES: Mapping[str, Mapping[str, Endpoint]] = {
     "/api/callback": {"GET": login_endpoints.callback},
     "/api/health": {"GET": endpoints.health, "HEAD": endpoints.health},
     "/api/login": {"POST": login_endpoints.login},
+    # No HEAD here either.
+    "/api/refresh": {"GET": refresh_endpoints.sweep, "POST": refresh_endpoints.refresh},
     "/api/token": {"GET": endpoints.token, "HEAD": endpoints.token},
     "/api/verify": {"GET": endpoints.verify, "HEAD": endpoints.verify},
 }

@@ -1,49 +1,32 @@
 """The one loop: load, decide, swap, send, decide again, answer.
 
 All that is known about when to refresh and what to make of an answer is in `domain.decide`; this
-module carries it out: it stores the intent before it sends, and the answer before it serves.
+module carries it out, and `functions.recorder` stores what comes of it: the intent before it sends,
+and the answer before it serves.
 """
 
 import asyncio
 import logging
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from domain.commands import Answer, AskAgain, SendTokenRequest, Wait
 from domain.decide import decide
-from domain.events import (
-    AttemptEnded,
-    Happened,
-    LoginCompleted,
-    Question,
-    TokenRequested,
-    TokensRescued,
-)
-from domain.grant import Grant
+from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
+from domain.grant import Grant, tokens_of
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from functions.recorder import Recorder, UnstoredError
 from functions.sharing import Shared
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.rescue import Rescue, Rescued
-from ports.store import (
-    ConflictError,
-    Record,
-    Store,
-    StoreUnavailableError,
-    UnreadableRecordError,
-)
+from ports.store import ConflictError, Record, Store
 
 # Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
 PATIENCE = timedelta(seconds=20)
-# A store that fails is asked again with the same etag: what it holds may be irreplaceable.
-SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(seconds=1.5))
-# Beyond that callers are answered first, and the store is asked on for some two minutes; at short
-# intervals, because once it is back others may send again what has been spent.
-LATE_RETRIES = (timedelta(seconds=1),) * 120
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5
@@ -57,12 +40,18 @@ _Begun: TypeAlias = tuple[Record, _Attempt | None]
 _log = logging.getLogger(__name__)
 
 
-class UnstoredError(StoreUnavailableError):
-    """The store would not take a record, or took it and did not say so."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer, the grant that was there when the question came, and the one it is about."""
 
-    def __init__(self, rescued: Rescued) -> None:
-        super().__init__("a change could not be stored")
-        self.rescued = rescued
+    answer: Answer
+    before: Grant
+    after: Grant
+
+    @property
+    def is_refreshed(self) -> bool:
+        """Whether the tokens were replaced meanwhile, by whomever."""
+        return tokens_of(self.before) != tokens_of(self.after)
 
 
 class Keeper:
@@ -72,23 +61,23 @@ class Keeper:
         self,
         *,
         store: Store,
-        server: AuthorizationServer,
+        recorder: Recorder,
+        server: Callable[[], AuthorizationServer],
         clock: Clock,
         entropy: Entropy,
-        rescue: Rescue,
         policy: Policy,
     ) -> None:
+        """`server` is called when there is something to send, which is seldom."""
         self._store = store
+        self._recorder = recorder
         self._server = server
         self._clock = clock
         self._entropy = entropy
-        self._rescue = rescue
         self._policy = policy
         self._loads: Shared[Record] = Shared()
         self._intents: Shared[_Begun] = Shared()
         self._attempts: Shared[Record] = Shared()
         self._looks: Shared[Record] = Shared()
-        self._late_writes: Shared[None] = Shared()
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Give an access token that lives for `min_ttl` at least, or say why there is none.
@@ -98,66 +87,67 @@ class Keeper:
         Raises StoreUnavailableError, UnreadableRecordError.
         """
         question = TokenRequested(attempt_id=self._entropy.token(), min_ttl=min_ttl)
+        return (await self._answer(connection, question)).answer
+
+    async def refresh(self, connection: str) -> Answered:
+        """Replace the tokens now, unless somebody has just done so: `Serve` is what was wanted.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        question = RefreshRequested(attempt_id=self._entropy.token(), asked_at=self._clock.now())
         return await self._answer(connection, question)
+
+    async def refresh_if_due(self, connection: str) -> Answered:
+        """Replace the tokens if the grant would die of disuse; `LeaveAlone` where it would not.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
 
     async def load(self, connection: str) -> Record:
         """Return what is stored. Raises StoreUnavailableError, UnreadableRecordError."""
         task = self._loads.start(connection, lambda: self._store.load(connection))
         return await asyncio.shield(task)
 
-    async def keep(self, connection: str, record: Record, event: Happened) -> Record:
-        """Store what has happened, whoever else writes; return the record that it left.
-
-        Tokens that the store does not take are not let go of: they are rescued, and brought to it
-        again for as long as this instance lives and `finish` waits.
-
-        Raises UnstoredError.
-        """
-        try:
-            return await self._note(connection, record, event)
-        except UnstoredError as error:
-            if _brings_tokens(event):
-                _log.critical("connection %s: new tokens could not be stored yet", connection)
-                self._rescue.emit(error.rescued)
-                etag = str(error.rescued.record.etag)
-                self._late_writes.start(etag, lambda: self._note_later(connection, event))
-            raise
-
     async def finish(self) -> None:
         """Wait until every attempt that this instance has begun is over and stored."""
         await self._intents.finish()
         await self._attempts.finish()
-        await self._late_writes.finish()
+        await self._recorder.finish()
 
-    async def _answer(self, connection: str, question: Question) -> Answer:
+    async def _answer(self, connection: str, question: Question) -> Answered:
+        record = await self.load(connection)
+        answer, after = await self._pursue(connection, record, question)
+        return Answered(answer=answer, before=record.grant, after=after.grant)
+
+    async def _pursue(
+        self, connection: str, record: Record, question: Question
+    ) -> tuple[Answer, Record]:
+        """Do what the rules command, until they answer; return that, and the record it is of."""
         give_up_at = self._clock.now() + PATIENCE
-        record, attempt = await self.load(connection), None
+        attempt: _Attempt | None = None
         while True:
             decision = decide(record.grant, question, self._policy, self._clock.now())
-            match decision.command:
-                case SendTokenRequest() as command:
-                    if attempt := self._attempts.get(connection):
-                        # Its lease has run out, because this instance was frozen; what it brings
-                        # may be here already.
-                        looked = await self._look(connection, record, attempt, give_up_at)
-                        if looked is None:
-                            return Wait(until=give_up_at)
-                        record, attempt = looked, None
-                        continue
-                    begun = await self._begin(connection, record, decision.grant, command)
-                    record, attempt = begun
+            command = decision.command
+            if isinstance(command, SendTokenRequest) and self._attempts.get(connection):
+                # The lease of this instance's own attempt has run out, because it was frozen; what
+                # that brings may be here already.
+                command = Wait(until=give_up_at)
+            match command:
+                case SendTokenRequest():
+                    record, attempt = await self._begin(connection, record, decision.grant, command)
                     # An id names one attempt.
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
                     attempt = attempt or self._attempts.get(connection)
                     looked = await self._look(connection, record, attempt, min(until, give_up_at))
                     if looked is None:
-                        return answer
+                        return answer, record
                     record, attempt = looked, None
                 case AskAgain():
                     continue
                 case answer:
-                    return answer
+                    return answer, record
 
     async def _begin(
         self, connection: str, record: Record, intent: Grant, command: SendTokenRequest
@@ -166,7 +156,7 @@ class Keeper:
 
         async def store_intent() -> _Begun:
             try:
-                stored = await self._swap(connection, record, intent)
+                stored = await self._recorder.swap(connection, record, intent)
             except ConflictError as conflict:
                 return conflict.current, None
             attempt = self._attempts.start(
@@ -186,53 +176,15 @@ class Keeper:
         )
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
-            return await self.keep(connection, record, ended)
+            return await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
             # Whoever waits is answered all the same: with the tokens, if that is what came.
             return error.rescued.record
 
-    async def _note(self, connection: str, record: Record, event: Happened) -> Record:
-        while True:
-            decision = decide(record.grant, event, self._policy, self._clock.now())
-            if decision.grant is record.grant:
-                return record
-            try:
-                return await self._swap(connection, record, decision.grant)
-            except ConflictError as conflict:
-                record = conflict.current
-
-    async def _note_later(self, connection: str, event: Happened) -> None:
-        """Try again to store what has happened; to note it twice changes nothing."""
-        for pause in LATE_RETRIES:
-            await asyncio.sleep(pause.total_seconds())
-            with suppress(StoreUnavailableError, UnreadableRecordError):
-                await self._note(connection, await self._store.load(connection), event)
-                return
-
     async def _send(self, command: SendTokenRequest) -> Outcome:
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
-        return await self._server.request_tokens(command.request)
-
-    async def _swap(self, connection: str, record: Record, grant: Grant) -> Record:
-        """Store a grant in the place of a record. Raises ConflictError, UnstoredError."""
-        etag = self._entropy.token()
-        after = Record(grant=grant, etag=etag)
-        rescued = Rescued(connection=connection, expected_etag=record.etag, record=after)
-        for pause in (*SWAP_RETRIES, None):
-            try:
-                await self._store.swap(
-                    connection, expected_etag=record.etag, new_etag=etag, grant=grant
-                )
-            except UnreadableRecordError as error:
-                raise UnstoredError(rescued) from error
-            except StoreUnavailableError as error:
-                if pause is None:
-                    raise UnstoredError(rescued) from error
-                await asyncio.sleep(pause.total_seconds())
-            else:
-                break
-        return after
+        return await self._server().request_tokens(command.request)
 
     async def _look(
         self, connection: str, record: Record, attempt: _Attempt | None, until: datetime
@@ -259,19 +211,6 @@ class Keeper:
             if current.etag != record.etag:
                 return current
         return record
-
-
-def _brings_tokens(event: Happened) -> bool:
-    match event:
-        case AttemptEnded(outcome=outcome):
-            return isinstance(outcome, TokenResponse)
-        case LoginCompleted():
-            return True
-        case TokensRescued():
-            # They have been rescued already.
-            return False
-        case _:
-            assert_never(event)
 
 
 def _describe(outcome: Outcome) -> str:

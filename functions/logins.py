@@ -1,7 +1,8 @@
 """Logins: begun for a connection, and completed by the provider's redirect."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from domain.authorization import LOGIN_LIFETIME, PendingLogin, authorization_url, login_key
@@ -12,11 +13,13 @@ from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
     NoAnswer,
+    Outcome,
     TokenErrorResponse,
     TokenResponse,
 )
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper
+from functions.recorder import Recorder
 from functions.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -60,8 +63,9 @@ class Logins:
         self,
         *,
         keeper: Keeper,
+        recorder: Recorder,
         store: Store,
-        server: AuthorizationServer,
+        server: Callable[[], AuthorizationServer],
         clock: Clock,
         entropy: Entropy,
         provider: Provider,
@@ -69,8 +73,12 @@ class Logins:
         redirect_uri: str | None,
         static_state: str | None,
     ) -> None:
-        """`static_state` is one with which logins that were begun elsewhere are accepted."""
+        """`static_state` is one with which logins that were begun elsewhere are accepted.
+
+        `server` is called when there is a code to exchange.
+        """
         self._keeper = keeper
+        self._recorder = recorder
         self._store = store
         self._server = server
         self._clock = clock
@@ -122,21 +130,23 @@ class Logins:
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
         completed = await self._exchange(pending.code_request(code))
-        after = await self._keeper.keep(pending.connection, before, completed)
+        after = await self._recorder.keep(pending.connection, before, completed)
         return CompletedLogin(
             connection=pending.connection, grant=after.grant, is_new=after is not before
         )
 
     async def _exchange(self, request: AuthorizationCodeRequest) -> LoginCompleted:
-        requested_at = self._clock.now()
-        outcome = await self._server.request_tokens(request)
+        requested_at, outcome = await self._send(request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
             # The code is still good, and a person has waited for it.
-            requested_at = self._clock.now()
-            outcome = await self._server.request_tokens(request)
+            requested_at, outcome = await self._send(request)
         if not isinstance(outcome, TokenResponse):
             raise ExchangeFailedError(outcome)
         return LoginCompleted(response=outcome, requested_at=requested_at)
+
+    async def _send(self, request: AuthorizationCodeRequest) -> tuple[datetime, Outcome]:
+        requested_at = self._clock.now()
+        return requested_at, await self._server().request_tokens(request)
 
     async def _replaceable_record(self, connection: str) -> Record:
         try:

@@ -18,6 +18,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "authorization-required": (HTTPStatus.UNAUTHORIZED, "A person has to log in"),
     "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
     "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
+    "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "The sweep's secret is needed"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
     "invalid-state": (HTTPStatus.BAD_REQUEST, "This login is not known"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),

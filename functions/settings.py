@@ -63,6 +63,7 @@ class Settings:
     client_id: str
     client_secret: str = field(repr=False)
     api_key: str = field(repr=False)
+    cron_secret: str | None = field(repr=False)
     oauth_state: str | None = field(repr=False)
     provider: Provider
     public_url: str | None
@@ -81,7 +82,8 @@ class Settings:
         settings = cls(
             client_id=reading.required("CLIENT_ID"),
             client_secret=reading.required("CLIENT_SECRET"),
-            api_key=reading.header_value("API_KEY"),
+            api_key=reading.required("API_KEY", fits_a_header=True),
+            cron_secret=reading.optional("CRON_SECRET", fits_a_header=True),
             oauth_state=reading.optional("OAUTH_STATE"),
             provider=_provider(reading),
             public_url=_public_url(reading),
@@ -100,23 +102,19 @@ class _Reading:
         self._environ = environ
         self.faults: list[str] = []
 
-    def optional(self, name: str) -> str | None:
+    def optional(self, name: str, *, fits_a_header: bool = False) -> str | None:
         value = self._environ.get(name, "").strip()
         if value != value.encode("utf-8", "replace").decode():
             self.faults.append(f"{name} is not UTF-8")
+        if fits_a_header and not all("!" <= character <= "~" for character in value):
+            self.faults.append(f"{name} must be printable ASCII without spaces")
         return value or None
 
-    def required(self, name: str) -> str:
-        value = self.optional(name)
+    def required(self, name: str, *, fits_a_header: bool = False) -> str:
+        value = self.optional(name, fits_a_header=fits_a_header)
         if value is None:
             self.faults.append(f"{name} is not set")
         return value or ""
-
-    def header_value(self, name: str) -> str:
-        value = self.required(name)
-        if not all("!" <= character <= "~" for character in value):
-            self.faults.append(f"{name} must be printable ASCII without spaces")
-        return value
 
     def url(self, name: str) -> str | None:
         value = self.optional(name)

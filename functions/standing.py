@@ -12,6 +12,7 @@ from domain.grant import (
     Refreshing,
     Setbacks,
     Unauthorized,
+    usable_refresh_token,
 )
 from domain.tokens import Freshness
 
@@ -26,8 +27,8 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
         case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
             if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
                 return None
-            has_one = tokens.refresh_token is not None
-            return Cause.REFRESH_TOKEN_EXPIRED if has_one else Cause.REFRESH_TOKEN_MISSING
+            found = usable_refresh_token(tokens, now)
+            return found if isinstance(found, Cause) else None
         case _:
             assert_never(grant)
 

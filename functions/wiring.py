@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import assert_never
 
-from adapters.authorization_server_httpx import HttpxAuthorizationServer
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
@@ -14,7 +14,10 @@ from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.logins import Logins
+from functions.recorder import Recorder
 from functions.settings import Settings, SqliteSettings, StoreSettings, UpstashSettings
+from functions.sweep import Sweep
+from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.rescue import Rescue
 from ports.store import Store
@@ -27,7 +30,9 @@ class Wired:
     settings: Settings = field(repr=False)
     clock: Clock
     keeper: Keeper
+    recorder: Recorder
     logins: Logins
+    sweep: Sweep
     store: Store
     rescue: Rescue
 
@@ -40,17 +45,26 @@ def wire(settings: Settings) -> Wired:
     keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
     records = SealedRecords(keys)
     store, rescue = _store(settings.store, records), RescueLog(records)
-    server = HttpxAuthorizationServer(
-        settings.provider,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        timeout=policy.request_timeout,
-    )
+
+    @cache
+    def server() -> AuthorizationServer:
+        # Most requests are for a fresh token, and need none of this.
+        from adapters.authorization_server_httpx import HttpxAuthorizationServer
+
+        return HttpxAuthorizationServer(
+            settings.provider,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            timeout=policy.request_timeout,
+        )
+
+    recorder = Recorder(store=store, clock=clock, entropy=entropy, rescue=rescue, policy=policy)
     keeper = Keeper(
-        store=store, server=server, clock=clock, entropy=entropy, rescue=rescue, policy=policy
+        store=store, recorder=recorder, server=server, clock=clock, entropy=entropy, policy=policy
     )
     logins = Logins(
         keeper=keeper,
+        recorder=recorder,
         store=store,
         server=server,
         clock=clock,
@@ -61,7 +75,14 @@ def wire(settings: Settings) -> Wired:
         static_state=settings.oauth_state,
     )
     return Wired(
-        settings=settings, clock=clock, keeper=keeper, logins=logins, store=store, rescue=rescue
+        settings=settings,
+        clock=clock,
+        keeper=keeper,
+        recorder=recorder,
+        logins=logins,
+        sweep=Sweep(keeper=keeper, store=store, clock=clock),
+        store=store,
+        rescue=rescue,
     )
 
 

@@ -23,7 +23,9 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Tokens
 from functions import keeper as keeper_module
+from functions import recorder as recorder_module
 from functions.keeper import Keeper
+from functions.recorder import Recorder
 from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND, TOKENS
@@ -113,12 +115,20 @@ class Bench:
         self.rescue = RescueList()
 
     def instance(self) -> Keeper:
+        clock, entropy = SystemClock(), SystemEntropy()
+        recorder = Recorder(
+            store=self.store,
+            clock=clock,
+            entropy=entropy,
+            rescue=self.rescue,
+            policy=self.policy,
+        )
         return Keeper(
             store=self.store,
-            server=self.server,
-            clock=SystemClock(),
-            entropy=SystemEntropy(),
-            rescue=self.rescue,
+            recorder=recorder,
+            server=lambda: self.server,
+            clock=clock,
+            entropy=entropy,
             policy=self.policy,
         )
 
@@ -337,7 +347,7 @@ def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
 def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
     monkeypatch: pytest.MonkeyPatch, *, applies: bool
 ) -> None:
-    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
     async def run() -> None:
         bench = Bench()
@@ -355,8 +365,8 @@ def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
 def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
-    monkeypatch.setattr(keeper_module, "LATE_RETRIES", ())
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
+    monkeypatch.setattr(recorder_module, "LATE_RETRIES", ())
 
     async def run() -> None:
         bench = Bench()
@@ -380,8 +390,8 @@ def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
 def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", ())
-    monkeypatch.setattr(keeper_module, "LATE_RETRIES", (timedelta(0),) * 5)
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", ())
+    monkeypatch.setattr(recorder_module, "LATE_RETRIES", (timedelta(0),) * 5)
 
     async def run() -> None:
         bench = Bench()
@@ -428,7 +438,7 @@ def test_an_instance_that_was_frozen_waits_for_its_own_attempt_before_it_makes_a
 def test_nothing_is_sent_while_the_intent_cannot_be_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "SWAP_RETRIES", (timedelta(0),))
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
     async def run() -> None:
         bench = Bench()

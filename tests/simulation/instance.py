@@ -5,6 +5,7 @@ from datetime import datetime
 
 from domain.grant import Authorized, Grant, Unauthorized
 from functions.keeper import Keeper
+from functions.recorder import Recorder
 from tests.domain.examples import T0
 from tests.simulation.loop import Process
 
@@ -16,6 +17,7 @@ class Instance(Process):
     slot: int
     skew: float
     keeper: Keeper = field(init=False)
+    recorder: Recorder = field(init=False)
     loading_since: datetime | None = None
 
 

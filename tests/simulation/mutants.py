@@ -19,8 +19,9 @@ from domain.events import AttemptEnded, Happened
 from domain.grant import Attempt, Failure, Grant, Kept, Refreshing, Setbacks
 from domain.policy import Policy
 from domain.token_endpoint import NoAnswer, Outcome, TokenErrorResponse, TokenResponse
-from functions import keeper as keeper_module
+from functions import recorder as recorder_module
 from functions.keeper import Keeper
+from functions.recorder import Recorder
 from ports.store import ConflictError, Record
 from tests.simulation.oracle import Rule
 
@@ -38,51 +39,51 @@ class Mutant:
 
 
 def _serve_before_storing(patch: pytest.MonkeyPatch) -> None:
-    keep = Keeper.keep
+    keep = Recorder.keep
 
-    async def mutant(self: Keeper, connection: str, record: Record, event: Happened) -> Record:
+    async def mutant(self: Recorder, connection: str, record: Record, event: Happened) -> Record:
         if not isinstance(event, AttemptEnded):
             return await keep(self, connection, record, event)
         _in_background(keep(self, connection, record, event))
         grant = decide(record.grant, event, self._policy, self._clock.now()).grant
         return Record(grant=grant, etag=record.etag)
 
-    patch.setattr(Keeper, "keep", mutant)
+    patch.setattr(Recorder, "keep", mutant)
 
 
 def _send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
-    swap = Keeper._swap
+    swap = Recorder.swap
 
-    async def mutant(self: Keeper, connection: str, record: Record, grant: Grant) -> Record:
+    async def mutant(self: Recorder, connection: str, record: Record, grant: Grant) -> Record:
         if not isinstance(grant, Refreshing):
             return await swap(self, connection, record, grant)
         _in_background(swap(self, connection, record, grant))
         return Record(grant=grant, etag="not yet")
 
-    patch.setattr(Keeper, "_swap", mutant)
+    patch.setattr(Recorder, "swap", mutant)
 
 
 def _write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
-    swap = Keeper._swap
+    swap = Recorder.swap
 
-    async def mutant(self: Keeper, connection: str, record: Record, grant: Grant) -> Record:
+    async def mutant(self: Recorder, connection: str, record: Record, grant: Grant) -> Record:
         try:
             return await swap(self, connection, record, grant)
         except ConflictError as conflict:
             return await swap(self, connection, conflict.current, grant)
 
-    patch.setattr(Keeper, "_swap", mutant)
+    patch.setattr(Recorder, "swap", mutant)
 
 
 def _send_however_late(patch: pytest.MonkeyPatch) -> None:
     async def mutant(self: Keeper, command: SendTokenRequest) -> Outcome:
-        return await self._server.request_tokens(command.request)
+        return await self._server().request_tokens(command.request)
 
     patch.setattr(Keeper, "_send", mutant)
 
 
 def _give_up_a_write_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keeper_module, "SWAP_RETRIES", ())
+    patch.setattr(recorder_module, "SWAP_RETRIES", ())
 
 
 def _check_no_generation(patch: pytest.MonkeyPatch) -> None:

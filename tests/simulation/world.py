@@ -15,6 +15,7 @@ from domain.events import LoginCompleted, TokensRescued
 from domain.grant import Unauthorized
 from domain.policy import Policy
 from functions.keeper import PATIENCE, Keeper
+from functions.recorder import Recorder
 from ports.rescue import Rescued
 from ports.store import StoreUnavailableError
 from tests.domain.examples import T0
@@ -107,12 +108,20 @@ class World:
         self.births += 1
         skew = self.random.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{self.births}", slot=slot, skew=skew)
+        clock, entropy = SkewedClock(self, instance), SeededEntropy(self.random)
+        instance.recorder = Recorder(
+            store=self.store,
+            clock=clock,
+            entropy=entropy,
+            rescue=RescueLines(self),
+            policy=self.policy,
+        )
         instance.keeper = Keeper(
             store=self.store,
-            server=self.server,
-            clock=SkewedClock(self, instance),
-            entropy=SeededEntropy(self.random),
-            rescue=RescueLines(self),
+            recorder=instance.recorder,
+            server=lambda: self.server,
+            clock=clock,
+            entropy=entropy,
             policy=self.policy,
         )
         self.instances.append(instance)
@@ -240,7 +249,7 @@ class World:
     async def _complete(self, instance: Instance, completed: LoginCompleted) -> bool:
         try:
             record = await instance.keeper.load(CONNECTION)
-            await instance.keeper.keep(CONNECTION, record, completed)
+            await instance.recorder.keep(CONNECTION, record, completed)
         except StoreUnavailableError:
             return False
         return True
@@ -260,7 +269,7 @@ class World:
         event = TokensRescued(tokens=rescued.record.grant.tokens)
         try:
             before = await instance.keeper.load(CONNECTION)
-            after = await instance.keeper.keep(CONNECTION, before, event)
+            after = await instance.recorder.keep(CONNECTION, before, event)
         except StoreUnavailableError:
             return False
         self.recoveries += after is not before
@@ -280,7 +289,7 @@ class World:
 
         Raises BrokenRuleError, DeadlockError.
         """
-        log = logging.getLogger("functions.keeper")
+        log = logging.getLogger("functions")
         level = log.level
         # What goes wrong here is planned, and thousands of runs would fill a screen with it.
         log.setLevel(logging.CRITICAL + 1)

@@ -31,7 +31,7 @@ from tests.system.upstash_front import UpstashPeer, upstash_front
 
 ROUNDS = 10
 CALLERS = 200
-# What the keeper does while its callers wait: the first try, and `SWAP_RETRIES`.
+# What the recorder does while its callers wait: the first try, and `SWAP_RETRIES`.
 TRIES_BEFORE_ANSWERING = 4
 # A word that is in the script of the swaps, and in no other.
 SWAPS = "conflict"

@@ -1,0 +1,95 @@
+"""What the keeper answers where there is no token, as problems: why, and what to do."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from math import ceil
+from typing import assert_never
+
+from domain.commands import AskForAuthorization, TryLater, Wait
+from domain.grant import Cause, Failure
+from functions.connections import DEFAULT_CONNECTION
+from functions.problems import ProblemError, problem
+
+# An attempt is over long before its lease as a rule; until then it pays to ask again.
+_ASK_AGAIN_WITHIN = timedelta(seconds=5)
+
+_CAUSES: Mapping[Cause, str] = {
+    Cause.NEVER_AUTHORIZED: "nobody has logged in to this connection",
+    Cause.REFRESH_TOKEN_MISSING: "the provider issued no refresh token at the last login",
+    Cause.REFRESH_TOKEN_EXPIRED: "the refresh token has expired",
+    Cause.REFRESH_TOKEN_REJECTED: "the provider no longer accepts the refresh token",
+    Cause.REFRESH_ANSWER_LOST: (
+        "the answer to a refresh was lost, and with it the refresh token that replaced this one"
+    ),
+}
+_FAILURES: Mapping[Failure, str] = {
+    Failure.NOT_SENT: "the provider cannot be reached",
+    Failure.UNKNOWN: "the provider did not answer",
+    Failure.UNAVAILABLE: "the provider cannot answer now",
+    Failure.UNEXPLAINED: (
+        "the provider refused to refresh and did not say why; what is stored is kept"
+    ),
+    Failure.MISCONFIGURED: (
+        "the provider refuses this client or its request: check CLIENT_ID, CLIENT_SECRET, "
+        "PROVIDER and TOKEN_ENDPOINT_AUTH_METHOD; what is stored is kept"
+    ),
+    Failure.EXPIRED_ON_ARRIVAL: (
+        "the access token that the provider issued had expired when it arrived"
+    ),
+}
+# All others are the provider's absence.
+_REFUSALS: Mapping[Failure, str] = {
+    Failure.UNEXPLAINED: "refused-without-reason",
+    Failure.MISCONFIGURED: "client-refused",
+}
+
+
+def refusal(
+    answer: Wait | TryLater | AskForAuthorization,
+    connection: str,
+    now: datetime,
+    *,
+    public_url: str | None,
+) -> ProblemError:
+    """Say why there is no token for a connection; `public_url` is where logins begin."""
+    match answer:
+        case Wait(until=until):
+            return problem(
+                "refresh-in-progress",
+                "another request is refreshing this token, and the provider takes its time",
+                retry_after=_seconds(min(until - now, _ASK_AGAIN_WITHIN)),
+            )
+        case TryLater(at=at, failure=failure):
+            wait = _seconds(at - now)
+            return problem(
+                _REFUSALS.get(failure, "provider-unavailable"),
+                f"{_FAILURES[failure]}; it is asked again in {wait} s",
+                retry_after=wait,
+            )
+        case AskForAuthorization(cause=cause):
+            login = {"method": "POST", "url": _login_url(connection, public_url)}
+            return problem(
+                "authorization-required",
+                why_and_how_to_log_in(cause, connection, public_url=public_url),
+                members={"cause": cause.value, "login": login},
+            )
+        case _:
+            assert_never(answer)
+
+
+def why_and_how_to_log_in(cause: Cause, connection: str, *, public_url: str | None) -> str:
+    """Say why a person has to log in, and where."""
+    url = _login_url(connection, public_url)
+    how = f"to log in, POST to {url} with the API key and open the authorization_url it answers"
+    return f"{_CAUSES[cause]}; {how}"
+
+
+def _login_url(connection: str, public_url: str | None) -> str:
+    """Where to POST to begin a login; relative where the deployment's address is not known."""
+    query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
+    return f"{public_url or ''}/api/login{query}"
+
+
+def _seconds(duration: timedelta) -> int:
+    """Round up, so that who waits that long does not come too early (RFC 9110 §10.2.3)."""
+    return max(1, ceil(duration.total_seconds()))

@@ -1,0 +1,36 @@
+"""What refreshes without a token being asked for: the sweep, and a request for one connection."""
+
+from dataclasses import asdict
+from typing import assert_never
+
+from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from functions.access import require_api_key, require_cron_secret
+from functions.answers import refusal
+from functions.connections import connection_of
+from functions.messages import Request, Response
+from functions.standing import standing
+from functions.wiring import Wired
+
+
+async def sweep(request: Request, wired: Wired) -> Response:
+    """GET /api/refresh: refresh what would die of disuse. Raises ProblemError."""
+    require_cron_secret(request, wired.settings.cron_secret)
+    return Response.json(200, asdict(await wired.sweep.run()))
+
+
+async def refresh(request: Request, wired: Wired) -> Response:
+    """POST /api/refresh: refresh one connection now. Raises ProblemError."""
+    require_api_key(request, wired.settings.api_key)
+    connection = connection_of(request)
+    answered = await wired.keeper.refresh(connection)
+    now = wired.clock.now()
+    match answered.answer:
+        case Serve():
+            return Response.json(200, standing(answered.after, now))
+        case Wait() | TryLater() | AskForAuthorization():
+            public_url = wired.settings.public_url
+            raise refusal(answered.answer, connection, now, public_url=public_url)
+        case LeaveAlone():
+            raise AssertionError("this answers the sweep only")
+        case _:
+            assert_never(answered.answer)

@@ -1,0 +1,117 @@
+"""The sweep: whatever would die of disuse is refreshed, one connection after the other.
+
+What it has done is in the store, so that a sweep which ran out of time is gone on with by the next.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import assert_never
+
+from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.grant import Cause
+from functions.keeper import Answered, Keeper
+from ports.clock import Clock
+from ports.store import Store, StoreUnavailableError, UnreadableRecordError
+
+# Providers count token requests; more at once would not make a sweep of a few minutes better.
+AT_ONCE = 4
+PAGE = 100
+# No refresh is begun after that; what has begun by then ends well before a function must (300 s).
+TIME_TO_BEGIN = timedelta(minutes=2)
+
+_log = logging.getLogger(__name__)
+
+
+class Swept(Enum):
+    """What a sweep did to a connection that was due."""
+
+    REFRESHED = "refreshed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """How many connections came to what; `is_complete` where time sufficed for all of them."""
+
+    refreshed: int
+    skipped: int
+    failed: int
+    is_complete: bool
+
+
+class Sweep:
+    """Refresh what is due."""
+
+    def __init__(self, *, keeper: Keeper, store: Store, clock: Clock) -> None:
+        self._keeper = keeper
+        self._store = store
+        self._clock = clock
+
+    async def run(self) -> SweepReport:
+        """Refresh all that is due, longest overdue first, until time is up.
+
+        Raises StoreUnavailableError where the store cannot tell what is due; what goes wrong with
+        one connection is counted and logged.
+        """
+        end = self._clock.now() + TIME_TO_BEGIN
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def take_turn(connection: str) -> Swept | None:
+            async with turns:
+                return await self._refresh(connection) if self._clock.now() < end else None
+
+        swept: list[Swept | None] = []
+        async for page in self._due():
+            swept += await asyncio.gather(*map(take_turn, page))
+            if None in swept:
+                break
+        return SweepReport(
+            refreshed=swept.count(Swept.REFRESHED),
+            skipped=swept.count(Swept.SKIPPED),
+            failed=swept.count(Swept.FAILED),
+            is_complete=None not in swept,
+        )
+
+    async def _due(self) -> AsyncIterator[list[str]]:
+        """Name what is due, each connection once, although those that fail stay due."""
+        now, seen = self._clock.now(), set[str]()
+        while True:
+            found = await self._store.due(now, limit=len(seen) + PAGE)
+            page = [connection for connection in found if connection not in seen]
+            if not page:
+                return
+            yield page
+            seen.update(page)
+
+    async def _refresh(self, connection: str) -> Swept:
+        try:
+            answered = await self._keeper.refresh_if_due(connection)
+        except (StoreUnavailableError, UnreadableRecordError) as error:
+            _log.error("connection %s: not refreshed: %s", connection, error)
+            return Swept.FAILED
+        except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
+            _log.exception("connection %s: not refreshed", connection)
+            return Swept.FAILED
+        swept = _judge(answered)
+        if swept is Swept.FAILED:
+            _log.warning("connection %s: not refreshed: %s", connection, answered.answer)
+        return swept
+
+
+def _judge(answered: Answered) -> Swept:
+    match answered.answer:
+        case Serve() | LeaveAlone() | Wait():
+            # Who waits in vain waits for another refresh, which goes on.
+            return Swept.REFRESHED if answered.is_refreshed else Swept.SKIPPED
+        case AskForAuthorization(cause=Cause.NEVER_AUTHORIZED):
+            # It was forgotten after it had been found to be due.
+            return Swept.SKIPPED
+        case TryLater() | AskForAuthorization():
+            return Swept.FAILED
+        case _:
+            assert_never(answered.answer)
