@@ -14,6 +14,7 @@ from typing import assert_never
 from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
 from domain.grant import Cause
 from functions.keeper import Answered, Keeper
+from functions.standing import standing
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
@@ -99,17 +100,20 @@ class Sweep:
             return Swept.FAILED
         swept = _judge(answered)
         if swept is Swept.FAILED:
-            _log.warning("connection %s: not refreshed: %s", connection, answered.answer)
+            stands = standing(answered.after, self._clock.now())
+            _log.warning("connection %s: not refreshed: %s", connection, stands)
         return swept
 
 
 def _judge(answered: Answered) -> Swept:
+    if answered.is_refreshed:
+        return Swept.REFRESHED
     match answered.answer:
-        case Serve() | LeaveAlone() | Wait():
-            # Who waits in vain waits for another refresh, which goes on.
-            return Swept.REFRESHED if answered.is_refreshed else Swept.SKIPPED
-        case AskForAuthorization(cause=Cause.NEVER_AUTHORIZED):
-            # It was forgotten after it had been found to be due.
+        case Serve() | LeaveAlone():
+            # What has changed and is not refreshed has had an attempt that failed.
+            return Swept.SKIPPED if answered.after == answered.before else Swept.FAILED
+        case Wait() | AskForAuthorization(cause=Cause.NEVER_AUTHORIZED):
+            # An attempt goes on; or it was forgotten after it had been found to be due.
             return Swept.SKIPPED
         case TryLater() | AskForAuthorization():
             return Swept.FAILED

@@ -14,8 +14,14 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.decide import decide
-from domain.events import AttemptEnded, LoginCompleted, RefreshDue, TokensRescued
+from domain.decide import Decision, decide
+from domain.events import (
+    AttemptEnded,
+    LoginCompleted,
+    RefreshDue,
+    RefreshRequested,
+    TokensRescued,
+)
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -26,6 +32,7 @@ from domain.grant import (
     Refreshing,
     Setbacks,
     Unauthorized,
+    tokens_of,
 )
 from domain.policy import Policy
 from domain.provider import RotationKind
@@ -195,6 +202,60 @@ def test_the_sweep_leaves_alone_what_needs_a_login() -> None:
     )
     sweep = RefreshDue(attempt_id="a")
     assert decide(required, sweep, POLICY, T0 + 1000 * DAY).command == LeaveAlone()
+
+
+def test_a_requested_refresh_replaces_a_token_that_is_still_good() -> None:
+    decision = decide(GRANT, requested(T0 + MINUTE), POLICY, T0 + MINUTE)
+    assert isinstance(decision.grant, Refreshing)
+    assert isinstance(decision.command, SendTokenRequest)
+
+
+def test_a_requested_refresh_is_content_with_one_that_has_just_been_made() -> None:
+    apart = POLICY.refreshes_apart
+    assert decide(GRANT, requested(T0 + apart), POLICY, T0 + apart).command == Serve(tokens=TOKENS)
+    later = T0 + apart + TICK
+    assert isinstance(decide(GRANT, requested(later), POLICY, later).command, SendTokenRequest)
+
+
+def test_a_requested_refresh_is_content_with_what_it_has_led_to_however_long_that_took() -> None:
+    asked_at = T0 + MINUTE
+    begun = decide(GRANT, requested(asked_at), POLICY, asked_at)
+    assert isinstance(begun.command, SendTokenRequest)
+    done = end(begun.grant, begun.command, RESPONSE, asked_at + 30 * SECOND)
+    tokens = tokens_of(done)
+    assert tokens is not None
+    answer = decide(done, requested(asked_at), POLICY, asked_at + 30 * SECOND)
+    assert answer == Decision(grant=done, command=Serve(tokens=tokens))
+
+
+def test_a_requested_refresh_is_not_content_with_a_new_token_that_has_expired() -> None:
+    short = Authorized(tokens=replace(TOKENS, expires_at=T0 + SECOND))
+    again = decide(short, requested(T0 + SECOND), POLICY, T0 + SECOND)
+    assert isinstance(again.command, SendTokenRequest)
+
+
+def test_a_requested_refresh_meets_every_obstacle_though_a_token_lives() -> None:
+    refreshing, command = begin(GRANT, EXPIRED - 5 * MINUTE)
+    now = command.attempt.started_at + SECOND
+    assert decide(refreshing, requested(now), POLICY, now).command == Wait(
+        until=POLICY.lands_by(command.attempt)
+    )
+    unavailable = end(refreshing, command, UNAVAILABLE, now)
+    assert decide(unavailable, requested(now), POLICY, now).command == TryLater(
+        at=setbacks_of(unavailable).retry_at, failure=Failure.UNAVAILABLE
+    )
+    refused = end(refreshing, command, INVALID_GRANT, now)
+    assert decide(refused, requested(now), POLICY, now).command == AskForAuthorization(
+        cause=Cause.REFRESH_TOKEN_REJECTED
+    )
+    without = Authorized(tokens=replace(TOKENS, refresh_token=None))
+    assert decide(without, requested(now), POLICY, now).command == AskForAuthorization(
+        cause=Cause.REFRESH_TOKEN_MISSING
+    )
+
+
+def requested(at: datetime) -> RefreshRequested:
+    return RefreshRequested(attempt_id="a", asked_at=at)
 
 
 # 2. Obstacle.

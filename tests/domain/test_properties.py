@@ -33,7 +33,15 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import AttemptEnded, Event, LoginCompleted, RefreshDue, TokenRequested
+from domain.events import (
+    AttemptEnded,
+    Event,
+    LoginCompleted,
+    Question,
+    RefreshDue,
+    RefreshRequested,
+    TokenRequested,
+)
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -135,8 +143,10 @@ class World(RuleBasedStateMachine):
 
     def moves(self) -> list[Move]:
         if isinstance(self.grant, Unauthorized) or not self.grant.tokens.can_refresh(self.now):
-            return [self.a_program_asks, self.the_sweep_comes_by, self.a_person_logs_in]
-        moves: list[Move] = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
+            moves: list[Move] = [self.a_program_asks, self.the_sweep_comes_by]
+            return [*moves, self.a_refresh_is_requested, self.a_person_logs_in]
+        moves = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
+        moves.append(self.a_refresh_is_requested)
         if isinstance(self.grant, Authorized):
             moves.append(self.a_long_time_passes)
         else:
@@ -163,6 +173,10 @@ class World(RuleBasedStateMachine):
 
     def the_sweep_comes_by(self, data: st.DataObject) -> None:
         self.ask(RefreshDue(attempt_id=self.new_id()), data)
+
+    def a_refresh_is_requested(self, data: st.DataObject) -> None:
+        asked_at = self.now - data.draw(st.sampled_from([0, 1, 30])) * SECOND
+        self.ask(RefreshRequested(attempt_id=self.new_id(), asked_at=asked_at), data)
 
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
@@ -232,13 +246,12 @@ class World(RuleBasedStateMachine):
         self.serial += 1
         return f"attempt-{self.serial}"
 
-    def ask(self, event: TokenRequested | RefreshDue, data: st.DataObject) -> None:
+    def ask(self, event: Question, data: st.DataObject) -> None:
         before = self.grant
         match self.decide(event):
             case Serve(tokens=tokens):
-                assert isinstance(event, TokenRequested)
                 left = self.provider.access_expires_at[tokens.access_token] - self.now
-                assert left > min(event.min_ttl, self.provider.access_life / 2)
+                assert left > self.demanded_by(event)
             case AskForAuthorization(cause=cause):
                 self.check_cause(before, cause)
             case SendTokenRequest() as command:
@@ -251,6 +264,17 @@ class World(RuleBasedStateMachine):
                 assert isinstance(event, RefreshDue)
             case AskAgain():
                 pytest.fail("a question has no use for this")
+
+    def demanded_by(self, question: Question) -> timedelta:
+        match question:
+            case TokenRequested(min_ttl=min_ttl):
+                return min(min_ttl, self.provider.access_life / 2)
+            case RefreshRequested(asked_at=asked_at):
+                assert not isinstance(self.grant, Unauthorized)
+                assert self.grant.tokens.issued_at >= asked_at - 10 * SECOND
+                return timedelta(0)
+            case RefreshDue():
+                pytest.fail("the sweep has no use for a token")
 
     def decide(self, event: Event) -> Command:
         decision = decide(self.grant, event, self.policy, self.now)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from tests.functions.deployment import API_KEY, PUBLIC_URL, REDIRECT_URI, Deployment, deployed
+from tests.functions.deployment import (
+    API_KEY,
+    CRON_SECRET,
+    PUBLIC_URL,
+    REDIRECT_URI,
+    Deployment,
+    deployed,
+)
 from tests.functions.hosts import HOSTS, Host
 from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
@@ -53,6 +60,7 @@ def environ_for(provider: SimulatedDigiKeyPeer, folder: Path) -> dict[str, str]:
         "CLIENT_ID": provider.client_id,
         "CLIENT_SECRET": provider.client_secret,
         "API_KEY": API_KEY,
+        "CRON_SECRET": CRON_SECRET,
         "PROVIDER": "digikey",
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
         "TOKEN_ENDPOINT": provider.token_endpoint,

@@ -31,8 +31,16 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 PUBLIC_URL = "https://keeper.test"
 REDIRECT_URI = f"{PUBLIC_URL}/api/callback"
 API_KEY = "the-api-key-of-this-deployment"
+CRON_SECRET = "the-cron-secret-of-this-deployment"
 HTML = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 JSON = ("accept", "application/json")
+# Each method of each endpoint that asks for the API key.
+WITH_API_KEY = [
+    ("GET", "/api/token"),
+    ("GET", "/api/verify"),
+    ("POST", "/api/login"),
+    ("POST", "/api/refresh"),
+]
 
 Header: TypeAlias = tuple[str | bytes, str | bytes]
 _Result = TypeVar("_Result")
@@ -130,6 +138,15 @@ class Deployment:
     def token(self, connection: str, **parameters: str) -> httpx.Response:
         """GET /api/token."""
         return self.get(at("/api/token", connection=connection, **parameters))
+
+    def refresh(self, connection: str) -> httpx.Response:
+        """POST /api/refresh."""
+        return self.post(at("/api/refresh", connection=connection))
+
+    def sweep(self) -> httpx.Response:
+        """GET /api/refresh, as whoever knows the secret."""
+        secret = ("authorization", f"Bearer {self.environ['CRON_SECRET']}")
+        return self.call("GET", "/api/refresh", secret)
 
     def verify(self, connection: str) -> httpx.Response:
         """GET /api/verify."""

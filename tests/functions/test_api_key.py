@@ -4,11 +4,10 @@ import base64
 
 import pytest
 
-from tests.functions.deployment import API_KEY, Deployment, Header, at
+from tests.functions.deployment import API_KEY, WITH_API_KEY, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
 
-ENDPOINTS = [("GET", "/api/token"), ("GET", "/api/verify"), ("POST", "/api/login")]
 CHALLENGE = 'Bearer realm="oauth-callback"'
 BASIC = base64.b64encode(f":{API_KEY}".encode()).decode()
 
@@ -59,7 +58,7 @@ def test_key_is_accepted_in_either_header(
     expect_token(deployment.call("GET", at("/api/token", connection=connection), *headers))
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", MISSING.values(), ids=MISSING)
 def test_without_a_key_the_challenge_names_no_error(
     deployment: Deployment, method: str, path: str, headers: list[Header]
@@ -70,7 +69,7 @@ def test_without_a_key_the_challenge_names_no_error(
     assert answer.headers["www-authenticate"] == CHALLENGE
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 def test_wrong_key_is_refused_as_an_invalid_token(
     deployment: Deployment, method: str, path: str, headers: list[Header]
@@ -80,7 +79,7 @@ def test_wrong_key_is_refused_as_an_invalid_token(
     assert answer.headers["www-authenticate"] == f'{CHALLENGE}, error="invalid_token"'
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", EMPTY.values(), ids=EMPTY)
 def test_empty_key_is_refused(
     deployment: Deployment, method: str, path: str, headers: list[Header]
@@ -94,7 +93,7 @@ def test_empty_key_is_refused(
     expect_problem(answer, 401, name)
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("name", IN_THE_URL)
 def test_key_in_the_url_is_no_key(
     deployment: Deployment, method: str, path: str, name: str
@@ -114,7 +113,7 @@ def test_key_in_a_form_is_no_key(deployment: Deployment) -> None:
 def test_refused_key_reads_and_changes_nothing(deployment: Deployment, connection: str) -> None:
     deployment.put(connection, fresh())
     before = deployment.rows()
-    for method, path in ENDPOINTS:
+    for method, path in WITH_API_KEY:
         answer = deployment.call(method, at(path, connection=connection), ("x-api-key", "another"))
         assert connection not in answer.text
     assert deployment.rows() == before

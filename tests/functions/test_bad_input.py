@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.functions.deployment import JSON, Deployment, at
+from tests.functions.deployment import JSON, WITH_API_KEY, Deployment, at
 from tests.functions.expect import expect_common_headers, expect_problem, expect_token
 from tests.functions.grants import fresh
 
@@ -74,10 +74,9 @@ BAD_QUERIES = {
     "no value": "connection",
     "no name": "=a&=b",
 }
-ENDPOINTS = [("GET", "/api/token"), ("GET", "/api/verify"), ("POST", "/api/login")]
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 def test_bad_connection_is_refused(deployment: Deployment, method: str, path: str) -> None:
     rows = deployment.rows()
     for name in BAD_CONNECTIONS.values():
@@ -111,7 +110,7 @@ def test_bad_min_ttl_is_refused(deployment: Deployment, connection: str) -> None
     assert deployment.rows() == rows
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 def test_query_that_cannot_be_read_is_refused(
     deployment: Deployment, method: str, path: str
 ) -> None:
@@ -123,7 +122,7 @@ def test_query_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [*ENDPOINTS, ("GET", "/api/callback"), ("GET", "/api/health")]
+    ("method", "path"), [*WITH_API_KEY, ("GET", "/api/callback"), ("GET", "/api/health")]
 )
 @pytest.mark.parametrize("size", [8 * 1024 + 1, 60_000])
 def test_query_that_is_too_long_is_refused(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.functions.deployment import HTML, JSON, Deployment, at
+from tests.functions.deployment import HTML, JSON, WITH_API_KEY, Deployment, at
 from tests.functions.expect import (
     expect_common_headers,
     expect_json,
@@ -11,14 +11,15 @@ from tests.functions.expect import (
 )
 from tests.functions.grants import fresh
 
-ENDPOINTS = {
-    "/api/callback": "GET",
-    "/api/health": "GET",
-    "/api/login": "POST",
-    "/api/token": "GET",
-    "/api/verify": "GET",
-}
-WITH_KEY = sorted({"/api/login", "/api/token", "/api/verify"})
+ENDPOINTS = [
+    *WITH_API_KEY,
+    ("GET", "/api/callback"),
+    ("GET", "/api/health"),
+    ("GET", "/api/refresh"),
+]
+PATHS = sorted({path for _, path in ENDPOINTS})
+# They do something: the answer to HEAD would not show what.
+WITHOUT_HEAD = {"/api/callback", "/api/refresh"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
 
 
@@ -51,7 +52,7 @@ def test_unknown_path_is_not_found_whatever_the_method(deployment: Deployment, m
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [(path, method) for path in ENDPOINTS for method in METHODS if ENDPOINTS[path] != method],
+    [(path, method) for path in PATHS for method in METHODS if (method, path) not in ENDPOINTS],
 )
 def test_other_methods_are_not_allowed_and_the_answer_says_which_are(
     deployment: Deployment, path: str, method: str
@@ -61,7 +62,7 @@ def test_other_methods_are_not_allowed_and_the_answer_says_which_are(
     assert allowed(answer.headers["allow"]) == expected_methods(path)
 
 
-@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("path", PATHS)
 def test_options_names_the_methods_without_a_key(deployment: Deployment, path: str) -> None:
     answer = deployment.call("OPTIONS", path)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -84,10 +85,9 @@ def allowed(header: str) -> set[str]:
 
 
 def expected_methods(path: str) -> set[str]:
-    method = ENDPOINTS[path]
-    # A callback is no safe method: it would use up the code, and show nothing.
-    has_head = method == "GET" and path != "/api/callback"
-    return {method, "OPTIONS"} | ({"HEAD"} if has_head else set())
+    methods = {method for method, known in ENDPOINTS if known == path}
+    has_head = "GET" in methods and path not in WITHOUT_HEAD
+    return methods | {"OPTIONS"} | ({"HEAD"} if has_head else set())
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/verify", "/api/token"])
@@ -104,21 +104,21 @@ def test_head_answers_as_get_without_the_body(
     expect_common_headers(head)
 
 
-@pytest.mark.parametrize("path", WITH_KEY)
-def test_head_needs_the_key_like_get(deployment: Deployment, path: str) -> None:
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+def test_head_needs_the_key_like_get(deployment: Deployment, method: str, path: str) -> None:
     answer = deployment.call("HEAD", path)
-    assert answer.status_code == (405 if ENDPOINTS[path] == "POST" else 401)
+    assert answer.status_code == (405 if method == "POST" else 401)
     assert answer.content == b""
 
 
-@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 def test_trailing_slash_makes_no_difference(
-    deployment: Deployment, connection: str, path: str
+    deployment: Deployment, connection: str, method: str, path: str
 ) -> None:
     deployment.put(connection, fresh())
     query = f"?connection={connection}"
-    plain = deployment.call(ENDPOINTS[path], path + query, deployment.key)
-    slash = deployment.call(ENDPOINTS[path], f"{path}/{query}", deployment.key)
+    plain = deployment.call(method, path + query, deployment.key)
+    slash = deployment.call(method, f"{path}/{query}", deployment.key)
     assert slash.status_code == plain.status_code
     assert slash.headers["content-type"] == plain.headers["content-type"]
     assert slash.json().keys() == plain.json().keys()
@@ -132,15 +132,17 @@ def test_error_is_a_page_to_a_browser_and_a_problem_to_a_program(
     expect_page(deployment.call("GET", path, HTML), 400)
 
 
-@pytest.mark.parametrize("path", sorted(set(ENDPOINTS) - {"/api/callback"}))
+@pytest.mark.parametrize("path", sorted(set(PATHS) - {"/api/callback"}))
 def test_what_is_for_programs_answers_no_page(deployment: Deployment, path: str) -> None:
     answer = deployment.call("DELETE", path, HTML)
     expect_problem(answer, 405, "method-not-allowed")
 
 
-@pytest.mark.parametrize("path", WITH_KEY)
-def test_key_is_asked_for_before_anything_else_is_said(deployment: Deployment, path: str) -> None:
-    answer = deployment.call(ENDPOINTS[path], f"{path}?connection=/")
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+def test_key_is_asked_for_before_anything_else_is_said(
+    deployment: Deployment, method: str, path: str
+) -> None:
+    answer = deployment.call(method, f"{path}?connection=/")
     expect_problem(answer, 401, "api-key-missing")
 
 

@@ -1,148 +1,28 @@
 """The keeper's loop: what is stored before what, and what is shared between callers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from adapters.clock_system import SystemClock
-from adapters.entropy_system import SystemEntropy
 from adapters.store_memory import MemoryStore
-from domain.commands import Answer, Serve, TryLater, Wait
+from domain.commands import Answer, LeaveAlone, Serve, TryLater, Wait
 from domain.grant import Authorized, Failure, Grant, Refreshing
-from domain.policy import Policy
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
-    TokenRequest,
     TokenResponse,
 )
-from domain.tokens import Tokens
 from functions import keeper as keeper_module
 from functions import recorder as recorder_module
 from functions.keeper import Keeper
-from functions.recorder import Recorder
-from ports.rescue import Rescued
-from ports.store import Record, StoreUnavailableError
-from tests.domain.examples import POLICY, RESPONSE, SECOND, TOKENS
-
-Reply = Callable[[], Awaitable[Outcome]]
-
-
-class ScriptedServer:
-    """A token endpoint that does what the test says, and remembers what it was sent."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-        self.requests: list[TokenRequest] = []
-
-    async def request_tokens(self, request: TokenRequest) -> Outcome:
-        self.requests.append(request)
-        return await self.reply()
-
-
-class CountingStore(MemoryStore):
-    """A store that counts its round trips, and fails where the test says."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads = 0
-        self.etags: list[str] = []
-        self.failing_swaps: set[int] = set()
-        self.applies_failing_swaps = False
-
-    async def load(self, connection: str) -> Record:
-        self.loads += 1
-        await asyncio.sleep(0)
-        return await super().load(connection)
-
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        self.etags.append(new_etag)
-        fails = len(self.etags) in self.failing_swaps
-        if not fails or self.applies_failing_swaps:
-            await super().swap(
-                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
-            )
-        if fails:
-            raise StoreUnavailableError("planned")
-
-
-def tokens_with(left: timedelta) -> Tokens:
-    now = datetime.now(tz=TOKENS.issued_at.tzinfo)
-    return replace(
-        TOKENS,
-        issued_at=now + left - timedelta(minutes=30),
-        expires_at=now + left,
-        refresh_token_expires_at=now + timedelta(days=90),
-    )
-
-
-EXPIRED = timedelta(seconds=-1)
-NEAR_ITS_END = timedelta(minutes=4)
-FRESH = timedelta(minutes=20)
-
-
-async def answered() -> Outcome:
-    return RESPONSE
-
-
-class RescueList:
-    """What was rescued."""
-
-    def __init__(self) -> None:
-        self.emitted: list[Rescued] = []
-
-    def emit(self, rescued: Rescued) -> None:
-        self.emitted.append(rescued)
-
-    def read(self, line: str) -> Rescued | None:
-        raise NotImplementedError(line)
-
-
-class Bench:
-    """One store, one provider, and as many instances as the test needs."""
-
-    def __init__(self, reply: Reply = answered, *, by: Policy = POLICY) -> None:
-        self.store = CountingStore()
-        self.server = ScriptedServer(reply)
-        self.policy = by
-        self.rescue = RescueList()
-
-    def instance(self) -> Keeper:
-        clock, entropy = SystemClock(), SystemEntropy()
-        recorder = Recorder(
-            store=self.store,
-            clock=clock,
-            entropy=entropy,
-            rescue=self.rescue,
-            policy=self.policy,
-        )
-        return Keeper(
-            store=self.store,
-            recorder=recorder,
-            server=lambda: self.server,
-            clock=clock,
-            entropy=entropy,
-            policy=self.policy,
-        )
-
-    async def keep(self, left: timedelta) -> None:
-        await MemoryStore.swap(
-            self.store,
-            "c",
-            expected_etag=None,
-            new_etag="first",
-            grant=Authorized(tokens=tokens_with(left)),
-        )
-
-    async def grant(self) -> Grant:
-        return (await MemoryStore.load(self.store, "c")).grant
+from ports.store import StoreUnavailableError
+from tests.domain.examples import POLICY, RESPONSE, SECOND
+from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, answered
 
 
 def ask(keeper: Keeper) -> Awaitable[Answer]:
@@ -504,3 +384,30 @@ async def age_the_attempt(bench: Bench, by: timedelta) -> None:
 def response_refresh_token() -> str | None:
     assert isinstance(RESPONSE, TokenResponse)
     return RESPONSE.refresh_token
+
+
+def test_a_requested_refresh_is_made_once_for_all_who_ask_at_the_same_time() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(FRESH)
+        first, second = bench.instance(), bench.instance()
+        answers = await asyncio.gather(*(keeper.refresh("c") for keeper in [first, second] * 20))
+        assert {served(one.answer) for one in answers} == {"access-8"}
+        assert all(one.is_refreshed for one in answers)
+        assert len(bench.server.requests) == 1
+        again = await first.refresh("c")
+        assert (served(again.answer), again.is_refreshed) == ("access-8", False)
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_what_is_not_due_is_left_alone() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        found = await bench.instance().refresh_if_due("c")
+        assert (found.answer, found.is_refreshed) == (LeaveAlone(), False)
+        assert (bench.store.etags, bench.server.requests) == ([], [])
+
+    asyncio.run(run())

@@ -10,16 +10,14 @@ import pytest
 from functions.asgi import Application
 from functions.settings import Settings
 from tests.functions.conftest import Deploy, environ_for
-from tests.functions.deployment import HTML, Header
+from tests.functions.deployment import HTML, WITH_API_KEY, Header
 from tests.functions.expect import expect_page, expect_problem
 from tests.functions.hosts import AsgiTransport
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 ENDPOINTS = [
+    *WITH_API_KEY,
     ("GET", "/api/health"),
-    ("GET", "/api/token"),
-    ("GET", "/api/verify"),
-    ("POST", "/api/login"),
     ("GET", "/api/callback?code=a&state=b"),
 ]
 REQUIRED = ["CLIENT_ID", "CLIENT_SECRET", "API_KEY", "SQLITE_PATH"]

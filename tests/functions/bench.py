@@ -1,0 +1,152 @@
+"""A keeper to test by itself: its store counts and fails, its provider says what it is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from adapters.clock_system import SystemClock
+from adapters.entropy_system import SystemEntropy
+from adapters.store_memory import MemoryStore
+from domain.grant import Authorized, Grant, tokens_of
+from domain.policy import Policy
+from domain.token_endpoint import Outcome, TokenRequest
+from domain.tokens import Tokens
+from functions.keeper import Keeper
+from functions.recorder import Recorder
+from functions.sweep import Sweep
+from ports.clock import Clock
+from ports.rescue import Rescued
+from ports.store import Record, StoreUnavailableError
+from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
+
+Reply = Callable[[], Awaitable[Outcome]]
+
+
+class ScriptedServer:
+    """A token endpoint that does what the test says, and remembers what it was sent."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.requests: list[TokenRequest] = []
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        self.requests.append(request)
+        return await self.reply()
+
+
+class CountingStore(MemoryStore):
+    """A store that counts its round trips, and fails where the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads = 0
+        self.etags: list[str] = []
+        self.failing_swaps: set[int] = set()
+        self.applies_failing_swaps = False
+
+    async def load(self, connection: str) -> Record:
+        self.loads += 1
+        await asyncio.sleep(0)
+        return await super().load(connection)
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        self.etags.append(new_etag)
+        fails = len(self.etags) in self.failing_swaps
+        if not fails or self.applies_failing_swaps:
+            await super().swap(
+                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
+            )
+        if fails:
+            raise StoreUnavailableError("planned")
+
+
+def tokens_with(left: timedelta, *, refresh_left: timedelta = REFRESH_LIFE) -> Tokens:
+    """Tokens with so much left of the access token, and of the refresh token."""
+    now = datetime.now(tz=TOKENS.issued_at.tzinfo)
+    return replace(
+        TOKENS,
+        issued_at=min(now + left - ACCESS_LIFE, now + refresh_left - REFRESH_LIFE),
+        expires_at=now + left,
+        refresh_token_expires_at=now + refresh_left,
+    )
+
+
+EXPIRED = timedelta(seconds=-1)
+NEAR_ITS_END = timedelta(minutes=4)
+FRESH = timedelta(minutes=20)
+
+
+async def answered() -> Outcome:
+    return RESPONSE
+
+
+class RescueList:
+    """What was rescued."""
+
+    def __init__(self) -> None:
+        self.emitted: list[Rescued] = []
+
+    def emit(self, rescued: Rescued) -> None:
+        self.emitted.append(rescued)
+
+    def read(self, line: str) -> Rescued | None:
+        raise NotImplementedError(line)
+
+
+class Bench:
+    """One store, one provider, and as many instances as the test needs."""
+
+    def __init__(self, reply: Reply = answered, *, by: Policy = POLICY) -> None:
+        self.store = CountingStore()
+        self.server = ScriptedServer(reply)
+        self.policy = by
+        self.rescue = RescueList()
+
+    def instance(self) -> Keeper:
+        clock, entropy = SystemClock(), SystemEntropy()
+        recorder = Recorder(
+            store=self.store,
+            clock=clock,
+            entropy=entropy,
+            rescue=self.rescue,
+            policy=self.policy,
+        )
+        return Keeper(
+            store=self.store,
+            recorder=recorder,
+            server=lambda: self.server,
+            clock=clock,
+            entropy=entropy,
+            policy=self.policy,
+        )
+
+    def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
+        return Sweep(
+            keeper=keeper or self.instance(), store=self.store, clock=clock or SystemClock()
+        )
+
+    async def keep(
+        self,
+        left: timedelta,
+        connection: str = "c",
+        *,
+        refresh_left: timedelta = REFRESH_LIFE,
+    ) -> None:
+        await MemoryStore.swap(
+            self.store,
+            connection,
+            expected_etag=None,
+            new_etag="first",
+            grant=Authorized(tokens=tokens_with(left, refresh_left=refresh_left)),
+        )
+
+    async def grant(self, connection: str = "c") -> Grant:
+        return (await MemoryStore.load(self.store, connection)).grant
+
+    async def tokens(self, connection: str) -> Tokens:
+        found = tokens_of(await self.grant(connection))
+        assert found is not None
+        return found

@@ -1,0 +1,135 @@
+"""/api/refresh: the sweep for who knows its secret, and one connection for who has the key."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.grant import Authorized
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import CRON_SECRET, Deployment, Header
+from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
+from tests.functions.grants import DAY, fresh
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+
+WITHOUT_SECRET: dict[str, list[Header]] = {
+    "nothing": [],
+    "another": [("authorization", "Bearer another")],
+    "a part": [("authorization", f"Bearer {CRON_SECRET[:-1]}")],
+    "another scheme": [("authorization", f"Basic {CRON_SECRET}")],
+    "another header": [("x-api-key", CRON_SECRET)],
+    "twice, once wrong": [
+        ("authorization", f"Bearer {CRON_SECRET}"),
+        ("authorization", "Bearer another"),
+    ],
+}
+A_MOMENT_AGO = timedelta(seconds=9)
+LONGER_AGO = timedelta(seconds=12)
+
+
+def idle(deployment: Deployment, connection: str) -> None:
+    """Log in, and let three months pass but a day."""
+    deployment.log_in(connection)
+    deployment.age(connection, 89 * DAY)
+
+
+# The sweep
+
+
+def test_sweep_refreshes_what_is_due_and_tells_how_many(deploy: Deploy) -> None:
+    deployment = deploy()
+    idle(deployment, "a")
+    idle(deployment, "b")
+    deployment.log_in("not-due")
+    before = [deployment.tokens(name) for name in ("a", "b", "not-due")]
+    counts = {"refreshed": 2, "skipped": 0, "failed": 0, "is_complete": True}
+    assert expect_json(deployment.sweep()) == counts
+    after = [deployment.tokens(name) for name in ("a", "b", "not-due")]
+    assert [new.generation - old.generation for old, new in zip(before, after, strict=True)] == [
+        1,
+        1,
+        0,
+    ]
+    assert expect_json(deployment.sweep()) == {**counts, "refreshed": 0}
+
+
+def test_sweep_counts_what_fails_and_verify_says_why(deploy: Deploy) -> None:
+    deployment = deploy()
+    idle(deployment, "a")
+    idle(deployment, "b")
+    grant = deployment.grant("b")
+    assert isinstance(grant, Authorized)
+    unknown = replace(grant.tokens, refresh_token="a-token-that-nobody-issued")
+    deployment.put("b", replace(grant, tokens=unknown))
+    counts = {"refreshed": 1, "skipped": 0, "failed": 1, "is_complete": True}
+    assert expect_json(deployment.sweep()) == counts
+    verified = expect_problem(deployment.verify("b"), 404, "not-authorized")
+    assert verified["cause"] == "refresh-token-rejected"
+
+
+@pytest.mark.parametrize("headers", WITHOUT_SECRET.values(), ids=WITHOUT_SECRET)
+def test_sweep_is_refused_without_its_secret(deployment: Deployment, headers: list[Header]) -> None:
+    answer = deployment.call("GET", "/api/refresh", *headers)
+    expect_problem(answer, 401, "cron-secret-required")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="oauth-callback"'
+
+
+def test_sweep_takes_no_api_key_and_a_refresh_no_cron_secret(deployment: Deployment) -> None:
+    bearer = ("authorization", f"Bearer {deployment.key[1]!s}")
+    expect_problem(deployment.call("GET", "/api/refresh", bearer), 401, "cron-secret-required")
+    secret = ("authorization", f"Bearer {CRON_SECRET}")
+    expect_problem(deployment.call("POST", "/api/refresh", secret), 401, "api-key-invalid")
+
+
+def test_sweep_without_a_secret_in_the_environment_says_so(deploy: Deploy) -> None:
+    deployment = deploy(CRON_SECRET=None)
+    for headers in ([], [("authorization", "Bearer None")]):
+        answer = deployment.call("GET", "/api/refresh", *headers)
+        assert "CRON_SECRET" in expect_problem(answer, 500, "not-configured")["detail"]
+    # Nothing else needs it.
+    deployment.log_in("default")
+    expect_json(deployment.refresh("default"))
+
+
+# One connection
+
+
+def test_refresh_replaces_tokens_that_are_still_good(
+    deployment: Deployment, connection: str
+) -> None:
+    deployment.log_in(connection)
+    deployment.age(connection, LONGER_AGO)
+    old = expect_token(deployment.token(connection))
+    members = expect_json(deployment.refresh(connection))
+    assert (members["state"], members["generation"]) == ("fresh", 1)
+    assert members["last_refresh"]["outcome"] == "tokens"
+    # How it stands, as `verify` tells it, and no token.
+    assert members == expect_json(deployment.verify(connection))
+    assert expect_token(deployment.token(connection)) != old
+
+
+def test_refresh_is_not_made_again_within_seconds(deployment: Deployment, connection: str) -> None:
+    deployment.log_in(connection)
+    deployment.age(connection, A_MOMENT_AGO)
+    assert expect_json(deployment.refresh(connection))["generation"] == 0
+    deployment.age(connection, LONGER_AGO)
+    assert expect_json(deployment.refresh(connection))["generation"] == 1
+    assert expect_json(deployment.refresh(connection))["generation"] == 1
+
+
+def test_refresh_without_a_login_asks_for_one(deployment: Deployment, connection: str) -> None:
+    members = expect_problem(deployment.refresh(connection), 401, "authorization-required")
+    assert members["cause"] == "never-authorized"
+
+
+def test_refresh_that_fails_says_when_to_come_back_and_the_token_lives_on(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    grant = fresh()
+    scripted.put(connection, grant)
+    scripted.age(connection, LONGER_AGO)
+    endpoint.plan(Answer(status=503))
+    answer = scripted.refresh(connection)
+    expect_problem(answer, 503, "provider-unavailable")
+    expect_retry_after(answer, at_most=2)
+    assert expect_token(scripted.token(connection)) == grant.tokens.access_token

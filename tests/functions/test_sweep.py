@@ -1,0 +1,163 @@
+"""The sweep by itself: what is due, what becomes of each, and when it stops."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.grant import AuthorizationRequired, Authorized, Unauthorized
+from domain.token_endpoint import Outcome, TokenErrorResponse
+from functions.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
+from ports.store import Record, StoreUnavailableError, UnreadableRecordError
+from tests.domain.examples import DAY, RESPONSE
+from tests.functions.bench import EXPIRED, Bench, CountingStore
+
+SOON = 2 * DAY
+NOTHING = SweepReport(refreshed=0, skipped=0, failed=0, is_complete=True)
+
+
+class SlowingClock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+class BrokenStore(CountingStore):
+    """A store in which some things cannot be done, each for a reason of its own."""
+
+    def __init__(self, *, broken: Mapping[str, Exception], also_due: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.broken = broken
+        self.also_due = also_due
+
+    async def load(self, connection: str) -> Record:
+        if connection in self.broken:
+            raise self.broken[connection]
+        return await super().load(connection)
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        if "due" in self.broken:
+            raise self.broken["due"]
+        return [*await super().due(before, limit=limit), *self.also_due][:limit]
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+async def idle(bench: Bench, *connections: str) -> None:
+    for connection in connections:
+        await bench.keep(EXPIRED, connection, refresh_left=SOON)
+
+
+def test_what_is_due_is_refreshed_and_nothing_else() -> None:
+    async def work() -> None:
+        bench = Bench()
+        await idle(bench, "a", "b")
+        await bench.keep(EXPIRED, "not due")
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=2, skipped=0, failed=0, is_complete=True)
+        assert len(bench.server.requests) == 2
+        assert await bench.sweep().run() == NOTHING
+
+    run(work)
+
+
+def test_what_fails_is_counted_and_does_not_stop_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        bench = Bench()
+        broken = {
+            "a": UnreadableRecordError("sealed with another key", etag="first"),
+            "b": StoreUnavailableError("planned"),
+            "c": RuntimeError("a fault of our own"),
+        }
+        bench.store = BrokenStore(broken=broken)
+        await idle(bench, "a", "b", "c", "d", "e")
+        replies: Iterator[Outcome] = iter(
+            [TokenErrorResponse(status=400, error="invalid_grant"), RESPONSE]
+        )
+
+        async def reply() -> Outcome:
+            return next(replies)
+
+        bench.server.reply = reply
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=0, failed=4, is_complete=True)
+        states = {type(await bench.grant(connection)) for connection in ("d", "e")}
+        assert states == {Authorized, AuthorizationRequired}
+
+    run(work)
+    for connection in ("a", "b", "c"):
+        assert f"connection {connection}: not refreshed" in caplog.text
+    assert "a fault of our own" in caplog.text
+
+
+def test_a_connection_that_was_forgotten_meanwhile_is_skipped() -> None:
+    async def work() -> None:
+        bench = Bench()
+        bench.store = BrokenStore(broken={}, also_due=["forgotten"])
+        await idle(bench, "a")
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=1, failed=0, is_complete=True)
+        assert await bench.grant("forgotten") == Unauthorized()
+
+    run(work)
+
+
+def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
+    async def work() -> None:
+        bench = Bench()
+        failing = [f"{number:03}" for number in range(PAGE)]
+        broken = {name: StoreUnavailableError("planned") for name in failing}
+        bench.store = BrokenStore(broken=broken)
+        for number, name in enumerate([*failing, "last"]):
+            left = SOON + number * timedelta(seconds=1)
+            await bench.keep(EXPIRED, name, refresh_left=left)
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=0, failed=PAGE, is_complete=True)
+
+    run(work)
+
+
+def test_it_begins_nothing_more_when_its_time_is_up_and_the_next_one_goes_on() -> None:
+    async def work() -> None:
+        clock, bench = SlowingClock(), Bench()
+        names = [f"{number:02}" for number in range(3 * AT_ONCE)]
+        for number, name in enumerate(names):
+            left = SOON + number * timedelta(seconds=1)
+            await bench.keep(EXPIRED, name, refresh_left=left)
+        at_once: list[int] = []
+
+        async def reply() -> Outcome:
+            at_once.append(len(bench.server.requests))
+            clock.ahead = TIME_TO_BEGIN
+            await asyncio.sleep(0.01)
+            return RESPONSE
+
+        bench.server.reply = reply
+        report = await bench.sweep(clock=clock).run()
+        assert report == SweepReport(refreshed=AT_ONCE, skipped=0, failed=0, is_complete=False)
+        assert max(at_once) == AT_ONCE
+        refreshed = [name for name in names if (await bench.tokens(name)).generation == 8]
+        assert refreshed == names[:AT_ONCE]
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=2 * AT_ONCE, skipped=0, failed=0, is_complete=True)
+
+    run(work)
+
+
+def test_a_store_that_cannot_tell_what_is_due_is_an_error() -> None:
+    async def work() -> None:
+        bench = Bench()
+        bench.store = BrokenStore(broken={"due": StoreUnavailableError("planned")})
+        with pytest.raises(StoreUnavailableError):
+            await bench.sweep().run()
+
+    run(work)
