@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from base64 import b64encode
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -29,6 +30,8 @@ MAX_BODY_BYTES = 64 * 1024
 _LONGEST_DESCRIPTION = 300
 # What fails before the request is on its way is over soon, and can be retried with no risk.
 _CONNECT_TIMEOUT = timedelta(seconds=5)
+# Time enough for reading what is there.
+_LAST_LOOK = timedelta(seconds=0.5)
 # A kept connection that the provider has closed in the meantime would fail in a way that looks like
 # a lost answer.
 _LIMITS = httpx.Limits(max_keepalive_connections=0)
@@ -57,9 +60,8 @@ class HttpxAuthorizationServer:
         self._http = httpx.AsyncClient(
             # A redirect would carry the client's secret to somewhere else.
             follow_redirects=False,
-            timeout=httpx.Timeout(
-                timeout.total_seconds(), connect=_CONNECT_TIMEOUT.total_seconds()
-            ),
+            # Only until the request is on its way; `_in_time` sees to the rest.
+            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
             limits=_LIMITS,
             # http is for loopback only, where a proxy from the environment has no business.
             mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS)},
@@ -70,8 +72,7 @@ class HttpxAuthorizationServer:
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                outcome = await self._send(request)
+            outcome = await _in_time(self._send(request), self._timeout)
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
@@ -121,6 +122,26 @@ class HttpxAuthorizationServer:
             error=None if is_echo else answer.error,
             description=description and description[:_LONGEST_DESCRIPTION],
         )
+
+
+async def _in_time(work: Coroutine[None, None, Outcome], limit: timedelta) -> Outcome:
+    """Wait for an answer until the time limit, and then once more for a moment.
+
+    A process that was frozen (as serverless platforms do) finds its time over and the answer in the
+    socket at once. What has come is read then: it may hold the only living refresh token.
+
+    Raises TimeoutError, and what `work` raises.
+    """
+    task = asyncio.create_task(work)
+    try:
+        for patience in (limit, _LAST_LOOK):
+            done, _ = await asyncio.wait({task}, timeout=patience.total_seconds())
+            if done:
+                return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    raise TimeoutError
 
 
 def _form(request: TokenRequest) -> dict[str, str]:

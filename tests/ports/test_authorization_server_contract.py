@@ -1,11 +1,15 @@
 """What came of a token request is said, never raised: tokens, a refusal, not sent, or unknown."""
 
+import asyncio
 import gzip
 import json
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -24,7 +28,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, REFRESH, Adapter, ask
+from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PROVIDER, REFRESH, Adapter, ask
 from tests.ports.scripted_server import Connection, Script, answer, raw, serving
 
 TOKENS = json.dumps({"access_token": "access", "token_type": "Bearer", "expires_in": 1799}).encode()
@@ -253,6 +257,31 @@ def test_an_answer_that_does_not_end_in_time_leaves_the_outcome_unknown(
         outcome = ask(server.endpoint, adapter=adapter, timeout=IMPATIENCE)
     assert delivery_of(outcome) is Delivery.UNKNOWN
     assert len(server.requests) == 1
+
+
+def test_an_answer_that_came_while_the_process_was_frozen_is_heard_after_its_time(
+    adapter: Adapter,
+) -> None:
+    arrived, frozen = threading.Event(), threading.Event()
+
+    def answer_while_it_is_frozen(connection: Connection) -> None:
+        arrived.set()
+        frozen.wait()
+        connection.send(of_length(len(TOKENS), TOKENS))
+
+    async def freeze() -> None:
+        await asyncio.to_thread(arrived.wait)
+        frozen.set()
+        # Nothing else of this process runs meanwhile, as where a platform stops its clock.
+        time.sleep(3 * IMPATIENCE.total_seconds())  # noqa: ASYNC251 - that is the point
+
+    async def ask_and_freeze(endpoint: str) -> Outcome:
+        server = adapter(replace(PROVIDER, token_endpoint=endpoint), IMPATIENCE)
+        outcome, _ = await asyncio.gather(server.request_tokens(REFRESH), freeze())
+        return outcome
+
+    with serving(answer_while_it_is_frozen) as server:
+        assert isinstance(asyncio.run(ask_and_freeze(server.endpoint)), TokenResponse)
 
 
 @pytest.mark.parametrize("body", [TOKENS, b"[]", padded(CAP + 1)], ids=["tokens", "array", "long"])
