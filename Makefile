@@ -33,7 +33,9 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
-COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+	@$(BIN)/python -m infra.constraints
+# Without the constraints in pyproject.toml: they come of this.
+COMPILE := --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 clean: ## remove what the commands above made, but not the data in .local
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEER)/node_modules
