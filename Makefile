@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := infra/locks
-NODE_PEER := tests/system/oidc_provider
+NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder
 
 .PHONY: help run test bench check format lock clean
 
@@ -13,7 +13,7 @@ run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with
 	@$(BIN)/python -m infra.local.run
 
 test: .venv/dev.stamp ## set up all that the tests need and run all of them; ARGS go to pytest
-	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEER)/node_modules/.stamp || true
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
@@ -33,10 +33,12 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
-COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+	@$(BIN)/python -m infra.constraints
+# Without the constraints in pyproject.toml: they come of this.
+COMPILE := --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 clean: ## remove what the commands above made, but not the data in .local
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEER)/node_modules
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEERS:=/node_modules)
 
 .venv/%.stamp: $(LOCKS)/%.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oauth-callback needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
@@ -45,6 +47,6 @@ clean: ## remove what the commands above made, but not the data in .local
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(NODE_PEER)/node_modules/.stamp: $(NODE_PEER)/package-lock.json
-	@cd $(NODE_PEER) && npm ci --no-audit --no-fund --silent
+%/node_modules/.stamp: %/package-lock.json
+	@cd $* && npm ci --no-audit --no-fund --silent
 	@touch $@

@@ -1,6 +1,6 @@
 """One provider and one deployment of each kind for all tests; more deployments where asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.functions.deployment import (
     deployed,
 )
 from tests.functions.hosts import HOSTS, Host
+from tests.functions.stores import StorePeer
 from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
 
@@ -54,8 +55,12 @@ def host(request: pytest.FixtureRequest) -> Host:
     return HOSTS[request.param]
 
 
-def environ_for(provider: SimulatedDigiKeyPeer, folder: Path) -> dict[str, str]:
-    """All that a deployment with the simulated Digi-Key has to be told."""
+def environ_for(provider: SimulatedDigiKeyPeer, store: Path | Mapping[str, str]) -> dict[str, str]:
+    """All that a deployment with the simulated Digi-Key has to be told.
+
+    The store is a folder for a file, or the variables that name another.
+    """
+    kept = {"SQLITE_PATH": str(store / "grants.sqlite")} if isinstance(store, Path) else store
     return {
         "CLIENT_ID": provider.client_id,
         "CLIENT_SECRET": provider.client_secret,
@@ -65,7 +70,7 @@ def environ_for(provider: SimulatedDigiKeyPeer, folder: Path) -> dict[str, str]:
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
         "TOKEN_ENDPOINT": provider.token_endpoint,
         "PUBLIC_URL": PUBLIC_URL,
-        "SQLITE_PATH": str(folder / "grants.sqlite"),
+        **kept,
     }
 
 
@@ -74,12 +79,12 @@ def deployment(
     host: Host,
     portal: BlockingPortal,
     running_digikey: SimulatedDigiKeyPeer,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """A deployment with the simulated Digi-Key; tests keep apart by their connections."""
-    environ = environ_for(running_digikey, tmp_path_factory.mktemp("deployment"))
-    with deployed(host, portal, environ, running_digikey) as deployment:
-        yield deployment
+    with host.store() as store:
+        environ = environ_for(running_digikey, store.environ)
+        with deployed(host, portal, environ, running_digikey) as deployment:
+            yield deployment
 
 
 @pytest.fixture(scope="session")
@@ -102,12 +107,12 @@ def scripted(
     portal: BlockingPortal,
     running_digikey: SimulatedDigiKeyPeer,
     running_endpoint: TokenEndpoint,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """A deployment whose provider's answers are written by the test, in `endpoint`."""
-    environ = environ_for(running_digikey, tmp_path_factory.mktemp("scripted"))
-    with deployed(host, portal, environ | running_endpoint.environ, running_digikey) as deployment:
-        yield deployment
+    with host.store() as store:
+        environ = environ_for(running_digikey, store.environ) | running_endpoint.environ
+        with deployed(host, portal, environ, running_digikey) as deployment:
+            yield deployment
 
 
 @pytest.fixture
@@ -116,15 +121,26 @@ def connection() -> str:
     return f"connection-{next(_connections)}"
 
 
+@pytest.fixture(scope="session")
+def store_of_deploy(host: Host) -> Iterator[StorePeer]:
+    """The store of the deployments that tests make."""
+    with host.store() as store:
+        yield store
+
+
 @pytest.fixture
 def deploy(
-    host: Host, portal: BlockingPortal, running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
+    host: Host,
+    portal: BlockingPortal,
+    running_digikey: SimulatedDigiKeyPeer,
+    store_of_deploy: StorePeer,
 ) -> Iterator[Deploy]:
-    """A factory of deployments, which end with the test and share one store."""
+    """A factory of deployments, which end with the test and share one store, empty at first."""
+    store_of_deploy.clear()
     with ExitStack() as stack:
 
         def start(**changes: str | None) -> Deployment:
-            given = {**environ_for(running_digikey, tmp_path), **changes}
+            given = {**environ_for(running_digikey, store_of_deploy.environ), **changes}
             environ = {name: value for name, value in given.items() if value is not None}
             return stack.enter_context(deployed(host, portal, environ, running_digikey))
 

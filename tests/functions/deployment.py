@@ -1,7 +1,6 @@
 """A deployment under test: a host that runs the application, its provider, and its store."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from functions.settings import Settings
 from functions.wiring import wire
 from ports.store import Store
 from tests.functions.hosts import Host, Running
+from tests.functions.stores import Row, rows_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 PUBLIC_URL = "https://keeper.test"
@@ -80,10 +80,12 @@ class Deployment:
         self,
         *,
         portal: BlockingPortal,
+        host: Host,
         running: Running,
         environ: Mapping[str, str],
         provider: SimulatedDigiKeyPeer,
     ) -> None:
+        self.host = host
         self.running = running
         self.environ = environ
         self.provider = provider
@@ -175,17 +177,9 @@ class Deployment:
 
     # What is behind.
 
-    def rows(self) -> list[tuple[object, ...]]:
+    def rows(self) -> list[Row]:
         """Everything that is stored, as it is stored."""
-        database = sqlite3.connect(self.environ["SQLITE_PATH"], isolation_level=None)
-        try:
-            exist = database.execute("SELECT name FROM sqlite_master WHERE name = 'grants'")
-            if exist.fetchone() is None:
-                return []
-            grants = database.execute("SELECT * FROM grants ORDER BY connection").fetchall()
-            return grants + database.execute("SELECT * FROM logins ORDER BY key").fetchall()
-        finally:
-            database.close()
+        return rows_of(self.environ)
 
     def grant(self, connection: str) -> Grant:
         """What is stored for the connection."""
@@ -228,8 +222,10 @@ class Deployment:
         return self._portal.call(work)
 
     def close(self) -> None:
-        """Let go of the connections to the host."""
+        """Let go of the connections to the host, and to the store."""
         self._portal.call(self._client.aclose)
+        if self._store is not None:
+            self._portal.call(self._store.close)
 
 
 def at(path: str, **parameters: str) -> str:
@@ -252,8 +248,10 @@ def deployed(
     provider: SimulatedDigiKeyPeer,
 ) -> Iterator[Deployment]:
     """Start a deployment and stop it."""
-    with host(portal, environ) as running:
-        deployment = Deployment(portal=portal, running=running, environ=environ, provider=provider)
+    with host.run(portal, environ) as running:
+        deployment = Deployment(
+            portal=portal, host=host, running=running, environ=environ, provider=provider
+        )
         try:
             yield deployment
         finally:

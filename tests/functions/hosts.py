@@ -1,7 +1,7 @@
 """Where the application runs: each host starts it over one environment and says how to reach it.
 
-A host is a context manager that yields a `Running`; the contract tests know nothing else of it.
-Another host (Lambda events, a built Vercel artifact) is one more function here and one more entry
+A host runs the application in a context manager that yields a `Running`; the contract tests know
+hardly anything else of it. Another one (Lambda events) is one more function here and one more entry
 in `HOSTS`.
 """
 
@@ -28,7 +28,9 @@ from anyio.from_thread import BlockingPortal
 
 from functions.asgi import Application
 from functions.messages import Receive, Scope, Send
+from tests.functions.stores import StartStore, sqlite_store, upstash_store
 from tests.system.loopback import free_port
+from tests.system.vercel_deployment import BASE_URL, vercel_deployment
 
 ROOT = Path(__file__).parents[2]
 _READY_WITHIN_SECONDS = 30.0
@@ -61,7 +63,19 @@ class Running:
     stop: Callable[[], None]
 
 
-Host: TypeAlias = Callable[[BlockingPortal, Mapping[str, str]], AbstractContextManager[Running]]
+Run: TypeAlias = Callable[[BlockingPortal, Mapping[str, str]], AbstractContextManager[Running]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A way to run the application over an environment, and what is special about it."""
+
+    run: Run
+    store: StartStore
+    routes_itself: bool = False
+    """The platform answers, and not the application, where there is no endpoint."""
+    log_level: int = logging.DEBUG
+    """The least that is logged there at its most talkative."""
 
 
 class AsgiTransport(httpx.AsyncBaseTransport):
@@ -291,4 +305,20 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
             process.wait()
 
 
-HOSTS: Mapping[str, Host] = {"in-process": in_process, "uvicorn": uvicorn}
+@contextmanager
+def vercel(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run what Vercel's builder made in Vercel's runtime, behind the routes of `vercel.json`."""
+    with vercel_deployment(environ) as deployment:
+        yield Running(
+            base_url=BASE_URL,
+            transport=deployment.transport,
+            log=deployment.log,
+            stop=deployment.stop,
+        )
+
+
+HOSTS: Mapping[str, Host] = {
+    "in-process": Host(run=in_process, store=sqlite_store),
+    "uvicorn": Host(run=uvicorn, store=sqlite_store),
+    "vercel": Host(run=vercel, store=upstash_store, routes_itself=True, log_level=logging.INFO),
+}

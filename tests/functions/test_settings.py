@@ -13,6 +13,7 @@ from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import HTML, WITH_API_KEY, Header
 from tests.functions.expect import expect_page, expect_problem
 from tests.functions.hosts import AsgiTransport
+from tests.functions.stores import NO_STORE
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 ENDPOINTS = [
@@ -242,7 +243,7 @@ def test_settings_that_are_allowed(environ: dict[str, str], changes: dict[str, s
 
 
 def test_server_without_settings_refuses(deploy: Deploy) -> None:
-    deployment = deploy(CLIENT_ID=None, CLIENT_SECRET="", API_KEY=" ", SQLITE_PATH=None)
+    deployment = deploy(CLIENT_ID=None, CLIENT_SECRET="", API_KEY=" ", **NO_STORE)
     for method, path in ENDPOINTS:
         for key in ("", "None", "anything"):
             answer = deployment.call(method, path, ("x-api-key", key))

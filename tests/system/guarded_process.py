@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,11 +28,19 @@ class GuardedProcess:
     """One command, and the process that runs it now; `is_ready` asks the server with that pid."""
 
     def __init__(
-        self, command: Sequence[str], *, is_ready: Callable[[int], bool], output: IO[bytes]
+        self,
+        command: Sequence[str],
+        *,
+        is_ready: Callable[[int], bool],
+        output: IO[bytes],
+        folder: Path,
+        environ: Mapping[str, str] | None,
     ) -> None:
         self._command = command
         self._is_ready = is_ready
         self._output = output
+        self._folder = folder
+        self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,12 +48,18 @@ class GuardedProcess:
         """The process id of the server."""
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has been started, and neither ended nor crashed since."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Run the command and wait until the server is ready. Raises ServerDidNotStartError."""
         assert self._process is None, "it runs already"
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _GUARDED, "guarded", *self._command],
-            cwd=_REPOSITORY,
+            cwd=self._folder,
+            env=self._environ,
             # A group of its own, so that the guard can be ended with it.
             start_new_session=True,
             stdin=subprocess.PIPE,
@@ -101,11 +115,20 @@ class GuardedProcess:
 
 @contextmanager
 def guarded_process(
-    command: Sequence[str], *, is_ready: Callable[[int], bool]
+    command: Sequence[str],
+    *,
+    is_ready: Callable[[int], bool],
+    folder: Path = _REPOSITORY,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[GuardedProcess]:
-    """Run a server until the end of the block, or of the tests. Raises ServerDidNotStartError."""
+    """Run a server until the end of the block, or of the tests. Raises ServerDidNotStartError.
+
+    Without an environment it has ours.
+    """
     with TemporaryFile() as output:
-        process = GuardedProcess(command, is_ready=is_ready, output=output)
+        process = GuardedProcess(
+            command, is_ready=is_ready, output=output, folder=folder, environ=environ
+        )
         try:
             process.start()
             yield process

@@ -1,0 +1,5 @@
+"""The function behind `/api/login`: begins a login."""
+
+from functions.asgi import app
+
+__all__ = ["app"]

@@ -1,0 +1,5 @@
+"""The function behind `/api/verify`: tells how the tokens stand."""
+
+from functions.asgi import app
+
+__all__ = ["app"]

@@ -1,0 +1,105 @@
+"""Where a deployment under test keeps what it has: how it is told, and what is there."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from tests.system.loopback import http
+from tests.system.redis_peer import redis_server
+from tests.system.upstash_front import upstash_front
+
+Row: TypeAlias = tuple[object, ...]
+
+# Every variable that names a store, for environments without any.
+NO_STORE: Mapping[str, None] = dict.fromkeys(
+    ["SQLITE_PATH", "KV_REST_API_URL", "KV_REST_API_TOKEN"]
+)
+
+_ALL = """
+local rows = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+    local kind = redis.call('TYPE', key).ok
+    local read = kind == 'zset' and {'ZRANGE', key, 0, -1, 'WITHSCORES'} or {'HGETALL', key}
+    table.insert(rows, {key, redis.call(unpack(read))})
+end
+return rows
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePeer:
+    """A store, and the variables that name it."""
+
+    environ: Mapping[str, str]
+    clear: Callable[[], None]
+
+
+StartStore: TypeAlias = Callable[[], AbstractContextManager[StorePeer]]
+
+
+@contextmanager
+def sqlite_store() -> Iterator[StorePeer]:
+    """Provide a file that is not there yet."""
+    with TemporaryDirectory() as folder:
+
+        def clear() -> None:
+            for path in Path(folder).iterdir():
+                path.unlink()
+
+        environ = {"SQLITE_PATH": str(Path(folder) / "grants.sqlite")}
+        yield StorePeer(environ=environ, clear=clear)
+
+
+@contextmanager
+def upstash_store() -> Iterator[StorePeer]:
+    """Run an Upstash of our own in front of a real Redis."""
+    with redis_server() as redis, upstash_front(redis) as front:
+        environ = {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
+
+        def clear() -> None:
+            _execute(environ, "FLUSHALL")
+
+        yield StorePeer(environ=environ, clear=clear)
+
+
+def rows_of(environ: Mapping[str, str]) -> list[Row]:
+    """Read everything that is stored, as it is stored."""
+    if "SQLITE_PATH" in environ:
+        return _sqlite_rows(environ["SQLITE_PATH"])
+    found = _execute(environ, "EVAL", _ALL, 0)
+    assert isinstance(found, list)
+    return sorted((key, tuple(content)) for key, content in found)
+
+
+def raw_content(environ: Mapping[str, str]) -> str:
+    """Read everything that is stored, and what the store itself has not removed yet."""
+    if "SQLITE_PATH" not in environ:
+        return str(rows_of(environ))
+    path = Path(environ["SQLITE_PATH"])
+    files = path.parent.glob(f"{path.name}*")
+    return b"".join(file.read_bytes() for file in files).decode("latin-1")
+
+
+def _sqlite_rows(path: str) -> list[Row]:
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        exist = database.execute("SELECT name FROM sqlite_master WHERE name = 'grants'")
+        if exist.fetchone() is None:
+            return []
+        grants = database.execute("SELECT * FROM grants ORDER BY connection").fetchall()
+        return grants + database.execute("SELECT * FROM logins ORDER BY key").fetchall()
+    finally:
+        database.close()
+
+
+def _execute(environ: Mapping[str, str], *command: str | int) -> object:
+    answer = http.post(
+        environ["KV_REST_API_URL"],
+        json=command,
+        headers={"authorization": f"Bearer {environ['KV_REST_API_TOKEN']}"},
+    )
+    return answer.raise_for_status().json()["result"]

@@ -1,0 +1,218 @@
+"""What Vercel's own builder makes of a tree, laid out as its functions find it; built once.
+
+The builder resolves, installs, selects and compiles; `vercel_builder/build.mjs` calls it for each
+entrypoint of `vercel.json` in a copy of the tree, because it writes there. What it made is kept
+beside its node modules until something changes that it depends on.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What the builder's environment has, and no bundle may.
+SECRETS_OF_THE_BUILD = {
+    "CLIENT_SECRET": "client-secret-of-the-build",
+    "API_KEY": "api-key-of-the-build",
+    "KV_REST_API_TOKEN": "store-token-of-the-build",
+}
+
+_BUILDER = Path(__file__).with_name("vercel_builder")
+_KEPT = _BUILDER / "node_modules/.cache"
+# Bundles have none of it, and the tests that say so build nothing.
+_IRRELEVANT = re.compile(r"(docs|tests(?!/system/vercel_builder))/|.*\.md$")
+_ARTIFACTS_KEPT = 4
+# The runtime needs 3.12, which is also what a deployment gets that asks for no other.
+_MINOR_VERSIONS = (12, 13, 14)
+
+Tree: TypeAlias = Mapping[str, bytes]
+"""The files of a project, by their paths in it."""
+
+
+class BuildFailedError(Exception):
+    """The builder gave up; the message is what it printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function of an artifact: `folder` is its /var/task."""
+
+    name: str
+    folder: Path
+    python: Path
+    handler: str
+    environment: Mapping[str, str]
+    max_duration: int
+    """In seconds."""
+
+    @property
+    def files(self) -> dict[str, int]:
+        """The size in bytes of each file of the bundle, by its path in it."""
+        return {
+            str(path.relative_to(self.folder)): path.stat().st_size
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """The functions that the builder made, by their names, and what it resolved (its uv.lock)."""
+
+    functions: Mapping[str, Function]
+    lock: str
+
+
+def require_builder() -> None:
+    """Skip the test where Vercel's builder, or a Python for it, is missing; in CI, fail it."""
+    if reason := _missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def _missing() -> str | None:
+    if not shutil.which("node"):
+        return "Vercel's builder needs node"
+    if not (_BUILDER / "node_modules/@vercel/python").is_dir():
+        return f"Vercel's builder is not installed: npm ci --prefix {_BUILDER.relative_to(ROOT)}"
+    if interpreter() is None:
+        return "Vercel's runtime needs Python 3.12 or newer, and none is on the PATH or in pyenv"
+    return None
+
+
+@cache
+def interpreter() -> Path | None:
+    """Find a Python for Vercel's runtime: the program itself, in its own folder."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    for minor in _MINOR_VERSIONS:
+        name = f"python3.{minor}"
+        installed = map(str, root.glob(f"versions/3.{minor}.*/bin/{name}"))
+        for program in filter(None, [shutil.which(name), *installed]):
+            if found := _itself(program, name):
+                return found
+    return None
+
+
+def _itself(program: str, name: str) -> Path | None:
+    """Look behind a shim, which runs whichever is chosen, if any, or a virtual environment."""
+    told = "import sys; print(sys.base_prefix)"
+    asked = subprocess.run([program, "-c", told], capture_output=True, text=True, check=False)
+    found = Path(asked.stdout.strip(), "bin", name)
+    return found if asked.returncode == 0 and found.exists() else None
+
+
+@cache
+def artifact() -> Artifact:
+    """Build this repository as it stands, files included that are not committed yet.
+
+    Skips the test where it cannot be built; in CI, fails it. Raises BuildFailedError.
+    """
+    require_builder()
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")
+    paths = {name: ROOT / name for name in names}
+    return built({name: path.read_bytes() for name, path in paths.items() if path.is_file()})
+
+
+def built(tree: Tree) -> Artifact:
+    """Build a tree, unless what it came to the last time is still here. Raises BuildFailedError."""
+    python = interpreter()
+    assert python is not None
+    folder = _KEPT / f"artifact-{_digest(tree, python)}"
+    if not folder.is_dir():
+        with _workshop() as workshop:
+            _build(tree, workshop, python)
+            (workshop / "tree/uv.lock").rename(workshop / "out/uv.lock")
+            (workshop / "out").rename(folder)
+        _forget_the_oldest()
+    return Artifact(
+        functions={path.stem: _function(path, python) for path in folder.glob("*.json")},
+        lock=(folder / "uv.lock").read_text(),
+    )
+
+
+def _forget_the_oldest() -> None:
+    kept = sorted(_KEPT.glob("artifact-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in kept[:-_ARTIFACTS_KEPT]:
+        shutil.rmtree(folder)
+
+
+def _function(described: Path, python: Path) -> Function:
+    description = json.loads(described.read_text())
+    return Function(
+        name=described.stem,
+        folder=described.with_suffix(""),
+        python=python,
+        handler=description["handler"],
+        environment=description["environment"],
+        max_duration=description["maxDuration"],
+    )
+
+
+def _digest(tree: Tree, python: Path) -> str:
+    """Tell apart what is built differently."""
+    digest = sha256(str(python).encode())
+    for name, content in sorted(tree.items()):
+        if not _IRRELEVANT.match(name):
+            digest.update(f"\0{name}\0{sha256(content).hexdigest()}".encode())
+    digest.update((_BUILDER / "package-lock.json").read_bytes())
+    digest.update((_BUILDER / "build.mjs").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """Make a folder on the file system of the cache, so that files are linked and not copied."""
+    _KEPT.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=_KEPT) as name:
+        yield Path(name)
+
+
+def _build(tree: Tree, workshop: Path, python: Path) -> None:
+    copy = workshop / "tree"
+    write_tree(tree, copy)
+    (workshop / "out").mkdir()
+    if python.name != f"python3.{_MINOR_VERSIONS[0]}":
+        (copy / ".python-version").write_text(python.name.removeprefix("python"))
+    (copy / ".vercel/python/cache").mkdir(parents=True)
+    (_KEPT / "uv").mkdir(exist_ok=True)
+    (copy / ".vercel/python/cache/uv").symlink_to(_KEPT / "uv")
+    command = ["node", str(_BUILDER / "build.mjs"), str(copy), str(workshop / "out")]
+    ended = subprocess.run(
+        command,
+        env=builder_environ(python),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        raise BuildFailedError(ended.stdout)
+
+
+def builder_environ(python: Path) -> dict[str, str]:
+    """Return our environment, for a builder that is to find this Python, and our uv."""
+    # pyenv's shims, which come first else, hide interpreters from uv.
+    path = [str(python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {**os.environ, **SECRETS_OF_THE_BUILD, "PATH": os.pathsep.join(path)}
+
+
+def write_tree(tree: Tree, folder: Path) -> None:
+    """Write the files of a project."""
+    for name, content in tree.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)

@@ -1,0 +1,138 @@
+"""Vercel's own runtime, with one function in a process of its own, as the platform starts it.
+
+The runtime tells the platform over a unix socket where it listens and what is logged: JSON
+messages, each ended by a NUL.
+"""
+
+import json
+import socket
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+from tests.system.guarded_process import GuardedProcess, guarded_process
+from tests.system.loopback import http
+from tests.system.vercel_artifact import Function
+
+_CPUCLOCK_SCHED = 2
+
+
+class _Platform:
+    """Our end of the socket: it listens from the start, and reads until the function is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self.port: int | None = None
+        self.said: list[str] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+
+    def close(self) -> None:
+        """Stop listening, once the function has ended."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+        self._listener.close()
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                rest = b""
+                while chunk := stream.read1():
+                    *messages, rest = (rest + chunk).split(b"\0")
+                    for message in messages:
+                        self._take(json.loads(message))
+
+    def _take(self, message: Mapping[str, object]) -> None:
+        match message:
+            case {"type": "server-started", "payload": {"httpPort": int(port)}}:
+                self.port = port
+            case {"type": "log", "payload": {"message": str(text)}}:
+                self.said.append(b64decode(text).decode())
+            case {"type": "unrecoverable-error", "payload": {"message": str(text)}}:
+                self.said.append(text)
+            case _:
+                # When requests begin and end.
+                pass
+
+
+class FunctionProcess:
+    """A function that serves."""
+
+    def __init__(self, process: GuardedProcess, platform: _Platform) -> None:
+        self._process = process
+        self._platform = platform
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._platform.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has neither been stopped nor crashed."""
+        return self._process.is_running
+
+    def stop(self) -> None:
+        """End it as the platform does, with SIGTERM, and wait until it is gone."""
+        self._process.close()
+
+    def log(self) -> str:
+        """Return what it has logged, and printed."""
+        return "\n".join([*self._platform.said, self._process.log()])
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time, user and system, that all its threads have used."""
+        # Linux: clock_getcpuclockid(3) of another process.
+        return time.clock_gettime((~self.pid << 3) | _CPUCLOCK_SCHED)
+
+
+@contextmanager
+def function_process(function: Function, environ: Mapping[str, str]) -> Iterator[FunctionProcess]:
+    """Run a function with these variables. Raises ServerDidNotStartError."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / "ipc"
+        platform = _Platform(path)
+        given = {"PATH": "/usr/bin:/bin", "VERCEL": "1", **function.environment, **environ}
+        try:
+            with guarded_process(
+                _command(function),
+                is_ready=lambda _pid: platform.port is not None,
+                folder=function.folder,
+                environ={**given, "VERCEL_IPC_PATH": str(path)},
+            ) as process:
+                yield FunctionProcess(process, platform)
+        finally:
+            platform.close()
+
+
+def _command(function: Function) -> list[str]:
+    # Without what is installed beside this Python: all that a function needs is in its bundle.
+    return [str(function.python), "-S", "-c", f"import {function.handler.partition('.')[0]}"]
+
+
+def cpu_seconds_to_first_answer(
+    function: Function, environ: Mapping[str, str], ask: Callable[[str], object] | None = None
+) -> float:
+    """Start a function, and return the processor time that it used until its first answer.
+
+    `ask` is given its address and asks; by default for its health.
+    """
+    with function_process(function, environ) as process:
+        if ask is None:
+            http.get(f"{process.address}/api/health")
+        else:
+            ask(process.address)
+        return process.cpu_seconds()
