@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from adapters.tls import tls_context
 from adapters.token_response import read_answer
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
@@ -63,8 +64,9 @@ class HttpxAuthorizationServer:
             # Only until the request is on its way; `_in_time` sees to the rest.
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
             limits=_LIMITS,
+            verify=tls_context(),
             # http is for loopback only, where a proxy from the environment has no business.
-            mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS)},
+            mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS, verify=tls_context())},
             # Connections of different people have nothing to tell each other.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )

@@ -1,21 +1,23 @@
 """A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
 
 from datetime import datetime, timedelta
-
-import httpx
-from upstash_redis.asyncio import Redis
-from upstash_redis.errors import UpstashError
+from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
+from adapters.upstash_reader import UpstashReader
 from domain.authorization import LOGIN_LIFETIME, PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
 from ports.store import ConflictError, Record, StoreUnavailableError
 
+if TYPE_CHECKING:
+    # Imported at the first write: who only reads a fresh token must not pay for it.
+    from adapters.upstash_writer import UpstashWriter
+
 _PREFIX = "oauth-callback:"
 _DUE = f"{_PREFIX}due"
 # Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
-_TIMEOUT = timedelta(seconds=3)
-_CONNECT_TIMEOUT = timedelta(seconds=1)
+_LIMIT = timedelta(seconds=3)
+_CONNECT_LIMIT = timedelta(seconds=1)
 # The server removes logins after a while, counted by itself; whether one has expired is told by our
 # clock.
 _LOGIN_KEPT_FOR = LOGIN_LIFETIME + timedelta(minutes=1)
@@ -48,17 +50,15 @@ class UpstashStore:
     """Keep sealed records in Redis hashes; for one event loop, as its connections belong to it."""
 
     def __init__(self, url: str, token: str, records: SealedRecords) -> None:
+        self._url = url
+        self._token = token
         self._records = records
-        # Its own retry repeats whatever it was, even what has been executed.
-        self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
-        # It offers no timeout and has none (upstash-redis issue 46); the version is pinned.
-        self._redis._http._client.timeout = httpx.Timeout(  # noqa: SLF001
-            _TIMEOUT.total_seconds(), connect=_CONNECT_TIMEOUT.total_seconds()
-        )
+        self._reader = UpstashReader(url, token, limit=_LIMIT, connect_limit=_CONNECT_LIMIT)
+        self._writer: UpstashWriter | None = None
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
-        found = await self._execute("HMGET", _grant_key(connection), "etag", "sealed")
+        found = await self._reader.execute("HMGET", _grant_key(connection), "etag", "sealed")
         return self._record(connection, _texts(found))
 
     async def swap(
@@ -112,7 +112,9 @@ class UpstashStore:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._redis.close()
+        self._reader.close()
+        if self._writer is not None:
+            await self._writer.close()
 
     def _record(self, connection: str, found: list[str | None]) -> Record:
         match found:
@@ -124,20 +126,20 @@ class UpstashStore:
                 raise StoreUnavailableError("Upstash gave an answer that makes no sense")
 
     async def _execute(self, *command: str | float) -> object:
+        writer = self._open_writer()
         try:
-            return await self._redis.execute(list(command))
-        # Beside its own error the client lets through whatever an answer of the wrong form makes
-        # its decoding fail with.
-        except (
-            UpstashError,
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
+            return await writer.execute(*command)
+        finally:
+            self._reader.sync_token = writer.sync_token
+
+    def _open_writer(self) -> "UpstashWriter":
+        if self._writer is None:
+            from adapters.upstash_writer import UpstashWriter
+
+            self._writer = UpstashWriter(
+                self._url, self._token, limit=_LIMIT, connect_limit=_CONNECT_LIMIT
+            )
+        return self._writer
 
 
 def _grant_key(connection: str) -> str:

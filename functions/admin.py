@@ -11,7 +11,7 @@ from enum import Enum
 from domain.events import TokensRescued
 from domain.grant import tokens_of
 from functions.settings import Settings, SettingsError
-from functions.wiring import Wired, wire
+from functions.wiring import Wired
 from ports.rescue import Rescued
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> str | None:
     if arguments != ["recover"]:
         return USAGE
     try:
-        wired = wire(Settings.from_environ())
+        wired = Wired(Settings.from_environ())
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
     if not asyncio.run(_recover_and_close(wired)):

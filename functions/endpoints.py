@@ -12,6 +12,7 @@ from functions.answers import refusal, why_and_how_to_log_in
 from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.problems import problem
+from functions.routes import Routes
 from functions.standing import missing_authorization, rfc3339, standing
 from functions.wiring import Wired
 
@@ -72,3 +73,10 @@ def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
         "expires_at": rfc3339(expires_at),
         "scope": tokens.scope,
     }
+
+
+ROUTES: Routes = {
+    "/api/health": {"GET": health, "HEAD": health},
+    "/api/token": {"GET": token, "HEAD": token},
+    "/api/verify": {"GET": verify, "HEAD": verify},
+}

@@ -11,6 +11,7 @@ from functions.logins import CompletedLogin, ExchangeFailedError, UnknownStateEr
 from functions.messages import Request, Response
 from functions.pages import page
 from functions.problems import ProblemError, problem
+from functions.routes import Routes
 from functions.wiring import Wired
 
 _START_OVER = "start the login anew: POST /api/login with the API key"
@@ -113,3 +114,10 @@ def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
         case _:
             assert_never(outcome)
     return problem("provider-unavailable", f"{detail}; {_START_OVER}", retry_after=5)
+
+
+ROUTES: Routes = {
+    # No HEAD here: it would use up the code and show nothing.
+    "/api/callback": {"GET": callback},
+    "/api/login": {"POST": login},
+}

@@ -8,6 +8,7 @@ from functions.access import require_api_key, require_cron_secret
 from functions.answers import refusal
 from functions.connections import connection_of
 from functions.messages import Request, Response
+from functions.routes import Routes
 from functions.standing import standing
 from functions.wiring import Wired
 
@@ -34,3 +35,9 @@ async def refresh(request: Request, wired: Wired) -> Response:
             raise AssertionError("this answers the sweep only")
         case _:
             assert_never(answered.answer)
+
+
+ROUTES: Routes = {
+    # No HEAD here: it would sweep and not tell what came of it.
+    "/api/refresh": {"GET": sweep, "POST": refresh},
+}

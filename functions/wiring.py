@@ -1,10 +1,9 @@
 """The composition root: the only module that names adapters."""
 
 import json
-from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from hashlib import sha256
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
@@ -13,77 +12,87 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from functions.keeper import Keeper
-from functions.logins import Logins
 from functions.recorder import Recorder
 from functions.settings import Settings, SqliteSettings, StoreSettings, UpstashSettings
-from functions.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
-from ports.clock import Clock
 from ports.rescue import Rescue
 from ports.store import Store
 
+if TYPE_CHECKING:
+    # Imported where they are made.
+    from functions.logins import Logins
+    from functions.sweep import Sweep
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class Wired:
-    """The application's parts, ready to use on one event loop."""
+    """The application's parts for one event loop, made when they are needed.
 
-    settings: Settings = field(repr=False)
-    clock: Clock
-    keeper: Keeper
-    recorder: Recorder
-    logins: Logins
-    sweep: Sweep
-    store: Store
-    rescue: Rescue
+    Most requests are for a fresh token: they need neither an HTTP client for the provider nor what
+    logins and the sweep are made of, and a cold start is spared their import.
+    """
 
+    def __init__(self, settings: Settings) -> None:
+        """Choose and join the adapters."""
+        self.settings = settings
+        self.clock = SystemClock()
+        self._entropy = SystemEntropy()
+        # The first one seals; what the derived key has sealed stays readable whatever comes before.
+        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        records = SealedRecords(keys)
+        self.store = _store(settings.store, records)
+        self.rescue: Rescue = RescueLog(records)
+        self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
+        self.recorder = Recorder(
+            store=self.store,
+            clock=self.clock,
+            entropy=self._entropy,
+            rescue=self.rescue,
+            policy=self._policy,
+        )
+        self.keeper = Keeper(
+            store=self.store,
+            recorder=self.recorder,
+            server=lambda: self._server,
+            clock=self.clock,
+            entropy=self._entropy,
+            policy=self._policy,
+        )
 
-def wire(settings: Settings) -> Wired:
-    """Choose and join the adapters."""
-    clock, entropy = SystemClock(), SystemEntropy()
-    policy = Policy(provider=settings.provider, client=_fingerprint(settings))
-    # The first one seals; what the derived key has sealed stays readable whatever comes before it.
-    keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-    records = SealedRecords(keys)
-    store, rescue = _store(settings.store, records), RescueLog(records)
+    @cached_property
+    def logins(self) -> "Logins":
+        """What begins and completes logins."""
+        from functions import logins
 
-    @cache
-    def server() -> AuthorizationServer:
-        # Most requests are for a fresh token, and need none of this.
+        return logins.Logins(
+            keeper=self.keeper,
+            recorder=self.recorder,
+            store=self.store,
+            server=lambda: self._server,
+            clock=self.clock,
+            entropy=self._entropy,
+            provider=self.settings.provider,
+            client_id=self.settings.client_id,
+            redirect_uri=self.settings.redirect_uri,
+            static_state=self.settings.oauth_state,
+        )
+
+    @cached_property
+    def sweep(self) -> "Sweep":
+        """What refreshes whatever is due."""
+        from functions import sweep
+
+        return sweep.Sweep(keeper=self.keeper, store=self.store, clock=self.clock)
+
+    @cached_property
+    def _server(self) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
 
         return HttpxAuthorizationServer(
-            settings.provider,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            timeout=policy.request_timeout,
+            self.settings.provider,
+            client_id=self.settings.client_id,
+            client_secret=self.settings.client_secret,
+            timeout=self._policy.request_timeout,
         )
-
-    recorder = Recorder(store=store, clock=clock, entropy=entropy, rescue=rescue, policy=policy)
-    keeper = Keeper(
-        store=store, recorder=recorder, server=server, clock=clock, entropy=entropy, policy=policy
-    )
-    logins = Logins(
-        keeper=keeper,
-        recorder=recorder,
-        store=store,
-        server=server,
-        clock=clock,
-        entropy=entropy,
-        provider=settings.provider,
-        client_id=settings.client_id,
-        redirect_uri=settings.redirect_uri,
-        static_state=settings.oauth_state,
-    )
-    return Wired(
-        settings=settings,
-        clock=clock,
-        keeper=keeper,
-        recorder=recorder,
-        logins=logins,
-        sweep=Sweep(keeper=keeper, store=store, clock=clock),
-        store=store,
-        rescue=rescue,
-    )
 
 
 def _store(settings: StoreSettings, records: SealedRecords) -> Store:

@@ -1,1 +1,1 @@
-"""The application as Vercel functions: one module each, all of them the same application."""
+"""The application as Vercel functions: one module each, with no more of it than it answers with."""

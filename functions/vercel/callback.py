@@ -1,5 +1,6 @@
 """The function behind `/api/callback`: takes the browser that comes back from the provider."""
 
-from functions.asgi import app
+from functions.application import Application
+from functions.login_endpoints import ROUTES
 
-__all__ = ["app"]
+app = Application(ROUTES)

@@ -1,5 +1,6 @@
-"""The function behind `/api/refresh`: refreshes what is near its end."""
+"""The function behind `/api/refresh`: refreshes what is due, or what is asked for."""
 
-from functions.asgi import app
+from functions.application import Application
+from functions.refresh_endpoints import ROUTES
 
-__all__ = ["app"]
+app = Application(ROUTES)

@@ -1,5 +1,6 @@
 """The function behind `/api/token`: gives out a token that works now."""
 
-from functions.asgi import app
+from functions.application import Application
+from functions.endpoints import ROUTES
 
-__all__ = ["app"]
+app = Application(ROUTES)

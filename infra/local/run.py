@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import uvicorn
 
-from functions.asgi import Application
+from functions.application import Application
+from functions.asgi import ROUTES
 from functions.messages import Receive, Response, Scope, Send
 from functions.settings import Settings, SettingsError
 from infra.local.digikey import SimulatedDigiKey
@@ -66,7 +67,7 @@ def main() -> str | None:
 
 
 def _application(local: LocalEnvironment, settings: Settings) -> Application | WithSimulation:
-    application = Application(local.variables)
+    application = Application(ROUTES, local.variables)
     if not local.is_simulated:
         return application
     simulation = SimulatedDigiKey(

@@ -19,7 +19,7 @@ _NOTES = f"""
 Times are medians, and in brackets the quartiles, between which half of all lie. Both sides of a
 ratio are measured by turns; it is taken in each round, and told in the same way.
 
-bare GET       The keeper's own upstash-redis client gets a string as long as a sealed record, from
+bare GET       The keeper's own client for reading gets a string as long as a sealed record, from
                the same REST front: a process before a real Redis on this machine.
 in process     GET /api/token of the ASGI application in the measuring process, with that client.
 over HTTP      The same of one uvicorn worker, over a kept connection: one hop more.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import httpx
-from upstash_redis.asyncio import Redis
 
 from adapters import store_upstash
 from adapters.store_upstash import UpstashStore
-from functions.asgi import Application
+from functions.application import Application
+from functions.asgi import ROUTES
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.stage import API_KEY, CONNECTION, NO_CERTIFICATES, Stage
 
@@ -79,27 +79,27 @@ def _time_row(what: str, series: _Series, bare: _Series) -> Row:
 @asynccontextmanager
 async def _requests(stage: Stage) -> AsyncIterator[list[Ask]]:
     """Prepare a bare GET, and a fresh token in process and over HTTP, on warm connections."""
-    application = Application(stage.workers.environment)
+    application = Application(ROUTES, stage.workers.environment)
     store = application._wire().store
     assert isinstance(store, UpstashStore)
     url = f"{stage.workers.urls[0]}/api/token"
     async with httpx.AsyncClient(headers=API_KEY, verify=NO_CERTIFICATES, trust_env=False) as http:
         yield [
-            await _bare_get(store._redis),
+            await _bare_get(store),
             lambda: _token_in_process(application),
             lambda: _token_over_http(http, url),
         ]
     await store.close()
 
 
-async def _bare_get(redis: Redis) -> Ask:
+async def _bare_get(store: UpstashStore) -> Ask:
     """Prepare a GET of as much as the keeper reads."""
-    sealed = await redis.hget(store_upstash._grant_key(CONNECTION), "sealed")
-    assert sealed is not None
-    await redis.set(_BARE_KEY, sealed)
+    sealed = await store._reader.execute("HGET", store_upstash._grant_key(CONNECTION), "sealed")
+    assert isinstance(sealed, str)
+    await store._execute("SET", _BARE_KEY, sealed)
 
     async def get() -> None:
-        assert await redis.get(_BARE_KEY) == sealed
+        assert await store._reader.execute("GET", _BARE_KEY) == sealed
 
     return get
 

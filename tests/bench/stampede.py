@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from domain.grant import Authorized
 from functions.settings import Settings
-from functions.wiring import wire
+from functions.wiring import Wired
 from ports.store import Store
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.lone_client import LoneClient
@@ -40,7 +40,7 @@ async def stampede_rows(stage: Stage, *, stampedes: int, callers: int) -> list[R
     client = LoneClient(stage, delay=PROVIDER_DELAY)
     await client.log_in()
     stage.provider.reset_stats()
-    store = wire(Settings.from_environ(stage.workers.environment)).store
+    store = Wired(Settings.from_environ(stage.workers.environment)).store
     alone, worst = [], []
     tokens: set[str] = set()
     for _ in range(stampedes):

@@ -22,7 +22,7 @@ from domain.grant import (
 )
 from domain.tokens import Tokens
 from functions.settings import Settings
-from functions.wiring import wire
+from functions.wiring import Wired
 from ports.store import Store
 from tests.functions.hosts import Host, Running
 from tests.functions.stores import Row, rows_of
@@ -216,7 +216,7 @@ class Deployment:
         async def work() -> _Result:
             if self._store is None:
                 # The deployment's own, whichever it is: what is put there, the host reads.
-                self._store = wire(Settings.from_environ(self.environ)).keeper._store
+                self._store = Wired(Settings.from_environ(self.environ)).keeper._store
             return await use(self._store)
 
         return self._portal.call(work)

@@ -26,7 +26,8 @@ from urllib.parse import unquote_to_bytes
 import httpx
 from anyio.from_thread import BlockingPortal
 
-from functions.asgi import Application
+from functions.application import Application
+from functions.asgi import ROUTES
 from functions.messages import Receive, Scope, Send
 from tests.functions.stores import StartStore, sqlite_store, upstash_store
 from tests.system.loopback import free_port
@@ -183,7 +184,7 @@ def in_process(portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[R
     """Run the application in this process, on the portal's event loop."""
 
     async def start() -> AsgiTransport:
-        transport = AsgiTransport(Application(environ))
+        transport = AsgiTransport(Application(ROUTES, environ))
         await transport.start()
         return transport
 

@@ -14,7 +14,7 @@ from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Gran
 from domain.tokens import Tokens
 from functions.admin import recover
 from functions.settings import Settings
-from functions.wiring import Wired, wire
+from functions.wiring import Wired
 from ports.rescue import Rescued
 from ports.store import Record
 from tests.domain.examples import POLICY, RESPONSE, T0, TOKENS
@@ -37,7 +37,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def wired(environ: dict[str, str]) -> Wired:
-    return wire(Settings.from_environ(environ))
+    return Wired(Settings.from_environ(environ))
 
 
 def rescue_line(wired: Wired, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
@@ -118,7 +118,7 @@ def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other = wire(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
+    other = Wired(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
     lines = [rescue_line(other, caplog), rescue_line(wired, caplog)]
     assert not asyncio.run(recover(wired, lines))
     failed, applied = capsys.readouterr().out.splitlines()

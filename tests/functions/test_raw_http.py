@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from functions.asgi import Application
+from functions.application import Application
+from functions.asgi import ROUTES
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, Deployment, at
 from tests.functions.expect import expect_json, expect_token
@@ -24,7 +25,7 @@ Messages = list[MutableMapping[str, Any]]
 @pytest.fixture
 def application(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> Application:
     """The application alone."""
-    return Application(environ_for(running_digikey, tmp_path))
+    return Application(ROUTES, environ_for(running_digikey, tmp_path))
 
 
 def ask(application: Application, received: Messages | None = None, **scope: Any) -> Messages:

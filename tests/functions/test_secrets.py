@@ -20,7 +20,7 @@ from domain.token_endpoint import RefreshTokenRequest, TokenResponse
 from functions.logins import BegunLogin
 from functions.messages import Request, Response
 from functions.settings import Settings
-from functions.wiring import wire
+from functions.wiring import Wired
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of
 from tests.functions.expect import expect_token
@@ -237,7 +237,7 @@ def test_no_object_shows_the_secret_that_it_holds(
         "ENCRYPTION_KEYS": in_base64("0123456789abcdef" * 2) + "=",
     }
     settings = Settings.from_environ(environ)
-    wired = wire(settings)
+    wired = Wired(settings)
     url = authorization_url(settings.provider, client_id="x", state=secret, pending=pending)
     held = [
         grant,

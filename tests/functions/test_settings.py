@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.asgi import Application
+from functions.application import Application
+from functions.asgi import ROUTES
 from functions.settings import Settings
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import HTML, WITH_API_KEY, Header
@@ -121,7 +122,7 @@ def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.
     """What every endpoint of the application answers in this environment."""
 
     async def ask() -> dict[str, httpx.Response]:
-        transport = AsgiTransport(Application(environ))
+        transport = AsgiTransport(Application(ROUTES, environ))
         await transport.start()
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             answers = {
@@ -198,7 +199,7 @@ def test_page_says_it_too(environ: dict[str, str]) -> None:
 
 def test_paths_and_methods_are_told_apart_before_the_settings_are_read() -> None:
     async def ask() -> list[int]:
-        transport = AsgiTransport(Application({}))
+        transport = AsgiTransport(Application(ROUTES, {}))
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             answers = [
                 await client.get("/nothing"),

@@ -93,6 +93,11 @@ def raw(data: bytes) -> Script:
     return script
 
 
+def stall(connection: Connection) -> None:
+    """Say nothing, for as long as the client waits."""
+    connection.wait_until_client_leaves()
+
+
 @contextmanager
 def serving(
     script: Script, *, tls: ssl.SSLContext | None = None, reads: bool = True

@@ -10,15 +10,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from domain.token_endpoint import (
     Delivery,
@@ -29,7 +24,8 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PROVIDER, REFRESH, Adapter, ask
-from tests.ports.scripted_server import Connection, Script, answer, raw, serving
+from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.system.certificates import server_certificate
 
 TOKENS = json.dumps({"access_token": "access", "token_type": "Bearer", "expires_in": 1799}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -160,10 +156,6 @@ def test_a_huge_wish_to_be_left_alone_is_no_reason_to_fail(adapter: Adapter, wis
 
 
 # Unknown
-
-
-def stall(connection: Connection) -> None:
-    connection.wait_until_client_leaves()
 
 
 def stall_after(data: bytes) -> Script:
@@ -326,30 +318,6 @@ def test_a_host_that_does_not_exist_means_not_sent(adapter: Adapter, scheme: str
 )
 def test_an_endpoint_that_is_no_address_means_not_sent(adapter: Adapter, endpoint: str) -> None:
     assert delivery_of(ask(endpoint, adapter=adapter)) is Delivery.NOT_SENT
-
-
-def server_certificate(folder: Path, host: str) -> ssl.SSLContext:
-    """Make a certificate that signs itself; it lies in `certificate.pem`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(host))]), False)  # noqa: FBT003 - cryptography's
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    pem, key_pem = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
-    key_pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key_pem)
-    return context
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""Reading from Upstash with the standard library: what stands on the way of every token.
+
+Its REST protocol is a POST of the command as a JSON array, answered by `{"result": …}` or
+`{"error": …}`. The client library that does the rest of the work would cost the first caller of a
+cold function a third of the runtime's own start (`docs/adr/0009-cold-start.md`).
+"""
+
+import asyncio
+import json
+import socket
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from adapters.tls import tls_context
+from ports.store import StoreUnavailableError
+
+# Reads at one time, each on a connection of its own.
+_AT_ONCE = 16
+# A connection that was idle for longer may have been cut on the way (what httpx takes, too).
+_KEPT_FOR = timedelta(seconds=5)
+_LONGEST_ANSWER = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    """A connection that is open, and since when nobody uses it."""
+
+    connection: HTTPConnection
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_fit(self) -> bool:
+        return time.monotonic() - self.since < _KEPT_FOR.total_seconds()
+
+
+class UpstashReader:
+    """Ask for things that can be asked for again; on any event loop.
+
+    http.client blocks, so threads make the calls.
+    """
+
+    def __init__(self, url: str, token: str, *, limit: timedelta, connect_limit: timedelta) -> None:
+        """`limit` is for a whole request and its answer, `connect_limit` for a connection."""
+        self._url = urlsplit(url)
+        self._token = token
+        self._limit = limit
+        self._connect_limit = connect_limit
+        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
+        self._idle: deque[_Idle] = deque()
+        # What the last write was told: a replica that does not have it yet lets others answer.
+        self.sync_token = ""
+
+    async def execute(self, *command: str) -> object:
+        """Return the result of a command that changes nothing. Raises StoreUnavailableError."""
+        used: list[HTTPConnection] = []
+        work = partial(self._ask, json.dumps(command), used)
+        try:
+            async with asyncio.timeout(self._limit.total_seconds()):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError as error:
+            for connection in used:
+                _wake(connection)
+            raise StoreUnavailableError("Upstash does not answer") from error
+        except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+            raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._threads.shutdown()
+        while self._idle:
+            self._idle.pop().connection.close()
+
+    def _ask(self, body: str, used: list[HTTPConnection]) -> object:
+        """Ask over one connection, or two; they are added to `used`."""
+        if (connection := self._kept_connection()) is not None:
+            used.append(connection)
+            try:
+                return self._ask_over(connection, body)
+            except TimeoutError:
+                raise
+            except OSError:
+                # The server has closed it meanwhile, and this can be asked again.
+                used.clear()
+        used.append(self._new_connection())
+        return self._ask_over(used[0], body)
+
+    def _kept_connection(self) -> HTTPConnection | None:
+        while self._idle:
+            try:
+                idle = self._idle.pop()
+            except IndexError:
+                # Another thread was quicker.
+                return None
+            if idle.is_fit:
+                return idle.connection
+            idle.connection.close()
+        return None
+
+    def _new_connection(self) -> HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        limit = self._connect_limit.total_seconds()
+        connection = (
+            HTTPSConnection(host, port, timeout=limit, context=tls_context())
+            if self._url.scheme == "https"
+            else HTTPConnection(host, port, timeout=limit)
+        )
+        connection.connect()
+        connection.sock.settimeout(self._limit.total_seconds())
+        return connection
+
+    def _ask_over(self, connection: HTTPConnection, body: str) -> object:
+        try:
+            answer, is_kept = self._exchange(connection, body)
+        except BaseException:
+            connection.close()
+            raise
+        if is_kept:
+            self._idle.append(_Idle(connection))
+        else:
+            connection.close()
+        return _result(json.loads(answer))
+
+    def _exchange(self, connection: HTTPConnection, body: str) -> tuple[bytes, bool]:
+        """Return an answer, and whether the server keeps the connection."""
+        headers = {
+            "authorization": f"Bearer {self._token}",
+            "content-type": "application/json",
+            "upstash-sync-token": self.sync_token,
+        }
+        connection.request("POST", self._url.path or "/", body, headers)
+        response = connection.getresponse()
+        answer = response.read(_LONGEST_ANSWER)
+        if not response.isclosed():
+            raise HTTPException("an answer that is cut off, or too long")
+        return answer, not response.will_close
+
+
+def _wake(connection: HTTPConnection) -> None:
+    """End what a thread waits for on a connection; that alone would go on byte by byte."""
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _result(members: dict[str, object]) -> object:
+    if "error" in members:
+        raise StoreUnavailableError(f"Upstash: {members['error']}")
+    return members["result"]

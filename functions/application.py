@@ -1,0 +1,104 @@
+"""An ASGI application of some endpoints: HTTP to them, and what goes wrong to problems.
+
+Nothing is built at import time: the environment is read, and the parts are wired, at the first
+request on an event loop.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+
+from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.pages import page
+from functions.problems import Problem, ProblemError, problem
+from functions.routes import Routes, find_endpoint
+from functions.settings import Settings, SettingsError
+from functions.wiring import Wired
+from ports.store import StoreUnavailableError, UnreadableRecordError
+
+_FOR_PEOPLE = frozenset({"/api/callback"})
+
+_log = logging.getLogger(__name__)
+
+
+class Application:
+    """An ASGI application over one environment."""
+
+    def __init__(self, routes: Routes, environ: Mapping[str, str] = os.environ) -> None:
+        self._routes = routes
+        self._environ = environ
+        self._wired: Wired | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            response = await self._respond(scope, receive)
+            try:
+                await response.send(send, without_body=scope["method"] == "HEAD")
+            finally:
+                # The caller has its answer, or has gone; what it set in motion goes to its end.
+                await self._finish()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and self._wired is not None:
+                await self._finish()
+                await self._wired.store.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _finish(self) -> None:
+        if self._wired is not None:
+            await self._wired.keeper.finish()
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            request = await Request.from_asgi(scope, receive)
+            endpoint = find_endpoint(self._routes, request)
+            return await endpoint(request, self._wire())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return _problem_response(scope, _problem_of(error))
+
+    def _wire(self) -> Wired:
+        """Return the parts for the running loop: their connections belong to it."""
+        loop = asyncio.get_running_loop()
+        if self._wired is None or self._loop is not loop:
+            self._wired, self._loop = Wired(Settings.from_environ(self._environ)), loop
+        return self._wired
+
+
+def _problem_of(error: Exception) -> Problem:
+    match error:
+        case ProblemError():
+            return error.problem
+        case MalformedRequestError():
+            return problem("invalid-request", str(error), status=error.status).problem
+        case SettingsError():
+            return problem("not-configured", str(error)).problem
+        case StoreUnavailableError():
+            _log.error("the store is not available: %s", error)
+            detail = "what is stored cannot be reached now; nothing is lost"
+            return problem("store-unavailable", detail, retry_after=2).problem
+        case UnreadableRecordError():
+            _log.error("%s", error)
+            detail = (
+                f"{error}; put back the CLIENT_SECRET or the ENCRYPTION_KEYS that it was stored "
+                "with, or log in anew"
+            )
+            return problem("record-unreadable", detail).problem
+        case _:
+            _log.error("unexpected", exc_info=error)
+            return problem("unexpected", "the deployment's log says more").problem
+
+
+def _problem_response(scope: Scope, found: Problem) -> Response:
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    if scope["path"].rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
+        return page(found.status, found.title, found.detail, headers=found.headers)
+    return found.response()

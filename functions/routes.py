@@ -1,0 +1,29 @@
+"""Where requests go: paths and methods to endpoints."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from functions.messages import Request, Response
+from functions.problems import problem
+from functions.wiring import Wired
+
+Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
+# By path, and by method.
+Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
+
+
+def find_endpoint(routes: Routes, request: Request) -> Endpoint:
+    """Return what answers a request. Raises ProblemError."""
+    methods = routes.get(request.path.rstrip("/"))
+    if methods is None:
+        raise problem("not-found", f"the endpoints are {', '.join(sorted(routes))}")
+    allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
+
+    async def tell_methods(_request: Request, _wired: Wired) -> Response:
+        return Response(status=204, headers=(allow,))
+
+    endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)
+    if endpoint is None:
+        detail = f"{request.method} is not among {allow[1]}"
+        raise problem("method-not-allowed", detail, headers=(allow,))
+    return endpoint

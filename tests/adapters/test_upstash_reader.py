@@ -1,0 +1,237 @@
+"""Reads from Upstash by the standard library: what is sent, kept, asked again, and given up."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from adapters.upstash_reader import UpstashReader
+from ports.store import StoreUnavailableError
+from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.system.certificates import server_certificate
+
+TOKEN = "not-a-real-token"
+LIMIT = timedelta(seconds=20)
+IMPATIENCE = timedelta(milliseconds=300)
+FOUND = b'{"result":["etag","sealed"]}'
+NONSENSE = {
+    "HTML": answer("502 Bad Gateway", b"<html>502</html>", content_type="text/html"),
+    "nothing": answer("200 OK"),
+    "half": answer("200 OK", FOUND[:-3]),
+    "an array": answer("200 OK", b"[]"),
+    "text": answer("200 OK", b'"result"'),
+    "null": answer("200 OK", b"null"),
+    "no result": answer("200 OK", b"{}"),
+    "not UTF-8": answer("200 OK", b"\xff\xfe\xff"),
+    "too much": answer("200 OK", b'{"result":"' + b"x" * 1024 * 1024 + b'"}'),
+    "no HTTP": raw(b"+OK\r\n"),
+    "closed at once": raw(b""),
+    "closed in the body": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + FOUND),
+}
+
+
+def reading(
+    url: str,
+    work: Callable[[UpstashReader], Coroutine[Any, Any, object]],
+    limit: timedelta = LIMIT,
+) -> object:
+    """Use a reader, and close it."""
+    reader = UpstashReader(url, TOKEN, limit=limit, connect_limit=limit)
+    try:
+        return asyncio.run(work(reader))
+    finally:
+        reader.close()
+
+
+async def read(reader: UpstashReader) -> object:
+    return await reader.execute("HMGET", "key", "etag", "sealed")
+
+
+async def read_twice(reader: UpstashReader) -> object:
+    await read(reader)
+    return await read(reader)
+
+
+def failure(script: Script, limit: timedelta = LIMIT) -> str:
+    with serving(script) as server, pytest.raises(StoreUnavailableError) as raised:
+        reading(server.endpoint, read, limit)
+    assert len(server.requests) == 1
+    return str(raised.value)
+
+
+class KeptOpen(ThreadingHTTPServer):
+    """A server that keeps its connections, and counts them."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    connections = 0
+    may_answer = Event()
+
+    def get_request(self) -> Any:
+        self.connections += 1
+        return super().get_request()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the same to everybody, once it may."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        assert isinstance(self.server, KeptOpen)
+        self.server.may_answer.wait()
+        self.send_response(200)
+        self.send_header("content-length", str(len(FOUND)))
+        self.end_headers()
+        self.wfile.write(FOUND)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def kept_open() -> Any:
+    with KeptOpen(("127.0.0.1", 0), Handler) as server:
+        server.may_answer = Event()
+        server.may_answer.set()
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def url_of(server: KeptOpen) -> str:
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def test_a_command_is_one_authorized_post_of_an_array() -> None:
+    with serving(answer("200 OK", FOUND)) as server:
+        assert reading(server.endpoint, read) == ["etag", "sealed"]
+    (arrived,) = server.requests
+    assert arrived.line == "POST /token HTTP/1.1"
+    assert json.loads(arrived.body) == ["HMGET", "key", "etag", "sealed"]
+    assert arrived.all("authorization") == [f"Bearer {TOKEN}"]
+    assert arrived.all("content-type") == ["application/json"]
+    assert arrived.all("upstash-sync-token") == [""]
+
+
+def test_what_the_last_write_was_told_is_sent() -> None:
+    async def read_after_a_write(reader: UpstashReader) -> object:
+        reader.sync_token = "as-of-then"
+        return await read(reader)
+
+    with serving(answer("200 OK", FOUND)) as server:
+        reading(server.endpoint, read_after_a_write)
+    assert server.requests[0].all("upstash-sync-token") == ["as-of-then"]
+
+
+def test_a_connection_is_kept_for_the_next_read_on_any_event_loop(kept_open: KeptOpen) -> None:
+    reader = UpstashReader(url_of(kept_open), TOKEN, limit=LIMIT, connect_limit=LIMIT)
+    for _ in range(3):
+        assert asyncio.run(read(reader)) == ["etag", "sealed"]
+    assert kept_open.connections == 1
+    reader.close()
+
+
+def test_reads_at_one_time_do_not_wait_for_each_other(kept_open: KeptOpen) -> None:
+    kept_open.may_answer.clear()
+
+    async def all_at_once(reader: UpstashReader) -> object:
+        reads = [asyncio.ensure_future(read(reader)) for _ in range(16)]
+        while kept_open.connections < 16:  # noqa: ASYNC110 - it counts in another thread
+            await asyncio.sleep(0.01)
+        kept_open.may_answer.set()
+        return await asyncio.gather(*reads)
+
+    assert reading(url_of(kept_open), all_at_once) == [["etag", "sealed"]] * 16
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
+    # This server closes after each answer, and does not announce it.
+    with serving(answer("200 OK", FOUND)) as server:
+        assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
+    assert server.connections == 2
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
+    reading(url_of(kept_open), read_twice)
+    assert kept_open.connections == 2
+
+
+def test_an_answer_that_does_not_come_is_given_up_and_not_asked_for_again(
+    kept_open: KeptOpen,
+) -> None:
+    async def read_in_vain(reader: UpstashReader) -> object:
+        await read(reader)
+        kept_open.may_answer.clear()
+        try:
+            return await read(reader)
+        finally:
+            kept_open.may_answer.set()
+
+    with pytest.raises(StoreUnavailableError, match="does not answer"):
+        reading(url_of(kept_open), read_in_vain, IMPATIENCE)
+    assert kept_open.connections == 1
+
+
+def drip(connection: Connection) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200:
+        connection.send(bytes([byte]))
+        Event().wait(0.05)
+
+
+@pytest.mark.parametrize("script", [stall, drip], ids=["nothing", "byte by byte"])
+def test_the_limit_is_for_the_whole_of_a_read(script: Script) -> None:
+    assert failure(script, IMPATIENCE) == "Upstash does not answer"
+
+
+@pytest.mark.parametrize("script", NONSENSE.values(), ids=NONSENSE)
+def test_an_answer_that_makes_no_sense_means_that_the_store_is_unavailable(script: Script) -> None:
+    assert failure(script).startswith("Upstash: ")
+
+
+def test_an_error_is_passed_on_in_its_words_and_the_token_is_not() -> None:
+    told = failure(answer("401 Unauthorized", b'{"error":"WRONGPASS invalid auth token"}'))
+    assert told == "Upstash: WRONGPASS invalid auth token"
+
+
+def test_nobody_there_means_that_the_store_is_unavailable() -> None:
+    with serving(stall) as server:
+        pass
+    with pytest.raises(StoreUnavailableError, match="ConnectionRefusedError"):
+        reading(server.endpoint, read)
+
+
+def test_a_trusted_server_is_asked_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
+    with serving(answer("200 OK", FOUND), tls=context) as server:
+        assert reading(server.endpoint, read) == ["etag", "sealed"]
+
+
+def test_another_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = trusted(tmp_path, monkeypatch, "127.0.0.2")
+    with serving(answer("200 OK", FOUND), tls=context) as server:
+        with pytest.raises(StoreUnavailableError, match="SSLCertVerificationError"):
+            reading(server.endpoint, read)
+        assert server.requests == []
+
+
+def trusted(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> ssl.SSLContext:
+    """Make a certificate for the host, and let it be its own authority."""
+    context = server_certificate(folder, host)
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
+    return context
