@@ -140,7 +140,7 @@ def built(tree: Tree) -> Artifact:
             (workshop / "out").rename(folder)
         _forget_the_oldest()
     return Artifact(
-        functions={path.stem: _function(path, python) for path in folder.glob("*.json")},
+        functions={path.stem: _function(path, python) for path in sorted(folder.glob("*.json"))},
         lock=(folder / "uv.lock").read_text(),
     )
 
