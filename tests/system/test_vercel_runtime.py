@@ -29,6 +29,8 @@ from tests.system.vercel_runtime import FunctionProcess
 CALLERS = 200
 # Half of what the store's client has connections for: more than any serial server comes to.
 AT_ONCE = 50
+# A process that waits for nothing is gone by then.
+ENDED_WITHIN_SECONDS = 1.5
 
 # Nobody logs in here.
 NO_PROVIDER = SimulatedDigiKeyPeer(
@@ -214,6 +216,7 @@ def tell_to_end(process: FunctionProcess) -> None:
         os.kill(process.pid, signal.SIGTERM)
         while idle.recv(65536):
             pass
+    time.sleep(ENDED_WITHIN_SECONDS)
     assert process.is_running
 
 

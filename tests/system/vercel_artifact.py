@@ -117,15 +117,20 @@ def _itself(program: str, name: str) -> Path | None:
 
 @cache
 def artifact() -> Artifact:
-    """Build this repository as it stands, files included that are not committed yet.
+    """Build this repository. Skips the test where it cannot be built; in CI, fails it.
 
-    Skips the test where it cannot be built; in CI, fails it. Raises BuildFailedError.
+    Raises BuildFailedError.
     """
     require_builder()
+    return built(repository())
+
+
+def repository() -> Tree:
+    """Read this repository as it stands, files included that are not committed yet."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")
     paths = {name: ROOT / name for name in names}
-    return built({name: path.read_bytes() for name, path in paths.items() if path.is_file()})
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
 def built(tree: Tree) -> Artifact:

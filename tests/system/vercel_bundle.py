@@ -8,6 +8,17 @@ from collections.abc import Iterable, Mapping
 from tests.system.vercel_artifact import artifact
 
 MEGABYTE = 1_000_000
+# A refresh takes the provider's 30 s, and what the store did not take is brought to it for two
+# minutes more.
+MAX_DURATIONS = {
+    "callback": 300,
+    "health": 30,
+    "login": 30,
+    "refresh": 300,
+    "token": 300,
+    "verify": 30,
+}
+"""The functions there are to be, and how many seconds a request of each may take."""
 
 # The application, what it depends on, and the module that starts the runtime.
 _BELONGS = re.compile(
