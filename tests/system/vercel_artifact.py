@@ -55,8 +55,8 @@ class Function:
     python: Path
     handler: str
     environment: Mapping[str, str]
-    max_duration: int
-    """In seconds."""
+    max_duration: int | None
+    """How long a request may take, in seconds; None where the platform decides."""
 
     @property
     def files(self) -> dict[str, int]:
@@ -164,7 +164,7 @@ def _function(described: Path, python: Path) -> Function:
         python=python,
         handler=description["handler"],
         environment=description["environment"],
-        max_duration=description["maxDuration"],
+        max_duration=description.get("maxDuration"),
     )
 
 
