@@ -4,10 +4,10 @@ BIN := .venv/bin
 LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder
 
-.PHONY: help run test bench check format lock clean
+.PHONY: help run test bench vercel-build check format lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
@@ -18,6 +18,9 @@ test: .venv/dev.stamp ## set up all that the tests need and run all of them; ARG
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
+	@$(BIN)/python -m tests.system.vercel_cli
 
 check: .venv/dev.stamp ## lint, types, and the direction of the imports
 	$(BIN)/ruff format --check .

@@ -127,11 +127,11 @@ def test_the_statuses_listed_are_the_ones_answered() -> None:
 
 
 def test_the_make_commands_named_in_the_documents_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
         command
         for document in DOCUMENTS
-        for command in re.findall(r"(?:`|^)make ([a-z]+)", document.read_text(), re.MULTILINE)
+        for command in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)
     }
     assert named <= targets
     assert {"run", "test", "check"} <= named

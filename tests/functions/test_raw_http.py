@@ -140,6 +140,7 @@ def test_one_application_serves_one_event_loop_after_another(application: Applic
 
 # --- raw bytes to a real server
 
+# On Vercel the platform reads what comes from outside, and passes on what it has understood.
 on_a_socket = pytest.mark.parametrize("host", ["uvicorn"], indirect=True)
 
 

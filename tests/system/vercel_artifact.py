@@ -55,8 +55,8 @@ class Function:
     python: Path
     handler: str
     environment: Mapping[str, str]
-    max_duration: int
-    """In seconds."""
+    max_duration: int | None
+    """How long a request may take, in seconds; None where the platform decides."""
 
     @property
     def files(self) -> dict[str, int]:
@@ -117,15 +117,20 @@ def _itself(program: str, name: str) -> Path | None:
 
 @cache
 def artifact() -> Artifact:
-    """Build this repository as it stands, files included that are not committed yet.
+    """Build this repository. Skips the test where it cannot be built; in CI, fails it.
 
-    Skips the test where it cannot be built; in CI, fails it. Raises BuildFailedError.
+    Raises BuildFailedError.
     """
     require_builder()
+    return built(repository())
+
+
+def repository() -> Tree:
+    """Read this repository as it stands, files included that are not committed yet."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")
     paths = {name: ROOT / name for name in names}
-    return built({name: path.read_bytes() for name, path in paths.items() if path.is_file()})
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
 def built(tree: Tree) -> Artifact:
@@ -140,7 +145,7 @@ def built(tree: Tree) -> Artifact:
             (workshop / "out").rename(folder)
         _forget_the_oldest()
     return Artifact(
-        functions={path.stem: _function(path, python) for path in folder.glob("*.json")},
+        functions={path.stem: _function(path, python) for path in sorted(folder.glob("*.json"))},
         lock=(folder / "uv.lock").read_text(),
     )
 
@@ -159,7 +164,7 @@ def _function(described: Path, python: Path) -> Function:
         python=python,
         handler=description["handler"],
         environment=description["environment"],
-        max_duration=description["maxDuration"],
+        max_duration=description.get("maxDuration"),
     )
 
 

@@ -8,14 +8,13 @@ import json
 import socket
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
 from tests.system.guarded_process import GuardedProcess, guarded_process
-from tests.system.loopback import http
 from tests.system.vercel_artifact import Function
 
 _CPUCLOCK_SCHED = 2
@@ -121,18 +120,3 @@ def function_process(function: Function, environ: Mapping[str, str]) -> Iterator
 def _command(function: Function) -> list[str]:
     # Without what is installed beside this Python: all that a function needs is in its bundle.
     return [str(function.python), "-S", "-c", f"import {function.handler.partition('.')[0]}"]
-
-
-def cpu_seconds_to_first_answer(
-    function: Function, environ: Mapping[str, str], ask: Callable[[str], object] | None = None
-) -> float:
-    """Start a function, and return the processor time that it used until its first answer.
-
-    `ask` is given its address and asks; by default for its health.
-    """
-    with function_process(function, environ) as process:
-        if ask is None:
-            http.get(f"{process.address}/api/health")
-        else:
-            ask(process.address)
-        return process.cpu_seconds()

@@ -1,0 +1,63 @@
+"""What a function costs before it has answered for the first time, on Vercel's own runtime.
+
+In processor time, which other work on the machine moves less than time on the clock; and beside a
+function that only says ok, because most of it is the runtime's.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+
+import httpx
+
+from tests.system.loopback import http
+from tests.system.vercel_artifact import Function, built
+from tests.system.vercel_runtime import function_process
+
+_OK = b"""
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+    while scope["type"] == "lifespan":
+        await send({"type": (await receive())["type"] + ".complete"})
+"""
+_PYPROJECT = b"""
+[project]
+name = "ok"
+version = "0"
+requires-python = ">=3.11"
+
+[tool.uv]
+package = false
+"""
+_BUILD = {
+    "src": "ok.py",
+    "use": "@vercel/python",
+    "config": {"functions": {"ok.py": {"maxDuration": 30}}},
+}
+_VERCEL_JSON = {"build": {"env": {"VERCEL_PYTHON_COMPILEALL": "1"}}, "builds": [_BUILD]}
+
+
+@cache
+def ok_function() -> Function:
+    """Build a function that only says ok, in the same way as all others."""
+    tree = {
+        "ok.py": _OK,
+        "pyproject.toml": _PYPROJECT,
+        "vercel.json": json.dumps(_VERCEL_JSON).encode(),
+    }
+    return built(tree).functions["ok"]
+
+
+def cpu_seconds_to_first_answer(
+    function: Function,
+    environ: Mapping[str, str],
+    path: str = "/api/health",
+    headers: Mapping[str, str] | None = None,
+) -> float:
+    """Run a function, and return the processor time, user and system, up to its first answer."""
+    with function_process(function, environ) as process:
+        answer = http.get(f"{process.address}{path}", headers=headers)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return process.cpu_seconds()
