@@ -2,7 +2,7 @@
 
 Its REST protocol is a POST of the command as a JSON array, answered by `{"result": …}` or
 `{"error": …}`. The client library that does the rest of the work would cost the first caller of a
-cold function a third of the runtime's own start (`docs/adr/0009-cold-start.md`).
+cold function a third of the runtime's own start (`docs/adr/0010-cold-start.md`).
 """
 
 import asyncio
