@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from functions.keeper import FIRST_LOOK, LOOK_GROWTH
+from tests.bench.cold_start import cold_start_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
 from tests.bench.stage import WORKERS, Stage, stage
@@ -29,6 +30,10 @@ stampede       Callers at one instant, all in the measuring process, over {WORKE
                the worst wait ends with such a look.
 provider call  The refresh of a grant of its own, alone, by the keeper's own adapter. The simulated
                Digi-Key is told to take {PROVIDER_DELAY:g} s for it, and for that of a stampede.
+cold start     Processor time from the start of a process to its first answer, with a fresh token,
+               on Vercel's own runtime, over TLS to the store. Imports are those that a function
+               which says ok has not; the context with the certificate authorities, some 20 ms, is
+               none of them.
 """
 _LOAD = """\
 This machine has {processors} processors; its load was {before:.2f} before, and {after:.2f} after.
@@ -45,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = os.getloadavg()[0]
     with stage() as parts:
         rows = asyncio.run(_measure(parts, options))
+        rows += cold_start_rows(parts, starts=options.cold_starts)
     load = _LOAD.format(processors=os.cpu_count(), before=before, after=os.getloadavg()[0])
     print(table(rows), _NOTES, load, sep="\n", end="")  # noqa: T201 - a command prints
     return exit_status(rows)
@@ -61,6 +67,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=25, help=rounds)
     parser.add_argument("--stampedes", type=int, default=9, help="%(default)s")
     parser.add_argument("--callers", type=int, default=200, help="of a stampede; %(default)s")
+    parser.add_argument("--cold-starts", type=int, default=15, help="%(default)s")
     return parser.parse_args(arguments)
 
 

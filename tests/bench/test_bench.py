@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.bench.__main__ import exit_status
 from tests.bench.figures import Spread, count_row, table, time_row
 from tests.system.redis_peer import require_redis
+from tests.system.vercel_artifact import require_builder
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = (
@@ -19,13 +20,15 @@ ROWS = (
     "stampede: provider calls",
     "stampede: tokens served",
     "stampede of 20: worst wait",
+    "cold start to the first token: processor time",
 )
 
 
 def test_benchmark_prints_its_rows_and_succeeds() -> None:
     require_redis()
+    require_builder()
     command = [sys.executable, "-m", "tests.bench"]
-    command += ["--rounds", "2", "--stampedes", "2", "--callers", "20"]
+    command += ["--rounds", "2", "--stampedes", "2", "--callers", "20", "--cold-starts", "1"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "WRONG" not in run.stdout

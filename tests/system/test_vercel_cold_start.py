@@ -1,11 +1,110 @@
-"""The means to measure cold starts measure what they should."""
+"""What stands on the way of a fresh token, and that the means to measure it do so.
+
+How long it takes is for `make bench`; what is imported is a set, and adding to it is a decision.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
 
 import httpx
 
+from functions.settings import Settings
+from functions.wiring import Wired
+from tests.functions.grants import fresh
 from tests.system.loopback import http
-from tests.system.vercel_artifact import require_builder
-from tests.system.vercel_cold_start import cpu_seconds_to_first_answer, ok_function
+from tests.system.redis_peer import redis_server
+from tests.system.upstash_front import upstash_front
+from tests.system.vercel_artifact import artifact, require_builder
+from tests.system.vercel_cold_start import cpu_seconds_to_first_answer, import_times, ok_function
 from tests.system.vercel_runtime import function_process
+
+OUR_OWN = {
+    "adapters",
+    "adapters.clock_system",
+    "adapters.entropy_system",
+    "adapters.grant_json",
+    "adapters.rescue_log",
+    "adapters.sealed_records",
+    "adapters.sealing",
+    "adapters.store_upstash",
+    "adapters.tls",
+    "adapters.upstash_reader",
+    "domain",
+    "domain.authorization",
+    "domain.commands",
+    "domain.decide",
+    "domain.events",
+    "domain.failures",
+    "domain.grant",
+    "domain.policy",
+    "domain.provider",
+    "domain.token_endpoint",
+    "domain.tokens",
+    "functions",
+    "functions.access",
+    "functions.answers",
+    "functions.application",
+    "functions.connections",
+    "functions.endpoints",
+    "functions.keeper",
+    "functions.messages",
+    "functions.pages",
+    "functions.problems",
+    "functions.recorder",
+    "functions.routes",
+    "functions.settings",
+    "functions.sharing",
+    "functions.standing",
+    "functions.wiring",
+    "ports",
+    "ports.authorization_server",
+    "ports.clock",
+    "ports.entropy",
+    "ports.rescue",
+    "ports.store",
+}
+OTHERS = {"_cffi_backend", "certifi", "cryptography"}
+API_KEY = "not-a-real-api-key"
+
+
+def test_a_fresh_token_imports_nothing_but_this() -> None:
+    require_builder()
+    with a_fresh_token() as environ:
+        token = artifact().functions["token"]
+        ours = import_times(token, environ, "/api/token", {"x-api-key": API_KEY})
+    theirs = import_times(ok_function(), {}, "/", {})
+    imported = {name for name in ours.keys() - theirs.keys() if not is_standard(name)}
+    known = {name for name in imported if name.partition(".")[0] in OTHERS}
+    assert imported - known - {"vc__handler__python"} == OUR_OWN
+    assert {name.partition(".")[0] for name in known} == OTHERS
+
+
+def is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+@contextmanager
+def a_fresh_token() -> Iterator[dict[str, str]]:
+    """Store a grant, and yield the variables of a deployment that finds it."""
+    with redis_server() as redis, upstash_front(redis) as front:
+        environ = {
+            "CLIENT_ID": "client",
+            "CLIENT_SECRET": "not-a-real-secret",
+            "API_KEY": API_KEY,
+            "KV_REST_API_URL": front.url,
+            "KV_REST_API_TOKEN": front.token,
+        }
+        asyncio.run(store_a_grant(environ))
+        yield environ
+
+
+async def store_a_grant(environ: dict[str, str]) -> None:
+    store = Wired(Settings.from_environ(environ)).store
+    await store.swap("default", expected_etag=None, new_etag=uuid4().hex, grant=fresh())
+    await store.close()
 
 
 def test_processor_time_of_a_function_is_that_of_its_process() -> None:

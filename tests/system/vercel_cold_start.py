@@ -5,6 +5,7 @@ function that only says ok, because most of it is the runtime's.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 
@@ -39,6 +40,9 @@ _BUILD = {
 _VERCEL_JSON = {"build": {"env": {"VERCEL_PYTHON_COMPILEALL": "1"}}, "builds": [_BUILD]}
 
 
+_IMPORTED = re.compile(r"import time: +(?P<microseconds>\d+) \| +\d+ \| *(?P<name>\S+)")
+
+
 @cache
 def ok_function() -> Function:
     """Build a function that only says ok, in the same way as all others."""
@@ -61,3 +65,15 @@ def cpu_seconds_to_first_answer(
         answer = http.get(f"{process.address}{path}", headers=headers)
         assert answer.status_code == httpx.codes.OK, answer.text
         return process.cpu_seconds()
+
+
+def import_times(
+    function: Function, environ: Mapping[str, str], path: str, headers: Mapping[str, str]
+) -> dict[str, float]:
+    """Run a function up to its first answer; return the seconds that each import took by itself."""
+    with function_process(function, {**environ, "PYTHONPROFILEIMPORTTIME": "1"}) as process:
+        answer = http.get(f"{process.address}{path}", headers=headers)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        process.stop()
+        lines = _IMPORTED.finditer(process.log())
+        return {line["name"]: int(line["microseconds"]) / 1_000_000 for line in lines}
