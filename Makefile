@@ -12,9 +12,11 @@ help: ## list the commands
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
 
-test: .venv/dev.stamp ## set up all that the tests need and run all of them; ARGS go to pytest
+test: .venv/dev.stamp ## set up all that the tests need and run all of them, in parallel; ARGS go to pytest (-n 0: one by one)
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+# Most of the time they wait for servers, clocks and locks: more of them than there are cores.
+PARALLEL := -n 3 --no-loadscope-reorder
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
 	@$(BIN)/python -m tests.bench $(ARGS)

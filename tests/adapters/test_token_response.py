@@ -25,7 +25,7 @@ DIGIKEY = PRESETS["digikey"]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 GOOD: dict[str, Any] = {"access_token": "access", "token_type": "Bearer", "expires_in": 1799}
-MISSING = object()
+MISSING = ...
 
 
 def read(

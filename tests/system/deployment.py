@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -22,8 +21,6 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
-import httpx
-
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from adapters.store_sqlite import SqliteStore
@@ -32,6 +29,7 @@ from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, U
 from domain.tokens import Tokens
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
+from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
 from tests.system.upstash_front import UpstashPeer
 from tests.system.workers import Workers, doors, public_url, running
@@ -140,11 +138,9 @@ class Connection:
 
     def log_in(self) -> None:
         """Log in as a person does, and count the provider's token requests from there on."""
-        begun = httpx.post(
+        begun = http.post(
             f"{self.workers.urls[0]}{self._path('login')}",
             headers={"x-api-key": API_KEY},
-            verify=_no_certificates(),
-            trust_env=False,
             timeout=_ANSWER_LIMIT,
         )
         assert begun.status_code == 200, begun.text
@@ -193,14 +189,16 @@ class Connection:
 
     def is_accepted(self, access_token: str) -> bool:
         """Whether the provider lets the token in."""
-        answer = httpx.get(
-            self.peer.protected_endpoint,
-            headers={"authorization": f"Bearer {access_token}"},
-            verify=_no_certificates(),
-            trust_env=False,
+        answer = http.get(
+            self.peer.protected_endpoint, headers={"authorization": f"Bearer {access_token}"}
         )
         assert answer.status_code in {200, 401}, answer.text
         return answer.status_code == 200
+
+    def refused(self, answers: Sequence[Answer]) -> int:
+        """How many of these callers were given a token that the provider does not let in."""
+        served = Counter(answer.token for answer in answers if answer.status == 200)
+        return sum(served[token] for token in served if not self.is_accepted(token))
 
     # In the store
 
@@ -353,6 +351,20 @@ def authorization_required(record: Record) -> AuthorizationRequired:
     return record.grant
 
 
+def is_login_needed(connection: Connection, answers: Sequence[Answer]) -> bool:
+    """Tell by what everybody was told who was not cut off: all the same, and what is stored."""
+    told = {(answer.status, answer.problem) for answer in answers if answer.status}
+    if told == {(401, "authorization-required")}:
+        causes = {answer.members["cause"] for answer in answers if answer.status}
+        assert causes == {"refresh-answer-lost"}
+        authorization_required(connection.record())
+        return True
+    assert told == {(200, "")}
+    served = {answer.token for answer in answers if answer.status}
+    assert served == {authorized(connection.record()).tokens.access_token}
+    return False
+
+
 def _moved(value: Any, by: timedelta) -> Any:
     if isinstance(value, datetime):
         return value + by
@@ -360,12 +372,6 @@ def _moved(value: Any, by: timedelta) -> Any:
         parts = {part.name: _moved(getattr(value, part.name), by) for part in fields(value)}
         return replace(value, **parts)
     return value
-
-
-@cache
-def _no_certificates() -> ssl.SSLContext:
-    """All servers are on the loopback interface; loading certificates takes longer than asking."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """This machine as the only host: its free ports, and one client for what listens there."""
 
+import os
 import secrets
 import socket
 import ssl
@@ -9,6 +10,9 @@ import httpx
 # Below what systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere), one of
 # which could otherwise take the port of a server that is stopped for a while.
 _PORTS = range(20_000, 32_000)
+# Tests that run in parallel have their own each, for the same reason.
+_PARALLEL = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OURS = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) :: _PARALLEL]
 
 # One for all: to build one loads every certificate authority there is, unless told not to.
 http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
@@ -17,7 +21,7 @@ http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIE
 def free_port() -> int:
     """A loopback port that nobody listens at, and that no outgoing connection will take."""
     while True:
-        port = secrets.choice(_PORTS)
+        port = secrets.choice(_OURS)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port

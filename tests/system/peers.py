@@ -53,6 +53,8 @@ class Stats:
     refused: int
     in_flight: int
     """Being held or processed now, whether or not the client is still there."""
+    abandoned: int = field(default=0, compare=False)
+    """Those that are over, and whose client had hung up by itself before there was an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

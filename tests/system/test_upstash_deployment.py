@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -26,10 +25,10 @@ from tests.system.deployment import (
     refreshing,
 )
 from tests.system.peers import oidc_provider
-from tests.system.redis_peer import RedisPeer, redis_server
-from tests.system.upstash_front import UpstashPeer, upstash_front
+from tests.system.redis_peer import RedisPeer
+from tests.system.stores import rest_store
+from tests.system.upstash_front import UpstashPeer
 
-ROUNDS = 10
 CALLERS = 200
 # What the recorder does while its callers wait: the first try, and `SWAP_RETRIES`.
 TRIES_BEFORE_ANSWERING = 4
@@ -39,6 +38,8 @@ SWAPS = "conflict"
 OTHERS = [1, 2, 3]
 
 Stoppable: TypeAlias = RedisPeer | UpstashPeer
+
+pytestmark = pytest.mark.usefixtures("plain_loopback")
 
 numbers = count()
 
@@ -52,22 +53,10 @@ class Cloud:
     deployment: Deployment
 
 
-@pytest.fixture(autouse=True)
-def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the tests' own client use no proxy, and load no certificate authorities each time."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    with (
-        redis_server() as redis,
-        upstash_front(redis) as front,
-        deployed(oidc_provider, upstash=front) as deployment,
-    ):
-        yield Cloud(redis=redis, front=front, deployment=deployment)
+    with rest_store() as store, deployed(oidc_provider, upstash=store.front) as deployment:
+        yield Cloud(redis=store.redis, front=store.front, deployment=deployment)
 
 
 @pytest.fixture
@@ -82,24 +71,6 @@ def connection(cloud: Cloud) -> Iterator[Connection]:
 def stoppable(cloud: Cloud, request: pytest.FixtureRequest) -> Stoppable:
     """What can be stopped: the server that has the data, or the way to it."""
     return cloud.redis if request.param == "redis" else cloud.front
-
-
-# Nothing goes wrong
-
-
-def test_stampedes_cost_one_refresh_each(connection: Connection) -> None:
-    for rounds in range(1, ROUNDS + 1):
-        connection.expire_access_token()
-        if rounds % 2 == 0:
-            # Long enough that everybody has to wait for the one answer.
-            connection.peer.plan_faults("delay:0.5")
-        old = connection.tokens.access_token
-        token = only_token(connection.ask(CALLERS))
-        assert token == connection.tokens.access_token
-        assert token != old
-        assert connection.peer.stats() == refreshes(rounds, granted=rounds)
-        assert connection.is_accepted(token)
-    assert_grant_lives(connection, refreshed=ROUNDS)
 
 
 # The store is away

@@ -28,7 +28,10 @@ from tests.system.upstash_front import UpstashPeer, upstash_front
 REPOSITORY = Path(__file__).parents[2]
 BASE64 = {"Upstash-Encoding": "base64"}
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("plain_loopback"),
+]
 
 # To build a client loads every certificate authority there is, unless it is given something else.
 
@@ -36,14 +39,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the real client use no proxy, and load no certificate authorities each time."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
 @pytest.fixture(scope="module")

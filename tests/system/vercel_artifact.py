@@ -5,15 +5,18 @@ entrypoint of `vercel.json` in a copy of the tree, because it writes there. What
 beside its node modules until something changes that it depends on.
 """
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +37,8 @@ _BUILDER = Path(__file__).with_name("vercel_builder")
 _KEPT = _BUILDER / "node_modules/.cache"
 # Bundles have none of it, and the tests that say so build nothing.
 _IRRELEVANT = re.compile(r"(docs|tests(?!/system/vercel_builder))/|.*\.md$")
-_ARTIFACTS_KEPT = 4
+# Far longer than any run that may be using it.
+_KEPT_FOR = timedelta(hours=3)
 # The runtime needs 3.12, which is also what a deployment gets that asks for no other.
 _MINOR_VERSIONS = (12, 13, 14)
 
@@ -138,11 +142,13 @@ def built(tree: Tree) -> Artifact:
     python = interpreter()
     assert python is not None
     folder = _KEPT / f"artifact-{_digest(tree, python)}"
-    if not folder.is_dir():
-        with _workshop() as workshop:
-            _build(tree, workshop, python)
-            (workshop / "tree/uv.lock").rename(workshop / "out/uv.lock")
-            (workshop / "out").rename(folder)
+    with _alone():
+        if not folder.is_dir():
+            with _workshop() as workshop:
+                _build(tree, workshop, python)
+                (workshop / "tree/uv.lock").rename(workshop / "out/uv.lock")
+                (workshop / "out").rename(folder)
+        folder.touch()
         _forget_the_oldest()
     return Artifact(
         functions={path.stem: _function(path, python) for path in sorted(folder.glob("*.json"))},
@@ -150,10 +156,19 @@ def built(tree: Tree) -> Artifact:
     )
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep out other processes, which would build the same at the same time."""
+    _KEPT.mkdir(exist_ok=True)
+    with (_KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _forget_the_oldest() -> None:
-    kept = sorted(_KEPT.glob("artifact-*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in kept[:-_ARTIFACTS_KEPT]:
-        shutil.rmtree(folder)
+    for folder in _KEPT.glob("artifact-*"):
+        if time.time() - folder.stat().st_mtime > _KEPT_FOR.total_seconds():
+            shutil.rmtree(folder)
 
 
 def _function(described: Path, python: Path) -> Function:
@@ -182,7 +197,6 @@ def _digest(tree: Tree, python: Path) -> str:
 @contextmanager
 def _workshop() -> Iterator[Path]:
     """Make a folder on the file system of the cache, so that files are linked and not copied."""
-    _KEPT.mkdir(exist_ok=True)
     with TemporaryDirectory(dir=_KEPT) as name:
         yield Path(name)
 

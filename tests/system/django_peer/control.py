@@ -5,6 +5,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from select import select
 from threading import Lock
 from typing import Any
 
@@ -43,7 +44,8 @@ class ControlMiddleware:
             time.sleep(float(seconds))
         response = self._process(kind, request)
         # Counted before the client can see an answer, so that it never reads a count that lags.
-        self._ledger.depart(response.status_code if response else None)
+        abandoned = kind != "late-commit" and _has_hung_up(request)
+        self._ledger.depart(response.status_code if response else None, abandoned=abandoned)
         if kind in {"drop-request", "drop-answer"}:
             _hang_up(request)
         # Where the connection is closed by now, the server gives up writing without a word.
@@ -73,6 +75,7 @@ class _Ledger:
             self._arrived: Counter[str] = Counter()
             self._granted = 0
             self._refused = 0
+            self._abandoned = 0
 
     def plan(self, faults: list[str]) -> None:
         with self._lock:
@@ -85,6 +88,7 @@ class _Ledger:
                 "granted": self._granted,
                 "refused": self._refused,
                 "in_flight": self._in_flight,
+                "abandoned": self._abandoned,
             }
 
     def arrive(self, grant_type: str) -> str:
@@ -96,12 +100,20 @@ class _Ledger:
                 return self._faults.popleft()
             return ""
 
-    def depart(self, status: int | None) -> None:
-        """Count what a request came to: None if it was not processed."""
+    def depart(self, status: int | None, *, abandoned: bool) -> None:
+        """Count what a request came to, None if it was not processed, and whether for nobody."""
         with self._lock:
             self._in_flight -= 1
             self._granted += status == 200
             self._refused += status not in {None, 200}
+            self._abandoned += abandoned
+
+
+def _has_hung_up(request: HttpRequest) -> bool:
+    """Whether the client has closed the connection: nothing else makes it readable meanwhile."""
+    connection: socket.socket = request.META[CONNECTION]
+    readable, _, _ = select([connection], [], [], 0)
+    return bool(readable)
 
 
 def _hang_up(request: HttpRequest) -> None:

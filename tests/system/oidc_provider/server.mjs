@@ -12,7 +12,7 @@ let counts = nothing();
 let inFlight = 0;
 
 function nothing() {
-  return { arrived: {}, granted: 0, refused: 0 };
+  return { arrived: {}, granted: 0, refused: 0, abandoned: 0 };
 }
 
 function authorizationServer() {
@@ -71,6 +71,7 @@ async function tokenRequest(ctx, next) {
   if (kind === 'refuse-503') refuse(ctx);
   else if (kind !== 'drop-request') await next();
   // Counted before the client can see an answer, so that it never reads a count that lags.
+  if (kind !== 'late-commit' && hasHungUp(ctx)) counts.abandoned += 1;
   depart(kind === 'drop-request' ? null : ctx.status);
   if (kind === 'drop-request' || kind === 'drop-answer') hangUp(ctx);
 }
@@ -92,6 +93,11 @@ function refuse(ctx) {
   ctx.status = 503;
   ctx.set('Retry-After', '1');
   ctx.body = 'a planned fault';
+}
+
+function hasHungUp(ctx) {
+  // Node ends a connection whose other end was closed while a request is being answered.
+  return ctx.req.socket.destroyed || ctx.req.socket.writableEnded;
 }
 
 function hangUp(ctx) {

@@ -1,0 +1,27 @@
+"""What the tests of whole deployments are run with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.stores import StoreKind, upstash_of
+from tests.system.upstash_front import UpstashPeer
+
+
+@pytest.fixture
+def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the tests' own clients use no proxy, and load no certificate authorities each time."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
+@pytest.fixture(params=StoreKind, ids=lambda kind: kind.value)
+def upstash(
+    request: pytest.FixtureRequest,
+    plain_loopback: None,  # noqa: ARG001 - for its effect
+) -> Iterator[UpstashPeer | None]:
+    """Each store in turn: what `deployed` takes for it."""
+    with upstash_of(request.param) as upstash:
+        yield upstash
