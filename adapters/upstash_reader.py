@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from adapters.tls import tls_context
 from ports.store import StoreUnavailableError
 
-# Reads at one time, each on a connection of its own.
-_AT_ONCE = 16
+# Reads at one time, each on a connection and in a thread of its own; they only wait.
+_AT_ONCE = 100
 # A connection that was idle for longer may have been cut on the way (what httpx takes, too).
 _KEPT_FOR = timedelta(seconds=5)
 _LONGEST_ANSWER = 1024 * 1024
@@ -38,6 +38,22 @@ class _Idle:
     @property
     def is_fit(self) -> bool:
         return time.monotonic() - self.since < _KEPT_FOR.total_seconds()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    """A command on its way, in a thread."""
+
+    body: str
+    connection: HTTPConnection | None = None
+    is_given_up: bool = False
+
+    def give_up(self) -> None:
+        """End what the thread waits for, which could come byte by byte for ever."""
+        self.is_given_up = True
+        if self.connection is not None and self.connection.sock is not None:
+            with suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class UpstashReader:
@@ -59,14 +75,13 @@ class UpstashReader:
 
     async def execute(self, *command: str) -> object:
         """Return the result of a command that changes nothing. Raises StoreUnavailableError."""
-        used: list[HTTPConnection] = []
-        work = partial(self._ask, json.dumps(command), used)
+        call = _Call(body=json.dumps(command))
+        work = partial(self._ask, call)
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError as error:
-            for connection in used:
-                _wake(connection)
+            call.give_up()
             raise StoreUnavailableError("Upstash does not answer") from error
         except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
@@ -77,19 +92,15 @@ class UpstashReader:
         while self._idle:
             self._idle.pop().connection.close()
 
-    def _ask(self, body: str, used: list[HTTPConnection]) -> object:
-        """Ask over one connection, or two; they are added to `used`."""
+    def _ask(self, call: _Call) -> object:
         if (connection := self._kept_connection()) is not None:
-            used.append(connection)
             try:
-                return self._ask_over(connection, body)
-            except TimeoutError:
-                raise
-            except OSError:
+                return self._ask_over(connection, call)
+            except OSError as error:
                 # The server has closed it meanwhile, and this can be asked again.
-                used.clear()
-        used.append(self._new_connection())
-        return self._ask_over(used[0], body)
+                if call.is_given_up or isinstance(error, TimeoutError):
+                    raise
+        return self._ask_over(self._new_connection(), call)
 
     def _kept_connection(self) -> HTTPConnection | None:
         while self._idle:
@@ -115,9 +126,10 @@ class UpstashReader:
         connection.sock.settimeout(self._limit.total_seconds())
         return connection
 
-    def _ask_over(self, connection: HTTPConnection, body: str) -> object:
+    def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
+        call.connection = connection
         try:
-            answer, is_kept = self._exchange(connection, body)
+            answer, is_kept = self._exchange(connection, call.body)
         except BaseException:
             connection.close()
             raise
@@ -140,12 +152,6 @@ class UpstashReader:
         if not response.isclosed():
             raise HTTPException("an answer that is cut off, or too long")
         return answer, not response.will_close
-
-
-def _wake(connection: HTTPConnection) -> None:
-    """End what a thread waits for on a connection; that alone would go on byte by byte."""
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _result(members: dict[str, object]) -> object:

@@ -19,6 +19,7 @@ from tests.system.certificates import server_certificate
 
 TOKEN = "not-a-real-token"
 LIMIT = timedelta(seconds=20)
+AT_ONCE = 100
 IMPATIENCE = timedelta(milliseconds=300)
 FOUND = b'{"result":["etag","sealed"]}'
 NONSENSE = {
@@ -146,13 +147,13 @@ def test_reads_at_one_time_do_not_wait_for_each_other(kept_open: KeptOpen) -> No
     kept_open.may_answer.clear()
 
     async def all_at_once(reader: UpstashReader) -> object:
-        reads = [asyncio.ensure_future(read(reader)) for _ in range(16)]
-        while kept_open.connections < 16:  # noqa: ASYNC110 - it counts in another thread
+        reads = [asyncio.ensure_future(read(reader)) for _ in range(AT_ONCE)]
+        while kept_open.connections < AT_ONCE:  # noqa: ASYNC110 - it counts in another thread
             await asyncio.sleep(0.01)
         kept_open.may_answer.set()
         return await asyncio.gather(*reads)
 
-    assert reading(url_of(kept_open), all_at_once) == [["etag", "sealed"]] * 16
+    assert reading(url_of(kept_open), all_at_once) == [["etag", "sealed"]] * AT_ONCE
 
 
 def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
