@@ -17,9 +17,9 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
  6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
  7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
-    window inside it; else once the request can no longer land. Each of these earns one further
-    attempt, the next ones back off. An answer that was a failure backs off from the start, and
-    Retry-After is honoured.
+    window inside it; else, and when that window is over, once no request can land any more. Each
+    of these earns one further attempt, the next ones back off. An answer that was a failure backs
+    off from the start, and Retry-After is honoured.
 
 A login (`LoginCompleted`) starts a new generation:
  8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice), and
@@ -147,7 +147,7 @@ def _answer_without_refresh(
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():
             due = due_at(grant)
-            spares_a_living_token = _is_risky(grant, policy) and grant.tokens.outlives(
+            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.outlives(
                 _NO_TIME, now
             )
             is_due = due is not None and due <= now and not spares_a_living_token
@@ -158,7 +158,7 @@ def _answer_without_refresh(
 
 def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
     """Whether a refresh is wanted even though there is an answer without one."""
-    late = _is_risky(grant, policy) or policy.provider.refresh_ends_access_token
+    late = _is_risky(grant, policy, now) or policy.provider.refresh_ends_access_token
     return (
         isinstance(question, TokenRequested)
         and not late
@@ -166,24 +166,31 @@ def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: dat
     )
 
 
-def _is_risky(grant: Kept, policy: Policy) -> bool:
+def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     """Whether a refresh may end everything, the living access token included.
 
-    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2).
+    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2),
+    once no grace window covers it any more.
     """
-    provider = policy.provider
-    return _is_in_doubt(grant) and not (provider.replay_is_harmless or provider.rotation.grace)
+    since = _in_doubt_since(grant)
+    harmless = policy.provider.replay_is_harmless
+    return since is not None and not harmless and policy.replay_until(since) <= now
 
 
 def _is_in_doubt(grant: Kept) -> bool:
-    """Whether the provider may have acted on a request whose answer we do not have."""
+    return _in_doubt_since(grant) is not None
+
+
+def _in_doubt_since(grant: Kept) -> datetime | None:
+    """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
-        case Refreshing():
-            return True
+        case Refreshing(attempt=attempt, setbacks=setbacks):
+            known = None if setbacks is None else setbacks.in_doubt_since
+            return attempt.started_at if known is None else known
         case Authorized(setbacks=setbacks):
-            return leave_doubt(setbacks)
-        case AuthorizationRequired(cause=cause):
-            return cause is Cause.REFRESH_ANSWER_LOST
+            return None if setbacks is None else setbacks.in_doubt_since
+        case AuthorizationRequired(cause=cause, since=since):
+            return since if cause is Cause.REFRESH_ANSWER_LOST else None
         case _:
             assert_never(grant)
 

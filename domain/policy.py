@@ -54,6 +54,12 @@ class Policy:
             return min(self.lands_by(attempt), attempt.started_at + grace / 2)
         return self.lands_by(attempt)
 
+    def replay_until(self, in_doubt_since: datetime) -> datetime:
+        """Until when a refresh token in doubt is sure to be honoured, if it was acted upon."""
+        grace = self.provider.rotation.grace
+        # The rest of the window is for the replay to be sent and to arrive in.
+        return in_doubt_since + grace - min(self.send_within, grace / 4)
+
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
         """Whether the attempt may still be going on; a start far ahead is a clock gone back."""
         return abs(now - attempt.started_at) < self.lease

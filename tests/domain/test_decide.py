@@ -14,8 +14,14 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.decide import decide
-from domain.events import AttemptEnded, LoginCompleted, RefreshDue, TokensRescued
+from domain.decide import Decision, decide
+from domain.events import (
+    AttemptEnded,
+    LoginCompleted,
+    RefreshDue,
+    RefreshRequested,
+    TokensRescued,
+)
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -143,6 +149,17 @@ def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_t
     begin(doubtful, near_end + MINUTE, by)
 
 
+def test_when_a_grace_window_is_over_a_retry_waits_for_the_token_to_die() -> None:
+    near_end = EXPIRED - 5 * MINUTE
+    doubtful = end(*begin(GRANT, near_end, SHORT_GRACE), UNKNOWN, near_end, SHORT_GRACE)
+    begin(doubtful, near_end + 25 * SECOND - TICK, SHORT_GRACE)
+    over = near_end + 25 * SECOND
+    assert ask(doubtful, over, SHORT_GRACE) == Decision(
+        grant=doubtful, command=Serve(tokens=TOKENS)
+    )
+    begin(doubtful, EXPIRED - MINUTE, SHORT_GRACE)
+
+
 def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     due = T0 + REFRESH_LIFE - 30 * DAY
     early = decide(GRANT, RefreshDue(attempt_id="a"), POLICY, due - TICK)
@@ -172,6 +189,12 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     harmless = end(*begin(GRANT, near_end, GRACE), UNKNOWN, near_end, GRACE)
     later = decide(harmless, sweep, GRACE, near_end + MINUTE)
     assert isinstance(later.command, SendTokenRequest)
+    beginning = T0 + MINUTE
+    asked_for = RefreshRequested(attempt_id="attempt-1", asked_at=beginning)
+    begun = decide(GRANT, asked_for, GRACE, beginning)
+    assert isinstance(begun.command, SendTokenRequest)
+    lost = end(begun.grant, begun.command, UNKNOWN, beginning, GRACE)
+    assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == LeaveAlone()
 
 
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
@@ -569,6 +592,25 @@ def test_after_an_unknown_outcome_that_shows_late_a_retry_does_not_wait_longer_t
     assert setbacks_of(fail(UNKNOWN, EXPIRED + 30 * SECOND)).retry_at == EXPIRED + MINUTE
     late = setbacks_of(fail(UNKNOWN, EXPIRED + 10 * MINUTE))
     assert late.retry_at == EXPIRED + 10 * MINUTE
+
+
+@pytest.mark.parametrize(("known_after", "retry_after"), [(2, 15), (20, 20), (25, 60), (30, 60)])
+def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_when_none_can_land(
+    known_after: int, retry_after: int
+) -> None:
+    failed = fail(UNKNOWN, EXPIRED + known_after * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+
+
+@pytest.mark.parametrize(("wish", "retry_after"), [(9, 24), (10, 85)])
+def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none_can_land(
+    wish: int, retry_after: int
+) -> None:
+    doubtful = fail(UNKNOWN, by=SHORT_GRACE)
+    again, command = begin(doubtful, EXPIRED + 15 * SECOND, SHORT_GRACE, id_="attempt-2")
+    away = replace(UNAVAILABLE, retry_after=wish * SECOND)
+    failed = end(again, command, away, EXPIRED + 15 * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 2000])
