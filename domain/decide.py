@@ -12,8 +12,8 @@ A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through
     is sent. A lease that ran out counts as an attempt of unknown outcome.
 
 The end of an attempt (`AttemptEnded`) changes the grant so:
- 4. Tokens belong to a generation. They are kept unless that generation was superseded, however
-    late they come, even after a verdict: they may hold the only living refresh token.
+ 4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
+    however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
  6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
  7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
@@ -26,7 +26,8 @@ A login (`LoginCompleted`) starts a new generation:
     not a refresh token that still works by tokens without one.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
- 9. They are kept if their generation is newer than what is there.
+ 9. They are kept if their login or, after the same login, their generation is newer than what is
+    there.
 """
 
 from dataclasses import dataclass, replace
@@ -259,11 +260,17 @@ def _keep_tokens(
     grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
 ) -> Grant:
     before, setbacks = grant.tokens, _setbacks_so_far(grant)
-    if before.generation != attempt.generation:
+    is_in_charge = _is_in_charge(grant, attempt)
+    # Who logs in over a record that nobody can read starts at generation zero again. Nobody
+    # refreshes so soon after a login.
+    is_of_an_older_login = (
+        not is_in_charge and attempt.started_at < before.authorized_at + policy.clocks_differ
+    )
+    if before.generation != attempt.generation or is_of_an_older_login:
         return grant
     issued_at = _issued_at(attempt, setbacks, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
-    if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
+    if tokens.generation == before.generation and not is_in_charge:
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
@@ -330,6 +337,11 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Unauthorized) or grant.tokens.generation < tokens.generation:
+    if isinstance(grant, Unauthorized) or _age(grant.tokens) < _age(tokens):
         return Authorized(tokens=tokens)
     return grant
+
+
+def _age(tokens: Tokens) -> tuple[datetime, int]:
+    """Order tokens by their login first: generations may begin anew with one."""
+    return tokens.authorized_at, tokens.generation

@@ -419,6 +419,25 @@ def test_late_tokens_never_replace_those_of_a_new_login() -> None:
     assert end(fresh, command, replace(RESPONSE, refresh_token="old"), EXPIRED) is fresh
 
 
+def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
+    first = Authorized(tokens=replace(TOKENS, generation=0))
+    anew = log_in(Unauthorized())
+    old = replace(RESPONSE, refresh_token="old")
+    for clock in (-MINUTE, -TICK, 5 * SECOND - TICK):
+        _, command = begin(first, EXPIRED + clock)
+        assert end(anew, command, old, EXPIRED + MINUTE) is anew
+    _, command = begin(first, EXPIRED + 5 * SECOND)
+    assert end(anew, command, old, EXPIRED + MINUTE) is not anew
+
+
+def test_tokens_of_the_attempt_in_charge_are_kept_whatever_the_clocks_say() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    ahead = replace(refreshing, tokens=replace(TOKENS, authorized_at=EXPIRED + SECOND))
+    after = end(ahead, command, RESPONSE, EXPIRED)
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token == "refresh-8"
+
+
 def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:
     kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
     refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
@@ -746,9 +765,14 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
         (GRANT, True),
         (Authorized(tokens=replace(TOKENS, generation=8, refresh_token="other")), False),
         (Authorized(tokens=replace(TOKENS, generation=9)), False),
+        # Logins over what nobody could read begin at generation zero.
+        (Authorized(tokens=replace(TOKENS, generation=0, authorized_at=T0 + SECOND)), False),
+        (Authorized(tokens=replace(TOKENS, generation=99, authorized_at=T0 - SECOND)), True),
     ],
 )
-def test_rescued_tokens_replace_an_older_generation_only(grant: Grant, *, is_kept: bool) -> None:
+def test_rescued_tokens_replace_an_older_login_or_generation_only(
+    grant: Grant, *, is_kept: bool
+) -> None:
     rescued = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")
     after = decide(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
     assert after == (Authorized(tokens=rescued) if is_kept else grant)
