@@ -259,7 +259,7 @@ def _is_in_charge(grant: Kept, attempt: Attempt) -> TypeGuard[Refreshing]:
 def _keep_tokens(
     grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
 ) -> Grant:
-    before, setbacks = grant.tokens, _setbacks_so_far(grant)
+    before = grant.tokens
     is_in_charge = _is_in_charge(grant, attempt)
     # Who logs in over a record that nobody can read starts at generation zero again. Nobody
     # refreshes so soon after a login.
@@ -268,7 +268,7 @@ def _keep_tokens(
     )
     if before.generation != attempt.generation or is_of_an_older_login:
         return grant
-    issued_at = _issued_at(attempt, setbacks, policy)
+    issued_at = _issued_at(attempt, grant, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
     if tokens.generation == before.generation and not is_in_charge:
         # The refresh token stays, and so does who is in charge; of two access tokens the one
@@ -276,20 +276,24 @@ def _keep_tokens(
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
     if tokens.outlives(_NO_TIME, now):
         return Authorized(tokens=tokens)
+    setbacks = _setbacks_so_far(grant)
     late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
     return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
 
 
-def _issued_at(attempt: Attempt, setbacks: Setbacks | None, policy: Policy) -> datetime:
+def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
     """Count an expiry from the earliest instant at which these tokens may have been made.
 
     Within its grace window a provider may answer a replay with the tokens it made for the first
-    request, and tell their full life again.
+    request, and tell their full life again. A verdict does not remember whether this was a replay.
     """
-    if setbacks is None or setbacks.in_doubt_since is None:
-        return attempt.started_at
     oldest = attempt.started_at - policy.provider.rotation.grace
-    return min(attempt.started_at, max(setbacks.in_doubt_since, oldest))
+    if isinstance(grant, AuthorizationRequired):
+        return oldest
+    in_doubt_since = None if grant.setbacks is None else grant.setbacks.in_doubt_since
+    if in_doubt_since is None:
+        return attempt.started_at
+    return min(attempt.started_at, max(in_doubt_since, oldest))
 
 
 def _fail(

@@ -405,6 +405,15 @@ def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
     assert after.tokens.refresh_token == "refresh-8"
 
 
+def test_late_tokens_that_come_after_a_verdict_are_counted_as_a_replay_within_grace() -> None:
+    refreshing, first = begin(GRANT, EXPIRED, SHORT_GRACE)
+    again, second = begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2")
+    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE, SHORT_GRACE)
+    after = end(required, first, RESPONSE, EXPIRED + MINUTE, SHORT_GRACE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.issued_at == EXPIRED - 30 * SECOND
+
+
 def test_late_tokens_never_replace_a_newer_generation() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
     again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
