@@ -137,14 +137,14 @@ def _without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
 def _answer_without_refresh(
     grant: Kept, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
+    may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
             usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshRequested(asked_at=asked_at):
             is_new = grant.tokens.issued_at >= asked_at - policy.refreshes_apart
-            usable = is_new and grant.tokens.outlives(_NO_TIME, now)
+            usable = is_new and grant.tokens.outlives(_NO_TIME, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():
             due = due_at(grant)

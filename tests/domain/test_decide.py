@@ -131,6 +131,18 @@ def test_where_a_refresh_ends_the_old_token_a_doubtful_one_is_not_served() -> No
     assert isinstance(decide(doubtful, modest, ends, EXPIRED - MINUTE).command, TryLater)
 
 
+def test_where_a_refresh_ends_the_old_token_a_wish_for_a_new_one_is_not_met_by_a_doubtful_one() -> (
+    None
+):
+    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ends)
+    long_life = replace(TOKENS, issued_at=EXPIRED, expires_at=EXPIRED + ACCESS_LIFE)
+    wish = RefreshRequested(attempt_id="a", asked_at=EXPIRED - SECOND)
+    doubtful = replace(refreshing, tokens=long_life)
+    assert isinstance(decide(doubtful, wish, ends, EXPIRED - SECOND).command, Wait)
+    assert decide(doubtful, wish, POLICY, EXPIRED - SECOND).command == Serve(tokens=long_life)
+
+
 def test_after_an_unknown_outcome_without_grace_the_retry_waits_for_the_token_to_die() -> None:
     near_end = EXPIRED - 5 * MINUTE
     refreshing, command = begin(GRANT, near_end)
