@@ -12,21 +12,22 @@ A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through
     is sent. A lease that ran out counts as an attempt of unknown outcome.
 
 The end of an attempt (`AttemptEnded`) changes the grant so:
- 4. Tokens belong to a generation. They are kept unless that generation was superseded, however
-    late they come, even after a verdict: they may hold the only living refresh token.
+ 4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
+    however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
  6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
  7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
-    window inside it; else once the request can no longer land. Each of these earns one further
-    attempt, the next ones back off. An answer that was a failure backs off from the start, and
-    Retry-After is honoured.
+    window inside it; else, and when that window is over, once no request can land any more. Each
+    of these earns one further attempt, the next ones back off. An answer that was a failure backs
+    off from the start, and Retry-After is honoured.
 
 A login (`LoginCompleted`) starts a new generation:
  8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice), and
     not a refresh token that still works by tokens without one.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
- 9. They are kept if their generation is newer than what is there.
+ 9. They are kept if their login or, after the same login, their generation is newer than what is
+    there.
 """
 
 from dataclasses import dataclass, replace
@@ -136,18 +137,18 @@ def _without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
 def _answer_without_refresh(
     grant: Kept, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
+    may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
             usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshRequested(asked_at=asked_at):
             is_new = grant.tokens.issued_at >= asked_at - policy.refreshes_apart
-            usable = is_new and grant.tokens.outlives(_NO_TIME, now)
+            usable = is_new and grant.tokens.outlives(_NO_TIME, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():
             due = due_at(grant)
-            spares_a_living_token = _is_risky(grant, policy) and grant.tokens.outlives(
+            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.outlives(
                 _NO_TIME, now
             )
             is_due = due is not None and due <= now and not spares_a_living_token
@@ -158,7 +159,7 @@ def _answer_without_refresh(
 
 def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
     """Whether a refresh is wanted even though there is an answer without one."""
-    late = _is_risky(grant, policy) or policy.provider.refresh_ends_access_token
+    late = _is_risky(grant, policy, now) or policy.provider.refresh_ends_access_token
     return (
         isinstance(question, TokenRequested)
         and not late
@@ -166,24 +167,31 @@ def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: dat
     )
 
 
-def _is_risky(grant: Kept, policy: Policy) -> bool:
+def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     """Whether a refresh may end everything, the living access token included.
 
-    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2).
+    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2),
+    once no grace window covers it any more.
     """
-    provider = policy.provider
-    return _is_in_doubt(grant) and not (provider.replay_is_harmless or provider.rotation.grace)
+    since = _in_doubt_since(grant)
+    harmless = policy.provider.replay_is_harmless
+    return since is not None and not harmless and policy.replay_until(since) <= now
 
 
 def _is_in_doubt(grant: Kept) -> bool:
-    """Whether the provider may have acted on a request whose answer we do not have."""
+    return _in_doubt_since(grant) is not None
+
+
+def _in_doubt_since(grant: Kept) -> datetime | None:
+    """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
-        case Refreshing():
-            return True
+        case Refreshing(attempt=attempt, setbacks=setbacks):
+            known = None if setbacks is None else setbacks.in_doubt_since
+            return attempt.started_at if known is None else known
         case Authorized(setbacks=setbacks):
-            return leave_doubt(setbacks)
-        case AuthorizationRequired(cause=cause):
-            return cause is Cause.REFRESH_ANSWER_LOST
+            return None if setbacks is None else setbacks.in_doubt_since
+        case AuthorizationRequired(cause=cause, since=since):
+            return since if cause is Cause.REFRESH_ANSWER_LOST else None
         case _:
             assert_never(grant)
 
@@ -251,31 +259,41 @@ def _is_in_charge(grant: Kept, attempt: Attempt) -> TypeGuard[Refreshing]:
 def _keep_tokens(
     grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
 ) -> Grant:
-    before, setbacks = grant.tokens, _setbacks_so_far(grant)
-    if before.generation != attempt.generation:
+    before = grant.tokens
+    is_in_charge = _is_in_charge(grant, attempt)
+    # Who logs in over a record that nobody can read starts at generation zero again. Nobody
+    # refreshes so soon after a login.
+    is_of_an_older_login = (
+        not is_in_charge and attempt.started_at < before.authorized_at + policy.clocks_differ
+    )
+    if before.generation != attempt.generation or is_of_an_older_login:
         return grant
-    issued_at = _issued_at(attempt, setbacks, policy)
+    issued_at = _issued_at(attempt, grant, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
-    if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
+    if tokens.generation == before.generation and not is_in_charge:
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
     if tokens.outlives(_NO_TIME, now):
         return Authorized(tokens=tokens)
+    setbacks = _setbacks_so_far(grant)
     late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
     return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
 
 
-def _issued_at(attempt: Attempt, setbacks: Setbacks | None, policy: Policy) -> datetime:
+def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
     """Count an expiry from the earliest instant at which these tokens may have been made.
 
     Within its grace window a provider may answer a replay with the tokens it made for the first
-    request, and tell their full life again.
+    request, and tell their full life again. A verdict does not remember whether this was a replay.
     """
-    if setbacks is None or setbacks.in_doubt_since is None:
-        return attempt.started_at
     oldest = attempt.started_at - policy.provider.rotation.grace
-    return min(attempt.started_at, max(setbacks.in_doubt_since, oldest))
+    if isinstance(grant, AuthorizationRequired):
+        return oldest
+    in_doubt_since = None if grant.setbacks is None else grant.setbacks.in_doubt_since
+    if in_doubt_since is None:
+        return attempt.started_at
+    return min(attempt.started_at, max(in_doubt_since, oldest))
 
 
 def _fail(
@@ -323,6 +341,11 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Unauthorized) or grant.tokens.generation < tokens.generation:
+    if isinstance(grant, Unauthorized) or _age(grant.tokens) < _age(tokens):
         return Authorized(tokens=tokens)
     return grant
+
+
+def _age(tokens: Tokens) -> tuple[datetime, int]:
+    """Order tokens by their login first: generations may begin anew with one."""
+    return tokens.authorized_at, tokens.generation

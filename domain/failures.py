@@ -58,11 +58,14 @@ def note_failure(
     if failure is Failure.UNKNOWN and in_doubt_since is None:
         in_doubt_since = attempt.started_at
     wish = min(retry_after or timedelta(0), policy.longest_retry_after)
+    retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + wish)
+    if in_doubt_since is not None:
+        retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, in_doubt_since))
     return Setbacks(
         failures=failures,
         failure=failure,
         at=at,
-        retry_at=max(_retry_at(failure, failures, attempt, policy, at), at + wish),
+        retry_at=retry_at,
         in_doubt_since=in_doubt_since,
     )
 
@@ -79,3 +82,22 @@ def _retry_at(
             return at + policy.backoff(failures, attempt)
         case _:
             assert_never(failure)
+
+
+def _replay_at(
+    retry_at: datetime,
+    failure: Failure,
+    attempt: Attempt,
+    policy: Policy,
+    in_doubt_since: datetime,
+) -> datetime:
+    """When a refresh token in doubt may be sent again, if not before `retry_at`.
+
+    Once its grace window is over, a request that lands after a later one replays a spent refresh
+    token; so the later one waits until none can land any more.
+    """
+    window_ends = policy.replay_until(in_doubt_since)
+    if policy.provider.replay_is_harmless or retry_at < window_ends:
+        return retry_at
+    # Those before this attempt were sent within the window.
+    return policy.lands_by(attempt) if failure is Failure.UNKNOWN else window_ends + policy.lease

@@ -21,6 +21,8 @@ class Policy:
     refresh_early: timedelta = timedelta(minutes=5)
     # Who asks for a refresh twice, or on two machines, means one.
     refreshes_apart: timedelta = timedelta(seconds=10)
+    # By how much clocks may disagree on which of two things came first.
+    clocks_differ: timedelta = timedelta(seconds=5)
     # An instance that was stalled between intent and request must not send any more.
     send_within: timedelta = timedelta(seconds=5)
     # Slow providers answer late rather than never, and a late answer costs nothing.
@@ -53,6 +55,12 @@ class Policy:
             # half of it is left for the replay to arrive in.
             return min(self.lands_by(attempt), attempt.started_at + grace / 2)
         return self.lands_by(attempt)
+
+    def replay_until(self, in_doubt_since: datetime) -> datetime:
+        """Until when a refresh token in doubt is sure to be honoured, if it was acted upon."""
+        grace = self.provider.rotation.grace
+        # The rest of the window is for the replay to be sent and to arrive in.
+        return in_doubt_since + grace - min(self.send_within, grace / 4)
 
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
         """Whether the attempt may still be going on; a start far ahead is a clock gone back."""

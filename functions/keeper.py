@@ -127,12 +127,14 @@ class Keeper:
         give_up_at = self._clock.now() + PATIENCE
         attempt: _Attempt | None = None
         while True:
-            decision = decide(record.grant, question, self._policy, self._clock.now())
+            now = self._clock.now()
+            decision = decide(record.grant, question, self._policy, now)
             command = decision.command
             if isinstance(command, SendTokenRequest) and self._attempts.get(connection):
-                # The lease of this instance's own attempt has run out, because it was frozen; what
-                # that brings may be here already.
-                command = Wait(until=give_up_at)
+                # This instance's own attempt goes on: the record is from before it, or its lease
+                # has run out because the instance was frozen, and what it brings may be here
+                # already. It answers as if another one were in flight.
+                command = decide(decision.grant, question, self._policy, now).command
             match command:
                 case SendTokenRequest():
                     record, attempt = await self._begin(connection, record, decision.grant, command)

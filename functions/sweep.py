@@ -12,7 +12,7 @@ from enum import Enum
 from typing import assert_never
 
 from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
-from domain.grant import Cause
+from domain.grant import Cause, Refreshing
 from functions.keeper import Answered, Keeper
 from functions.standing import standing
 from ports.clock import Clock
@@ -106,16 +106,21 @@ class Sweep:
 
 
 def _judge(answered: Answered) -> Swept:
-    if answered.is_refreshed:
-        return Swept.REFRESHED
     match answered.answer:
-        case Serve() | LeaveAlone():
-            # What has changed and is not refreshed has had an attempt that failed.
-            return Swept.SKIPPED if answered.after == answered.before else Swept.FAILED
-        case Wait() | AskForAuthorization(cause=Cause.NEVER_AUTHORIZED):
-            # An attempt goes on; or it was forgotten after it had been found to be due.
-            return Swept.SKIPPED
-        case TryLater() | AskForAuthorization():
+        case AskForAuthorization(cause=cause):
+            # Unless it was forgotten after it had been found to be due.
+            return Swept.SKIPPED if cause is Cause.NEVER_AUTHORIZED else Swept.FAILED
+        case _ if answered.is_refreshed:
+            return Swept.REFRESHED
+        case TryLater():
             return Swept.FAILED
+        case Wait():
+            # An attempt goes on.
+            return Swept.SKIPPED
+        case Serve() | LeaveAlone():
+            # What has changed and is not refreshed has had an attempt that failed, or has one now.
+            is_over = not isinstance(answered.after, Refreshing)
+            has_failed = is_over and answered.after != answered.before
+            return Swept.FAILED if has_failed else Swept.SKIPPED
         case _:
             assert_never(answered.answer)

@@ -35,11 +35,12 @@ class Issued:
 
 @dataclass(kw_only=True)
 class ProviderModel:
-    """One person's authorization at one provider."""
+    """One person's authorization at one provider; `name` marks the tokens of one of several."""
 
     kind: Kind
     access_life: timedelta
     refresh_life: timedelta
+    name: str = ""
     access_expires_at: dict[str, datetime] = field(default_factory=dict)
     issued: dict[str, Issued] = field(default_factory=dict)
     revoked: bool = False
@@ -81,8 +82,8 @@ class ProviderModel:
 
     def _issue(self, now: datetime, *, with_refresh_token: bool) -> TokenResponse:
         self.serial += 1
-        access_token = f"access-{self.serial}"
-        refresh_token = f"refresh-{self.serial}" if with_refresh_token else None
+        access_token = f"{self.name}access-{self.serial}"
+        refresh_token = f"{self.name}refresh-{self.serial}" if with_refresh_token else None
         self.access_expires_at[access_token] = now + self.access_life
         if refresh_token is not None:
             self.issued[refresh_token] = Issued(expires_at=now + self.refresh_life)

@@ -132,6 +132,18 @@ def test_where_a_refresh_ends_the_old_token_a_doubtful_one_is_not_served() -> No
     assert isinstance(decide(doubtful, modest, ends, EXPIRED - MINUTE).command, TryLater)
 
 
+def test_where_a_refresh_ends_the_old_token_a_wish_for_a_new_one_is_not_met_by_a_doubtful_one() -> (
+    None
+):
+    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ends)
+    long_life = replace(TOKENS, issued_at=EXPIRED, expires_at=EXPIRED + ACCESS_LIFE)
+    wish = RefreshRequested(attempt_id="a", asked_at=EXPIRED - SECOND)
+    doubtful = replace(refreshing, tokens=long_life)
+    assert isinstance(decide(doubtful, wish, ends, EXPIRED - SECOND).command, Wait)
+    assert decide(doubtful, wish, POLICY, EXPIRED - SECOND).command == Serve(tokens=long_life)
+
+
 def test_after_an_unknown_outcome_without_grace_the_retry_waits_for_the_token_to_die() -> None:
     near_end = EXPIRED - 5 * MINUTE
     refreshing, command = begin(GRANT, near_end)
@@ -148,6 +160,17 @@ def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_t
     refreshing, command = begin(GRANT, near_end, by)
     doubtful = end(refreshing, command, UNKNOWN, near_end, by)
     begin(doubtful, near_end + MINUTE, by)
+
+
+def test_when_a_grace_window_is_over_a_retry_waits_for_the_token_to_die() -> None:
+    near_end = EXPIRED - 5 * MINUTE
+    doubtful = end(*begin(GRANT, near_end, SHORT_GRACE), UNKNOWN, near_end, SHORT_GRACE)
+    begin(doubtful, near_end + 25 * SECOND - TICK, SHORT_GRACE)
+    over = near_end + 25 * SECOND
+    assert ask(doubtful, over, SHORT_GRACE) == Decision(
+        grant=doubtful, command=Serve(tokens=TOKENS)
+    )
+    begin(doubtful, EXPIRED - MINUTE, SHORT_GRACE)
 
 
 def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
@@ -179,6 +202,12 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     harmless = end(*begin(GRANT, near_end, GRACE), UNKNOWN, near_end, GRACE)
     later = decide(harmless, sweep, GRACE, near_end + MINUTE)
     assert isinstance(later.command, SendTokenRequest)
+    beginning = T0 + MINUTE
+    asked_for = RefreshRequested(attempt_id="attempt-1", asked_at=beginning)
+    begun = decide(GRANT, asked_for, GRACE, beginning)
+    assert isinstance(begun.command, SendTokenRequest)
+    lost = end(begun.grant, begun.command, UNKNOWN, beginning, GRACE)
+    assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == LeaveAlone()
 
 
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
@@ -443,6 +472,15 @@ def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
     assert after.tokens.refresh_token == "refresh-8"
 
 
+def test_late_tokens_that_come_after_a_verdict_are_counted_as_a_replay_within_grace() -> None:
+    refreshing, first = begin(GRANT, EXPIRED, SHORT_GRACE)
+    again, second = begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2")
+    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE, SHORT_GRACE)
+    after = end(required, first, RESPONSE, EXPIRED + MINUTE, SHORT_GRACE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.issued_at == EXPIRED - 30 * SECOND
+
+
 def test_late_tokens_never_replace_a_newer_generation() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
     again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
@@ -455,6 +493,25 @@ def test_late_tokens_never_replace_those_of_a_new_login() -> None:
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
     fresh = decide(refreshing, login, POLICY, EXPIRED).grant
     assert end(fresh, command, replace(RESPONSE, refresh_token="old"), EXPIRED) is fresh
+
+
+def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
+    first = Authorized(tokens=replace(TOKENS, generation=0))
+    anew = log_in(Unauthorized())
+    old = replace(RESPONSE, refresh_token="old")
+    for clock in (-MINUTE, -TICK, 5 * SECOND - TICK):
+        _, command = begin(first, EXPIRED + clock)
+        assert end(anew, command, old, EXPIRED + MINUTE) is anew
+    _, command = begin(first, EXPIRED + 5 * SECOND)
+    assert end(anew, command, old, EXPIRED + MINUTE) is not anew
+
+
+def test_tokens_of_the_attempt_in_charge_are_kept_whatever_the_clocks_say() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    ahead = replace(refreshing, tokens=replace(TOKENS, authorized_at=EXPIRED + SECOND))
+    after = end(ahead, command, RESPONSE, EXPIRED)
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token == "refresh-8"
 
 
 def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:
@@ -632,6 +689,25 @@ def test_after_an_unknown_outcome_that_shows_late_a_retry_does_not_wait_longer_t
     assert late.retry_at == EXPIRED + 10 * MINUTE
 
 
+@pytest.mark.parametrize(("known_after", "retry_after"), [(2, 15), (20, 20), (25, 60), (30, 60)])
+def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_when_none_can_land(
+    known_after: int, retry_after: int
+) -> None:
+    failed = fail(UNKNOWN, EXPIRED + known_after * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+
+
+@pytest.mark.parametrize(("wish", "retry_after"), [(9, 24), (10, 85)])
+def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none_can_land(
+    wish: int, retry_after: int
+) -> None:
+    doubtful = fail(UNKNOWN, by=SHORT_GRACE)
+    again, command = begin(doubtful, EXPIRED + 15 * SECOND, SHORT_GRACE, id_="attempt-2")
+    away = replace(UNAVAILABLE, retry_after=wish * SECOND)
+    failed = end(again, command, away, EXPIRED + 15 * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+
+
 @pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 2000])
 def test_a_provider_that_is_away_is_asked_at_doubling_intervals_up_to_five_minutes(
     failures: int,
@@ -765,9 +841,14 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
         (GRANT, True),
         (Authorized(tokens=replace(TOKENS, generation=8, refresh_token="other")), False),
         (Authorized(tokens=replace(TOKENS, generation=9)), False),
+        # Logins over what nobody could read begin at generation zero.
+        (Authorized(tokens=replace(TOKENS, generation=0, authorized_at=T0 + SECOND)), False),
+        (Authorized(tokens=replace(TOKENS, generation=99, authorized_at=T0 - SECOND)), True),
     ],
 )
-def test_rescued_tokens_replace_an_older_generation_only(grant: Grant, *, is_kept: bool) -> None:
+def test_rescued_tokens_replace_an_older_login_or_generation_only(
+    grant: Grant, *, is_kept: bool
+) -> None:
     rescued = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")
     after = decide(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
     assert after == (Authorized(tokens=rescued) if is_kept else grant)

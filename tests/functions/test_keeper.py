@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from domain.token_endpoint import (
 from functions import keeper as keeper_module
 from functions import recorder as recorder_module
 from functions.keeper import Keeper
-from ports.store import StoreUnavailableError
+from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, answered
 
@@ -103,6 +104,49 @@ def test_near_its_end_a_token_is_served_to_all_while_one_attempt_replaces_it() -
         may_answer.set()
         await keeper.finish()
         assert served(await ask(keeper)) == "access-8"
+        assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_who_read_the_record_before_an_attempt_began_is_served_without_waiting_for_it() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(NEAR_ITS_END)
+        load, swap = bench.store.load, bench.store.swap
+        swaps, may_swap = asyncio.Event(), asyncio.Event()
+        has_read, may_return, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def reply() -> Outcome:
+            await may_answer.wait()
+            return RESPONSE
+
+        async def slow_swap(*args: Any, **change: Any) -> None:
+            swaps.set()
+            await may_swap.wait()
+            await swap(*args, **change)
+
+        async def slow_load(connection: str) -> Record:
+            record = await load(connection)
+            has_read.set()
+            await may_return.wait()
+            return record
+
+        bench.server.reply = reply
+        bench.store.swap = slow_swap  # type: ignore[method-assign]
+        keeper = bench.instance()
+        first = asyncio.ensure_future(ask(keeper))
+        await swaps.wait()
+        bench.store.load = slow_load  # type: ignore[method-assign]
+        second = asyncio.ensure_future(ask(keeper))
+        await has_read.wait()
+        may_swap.set()
+        assert served(await first) == "access-7"
+        may_return.set()
+        assert served(await second) == "access-7"
+        assert not may_answer.is_set()
+        may_answer.set()
+        await keeper.finish()
         assert len(bench.server.requests) == 1
 
     asyncio.run(run())

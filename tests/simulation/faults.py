@@ -1,9 +1,10 @@
 """What can go wrong, and who decides that it does: chaos, or one planned fault."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 
 class NetworkFault(Enum):
@@ -12,6 +13,7 @@ class NetworkFault(Enum):
     NOT_SENT = "request not sent"
     REQUEST_LOST = "request lost"
     ANSWER_LOST = "answer lost"
+    CUT = "connection breaks, answer lost"
     LANDS_LATE = "request lands late, its sender no longer listens"
     LANDS_AFTER_LEASE = "request lands after its lease"
     ANSWER_DELAYED = "answer delayed"
@@ -19,6 +21,7 @@ class NetworkFault(Enum):
     TOO_MANY = "429 with Retry-After"
     SERVER_ERROR = "500"
     UNEXPLAINED = "400 with an empty body"
+    AWAY = "provider away for hours"
 
 
 class StoreFault(Enum):
@@ -29,6 +32,8 @@ class StoreFault(Enum):
     COMMITS_LATE = "store writes late, after saying that it cannot"
     SLOW = "store slow"
     OUTAGE = "store away for a minute"
+    UNREADABLE = "record cannot be read for a while"
+    DAMAGED = "record damaged for good"
 
 
 class Blow(Enum):
@@ -49,6 +54,7 @@ class Point(Enum):
 
 
 Fault: TypeAlias = NetworkFault | StoreFault | Blow
+_Fault = TypeVar("_Fault", NetworkFault, StoreFault, Blow)
 
 
 class Faults(Protocol):
@@ -76,8 +82,14 @@ class Faults(Protocol):
 
 
 NEVER = 1 << 60
-# Rare, since it breaks a premise that no client can do without.
-_LANDS_AFTER_LEASE_EVERY = 20
+# Faults that few runs have, one in so many: they break a premise that no client can do without, or
+# leave little else to happen.
+_RARE: Mapping[Fault, int] = {
+    NetworkFault.LANDS_AFTER_LEASE: 20,
+    NetworkFault.AWAY: 10,
+    StoreFault.UNREADABLE: 3,
+    StoreFault.DAMAGED: 12,
+}
 
 
 class Quiet:
@@ -105,24 +117,29 @@ class Quiet:
 
 
 class Chaos:
-    """Everything goes wrong at rates of its own, drawn for each run.
+    """Some things go wrong at rates of their own, drawn for each run.
 
-    Each run leaves out about half of the faults: the interesting paths need some things to go
-    well.
+    Each run has a few of the faults only, and one blow that it strikes most often at one point: the
+    interesting paths need the same thing again, and much else to go well.
     """
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._network = [fault for fault in NetworkFault if random.random() < 1 / 2]
-        late = NetworkFault.LANDS_AFTER_LEASE
-        if late in self._network and random.randrange(_LANDS_AFTER_LEASE_EVERY):
-            self._network.remove(late)
-        self._store = [fault for fault in StoreFault if random.random() < 1 / 2]
-        self._blows = [fault for fault in Blow if random.random() < 1 / 2]
+        self._network = self._draw(NetworkFault)
+        self._store = self._draw(StoreFault)
+        self._blows = self._draw(Blow)
         self._network_rate = random.choice([0.1, 0.3, 0.6]) if self._network else 0
         self._store_rate = random.choice([0.01, 0.05, 0.2]) if self._store else 0
         self._point_rate = random.choice([0, 0.1, 0.3]) if self._blows else 0
+        self._point = random.choice([*Point, None, None])
+        self._blow_at_point: Blow | StoreFault = random.choice([*Blow, StoreFault.OUTAGE])
         self._mean_steps = random.choice([50, 200, 1000])
+
+    def _draw(self, kind: type[_Fault]) -> list[_Fault]:
+        usual = [fault for fault in kind if fault not in _RARE]
+        drawn = self._random.sample(usual, self._random.choice((0, 1, 2, len(usual) // 2)))
+        rare = [fault for fault in kind if fault in _RARE]
+        return drawn + [fault for fault in rare if not self._random.randrange(_RARE[fault])]
 
     def on_request(self) -> NetworkFault | None:
         """Draw."""
@@ -136,8 +153,10 @@ class Chaos:
             return self._random.choice(self._store)
         return None
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:  # noqa: ARG002 - the protocol's
+    def at_point(self, point: Point) -> Blow | StoreFault | None:
         """Draw."""
+        if point is self._point and self._random.random() < 1 / 2:
+            return self._blow_at_point
         if self._random.random() < self._point_rate:
             return self._random.choice(self._blows)
         return None
@@ -151,6 +170,39 @@ class Chaos:
     def blow(self) -> Blow | None:
         """Draw."""
         return self._random.choice(self._blows)
+
+
+class Doubts(Quiet):
+    """Half of all requests come to an end that says little, and their senders freeze or die."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._network = (
+            NetworkFault.ANSWER_DELAYED,
+            NetworkFault.UNAVAILABLE,
+            random.choice(_UNCLEAR),
+        )
+        self._point = random.choice((Point.INTENT_STORED, Point.SENT, Point.ANSWERED))
+        self._blow: Blow = random.choice((Blow.STALL, Blow.STALL, Blow.CRASH))
+        self._blow_rate = random.choice((0, 0.3, 0.6))
+
+    def on_request(self) -> NetworkFault | None:
+        """Draw."""
+        return self._random.choice(self._network) if self._random.random() < 1 / 2 else None
+
+    def at_point(self, point: Point) -> Blow | StoreFault | None:
+        """Draw."""
+        if point is self._point and self._random.random() < self._blow_rate:
+            return self._blow
+        return None
+
+
+_UNCLEAR = (
+    NetworkFault.REQUEST_LOST,
+    NetworkFault.ANSWER_LOST,
+    NetworkFault.CUT,
+    NetworkFault.LANDS_LATE,
+)
 
 
 @dataclass(kw_only=True)

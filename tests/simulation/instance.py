@@ -1,11 +1,13 @@
 """An instance of the application, and what the world tells of it."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.grant import Authorized, Grant, Unauthorized
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.sweep import Sweep
 from tests.domain.examples import T0
 from tests.simulation.loop import Process
 
@@ -18,7 +20,12 @@ class Instance(Process):
     skew: float
     keeper: Keeper = field(init=False)
     recorder: Recorder = field(init=False)
-    loading_since: datetime | None = None
+    sweep: Sweep = field(init=False)
+    # Since when records are being loaded, by connection; and which ones were read, by their etags.
+    loading: defaultdict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    has_read: set[str] = field(default_factory=set)
+    # Until when what it suffered may delay its answers.
+    troubled_until: float = -1
 
 
 def describe(grant: Grant) -> str:

@@ -18,7 +18,7 @@ class ProviderKind:
     rules: Kind
     ends_access_token: bool = False
 
-    def declared(self, access_life: timedelta) -> Provider:
+    def declared(self, access_life: timedelta, refresh_life: timedelta) -> Provider:
         """Describe the provider as the keeper is told of it."""
         return Provider(
             name="simulated",
@@ -27,7 +27,7 @@ class ProviderKind:
             rotation=Rotation(kind=self.rules.rotation, grace=self.rules.grace),
             refresh_ends_access_token=self.ends_access_token,
             access_token_lifetime=access_life,
-            refresh_token_lifetime=timedelta(days=90),
+            refresh_token_lifetime=refresh_life,
         )
 
 
@@ -40,6 +40,15 @@ KINDS = {
     "overlap": ProviderKind(
         rules=Kind(rotation=RotationKind.ALWAYS, grace=3 * _MINUTE, revokes=True)
     ),
+    "short-repeats": ProviderKind(
+        rules=Kind(rotation=RotationKind.ALWAYS, grace=timedelta(seconds=30), repeats=True)
+    ),
+    "short-overlap": ProviderKind(
+        rules=Kind(rotation=RotationKind.ALWAYS, grace=timedelta(seconds=30), revokes=True)
+    ),
+    "shortest-overlap": ProviderKind(
+        rules=Kind(rotation=RotationKind.ALWAYS, grace=timedelta(seconds=10), revokes=True)
+    ),
     "no-grace": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS)),
     "reuse-revokes": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS, revokes=True)),
     "ends-access": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS), ends_access_token=True),
@@ -47,6 +56,12 @@ KINDS = {
         rules=Kind(rotation=RotationKind.NONE), ends_access_token=True
     ),
 }
+
+SHORT_GRACE = tuple(
+    name for name, kind in KINDS.items() if timedelta(0) < kind.rules.grace < _MINUTE
+)
+LONG_GRACE = tuple(name for name, kind in KINDS.items() if kind.rules.grace >= _MINUTE)
+ROTATING = tuple(name for name, kind in KINDS.items() if kind.rules.rotation is RotationKind.ALWAYS)
 
 
 @dataclass(kw_only=True)

@@ -1,31 +1,31 @@
 """Run one seed, and tell of a failure so that it can be replayed.
 
-python -m tests.simulation.run KIND SEED
+python -m tests.simulation.run KIND SEED [STORY]
 """
 
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from random import Random
+from datetime import timedelta
 from typing import Any
 
-from domain.grant import Authorized, Refreshing, Unauthorized
-from tests.domain.examples import T0
-from tests.simulation.faults import Chaos, Faults
+from functions.sweep import Swept
+from tests.simulation.exchanges import Loss
+from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError
-from tests.simulation.oracle import LEASE, BrokenRuleError, Loss, Rule
+from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
-from tests.simulation.world import STALLS, World
+from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt
+from tests.simulation.world import LONG_REFRESH_LIFE, World, stream
 
 # What happened long before a rule was broken seldom explains it.
 TRACED = 120
-ROUNDS = 14
 ACCESS_LIVES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
-# Either side of every margin that the rules know.
-OFFSETS = (-301.0, -61.0, -60.0, -59.0, -2.0, 0.0, 1.0, 59.0, 61.0)
-MIN_TTLS = (0, 59, 60, 61, 10_000)
+# In lives of an access token; most runs have what is usual instead.
+SHORT_REFRESH_LIVES = (2, 3.5)
+# A sweep a day needs two days' time.
+IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
 Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
@@ -42,6 +42,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     losses: Counter[Loss] = field(default_factory=Counter)
+    swept: Counter[Swept] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
         """Take in the runs of another tally."""
@@ -54,6 +55,7 @@ class Tally:
         self.faults += other.faults
         self.answers += other.answers
         self.losses += other.losses
+        self.swept += other.swept
 
 
 class SimulationFailedError(AssertionError):
@@ -66,82 +68,86 @@ class SimulationFailedError(AssertionError):
 
 def run_chaos(kind: str, seed: int) -> Tally:
     """Run one seed of everything at once. Raises SimulationFailedError."""
-    random = Random(f"{kind}/{seed}")  # noqa: S311 - a seed is the point
-    faults = Chaos(random)
-    replay = f"python -m tests.simulation.run {kind} {seed}"
-    life = random.choice(ACCESS_LIVES)
-    return run_story(kind, random, faults, live_dangerously, life, replay=replay)
+    name = f"{kind}/{seed}"
+    random = stream(name, "world")
+    access_life = random.choice(ACCESS_LIVES)
+    lives = [access_life * lives for lives in SHORT_REFRESH_LIVES]
+    world = World(
+        kind=KINDS[kind],
+        seed=name,
+        faults=Chaos(stream(name, "faults")),
+        access_life=access_life,
+        refresh_life=random.choice([*lives, *[LONG_REFRESH_LIFE] * 8]),
+        connection_count=random.choice((1, 1, 1, 2, 3)),
+    )
+    return run_story(world, live_dangerously, replay=f"{kind} {seed}")
 
 
-def run_story(
-    kind: str,
-    random: Random,
-    faults: Faults,
-    story: Story,
-    life: timedelta,
-    *,
-    replay: str,
-    stalls: tuple[float, ...] = STALLS,
-) -> Tally:
+def run_doubt(kind: str, seed: int) -> Tally:
+    """Run one seed of attempts of which little is heard. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/doubt"
+    random = stream(name, "world")
+    world = World(
+        kind=KINDS[kind],
+        seed=name,
+        faults=Doubts(stream(name, "faults")),
+        access_life=random.choice(ACCESS_LIVES),
+        stalls=(61.0, 65.0, 130.0, 130.0),
+    )
+    return run_story(world, live_in_doubt, replay=f"{kind} {seed} doubt")
+
+
+def run_idle(kind: str, seed: int) -> Tally:
+    """Run one seed of connections that nobody uses. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/idle"
+    random = stream(name, "world")
+    world = World(
+        kind=KINDS[kind],
+        seed=name,
+        faults=Chaos(stream(name, "faults")),
+        access_life=ACCESS_LIVES[-1],
+        refresh_life=random.choice(IDLE_LIVES),
+        connection_count=random.choice((1, 2, 3)),
+    )
+    return run_story(world, lie_idle, replay=f"{kind} {seed} idle")
+
+
+def run_story(world: World, story: Story, *, replay: str) -> Tally:
     """Run a story. Raises SimulationFailedError, whose message says how to `replay` it."""
-    world = World(kind=KINDS[kind], random=random, faults=faults, access_life=life, stalls=stalls)
     try:
         world.run(story)
     except (BrokenRuleError, DeadlockError) as error:
         rule = error.rule if isinstance(error, BrokenRuleError) else None
         raise SimulationFailedError(rule, _report(world, error, replay)) from error
-    return Tally(
+    return _tally(world)
+
+
+def _tally(world: World) -> Tally:
+    tally = Tally(
         runs=1,
         steps=world.loop.steps,
-        logins=world.logins - 1,
-        requests=len(world.oracle.exchanges),
-        false_alarms=world.oracle.false_alarms,
         faults=world.injected,
         answers=world.answers,
-        losses=world.oracle.losses,
-        recoveries=world.recoveries,
+        swept=world.swept,
     )
-
-
-async def live_dangerously(world: World) -> None:
-    """Let programs ask around every instant that matters, alone and in crowds."""
-    random = world.random
-    for _ in range(ROUNDS):
-        await world.sleep_until(_next_instant(world) + random.choice(OFFSETS))
-        spread = random.choice((0.0, 0.05, 5.0))
-        for _ in range(random.choice((1, 2, 6))):
-            instance = await world.some_instance()
-            world.ask(instance, timedelta(seconds=random.choice(MIN_TTLS)))
-            await world.sleep(spread * random.random())
-        await world.sleep(random.choice((0.0, 0.2, 10.0, 40.0)))
-        if world.login_wanted and random.random() < 1 / 2:
-            await world.log_in()
-        if world.rescue_lines and random.random() < 1 / 2:
-            await world.recover()
-
-
-def _next_instant(world: World) -> float:
-    """Find the next instant that matters to the grant, or not the next one but the last."""
-    grant = world.oracle.grant
-    if isinstance(grant, Unauthorized):
-        return 0.0
-    ends: list[datetime | None] = [grant.tokens.expires_at]
-    if isinstance(grant, Refreshing):
-        ends.append(grant.attempt.started_at + LEASE)
-    if isinstance(grant, Authorized) and grant.setbacks is not None:
-        ends.append(grant.setbacks.retry_at)
-    coming = [(end - T0).total_seconds() for end in ends if end is not None and end > world.now()]
-    if not coming:
-        return world.loop.time()
-    return world.random.choice((min(coming), min(coming), max(coming)))
+    for connection in world.connections.values():
+        tally.logins += connection.logins - 1
+        tally.requests += len(connection.history.exchanges)
+        tally.false_alarms += connection.judge.false_alarms
+        tally.losses += connection.history.losses
+        tally.recoveries += connection.recoveries
+    return tally
 
 
 def _report(world: World, error: Exception, replay: str) -> str:
     lines = [f"{at:10.3f}  {who:8} {what}" for at, who, what in world.events[-TRACED:]]
     left_out = len(world.events) - len(lines)
-    head = [str(error), f"replay: {replay}"]
+    head = [str(error), f"replay: python -m tests.simulation.run {replay}"]
     return "\n".join([*head, f"… {left_out} events before", *lines])
 
 
+STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle}
+
 if __name__ == "__main__":
-    print(run_chaos(sys.argv[1], int(sys.argv[2])))  # noqa: T201 - a command prints
+    kind, seed, *story = sys.argv[1:]
+    print(STORIES[story[0] if story else "chaos"](kind, int(seed)))  # noqa: T201 - it prints

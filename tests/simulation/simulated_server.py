@@ -16,10 +16,11 @@ from domain.token_endpoint import (
 )
 from tests.domain.examples import T0
 from tests.domain.provider_model import INVALID_GRANT
+from tests.simulation.exchanges import Exchange
 from tests.simulation.faults import NetworkFault, Point
 from tests.simulation.instance import Instance
 from tests.simulation.loop import current_process
-from tests.simulation.oracle import LEASE, SKEW, Exchange
+from tests.simulation.promises import LEASE, SKEW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -30,6 +31,18 @@ REFUSALS = {
     NetworkFault.SERVER_ERROR: TokenErrorResponse(status=500, error=None),
     NetworkFault.UNEXPLAINED: TokenErrorResponse(status=400, error=None),
 }
+# For how long a provider can be away, and what its clients see of that.
+ABSENCES = (600.0, 7200.0, 21600.0)
+WAYS_TO_BE_AWAY = (
+    NetworkFault.UNAVAILABLE,
+    NetworkFault.TOO_MANY,
+    NetworkFault.NOT_SENT,
+    NetworkFault.REQUEST_LOST,
+)
+# How long a request travels at most, there or back.
+SLOWEST_ANSWERS = (1.0, 1.0, 12.0)
+# When the sender of a request notices that its connection is gone.
+SOONEST_CUT = 0.5
 
 
 class SimulatedServer:
@@ -37,6 +50,9 @@ class SimulatedServer:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.away_until = -1.0
+        self.slowest = world.fate.choice(SLOWEST_ANSWERS)
+        self._absence = NetworkFault.UNAVAILABLE
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send a request, and wait for its answer until the timeout."""
@@ -44,35 +60,49 @@ class SimulatedServer:
         world, process = self._world, current_process()
         assert isinstance(process, Instance)
         clock = world.now() + timedelta(seconds=process.skew)
+        connection = world.connection_of(request.refresh_token)
         with world.judging():
-            exchange = world.oracle.sent(process, request.refresh_token, world.now(), clock)
-        fault = world.faults.on_request()
+            exchange = connection.oracle.sent(process, request.refresh_token, world.now(), clock)
+        fault = self._fault()
         said = f": {fault.value}" if fault else ""
         world.note(process.name, f"request {exchange.number} with {request.refresh_token}{said}")
+        outcome = await self._carry(exchange, fault)
+        exchange.ended_at = world.now()
+        return outcome
+
+    def _fault(self) -> NetworkFault | None:
+        world = self._world
+        if world.loop.time() < self.away_until:
+            return self._absence
+        fault = world.faults.on_request()
         if fault is not None:
             world.injected[fault.value] += 1
-        outcome = await self._carry(exchange, fault)
-        exchange.is_ended = True
-        return outcome
+        if fault is NetworkFault.AWAY:
+            self.away_until = world.loop.time() + world.fate.choice(ABSENCES)
+            fault = self._absence = world.fate.choice(WAYS_TO_BE_AWAY)
+        return fault
 
     async def _carry(self, exchange: Exchange, fault: NetworkFault | None) -> Outcome:
         world = self._world
         answer: asyncio.Future[Outcome] = world.loop.create_future()
-        there, back = world.latency(1), world.latency(1)
+        there, back = world.latency(self.slowest), world.latency(self.slowest)
         deliver = partial(self._deliver, exchange, answer)
         match fault:
             case None:
                 world.later(there, self._land, exchange, deliver, back)
             case NetworkFault.ANSWER_DELAYED:
-                delay = (REQUEST_TIMEOUT - 1.5) * world.random.random()
+                delay = (REQUEST_TIMEOUT - 0.5 - there) * world.fate.random()
                 world.later(there, self._land, exchange, deliver, delay)
             case NetworkFault.ANSWER_LOST:
                 world.later(there, self._land, exchange, None, 0)
+            case NetworkFault.CUT:
+                world.later(there, self._land, exchange, None, 0)
+                world.later(there + SOONEST_CUT, self._cut, answer)
             case NetworkFault.LANDS_LATE:
                 world.later(self._late(exchange), self._land, exchange, deliver, back)
             case NetworkFault.LANDS_AFTER_LEASE:
                 exchange.lands_after_lease = True
-                after = world.random.choice((1, 10, 60, 300))
+                after = world.fate.choice((1, 10, 60, 300))
                 world.later(LEASE.total_seconds() + 5 + after, self._land, exchange, None, 0)
             case NetworkFault.NOT_SENT | NetworkFault.REQUEST_LOST:
                 exchange.may_land = False
@@ -80,6 +110,7 @@ class SimulatedServer:
                 exchange.may_land = False
                 world.later(there + back, deliver, self._refusal(fault))
         if fault is NetworkFault.NOT_SENT:
+            exchange.is_refused = True
             await asyncio.sleep(there)
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="simulated")
         world.reach(exchange.sender, Point.SENT)
@@ -92,11 +123,11 @@ class SimulatedServer:
         """Draw a delay after which the request still lands within its lease, by any clock."""
         world = self._world
         left = (exchange.attempt.started_at + LEASE - SKEW - world.now()).total_seconds() - 0.001
-        return world.random.choice((left, left * world.random.random()))
+        return world.fate.choice((left, left * world.fate.random()))
 
     def _refusal(self, fault: NetworkFault) -> TokenErrorResponse:
         if fault is NetworkFault.TOO_MANY:
-            wait = timedelta(seconds=self._world.random.choice((1, 61, 600, 200_000)))
+            wait = timedelta(seconds=self._world.fate.choice((1, 61, 600, 200_000)))
             return TokenErrorResponse(status=429, error=None, retry_after=wait)
         return REFUSALS[fault]
 
@@ -104,7 +135,8 @@ class SimulatedServer:
         self, exchange: Exchange, deliver: Callable[[Outcome], None] | None, back: float
     ) -> None:
         world = self._world
-        world.oracle.landed(exchange, world.now(), rotates=world.random.random() < 1 / 2)
+        history = world.connection_of(exchange.refresh_token).history
+        history.landed(exchange, world.now(), rotates=world.fate.random() < 1 / 2)
         response = exchange.response
         said = f"{response.access_token}, {response.refresh_token}" if response else "invalid_grant"
         world.note("provider", f"request {exchange.number} lands: {said}")
@@ -124,7 +156,8 @@ class SimulatedServer:
             exchange.stalled = True
             return
         answer.set_result(outcome)
-        world.oracle.delivered(exchange)
+        history = world.connection_of(exchange.refresh_token).history
+        history.delivered(exchange, outcome, world.now())
         world.note(process.name, f"request {exchange.number} is answered")
         world.reach(process, Point.ANSWERED)
 
@@ -134,7 +167,12 @@ class SimulatedServer:
         if process.stalled_until <= world.loop.time():
             return False
         deadline = (exchange.attempt.started_at - T0).total_seconds() + REQUEST_TIMEOUT
-        return process.stalled_until > deadline and world.random.random() < 1 / 2
+        return process.stalled_until > deadline and world.fate.random() < 1 / 2
+
+    @staticmethod
+    def _cut(answer: asyncio.Future[Outcome]) -> None:
+        if not answer.done():
+            answer.set_result(NoAnswer(delivery=Delivery.UNKNOWN, reason="cut"))
 
     @staticmethod
     def _time_out(answer: asyncio.Future[Outcome]) -> None:

@@ -9,7 +9,7 @@ from domain.grant import Unauthorized
 from ports.rescue import Rescued
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import current_process
-from tests.simulation.oracle import BrokenRuleError, Rule
+from tests.simulation.promises import BrokenRuleError, Rule
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,10 +28,11 @@ class RescueLines:
         """Write a line."""
         process, grant = current_process(), rescued.record.grant
         self.world.note(process.name, f"rescues {describe(grant)}")
-        self.world.rescue_lines.append(rescued)
+        connection = self.world.connections[rescued.connection]
+        connection.rescue_lines.append(rescued)
         if not isinstance(grant, Unauthorized):
             with self.world.judging():
-                self.world.oracle.rescued(process, grant.tokens.access_token)
+                connection.history.rescued(process, grant.tokens.access_token)
 
     def read(self, line: str) -> Rescued | None:
         """Nobody reads here: the operator has the lines already."""

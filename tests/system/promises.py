@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.simulation.faults import Fault, Point
-from tests.simulation.guarantees import HEADINGS, ROWS
+from tests.simulation.guarantees import HEADINGS, ROWS, live_on
 
 _PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 _KEPT = "kept"
@@ -20,7 +20,11 @@ GRACE_REPEATS = "grace-repeats"
 
 def may_cost_a_login(kind: str, fault: Fault, point: Point | None = None) -> bool:
     """Whether the page has anything but *kept* for this fault, at this point of an attempt."""
-    [name] = [row.name for row in ROWS if (row.fault, row.point) == (fault, point) and row.is_asked]
+    [name] = [
+        row.name
+        for row in ROWS
+        if (row.fault, row.point) == (fault, point) and row.story is live_on
+    ]
     return _cells()[name, HEADINGS[kind]] != _KEPT
 
 

@@ -1,0 +1,191 @@
+"""What must hold of the answers that one connection's programs and sweeps are given."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Unauthorized
+from functions.keeper import Answered
+from functions.sweep import Swept
+from tests.simulation.exchanges import Call, Wish
+from tests.simulation.history import History
+from tests.simulation.promises import (
+    EARLY_PART,
+    LEASE,
+    REFRESHED_EARLY,
+    REFRESHES_APART,
+    SEND_WITHIN,
+    SKEW,
+    BrokenRuleError,
+    Rule,
+)
+
+# A read, and where a refresh is begun two writes, of a store that is well.
+AT_ONCE = timedelta(seconds=2)
+
+
+@dataclass(kw_only=True)
+class AnswerJudge:
+    """The judge of what is answered about one connection."""
+
+    history: History
+    false_alarms: int = 0
+    is_lost: bool = False
+    is_alarmed: bool = False
+
+    def answered(self, call: Call, answer: Answer, now: datetime) -> bool:
+        """Judge an answer; return whether it takes a login indeed."""
+        match answer:
+            case Serve():
+                self._judge_token(call, answer, now)
+            case AskForAuthorization():
+                return self._judge_refusal(call, answer, now)
+            case TryLater():
+                self._judge_delay(call, now)
+            case LeaveAlone() if call.wish is not Wish.SWEEP:
+                raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
+            case LeaveAlone() | Wait():
+                pass
+        return False
+
+    # Tokens.
+
+    def _judge_token(self, call: Call, answer: Serve, now: datetime) -> None:
+        history, token = self.history, answer.tokens.access_token
+        if token not in history.provider.access_expires_at:
+            raise BrokenRuleError(Rule.MIXED_UP, f"{token} is served")
+        if not history.had(token) and not history.is_rescued(token):
+            raise BrokenRuleError(Rule.STORED_FIRST, token)
+        left = history.provider.access_expires_at[token] - now
+        demanded = min(call.min_ttl, history.provider.access_life / 2)
+        if left <= demanded - 2 * SKEW:
+            raise BrokenRuleError(Rule.EXPIRED, f"{token} has {left}, not {demanded}")
+        if left < min(REFRESHED_EARLY, history.provider.access_life / EARLY_PART) - 2 * SKEW:
+            self._judge_delay(call, now)
+        self._judge_news(call, answer)
+        ended_at = history.provider.ended_at.get(token)
+        if history.kind.ends_access_token and ended_at and ended_at < call.read_from:
+            self._judge_ended(token)
+
+    def _judge_news(self, call: Call, answer: Serve) -> None:
+        is_old = answer.tokens.issued_at < call.began_at - REFRESHES_APART - 2 * SKEW
+        if call.wish is Wish.REFRESH and is_old:
+            raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
+
+    def _judge_ended(self, access_token: str) -> None:
+        """Judge a token that a refresh has ended; nobody can know of one after its lease."""
+        if not any(exchange.lands_after_lease for exchange in self.history.exchanges):
+            raise BrokenRuleError(Rule.ENDED, access_token)
+
+    def _judge_delay(self, call: Call, now: datetime) -> None:
+        """Judge whether a grace window is used while there is time, when somebody asks in it."""
+        history, grace = self.history, self.history.kind.rules.grace
+        if not (grace and history.exchanges) or isinstance(history.grant, Unauthorized):
+            return
+        last, token = history.exchanges[-1], history.grant.tokens.refresh_token
+        tries = [intent for intent in history.intents if intent[2] == last.refresh_token]
+        is_known = last.ended_at is not None and not (last.is_delivered or last.is_refused)
+        if last.ended_at is None or not is_known or len(tries) > 1 or last.refresh_token != token:
+            return
+        # By the clocks that decided; nobody's clock has moved since an attempt began so lately.
+        started_at, clock = last.attempt.started_at, call.read_from + call.skew
+        opens = started_at + min(LEASE, grace / 2)
+        is_over = max(last.ended_at, history.written_at) + SKEW < call.read_from
+        ends = started_at + grace - SEND_WITHIN - 2 * SKEW
+        if is_over and opens < clock and now + call.skew < ends:
+            raise BrokenRuleError(Rule.GRACE, f"request {last.number}")
+
+    # Calls for a login.
+
+    def _judge_refusal(self, call: Call, answer: AskForAuthorization, now: datetime) -> bool:
+        history = self.history
+        if history.login_token is not None or call.read_from <= history.login_at:
+            return False
+        self._judge_cause(call, answer.cause, now)
+        for token, stored_at in history.stored_at.items():
+            if history.honours(token, now):
+                if stored_at < call.read_from:
+                    raise BrokenRuleError(Rule.LOST, f"{token} ({answer.cause.value})")
+                return False
+        held = list(history.held(now))
+        for exchange in held:
+            if not exchange.stalled and not exchange.failed_writes:
+                raise BrokenRuleError(Rule.LOST, f"{exchange.new_refresh_token} in memory")
+        if held:
+            self.false_alarms += not self.is_alarmed
+            self.is_alarmed = True
+            return False
+        if not self.is_lost:
+            self.is_lost = True
+            history.losses[history.explain(now)] += 1
+        return True
+
+    def _judge_cause(self, call: Call, cause: Cause, now: datetime) -> None:
+        history = self.history
+        assert not isinstance(history.grant, Unauthorized)
+        token = history.grant.tokens.refresh_token
+        assert token is not None
+        if cause in {Cause.NEVER_AUTHORIZED, Cause.REFRESH_TOKEN_MISSING}:
+            raise BrokenRuleError(Rule.WRONG_CAUSE, cause.value)
+        is_expired = history.may_be_expired(token, now)
+        is_known = history.written_at < call.read_from
+        if cause is Cause.REFRESH_TOKEN_EXPIRED and is_known and not is_expired:
+            raise BrokenRuleError(Rule.WRONG_CAUSE, f"{token} has not expired")
+
+    # Time.
+
+    def is_ready(self, call: Call) -> bool:
+        """Whether the store has what a program asks for, with time to spare."""
+        if isinstance(self.history.grant, Unauthorized) or call.wish is not Wish.TOKEN:
+            return False
+        tokens = self.history.grant.tokens
+        if self.history.kind.ends_access_token or tokens.expires_at is None:
+            return False
+        demanded = min(call.min_ttl, self.history.provider.access_life / 2)
+        return tokens.expires_at > call.began_at + demanded + 2 * SKEW + AT_ONCE
+
+    def judge_wait(self, call: Call, now: datetime, *, is_ready: bool) -> None:
+        """Judge how long an instance that nothing hindered took to answer."""
+        in_flight = self.history.is_in_flight() or self.history.in_flight_at >= call.read_from
+        if now - call.began_at > AT_ONCE and (is_ready or not in_flight):
+            raise BrokenRuleError(Rule.DELAYED, f"{now - call.began_at}")
+
+    # The sweep.
+
+    def swept(self, call: Call, answered: Answered) -> Swept:
+        """Judge what the sweep is told of a connection; say what it must be counted as."""
+        match answered.answer:
+            case AskForAuthorization():
+                return Swept.FAILED
+            case TryLater() | Serve() | LeaveAlone() | Wait() as answer:
+                if self._is_replaced(call, answered.before, answered.after):
+                    return Swept.REFRESHED
+                went_wrong = _what_went_wrong(answered.after)
+                is_new = went_wrong not in {None, _what_went_wrong(answered.before)}
+                has_failed = is_new and not isinstance(answer, Wait)
+                is_failing = has_failed or isinstance(answer, TryLater)
+                return Swept.FAILED if is_failing else Swept.SKIPPED
+
+    def _is_replaced(self, call: Call, before: Grant, after: Grant) -> bool:
+        assert not isinstance(before, Unauthorized)
+        assert not isinstance(after, Unauthorized)
+        return self.history.is_replaced(
+            before=before.tokens.access_token,
+            after=after.tokens.access_token,
+            since=call.read_from,
+        )
+
+    def logged_in(self) -> None:
+        """Forget what belonged to the grant that is over."""
+        self.is_lost = self.is_alarmed = False
+
+
+def _what_went_wrong(grant: Grant) -> datetime | None:
+    """Tell failures apart by when they were known; None where none is, or an attempt goes on."""
+    match grant:
+        case Authorized(setbacks=setbacks):
+            return None if setbacks is None else setbacks.at
+        case AuthorizationRequired(since=since):
+            return since
+        case _:
+            return None

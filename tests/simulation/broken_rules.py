@@ -1,0 +1,189 @@
+"""The rules of refresh, each broken on purpose.
+
+Each function replaces one of the real ones for as long as its patch lasts.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adapters import store_memory
+from domain import decide as decide_module
+from domain import failures
+from domain.commands import Answer, LeaveAlone
+from domain.decide import Decision
+from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
+from domain.grant import Attempt, Authorized, Failure, Grant, Kept, Refreshing, Setbacks, due_at
+from domain.policy import Policy
+from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+
+NO_TIME = timedelta(0)
+SHORT_LEASE = timedelta(seconds=20)
+
+
+def check_no_generation(patch: pytest.MonkeyPatch) -> None:
+    keep_tokens = decide_module._keep_tokens
+
+    def mutant(
+        grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+    ) -> Grant:
+        current = replace(attempt, generation=grant.tokens.generation)
+        return keep_tokens(grant, current, response, policy, now)
+
+    patch.setattr(decide_module, "_keep_tokens", mutant)
+
+
+def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
+    keep_tokens = decide_module._keep_tokens
+
+    def mutant(
+        grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+    ) -> Grant:
+        if isinstance(grant, Refreshing) and grant.attempt.id == attempt.id:
+            return keep_tokens(grant, attempt, response, policy, now)
+        return grant
+
+    patch.setattr(decide_module, "_keep_tokens", mutant)
+
+
+def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
+    end_attempt = decide_module._end_attempt
+
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+        if isinstance(grant, Refreshing) and not isinstance(ended.outcome, TokenResponse):
+            ended = replace(ended, attempt=grant.attempt)
+        return end_attempt(grant, ended, policy, now)
+
+    patch.setattr(decide_module, "_end_attempt", mutant)
+
+
+def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
+    classify = failures.classify
+
+    def mutant(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
+        failure = classify(outcome)
+        return None if failure is Failure.UNAVAILABLE else failure
+
+    patch.setattr(decide_module, "classify", mutant)
+
+
+def retry_at_once_after_unknown(patch: pytest.MonkeyPatch) -> None:
+    retry_at = failures._retry_at
+
+    def mutant(
+        failure: Failure, count: int, attempt: Attempt, policy: Policy, at: datetime
+    ) -> datetime:
+        if failure is Failure.UNKNOWN:
+            return at
+        return retry_at(failure, count, attempt, policy, at)
+
+    patch.setattr(failures, "_retry_at", mutant)
+    patch.setattr(failures, "_replay_at", lambda retry_at, *_args: retry_at)
+
+
+def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
+    note_failure = failures.note_failure
+
+    def mutant(*args: Any, **kwargs: Any) -> Setbacks:
+        return replace(note_failure(*args, **kwargs), in_doubt_since=None)
+
+    patch.setattr(decide_module, "note_failure", mutant)
+
+
+def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide_module, "_is_final", lambda *_args: False)
+
+
+def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Policy) -> None:
+        object.__setattr__(self, "lease", SHORT_LEASE)
+
+    patch.setattr(Policy, "__post_init__", mutant)
+
+
+def do_not_back_off(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "backoff", lambda *_args: timedelta(0))
+
+
+def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
+    note_failure = failures.note_failure
+
+    def mutant(*args: Any, **kwargs: Any) -> Setbacks:
+        return note_failure(*args, **{**kwargs, "retry_after": None})
+
+    patch.setattr(decide_module, "note_failure", mutant)
+
+
+def answer_every_sweep_with(
+    answer: Callable[[Kept, datetime], Answer | None],
+) -> Callable[[pytest.MonkeyPatch], None]:
+    """Decide for the sweep by something else than the rules: None is a refresh."""
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        by_the_rules = decide_module._answer_without_refresh
+
+        def mutant(grant: Kept, question: Question, policy: Policy, now: datetime) -> Answer | None:
+            if isinstance(question, RefreshDue):
+                return answer(grant, now)
+            return by_the_rules(grant, question, policy, now)
+
+        patch.setattr(decide_module, "_answer_without_refresh", mutant)
+
+    return apply
+
+
+def whatever_is_due(grant: Kept, now: datetime) -> Answer | None:
+    due = due_at(grant)
+    return None if due is not None and due <= now else LeaveAlone()
+
+
+def everything(_grant: Kept, _now: datetime) -> Answer | None:
+    return None
+
+
+def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant) -> datetime | None:
+        return None if isinstance(grant, Refreshing) else due_at(grant)
+
+    patch.setattr(store_memory, "due_at", mutant)
+    patch.setattr(decide_module, "due_at", mutant)
+
+
+def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Policy) -> None:
+        object.__setattr__(self, "refreshes_apart", timedelta(0))
+
+    patch.setattr(Policy, "__post_init__", mutant)
+
+
+def refresh_without_backing_off(patch: pytest.MonkeyPatch) -> None:
+    decide_question = decide_module._decide_question
+
+    def mutant(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+        if isinstance(question, RefreshRequested) and isinstance(grant, Authorized):
+            grant = replace(grant, setbacks=None)
+        return decide_question(grant, question, policy, now)
+
+    patch.setattr(decide_module, "_decide_question", mutant)
+
+
+def send_what_has_expired(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide_module, "usable_refresh_token", lambda tokens, _now: tokens.refresh_token)
+
+
+def let_a_grace_window_pass(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "replay_from", Policy.lands_by)
+
+
+def take_grace_for_endless(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Policy, in_doubt_since: datetime) -> datetime:
+        return in_doubt_since + (timedelta(days=1000) if self.provider.rotation.grace else NO_TIME)
+
+    patch.setattr(Policy, "replay_until", mutant)
+
+
+def compare_generations_only(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide_module, "_age", lambda tokens: tokens.generation)

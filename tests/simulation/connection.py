@@ -1,0 +1,315 @@
+"""One connection in a run: its grant at the provider, its programs, its person, its operator."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from domain.commands import Answer, AskForAuthorization, Serve, TryLater
+from domain.events import LoginCompleted, TokensRescued
+from domain.grant import Authorized, Refreshing, Unauthorized
+from domain.provider import RotationKind
+from functions.keeper import PATIENCE
+from ports.rescue import Rescued
+from ports.store import Record, StoreUnavailableError, UnreadableRecordError
+from tests.domain.examples import T0
+from tests.simulation.answers import AnswerJudge
+from tests.simulation.exchanges import Call, Loss, Wish, current_call
+from tests.simulation.faults import Quiet
+from tests.simulation.history import History
+from tests.simulation.instance import Instance, describe
+from tests.simulation.oracle import Oracle
+from tests.simulation.promises import LEASE, SKEW, BrokenRuleError, Rule
+from tests.simulation.provider import SimulatedProvider
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+NO_TIME = timedelta(0)
+# Patience, then at most a read and two writes of a store at its slowest.
+LONGEST_CALL = PATIENCE.total_seconds() + 2 * SKEW.total_seconds() + 100
+LONGEST_CALL_WITHOUT_FAULTS = PATIENCE.total_seconds() + 2 * SKEW.total_seconds() + 2
+
+
+@dataclass(eq=False, kw_only=True)
+class Connection:
+    """A connection, and all who have to do with it."""
+
+    world: "World"
+    name: str
+    history: History = field(init=False)
+    oracle: Oracle = field(init=False)
+    judge: AnswerJudge = field(init=False)
+    calls: dict[int, Call] = field(default_factory=dict)
+    ready: set[int] = field(default_factory=set)
+    call_serial: int = 0
+    logins: int = 0
+    login_wanted: bool = False
+    unreadable_until: float = -1
+    rescue_lines: list[Rescued] = field(default_factory=list)
+    recoveries: int = 0
+
+    def __post_init__(self) -> None:
+        world = self.world
+        provider = SimulatedProvider(
+            kind=world.kind.rules,
+            access_life=world.access_life,
+            refresh_life=world.refresh_life,
+            name=f"{self.name}.",
+            ends_access_token=world.kind.ends_access_token,
+        )
+        self.history = History(kind=world.kind, policy=world.policy, provider=provider)
+        self.oracle = Oracle(history=self.history)
+        self.judge = AnswerJudge(history=self.history)
+
+    # Calls.
+
+    def ask(self, instance: Instance, min_ttl: timedelta) -> "asyncio.Task[Answer | None]":
+        """Let a program ask an instance for a token."""
+        call = self.open(instance, Wish.TOKEN, min_ttl)
+        return instance.run(self.world.loop.create_task, self._call(instance, call))
+
+    def request_refresh(self, instance: Instance) -> "asyncio.Task[Answer | None]":
+        """Let somebody ask an instance for new tokens."""
+        call = self.open(instance, Wish.REFRESH)
+        return instance.run(self.world.loop.create_task, self._call(instance, call))
+
+    async def _call(self, instance: Instance, call: Call) -> Answer | None:
+        self.hear(call)
+        try:
+            if call.wish is Wish.TOKEN:
+                answer = await instance.keeper.token(self.name, min_ttl=call.min_ttl)
+            else:
+                answer = (await instance.keeper.refresh(self.name)).answer
+        except Exception as error:  # noqa: BLE001 - it is judged
+            self.fail(call, error)
+            return None
+        self.close(call, type(answer).__name__)
+        self.take(call, answer)
+        return answer
+
+    def open(self, instance: Instance, wish: Wish, min_ttl: timedelta = NO_TIME) -> Call:
+        """Note that a call begins."""
+        self.call_serial += 1
+        now = self.world.now()
+        call = Call(
+            number=self.call_serial,
+            process=instance,
+            wish=wish,
+            min_ttl=min_ttl,
+            began_at=now,
+            read_from=min(instance.loading[self.name], default=now),
+            skew=timedelta(seconds=instance.skew),
+        )
+        self.calls[call.number] = call
+        if self.judge.is_ready(call):
+            self.ready.add(call.number)
+        return call
+
+    def hear(self, call: Call) -> None:
+        """Note that a call's instance has come to it: what is begun from here on is for it."""
+        call.heard_at = self.world.now()
+        current_call.set(call)
+
+    def close(self, call: Call, answer: str) -> None:
+        """Note that a call is answered, and judge how long that took."""
+        del self.calls[call.number]
+        self.world.answers[answer] += 1
+        waited = (self.world.now() - call.began_at).total_seconds()
+        what = f"{self.name}: answers {answer} ({call.wish.value}) after {waited:.2f} s"
+        self.world.note(call.process.name, what)
+        with self.world.judging():
+            self._judge_wait(call)
+
+    def fail(self, call: Call, error: Exception) -> None:
+        """Judge an exception that a call ends with, and raise it again if nothing explains it."""
+        match error:
+            case BrokenRuleError():
+                raise error
+            case StoreUnavailableError():
+                self.close(call, "StoreUnavailableError")
+            case UnreadableRecordError() if self._was_unreadable(call):
+                self.close(call, "UnreadableRecordError")
+            case _:
+                self.world.loop.fail(BrokenRuleError(Rule.RAISED, repr(error)))
+                raise error
+
+    def take(self, call: Call, answer: Answer) -> None:
+        """Judge an answer, and remember whether a login is needed."""
+        with self.world.judging():
+            self.login_wanted |= self.judge.answered(call, answer, self.world.now())
+
+    def forget_calls(self, instance: Instance) -> None:
+        """Let go of the calls that died with their instance."""
+        for number, call in list(self.calls.items()):
+            if call.process is instance:
+                del self.calls[number]
+
+    def _was_unreadable(self, call: Call) -> bool:
+        return self.unreadable_until >= (call.read_from - T0).total_seconds()
+
+    def _judge_wait(self, call: Call) -> None:
+        process, now = call.process, self.world.now()
+        began = (call.began_at - T0).total_seconds()
+        if process.stalled_until >= began:
+            return
+        quiet = type(self.world.faults) is Quiet
+        bound = LONGEST_CALL_WITHOUT_FAULTS if quiet else LONGEST_CALL
+        if now - call.began_at > timedelta(seconds=bound):
+            raise BrokenRuleError(Rule.ANSWERED, f"{now - call.began_at}")
+        assert isinstance(process, Instance)
+        if process.troubled_until < began:
+            self.judge.judge_wait(call, now, is_ready=call.number in self.ready)
+
+    def is_readable(self) -> bool:
+        """Whether the record can be read."""
+        return self.world.store.is_readable(self.name)
+
+    # The person.
+
+    def is_missed(self) -> bool:
+        """Whether programs say that a login is needed, be it a false alarm, or get no answer."""
+        return self.login_wanted or self.judge.is_alarmed or not self.is_readable()
+
+    async def log_in(self) -> None:
+        """Let the person log in, and again if an instance or the store fails meanwhile."""
+        world = self.world
+        while True:
+            requested_at = world.now()
+            response = self.history.provider.log_in(requested_at)
+            assert response.refresh_token is not None
+            self.history.logged_in(response.refresh_token, requested_at)
+            self.oracle.logged_in()
+            self.judge.logged_in()
+            world.note("person", f"{self.name}: logs in: {response.refresh_token}")
+            completed = LoginCompleted(response=response, requested_at=requested_at)
+            if await self._by_some_instance(Wish.LOGIN, completed, patience=400):
+                self.login_wanted = False
+                self.logins += 1
+                return
+            await asyncio.sleep(30)
+
+    async def _by_some_instance(
+        self, wish: Wish, event: LoginCompleted | TokensRescued, *, patience: float
+    ) -> bool:
+        instance = await self.world.some_instance()
+        call = self.open(instance, wish)
+        task = instance.run(self.world.loop.create_task, self._note(instance, call, event))
+        await asyncio.wait({task}, timeout=patience)
+        self.calls.pop(call.number, None)
+        return task.done() and task.result()
+
+    async def _note(
+        self, instance: Instance, call: Call, event: LoginCompleted | TokensRescued
+    ) -> bool:
+        self.hear(call)
+        try:
+            before = await self._load(instance, call)
+            after = await instance.recorder.keep(self.name, before, event)
+        except (StoreUnavailableError, UnreadableRecordError):
+            return False
+        if call.wish is Wish.RECOVERY:
+            self.recoveries += after is not before
+            self.world.note("operator", f"{self.name}: recovers: {describe(after.grant)}")
+        return True
+
+    async def _load(self, instance: Instance, call: Call) -> Record:
+        try:
+            return await instance.keeper.load(self.name)
+        except UnreadableRecordError as error:
+            if call.wish is not Wish.LOGIN:
+                raise
+            # As `functions.logins` does it.
+            if self.world.store.is_damaged(self.name):
+                self.history.losses[Loss.DAMAGED] += 1
+            return Record(grant=Unauthorized(), etag=error.etag)
+
+    # The operator.
+
+    async def recover(self) -> None:
+        """Replay the rescue lines."""
+        lines, self.rescue_lines = self.rescue_lines, []
+        for rescued in lines:
+            assert not isinstance(rescued.record.grant, Unauthorized)
+            event = TokensRescued(tokens=rescued.record.grant.tokens)
+            if not await self._by_some_instance(Wish.RECOVERY, event, patience=500):
+                self.rescue_lines.append(rescued)
+
+    # The end.
+
+    async def heal(self) -> None:
+        """Judge what is there now that all faults are over; log in where a record is damaged."""
+        if not self.is_readable():
+            await self.log_in()
+        await self.recover()
+        with self.world.judging():
+            self.oracle.settled(self.world.now())
+            for call in self.calls.values():
+                raise BrokenRuleError(Rule.ANSWERED, f"call {call.number} never is")
+
+    async def revive(self) -> None:
+        """Ask until there is a token, and then for a new one; a login is the last resort."""
+        await self._ask_until(Wish.TOKEN)
+        await self._ask_until(Wish.REFRESH)
+
+    async def _ask_until(self, wish: Wish) -> None:
+        world = self.world
+        give_up_at = world.loop.time() + timedelta(hours=2).total_seconds()
+        while world.loop.time() < give_up_at:
+            instance = await world.some_instance()
+            if wish is Wish.TOKEN:
+                answer = await self.ask(instance, timedelta(seconds=60))
+            else:
+                answer = await self.request_refresh(instance)
+            match answer:
+                case Serve():
+                    return
+                case TryLater(at=at):
+                    await asyncio.sleep(max(0.0, (at - world.now()).total_seconds()) + 5)
+                case AskForAuthorization():
+                    if not self.login_wanted:
+                        raise BrokenRuleError(Rule.LOST, answer.cause.value)
+                    await self.log_in()
+                case _:
+                    await asyncio.sleep(5)
+        raise BrokenRuleError(Rule.RECOVERS, "for two hours")
+
+    def is_dying(self, instant: datetime) -> bool:
+        """Whether the grant is alive, and what the store has of it will be too old at `instant`."""
+        grant = self.history.grant
+        # What a refresh does not replace dies of its age, however often it is used.
+        is_replaced = self.world.kind.rules.rotation is RotationKind.ALWAYS
+        is_alive = is_replaced and self.history.is_alive(self.world.now())
+        if isinstance(grant, Unauthorized) or not is_alive:
+            return False
+        expiry = grant.tokens.refresh_token_expires_at
+        return expiry is not None and expiry <= instant
+
+    def ends(self, now: datetime) -> list[float]:
+        """Say when the tokens in the store will end, in seconds from the start."""
+        grant = self.history.grant
+        if isinstance(grant, Unauthorized):
+            return []
+        return _coming([grant.tokens.expires_at, grant.tokens.refresh_token_expires_at], now)
+
+    def waits(self, now: datetime) -> list[float]:
+        """Say until when others have to wait, in seconds from the start."""
+        match self.history.grant:
+            case Refreshing(attempt=attempt):
+                return _coming([attempt.started_at + LEASE], now)
+            case Authorized(setbacks=setbacks) if setbacks is not None:
+                return _coming([setbacks.retry_at], now)
+            case _:
+                return []
+
+    def unsettled_since(self) -> float | None:
+        """Say when the last attempt began if the store tells of no success since."""
+        grant, intents = self.history.grant, self.history.intents
+        is_well = isinstance(grant, Authorized) and grant.setbacks is None
+        if is_well or not intents:
+            return None
+        return (intents[-1][1].started_at - T0).total_seconds()
+
+
+def _coming(instants: list[datetime | None], now: datetime) -> list[float]:
+    return [(at - T0).total_seconds() for at in instants if at is not None and at > now]

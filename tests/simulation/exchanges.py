@@ -1,0 +1,112 @@
+"""Token requests as the world sees them, who asked for them, and why an answer was lost."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from domain.grant import Attempt
+from domain.token_endpoint import TokenResponse
+from tests.simulation.loop import Process
+
+
+class Wish(Enum):
+    """What a caller wants."""
+
+    TOKEN = "token"
+    REFRESH = "refresh"
+    SWEEP = "sweep"
+    LOGIN = "login"
+    RECOVERY = "recovery"
+
+
+@dataclass(eq=False, kw_only=True)
+class Call:
+    """Somebody's request; what it is answered from was read at `read_from` or later.
+
+    It begins when it arrives, and is heard when its instance comes to it.
+    """
+
+    number: int
+    process: Process
+    wish: Wish
+    min_ttl: timedelta
+    began_at: datetime
+    read_from: datetime
+    # How much its instance's clock is ahead.
+    skew: timedelta
+    heard_at: datetime | None = None
+
+
+# Whose call the running task serves; tasks that outlive it were begun for it all the same.
+current_call: ContextVar[Call] = ContextVar("current_call")
+
+
+class Loss(Enum):
+    """Why a grant could not be kept."""
+
+    ANSWER_LOST = "the network lost the answer that held the new refresh token"
+    CAME_TOO_LATE = "the answer came after the request's timeout"
+    CRASH_BEFORE_ANSWER = "the instance crashed before the answer came"
+    CRASH_BEFORE_WRITE = "the instance crashed between the answer and the write"
+    STALL = "the instance stalled past its lease, and its answer came too late"
+    STORE_AWAY = "the store was away or unreadable for longer than the write was retried"
+    LANDED_AFTER_LEASE = "the request landed after its lease"
+    EXPIRED = "the refresh token expired"
+    DAMAGED = "the record was damaged"
+
+
+@dataclass(eq=False, kw_only=True)
+class Exchange:
+    """A token request and its answer, as the world sees them."""
+
+    number: int
+    sender: Process
+    attempt: Attempt
+    refresh_token: str
+    lands_after_lease: bool = False
+    may_land: bool = True
+    landed_at: datetime | None = None
+    ended_at: datetime | None = None
+    response: TokenResponse | None = None
+    # What the provider asked for: not to be asked again until then.
+    left_alone_until: datetime | None = None
+    is_delivered: bool = False
+    is_refused: bool = False
+    came_too_late: bool = False
+    stalled: bool = False
+    failed_writes: int = 0
+    is_rescued: bool = False
+    is_superseded: bool = False
+
+    @property
+    def new_refresh_token(self) -> str | None:
+        """What the answer holds that nothing else does."""
+        return self.response.refresh_token if self.response else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a living instance has the answer, or a rescue line does."""
+        is_somewhere = self.is_delivered and (self.sender.is_alive or self.is_rescued)
+        return is_somewhere and not self.is_superseded
+
+    def loss(self) -> Loss | None:
+        """Say why the answer could not be kept; None if nothing prevented it."""
+        if self.lands_after_lease:
+            return Loss.LANDED_AFTER_LEASE
+        if self.is_delivered:
+            return self._loss_after_delivery()
+        if not self.sender.is_alive:
+            return Loss.CRASH_BEFORE_ANSWER
+        if self.stalled:
+            return Loss.STALL
+        return Loss.CAME_TOO_LATE if self.came_too_late else Loss.ANSWER_LOST
+
+    def _loss_after_delivery(self) -> Loss | None:
+        if self.is_rescued:
+            return Loss.STORE_AWAY
+        if not self.sender.is_alive:
+            return Loss.CRASH_BEFORE_WRITE
+        if self.stalled:
+            return Loss.STALL
+        return Loss.STORE_AWAY if self.failed_writes else None

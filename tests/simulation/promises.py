@@ -1,0 +1,71 @@
+"""The promises, by the words in which a breach is reported, and what they take for granted.
+
+Nothing here is taken from how the rules of refresh are written.
+"""
+
+from datetime import timedelta
+from enum import Enum
+
+# Each clock is off by this much at most; what two of them say of a duration, by twice as much.
+SKEW = timedelta(seconds=2)
+LEASE = timedelta(seconds=60)
+SEND_WITHIN = timedelta(seconds=5)
+FIRST_BACKOFF = timedelta(seconds=1)
+LONGEST_BACKOFF = timedelta(minutes=5)
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+# Who asks for a refresh so soon after another one gets what that brought.
+REFRESHES_APART = timedelta(seconds=10)
+# In its last minutes, or the last third of its life, a token is served and replaced meanwhile.
+REFRESHED_EARLY = timedelta(minutes=5)
+EARLY_PART = 3
+# An idle grant is left alone for the first part of its refresh token's life.
+IDLE_PART = 3
+# A write whose store is slow may take this long.
+TIME_TO_WRITE = timedelta(seconds=5)
+# Whoever says that the store is away must have tried this often.
+WRITES_BEFORE_GIVING_UP = 4
+
+
+class Rule(Enum):
+    """A promise, by the words in which its breach is reported."""
+
+    ONE_ATTEMPT = "two attempts are in flight for one generation"
+    OWN_ANSWER = "an instance repeats a request whose answer it has and has not stored yet"
+    FIRST_MAY_LAND = "a request is repeated while the first one may still land"
+    INTENT_FIRST = "a request is sent for which no intent is stored"
+    SENT_IN_TIME = "a request is sent by an instance that had stalled"
+    EXPIRED_SENT = "a refresh token is used that has expired"
+    NOT_IN_CHARGE = "an attempt is said to have failed by one who did not make it"
+    FORWARD = "the store goes back to an older generation"
+    TOKENS_FORWARD = "the store goes back to an older refresh token"
+    OVERWRITTEN = "a record is replaced by one who could not read it"
+    MIXED_UP = "a connection is given what belongs to another"
+    STORED_FIRST = "tokens are served that the store never had"
+    EXPIRED = "a token is served that has expired or is about to"
+    ENDED = "a token is served that a refresh may have ended"
+    ENDED_WRONGLY = "a grant is ended whose refresh token the provider honours"
+    LOST = "a login is asked for while the provider honours something we have"
+    WRONG_CAUSE = "a login is asked for, and the reason given is wrong"
+    UNEXPLAINED_LOSS = "a grant is lost, and nothing that happened explains it"
+    DROPPED = "the store holds a dead refresh token while we have a living one"
+    GAVE_UP = "an answer is given up that the store has not refused often enough"
+    BACKOFF = "the provider is asked again before its time"
+    APART = "tokens are replaced that had just been replaced"
+    NOT_NEW = "a requested refresh is answered with tokens from before"
+    SPARED = "a living access token is risked for a refresh token in doubt"
+    GRACE = "a refresh token in doubt is not used again while the provider still honours it"
+    NOT_DUE = "the sweep refreshes what it should leave alone"
+    DIED_IDLE = "the sweep leaves a grant to die of disuse"
+    COUNTED = "the sweep reports what is not so"
+    ANSWERED = "a program waits too long for its answer"
+    DELAYED = "a program waits although nothing is in flight"
+    RAISED = "a program gets an exception that the keeper does not promise"
+    RECOVERS = "the faults are over, and there is no token"
+
+
+class BrokenRuleError(AssertionError):
+    """A promise is broken."""
+
+    def __init__(self, rule: Rule, detail: str) -> None:
+        super().__init__(f"{rule.value}: {detail}")
+        self.rule = rule
