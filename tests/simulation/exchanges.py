@@ -100,7 +100,9 @@ class Exchange:
             return Loss.CRASH_BEFORE_ANSWER
         if self.stalled:
             return Loss.STALL
-        return Loss.CAME_TOO_LATE if self.came_too_late else Loss.ANSWER_LOST
+        has_landed_late = self.landed_at and self.ended_at and self.landed_at > self.ended_at
+        is_late = self.came_too_late or has_landed_late
+        return Loss.CAME_TOO_LATE if is_late else Loss.ANSWER_LOST
 
     def _loss_after_delivery(self) -> Loss | None:
         if self.is_rescued:
