@@ -14,7 +14,6 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
-from tests.domain.examples import T0
 from tests.domain.provider_model import INVALID_GRANT
 from tests.simulation.exchanges import Exchange
 from tests.simulation.faults import NetworkFault, Point
@@ -152,22 +151,12 @@ class SimulatedServer:
         if answer.done():
             exchange.came_too_late = True
             return
-        if self._is_drowned(exchange):
-            exchange.stalled = True
-            return
+        # Also to an instance that is frozen: it reads what is there when it wakes up.
         answer.set_result(outcome)
         history = world.connection_of(exchange.refresh_token).history
         history.delivered(exchange, outcome, world.now())
         world.note(process.name, f"request {exchange.number} is answered")
         world.reach(process, Point.ANSWERED)
-
-    def _is_drowned(self, exchange: Exchange) -> bool:
-        """Draw whether an instance that wakes up after the timeout sees that first."""
-        world, process = self._world, exchange.sender
-        if process.stalled_until <= world.loop.time():
-            return False
-        deadline = (exchange.attempt.started_at - T0).total_seconds() + REQUEST_TIMEOUT
-        return process.stalled_until > deadline and world.fate.random() < 1 / 2
 
     @staticmethod
     def _cut(answer: asyncio.Future[Outcome]) -> None:
