@@ -101,6 +101,7 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "tokens": _tokens_to_json(tokens),
                 "attempt": {
                     "id": attempt.id,
+                    "authorized_at": _to_text(attempt.authorized_at),
                     "generation": attempt.generation,
                     "client": attempt.client,
                     "started_at": _to_text(attempt.started_at),
@@ -134,6 +135,7 @@ def _grant_from_json(members: _Json) -> Grant:
                 tokens=_tokens_from_json(members["tokens"]),
                 attempt=Attempt(
                     id=attempt["id"],
+                    authorized_at=_instant(attempt["authorized_at"]),
                     generation=attempt["generation"],
                     client=attempt["client"],
                     started_at=_instant(attempt["started_at"]),

@@ -223,6 +223,7 @@ def _begin(
 ) -> Decision:
     attempt = Attempt(
         id=attempt_id,
+        authorized_at=grant.tokens.authorized_at,
         generation=grant.tokens.generation,
         client=policy.client,
         started_at=now,
@@ -261,12 +262,9 @@ def _keep_tokens(
 ) -> Grant:
     before = grant.tokens
     is_in_charge = _is_in_charge(grant, attempt)
-    # Who logs in over a record that nobody can read starts at generation zero again. Nobody
-    # refreshes so soon after a login.
-    is_of_an_older_login = (
-        not is_in_charge and attempt.started_at < before.authorized_at + policy.clocks_differ
-    )
-    if before.generation != attempt.generation or is_of_an_older_login:
+    # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
+    is_current = (attempt.authorized_at, attempt.generation) == _age(before)
+    if not (is_current or is_in_charge):
         return grant
     issued_at = _issued_at(attempt, grant, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)

@@ -32,13 +32,14 @@ class Failure(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One token request for one generation.
+    """One token request for one generation of a login, which `authorized_at` tells from others.
 
     `client` is the fingerprint of the client credentials that it is made with. `started_at` is
     the instant of the intent: everything about the attempt is counted from there.
     """
 
     id: str
+    authorized_at: datetime
     generation: int
     client: str = field(repr=False)
     started_at: datetime

@@ -21,8 +21,6 @@ class Policy:
     refresh_early: timedelta = timedelta(minutes=5)
     # Who asks for a refresh twice, or on two machines, means one.
     refreshes_apart: timedelta = timedelta(seconds=10)
-    # By how much clocks may disagree on which of two things came first.
-    clocks_differ: timedelta = timedelta(seconds=5)
     # An instance that was stalled between intent and request must not send any more.
     send_within: timedelta = timedelta(seconds=5)
     # Slow providers answer late rather than never, and a late answer costs nothing.

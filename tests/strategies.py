@@ -58,6 +58,7 @@ setbacks = st.builds(
 attempts = st.builds(
     Attempt,
     id=ids,
+    authorized_at=instants,
     generation=st.integers(min_value=0, max_value=2**40),
     client=ids,
     started_at=instants,

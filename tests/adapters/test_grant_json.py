@@ -45,7 +45,7 @@ TOKENS = Tokens(
     refresh_token_expires_at=NOW,
 )
 SETBACKS = Setbacks(failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW)
-ATTEMPT = Attempt(id="attempt", generation=3, client="client", started_at=NOW)
+ATTEMPT = Attempt(id="attempt", authorized_at=NOW, generation=3, client="client", started_at=NOW)
 EXAMPLES: tuple[Grant, ...] = (
     Unauthorized(),
     Authorized(tokens=TOKENS, setbacks=SETBACKS),

@@ -20,7 +20,7 @@ from ports.store import Record
 from tests.domain.examples import POLICY, RESPONSE, T0, TOKENS
 
 ROOT = Path(__file__).resolve().parents[2]
-ATTEMPT = Attempt(id="attempt", generation=7, client=POLICY.client, started_at=T0)
+ATTEMPT = Attempt(id="attempt", authorized_at=T0, generation=7, client=POLICY.client, started_at=T0)
 REFRESHING = Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=None)
 NEW = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
 

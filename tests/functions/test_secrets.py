@@ -228,7 +228,9 @@ def test_no_object_shows_the_secret_that_it_holds(
         code_verifier=secret,
         expires_at=now,
     )
-    attempt = Attempt(id="an-id", generation=0, client="a-client", started_at=now)
+    attempt = Attempt(
+        id="an-id", authorized_at=now, generation=0, client="a-client", started_at=now
+    )
     environ = {
         **environ_for(running_digikey, tmp_path),
         "CLIENT_SECRET": secret,

@@ -164,7 +164,9 @@ def test_refresh_in_progress_is_told_and_not_joined(
     deployment: Deployment, connection: str
 ) -> None:
     now = datetime.now(UTC)
-    attempt = Attempt(id="an-attempt", generation=0, client="another", started_at=now)
+    attempt = Attempt(
+        id="an-attempt", authorized_at=now, generation=0, client="another", started_at=now
+    )
     deployment.put(connection, Refreshing(tokens=over().tokens, attempt=attempt, setbacks=None))
     members = expect_json(deployment.verify(connection), 202)
     assert members["last_refresh"] == {"at": text(now), "outcome": "in-progress"}

@@ -58,7 +58,9 @@ def authorized(number: int) -> Authorized:
 
 
 def refreshing(started_at: datetime) -> Refreshing:
-    attempt = Attempt(id="attempt", generation=3, client="client", started_at=started_at)
+    attempt = Attempt(
+        id="attempt", authorized_at=started_at, generation=3, client="client", started_at=started_at
+    )
     return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
 
 

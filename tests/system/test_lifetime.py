@@ -207,7 +207,11 @@ def intent(grant: Grant) -> Grant:
     return Refreshing(
         tokens=tokens,
         attempt=Attempt(
-            id="dead", generation=tokens.generation, client="dead", started_at=datetime.now(UTC)
+            id="dead",
+            authorized_at=tokens.authorized_at,
+            generation=tokens.generation,
+            client="dead",
+            started_at=datetime.now(UTC),
         ),
         setbacks=None,
     )
