@@ -24,7 +24,7 @@ _CAUSES: Mapping[Cause, str] = {
 }
 _FAILURES: Mapping[Failure, str] = {
     Failure.NOT_SENT: "the provider cannot be reached",
-    Failure.UNKNOWN: "the provider did not answer",
+    Failure.UNKNOWN: "the provider gave no answer that can be used",
     Failure.UNAVAILABLE: "the provider cannot answer now",
     Failure.UNEXPLAINED: (
         "the provider refused to refresh and did not say why; what is stored is kept"
@@ -56,7 +56,7 @@ def refusal(
         case Wait(until=until):
             return problem(
                 "refresh-in-progress",
-                "another request is refreshing this token, and the provider takes its time",
+                "this token is being refreshed, and the provider takes its time",
                 retry_after=_seconds(min(until - now, _ASK_AGAIN_WITHIN)),
             )
         case TryLater(at=at, failure=failure):

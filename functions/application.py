@@ -46,12 +46,21 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._complain()
             if message["type"] == "lifespan.shutdown" and self._wired is not None:
                 await self._finish()
                 await self._wired.store.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+    def _complain(self) -> None:
+        """Log at once what every request will be answered; to end would be started again."""
+        try:
+            Settings.from_environ(self._environ)
+        except SettingsError as error:
+            _log.error("not configured: %s", error)
 
     async def _finish(self) -> None:
         if self._wired is not None:

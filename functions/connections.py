@@ -9,8 +9,17 @@ DEFAULT_CONNECTION = "default"
 _CONNECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}")
 
 
-def connection_of(request: Request) -> str:
-    """Return the connection that a request names. Raises ProblemError."""
+def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
+    """Return the connection that a request names; it may have the parameters `beside` as well.
+
+    Any other is refused: where `connection` was misspelt, the token of another one would be given.
+
+    Raises ProblemError.
+    """
+    known = {"connection", *beside}
+    if unknown := request.parameters.keys() - known:
+        told = ", ".join(sorted(known))
+        raise problem("invalid-request", f"{min(unknown)!r:.40} is no parameter here: {told}")
     connection = request.parameters.get("connection", DEFAULT_CONNECTION)
     if not _CONNECTION.fullmatch(connection):
         raise problem(

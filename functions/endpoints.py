@@ -27,7 +27,7 @@ async def health(_request: Request, _wired: Wired) -> Response:
 async def token(request: Request, wired: Wired) -> Response:
     """GET /api/token: an access token that works now. Raises ProblemError."""
     require_api_key(request, wired.settings.api_key)
-    connection = connection_of(request)
+    connection = connection_of(request, beside=("min_ttl",))
     answer = await wired.keeper.token(connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
     match answer:

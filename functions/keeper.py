@@ -174,7 +174,7 @@ class Keeper:
             "connection %s: the refresh of generation %d brought %s",
             connection,
             command.attempt.generation,
-            _describe(outcome),
+            describe(outcome),
         )
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
@@ -215,8 +215,8 @@ class Keeper:
         return record
 
 
-def _describe(outcome: Outcome) -> str:
-    """Say in a log what came of an attempt, with nothing that the provider may have echoed."""
+def describe(outcome: Outcome) -> str:
+    """Say for a log what came of an attempt, with nothing that the provider may have echoed."""
     match outcome:
         case NoAnswer(delivery=delivery, reason=reason):
             return f"no answer ({delivery.value}: {reason})"

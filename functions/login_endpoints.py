@@ -14,7 +14,7 @@ from functions.problems import ProblemError, problem
 from functions.routes import Routes
 from functions.wiring import Wired
 
-_START_OVER = "start the login anew: POST /api/login with the API key"
+_START_OVER = "start the login anew, with a new link: POST /api/login with the API key gives one"
 # What a provider may say about an error is shown, but not at any length.
 _LONGEST_QUOTE = 300
 

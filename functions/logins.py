@@ -1,5 +1,6 @@
 """Logins: begun for a connection, and completed by the provider's redirect."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,13 +19,15 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 from functions.connections import DEFAULT_CONNECTION
-from functions.keeper import Keeper
+from functions.keeper import Keeper, describe
 from functions.recorder import Recorder
 from functions.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import Record, Store, UnreadableRecordError
+
+_log = logging.getLogger(__name__)
 
 
 class UnknownStateError(Exception):
@@ -141,6 +144,7 @@ class Logins:
             # The code is still good, and a person has waited for it.
             requested_at, outcome = await self._send(request)
         if not isinstance(outcome, TokenResponse):
+            _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(response=outcome, requested_at=requested_at)
 

@@ -24,6 +24,16 @@ SIMULATED_CLIENT_ID = "simulated-client"
 _OF_A_PROVIDER = frozenset(
     {"AUTHORIZATION_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "PROVIDER", "TOKEN_ENDPOINT"}
 )
+# Whoever sets one of these has a store.
+_OF_A_STORE = frozenset(
+    {
+        "KV_REST_API_TOKEN",
+        "KV_REST_API_URL",
+        "SQLITE_PATH",
+        "UPSTASH_REDIS_REST_TOKEN",
+        "UPSTASH_REDIS_REST_URL",
+    }
+)
 _PORTS = range(1, 65536)
 _SIMULATED_SECRET_FILE = KEPT / "simulated-client-secret"
 
@@ -63,23 +73,25 @@ class LocalEnvironment:
         given = {name: value for name, value in {**file, **environ}.items() if value}
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
+        is_simulated = _OF_A_PROVIDER.isdisjoint(given)
         variables = {
             "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
             "PUBLIC_URL": address,
-            "SQLITE_PATH": str(KEPT / "grants.sqlite"),
             **given,
         }
-        is_simulated = _OF_A_PROVIDER.isdisjoint(given)
+        if _OF_A_STORE.isdisjoint(given):
+            variables["SQLITE_PATH"] = str(KEPT / "grants.sqlite")
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
-            variables |= {
+            # In a store of its own: its logins would replace those of a real provider.
+            variables = {name: variables[name] for name in variables.keys() - _OF_A_STORE} | {
+                "SQLITE_PATH": str(KEPT / "simulated.sqlite"),
                 "CLIENT_ID": SIMULATED_CLIENT_ID,
                 "CLIENT_SECRET": kept_secret(_SIMULATED_SECRET_FILE),
                 "PROVIDER": "digikey",
                 "AUTHORIZATION_ENDPOINT": f"{endpoints}/authorize",
                 "TOKEN_ENDPOINT": f"{endpoints}/token",
                 "PUBLIC_URL": address,
-                "SQLITE_PATH": str(KEPT / "simulated.sqlite"),
             }
         return cls(
             variables=variables,

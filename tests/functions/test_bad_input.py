@@ -135,10 +135,24 @@ def test_query_that_is_too_long_is_refused(
     assert deployment.rows() == rows
 
 
-def test_query_of_many_parameters_is_read(deployment: Deployment, connection: str) -> None:
-    deployment.put(connection, fresh())
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+def test_parameter_that_is_not_known_is_refused_by_its_name(
+    deployment: Deployment, method: str, path: str
+) -> None:
+    # Misspelt it would mean the default connection, whose token is not the one that was meant.
+    for name in ("conection", "Connection", "x" * 1000):
+        answer = deployment.call(method, at(path, **{name: "a"}), deployment.key)
+        detail = expect_problem(answer, 400, "invalid-request")["detail"]
+        assert f"{name[:30]}" in detail
+        assert "connection" in detail
+        assert len(detail) < 200
+
+
+def test_query_of_many_parameters_is_read(deployment: Deployment) -> None:
     many = "&".join(f"{letter}{number}=" for letter in string.ascii_letters for number in range(30))
-    expect_token(deployment.get(f"/api/token?connection={connection}&{many}"))
+    expect_problem(deployment.get(f"/api/token?min_ttl=60&{many}"), 400, "invalid-request")
+    # What the provider's redirect carries beside is the provider's.
+    expect_problem(deployment.callback(JSON, code="a", state="b", x="1"), 400, "invalid-state")
 
 
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 1024 * 1024])

@@ -270,3 +270,21 @@ def test_store_that_is_no_database_is_unavailable(environ: dict[str, str], tmp_p
     answers = answers_of({**environ, "SQLITE_PATH": str(path)}, ("x-api-key", environ["API_KEY"]))
     expect_problem(answers["/api/token"], 503, "store-unavailable")
     assert path.read_text().startswith("this is not a database")
+
+
+def test_settings_that_are_missing_are_logged_at_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers_of({})
+    complaints = [record for record in caplog.records if "not configured" in record.getMessage()]
+    # Once, before any request.
+    assert len(complaints) == 1
+    assert named_in(complaints[0].getMessage()) == sorted(REQUIRED)
+    caplog.clear()
+
+
+def test_settings_that_are_usable_are_not_complained_of(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers_of(environ)
+    assert "not configured" not in caplog.text
