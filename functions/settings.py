@@ -17,6 +17,7 @@ _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
+_CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -73,7 +74,7 @@ class Settings:
     @property
     def redirect_uri(self) -> str | None:
         """Where the provider sends the browser back to (RFC 6749 §3.1.2); to be registered."""
-        return None if self.public_url is None else f"{self.public_url}/api/callback"
+        return None if self.public_url is None else self.public_url + _CALLBACK_PATH
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -203,9 +204,13 @@ def _public_url(reading: _Reading) -> str | None:
     url = reading.url("PUBLIC_URL")
     if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
         url = f"https://{host}"
-    if url is not None and "?" in url:
+    if url is None:
+        return None
+    if "?" in url:
         reading.faults.append("PUBLIC_URL must not have a query")
-    return None if url is None else url.rstrip("/")
+    if url.rstrip("/").endswith(_CALLBACK_PATH):
+        reading.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
+    return url.rstrip("/")
 
 
 def _provider(reading: _Reading) -> Provider:

@@ -95,13 +95,13 @@ oauth-callback serves at {served}; the provider is {provider}.
 Callbacks come back to {address}/api/callback. Try next, {where}:
 
   1. log in: open in a browser the authorization_url that this answers
-     curl -s -X POST -H "x-api-key: {key}" {served}/api/login
+     curl -sS -X POST -H "x-api-key: {key}" {served}/api/login
 
   2. get a token
-     curl -s -H "x-api-key: {key}" {served}/api/token
+     curl -sS -H "x-api-key: {key}" {served}/api/token
 
   3. verify how the tokens stand
-     curl -s -H "x-api-key: {key}" {served}/api/verify
+     curl -sS -H "x-api-key: {key}" {served}/api/verify
 """
 
 

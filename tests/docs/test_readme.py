@@ -82,9 +82,30 @@ def test_the_shell_and_python_examples_give_a_token(server: LocalServer) -> None
     assert server.token_works(token)
 
 
+def test_the_step_of_a_job_masks_a_token_and_hands_it_on(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    (yaml,) = blocks("yaml")
+    steps = re.findall(r"^    (.*)\n", yaml.partition("  env:")[0], re.MULTILINE)
+    handed_on = tmp_path / "env"
+    environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
+    said = server.shell("\n".join(steps), environ | {"GITHUB_ENV": str(handed_on)})
+    token = handed_on.read_text().removeprefix("ACCESS_TOKEN=").strip()
+    assert server.token_works(token)
+    assert said == f"::add-mask::{token}\n"
+
+
 def test_the_library_example_prints_what_it_says() -> None:
     (python,) = (block for block in blocks("python") if "decide(" in block)
     assert run_python(python, {}) == blocks("text")[-1]
+
+
+def test_the_line_of_a_crontab_sweeps(server: LocalServer) -> None:
+    (line,) = (block for block in blocks("text") if "curl" in block)
+    command = " ".join(line.split()[5:])
+    # The server of `make run` has no secret for it, and says so.
+    answer = server.shell(command.replace("PUBLIC_URL", server.address), {})
+    assert "CRON_SECRET is not set" in answer
 
 
 def run_python(code: str, environ: Mapping[str, str]) -> str:

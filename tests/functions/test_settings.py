@@ -55,6 +55,11 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "a folder that is not there": ({"SQLITE_PATH": f"/{MARK}/x.sqlite"}, ["SQLITE_PATH"]),
     "a callback with a query": ({"PUBLIC_URL": "https://a.test/?a=b"}, ["PUBLIC_URL"]),
+    "the redirect URI for an address": (
+        {"PUBLIC_URL": "https://a.test/api/callback/"},
+        ["PUBLIC_URL"],
+    ),
+    "a cron secret with a space": ({"CRON_SECRET": f"{MARK} {MARK}"}, ["CRON_SECRET"]),
     "a space in an address": ({"PUBLIC_URL": "https://a .test"}, ["PUBLIC_URL"]),
     "rotation": ({"ROTATION": MARK}, ["ROTATION"]),
     "rotation with half a grace": ({"ROTATION": "always;grace="}, ["ROTATION"]),
