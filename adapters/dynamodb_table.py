@@ -36,10 +36,11 @@ _AT_ONCE = 16
 _CONNECT_LIMIT = timedelta(seconds=1)
 _READ_LIMIT = timedelta(seconds=2)
 _TRIES = 2
+# For a call with its repetition, the pause between them, and the search for credentials.
+_LIMIT = timedelta(seconds=5)
 
 _THROTTLED = frozenset(
     {
-        "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ThrottlingException",
@@ -85,7 +86,11 @@ class DynamoDbTable:
         Raises ConditionFailedError, StoreUnavailableError.
         """
         work = partial(self._call, operation, arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            async with asyncio.timeout(_LIMIT.total_seconds()):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError as error:
+            raise StoreUnavailableError("DynamoDB does not answer in time") from error
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -99,8 +104,8 @@ class DynamoDbTable:
             answer: Mapping[str, Any] = method(TableName=self._name, **arguments)
         except ClientError as error:
             if _code(error) == "ConditionalCheckFailedException":
-                raise ConditionFailedError(error.response.get("Item", {})) from error
-            raise StoreUnavailableError(self._refusal(error)) from error
+                raise ConditionFailedError(error.response.get("Item", {})) from None
+            raise StoreUnavailableError(self._refusal(error)) from None
         # Beside its own errors botocore lets through what an answer of the wrong form makes its
         # parser fail with.
         except (
@@ -111,7 +116,7 @@ class DynamoDbTable:
             TypeError,
             ValueError,
         ) as error:
-            raise StoreUnavailableError(self._failure(error)) from error
+            raise StoreUnavailableError(self._failure(error)) from None
         if "RequestId" not in answer["ResponseMetadata"]:
             # To botocore the page of a proxy is an answer without an item.
             raise StoreUnavailableError("something else answered instead of DynamoDB")
@@ -133,7 +138,7 @@ class DynamoDbTable:
             return self._client
 
     def _refusal(self, error: ClientError) -> str:
-        """Say what to do; only where AWS names no credentials is it quoted."""
+        """Say what to do; AWS's words may repeat the session's token, so few of them are quoted."""
         table = f"table {self._name!r} (DYNAMODB_TABLE)"
         match _code(error):
             case "ResourceNotFoundException":
