@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
 from ports.store import StoreUnavailableError
@@ -125,7 +126,9 @@ class DynamoDbTable:
     def _made_client(self) -> BaseClient:
         with self._making:
             if self._client is None:
-                self._client = botocore.session.Session().create_client(
+                session = botocore.session.Session()
+                session.register_component("data_loader", _loader())
+                self._client = session.create_client(
                     "dynamodb",
                     config=Config(
                         connect_timeout=_CONNECT_LIMIT.total_seconds(),
@@ -166,6 +169,12 @@ class DynamoDbTable:
                 )
             case _:
                 return f"DynamoDB cannot be reached: {type(error).__name__}"
+
+
+@cache
+def _loader() -> Loader:
+    """Return what has AWS's description of DynamoDB: megabytes, which all clients can share."""
+    return create_loader()
 
 
 def _code(error: ClientError) -> str:

@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from adapters.dynamodb_table import DynamoDbTable
 from ports.store import Store, StoreUnavailableError
 from tests.adapters.test_store_dynamodb import opened, write
 from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
@@ -77,7 +78,7 @@ async def test_a_table_with_another_key_is_said_to_be_made_wrong(peer: DynamoDbP
 
 async def test_a_table_without_the_index_is_said_to_lack_it(peer: DynamoDbPeer) -> None:
     table = f"{peer.new_table()}-2"
-    peer.client().create_table(
+    peer.client.create_table(
         TableName=table,
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -248,6 +249,15 @@ async def test_a_page_that_is_not_the_last_is_followed_by_the_next(peer: DynamoD
     asked = [json.loads(request.body) for request in server.requests]
     assert [query.get("ExclusiveStartKey") for query in asked] == [None, key, key]
     assert [query["Limit"] for query in asked] == [5, 3, 3]
+
+
+def test_clients_of_one_process_share_the_description_of_dynamodb(peer: DynamoDbPeer) -> None:
+    # It is megabytes, and each event loop has a client of its own.
+    tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
+    one, other = (table._made_client().meta.service_model for table in tables)
+    assert one._service_description is other._service_description
+    for table in tables:
+        table.close()
 
 
 # What AWS's own variables tell

@@ -56,7 +56,7 @@ async def write(store: Store, connection: str = "default") -> None:
 
 
 def item_of(peer: DynamoDbPeer, table: str, key: str) -> dict[str, Any]:
-    found = peer.client().get_item(TableName=table, Key={"id": {"S": key}}, ConsistentRead=True)
+    found = peer.client.get_item(TableName=table, Key={"id": {"S": key}}, ConsistentRead=True)
     item: dict[str, Any] = found["Item"]
     return item
 
@@ -139,7 +139,7 @@ async def test_only_a_grant_that_will_be_due_is_in_the_index(
     peer: DynamoDbPeer, table: str
 ) -> None:
     def index() -> list[str]:
-        found = peer.client().scan(TableName=table, IndexName="due")["Items"]
+        found = peer.client.scan(TableName=table, IndexName="due")["Items"]
         return [item["id"]["S"] for item in found]
 
     async with opened(peer, table) as store:
@@ -154,14 +154,14 @@ async def test_what_is_kept_is_sealed(peer: DynamoDbPeer, table: str) -> None:
     async with opened(peer, table) as store:
         await write(store)
         await store.put_login("key", PENDING)
-    kept = str(peer.client().scan(TableName=table)["Items"])
+    kept = str(peer.client.scan(TableName=table)["Items"])
     assert "grant#default" in kept
     assert "access-1" not in kept
     assert "verifier" not in kept
 
 
 async def test_item_that_is_not_the_stores_is_no_record(peer: DynamoDbPeer, table: str) -> None:
-    peer.client().put_item(TableName=table, Item={"id": {"S": "grant#default"}, "etag": {"N": "1"}})
+    peer.client.put_item(TableName=table, Item={"id": {"S": "grant#default"}, "etag": {"N": "1"}})
     async with opened(peer, table) as store:
         with pytest.raises(StoreUnavailableError, match="'etag'"):
             await store.load("default")

@@ -7,7 +7,7 @@ address opens it in any of them, and crowds come from real processes that start 
 import asyncio
 import atexit
 import multiprocessing
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -91,7 +91,7 @@ class DynamoDbTableAt:
     """A DynamoDB store's table, and how it is reached."""
 
     name: str
-    access: dict[str, str] = field(repr=False)
+    access: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def new(cls, _folder: Path) -> Self:

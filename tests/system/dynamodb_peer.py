@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import botocore.session
@@ -28,28 +28,31 @@ TABLE: Mapping[str, Any] = json.loads(
 
 @dataclass(frozen=True, slots=True)
 class DynamoDbPeer:
-    """A running DynamoDB."""
+    """A running DynamoDB, and a client of it to reach around the store."""
 
-    url: str
+    access: Mapping[str, str] = field(repr=False)
+    client: Any
 
-    @property
-    def access(self) -> dict[str, str]:
-        """What a client of it must be told."""
-        return {
-            "endpoint_url": self.url,
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """Tell clients all that they would look for in AWS's own variables."""
+        access = {
+            "endpoint_url": url,
             "region_name": "eu-central-1",
             "aws_access_key_id": "not-a-real-key-id",
             "aws_secret_access_key": "not-a-real-secret-key",
         }
+        return cls(access, botocore.session.Session().create_client("dynamodb", **access))
 
-    def client(self) -> Any:
-        """Open a client, to reach around the store."""
-        return botocore.session.Session().create_client("dynamodb", **self.access)
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.access["endpoint_url"]
 
     def new_table(self, **changes: object) -> str:
         """Create a table that nobody else has, made otherwise where so told; return its name."""
         name = f"table-{uuid4().hex}"
-        self.client().create_table(TableName=name, **{**TABLE, **changes})
+        self.client.create_table(TableName=name, **{**TABLE, **changes})
         return name
 
 
@@ -73,7 +76,7 @@ def dynamodb_server() -> Iterator[DynamoDbPeer]:
         }
         command = [sys.executable, "-m", "ministack"]
         with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ):
-            yield DynamoDbPeer(url)
+            yield DynamoDbPeer.at(url)
 
 
 def _answers(url: str) -> bool:
