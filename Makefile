@@ -37,6 +37,7 @@ format: .venv/dev.stamp ## rewrite the code as the linter wants it
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
+	@$(BIN)/uv pip compile -q $(COMPILE) --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
 	@$(BIN)/uv pip compile -q $(COMPILE) -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml: they come of this.

@@ -18,6 +18,7 @@ _UPSTASH_NAMES = (
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
 _CALLBACK_PATH = "/api/callback"
+_DYNAMODB_TABLE = re.compile(r"[A-Za-z0-9_.\-]{3,255}")
 _KEY_BYTES = 32
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -51,7 +52,18 @@ class UpstashSettings:
     token: str = field(repr=False)
 
 
-StoreSettings: TypeAlias = SqliteSettings | UpstashSettings
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamoDbSettings:
+    """Grants are kept in this DynamoDB table; AWS's SDK reads its own variables for the rest.
+
+    `region` is what it would not read by itself, unlike AWS's other SDKs.
+    """
+
+    table: str
+    region: str | None
+
+
+StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,17 +179,31 @@ def _store(reading: _Reading) -> StoreSettings:
         if not (database.url and database.token):
             reading.faults.append(f"{url_name} and {token_name} go together")
     stores: set[StoreSettings] = set(databases.values())
+    names = [url for url, _ in databases]
     if path:
         stores.add(SqliteSettings(Path(path)))
+        names.append("SQLITE_PATH")
+    if table := _dynamodb_table(reading):
+        stores.add(table)
+        names.append("DYNAMODB_TABLE")
     if len(stores) > 1:
-        names = [*(["SQLITE_PATH"] if path else []), *(url for url, _ in databases)]
         reading.faults.append(f"several stores are set, and one is needed: {', '.join(names)}")
     if not stores:
         reading.faults.append(
-            "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN"
+            "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
+            "DYNAMODB_TABLE"
         )
         return SqliteSettings(Path())
     return stores.pop()
+
+
+def _dynamodb_table(reading: _Reading) -> DynamoDbSettings | None:
+    table = reading.optional("DYNAMODB_TABLE")
+    if table is None:
+        return None
+    if not _DYNAMODB_TABLE.fullmatch(table):
+        reading.faults.append("DYNAMODB_TABLE must be the name of a table")
+    return DynamoDbSettings(table=table, region=reading.optional("AWS_REGION"))
 
 
 def _encryption_keys(reading: _Reading) -> tuple[bytes, ...]:

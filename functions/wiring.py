@@ -13,7 +13,14 @@ from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.recorder import Recorder
-from functions.settings import Settings, SqliteSettings, StoreSettings, UpstashSettings
+from functions.settings import (
+    DynamoDbSettings,
+    Settings,
+    SettingsError,
+    SqliteSettings,
+    StoreSettings,
+    UpstashSettings,
+)
 from ports.authorization_server import AuthorizationServer
 from ports.rescue import Rescue
 from ports.store import Store
@@ -96,8 +103,19 @@ class Wired:
 
 
 def _store(settings: StoreSettings, records: SealedRecords) -> Store:
-    """Import the one adapter that is used: the others would cost a cold start."""
+    """Import the one adapter that is used: the others would cost a cold start.
+
+    Raises SettingsError where what it needs is not installed.
+    """
     match settings:
+        case DynamoDbSettings(table=table, region=region):
+            try:
+                from adapters.store_dynamodb import DynamoDbStore
+            except ModuleNotFoundError as error:
+                fault = f"DYNAMODB_TABLE needs {error.name}: pip install -r infra/locks/aws.txt"
+                raise SettingsError([fault]) from error
+
+            return DynamoDbStore(table, records, region_name=region)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 

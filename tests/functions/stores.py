@@ -16,7 +16,7 @@ Row: TypeAlias = tuple[object, ...]
 
 # Every variable that names a store, for environments without any.
 NO_STORE: Mapping[str, None] = dict.fromkeys(
-    ["SQLITE_PATH", "KV_REST_API_URL", "KV_REST_API_TOKEN"]
+    ["SQLITE_PATH", "KV_REST_API_URL", "KV_REST_API_TOKEN", "DYNAMODB_TABLE"]
 )
 
 _ALL = """

@@ -1,8 +1,23 @@
 """Which store a deployment has: one, and one only."""
 
+import asyncio
+import os
+import subprocess
+import sys
+
 import pytest
 
-from functions.settings import Settings, SettingsError, SqliteSettings, UpstashSettings
+from functions.settings import (
+    DynamoDbSettings,
+    Settings,
+    SettingsError,
+    SqliteSettings,
+    UpstashSettings,
+)
+from functions.wiring import Wired
+from ports.store import Record
+from tests.functions.grants import fresh
+from tests.ports.store_contract import dynamodb
 
 REQUIRED = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret", "API_KEY": "key"}
 KV = {"KV_REST_API_URL": "https://kv.example", "KV_REST_API_TOKEN": "kv-token"}
@@ -10,6 +25,7 @@ UPSTASH = {
     "UPSTASH_REDIS_REST_URL": "https://kv.example",
     "UPSTASH_REDIS_REST_TOKEN": "kv-token",
 }
+DYNAMODB = {"DYNAMODB_TABLE": "grants"}
 
 
 def settings(**environ: str) -> Settings:
@@ -32,8 +48,10 @@ def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({}, ["SQLITE_PATH", "KV_REST_API_URL"]),
+        ({}, ["SQLITE_PATH", "KV_REST_API_URL", "DYNAMODB_TABLE"]),
         ({"SQLITE_PATH": "x"} | KV, ["several", "SQLITE_PATH", "KV_REST_API_URL"]),
+        ({"SQLITE_PATH": "x"} | DYNAMODB, ["several", "SQLITE_PATH", "DYNAMODB_TABLE"]),
+        (KV | DYNAMODB, ["several", "KV_REST_API_URL", "DYNAMODB_TABLE"]),
         (
             KV | UPSTASH | {"UPSTASH_REDIS_REST_TOKEN": "another"},
             ["several", "KV_REST_API_URL", "UPSTASH_REDIS_REST_URL"],
@@ -50,3 +68,59 @@ def test_no_store_half_a_store_or_several_are_refused_by_their_names(
         settings(**environ)
     assert [name for name in named if name not in str(caught.value)] == []
     assert "kv-token" not in str(caught.value)
+
+
+def test_table_is_a_store_in_the_region_that_is_set() -> None:
+    table = DynamoDbSettings(table="grants", region="eu-central-1")
+    assert settings(**DYNAMODB, AWS_REGION="eu-central-1").store == table
+    assert settings(**DYNAMODB).store == DynamoDbSettings(table="grants", region=None)
+
+
+@pytest.mark.parametrize("name", ["ab", "grants/x", "a" * 256, "gránts", "grants table"])
+def test_table_with_a_name_that_none_can_have_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="DYNAMODB_TABLE"):
+        settings(DYNAMODB_TABLE=name)
+
+
+async def stored_and_loaded(wired: Wired) -> Record:
+    await wired.store.swap("default", expected_etag=None, new_etag="one", grant=fresh())
+    record = await wired.store.load("default")
+    await wired.store.close()
+    return record
+
+
+def test_table_is_reached_by_what_the_variables_of_aws_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    peer = dynamodb()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", peer.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", peer.access["aws_access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", peer.access["aws_secret_access_key"])
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    region = peer.access["region_name"]
+    wired = Wired(settings(DYNAMODB_TABLE=peer.new_table(), AWS_REGION=region))
+    assert asyncio.run(stored_and_loaded(wired)).etag == "one"
+
+
+def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    for name in ("adapters.store_dynamodb", "adapters.dynamodb_table"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SettingsError, match=r"DYNAMODB_TABLE .*infra/locks/aws\.txt"):
+        Wired(settings(**DYNAMODB))
+
+
+@pytest.mark.parametrize("store", [{"SQLITE_PATH": "grants.sqlite"}, KV])
+def test_nothing_of_aws_is_imported_for_another_store(store: dict[str, str]) -> None:
+    program = (
+        "import sys\n"
+        "from functions.settings import Settings\n"
+        "from functions.wiring import Wired\n"
+        "Wired(Settings.from_environ())\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('boto', 'jmespath'))))\n"
+    )
+    environ = {**os.environ, **REQUIRED, **store}
+    printed = subprocess.check_output([sys.executable, "-c", program], env=environ, text=True)
+    assert printed == "[]\n"

@@ -7,7 +7,7 @@ address opens it in any of them, and crowds come from real processes that start 
 import asyncio
 import atexit
 import multiprocessing
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,10 +20,12 @@ import httpx
 
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
+from adapters.store_dynamodb import DynamoDbStore
 from adapters.store_memory import MemoryStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
+from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.redis_peer import redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
@@ -84,6 +86,31 @@ def _upstash() -> UpstashPeer:
     return stack.enter_context(upstash_front(stack.enter_context(redis_server())))
 
 
+@dataclass(frozen=True, slots=True)
+class DynamoDbTableAt:
+    """A DynamoDB store's table, and how it is reached."""
+
+    name: str
+    access: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def new(cls, _folder: Path) -> Self:
+        """Create an empty table in the server that all tests of this run share."""
+        return cls(dynamodb().new_table(), dynamodb().access)
+
+    def open(self) -> Store:
+        """Open the store."""
+        return DynamoDbStore(self.name, SealedRecords(KEYS), **self.access)
+
+
+@cache
+def dynamodb() -> DynamoDbPeer:
+    """Start a DynamoDB, once; it ends with the run."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(dynamodb_server())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
     """A kind of store: `address` names a new, empty one that is shared by processes.
@@ -99,6 +126,7 @@ STORES = (
     StoreUnderTest(name="memory", address=None),
     StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
+    StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
 )
 
 _barrier: Barrier

@@ -1,0 +1,162 @@
+"""A store in one DynamoDB table: one request an operation.
+
+The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION` or `login#KEY`.
+Only grants that will be due have `agenda` and `due_at`, the keys of the index `due`. Only logins
+have `delete_after`, the table's time to live.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.dynamodb_table import ConditionFailedError, DynamoDbTable, Item
+from adapters.sealed_records import SealedRecords
+from domain.authorization import PendingLogin
+from domain.grant import Grant, Unauthorized, due_at
+from ports.store import ConflictError, Record, StoreUnavailableError
+
+_GRANT = "grant#"
+_LOGIN = "login#"
+# One value for all, so that one query finds what is due. It limits the writes of all grants to what
+# one partition takes, a thousand a second.
+_AGENDA = {"S": "refresh"}
+# DynamoDB removes logins by its clock, if late; whether one has expired is told by ours.
+_KEPT_PAST_EXPIRY = timedelta(minutes=1)
+
+
+class DynamoDbStore:
+    """Keep sealed records as items; consistent reads, and conditional writes."""
+
+    def __init__(self, table: str, records: SealedRecords, **access: str | None) -> None:
+        """Take `access` (`region_name`, `endpoint_url`, …) for what AWS's own variables tell."""
+        self._table = DynamoDbTable(table, **access)
+        self._records = records
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
+        answer = await self._table.call(
+            "get_item", Key={"id": {"S": _GRANT + connection}}, ConsistentRead=True
+        )
+        return self._record(connection, answer.get("Item", {}))
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one.
+
+        Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
+        """
+        sealed = self._records.seal_grant(connection, new_etag, grant)
+        item = {
+            "id": {"S": _GRANT + connection},
+            "etag": {"S": new_etag},
+            "sealed": {"S": sealed},
+            **_when_due(grant),
+        }
+        try:
+            await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
+        except ConditionFailedError as failed:
+            # Our own etag: it was written, the answer was lost, and the call was made again.
+            if failed.item.get("etag") != item["etag"]:
+                raise ConflictError(self._record(connection, failed.item)) from failed
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due, longest overdue first.
+
+        The index follows the table with a delay, so a change of the last moment may be missing.
+
+        Raises StoreUnavailableError.
+        """
+        names: list[str] = []
+        start: dict[str, object] = {}
+        while len(names) < limit:
+            page = await self._table.call(
+                "query",
+                IndexName="due",
+                KeyConditionExpression="agenda = :agenda AND due_at <= :before",
+                ExpressionAttributeValues={":agenda": _AGENDA, ":before": _number(before)},
+                Limit=limit - len(names),
+                **start,
+            )
+            names += [item["id"]["S"].removeprefix(_GRANT) for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return names
+
+    async def put_login(self, key: str, pending: PendingLogin) -> None:
+        """Keep a login that has begun. Raises StoreUnavailableError."""
+        sealed = {"S": self._records.seal_login(key, pending)}
+        kept_until = math.ceil((pending.expires_at + _KEPT_PAST_EXPIRY).timestamp())
+        try:
+            await self._table.call(
+                "put_item",
+                Item={
+                    "id": {"S": _LOGIN + key},
+                    "sealed": sealed,
+                    "delete_after": {"N": str(kept_until)},
+                },
+                # A late repetition must not bring back a login that was taken meanwhile.
+                **_if_etag_is(None),
+            )
+        except ConditionFailedError as failed:
+            if failed.item.get("sealed") != sealed:
+                raise StoreUnavailableError("another login has this key") from failed
+
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+        """Return a login to its first taker. Raises StoreUnavailableError."""
+        try:
+            answer = await self._table.call(
+                "update_item",
+                Key={"id": {"S": _LOGIN + key}},
+                UpdateExpression="SET taker = :taker",
+                # The taker's name stays, so that the same taker may ask again after an answer that
+                # was lost.
+                ConditionExpression=(
+                    "attribute_exists(id) AND (attribute_not_exists(taker) OR taker = :taker)"
+                ),
+                ExpressionAttributeValues={":taker": {"S": taker}},
+                ReturnValues="ALL_NEW",
+            )
+        except ConditionFailedError:
+            return None
+        pending = self._records.open_login(key, _text(answer["Attributes"], "sealed"))
+        return pending if pending is not None and now < pending.expires_at else None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        self._table.close()
+
+    def _record(self, connection: str, item: Item) -> Record:
+        if not item:
+            return Record(grant=Unauthorized(), etag=None)
+        return self._records.open_record(connection, _text(item, "etag"), _text(item, "sealed"))
+
+
+def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
+    """Write only over that etag, or where there is nothing; else be told what is there."""
+    condition: dict[str, Any] = {
+        "ConditionExpression": "attribute_not_exists(id)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if expected is not None:
+        condition["ConditionExpression"] = "etag = :expected"
+        condition["ExpressionAttributeValues"] = {":expected": {"S": expected}}
+    return condition
+
+
+def _when_due(grant: Grant) -> Item:
+    at = due_at(grant)
+    return {} if at is None else {"agenda": _AGENDA, "due_at": _number(at)}
+
+
+def _number(at: datetime) -> dict[str, str]:
+    return {"N": str(at.timestamp())}
+
+
+def _text(item: Item, name: str) -> str:
+    try:
+        return item[name]["S"]
+    except KeyError as error:
+        raise StoreUnavailableError(f"an item of DynamoDB's has no text {name!r}") from error
