@@ -7,6 +7,7 @@ cold function a third of the runtime's own start (`docs/adr/0010-cold-start.md`)
 
 import asyncio
 import json
+import select
 import socket
 import time
 from collections import deque
@@ -37,7 +38,10 @@ class _Idle:
 
     @property
     def is_fit(self) -> bool:
-        return time.monotonic() - self.since < _KEPT_FOR.total_seconds()
+        """Whether it may still be open; what comes unasked is its end, or an answer to nobody."""
+        poll = select.poll()
+        poll.register(self.connection.sock, select.POLLIN)
+        return time.monotonic() - self.since < _KEPT_FOR.total_seconds() and not poll.poll(0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +134,8 @@ class UpstashReader:
         call.connection = connection
         try:
             answer, is_kept = self._exchange(connection, call.body)
+            # What is no answer may be followed by one, which the next read would take for its own.
+            members = json.loads(answer)
         except BaseException:
             connection.close()
             raise
@@ -137,7 +143,7 @@ class UpstashReader:
             self._idle.append(_Idle(connection))
         else:
             connection.close()
-        return _result(json.loads(answer))
+        return _result(members)
 
     def _exchange(self, connection: HTTPConnection, body: str) -> tuple[bytes, bool]:
         """Return an answer, and whether the server keeps the connection."""

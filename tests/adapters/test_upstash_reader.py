@@ -22,6 +22,7 @@ LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
 IMPATIENCE = timedelta(milliseconds=300)
 FOUND = b'{"result":["etag","sealed"]}'
+STALE = b'{"result":["etag of another","sealed"]}'
 NONSENSE = {
     "HTML": answer("502 Bad Gateway", b"<html>502</html>", content_type="text/html"),
     "nothing": answer("200 OK"),
@@ -163,6 +164,52 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
     assert server.connections == 2
 
 
+def test_a_kept_connection_that_is_closed_as_it_is_asked_is_replaced() -> None:
+    def answer_once(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        connection.socket.recv(1)
+
+    with serving(answer_once) as server:
+        assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
+    assert server.connections == 2
+
+
+def test_an_answer_that_comes_unasked_is_not_taken_for_the_next_one() -> None:
+    may_send, is_sent = Event(), Event()
+
+    def answer_once_too_often(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        may_send.wait()
+        answer("200 OK", STALE)(connection)
+        is_sent.set()
+        connection.wait_until_client_leaves()
+
+    async def read_on(reader: UpstashReader) -> object:
+        await read(reader)
+        may_send.set()
+        is_sent.wait()
+        return await read(reader)
+
+    with serving(answer_once_too_often) as server:
+        assert reading(server.endpoint, read_on) == ["etag", "sealed"]
+    assert server.connections == 2
+
+
+def test_an_answer_after_early_hints_is_not_taken_for_the_next_one() -> None:
+    def hint_and_answer(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        connection.socket.recv(1)
+        answer("200 OK", STALE)(connection)
+
+    async def read_on(reader: UpstashReader) -> object:
+        with pytest.raises(StoreUnavailableError):
+            await read(reader)
+        return await read(reader)
+
+    with serving(hint_and_answer) as server, pytest.raises(StoreUnavailableError):
+        reading(server.endpoint, read_on)
+
+
 def test_a_connection_that_was_idle_for_long_is_not_used_again(
     kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +268,18 @@ def test_a_trusted_server_is_asked_over_tls(
     context = trusted(tmp_path, monkeypatch, "127.0.0.1")
     with serving(answer("200 OK", FOUND), tls=context) as server:
         assert reading(server.endpoint, read) == ["etag", "sealed"]
+
+
+def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_twice(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        connection.socket.recv(65536)
+        answer("200 OK", FOUND)(connection)
+
+    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
+    with serving(answer_twice, tls=context) as server:
+        assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
+    assert server.connections == 1
 
 
 def test_another_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
