@@ -50,3 +50,11 @@ def test_no_store_half_a_store_or_several_are_refused_by_their_names(
         settings(**environ)
     assert [name for name in named if name not in str(caught.value)] == []
     assert "kv-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["kv-\ntoken", "kv token", "kv-\u2026"])
+def test_a_token_that_fits_in_no_header_is_refused_and_not_repeated(token: str) -> None:
+    # Whatever sent it would quote it in its error.
+    with pytest.raises(SettingsError, match="KV_REST_API_TOKEN must be printable ASCII") as caught:
+        settings(**KV | {"KV_REST_API_TOKEN": token})
+    assert "kv" not in str(caught.value)
