@@ -7,6 +7,7 @@ cold function a third of the runtime's own start (`docs/adr/0010-cold-start.md`)
 
 import asyncio
 import json
+import select
 import socket
 import time
 from collections import deque
@@ -37,7 +38,10 @@ class _Idle:
 
     @property
     def is_fit(self) -> bool:
-        return time.monotonic() - self.since < _KEPT_FOR.total_seconds()
+        """Whether it may still be open; what comes unasked is its end, or an answer to nobody."""
+        poll = select.poll()
+        poll.register(self.connection.sock, select.POLLIN)
+        return time.monotonic() - self.since < _KEPT_FOR.total_seconds() and not poll.poll(0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,12 +52,22 @@ class _Call:
     connection: HTTPConnection | None = None
     is_given_up: bool = False
 
+    def go_over(self, connection: HTTPConnection) -> None:
+        """Take a connection. Raises ConnectionAbortedError where nobody waits any more."""
+        self.connection = connection
+        # `give_up` does it the other way round, so that one of the two sees what the other did.
+        if self.is_given_up:
+            raise ConnectionAbortedError("nobody waits for the answer")
+
     def give_up(self) -> None:
         """End what the thread waits for, which could come byte by byte for ever."""
         self.is_given_up = True
-        if self.connection is not None and self.connection.sock is not None:
+        connection = self.connection
+        sock = None if connection is None else connection.sock
+        if sock is not None:
             with suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own, which would let the thread go on sending in the clear.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class UpstashReader:
@@ -81,10 +95,18 @@ class UpstashReader:
             async with asyncio.timeout(self._limit.total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError as error:
-            call.give_up()
             raise StoreUnavailableError("Upstash does not answer") from error
-        except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+        except (
+            OSError,
+            HTTPException,
+            ValueError,
+            LookupError,
+            TypeError,
+            RecursionError,
+        ) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
+        finally:
+            call.give_up()
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -127,17 +149,21 @@ class UpstashReader:
         return connection
 
     def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
-        call.connection = connection
         try:
+            call.go_over(connection)
             answer, is_kept = self._exchange(connection, call.body)
+            # What is no answer may be followed by one, which the next read would take for its own.
+            members = json.loads(answer)
         except BaseException:
             connection.close()
             raise
+        # From here on it is not this call's to end.
+        call.connection = None
         if is_kept:
             self._idle.append(_Idle(connection))
         else:
             connection.close()
-        return _result(json.loads(answer))
+        return _result(members)
 
     def _exchange(self, connection: HTTPConnection, body: str) -> tuple[bytes, bool]:
         """Return an answer, and whether the server keeps the connection."""

@@ -1,5 +1,6 @@
 """Commands to Upstash by its own client library, each sent once, with a time limit."""
 
+import asyncio
 from datetime import timedelta
 
 import httpx
@@ -13,7 +14,8 @@ class UpstashWriter:
     """Execute commands; for one event loop, as the connections belong to it."""
 
     def __init__(self, url: str, token: str, *, limit: timedelta, connect_limit: timedelta) -> None:
-        """`limit` is for each step of a request, `connect_limit` for a connection."""
+        """`limit` is for a whole request and its answer, `connect_limit` for a connection."""
+        self._limit = limit
         # Its own retry repeats whatever it was, even what has been executed.
         self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
         # It offers no timeout and has none (upstash-redis issue 46); the version is pinned.
@@ -29,15 +31,19 @@ class UpstashWriter:
     async def execute(self, *command: str | float) -> object:
         """Return the result of a command. Raises StoreUnavailableError."""
         try:
-            return await self._redis.execute(list(command))
+            # httpx's limit is for each step, and an answer may come byte by byte.
+            async with asyncio.timeout(self._limit.total_seconds()):
+                return await self._redis.execute(list(command))
         # Beside its own error the client lets through whatever an answer of the wrong form makes
         # its decoding fail with.
         except (
+            TimeoutError,
             UpstashError,
             httpx.HTTPError,
             httpx.InvalidURL,
             AttributeError,
             LookupError,
+            RecursionError,
             TypeError,
             ValueError,
         ) as error:

@@ -143,7 +143,8 @@ def _answer_without_refresh(
             usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshRequested(asked_at=asked_at):
-            is_new = grant.tokens.issued_at >= asked_at - policy.refreshes_apart
+            # Asked ahead of now means a clock gone back, by which no token would ever be new.
+            is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
             usable = is_new and grant.tokens.outlives(_NO_TIME, now) and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshDue():

@@ -36,8 +36,8 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            response = await self._respond(scope, receive)
             try:
+                response = await self._respond(scope, receive)
                 await response.send(send, without_body=scope["method"] == "HEAD")
             finally:
                 # The caller has its answer, or has gone; what it set in motion goes to its end.

@@ -186,7 +186,12 @@ class Keeper:
     async def _send(self, command: SendTokenRequest) -> Outcome:
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
-        return await self._server().request_tokens(command.request)
+        try:
+            server = self._server()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the intent is stored already
+            _log.exception("there is nothing to ask the provider with")
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
+        return await server.request_tokens(command.request)
 
     async def _look(
         self, connection: str, record: Record, attempt: _Attempt | None, until: datetime

@@ -170,7 +170,8 @@ def _store(reading: _Reading) -> StoreSettings:
         reading.faults.append("SQLITE_PATH is in a folder that does not exist")
     databases = {
         (url_name, token_name): UpstashSettings(
-            url=reading.url(url_name) or "", token=reading.optional(token_name) or ""
+            url=reading.url(url_name) or "",
+            token=reading.optional(token_name, fits_a_header=True) or "",
         )
         for url_name, token_name in _UPSTASH_NAMES
         if reading.optional(url_name) or reading.optional(token_name)

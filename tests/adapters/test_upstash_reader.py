@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -22,6 +23,7 @@ LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
 IMPATIENCE = timedelta(milliseconds=300)
 FOUND = b'{"result":["etag","sealed"]}'
+STALE = b'{"result":["etag of another","sealed"]}'
 NONSENSE = {
     "HTML": answer("502 Bad Gateway", b"<html>502</html>", content_type="text/html"),
     "nothing": answer("200 OK"),
@@ -31,6 +33,7 @@ NONSENSE = {
     "null": answer("200 OK", b"null"),
     "no result": answer("200 OK", b"{}"),
     "not UTF-8": answer("200 OK", b"\xff\xfe\xff"),
+    "no end of arrays": answer("200 OK", b"[" * 100_000),
     "too much": answer("200 OK", b'{"result":"' + b"x" * 1024 * 1024 + b'"}'),
     "no HTTP": raw(b"+OK\r\n"),
     "closed at once": raw(b""),
@@ -163,6 +166,52 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
     assert server.connections == 2
 
 
+def test_a_kept_connection_that_is_closed_as_it_is_asked_is_replaced() -> None:
+    def answer_once(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        connection.socket.recv(1)
+
+    with serving(answer_once) as server:
+        assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
+    assert server.connections == 2
+
+
+def test_an_answer_that_comes_unasked_is_not_taken_for_the_next_one() -> None:
+    may_send, is_sent = Event(), Event()
+
+    def answer_once_too_often(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        may_send.wait()
+        answer("200 OK", STALE)(connection)
+        is_sent.set()
+        connection.wait_until_client_leaves()
+
+    async def read_on(reader: UpstashReader) -> object:
+        await read(reader)
+        may_send.set()
+        is_sent.wait()
+        return await read(reader)
+
+    with serving(answer_once_too_often) as server:
+        assert reading(server.endpoint, read_on) == ["etag", "sealed"]
+    assert server.connections == 2
+
+
+def test_an_answer_after_early_hints_is_not_taken_for_the_next_one() -> None:
+    def hint_and_answer(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        connection.socket.recv(1)
+        answer("200 OK", STALE)(connection)
+
+    async def read_on(reader: UpstashReader) -> object:
+        with pytest.raises(StoreUnavailableError):
+            await read(reader)
+        return await read(reader)
+
+    with serving(hint_and_answer) as server, pytest.raises(StoreUnavailableError):
+        reading(server.endpoint, read_on)
+
+
 def test_a_connection_that_was_idle_for_long_is_not_used_again(
     kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +247,49 @@ def test_the_limit_is_for_the_whole_of_a_read(script: Script) -> None:
     assert failure(script, IMPATIENCE) == "Upstash does not answer"
 
 
+def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
+    has_ended = Event()
+
+    def watch(connection: Connection) -> None:
+        connection.wait_until_client_leaves()
+        has_ended.set()
+
+    with serving(watch) as server:
+
+        async def read_and_leave(reader: UpstashReader) -> None:
+            task = asyncio.ensure_future(read(reader))
+            while not server.requests:  # noqa: ASYNC110 - it counts in another thread
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait([task])
+
+        # Longer than the server waits.
+        reading(server.endpoint, read_and_leave, 3 * LIMIT)
+    assert has_ended.is_set()
+
+
+def test_what_was_given_up_while_it_connected_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_connect, look_up = Event(), socket.getaddrinfo
+
+    def look_up_slowly(*arguments: Any, **options: Any) -> Any:
+        may_connect.wait()
+        return look_up(*arguments, **options)
+
+    async def read_in_vain(reader: UpstashReader) -> object:
+        try:
+            return await read(reader)
+        finally:
+            may_connect.set()
+
+    with serving(answer("200 OK", FOUND)) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            reading(server.endpoint, read_in_vain, IMPATIENCE)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("script", NONSENSE.values(), ids=NONSENSE)
 def test_an_answer_that_makes_no_sense_means_that_the_store_is_unavailable(script: Script) -> None:
     assert failure(script).startswith("Upstash: ")
@@ -221,6 +313,37 @@ def test_a_trusted_server_is_asked_over_tls(
     context = trusted(tmp_path, monkeypatch, "127.0.0.1")
     with serving(answer("200 OK", FOUND), tls=context) as server:
         assert reading(server.endpoint, read) == ["etag", "sealed"]
+
+
+def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_twice(connection: Connection) -> None:
+        answer("200 OK", FOUND)(connection)
+        connection.socket.recv(65536)
+        answer("200 OK", FOUND)(connection)
+
+    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
+    with serving(answer_twice, tls=context) as server:
+        assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
+    assert server.connections == 1
+
+
+def test_a_read_that_is_given_up_stays_encrypted_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutdown, versions = socket.socket.shutdown, list[str | None]()
+
+    def note(ended: socket.socket, how: int) -> None:
+        if isinstance(ended, ssl.SSLSocket):
+            # What its thread would send now.
+            versions.append(ended.version())
+        shutdown(ended, how)
+
+    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
+    with serving(stall, tls=context) as server:
+        monkeypatch.setattr(socket.socket, "shutdown", note)
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            reading(server.endpoint, read, IMPATIENCE)
+    assert versions == ["TLSv1.3"]
 
 
 def test_another_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

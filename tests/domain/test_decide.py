@@ -257,6 +257,14 @@ def test_a_requested_refresh_is_content_with_what_it_has_led_to_however_long_tha
     assert answer == Decision(grant=done, command=Serve(tokens=tokens))
 
 
+def test_a_requested_refresh_is_content_with_what_it_has_led_to_when_the_clock_goes_back() -> None:
+    asked_at, back_at = T0 + 60 * MINUTE, T0 + MINUTE
+    begun = decide(GRANT, requested(asked_at), POLICY, back_at)
+    assert isinstance(begun.command, SendTokenRequest)
+    done = end(begun.grant, begun.command, RESPONSE, back_at + SECOND)
+    assert isinstance(decide(done, requested(asked_at), POLICY, back_at + SECOND).command, Serve)
+
+
 def test_a_requested_refresh_is_not_content_with_a_new_token_that_has_expired() -> None:
     short = Authorized(tokens=replace(TOKENS, expires_at=T0 + SECOND))
     again = decide(short, requested(T0 + SECOND), POLICY, T0 + SECOND)

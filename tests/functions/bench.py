@@ -15,6 +15,7 @@ from domain.tokens import Tokens
 from functions.keeper import Keeper
 from functions.recorder import Recorder
 from functions.sweep import Sweep
+from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError
@@ -105,7 +106,7 @@ class Bench:
         self.policy = by
         self.rescue = RescueList()
 
-    def instance(self) -> Keeper:
+    def instance(self, server: Callable[[], AuthorizationServer] | None = None) -> Keeper:
         clock, entropy = SystemClock(), SystemEntropy()
         recorder = Recorder(
             store=self.store,
@@ -117,7 +118,7 @@ class Bench:
         return Keeper(
             store=self.store,
             recorder=recorder,
-            server=lambda: self.server,
+            server=server or (lambda: self.server),
             clock=clock,
             entropy=entropy,
             policy=self.policy,

@@ -21,6 +21,7 @@ from domain.token_endpoint import (
 from functions import keeper as keeper_module
 from functions import recorder as recorder_module
 from functions.keeper import Keeper
+from ports.authorization_server import AuthorizationServer
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, answered
@@ -265,6 +266,23 @@ def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
         assert bench.server.requests == []
 
     asyncio.run(run())
+
+
+def test_an_instance_that_has_nothing_to_send_with_did_not_send(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def without_authorities() -> AuthorizationServer:
+        raise FileNotFoundError("no certificate authorities")
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        answer = await ask(bench.instance(without_authorities))
+        assert isinstance(answer, TryLater)
+        assert answer.failure is Failure.NOT_SENT
+
+    asyncio.run(run())
+    assert "no certificate authorities" in caplog.text
 
 
 @pytest.mark.parametrize("applies", [True, False])

@@ -10,12 +10,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from domain.grant import Authorized, Grant
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.settings import Settings
+from functions.wiring import Wired
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, Deployment, at
 from tests.functions.expect import expect_json, expect_token
-from tests.functions.grants import fresh
+from tests.functions.grants import fresh, over
+from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 KEY = (b"x-api-key", API_KEY.encode())
@@ -30,15 +34,30 @@ def application(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> Applic
 
 def ask(application: Application, received: Messages | None = None, **scope: Any) -> Messages:
     """Hand the application a scope, and return what it sent."""
-    complete = {
+    sent: Messages = []
+    asyncio.run(give(application, sent, scope_with(**scope), received))
+    return sent
+
+
+def scope_with(**members: Any) -> MutableMapping[str, Any]:
+    """Make a scope, of a call for a token where nothing else is said."""
+    return {
         "type": "http",
         "method": "GET",
         "path": "/api/token",
         "query_string": b"",
         "headers": [KEY],
-        **scope,
+        **members,
     }
-    sent: Messages = []
+
+
+async def give(
+    application: Application,
+    sent: Messages,
+    scope: MutableMapping[str, Any],
+    received: Messages | None = None,
+) -> None:
+    """Hand the application a scope, and note what it sends."""
     waiting = list(received or [{"type": "http.request"}])
 
     async def receive() -> MutableMapping[str, Any]:
@@ -47,8 +66,7 @@ def ask(application: Application, received: Messages | None = None, **scope: Any
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(application(complete, receive, send))
-    return sent
+    await application(scope, receive, send)
 
 
 def status_of(sent: Messages) -> int:
@@ -136,6 +154,32 @@ def test_one_application_serves_one_event_loop_after_another(application: Applic
     # A serverless adapter may bring a new loop with each request.
     for _ in range(3):
         assert status_of(ask(application, path="/api/verify")) == 404
+
+
+def test_call_that_is_cut_off_ends_when_what_it_began_is_stored(
+    running_digikey: SimulatedDigiKeyPeer, endpoint: TokenEndpoint, tmp_path: Path
+) -> None:
+    # A platform may freeze or end an instance as soon as its last call has returned.
+    environ = environ_for(running_digikey, tmp_path) | endpoint.environ
+
+    async def go() -> Grant:
+        store = Wired(Settings.from_environ(environ)).store
+        await store.swap("default", expected_etag=None, new_etag="first", grant=over())
+        call = asyncio.create_task(give(Application(ROUTES, environ), [], scope_with()))
+        with endpoint.held():
+            while not endpoint.seen:  # noqa: ASYNC110 - it counts in another thread
+                await asyncio.sleep(0.01)
+            call.cancel()
+            await asyncio.wait({call}, timeout=0.1)
+            assert not call.done()
+        await asyncio.wait({call})
+        grant = (await store.load("default")).grant
+        await store.close()
+        return grant
+
+    grant = asyncio.run(go())
+    assert isinstance(grant, Authorized)
+    assert grant.tokens.access_token == endpoint.given[0]["access_token"]
 
 
 # --- raw bytes to a real server

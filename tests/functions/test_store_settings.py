@@ -124,3 +124,11 @@ def test_nothing_of_aws_is_imported_for_another_store(store: dict[str, str]) -> 
     environ = {**os.environ, **REQUIRED, **store}
     printed = subprocess.check_output([sys.executable, "-c", program], env=environ, text=True)
     assert printed == "[]\n"
+
+
+@pytest.mark.parametrize("token", ["kv-\ntoken", "kv token", "kv-\u2026"])
+def test_a_token_that_fits_in_no_header_is_refused_and_not_repeated(token: str) -> None:
+    # Whatever sent it would quote it in its error.
+    with pytest.raises(SettingsError, match="KV_REST_API_TOKEN must be printable ASCII") as caught:
+        settings(**KV | {"KV_REST_API_TOKEN": token})
+    assert "kv" not in str(caught.value)
