@@ -13,10 +13,9 @@ from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.recorder import Recorder
-from functions.settings import (
+from functions.settings import Settings, SettingsError
+from functions.store_settings import (
     DynamoDbSettings,
-    Settings,
-    SettingsError,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from functions.settings import Settings, UpstashSettings
+from functions.settings import Settings
+from functions.store_settings import UpstashSettings
 from tests.docs.test_readme import README
 from tests.system.loopback import free_port
 from tests.system.redis_peer import redis_server

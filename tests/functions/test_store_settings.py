@@ -7,13 +7,8 @@ import sys
 
 import pytest
 
-from functions.settings import (
-    DynamoDbSettings,
-    Settings,
-    SettingsError,
-    SqliteSettings,
-    UpstashSettings,
-)
+from functions.settings import Settings, SettingsError
+from functions.store_settings import DynamoDbSettings, SqliteSettings, UpstashSettings
 from functions.wiring import Wired
 from ports.store import Record
 from tests.functions.grants import fresh
