@@ -71,9 +71,14 @@ class Recorder:
                 await self._store.swap(
                     connection, expected_etag=record.etag, new_etag=etag, grant=grant
                 )
+            except ConflictError:
+                raise
             except UnreadableRecordError as error:
                 raise UnstoredError(rescued) from error
-            except StoreUnavailableError as error:
+            except Exception as error:
+                # Whatever it is, it must not take new tokens with it.
+                if not isinstance(error, StoreUnavailableError):
+                    _log.exception("connection %s: the store failed unexpectedly", connection)
                 if pause is None:
                     raise UnstoredError(rescued) from error
                 await asyncio.sleep(pause.total_seconds())

@@ -45,6 +45,7 @@ class CountingStore(MemoryStore):
         self.etags: list[str] = []
         self.failing_swaps: set[int] = set()
         self.applies_failing_swaps = False
+        self.fault: Exception = StoreUnavailableError("planned")
 
     async def load(self, connection: str) -> Record:
         self.loads += 1
@@ -61,7 +62,7 @@ class CountingStore(MemoryStore):
                 connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
             )
         if fails:
-            raise StoreUnavailableError("planned")
+            raise self.fault
 
 
 def tokens_with(left: timedelta, *, refresh_left: timedelta = REFRESH_LIFE) -> Tokens:

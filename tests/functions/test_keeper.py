@@ -304,8 +304,11 @@ def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    "fault", [StoreUnavailableError("planned"), RuntimeError("a fault of our own")]
+)
 def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", ())
@@ -314,6 +317,7 @@ def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
         bench = Bench()
         await bench.keep(EXPIRED)
         bench.store.failing_swaps = {2, 3}
+        bench.store.fault = fault
         assert served(await ask(bench.instance())) == "access-8"
         assert isinstance(await bench.grant(), Refreshing)
         (rescued,) = bench.rescue.emitted
@@ -325,6 +329,7 @@ def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
 
     asyncio.run(run())
     assert "could not be stored" in caplog.text
+    assert ("a fault of our own" in caplog.text) is isinstance(fault, RuntimeError)
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text
 
