@@ -107,13 +107,14 @@ class DynamoDbTable:
             if _code(error) == "ConditionalCheckFailedException":
                 raise ConditionFailedError(error.response.get("Item", {})) from None
             raise StoreUnavailableError(self._refusal(error)) from None
-        # Beside its own errors botocore lets through what an answer of the wrong form makes its
-        # parser fail with.
+        # Beside its own errors botocore lets through those of files that it reads, and what an
+        # answer of the wrong form makes its parser fail with.
         except (
             BotoCoreError,
             ResponseParserError,
             AttributeError,
             LookupError,
+            OSError,
             TypeError,
             ValueError,
         ) as error:

@@ -279,3 +279,17 @@ async def test_without_credentials_it_is_said_which_variables_tell_them(
         monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
         with pytest.raises(StoreUnavailableError, match="AWS_REGION is not set"):
             await store.load("default")
+
+
+async def test_a_file_of_credentials_that_is_not_there_is_unavailable(
+    peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where a container is given a role, and not the token for it.
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/example")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nothing")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    none = {"aws_access_key_id": None, "aws_secret_access_key": None}
+    async with opened(peer, "grants", **none) as store:
+        with pytest.raises(StoreUnavailableError, match="FileNotFoundError"):
+            await store.load("default")
