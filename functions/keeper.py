@@ -8,6 +8,7 @@ and the answer before it serves.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
@@ -23,7 +24,7 @@ from functions.sharing import Shared
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.store import ConflictError, Record, Store
+from ports.store import ConflictError, Record, Store, StoreUnavailableError
 
 # Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
 PATIENCE = timedelta(seconds=20)
@@ -214,9 +215,10 @@ class Keeper:
         while (left := until - self._clock.now()) > timedelta(0):
             await asyncio.sleep(min(pause, left).total_seconds())
             pause = min(pause * LOOK_GROWTH, SLOWEST_LOOK)
-            current = await self.load(connection)
-            if current.etag != record.etag:
-                return current
+            with suppress(StoreUnavailableError):
+                current = await self.load(connection)
+                if current.etag != record.etag:
+                    return current
         return record
 
 

@@ -24,7 +24,7 @@ from functions.keeper import Keeper
 from ports.authorization_server import AuthorizationServer
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
-from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, answered
+from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, CountingStore, answered
 
 
 def ask(keeper: Keeper) -> Awaitable[Answer]:
@@ -193,6 +193,38 @@ def test_instances_that_meet_at_the_same_record_make_one_request() -> None:
         answers = await asyncio.gather(*(ask(keeper) for keeper in keepers for _ in range(5)))
         assert {served(answer) for answer in answers} == {"access-8"}
         assert len(bench.server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_who_waits_for_another_instance_looks_again_where_the_store_fails_once() -> None:
+    class FailingOnce(CountingStore):
+        async def load(self, connection: str) -> Record:
+            found = await super().load(connection)
+            # Each instance has read the record by then; this is the first look.
+            if self.loads == 3:
+                raise StoreUnavailableError("planned")
+            return found
+
+    async def run() -> None:
+        bench = Bench()
+        bench.store = FailingOnce()
+        await bench.keep(EXPIRED)
+        may_answer = asyncio.Event()
+
+        async def reply() -> Outcome:
+            await may_answer.wait()
+            return RESPONSE
+
+        bench.server.reply = reply
+        one = asyncio.ensure_future(ask(bench.instance()))
+        while not bench.server.requests:  # noqa: ASYNC110 - the keeper tells nobody
+            await asyncio.sleep(0)
+        other = asyncio.ensure_future(ask(bench.instance()))
+        while bench.store.loads < 4 and not other.done():  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.01)
+        may_answer.set()
+        assert served(await one) == served(await other) == "access-8"
 
     asyncio.run(run())
 

@@ -164,8 +164,11 @@ class Oracle:
         match call.wish:
             case Wish.REFRESH:
                 expired = tokens.expires_at is not None and tokens.expires_at <= started_at
+                # In doubt, the new access token may have ended already.
+                ended = self.history.kind.ends_access_token and _is_unheard(before)
                 assert call.heard_at is not None
-                if tokens.issued_at >= call.heard_at + SKEW - REFRESHES_APART and not expired:
+                is_new = tokens.issued_at >= call.heard_at + SKEW - REFRESHES_APART
+                if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
             case Wish.SWEEP:
                 assert tokens.refresh_token_expires_at is not None
