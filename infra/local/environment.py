@@ -27,6 +27,7 @@ _OF_A_PROVIDER = frozenset(
 # Whoever sets one of these has a store.
 _OF_A_STORE = frozenset(
     {
+        "DYNAMODB_TABLE",
         "KV_REST_API_TOKEN",
         "KV_REST_API_URL",
         "SQLITE_PATH",

@@ -31,7 +31,9 @@ def test_a_store_that_is_given_is_the_only_one() -> None:
     assert given.store == SqliteSettings(Path("mine.sqlite"))
 
 
-@pytest.mark.parametrize("given", [{}, REDIS, {"SQLITE_PATH": "mine.sqlite"}])
+@pytest.mark.parametrize(
+    "given", [{}, REDIS, {"SQLITE_PATH": "mine.sqlite"}, {"DYNAMODB_TABLE": "mine"}]
+)
 def test_the_simulation_never_touches_a_store_that_is_given(given: dict[str, str]) -> None:
     local = LocalEnvironment.complete(given)
     assert local.is_simulated

@@ -95,7 +95,8 @@ def test_store_that_comes_and_goes_costs_no_login(
             lose_the_store_in_a_refresh(stage.connection, random, stage.switches, account)
     assert account.calls == ROUNDS
     assert account.logins == account.refused == 0
-    # Where the store was away, and not only slow, somebody noticed.
+    # Where the store was away, and not only slow, it was so each time.
+    assert account.put_off >= (ROUNDS if stage.fault is StoreFault.OUTAGE else 0)
     assert (account.put_off > 0) == (stage.fault is StoreFault.OUTAGE)
     points = Point if stage.fault is StoreFault.OUTAGE else [None]
     assert not any(may_cost_a_login(REUSE_REVOKES, stage.fault, point) for point in points)
@@ -113,6 +114,8 @@ def lose_the_store_in_a_refresh(
     asked = connection.ask_meanwhile(CALLERS)
     time.sleep(start)
     switch.off()
+    # Who waits for a refresh is told nothing of it; who asks how things stand is.
+    account.put_off += connection.verify().problem == "store-unavailable"
     time.sleep(duration)
     switch.on()
     meanwhile = asked.result()
