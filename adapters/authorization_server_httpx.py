@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 
 from adapters.tls import tls_context
-from adapters.token_response import read_answer
+from adapters.token_response import is_json_object, read_answer
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -177,12 +177,21 @@ async def _read_capped(response: httpx.Response) -> bytes:
     """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
 
     The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
+    Where the connection ends before the body by its own account does, what has come is enough if it
+    is a whole JSON object, which is one to its last brace only: it may hold the only living refresh
+    token.
+
+    Raises httpx.HTTPError.
     """
     body = b""
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return b""
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                return b""
+    except httpx.TransportError:
+        if not is_json_object(body):
+            raise
     match response.headers.get("content-encoding", "identity").strip().lower():
         case "identity" | "":
             return body

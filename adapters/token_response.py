@@ -117,6 +117,15 @@ def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
             return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
         except ValueError:
             return None
+    return _json_object(body)
+
+
+def is_json_object(body: bytes) -> bool:
+    """Whether this is a JSON object, and all of it."""
+    return _json_object(body) is not None
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         members = json.loads(body)
     except (ValueError, RecursionError):

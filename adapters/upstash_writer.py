@@ -14,10 +14,16 @@ class UpstashWriter:
     """Execute commands; for one event loop, as the connections belong to it."""
 
     def __init__(self, url: str, token: str, *, limit: timedelta, connect_limit: timedelta) -> None:
-        """`limit` is for a whole request and its answer, `connect_limit` for a connection."""
+        """`limit` is for a whole request and its answer, `connect_limit` for a connection.
+
+        Raises StoreUnavailableError where the certificate authorities cannot be loaded.
+        """
         self._limit = limit
-        # Its own retry repeats whatever it was, even what has been executed.
-        self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
+        try:
+            # Its own retry repeats whatever it was, even what has been executed.
+            self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
+        except OSError as error:
+            raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         # It offers no timeout and has none (upstash-redis issue 46); the version is pinned.
         self._redis._http._client.timeout = httpx.Timeout(  # noqa: SLF001
             limit.total_seconds(), connect=connect_limit.total_seconds()

@@ -146,7 +146,9 @@ def _answer_without_refresh(
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
             usable = is_new and grant.tokens.outlives(_NO_TIME, now) and not may_be_dead
-            return Serve(tokens=grant.tokens) if usable else None
+            # What never expires, and cannot be replaced, is as good as new.
+            lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
+            return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
             spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.outlives(

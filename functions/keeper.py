@@ -192,7 +192,11 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - whatever it is, the intent is stored already
             _log.exception("there is nothing to ask the provider with")
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
-        return await server.request_tokens(command.request)
+        try:
+            return await server.request_tokens(command.request)
+        except Exception as error:  # noqa: BLE001 - the port promises none, and callers wait
+            _log.exception("the provider's client failed unexpectedly")
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
     async def _look(
         self, connection: str, record: Record, attempt: _Attempt | None, until: datetime

@@ -7,7 +7,6 @@ are rescued, and brought to it again later.
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
 from typing import assert_never
 
@@ -122,8 +121,13 @@ class Recorder:
         """Try again to store what has happened; to note it twice changes nothing."""
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
-            with suppress(StoreUnavailableError, UnreadableRecordError):
+            try:
                 await self._note(connection, await self._store.load(connection), event)
+            except (StoreUnavailableError, UnreadableRecordError):
+                continue
+            except Exception:  # noqa: BLE001 - whatever it is, the tokens are not let go of
+                _log.exception("connection %s: the store failed unexpectedly", connection)
+            else:
                 return
 
 

@@ -271,6 +271,15 @@ def test_a_requested_refresh_is_not_content_with_a_new_token_that_has_expired() 
     assert isinstance(again.command, SendTokenRequest)
 
 
+def test_a_requested_refresh_of_what_lasts_for_ever_finds_it_as_it_is() -> None:
+    lasting = replace(TOKENS, expires_at=None, refresh_token=None)
+    decision = decide(Authorized(tokens=lasting), requested(EXPIRED), POLICY, EXPIRED)
+    assert decision.command == Serve(tokens=lasting)
+    replaceable = Authorized(tokens=replace(TOKENS, expires_at=None))
+    begun = decide(replaceable, requested(EXPIRED), POLICY, EXPIRED)
+    assert isinstance(begun.command, SendTokenRequest)
+
+
 def test_a_requested_refresh_meets_every_obstacle_though_a_token_lives() -> None:
     refreshing, command = begin(GRANT, EXPIRED - 5 * MINUTE)
     now = command.attempt.started_at + SECOND

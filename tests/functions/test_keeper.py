@@ -510,3 +510,21 @@ def test_what_is_not_due_is_left_alone() -> None:
         assert (bench.store.etags, bench.server.requests) == ([], [])
 
     asyncio.run(run())
+
+
+def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        async def reply() -> Outcome:
+            raise RuntimeError("a fault of our own")
+
+        bench = Bench(reply)
+        await bench.keep(EXPIRED)
+        answer = await ask(bench.instance())
+        assert isinstance(answer, TryLater)
+        assert answer.failure is Failure.UNKNOWN
+        assert isinstance(await bench.grant(), Authorized)
+
+    asyncio.run(run())
+    assert "a fault of our own" in caplog.text

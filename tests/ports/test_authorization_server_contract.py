@@ -199,9 +199,7 @@ UNKNOWN: dict[str, Script] = {
     "closed in the headers": raw(HEAD),
     "closed before the body": raw(of_length(len(TOKENS), b"")),
     "closed in the body": raw(of_length(len(TOKENS), TOKENS[:-1])),
-    "longer by its own account": raw(of_length(len(TOKENS) + 1, TOKENS)),
     "closed in a chunk": raw(chunked(TOKENS)[:-10]),
-    "closed before the last chunk": raw(chunked(TOKENS)[:-5]),
     "reset at once": reset_after(b""),
     "reset in the headers": reset_after(HEAD),
     "reset in the body": reset_after(of_length(len(TOKENS), TOKENS[:-1])),
@@ -238,6 +236,22 @@ def test_an_answer_that_is_none_leaves_the_outcome_unknown(
 ) -> None:
     with serving(script) as server:
         assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+    assert len(server.requests) == 1
+
+
+WHOLE_BUT_CUT_OFF: dict[str, Script] = {
+    "longer by its own account": raw(of_length(len(TOKENS) + 1, TOKENS)),
+    "closed before the last chunk": raw(chunked(TOKENS)[:-5]),
+    "reset after it": reset_after(of_length(len(TOKENS) + 1, TOKENS)),
+}
+
+
+@pytest.mark.parametrize("script", WHOLE_BUT_CUT_OFF.values(), ids=WHOLE_BUT_CUT_OFF.keys())
+def test_tokens_that_came_whole_are_heard_though_the_answer_was_cut_off(
+    adapter: Adapter, script: Script
+) -> None:
+    with serving(script) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
     assert len(server.requests) == 1
 
 
