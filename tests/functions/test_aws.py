@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -16,14 +15,13 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from domain.grant import Authorized
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
 from tests.functions.conftest import Deploy, environ_for
-from tests.functions.deployment import API_KEY, JSON, Call, Deployment, at, deployed
+from tests.functions.deployment import API_KEY, JSON, Call, Deployment, at, deployed, idle, spoil
 from tests.functions.expect import (
     expect_common_headers,
     expect_json,
@@ -31,7 +29,7 @@ from tests.functions.expect import (
     expect_problem,
     expect_token,
 )
-from tests.functions.grants import DAY, NEAR_END, fresh
+from tests.functions.grants import NEAR_END, fresh
 from tests.functions.hosts import Host, aws_lambda
 from tests.functions.stores import sqlite_store
 from tests.functions.token_endpoint import TokenEndpoint
@@ -287,6 +285,7 @@ def test_refresh_behind_the_answer_is_over_when_the_handler_returns(
         with endpoint.held() as go_on:
             asked = threads.submit(deployment.token, "default")
             while not endpoint.seen:
+                assert not asked.done()
                 time.sleep(0.01)
             # Others are served meanwhile, by another instance.
             assert expect_token(deployment.token("default")) == grant.tokens.access_token
@@ -336,12 +335,6 @@ def test_modules_serve_call_after_call_over_the_environment(
 
 
 # --- the scheduled sweep
-
-
-def idle(deployment: Deployment, connection: str) -> None:
-    """Log in, and let three months pass but a day."""
-    deployment.log_in(connection)
-    deployment.age(connection, 89 * DAY)
 
 
 @contextmanager
@@ -398,10 +391,7 @@ def test_scheduled_sweep_in_which_something_failed_is_an_error_and_the_rest_is_d
     deployment = deploy()
     idle(deployment, "a")
     idle(deployment, "b")
-    grant = deployment.grant("b")
-    assert isinstance(grant, Authorized)
-    unknown = replace(grant.tokens, refresh_token="a-token-that-nobody-issued")
-    deployment.put("b", replace(grant, tokens=unknown))
+    spoil(deployment, "b")
     with scheduled(dict(deployment.environ)) as sweep:
         with pytest.raises(SweepFailedError, match="refreshed: 1, skipped: 0, failed: 1"):
             sweep(scheduler_event(), None)
