@@ -1,12 +1,14 @@
 """Lambda's handlers: events of every kind that HTTP comes in, and the scheduled sweep."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
+from adapters import store_sqlite
+from functions import recorder
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.aws.api import HttpHandler
@@ -29,7 +33,7 @@ from tests.functions.expect import (
     expect_problem,
     expect_token,
 )
-from tests.functions.grants import NEAR_END, fresh
+from tests.functions.grants import DAY, NEAR_END, fresh
 from tests.functions.hosts import Host, aws_lambda
 from tests.functions.stores import sqlite_store
 from tests.functions.token_endpoint import TokenEndpoint
@@ -270,30 +274,63 @@ def test_event_that_cannot_be_read_is_an_error(
 # --- what happens behind the answer
 
 
-def test_refresh_behind_the_answer_is_over_when_the_handler_returns(
-    portal: BlockingPortal,
-    running_digikey: SimulatedDigiKeyPeer,
-    endpoint: TokenEndpoint,
-) -> None:
+@pytest.fixture
+def over_sqlite(
+    portal: BlockingPortal, running_digikey: SimulatedDigiKeyPeer, endpoint: TokenEndpoint
+) -> Iterator[Deployment]:
+    """A deployment whose provider's answers are written by the test, and its store in a file."""
     host = Host(run=aws_lambda, store=sqlite_store)
-    with host.store() as store, ExitStack() as stack:
+    with host.store() as store:
         environ = environ_for(running_digikey, store.environ) | endpoint.environ
-        deployment = stack.enter_context(deployed(host, portal, environ, running_digikey))
-        deployment.put("default", grant := fresh())
-        deployment.age("default", by=NEAR_END)
-        threads = stack.enter_context(ThreadPoolExecutor(1))
-        with endpoint.held() as go_on:
-            asked = threads.submit(deployment.token, "default")
-            while not endpoint.seen:
-                assert not asked.done()
-                time.sleep(0.01)
-            # Others are served meanwhile, by another instance.
-            assert expect_token(deployment.token("default")) == grant.tokens.access_token
-            assert not asked.done()
-            go_on.set()
+        with deployed(host, portal, environ, running_digikey) as deployment:
+            yield deployment
+
+
+def test_refresh_behind_the_answer_is_over_when_the_handler_returns(
+    over_sqlite: Deployment, endpoint: TokenEndpoint
+) -> None:
+    over_sqlite.put("default", grant := fresh())
+    over_sqlite.age("default", by=NEAR_END)
+    with ThreadPoolExecutor(1) as threads, endpoint.held() as go_on:
+        asked = threads.submit(over_sqlite.token, "default")
+        until(lambda: endpoint.seen, unless=asked.done)
+        # Others are served meanwhile, by another instance.
+        assert expect_token(over_sqlite.token("default")) == grant.tokens.access_token
+        assert not asked.done()
+        go_on.set()
         assert expect_token(asked.result()) == grant.tokens.access_token
-        [given] = endpoint.given
-        assert deployment.tokens("default").access_token == given["access_token"]
+    [given] = endpoint.given
+    assert over_sqlite.tokens("default").access_token == given["access_token"]
+
+
+def test_scheduled_sweep_returns_when_what_the_store_did_not_take_is_there(
+    over_sqlite: Deployment,
+    endpoint: TokenEndpoint,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # So that the store is given up soon for the time being.
+    monkeypatch.setattr(recorder, "SWAP_RETRIES", ())
+    monkeypatch.setattr(store_sqlite, "_BUSY_TIMEOUT", timedelta(seconds=0.5))
+    over_sqlite.put("default", fresh())
+    over_sqlite.age("default", 89 * DAY)
+    with ThreadPoolExecutor(1) as threads, endpoint.held() as go_on:
+        swept = threads.submit(sweep_once, over_sqlite)
+        until(lambda: endpoint.seen, unless=swept.done)
+        with closing(sqlite3.connect(over_sqlite.environ["SQLITE_PATH"])) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            go_on.set()
+            until(lambda: "could not be stored yet" in caplog.text, unless=swept.done)
+        assert swept.result()["refreshed"] == 1
+    [given] = endpoint.given
+    assert over_sqlite.tokens("default").access_token == given["access_token"]
+
+
+def until(is_so: Callable[[], object], *, unless: Callable[[], bool]) -> None:
+    """Wait for something that must come before something else."""
+    while not is_so():
+        assert not unless()
+        time.sleep(0.01)
 
 
 # --- the module that Lambda imports
@@ -337,6 +374,12 @@ def test_modules_serve_call_after_call_over_the_environment(
 # --- the scheduled sweep
 
 
+def sweep_once(deployment: Deployment) -> dict[str, object]:
+    """Sweep in an instance that serves no longer."""
+    with scheduled(dict(deployment.environ)) as sweep:
+        return sweep(scheduler_event(), None)
+
+
 @contextmanager
 def scheduled(environ: dict[str, str]) -> Iterator[ScheduledSweep]:
     """One instance's handler, in this thread."""
@@ -372,13 +415,11 @@ def test_two_scheduled_sweeps_at_once_refresh_each_connection_once(deploy: Deplo
     for name in names:
         idle(deployment, name)
 
-    def sweep_once() -> dict[str, object]:
-        with scheduled(dict(deployment.environ)) as sweep:
-            return sweep(scheduler_event(), None)
-
     before = deployment.provider.stats()["refresh_token"]
     with ThreadPoolExecutor(2) as threads:
-        reports = [done.result() for done in [threads.submit(sweep_once) for _ in range(2)]]
+        reports = [
+            done.result() for done in [threads.submit(sweep_once, deployment) for _ in range(2)]
+        ]
     assert {deployment.tokens(name).generation for name in names} == {1}
     assert deployment.provider.stats()["refresh_token"] == before + len(names)
     assert sum(int(str(report["refreshed"])) for report in reports) >= len(names)
