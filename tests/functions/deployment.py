@@ -24,6 +24,7 @@ from domain.tokens import Tokens
 from functions.settings import Settings
 from functions.wiring import Wired
 from ports.store import Store
+from tests.functions.grants import DAY
 from tests.functions.hosts import Host, Running
 from tests.functions.stores import Row, rows_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -292,6 +293,20 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             )
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
+
+
+def idle(deployment: Deployment, connection: str) -> None:
+    """Log in, and let three months pass but a day."""
+    deployment.log_in(connection)
+    deployment.age(connection, 89 * DAY)
+
+
+def spoil(deployment: Deployment, connection: str) -> None:
+    """Put a refresh token that nobody issued in the place of what is there."""
+    grant = deployment.grant(connection)
+    assert isinstance(grant, Authorized)
+    unknown = replace(grant.tokens, refresh_token="a-token-that-nobody-issued")
+    deployment.put(connection, replace(grant, tokens=unknown))
 
 
 def sequence_of(deployment: Deployment, connection: str, times: int) -> Sequence[Call]:

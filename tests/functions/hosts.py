@@ -1,8 +1,7 @@
 """Where the application runs: each host starts it over one environment and says how to reach it.
 
 A host runs the application in a context manager that yields a `Running`; the contract tests know
-hardly anything else of it. Another one (Lambda events) is one more function here and one more entry
-in `HOSTS`.
+hardly anything else of it. Another one is one more function here and one more entry in `HOSTS`.
 """
 
 import asyncio
@@ -28,8 +27,11 @@ from anyio.from_thread import BlockingPortal
 
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.aws.api import HttpHandler
 from functions.messages import Receive, Scope, Send
-from tests.functions.stores import StartStore, sqlite_store, upstash_store
+from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.system.lambda_events import MakeEvent, http_api_event
+from tests.system.lambda_instances import Handler, LambdaTransport
 from tests.system.loopback import free_port
 from tests.system.vercel_deployment import BASE_URL, vercel_deployment
 
@@ -77,6 +79,8 @@ class Host:
     """The platform answers, and not the application, where there is no endpoint."""
     log_level: int = logging.DEBUG
     """The least that is logged there at its most talkative."""
+    goes_on_behind_its_answer: bool = True
+    """A caller has the answer while a refresh goes on in the same instance."""
 
 
 class AsgiTransport(httpx.AsyncBaseTransport):
@@ -318,8 +322,43 @@ def vercel(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Runn
         )
 
 
+@contextmanager
+def aws_lambda(
+    _portal: BlockingPortal,
+    environ: Mapping[str, str],
+    event_of: MakeEvent = http_api_event,
+) -> Iterator[Running]:
+    """Run Lambda's handler in instances of this process, behind an HTTP API or another event."""
+
+    def make() -> HttpHandler:
+        return HttpHandler(Application(ROUTES, environ))
+
+    with _logging_everything() as lines:
+        transport = LambdaTransport(make, event_of=event_of, close=_close_handler)
+        try:
+            yield Running(
+                base_url="https://lambda",
+                transport=transport,
+                log=lambda: "\n".join(lines),
+                stop=transport.stop,
+            )
+        finally:
+            transport.stop()
+
+
+def _close_handler(handler: Handler) -> None:
+    """Let go of what Lambda's end of an instance would take with it."""
+    assert isinstance(handler, HttpHandler)
+    application = handler._mangum.app
+    assert isinstance(application, Application)
+    if application._wired is not None:
+        handler._loop.run_until_complete(application._wired.store.close())
+    handler._loop.close()
+
+
 HOSTS: Mapping[str, Host] = {
     "in-process": Host(run=in_process, store=sqlite_store),
     "uvicorn": Host(run=uvicorn, store=sqlite_store),
     "vercel": Host(run=vercel, store=upstash_store, routes_itself=True, log_level=logging.INFO),
+    "lambda": Host(run=aws_lambda, store=dynamodb_store, goes_on_behind_its_answer=False),
 }

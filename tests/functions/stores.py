@@ -1,13 +1,17 @@
 """Where a deployment under test keeps what it has: how it is told, and what is there."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
+from unittest.mock import patch
 
+from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
 from tests.system.redis_peer import redis_server
 from tests.system.upstash_front import upstash_front
@@ -66,10 +70,59 @@ def upstash_store() -> Iterator[StorePeer]:
         yield StorePeer(environ=environ, clear=clear)
 
 
+class DynamoDbStores:
+    """Tables of one DynamoDB, which runs while there is one at least.
+
+    AWS's client looks into this process's own environment, so there can be only one.
+    """
+
+    def __init__(self) -> None:
+        self._tables = 0
+        self._server = ExitStack()
+        self._peer: DynamoDbPeer | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[StorePeer]:
+        """Provide a table."""
+        if self._peer is None:
+            self._peer = self._server.enter_context(dynamodb_server())
+            self._server.enter_context(patch.dict(os.environ, _access(self._peer)))
+        self._tables += 1
+        peer, table = self._peer, self._peer.new_table()
+        environ = {"DYNAMODB_TABLE": table, **_access(peer)}
+
+        def clear() -> None:
+            for item in _dynamodb_items(environ):
+                peer.client.delete_item(TableName=table, Key={"id": item["id"]})
+
+        try:
+            yield StorePeer(environ=environ, clear=clear)
+        finally:
+            self._tables -= 1
+            if not self._tables:
+                self._peer = None
+                self._server.close()
+
+
+dynamodb_store = DynamoDbStores()
+
+
+def _access(peer: DynamoDbPeer) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_DYNAMODB": peer.url,
+        "AWS_REGION": peer.access["region_name"],
+        "AWS_ACCESS_KEY_ID": peer.access["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": peer.access["aws_secret_access_key"],
+    }
+
+
 def rows_of(environ: Mapping[str, str]) -> list[Row]:
     """Read everything that is stored, as it is stored."""
     if "SQLITE_PATH" in environ:
         return _sqlite_rows(environ["SQLITE_PATH"])
+    if "DYNAMODB_TABLE" in environ:
+        items = _dynamodb_items(environ)
+        return sorted(tuple(sorted((k, str(v)) for k, v in item.items())) for item in items)
     found = _execute(environ, "EVAL", _ALL, 0)
     assert isinstance(found, list)
     return sorted((key, tuple(content)) for key, content in found)
@@ -82,6 +135,19 @@ def raw_content(environ: Mapping[str, str]) -> str:
     path = Path(environ["SQLITE_PATH"])
     files = path.parent.glob(f"{path.name}*")
     return b"".join(file.read_bytes() for file in files).decode("latin-1")
+
+
+@cache
+def _peer_at(url: str) -> DynamoDbPeer:
+    return DynamoDbPeer.at(url)
+
+
+def _dynamodb_items(environ: Mapping[str, str]) -> list[Mapping[str, Mapping[str, str]]]:
+    peer = _peer_at(environ["AWS_ENDPOINT_URL_DYNAMODB"])
+    answer = peer.client.scan(TableName=environ["DYNAMODB_TABLE"], ConsistentRead=True)
+    assert "LastEvaluatedKey" not in answer, "more than a page"
+    items: list[Mapping[str, Mapping[str, str]]] = answer["Items"]
+    return items
 
 
 def _sqlite_rows(path: str) -> list[Row]:

@@ -1,15 +1,13 @@
 """/api/refresh: the sweep for who knows its secret, and one connection for who has the key."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from domain.grant import Authorized
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import CRON_SECRET, Deployment, Header
+from tests.functions.deployment import CRON_SECRET, Deployment, Header, idle, spoil
 from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
-from tests.functions.grants import DAY, fresh
+from tests.functions.grants import fresh
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 WITHOUT_SECRET: dict[str, list[Header]] = {
@@ -25,12 +23,6 @@ WITHOUT_SECRET: dict[str, list[Header]] = {
 }
 A_MOMENT_AGO = timedelta(seconds=9)
 LONGER_AGO = timedelta(seconds=12)
-
-
-def idle(deployment: Deployment, connection: str) -> None:
-    """Log in, and let three months pass but a day."""
-    deployment.log_in(connection)
-    deployment.age(connection, 89 * DAY)
 
 
 # The sweep
@@ -57,10 +49,7 @@ def test_sweep_counts_what_fails_and_verify_says_why(deploy: Deploy) -> None:
     deployment = deploy()
     idle(deployment, "a")
     idle(deployment, "b")
-    grant = deployment.grant("b")
-    assert isinstance(grant, Authorized)
-    unknown = replace(grant.tokens, refresh_token="a-token-that-nobody-issued")
-    deployment.put("b", replace(grant, tokens=unknown))
+    spoil(deployment, "b")
     counts = {"refreshed": 1, "skipped": 0, "failed": 1, "is_complete": True}
     assert expect_json(deployment.sweep()) == counts
     verified = expect_problem(deployment.verify("b"), 404, "not-authorized")

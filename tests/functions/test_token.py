@@ -27,6 +27,7 @@ from tests.functions.grants import (
     fresh,
     over,
 )
+from tests.functions.hosts import HOSTS
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -384,6 +385,15 @@ def test_fifty_callers_of_a_dead_refresh_token_cause_one_refusal(
     assert deployment.provider.stats()["refused"] == before + 1
 
 
+# Lambda answers when all is done; what it does then is in test_aws.py.
+behind_the_answer = pytest.mark.parametrize(
+    "host",
+    [name for name, host in HOSTS.items() if host.goes_on_behind_its_answer],
+    indirect=True,
+)
+
+
+@behind_the_answer
 def test_old_token_is_served_while_one_refresh_goes_on(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -403,6 +413,7 @@ def test_old_token_is_served_while_one_refresh_goes_on(
     assert expect_token(scripted.token(connection)) == endpoint.given[0]["access_token"]
 
 
+@behind_the_answer
 def test_other_connections_do_not_wait_for_a_refresh(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -438,6 +449,7 @@ def test_refresh_that_takes_too_long_is_said_with_a_time_to_come_back(
     assert expect_token(scripted.token(connection)) == endpoint.given[0]["access_token"]
 
 
+@behind_the_answer
 def test_refresh_survives_the_end_of_the_process_that_began_it(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:

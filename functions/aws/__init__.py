@@ -1,0 +1,1 @@
+"""The application on AWS Lambda: a handler of HTTP events, and one of the schedule."""

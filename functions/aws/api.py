@@ -1,0 +1,50 @@
+"""The function behind HTTP: the whole application, for whatever AWS puts in front of it.
+
+An HTTP API, a Function URL, a REST API, or a load balancer.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from mangum import Mangum
+
+from functions.application import Application
+from functions.asgi import app
+from functions.aws.events import UnknownEventError, require_http_event
+
+# What is answered as it is; all else goes in base64, which not everything in front undoes.
+_TEXT = ["text/", "application/json", "application/problem+json"]
+
+
+class HttpHandler:
+    """A Lambda handler over one application, to be made and called in one thread.
+
+    It returns when the application does, and not at the end of the answer: behind it the instance
+    is frozen, with whatever it was at.
+    """
+
+    def __init__(self, application: Application) -> None:
+        # Mangum runs every call on the thread's loop, so that connections outlive a call. Where
+        # none is set, it asks for one in a way that Python deprecates from 3.12 on.
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        # With its lifespan, the application would start and stop in every call.
+        self._mangum = Mangum(application, lifespan="off", text_mime_types=_TEXT)
+
+    def __call__(self, event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - AWS's
+        """Answer one event, in its own format. Raises UnknownEventError."""
+        known = require_http_event(event)
+        try:
+            answer = self._mangum(known, context)
+        except Exception as error:
+            # The application raises nothing: what does is the reading of the event.
+            reason = type(error).__name__
+            raise UnknownEventError(f"an HTTP event that cannot be read: {reason}") from error
+        if answer["statusCode"] == HTTPStatus.NO_CONTENT:
+            # Mangum names a type where there is none (RFC 9110 §8.3: it is for content).
+            answer.get("headers", {}).pop("content-type", None)
+        return answer
+
+
+handler = HttpHandler(app)

@@ -1,0 +1,90 @@
+"""HTTP events, of the kinds that AWS hands to a function, and what each kind always has.
+
+Mangum reads what is missing as empty. A query that is not there would mean the default connection,
+whose token is not the one that was asked for; so an event is taken whole or not at all.
+"""
+
+from typing import TypeAlias
+
+Event: TypeAlias = dict[str, object]
+
+_KINDS = "HTTP API, Function URL, REST API, or load balancer"
+_MEMBERS_SHOWN = 20
+
+
+class UnknownEventError(Exception):
+    """An event is no HTTP request that can be understood; the text tells no value of it."""
+
+
+def require_http_event(event: object) -> Event:
+    """Return the event if it is an HTTP request with all that belongs to it.
+
+    Raises UnknownEventError.
+    """
+    match event:
+        case dict() if _is_v2(event) or _is_v1(event) or _is_load_balancers(event):
+            return event
+        case dict():
+            members = ", ".join(sorted(map(str, event))[:_MEMBERS_SHOWN])
+            raise UnknownEventError(f"not an event of {_KINDS}, or not a whole one: {members}")
+        case _:
+            raise UnknownEventError(f"not an event of {_KINDS}: a {type(event).__name__}")
+
+
+def _is_v2(event: Event) -> bool:
+    """Tell whether this is the payload format 2.0 of an HTTP API, which is a Function URL's too."""
+    match event:
+        case {
+            "version": "2.0",
+            "requestContext": {"http": {"method": str(), "path": str(), "sourceIp": str()}},
+            "rawQueryString": str(),
+            "headers": {},
+            "isBase64Encoded": bool(),
+        }:
+            return True
+        case _:
+            return False
+
+
+def _is_v1(event: Event) -> bool:
+    """Tell whether this is a REST API's payload, which is the format 1.0 of an HTTP API too."""
+    match event:
+        case {
+            "resource": str(),
+            "requestContext": {},
+            "httpMethod": str(),
+            "path": str(),
+            "headers": {} | None,
+            "multiValueHeaders": {} | None,
+            "queryStringParameters": {} | None,
+            "multiValueQueryStringParameters": {} | None,
+            "isBase64Encoded": bool(),
+        }:
+            return event.get("version", "1.0") == "1.0"
+        case _:
+            return False
+
+
+def _is_load_balancers(event: Event) -> bool:
+    """Tell whether this is the payload of a load balancer's target, of either setting."""
+    match event:
+        case {
+            "requestContext": {"elb": {}},
+            "httpMethod": str(),
+            "path": str(),
+            "isBase64Encoded": bool(),
+        }:
+            return _has_parts(event)
+        case _:
+            return False
+
+
+def _has_parts(event: Event) -> bool:
+    match event:
+        case {"multiValueHeaders": {}, "multiValueQueryStringParameters": {}}:
+            return True
+        case {"headers": {}, "queryStringParameters": {}}:
+            # With the last value only of what is given twice.
+            return True
+        case _:
+            return False

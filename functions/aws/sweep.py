@@ -1,0 +1,66 @@
+"""The function behind the schedule: refreshes whatever would die of disuse.
+
+What calls it (EventBridge Scheduler) is let in by AWS and has no secret to show. It looks at no
+answer either: a sweep that did not do all it should raises, so that AWS calls again and sets aside
+what stays undone. It may be called at any time, and twice.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from functions.settings import Settings, SettingsError
+from functions.sweep import SweepReport
+from functions.wiring import Wired
+from ports.store import StoreUnavailableError
+
+_log = logging.getLogger(__name__)
+# On Lambda the root logger lets nothing less than a warning through.
+_log.setLevel(logging.INFO)
+
+
+class SweepFailedError(Exception):
+    """A sweep has not refreshed all that it came to; the text says why, and no secret."""
+
+
+class ScheduledSweep:
+    """A Lambda handler over one environment, with one event loop for all calls."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._runner = asyncio.Runner()
+        self._wired: Wired | None = None
+
+    def __call__(self, _event: object, _context: object) -> dict[str, object]:
+        """Sweep once, and return how many came to what. Raises SweepFailedError."""
+        try:
+            report = self._runner.run(self._sweep())
+        except SettingsError as error:
+            raise SweepFailedError(f"not configured: {error}") from error
+        except StoreUnavailableError as error:
+            raise SweepFailedError(f"the store is not available: {error}") from error
+        return _judge(report)
+
+    async def _sweep(self) -> SweepReport:
+        if self._wired is None:
+            self._wired = Wired(Settings.from_environ(self._environ))
+        try:
+            return await self._wired.sweep.run()
+        finally:
+            # The instance is frozen as soon as this has returned.
+            await self._wired.keeper.finish()
+
+
+def _judge(report: SweepReport) -> dict[str, object]:
+    counts = asdict(report)
+    told = ", ".join(f"{name}: {value}" for name, value in counts.items())
+    if report.failed:
+        raise SweepFailedError(f"{told}; the log says what happened to each that failed")
+    # What time did not suffice for, the next sweep goes on with.
+    _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", told)
+    return counts
+
+
+handler = ScheduledSweep()
