@@ -1,14 +1,15 @@
-"""What the keeper answers where there is no token, as problems: why, and what to do."""
+"""What the keeper answers: tokens, or a problem that says why there are none, and what to do."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from typing import assert_never
 
-from domain.commands import AskForAuthorization, TryLater, Wait
+from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
 from domain.grant import Cause, Failure
+from domain.tokens import Tokens
 from functions.connections import DEFAULT_CONNECTION
-from functions.problems import ProblemError, problem
+from functions.problems import problem
 
 # An attempt is over long before its lease as a rule; until then it pays to ask again.
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
@@ -44,35 +45,38 @@ _REFUSALS: Mapping[Failure, str] = {
 }
 
 
-def refusal(
-    answer: Wait | TryLater | AskForAuthorization,
-    connection: str,
-    now: datetime,
-    *,
-    public_url: str | None,
-) -> ProblemError:
-    """Say why there is no token for a connection; `public_url` is where logins begin."""
+def require_tokens(
+    answer: Answer, connection: str, now: datetime, *, public_url: str | None
+) -> Tokens:
+    """Return the tokens that somebody asked for; `public_url` is where logins begin.
+
+    Raises ProblemError that says why there are none.
+    """
     match answer:
+        case Serve(tokens=tokens):
+            return tokens
         case Wait(until=until):
-            return problem(
+            raise problem(
                 "refresh-in-progress",
                 "this token is being refreshed, and the provider takes its time",
                 retry_after=_seconds(min(until - now, _ASK_AGAIN_WITHIN)),
             )
         case TryLater(at=at, failure=failure):
             wait = _seconds(at - now)
-            return problem(
+            raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
                 f"{_FAILURES[failure]}; it is asked again in {wait} s",
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause):
             login = {"method": "POST", "url": _login_url(connection, public_url)}
-            return problem(
+            raise problem(
                 "authorization-required",
                 why_and_how_to_log_in(cause, connection, public_url=public_url),
                 members={"cause": cause.value, "login": login},
             )
+        case LeaveAlone():
+            raise AssertionError("this answers the sweep only")
         case _:
             assert_never(answer)
 

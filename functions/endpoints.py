@@ -2,13 +2,11 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import assert_never
 
-from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
 from domain.events import DEFAULT_MIN_TTL
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
-from functions.answers import refusal, why_and_how_to_log_in
+from functions.answers import require_tokens, why_and_how_to_log_in
 from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.problems import problem
@@ -30,15 +28,8 @@ async def token(request: Request, wired: Wired) -> Response:
     connection = connection_of(request, beside=("min_ttl",))
     answer = await wired.keeper.token(connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    match answer:
-        case Serve(tokens=tokens):
-            return Response.json(200, _token_members(tokens, now))
-        case Wait() | TryLater() | AskForAuthorization():
-            raise refusal(answer, connection, now, public_url=wired.settings.public_url)
-        case LeaveAlone():
-            raise AssertionError("this answers the sweep only")
-        case _:
-            assert_never(answer)
+    tokens = require_tokens(answer, connection, now, public_url=wired.settings.public_url)
+    return Response.json(200, _token_members(tokens, now))
 
 
 async def verify(request: Request, wired: Wired) -> Response:

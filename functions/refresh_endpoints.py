@@ -1,11 +1,9 @@
 """What refreshes without a token being asked for: the sweep, and a request for one connection."""
 
 from dataclasses import asdict
-from typing import assert_never
 
-from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
 from functions.access import require_api_key, require_cron_secret
-from functions.answers import refusal
+from functions.answers import require_tokens
 from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.routes import Routes
@@ -25,16 +23,8 @@ async def refresh(request: Request, wired: Wired) -> Response:
     connection = connection_of(request)
     answered = await wired.keeper.refresh(connection)
     now = wired.clock.now()
-    match answered.answer:
-        case Serve():
-            return Response.json(200, standing(answered.after, now))
-        case Wait() | TryLater() | AskForAuthorization():
-            public_url = wired.settings.public_url
-            raise refusal(answered.answer, connection, now, public_url=public_url)
-        case LeaveAlone():
-            raise AssertionError("this answers the sweep only")
-        case _:
-            assert_never(answered.answer)
+    require_tokens(answered.answer, connection, now, public_url=wired.settings.public_url)
+    return Response.json(200, standing(answered.after, now))
 
 
 ROUTES: Routes = {
