@@ -69,7 +69,7 @@ OUR_OWN = {
     "ports.rescue",
     "ports.store",
 }
-OTHERS = {"_cffi_backend", "certifi", "cryptography"}
+OTHERS = {"_cffi_backend", "cryptography"}
 API_KEY = "not-a-real-api-key"
 
 
