@@ -68,7 +68,7 @@ from domain.grant import (
     Setbacks,
     Unauthorized,
     due_at,
-    leave_doubt,
+    in_doubt_since,
     usable_refresh_token,
 )
 from domain.policy import Policy
@@ -137,7 +137,8 @@ def _without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
 def _answer_without_refresh(
     grant: Kept, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
-    may_be_dead = policy.provider.refresh_ends_access_token and _is_in_doubt(grant)
+    in_doubt = _in_doubt_since(grant) is not None
+    may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
             usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
@@ -181,18 +182,13 @@ def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     return since is not None and not harmless and policy.replay_until(since) <= now
 
 
-def _is_in_doubt(grant: Kept) -> bool:
-    return _in_doubt_since(grant) is not None
-
-
 def _in_doubt_since(grant: Kept) -> datetime | None:
     """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
         case Refreshing(attempt=attempt, setbacks=setbacks):
-            known = None if setbacks is None else setbacks.in_doubt_since
-            return attempt.started_at if known is None else known
+            return in_doubt_since(setbacks) or attempt.started_at
         case Authorized(setbacks=setbacks):
-            return None if setbacks is None else setbacks.in_doubt_since
+            return in_doubt_since(setbacks)
         case AuthorizationRequired(cause=cause, since=since):
             return since if cause is Cause.REFRESH_ANSWER_LOST else None
         case _:
@@ -291,10 +287,8 @@ def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
     oldest = attempt.started_at - policy.provider.rotation.grace
     if isinstance(grant, AuthorizationRequired):
         return oldest
-    in_doubt_since = None if grant.setbacks is None else grant.setbacks.in_doubt_since
-    if in_doubt_since is None:
-        return attempt.started_at
-    return min(attempt.started_at, max(in_doubt_since, oldest))
+    doubt = in_doubt_since(grant.setbacks)
+    return attempt.started_at if doubt is None else min(attempt.started_at, max(doubt, oldest))
 
 
 def _fail(
@@ -302,7 +296,7 @@ def _fail(
 ) -> Grant:
     failure = classify(outcome)
     if failure is None:
-        was_lost = leave_doubt(grant.setbacks)
+        was_lost = in_doubt_since(grant.setbacks) is not None
         return AuthorizationRequired(
             tokens=grant.tokens,
             cause=Cause.REFRESH_ANSWER_LOST if was_lost else Cause.REFRESH_TOKEN_REJECTED,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from domain.grant import Attempt, Failure, Setbacks
+from domain.grant import Attempt, Failure, Setbacks, in_doubt_since
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 
@@ -54,19 +54,19 @@ def note_failure(
     `retry_after` is what the provider asked for.
     """
     failures = 1 if before is None else before.failures + 1
-    in_doubt_since = None if before is None else before.in_doubt_since
-    if failure is Failure.UNKNOWN and in_doubt_since is None:
-        in_doubt_since = attempt.started_at
+    doubt = in_doubt_since(before)
+    if failure is Failure.UNKNOWN and doubt is None:
+        doubt = attempt.started_at
     wish = min(retry_after or timedelta(0), policy.longest_retry_after)
     retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + wish)
-    if in_doubt_since is not None:
-        retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, in_doubt_since))
+    if doubt is not None:
+        retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, doubt))
     return Setbacks(
         failures=failures,
         failure=failure,
         at=at,
         retry_at=retry_at,
-        in_doubt_since=in_doubt_since,
+        in_doubt_since=doubt,
     )
 
 
@@ -89,14 +89,14 @@ def _replay_at(
     failure: Failure,
     attempt: Attempt,
     policy: Policy,
-    in_doubt_since: datetime,
+    doubt: datetime,
 ) -> datetime:
-    """When a refresh token in doubt may be sent again, if not before `retry_at`.
+    """When a refresh token in doubt since `doubt` may be sent again, if not before `retry_at`.
 
     Once its grace window is over, a request that lands after a later one replays a spent refresh
     token; so the later one waits until none can land any more.
     """
-    window_ends = policy.replay_until(in_doubt_since)
+    window_ends = policy.replay_until(doubt)
     if policy.provider.replay_is_harmless or retry_at < window_ends:
         return retry_at
     # Those before this attempt were sent within the window.

@@ -61,9 +61,9 @@ class Setbacks:
     in_doubt_since: datetime | None
 
 
-def leave_doubt(setbacks: Setbacks | None) -> bool:
-    """Whether the provider may have acted on a request whose answer was lost."""
-    return setbacks is not None and setbacks.in_doubt_since is not None
+def in_doubt_since(setbacks: Setbacks | None) -> datetime | None:
+    """Since when the provider may have acted on a request whose answer was lost; None if not."""
+    return None if setbacks is None else setbacks.in_doubt_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def due_at(grant: Grant) -> datetime | None:
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at
         case Authorized(tokens=tokens, setbacks=setbacks):
-            if setbacks is not None and leave_doubt(setbacks):
+            if setbacks is not None and in_doubt_since(setbacks) is not None:
                 return setbacks.retry_at
             return tokens.keep_alive_at()
         case _:
