@@ -25,6 +25,8 @@ from typing import TypeAlias
 
 import pytest
 
+from infra.interpreters import interpreter
+
 ROOT = Path(__file__).parents[2]
 # What the builder's environment has, and no bundle may.
 SECRETS_OF_THE_BUILD = {
@@ -93,30 +95,15 @@ def _missing() -> str | None:
         return "Vercel's builder needs node"
     if not (_BUILDER / "node_modules/@vercel/python").is_dir():
         return f"Vercel's builder is not installed: npm ci --prefix {_BUILDER.relative_to(ROOT)}"
-    if interpreter() is None:
+    if vercels_python() is None:
         return "Vercel's runtime needs Python 3.12 or newer, and none is on the PATH or in pyenv"
     return None
 
 
 @cache
-def interpreter() -> Path | None:
-    """Find a Python for Vercel's runtime: the program itself, in its own folder."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for minor in _MINOR_VERSIONS:
-        name = f"python3.{minor}"
-        installed = map(str, root.glob(f"versions/3.{minor}.*/bin/{name}"))
-        for program in filter(None, [shutil.which(name), *installed]):
-            if found := _itself(program, name):
-                return found
-    return None
-
-
-def _itself(program: str, name: str) -> Path | None:
-    """Look behind a shim, which runs whichever is chosen, if any, or a virtual environment."""
-    told = "import sys; print(sys.base_prefix)"
-    asked = subprocess.run([program, "-c", told], capture_output=True, text=True, check=False)
-    found = Path(asked.stdout.strip(), "bin", name)
-    return found if asked.returncode == 0 and found.exists() else None
+def vercels_python() -> Path | None:
+    """Find a Python for Vercel's runtime."""
+    return next(filter(None, map(interpreter, _MINOR_VERSIONS)), None)
 
 
 @cache
@@ -139,7 +126,7 @@ def repository() -> Tree:
 
 def built(tree: Tree) -> Artifact:
     """Build a tree, unless what it came to the last time is still here. Raises BuildFailedError."""
-    python = interpreter()
+    python = vercels_python()
     assert python is not None
     folder = _KEPT / f"artifact-{_digest(tree, python)}"
     with _alone():
