@@ -19,10 +19,9 @@ from anyio.from_thread import BlockingPortal
 
 from adapters import store_sqlite
 from functions import recorder
-from functions.application import Application
-from functions.asgi import ROUTES
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
+from functions.aws.settings import InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, JSON, Call, Deployment, at, deployed, idle, spoil
@@ -34,7 +33,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import DAY, NEAR_END, fresh
-from tests.functions.hosts import Host, aws_lambda
+from tests.functions.hosts import Host, aws_lambda, close_handler
 from tests.functions.stores import sqlite_store
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.lambda_events import HTTP_EVENTS, Event, scheduler_event
@@ -149,16 +148,11 @@ def test_what_is_given_twice_is_refused_where_it_is_told(
 @contextmanager
 def http_handler(environ: dict[str, str]) -> Iterator[Callable[[object], Any]]:
     """One instance, to be called with events that no transport makes."""
-
-    def close(handler: object) -> None:
-        assert isinstance(handler, HttpHandler)
-        handler._loop.close()
-
-    instance = Instance(lambda: HttpHandler(Application(ROUTES, environ)))
+    instance = Instance(lambda: HttpHandler(InstanceSettings(environ)))
     try:
         yield lambda event: instance.invoke(event).result()
     finally:
-        instance.stop(close)
+        instance.stop(close_handler)
 
 
 @pytest.fixture(scope="module")
@@ -383,12 +377,11 @@ def sweep_once(deployment: Deployment) -> dict[str, object]:
 @contextmanager
 def scheduled(environ: dict[str, str]) -> Iterator[ScheduledSweep]:
     """One instance's handler, in this thread."""
-    sweep = ScheduledSweep(environ)
+    sweep = ScheduledSweep(InstanceSettings(environ))
     try:
         yield sweep
     finally:
-        if sweep._wired is not None:
-            sweep._runner.run(sweep._wired.store.close())
+        sweep._runner.run(sweep.close())
         sweep._runner.close()
 
 
