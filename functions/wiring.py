@@ -109,12 +109,13 @@ def _store(settings: StoreSettings, records: SealedRecords) -> Store:
     match settings:
         case DynamoDbSettings(table=table, region=region):
             try:
+                from adapters.dynamodb_table import DynamoDbTable
                 from adapters.store_dynamodb import DynamoDbStore
             except ModuleNotFoundError as error:
                 fault = f"DYNAMODB_TABLE needs {error.name}: pip install -r infra/locks/aws.txt"
                 raise SettingsError([fault]) from error
 
-            return DynamoDbStore(table, records, region_name=region)
+            return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
@@ -36,7 +37,8 @@ async def opened(
     peer: DynamoDbPeer, table: str, **access: str | None
 ) -> AsyncIterator[DynamoDbStore]:
     """Open a store; `access` differs from how the peer is reached."""
-    store = DynamoDbStore(table, SealedRecords(KEYS), **{**peer.access, **access})
+    reached = DynamoDbTable(table, **{**peer.access, **access})
+    store = DynamoDbStore(reached, SealedRecords(KEYS))
     try:
         yield store
     finally:
