@@ -85,7 +85,7 @@ async def test_a_write_whose_answers_were_all_lost_is_unknown_and_then_found_don
         async with opened(peer, table, endpoint_url=proxy.url) as store:
             with pytest.raises(StoreUnavailableError):
                 await write(store)
-            proxy.is_lossy = False
+            proxy.stop_losing()
             await write(store)
             assert await store.load("default") == Record(grant=authorized(1), etag="one")
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import botocore.session
 import httpx
 
-from tests.system.guarded_process import guarded_process
+from tests.system.guarded_process import GuardedProcess, guarded_process
 from tests.system.loopback import free_port, http
 
 # The arguments of CreateTable, without a name.
@@ -32,9 +32,10 @@ class DynamoDbPeer:
 
     access: Mapping[str, str] = field(repr=False)
     client: Any
+    _process: GuardedProcess | None = field(default=None, repr=False)
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, process: GuardedProcess | None = None) -> Self:
         """Tell clients all that they would look for in AWS's own variables."""
         access = {
             "endpoint_url": url,
@@ -42,12 +43,32 @@ class DynamoDbPeer:
             "aws_access_key_id": "not-a-real-key-id",
             "aws_secret_access_key": "not-a-real-secret-key",
         }
-        return cls(access, botocore.session.Session().create_client("dynamodb", **access))
+        return cls(access, botocore.session.Session().create_client("dynamodb", **access), process)
 
     @property
     def url(self) -> str:
         """Where it is."""
         return self.access["endpoint_url"]
+
+    def pause(self) -> None:
+        """Let it hang: it is connected to, and does not answer until `resume`."""
+        assert self._process is not None
+        self._process.pause()
+
+    def resume(self) -> None:
+        """Let it do now what it was asked while it was paused."""
+        assert self._process is not None
+        self._process.resume()
+
+    def environ(self, table: str, *, url: str | None = None) -> dict[str, str]:
+        """Return the variables by which the application is told of a table, there or at `url`."""
+        return {
+            "DYNAMODB_TABLE": table,
+            "AWS_ENDPOINT_URL_DYNAMODB": url or self.url,
+            "AWS_REGION": self.access["region_name"],
+            "AWS_ACCESS_KEY_ID": self.access["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": self.access["aws_secret_access_key"],
+        }
 
     def new_table(self, **changes: object) -> str:
         """Create a table that nobody else has, made otherwise where so told; return its name."""
@@ -75,8 +96,8 @@ def dynamodb_server() -> Iterator[DynamoDbPeer]:
             "TMPDIR": folder,
         }
         command = [sys.executable, "-m", "ministack"]
-        with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ):
-            yield DynamoDbPeer.at(url)
+        with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ) as process:
+            yield DynamoDbPeer.at(url, process)
 
 
 def _answers(url: str) -> bool:
