@@ -118,11 +118,12 @@ def _store(settings: StoreSettings, records: SealedRecords) -> Store:
     match settings:
         case DynamoDbSettings(table=table, region=region):
             try:
+                from adapters.dynamodb_table import DynamoDbTable
                 from adapters.store_dynamodb import DynamoDbStore
             except ModuleNotFoundError as error:
                 raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
 
-            return DynamoDbStore(table, records, region_name=region)
+            return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 

@@ -21,17 +21,19 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
+from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
+from adapters.store_dynamodb import DynamoDbStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
 from domain.tokens import Tokens
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
+from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
-from tests.system.upstash_front import UpstashPeer
 from tests.system.workers import Workers, doors, public_url, running
 
 API_KEY = "not-a-real-api-key"
@@ -85,17 +87,16 @@ def deployed(
     rotation: str = "always",
     count: int = 4,
     arguments: Sequence[str] = (),
-    upstash: UpstashPeer | None = None,
+    store: Mapping[str, str] | None = None,
 ) -> Iterator[Deployment]:
     """Run `count` workers, and the peer that knows them by the address of the first.
 
-    They keep what they know in `upstash`, or else in a SQLite file of their own.
+    They keep what they know where the variables of `store` say, or else in a SQLite file.
     """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
         with start_peer(redirect_uri=f"{url}/api/callback") as peer:
-            store = _sqlite(Path(name)) if upstash is None else _upstash(upstash)
-            environment = _environment(peer, url, rotation) | store
+            environment = _environment(peer, url, rotation) | dict(store or _sqlite(Path(name)))
             with running(opened, environment, Path(name), arguments=arguments) as workers:
                 yield Deployment(peer=peer, workers=workers)
 
@@ -120,10 +121,6 @@ def _environment(peer: Peer, url: str, rotation: str) -> dict[str, str]:
 
 def _sqlite(directory: Path) -> dict[str, str]:
     return {"SQLITE_PATH": str(directory / "records.sqlite3")}
-
-
-def _upstash(front: UpstashPeer) -> dict[str, str]:
-    return {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
 
 
 class Connection:
@@ -301,11 +298,11 @@ def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connect
 
 @contextmanager
 def single_connection(
-    start_peer: StartPeer, *, rotation: str = "always", upstash: UpstashPeer | None = None
+    start_peer: StartPeer, *, rotation: str = "always", store: Mapping[str, str] | None = None
 ) -> Iterator[Connection]:
     """Deploy, and log in to the only connection."""
     with (
-        deployed(start_peer, rotation=rotation, upstash=upstash) as deployment,
+        deployed(start_peer, rotation=rotation, store=store) as deployment,
         logged_in(deployment) as connection,
     ):
         yield connection
@@ -381,11 +378,20 @@ async def _opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
     if path := environment.get("SQLITE_PATH"):
         yield SqliteStore(Path(path), records)
         return
+    if table := environment.get("DYNAMODB_TABLE"):
+        yield DynamoDbStore(_table(table, environment["AWS_ENDPOINT_URL_DYNAMODB"]), records)
+        return
     store = UpstashStore(environment["KV_REST_API_URL"], environment["KV_REST_API_TOKEN"], records)
     try:
         yield store
     finally:
         await store.close()
+
+
+@cache
+def _table(name: str, url: str) -> DynamoDbTable:
+    """Reach a table, on any event loop: to make a client takes longer than what it is asked."""
+    return DynamoDbTable(name, **DynamoDbPeer.at(url).access)
 
 
 @cache
