@@ -99,7 +99,7 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
             file.writelines(f"{line}\n" for line in wired.export.write(grants))
     except (OSError, NothingToHandOverError) as error:
         return f"Nothing was written: {error}."
-    print(f"{len(grants)} connections are handed over, and in {options.file}")
+    print(f"connections handed over, and in {options.file}: {len(grants)}")
     return f"Not handed over: {'; '.join(faults)}." if faults else None
 
 

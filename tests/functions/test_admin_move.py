@@ -144,7 +144,7 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     source.keep(authorized=GRANT, required=REQUIRED, doubtful=doubtful)
     source.keep(forgotten=Unauthorized())
     status, said, error = source.run("export", str(file))
-    assert (status, said) == (0, [f"3 connections are handed over, and in {file}"])
+    assert (status, said) == (0, [f"connections handed over, and in {file}: 3"])
     assert error == "forgotten: nobody has logged in; there is nothing to hand over\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir() if "export" in path.name] == [file.name]
@@ -236,7 +236,7 @@ def test_what_cannot_be_read_is_named_and_left_and_the_others_go(
     place("source", CLIENT_SECRET="another").keep(b=GRANT)
     source.keep(a=GRANT)
     status, said, error = source.run("export", str(file))
-    assert (status, said) == (1, [f"1 connections are handed over, and in {file}"])
+    assert (status, said) == (1, [f"connections handed over, and in {file}: 1"])
     assert "Not handed over: the stored record of connection 'b' cannot be read" in error
     assert place("source", CLIENT_SECRET="another").kept("b") == [GRANT]
 
