@@ -25,10 +25,11 @@ from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from adapters.store_dynamodb import DynamoDbStore
-from adapters.store_sqlite import SqliteStore
-from adapters.store_upstash import UpstashStore
 from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
 from domain.tokens import Tokens
+from functions.settings import Settings
+from functions.store_settings import DynamoDbSettings
+from functions.wiring import Wired
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
 from tests.system.dynamodb_peer import DynamoDbPeer
@@ -203,7 +204,7 @@ class Connection:
         """Return what is stored."""
 
         async def load() -> Record:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 return await store.load(self.name)
 
         return asyncio.run(load())
@@ -235,7 +236,7 @@ class Connection:
         """Swap what is stored as an instance of the application would."""
 
         async def swap() -> None:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 record = await store.load(self.name)
                 await store.swap(
                     self.name,
@@ -372,16 +373,15 @@ def _moved(value: Any, by: timedelta) -> Any:
 
 
 @asynccontextmanager
-async def _opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
+async def opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
     """Open the store of the workers, on this event loop."""
-    records = SealedRecords(KeyRing([derive_key(environment["CLIENT_SECRET"])]))
-    if path := environment.get("SQLITE_PATH"):
-        yield SqliteStore(Path(path), records)
+    settings = Settings.from_environ(environment)
+    if isinstance(settings.store, DynamoDbSettings):
+        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        table = _table(settings.store.table, environment["AWS_ENDPOINT_URL_DYNAMODB"])
+        yield DynamoDbStore(table, SealedRecords(keys))
         return
-    if table := environment.get("DYNAMODB_TABLE"):
-        yield DynamoDbStore(_table(table, environment["AWS_ENDPOINT_URL_DYNAMODB"]), records)
-        return
-    store = UpstashStore(environment["KV_REST_API_URL"], environment["KV_REST_API_TOKEN"], records)
+    store = Wired(settings).store
     try:
         yield store
     finally:
