@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
-from functions.problems import Problem, ProblemError, problem
+from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import Routes, find_endpoint
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired
@@ -72,7 +72,19 @@ class Application:
             endpoint = find_endpoint(self._routes, request)
             return await endpoint(request, self._wire())
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            return _problem_response(scope, _problem_of(error))
+            return _problem_response(scope, await self._judged(scope, _problem_of(error)))
+
+    async def _judged(self, scope: Scope, found: Problem) -> Problem:
+        """Return the problem, or that there were too many of the kind."""
+        if found.name not in CALLERS_FAULTS:
+            return found
+        try:
+            wired = self._wire()
+        except SettingsError:
+            return found
+        if wired.settings.failure_limit == 0:
+            return found
+        return await wired.limits.judge(found, Request.head(scope))
 
     def _wire(self) -> Wired:
         """Return the parts for the running loop: their connections belong to it."""

@@ -15,6 +15,18 @@ _CHALLENGED_WITH = MappingProxyType(
     {"api-key-invalid": "invalid_token", "key-not-allowed": "insufficient_scope"}
 )
 
+# What goes wrong by whoever asks, as long as they go on like that: `functions.limits` counts it.
+CALLERS_FAULTS = frozenset(
+    {
+        "api-key-invalid",
+        "api-key-missing",
+        "cron-secret-required",
+        "invalid-request",
+        "invalid-state",
+        "key-not-allowed",
+    }
+)
+
 # Name to status and title.
 PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "api-key-invalid": (HTTPStatus.UNAUTHORIZED, "This API key is not accepted"),
@@ -39,6 +51,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
     "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
     "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
+    "too-many-failures": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests were refused"),
     "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong"),
 }
 

@@ -21,6 +21,8 @@ _GUESSES = (
     "yoursecret",
 )
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
 
 class Reading:
     """One pass over the environment that gathers all faults before it complains."""
@@ -66,6 +68,16 @@ class Reading:
         if value is not None and not _is_safe_url(value):
             self.faults.append(f"{name} must be an https URL (http only for loopback)")
         return value
+
+    def number(self, name: str, *, default: int) -> int:
+        """Return a whole number that is not negative."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if not _NUMBER.fullmatch(value):
+            self.faults.append(f"{name} must be a whole number, or 0")
+            return default
+        return int(value)
 
     def choice(self, name: str, choices: list[str]) -> str | None:
         """Return one of some words, or None where there is none."""

@@ -14,6 +14,8 @@ from functions.store_settings import StoreSettings, read_store
 
 _CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
+# A person who mistypes makes fewer, and whoever guesses gets nowhere with so few.
+DEFAULT_FAILURE_LIMIT = 30
 
 
 class SettingsError(Exception):
@@ -35,6 +37,7 @@ class Settings:
     client_secret: str = field(repr=False)
     api_keys: tuple[ApiKey, ...]
     cron_secret: str | None = field(repr=False)
+    failure_limit: int
     oauth_state: str | None = field(repr=False)
     provider: Provider
     public_url: str | None
@@ -55,6 +58,7 @@ class Settings:
             client_secret=reading.required("CLIENT_SECRET"),
             api_keys=read_api_keys(reading),
             cron_secret=reading.secret("CRON_SECRET"),
+            failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
             oauth_state=reading.optional("OAUTH_STATE"),
             provider=read_provider(reading),
             public_url=_public_url(reading),

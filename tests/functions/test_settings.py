@@ -112,6 +112,9 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "keys that are an object": ({"API_KEYS": f'{{"{MARK}": "{"0" * 64}"}}'}, ["API_KEYS"]),
     "keys that are nested without end": ({"API_KEYS": "[" * 100_000}, ["API_KEYS"]),
     "keys that are one number": ({"API_KEYS": "9" * 10_000}, ["API_KEYS"]),
+    "a limit in words": ({"FAILURE_LIMIT": "none"}, ["FAILURE_LIMIT"]),
+    "a negative limit": ({"FAILURE_LIMIT": "-1"}, ["FAILURE_LIMIT"]),
+    "a limit of no end": ({"FAILURE_LIMIT": "9" * 5000}, ["FAILURE_LIMIT"]),
     "a key with a space": ({"API_KEY": f"{MARK} {MARK}"}, ["API_KEY"]),
     "a key that is not ASCII": ({"API_KEY": f"ключ{MARK}"}, ["API_KEY"]),
     "a key with a line feed": ({"API_KEY": f"{MARK}\nx"}, ["API_KEY"]),
@@ -288,6 +291,8 @@ def test_store_that_cannot_be_opened_is_unavailable(
     key = ("x-api-key", environ["API_KEY"])
     answers = answers_of({**environ, "SQLITE_PATH": str(tmp_path)}, key)
     assert answers.pop("/api/health").status_code == 200
+    # A state that was not given out here is known as such without the store.
+    expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():
         expect_problem(answer, 503, "store-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
