@@ -6,7 +6,7 @@ The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECT
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -85,6 +85,24 @@ class DynamoDbStore:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return names
+
+    async def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record. Raises StoreUnavailableError."""
+        start: dict[str, object] = {}
+        while True:
+            page = await self._table.call(
+                "scan",
+                ConsistentRead=True,
+                FilterExpression="begins_with(id, :grant)",
+                ExpressionAttributeValues={":grant": {"S": _GRANT}},
+                ProjectionExpression="id",
+                **start,
+            )
+            for item in page["Items"]:
+                yield _text(item, "id").removeprefix(_GRANT)
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from functions.limits import FailureLimits
     from functions.logins import Logins
     from functions.sweep import Sweep
+    from ports.export import Export
 
 
 class Wired:
@@ -45,8 +46,8 @@ class Wired:
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         # The first one seals; what the derived key has sealed stays readable whatever comes before.
-        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-        records = SealedRecords(keys)
+        self._keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        records = SealedRecords(self._keys)
         self.store = _store(settings.store, records)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
@@ -104,6 +105,14 @@ class Wired:
         from functions import sweep
 
         return sweep.Sweep(keeper=self.keeper, store=self.store, clock=self.clock)
+
+    @cached_property
+    def export(self) -> "Export":
+        """What writes and reads grants on their way to another deployment."""
+        from adapters.export_sealed import SealedExport
+
+        client = f"{self.settings.client_id} at {self.settings.provider.token_endpoint}"
+        return SealedExport(self._keys, client=client)
 
     @cached_property
     def _server(self) -> AuthorizationServer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -107,6 +107,10 @@ class SimulatedStore:
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, list)
         return found
+
+    def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record."""
+        return self._memory.connections()
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun."""

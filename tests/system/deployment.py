@@ -21,12 +21,10 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
-from adapters.sealed_records import SealedRecords
-from adapters.sealing import KeyRing, derive_key
-from adapters.store_sqlite import SqliteStore
-from adapters.store_upstash import UpstashStore
 from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
 from domain.tokens import Tokens
+from functions.settings import Settings
+from functions.wiring import Wired
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
 from tests.system.loopback import http
@@ -206,7 +204,7 @@ class Connection:
         """Return what is stored."""
 
         async def load() -> Record:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 return await store.load(self.name)
 
         return asyncio.run(load())
@@ -238,7 +236,7 @@ class Connection:
         """Swap what is stored as an instance of the application would."""
 
         async def swap() -> None:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 record = await store.load(self.name)
                 await store.swap(
                     self.name,
@@ -375,13 +373,9 @@ def _moved(value: Any, by: timedelta) -> Any:
 
 
 @asynccontextmanager
-async def _opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
+async def opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
     """Open the store of the workers, on this event loop."""
-    records = SealedRecords(KeyRing([derive_key(environment["CLIENT_SECRET"])]))
-    if path := environment.get("SQLITE_PATH"):
-        yield SqliteStore(Path(path), records)
-        return
-    store = UpstashStore(environment["KV_REST_API_URL"], environment["KV_REST_API_TOKEN"], records)
+    store = Wired(Settings.from_environ(environment)).store
     try:
         yield store
     finally:
