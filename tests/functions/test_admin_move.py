@@ -105,7 +105,7 @@ def place(tmp_path: Path) -> Callable[[str], Place]:
         environ = {
             "CLIENT_ID": "client",
             "CLIENT_SECRET": "not-a-real-secret",
-            "API_KEY": "key",
+            "API_KEY": "the-api-key-of-this-test",
             "SQLITE_PATH": str(tmp_path / f"{name}.sqlite"),
         }
         return Place({**environ, **changes})

@@ -70,7 +70,7 @@ OUR_OWN = {
     "ports.store",
 }
 OTHERS = {"_cffi_backend", "cryptography"}
-API_KEY = "not-a-real-api-key"
+API_KEY = "not-a-real-api-key-of-anything"
 
 
 def test_a_fresh_token_imports_nothing_but_this() -> None:
