@@ -90,7 +90,7 @@ class DynamoDbStore:
                 Limit=limit - len(names),
                 **start,
             )
-            names += [item["id"]["S"].removeprefix(_GRANT) for item in page["Items"]]
+            names += [_text(item, "id").removeprefix(_GRANT) for item in _items(page)]
             if "LastEvaluatedKey" not in page:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -132,7 +132,7 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        pending = self._records.open_login(key, _text(answer["Attributes"], "sealed"))
+        pending = self._records.open_login(key, _text(answer.get("Attributes", {}), "sealed"))
         return pending if pending is not None and now < pending.expires_at else None
 
     async def close(self) -> None:
@@ -164,6 +164,13 @@ def _when_due(grant: Grant) -> Item:
 
 def _number(at: datetime) -> dict[str, str]:
     return {"N": str(at.timestamp())}
+
+
+def _items(page: Mapping[str, Any]) -> list[Item]:
+    if "Items" not in page:
+        raise StoreUnavailableError("an answer of DynamoDB's has no items")
+    items: list[Item] = page["Items"]
+    return items
 
 
 def _text(item: Item, name: str) -> str:

@@ -1,7 +1,7 @@
 """A deployment that is not told enough, or told nonsense: it refuses, and says which variable."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -123,8 +123,12 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
 VARIABLES = sorted({name for _, named in FAULTS.values() for name in named} | set(REQUIRED))
 
 
-def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.Response]:
-    """What every endpoint of the application answers in this environment."""
+def answers_of(
+    environ: Mapping[str, str],
+    *headers: Header,
+    endpoints: Sequence[tuple[str, str]] = ENDPOINTS,
+) -> dict[str, httpx.Response]:
+    """What the endpoints of the application answer in this environment, every one unless told."""
 
     async def ask() -> dict[str, httpx.Response]:
         transport = AsgiTransport(Application(ROUTES, environ))
@@ -134,7 +138,7 @@ def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.
                 path: await client.request(
                     method, path, headers=[(str(name), str(value)) for name, value in headers]
                 )
-                for method, path in ENDPOINTS
+                for method, path in endpoints
             }
         await transport.stop()
         return answers
