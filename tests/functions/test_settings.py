@@ -1,7 +1,7 @@
 """A deployment that is not told enough, or told nonsense: it refuses, and says which variable."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -126,7 +126,7 @@ VARIABLES = sorted({name for _, named in FAULTS.values() for name in named} | se
 def answers_of(
     environ: Mapping[str, str],
     *headers: Header,
-    endpoints: Sequence[tuple[str, str]] = ENDPOINTS,
+    endpoints: list[tuple[str, str]] = ENDPOINTS,
 ) -> dict[str, httpx.Response]:
     """What the endpoints of the application answer in this environment, every one unless told."""
 
