@@ -91,7 +91,7 @@ class DynamoDbStore:
                 Limit=limit - len(names),
                 **start,
             )
-            names += [item["id"]["S"].removeprefix(_GRANT) for item in page["Items"]]
+            names += [_text(item, "id").removeprefix(_GRANT) for item in _items(page)]
             if "LastEvaluatedKey" not in page:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -150,7 +150,7 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        pending = self._records.open_login(key, _text(answer["Attributes"], "sealed"))
+        pending = self._records.open_login(key, _text(answer.get("Attributes", {}), "sealed"))
         return pending if pending is not None and now < pending.expires_at else None
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
@@ -168,7 +168,7 @@ class DynamoDbStore:
             },
             ReturnValues="UPDATED_NEW",
         )
-        return int(answer["Attributes"]["how_many"]["N"])
+        return int(_text(answer.get("Attributes", {}), "how_many", kind="N"))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -205,8 +205,15 @@ def _soon_after(end: datetime) -> dict[str, str]:
     return {"N": str(math.ceil((end + _KEPT_PAST_EXPIRY).timestamp()))}
 
 
-def _text(item: Item, name: str) -> str:
+def _items(page: Mapping[str, Any]) -> list[Item]:
+    if "Items" not in page:
+        raise StoreUnavailableError("an answer of DynamoDB's has no items")
+    items: list[Item] = page["Items"]
+    return items
+
+
+def _text(item: Item, name: str, *, kind: str = "S") -> str:
     try:
-        return item[name]["S"]
+        return item[name][kind]
     except KeyError as error:
-        raise StoreUnavailableError(f"an item of DynamoDB's has no text {name!r}") from error
+        raise StoreUnavailableError(f"an item of DynamoDB's has no {name!r}") from error

@@ -152,8 +152,12 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
 VARIABLES = sorted({name for _, named in FAULTS.values() for name in named} | set(REQUIRED))
 
 
-def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.Response]:
-    """What every endpoint of the application answers in this environment."""
+def answers_of(
+    environ: Mapping[str, str],
+    *headers: Header,
+    endpoints: list[tuple[str, str]] = ENDPOINTS,
+) -> dict[str, httpx.Response]:
+    """What the endpoints of the application answer in this environment, every one unless told."""
 
     async def ask() -> dict[str, httpx.Response]:
         transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, environ)))
@@ -163,7 +167,7 @@ def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.
                 path: await client.request(
                     method, path, headers=[(str(name), str(value)) for name, value in headers]
                 )
-                for method, path in ENDPOINTS
+                for method, path in endpoints
             }
         await transport.stop()
         return answers
