@@ -55,7 +55,10 @@ def main(arguments: Sequence[str]) -> str | None:
         wired = Wired(Settings.from_environ())
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    return asyncio.run(_run_and_close(wired, options))
+    try:
+        return asyncio.run(_run_and_close(wired, options))
+    except KeyboardInterrupt:
+        return "Interrupted. Nothing is lost; run this again."
 
 
 if __name__ == "__main__":
