@@ -59,7 +59,10 @@ def main(arguments: Sequence[str]) -> str | None:
         wired = Wired(Settings.from_environ())
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    return asyncio.run(_run_and_close(command, wired, options))
+    try:
+        return asyncio.run(_run_and_close(command, wired, options))
+    except KeyboardInterrupt:
+        return "Interrupted. Nothing is lost; run this again."
 
 
 if __name__ == "__main__":
