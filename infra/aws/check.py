@@ -76,7 +76,8 @@ def judge(path: Path) -> Iterator[Finding]:
     command = [str(_CHECKOV / "bin/checkov"), "--framework", "cloudformation", "--file", str(path)]
     command += ["--skip-download", "--output", "json"]
     report = json.loads(_run(command, fine=range(2)))
-    if report["summary"]["parsing_errors"] or not report["summary"]["passed"]:
+    # Of what it cannot read it tells nothing, as if all were well.
+    if "results" not in report or report["summary"]["parsing_errors"]:
         raise ToolError(f"checkov could not read {path.name}")
     for found in report["results"]["failed_checks"]:
         yield Finding(found["check_id"], f"{found['resource']}: {found['check_name']}")
