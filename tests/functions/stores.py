@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 from unittest.mock import patch
 
+from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
 from tests.system.redis_peer import redis_server
@@ -86,10 +87,12 @@ class DynamoDbStores:
         """Provide a table."""
         if self._peer is None:
             self._peer = self._server.enter_context(dynamodb_server())
-            self._server.enter_context(patch.dict(os.environ, _access(self._peer)))
+            self._server.enter_context(
+                patch.dict(os.environ, variables_for("DYNAMODB", self._peer.access))
+            )
         self._tables += 1
         peer, table = self._peer, self._peer.new_table()
-        environ = {"DYNAMODB_TABLE": table, **_access(peer)}
+        environ = {"DYNAMODB_TABLE": table, **variables_for("DYNAMODB", peer.access)}
 
         def clear() -> None:
             for item in _dynamodb_items(environ):
@@ -105,15 +108,6 @@ class DynamoDbStores:
 
 
 dynamodb_store = DynamoDbStores()
-
-
-def _access(peer: DynamoDbPeer) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL_DYNAMODB": peer.url,
-        "AWS_REGION": peer.access["region_name"],
-        "AWS_ACCESS_KEY_ID": peer.access["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": peer.access["aws_secret_access_key"],
-    }
 
 
 def rows_of(environ: Mapping[str, str]) -> list[Row]:

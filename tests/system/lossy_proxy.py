@@ -1,4 +1,4 @@
-"""A proxy in front of a DynamoDB that has calls carried out, and loses their answers."""
+"""A proxy in front of a service of AWS that has calls carried out, and loses their answers."""
 
 import re
 from collections import Counter
