@@ -4,6 +4,7 @@ botocore repeats a call once by itself, after an answer that was lost as well as
 whatever is asked for here must be the same when it is done twice.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
@@ -28,6 +29,10 @@ from botocore.parsers import ResponseParserError
 _CONNECT_LIMIT = timedelta(seconds=1)
 _READ_LIMIT = timedelta(seconds=2)
 _TRIES = 2
+
+# What it has to say below that is all that it sends and is sent: the credentials' session token,
+# and the text of a secret.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 THROTTLED = frozenset(
     {

@@ -1,6 +1,7 @@
 """A secret in AWS Secrets Manager: its text, and what is said where there is none."""
 
 import json
+import logging
 import traceback
 from collections.abc import Iterator
 from datetime import timedelta
@@ -187,6 +188,22 @@ def test_nobody_waits_for_a_server_that_is_silent(
 
 def test_a_server_that_is_not_there_is_a_fault_that_may_pass(peer: SecretsPeer) -> None:
     assert "cannot be reached" in fault_of(peer, "x", is_passing=True, endpoint_url=NOWHERE)
+
+
+def test_nothing_secret_is_logged_however_much_is(
+    peer: SecretsPeer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"session-{MARK}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "not-a-real-one")
+    caplog.set_level(logging.DEBUG)
+    name = peer.new_secret(SecretString=MARK)
+    access = {"aws_access_key_id": None, "aws_secret_access_key": None}
+    with serving(amz({"SecretString": MARK})) as server:
+        assert text_of(peer, name, endpoint_url=server.endpoint, **access) == MARK
+    assert server.requests[0].all("x-amz-security-token") == [f"session-{MARK}"]
+    assert "GetSecretValue" not in caplog.text
+    assert MARK not in caplog.text
 
 
 # What AWS's own variables tell
