@@ -45,7 +45,7 @@ def missing() -> str | None:
     return f"not installed: {', '.join(gone)}; `make aws-tools` installs them" if gone else None
 
 
-def transformed(template: str, *, bucket: str = "bucket", key: str = "key") -> str:
+def transformed(template: str, *, bucket: str, key: str) -> str:
     """Return the template as AWS transforms it, in JSON; the code is in that bucket.
 
     Raises ToolError.
@@ -109,7 +109,7 @@ def findings(template: Path) -> Iterator[Finding]:
     yield from validate(template)
     with TemporaryDirectory() as folder:
         path = Path(folder, "template.json")
-        path.write_text(transformed(template.read_text()))
+        path.write_text(transformed(template.read_text(), bucket="bucket", key="key"))
         yield from lint(path)
         yield from guard(path)
         yield from judge(path)

@@ -9,6 +9,9 @@ import pytest
 
 from infra.aws.check import TEMPLATE, missing, transformed
 
+BUCKET, KEY = "bucket", "key"
+"""Where its functions' code is said to be."""
+
 
 def require_tools() -> None:
     """Skip the test where AWS's tools are missing; in CI, fail it."""
@@ -22,7 +25,7 @@ def require_tools() -> None:
 def native() -> str:
     """Return the template after SAM's transformation, in JSON. Skips the test without tools."""
     require_tools()
-    return transformed(TEMPLATE.read_text())
+    return transformed(TEMPLATE.read_text(), bucket=BUCKET, key=KEY)
 
 
 def resources(kind: str) -> dict[str, Any]:

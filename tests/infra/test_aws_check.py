@@ -10,9 +10,18 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from infra.aws.check import RULES, TEMPLATE, Finding, ToolError, guard, judge, lint, validate
-from infra.aws.check import transformed as transform
-from tests.infra.aws_template import native, require_tools
+from infra.aws.check import (
+    RULES,
+    TEMPLATE,
+    Finding,
+    ToolError,
+    guard,
+    judge,
+    lint,
+    transformed,
+    validate,
+)
+from tests.infra.aws_template import BUCKET, KEY, native, require_tools
 
 Change: TypeAlias = Callable[[Any], object]
 Tool: TypeAlias = Callable[[Path], Iterator[Finding]]
@@ -157,7 +166,9 @@ def test_the_linter_finds_what_is_misspelt_once_it_is_transformed(tmp_path: Path
     for before, after in misspelt.values():
         assert text.count(before) == 1
         text = text.replace(before, after)
-    assert broken(lint(planted(tmp_path, transform(text)))) == set(misspelt)
+    assert broken(lint(planted(tmp_path, transformed(text, bucket=BUCKET, key=KEY)))) == set(
+        misspelt
+    )
 
 
 def test_sam_finds_what_it_cannot_transform(tmp_path: Path) -> None:

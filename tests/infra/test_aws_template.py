@@ -115,16 +115,19 @@ def test_the_roles_have_nothing_but_table_secret_and_log() -> None:
         "logs:CreateLogStream",
         "logs:PutLogEvents",
     }
-    assert api["secretsmanager:GetSecretValue"] == {"Ref": "Secret"}
+    assert api["secretsmanager:GetSecretValue"] == {"Fn::GetAtt": ["Secret", "Id"]}
     assert set(sweep) - set(api) == {"dynamodb:Query", "sqs:SendMessage"}
     assert sweep["sqs:SendMessage"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
     assert set(allowed("ScheduleRole")) == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
 def test_the_functions_are_told_where_everything_is_and_no_secret() -> None:
-    told = {"DYNAMODB_TABLE": "Table", "SECRET_ID": "Secret", "PROVIDER": "Provider"}
     for function in resources("Lambda::Function").values():
-        assert function["Environment"]["Variables"] == {k: {"Ref": v} for k, v in told.items()}
+        assert function["Environment"]["Variables"] == {
+            "DYNAMODB_TABLE": {"Ref": "Table"},
+            "SECRET_ID": {"Fn::GetAtt": ["Secret", "Id"]},
+            "PROVIDER": {"Ref": "Provider"},
+        }
 
 
 def test_the_functions_are_those_of_the_artifact() -> None:
@@ -149,7 +152,7 @@ def test_the_sweep_comes_daily_and_is_set_aside_where_it_fails() -> None:
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
     (retries,) = resources("Lambda::EventInvokeConfig").values()
     assert (retries["FunctionName"], retries["MaximumRetryAttempts"]) == ({"Ref": "Sweep"}, 2)
-    assert resources("Lambda::Function")["Sweep"]["DeadLetterConfig"] == {"TargetArn": queue["Arn"]}
+    assert retries["DestinationConfig"]["OnFailure"]["Destination"] == queue["Arn"]
 
 
 def test_every_setting_that_the_template_gives_is_taken() -> None:

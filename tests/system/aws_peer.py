@@ -33,8 +33,11 @@ def variables_for(service: str, access: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def aws_server(*services: str) -> Iterator[str]:
-    """Run a server on a loopback port, and yield its address. Raises ServerDidNotStartError."""
+def aws_server(*services: str, python: str = sys.executable, **variables: str) -> Iterator[str]:
+    """Run a server on a loopback port, and yield its address. Raises ServerDidNotStartError.
+
+    Where no service is named it has all of them. Functions are run by the Python that runs it.
+    """
     with TemporaryDirectory() as folder:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
@@ -49,8 +52,9 @@ def aws_server(*services: str) -> Iterator[str]:
             "DOCKER_HOST": f"unix://{folder}/nothing",
             "LOG_LEVEL": "WARNING",
             "TMPDIR": folder,
+            **variables,
         }
-        command = [sys.executable, "-m", "ministack"]
+        command = [python, "-m", "ministack"]
         with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ):
             yield url
 
