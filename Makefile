@@ -53,9 +53,11 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) pyproject.toml --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(COMPILE) pyproject.toml --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
 	@$(COMPILE) pyproject.toml -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
-	@$(BIN)/python -m infra.constraints
+	@$(COMPILE) $(LOCKS)/lambda-runtime.in -o $(LOCKS)/lambda-runtime.txt
+	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt
 	@$(COMPILE) $(LOCKS)/aws-tools.in -o $(LOCKS)/aws-tools.txt
 	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
+	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml: they come of this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 

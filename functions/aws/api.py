@@ -12,6 +12,7 @@ from mangum import Mangum
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.aws.events import UnknownEventError, require_http_event
+from functions.aws.load_balancer import LoadBalancer
 from functions.aws.settings import InstanceSettings
 
 # What is answered as it is; all else goes in base64, which not everything in front undoes.
@@ -33,7 +34,12 @@ class HttpHandler:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         # With its lifespan, the application would start and stop in every call.
-        self._mangum = Mangum(self._application, lifespan="off", text_mime_types=_TEXT)
+        self._mangum = Mangum(
+            self._application,
+            lifespan="off",
+            text_mime_types=_TEXT,
+            custom_handlers=[LoadBalancer],
+        )
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - AWS's
         """Answer one event, in its own format. Raises UnknownEventError."""

@@ -65,11 +65,15 @@ def _is_list(value: object) -> bool:
 
 
 def _is_body(body: object, *, is_base64: bool) -> bool:
-    """Tell whether a body can be read. Mangum skips what is not of base64, and reads the rest."""
     if not isinstance(body, str):
         return body is None
+    return not is_base64 or _is_base64(body)
+
+
+def _is_base64(body: str) -> bool:
+    """Tell whether all of it is. Mangum leaves out what is not, and reads the rest."""
     try:
-        _ = b64decode(body, validate=True) if is_base64 else body.encode()
+        b64decode(body, validate=True)
     except ValueError:
         return False
     return True

@@ -33,6 +33,7 @@ from functions.aws.settings import InstanceSettings
 from functions.messages import Receive, Scope, Send
 from functions.settings import Settings
 from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.system.lambda_deployment import lambda_deployment
 from tests.system.lambda_events import MakeEvent, http_api_event
 from tests.system.lambda_instances import Handler, LambdaTransport
 from tests.system.loopback import free_port
@@ -57,6 +58,7 @@ _LOG_EVERYTHING = {
     "root": {"level": "DEBUG", "handlers": ["stderr"]},
     "loggers": {name: {"level": "DEBUG"} for name in ("uvicorn", "uvicorn.access", "uvicorn.asgi")},
 }
+_LAMBDA_LOGS_EVERYTHING = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,9 +359,24 @@ def close_handler(handler: Handler) -> None:
     handler._loop.close()
 
 
+@contextmanager
+def lambda_runtime(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run Lambda's artifact in Lambda's runtime, behind all that HTTP can come from, by turns."""
+    with lambda_deployment({**environ, **_LAMBDA_LOGS_EVERYTHING}) as deployment:
+        yield Running(
+            base_url="https://lambda",
+            transport=deployment.transport,
+            log=deployment.log,
+            stop=deployment.stop,
+        )
+
+
 HOSTS: Mapping[str, Host] = {
     "in-process": Host(run=in_process, store=sqlite_store),
     "uvicorn": Host(run=uvicorn, store=sqlite_store),
     "vercel": Host(run=vercel, store=upstash_store, routes_itself=True, log_level=logging.INFO),
     "lambda": Host(run=aws_lambda, store=dynamodb_store, goes_on_behind_its_answer=False),
+    "lambda-runtime": Host(
+        run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False
+    ),
 }

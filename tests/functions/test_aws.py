@@ -143,6 +143,20 @@ def test_what_is_given_twice_is_refused_where_it_is_told(
         expect_problem(answers[1], 401, "api-key-invalid")
 
 
+def test_what_is_given_twice_in_two_spellings_is_refused(
+    behind: Deployment, connection: str
+) -> None:
+    behind.put(connection, fresh())
+    answer = behind.get(f"/api/token?connection=other&c%6fnnection={connection}")
+    expect_problem(answer, 400, "invalid-request")
+
+
+def test_query_that_is_no_text_is_refused_where_it_is_told(behind: Deployment, kind: str) -> None:
+    answer = behind.call("GET", "/api/callback?code=%ff&state=never-given-out", JSON)
+    # A REST API decodes queries, into text.
+    expect_problem(answer, 400, "invalid-state" if kind == "REST API" else "invalid-request")
+
+
 # --- events that are none of these, or not whole
 
 

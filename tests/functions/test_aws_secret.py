@@ -329,6 +329,11 @@ def test_settings_that_worked_stay_in_use_while_the_secret_cannot_be_read(
     secretive.peer.client.restore_secret(SecretId=secretive.name)
     secretive.put(API_KEY=ANOTHER_KEY)
     expect_token(token(deployment, ANOTHER_KEY))
+    # The same fault is another one the next time.
+    secretive.peer.client.delete_secret(SecretId=secretive.name)
+    secretive.clock.move(GOOD_FOR)
+    expect_token(token(deployment, ANOTHER_KEY))
+    assert complaints(deployment) == [said, said]
 
 
 def test_settings_that_worked_stay_in_use_while_the_secret_makes_no_sense(
