@@ -12,6 +12,7 @@ from functions.keeper import FIRST_LOOK, LOOK_GROWTH
 from tests.bench.cold_start import cold_start_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
+from tests.bench.lambda_start import lambda_start_rows
 from tests.bench.stage import WORKERS, Stage, stage
 from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
 
@@ -34,6 +35,9 @@ cold start     Processor time from the start of a process to its first answer, w
                on Vercel's own runtime, over TLS to the store. Imports are those that a function
                which says ok has not; the context with the certificate authorities, some 20 ms, is
                none of them.
+Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
+               process until it asks for an event, and to the answer that somebody has to log in.
+               What the table is reached with is imported with the first event.
 """
 _LOAD = """\
 This machine has {processors} processors; its load was {before:.2f} before, and {after:.2f} after.
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with stage() as parts:
         rows = asyncio.run(_measure(parts, options))
         rows += cold_start_rows(parts, starts=options.cold_starts)
+    rows += lambda_start_rows(starts=options.cold_starts)
     load = _LOAD.format(processors=os.cpu_count(), before=before, after=os.getloadavg()[0])
     print(table(rows), _NOTES, load, sep="\n", end="")  # noqa: T201 - a command prints
     return exit_status(rows)

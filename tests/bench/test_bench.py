@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.bench.__main__ import exit_status
 from tests.bench.figures import Spread, count_row, table, time_row
+from tests.system.lambda_artifact import require_lambda
 from tests.system.redis_peer import require_redis
 from tests.system.vercel_artifact import require_builder
 
@@ -21,12 +22,17 @@ ROWS = (
     "stampede: tokens served",
     "stampede of 20: worst wait",
     "cold start to the first token: processor time",
+    "Lambda, INIT: time",
+    "Lambda, INIT and first answer from the table: time",
+    "Lambda without bytecode, INIT: time",
+    "Lambda without bytecode, INIT and first answer from the table: time",
 )
 
 
 def test_benchmark_prints_its_rows_and_succeeds() -> None:
     require_redis()
     require_builder()
+    require_lambda()
     command = [sys.executable, "-m", "tests.bench"]
     command += ["--rounds", "2", "--stampedes", "2", "--callers", "20", "--cold-starts", "1"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

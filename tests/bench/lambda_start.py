@@ -1,0 +1,93 @@
+"""What the first caller of a cold function of Lambda waits for: its INIT, and the first event.
+
+On Lambda's own runtime with the artifact that is deployed, and with the same without its bytecode,
+over a table on this machine; beside a function that does nothing, by turns. It is time on the
+clock, which AWS's emulator tells of INIT as Lambda does.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench.figures import Row, time_row
+from tests.bench.stage import API_KEY
+from tests.functions.deployment import Call
+from tests.functions.stores import dynamodb_store
+from tests.system.lambda_artifact import LambdaArtifact, lambda_artifact
+from tests.system.lambda_deployment import HANDLER
+from tests.system.lambda_events import function_url_event
+from tests.system.lambda_runtime import lambda_process
+
+_NOTHING = "def handler(event, context):\n    return {}\n"
+_CREDENTIALS = {"CLIENT_ID": "not-a-real-id", "CLIENT_SECRET": "not-a-real-secret"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One start, in seconds: until it was ready for an event, and until the first answer."""
+
+    init: float
+    answer: float
+
+
+def lambda_start_rows(*, starts: int) -> list[Row]:
+    """Start each function so many times."""
+    built = lambda_artifact()
+    with _without_bytecode(built) as plain, dynamodb_store() as store:
+        environ = {**store.environ, **_CREDENTIALS, "API_KEY": API_KEY["x-api-key"]}
+        functions = {
+            "nothing": (plain, "nothing.handler"),
+            "compiled": (built, HANDLER),
+            "plain": (plain, HANDLER),
+        }
+        rounds = [
+            {name: _start(*function, environ) for name, function in functions.items()}
+            for _ in range(starts)
+        ]
+    return [
+        *_rows("Lambda", "compiled", rounds),
+        *_rows("Lambda without bytecode", "plain", rounds),
+    ]
+
+
+def _rows(what: str, name: str, rounds: Sequence[Mapping[str, Start]]) -> Iterator[Row]:
+    ours, its = ([one[which] for one in rounds] for which in (name, "nothing"))
+    base = "a function that does nothing"
+    yield time_row(
+        f"{what}, INIT: time",
+        [[start.init] for start in ours],
+        base=base,
+        base_rounds=[[start.init] for start in its],
+    )
+    yield time_row(
+        f"{what}, INIT and first answer from the table: time",
+        [[start.answer] for start in ours],
+        base=base,
+        base_rounds=[[start.answer] for start in its],
+    )
+
+
+def _start(artifact: LambdaArtifact, handler: str, environ: Mapping[str, str]) -> Start:
+    # Nobody has logged in: the table is asked, and has nothing.
+    call = Call(method="GET", target="/api/token", headers=tuple(API_KEY.items()))
+    event = function_url_event(call.build("https://lambda"))
+    with lambda_process(artifact, handler, environ) as process:
+        begun = time.perf_counter()
+        answer = process(event)
+        elapsed = time.perf_counter() - begun
+        assert "authorization-required" in answer.get("body", "authorization-required"), answer
+        return Start(init=process.init_seconds(), answer=elapsed)
+
+
+@contextmanager
+def _without_bytecode(artifact: LambdaArtifact) -> Iterator[LambdaArtifact]:
+    """Copy the modules alone, and add one with a handler that does nothing."""
+    with TemporaryDirectory() as folder:
+        task = Path(folder, "task")
+        shutil.copytree(artifact.task, task, ignore=shutil.ignore_patterns("__pycache__"))
+        (task / "nothing.py").write_text(_NOTHING)
+        yield replace(artifact, task=task)
