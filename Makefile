@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := infra/locks
-NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder
+NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/guard
+# With other dependencies than ours, and than each other: a folder for each.
+AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
+SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench vercel-build check format lock clean
+.PHONY: help run test bench vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -12,7 +15,7 @@ help: ## list the commands
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
 
-test: .venv/dev.stamp ## set up all that the tests need and run all of them, in parallel; ARGS go to pytest (-n 0: one by one)
+test: .venv/dev.stamp $(AWS_TOOLS) ## set up all that the tests need and run all of them, in parallel; ARGS go to pytest (-n 0: one by one)
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # Most of the time they wait for servers, clocks and locks: more of them than there are cores.
@@ -23,6 +26,17 @@ bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help 
 
 vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
 	@$(BIN)/python -m tests.system.vercel_cli
+
+aws-tools: $(AWS_TOOLS) infra/aws/guard/node_modules/.stamp
+
+aws-build: aws-tools ## build what AWS Lambda runs, for `make aws-deploy`; needs Python 3.13
+	@cd infra/aws && $(SAM) build
+
+aws-deploy: ## deploy to AWS what was built; ARGS go to `sam deploy`
+	@cd infra/aws && $(SAM) deploy $(ARGS)
+
+aws-check: aws-tools ## lint the stack's template, and hold it against the rules in infra/aws/rules.guard
+	@$(BIN)/python -m infra.aws.check
 
 check: .venv/dev.stamp ## lint, types, and the direction of the imports
 	$(BIN)/ruff format --check .
@@ -41,18 +55,26 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) pyproject.toml -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
 	@$(COMPILE) $(LOCKS)/lambda-runtime.in -o $(LOCKS)/lambda-runtime.txt
 	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt
+	@$(COMPILE) $(LOCKS)/aws-tools.in -o $(LOCKS)/aws-tools.txt
+	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml: they come of this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove what the commands above made, but not the data in .local
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEERS:=/node_modules)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEERS:=/node_modules) infra/aws/.aws-sam
 
 .venv/%.stamp: $(LOCKS)/%.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oauth-callback needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "setting up .venv …"; rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@echo "installing $(LOCKS)/$*.txt …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/%/.stamp: $(LOCKS)/%.txt | .venv/dev.stamp
+	@echo "installing $< …"
+	@$(BIN)/uv venv -q --clear .venv/$*
+	@$(BIN)/uv pip install -q --no-config --python .venv/$* --require-hashes -r $<
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json

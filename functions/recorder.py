@@ -20,7 +20,7 @@ from domain.events import (
     ReturnRequested,
     TokensRescued,
 )
-from domain.grant import Grant
+from domain.grant import AuthorizationRequired, Grant
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
 from functions.sharing import Shared
@@ -121,9 +121,12 @@ class Recorder:
             if decision.grant is record.grant:
                 return record
             try:
-                return await self.swap(connection, record, decision.grant)
+                after = await self.swap(connection, record, decision.grant)
             except ConflictError as conflict:
                 record = conflict.current
+            else:
+                _tell_of_an_end(connection, record.grant, after.grant)
+                return after
 
     async def _note_later(self, connection: str, event: Happened) -> None:
         """Try again to store what has happened; to note it twice changes nothing."""
@@ -137,6 +140,13 @@ class Recorder:
                 _log.exception("connection %s: the store failed unexpectedly", connection)
             else:
                 return
+
+
+def _tell_of_an_end(connection: str, before: Grant, after: Grant) -> None:
+    had_ended = isinstance(before, AuthorizationRequired)
+    if isinstance(after, AuthorizationRequired) and not had_ended:
+        # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.
+        _log.warning("connection %s: a person has to log in: %s", connection, after.cause.value)
 
 
 def _brings_tokens(event: Happened) -> bool:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from adapters.store_memory import MemoryStore
-from domain.commands import Answer, LeaveAlone, Serve, TryLater, Wait
-from domain.grant import Authorized, Failure, Grant, Refreshing
+from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.grant import Authorized, Cause, Failure, Grant, Refreshing
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
+    TokenErrorResponse,
     TokenResponse,
 )
 from functions import keeper as keeper_module
@@ -315,6 +316,24 @@ def test_an_instance_that_has_nothing_to_send_with_did_not_send(
 
     asyncio.run(run())
     assert "no certificate authorities" in caplog.text
+
+
+def test_the_log_tells_once_that_a_person_has_to_log_in(caplog: pytest.LogCaptureFixture) -> None:
+    async def refused() -> Outcome:
+        return TokenErrorResponse(status=400, error="invalid_grant")
+
+    async def run() -> None:
+        bench = Bench(refused)
+        await bench.keep(EXPIRED)
+        keeper = bench.instance()
+        answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
+        answers.append(await ask(keeper))
+        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+        assert answers == [rejected] * 4
+
+    asyncio.run(run())
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["connection c: a person has to log in: refresh-token-rejected"]
 
 
 @pytest.mark.parametrize("applies", [True, False])

@@ -42,8 +42,13 @@ class AwsServer:
 
 
 @contextmanager
-def aws_server(*services: str) -> Iterator[AwsServer]:
-    """Run a server on a loopback port. Raises ServerDidNotStartError."""
+def aws_server(
+    *services: str, python: str = sys.executable, **variables: str
+) -> Iterator[AwsServer]:
+    """Run a server on a loopback port. Raises ServerDidNotStartError.
+
+    Where no service is named it has all of them. Functions are run by the Python that runs it.
+    """
     with TemporaryDirectory() as folder:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
@@ -58,8 +63,9 @@ def aws_server(*services: str) -> Iterator[AwsServer]:
             "DOCKER_HOST": f"unix://{folder}/nothing",
             "LOG_LEVEL": "WARNING",
             "TMPDIR": folder,
+            **variables,
         }
-        command = [sys.executable, "-m", "ministack"]
+        command = [python, "-m", "ministack"]
         with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ) as process:
             yield AwsServer(url, process)
 

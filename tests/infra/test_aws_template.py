@@ -1,0 +1,233 @@
+"""What the stack's template says, and that the code does the same."""
+
+import ast
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from adapters import store_dynamodb
+from adapters.rescue_log import RescueLog
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from domain.grant import Authorized
+from domain.provider import PRESETS
+from domain.token_endpoint import Outcome, TokenErrorResponse
+from functions.settings import Settings
+from functions.store_settings import DynamoDbSettings
+from ports.rescue import Rescued
+from ports.store import Record
+from tests.domain.examples import TOKENS
+from tests.functions.bench import EXPIRED, Bench
+from tests.infra.aws_template import resources
+from tests.system.dynamodb_peer import TABLE
+
+# What the store is asked for by the functions: the HTTP endpoints, and the sweep.
+CALLED = {
+    "ApiRole": {"load", "swap", "put_login", "take_login"},
+    "SweepRole": {"load", "swap", "due"},
+}
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    policies = resources("IAM::Role")[role]["Policies"]
+    return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+
+
+def allowed(role: str) -> dict[str, object]:
+    """The resource of each action that a role has."""
+    return {
+        action: statement["Resource"]
+        for statement in statements(role)
+        for action in _listed(statement["Action"])
+    }
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
+
+
+def operations() -> dict[str, set[str]]:
+    """The operations of DynamoDB that each method of the store calls, as its source says."""
+    client = botocore.session.Session().create_client("dynamodb", region_name="eu-central-1")
+    names: Mapping[str, str] = client.meta.method_to_api_mapping
+    source = ast.parse(Path(store_dynamodb.__file__).read_text())
+    return {
+        method.name: {f"dynamodb:{names[name]}" for name in _called(method)}
+        for method in ast.walk(source)
+        if isinstance(method, ast.AsyncFunctionDef)
+    }
+
+
+def _called(method: ast.AsyncFunctionDef) -> Iterator[str]:
+    for node in ast.walk(method):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="call"), args=[ast.Constant(value=str(name))]):
+                yield name
+            case _:
+                pass
+
+
+def test_the_table_is_the_one_that_the_store_is_tested_with() -> None:
+    table = resources("DynamoDB::Table")["Table"]
+    assert {name: table[name] for name in TABLE} == TABLE
+    assert set(table) - set(TABLE) == {
+        "DeletionProtectionEnabled",
+        "PointInTimeRecoverySpecification",
+        "SSESpecification",
+        "TimeToLiveSpecification",
+    }
+
+
+def test_the_table_forgets_logins_and_keeps_all_else() -> None:
+    table = resources("DynamoDB::Table")["Table"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "delete_after", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["DeletionProtectionEnabled"] is True
+
+
+@pytest.mark.parametrize("role", CALLED)
+def test_a_role_is_allowed_what_its_function_calls_and_nothing_else(role: str) -> None:
+    table = {"Fn::GetAtt": ["Table", "Arn"]}
+    calls = {call for method in CALLED[role] for call in operations()[method]}
+    of_table = {action: on for action, on in allowed(role).items() if action.startswith("dynamo")}
+    assert of_table == {
+        call: {"Fn::Sub": "${Table.Arn}/index/due"} if call == "dynamodb:Query" else table
+        for call in calls
+    }
+
+
+def test_every_operation_of_the_store_is_somebodys() -> None:
+    methods = {name for name, calls in operations().items() if calls}
+    assert methods == set.union(*CALLED.values())
+
+
+def test_the_roles_have_nothing_but_table_secret_and_log() -> None:
+    api, sweep = ({**allowed(role)} for role in CALLED)
+    assert {action for action in api if not action.startswith("dynamodb:")} == {
+        "secretsmanager:GetSecretValue",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert api["secretsmanager:GetSecretValue"] == {"Fn::GetAtt": ["Secret", "Id"]}
+    assert set(sweep) - set(api) == {"dynamodb:Query", "sqs:SendMessage"}
+    assert sweep["sqs:SendMessage"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
+    assert set(allowed("ScheduleRole")) == {"lambda:InvokeFunction", "sqs:SendMessage"}
+
+
+def test_the_functions_are_told_where_everything_is_and_no_secret() -> None:
+    for function in resources("Lambda::Function").values():
+        assert function["Environment"]["Variables"] == {
+            "DYNAMODB_TABLE": {"Ref": "Table"},
+            "SECRET_ID": {"Fn::GetAtt": ["Secret", "Id"]},
+            "PROVIDER": {"Ref": "Provider"},
+        }
+
+
+def test_the_functions_are_those_of_the_artifact() -> None:
+    functions = resources("Lambda::Function")
+    assert set(functions) == {"Api", "Sweep"}
+    for function in functions.values():
+        module, _, name = function["Handler"].rpartition(".")
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        assert re.search(rf"^{name} = ", Path(spec.origin).read_text(), re.MULTILINE)
+        assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+        assert function["Timeout"] == 300
+
+
+def test_the_sweep_comes_daily_and_is_set_aside_where_it_fails() -> None:
+    queue = {"Arn": {"Fn::GetAtt": ["FailedSweeps", "Arn"]}}
+    (schedule,) = resources("Scheduler::Schedule").values()
+    assert schedule["ScheduleExpression"] == "cron(0 5 * * ? *)"
+    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["Sweep", "Arn"]}
+    assert schedule["Target"]["DeadLetterConfig"] == queue
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    (retries,) = resources("Lambda::EventInvokeConfig").values()
+    assert (retries["FunctionName"], retries["MaximumRetryAttempts"]) == ({"Ref": "Sweep"}, 2)
+    assert retries["DestinationConfig"]["OnFailure"]["Destination"] == queue["Arn"]
+
+
+def test_every_setting_that_the_template_gives_is_taken() -> None:
+    template = resources("Lambda::Function")["Api"]["Environment"]["Variables"]
+    secret = {"CLIENT_ID": "c", "CLIENT_SECRET": "not-a-real-secret", "API_KEY": "k"}
+    # A name that both a table and a provider can have.
+    told = {**secret, **dict.fromkeys(template, "digikey-sandbox"), "AWS_REGION": "eu-central-1"}
+    settings = Settings.from_environ(told)
+    assert settings.provider == PRESETS["digikey-sandbox"]
+    assert settings.store == DynamoDbSettings(table="digikey-sandbox", region="eu-central-1")
+
+
+def test_alarms_are_set_on_lines_that_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
+    patterns = {
+        filter_["MetricTransformations"][0]["MetricName"]: json.loads(filter_["FilterPattern"])
+        for filter_ in resources("Logs::MetricFilter").values()
+    }
+    asyncio.run(refused())
+    rescued()
+    needed, lost = caplog.messages[-2:]
+    assert patterns["LoginNeeded"] in needed
+    assert patterns["NotStored"] in lost
+    assert set(patterns) == {"LoginNeeded", "NotStored"}
+
+
+async def refused() -> None:
+    async def refuse() -> Outcome:
+        return TokenErrorResponse(status=400, error="invalid_grant")
+
+    bench = Bench(refuse)
+    await bench.keep(EXPIRED)
+    await bench.instance().refresh("c")
+
+
+def rescued() -> None:
+    record = Record(grant=Authorized(tokens=TOKENS), etag="rescued")
+    log = RescueLog(SealedRecords(KeyRing([bytes(32)])))
+    log.emit(Rescued(connection="c", expected_etag="intent", record=record))
+
+
+def test_each_function_s_log_has_each_alarm_s_filter() -> None:
+    filters = resources("Logs::MetricFilter").values()
+    found = {
+        (filter_["LogGroupName"]["Ref"], filter_["MetricTransformations"][0]["MetricName"])
+        for filter_ in filters
+    }
+    logs = {function["LoggingConfig"]["LogGroup"]["Ref"] for function in functions()}
+    assert found == {(log, metric) for log in logs for metric in ("LoginNeeded", "NotStored")}
+    assert len(filters) == len(found)
+
+
+def functions() -> list[dict[str, Any]]:
+    return list(resources("Lambda::Function").values())
+
+
+def test_there_is_an_alarm_for_each_way_to_fail() -> None:
+    watched = {
+        (alarm["Namespace"], alarm["MetricName"], json.dumps(alarm.get("Dimensions")))
+        if isinstance(alarm["Namespace"], str)
+        else ("ours", alarm["MetricName"], "null")
+        for alarm in resources("CloudWatch::Alarm").values()
+    }
+    of = {
+        name: json.dumps([{"Name": "FunctionName", "Value": {"Ref": name}}])
+        for name in resources("Lambda::Function")
+    }
+    queue = {"Fn::GetAtt": ["FailedSweeps", "QueueName"]}
+    assert watched == {
+        *(("AWS/Lambda", metric, on) for metric in ("Errors", "Throttles") for on in of.values()),
+        ("AWS/Lambda", "Invocations", of["Sweep"]),
+        (
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            json.dumps([{"Name": "QueueName", "Value": queue}]),
+        ),
+        ("ours", "LoginNeeded", "null"),
+        ("ours", "NotStored", "null"),
+    }

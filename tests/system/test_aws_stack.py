@@ -1,0 +1,270 @@
+"""The stack as it is created: a login and what follows by its Function URL, the schedule, rights.
+
+What the imitation of AWS does not do (time to live and point-in-time recovery from a template, the
+rights of the scheduler, alarms) is asserted on the template, in `tests/infra/test_aws_template.py`.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.functions.expect import expect_json, expect_page, expect_problem
+from tests.infra.aws_template import BUCKET, KEY, native
+from tests.system.aws_stack import Stack, aws_stack
+from tests.system.dynamodb_peer import TABLE
+from tests.system.lambda_events import scheduler_event
+from tests.system.loopback import http
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
+
+API_KEY = "not-a-real-api-key"
+LIMIT = 60.0
+YEAR = 365.0 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A stack whose secret has been put, and the provider that it asks."""
+
+    stack: Stack
+    provider: SimulatedDigiKeyPeer
+
+    def ask(self, method: str, path: str) -> httpx.Response:
+        headers = {"x-api-key": API_KEY}
+        return http.request(
+            method, f"{self.stack.public_url}/api/{path}", headers=headers, timeout=LIMIT
+        )
+
+    def log_in(self, connection: str, **lifetimes: float) -> None:
+        """Log in as a person does, for tokens that live so long."""
+        self.provider.set_lifetimes(**lifetimes)
+        begun = expect_json(self.ask("POST", f"login?connection={connection}"))
+        callback = self.provider.allow(begun["authorization_url"])
+        expect_page(http.get(callback, headers={"accept": "text/html"}, timeout=LIMIT))
+        self.provider.set_lifetimes(access_token=1800, refresh_token=7_776_000)
+
+    def outlive_access_token(self, connection: str) -> None:
+        """Wait until it is over, and the refresh token is not."""
+        path = f"verify?connection={connection}"
+        wait_until(lambda: self.ask("GET", path).status_code == httpx.codes.ACCEPTED)
+
+    def due_at(self, connection: str) -> float:
+        """When the sweep is to look at a connection, by the clock that tells seconds."""
+        key = {"id": {"S": f"grant#{connection}"}}
+        table = self.stack.client("dynamodb")
+        found = table.get_item(TableName=self.stack.outputs["TableName"], Key=key)["Item"]
+        return float(found["due_at"]["N"])
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack just after its deployment, until a test asks for more."""
+    with aws_stack(Provider="custom", AlarmEmail="somebody@example.org") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def deployment(stack: Stack) -> Iterator[Deployment]:
+    redirect_uri = f"{stack.public_url}/api/callback"
+    with simulated_digikey(redirect_uri=redirect_uri) as provider:
+        stack.put_secret(
+            {
+                "API_KEY": API_KEY,
+                "CLIENT_ID": provider.client_id,
+                "CLIENT_SECRET": provider.client_secret,
+                "ENCRYPTION_KEYS": "bm90IGEgcmVhbCBrZXksIGJ1dCAzMiBieXRlcy4uLi4=",
+                "PUBLIC_URL": stack.public_url,
+                "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
+                "TOKEN_ENDPOINT": provider.token_endpoint,
+                "ROTATION": "always",
+            }
+        )
+        deployment = Deployment(stack=stack, provider=provider)
+        # An instance that has found the secret empty believes so for some seconds.
+        wait_until(lambda: deployment.ask("GET", "verify").status_code == httpx.codes.NOT_FOUND)
+        yield deployment
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not become so"
+        time.sleep(0.1)
+
+
+def test_every_resource_of_the_template_is_created(stack: Stack) -> None:
+    wanted = {
+        name
+        for name, resource in json.loads(native())["Resources"].items()
+        if resource.get("Condition") not in {"HasOwnKey", "IsTraced"}
+    }
+    assert set(stack.resources) == wanted
+
+
+def test_a_stack_without_its_secret_s_value_is_alive_and_says_how_to_put_it(stack: Stack) -> None:
+    assert http.get(f"{stack.public_url}/api/health", timeout=LIMIT).is_success
+    answer = http.get(f"{stack.public_url}/api/token", timeout=LIMIT)
+    assert (
+        "aws secretsmanager put-secret-value"
+        in expect_problem(answer, 500, "not-configured")["detail"]
+    )
+
+
+def test_a_sweep_that_fails_is_tried_three_times_and_set_aside(stack: Stack) -> None:
+    event = scheduler_event()
+    stack.client("lambda").invoke(
+        FunctionName=stack.outputs["SweepFunction"],
+        InvocationType="Event",
+        Payload=json.dumps(event),
+    )
+    told = json.loads(set_aside(stack))
+    assert told["requestPayload"] == event
+    assert told["requestContext"]["approximateInvokeCount"] == 3
+    assert "not configured" in told["responsePayload"]["errorMessage"]
+    assert log_of(stack, "Sweep").count("SweepFailedError: not configured") == 3
+
+
+def set_aside(stack: Stack) -> str:
+    queue = stack.client("sqs")
+    found: list[Any] = []
+
+    def look() -> bool:
+        answer = queue.receive_message(QueueUrl=stack.resources["FailedSweeps"])
+        found.extend(answer.get("Messages", []))
+        return bool(found)
+
+    wait_until(look)
+    text: str = found[0]["Body"]
+    return text
+
+
+def test_a_login_a_token_and_a_refresh_by_the_function_url(deployment: Deployment) -> None:
+    expect_problem(deployment.ask("GET", "token?connection=url"), 401, "authorization-required")
+    deployment.log_in("url", access_token=5)
+    first = expect_json(deployment.ask("GET", "token?connection=url"))["access_token"]
+    deployment.outlive_access_token("url")
+    token = expect_json(deployment.ask("GET", "token?connection=url"))["access_token"]
+    assert token != first
+    assert deployment.provider.accepts(token)
+    assert expect_json(deployment.ask("GET", "verify?connection=url"))["state"] == "fresh"
+    assert expect_json(deployment.ask("POST", "refresh?connection=url"))["state"] == "fresh"
+
+
+def test_nobody_is_let_in_without_the_key(deployment: Deployment) -> None:
+    url = f"{deployment.stack.public_url}/api/token"
+    expect_problem(http.get(url, timeout=LIMIT), 401, "api-key-missing")
+
+
+def test_the_schedule_has_the_sweep_refresh_what_is_due(deployment: Deployment) -> None:
+    # Due when a third of its life is over; the access token is long dead then, as in reality.
+    deployment.log_in("idle", access_token=5, refresh_token=60)
+    due = deployment.due_at("idle")
+    wait_until(lambda: time.time() > due)
+    let_it_be_time(deployment.stack)
+    wait_until(lambda: deployment.due_at("idle") > due)
+    assert expect_json(deployment.ask("GET", "verify?connection=idle"))["state"] == "fresh"
+
+
+def let_it_be_time(stack: Stack) -> None:
+    """Give the target of the schedule another one, which is for now."""
+    schedules = stack.client("scheduler")
+    schedule = schedules.get_schedule(Name=stack.resources["SweepDaily"])
+    schedules.create_schedule(
+        Name="now",
+        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
+        Target=schedule["Target"],
+    )
+
+
+def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) -> None:
+    deployment.log_in("ended", access_token=5)
+    deployment.outlive_access_token("ended")
+    # By its clock the refresh token is over, and by ours it lives.
+    deployment.provider.shift_clock(YEAR)
+    answer = deployment.ask("GET", "token?connection=ended")
+    deployment.provider.shift_clock(-YEAR)
+    expect_problem(answer, 401, "authorization-required")
+    assert "connection ended: a person has to log in" in log_of(deployment.stack, "Api")
+
+
+def log_of(stack: Stack, function: str) -> str:
+    """Return what a function has logged where the template says that it should."""
+    group = stack.resources[f"{function}Logs"]
+    events = stack.client("logs").filter_log_events(logGroupName=group)["events"]
+    return "\n".join(event["message"] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("role", "granted"),
+    [
+        ("ApiRole", {"get_item", "put_item", "update_item"}),
+        ("SweepRole", {"get_item", "put_item", "query"}),
+    ],
+)
+def test_a_role_may_do_to_the_table_what_its_function_does_and_nothing_else(
+    stack: Stack, role: str, granted: set[str]
+) -> None:
+    key = {"id": {"S": "grant#probe"}}
+    due = {
+        "KeyConditionExpression": "agenda = :agenda",
+        "ExpressionAttributeValues": {":agenda": {"S": "refresh"}},
+    }
+    tried: dict[str, dict[str, object]] = {
+        "get_item": {"Key": key},
+        "put_item": {"Item": key},
+        "update_item": {"Key": key},
+        "query": {"IndexName": "due", **due},
+        "scan": {},
+        "delete_item": {"Key": key},
+        "describe_table": {},
+        "update_time_to_live": {
+            "TimeToLiveSpecification": {"Enabled": False, "AttributeName": "delete_after"}
+        },
+        "update_table": {"DeletionProtectionEnabled": False},
+        "delete_table": {},
+    }
+    table = stack.outputs["TableName"]
+    told = {
+        operation: stack.probe(role, "dynamodb", operation, TableName=table, **arguments)
+        for operation, arguments in tried.items()
+    }
+    assert {operation for operation, code in told.items() if code == "done"} == granted
+    assert {told[operation] for operation in set(tried) - granted} == {"AccessDeniedException"}
+
+
+@pytest.mark.parametrize("role", ["ApiRole", "SweepRole"])
+def test_a_role_may_do_nothing_elsewhere(deployment: Deployment, role: str) -> None:
+    stack = deployment.stack
+    secret, other = stack.outputs["SecretId"], new_secret(stack, f"other-{role}")
+    key, table = {"id": {"S": "grant#probe"}}, new_table(stack, f"other-{role}")
+    assert stack.probe(role, "secretsmanager", "get_secret_value", SecretId=secret) == "done"
+    refused = [
+        stack.probe(role, "secretsmanager", "get_secret_value", SecretId=other),
+        stack.probe(role, "secretsmanager", "put_secret_value", SecretId=secret, SecretString="{}"),
+        stack.probe(role, "secretsmanager", "delete_secret", SecretId=secret),
+        stack.probe(role, "secretsmanager", "list_secrets"),
+        stack.probe(role, "dynamodb", "get_item", TableName=table, Key=key),
+        stack.probe(role, "dynamodb", "put_item", TableName=table, Item=key),
+        stack.probe(role, "dynamodb", "list_tables"),
+        stack.probe(role, "lambda", "invoke", FunctionName=stack.outputs["SweepFunction"]),
+        stack.probe(role, "logs", "describe_log_groups"),
+        stack.probe(role, "iam", "create_user", UserName="somebody"),
+        stack.probe(role, "s3", "get_object", Bucket=BUCKET, Key=KEY),
+    ]
+    assert {code.removesuffix("Exception") for code in refused} == {"AccessDenied"}
+
+
+def new_table(stack: Stack, name: str) -> str:
+    stack.client("dynamodb").create_table(TableName=name, **TABLE)
+    return name
+
+
+def new_secret(stack: Stack, name: str) -> str:
+    stack.client("secretsmanager").create_secret(Name=name, SecretString="{}")
+    return name
