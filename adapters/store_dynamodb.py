@@ -109,7 +109,7 @@ class DynamoDbStore:
                 ProjectionExpression="id",
                 **start,
             )
-            for item in page["Items"]:
+            for item in _items(page):
                 yield _text(item, "id").removeprefix(_GRANT)
             if "LastEvaluatedKey" not in page:
                 return
