@@ -10,7 +10,7 @@ from functions.access import require_api_key
 from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
 from functions.messages import Request, Response
 from functions.problems import problem
-from functions.routes import Routes
+from functions.routes import ALIVE, HEALTH, Routes
 from functions.standing import missing_authorization, rfc3339, standing
 from functions.wiring import Wired
 
@@ -19,7 +19,7 @@ _MIN_TTL = re.compile(r"[0-9]{1,9}")
 
 async def health(_request: Request, _wired: Wired) -> Response:
     """GET /api/health: alive."""
-    return Response.json(200, {"status": "ok"})
+    return ALIVE
 
 
 async def token(request: Request, wired: Wired) -> Response:
@@ -69,7 +69,7 @@ def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
 
 
 ROUTES: Routes = {
-    "/api/health": {"GET": health, "HEAD": health},
+    HEALTH: {"GET": health, "HEAD": health},
     "/api/token": {"GET": token, "HEAD": token},
     "/api/verify": {"GET": verify, "HEAD": verify},
 }

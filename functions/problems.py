@@ -52,6 +52,10 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
     "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
+    "settings-unavailable": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The deployment's configuration cannot be read now",
+    ),
     "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
     "too-many-failures": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests were refused"),
     "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong"),

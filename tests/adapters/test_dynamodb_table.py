@@ -199,7 +199,7 @@ async def test_an_answer_that_breaks_off_is_asked_for_once_more(
 async def test_nobody_waits_for_a_server_that_is_silent(
     peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.dynamodb_table._READ_LIMIT", timedelta(milliseconds=200))
+    monkeypatch.setattr("adapters.aws_client._READ_LIMIT", timedelta(milliseconds=200))
     assert "ReadTimeoutError" in await failure(peer, stall, requests=2)
 
 
@@ -207,7 +207,7 @@ async def test_nobody_waits_for_both_tries_if_they_take_long(
     peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.dynamodb_table._LIMIT", timedelta(milliseconds=200))
-    monkeypatch.setattr("adapters.dynamodb_table._READ_LIMIT", timedelta(seconds=1))
+    monkeypatch.setattr("adapters.aws_client._READ_LIMIT", timedelta(seconds=1))
     # The store is closed only when the second try is over, too.
     assert "in time" in await failure(peer, stall, requests=2)
 
@@ -270,7 +270,7 @@ async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPe
 def test_clients_of_one_process_share_the_description_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
-    one, other = (table._made_client().meta.service_model for table in tables)
+    one, other = (table._client._made().meta.service_model for table in tables)
     assert one._service_description is other._service_description
     for table in tables:
         table.close()
