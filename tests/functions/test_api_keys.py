@@ -1,5 +1,6 @@
 """Named API keys: what each is for, how they are told, and what makes a list of them unusable."""
 
+import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from functions import access
 from functions.access import require_api_key, shown_key
 from functions.api_keys import KEYED_ENDPOINTS, ApiKey, KeyedEndpoint, digest_of, end_of_day
 from functions.messages import Request
@@ -100,7 +102,9 @@ def test_key_is_refused_other_connections_whether_there_are_any_or_not(
     expect_json(keyed.call(method, at(path, connection="allowed"), with_key(CI)))
 
 
-def test_refused_key_is_challenged_for_its_scope_as_rfc6750_3_1_says(keyed: Deployment) -> None:
+def test_checklist_51_key_that_is_not_for_that_is_challenged_for_its_scope(
+    keyed: Deployment,
+) -> None:
     answer = keyed.call("POST", "/api/login?connection=allowed", with_key(CI))
     expect_problem(answer, 403, "key-not-allowed")
     challenge = 'Bearer realm="oauth-callback", error="insufficient_scope"'
@@ -194,6 +198,23 @@ def test_key_is_found_wherever_it_stands(place: int) -> None:
     assert shown_key(asking(f"key-{place}".encode(), b"key-51"), keys) is None
     assert shown_key(asking(), keys) is None
     assert shown_key(asking(b"key-0"), []) is None
+
+
+@pytest.mark.parametrize("shown", ["key-0", "key-50", "key-51"])
+def test_checklist_50_every_key_is_compared_in_constant_time_whichever_is_right(
+    monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    compared: list[bytes] = []
+
+    def compare(kept: bytes, given: bytes) -> bool:
+        compared.append(kept)
+        return hmac.compare_digest(kept, given)
+
+    keys = [key(f"key-{number}") for number in range(51)]
+    monkeypatch.setattr(access, "compare_digest", compare)
+    found = shown_key(asking(shown.encode()), keys)
+    assert (found is None) == (shown == "key-51")
+    assert compared == [one.digest for one in keys]
 
 
 # What makes a list of keys unusable

@@ -46,6 +46,7 @@ OUR_OWN = {
     "functions",
     "functions.access",
     "functions.answers",
+    "functions.api_keys",
     "functions.application",
     "functions.connections",
     "functions.endpoints",
