@@ -7,9 +7,11 @@ request on an event loop.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from math import ceil
 
+from functions.connections import DEFAULT_CONNECTION
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
@@ -57,6 +59,14 @@ class Application:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+    async def prepare(self) -> None:
+        """Make what a request for a fresh token needs, and reach the store once; raises nothing.
+
+        What is wrong, the first request is told.
+        """
+        with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
+            await self._wire().keeper.load(DEFAULT_CONNECTION)
 
     async def close(self) -> None:
         """Let go of the parts when what they have begun is stored; not while a request is served.

@@ -40,6 +40,9 @@ class HttpHandler:
             text_mime_types=_TEXT,
             custom_handlers=[LoadBalancer],
         )
+        # Ahead of the first event: meanwhile Lambda gives a whole processor, and then a part of it.
+        settings.update()
+        self._loop.run_until_complete(self._application.prepare())
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - AWS's
         """Answer one event, in its own format. Raises UnknownEventError."""
