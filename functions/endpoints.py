@@ -4,9 +4,10 @@ import re
 from datetime import datetime, timedelta
 
 from domain.events import DEFAULT_MIN_TTL
+from domain.grant import Moved
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
-from functions.answers import require_tokens, why_and_how_to_log_in
+from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
 from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.problems import problem
@@ -39,6 +40,8 @@ async def verify(request: Request, wired: Wired) -> Response:
     record = await wired.keeper.load(connection)
     now = wired.clock.now()
     members = standing(record.grant, now)
+    if isinstance(record.grant, Moved):
+        raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
         detail = why_and_how_to_log_in(cause, connection, public_url=wired.settings.public_url)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from domain.failures import classify
-from domain.grant import Authorized, Failure
+from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
 from functions.connections import connection_of
@@ -69,6 +69,11 @@ def _done(request: Request, completed: CompletedLogin) -> Response:
 
 
 def _advice(completed: CompletedLogin) -> str:
+    if not completed.is_new and isinstance(completed.grant, Moved):
+        return (
+            "it was handed over to another deployment, where the earlier login stays in force, "
+            "because the provider issued no refresh token this time. Log in there instead."
+        )
     if not completed.is_new:
         return (
             "the earlier login stays in force, because the provider issued no refresh token this "

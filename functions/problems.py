@@ -18,6 +18,8 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "authorization-required": (HTTPStatus.UNAUTHORIZED, "A person has to log in"),
     "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
     "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
+    # Gone (RFC 9110 §15.5.11): to come back later is of no use, to ask elsewhere is.
+    "connection-moved": (HTTPStatus.GONE, "Another deployment has this connection"),
     "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "The sweep's secret is needed"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
     "invalid-state": (HTTPStatus.BAD_REQUEST, "This login is not known"),

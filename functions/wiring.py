@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # Imported where they are made.
     from functions.logins import Logins
     from functions.sweep import Sweep
+    from ports.export import Export
 
 
 class Wired:
@@ -45,8 +46,8 @@ class Wired:
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         # The first one seals; what the derived key has sealed stays readable whatever comes before.
-        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-        records = SealedRecords(keys)
+        self._keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        records = SealedRecords(self._keys)
         self.store = _store(settings.store, records)
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
@@ -97,6 +98,14 @@ class Wired:
         await self._open.aclose()
 
     @cached_property
+    def export(self) -> "Export":
+        """What writes and reads grants on their way to another deployment."""
+        from adapters.export_sealed import SealedExport
+
+        client = f"{self.settings.client_id} at {self.settings.provider.token_endpoint}"
+        return SealedExport(self._keys, client=client)
+
+    @cached_property
     def _server(self) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
 
@@ -118,11 +127,12 @@ def _store(settings: StoreSettings, records: SealedRecords) -> Store:
     match settings:
         case DynamoDbSettings(table=table, region=region):
             try:
+                from adapters.dynamodb_table import DynamoDbTable
                 from adapters.store_dynamodb import DynamoDbStore
             except ModuleNotFoundError as error:
                 raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
 
-            return DynamoDbStore(table, records, region_name=region)
+            return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 

@@ -251,6 +251,22 @@ async def test_a_page_that_is_not_the_last_is_followed_by_the_next(peer: DynamoD
     assert [query["Limit"] for query in asked] == [5, 3, 3]
 
 
+async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPeer) -> None:
+    key = {"id": {"S": "grant#two"}}
+    pages = [
+        {"Items": [{"id": {"S": "grant#one"}}, key], "LastEvaluatedKey": key},
+        {"Items": [], "LastEvaluatedKey": key},
+        {"Items": [{"id": {"S": "grant#three"}}]},
+    ]
+    script = in_turn([amz(json.dumps(page).encode()) for page in pages])
+    with serving(script) as server:
+        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
+            assert [name async for name in store.connections()] == ["one", "two", "three"]
+    asked = [json.loads(request.body) for request in server.requests]
+    assert [scan.get("ExclusiveStartKey") for scan in asked] == [None, key, key]
+    assert [scan["ConsistentRead"] for scan in asked] == [True] * 3
+
+
 def test_clients_of_one_process_share_the_description_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]

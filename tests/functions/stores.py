@@ -63,7 +63,7 @@ def sqlite_store() -> Iterator[StorePeer]:
 def upstash_store() -> Iterator[StorePeer]:
     """Run an Upstash of our own in front of a real Redis."""
     with redis_server() as redis, upstash_front(redis) as front:
-        environ = {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
+        environ = front.environ
 
         def clear() -> None:
             _execute(environ, "FLUSHALL")
@@ -87,12 +87,11 @@ class DynamoDbStores:
         """Provide a table."""
         if self._peer is None:
             self._peer = self._server.enter_context(dynamodb_server())
-            self._server.enter_context(
-                patch.dict(os.environ, variables_for("DYNAMODB", self._peer.access))
-            )
+            variables = variables_for("DYNAMODB", self._peer.access)
+            self._server.enter_context(patch.dict(os.environ, variables))
         self._tables += 1
         peer, table = self._peer, self._peer.new_table()
-        environ = {"DYNAMODB_TABLE": table, **variables_for("DYNAMODB", peer.access)}
+        environ = peer.environ(table)
 
         def clear() -> None:
             for item in _dynamodb_items(environ):

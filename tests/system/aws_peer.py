@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 import httpx
 
-from tests.system.guarded_process import guarded_process
+from tests.system.guarded_process import GuardedProcess, guarded_process
 from tests.system.loopback import free_port, http
 
 
@@ -32,9 +33,19 @@ def variables_for(service: str, access: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class AwsServer:
+    """A running server: where it is, and its process."""
+
+    url: str
+    process: GuardedProcess
+
+
 @contextmanager
-def aws_server(*services: str, python: str = sys.executable, **variables: str) -> Iterator[str]:
-    """Run a server on a loopback port, and yield its address. Raises ServerDidNotStartError.
+def aws_server(
+    *services: str, python: str = sys.executable, **variables: str
+) -> Iterator[AwsServer]:
+    """Run a server on a loopback port. Raises ServerDidNotStartError.
 
     Where no service is named it has all of them. Functions are run by the Python that runs it.
     """
@@ -55,8 +66,8 @@ def aws_server(*services: str, python: str = sys.executable, **variables: str) -
             **variables,
         }
         command = [python, "-m", "ministack"]
-        with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ):
-            yield url
+        with guarded_process(command, is_ready=lambda _: _answers(url), environ=environ) as process:
+            yield AwsServer(url, process)
 
 
 def _answers(url: str) -> bool:

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import botocore.session
 
-from tests.system.aws_peer import access_to, aws_server
+from tests.system.aws_peer import access_to, aws_server, variables_for
+from tests.system.guarded_process import GuardedProcess
 
 # The arguments of CreateTable, without a name.
 TABLE: Mapping[str, Any] = json.loads(
@@ -27,17 +28,33 @@ class DynamoDbPeer:
 
     access: Mapping[str, str] = field(repr=False)
     client: Any
+    _process: GuardedProcess | None = field(default=None, repr=False)
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, process: GuardedProcess | None = None) -> Self:
         """Tell clients all that they would look for in AWS's own variables."""
         access = access_to(url)
-        return cls(access, botocore.session.Session().create_client("dynamodb", **access))
+        return cls(access, botocore.session.Session().create_client("dynamodb", **access), process)
 
     @property
     def url(self) -> str:
         """Where it is."""
         return self.access["endpoint_url"]
+
+    def pause(self) -> None:
+        """Let it hang: it is connected to, and does not answer until `resume`."""
+        assert self._process is not None
+        self._process.pause()
+
+    def resume(self) -> None:
+        """Let it do now what it was asked while it was paused."""
+        assert self._process is not None
+        self._process.resume()
+
+    def environ(self, table: str, *, url: str | None = None) -> dict[str, str]:
+        """Return the variables by which the application is told of a table, there or at `url`."""
+        access = {**self.access, "endpoint_url": url or self.url}
+        return {"DYNAMODB_TABLE": table, **variables_for("DYNAMODB", access)}
 
     def new_table(self, **changes: object) -> str:
         """Create a table that nobody else has, made otherwise where so told; return its name."""
@@ -49,5 +66,5 @@ class DynamoDbPeer:
 @contextmanager
 def dynamodb_server() -> Iterator[DynamoDbPeer]:
     """Run a server on a loopback port. Raises ServerDidNotStartError."""
-    with aws_server("dynamodb") as url:
-        yield DynamoDbPeer.at(url)
+    with aws_server("dynamodb") as server:
+        yield DynamoDbPeer.at(server.url, server.process)

@@ -42,7 +42,7 @@ class SecretsPeer:
 @contextmanager
 def secrets_server() -> Iterator[SecretsPeer]:
     """Run a server on a loopback port. Raises ServerDidNotStartError."""
-    with aws_server("secretsmanager") as url:
-        access = access_to(url)
+    with aws_server("secretsmanager") as server:
+        access = access_to(server.url)
         client = botocore.session.Session().create_client("secretsmanager", **access)
         yield SecretsPeer(access, client)
