@@ -7,8 +7,6 @@ is given theirs.
 
 import io
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
@@ -22,18 +20,15 @@ from typing import Any
 from zipfile import ZipFile
 
 import botocore.session
-import pytest
 
-from infra.aws.artifact import ARCHITECTURES, MINOR_VERSION, make_artifact
 from infra.aws.check import ROOT
-from infra.interpreters import interpreter
 from tests.infra.aws_template import BUCKET, KEY, native, require_tools
 from tests.system.aws_peer import access_to, aws_server
+from tests.system.lambda_artifact import lambda_artifact
 
 _NAME = "oauth-callback"
 _CREATED_WITHIN_SECONDS = 120.0
 _POLL_INTERVAL = 0.1
-_PROCESSORS = {in_wheels: architecture for architecture, in_wheels in ARCHITECTURES.items()}
 # A function that has a role and nothing to do: it tries what it is told.
 _PROBE = """
 import botocore.session
@@ -93,34 +88,18 @@ class Stack:
         return told
 
 
-def require_aws() -> None:
-    """Skip the test where the functions or AWS's tools cannot be; in CI, fail it."""
-    require_tools()
-    reason = None
-    if sys.platform != "linux" or platform.machine() not in _PROCESSORS:
-        reason = "Lambda's functions need Linux on x86_64 or arm64"
-    elif interpreter(MINOR_VERSION) is None:
-        reason = f"Lambda's functions need Python 3.{MINOR_VERSION}, on the PATH or in pyenv"
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-
-
 @contextmanager
 def aws_stack(**parameters: str) -> Iterator[Stack]:
     """Build the functions and create the stack. Skips the test where that cannot be."""
-    require_aws()
-    with TemporaryDirectory() as name, _aws(Path(name)) as access:
-        artifact = Path(name, "artifact")
-        architecture = _PROCESSORS[platform.machine()]
-        make_artifact(artifact, architecture=architecture, python=interpreter(MINOR_VERSION))
-        _upload(artifact, access)
+    require_tools()
+    artifact = lambda_artifact()
+    with TemporaryDirectory() as name, _aws(artifact.python, Path(name)) as access:
+        _upload(artifact.task, access)
         yield _created(access, parameters)
 
 
 @contextmanager
-def _aws(folder: Path) -> Iterator[Mapping[str, str]]:
+def _aws(python: Path, folder: Path) -> Iterator[Mapping[str, str]]:
     """Run all of AWS that there is, and yield the owner's access to it."""
     variables = {
         "AUTH": "true",
@@ -130,20 +109,21 @@ def _aws(folder: Path) -> Iterator[Mapping[str, str]]:
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
         "NO_PROXY": "127.0.0.1",
     }
-    with aws_server(python=_python_with_ministack(folder / "python"), **variables) as server:
+    with aws_server(python=_with_ministack(python, folder), **variables) as server:
         yield access_to(server.url)
+        # In its own good order it would wait for connections that are kept for more requests.
+        server.process.kill()
 
 
-def _python_with_ministack(folder: Path) -> str:
+def _with_ministack(python: Path, folder: Path) -> str:
     """Install ministack as it is locked, for the functions' version of Python."""
-    python = interpreter(MINOR_VERSION)
-    run = partial(subprocess.run, check=True, cwd=ROOT, capture_output=True, text=True)
+    run = partial(subprocess.run, check=True, cwd=ROOT, text=True)
     uv = [str(Path(sys.executable).with_name("uv")), "--quiet", "--no-config"]
-    run([*uv, "venv", "--python", str(python), str(folder)])
-    lock = ["--require-hashes", "--constraint", "infra/locks/dev.txt"]
+    run([*uv, "venv", "--clear", "--python", str(python), str(folder)])
     locked = (ROOT / "infra/locks/dev.txt").read_text().splitlines()
     [pinned] = [line.partition(" ")[0] for line in locked if line.startswith("ministack==")]
-    run([*uv, "pip", "install", "--python", str(folder), *lock, "-r", "-"], input=pinned)
+    lock = ["--require-hashes", "--constraint", "infra/locks/dev.txt", "--requirement", "-"]
+    run([*uv, "pip", "install", "--python", str(folder), *lock], input=pinned)
     return str(folder / "bin/python")
 
 
