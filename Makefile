@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder
 
-.PHONY: help run test bench vercel-build check format lock clean
+.PHONY: help run test bench vercel-build check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ check: .venv/dev.stamp ## lint, types, and the direction of the imports
 format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: .venv/dev.stamp ## write functions/openapi.json anew, after a change of what the endpoints promise
+	@$(BIN)/python -m infra.openapi
 
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt

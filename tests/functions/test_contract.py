@@ -16,6 +16,7 @@ ENDPOINTS = [
     *WITH_API_KEY,
     ("GET", "/api/callback"),
     ("GET", "/api/health"),
+    ("GET", "/api/openapi.json"),
     ("GET", "/api/refresh"),
 ]
 PATHS = sorted({path for _, path in ENDPOINTS})
@@ -100,7 +101,7 @@ def expected_methods(path: str) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if has_head else set())
 
 
-@pytest.mark.parametrize("path", ["/api/health", "/api/verify", "/api/token"])
+@pytest.mark.parametrize("path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify"])
 def test_head_answers_as_get_without_the_body(
     deployment: Deployment, connection: str, path: str
 ) -> None:
