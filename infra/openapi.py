@@ -151,12 +151,14 @@ def _operation(method: str, operation: Operation, told: Mapping[str, Occurrence]
 
 
 def _parameter(parameter: Parameter) -> _Object:
+    example = {} if parameter.example is None else {"example": parameter.example}
     return {
         "name": parameter.name,
         "in": "query",
         "description": parameter.description,
+        "required": parameter.is_required,
         "schema": parameter.schema,
-        "example": parameter.example,
+        **example,
     }
 
 

@@ -33,10 +33,6 @@ _LOGIN = Operation(
 )
 
 
-def _told_by_provider(name: str, description: str, example: str) -> Parameter:
-    return Parameter(name=name, description=description, schema={"type": "string"}, example=example)
-
-
 _CALLBACK = Operation(
     id="completeLogin",
     summary="Complete a login",
@@ -45,10 +41,31 @@ _CALLBACK = Operation(
     "good for one try. A browser is answered with pages.",
     key=Key.NONE,
     parameters=(
-        _told_by_provider("state", "What the login was begun with.", "a-state"),
-        _told_by_provider("code", "What is traded for tokens; or else an error.", "a-code"),
-        _told_by_provider("error", "Why there is no code (RFC 6749 §4.1.2.1).", "access_denied"),
-        _told_by_provider("error_description", "The same for a person.", "The person said no."),
+        Parameter(
+            name="state",
+            description="What the login was begun with.",
+            schema={"type": "string", "minLength": 1},
+            example="a-state",
+            is_required=True,
+        ),
+        Parameter(
+            name="code",
+            description="What is traded for tokens; or else there is an `error`.",
+            schema={"type": "string"},
+            example="a-code",
+        ),
+        Parameter(
+            name="error",
+            description="Why there is no code (RFC 6749 §4.1.2.1), such as `access_denied`.",
+            schema={"type": "string"},
+            example=None,
+        ),
+        Parameter(
+            name="error_description",
+            description="The same for a person.",
+            schema={"type": "string"},
+            example=None,
+        ),
     ),
     open_parameters=True,
     answers={

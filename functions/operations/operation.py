@@ -28,12 +28,13 @@ _REFUSALS: Mapping[Key, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of the query; none is required."""
+    """A parameter of the query; `example` is None where it would not go with those of others."""
 
     name: str
     description: str
     schema: Schema
     example: object
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
