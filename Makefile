@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder
 
-.PHONY: help run test bench vercel-build check format openapi lock clean
+.PHONY: help run test bench fuzz vercel-build check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ PARALLEL := -n 3 --no-loadscope-reorder
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
 	@$(BIN)/python -m tests.system.vercel_cli

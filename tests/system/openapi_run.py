@@ -5,7 +5,7 @@ callback that could be a good one is made one of several sorts.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -17,6 +17,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.transport import Response
 from schemathesis.engine import events, from_schema
+from schemathesis.generation.meta import negated_parameters
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from functions.operations.operation import CONNECTION
@@ -24,16 +25,20 @@ from functions.problems import TYPE_PREFIX
 from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
 from tests.functions.hosts import Running
 from tests.system.loopback import http
-from tests.system.openapi_states import CALLBACKS, STATES
+from tests.system.openapi_states import CALLBACKS, STATES, Prepare
 
 Answered: TypeAlias = tuple[str, int, str]
 """An operation's id, a status, and a type of problem; or of content, where it is none."""
 
 _PROBLEM = "application/problem+json"
 
-# The provider's absence and refusals are told as such: they are planned here, and documented. Any
-# other failure of a server is one.
-_EXPECTED = {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "502", "503"]}}
+_EXPECTED = {
+    # The provider's absence and refusals are told as such: they are planned here, and documented.
+    # Any other failure of a server is one.
+    "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "502", "503"]},
+    # Not that a connection is unknown: what is malformed is refused for that, or for its key.
+    "negative_data_rejection": {"expected-statuses": ["400", "401"]},
+}
 # Whatever its form, a state is good only if it was given out, and a code likewise.
 _EXPECTED_OF_CALLBACK = {
     "positive_data_acceptance": {"expected-statuses": ["200", "400", "502", "503"]}
@@ -162,15 +167,17 @@ def _note_scenario(found: Found, event: events.ScenarioFinished) -> None:
 @contextmanager
 def _in_all_states(deployment: Deployment) -> Iterator[None]:
     """Give each case a state to find."""
-    states, callbacks = cycle(STATES.items()), cycle(CALLBACKS)
+    # Every other connection keeps the name that was made for it.
+    states, callbacks = cycle(_with_pauses(STATES.items())), cycle(CALLBACKS)
 
     def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
         if case.operation.path == "/api/callback" and _is_positive(case):
             case.query = {**(case.query or {}), **next(callbacks)(deployment)}
-        elif _leaves_connection_open(case):
-            state, prepare = next(states)
-            prepare(deployment, state)
-            case.query = {**(case.query or {}), "connection": state}
+        elif _is_about_a_connection(case):
+            state, prepare = next(states) if _is_positive(case) else ("fresh", STATES["fresh"])
+            if state:
+                prepare(deployment, state)
+                case.query = {**(case.query or {}), "connection": state}
 
     with _hooked(before_call):
         yield
@@ -180,10 +187,19 @@ def _is_positive(case: Case[Any]) -> bool:
     return case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
 
 
-def _leaves_connection_open(case: Case[Any]) -> bool:
-    """Tell whether a case is about a connection, and not about how one is named."""
-    named = any(parameter.name == CONNECTION.name for parameter in case.operation.query)
-    return named and _is_positive(case)
+def _is_about_a_connection(case: Case[Any]) -> bool:
+    """Tell whether a case asks about a connection, and does not spoil how it is named."""
+    known = any(parameter.name == CONNECTION.name for parameter in case.operation.query)
+    spoilt = {name for name, _ in negated_parameters(case.meta)}
+    return known and case.meta is not None and CONNECTION.name not in spoilt
+
+
+def _with_pauses(
+    states: Iterable[tuple[str, Prepare]],
+) -> Iterator[tuple[str, Prepare]]:
+    for state in states:
+        yield state
+        yield "", STATES["never"]
 
 
 @contextmanager

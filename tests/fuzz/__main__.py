@@ -1,0 +1,73 @@
+"""`make fuzz`: 200,000 inputs, shared by the targets; ARGS=--help tells how to ask for others."""
+
+import argparse
+import importlib
+import logging
+import secrets
+import sys
+from time import monotonic
+
+from tests.fuzz.runs import as_test, run
+from tests.fuzz.targets import TARGETS
+
+_INPUTS = 200_000
+_HOW_TO_GET_ATHERIS = """\
+atheris is not installed. It is there for some platforms and versions of Python only, and so it is
+no part of the locked dependencies: .venv/bin/python -m pip install atheris
+"""
+
+
+def main() -> int:
+    """Fuzz, say what came of it, and return how many targets failed."""
+    asked = _parser().parse_args()
+    # What is odd is logged, and here everything is.
+    logging.disable()
+    if asked.atheris:
+        return _guided(asked.target or next(iter(TARGETS)), asked.inputs)
+    names = [asked.target] if asked.target else list(TARGETS)
+    return sum(not _fuzz(name, asked.inputs // len(names), asked.seed) for name in names)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make fuzz ARGS=…", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=_INPUTS)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9))
+    parser.add_argument("--target", choices=TARGETS)
+    parser.add_argument(
+        "--atheris", action="store_true", help="guided by coverage, one target, where installed"
+    )
+    return parser
+
+
+def _fuzz(name: str, inputs: int, seed: int) -> bool:
+    begun = monotonic()
+    try:
+        fed = run(TARGETS[name], inputs=inputs, first_seed=seed)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+        notes = "\n".join(getattr(error, "__notes__", ()))
+        sys.stdout.write(f"{name}: FAILED: {type(error).__name__}: {error}\n{notes}\n")
+        sys.stdout.write(f"again: make fuzz ARGS='--target {name} --seed {seed}'\n")
+        return False
+    sys.stdout.write(f"{name}: {fed} inputs from seed {seed}, {monotonic() - begun:.0f} s\n")
+    sys.stdout.flush()
+    return True
+
+
+def _guided(name: str, inputs: int) -> int:
+    """Let atheris choose the bytes that hypothesis draws from; it ends the process itself."""
+    try:
+        atheris = importlib.import_module("atheris")
+    except ModuleNotFoundError:
+        sys.stdout.write(_HOW_TO_GET_ATHERIS)
+        return 1
+    for module in ("adapters.token_response", "adapters.grant_json", "functions.messages"):
+        importlib.reload(importlib.import_module(module))
+    target = TARGETS[name]
+    atheris.instrument_func(target.check)
+    atheris.Setup([sys.argv[0], f"-runs={inputs}"], as_test(target).hypothesis.fuzz_one_input)
+    atheris.Fuzz()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
