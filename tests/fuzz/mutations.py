@@ -1,5 +1,6 @@
 """Strategies that spoil real bodies: cut, doubled, and joined with what has hurt parsers before."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
@@ -104,3 +105,58 @@ def _places(body: bytes, chosen: bytes) -> tuple[int, int]:
     halves = chosen[:2], chosen[2:]
     first, second = (int.from_bytes(half) % (len(body) + 1) for half in halves)
     return first, second
+
+
+# JSON texts in the place of what belongs there.
+_ODD_VALUES: tuple[bytes, ...] = (
+    b'"\\ud800"',
+    b'"\\udc00 and more"',
+    b'"a\\u0000b"',
+    b'""',
+    b'" "',
+    b'"1e400"',
+    b'"0"',
+    b'"-1"',
+    b'"NaN"',
+    b'"2026-11-24T10:19:48"',
+    b'"9999-12-31T23:59:59-23:59"',
+    b'"refreshing"',
+    b'"invalid_grant"',
+    b'"DPoP"',
+    b"0",
+    b"-1",
+    b"0.5",
+    b"1e999",
+    b"-1e999",
+    b"NaN",
+    b"9" * 400,
+    b"true",
+    b"false",
+    b"null",
+    b"[]",
+    b'["a","b"]',
+    b'["a",1]',
+    b"{}",
+    b'{"access_token":"x"}',
+)
+_MEMBER = re.compile(rb'"([a-zA-Z_-]+)": ?')
+
+
+def with_odd_members(bodies: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Draw one of the bodies, with members set anew at the end of some of its JSON objects.
+
+    Their names are those of all the bodies; who comes last is heard.
+    """
+    names = sorted({name for body in bodies for name in _MEMBER.findall(body)})
+    members = st.tuples(st.integers(0, 3), st.sampled_from(names), st.sampled_from(_ODD_VALUES))
+
+    def add(body: bytes, added: Sequence[tuple[int, bytes, bytes]]) -> bytes:
+        for place, name, value in added:
+            objects = body.split(b"}")
+            inner = place % max(1, len(objects) - 1)
+            objects[inner] += b',"%b":%b' % (name, value)
+            body = b"}".join(objects)
+        return body
+
+    holding = [body for body in bodies if body.endswith(b"}")]
+    return st.builds(add, st.sampled_from(holding), st.lists(members, min_size=1, max_size=4))

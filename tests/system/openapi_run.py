@@ -20,6 +20,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.generation.meta import negated_parameters
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from functions.connections import DEFAULT_CONNECTION
 from functions.operations.operation import CONNECTION
 from functions.problems import TYPE_PREFIX
 from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
@@ -43,6 +44,10 @@ _EXPECTED = {
 _EXPECTED_OF_CALLBACK = {
     "positive_data_acceptance": {"expected-statuses": ["200", "400", "502", "503"]}
 }
+
+
+# What a request finds that spoils anything but the connection: accepted, it would be a success.
+_UNNAMED = (DEFAULT_CONNECTION, STATES["fresh"])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,10 +179,13 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
         if case.operation.path == "/api/callback" and _is_positive(case):
             case.query = {**(case.query or {}), **next(callbacks)(deployment)}
         elif _is_about_a_connection(case):
-            state, prepare = next(states) if _is_positive(case) else ("fresh", STATES["fresh"])
+            state, prepare = next(states) if _is_positive(case) else _UNNAMED
             if state:
                 prepare(deployment, state)
                 case.query = {**(case.query or {}), "connection": state}
+            if state == DEFAULT_CONNECTION:
+                # A good parameter beside hides a bad one from schemathesis, if that is accepted.
+                del case.query["connection"]
 
     with _hooked(before_call):
         yield
