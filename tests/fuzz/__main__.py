@@ -1,20 +1,15 @@
 """`make fuzz`: 200,000 inputs, shared by the targets; ARGS=--help tells how to ask for others."""
 
 import argparse
-import importlib
 import logging
 import secrets
 import sys
 from time import monotonic
 
-from tests.fuzz.runs import as_test, run
+from tests.fuzz.runs import run
 from tests.fuzz.targets import TARGETS
 
 _INPUTS = 200_000
-_HOW_TO_GET_ATHERIS = """\
-atheris is not installed. It is there for some platforms and versions of Python only, and so it is
-no part of the locked dependencies: .venv/bin/python -m pip install atheris
-"""
 
 
 def main() -> int:
@@ -22,8 +17,6 @@ def main() -> int:
     asked = _parser().parse_args()
     # What is odd is logged, and here everything is.
     logging.disable()
-    if asked.atheris:
-        return _guided(asked.target or next(iter(TARGETS)), asked.inputs)
     names = [asked.target] if asked.target else list(TARGETS)
     return sum(not _fuzz(name, asked.inputs // len(names), asked.seed) for name in names)
 
@@ -33,9 +26,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", type=int, default=_INPUTS)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9))
     parser.add_argument("--target", choices=TARGETS)
-    parser.add_argument(
-        "--atheris", action="store_true", help="guided by coverage, one target, where installed"
-    )
     return parser
 
 
@@ -51,22 +41,6 @@ def _fuzz(name: str, inputs: int, seed: int) -> bool:
     sys.stdout.write(f"{name}: {fed} inputs from seed {seed}, {monotonic() - begun:.0f} s\n")
     sys.stdout.flush()
     return True
-
-
-def _guided(name: str, inputs: int) -> int:
-    """Let atheris choose the bytes that hypothesis draws from; it ends the process itself."""
-    try:
-        atheris = importlib.import_module("atheris")
-    except ModuleNotFoundError:
-        sys.stdout.write(_HOW_TO_GET_ATHERIS)
-        return 1
-    for module in ("adapters.token_response", "adapters.grant_json", "functions.messages"):
-        importlib.reload(importlib.import_module(module))
-    target = TARGETS[name]
-    atheris.instrument_func(target.check)
-    atheris.Setup([sys.argv[0], f"-runs={inputs}"], as_test(target).hypothesis.fuzz_one_input)
-    atheris.Fuzz()
-    return 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ HOSTILE: tuple[bytes, ...] = (
     b"%00",
     b"%",
     b"%zz",
+    b"%d0%ba%f0%9f%98%80",
+    b"%e2%80%ae",
+    b"%0d%0ax-injected:%201",
     b"&",
     b"=",
     b";",
@@ -103,8 +106,10 @@ def spoilt(bodies: Sequence[bytes]) -> st.SearchStrategy[bytes]:
 
 def _places(body: bytes, chosen: bytes) -> tuple[int, int]:
     halves = chosen[:2], chosen[2:]
-    first, second = (int.from_bytes(half) % (len(body) + 1) for half in halves)
-    return first, second
+    # The end more often than any other place: numbers and names go on there.
+    beyond = len(body) // 8 + 2
+    first, second = (int.from_bytes(half) % (len(body) + beyond) for half in halves)
+    return min(first, len(body)), min(second, len(body))
 
 
 # JSON texts in the place of what belongs there.
