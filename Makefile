@@ -7,7 +7,7 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run test bench fuzz vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ PARALLEL := -n 3 --no-loadscope-reorder
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
 	@$(BIN)/python -m tests.system.vercel_cli
@@ -47,6 +50,9 @@ check: .venv/dev.stamp ## lint, types, and the direction of the imports
 format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: .venv/dev.stamp ## write functions/openapi.json anew, after a change of what the endpoints promise
+	@$(BIN)/python -m infra.openapi
 
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) pyproject.toml --group dev -o $(LOCKS)/dev.txt

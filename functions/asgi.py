@@ -1,9 +1,14 @@
 """The whole application as one ASGI app, for any server."""
 
-from functions import endpoints, login_endpoints, refresh_endpoints
+from functions import document_endpoint, endpoints, login_endpoints, refresh_endpoints
 from functions.application import Application
 from functions.routes import Routes
 
-ROUTES: Routes = {**endpoints.ROUTES, **login_endpoints.ROUTES, **refresh_endpoints.ROUTES}
+ROUTES: Routes = {
+    **endpoints.ROUTES,
+    **login_endpoints.ROUTES,
+    **refresh_endpoints.ROUTES,
+    **document_endpoint.ROUTES,
+}
 
 app = Application(ROUTES)

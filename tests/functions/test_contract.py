@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.functions.deployment import HTML, JSON, WITH_API_KEY, Deployment, at
+from tests.functions.deployment import HTML, JSON, PUBLIC_URL, WITH_API_KEY, Deployment, at
 from tests.functions.expect import (
     expect_common_headers,
     expect_json,
@@ -16,6 +16,7 @@ ENDPOINTS = [
     *WITH_API_KEY,
     ("GET", "/api/callback"),
     ("GET", "/api/health"),
+    ("GET", "/api/openapi.json"),
     ("GET", "/api/refresh"),
 ]
 PATHS = sorted({path for _, path in ENDPOINTS})
@@ -78,8 +79,32 @@ def test_options_names_the_methods_without_a_key(deployment: Deployment, path: s
     assert (answer.status_code, answer.content) == (204, b"")
     expect_common_headers(answer)
     assert allowed(answer.headers["allow"]) == expected_methods(path)
-    # Another origin's scripts are not let in.
-    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "HEAD", "POST"])
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", PUBLIC_URL])
+def test_no_script_of_any_origin_is_let_in(
+    deployment: Deployment, path: str, method: str, origin: str
+) -> None:
+    # What a browser asks with before it sends a key, and what it sends without having asked.
+    preflight = [
+        ("origin", origin),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "x-api-key, authorization"),
+        ("access-control-request-private-network", "true"),
+    ]
+    for headers in (preflight, [("origin", origin)], [("origin", origin), deployment.key]):
+        answer = deployment.call(method, path, *headers)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_transport_security_is_left_to_whoever_ends_the_tls(
+    deployment: Deployment, path: str
+) -> None:
+    # RFC 6797 §7.2: not over plain HTTP, which is all that the application sees.
+    assert "strict-transport-security" not in deployment.get(path).headers
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
@@ -110,7 +135,7 @@ def expected_methods(path: str) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if has_head else set())
 
 
-@pytest.mark.parametrize("path", ["/api/health", "/api/verify", "/api/token"])
+@pytest.mark.parametrize("path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify"])
 def test_head_answers_as_get_without_the_body(
     deployment: Deployment, connection: str, path: str
 ) -> None:

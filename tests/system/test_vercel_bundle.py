@@ -1,6 +1,6 @@
 """What Vercel's builder makes of this tree: nothing that is not meant to be there, and all that is.
 
-And what `vercel.json` publishes of it: six endpoints.
+And what `vercel.json` publishes of it: the endpoints.
 """
 
 import json
@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
+from functions.document_endpoint import DOCUMENT
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
 from tests.system.account import RecordProperty
@@ -54,7 +55,12 @@ def function(built: Artifact, request: pytest.FixtureRequest) -> Function:
 
 def test_there_is_a_function_for_each_endpoint(built: Artifact) -> None:
     assert sorted(built.functions) == FUNCTIONS
-    assert {path.removeprefix("/api/") for path in ROUTES} <= set(FUNCTIONS)
+    assert {function_of(path) for path in ROUTES} <= set(FUNCTIONS)
+
+
+def function_of(path: str) -> str:
+    """Name the function behind a path."""
+    return path.removeprefix("/api/").removesuffix(".json")
 
 
 def test_bundle_has_what_belongs_there_and_nothing_else(function: Function) -> None:
@@ -63,12 +69,13 @@ def test_bundle_has_what_belongs_there_and_nothing_else(function: Function) -> N
     there = {
         path for path in function.files if re.match(r"(adapters|domain|functions|ports)/", path)
     }
-    assert {path for path in there if path.endswith(".py")} == expected
+    assert {path for path in there if not path.endswith(".pyc")} == expected
 
 
 def application_sources() -> list[Path]:
     folders = ["adapters", "domain", "functions", "ports"]
-    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return [*sources, DOCUMENT]
 
 
 def test_what_does_not_belong_is_recognised() -> None:
@@ -160,11 +167,11 @@ def test_sweep_is_called_every_day() -> None:
     assert re.fullmatch(r"\d+ \d+ \* \* \*", cron["schedule"])
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_endpoint_goes_to_its_function(name: str) -> None:
+@pytest.mark.parametrize("path", ROUTES)
+def test_endpoint_goes_to_its_function(path: str) -> None:
     routes = routes_of((ROOT / "vercel.json").read_text())
-    for path in (f"/api/{name}", f"/api/{name}/"):
-        assert routed(routes, path) == f"functions/vercel/{name}.py"
+    for target in (path, f"{path}/"):
+        assert routed(routes, target) == f"functions/vercel/{function_of(path)}.py"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +185,9 @@ def test_endpoint_goes_to_its_function(name: str) -> None:
         "/api/",
         "/api/TOKEN",
         "/api/__init__",
+        "/api/openapi",
+        "/api/openapi-json",
+        "/api/token.json",
         "/api/token.py",
         "/api/token//",
         "/api/token/x",
@@ -185,6 +195,7 @@ def test_endpoint_goes_to_its_function(name: str) -> None:
         "//api/token",
         "/domain/decide.py",
         "/functions",
+        "/functions/openapi.json",
         "/functions/vercel/token",
         "/functions/vercel/token.py",
         "/pyproject.toml",

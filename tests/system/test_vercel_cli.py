@@ -28,7 +28,7 @@ def write(project: Path) -> None:
         described = {"maxDuration": duration, "filePathMap": {path: path for path in sources}}
         (folder / ".vc-config.json").write_text(json.dumps(described))
     told = json.loads((project / "vercel.json").read_text())
-    told["routes"][1]["src"] = "^/.*$"
+    told["routes"][-1]["src"] = "^/.*$"
     (project / ".vercel/output/config.json").write_text(json.dumps(told))
 
 

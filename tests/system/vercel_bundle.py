@@ -14,15 +14,17 @@ MAX_DURATIONS = {
     "callback": 300,
     "health": 30,
     "login": 30,
+    "openapi": 30,
     "refresh": 300,
     "token": 300,
     "verify": 30,
 }
 """The functions there are to be, and how many seconds a request of each may take."""
 
-# The application, what it depends on, and the module that starts the runtime.
+# The application, its document, what it depends on, and the module that starts the runtime.
 _BELONGS = re.compile(
-    r"(adapters|domain|functions|ports)/.*\.pyc?|_vendor/.*|vc__handler__python\.py"
+    r"(adapters|domain|functions|ports)/.*\.pyc?|functions/openapi\.json|_vendor/.*"
+    r"|vc__handler__python\.py"
 )
 _NAME_OF_DIST = re.compile(r"_vendor/(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/")
 # Put there by uv, and used by nobody; the platform's own bundles have it too.

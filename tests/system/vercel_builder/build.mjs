@@ -30,7 +30,7 @@ async function layOut({ files, handler, runtime, environment, maxDuration }, fol
   for (const [path, file] of Object.entries(files)) {
     const target = join(folder, path);
     await mkdir(dirname(target), { recursive: true });
-    // A link costs nothing, and six functions have the same files.
+    // A link costs nothing, and all functions have the same files.
     await (file.fsPath ? link(file.fsPath, target) : writeFile(target, file.data));
   }
   await writeFile(`${folder}.json`, JSON.stringify({ handler, runtime, environment, maxDuration }));

@@ -1,0 +1,16 @@
+"""What every endpoint promises its callers, as data: `infra/openapi.py` writes the document of it.
+
+Nothing here is imported where requests are answered: its dataclasses would cost every cold start.
+Tests hold it to the routes, to `functions.problems`, and to what a running deployment answers.
+"""
+
+from functions.operations import documents, logins, refreshes, tokens
+from functions.operations.operation import Operations
+
+# By path, and by method; HEAD is where GET is, unless `Operation.has_head` says otherwise.
+OPERATIONS: Operations = {
+    **tokens.OPERATIONS,
+    **logins.OPERATIONS,
+    **refreshes.OPERATIONS,
+    **documents.OPERATIONS,
+}

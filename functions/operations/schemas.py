@@ -1,0 +1,171 @@
+"""The documents that are answered, as JSON Schema, and what problems have beside RFC 9457's."""
+
+from collections.abc import Mapping
+
+from domain.grant import Cause, Failure
+from domain.tokens import Freshness
+from functions.operations.operation import Schema
+
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_CAUSE: Schema = {
+    "type": "string",
+    "enum": [cause.value for cause in Cause],
+    "description": "Why a person has to log in.",
+}
+_STATES = [freshness.value for freshness in Freshness]
+_OUTCOMES = [
+    "tokens",
+    "in-progress",
+    *[cause.value for cause in Cause],
+    *[failure.value for failure in Failure],
+]
+
+
+def closed(properties: Mapping[str, Schema], description: str) -> Schema:
+    """Describe an object that has all these members; later versions may add some."""
+    return {
+        "type": "object",
+        "description": description,
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+def reference(name: str, **narrower: Schema) -> Schema:
+    """Refer to one of SCHEMAS, with narrower schemas for some of its members."""
+    found: Schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"allOf": [found, {"properties": narrower}]} if narrower else found
+
+
+def _instant(description: str) -> Schema:
+    return {"type": ["string", "null"], "format": "date-time", "description": description}
+
+
+_STANDING: Mapping[str, Schema] = {
+    "state": {"type": "string", "enum": _STATES, "description": "What the tokens are good for."},
+    "generation": {
+        **_COUNT,
+        "description": "How many times the refresh token has been replaced since the login.",
+    },
+    "access_token_expires_at": _instant("Null where it does not expire."),
+    "refresh_token_expires_at": _instant("Null where there is none, or it does not expire."),
+    "refresh_token_days_left": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "description": "Whole days until a person has to log in again, if nothing refreshes.",
+    },
+    "last_refresh": closed(
+        {
+            "at": {"type": "string", "format": "date-time"},
+            "outcome": {
+                "type": "string",
+                "enum": _OUTCOMES,
+                "description": "`tokens`, `in-progress`, a cause, or a failure.",
+            },
+        },
+        "The last attempt, or the login where there was none since.",
+    ),
+    "next_try_at": _instant("When the provider is asked again after a failure."),
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Health": closed({"status": {"const": "ok"}}, "A sign of life."),
+    "Token": closed(
+        {
+            "access_token": {"type": "string", "minLength": 1},
+            "token_type": {
+                "type": "string",
+                "minLength": 1,
+                "description": "How to send it: `Bearer`, or what the provider calls it.",
+            },
+            "expires_in": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Seconds it still lives; null where it does not expire.",
+            },
+            "expires_at": _instant("When it expires; null where it does not."),
+            "scope": {
+                "type": ["string", "null"],
+                "description": "What it is good for, where the provider or SCOPE says so.",
+            },
+        },
+        "An access token that works now. Never the refresh token.",
+    ),
+    "Standing": closed(_STANDING, "How the tokens of a connection stand."),
+    "BegunLogin": closed(
+        {
+            "authorization_url": {
+                "type": "string",
+                "format": "uri",
+                "description": "To be opened in a browser, once.",
+            },
+            "expires_in": {**_COUNT, "description": "For how many seconds it is good."},
+        },
+        "Where to log in.",
+    ),
+    "CompletedLogin": closed(
+        {
+            "status": {"const": "authorized"},
+            "connection": {"type": "string"},
+            "detail": {"type": "string", "description": "What that means, for a person."},
+        },
+        "A login that worked.",
+    ),
+    "SweepReport": closed(
+        {
+            "refreshed": _COUNT,
+            "skipped": {**_COUNT, "description": "Somebody else is at these."},
+            "failed": {**_COUNT, "description": "`verify` and the log say why."},
+            "is_complete": {
+                "type": "boolean",
+                "description": "False where time did not suffice; the next sweep goes on.",
+            },
+        },
+        "What came of those connections that were due.",
+    ),
+}
+
+# By type of problem: the members it has, and those that it may have.
+PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
+    "authorization-required": {
+        "cause": _CAUSE,
+        "login": closed(
+            {
+                "method": {"const": "POST"},
+                "url": {
+                    "type": "string",
+                    "format": "uri-reference",
+                    "description": "Relative where the deployment's address is not known.",
+                },
+            },
+            "What begins a login; it wants the API key.",
+        ),
+    },
+    "connection-moved": {"moved_at": {"type": "string", "format": "date-time"}},
+    "not-authorized": {
+        "cause": _CAUSE,
+        "state": {"type": "string", "enum": ["unauthorized", "authorization-required", *_STATES]},
+    },
+}
+OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
+    "connection-moved": {**_STANDING, "state": {"const": "moved"}},
+    "not-authorized": {name: _STANDING[name] for name in _STANDING if name != "state"},
+}
+# Of the types with members of their own: an example of these.
+PROBLEM_EXAMPLES: Mapping[str, Mapping[str, object]] = {
+    "authorization-required": {
+        "cause": "refresh-token-expired",
+        "login": {"method": "POST", "url": "https://keeper.example/api/login"},
+    },
+    "connection-moved": {"moved_at": "2026-11-24T10:19:48Z"},
+    "not-authorized": {"cause": "never-authorized", "state": "unauthorized"},
+}
+STANDING_EXAMPLE: Mapping[str, object] = {
+    "state": "fresh",
+    "generation": 7,
+    "access_token_expires_at": "2026-11-24T10:49:48Z",
+    "refresh_token_expires_at": "2027-02-22T10:19:48Z",
+    "refresh_token_days_left": 89,
+    "last_refresh": {"at": "2026-11-24T10:19:48Z", "outcome": "tokens"},
+    "next_try_at": None,
+}

@@ -1,0 +1,153 @@
+"""The OpenAPI document: it is valid, up to date, and says what the code does."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import validate
+
+from functions.asgi import ROUTES
+from functions.connections import _CONNECTION
+from functions.document_endpoint import DOCUMENT
+from functions.operations import OPERATIONS
+from functions.operations.operation import CONNECTION, Operation
+from functions.operations.schemas import OPTIONAL_PROBLEM_MEMBERS, PROBLEM_MEMBERS
+from functions.problems import PROBLEMS
+from functions.sweep import SweepReport
+from infra.openapi import PROBLEMS_PAGE, occurrences, text
+
+ROOT = Path(__file__).parents[2]
+WRITTEN: dict[str, Any] = json.loads(DOCUMENT.read_text())
+# Answered before an operation is found.
+WITHOUT_OPERATION = {"method-not-allowed", "not-found"}
+OPERATION_LIST = [
+    (method, path, operation)
+    for path, methods in OPERATIONS.items()
+    for method, operation in methods.items()
+]
+
+
+def test_the_document_is_up_to_date() -> None:
+    assert DOCUMENT.read_text() == text(), "write it anew: make openapi"
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(WRITTEN)
+
+
+def test_every_operation_there_is_is_described_and_no_other() -> None:
+    described = {
+        (method, path)
+        for methods_path, operation in operations()
+        for method, path in [methods_path, ("HEAD", methods_path[1])]
+        if method != "HEAD" or (operation.has_head and methods_path[0] == "GET")
+    }
+    assert described == {(method, path) for path, methods in ROUTES.items() for method in methods}
+
+
+def operations() -> Iterator[tuple[tuple[str, str], Operation]]:
+    for method, path, operation in OPERATION_LIST:
+        yield (method, path), operation
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation.id for _, operation in operations()]
+    assert len(names) == len(set(names))
+
+
+def test_every_type_of_problem_is_one_of_an_operation() -> None:
+    described = {name for _, operation in operations() for name in operation.problems}
+    assert described | WITHOUT_OPERATION == set(PROBLEMS)
+    assert set(PROBLEM_MEMBERS) | set(OPTIONAL_PROBLEM_MEMBERS) <= set(PROBLEMS)
+
+
+def test_the_page_of_problems_names_the_members_that_are_described() -> None:
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \|[^|\n]*\|[^|\n]*\| (.*)\|$", PROBLEMS_PAGE.read_text(), re.MULTILINE
+    )
+    told = {name: set(re.findall(r"`([^`]+)`", cell)) for name, cell in rows if name in PROBLEMS}
+    assert set(told) == set(PROBLEMS)
+    for name, words in told.items():
+        members = PROBLEM_MEMBERS.get(name, {})
+        parts = {part for member in members.values() for part in member.get("properties", ())}  # type: ignore[attr-defined]
+        assert words - {"verify"} <= set(members) | parts, name
+        assert ("cause" in words) == ("cause" in members), name
+
+
+def test_the_page_of_problems_tells_each_status_of_the_code() -> None:
+    told = occurrences(PROBLEMS_PAGE.read_text())
+    assert set(told) == set(PROBLEMS)
+    for name, (status, _) in PROBLEMS.items():
+        assert told[name].statuses[0] == status, name
+
+
+def test_every_problem_that_is_raised_has_a_documented_type() -> None:
+    raised = {name for file in (ROOT / "functions").rglob("*.py") for name in raised_in(file)}
+    # What may be raised by a name that is looked up.
+    raised |= {"refused-without-reason", "client-refused", "provider-unavailable"}
+    assert raised == set(PROBLEMS)
+
+
+def raised_in(file: Path) -> Iterator[str]:
+    """The first argument of each call of `problem`, where it stands there."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id="problem"), args=[ast.Constant(value=str(name)), *_]):
+                yield name
+            case ast.Call(func=ast.Name(id="problem"), args=[looked_up, *_]):
+                # One place, whose every value is a type.
+                assert ast.unparse(looked_up) == (
+                    "_REFUSALS.get(failure, 'provider-unavailable')"
+                ), f"{file}:{node.lineno}"
+            case _:
+                pass
+
+
+def test_what_is_repeated_of_the_code_is_what_stands_there() -> None:
+    assert CONNECTION.schema["pattern"] == f"^{_CONNECTION.pattern}$"
+    report = WRITTEN["components"]["schemas"]["SweepReport"]
+    assert report["required"] == list(SweepReport.__slots__)
+
+
+def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
+    """Every example in the document, with the schema that it is an example of."""
+    for path, methods in WRITTEN["paths"].items():
+        for method, operation in methods.items():
+            for parameter in operation["parameters"]:
+                name = f"{method} {path} {parameter['name']}"
+                if "example" in parameter:
+                    yield name, parameter["schema"], parameter["example"]
+            for status, response in operation["responses"].items():
+                for kind, content in response["content"].items():
+                    if "example" in content:
+                        yield f"{method} {path} {status} {kind}", *in_content(content)
+    for name, schema in WRITTEN["components"]["schemas"].items():
+        for example in schema.get("examples", ()):
+            yield name, schema, example
+
+
+def in_content(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
+    return content["schema"], content["example"]
+
+
+EXAMPLES = list(examples())
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"), [it[1:] for it in EXAMPLES], ids=[it[0] for it in EXAMPLES]
+)
+def test_every_example_is_valid(schema: Mapping[str, Any], example: object) -> None:
+    # References are from the root.
+    rooted = {**schema, "components": WRITTEN["components"]}
+    Draft202012Validator(rooted, format_checker=FormatChecker()).validate(example)
+
+
+def test_there_is_an_example_of_every_answer_and_every_problem() -> None:
+    answers = sum(len(operation.answers) for _, operation in operations())
+    parameters = [each.example for _, operation in operations() for each in operation.parameters]
+    assert len(EXAMPLES) == answers + len(parameters) - parameters.count(None) + len(PROBLEMS)

@@ -1,0 +1,261 @@
+"""Schemathesis against a running deployment, by the document that it serves; and what it reached.
+
+Each case that names a connection, or none, finds one in another state (`openapi_states`); each
+callback that could be a good one is made one of several sorts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any, TypeAlias
+
+import schemathesis
+from schemathesis import Case, GenerationMode, HookContext
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.transport import Response
+from schemathesis.engine import events, from_schema
+from schemathesis.generation.meta import negated_parameters
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from functions.connections import DEFAULT_CONNECTION
+from functions.operations.operation import CONNECTION
+from functions.problems import TYPE_PREFIX
+from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
+from tests.functions.hosts import Running
+from tests.system.loopback import http
+from tests.system.openapi_states import CALLBACKS, STATES, Prepare
+
+Answered: TypeAlias = tuple[str, int, str]
+"""An operation's id, a status, and a type of problem; or of content, where it is none."""
+
+_PROBLEM = "application/problem+json"
+
+_EXPECTED = {
+    # The provider's absence and refusals are told as such: they are planned here, and documented.
+    # Any other failure of a server is one.
+    "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "502", "503"]},
+    # Not that a connection is unknown: what is malformed is refused for that, or for its key.
+    "negative_data_rejection": {"expected-statuses": ["400", "401"]},
+}
+# Whatever its form, a state is good only if it was given out, and a code likewise.
+_EXPECTED_OF_CALLBACK = {
+    "positive_data_acceptance": {"expected-statuses": ["200", "400", "502", "503"]}
+}
+
+
+# What a request finds that spoils anything but the connection: accepted, it would be a success.
+_UNNAMED = (DEFAULT_CONNECTION, STATES["fresh"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What a run came to."""
+
+    cases: int = 0
+    by_phase: Counter[str] = field(default_factory=Counter)
+    answered: Counter[Answered] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+    """What was wrong, once for each operation, check and title, with a case that shows it."""
+
+    def __str__(self) -> str:
+        phases = ", ".join(f"{count} {phase}" for phase, count in self.by_phase.items())
+        return f"{self.cases} cases ({phases}), {len(self.answered)} different answers"
+
+
+def config_of(deployment: Deployment, *, seed: int, cases_each: int) -> SchemathesisConfig:
+    """Say how to test: all checks, all phases, the same cases for the same seed."""
+    return SchemathesisConfig.from_dict(
+        {
+            "seed": seed,
+            "base-url": deployment.running.base_url,
+            "continue-on-failure": True,
+            # More than any caller is kept waiting.
+            "request-timeout": 60,
+            "generation": {
+                "max-examples": cases_each,
+                "deterministic": True,
+                "database": "none",
+                "allow-x00": True,
+            },
+            "phases": {"coverage": {"generate-duplicate-query-parameters": True}},
+            "checks": _EXPECTED,
+            "operations": [
+                {"include-operation-id": "completeLogin", "checks": _EXPECTED_OF_CALLBACK}
+            ],
+            "auth": {
+                "openapi": {
+                    "apiKey": {"api_key": API_KEY},
+                    "bearerKey": {"bearer": API_KEY},
+                    "cronSecret": {"bearer": CRON_SECRET},
+                }
+            },
+        }
+    )
+
+
+def loaded(deployment: Deployment, *, seed: int = 1, cases_each: int = 1) -> OpenApiSchema:
+    """Read the document that a deployment serves."""
+    answer = http.get(f"{deployment.running.base_url}/api/openapi.json")
+    config = config_of(deployment, seed=seed, cases_each=cases_each)
+    return schemathesis.openapi.from_dict(_without_room(answer.json()), config=config)
+
+
+def _without_room(part: Any) -> Any:
+    """Let no object have members that are not named: what is answered beside them is a fault."""
+    match part:
+        case {"type": "object", "properties": {}} if part["properties"].keys() != {"openapi"}:
+            return {
+                **{name: _without_room(value) for name, value in part.items()},
+                "additionalProperties": False,
+            }
+        case dict():
+            return {name: _without_room(value) for name, value in part.items()}
+        case list():
+            return [_without_room(value) for value in part]
+        case _:
+            return part
+
+
+def documented(document: Mapping[str, Any]) -> Iterator[Answered]:
+    """Name every answer that a document tells of."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                for name in _types(document, response["content"]):
+                    yield operation["operationId"], int(status), name
+
+
+def _types(document: Mapping[str, Any], content: Mapping[str, Any]) -> Iterator[str]:
+    for kind, described in content.items():
+        if kind != _PROBLEM:
+            yield kind
+            continue
+        for option in described["schema"].get("oneOf", [described["schema"]]):
+            component = document["components"]["schemas"][option["$ref"].rpartition("/")[2]]
+            yield component["properties"]["type"]["const"].removeprefix(TYPE_PREFIX)
+
+
+def run(deployment: Deployment, *, seed: int, cases_each: int) -> Found:
+    """Run all phases, and return what was found."""
+    found = Found()
+    schema = loaded(deployment, seed=seed, cases_each=cases_each)
+    with _in_all_states(deployment), noted(found.answered):
+        for event in from_schema(schema).execute():
+            match event:
+                case events.ScenarioFinished():
+                    _note_scenario(found, event)
+                case events.NonFatalError():
+                    found.failures[f"{event.label}: error"] = str(event.info)
+                case events.FatalError():
+                    raise event.exception
+                case _:
+                    pass
+    return found
+
+
+def _note_scenario(found: Found, event: events.ScenarioFinished) -> None:
+    found.cases += len(event.recorder.interactions)
+    found.by_phase[event.phase.value] += len(event.recorder.interactions)
+    for case_id, checks in event.recorder.checks.items():
+        for check in checks:
+            if check.failure_info is not None:
+                name = f"{event.label}: {check.name}"
+                request = event.recorder.interactions[case_id].request
+                found.failures.setdefault(
+                    name, f"{request.method} {request.uri}: {check.failure_info.failure}"
+                )
+
+
+@contextmanager
+def _in_all_states(deployment: Deployment) -> Iterator[None]:
+    """Give each case a state to find."""
+    # Every other connection keeps the name that was made for it.
+    states, callbacks = cycle(_with_pauses(STATES.items())), cycle(CALLBACKS)
+
+    def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
+        if case.operation.path == "/api/callback" and _is_positive(case):
+            case.query = {**(case.query or {}), **next(callbacks)(deployment)}
+        elif _is_about_a_connection(case):
+            state, prepare = next(states) if _is_positive(case) else _UNNAMED
+            if state:
+                prepare(deployment, state)
+                case.query = {**(case.query or {}), "connection": state}
+            if state == DEFAULT_CONNECTION:
+                # A good parameter beside hides a bad one from schemathesis, if that is accepted.
+                del case.query["connection"]
+
+    with _hooked(before_call):
+        yield
+
+
+def _is_positive(case: Case[Any]) -> bool:
+    return case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+
+
+def _is_about_a_connection(case: Case[Any]) -> bool:
+    """Tell whether a case asks about a connection, and does not spoil how it is named."""
+    known = any(parameter.name == CONNECTION.name for parameter in case.operation.query)
+    spoilt = {name for name, _ in negated_parameters(case.meta)}
+    return known and case.meta is not None and CONNECTION.name not in spoilt
+
+
+def _with_pauses(
+    states: Iterable[tuple[str, Prepare]],
+) -> Iterator[tuple[str, Prepare]]:
+    for state in states:
+        yield state
+        yield "", STATES["never"]
+
+
+@contextmanager
+def noted(answered: Counter[Answered]) -> Iterator[None]:
+    """Note what is answered to whatever is documented."""
+
+    def after_call(_context: HookContext, case: Case[Any], response: Response) -> None:
+        if case.method.upper() == case.operation.method.upper():
+            answered[case.operation.definition.raw["operationId"], *_told(response)] += 1
+
+    with _hooked(after_call):
+        yield
+
+
+def _told(response: Response) -> tuple[int, str]:
+    kind = response.headers["content-type"][0].partition(";")[0]
+    if kind != _PROBLEM:
+        return response.status_code, kind
+    return response.status_code, str(response.json()["type"]).removeprefix(TYPE_PREFIX)
+
+
+def ask(
+    schema: OpenApiSchema,
+    operation_id: str,
+    query: str,
+    *headers: tuple[str, str],
+    at: Deployment | Running,
+    body: bytes = b"",
+) -> None:
+    """Ask one thing by hand; raises AssertionError where the answer is not as documented.
+
+    A fault of the server is planned here.
+    """
+    operation = schema.find_operation_by_id(operation_id)
+    running = at.running if isinstance(at, Deployment) else at
+    operation.Case().call_and_validate(
+        running.base_url,
+        headers=dict(headers),
+        params=query,
+        data=body or None,
+        excluded_checks=[not_a_server_error],
+    )
+
+
+@contextmanager
+def _hooked(hook: Any) -> Iterator[None]:
+    schemathesis.hook(hook)
+    try:
+        yield
+    finally:
+        schemathesis.hooks.unregister(hook)

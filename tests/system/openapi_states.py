@@ -1,0 +1,149 @@
+"""Everything that an answer can depend on, made before a request: grants, logins, the provider.
+
+Each state is brought about through the store or through the simulated provider, and each request
+finds another one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TypeAlias
+
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Refreshing,
+    Setbacks,
+)
+from domain.tokens import Freshness
+from tests.functions.deployment import Deployment, query_of
+from tests.functions.grants import DAY, OVER, authorized, fresh, over
+
+Prepare: TypeAlias = Callable[[Deployment, str], object]
+"""Bring a connection into a state."""
+Query: TypeAlias = dict[str, str]
+
+_later_states = count()
+
+
+def _put_refused(deployment: Deployment, connection: str) -> None:
+    # The client is another one, so the provider is asked once more; and refuses, as it has never
+    # heard of the token.
+    grant = AuthorizationRequired(
+        tokens=over().tokens,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="another client",
+        since=datetime.now(UTC),
+    )
+    deployment.put(connection, grant)
+
+
+def _put_setback(failure: Failure) -> Prepare:
+    """Let the last refresh have failed, and the next one be an hour off."""
+
+    def put(deployment: Deployment, connection: str) -> None:
+        now = datetime.now(UTC)
+        setbacks = Setbacks(
+            failures=1,
+            failure=failure,
+            at=now,
+            retry_at=now + timedelta(hours=1),
+            in_doubt_since=now if failure is Failure.UNKNOWN else None,
+        )
+        deployment.put(connection, replace(over(), setbacks=setbacks))
+
+    return put
+
+
+def _renewable(deployment: Deployment, connection: str) -> None:
+    """Let the access token have expired; the provider knows the refresh token."""
+    grant = deployment.grant(connection)
+    if not isinstance(grant, Authorized):
+        deployment.log_in(connection)
+        grant = deployment.grant(connection)
+    assert isinstance(grant, Authorized)
+    if grant.tokens.freshness(datetime.now(UTC)) is Freshness.FRESH:
+        deployment.age(connection, OVER)
+
+
+def _put_without_refresh_token(deployment: Deployment, connection: str) -> None:
+    ended = datetime.now(UTC) - DAY
+    grant = authorized(access_ends=ended, refresh_ends=None, has_refresh_token=False)
+    deployment.put(connection, grant)
+
+
+def _put_dead(deployment: Deployment, connection: str) -> None:
+    now = datetime.now(UTC)
+    deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
+
+
+def _put_without_end(deployment: Deployment, connection: str) -> None:
+    """Keep an access token that does not expire."""
+    deployment.put(connection, authorized(access_ends=None, refresh_ends=None))
+
+
+def put_refreshing(deployment: Deployment, connection: str) -> None:
+    """Let somebody be at it, whom nobody will hear of again."""
+    now, tokens = datetime.now(UTC), over().tokens
+    attempt = Attempt(
+        id="an attempt",
+        authorized_at=tokens.authorized_at,
+        generation=tokens.generation,
+        client="another client",
+        started_at=now,
+    )
+    deployment.put(connection, Refreshing(tokens=tokens, attempt=attempt, setbacks=None))
+
+
+STATES: Mapping[str, Prepare] = {
+    "never": lambda _deployment, _connection: None,
+    "fresh": lambda deployment, connection: deployment.put(connection, fresh()),
+    "without-end": _put_without_end,
+    "renewable": _renewable,
+    "unknown-to-the-provider": lambda deployment, connection: deployment.put(connection, over()),
+    "refused": _put_refused,
+    "dead": _put_dead,
+    "without-refresh-token": _put_without_refresh_token,
+    **{f"after-{failure.value}": _put_setback(failure) for failure in Failure},
+}
+
+
+def callback_as_it_comes(_deployment: Deployment) -> Query:
+    """What nobody has begun."""
+    return {}
+
+
+def good_callback(deployment: Deployment) -> Query:
+    """What the provider sends a browser back with, to whom the person said yes."""
+    begun = deployment.begin_login(f"logged-in-{next(_later_states)}")
+    return query_of(deployment.provider.allow(begun))
+
+
+def refused_callback(deployment: Deployment) -> Query:
+    """The same, where the person said no."""
+    return query_of(deployment.provider.deny(deployment.begin_login("refused-login")))
+
+
+def forged_callback(deployment: Deployment) -> Query:
+    """A good state with a code that the provider has not given."""
+    return {**good_callback(deployment), "code": "a-code-that-nobody-gave"}
+
+
+def callback_without_provider(deployment: Deployment) -> Query:
+    """A good redirect, after which the provider does not answer."""
+    query = good_callback(deployment)
+    deployment.provider.plan_faults("unavailable")
+    return query
+
+
+CALLBACKS = (
+    callback_as_it_comes,
+    good_callback,
+    refused_callback,
+    forged_callback,
+    callback_without_provider,
+)
