@@ -81,7 +81,12 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
 _ALWAYS = ("CacheControl", "ContentTypeOptions")
 # Statuses of which every answer says when to come back, or how to authenticate. A 502 says the
 # former as well, but not of a code, which nothing is gained by sending again.
-_HEADERS_OF_STATUS: Mapping[int, str] = {401: "Challenge", 429: "RetryAfter", 503: "RetryAfter"}
+_HEADERS_OF_STATUS: Mapping[int, str] = {
+    401: "Challenge",
+    403: "Challenge",
+    429: "RetryAfter",
+    503: "RetryAfter",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +182,9 @@ def _by_status(
 
 
 def _answer(answer: Answer) -> _Object:
-    content: _Object = {"application/json": {"schema": answer.schema, "example": answer.example}}
+    content: _Object = {}
+    if answer.schema is not None:
+        content["application/json"] = {"schema": answer.schema, "example": answer.example}
     return {
         "description": answer.description,
         "headers": dict(_headers(*_ALWAYS)),

@@ -45,14 +45,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer that is no problem, with an example of it.
+    """An answer that is no problem, with an example of its JSON.
 
-    `is_page` where a browser is answered with a page in the place of the JSON.
+    None where there is no JSON; `is_page` where a browser is answered with a page in its place.
     """
 
     description: str
-    schema: Schema
-    example: Mapping[str, object]
+    schema: Schema | None
+    example: Mapping[str, object] | None
     is_page: bool = False
 
 

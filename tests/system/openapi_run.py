@@ -1,14 +1,15 @@
 """Schemathesis against a running deployment, by the document that it serves; and what it reached.
 
-Each case that names a connection, or none, finds one in another state (`openapi_states`); each
-callback that could be a good one is made one of several sorts.
+Every other good request for a connection finds one in another state (`openapi_states`), and each
+callback that could be a good one is made one of several sorts. A request that is spoilt finds a
+connection whose answer would be a success.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import chain, cycle
 from typing import Any, TypeAlias
 
 import schemathesis
@@ -26,7 +27,7 @@ from functions.problems import TYPE_PREFIX
 from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
 from tests.functions.hosts import Running
 from tests.system.loopback import http
-from tests.system.openapi_states import CALLBACKS, STATES, Prepare
+from tests.system.openapi_states import CALLBACKS, STATES
 
 Answered: TypeAlias = tuple[str, int, str]
 """An operation's id, a status, and a type of problem; or of content, where it is none."""
@@ -44,10 +45,6 @@ _EXPECTED = {
 _EXPECTED_OF_CALLBACK = {
     "positive_data_acceptance": {"expected-statuses": ["200", "400", "502", "503"]}
 }
-
-
-# What a request finds that spoils anything but the connection: accepted, it would be a success.
-_UNNAMED = (DEFAULT_CONNECTION, STATES["fresh"])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,19 +170,23 @@ def _note_scenario(found: Found, event: events.ScenarioFinished) -> None:
 def _in_all_states(deployment: Deployment) -> Iterator[None]:
     """Give each case a state to find."""
     # Every other connection keeps the name that was made for it.
-    states, callbacks = cycle(_with_pauses(STATES.items())), cycle(CALLBACKS)
+    states = cycle(chain.from_iterable((state, None) for state in STATES))
+    callbacks = cycle(CALLBACKS)
 
     def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
+        query = {**(case.query or {})}
         if case.operation.path == "/api/callback" and _is_positive(case):
-            case.query = {**(case.query or {}), **next(callbacks)(deployment)}
+            case.query = {**query, **next(callbacks)(deployment)}
+        elif _is_about_a_connection(case) and _is_positive(case):
+            if state := next(states):
+                STATES[state](deployment, state)
+                case.query = {**query, CONNECTION.name: state}
         elif _is_about_a_connection(case):
-            state, prepare = next(states) if _is_positive(case) else _UNNAMED
-            if state:
-                prepare(deployment, state)
-                case.query = {**(case.query or {}), "connection": state}
-            if state == DEFAULT_CONNECTION:
-                # A good parameter beside hides a bad one from schemathesis, if that is accepted.
-                del case.query["connection"]
+            # What spoils anything else would be a success, were it accepted. Not by a name: a good
+            # parameter beside keeps schemathesis from blaming a bad one.
+            STATES["fresh"](deployment, DEFAULT_CONNECTION)
+            query.pop(CONNECTION.name, None)
+            case.query = query
 
     with _hooked(before_call):
         yield
@@ -200,14 +201,6 @@ def _is_about_a_connection(case: Case[Any]) -> bool:
     known = any(parameter.name == CONNECTION.name for parameter in case.operation.query)
     spoilt = {name for name, _ in negated_parameters(case.meta)}
     return known and case.meta is not None and CONNECTION.name not in spoilt
-
-
-def _with_pauses(
-    states: Iterable[tuple[str, Prepare]],
-) -> Iterator[tuple[str, Prepare]]:
-    for state in states:
-        yield state
-        yield "", STATES["never"]
 
 
 @contextmanager
