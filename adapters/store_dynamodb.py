@@ -1,8 +1,8 @@
 """A store in one DynamoDB table: one request an operation.
 
-The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION` or `login#KEY`.
-Only grants that will be due have `agenda` and `due_at`, the keys of the index `due`. Only logins
-have `delete_after`, the table's time to live.
+The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION`, `login#KEY` or
+`count#WINDOW#KEY`. Only grants that will be due have `agenda` and `due_at`, the keys of the index
+`due`. Only logins and counts have `delete_after`, the table's time to live.
 """
 
 import math
@@ -18,10 +18,11 @@ from ports.store import ConflictError, Record, StoreUnavailableError
 
 _GRANT = "grant#"
 _LOGIN = "login#"
+_COUNT = "count#"
 # One value for all, so that one query finds what is due. It limits the writes of all grants to what
 # one partition takes, a thousand a second.
 _AGENDA = {"S": "refresh"}
-# DynamoDB removes logins by its clock, if late; whether one has expired is told by ours.
+# DynamoDB removes them by its clock, if late; whether a login has expired is told by ours.
 _KEPT_PAST_EXPIRY = timedelta(minutes=1)
 
 
@@ -90,7 +91,7 @@ class DynamoDbStore:
                 Limit=limit - len(names),
                 **start,
             )
-            names += [item["id"]["S"].removeprefix(_GRANT) for item in page["Items"]]
+            names += [_text(item, "id").removeprefix(_GRANT) for item in _items(page)]
             if "LastEvaluatedKey" not in page:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -108,7 +109,7 @@ class DynamoDbStore:
                 ProjectionExpression="id",
                 **start,
             )
-            for item in page["Items"]:
+            for item in _items(page):
                 yield _text(item, "id").removeprefix(_GRANT)
             if "LastEvaluatedKey" not in page:
                 return
@@ -117,14 +118,13 @@ class DynamoDbStore:
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
         sealed = {"S": self._records.seal_login(key, pending)}
-        kept_until = math.ceil((pending.expires_at + _KEPT_PAST_EXPIRY).timestamp())
         try:
             await self._table.call(
                 "put_item",
                 Item={
                     "id": {"S": _LOGIN + key},
                     "sealed": sealed,
-                    "delete_after": {"N": str(kept_until)},
+                    "delete_after": _soon_after(pending.expires_at),
                 },
                 # A late repetition must not bring back a login that was taken meanwhile.
                 **_if_etag_is(None),
@@ -150,8 +150,25 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        pending = self._records.open_login(key, _text(answer["Attributes"], "sealed"))
+        pending = self._records.open_login(key, _text(answer.get("Attributes", {}), "sealed"))
         return pending if pending is not None and now < pending.expires_at else None
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more, and return how many there are by now. Raises StoreUnavailableError.
+
+        Where botocore makes the call again, one is counted twice.
+        """
+        answer = await self._table.call(
+            "update_item",
+            Key={"id": {"S": f"{_COUNT}{window_ends.timestamp()}#{key}"}},
+            UpdateExpression="ADD how_many :one SET delete_after = :delete_after",
+            ExpressionAttributeValues={
+                ":one": {"N": "1"},
+                ":delete_after": _soon_after(window_ends),
+            },
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(_text(answer.get("Attributes", {}), "how_many", kind="N"))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -184,8 +201,19 @@ def _number(at: datetime) -> dict[str, str]:
     return {"N": str(at.timestamp())}
 
 
-def _text(item: Item, name: str) -> str:
+def _soon_after(end: datetime) -> dict[str, str]:
+    return {"N": str(math.ceil((end + _KEPT_PAST_EXPIRY).timestamp()))}
+
+
+def _items(page: Mapping[str, Any]) -> list[Item]:
+    if "Items" not in page:
+        raise StoreUnavailableError("an answer of DynamoDB's has no items")
+    items: list[Item] = page["Items"]
+    return items
+
+
+def _text(item: Item, name: str, *, kind: str = "S") -> str:
     try:
-        return item[name]["S"]
+        return item[name][kind]
     except KeyError as error:
-        raise StoreUnavailableError(f"an item of DynamoDB's has no text {name!r}") from error
+        raise StoreUnavailableError(f"an item of DynamoDB's has no {name!r}") from error

@@ -1,33 +1,74 @@
-"""Who may ask: the API key, and the secret of whoever starts the sweep, in constant time."""
+"""Who may ask, and for what: the API keys, and the secret of whoever starts the sweep.
 
+What is compared with a secret is compared in constant time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
 
+from functions.api_keys import ApiKey, KeyedEndpoint, digest_of
+from functions.connections import connection_of
 from functions.messages import Request
-from functions.problems import problem
+from functions.problems import ProblemError, problem
 from functions.settings import SettingsError
 
 _HOW = "send it as `x-api-key: KEY` or `Authorization: Bearer KEY`"
 
 
-def require_api_key(request: Request, api_key: str) -> None:
-    """Let the request pass if it carries the key. Raises ProblemError (RFC 6750 §3).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who was let in: the name of their API key, and the connection that they ask about."""
 
-    The key is taken from headers only: URLs end up in logs.
+    key_name: str
+    connection: str
+
+
+def require_api_key(
+    request: Request,
+    keys: Sequence[ApiKey],
+    *,
+    endpoint: KeyedEndpoint,
+    now: datetime,
+    beside: tuple[str, ...] = (),
+) -> Caller:
+    """Let the request pass if it carries a key that is for this endpoint and its connection.
+
+    `beside` are the parameters that it may have beside `connection`. Nothing is said of them to who
+    has no key, and of connections only what the key's own entry says.
+
+    Raises ProblemError (RFC 6750 §3).
     """
-    given = [value.strip() for value in request.header_values(b"x-api-key")]
-    given += _bearer_tokens(request)
-    if not given:
-        raise problem("api-key-missing", f"this endpoint needs the deployment's API key: {_HOW}")
-    if not _are_all(api_key, given):
-        raise problem("api-key-invalid", f"the API key is not the deployment's: {_HOW}")
+    key = _living_key(request, keys, now)
+    if key.endpoints is not None and endpoint not in key.endpoints:
+        raise _not_allowed(key, f"the endpoint {endpoint}")
+    connection = connection_of(request, beside=beside)
+    if key.connections is not None and connection not in key.connections:
+        raise _not_allowed(key, f"the connection {connection}")
+    return Caller(key_name=key.name, connection=connection)
+
+
+def shown_key(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Return the key that the request carries, whatever it is for; None if it is none of these."""
+    digests = [digest_of(value) for value in _given_keys(request)]
+    found = None
+    for key in keys:
+        # To the end, so that time tells neither which key came near nor which header differs.
+        matches = [compare_digest(key.digest, digest) for digest in digests]
+        if matches and all(matches):
+            found = key
+    return found
 
 
 def require_cron_secret(request: Request, cron_secret: str | None) -> None:
     """Let the request pass if it carries the secret. Raises SettingsError, ProblemError."""
     if cron_secret is None:
         raise SettingsError(["CRON_SECRET is not set, and the sweep asks for it"])
-    given = _bearer_tokens(request)
-    if not given or not _are_all(cron_secret, given):
+    given = [digest_of(value) for value in _bearer_tokens(request)]
+    expected = digest_of(cron_secret.encode())
+    matches = [compare_digest(expected, digest) for digest in given]
+    if not matches or not all(matches):
         raise problem(
             "cron-secret-required",
             "the sweep asks for the deployment's CRON_SECRET: send it as `Authorization: Bearer "
@@ -35,10 +76,24 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
         )
 
 
-def _are_all(expected: str, given: list[bytes]) -> bool:
-    # Every one is compared, so that which one differs does not show either.
-    matches = [compare_digest(value, expected.encode("ascii")) for value in given]
-    return bool(expected) and all(matches)
+def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:
+    if not _given_keys(request):
+        raise problem("api-key-missing", f"this endpoint needs an API key: {_HOW}")
+    key = shown_key(request, keys)
+    if key is None:
+        raise problem("api-key-invalid", f"the API key is none of the deployment's: {_HOW}")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise problem("api-key-invalid", f"the API key {key.name!r} has expired")
+    return key
+
+
+def _not_allowed(key: ApiKey, what: str) -> ProblemError:
+    return problem("key-not-allowed", f"the API key {key.name!r} is not for {what}")
+
+
+def _given_keys(request: Request) -> list[bytes]:
+    """Return every key that is shown; headers only, because URLs end up in logs."""
+    return [*map(bytes.strip, request.header_values(b"x-api-key")), *_bearer_tokens(request)]
 
 
 def _bearer_tokens(request: Request) -> list[bytes]:

@@ -12,7 +12,7 @@ from math import ceil
 
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
-from functions.problems import Problem, ProblemError, problem
+from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wired
@@ -88,7 +88,19 @@ class Application:
             # The instance lives, and what is kept elsewhere is mended elsewhere.
             return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            return _problem_response(scope, _problem_of(error))
+            return _problem_response(scope, await self._judged(scope, _problem_of(error)))
+
+    async def _judged(self, scope: Scope, found: Problem) -> Problem:
+        """Return the problem, or that there were too many of the kind."""
+        if found.name not in CALLERS_FAULTS:
+            return found
+        try:
+            wired = self._wire()
+        except SettingsError:
+            return found
+        if wired.settings.failure_limit == 0:
+            return found
+        return await wired.limits.judge(found, Request.head(scope))
 
     def _wire(self) -> Wired:
         """Return the parts for the running loop: their connections belong to it."""

@@ -9,6 +9,11 @@ DEFAULT_CONNECTION = "default"
 _CONNECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}")
 
 
+def is_connection(text: str) -> bool:
+    """Tell whether a connection can have this name."""
+    return _CONNECTION.fullmatch(text) is not None
+
+
 def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
     """Return the connection that a request names; it may have the parameters `beside` as well.
 
@@ -21,7 +26,7 @@ def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
         told = ", ".join(sorted(known))
         raise problem("invalid-request", f"{min(unknown)!r:.40} is no parameter here: {told}")
     connection = request.parameters.get("connection", DEFAULT_CONNECTION)
-    if not _CONNECTION.fullmatch(connection):
+    if not is_connection(connection):
         raise problem(
             "invalid-request",
             "a connection is named by up to 128 letters, digits and . _ - @, of which the first "

@@ -8,7 +8,6 @@ from domain.grant import Moved
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
 from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
-from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.problems import problem
 from functions.routes import ALIVE, HEALTH, Routes
@@ -25,18 +24,18 @@ async def health(_request: Request, _wired: Wired) -> Response:
 
 async def token(request: Request, wired: Wired) -> Response:
     """GET /api/token: an access token that works now. Raises ProblemError."""
-    require_api_key(request, wired.settings.api_key)
-    connection = connection_of(request, beside=("min_ttl",))
-    answer = await wired.keeper.token(connection, min_ttl=_min_ttl(request))
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
+    answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, connection, now, public_url=wired.settings.public_url)
+    tokens = require_tokens(answer, caller.connection, now, public_url=wired.settings.public_url)
     return Response.json(200, _token_members(tokens, now))
 
 
 async def verify(request: Request, wired: Wired) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
-    require_api_key(request, wired.settings.api_key)
-    connection = connection_of(request)
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    connection = require_api_key(request, keys, endpoint="verify", now=now).connection
     record = await wired.keeper.load(connection)
     now = wired.clock.now()
     members = standing(record.grant, now)

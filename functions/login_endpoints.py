@@ -6,7 +6,6 @@ from domain.failures import classify
 from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
-from functions.connections import connection_of
 from functions.logins import CompletedLogin, ExchangeFailedError, UnknownStateError
 from functions.messages import Request, Response
 from functions.pages import page
@@ -21,8 +20,9 @@ _LONGEST_QUOTE = 300
 
 async def login(request: Request, wired: Wired) -> Response:
     """POST /api/login: where to send the browser. Raises ProblemError."""
-    require_api_key(request, wired.settings.api_key)
-    begun = await wired.logins.begin(connection_of(request))
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    caller = require_api_key(request, keys, endpoint="login", now=now)
+    begun = await wired.logins.begin(caller.connection)
     return Response.json(
         200,
         {

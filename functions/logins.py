@@ -75,9 +75,11 @@ class Logins:
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
+        keyed_hash: Callable[[str], str],
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
+        By its `keyed_hash` a state is known to have been given out here, before the store is asked.
         `server` is called when there is a code to exchange.
         """
         self._keeper = keeper
@@ -90,10 +92,11 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
+        self._keyed_hash = keyed_hash
 
     async def begin(self, connection: str) -> BegunLogin:
         """Bind a new state to the connection. Raises SettingsError, StoreUnavailableError."""
-        state = self._entropy.token()
+        state = self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
             redirect_uri=self._redirect_uri(),
@@ -119,11 +122,19 @@ class Logins:
                 code_verifier=None,
                 expires_at=now + LOGIN_LIFETIME,
             )
+        token, _, _ = state.rpartition("-")
+        if not compare_digest(state.encode(), self.state_of(token).encode()):
+            # Whoever makes states up costs no round trip to the store.
+            raise UnknownStateError
         taker = self._entropy.token()
         pending = await self._store.take_login(login_key(state), taker=taker, now=now)
         if pending is None:
             raise UnknownStateError
         return pending
+
+    def state_of(self, token: str) -> str:
+        """Return the state that is made of a random token."""
+        return f"{token}-{self._keyed_hash(token)}"
 
     async def complete(self, pending: PendingLogin, code: str) -> CompletedLogin:
         """Trade the code for tokens and keep them.

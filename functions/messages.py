@@ -5,9 +5,11 @@ a cold function more than all the rest on the way to a fresh token
 (`docs/adr/0003-no-web-framework.md`).
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl
@@ -19,6 +21,12 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # An authorization response carries a code and a state; 8 KiB is what common servers allow.
 MAX_QUERY_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
+# What Apache takes; proxies and platforms add some of their own.
+MAX_HEADERS = 100
+# All names and values together; Vercel takes as much.
+MAX_HEADER_BYTES = 32 * 1024
+# For a body of that size, over any line. One that trickles would keep an instance busy for ever.
+BODY_LIMIT = timedelta(seconds=10)
 
 
 class MalformedRequestError(Exception):
@@ -31,10 +39,14 @@ class MalformedRequestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request; the parts that may carry secrets stay out of its repr."""
+    """One HTTP request; the parts that may carry secrets stay out of its repr.
+
+    `client` is the address of who sent it, as the server tells it, or nothing.
+    """
 
     method: str
     path: str
+    client: str = ""
     parameters: Mapping[str, str] = field(repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False, default=())
     body: bytes = field(repr=False, default=b"")
@@ -45,22 +57,33 @@ class Request:
     ) -> Self:
         """Read a request whole.
 
-        Raises MalformedRequestError for what cannot be decoded, is too large, or names a
-        parameter twice.
+        Raises MalformedRequestError for what cannot be decoded, is too large or too slow, or names
+        a parameter twice.
         """
         # Taken out of the scope, because servers write it to their access logs, and a callback's
         # holds the code.
         query, scope["query_string"] = scope.get("query_string", b""), b""
         if len(query) > MAX_QUERY_BYTES:
             raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
+        head = cls.head(scope)
+        _limit(head.headers)
+        has_body = head.method not in {"GET", "HEAD"}
+        return replace(
+            head,
+            parameters=parse_parameters(query),
+            body=await _read_body(receive, max_body_bytes) if has_body else b"",
+        )
+
+    @classmethod
+    def head(cls, scope: Scope) -> Self:
+        """Read what can always be read, without parameters and body."""
+        host, *_ = scope.get("client") or ("",)
         return cls(
             method=scope["method"],
             path=scope["path"],
-            parameters=parse_parameters(query),
+            client=host or "",
+            parameters={},
             headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
-            body=b""
-            if scope["method"] in {"GET", "HEAD"}
-            else await _read_body(receive, max_body_bytes),
         )
 
     def header_values(self, name: bytes) -> list[bytes]:
@@ -88,7 +111,24 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     return parameters
 
 
+def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    if len(headers) > MAX_HEADERS:
+        raise MalformedRequestError(f"more than {MAX_HEADERS} headers", status=431)
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        raise MalformedRequestError(f"headers of more than {MAX_HEADER_BYTES} bytes", status=431)
+
+
 async def _read_body(receive: Receive, max_bytes: int) -> bytes:
+    seconds = BODY_LIMIT.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            return await _received(receive, max_bytes)
+    except TimeoutError as error:
+        detail = f"the body did not come within {seconds:g} seconds"
+        raise MalformedRequestError(detail, status=408) from error
+
+
+async def _received(receive: Receive, max_bytes: int) -> bytes:
     body = b""
     while True:
         message = await receive()

@@ -10,6 +10,23 @@ from functions.messages import Response
 TYPE_PREFIX = "urn:oauth-callback:problem:"
 REALM = 'Bearer realm="oauth-callback"'
 
+# RFC 6750 §3.1: what a challenge says to who has shown a key.
+_CHALLENGED_WITH = MappingProxyType(
+    {"api-key-invalid": "invalid_token", "key-not-allowed": "insufficient_scope"}
+)
+
+# What goes wrong by whoever asks, as long as they go on like that: `functions.limits` counts it.
+CALLERS_FAULTS = frozenset(
+    {
+        "api-key-invalid",
+        "api-key-missing",
+        "cron-secret-required",
+        "invalid-request",
+        "invalid-state",
+        "key-not-allowed",
+    }
+)
+
 # Name to status and title.
 PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "api-key-invalid": (HTTPStatus.UNAUTHORIZED, "This API key is not accepted"),
@@ -23,6 +40,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "The sweep's secret is needed"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
     "invalid-state": (HTTPStatus.BAD_REQUEST, "This login is not known"),
+    "key-not-allowed": (HTTPStatus.FORBIDDEN, "This API key is not for that"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
     "not-authorized": (HTTPStatus.NOT_FOUND, "There is no living authorization"),
     "not-configured": (
@@ -39,6 +57,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
         "The deployment's configuration cannot be read now",
     ),
     "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
+    "too-many-failures": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests were refused"),
     "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong"),
 }
 
@@ -92,10 +111,11 @@ def problem(
     """Make a problem to raise; `retry_after` is in seconds, `members` are added to the document."""
     if retry_after is not None:
         headers = (*headers, ("retry-after", str(retry_after)))
-    if (status or PROBLEMS[name][0]) == HTTPStatus.UNAUTHORIZED:
+    error = _CHALLENGED_WITH.get(name)
+    if error or (status or PROBLEMS[name][0]) == HTTPStatus.UNAUTHORIZED:
         # RFC 9110 §15.5.2: a 401 says how to authenticate.
-        error = ', error="invalid_token"' if name == "api-key-invalid" else ""
-        headers = (*headers, ("www-authenticate", REALM + error))
+        challenge = f'{REALM}, error="{error}"' if error else REALM
+        headers = (*headers, ("www-authenticate", challenge))
     return ProblemError(
         Problem(
             name=name,

@@ -1,8 +1,27 @@
 """Reading variables one by one: what is wrong with any of them is gathered, and nothing raised."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+# 24 characters of base64 are 144 bits, of hexadecimal 96: more than anybody can try out.
+SHORTEST_SECRET = 24
+# A random secret of this length has more, hexadecimal or not.
+_FEWEST_CHARACTERS = 6
+# In small letters, and without what separates words.
+_GUESSES = (
+    "0123456789",
+    "abcdefghij",
+    "changeme",
+    "placeholder",
+    "replaceme",
+    "yourapikey",
+    "yourkey",
+    "yoursecret",
+)
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Reading:
@@ -15,6 +34,9 @@ class Reading:
     def optional(self, name: str, *, fits_a_header: bool = False) -> str | None:
         """Return a text, or None where there is none."""
         value = self._environ.get(name, "").strip()
+        if value and not value.strip(".…"):
+            self.faults.append(f"{name} is still the … of an example: put your own in its place")
+            return value
         if value != value.encode("utf-8", "replace").decode():
             self.faults.append(f"{name} is not UTF-8")
         if fits_a_header and not all("!" <= character <= "~" for character in value):
@@ -28,12 +50,34 @@ class Reading:
             self.faults.append(f"{name} is not set")
         return value or ""
 
+    def secret(self, name: str) -> str | None:
+        """Return a secret that callers send in a header, or None where there is none.
+
+        One that can be guessed is a fault.
+        """
+        faults = len(self.faults)
+        value = self.optional(name, fits_a_header=True)
+        weakness = None if value is None or len(self.faults) > faults else _weakness(value)
+        if weakness is not None:
+            self.faults.append(f"{name} {weakness}: openssl rand -hex 32 makes one that is good")
+        return value
+
     def url(self, name: str) -> str | None:
         """Return an address to which secrets may be sent, or None where there is none."""
         value = self.optional(name)
         if value is not None and not _is_safe_url(value):
             self.faults.append(f"{name} must be an https URL (http only for loopback)")
         return value
+
+    def number(self, name: str, *, default: int) -> int:
+        """Return a whole number that is not negative."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if not _NUMBER.fullmatch(value):
+            self.faults.append(f"{name} must be a whole number, or 0")
+            return default
+        return int(value)
 
     def choice(self, name: str, choices: list[str]) -> str | None:
         """Return one of some words, or None where there is none."""
@@ -42,6 +86,19 @@ class Reading:
             self.faults.append(f"{name} must be one of: {', '.join(choices)}")
             return None
         return value
+
+
+def _weakness(secret: str) -> str | None:
+    """Say what makes a secret easy to guess, if anything does."""
+    if len(secret) < SHORTEST_SECRET:
+        return f"is shorter than {SHORTEST_SECRET} characters"
+    # A text that is made of repetitions is found in its double, between the ends.
+    if secret in (secret * 2)[1:-1] or len(set(secret)) < _FEWEST_CHARACTERS:
+        return "repeats itself"
+    plain = re.sub(r"[^a-z0-9]", "", secret.lower())
+    if any(guess in plain for guess in _GUESSES):
+        return "is a placeholder, or a row of characters"
+    return None
 
 
 def _is_safe_url(url: str) -> bool:

@@ -125,7 +125,8 @@ class Recorder:
             except ConflictError as conflict:
                 record = conflict.current
             else:
-                _tell_of_an_end(connection, record.grant, after.grant)
+                if isinstance(event, AttemptEnded):
+                    _tell_of_an_end(connection, after.grant)
                 return after
 
     async def _note_later(self, connection: str, event: Happened) -> None:
@@ -142,9 +143,8 @@ class Recorder:
                 return
 
 
-def _tell_of_an_end(connection: str, before: Grant, after: Grant) -> None:
-    had_ended = isinstance(before, AuthorizationRequired)
-    if isinstance(after, AuthorizationRequired) and not had_ended:
+def _tell_of_an_end(connection: str, after: Grant) -> None:
+    if isinstance(after, AuthorizationRequired):
         # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.
         _log.warning("connection %s: a person has to log in: %s", connection, after.cause.value)
 

@@ -4,7 +4,6 @@ from dataclasses import asdict
 
 from functions.access import require_api_key, require_cron_secret
 from functions.answers import require_tokens
-from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.routes import Routes
 from functions.standing import standing
@@ -19,8 +18,8 @@ async def sweep(request: Request, wired: Wired) -> Response:
 
 async def refresh(request: Request, wired: Wired) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
-    require_api_key(request, wired.settings.api_key)
-    connection = connection_of(request)
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    connection = require_api_key(request, keys, endpoint="refresh", now=now).connection
     answered = await wired.keeper.refresh(connection)
     now = wired.clock.now()
     require_tokens(answered.answer, connection, now, public_url=wired.settings.public_url)

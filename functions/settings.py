@@ -8,12 +8,15 @@ from datetime import timedelta
 from typing import Self
 
 from domain.provider import Provider
+from functions.api_keys import ApiKey, read_api_keys
 from functions.provider_settings import read_provider
 from functions.reading import Reading
 from functions.store_settings import StoreSettings, read_store
 
 _CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
+# A person who mistypes makes fewer, and whoever guesses gets nowhere with so few.
+DEFAULT_FAILURE_LIMIT = 30
 
 
 class SettingsError(Exception):
@@ -49,8 +52,9 @@ class Settings:
 
     client_id: str
     client_secret: str = field(repr=False)
-    api_key: str = field(repr=False)
+    api_keys: tuple[ApiKey, ...]
     cron_secret: str | None = field(repr=False)
+    failure_limit: int
     oauth_state: str | None = field(repr=False)
     provider: Provider
     public_url: str | None
@@ -69,8 +73,9 @@ class Settings:
         settings = cls(
             client_id=reading.required("CLIENT_ID"),
             client_secret=reading.required("CLIENT_SECRET"),
-            api_key=reading.required("API_KEY", fits_a_header=True),
-            cron_secret=reading.optional("CRON_SECRET", fits_a_header=True),
+            api_keys=read_api_keys(reading),
+            cron_secret=reading.secret("CRON_SECRET"),
+            failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
             oauth_state=reading.optional("OAUTH_STATE"),
             provider=read_provider(reading),
             public_url=_public_url(reading),

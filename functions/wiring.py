@@ -1,5 +1,6 @@
 """The composition root: the only module that names adapters."""
 
+import hmac
 import json
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -27,6 +28,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from functions.limits import FailureLimits
     from functions.logins import Logins
     from functions.sweep import Sweep
     from ports.export import Export
@@ -84,6 +86,20 @@ class Wired:
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
+            keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
+        )
+
+    @cached_property
+    def limits(self) -> "FailureLimits":
+        """What counts failures."""
+        from functions import limits
+
+        return limits.FailureLimits(
+            store=self.store,
+            clock=self.clock,
+            keys=self.settings.api_keys,
+            keyed_hash=lambda name: _keyed_hash(self.settings, "failures", name),
+            most=self.settings.failure_limit,
         )
 
     @cached_property
@@ -143,6 +159,12 @@ def _store(settings: StoreSettings, records: SealedRecords) -> Store:
             return UpstashStore(url, token, records)
         case _:
             assert_never(settings)
+
+
+def _keyed_hash(settings: Settings, purpose: str, text: str) -> str:
+    """Name a text so that only who has the client's secret can tell which it is."""
+    secret = settings.client_secret.encode()
+    return hmac.digest(secret, f"{purpose} {text}".encode(), "sha256").hex()[:32]
 
 
 def _fingerprint(settings: Settings) -> str:

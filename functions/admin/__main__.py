@@ -5,13 +5,14 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 
-from functions.admin import hand_over, recover, take_back, take_over
-from functions.admin.command import Command
+from functions.admin import hand_over, keys, recover, take_back, take_over
+from functions.admin.command import Command, LocalCommand
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
-COMMANDS: Mapping[str, Command] = {
+COMMANDS: Mapping[str, Command | LocalCommand] = {
+    "keys": keys.COMMAND,
     "recover": recover.COMMAND,
     "export": hand_over.COMMAND,
     "import": take_over.COMMAND,
@@ -33,13 +34,13 @@ def _parser() -> ArgumentParser:
             formatter_class=RawDescriptionHelpFormatter,
         )
         command.declare(declared)
-        declared.set_defaults(run=command.run)
+        declared.set_defaults(command=command)
     return parser
 
 
-async def _run_and_close(wired: Wired, options: Namespace) -> str | None:
+async def _run_and_close(command: Command, wired: Wired, options: Namespace) -> str | None:
     try:
-        fault: str | None = await options.run(wired, options)
+        fault = await command.run(wired, options)
     except StoreUnavailableError as error:
         return f"The store is not available: {error}. Nothing is lost; run this again."
     else:
@@ -51,11 +52,17 @@ async def _run_and_close(wired: Wired, options: Namespace) -> str | None:
 def main(arguments: Sequence[str]) -> str | None:
     """Run a command; return what went wrong, where something did."""
     options = _parser().parse_args(arguments)
+    command: Command | LocalCommand = options.command
+    if isinstance(command, LocalCommand):
+        return command.run(options)
     try:
         wired = Wired(Settings.from_environ())
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    return asyncio.run(_run_and_close(wired, options))
+    try:
+        return asyncio.run(_run_and_close(command, wired, options))
+    except KeyboardInterrupt:
+        return "Interrupted. Nothing is lost; run this again."
 
 
 if __name__ == "__main__":

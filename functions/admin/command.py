@@ -26,6 +26,16 @@ class Command:
     run: Callable[[Wired, Namespace], Awaitable[str | None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCommand:
+    """One command that needs no deployment; `run` returns what went wrong, where something did."""
+
+    summary: str
+    description: str
+    declare: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], str | None]
+
+
 async def do_for_each(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
 ) -> AsyncIterator[tuple[str, _Result]]:

@@ -9,12 +9,14 @@ from functions.settings import SettingsError
 VARIABLES = frozenset(
     {
         "API_KEY",
+        "API_KEYS",
         "AUTHORIZATION_ENDPOINT",
         "AUTHORIZATION_PARAMS",
         "CLIENT_ID",
         "CLIENT_SECRET",
         "CRON_SECRET",
         "ENCRYPTION_KEYS",
+        "FAILURE_LIMIT",
         "KV_REST_API_TOKEN",
         "OAUTH_STATE",
         "PKCE",

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -35,59 +36,121 @@ def peer() -> DynamoDbPeer:
 # Tables that are not there, or made otherwise
 
 
-async def failures_of(store: Store) -> list[str]:
-    """Say how each operation fails."""
-    said = []
-    for work in (
-        partial(store.load, "default"),
-        partial(write, store),
-        partial(store.due, NOW, limit=1),
-        partial(store.put_login, "key", PENDING),
-        partial(store.take_login, "key", taker="one", now=NOW),
-    ):
-        with pytest.raises(StoreUnavailableError) as caught:
+async def failures_of(store: Store) -> dict[str, str]:
+    """Say which operations fail, and how."""
+    operations: dict[str, Callable[[], Awaitable[object]]] = {
+        "load": partial(store.load, "default"),
+        "swap": partial(write, store),
+        "due": partial(store.due, NOW, limit=1),
+        "put_login": partial(store.put_login, "key", PENDING),
+        "take_login": partial(store.take_login, "key", taker="one", now=NOW),
+    }
+    said = {}
+    for name, work in operations.items():
+        try:
             await work()
-        said.append(str(caught.value))
+        except StoreUnavailableError as error:
+            said[name] = str(error)
     return said
+
+
+OF_ITEMS = {"load", "swap", "put_login", "take_login"}
+
+
+def made(**types: str) -> dict[str, object]:
+    """Say what AttributeDefinitions and KeySchema are; the first one is the key of items."""
+    [key, *_] = types
+    return {
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": kind} for name, kind in types.items()
+        ],
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+    }
+
+
+def index(*keys: str, name: str = "due") -> dict[str, object]:
+    schema = [
+        {"AttributeName": key, "KeyType": kind}
+        for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+    ]
+    projection = {"ProjectionType": "KEYS_ONLY"}
+    return {
+        "GlobalSecondaryIndexes": [
+            {"IndexName": name, "KeySchema": schema, "Projection": projection}
+        ]
+    }
+
+
+OTHERWISE: dict[str, tuple[dict[str, object], set[str], str]] = {
+    "a key of another name": (made(pk="S", agenda="S", due_at="N"), OF_ITEMS, "pk|key element"),
+    "a key of another type": (made(id="N", agenda="S", due_at="N"), OF_ITEMS, "id|key element"),
+    "two keys": (
+        {
+            **made(id="S", sort="S", agenda="S", due_at="N"),
+            "KeySchema": [
+                {"AttributeName": "id", "KeyType": "HASH"},
+                {"AttributeName": "sort", "KeyType": "RANGE"},
+            ],
+        },
+        OF_ITEMS,
+        "sort|key element",
+    ),
+    "no index of that name": (index("agenda", "due_at", name="other"), {"due"}, "index: due"),
+    "an index by something else": (
+        {**made(id="S", kind="S", due_at="N"), **index("kind", "due_at")},
+        {"due"},
+        "kind",
+    ),
+    "an index in another order": (
+        {**made(id="S", agenda="S", at="N"), **index("agenda", "at")},
+        {"due"},
+        "key schema element",
+    ),
+    "an index in no order": (
+        {**made(id="S", agenda="S"), **index("agenda")},
+        {"due"},
+        "query conditions",
+    ),
+    "an index of another type": (
+        made(id="S", agenda="S", due_at="S"),
+        {"swap", "due"},
+        "due_at|parameter type",
+    ),
+}
 
 
 async def test_a_table_that_is_not_there_is_named_with_its_variable(peer: DynamoDbPeer) -> None:
     async with opened(peer, "no-such-table") as store:
-        for said in await failures_of(store):
-            assert said.startswith("table 'no-such-table' (DYNAMODB_TABLE) does not exist in this")
+        failures = await failures_of(store)
+    assert failures.keys() == OF_ITEMS | {"due"}
+    for said in failures.values():
+        assert said.startswith("table 'no-such-table' (DYNAMODB_TABLE) does not exist in this")
 
 
-async def test_a_table_with_another_key_is_said_to_be_made_wrong(peer: DynamoDbPeer) -> None:
-    table = peer.new_table(
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "due",
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-    )
+@pytest.mark.parametrize("otherwise", OTHERWISE)
+async def test_a_table_that_is_made_otherwise_is_said_to_be_and_where_to_look(
+    peer: DynamoDbPeer, otherwise: str
+) -> None:
+    changes, failing, named = OTHERWISE[otherwise]
+    table = peer.new_table(**changes)
     async with opened(peer, table) as store:
-        for said in await failures_of(store):
-            assert said.startswith(
-                f"table {table!r} (DYNAMODB_TABLE) is not made as docs/adr/0011-dynamodb.md says: "
-            )
+        failures = await failures_of(store)
+    assert failures.keys() == failing
+    for said in failures.values():
+        before, _, how = said.partition(" says: ")
+        assert before == (
+            f"table {table!r} (DYNAMODB_TABLE) is not made as docs/adr/0011-dynamodb.md"
+        )
+        assert re.search(named, how)
 
 
-async def test_a_table_without_the_index_is_said_to_lack_it(peer: DynamoDbPeer) -> None:
+async def test_a_table_without_any_index_is_said_to_lack_it(peer: DynamoDbPeer) -> None:
     table = f"{peer.new_table()}-2"
-    peer.client.create_table(
-        TableName=table,
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    peer.client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **made(id="S"))
     async with opened(peer, table) as store:
-        await write(store)
-        with pytest.raises(StoreUnavailableError, match=r"not made as .*index"):
-            await store.due(NOW, limit=1)
+        failures = await failures_of(store)
+    assert failures.keys() == {"due"}
+    assert re.search("not made as .*index: due", failures["due"])
 
 
 # Refusals and silence, by a server that does what the test says
@@ -178,6 +241,20 @@ async def test_an_answer_that_makes_no_sense_is_no_record(
     peer: DynamoDbPeer, script: Script
 ) -> None:
     await failure(peer, script, requests=1)
+
+
+@pytest.mark.parametrize(
+    "found", [{}, {"Items": [{"pk": {"S": "grant#one"}}]}, {"Items": [{"id": {"N": "1"}}]}], ids=str
+)
+async def test_an_answer_without_what_was_asked_for_names_nothing_and_gives_nobody_a_login(
+    peer: DynamoDbPeer, found: dict[str, object]
+) -> None:
+    with serving(amz(json.dumps(found).encode())) as server:
+        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
+            with pytest.raises(StoreUnavailableError, match=r"no items|'id'"):
+                await store.due(NOW, limit=1)
+            with pytest.raises(StoreUnavailableError, match="'sealed'"):
+                await store.take_login("key", taker="one", now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,22 @@
-"""The Upstash store: what it makes of scans, which tell some names twice and some pages none."""
+"""The Upstash store: what it makes of scans, and what Redis removes by itself.
+
+Scans tell some names twice, and some pages none.
+"""
 
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from adapters.sealed_records import SealedRecords
 from adapters.store_upstash import UpstashStore
-from ports.store import StoreUnavailableError
+from ports.store import LONGEST_WINDOW, StoreUnavailableError
 from tests.ports.scripted_server import Arrived, Connection, Script, answer, serving
-from tests.ports.store_contract import KEYS
+from tests.ports.store_contract import KEYS, UpstashDatabase
+from tests.ports.test_store_contract import NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +67,37 @@ async def test_a_scan_that_makes_no_sense_means_that_the_store_is_unavailable(
 ) -> None:
     with pytest.raises(StoreUnavailableError):
         await scan(answer("200 OK", json.dumps({"result": result}).encode()))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> UpstashDatabase:
+    return UpstashDatabase.at(tmp_path)
+
+
+def execute(database: UpstashDatabase, *command: str) -> object:
+    headers = {"authorization": f"Bearer {database.token}"}
+    return httpx.post(database.url, json=command, headers=headers).json()["result"]
+
+
+async def test_a_count_is_removed_some_time_after_its_window(database: UpstashDatabase) -> None:
+    store = database.open()
+    for number in (1, 2):
+        assert await store.count("key", window_ends=NOW) == number
+        (key,) = list(execute(database, "KEYS", "*"))  # type: ignore[call-overload]
+        left = execute(database, "TTL", key)
+        assert isinstance(left, int)
+        assert LONGEST_WINDOW.total_seconds() <= left <= 2 * LONGEST_WINDOW.total_seconds()
+        # It begins anew with each that is counted.
+        execute(database, "PERSIST", key)
+    await store.close()
+
+
+async def test_answer_that_is_no_number_is_no_count(database: UpstashDatabase) -> None:
+    store = database.open()
+    assert isinstance(store, UpstashStore)
+    await store.count("key", window_ends=NOW)
+    (key,) = list(execute(database, "KEYS", "*"))  # type: ignore[call-overload]
+    execute(database, "SET", key, "text")
+    with pytest.raises(StoreUnavailableError):
+        await store.count("key", window_ends=NOW)
+    await store.close()

@@ -12,6 +12,7 @@ from functions.keeper import FIRST_LOOK, LOOK_GROWTH
 from tests.bench.cold_start import cold_start_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
+from tests.bench.key_timing import key_timing_rows
 from tests.bench.lambda_start import lambda_start_rows
 from tests.bench.stage import WORKERS, Stage, stage
 from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
@@ -38,6 +39,10 @@ cold start     Processor time from the start of a process to its first answer, w
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
                What the table is reached with is imported with the first event.
+key, control   What it takes to refuse a key, against one whose first byte is wrong; in how many
+               pairs of times it is the longer one (50 % is no difference), and how probably chance
+               alone makes as much of a difference (p). The control is no part of the keeper: a
+               comparison that ends at the first byte that differs, which has to show.
 """
 _LOAD = """\
 This machine has {processors} processors; its load was {before:.2f} before, and {after:.2f} after.
@@ -56,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = asyncio.run(_measure(parts, options))
         rows += cold_start_rows(parts, starts=options.cold_starts)
     rows += lambda_start_rows(starts=options.cold_starts)
+    rows += key_timing_rows(comparisons=options.comparisons)
     load = _LOAD.format(processors=os.cpu_count(), before=before, after=os.getloadavg()[0])
     print(table(rows), _NOTES, load, sep="\n", end="")  # noqa: T201 - a command prints
     return exit_status(rows)
@@ -73,6 +79,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stampedes", type=int, default=9, help="%(default)s")
     parser.add_argument("--callers", type=int, default=200, help="of a stampede; %(default)s")
     parser.add_argument("--cold-starts", type=int, default=15, help="%(default)s")
+    told = "keys that are refused, of each kind; %(default)s"
+    parser.add_argument("--comparisons", type=int, default=20_000, help=told)
     return parser.parse_args(arguments)
 
 

@@ -17,7 +17,7 @@ from tests.system.workers import Workers, doors, public_url, running
 
 WORKERS = 4
 CONNECTION = "default"
-API_KEY = {"x-api-key": "not-a-real-api-key"}
+API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
 # All servers are on the loopback interface; loading certificates takes longer than asking.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

@@ -1,11 +1,13 @@
 """The benchmark runs, prints its rows, and tells a wrong count; what is fast is not tested."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.bench.__main__ import exit_status
 from tests.bench.figures import Spread, count_row, table, time_row
+from tests.bench.key_timing import compared
 from tests.system.lambda_artifact import require_lambda
 from tests.system.redis_peer import require_redis
 from tests.system.vercel_artifact import require_builder
@@ -26,6 +28,10 @@ ROWS = (
     "Lambda, INIT and first answer from the table: time",
     "Lambda without bytecode, INIT: time",
     "Lambda without bytecode, INIT and first answer from the table: time",
+    "key, last byte wrong",
+    "key, two bytes too long",
+    "key, nothing right",
+    "control that ends early",
 )
 
 
@@ -35,6 +41,7 @@ def test_benchmark_prints_its_rows_and_succeeds() -> None:
     require_lambda()
     command = [sys.executable, "-m", "tests.bench"]
     command += ["--rounds", "2", "--stampedes", "2", "--callers", "20", "--cold-starts", "1"]
+    command += ["--comparisons", "100"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "WRONG" not in run.stdout
@@ -61,6 +68,23 @@ def test_slow_times_fail_nothing() -> None:
 def test_ratio_is_of_what_met_the_same_load() -> None:
     row = time_row("fresh token", [[2.0], [20.0]], base="bare GET", base_rounds=[[1.0], [10.0]])
     assert row.cells[3] == "2.00 (2.00 to 2.00)"
+
+
+def test_times_of_one_kind_differ_by_chance_and_times_of_another_do_not() -> None:
+    chance = random.Random(1)  # noqa: S311 - the same each time
+    times = [[chance.gauss(mean, 1) for _ in range(2000)] for mean in (0, 0, 0.2)]
+    probability, p = compared(times[0], times[1])
+    assert abs(probability - 0.5) < 0.03
+    assert p > 0.01
+    probability, p = compared(times[2], times[0])
+    # Of two normal ones that are a fifth of a deviation apart.
+    assert 0.53 < probability < 0.58
+    assert p < 1e-4
+
+
+def test_times_that_are_all_the_same_do_not_differ() -> None:
+    assert compared([1.0] * 5, [1.0] * 7) == (0.5, 1.0)
+    assert compared([2.0, 2.0], [1.0, 1.0])[0] == 1.0
 
 
 def test_spread_of_a_single_value_is_that_value() -> None:

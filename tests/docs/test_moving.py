@@ -50,7 +50,7 @@ class Checkout:
         environ = {
             "CLIENT_ID": "client",
             "CLIENT_SECRET": "not a real $ecret",
-            "API_KEY": "key",
+            "API_KEY": "the-api-key-of-this-test",
             "SQLITE_PATH": str(self.folder / f"{name}.sqlite"),
         }
         lines = (f"{variable}='{value}'\n" for variable, value in environ.items())

@@ -73,7 +73,7 @@ def test_the_cron_is_let_in(environ: dict[str, str]) -> None:
 
 
 def test_the_button_asks_for_what_is_needed_and_for_a_store() -> None:
-    environ = dict.fromkeys(parameters()["env"].split(","), "made-up")
+    environ = {name: secret() for name in parameters()["env"].split(",")}
     # What the Upstash integration adds.
     environ |= {"KV_REST_API_URL": "https://eu1.upstash.io", "KV_REST_API_TOKEN": "made-up"}
     environ |= {"VERCEL_PROJECT_PRODUCTION_URL": "name.vercel.app"}

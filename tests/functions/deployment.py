@@ -1,6 +1,7 @@
 """A deployment under test: a host that runs the application, its provider, and its store."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from ports.store import Store
 from tests.functions.grants import DAY
 from tests.functions.hosts import Host, Running
 from tests.functions.stores import Row, rows_of
+from tests.system.client_address import UNTOLD
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 PUBLIC_URL = "https://keeper.test"
@@ -50,12 +52,16 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request to be; `target` is the path and query, as they stand on the wire."""
+    """One request to be; `target` is the path and query, as they stand on the wire.
+
+    It comes from the address `client`.
+    """
 
     method: str
     target: str | bytes
     headers: tuple[Header, ...] = ()
     content: bytes = b""
+    client: str = UNTOLD
 
     def build(self, base_url: str) -> httpx.Request:
         """Make the request, with nothing in the target changed."""
@@ -71,7 +77,7 @@ class Call:
                 for name, value in self.headers
             ],
             content=self.content or None,
-            extensions={"target": target},
+            extensions={"target": target, "client": self.client},
         )
 
 
@@ -203,9 +209,12 @@ class Deployment:
 
         self._with_store(swap)
 
-    def put_login(self, state: str, pending: PendingLogin) -> None:
-        """Store a login that has begun."""
+    def put_login(self, pending: PendingLogin) -> str:
+        """Store a login that has begun, and return its state."""
+        logins = Wired(Settings.from_environ(self.environ)).logins
+        state = logins.state_of(secrets.token_urlsafe())
         self._with_store(lambda store: store.put_login(login_key(state), pending))
+        return state
 
     def age(self, connection: str, by: timedelta) -> None:
         """Let what is stored for the connection have happened that much earlier."""

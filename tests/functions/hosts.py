@@ -33,6 +33,7 @@ from functions.aws.settings import InstanceSettings
 from functions.messages import Receive, Scope, Send
 from functions.settings import Settings
 from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.system.client_address import BehindProxy, client_address
 from tests.system.lambda_deployment import lambda_deployment
 from tests.system.lambda_events import MakeEvent, http_api_event
 from tests.system.lambda_instances import Handler, LambdaTransport
@@ -153,7 +154,7 @@ def _scope(request: httpx.Request) -> Scope:
         "query_string": query,
         "root_path": "",
         "headers": [(name.lower(), value) for name, value in request.headers.raw],
-        "client": ("127.0.0.1", 1),
+        "client": (client_address(request), 1),
         "server": ("127.0.0.1", 80),
     }
 
@@ -285,7 +286,7 @@ def server_process(
                 _wait_until_ready(process, port, log)
                 yield Running(
                     base_url=f"http://127.0.0.1:{port}",
-                    transport=httpx.AsyncHTTPTransport(verify=False),
+                    transport=BehindProxy(httpx.AsyncHTTPTransport(verify=False)),
                     log=log.read_text,
                     stop=lambda: _stop(process),
                 )

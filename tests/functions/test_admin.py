@@ -30,7 +30,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {
         "CLIENT_ID": "client",
         "CLIENT_SECRET": "not-a-real-secret",
-        "API_KEY": "key",
+        "API_KEY": "the-api-key-of-this-test",
         "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
     }
 

@@ -1,7 +1,11 @@
 """`python -m functions.admin export`, `import`, `take-back`: grants move, and none is lost."""
 
 import asyncio
+import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +32,7 @@ from functions.admin.take_over import Import, take_over
 from functions.settings import Settings
 from functions.wiring import Wired
 from tests.domain.examples import POLICY, T0, TOKENS
-from tests.functions.test_admin import run_admin
+from tests.functions.test_admin import ROOT, run_admin
 
 NOW = datetime.now(UTC)
 GRANT = Authorized(tokens=TOKENS)
@@ -105,7 +109,7 @@ def place(tmp_path: Path) -> Callable[[str], Place]:
         environ = {
             "CLIENT_ID": "client",
             "CLIENT_SECRET": "not-a-real-secret",
-            "API_KEY": "key",
+            "API_KEY": "the-api-key-of-this-test",
             "SQLITE_PATH": str(tmp_path / f"{name}.sqlite"),
         }
         return Place({**environ, **changes})
@@ -228,6 +232,27 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     assert isinstance(died, Authorized)
     assert died.setbacks is not None
     assert died.setbacks.in_doubt_since == began
+
+
+def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, file: Path) -> None:
+    source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
+    with subprocess.Popen(
+        [sys.executable, "-m", "functions.admin", "export", str(file)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **source.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("b: a refresh is in flight")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert (process.returncode, said) == (1, "Interrupted. Nothing is lost; run this again.\n")
+    assert not list(file.parent.glob("*export*"))
+    source.keep(b=NEWER)
+    exported(source, file)
+    assert source.run("take-back", "--not-imported")[1] == ["a: taken back", "b: taken back"]
+    assert source.kept("a", "b") == [GRANT, NEWER]
 
 
 def test_what_cannot_be_read_is_named_and_left_and_the_others_go(

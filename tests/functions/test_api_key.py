@@ -60,7 +60,7 @@ def test_key_is_accepted_in_either_header(
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", MISSING.values(), ids=MISSING)
-def test_without_a_key_the_challenge_names_no_error(
+def test_checklist_51_without_a_key_the_challenge_names_no_error(
     deployment: Deployment, method: str, path: str, headers: list[Header]
 ) -> None:
     # RFC 6750 §3: no error code for who has not tried, or tried another scheme.
@@ -71,7 +71,7 @@ def test_without_a_key_the_challenge_names_no_error(
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
-def test_wrong_key_is_refused_as_an_invalid_token(
+def test_checklist_51_wrong_key_is_refused_as_an_invalid_token(
     deployment: Deployment, method: str, path: str, headers: list[Header]
 ) -> None:
     answer = deployment.call(method, path, *headers)
@@ -95,7 +95,7 @@ def test_empty_key_is_refused(
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("name", IN_THE_URL)
-def test_key_in_the_url_is_no_key(
+def test_checklist_50_key_in_the_url_is_no_key(
     deployment: Deployment, method: str, path: str, name: str
 ) -> None:
     answer = deployment.call(method, at(path, **{name: API_KEY}))
@@ -103,7 +103,7 @@ def test_key_in_the_url_is_no_key(
     assert API_KEY not in answer.text
 
 
-def test_key_in_a_form_is_no_key(deployment: Deployment) -> None:
+def test_checklist_50_key_in_a_form_is_no_key(deployment: Deployment) -> None:
     form = f"api_key={API_KEY}&access_token={API_KEY}".encode()
     kind = ("content-type", "application/x-www-form-urlencoded")
     answer = deployment.call("POST", "/api/login", kind, content=form)

@@ -64,7 +64,7 @@ def expect_nothing_there(deployment: Deployment, answer: httpx.Response) -> None
     ("path", "method"),
     [(path, method) for path in PATHS for method in METHODS if (method, path) not in ENDPOINTS],
 )
-def test_other_methods_are_not_allowed_and_the_answer_says_which_are(
+def test_checklist_56_other_methods_are_not_allowed_and_the_answer_says_which_are(
     deployment: Deployment, path: str, method: str
 ) -> None:
     answer = deployment.call(method, path, deployment.key)
@@ -80,6 +80,16 @@ def test_options_names_the_methods_without_a_key(deployment: Deployment, path: s
     assert allowed(answer.headers["allow"]) == expected_methods(path)
     # Another origin's scripts are not let in.
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_checklist_52_no_answer_may_be_kept(
+    deployment: Deployment, connection: str, method: str, path: str
+) -> None:
+    deployment.put(connection, fresh())
+    good = deployment.call(method, at(path, connection=connection), deployment.key)
+    for answer in (good, deployment.call(method, path), deployment.call("PUT", path)):
+        assert answer.headers["cache-control"] == "no-store"
 
 
 def test_answer_without_content_announces_none(deployment: Deployment) -> None:
@@ -156,7 +166,7 @@ def test_key_is_asked_for_before_anything_else_is_said(
     expect_problem(answer, 401, "api-key-missing")
 
 
-def test_titles_are_the_same_for_the_same_type_and_details_say_more(
+def test_checklist_53_titles_are_the_same_for_the_same_type_and_details_say_more(
     deployment: Deployment,
 ) -> None:
     one = expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")

@@ -18,7 +18,7 @@ def keys_in(text: str) -> tuple[bytes, ...]:
         {
             "CLIENT_ID": "client",
             "CLIENT_SECRET": "secret",
-            "API_KEY": "key",
+            "API_KEY": "the-api-key-of-this-test",
             "SQLITE_PATH": "grants.sqlite",
             "ENCRYPTION_KEYS": text,
         }

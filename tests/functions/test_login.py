@@ -346,16 +346,16 @@ def test_login_lives_for_as_long_as_it_was_said(deployment: Deployment, connecti
     expires_in = expect_json(deployment.post("/api/login"))["expires_in"]
     assert expires_in == LOGIN_LIFETIME.total_seconds()
     last_moment = datetime.now(UTC) + timedelta(seconds=30)
-    deployment.put_login(f"late-{connection}", pending(connection, expires_at=last_moment))
-    url = deployment.provider.authorization_url(state=f"late-{connection}")
+    state = deployment.put_login(pending(connection, expires_at=last_moment))
+    url = deployment.provider.authorization_url(state=state)
     expect_page(deployment.follow(deployment.provider.allow(url)))
 
 
 def test_login_that_has_expired_is_refused_before_the_provider_is_asked(
     deployment: Deployment, connection: str, digikey: SimulatedDigiKeyPeer
 ) -> None:
-    deployment.put_login(f"over-{connection}", pending(connection, expires_at=datetime.now(UTC)))
-    url = digikey.authorization_url(state=f"over-{connection}")
+    state = deployment.put_login(pending(connection, expires_at=datetime.now(UTC)))
+    url = digikey.authorization_url(state=state)
     stats = digikey.stats()
     answer = deployment.follow(digikey.allow(url), JSON)
     expect_problem(answer, 400, "invalid-state")

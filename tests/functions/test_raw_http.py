@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from domain.grant import Authorized, Grant
+from functions import messages
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.messages import Receive
 from functions.settings import Settings
 from functions.wiring import Wired
 from tests.functions.conftest import environ_for
@@ -66,6 +69,14 @@ async def give(
     async def receive() -> MutableMapping[str, Any]:
         return waiting.pop(0)
 
+    await respond(application, scope, receive, sent)
+
+
+async def respond(
+    application: Application, scope: MutableMapping[str, Any], receive: Receive, sent: Messages
+) -> None:
+    """Let the application receive a request, and note what it sends."""
+
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
@@ -92,7 +103,7 @@ def test_query_of_raw_bytes_is_refused_or_means_nothing(
 
 
 @pytest.mark.parametrize(
-    "value", [b"\xff\xfe", b"\x00", b"a\x00b", b"\r\nx: y", "ключ".encode(), b"\x80" * 100_000]
+    "value", [b"\xff\xfe", b"\x00", b"a\x00b", b"\r\nx: y", "ключ".encode(), b"\x80" * 30_000]
 )
 @pytest.mark.parametrize("name", [b"x-api-key", b"authorization", b"accept", b"cookie", b"\xff"])
 def test_raw_bytes_in_headers_are_refused_or_mean_nothing(
@@ -145,6 +156,59 @@ def test_body_that_ends_before_its_end_begins_no_login(application: Application)
     gone = {"type": "http.disconnect"}
     sent = ask(application, [part, gone], method="POST", path="/api/login")
     assert status_of(sent) == 400
+
+
+def slowly(pause: float, chunks: int) -> Receive:
+    """Let a body trickle, one byte after the other, and count down what is left of it."""
+    left = list(range(chunks))
+
+    async def receive() -> MutableMapping[str, Any]:
+        await asyncio.sleep(pause)
+        left.pop()
+        return {"type": "http.request", "body": b"x", "more_body": bool(left)}
+
+    return receive
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
+def test_body_that_trickles_for_ever_ends_in_time(
+    application: Application, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    # As long as a request is open it keeps an instance busy, and a connection.
+    assert timedelta(seconds=1) < messages.BODY_LIMIT < timedelta(minutes=1)
+    monkeypatch.setattr(messages, "BODY_LIMIT", timedelta(milliseconds=200))
+    sent: Messages = []
+    scope = scope_with(method=method, path="/api/login")
+    asyncio.run(respond(application, scope, slowly(0.01, 1000), sent))
+    assert status_of(sent) == 408
+
+
+def test_slow_body_that_comes_in_time_is_read(application: Application) -> None:
+    sent: Messages = []
+    scope = scope_with(method="POST", path="/api/login")
+    asyncio.run(respond(application, scope, slowly(0.001, 20), sent))
+    assert status_of(sent) == 200
+
+
+def test_more_headers_than_anybody_sends_are_refused(application: Application) -> None:
+    few = [KEY, *((b"x", b"y") for _ in range(messages.MAX_HEADERS - 1))]
+    assert status_of(ask(application, path="/api/verify", headers=few)) == 404
+    assert status_of(ask(application, path="/api/verify", headers=[*few, (b"x", b"")])) == 431
+
+
+def test_headers_that_are_too_long_together_are_refused(application: Application) -> None:
+    longest = messages.MAX_HEADER_BYTES - len(KEY[0] + KEY[1])
+    for name, value in ((b"x" * longest, b""), (b"x", b"y" * (longest - 1))):
+        long = [KEY, (name, value)]
+        assert status_of(ask(application, path="/api/verify", headers=long)) == 404
+        longer = [KEY, (name, value + b"y")]
+        assert status_of(ask(application, path="/api/verify", headers=longer)) == 431
+
+
+def test_path_of_a_megabyte_is_not_found_and_not_repeated(application: Application) -> None:
+    sent = ask(application, path="/api/token/" + "a" * 1_000_000)
+    assert status_of(sent) == 404
+    assert len(sent[1]["body"]) < 1000
 
 
 def test_head_is_answered_without_a_body(application: Application) -> None:

@@ -163,7 +163,7 @@ def in_json(secret: str) -> str:
     return json.dumps(secret)
 
 
-def test_no_secret_is_said_or_logged_in_a_whole_session(
+def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     deployment = deploy(**endpoint.environ, CLIENT_SECRET=SECRET, OAUTH_STATE=STATE)

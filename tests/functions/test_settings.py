@@ -23,7 +23,10 @@ ENDPOINTS = [
     ("GET", "/api/health"),
     ("GET", "/api/callback?code=a&state=b"),
 ]
-REQUIRED = ["CLIENT_ID", "CLIENT_SECRET", "API_KEY", "SQLITE_PATH"]
+# One that is missing, and which are named then.
+MISSING = {name: [name] for name in ("CLIENT_ID", "CLIENT_SECRET", "SQLITE_PATH")}
+MISSING["API_KEY"] = ["API_KEY", "API_KEYS"]
+REQUIRED = [name for names in MISSING.values() for name in names]
 # What a value in the environment must never be repeated with.
 MARK = "ValueThatIsNotRepeated"
 
@@ -88,6 +91,31 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["ENCRYPTION_KEYS"],
     ),
     "only a comma": ({"ENCRYPTION_KEYS": ","}, ["ENCRYPTION_KEYS"]),
+    "a cron secret that is short": ({"CRON_SECRET": MARK[:23]}, ["CRON_SECRET"]),
+    "a cron secret of the example": ({"CRON_SECRET": "…"}, ["CRON_SECRET"]),
+    "a key that is short": ({"API_KEY": "Ab3-" * 5 + "x9z"}, ["API_KEY"]),
+    "a key of one character": ({"API_KEY": "x" * 40}, ["API_KEY"]),
+    "a key that repeats itself": ({"API_KEY": "hunter2-" * 4}, ["API_KEY"]),
+    "a key of five characters": ({"API_KEY": "abcdebcdeacdeabdeabceabcd"}, ["API_KEY"]),
+    "a key to be changed": ({"API_KEY": f"Change_Me-{MARK}"}, ["API_KEY"]),
+    "a key that is a placeholder": (
+        {"API_KEY": "<your api key goes here>".replace(" ", "-")},
+        ["API_KEY"],
+    ),
+    "a key that counts": ({"API_KEY": "0123456789abcdef01234567"}, ["API_KEY"]),
+    "the key of the example": ({"API_KEY": "…"}, ["API_KEY"]),
+    "the client of the example": (
+        {"CLIENT_ID": "…", "CLIENT_SECRET": "..."},
+        ["CLIENT_ID", "CLIENT_SECRET"],
+    ),
+    "keys that are no JSON": ({"API_KEYS": f"{MARK}: {{}}"}, ["API_KEYS"]),
+    "keys that are none": ({"API_KEYS": "[]"}, ["API_KEYS"]),
+    "keys that are an object": ({"API_KEYS": f'{{"{MARK}": "{"0" * 64}"}}'}, ["API_KEYS"]),
+    "keys that are nested without end": ({"API_KEYS": "[" * 100_000}, ["API_KEYS"]),
+    "keys that are one number": ({"API_KEYS": "9" * 10_000}, ["API_KEYS"]),
+    "a limit in words": ({"FAILURE_LIMIT": "none"}, ["FAILURE_LIMIT"]),
+    "a negative limit": ({"FAILURE_LIMIT": "-1"}, ["FAILURE_LIMIT"]),
+    "a limit of no end": ({"FAILURE_LIMIT": "9" * 5000}, ["FAILURE_LIMIT"]),
     "a key with a space": ({"API_KEY": f"{MARK} {MARK}"}, ["API_KEY"]),
     "a key that is not ASCII": ({"API_KEY": f"ключ{MARK}"}, ["API_KEY"]),
     "a key with a line feed": ({"API_KEY": f"{MARK}\nx"}, ["API_KEY"]),
@@ -124,8 +152,12 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
 VARIABLES = sorted({name for _, named in FAULTS.values() for name in named} | set(REQUIRED))
 
 
-def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.Response]:
-    """What every endpoint of the application answers in this environment."""
+def answers_of(
+    environ: Mapping[str, str],
+    *headers: Header,
+    endpoints: list[tuple[str, str]] = ENDPOINTS,
+) -> dict[str, httpx.Response]:
+    """What the endpoints of the application answer in this environment, every one unless told."""
 
     async def ask() -> dict[str, httpx.Response]:
         transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, environ)))
@@ -135,7 +167,7 @@ def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.
                 path: await client.request(
                     method, path, headers=[(str(name), str(value)) for name, value in headers]
                 )
-                for method, path in ENDPOINTS
+                for method, path in endpoints
             }
         await transport.stop()
         return answers
@@ -155,7 +187,7 @@ def environ(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> dict[str, 
 
 
 @pytest.mark.parametrize("value", [None, "", "  \t"], ids=["unset", "empty", "blank"])
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", MISSING)
 def test_missing_variable_closes_every_endpoint_and_is_named(
     environ: dict[str, str], name: str, value: str | None
 ) -> None:
@@ -175,7 +207,7 @@ def test_missing_variable_closes_every_endpoint_and_is_named(
     for headers in keys:
         for answer in answers_of(environ, *headers).values():
             members = expect_problem(answer, 500, "not-configured")
-            assert named_in(members["detail"]) == [name]
+            assert named_in(members["detail"]) == MISSING[name]
     assert not Path(environ.get("SQLITE_PATH") or "nothing").exists()
 
 
@@ -264,6 +296,8 @@ def test_store_that_cannot_be_opened_is_unavailable(
     key = ("x-api-key", environ["API_KEY"])
     answers = answers_of({**environ, "SQLITE_PATH": str(tmp_path)}, key)
     assert answers.pop("/api/health").status_code == 200
+    # A state that was not given out here is known as such without the store.
+    expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():
         expect_problem(answer, 503, "store-unavailable")
         assert int(answer.headers["retry-after"]) >= 1

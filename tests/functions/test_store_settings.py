@@ -14,7 +14,7 @@ from ports.store import Record
 from tests.functions.grants import fresh
 from tests.ports.store_contract import dynamodb
 
-REQUIRED = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret", "API_KEY": "key"}
+REQUIRED = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret", "API_KEY": "the-api-key-of-this-test"}
 KV = {"KV_REST_API_URL": "https://kv.example", "KV_REST_API_TOKEN": "kv-token"}
 UPSTASH = {
     "UPSTASH_REDIS_REST_URL": "https://kv.example",

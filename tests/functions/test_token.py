@@ -35,7 +35,7 @@ KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 LOGIN_IS_NEEDED = "authorization-required"
 
 
-def test_fresh_token_is_served_without_asking_the_provider(
+def test_checklist_55_fresh_token_is_served_without_asking_the_provider(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     grant = fresh()
@@ -241,7 +241,7 @@ AWAY: list[tuple[str, tuple[int, str]]] = [
 
 
 @pytest.mark.parametrize(("fault", "expected"), AWAY)
-def test_old_token_is_served_while_it_lives_then_the_caller_is_told_when_to_come_back(
+def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told_when_to_come_back(
     deployment: Deployment,
     digikey: SimulatedDigiKeyPeer,
     connection: str,
@@ -311,7 +311,9 @@ def test_expired_token_cannot_be_replaced_while_the_provider_is_away(
 # --- settings that the provider refuses
 
 
-def test_wrong_client_secret_is_said_and_the_right_one_recovers(deploy: Deploy) -> None:
+def test_checklist_54_wrong_client_secret_is_said_and_the_right_one_recovers(
+    deploy: Deploy,
+) -> None:
     right = deploy(ENCRYPTION_KEYS=KEY)
     right.log_in("default")
     right.age("default", by=OVER)

@@ -30,7 +30,7 @@ from tests.system.dynamodb_peer import TABLE
 
 # What the store is asked for by the functions: the HTTP endpoints, and the sweep.
 CALLED = {
-    "ApiRole": {"load", "swap", "put_login", "take_login"},
+    "ApiRole": {"load", "swap", "put_login", "take_login", "count"},
     "SweepRole": {"load", "swap", "due"},
 }
 # What operators' commands ask for besides, with the rights of whoever runs them.
@@ -159,7 +159,11 @@ def test_the_sweep_comes_daily_and_is_set_aside_where_it_fails() -> None:
 
 def test_every_setting_that_the_template_gives_is_taken() -> None:
     template = resources("Lambda::Function")["Api"]["Environment"]["Variables"]
-    secret = {"CLIENT_ID": "c", "CLIENT_SECRET": "not-a-real-secret", "API_KEY": "k"}
+    secret = {
+        "CLIENT_ID": "c",
+        "CLIENT_SECRET": "not-a-real-secret",
+        "API_KEY": "the-api-key-of-this-test",
+    }
     # A name that both a table and a provider can have.
     told = {**secret, **dict.fromkeys(template, "digikey-sandbox"), "AWS_REGION": "eu-central-1"}
     settings = Settings.from_environ(told)

@@ -19,6 +19,8 @@ from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import Attempt, Authorized, Failure, Grant, Kept, Refreshing, Setbacks, due_at
 from domain.policy import Policy
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+from domain.tokens import Tokens
+from tests.domain.examples import T0
 
 NO_TIME = timedelta(0)
 SHORT_LEASE = timedelta(seconds=20)
@@ -90,7 +92,8 @@ def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return replace(note_failure(*args, **kwargs), in_doubt_since=None)
 
-    patch.setattr(decide_module, "note_failure", mutant)
+    for module in (decide_module, failures):
+        patch.setattr(module, "note_failure", mutant)
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
@@ -114,7 +117,8 @@ def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return note_failure(*args, **{**kwargs, "retry_after": None})
 
-    patch.setattr(decide_module, "note_failure", mutant)
+    for module in (decide_module, failures):
+        patch.setattr(module, "note_failure", mutant)
 
 
 def answer_every_sweep_with(
@@ -186,4 +190,4 @@ def take_grace_for_endless(patch: pytest.MonkeyPatch) -> None:
 
 
 def compare_generations_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_age", lambda tokens: tokens.generation)
+    patch.setattr(Tokens, "age", property(lambda tokens: (T0, tokens.generation)))

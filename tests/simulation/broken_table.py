@@ -10,6 +10,7 @@ import pytest
 
 from adapters import store_dynamodb
 from adapters.dynamodb_table import ConditionFailedError
+from functions.keeper import Keeper
 from ports.store import ConflictError
 from tests.simulation.simulated_table import SimulatedTable, connection_of
 
@@ -43,6 +44,11 @@ def read_what_may_be_old(patch: pytest.MonkeyPatch) -> None:
         return await call(self, operation, **arguments)
 
     patch.setattr(SimulatedTable, "call", mutant)
+
+
+def believe_the_index(patch: pytest.MonkeyPatch) -> None:
+    # Whatever is named as due is refreshed, without a look at its record.
+    patch.setattr(Keeper, "refresh_if_due", Keeper.refresh)
 
 
 def leave_grants_out_of_the_index(patch: pytest.MonkeyPatch) -> None:

@@ -236,10 +236,9 @@ MUTANTS = [
     ),
     Mutant(
         name="DynamoDB: the index is taken for the truth",
-        apply=rules.answer_every_sweep_with(rules.everything),
+        apply=table.believe_the_index,
         breaks=frozenset({Rule.NOT_DUE, Rule.SPARED}),
-        run=partial(run_idle, store="dynamodb"),
-        kinds=ROTATING,
+        run=partial(run_doubt, store="dynamodb"),
     ),
     Mutant(
         name="DynamoDB: grants are left out of the index",

@@ -37,7 +37,7 @@ from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
 from tests.system.workers import Workers, doors, public_url, running
 
-API_KEY = "not-a-real-api-key"
+API_KEY = "not-a-real-api-key-of-anything"
 # More than the 20 s that callers are kept waiting at most.
 _ANSWER_LIMIT = 60.0
 

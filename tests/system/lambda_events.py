@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl, unquote
 
 import httpx
 
+from tests.system.client_address import client_address, forwarded
+
 Event: TypeAlias = dict[str, Any]
 Answer: TypeAlias = Mapping[str, Any]
 MakeEvent: TypeAlias = Callable[[httpx.Request], Event]
 
-# A real one, from the range that is for documentation.
-_CLIENT = "192.0.2.1"
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
 
 
@@ -43,7 +43,7 @@ def http_api_event(request: httpx.Request) -> Event:
                 "method": request.method,
                 "path": path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": _CLIENT,
+                "sourceIp": client_address(request),
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": "JKJaXmPLvHcESHA=",
@@ -101,7 +101,7 @@ def rest_api_event(request: httpx.Request) -> Event:
                 "accountId": None,
                 "cognitoIdentityId": None,
                 "caller": None,
-                "sourceIp": _CLIENT,
+                "sourceIp": client_address(request),
                 "principalOrgId": None,
                 "accessKey": None,
                 "cognitoAuthenticationType": None,
@@ -196,11 +196,10 @@ def _target(request: httpx.Request) -> tuple[str, str, str]:
 
 def _headers(request: httpx.Request) -> dict[str, list[str]]:
     headers = defaultdict[str, list[str]](list)
-    for name, value in request.headers.raw:
+    for name, value in forwarded(request, keeps_what_came=True):
         headers[name.decode("latin-1").lower()].append(value.decode("latin-1"))
     return dict(headers) | {
         "x-amzn-trace-id": ["Root=1-5e6722a7-cc56xmpl46db7ae02d4da47e"],
-        "x-forwarded-for": [_CLIENT],
         "x-forwarded-port": ["443"],
         "x-forwarded-proto": ["https"],
     }

@@ -50,6 +50,10 @@ from tests.system.workers import doors, running
 SEED = 5
 # In seconds: so short that there is always a refresh going on, or about to.
 ACCESS_LIFE = 4
+# In seconds, between the questions of a program.
+PAUSE = 0.02
+# In seconds. It takes longer than a command takes to begin.
+SLOW_REFRESH = 2
 WORKERS = 2
 IN_USE = ("one", "two", "three")
 # They make a move long enough to be killed in the middle.
@@ -105,6 +109,9 @@ def move(
     """Move everything, with a kill in each half, and hold what is there against what was."""
     names = {*IN_USE, *IDLE}
     with asked_all_the_time(source) as answers:
+        # One of those that are in use is being refreshed when the owner begins.
+        source.peer.plan_faults(f"delay:{SLOW_REFRESH}")
+        wait_until(lambda: source.peer.stats().in_flight > 0)
         victim = random.choice(IDLE)
         source.workers.kill_administrator(
             "export", str(file), once=lambda: isinstance(grant_of(source, victim), Moved)
@@ -167,6 +174,7 @@ def asked_all_the_time(deployment: Deployment) -> Iterator[dict[str, list[Answer
         connection = Connection(deployment, name)
         while not is_over.is_set():
             answers[name] += connection.ask()
+            time.sleep(PAUSE)
 
     with ThreadPoolExecutor(len(IN_USE)) as callers:
         asked = [callers.submit(ask, name) for name in IN_USE]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 # What the builder's environment has, and no bundle may.
 SECRETS_OF_THE_BUILD = {
     "CLIENT_SECRET": "client-secret-of-the-build",
-    "API_KEY": "api-key-of-the-build",
+    "API_KEY": "the-api-key-of-the-vercel-build",
     "KV_REST_API_TOKEN": "store-token-of-the-build",
 }
 

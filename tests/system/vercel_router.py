@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.system.client_address import forwarded
+
 # What Vercel itself answers where nothing is.
 _NOTHING_THERE = "The page could not be found\n\nNOT_FOUND\n"
 _INTERNAL = "x-vercel-internal-"
@@ -81,7 +83,8 @@ class VercelTransport(httpx.AsyncBaseTransport):
             httpx.Request(
                 request.method,
                 await self._address(found),
-                headers=[*request.headers.raw, *_internal_headers()],
+                # Vercel writes X-Forwarded-For itself, and drops what came.
+                headers=[*forwarded(request, keeps_what_came=False), *_internal_headers()],
                 stream=request.stream,
                 extensions={**request.extensions, "target": target},
             )

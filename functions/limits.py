@@ -1,0 +1,137 @@
+"""Limits on failures: whoever goes on failing is answered 429, and costs nothing more.
+
+What is refused anyway is counted in windows of some minutes, by the address that it came from or by
+the API key that it showed; too many change the words of the refusal, and nothing else. A good
+request is neither counted nor asked after, so nobody is locked out by what others do at the same
+address. Once there were too many, this instance writes no more of them to the store or the log
+until the window is over.
+
+The address is the one that the server tells (ASGI's `client`), and as good as what is in front. On
+Vercel, and behind a proxy on the same machine, uvicorn takes it from X-Forwarded-For, which they
+write themselves. API Gateway and Function URLs tell it beside the request. A load balancer appends
+it to an X-Forwarded-For that may be forged, unless it is told otherwise: its own word is the last.
+Where there is none, all failures are counted together. The store is given keyed hashes: there are
+few enough addresses to try them all.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+
+from functions.access import shown_key
+from functions.api_keys import ApiKey
+from functions.messages import Request
+from functions.problems import Problem, problem
+from ports.clock import Clock
+from ports.store import Store, StoreUnavailableError
+
+WINDOW = timedelta(minutes=5)
+_SECONDS = WINDOW.total_seconds()
+# Windows that an instance remembers, some hundred bytes each, however many addresses there are.
+REMEMBERED = 1000
+
+# Counted by the key, if one was shown; all else by the address.
+_OF_A_KEY = frozenset({"invalid-request", "key-not-allowed"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Culprit:
+    """Whose failures are counted together: by what name, and how that is told."""
+
+    name: str
+    told: str
+
+
+class FailureLimits:
+    """Count what is refused, and refuse it in other words once there is too much of it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        keys: Sequence[ApiKey],
+        keyed_hash: Callable[[str], str],
+        most: int,
+    ) -> None:
+        """`most` are the failures of a window that are told in their own words."""
+        self._store = store
+        self._clock = clock
+        self._keys = keys
+        self._keyed_hash = keyed_hash
+        self._most = most
+        # By window, the least recently used first: what this instance knows of.
+        self._known: dict[tuple[str, datetime], int] = {}
+
+    async def judge(self, found: Problem, request: Request) -> Problem:
+        """Return what is wrong by a request's own fault, or `too-many-failures` in its place."""
+        culprit = self._culprit(found, request)
+        now = self._clock.now()
+        ends = window_end(now)
+        if not await self._is_too_much(culprit, ends):
+            return found
+        return problem(
+            "too-many-failures",
+            f"more than {self._most} requests {culprit.told} were refused within "
+            f"{WINDOW // timedelta(minutes=1)} minutes, so why is not said again until these are "
+            "over; requests with nothing wrong are answered all the same",
+            retry_after=ceil((ends - now).total_seconds()),
+        ).problem
+
+    def _culprit(self, found: Problem, request: Request) -> _Culprit:
+        key = shown_key(request, self._keys) if found.name in _OF_A_KEY else None
+        if key is not None:
+            return _Culprit(name=f"key {key.name}", told=f"with the API key {key.name!r}")
+        return _Culprit(name=f"address {network_of(request.client)}", told="from this address")
+
+    async def _is_too_much(self, culprit: _Culprit, ends: datetime) -> bool:
+        window = (self._keyed_hash(culprit.name), ends)
+        # Before the store is asked: of many at once no more are written than of one by one.
+        known = self._one_more(window)
+        if known > self._most:
+            if known == self._most + 1:
+                _log.warning(
+                    "more than %d requests %s (%.8s) were refused: no more of them are counted "
+                    "until %s",
+                    self._most,
+                    culprit.told,
+                    window[0],
+                    ends.isoformat(),
+                )
+            return True
+        try:
+            number = await self._store.count(window[0], window_ends=ends)
+        except StoreUnavailableError:
+            # What is wrong is said in its own words; that the store is away, others will find.
+            self._known[window] -= 1
+            return False
+        self._known[window] = max(self._known[window], min(number, self._most))
+        return number > self._most
+
+    def _one_more(self, window: tuple[str, datetime]) -> int:
+        number = self._known.pop(window, 0) + 1
+        self._known[window] = number
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return number
+
+
+def window_end(now: datetime) -> datetime:
+    """Return the end of the window that an instant is in, the same for all instances."""
+    return datetime.fromtimestamp((now.timestamp() // _SECONDS + 1) * _SECONDS, UTC)
+
+
+def network_of(client: str) -> str:
+    """Return whose an address is: itself, or the network of 64 bits that one host has in IPv6."""
+    try:
+        address = ip_address(client.rpartition(",")[2].strip())
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return str(address)

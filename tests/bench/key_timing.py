@@ -1,0 +1,119 @@
+"""Whether the time that a refusal takes tells how near a key came: it must not.
+
+Keys that differ from a right one in their first byte, in their last, and in their length are
+refused by turns, in random order and each a new one. The times of two kinds are compared as ranks
+(Mann and Whitney), which a few slow ones do not spoil. That this would see a difference is shown by
+a comparison that ends at the first byte that differs.
+"""
+
+import gc
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from math import sqrt
+from statistics import NormalDist, median
+from typing import TypeAlias
+
+from functions.access import shown_key
+from functions.api_keys import ApiKey, digest_of
+from functions.messages import Request
+from tests.bench.figures import Row
+
+_KEYS = 10
+_FIRST = "first byte wrong"
+_LAST = "last byte wrong"
+
+MakeKey: TypeAlias = Callable[[], bytes]
+
+
+def key_timing_rows(*, comparisons: int) -> list[Row]:
+    """Measure so many refusals of each kind."""
+    keys = [secrets.token_hex(24).encode() for _ in range(_KEYS)]
+    kept = [ApiKey(name=str(place), digest=digest_of(key)) for place, key in enumerate(keys)]
+    right = keys[_KEYS // 2]
+    kinds = _near(right)
+
+    def real(request: Request) -> bool:
+        return shown_key(request, kept) is None
+
+    def naive(request: Request) -> bool:
+        return any(a != b for a, b in zip(request.headers[0][1], right, strict=False))
+
+    times = _measure(real, kinds, comparisons)
+    near = {kind: kinds[kind] for kind in (_FIRST, _LAST)}
+    control = _measure(naive, near, comparisons)
+    return [
+        *(_row(f"key, {kind}", times[kind], times[_FIRST]) for kind in kinds if kind != _FIRST),
+        _row("control that ends early", control[_LAST], control[_FIRST]),
+    ]
+
+
+def compared(times: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Return how probably one of the times is longer than one of the others, and the p-value.
+
+    One half is no difference; the p-value is how probably chance alone would make as much of one.
+    """
+    ranked = sorted([(value, 0) for value in times] + [(value, 1) for value in others])
+    n, m = len(times), len(others)
+    rank_sum, place, ties = 0.0, 0, 0
+    for _, group in groupby(ranked, key=lambda pair: pair[0]):
+        owners = [owner for _, owner in group]
+        # Equal ones share the mean of their ranks.
+        rank_sum += owners.count(0) * (place + (len(owners) + 1) / 2)
+        place += len(owners)
+        ties += len(owners) ** 3 - len(owners)
+    larger = rank_sum - n * (n + 1) / 2
+    variance = n * m / 12 * ((n + m + 1) - ties / ((n + m) * (n + m - 1)))
+    z = (larger - n * m / 2) / sqrt(variance) if variance else 0.0
+    return larger / (n * m), 2 * NormalDist().cdf(-abs(z))
+
+
+def _near(right: bytes) -> Mapping[str, MakeKey]:
+    """Make keys that are no key, new ones each time: none has a place in memory of its own."""
+
+    def other(byte: int) -> bytes:
+        return bytes([secrets.choice([code for code in b"0123456789abcdef" if code != byte])])
+
+    return {
+        _FIRST: lambda: other(right[0]) + right[1:],
+        _LAST: lambda: right[:-1] + other(right[-1]),
+        "two bytes too long": lambda: right + secrets.token_hex(1).encode(),
+        "nothing right": lambda: secrets.token_hex(24).encode(),
+    }
+
+
+def _measure(
+    refuse: Callable[[Request], bool], kinds: Mapping[str, MakeKey], comparisons: int
+) -> Mapping[str, list[float]]:
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    gc.disable()
+    try:
+        for _ in range(comparisons):
+            for kind in random.sample(list(kinds), len(kinds)):
+                request = _request(kinds[kind]())
+                begun = time.perf_counter_ns()
+                is_refused = refuse(request)
+                times[kind].append(time.perf_counter_ns() - begun)
+                assert is_refused
+    finally:
+        gc.enable()
+    return times
+
+
+def _request(key: bytes) -> Request:
+    headers = ((b"host", b"keeper.test"), (b"x-api-key", key))[::-1]
+    return Request(method="GET", path="/api/token", parameters={}, headers=headers)
+
+
+def _row(what: str, times: Sequence[float], base: Sequence[float]) -> Row:
+    probability, p = compared(times, base)
+    return Row(
+        cells=(
+            what,
+            f"{median(times) / 1000:.3f} us",
+            f"{_FIRST}: {median(base) / 1000:.3f} us",
+            f"longer in {probability:.1%}, p {p:.2g}",
+        )
+    )

@@ -1,0 +1,79 @@
+"""`python -m functions.admin keys new`: a key that is printed once, and the entry that knows it."""
+
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from functions.settings import Settings
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import at
+from tests.functions.expect import expect_problem, expect_token
+from tests.functions.grants import fresh
+from tests.functions.test_api_keys import OTHERS, with_key
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def new_key(*arguments: str) -> tuple[int, str, str]:
+    """Run the command in an environment without anything."""
+    command = [sys.executable, "-m", "functions.admin", "keys", "new", *arguments]
+    run = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout, run.stderr
+
+
+def made(*arguments: str) -> tuple[str, dict[str, object]]:
+    """Make a key, and return it with its entry."""
+    status, out, told = new_key(*arguments)
+    assert status == 0, told
+    key, end = out.split("\n")
+    assert not end
+    assert key not in told
+    entry: dict[str, object] = json.loads(told.splitlines()[-1])
+    return key, entry
+
+
+def test_key_is_printed_alone_and_its_entry_has_its_hash_only() -> None:
+    key, entry = made("ci")
+    assert len(key) >= 43
+    assert entry == {"name": "ci", "sha256": sha256(key.encode()).hexdigest()}
+    assert made("ci")[0] != key
+
+
+@pytest.mark.parametrize("host", ["in-process"], indirect=True)
+def test_key_that_was_made_works_for_what_it_is_for_and_for_nothing_else(deploy: Deploy) -> None:
+    key, entry = made("ci", "--connections", "a,b", "--endpoints", "token,verify")
+    deployment = deploy(API_KEYS=json.dumps([entry]), API_KEY=None)
+    deployment.put("b", fresh())
+    expect_token(deployment.call("GET", "/api/token?connection=b", with_key(key)))
+    for method, path, connection in (("GET", "/api/token", "c"), ("POST", "/api/login", "a")):
+        answer = deployment.call(method, at(path, connection=connection), with_key(key))
+        expect_problem(answer, 403, "key-not-allowed")
+
+
+def test_last_day_of_a_key_is_in_its_entry() -> None:
+    _, entry = made("ci", "--expires", "2027-01-31")
+    settings = Settings.from_environ({**OTHERS, "API_KEYS": json.dumps([entry])})
+    assert str(settings.api_keys[0].expires_at) == "2027-02-01 00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["c i"], "name"),
+        (["API_KEY"], "name"),
+        (["ci", "--connections", "a,,b"], "connections"),
+        (["ci", "--connections", ""], "connections"),
+        (["ci", "--endpoints", "tokens"], "endpoints"),
+        (["ci", "--expires", "31.1.2027"], "expires"),
+    ],
+    ids=str,
+)
+def test_no_key_is_made_where_its_entry_would_be_refused(arguments: list[str], said: str) -> None:
+    status, out, told = new_key(*arguments)
+    assert (status, out) == (1, "")
+    assert said in told
+    assert "No key was made" in told

@@ -1,0 +1,60 @@
+"""A DynamoDB table that cannot be used: what callers, the log and the schedule are told."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from functions.aws.sweep import SweepFailedError
+from tests.functions.conftest import environ_for
+from tests.functions.deployment import API_KEY, CRON_SECRET
+from tests.functions.expect import expect_problem
+from tests.functions.test_aws import scheduled
+from tests.functions.test_settings import answers_of
+from tests.ports.store_contract import dynamodb
+from tests.system.lambda_events import scheduler_event
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+MISSING = "no-such-table"
+# What the log says, so that who runs this knows what to do.
+DOES_NOT_EXIST = (
+    f"table '{MISSING}' (DYNAMODB_TABLE) does not exist in this account and region: create it"
+)
+
+
+@pytest.fixture
+def environ(
+    running_digikey: SimulatedDigiKeyPeer, monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, str]:
+    """Name a table that is not there; AWS's client looks into this process's own environment."""
+    store = dynamodb().environ(MISSING)
+    for name, value in store.items():
+        monkeypatch.setenv(name, value)
+    return environ_for(running_digikey, store)
+
+
+def test_callers_are_told_to_come_back_and_the_log_what_is_wrong(
+    environ: Mapping[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = answers_of(environ, ("x-api-key", API_KEY))
+    assert answers.pop("/api/health").status_code == 200
+    for answer in answers.values():
+        expect_problem(answer, 503, "store-unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert MISSING not in answer.text
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert said == [f"the store is not available: {DOES_NOT_EXIST}"] * len(answers)
+
+
+def test_a_schedulers_sweep_is_told_to_come_back_and_the_log_what_is_wrong(
+    environ: Mapping[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    key = ("authorization", f"Bearer {CRON_SECRET}")
+    [answer] = answers_of(environ, key, endpoints=[("GET", "/api/refresh")]).values()
+    expect_problem(answer, 503, "store-unavailable")
+    assert f"the store is not available: {DOES_NOT_EXIST}" in caplog.text
+
+
+def test_the_scheduled_sweep_raises_what_is_wrong(environ: Mapping[str, str]) -> None:
+    with scheduled(dict(environ)) as sweep, pytest.raises(SweepFailedError) as raised:
+        sweep(scheduler_event(), None)
+    assert str(raised.value) == f"the store is not available: {DOES_NOT_EXIST}"

@@ -1,0 +1,381 @@
+"""Limits on failures: who fails too often is answered 429, and nobody else notices."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from adapters.store_memory import MemoryStore
+from functions.limits import (
+    REMEMBERED,
+    WINDOW,
+    FailureLimits,
+    network_of,
+    window_end,
+)
+from functions.messages import Request
+from functions.problems import Problem, problem
+from functions.settings import DEFAULT_FAILURE_LIMIT, Settings
+from ports.store import StoreUnavailableError
+from tests.functions.conftest import Deploy, environ_for
+from tests.functions.deployment import (
+    API_KEY,
+    CRON_SECRET,
+    HTML,
+    JSON,
+    Call,
+    Deployment,
+    Header,
+    deployed,
+)
+from tests.functions.expect import (
+    expect_json,
+    expect_page,
+    expect_problem,
+    expect_retry_after,
+    expect_token,
+)
+from tests.functions.grants import fresh
+from tests.functions.hosts import Host
+from tests.functions.stores import raw_content
+from tests.functions.test_api_keys import CI, KEYS, OTHERS, with_key
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+Sent: TypeAlias = tuple[str, str, Sequence[Header]]
+"""A method, a target and headers."""
+
+# What deployments have here, and what they have where nothing else is said.
+LIMIT, DEFAULT = 6, DEFAULT_FAILURE_LIMIT
+WRONG = ("x-api-key", "another-key-that-nobody-has")
+BY_ADDRESS: dict[str, tuple[Sent, int, str]] = {
+    "no key": (("GET", "/api/token", []), 401, "api-key-missing"),
+    "a wrong key": (("GET", "/api/verify", [WRONG]), 401, "api-key-invalid"),
+    "a wrong state": (("GET", "/api/callback?code=a&state=b", [JSON]), 400, "invalid-state"),
+    "no state": (("GET", "/api/callback", [JSON]), 400, "invalid-state"),
+    "no secret": (("GET", "/api/refresh", []), 401, "cron-secret-required"),
+    "nonsense without a key": (("POST", "/api/login?a=%ff", []), 400, "invalid-request"),
+}
+BY_KEY: dict[str, tuple[str, str, int, str]] = {
+    "another connection": ("GET", "/api/token?connection=other", 403, "key-not-allowed"),
+    "another endpoint": ("POST", "/api/login?connection=allowed", 403, "key-not-allowed"),
+    "nonsense": ("GET", "/api/token?min_ttl=x&connection=allowed", 400, "invalid-request"),
+    "nonsense at first sight": ("GET", "/api/token?a=%ff", 400, "invalid-request"),
+}
+_LONGEST_TEST_SECONDS = 15
+_addresses = (f"203.0.113.{number}" for number in range(256))
+
+
+@pytest.fixture(scope="module")
+def limited(
+    host: Host, portal: BlockingPortal, running_digikey: SimulatedDigiKeyPeer
+) -> Iterator[Deployment]:
+    """A deployment with limits, and with keys."""
+    with host.store() as store:
+        environ = environ_for(running_digikey, store.environ) | {"API_KEYS": KEYS}
+        environ["FAILURE_LIMIT"] = str(LIMIT)
+        with deployed(host, portal, environ, running_digikey) as deployment:
+            deployment.put("allowed", fresh())
+            yield deployment
+
+
+@pytest.fixture
+def address() -> str:
+    """An address that no other test has, at a time when a window will not end soon."""
+    left = (window_end(datetime.now(UTC)) - datetime.now(UTC)).total_seconds()
+    time.sleep(left if left < _LONGEST_TEST_SECONDS else 0)
+    return next(_addresses)
+
+
+def fail(limited: Deployment, client: str, times: int, call: Sent) -> list[httpx.Response]:
+    """Make the same call many times, one after the other."""
+    method, target, headers = call
+    one = Call(method=method, target=target, headers=tuple(headers), client=client)
+    return [limited.together([one])[0] for _ in range(times)]
+
+
+def expect_too_many(answer: httpx.Response) -> None:
+    members = expect_problem(answer, 429, "too-many-failures")
+    assert str(LIMIT) in members["detail"]
+    expect_retry_after(answer, at_most=int(WINDOW.total_seconds()))
+
+
+@pytest.mark.parametrize(("call", "status", "name"), BY_ADDRESS.values(), ids=BY_ADDRESS)
+def test_too_many_failures_from_an_address_are_answered_429(
+    limited: Deployment, address: str, call: Sent, status: int, name: str
+) -> None:
+    for answer in fail(limited, address, LIMIT, call):
+        expect_problem(answer, status, name)
+    for answer in fail(limited, address, 2, call):
+        expect_too_many(answer)
+    # From elsewhere it is refused in its own words.
+    expect_problem(fail(limited, next(_addresses), 1, call)[0], status, name)
+
+
+def test_failures_of_all_kinds_are_counted_together(limited: Deployment, address: str) -> None:
+    kinds = [call for call, _, _ in BY_ADDRESS.values()]
+    assert len(kinds) == LIMIT
+    for call in kinds:
+        fail(limited, address, 1, call)
+    for call in kinds:
+        expect_too_many(fail(limited, address, 1, call)[0])
+
+
+@pytest.mark.parametrize(("method", "target", "status", "name"), BY_KEY.values(), ids=BY_KEY)
+@pytest.mark.usefixtures("address")
+def test_too_many_failures_with_a_key_are_answered_429_wherever_they_come_from(
+    deploy: Deploy, method: str, target: str, status: int, name: str
+) -> None:
+    deployment = deploy(API_KEYS=KEYS, FAILURE_LIMIT="3")
+    deployment.put("allowed", fresh())
+    call = (method, target, [with_key(CI)])
+    for _ in range(3):
+        expect_problem(fail(deployment, next(_addresses), 1, call)[0], status, name)
+    (answer,) = fail(deployment, next(_addresses), 1, call)
+    assert "'ci'" in expect_problem(answer, 429, "too-many-failures")["detail"]
+    # What it is for, it goes on getting; and other keys are other keys.
+    expect_token(deployment.call("GET", "/api/token?connection=allowed", with_key(CI)))
+    expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")
+
+
+def test_good_key_is_let_in_whatever_else_fails_at_its_address(
+    limited: Deployment, connection: str, address: str
+) -> None:
+    limited.put(connection, fresh())
+    target = f"/api/token?connection={connection}"
+    fail(limited, address, LIMIT + 1, ("GET", target, [WRONG]))
+    good = Call(method="GET", target=target, headers=(limited.key,), client=address)
+    bad = Call(method="GET", target=target, headers=(WRONG,), client=address)
+    answers = limited.together([good, bad] * 5)
+    for answer in answers[::2]:
+        expect_token(answer)
+    for answer in answers[1::2]:
+        expect_too_many(answer)
+    secret = ("authorization", f"Bearer {CRON_SECRET}")
+    sweep = Call(method="GET", target="/api/refresh", headers=(secret,), client=address)
+    expect_json(limited.together([sweep])[0])
+
+
+def test_login_comes_back_to_an_address_where_too_many_states_were_wrong(
+    limited: Deployment, connection: str, address: str
+) -> None:
+    wrong = ("GET", "/api/callback?code=a&state=b", [HTML])
+    callback_url = limited.provider.allow(limited.begin_login(connection))
+    assert "Too many" in expect_page(fail(limited, address, LIMIT + 1, wrong)[-1], 429)
+    target = callback_url.removeprefix("https://keeper.test")
+    back = Call(method="GET", target=target, headers=(HTML,), client=address)
+    expect_page(limited.together([back])[0])
+
+
+def test_of_many_failures_at_once_no_more_are_told_than_of_one_by_one(
+    limited: Deployment, address: str
+) -> None:
+    one = Call(method="GET", target="/api/token", headers=(WRONG,), client=address)
+    statuses = [answer.status_code for answer in limited.together([one] * 30)]
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= LIMIT
+
+
+def test_forged_header_makes_no_other_address(limited: Deployment, address: str) -> None:
+    names = ("x-forwarded-for", "x-real-ip", "x-vercel-forwarded-for", "true-client-ip")
+    answers = [
+        fail(
+            limited,
+            address,
+            1,
+            ("GET", "/api/token", [(name, f"198.51.100.{number}") for name in names]),
+        )
+        for number in range(LIMIT + 1)
+    ]
+    expect_too_many(answers[-1][0])
+
+
+@pytest.mark.usefixtures("address")
+def test_neither_store_nor_log_tells_the_address(deploy: Deploy) -> None:
+    deployment = deploy(FAILURE_LIMIT=str(LIMIT))
+    address = "2001:db8:85a3:8d3:1319:8a2e:370:7348"
+    expect_too_many(fail(deployment, address, LIMIT + 1, ("GET", "/api/token", []))[-1])
+    kept = raw_content(deployment.environ)
+    deployment.running.stop()
+    log = deployment.running.log()
+    assert "count" in kept
+    assert "too-many" not in log
+    assert f"more than {LIMIT} requests from this address" in log
+    for text in (kept, "\n".join(line for line in log.splitlines() if "functions." in line)):
+        assert "85a3" not in text
+
+
+# One by one
+
+
+class SetClock:
+    """A clock that stands where the test has set it."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class Counting(MemoryStore):
+    """A store that is away where the test says, and says how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.is_away = False
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise StoreUnavailableError("planned")
+        return await super().count(key, window_ends=window_ends)
+
+
+class Instances:
+    """Instances over one store and one clock."""
+
+    def __init__(self) -> None:
+        self.store, self.clock = Counting(), SetClock()
+
+    def instance(self) -> FailureLimits:
+        return FailureLimits(
+            store=self.store,
+            clock=self.clock,
+            keys=(),
+            most=DEFAULT,
+            keyed_hash=lambda name: f"hash of {name}",
+        )
+
+
+REFUSAL = problem("api-key-invalid", "refused").problem
+
+
+async def judged(limits: FailureLimits, times: int, client: str = "192.0.2.1") -> list[str]:
+    request = Request(method="GET", path="/", parameters={}, client=client)
+    return [(await limits.judge(REFUSAL, request)).name for _ in range(times)]
+
+
+def outcome(names: list[str]) -> tuple[int, int]:
+    """How many were refused in their own words, and how many as too many."""
+    return names.count("api-key-invalid"), names.count("too-many-failures")
+
+
+def test_some_failures_are_told_in_their_own_words() -> None:
+    assert 10 <= DEFAULT <= 100
+    assert Settings.from_environ({**OTHERS, "API_KEY": API_KEY}).failure_limit == DEFAULT
+
+
+def test_store_is_asked_no_more_once_there_were_too_many() -> None:
+    instances = Instances()
+    limits = instances.instance()
+    assert outcome(asyncio.run(judged(limits, 500))) == (DEFAULT, 500 - DEFAULT)
+    assert instances.store.asked == DEFAULT
+
+
+def test_store_is_asked_no_more_often_of_many_at_once() -> None:
+    instances = Instances()
+    limits = instances.instance()
+
+    async def at_once() -> list[str]:
+        names = await asyncio.gather(*(judged(limits, 1) for _ in range(500)))
+        return [name for one in names for name in one]
+
+    assert outcome(asyncio.run(at_once())) == (DEFAULT, 500 - DEFAULT)
+    assert instances.store.asked == DEFAULT
+
+
+def test_instances_count_together_and_each_asks_once_more() -> None:
+    instances = Instances()
+    first, second = instances.instance(), instances.instance()
+    assert outcome(asyncio.run(judged(first, 20))) == (20, 0)
+    assert outcome(asyncio.run(judged(second, 20))) == (10, 10)
+    assert instances.store.asked == 30
+    assert outcome(asyncio.run(judged(first, 20))) == (0, 20)
+    assert instances.store.asked == 31
+
+
+def test_line_is_logged_once_a_window(caplog: pytest.LogCaptureFixture) -> None:
+    instances = Instances()
+    limits = instances.instance()
+    for windows in (1, 2):
+        asyncio.run(judged(limits, 200))
+        assert len([line for line in caplog.messages if "were refused" in line]) == windows
+        instances.clock.at += WINDOW
+
+
+def test_next_window_begins_at_nothing() -> None:
+    instances = Instances()
+    limits = instances.instance()
+    asyncio.run(judged(limits, DEFAULT + 1))
+    end = window_end(instances.clock.at)
+    instances.clock.at = end - timedelta(microseconds=1)
+    assert outcome(asyncio.run(judged(limits, 1))) == (0, 1)
+    instances.clock.at = end
+    assert outcome(asyncio.run(judged(limits, 1))) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("before_the_end", "seconds"),
+    [(timedelta(microseconds=1), 1), (timedelta(seconds=1), 1), (WINDOW, 300)],
+    ids=str,
+)
+def test_caller_is_told_when_the_window_is_over(before_the_end: timedelta, seconds: int) -> None:
+    instances = Instances()
+    instances.clock.at = window_end(instances.clock.at) - before_the_end
+    limits = instances.instance()
+    asyncio.run(judged(limits, DEFAULT))
+    request = Request(method="GET", path="/", parameters={}, client="192.0.2.1")
+    answered: Problem = asyncio.run(limits.judge(REFUSAL, request))
+    assert dict(answered.headers)["retry-after"] == str(seconds)
+
+
+def test_without_the_store_the_ordinary_refusal_is_answered() -> None:
+    instances = Instances()
+    instances.store.is_away = True
+    limits = instances.instance()
+    assert outcome(asyncio.run(judged(limits, 100))) == (100, 0)
+    # They were not counted; those that follow are.
+    instances.store.is_away = False
+    assert outcome(asyncio.run(judged(limits, DEFAULT + 1))) == (DEFAULT, 1)
+
+
+def test_instance_remembers_some_addresses_and_the_store_all() -> None:
+    instances = Instances()
+    limits = instances.instance()
+    asyncio.run(judged(limits, DEFAULT + 1))
+
+    async def many() -> None:
+        for number in range(REMEMBERED + 10):
+            await judged(limits, 1, f"10.0.{number // 256}.{number % 256}")
+
+    asyncio.run(many())
+    assert len(limits._known) == REMEMBERED
+    assert outcome(asyncio.run(judged(limits, 5))) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::1", "::"),
+        # A load balancer's word is the last.
+        ("10.0.0.1, 198.51.100.7,192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1, nonsense", "unknown"),
+        ("", "unknown"),
+        ("testclient", "unknown"),
+        ("192.0.2.1:80", "unknown"),
+    ],
+)
+def test_address_or_its_network_is_whose_failures_are_counted(client: str, network: str) -> None:
+    assert network_of(client) == network
