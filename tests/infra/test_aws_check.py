@@ -159,7 +159,7 @@ def test_the_linter_finds_what_is_misspelt_once_it_is_transformed(tmp_path: Path
     require_tools()
     text = TEMPLATE.read_text()
     misspelt = {
-        "E1020": ("SECRET_ID: !Ref Secret", "SECRET_ID: !Ref Secretly"),
+        "E1020": ("SECRET_ID: !GetAtt Secret.Id", "SECRET_ID: !Ref Secretly"),
         "W3037": ("[dynamodb:GetItem, dynamodb:PutItem]", "[dynamodb:GetItemz]"),
         "E1010": ("!GetAtt ApiLogs.Arn", "!GetAtt ApiLogs.ARN"),
     }
