@@ -28,6 +28,7 @@ from functions.application import Application
 from functions.asgi import ROUTES
 from functions.messages import MAX_QUERY_BYTES, MalformedRequestError, Request
 from functions.problems import PROBLEMS, TYPE_PREFIX
+from functions.settings import Settings
 from ports.store import UnreadableRecordError
 from tests.fuzz.bodies import PATHS, QUERIES, RECORDS, TOKEN_RESPONSES
 from tests.fuzz.mutations import HOSTILE, spoilt, with_odd_members
@@ -41,7 +42,7 @@ class Target:
     inputs: Mapping[str, st.SearchStrategy[Any]]
 
 
-_API_KEY = "an-api-key-for-fuzzing"
+_API_KEY = "an-api-key-for-fuzzing-only"
 _RING = KeyRing([b"\1" * KEY_BYTES])
 _RECORDS = SealedRecords(_RING)
 _PLACE = ("grant", "default", "etag")
@@ -162,22 +163,22 @@ def _runner() -> asyncio.Runner:
 def _application() -> Application:
     # Kept as long as the process: the folder goes when that ends.
     folder = _folder()
-    return Application(
-        ROUTES,
-        {
-            "CLIENT_ID": "client",
-            "CLIENT_SECRET": "a-secret-for-fuzzing",
-            "API_KEY": _API_KEY,
-            "CRON_SECRET": "a-cron-secret-for-fuzzing",
-            "OAUTH_STATE": "static-state",
-            "PUBLIC_URL": "https://keeper.example",
-            "PROVIDER": "custom",
-            # Nobody listens there: a code that gets so far meets an absent provider.
-            "AUTHORIZATION_ENDPOINT": "http://127.0.0.1:9/authorize",
-            "TOKEN_ENDPOINT": "http://127.0.0.1:9/token",
-            "SQLITE_PATH": str(Path(folder.name) / "grants.sqlite"),
-        },
-    )
+    environ = {
+        "CLIENT_ID": "client",
+        "CLIENT_SECRET": "a-secret-for-fuzzing",
+        "API_KEY": _API_KEY,
+        "CRON_SECRET": "a-cron-secret-for-fuzzing",
+        "OAUTH_STATE": "static-state",
+        "PUBLIC_URL": "https://keeper.example",
+        "PROVIDER": "custom",
+        # Nobody listens there: a code that gets so far meets an absent provider.
+        "AUTHORIZATION_ENDPOINT": "http://127.0.0.1:9/authorize",
+        "TOKEN_ENDPOINT": "http://127.0.0.1:9/token",
+        "SQLITE_PATH": str(Path(folder.name) / "grants.sqlite"),
+        # What is wrong is told each time.
+        "FAILURE_LIMIT": "0",
+    }
+    return Application(ROUTES, lambda: Settings.from_environ(environ))
 
 
 @cache
