@@ -22,7 +22,7 @@ from tests.system.lambda_events import scheduler_event
 from tests.system.loopback import http
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
 
-API_KEY = "not-a-real-api-key-of-anything"
+API_KEY = "not-a-real-api-key-of-a-stack"
 LIMIT = 60.0
 # What `verify` answers: see the table in README.md.
 OK, ACCEPTED, NOT_FOUND = 200, 202, 404
