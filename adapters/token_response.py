@@ -4,7 +4,6 @@ Providers differ from RFC 6749 §5 in many small ways, so everything that can be
 nothing else is taken for tokens.
 """
 
-import json
 import logging
 import re
 from datetime import timedelta
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from adapters.provider_http import json_object
 from domain.provider import Provider
 from domain.token_endpoint import (
     Delivery,
@@ -117,20 +117,7 @@ def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
             return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
         except ValueError:
             return None
-    return _json_object(body)
-
-
-def is_json_object(body: bytes) -> bool:
-    """Whether this is a JSON object, and all of it."""
-    return _json_object(body) is not None
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
+    return json_object(body)
 
 
 def _tokens(body: _TokenBody) -> Outcome:

@@ -15,6 +15,7 @@ from functions.problems import Problem, ProblemError, problem
 from functions.routes import Routes, find_endpoint
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired
+from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 _FOR_PEOPLE = frozenset({"/api/callback"})
@@ -90,6 +91,9 @@ def _problem_of(error: Exception) -> Problem:
             return problem("invalid-request", str(error), status=error.status).problem
         case SettingsError():
             return problem("not-configured", str(error)).problem
+        case DiscoveryError():
+            detail = f"the provider does not say where its endpoints are: {error}; check ISSUER"
+            return problem("provider-unavailable", detail, retry_after=5).problem
         case StoreUnavailableError():
             _log.error("the store is not available: %s", error)
             detail = "what is stored cannot be reached now; nothing is lost"

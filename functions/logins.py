@@ -1,7 +1,7 @@
 """Logins: begun for a connection, and completed by the provider's redirect."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -71,14 +71,15 @@ class Logins:
         server: Callable[[], AuthorizationServer],
         clock: Clock,
         entropy: Entropy,
-        provider: Provider,
+        provider: Callable[[], Awaitable[Provider]],
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
-        `server` is called when there is a code to exchange.
+        `server` is called when there is a code to exchange, `provider` where a login begins or
+        ends; it raises DiscoveryError.
         """
         self._keeper = keeper
         self._recorder = recorder
@@ -92,18 +93,20 @@ class Logins:
         self._static_state = static_state
 
     async def begin(self, connection: str) -> BegunLogin:
-        """Bind a new state to the connection. Raises SettingsError, StoreUnavailableError."""
+        """Bind a new state to the connection.
+
+        Raises DiscoveryError, SettingsError, StoreUnavailableError.
+        """
+        provider = await self._provider()
         state = self._entropy.token()
         pending = PendingLogin(
             connection=connection,
             redirect_uri=self._redirect_uri(),
-            code_verifier=self._entropy.token() if self._provider.pkce is Pkce.S256 else None,
+            code_verifier=self._entropy.token() if provider.pkce is Pkce.S256 else None,
             expires_at=self._clock.now() + LOGIN_LIFETIME,
         )
         await self._store.put_login(login_key(state), pending)
-        url = authorization_url(
-            self._provider, client_id=self._client_id, state=state, pending=pending
-        )
+        url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
         return BegunLogin(authorization_url=url, lifetime=LOGIN_LIFETIME)
 
     async def take(self, state: str) -> PendingLogin:

@@ -1,8 +1,8 @@
 """Reading variables one by one: what is wrong with any of them is gathered, and nothing raised."""
 
 from collections.abc import Mapping
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+
+from domain.metadata import is_safe_url
 
 
 class Reading:
@@ -31,7 +31,7 @@ class Reading:
     def url(self, name: str) -> str | None:
         """Return an address to which secrets may be sent, or None where there is none."""
         value = self.optional(name)
-        if value is not None and not _is_safe_url(value):
+        if value is not None and not is_safe_url(value):
             self.faults.append(f"{name} must be an https URL (http only for loopback)")
         return value
 
@@ -42,23 +42,3 @@ class Reading:
             self.faults.append(f"{name} must be one of: {', '.join(choices)}")
             return None
         return value
-
-
-def _is_safe_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = url.isascii() and url.isprintable() and " " not in url
-    if not host or not is_plain or parts.fragment or parts.username is not None:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from domain.metadata import ServerMetadata
 from domain.provider import Provider
-from functions.provider_settings import read_provider
+from functions.provider_settings import read_metadata, read_provider
 from functions.reading import Reading
 from functions.store_settings import StoreSettings, read_store
 
@@ -27,7 +28,8 @@ class SettingsError(Exception):
 class Settings:
     """What the environment says, checked.
 
-    `public_url` is None where nothing tells it; only logins need it.
+    `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
+    `provider` lacks what the issuer is to be asked for.
     """
 
     client_id: str
@@ -36,6 +38,7 @@ class Settings:
     cron_secret: str | None = field(repr=False)
     oauth_state: str | None = field(repr=False)
     provider: Provider
+    told: ServerMetadata
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
@@ -49,13 +52,15 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read and check every variable. Raises SettingsError that names all that is wrong."""
         reading = Reading(environ)
+        told = read_metadata(reading)
         settings = cls(
             client_id=reading.required("CLIENT_ID"),
             client_secret=reading.required("CLIENT_SECRET"),
             api_key=reading.required("API_KEY", fits_a_header=True),
             cron_secret=reading.optional("CRON_SECRET", fits_a_header=True),
             oauth_state=reading.optional("OAUTH_STATE"),
-            provider=read_provider(reading),
+            provider=read_provider(reading, told),
+            told=told,
             public_url=_public_url(reading),
             store=read_store(reading),
             encryption_keys=_encryption_keys(reading),

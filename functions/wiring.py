@@ -11,6 +11,7 @@ from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
+from domain.provider import Provider
 from functions.keeper import Keeper
 from functions.recorder import Recorder
 from functions.settings import Settings, SettingsError
@@ -21,6 +22,7 @@ from functions.store_settings import (
     UpstashSettings,
 )
 from ports.authorization_server import AuthorizationServer
+from ports.discovery import Discovery
 from ports.rescue import Rescue
 from ports.store import Store
 
@@ -76,7 +78,7 @@ class Wired:
             server=lambda: self._server,
             clock=self.clock,
             entropy=self._entropy,
-            provider=self.settings.provider,
+            provider=self.provider,
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
@@ -89,12 +91,39 @@ class Wired:
 
         return sweep.Sweep(keeper=self.keeper, store=self.store, clock=self.clock)
 
+    async def provider(self) -> Provider:
+        """Return the provider, and ask for what is known to its issuer only.
+
+        Raises DiscoveryError.
+        """
+        if self._discovery is None:
+            return self.settings.provider
+        return await self._discovery.provider()
+
+    @cached_property
+    def _discovery(self) -> Discovery | None:
+        told = self.settings.told
+        if told.issuer is None:
+            return None
+        from adapters.discovery_httpx import HttpxDiscovery
+
+        return HttpxDiscovery(self.settings.provider, issuer=told.issuer, told=told)
+
     @cached_property
     def _server(self) -> AuthorizationServer:
+        if self._discovery is None:
+            return self._server_of(self.settings.provider)
+        from adapters.authorization_server_discovered import DiscoveredAuthorizationServer
+
+        return DiscoveredAuthorizationServer(
+            self._discovery, server_of=self._server_of, clock=self.clock
+        )
+
+    def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
 
         return HttpxAuthorizationServer(
-            self.settings.provider,
+            provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
