@@ -53,6 +53,8 @@ def dump_login(pending: PendingLogin) -> bytes:
             "redirect_uri": pending.redirect_uri,
             "code_verifier": pending.code_verifier,
             "expires_at": _to_text(pending.expires_at),
+            "issuer": pending.issuer,
+            "issuer_names_itself": pending.issuer_names_itself,
         }
     )
 
@@ -66,6 +68,8 @@ def load_login(text: bytes) -> PendingLogin:
             redirect_uri=members["redirect_uri"],
             code_verifier=members["code_verifier"],
             expires_at=_instant(members["expires_at"]),
+            issuer=members["issuer"],
+            issuer_names_itself=members["issuer_names_itself"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error

@@ -1,4 +1,4 @@
-"""A login: one-time state, PKCE, and the authorization request (RFC 6749 §4.1.1, RFC 7636)."""
+"""A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and what must come back of it."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
@@ -17,19 +17,38 @@ LOGIN_LIFETIME = timedelta(minutes=10)
 class PendingLogin:
     """A login that has begun and has not come back: what its callback is checked against.
 
-    `code_verifier` is None where the provider has no PKCE.
+    `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
     """
 
     connection: str
     redirect_uri: str
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
+    issuer: str | None = None
+    issuer_names_itself: bool = False
+
+    def is_answered_by(self, issuer: str | None) -> bool:
+        """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""
+        if self.issuer is None:
+            return True
+        if issuer is None:
+            return not self.issuer_names_itself
+        return issuer == self.issuer
 
     def code_request(self, code: str) -> AuthorizationCodeRequest:
         """Trade the code that came back (RFC 6749 §4.1.3: the redirect URI must be identical)."""
         return AuthorizationCodeRequest(
             code=code, redirect_uri=self.redirect_uri, code_verifier=self.code_verifier
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationResponse:
+    """What the provider's redirect carries (RFC 6749 §4.1.2, RFC 9207 §2): a code, or an error."""
+
+    state: str = field(repr=False)
+    code: str | None = field(repr=False)
+    issuer: str | None
 
 
 def login_key(state: str) -> str:

@@ -65,7 +65,7 @@ class Application:
 
     async def _finish(self) -> None:
         if self._wired is not None:
-            await self._wired.keeper.finish()
+            await self._wired.finish()
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:

@@ -2,12 +2,19 @@
 
 from typing import assert_never
 
+from domain.authorization import AuthorizationResponse
 from domain.failures import classify
 from domain.grant import Authorized, Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
 from functions.connections import connection_of
-from functions.logins import CompletedLogin, ExchangeFailedError, UnknownStateError
+from functions.logins import (
+    CompletedLogin,
+    ExchangeFailedError,
+    OtherIssuerError,
+    RefusedError,
+    UnknownStateError,
+)
 from functions.messages import Request, Response
 from functions.pages import page
 from functions.problems import ProblemError, problem
@@ -43,18 +50,23 @@ async def callback(request: Request, wired: Wired) -> Response:
         raise problem("invalid-state", f"the callback carries no state; {_START_OVER}")
     if bool(code) == bool(error):
         raise problem("invalid-request", "a callback carries either a code or an error")
+    response = AuthorizationResponse(state=state, code=code, issuer=parameters.get("iss"))
     try:
-        pending = await wired.logins.take(state)
+        completed = await wired.logins.complete(response)
     except UnknownStateError:
         raise problem(
             "invalid-state",
             "the state is unknown, has expired or was used before; if the login has just worked, "
             f"nothing is left to do, else {_START_OVER}",
         ) from None
-    if not code:
-        raise _refused(str(error), parameters.get("error_description"))
-    try:
-        completed = await wired.logins.complete(pending, code)
+    except OtherIssuerError:
+        raise problem(
+            "other-issuer",
+            "the browser did not come back from the provider that it was sent to (its `iss` is "
+            f"missing, or of another one), so nothing was made of it; {_START_OVER}",
+        ) from None
+    except RefusedError:
+        raise _refused(str(error), parameters.get("error_description")) from None
     except ExchangeFailedError as failed:
         raise _not_exchanged(failed.outcome) from failed
     return _done(request, completed)

@@ -1,12 +1,19 @@
 """Logins: begun for a connection, and completed by the provider's redirect."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
-from domain.authorization import LOGIN_LIFETIME, PendingLogin, authorization_url, login_key
+from domain.authorization import (
+    LOGIN_LIFETIME,
+    AuthorizationResponse,
+    PendingLogin,
+    authorization_url,
+    login_key,
+)
 from domain.events import LoginCompleted
 from domain.grant import Grant, Unauthorized
 from domain.provider import Pkce, Provider
@@ -22,6 +29,7 @@ from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
 from functions.recorder import Recorder
 from functions.settings import SettingsError
+from functions.sharing import Shared
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -32,6 +40,14 @@ _log = logging.getLogger(__name__)
 
 class UnknownStateError(Exception):
     """The state was never given out, has expired, or has been used."""
+
+
+class OtherIssuerError(Exception):
+    """The redirect is not from the provider that the browser was sent to."""
+
+
+class RefusedError(Exception):
+    """The provider sent the browser back without a code."""
 
 
 class ExchangeFailedError(Exception):
@@ -78,8 +94,7 @@ class Logins:
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
-        `server` is called when there is a code to exchange, `provider` where a login begins or
-        ends; it raises DiscoveryError.
+        `server` and `provider`, which raises DiscoveryError, are called when they are needed.
         """
         self._keeper = keeper
         self._recorder = recorder
@@ -91,6 +106,7 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
+        self._completions: Shared[CompletedLogin] = Shared()
 
     async def begin(self, connection: str) -> BegunLogin:
         """Bind a new state to the connection.
@@ -104,16 +120,50 @@ class Logins:
             redirect_uri=self._redirect_uri(),
             code_verifier=self._entropy.token() if provider.pkce is Pkce.S256 else None,
             expires_at=self._clock.now() + LOGIN_LIFETIME,
+            issuer=provider.issuer,
+            issuer_names_itself=provider.names_itself,
         )
         await self._store.put_login(login_key(state), pending)
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
         return BegunLogin(authorization_url=url, lifetime=LOGIN_LIFETIME)
 
-    async def take(self, state: str) -> PendingLogin:
-        """Find the login that a redirect belongs to, and use up its state.
+    async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
+        """Use up the state, trade the code for tokens, and keep them.
 
-        Raises UnknownStateError, SettingsError, StoreUnavailableError.
+        What this has begun goes to its end, even if whoever waits for it goes away.
+
+        Raises UnknownStateError, OtherIssuerError, RefusedError, ExchangeFailedError,
+        DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        # Both may fail, and neither may cost a state: the same redirect works once they do not.
+        provider, server = await self._provider(), self._server()
+        task = self._completions.start(
+            self._entropy.token(), lambda: self._complete(response, provider, server)
+        )
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait until every login that has come back is completed."""
+        await self._completions.finish()
+
+    async def _complete(
+        self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
+    ) -> CompletedLogin:
+        pending = await self._take(response.state, provider)
+        if not pending.is_answered_by(response.issuer):
+            raise OtherIssuerError
+        if not response.code:
+            raise RefusedError
+        # Before the code is spent: a store that is away costs the login nothing then.
+        before = await self._replaceable_record(pending.connection)
+        completed = await self._exchange(server, pending.code_request(response.code))
+        after = await self._recorder.keep(pending.connection, before, completed)
+        return CompletedLogin(
+            connection=pending.connection, grant=after.grant, is_new=after is not before
+        )
+
+    async def _take(self, state: str, provider: Provider) -> PendingLogin:
+        """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
         if self._static_state and compare_digest(state.encode(), self._static_state.encode()):
             return PendingLogin(
@@ -121,6 +171,8 @@ class Logins:
                 redirect_uri=self._redirect_uri(),
                 code_verifier=None,
                 expires_at=now + LOGIN_LIFETIME,
+                issuer=provider.issuer,
+                issuer_names_itself=provider.names_itself,
             )
         taker = self._entropy.token()
         pending = await self._store.take_login(login_key(state), taker=taker, now=now)
@@ -128,32 +180,23 @@ class Logins:
             raise UnknownStateError
         return pending
 
-    async def complete(self, pending: PendingLogin, code: str) -> CompletedLogin:
-        """Trade the code for tokens and keep them.
-
-        Raises ExchangeFailedError, StoreUnavailableError.
-        """
-        # Before the code is spent: a store that is away costs the login nothing then.
-        before = await self._replaceable_record(pending.connection)
-        completed = await self._exchange(pending.code_request(code))
-        after = await self._recorder.keep(pending.connection, before, completed)
-        return CompletedLogin(
-            connection=pending.connection, grant=after.grant, is_new=after is not before
-        )
-
-    async def _exchange(self, request: AuthorizationCodeRequest) -> LoginCompleted:
-        requested_at, outcome = await self._send(request)
+    async def _exchange(
+        self, server: AuthorizationServer, request: AuthorizationCodeRequest
+    ) -> LoginCompleted:
+        requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
             # The code is still good, and a person has waited for it.
-            requested_at, outcome = await self._send(request)
+            requested_at, outcome = await self._send(server, request)
         if not isinstance(outcome, TokenResponse):
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(response=outcome, requested_at=requested_at)
 
-    async def _send(self, request: AuthorizationCodeRequest) -> tuple[datetime, Outcome]:
+    async def _send(
+        self, server: AuthorizationServer, request: AuthorizationCodeRequest
+    ) -> tuple[datetime, Outcome]:
         requested_at = self._clock.now()
-        return requested_at, await self._server().request_tokens(request)
+        return requested_at, await server.request_tokens(request)
 
     async def _replaceable_record(self, connection: str) -> Record:
         try:

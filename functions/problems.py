@@ -28,6 +28,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
         "The deployment's configuration is not usable",
     ),
     "not-found": (HTTPStatus.NOT_FOUND, "There is nothing here"),
+    "other-issuer": (HTTPStatus.BAD_REQUEST, "This login comes from another provider"),
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),

@@ -84,6 +84,12 @@ class Wired:
             static_state=self.settings.oauth_state,
         )
 
+    async def finish(self) -> None:
+        """Wait until all that was begun here is over and stored."""
+        if "logins" in vars(self):
+            await self.logins.finish()
+        await self.keeper.finish()
+
     @cached_property
     def sweep(self) -> "Sweep":
         """What refreshes whatever is due."""
