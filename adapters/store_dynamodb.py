@@ -1,8 +1,8 @@
 """A store in one DynamoDB table: one request an operation.
 
-The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION` or `login#KEY`.
-Only grants that will be due have `agenda` and `due_at`, the keys of the index `due`. Only logins
-have `delete_after`, the table's time to live.
+The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION`, `login#KEY` or
+`count#WINDOW#KEY`. Only grants that will be due have `agenda` and `due_at`, the keys of the index
+`due`. Only logins and counts have `delete_after`, the table's time to live.
 """
 
 import math
@@ -18,10 +18,11 @@ from ports.store import ConflictError, Record, StoreUnavailableError
 
 _GRANT = "grant#"
 _LOGIN = "login#"
+_COUNT = "count#"
 # One value for all, so that one query finds what is due. It limits the writes of all grants to what
 # one partition takes, a thousand a second.
 _AGENDA = {"S": "refresh"}
-# DynamoDB removes logins by its clock, if late; whether one has expired is told by ours.
+# DynamoDB removes them by its clock, if late; whether a login has expired is told by ours.
 _KEPT_PAST_EXPIRY = timedelta(minutes=1)
 
 
@@ -88,14 +89,13 @@ class DynamoDbStore:
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
         sealed = {"S": self._records.seal_login(key, pending)}
-        kept_until = math.ceil((pending.expires_at + _KEPT_PAST_EXPIRY).timestamp())
         try:
             await self._table.call(
                 "put_item",
                 Item={
                     "id": {"S": _LOGIN + key},
                     "sealed": sealed,
-                    "delete_after": {"N": str(kept_until)},
+                    "delete_after": _soon_after(pending.expires_at),
                 },
                 # A late repetition must not bring back a login that was taken meanwhile.
                 **_if_etag_is(None),
@@ -123,6 +123,23 @@ class DynamoDbStore:
             return None
         pending = self._records.open_login(key, _text(answer["Attributes"], "sealed"))
         return pending if pending is not None and now < pending.expires_at else None
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more, and return how many there are by now. Raises StoreUnavailableError.
+
+        Where botocore makes the call again, one is counted twice.
+        """
+        answer = await self._table.call(
+            "update_item",
+            Key={"id": {"S": f"{_COUNT}{window_ends.timestamp()}#{key}"}},
+            UpdateExpression="ADD how_many :one SET delete_after = :delete_after",
+            ExpressionAttributeValues={
+                ":one": {"N": "1"},
+                ":delete_after": _soon_after(window_ends),
+            },
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["how_many"]["N"])
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -153,6 +170,10 @@ def _when_due(grant: Grant) -> Item:
 
 def _number(at: datetime) -> dict[str, str]:
     return {"N": str(at.timestamp())}
+
+
+def _soon_after(end: datetime) -> dict[str, str]:
+    return {"N": str(math.ceil((end + _KEPT_PAST_EXPIRY).timestamp()))}
 
 
 def _text(item: Item, name: str) -> str:

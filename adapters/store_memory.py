@@ -1,5 +1,6 @@
 """A store in this process's memory: for tests, and as the shortest statement of the protocol."""
 
+from collections import Counter
 from datetime import datetime
 
 from domain.authorization import PendingLogin
@@ -14,6 +15,7 @@ class MemoryStore:
         self._records: dict[str, Record] = {}
         self._logins: dict[str, PendingLogin] = {}
         self._takers: dict[str, str] = {}
+        self._counts: Counter[tuple[str, datetime]] = Counter()
 
     async def load(self, connection: str) -> Record:
         """Return the latest record."""
@@ -46,6 +48,11 @@ class MemoryStore:
         if pending is None or pending.expires_at <= now:
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more, and return how many there are by now."""
+        self._counts[key, window_ends] += 1
+        return self._counts[key, window_ends]
 
     async def close(self) -> None:
         """There is nothing to let go of."""

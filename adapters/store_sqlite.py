@@ -14,7 +14,7 @@ from typing import TypeVar
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS grants (
@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS grants (
 CREATE INDEX IF NOT EXISTS grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS logins (
     key TEXT PRIMARY KEY, sealed TEXT NOT NULL, expires_at REAL NOT NULL, taker TEXT
+);
+CREATE TABLE IF NOT EXISTS counts (
+    key TEXT, window_ends REAL, number INTEGER NOT NULL, PRIMARY KEY (key, window_ends)
 );
 """
 # A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
@@ -110,6 +113,27 @@ class SqliteStore:
 
         sealed = await self._run(write)
         return None if sealed is None else self._records.open_login(key, sealed)
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
+        window = (key, window_ends.timestamp())
+        # No other clock, nor another window that goes on, is as far behind as that.
+        forgotten = (window_ends - LONGEST_WINDOW).timestamp()
+
+        def write(database: sqlite3.Connection) -> int:
+            with _write_transaction(database):
+                database.execute("DELETE FROM counts WHERE window_ends <= ?", (forgotten,))
+                database.execute(
+                    "INSERT INTO counts VALUES (?, ?, 1) "
+                    "ON CONFLICT DO UPDATE SET number = number + 1",
+                    window,
+                )
+                row = database.execute(
+                    "SELECT number FROM counts WHERE key = ? AND window_ends = ?", window
+                ).fetchone()
+                return int(row[0])
+
+        return await self._run(write)
 
     async def close(self) -> None:
         """Let go of the file. Raises StoreUnavailableError."""

@@ -7,7 +7,7 @@ from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.authorization import LOGIN_LIFETIME, PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
     # Imported at the first write: who only reads a fresh token must not pay for it.
@@ -21,6 +21,7 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 # The server removes logins after a while, counted by itself; whether one has expired is told by our
 # clock.
 _LOGIN_KEPT_FOR = LOGIN_LIFETIME + timedelta(minutes=1)
+_COUNT_KEPT_FOR = LONGEST_WINDOW + timedelta(minutes=1)
 
 # Everything is judged inside the script: reads may come from a replica that lags.
 _SWAP = """
@@ -43,6 +44,11 @@ local found = redis.call('HMGET', KEYS[1], 'sealed', 'taker')
 if not found[1] or (found[2] and found[2] ~= ARGV[1]) then return false end
 redis.call('HSET', KEYS[1], 'taker', ARGV[1])
 return found[1]
+"""
+_COUNT = """
+local number = redis.call('HINCRBY', KEYS[1], 'number', 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return number
 """
 
 
@@ -110,6 +116,14 @@ class UpstashStore:
         pending = self._records.open_login(key, sealed)
         return pending if pending is not None and now < pending.expires_at else None
 
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
+        milliseconds = _COUNT_KEPT_FOR // timedelta(milliseconds=1)
+        number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
+        if not isinstance(number, int):
+            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+        return number
+
     async def close(self) -> None:
         """Let go of the connections."""
         self._reader.close()
@@ -148,6 +162,10 @@ def _grant_key(connection: str) -> str:
 
 def _login_key(key: str) -> str:
     return f"{_PREFIX}login:{key}"
+
+
+def _count_key(key: str, window_ends: datetime) -> str:
+    return f"{_PREFIX}count:{window_ends.timestamp()}:{key}"
 
 
 def _texts(found: object) -> list[str | None]:

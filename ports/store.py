@@ -1,11 +1,14 @@
-"""What is kept: one grant a connection, and the logins that have begun."""
+"""What is kept: one grant a connection, the logins that have begun, and counts of failures."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.authorization import PendingLogin
 from domain.grant import Grant
+
+LONGEST_WINDOW = timedelta(hours=1)
+"""What is counted is counted in windows that are no longer, and kept for about as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,16 @@ class Store(Protocol):
         """Return a login to the first taker, and to nobody else; None once it has expired.
 
         The same taker may ask again, after an answer that was lost.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more in the window that ends then, and return how many there are by now.
+
+        In one atomic round trip. Each window of a key is counted by itself, and is forgotten some
+        time after its end. Where an answer was lost, one may be counted twice.
 
         Raises StoreUnavailableError.
         """

@@ -135,6 +135,23 @@ async def test_a_login_that_has_expired_is_not_given_out_though_the_table_still_
     assert kept_until > PENDING.expires_at.timestamp()
 
 
+async def test_a_count_is_removed_by_the_table_once_its_window_is_over(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    async with opened(peer, table) as store:
+        assert await store.count("key", window_ends=NOW) == 1
+    item = item_of(peer, table, f"count#{NOW.timestamp()}#key")
+    assert NOW.timestamp() < int(item["delete_after"]["N"]) < NOW.timestamp() + 3600
+    assert item.keys() == {"id", "how_many", "delete_after"}
+
+
+async def test_a_count_goes_on_though_the_answers_are_lost(peer: DynamoDbPeer, table: str) -> None:
+    with lossy_proxy(peer.url, first_answers) as proxy:
+        async with opened(peer, table, endpoint_url=proxy.url) as store:
+            # Each is counted twice; that is on the side of who counts.
+            assert [await store.count("key", window_ends=NOW) for _ in range(3)] == [2, 4, 6]
+
+
 async def test_only_a_grant_that_will_be_due_is_in_the_index(
     peer: DynamoDbPeer, table: str
 ) -> None:

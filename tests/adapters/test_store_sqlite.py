@@ -17,7 +17,13 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_sqlite import SqliteStore
 from domain.grant import Grant
-from ports.store import Record, Store, StoreUnavailableError, UnreadableRecordError
+from ports.store import (
+    LONGEST_WINDOW,
+    Record,
+    Store,
+    StoreUnavailableError,
+    UnreadableRecordError,
+)
 from tests.ports.store_contract import KEYS, Processes, SqliteFile
 from tests.ports.test_store_contract import NOTHING, NOW, PENDING, TOKENS, authorized, refreshing
 
@@ -183,6 +189,15 @@ async def test_an_empty_file_is_a_new_store(path: Path) -> None:
     assert await store.load("default") == Record(grant=authorized(1), etag="one")
 
 
+async def test_counts_of_windows_that_are_long_over_are_forgotten(path: Path) -> None:
+    store = store_at(path)
+    instant = timedelta(microseconds=1)
+    assert await store.count("gone", window_ends=NOW - LONGEST_WINDOW) == 1
+    assert await store.count("kept", window_ends=NOW - LONGEST_WINDOW + instant) == 1
+    assert await store.count("new", window_ends=NOW) == 1
+    assert execute(path, "SELECT key FROM counts ORDER BY key") == [("kept",), ("new",)]
+
+
 async def unavailable_to_all(store: Store) -> None:
     """Ask for everything there is; nothing must be available."""
     with pytest.raises(StoreUnavailableError):
@@ -199,6 +214,8 @@ async def unavailable_to_writers(store: Store) -> None:
         await store.put_login("key", PENDING)
     with pytest.raises(StoreUnavailableError):
         await store.take_login("key", taker="one", now=NOW)
+    with pytest.raises(StoreUnavailableError):
+        await store.count("key", window_ends=NOW)
 
 
 async def available(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""What every store promises: one record a connection, compare-and-swap, single-use logins."""
+"""What every store promises: a record a connection, compare-and-swap, single-use logins, counts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -364,6 +364,46 @@ async def test_every_login_comes_back_as_it_was_put(
     await store.put_login(new, pending)
     taken = await store.take_login(new, taker="one", now=pending.expires_at - TICK)
     assert taken == pending
+
+
+# Counts
+
+
+async def count_one(store: Store, _number: int) -> int:
+    """Count one, with all the others."""
+    return await store.count("key", window_ends=NOW)
+
+
+async def test_a_count_goes_up_by_one_whoever_counts(in_use: StoreInUse) -> None:
+    first, second = in_use.open(), in_use.open()
+    counted = [await store.count("key", window_ends=NOW) for store in (first, second, first)]
+    assert counted == [1, 2, 3]
+
+
+async def test_windows_and_keys_are_counted_apart(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    windows = [("key", NOW), ("KEY", NOW), ("ke", NOW), ("", NOW), ("key", NOW + TICK)]
+    windows += [("key", NOW + timedelta(minutes=5)), ("key", NOW - timedelta(minutes=5))]
+    for number in (1, 2):
+        for key, window_ends in windows:
+            assert await store.count(key, window_ends=window_ends) == number
+
+
+async def test_of_two_hundred_who_count_at_once_each_is_told_another_number(
+    in_use: StoreInUse,
+) -> None:
+    numbers = await in_use.contend(count_one, contenders=200)
+    assert sorted(numbers) == list(range(1, 201))
+
+
+async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("key", expected_etag=None, new_etag="one", grant=refreshing(NOW))
+    await store.put_login("key", PENDING)
+    assert await store.count("key", window_ends=NOW) == 1
+    assert await store.load("key") == Record(grant=refreshing(NOW), etag="one")
+    assert await store.due(NOW, limit=10) == ["key"]
+    assert await store.take_login("key", taker="one", now=NOW) == PENDING
 
 
 # What is due

@@ -116,6 +116,10 @@ class SimulatedStore:
         """Return a login to its first taker."""
         return await self._memory.take_login(key, taker=taker, now=now)
 
+    async def count(self, key: str, *, window_ends: datetime) -> int:
+        """Count one more."""
+        return await self._memory.count(key, window_ends=window_ends)
+
     async def close(self) -> None:
         """Let go of nothing: there is no connection."""
 
