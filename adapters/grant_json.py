@@ -55,6 +55,7 @@ def dump_login(pending: PendingLogin) -> bytes:
             "expires_at": _to_text(pending.expires_at),
             "issuer": pending.issuer,
             "issuer_names_itself": pending.issuer_names_itself,
+            "browser": pending.browser,
         }
     )
 
@@ -70,6 +71,7 @@ def load_login(text: bytes) -> PendingLogin:
             expires_at=_instant(members["expires_at"]),
             issuer=members["issuer"],
             issuer_names_itself=members["issuer_names_itself"],
+            browser=members["browser"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error

@@ -18,7 +18,7 @@ from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-_FOR_PEOPLE = frozenset({"/api/callback"})
+_FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
 
 _log = logging.getLogger(__name__)
 

@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import TypeAlias
 
 from domain.authorization import (
     LOGIN_LIFETIME,
     AuthorizationResponse,
     PendingLogin,
     authorization_url,
+    fingerprint,
     login_key,
 )
 from domain.events import LoginCompleted
 from domain.grant import Grant, Unauthorized
+from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -27,9 +30,11 @@ from domain.token_endpoint import (
 )
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
+from functions.login_links import LoginLinks
 from functions.recorder import Recorder
 from functions.settings import SettingsError
 from functions.sharing import Shared
+from functions.standing import missing_authorization
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -46,6 +51,14 @@ class OtherIssuerError(Exception):
     """The redirect is not from the provider that the browser was sent to."""
 
 
+class OtherBrowserError(Exception):
+    """The redirect came to a browser in which the login did not begin."""
+
+
+class LoginNotNeededError(Exception):
+    """The connection works, and only who has the API key may replace it."""
+
+
 class RefusedError(Exception):
     """The provider sent the browser back without a code."""
 
@@ -58,12 +71,35 @@ class ExchangeFailedError(Exception):
         self.outcome = outcome
 
 
+LoginFailure: TypeAlias = (
+    UnknownStateError
+    | OtherBrowserError
+    | OtherIssuerError
+    | RefusedError
+    | LoginNotNeededError
+    | ExchangeFailedError
+)
+LOGIN_FAILURES = (
+    UnknownStateError,
+    OtherBrowserError,
+    OtherIssuerError,
+    RefusedError,
+    LoginNotNeededError,
+    ExchangeFailedError,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunLogin:
-    """Where to send the browser, and for how long that is good."""
+    """Where to send the browser, and for how long that is good.
+
+    `browser` is what it must remember until it comes back, None where any may do so.
+    """
 
     authorization_url: str = field(repr=False)
+    state: str = field(repr=False)
     lifetime: timedelta
+    browser: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +127,7 @@ class Logins:
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
+        links: LoginLinks,
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
@@ -106,14 +143,34 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
+        self._links = links
         self._completions: Shared[CompletedLogin] = Shared()
 
     async def begin(self, connection: str) -> BegunLogin:
-        """Bind a new state to the connection.
+        """Begin a login that any browser may finish.
 
         Raises DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        return await self._begin(connection, await self._provider(), browser=None)
+
+    async def begin_by_link(self, link: LoginLink) -> BegunLogin:
+        """Begin a login that only this browser may finish, and use up the link.
+
+        Raises ProblemError, LoginNotNeededError, DiscoveryError, SettingsError,
+        StoreUnavailableError.
+        """
+        # What may fail and come back is done first: it must not cost the link.
         provider = await self._provider()
+        record = await self._replaceable_record(link.connection)
+        await self._links.use_up(link)
+        if not self._needs_login(record):
+            raise LoginNotNeededError
+        return await self._begin(link.connection, provider, browser=self._entropy.token())
+
+    async def _begin(
+        self, connection: str, provider: Provider, *, browser: str | None
+    ) -> BegunLogin:
+        """Bind a new state to the connection."""
         state = self._entropy.token()
         pending = PendingLogin(
             connection=connection,
@@ -122,18 +179,20 @@ class Logins:
             expires_at=self._clock.now() + LOGIN_LIFETIME,
             issuer=provider.issuer,
             issuer_names_itself=provider.names_itself,
+            browser=browser and fingerprint(browser),
         )
         await self._store.put_login(login_key(state), pending)
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
-        return BegunLogin(authorization_url=url, lifetime=LOGIN_LIFETIME)
+        return BegunLogin(
+            authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
+        )
 
     async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
         """Use up the state, trade the code for tokens, and keep them.
 
         What this has begun goes to its end, even if whoever waits for it goes away.
 
-        Raises UnknownStateError, OtherIssuerError, RefusedError, ExchangeFailedError,
-        DiscoveryError, SettingsError, StoreUnavailableError.
+        Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
         """
         # Both may fail, and neither may cost a state: the same redirect works once they do not.
         provider, server = await self._provider(), self._server()
@@ -150,12 +209,17 @@ class Logins:
         self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
     ) -> CompletedLogin:
         pending = await self._take(response.state, provider)
+        if not pending.began_in(response.browser):
+            raise OtherBrowserError
         if not pending.is_answered_by(response.issuer):
             raise OtherIssuerError
         if not response.code:
             raise RefusedError
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
+        if pending.browser is not None and not self._needs_login(before):
+            # Somebody else was faster, and this login began without the API key.
+            raise LoginNotNeededError
         completed = await self._exchange(server, pending.code_request(response.code))
         after = await self._recorder.keep(pending.connection, before, completed)
         return CompletedLogin(
@@ -204,6 +268,9 @@ class Logins:
         except UnreadableRecordError as error:
             # Its owner has just logged in anew: what nobody can read is worth less than that.
             return Record(grant=Unauthorized(), etag=error.etag)
+
+    def _needs_login(self, record: Record) -> bool:
+        return missing_authorization(record.grant, self._clock.now()) is not None
 
     def _redirect_uri(self) -> str:
         if self._known_redirect_uri is None:

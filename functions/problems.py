@@ -19,8 +19,10 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
     "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
     "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "The sweep's secret is needed"),
+    "invalid-link": (HTTPStatus.BAD_REQUEST, "This link begins no login"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
     "invalid-state": (HTTPStatus.BAD_REQUEST, "This login is not known"),
+    "login-not-needed": (HTTPStatus.CONFLICT, "This connection needs no login"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
     "not-authorized": (HTTPStatus.NOT_FOUND, "There is no living authorization"),
     "not-configured": (
@@ -28,6 +30,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
         "The deployment's configuration is not usable",
     ),
     "not-found": (HTTPStatus.NOT_FOUND, "There is nothing here"),
+    "other-browser": (HTTPStatus.BAD_REQUEST, "This login began in another browser"),
     "other-issuer": (HTTPStatus.BAD_REQUEST, "This login comes from another provider"),
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),

@@ -28,6 +28,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from functions.login_links import LoginLinks, LoginOffer
     from functions.logins import Logins
     from functions.sweep import Sweep
 
@@ -45,8 +46,8 @@ class Wired:
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         # The first one seals; what the derived key has sealed stays readable whatever comes before.
-        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-        records = SealedRecords(keys)
+        self._keys = [*settings.encryption_keys, derive_key(settings.client_secret)]
+        records = SealedRecords(KeyRing(self._keys))
         self.store = _store(settings.store, records)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
@@ -82,7 +83,25 @@ class Wired:
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
+            links=self.links,
         )
+
+    @cached_property
+    def links(self) -> "LoginLinks":
+        """What makes and reads links to log in with."""
+        from functions import login_links
+
+        return login_links.LoginLinks(
+            keys=[derive_key(key, "login links") for key in self._keys],
+            public_url=self.settings.public_url,
+            store=self.store,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+
+    def offer_login(self, connection: str) -> "LoginOffer":
+        """Say how to log in to the connection."""
+        return self.links.offer(connection)
 
     async def finish(self) -> None:
         """Wait until all that was begun here is over and stored."""

@@ -15,6 +15,7 @@ from domain.provider import PRESETS, Provider
 from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.login_links import LoginLinks
 from functions.logins import Logins, UnknownStateError
 from functions.recorder import Recorder
 from functions.settings import Settings
@@ -34,6 +35,10 @@ async def digikey() -> Provider:
 
 def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
     clock, entropy = SystemClock(), SystemEntropy()
+    url = "https://keeper.test"
+    links = LoginLinks(
+        keys=[b"a key"], public_url=url, store=bench.store, clock=clock, entropy=entropy
+    )
     return Logins(
         keeper=bench.instance(),
         recorder=Recorder(
@@ -49,8 +54,9 @@ def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = N
         entropy=entropy,
         provider=digikey,
         client_id="a-client",
-        redirect_uri="https://keeper.test/api/callback",
+        redirect_uri=f"{url}/api/callback",
         static_state=None,
+        links=links,
     )
 
 
