@@ -56,6 +56,7 @@ def dump_login(pending: PendingLogin) -> bytes:
             "issuer": pending.issuer,
             "issuer_names_itself": pending.issuer_names_itself,
             "browser": pending.browser,
+            "replaces": pending.replaces,
         }
     )
 
@@ -72,6 +73,7 @@ def load_login(text: bytes) -> PendingLogin:
             issuer=members["issuer"],
             issuer_names_itself=members["issuer_names_itself"],
             browser=members["browser"],
+            replaces=members["replaces"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error
@@ -170,6 +172,7 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
         "expires_at": _to_text(tokens.expires_at),
         "refresh_token": tokens.refresh_token,
         "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
+        "subject": tokens.subject,
     }
 
 
@@ -184,6 +187,8 @@ def _tokens_from_json(members: _Json) -> Tokens:
         expires_at=_from_text(members["expires_at"]),
         refresh_token=members["refresh_token"],
         refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
+        # Not in what was written before accounts were told apart.
+        subject=members.get("subject"),
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from adapters.id_token import read_subject
 from adapters.provider_http import json_object
 from domain.provider import Provider
 from domain.token_endpoint import (
@@ -87,6 +88,7 @@ class _TokenBody(BaseModel):
         ),
     ] = None
     scope: Annotated[str | None, BeforeValidator(_scope)] = None
+    id_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
 
 
 def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Outcome:
@@ -102,7 +104,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         # Slack and GitHub refuse with status 200.
         return _error(response, members, provider)
     try:
-        return _tokens(_TokenBody.model_validate(members))
+        return _tokens(_TokenBody.model_validate(members), provider)
     except ValidationError:
         return _unknown("a success without an access token")
 
@@ -120,7 +122,7 @@ def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
     return json_object(body)
 
 
-def _tokens(body: _TokenBody) -> Outcome:
+def _tokens(body: _TokenBody, provider: Provider) -> Outcome:
     token_type = (body.token_type or "").strip() or "bearer"
     if token_type.lower() in _UNUSABLE_TYPES:
         return _unknown("tokens of a type that wants proofs with each use")
@@ -139,6 +141,7 @@ def _tokens(body: _TokenBody) -> Outcome:
         refresh_token=body.refresh_token,
         refresh_token_expires_in=body.refresh_token_expires_in,
         scope=body.scope,
+        subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
     )
 
 

@@ -40,7 +40,8 @@ async def login(request: Request, wired: Wired) -> Response:
     if text := request.form().get("link"):
         return await _begin_by_link(text, wired)
     require_api_key(request, wired.settings.api_key)
-    begun = await wired.logins.begin(connection_of(request))
+    connection = connection_of(request, beside=("replace",))
+    begun = await wired.logins.begin(connection, replaces=_replaces(request))
     return Response.json(
         200,
         {
@@ -48,6 +49,13 @@ async def login(request: Request, wired: Wired) -> Response:
             "expires_in": int(begun.lifetime.total_seconds()),
         },
     )
+
+
+def _replaces(request: Request) -> bool:
+    text = request.parameters.get("replace", "false")
+    if text not in {"true", "false"}:
+        raise problem("invalid-request", "replace is true or false")
+    return text == "true"
 
 
 async def _begin_by_link(text: str, wired: Wired) -> Response:

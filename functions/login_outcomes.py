@@ -1,15 +1,18 @@
 """What becomes of a login, in words: of one that worked, and of each way to fail."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from domain.failures import classify
 from domain.grant import Authorized, Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.logins import (
+    Account,
     CompletedLogin,
     ExchangeFailedError,
     LoginFailure,
     LoginNotNeededError,
+    OtherAccountError,
     OtherBrowserError,
     OtherIssuerError,
     RefusedError,
@@ -18,6 +21,16 @@ from functions.logins import (
 from functions.problems import ProblemError, problem
 
 START_OVER = "start the login anew: POST /api/login with the API key gives a new link"
+_REPLACE = "begin with POST /api/login?replace=true and the API key"
+_REPLACED: Mapping[Account, str] = {
+    Account.FIRST: "",
+    Account.SAME: "the account is the same as before; ",
+    Account.OTHER: "this is another account than before, and has taken its place; ",
+    Account.NOT_TOLD: (
+        "this login has replaced an earlier one, and the provider does not tell whether both are "
+        "of the same account; "
+    ),
+}
 # What a provider may say about an error is shown, but not at any length.
 _LONGEST_QUOTE = 300
 
@@ -27,17 +40,21 @@ def advice(completed: CompletedLogin) -> str:
     if not completed.is_new:
         return (
             "the earlier login stays in force, because the provider issued no refresh token this "
-            "time (or a later login has replaced this one already). If you meant to change the "
-            "account, revoke the application at the provider first."
+            "time (or a later login has replaced this one already). If you meant to replace it, "
+            f"{_REPLACE}."
         )
+    replaced = _REPLACED[completed.account]
     grant = completed.grant
     tokens = grant.tokens if isinstance(grant, Authorized) else None
     if tokens is not None and tokens.refresh_token is None and tokens.expires_at is not None:
         return (
-            "the provider issued no refresh token, so this login ends with its access token. "
-            "Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
+            f"{replaced}the provider issued no refresh token, so this login ends with its access "
+            "token. Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
         )
-    return "the tokens are stored, and GET /api/token gives them out. You can close this window."
+    return (
+        f"{replaced}the tokens are stored, and GET /api/token gives them out. You can close this "
+        "window."
+    )
 
 
 def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
@@ -64,8 +81,13 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
         case LoginNotNeededError():
             return problem(
                 "login-not-needed",
-                "this connection works, so nothing is left to do; to replace it, POST /api/login "
-                "with the API key",
+                f"this connection works, so nothing is left to do; to replace it, {_REPLACE}",
+            )
+        case OtherAccountError():
+            return problem(
+                "other-account",
+                "another account logged in than before, and the earlier one works and stays in "
+                f"force; to change the account, {_REPLACE}",
             )
         case RefusedError():
             return problem(

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from hmac import compare_digest
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from domain.authorization import (
     login_key,
 )
 from domain.events import LoginCompleted
-from domain.grant import Grant, Unauthorized
+from domain.grant import Grant, Unauthorized, tokens_of
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
@@ -28,6 +29,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenResponse,
 )
+from domain.tokens import Tokens
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
 from functions.login_links import LoginLinks
@@ -59,6 +61,10 @@ class LoginNotNeededError(Exception):
     """The connection works, and only who has the API key may replace it."""
 
 
+class OtherAccountError(Exception):
+    """Another account logged in than the one whose grant works, and stays."""
+
+
 class RefusedError(Exception):
     """The provider sent the browser back without a code."""
 
@@ -77,6 +83,7 @@ LoginFailure: TypeAlias = (
     | OtherIssuerError
     | RefusedError
     | LoginNotNeededError
+    | OtherAccountError
     | ExchangeFailedError
 )
 LOGIN_FAILURES = (
@@ -85,8 +92,18 @@ LOGIN_FAILURES = (
     OtherIssuerError,
     RefusedError,
     LoginNotNeededError,
+    OtherAccountError,
     ExchangeFailedError,
 )
+
+
+class Account(Enum):
+    """Whose a login is, compared with the one before it."""
+
+    FIRST = "the first"
+    SAME = "the same"
+    OTHER = "another"
+    NOT_TOLD = "not told by the provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +121,14 @@ class BegunLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedLogin:
-    """What a login left: `grant` is the one in force, `is_new` whether this login made it."""
+    """What a login left: `grant` is the one in force, `is_new` whether this login made it.
+
+    `account` compares who logged in with who had before.
+    """
 
     connection: str
     grant: Grant
+    account: Account
     is_new: bool
 
 
@@ -146,12 +167,13 @@ class Logins:
         self._links = links
         self._completions: Shared[CompletedLogin] = Shared()
 
-    async def begin(self, connection: str) -> BegunLogin:
-        """Begin a login that any browser may finish.
+    async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
+        """Begin a login that any browser may finish; one that `replaces` does so with what works.
 
         Raises DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        return await self._begin(connection, await self._provider(), browser=None)
+        provider = await self._provider()
+        return await self._begin(connection, provider, browser=None, replaces=replaces)
 
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
         """Begin a login that only this browser may finish, and use up the link.
@@ -168,7 +190,7 @@ class Logins:
         return await self._begin(link.connection, provider, browser=self._entropy.token())
 
     async def _begin(
-        self, connection: str, provider: Provider, *, browser: str | None
+        self, connection: str, provider: Provider, *, browser: str | None, replaces: bool = False
     ) -> BegunLogin:
         """Bind a new state to the connection."""
         state = self._entropy.token()
@@ -180,6 +202,7 @@ class Logins:
             issuer=provider.issuer,
             issuer_names_itself=provider.names_itself,
             browser=browser and fingerprint(browser),
+            replaces=replaces,
         )
         await self._store.put_login(login_key(state), pending)
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
@@ -208,6 +231,18 @@ class Logins:
     async def _complete(
         self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
     ) -> CompletedLogin:
+        pending = await self._checked(response, provider)
+        # Before the code is spent: a store that is away costs the login nothing then.
+        before = await self._replaceable_record(pending.connection)
+        if pending.browser is not None and not self._needs_login(before):
+            # Somebody else was faster, and this login began without the API key.
+            raise LoginNotNeededError
+        completed = await self._exchange(server, pending, response.code or "")
+        after = await self._recorder.keep(pending.connection, before, completed)
+        return _judge(pending.connection, completed, before.grant, after.grant)
+
+    async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
+        """Use up the state, and return what it stands for if the redirect brings its code."""
         pending = await self._take(response.state, provider)
         if not pending.began_in(response.browser):
             raise OtherBrowserError
@@ -215,16 +250,7 @@ class Logins:
             raise OtherIssuerError
         if not response.code:
             raise RefusedError
-        # Before the code is spent: a store that is away costs the login nothing then.
-        before = await self._replaceable_record(pending.connection)
-        if pending.browser is not None and not self._needs_login(before):
-            # Somebody else was faster, and this login began without the API key.
-            raise LoginNotNeededError
-        completed = await self._exchange(server, pending.code_request(response.code))
-        after = await self._recorder.keep(pending.connection, before, completed)
-        return CompletedLogin(
-            connection=pending.connection, grant=after.grant, is_new=after is not before
-        )
+        return pending
 
     async def _take(self, state: str, provider: Provider) -> PendingLogin:
         """Find the login that a redirect belongs to, and use up its state."""
@@ -245,8 +271,9 @@ class Logins:
         return pending
 
     async def _exchange(
-        self, server: AuthorizationServer, request: AuthorizationCodeRequest
+        self, server: AuthorizationServer, pending: PendingLogin, code: str
     ) -> LoginCompleted:
+        request = pending.code_request(code)
         requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
             # The code is still good, and a person has waited for it.
@@ -254,7 +281,9 @@ class Logins:
         if not isinstance(outcome, TokenResponse):
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
-        return LoginCompleted(response=outcome, requested_at=requested_at)
+        return LoginCompleted(
+            response=outcome, requested_at=requested_at, replaces=pending.replaces
+        )
 
     async def _send(
         self, server: AuthorizationServer, request: AuthorizationCodeRequest
@@ -276,3 +305,34 @@ class Logins:
         if self._known_redirect_uri is None:
             raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
         return self._known_redirect_uri
+
+
+def _judge(
+    connection: str, completed: LoginCompleted, before: Grant, after: Grant
+) -> CompletedLogin:
+    """Say what a login has come to. Raises OtherAccountError."""
+    old, new = tokens_of(before), tokens_of(after)
+    is_new = new is not None and new.authorized_at == completed.requested_at
+    subject = completed.response.subject
+    if new is not None and not is_new and new.are_known_of_another(subject):
+        _log.warning(
+            "connection %s: another account logged in, and nothing was replaced", connection
+        )
+        raise OtherAccountError
+    account = _account(old, subject)
+    if is_new and old is not None:
+        _log.warning(
+            "connection %s: a login has replaced the one of %s; the account: %s",
+            connection,
+            old.authorized_at.isoformat(timespec="seconds"),
+            account.value,
+        )
+    return CompletedLogin(connection=connection, grant=after, account=account, is_new=is_new)
+
+
+def _account(before: Tokens | None, subject: str | None) -> Account:
+    if before is None:
+        return Account.FIRST
+    if None in {before.subject, subject}:
+        return Account.NOT_TOLD
+    return Account.OTHER if before.are_known_of_another(subject) else Account.SAME

@@ -30,6 +30,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
         "The deployment's configuration is not usable",
     ),
     "not-found": (HTTPStatus.NOT_FOUND, "There is nothing here"),
+    "other-account": (HTTPStatus.CONFLICT, "Another account than before has logged in"),
     "other-browser": (HTTPStatus.BAD_REQUEST, "This login began in another browser"),
     "other-issuer": (HTTPStatus.BAD_REQUEST, "This login comes from another provider"),
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),

@@ -6,7 +6,14 @@ import httpx
 import pytest
 
 from tests.system.browser import authorize, log_in
-from tests.system.deployment import Connection, Deployment, connected, deployed, only_token
+from tests.system.deployment import (
+    API_KEY,
+    Connection,
+    Deployment,
+    connected,
+    deployed,
+    only_token,
+)
 from tests.system.loopback import http
 from tests.system.peers import oidc_provider
 
@@ -59,3 +66,33 @@ def test_link_serves_once_whichever_worker_is_asked(deployment: Deployment) -> N
         ]
         assert [answer.status_code for answer in answers] == [303, 400]
         assert problem_of(answers[1]) == "invalid-link"
+
+
+def test_another_account_at_the_provider_is_told_apart(deployment: Deployment) -> None:
+    with connected(deployment, "accounts") as connection:
+        connection.log_in()
+        before = connection.tokens
+        assert before.subject is not None
+        connection.log_in()
+        assert connection.tokens.subject == before.subject
+        kept = connection.record()
+        answer = log_in_as_bob(connection)
+        assert answer.status_code == 409, answer.text
+        assert connection.record() == kept
+        assert connection.is_accepted(only_token(connection.ask(4)))
+        assert log_in_as_bob(connection, "&replace=true").status_code == 200
+        assert connection.tokens.subject not in {None, before.subject}
+        # And a refresh does not change it.
+        changed = connection.tokens.subject
+        connection.expire_access_token()
+        assert connection.is_accepted(only_token(connection.ask(4)))
+        assert connection.tokens.subject == changed
+
+
+def log_in_as_bob(connection: Connection, parameters: str = "") -> httpx.Response:
+    begun = http.post(
+        f"{connection.workers.urls[0]}/api/login?connection={connection.name}{parameters}",
+        headers={"x-api-key": API_KEY},
+    )
+    url = begun.json()["authorization_url"]
+    return log_in(url, redirect_uri=callback_of(connection), username="bob")
