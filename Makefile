@@ -35,13 +35,15 @@ format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff check --fix .
 
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
-	@$(BIN)/uv pip compile -q $(COMPILE) --group dev -o $(LOCKS)/dev.txt
-	@$(BIN)/uv pip compile -q $(COMPILE) --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
-	@$(BIN)/uv pip compile -q $(COMPILE) --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
-	@$(BIN)/uv pip compile -q $(COMPILE) -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
+	@$(COMPILE) pyproject.toml --group dev -o $(LOCKS)/dev.txt
+	@$(COMPILE) pyproject.toml --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
+	@$(COMPILE) pyproject.toml --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
+	@$(COMPILE) pyproject.toml -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
+	@$(COMPILE) $(LOCKS)/lambda-runtime.in -o $(LOCKS)/lambda-runtime.txt
+	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml: they come of this.
-COMPILE := --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 clean: ## remove what the commands above made, but not the data in .local
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEERS:=/node_modules)

@@ -59,6 +59,10 @@ class HttpxAuthorizationServer:
             return self._without_secrets(outcome, request)
         return outcome
 
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
     async def _send(self, request: TokenRequest) -> Outcome:
         form, headers = self._message(request)
         async with self._http.stream(

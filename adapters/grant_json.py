@@ -1,5 +1,8 @@
 """The one stored format: grants and pending logins as JSON, with a version number.
 
+Each record has the lowest version that can tell it, so that a deployment may go back to an earlier
+version of this software; of what that does not know it then says that another version wrote it.
+
 Standard library only: this stands on the way of every token request, and what it reads has been
 authenticated by `sealing`.
 """
@@ -16,13 +19,17 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
+    Settled,
     Unauthorized,
 )
 from domain.tokens import Tokens
 
-FORMAT_VERSION = 1
+FIRST_VERSION = 1
+# Since this version grants move.
+FORMAT_VERSION = 2
 
 _Json: TypeAlias = dict[str, Any]
 
@@ -33,7 +40,8 @@ class FormatError(Exception):
 
 def dump_grant(grant: Grant) -> bytes:
     """Write a grant."""
-    return _dump(_grant_to_json(grant))
+    version = FORMAT_VERSION if isinstance(grant, Moved) else FIRST_VERSION
+    return _dump(_grant_to_json(grant), version)
 
 
 def load_grant(text: bytes) -> Grant:
@@ -79,8 +87,8 @@ def load_login(text: bytes) -> PendingLogin:
         raise FormatError("the login lacks what its version must have") from error
 
 
-def _dump(members: _Json) -> bytes:
-    return json.dumps({"version": FORMAT_VERSION, **members}, separators=(",", ":")).encode()
+def _dump(members: _Json, version: int = FIRST_VERSION) -> bytes:
+    return json.dumps({"version": version, **members}, separators=(",", ":")).encode()
 
 
 def _load(text: bytes) -> _Json:
@@ -88,7 +96,8 @@ def _load(text: bytes) -> _Json:
         members = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError("it is not JSON") from error
-    if not isinstance(members, dict) or members.get("version") != FORMAT_VERSION:
+    versions = (FIRST_VERSION, FORMAT_VERSION)
+    if not isinstance(members, dict) or members.get("version") not in versions:
         raise FormatError("it was written by another version of this software")
     return members
 
@@ -124,6 +133,8 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "client": client,
                 "since": _to_text(since),
             }
+        case Moved(grant=moved, since=since):
+            return {"state": "moved", "grant": _grant_to_json(moved), "since": _to_text(since)}
         case _:
             assert_never(grant)
 
@@ -132,11 +143,6 @@ def _grant_from_json(members: _Json) -> Grant:
     match members["state"]:
         case "unauthorized":
             return Unauthorized()
-        case "authorized":
-            return Authorized(
-                tokens=_tokens_from_json(members["tokens"]),
-                setbacks=_setbacks_from_json(members["setbacks"]),
-            )
         case "refreshing":
             attempt = members["attempt"]
             return Refreshing(
@@ -148,6 +154,21 @@ def _grant_from_json(members: _Json) -> Grant:
                     client=attempt["client"],
                     started_at=_instant(attempt["started_at"]),
                 ),
+                setbacks=_setbacks_from_json(members["setbacks"]),
+            )
+        case "moved":
+            return Moved(
+                grant=_settled_from_json(members["grant"]), since=_instant(members["since"])
+            )
+        case _:
+            return _settled_from_json(members)
+
+
+def _settled_from_json(members: _Json) -> Settled:
+    match members["state"]:
+        case "authorized":
+            return Authorized(
+                tokens=_tokens_from_json(members["tokens"]),
                 setbacks=_setbacks_from_json(members["setbacks"]),
             )
         case "authorization-required":

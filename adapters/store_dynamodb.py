@@ -6,11 +6,11 @@ The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECT
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from adapters.dynamodb_table import ConditionFailedError, DynamoDbTable, Item
+from adapters.dynamodb_table import ConditionFailedError, Item
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
@@ -26,12 +26,23 @@ _AGENDA = {"S": "refresh"}
 _KEPT_PAST_EXPIRY = timedelta(minutes=1)
 
 
+class Table(Protocol):
+    """What the items are in: `DynamoDbTable`, or one that evaluates the same calls."""
+
+    async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+        """Return the answer to an operation. Raises ConditionFailedError, StoreUnavailableError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        ...
+
+
 class DynamoDbStore:
     """Keep sealed records as items; consistent reads, and conditional writes."""
 
-    def __init__(self, table: str, records: SealedRecords, **access: str | None) -> None:
-        """Take `access` (`region_name`, `endpoint_url`, …) for what AWS's own variables tell."""
-        self._table = DynamoDbTable(table, **access)
+    def __init__(self, table: Table, records: SealedRecords) -> None:
+        self._table = table
         self._records = records
 
     async def load(self, connection: str) -> Record:
@@ -85,6 +96,24 @@ class DynamoDbStore:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return names
+
+    async def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record. Raises StoreUnavailableError."""
+        start: dict[str, object] = {}
+        while True:
+            page = await self._table.call(
+                "scan",
+                ConsistentRead=True,
+                FilterExpression="begins_with(id, :grant)",
+                ExpressionAttributeValues={":grant": {"S": _GRANT}},
+                ProjectionExpression="id",
+                **start,
+            )
+            for item in page["Items"]:
+                yield _text(item, "id").removeprefix(_GRANT)
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""

@@ -1,6 +1,7 @@
 """A store in this process's memory: for tests, and as the shortest statement of the protocol."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from domain.authorization import PendingLogin
@@ -37,6 +38,11 @@ class MemoryStore:
         dated = ((due_at(record.grant), name) for name, record in self._records.items())
         overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
         return [name for _, name in overdue[:limit]]
+
+    async def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record."""
+        for name in list(self._records):
+            yield name
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun."""

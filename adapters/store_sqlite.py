@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS counts (
 # A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
 _BUSY_TIMEOUT = timedelta(seconds=5)
 _BUSY_PAUSE = timedelta(milliseconds=10)
+# So many names are read at a time: an open read would keep the write-ahead log from being emptied.
+_NAMES_A_PAGE = 1000
 
 _Result = TypeVar("_Result")
 
@@ -81,10 +83,17 @@ class SqliteStore:
         Raises StoreUnavailableError.
         """
         query = "SELECT connection FROM grants WHERE due_at <= ? ORDER BY due_at LIMIT ?"
-        found = await self._run(
-            lambda database: database.execute(query, (before.timestamp(), limit)).fetchall()
-        )
-        return [connection for (connection,) in found]
+        return await self._names(query, before.timestamp(), limit)
+
+    async def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record. Raises StoreUnavailableError."""
+        query = "SELECT connection FROM grants WHERE connection > ? ORDER BY connection LIMIT ?"
+        first = "SELECT connection FROM grants ORDER BY connection LIMIT ?"
+        names = await self._names(first, _NAMES_A_PAGE)
+        while names:
+            for name in names:
+                yield name
+            names = await self._names(query, names[-1], _NAMES_A_PAGE)
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
@@ -141,6 +150,10 @@ class SqliteStore:
             await self._run(sqlite3.Connection.close)
             self._connection = None
         self._thread.shutdown()
+
+    async def _names(self, query: str, *values: str | float) -> list[str]:
+        found = await self._run(lambda database: database.execute(query, values).fetchall())
+        return [name for (name,) in found]
 
     def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
         if row is None:

@@ -1,5 +1,6 @@
 """A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from adapters.upstash_writer import UpstashWriter
 
 _PREFIX = "oauth-callback:"
+_GRANT = f"{_PREFIX}grant:"
 _DUE = f"{_PREFIX}due"
+# So many keys of the database are looked at by one command; they need not be ours.
+_KEYS_A_PAGE = 1000
 # Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
@@ -102,6 +106,19 @@ class UpstashStore:
         )
         return [name for name in _texts(found) if name is not None]
 
+    async def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record. Raises StoreUnavailableError."""
+        seen, cursor = set[str](), "0"
+        while True:
+            page = await self._execute("SCAN", cursor, "MATCH", f"{_GRANT}*", "COUNT", _KEYS_A_PAGE)
+            cursor, keys = _scanned(page)
+            # A scan may show a key twice, where the database grows or shrinks meanwhile.
+            for key in keys - seen:
+                yield key.removeprefix(_GRANT)
+            seen |= keys
+            if cursor == "0":
+                return
+
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
         sealed = self._records.seal_login(key, pending)
@@ -157,7 +174,7 @@ class UpstashStore:
 
 
 def _grant_key(connection: str) -> str:
-    return f"{_PREFIX}grant:{connection}"
+    return f"{_GRANT}{connection}"
 
 
 def _login_key(key: str) -> str:
@@ -166,6 +183,15 @@ def _login_key(key: str) -> str:
 
 def _count_key(key: str, window_ends: datetime) -> str:
     return f"{_PREFIX}count:{window_ends.timestamp()}:{key}"
+
+
+def _scanned(page: object) -> tuple[str, set[str]]:
+    """Check that an answer is a cursor and keys."""
+    match page:
+        case [int() | str() as cursor, keys]:
+            return str(cursor), {key for key in _texts(keys) if key is not None}
+        case _:
+            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
 
 
 def _texts(found: object) -> list[str | None]:

@@ -52,10 +52,17 @@ class AskForAuthorization:
     cause: Cause
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointElsewhere:
+    """Answer that another deployment has the grant, to which it was handed over at `since`."""
+
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class LeaveAlone:
     """Nothing is due."""
 
 
-Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | LeaveAlone
+Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | PointElsewhere | LeaveAlone
 Command: TypeAlias = Answer | SendTokenRequest | AskAgain

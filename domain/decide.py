@@ -29,11 +29,19 @@ A login (`LoginCompleted`) starts a new generation:
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their login or, after the same login, their generation is newer than what is
     there.
+
+A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnRequested` undoes it):
+10. It is handed over once no attempt is in flight; a lease that has run out is a doubt that goes
+    along. From then on the old deployment answers that it has moved, and sends nothing.
+11. What belongs to its login and comes late (rules 4 and 9) is kept in it, to be handed over
+    again; a later login starts anew (rule 8).
+12. It is taken over where there is none, or an older one (rule 9); a deployment that has handed it
+    over itself uses it again only if it was handed over elsewhere later.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeGuard, assert_never
+from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import (
     Answer,
@@ -41,6 +49,7 @@ from domain.commands import (
     AskForAuthorization,
     Command,
     LeaveAlone,
+    PointElsewhere,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -49,14 +58,17 @@ from domain.commands import (
 from domain.events import (
     AttemptEnded,
     Event,
+    GrantArrived,
     LoginCompleted,
+    MoveRequested,
     Question,
     RefreshDue,
     RefreshRequested,
+    ReturnRequested,
     TokenRequested,
     TokensRescued,
 )
-from domain.failures import classify, note_failure
+from domain.failures import classify, note_failure, without_lapsed_lease
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -65,6 +77,7 @@ from domain.grant import (
     Failure,
     Grant,
     Kept,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -72,6 +85,7 @@ from domain.grant import (
     in_doubt_since,
     usable_refresh_token,
 )
+from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.token_endpoint import (
     NoAnswer,
@@ -82,6 +96,8 @@ from domain.token_endpoint import (
 from domain.tokens import Freshness, Tokens
 
 _NO_TIME = timedelta(0)
+
+_Kept = TypeVar("_Kept", bound=Kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +119,12 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
             return Decision(grant=_log_in(grant, event, policy, now), command=AskAgain())
         case TokensRescued(tokens=tokens):
             return Decision(grant=_bring_back(grant, tokens), command=AskAgain())
+        case MoveRequested():
+            return Decision(grant=hand_over(grant, policy, now), command=AskAgain())
+        case ReturnRequested():
+            return Decision(grant=take_back(grant), command=AskAgain())
+        case GrantArrived(moved=moved):
+            return Decision(grant=take_over(grant, moved), command=AskAgain())
         case _:
             assert_never(event)
 
@@ -114,7 +136,9 @@ def _decide_question(grant: Grant, question: Question, policy: Policy, now: date
     if isinstance(grant, Unauthorized):
         login = AskForAuthorization(cause=Cause.NEVER_AUTHORIZED)
         return Decision(grant=grant, command=login)
-    current = _without_lapsed_lease(grant, policy, now)
+    if isinstance(grant, Moved):
+        return Decision(grant=grant, command=PointElsewhere(since=grant.since))
+    current = without_lapsed_lease(grant, policy, now)
     content = _answer_without_refresh(current, question, policy, now)
     if content is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=content)
@@ -122,17 +146,6 @@ def _decide_question(grant: Grant, question: Question, policy: Policy, now: date
     if isinstance(way, RefreshTokenRequest):
         return _begin(current, way, question.attempt_id, policy, now)
     return Decision(grant=grant, command=content or way)
-
-
-def _without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
-    """Count an attempt that is over without a word as failed: its instance died, or stalls."""
-    if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
-        attempt = grant.attempt
-        setbacks = note_failure(
-            grant.setbacks, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
-        )
-        return Authorized(tokens=grant.tokens, setbacks=setbacks)
-    return grant
 
 
 def _answer_without_refresh(
@@ -242,6 +255,8 @@ def _begin(
 def _end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
     if isinstance(grant, Unauthorized):
         return grant
+    if isinstance(grant, Moved):
+        return _keep_for_who_has_it(grant, ended, policy, now)
     match ended.outcome:
         case TokenResponse() as response:
             return _keep_tokens(grant, ended.attempt, response, policy, now)
@@ -253,17 +268,24 @@ def _end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetim
             assert_never(ended.outcome)
 
 
+def _keep_for_who_has_it(moved: Moved, ended: AttemptEnded, policy: Policy, now: datetime) -> Moved:
+    if not isinstance(ended.outcome, TokenResponse):
+        return moved
+    kept = _keep_tokens(moved.grant, ended.attempt, ended.outcome, policy, now)
+    return moved if kept is moved.grant else replace(moved, grant=kept)
+
+
 def _is_in_charge(grant: Kept, attempt: Attempt) -> TypeGuard[Refreshing]:
     return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
 
 
 def _keep_tokens(
-    grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
-) -> Grant:
+    grant: _Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> _Kept | Authorized:
     before = grant.tokens
     is_in_charge = _is_in_charge(grant, attempt)
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
-    is_current = (attempt.authorized_at, attempt.generation) == _age(before)
+    is_current = (attempt.authorized_at, attempt.generation) == before.age
     if not (is_current or is_in_charge):
         return grant
     issued_at = _issued_at(attempt, grant, policy)
@@ -334,24 +356,24 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
 
 def _is_worse(tokens: Tokens, grant: Grant, now: datetime) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's."""
-    if not isinstance(grant, Authorized | Refreshing):
+    # What was handed over works elsewhere, or will: it must not be lost here before.
+    there = take_back(grant)
+    if not isinstance(there, Authorized | Refreshing):
         return False
     lasts = tokens.refresh_token is not None or tokens.expires_at is None
-    if grant.tokens.can_refresh(now) and not lasts:
+    if there.tokens.can_refresh(now) and not lasts:
         return True
-    works = grant.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
-    return works and grant.tokens.are_known_of_another(tokens.subject)
+    works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
+    return works and there.tokens.are_known_of_another(tokens.subject)
 
 
 # Rule 9: rescue.
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Unauthorized) or _age(grant.tokens) < _age(tokens):
-        return Authorized(tokens=tokens)
+    if isinstance(grant, Unauthorized) or grant.tokens.age < tokens.age:
+        brought = Authorized(tokens=tokens)
+        if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
+            return replace(grant, grant=brought)
+        return brought
     return grant
-
-
-def _age(tokens: Tokens) -> tuple[datetime, int]:
-    """Order tokens by their login first: generations may begin anew with one."""
-    return tokens.authorized_at, tokens.generation

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from domain.grant import Attempt
+from domain.grant import Attempt, Moved
 from domain.token_endpoint import Outcome, TokenResponse
 from domain.tokens import Tokens
 
@@ -65,6 +65,24 @@ class TokensRescued:
     tokens: Tokens
 
 
+@dataclass(frozen=True, slots=True)
+class MoveRequested:
+    """The owner wants to hand the grant over to another deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnRequested:
+    """The owner wants back what was handed over, and nobody else has taken it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantArrived:
+    """Another deployment has handed its grant over to this one."""
+
+    moved: Moved
+
+
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
-Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued
+Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
+Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal
 Event: TypeAlias = Question | Happened

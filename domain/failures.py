@@ -3,7 +3,15 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from domain.grant import Attempt, Failure, Setbacks, in_doubt_since
+from domain.grant import (
+    Attempt,
+    Authorized,
+    Failure,
+    Kept,
+    Refreshing,
+    Setbacks,
+    in_doubt_since,
+)
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 
@@ -38,6 +46,17 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             return None if error == "invalid_grant" else Failure.UNEXPLAINED
         case _:
             assert_never(outcome)
+
+
+def without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
+    """Count an attempt that is over without a word as failed: its instance died, or stalls."""
+    if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
+        attempt = grant.attempt
+        setbacks = note_failure(
+            grant.setbacks, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
+        )
+        return Authorized(tokens=grant.tokens, setbacks=setbacks)
+    return grant
 
 
 def note_failure(

@@ -98,8 +98,24 @@ class AuthorizationRequired:
     since: datetime
 
 
-Kept: TypeAlias = Authorized | Refreshing | AuthorizationRequired
-Grant: TypeAlias = Unauthorized | Kept
+Settled: TypeAlias = Authorized | AuthorizationRequired
+Kept: TypeAlias = Settled | Refreshing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The grant was handed over to another deployment: kept as it was then, and not used here."""
+
+    grant: Settled
+    since: datetime
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that were handed over."""
+        return self.grant.tokens
+
+
+Grant: TypeAlias = Unauthorized | Kept | Moved
 
 
 def tokens_of(grant: Grant) -> Tokens | None:
@@ -117,7 +133,7 @@ def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
 def due_at(grant: Grant) -> datetime | None:
     """When the sweep should look at the grant, though nobody asks for a token; None for never."""
     match grant:
-        case Unauthorized() | AuthorizationRequired():
+        case Unauthorized() | AuthorizationRequired() | Moved():
             return None
         case Refreshing(attempt=attempt):
             # Its instance may have died: whoever looks will see whether the lease has run out.

@@ -53,6 +53,11 @@ class Tokens:
     refresh_token_expires_at: datetime | None
     subject: str | None = None
 
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What orders tokens: their login first, as generations may begin anew with one."""
+        return self.authorized_at, self.generation
+
     @classmethod
     def first(
         cls, response: TokenResponse, *, generation: int, issued_at: datetime, provider: Provider

@@ -3,12 +3,22 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
+from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
-from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.commands import (
+    Answer,
+    AskForAuthorization,
+    LeaveAlone,
+    PointElsewhere,
+    Serve,
+    TryLater,
+    Wait,
+)
 from domain.grant import Cause, Failure
 from domain.tokens import Tokens
-from functions.problems import problem
+from functions.problems import ProblemError, problem
+from functions.standing import rfc3339
 
 if TYPE_CHECKING:
     # Who has a token needs no link.
@@ -78,10 +88,24 @@ def require_tokens(
                 why_and_how_to_log_in(cause, login),
                 members={"cause": cause.value, "login": login.members},
             )
+        case PointElsewhere(since=since):
+            raise connection_moved(since)
         case LeaveAlone():
             raise AssertionError("this answers the sweep only")
         case _:
             assert_never(answer)
+
+
+def connection_moved(
+    since: datetime, members: Mapping[str, object] = MappingProxyType({})
+) -> ProblemError:
+    """Say that the grant was handed over, and what to do; `members` are told besides."""
+    return problem(
+        "connection-moved",
+        "this connection was handed over to another deployment: ask that one, under its own "
+        "address. Nothing is refreshed here any more; a login here would begin another grant",
+        members={"moved_at": rfc3339(since), **members},
+    )
 
 
 def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer") -> str:

@@ -1,19 +1,20 @@
 """An ASGI application of some endpoints: HTTP to them, and what goes wrong to problems.
 
-Nothing is built at import time: the environment is read, and the parts are wired, at the first
+Nothing is built at import time: the settings are read, and the parts are wired, at the first
 request on an event loop.
 """
 
 import asyncio
 import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Callable
+from datetime import timedelta
+from math import ceil
 
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
 from functions.problems import Problem, ProblemError, problem
-from functions.routes import Routes, find_endpoint
-from functions.settings import Settings, SettingsError
+from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
+from functions.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -24,11 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 class Application:
-    """An ASGI application over one environment."""
+    """An ASGI application over one environment, or whatever else has its settings."""
 
-    def __init__(self, routes: Routes, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, routes: Routes, settings: Callable[[], Settings] = Settings.from_environ
+    ) -> None:
+        """`settings` is called until it returns; it may raise SettingsError."""
         self._routes = routes
-        self._environ = environ
+        self._settings = settings
         self._wired: Wired | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -49,17 +53,26 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._complain()
-            if message["type"] == "lifespan.shutdown" and self._wired is not None:
-                await self._finish()
-                await self._wired.store.close()
+            if message["type"] == "lifespan.shutdown":
+                await self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
 
+    async def close(self) -> None:
+        """Let go of the parts when what they have begun is stored; not while a request is served.
+
+        The next request reads the settings anew.
+        """
+        if self._wired is not None:
+            await self._finish()
+            wired, self._wired = self._wired, None
+            await wired.close()
+
     def _complain(self) -> None:
         """Log at once what every request will be answered; to end would be started again."""
         try:
-            Settings.from_environ(self._environ)
+            self._settings()
         except SettingsError as error:
             _log.error("not configured: %s", error)
 
@@ -72,6 +85,9 @@ class Application:
             request = await Request.from_asgi(scope, receive)
             endpoint = find_endpoint(self._routes, request)
             return await endpoint(request, self._wire())
+        except RemoteSettingsError as error:
+            # The instance lives, and what is kept elsewhere is mended elsewhere.
+            return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return _problem_response(scope, _problem_of(error))
 
@@ -79,8 +95,12 @@ class Application:
         """Return the parts for the running loop: their connections belong to it."""
         loop = asyncio.get_running_loop()
         if self._wired is None or self._loop is not loop:
-            self._wired, self._loop = Wired(Settings.from_environ(self._environ)), loop
+            self._wired, self._loop = Wired(self._settings()), loop
         return self._wired
+
+
+def _is_for_health(scope: Scope) -> bool:
+    return scope["path"].rstrip("/") == HEALTH and scope["method"] in {"GET", "HEAD"}
 
 
 def _problem_of(error: Exception) -> Problem:
@@ -89,6 +109,9 @@ def _problem_of(error: Exception) -> Problem:
             return error.problem
         case MalformedRequestError():
             return problem("invalid-request", str(error), status=error.status).problem
+        case RemoteSettingsError(retry_after=timedelta() as pause):
+            detail, seconds = str(error), ceil(pause.total_seconds())
+            return problem("settings-unavailable", detail, retry_after=seconds).problem
         case SettingsError():
             return problem("not-configured", str(error)).problem
         case DiscoveryError():

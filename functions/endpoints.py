@@ -4,13 +4,14 @@ import re
 from datetime import datetime, timedelta
 
 from domain.events import DEFAULT_MIN_TTL
+from domain.grant import Moved
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
-from functions.answers import require_tokens, why_and_how_to_log_in
+from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
 from functions.connections import connection_of
 from functions.messages import Request, Response
 from functions.problems import problem
-from functions.routes import Routes
+from functions.routes import ALIVE, HEALTH, Routes
 from functions.standing import missing_authorization, rfc3339, standing
 from functions.wiring import Wired
 
@@ -19,7 +20,7 @@ _MIN_TTL = re.compile(r"[0-9]{1,9}")
 
 async def health(_request: Request, _wired: Wired) -> Response:
     """GET /api/health: alive."""
-    return Response.json(200, {"status": "ok"})
+    return ALIVE
 
 
 async def token(request: Request, wired: Wired) -> Response:
@@ -39,6 +40,8 @@ async def verify(request: Request, wired: Wired) -> Response:
     record = await wired.keeper.load(connection)
     now = wired.clock.now()
     members = standing(record.grant, now)
+    if isinstance(record.grant, Moved):
+        raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
         login = wired.offer_login(connection)
@@ -71,7 +74,7 @@ def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
 
 
 ROUTES: Routes = {
-    "/api/health": {"GET": health, "HEAD": health},
+    HEALTH: {"GET": health, "HEAD": health},
     "/api/token": {"GET": token, "HEAD": token},
     "/api/verify": {"GET": verify, "HEAD": verify},
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from domain.failures import classify
-from domain.grant import Authorized, Failure
+from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.logins import (
     Account,
@@ -37,6 +37,11 @@ _LONGEST_QUOTE = 300
 
 def advice(completed: CompletedLogin) -> str:
     """Say what the tokens are good for, and what to do next."""
+    if not completed.is_new and isinstance(completed.grant, Moved):
+        return (
+            "it was handed over to another deployment, where the earlier login stays in force, "
+            "because the provider issued no refresh token this time. Log in there instead."
+        )
     if not completed.is_new:
         return (
             "the earlier login stays in force, because the provider issued no refresh token this "

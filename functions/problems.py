@@ -18,6 +18,8 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "authorization-required": (HTTPStatus.UNAUTHORIZED, "A person has to log in"),
     "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
     "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
+    # Gone (RFC 9110 §15.5.11): to come back later is of no use, to ask elsewhere is.
+    "connection-moved": (HTTPStatus.GONE, "Another deployment has this connection"),
     "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "The sweep's secret is needed"),
     "invalid-link": (HTTPStatus.BAD_REQUEST, "This link begins no login"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
@@ -37,6 +39,10 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
     "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
+    "settings-unavailable": (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The deployment's configuration cannot be read now",
+    ),
     "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
     "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong"),
 }

@@ -11,7 +11,15 @@ from datetime import timedelta
 from typing import assert_never
 
 from domain.decide import decide
-from domain.events import AttemptEnded, Happened, LoginCompleted, TokensRescued
+from domain.events import (
+    AttemptEnded,
+    GrantArrived,
+    Happened,
+    LoginCompleted,
+    MoveRequested,
+    ReturnRequested,
+    TokensRescued,
+)
 from domain.grant import Grant
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
@@ -137,8 +145,10 @@ def _brings_tokens(event: Happened) -> bool:
             return isinstance(outcome, TokenResponse)
         case LoginCompleted():
             return True
-        case TokensRescued():
-            # They have been rescued already.
+        case TokensRescued() | GrantArrived():
+            # They are in a log or in a file already.
+            return False
+        case MoveRequested() | ReturnRequested():
             return False
         case _:
             assert_never(event)

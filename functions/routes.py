@@ -11,6 +11,10 @@ Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
 # By path, and by method.
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
+HEALTH = "/api/health"
+ALIVE = Response.json(200, {"status": "ok"})
+"""What the endpoint for health answers."""
+
 
 def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     """Return what answers a request. Raises ProblemError."""

@@ -4,6 +4,7 @@ import os
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Self
 
 from domain.metadata import ServerMetadata
@@ -22,6 +23,22 @@ class SettingsError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+
+class RemoteSettingsError(SettingsError):
+    """What is kept outside of the environment cannot be read, or not be used.
+
+    `retry_after` says when it is read again, where nobody has to do anything about it.
+    """
+
+    def __init__(self, faults: list[str], *, retry_after: timedelta | None = None) -> None:
+        super().__init__(faults)
+        self.retry_after = retry_after
+
+
+def missing_library(variable: str, error: ModuleNotFoundError) -> str:
+    """Say what to install, where a variable needs what is no part of every deployment."""
+    return f"{variable} needs {error.name}: pip install -r infra/locks/aws.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from domain.grant import (
     Cause,
     Grant,
     Kept,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -24,6 +25,9 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
             return Cause.NEVER_AUTHORIZED
         case AuthorizationRequired(cause=cause):
             return cause
+        case Moved():
+            # Whether one is needed, the deployment knows that has the grant now.
+            return None
         case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
             if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
                 return None
@@ -37,6 +41,8 @@ def standing(grant: Grant, now: datetime) -> dict[str, object]:
     """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
     if isinstance(grant, Unauthorized):
         return {"state": "unauthorized"}
+    if isinstance(grant, Moved):
+        return {**standing(grant.grant, now), "state": "moved", "moved_at": rfc3339(grant.since)}
     required = isinstance(grant, AuthorizationRequired)
     tokens = grant.tokens
     return {

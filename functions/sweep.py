@@ -11,7 +11,14 @@ from datetime import timedelta
 from enum import Enum
 from typing import assert_never
 
-from domain.commands import AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.commands import (
+    AskForAuthorization,
+    LeaveAlone,
+    PointElsewhere,
+    Serve,
+    TryLater,
+    Wait,
+)
 from domain.grant import Cause, Refreshing
 from functions.keeper import Answered, Keeper
 from functions.standing import standing
@@ -114,8 +121,8 @@ def _judge(answered: Answered) -> Swept:
             return Swept.REFRESHED
         case TryLater():
             return Swept.FAILED
-        case Wait():
-            # An attempt goes on.
+        case Wait() | PointElsewhere():
+            # An attempt goes on; or it was handed over after it had been found to be due.
             return Swept.SKIPPED
         case Serve() | LeaveAlone():
             # What has changed and is not refreshed has had an attempt that failed, or has one now.

@@ -1,6 +1,7 @@
 """The composition root: the only module that names adapters."""
 
 import json
+from contextlib import AsyncExitStack
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, assert_never
@@ -14,7 +15,7 @@ from domain.policy import Policy
 from domain.provider import Provider
 from functions.keeper import Keeper
 from functions.recorder import Recorder
-from functions.settings import Settings, SettingsError
+from functions.settings import Settings, SettingsError, missing_library
 from functions.store_settings import (
     DynamoDbSettings,
     SqliteSettings,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from functions.login_links import LoginLinks, LoginOffer
     from functions.logins import Logins
     from functions.sweep import Sweep
+    from ports.export import Export
 
 
 class Wired:
@@ -43,12 +45,15 @@ class Wired:
     def __init__(self, settings: Settings) -> None:
         """Choose and join the adapters."""
         self.settings = settings
+        self._open = AsyncExitStack()
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         # The first one seals; what the derived key has sealed stays readable whatever comes before.
         self._keys = [*settings.encryption_keys, derive_key(settings.client_secret)]
-        records = SealedRecords(KeyRing(self._keys))
+        self._ring = KeyRing(self._keys)
+        records = SealedRecords(self._ring)
         self.store = _store(settings.store, records)
+        self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
         self.recorder = Recorder(
@@ -134,6 +139,19 @@ class Wired:
 
         return HttpxDiscovery(self.settings.provider, issuer=told.issuer, told=told)
 
+    async def close(self) -> None:
+        """Let go of what is held open, at the end of the event loop or of the settings."""
+        await self._open.aclose()
+
+    @cached_property
+    def export(self) -> "Export":
+        """What writes and reads grants on their way to another deployment."""
+        from adapters.export_sealed import SealedExport
+
+        where = self.settings.provider.token_endpoint or self.settings.told.issuer
+        client = f"{self.settings.client_id} at {where}"
+        return SealedExport(self._ring, client=client)
+
     @cached_property
     def _server(self) -> AuthorizationServer:
         if self._discovery is None:
@@ -147,12 +165,14 @@ class Wired:
     def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
 
-        return HttpxAuthorizationServer(
+        server = HttpxAuthorizationServer(
             provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
         )
+        self._open.push_async_callback(server.close)
+        return server
 
 
 def _store(settings: StoreSettings, records: SealedRecords) -> Store:
@@ -163,12 +183,12 @@ def _store(settings: StoreSettings, records: SealedRecords) -> Store:
     match settings:
         case DynamoDbSettings(table=table, region=region):
             try:
+                from adapters.dynamodb_table import DynamoDbTable
                 from adapters.store_dynamodb import DynamoDbStore
             except ModuleNotFoundError as error:
-                fault = f"DYNAMODB_TABLE needs {error.name}: pip install -r infra/locks/aws.txt"
-                raise SettingsError([fault]) from error
+                raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
 
-            return DynamoDbStore(table, records, region_name=region)
+            return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 

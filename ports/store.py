@@ -1,5 +1,6 @@
 """What is kept: one grant a connection, the logins that have begun, and counts."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -66,6 +67,15 @@ class Store(Protocol):
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
         """Name the connections that are due (`domain.grant.due_at`), longest overdue first.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    def connections(self) -> AsyncIterator[str]:
+        """Name each connection that has a record, in any order and once, while others write.
+
+        One that comes into being meanwhile may be missing. For operators: it reads the whole store.
 
         Raises StoreUnavailableError.
         """

@@ -17,6 +17,7 @@ _APART = (
     "tests/system/test_stampede.py",
     "tests/system/test_lifetime.py",
     "tests/domain/test_properties.py",
+    "tests/domain/test_moving_properties.py",
     "tests/simulation/test_simulation.py",
 )
 # They mostly wait; the others mostly work, and fill the gaps.

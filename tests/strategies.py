@@ -13,8 +13,10 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
+    Settled,
     Unauthorized,
 )
 from domain.tokens import Tokens
@@ -64,10 +66,8 @@ attempts = st.builds(
     client=ids,
     started_at=instants,
 )
-grants: st.SearchStrategy[Grant] = st.one_of(
-    st.just(Unauthorized()),
+settled: st.SearchStrategy[Settled] = st.one_of(
     st.builds(Authorized, tokens=tokens, setbacks=st.none() | setbacks),
-    st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
     st.builds(
         AuthorizationRequired,
         tokens=tokens,
@@ -75,6 +75,13 @@ grants: st.SearchStrategy[Grant] = st.one_of(
         client=ids,
         since=instants,
     ),
+)
+moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants)
+grants: st.SearchStrategy[Grant] = st.one_of(
+    st.just(Unauthorized()),
+    settled,
+    st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
+    moved,
 )
 pending_logins = st.builds(
     PendingLogin,

@@ -10,31 +10,43 @@ from typing import Any
 from mangum import Mangum
 
 from functions.application import Application
-from functions.asgi import app
+from functions.asgi import ROUTES
 from functions.aws.events import UnknownEventError, require_http_event
+from functions.aws.load_balancer import LoadBalancer
+from functions.aws.settings import InstanceSettings
 
 # What is answered as it is; all else goes in base64, which not everything in front undoes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
 
 
 class HttpHandler:
-    """A Lambda handler over one application, to be made and called in one thread.
+    """A Lambda handler over the whole application, to be made and called in one thread.
 
     It returns when the application does, and not at the end of the answer: behind it the instance
     is frozen, with whatever it was at.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, settings: InstanceSettings) -> None:
+        self._settings = settings
+        self._application = Application(ROUTES, settings.current)
         # Mangum runs every call on the thread's loop, so that connections outlive a call. Where
         # none is set, it asks for one in a way that Python deprecates from 3.12 on.
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         # With its lifespan, the application would start and stop in every call.
-        self._mangum = Mangum(application, lifespan="off", text_mime_types=_TEXT)
+        self._mangum = Mangum(
+            self._application,
+            lifespan="off",
+            text_mime_types=_TEXT,
+            custom_handlers=[LoadBalancer],
+        )
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - AWS's
         """Answer one event, in its own format. Raises UnknownEventError."""
         known = require_http_event(event)
+        if self._settings.update():
+            # Nothing is in flight between two events.
+            self._loop.run_until_complete(self._application.close())
         try:
             answer = self._mangum(known, context)
         except Exception as error:
@@ -47,4 +59,4 @@ class HttpHandler:
         return answer
 
 
-handler = HttpHandler(app)
+handler = HttpHandler(InstanceSettings())

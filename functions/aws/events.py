@@ -1,9 +1,12 @@
 """HTTP events, of the kinds that AWS hands to a function, and what each kind always has.
 
-Mangum reads what is missing as empty. A query that is not there would mean the default connection,
-whose token is not the one that was asked for; so an event is taken whole or not at all.
+Mangum reads what is missing as empty, and some of what has another shape as something else. A query
+that is not there would mean the default connection, whose token is not the one that was asked for;
+so an event is taken whole or not at all.
 """
 
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 Event: TypeAlias = dict[str, object]
@@ -23,12 +26,57 @@ def require_http_event(event: object) -> Event:
     """
     match event:
         case dict() if _is_v2(event) or _is_v1(event) or _is_load_balancers(event):
-            return event
+            return _require_shapes(event)
         case dict():
             members = ", ".join(sorted(map(str, event))[:_MEMBERS_SHOWN])
             raise UnknownEventError(f"not an event of {_KINDS}, or not a whole one: {members}")
         case _:
             raise UnknownEventError(f"not an event of {_KINDS}: a {type(event).__name__}")
+
+
+def _require_shapes(event: Event) -> Event:
+    """Return the event if its members have the shapes that AWS gives them, as deep as is read."""
+    for name in _misshapen(event):
+        raise UnknownEventError(f"an HTTP event that cannot be read: {name}")
+    return event
+
+
+def _misshapen(event: Event) -> Iterator[str]:
+    for name in ("headers", "queryStringParameters"):
+        if not _are_texts(_values(event.get(name))):
+            yield name
+    for name in ("multiValueHeaders", "multiValueQueryStringParameters"):
+        if not all(map(_is_list, _values(event.get(name)))):
+            yield name
+    if not _is_body(event.get("body"), is_base64=event["isBase64Encoded"] is True):
+        yield "body"
+
+
+def _values(member: object) -> Iterable[object]:
+    return member.values() if isinstance(member, dict) else ()
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and _are_texts(value)
+
+
+def _is_body(body: object, *, is_base64: bool) -> bool:
+    if not isinstance(body, str):
+        return body is None
+    return not is_base64 or _is_base64(body)
+
+
+def _is_base64(body: str) -> bool:
+    """Tell whether all of it is. Mangum leaves out what is not, and reads the rest."""
+    try:
+        b64decode(body, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_v2(event: Event) -> bool:

@@ -7,11 +7,10 @@ what stays undone. It may be called at any time, and twice.
 
 import asyncio
 import logging
-import os
-from collections.abc import Mapping
 from dataclasses import asdict
 
-from functions.settings import Settings, SettingsError
+from functions.aws.settings import InstanceSettings
+from functions.settings import SettingsError
 from functions.sweep import SweepReport
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
@@ -26,15 +25,17 @@ class SweepFailedError(Exception):
 
 
 class ScheduledSweep:
-    """A Lambda handler over one environment, with one event loop for all calls."""
+    """A Lambda handler of one instance, with one event loop for all calls."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._environ = environ
+    def __init__(self, settings: InstanceSettings) -> None:
+        self._settings = settings
         self._runner = asyncio.Runner()
         self._wired: Wired | None = None
 
     def __call__(self, _event: object, _context: object) -> dict[str, object]:
         """Sweep once, and return how many came to what. Raises SweepFailedError."""
+        if self._settings.update():
+            self._runner.run(self.close())
         try:
             report = self._runner.run(self._sweep())
         except SettingsError as error:
@@ -43,9 +44,15 @@ class ScheduledSweep:
             raise SweepFailedError(f"the store is not available: {error}") from error
         return _judge(report)
 
+    async def close(self) -> None:
+        """Let go of the parts; the next sweep has others."""
+        if self._wired is not None:
+            wired, self._wired = self._wired, None
+            await wired.close()
+
     async def _sweep(self) -> SweepReport:
         if self._wired is None:
-            self._wired = Wired(Settings.from_environ(self._environ))
+            self._wired = Wired(self._settings.current())
         try:
             return await self._wired.sweep.run()
         finally:
@@ -63,4 +70,4 @@ def _judge(report: SweepReport) -> dict[str, object]:
     return counts
 
 
-handler = ScheduledSweep()
+handler = ScheduledSweep(InstanceSettings())

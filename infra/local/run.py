@@ -67,7 +67,7 @@ def main() -> str | None:
 
 
 def _application(local: LocalEnvironment, settings: Settings) -> Application | WithSimulation:
-    application = Application(ROUTES, local.variables)
+    application = Application(ROUTES, lambda: settings)
     if not local.is_simulated:
         return application
     simulation = SimulatedDigiKey(

@@ -199,7 +199,7 @@ async def test_an_answer_that_breaks_off_is_asked_for_once_more(
 async def test_nobody_waits_for_a_server_that_is_silent(
     peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.dynamodb_table._READ_LIMIT", timedelta(milliseconds=200))
+    monkeypatch.setattr("adapters.aws_client._READ_LIMIT", timedelta(milliseconds=200))
     assert "ReadTimeoutError" in await failure(peer, stall, requests=2)
 
 
@@ -207,7 +207,7 @@ async def test_nobody_waits_for_both_tries_if_they_take_long(
     peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.dynamodb_table._LIMIT", timedelta(milliseconds=200))
-    monkeypatch.setattr("adapters.dynamodb_table._READ_LIMIT", timedelta(seconds=1))
+    monkeypatch.setattr("adapters.aws_client._READ_LIMIT", timedelta(seconds=1))
     # The store is closed only when the second try is over, too.
     assert "in time" in await failure(peer, stall, requests=2)
 
@@ -251,10 +251,26 @@ async def test_a_page_that_is_not_the_last_is_followed_by_the_next(peer: DynamoD
     assert [query["Limit"] for query in asked] == [5, 3, 3]
 
 
+async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPeer) -> None:
+    key = {"id": {"S": "grant#two"}}
+    pages = [
+        {"Items": [{"id": {"S": "grant#one"}}, key], "LastEvaluatedKey": key},
+        {"Items": [], "LastEvaluatedKey": key},
+        {"Items": [{"id": {"S": "grant#three"}}]},
+    ]
+    script = in_turn([amz(json.dumps(page).encode()) for page in pages])
+    with serving(script) as server:
+        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
+            assert [name async for name in store.connections()] == ["one", "two", "three"]
+    asked = [json.loads(request.body) for request in server.requests]
+    assert [scan.get("ExclusiveStartKey") for scan in asked] == [None, key, key]
+    assert [scan["ConsistentRead"] for scan in asked] == [True] * 3
+
+
 def test_clients_of_one_process_share_the_description_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
-    one, other = (table._made_client().meta.service_model for table in tables)
+    one, other = (table._client._made().meta.service_model for table in tables)
     assert one._service_description is other._service_description
     for table in tables:
         table.close()

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.grant_json import (
+    FIRST_VERSION,
     FORMAT_VERSION,
     FormatError,
     dump_grant,
@@ -26,6 +27,7 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -49,13 +51,17 @@ TOKENS = Tokens(
 )
 SETBACKS = Setbacks(failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW)
 ATTEMPT = Attempt(id="attempt", authorized_at=NOW, generation=3, client="client", started_at=NOW)
+AUTHORIZED = Authorized(tokens=TOKENS, setbacks=SETBACKS)
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=NOW
+)
 EXAMPLES: tuple[Grant, ...] = (
     Unauthorized(),
-    Authorized(tokens=TOKENS, setbacks=SETBACKS),
+    AUTHORIZED,
     Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=SETBACKS),
-    AuthorizationRequired(
-        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=NOW
-    ),
+    REQUIRED,
+    Moved(grant=AUTHORIZED, since=NOW),
+    Moved(grant=REQUIRED, since=NOW),
 )
 PENDING = PendingLogin(
     connection="default", redirect_uri="https://a.example/", code_verifier="v", expires_at=NOW
@@ -126,6 +132,24 @@ def test_another_version_is_refused(grant: Grant, version: object) -> None:
         load_grant(written({**members_of(grant), "version": version}))
     with pytest.raises(FormatError):
         load_login(written({**json.loads(dump_login(PENDING)), "version": version}))
+
+
+@pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
+def test_a_version_that_knows_nothing_of_moves_reads_all_but_what_was_moved(grant: Grant) -> None:
+    version = FORMAT_VERSION if isinstance(grant, Moved) else FIRST_VERSION
+    assert members_of(grant)["version"] == version
+    assert json.loads(dump_login(PENDING))["version"] == FIRST_VERSION
+
+
+@pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
+def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
+    inside = members_of(grant)
+    text = written({**members_of(Moved(grant=AUTHORIZED, since=NOW)), "grant": inside})
+    if isinstance(grant, Authorized | AuthorizationRequired):
+        assert load_grant(text) == Moved(grant=grant, since=NOW)
+    else:
+        with pytest.raises(FormatError):
+            load_grant(text)
 
 
 @places

@@ -3,22 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
 
+from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
 from ports.store import ConflictError, Record, Store, StoreUnavailableError
-from tests.ports.store_contract import KEYS, dynamodb
-from tests.ports.test_store_contract import NOW, PENDING, authorized, refreshing
+from tests.ports.store_contract import KEYS, Contender, DynamoDbTableAt, Processes, dynamodb
+from tests.ports.test_store_contract import (
+    NOW,
+    PENDING,
+    authorized,
+    refreshing,
+    swap_over_the_first,
+    swap_where_there_is_none,
+    take_as_myself,
+)
 from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.lossy_proxy import lossy_proxy
 
 pytestmark = pytest.mark.anyio
 
-INSTANCES, WRITES = 4, 50
+INSTANCES, CONNECTIONS = 2, 25
+TURNS = count()
 
 
 @pytest.fixture
@@ -36,7 +47,8 @@ async def opened(
     peer: DynamoDbPeer, table: str, **access: str | None
 ) -> AsyncIterator[DynamoDbStore]:
     """Open a store; `access` differs from how the peer is reached."""
-    store = DynamoDbStore(table, SealedRecords(KEYS), **{**peer.access, **access})
+    reached = DynamoDbTable(table, **{**peer.access, **access})
+    store = DynamoDbStore(reached, SealedRecords(KEYS))
     try:
         yield store
     finally:
@@ -45,6 +57,11 @@ async def opened(
 
 def first_answers(_operation: str, attempt: int) -> bool:
     return attempt == 1
+
+
+def first_answers_of_two(_operation: str, attempt: int) -> bool:
+    """Lose every other one of the first answers."""
+    return attempt == 1 and next(TURNS) % 2 == 0
 
 
 def all_answers(_operation: str, _attempt: int) -> bool:
@@ -64,6 +81,13 @@ def item_of(peer: DynamoDbPeer, table: str, key: str) -> dict[str, Any]:
 # Lost answers
 
 
+async def make_every_write(store: Store, connection: str) -> None:
+    await write(store, connection)
+    await store.swap(connection, expected_etag="one", new_etag="two", grant=authorized(2))
+    await store.put_login(connection, PENDING)
+    assert await store.take_login(connection, taker="taker", now=NOW) == PENDING
+
+
 async def test_of_two_hundred_writes_whose_answers_are_lost_none_is_taken_for_a_conflict(
     peer: DynamoDbPeer, table: str
 ) -> None:
@@ -71,9 +95,44 @@ async def test_of_two_hundred_writes_whose_answers_are_lost_none_is_taken_for_a_
     with lossy_proxy(peer.url, first_answers) as proxy:
         for instance in range(INSTANCES):
             async with opened(peer, table, endpoint_url=proxy.url) as store:
-                writes = (write(store, f"{instance}-{number}") for number in range(WRITES))
-                await asyncio.gather(*writes)
-    assert proxy.lost["PutItem"] == INSTANCES * WRITES == 200
+                names = [f"{instance}-{number}" for number in range(CONNECTIONS)]
+                await asyncio.gather(*(make_every_write(store, name) for name in names))
+    each = INSTANCES * CONNECTIONS
+    assert proxy.lost == {"PutItem": 3 * each, "UpdateItem": each}
+    assert proxy.lost.total() == 200
+
+
+@pytest.mark.parametrize(
+    ("contender", "contenders"),
+    [(swap_where_there_is_none, 200), (swap_over_the_first, 200), (take_as_myself, 50)],
+)
+async def test_one_of_many_in_several_processes_wins_and_knows_it_though_answers_are_lost(
+    peer: DynamoDbPeer,
+    table: str,
+    processes: Processes,
+    contender: Contender[tuple[int, object]],
+    contenders: int,
+) -> None:
+    async with opened(peer, table) as store:
+        if contender is swap_over_the_first:
+            await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(-1))
+        await store.put_login("key", PENDING)
+        with lossy_proxy(peer.url, first_answers_of_two) as proxy:
+            address = DynamoDbTableAt(table, {**peer.access, "endpoint_url": proxy.url})
+            results = await asyncio.to_thread(
+                processes.contend, address, contender, contenders=contenders
+            )
+        assert len(results) == contenders
+        assert proxy.lost.total() > 0
+        if contender is take_as_myself:
+            taken = [number for number, pending in results if pending == PENDING]
+            assert len(taken) == 1
+            assert await store.take_login("key", taker=f"taker-{taken[0]}", now=NOW) == PENDING
+            return
+        [winner] = [number for number, current in results if current is None]
+        written = Record(grant=authorized(winner), etag=f"etag-{winner}")
+        assert all(current in {None, written} for _, current in results)
+        assert await store.load("default") == written
 
 
 async def test_a_write_whose_answers_were_all_lost_is_unknown_and_then_found_done(
@@ -83,7 +142,7 @@ async def test_a_write_whose_answers_were_all_lost_is_unknown_and_then_found_don
         async with opened(peer, table, endpoint_url=proxy.url) as store:
             with pytest.raises(StoreUnavailableError):
                 await write(store)
-            proxy.is_lossy = False
+            proxy.stop_losing()
             await write(store)
             assert await store.load("default") == Record(grant=authorized(1), etag="one")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import httpx
@@ -16,6 +17,7 @@ from adapters import store_upstash
 from adapters.store_upstash import UpstashStore
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.settings import Settings
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.stage import API_KEY, CONNECTION, NO_CERTIFICATES, Stage
 
@@ -79,7 +81,7 @@ def _time_row(what: str, series: _Series, bare: _Series) -> Row:
 @asynccontextmanager
 async def _requests(stage: Stage) -> AsyncIterator[list[Ask]]:
     """Prepare a bare GET, and a fresh token in process and over HTTP, on warm connections."""
-    application = Application(ROUTES, stage.workers.environment)
+    application = Application(ROUTES, partial(Settings.from_environ, stage.workers.environment))
     store = application._wire().store
     assert isinstance(store, UpstashStore)
     url = f"{stage.workers.urls[0]}/api/token"

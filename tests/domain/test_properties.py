@@ -27,6 +27,7 @@ from domain.commands import (
     AskForAuthorization,
     Command,
     LeaveAlone,
+    PointElsewhere,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -43,10 +44,12 @@ from domain.events import (
     TokenRequested,
 )
 from domain.grant import (
+    Attempt,
     AuthorizationRequired,
     Authorized,
     Cause,
     Grant,
+    Moved,
     Refreshing,
     Unauthorized,
 )
@@ -100,6 +103,8 @@ class Flight:
     """An attempt as the world sees it, which is more than any instance does."""
 
     command: SendTokenRequest
+    # The deployment whose instance makes it.
+    of: int
     sent: bool = False
     # The request may still act at the provider.
     travels: bool = False
@@ -108,28 +113,37 @@ class Flight:
     attended: bool = True
 
 
-Move: TypeAlias = Callable[[st.DataObject], None]
+Step: TypeAlias = Callable[[st.DataObject], None]
 
 
 class World(RuleBasedStateMachine):
-    """Instances, network and provider around one grant, whose swaps are atomic."""
+    """Instances, network and provider around one grant, whose swaps are atomic.
+
+    `grant` is what the deployment `here` has of it; there may be more of them.
+    """
 
     kind: ClassVar[Kind]
     visited: ClassVar[set[type]]
+    deployments: ClassVar[int] = 1
 
     @initialize(access_life=st.sampled_from([SECOND, 2 * MINUTE, 30 * MINUTE]))
     def start(self, access_life: timedelta) -> None:
         self.now = T0
-        self.grant: Grant = Unauthorized()
+        self.grants: list[Grant] = [Unauthorized()] * self.deployments
+        self.here = 0
         self.provider = ProviderModel(
             kind=self.kind, access_life=access_life, refresh_life=timedelta(days=90)
         )
         rotation = Rotation(kind=self.kind.rotation, grace=self.kind.grace)
         self.policy = Policy(provider=replace(DIGIKEY, rotation=rotation), client="client-1")
         self.serial = 0
-        self.generation = -1
+        self.oldest: list[tuple[datetime, int]] = [(T0, -1)] * self.deployments
         self.flights: list[Flight] = []
         self.delivered: set[str] = set()
+
+    @property
+    def grant(self) -> Grant:
+        return self.grants[self.here]
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
@@ -138,32 +152,36 @@ class World(RuleBasedStateMachine):
         Drawn here and not by the machine, which leaves out some of its rules in each run: the
         interesting paths need nearly all of them.
         """
-        happens = data.draw(st.sampled_from(self.moves()))
+        happens = data.draw(st.sampled_from(self.steps()))
         happens(data)
 
-    def moves(self) -> list[Move]:
+    def steps(self) -> list[Step]:
         if isinstance(self.grant, Unauthorized) or not self.grant.tokens.can_refresh(self.now):
-            moves: list[Move] = [self.a_program_asks, self.the_sweep_comes_by]
-            return [*moves, self.a_refresh_is_requested, self.a_person_logs_in]
-        moves = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
-        moves.append(self.a_refresh_is_requested)
+            steps: list[Step] = [self.a_program_asks, self.the_sweep_comes_by]
+            return [*steps, self.a_refresh_is_requested, self.a_person_logs_in]
+        steps = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
+        steps.append(self.a_refresh_is_requested)
         if isinstance(self.grant, Authorized):
-            moves.append(self.a_long_time_passes)
+            steps.append(self.a_long_time_passes)
         else:
-            moves.append(self.a_person_logs_in)
+            steps.append(self.a_person_logs_in)
+        return steps + self.steps_of_attempts()
+
+    def steps_of_attempts(self) -> list[Step]:
+        steps: list[Step] = []
         for flight in self.flights:
             if flight.attended and not flight.sent:
-                moves.append(partial(self.it_is_sent, flight))
+                steps.append(partial(self.it_is_sent, flight))
             if flight.travels:
-                moves += [partial(self.it_lands, flight), partial(self.it_fails, flight)]
-                moves += [self.a_person_revokes_the_application]
+                steps += [partial(self.it_lands, flight), partial(self.it_fails, flight)]
+                steps += [self.a_person_revokes_the_application]
             if flight.attended and flight.answer is not None:
-                moves += [partial(self.it_is_answered, flight)] * 3
+                steps += [partial(self.it_is_answered, flight)] * 3
             if flight.attended and flight.sent:
-                moves.append(partial(self.it_goes_unanswered, flight))
+                steps.append(partial(self.it_goes_unanswered, flight))
             if flight.attended:
-                moves.append(partial(self.its_instance_dies, flight))
-        return moves
+                steps.append(partial(self.its_instance_dies, flight))
+        return steps
 
     # The programs, the sweep, the person.
 
@@ -260,6 +278,8 @@ class World(RuleBasedStateMachine):
                 assert self.now < until
             case TryLater(at=at):
                 assert self.now < at <= self.now + self.policy.longest_retry_after
+            case PointElsewhere():
+                assert isinstance(self.grant, Moved)
             case LeaveAlone():
                 assert isinstance(event, RefreshDue)
             case AskAgain():
@@ -278,7 +298,7 @@ class World(RuleBasedStateMachine):
 
     def decide(self, event: Event) -> Command:
         decision = decide(self.grant, event, self.policy, self.now)
-        self.grant = decision.grant
+        self.grants[self.here] = decision.grant
         self.visited.add(type(decision.grant))
         self.visited.add(type(decision.command))
         return decision.command
@@ -290,6 +310,7 @@ class World(RuleBasedStateMachine):
     def conclude(self, flight: Flight, outcome: Outcome) -> None:
         flight.attended = False
         self.deliver(outcome)
+        self.here = flight.of
         before = self.grant
         self.decide(AttemptEnded(attempt=flight.command.attempt, outcome=outcome))
         if isinstance(self.grant, AuthorizationRequired) and self.grant is not before:
@@ -298,13 +319,13 @@ class World(RuleBasedStateMachine):
     def take_off(self, command: SendTokenRequest, *, stalls: bool) -> None:
         for flight in self.flights:
             attempt = flight.command.attempt
-            if attempt.generation != command.attempt.generation:
+            if _age(attempt) != _age(command.attempt):
                 continue
             lapsed = self.now >= self.policy.lands_by(attempt)
             assert lapsed or not flight.attended, "two attempts in flight"
             if not (self.policy.provider.replay_is_harmless or self.kind.grace):
                 assert lapsed or not flight.travels, "the first request may still land"
-        self.flights.append(Flight(command=command, sent=not stalls, travels=not stalls))
+        self.flights.append(Flight(command, of=self.here, sent=not stalls, travels=not stalls))
 
     def check_cause(self, grant: Grant, cause: Cause) -> None:
         match cause:
@@ -320,26 +341,33 @@ class World(RuleBasedStateMachine):
                 assert isinstance(grant, AuthorizationRequired)
 
     @invariant()
-    def the_generation_never_goes_back(self) -> None:
-        if not isinstance(self.grant, Unauthorized):
-            assert self.grant.tokens.generation >= self.generation
-            self.generation = self.grant.tokens.generation
+    def tokens_never_go_back_to_older_ones(self) -> None:
+        for number, grant in enumerate(self.grants):
+            if not isinstance(grant, Unauthorized):
+                assert grant.tokens.age >= self.oldest[number]
+                self.oldest[number] = grant.tokens.age
 
     @invariant()
     def a_grant_is_ended_only_if_the_provider_would_not_honour_it(self) -> None:
-        if isinstance(self.grant, AuthorizationRequired):
-            refresh_token = self.grant.tokens.refresh_token
-            assert refresh_token is not None
-            assert not self.provider.honours(refresh_token, self.now)
+        for grant in self.grants:
+            if isinstance(grant, AuthorizationRequired):
+                refresh_token = grant.tokens.refresh_token
+                assert refresh_token is not None
+                assert not self.provider.honours(refresh_token, self.now)
 
     @invariant()
     def no_refresh_token_that_reached_an_instance_is_dropped_while_it_works(self) -> None:
-        if isinstance(self.grant, Unauthorized):
-            return
-        kept = self.grant.tokens.refresh_token
-        assert kept is not None
-        if not self.provider.honours(kept, self.now):
-            assert not any(self.provider.honours(token, self.now) for token in self.delivered)
+        kept = {
+            str(grant.tokens.refresh_token)
+            for grant in self.grants
+            if not isinstance(grant, Unauthorized)
+        }
+        living = {token for token in self.delivered if self.provider.honours(token, self.now)}
+        assert not kept or not living or kept & living
+
+
+def _age(attempt: Attempt) -> tuple[datetime, int]:
+    return attempt.authorized_at, attempt.generation
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -16,6 +16,7 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -318,6 +319,8 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             )
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
+        case Moved():
+            raise AssertionError("what was handed over is left alone")
 
 
 def idle(deployment: Deployment, connection: str) -> None:

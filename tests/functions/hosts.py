@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -28,8 +29,11 @@ from anyio.from_thread import BlockingPortal
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.aws.api import HttpHandler
+from functions.aws.settings import InstanceSettings
 from functions.messages import Receive, Scope, Send
+from functions.settings import Settings
 from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.system.lambda_deployment import lambda_deployment
 from tests.system.lambda_events import MakeEvent, http_api_event
 from tests.system.lambda_instances import Handler, LambdaTransport
 from tests.system.loopback import free_port
@@ -54,6 +58,7 @@ _LOG_EVERYTHING = {
     "root": {"level": "DEBUG", "handlers": ["stderr"]},
     "loggers": {name: {"level": "DEBUG"} for name in ("uvicorn", "uvicorn.access", "uvicorn.asgi")},
 }
+_LAMBDA_LOGS_EVERYTHING = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +193,7 @@ def in_process(portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[R
     """Run the application in this process, on the portal's event loop."""
 
     async def start() -> AsgiTransport:
-        transport = AsgiTransport(Application(ROUTES, environ))
+        transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, environ)))
         await transport.start()
         return transport
 
@@ -327,14 +332,15 @@ def aws_lambda(
     _portal: BlockingPortal,
     environ: Mapping[str, str],
     event_of: MakeEvent = http_api_event,
+    settings: Callable[[Mapping[str, str]], InstanceSettings] = InstanceSettings,
 ) -> Iterator[Running]:
     """Run Lambda's handler in instances of this process, behind an HTTP API or another event."""
 
     def make() -> HttpHandler:
-        return HttpHandler(Application(ROUTES, environ))
+        return HttpHandler(settings(environ))
 
     with _logging_everything() as lines:
-        transport = LambdaTransport(make, event_of=event_of, close=_close_handler)
+        transport = LambdaTransport(make, event_of=event_of, close=close_handler)
         try:
             yield Running(
                 base_url="https://lambda",
@@ -346,14 +352,23 @@ def aws_lambda(
             transport.stop()
 
 
-def _close_handler(handler: Handler) -> None:
+def close_handler(handler: Handler) -> None:
     """Let go of what Lambda's end of an instance would take with it."""
     assert isinstance(handler, HttpHandler)
-    application = handler._mangum.app
-    assert isinstance(application, Application)
-    if application._wired is not None:
-        handler._loop.run_until_complete(application._wired.store.close())
+    handler._loop.run_until_complete(handler._application.close())
     handler._loop.close()
+
+
+@contextmanager
+def lambda_runtime(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run Lambda's artifact in Lambda's runtime, behind all that HTTP can come from, by turns."""
+    with lambda_deployment({**environ, **_LAMBDA_LOGS_EVERYTHING}) as deployment:
+        yield Running(
+            base_url="https://lambda",
+            transport=deployment.transport,
+            log=deployment.log,
+            stop=deployment.stop,
+        )
 
 
 HOSTS: Mapping[str, Host] = {
@@ -361,4 +376,7 @@ HOSTS: Mapping[str, Host] = {
     "uvicorn": Host(run=uvicorn, store=sqlite_store),
     "vercel": Host(run=vercel, store=upstash_store, routes_itself=True, log_level=logging.INFO),
     "lambda": Host(run=aws_lambda, store=dynamodb_store, goes_on_behind_its_answer=False),
+    "lambda-runtime": Host(
+        run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False
+    ),
 }

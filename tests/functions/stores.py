@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 from unittest.mock import patch
 
+from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
 from tests.system.redis_peer import redis_server
@@ -62,7 +63,7 @@ def sqlite_store() -> Iterator[StorePeer]:
 def upstash_store() -> Iterator[StorePeer]:
     """Run an Upstash of our own in front of a real Redis."""
     with redis_server() as redis, upstash_front(redis) as front:
-        environ = {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
+        environ = front.environ
 
         def clear() -> None:
             _execute(environ, "FLUSHALL")
@@ -86,10 +87,11 @@ class DynamoDbStores:
         """Provide a table."""
         if self._peer is None:
             self._peer = self._server.enter_context(dynamodb_server())
-            self._server.enter_context(patch.dict(os.environ, _access(self._peer)))
+            variables = variables_for("DYNAMODB", self._peer.access)
+            self._server.enter_context(patch.dict(os.environ, variables))
         self._tables += 1
         peer, table = self._peer, self._peer.new_table()
-        environ = {"DYNAMODB_TABLE": table, **_access(peer)}
+        environ = peer.environ(table)
 
         def clear() -> None:
             for item in _dynamodb_items(environ):
@@ -105,15 +107,6 @@ class DynamoDbStores:
 
 
 dynamodb_store = DynamoDbStores()
-
-
-def _access(peer: DynamoDbPeer) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL_DYNAMODB": peer.url,
-        "AWS_REGION": peer.access["region_name"],
-        "AWS_ACCESS_KEY_ID": peer.access["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": peer.access["aws_secret_access_key"],
-    }
 
 
 def rows_of(environ: Mapping[str, str]) -> list[Row]:

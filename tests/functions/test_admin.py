@@ -12,7 +12,7 @@ import pytest
 
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Grant, Refreshing
 from domain.tokens import Tokens
-from functions.admin import recover
+from functions.admin.recover import recover
 from functions.settings import Settings
 from functions.wiring import Wired
 from ports.rescue import Rescued
@@ -145,7 +145,7 @@ def test_the_command_says_what_is_wrong(environ: dict[str, str]) -> None:
     status, _, error = run_admin({**environ, "API_KEY": ""}, "recover")
     assert (status, "API_KEY is not set" in error) == (1, True)
     status, _, error = run_admin(environ, "unknown")
-    assert (status, "usage:" in error) == (1, True)
+    assert (status, "usage:" in error) == (2, True)
 
 
 def run_admin(environ: dict[str, str], *arguments: str, logs: str = "") -> tuple[int, str, str]:

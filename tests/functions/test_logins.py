@@ -134,7 +134,7 @@ def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
     endpoint: TokenEndpoint, running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
 ) -> None:
     environ = environ_for(running_digikey, tmp_path) | endpoint.environ
-    application = Application(ROUTES, environ)
+    application = Application(ROUTES, lambda: Settings.from_environ(environ))
 
     async def run() -> None:
         wired = Wired(Settings.from_environ(environ))

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,9 @@ Messages = list[MutableMapping[str, Any]]
 @pytest.fixture
 def application(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> Application:
     """The application alone."""
-    return Application(ROUTES, environ_for(running_digikey, tmp_path))
+    return Application(
+        ROUTES, partial(Settings.from_environ, environ_for(running_digikey, tmp_path))
+    )
 
 
 def ask(application: Application, received: Messages | None = None, **scope: Any) -> Messages:
@@ -165,7 +168,9 @@ def test_call_that_is_cut_off_ends_when_what_it_began_is_stored(
     async def go() -> Grant:
         store = Wired(Settings.from_environ(environ)).store
         await store.swap("default", expected_etag=None, new_etag="first", grant=over())
-        call = asyncio.create_task(give(Application(ROUTES, environ), [], scope_with()))
+        call = asyncio.create_task(
+            give(Application(ROUTES, partial(Settings.from_environ, environ)), [], scope_with())
+        )
         with endpoint.held():
             while not endpoint.seen:  # noqa: ASYNC110 - it counts in another thread
                 await asyncio.sleep(0.01)

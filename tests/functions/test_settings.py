@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -133,7 +134,7 @@ def answers_of(environ: Mapping[str, str], *headers: Header) -> dict[str, httpx.
     """What every endpoint of the application answers in this environment."""
 
     async def ask() -> dict[str, httpx.Response]:
-        transport = AsgiTransport(Application(ROUTES, environ))
+        transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, environ)))
         await transport.start()
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             answers = {
@@ -210,7 +211,7 @@ def test_page_says_it_too(environ: dict[str, str]) -> None:
 
 def test_paths_and_methods_are_told_apart_before_the_settings_are_read() -> None:
     async def ask() -> list[int]:
-        transport = AsgiTransport(Application(ROUTES, {}))
+        transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, {})))
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             answers = [
                 await client.get("/nothing"),

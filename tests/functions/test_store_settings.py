@@ -101,7 +101,7 @@ def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore", None)
-    for name in ("adapters.store_dynamodb", "adapters.dynamodb_table"):
+    for name in ("adapters.store_dynamodb", "adapters.dynamodb_table", "adapters.aws_client"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SettingsError, match=r"DYNAMODB_TABLE .*infra/locks/aws\.txt"):
         Wired(settings(**DYNAMODB))

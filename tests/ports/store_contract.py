@@ -9,7 +9,7 @@ import atexit
 import multiprocessing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing.synchronize import Barrier
@@ -18,6 +18,7 @@ from typing import Protocol, Self, TypeAlias, TypeVar
 
 import httpx
 
+from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_dynamodb import DynamoDbStore
@@ -25,6 +26,7 @@ from adapters.store_memory import MemoryStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
+from tests.ports.moto_dynamodb import ACCESS, moto_dynamodb, new_table
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.redis_peer import redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
@@ -44,6 +46,22 @@ class Address(Protocol):
     def open(self) -> Store:
         """Open the store."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A store that is an object of this process."""
+
+    store: MemoryStore
+
+    @classmethod
+    def new(cls, _folder: Path) -> Self:
+        """Make an empty one."""
+        return cls(MemoryStore())
+
+    def open(self) -> Store:
+        """Return it."""
+        return self.store
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +116,14 @@ class DynamoDbTableAt:
         """Create an empty table in the server that all tests of this run share."""
         return cls(dynamodb().new_table(), dynamodb().access)
 
+    @classmethod
+    def in_moto(cls, _folder: Path) -> Self:
+        """Create an empty table in this process; see `moto_dynamodb`."""
+        return cls(new_table(), ACCESS)
+
     def open(self) -> Store:
         """Open the store."""
-        return DynamoDbStore(self.name, SealedRecords(KEYS), **self.access)
+        return DynamoDbStore(DynamoDbTable(self.name, **self.access), SealedRecords(KEYS))
 
 
 @cache
@@ -113,20 +136,25 @@ def dynamodb() -> DynamoDbPeer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
-    """A kind of store: `address` names a new, empty one that is shared by processes.
+    """A kind of store: `address` names a new, empty one, while what is `around` it lasts.
 
-    It is None where a store lives in the memory of one process.
+    Where it `is_local`, it lives in the memory of one process.
     """
 
     name: str
-    address: Callable[[Path], Address] | None
+    address: Callable[[Path], Address]
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+    is_local: bool = False
 
 
 STORES = (
-    StoreUnderTest(name="memory", address=None),
+    StoreUnderTest(name="memory", address=Memory.new, is_local=True),
     StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
+    StoreUnderTest(
+        name="dynamodb-moto", address=DynamoDbTableAt.in_moto, around=moto_dynamodb, is_local=True
+    ),
 )
 
 _barrier: Barrier
@@ -186,25 +214,28 @@ class StoreInUse:
     """One new store of the kind under test."""
 
     def __init__(self, kind: StoreUnderTest, folder: Path, processes: Processes) -> None:
-        self._address = None if kind.address is None else kind.address(folder)
-        self._memory = MemoryStore()
+        self._around = ExitStack()
+        self._around.enter_context(kind.around())
+        self._address = kind.address(folder)
+        self._is_local = kind.is_local
         self._opened: list[Store] = []
         self._processes = processes
 
     def open(self) -> Store:
         """Reach the store as one more instance of the application does."""
-        store = self._memory if self._address is None else self._address.open()
+        store = self._address.open()
         self._opened.append(store)
         return store
 
     async def close(self) -> None:
         """Close all that was opened."""
-        for store in self._opened:
-            await store.close()
+        with self._around:
+            for store in self._opened:
+                await store.close()
 
     async def contend(self, contender: Contender[_Result], *, contenders: int) -> list[_Result]:
         """Let so many contenders loose on the store, in one process or in several."""
-        if self._address is None:
-            return await _gather(self._memory, contender, range(contenders))
+        if self._is_local:
+            return await _gather(self.open(), contender, range(contenders))
         crowd = partial(self._processes.contend, self._address, contender, contenders=contenders)
         return await asyncio.to_thread(crowd)

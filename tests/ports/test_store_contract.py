@@ -1,8 +1,9 @@
 """What every store promises: a record a connection, compare-and-swap, single-use logins, counts."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,6 +16,7 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -409,7 +411,7 @@ async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> No
 # What is due
 
 
-async def fill(store: Store, grants_by_name: dict[str, Grant]) -> None:
+async def fill(store: Store, grants_by_name: Mapping[str, Grant]) -> None:
     for name, grant in grants_by_name.items():
         await store.swap(name, expected_etag=None, new_etag=f"etag-{name}", grant=grant)
 
@@ -488,3 +490,62 @@ async def test_a_swap_moves_what_is_due(in_use: StoreInUse) -> None:
         else:
             assert await store.due(at - TICK, limit=10) == []
             assert await store.due(at, limit=10) == ["default"]
+
+
+# What there is
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.store_sqlite._NAMES_A_PAGE", 16)
+    monkeypatch.setattr("adapters.store_upstash._KEYS_A_PAGE", 16)
+
+
+async def named(store: Store) -> list[str]:
+    return sorted([name async for name in store.connections()])
+
+
+async def test_a_store_without_records_names_no_connection(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    assert await store.take_login("key", taker="one", now=NOW) == PENDING
+    assert await named(store) == []
+
+
+async def test_whatever_a_connection_is_called_and_however_it_stands_it_is_named(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    names = ["default", "DEFAULT", "default ", "a@b.example", "grant#", "login#a", "due", "", "\0"]
+    names += ["*", "[a]", "?", "%", "oauth-callback:grant:a", "příliš žluťoučký 🐎/../'\""]
+    states: list[Grant] = [
+        authorized(1),
+        refreshing(NOW),
+        Unauthorized(),
+        Moved(grant=authorized(1), since=NOW),
+    ]
+    await fill(store, dict(zip(names, cycle(states), strict=False)))
+    await store.put_login("login", PENDING)
+    assert await named(in_use.open()) == sorted(names)
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_all_are_named_once_while_others_write(in_use: StoreInUse) -> None:
+    store, other = in_use.open(), in_use.open()
+    large = Authorized(tokens=replace(TOKENS, access_token="a" * 2 * LONG_TOKEN_LENGTH))
+    names = {f"connection-{number}": large for number in range(80)}
+    await fill(store, names)
+    found = []
+    async for name in store.connections():
+        found.append(name)
+        number = len(found)
+        if number <= len(names):
+            await other.swap(
+                f"connection-{80 - number}",
+                expected_etag=f"etag-connection-{80 - number}",
+                new_etag=f"again-{number}",
+                grant=large,
+            )
+            await fill(other, {f"{number}-new-{more}": refreshing(NOW) for more in range(2)})
+    assert len(set(found)) == len(found)
+    assert set(found) >= set(names)

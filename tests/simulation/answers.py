@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.commands import (
+    Answer,
+    AskForAuthorization,
+    LeaveAlone,
+    PointElsewhere,
+    Serve,
+    TryLater,
+    Wait,
+)
 from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Unauthorized
 from functions.keeper import Answered
 from functions.sweep import Swept
@@ -44,6 +52,8 @@ class AnswerJudge:
                 self._judge_delay(call, now)
             case LeaveAlone() if call.wish is not Wish.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
+            case PointElsewhere():
+                raise BrokenRuleError(Rule.RAISED, "nothing was handed over")
             case LeaveAlone() | Wait():
                 pass
         return False
@@ -155,7 +165,7 @@ class AnswerJudge:
     def swept(self, call: Call, answered: Answered) -> Swept:
         """Judge what the sweep is told of a connection; say what it must be counted as."""
         match answered.answer:
-            case AskForAuthorization():
+            case AskForAuthorization() | PointElsewhere():
                 return Swept.FAILED
             case TryLater() | Serve() | LeaveAlone() | Wait() as answer:
                 if self._is_replaced(call, answered.before, answered.after):

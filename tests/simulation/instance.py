@@ -1,6 +1,8 @@
 """An instance of the application, and what the world tells of it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,6 +28,15 @@ class Instance(Process):
     has_read: set[str] = field(default_factory=set)
     # Until when what it suffered may delay its answers.
     troubled_until: float = -1
+
+    @contextmanager
+    def loads(self, connection: str, began_at: datetime) -> Iterator[None]:
+        """Note that it loads a record for as long as the block lasts."""
+        self.loading[connection].append(began_at)
+        try:
+            yield
+        finally:
+            self.loading[connection].remove(began_at)
 
 
 def describe(grant: Grant) -> str:

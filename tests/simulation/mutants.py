@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rules as rules
+from tests.simulation import broken_table as table
 from tests.simulation.promises import Rule
 from tests.simulation.provider import KINDS, LONG_GRACE, ROTATING, SHORT_GRACE
 from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle
@@ -202,6 +204,48 @@ MUTANTS = [
         apply=rules.forget_a_lapsed_attempt,
         breaks=frozenset({Rule.DIED_IDLE}),
         run=run_idle,
+        kinds=ROTATING,
+    ),
+    Mutant(
+        name="DynamoDB: a write is its own conflict",
+        apply=table.take_own_writes_for_conflicts,
+        breaks=frozenset({Rule.OWN_WRITE}),
+        run=partial(run_chaos, store="dynamodb"),
+    ),
+    Mutant(
+        name="DynamoDB: a write has no condition",
+        apply=table.write_without_a_condition,
+        breaks=frozenset(
+            {
+                Rule.ONE_ATTEMPT,
+                Rule.TOKENS_FORWARD,
+                Rule.FORWARD,
+                Rule.NOT_IN_CHARGE,
+                Rule.BACKOFF,
+                Rule.OVERWRITTEN,
+            }
+        ),
+        run=partial(run_doubt, store="dynamodb"),
+        kinds=ROTATING,
+    ),
+    Mutant(
+        name="DynamoDB: a read may be old",
+        apply=table.read_what_may_be_old,
+        breaks=frozenset({Rule.DELAYED, Rule.COUNTED, Rule.LOST, Rule.WRONG_CAUSE}),
+        run=partial(run_doubt, store="dynamodb"),
+    ),
+    Mutant(
+        name="DynamoDB: the index is taken for the truth",
+        apply=rules.answer_every_sweep_with(rules.everything),
+        breaks=frozenset({Rule.NOT_DUE, Rule.SPARED}),
+        run=partial(run_idle, store="dynamodb"),
+        kinds=ROTATING,
+    ),
+    Mutant(
+        name="DynamoDB: grants are left out of the index",
+        apply=table.leave_grants_out_of_the_index,
+        breaks=frozenset({Rule.DIED_IDLE}),
+        run=partial(run_idle, store="dynamodb"),
         kinds=ROTATING,
     ),
 ]

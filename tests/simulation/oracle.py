@@ -12,6 +12,7 @@ from domain.grant import (
     Authorized,
     Grant,
     Kept,
+    Moved,
     Refreshing,
     Unauthorized,
 )
@@ -49,7 +50,8 @@ class Oracle:
         """Judge what replaces the record, and note it."""
         history = self.history
         before, history.grant, history.written_at = history.grant, grant, now
-        assert not isinstance(grant, Unauthorized)
+        assert not isinstance(grant, Unauthorized | Moved)
+        assert not isinstance(before, Moved)
         tokens = grant.tokens
         self._judge_tokens(tokens, now)
         if isinstance(before, Refreshing) or isinstance(grant, Refreshing):

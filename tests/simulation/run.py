@@ -1,11 +1,11 @@
 """Run one seed, and tell of a failure so that it can be replayed.
 
-python -m tests.simulation.run KIND SEED [STORY]
+python -m tests.simulation.run KIND SEED [STORY [STORE]]
 """
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,8 +16,10 @@ from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError
 from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
+from tests.simulation.simulated_store import SimulatedStore
+from tests.simulation.simulated_table import SimulatedTable
 from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt
-from tests.simulation.world import LONG_REFRESH_LIFE, World, stream
+from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
 # What happened long before a rule was broken seldom explains it.
 TRACED = 120
@@ -27,6 +29,7 @@ SHORT_REFRESH_LIVES = (2, 3.5)
 # A sweep a day needs two days' time.
 IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
 Story = Callable[[World], Coroutine[Any, Any, None]]
+STORES: Mapping[str, MakeStore] = {"memory": SimulatedStore, "dynamodb": SimulatedTable}
 
 
 @dataclass(kw_only=True)
@@ -66,7 +69,7 @@ class SimulationFailedError(AssertionError):
         self.rule = rule
 
 
-def run_chaos(kind: str, seed: int) -> Tally:
+def run_chaos(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of everything at once. Raises SimulationFailedError."""
     name = f"{kind}/{seed}"
     random = stream(name, "world")
@@ -79,11 +82,12 @@ def run_chaos(kind: str, seed: int) -> Tally:
         access_life=access_life,
         refresh_life=random.choice([*lives, *[LONG_REFRESH_LIFE] * 8]),
         connection_count=random.choice((1, 1, 1, 2, 3)),
+        make_store=STORES[store],
     )
-    return run_story(world, live_dangerously, replay=f"{kind} {seed}")
+    return run_story(world, live_dangerously, replay=f"{kind} {seed} chaos")
 
 
-def run_doubt(kind: str, seed: int) -> Tally:
+def run_doubt(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of attempts of which little is heard. Raises SimulationFailedError."""
     name = f"{kind}/{seed}/doubt"
     random = stream(name, "world")
@@ -93,11 +97,12 @@ def run_doubt(kind: str, seed: int) -> Tally:
         faults=Doubts(stream(name, "faults")),
         access_life=random.choice(ACCESS_LIVES),
         stalls=(61.0, 65.0, 130.0, 130.0),
+        make_store=STORES[store],
     )
     return run_story(world, live_in_doubt, replay=f"{kind} {seed} doubt")
 
 
-def run_idle(kind: str, seed: int) -> Tally:
+def run_idle(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of connections that nobody uses. Raises SimulationFailedError."""
     name = f"{kind}/{seed}/idle"
     random = stream(name, "world")
@@ -108,6 +113,7 @@ def run_idle(kind: str, seed: int) -> Tally:
         access_life=ACCESS_LIVES[-1],
         refresh_life=random.choice(IDLE_LIVES),
         connection_count=random.choice((1, 2, 3)),
+        make_store=STORES[store],
     )
     return run_story(world, lie_idle, replay=f"{kind} {seed} idle")
 
@@ -140,14 +146,15 @@ def _tally(world: World) -> Tally:
 
 
 def _report(world: World, error: Exception, replay: str) -> str:
+    [store] = [name for name, made in STORES.items() if made is world.make_store]
     lines = [f"{at:10.3f}  {who:8} {what}" for at, who, what in world.events[-TRACED:]]
     left_out = len(world.events) - len(lines)
-    head = [str(error), f"replay: python -m tests.simulation.run {replay}"]
+    head = [str(error), f"replay: python -m tests.simulation.run {replay} {store}"]
     return "\n".join([*head, f"… {left_out} events before", *lines])
 
 
 STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle}
 
 if __name__ == "__main__":
-    kind, seed, *story = sys.argv[1:]
-    print(STORIES[story[0] if story else "chaos"](kind, int(seed)))  # noqa: T201 - it prints
+    kind, seed, story, store = [*sys.argv[1:], *("chaos", "memory")[len(sys.argv) - 3 :]]
+    print(STORIES[story](kind, int(seed), store))  # noqa: T201 - it prints

@@ -8,7 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain.policy import Policy
 from functions.recorder import Recorder
@@ -21,7 +21,9 @@ from tests.simulation.loop import Process, SimulationLoop
 from tests.simulation.promises import LEASE, SKEW, BrokenRuleError
 from tests.simulation.provider import ProviderKind
 from tests.simulation.simulated_server import SimulatedServer
-from tests.simulation.simulated_store import SLOWEST_STORE, SimulatedStore
+from tests.simulation.simulated_store import SimulatedStore
+from tests.simulation.simulated_table import SimulatedTable
+from tests.simulation.store_network import SLOWEST_STORE
 from tests.simulation.surroundings import RescueLines, SeededEntropy, SkewedClock
 from tests.simulation.sweeps import WitnessedKeeper, sweep
 
@@ -30,6 +32,8 @@ STALLS_AFTER = 100.0
 STALLS = (1.0, 20.0, 59.0, 61.0, 65.0, 130.0, 400.0)
 NAMES = ("a", "b", "c")
 LONG_REFRESH_LIFE = timedelta(days=90)
+
+MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable]
 
 
 @dataclass(kw_only=True)
@@ -48,6 +52,7 @@ class World:
     connection_count: int = 1
     instance_count: int = 3
     stalls: tuple[float, ...] = STALLS
+    make_store: MakeStore = SimulatedStore
 
     def __post_init__(self) -> None:
         # For stories, for what becomes of a fault, and for what merely takes its time.
@@ -58,7 +63,7 @@ class World:
         self.loop = SimulationLoop(stream(self.seed, "order"))  # type: ignore[abstract]
         provider = self.kind.declared(self.access_life, self.refresh_life)
         self.policy = Policy(provider=provider, client="client-1")
-        self.store = SimulatedStore(self)
+        self.store = self.make_store(self)
         self.server = SimulatedServer(self)
         names = NAMES[: self.connection_count]
         self.connections = {name: Connection(world=self, name=name) for name in names}
@@ -112,9 +117,9 @@ class World:
         self.births += 1
         skew = self.fate.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{self.births}", slot=slot, skew=skew)
-        clock, entropy = SkewedClock(self, instance), self._entropy
+        clock, entropy, store = SkewedClock(self, instance), self._entropy, self.store.port
         instance.recorder = Recorder(
-            store=self.store,
+            store=store,
             clock=clock,
             entropy=entropy,
             rescue=RescueLines(self),
@@ -123,14 +128,14 @@ class World:
         instance.keeper = keeper = WitnessedKeeper(
             self,
             instance,
-            store=self.store,
+            store=store,
             recorder=instance.recorder,
             server=lambda: self.server,
             clock=clock,
             entropy=entropy,
             policy=self.policy,
         )
-        instance.sweep = Sweep(keeper=keeper, store=self.store, clock=clock)
+        instance.sweep = Sweep(keeper=keeper, store=store, clock=clock)
         self.instances.append(instance)
         self.loop.add(instance)
         self.note(instance.name, f"starts, clock {skew:+.1f} s")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.stores import StoreKind, upstash_of
-from tests.system.upstash_front import UpstashPeer
+from tests.system.stores import StoreKind, WorkersStore, store_of
 
 
 @pytest.fixture
@@ -18,10 +17,10 @@ def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=StoreKind, ids=lambda kind: kind.value)
-def upstash(
+def store(
     request: pytest.FixtureRequest,
     plain_loopback: None,  # noqa: ARG001 - for its effect
-) -> Iterator[UpstashPeer | None]:
-    """Each store in turn: what `deployed` takes for it."""
-    with upstash_of(request.param) as upstash:
-        yield upstash
+) -> Iterator[WorkersStore]:
+    """Each store in turn."""
+    with store_of(request.param) as store:
+        yield store

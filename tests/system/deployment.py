@@ -21,17 +21,20 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
+from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from adapters.store_sqlite import SqliteStore
-from adapters.store_upstash import UpstashStore
+from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
 from domain.tokens import Tokens
+from functions.settings import Settings
+from functions.store_settings import DynamoDbSettings
+from functions.wiring import Wired
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
+from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
-from tests.system.upstash_front import UpstashPeer
 from tests.system.workers import Workers, doors, public_url, running
 
 API_KEY = "not-a-real-api-key"
@@ -85,20 +88,20 @@ def deployed(
     rotation: str = "always",
     count: int = 4,
     arguments: Sequence[str] = (),
-    upstash: UpstashPeer | None = None,
+    store: Mapping[str, str] | None = None,
     by_issuer: bool = False,
 ) -> Iterator[Deployment]:
     """Run `count` workers, and the peer that knows them by the address of the first.
 
-    They keep what they know in `upstash`, or else in a SQLite file of their own. With `by_issuer`
-    they are told of the peer's issuer, and of nothing that it says itself.
+    They keep what they know where the variables of `store` say, or else in a SQLite file. With
+    `by_issuer` they are told of the peer's issuer, and of nothing that it says itself.
     """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
         with start_peer(redirect_uri=f"{url}/api/callback") as peer:
-            store = _sqlite(Path(name)) if upstash is None else _upstash(upstash)
             peers = _issuer(peer) if by_issuer else _endpoints(peer)
-            environment = _environment(peer, url, rotation) | peers | store
+            kept = dict(store or _sqlite(Path(name)))
+            environment = _environment(peer, url, rotation) | peers | kept
             with running(opened, environment, Path(name), arguments=arguments) as workers:
                 yield Deployment(peer=peer, workers=workers)
 
@@ -132,10 +135,6 @@ def _issuer(peer: Peer) -> dict[str, str]:
 
 def _sqlite(directory: Path) -> dict[str, str]:
     return {"SQLITE_PATH": str(directory / "records.sqlite3")}
-
-
-def _upstash(front: UpstashPeer) -> dict[str, str]:
-    return {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
 
 
 class Connection:
@@ -218,7 +217,7 @@ class Connection:
         """Return what is stored."""
 
         async def load() -> Record:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 return await store.load(self.name)
 
         return asyncio.run(load())
@@ -250,7 +249,7 @@ class Connection:
         """Swap what is stored as an instance of the application would."""
 
         async def swap() -> None:
-            async with _opened_store(self.workers.environment) as store:
+            async with opened_store(self.workers.environment) as store:
                 record = await store.load(self.name)
                 await store.swap(
                     self.name,
@@ -313,11 +312,11 @@ def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connect
 
 @contextmanager
 def single_connection(
-    start_peer: StartPeer, *, rotation: str = "always", upstash: UpstashPeer | None = None
+    start_peer: StartPeer, *, rotation: str = "always", store: Mapping[str, str] | None = None
 ) -> Iterator[Connection]:
     """Deploy, and log in to the only connection."""
     with (
-        deployed(start_peer, rotation=rotation, upstash=upstash) as deployment,
+        deployed(start_peer, rotation=rotation, store=store) as deployment,
         logged_in(deployment) as connection,
     ):
         yield connection
@@ -387,17 +386,25 @@ def _moved(value: Any, by: timedelta) -> Any:
 
 
 @asynccontextmanager
-async def _opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
+async def opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
     """Open the store of the workers, on this event loop."""
-    records = SealedRecords(KeyRing([derive_key(environment["CLIENT_SECRET"])]))
-    if path := environment.get("SQLITE_PATH"):
-        yield SqliteStore(Path(path), records)
+    settings = Settings.from_environ(environment)
+    if isinstance(settings.store, DynamoDbSettings):
+        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        table = _table(settings.store.table, environment["AWS_ENDPOINT_URL_DYNAMODB"])
+        yield DynamoDbStore(table, SealedRecords(keys))
         return
-    store = UpstashStore(environment["KV_REST_API_URL"], environment["KV_REST_API_TOKEN"], records)
+    store = Wired(settings).store
     try:
         yield store
     finally:
         await store.close()
+
+
+@cache
+def _table(name: str, url: str) -> DynamoDbTable:
+    """Reach a table, on any event loop: to make a client takes longer than what it is asked."""
+    return DynamoDbTable(name, **DynamoDbPeer.at(url).access)
 
 
 @cache

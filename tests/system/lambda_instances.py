@@ -1,6 +1,7 @@
 """Lambda's instances: each makes its handler once, and gives it one event at a time.
 
-They are threads of this process. As on Lambda an event goes to an idle instance, or to a new one.
+They are threads of this process. As on Lambda an event goes to an idle instance, or to a new one;
+where there may be no more, it waits for one.
 """
 
 import asyncio
@@ -14,6 +15,9 @@ import httpx
 from tests.system.lambda_events import MakeEvent, response_of
 
 Handler: TypeAlias = Callable[[object, object], object]
+
+# More than any test makes requests at once.
+_ANY_NUMBER = 1000
 
 
 class Instance:
@@ -46,10 +50,12 @@ class LambdaTransport(httpx.AsyncBaseTransport):
         *,
         event_of: MakeEvent,
         close: Callable[[Handler], None],
+        at_most: int = _ANY_NUMBER,
     ) -> None:
         self._make = make
         self._event_of = event_of
         self._close = close
+        self._free = asyncio.Semaphore(at_most)
         self._idle: list[Instance] = []
         self._all: list[Instance] = []
 
@@ -57,9 +63,10 @@ class LambdaTransport(httpx.AsyncBaseTransport):
         """Answer when the handler has returned; a caller may go earlier, and the handler not."""
         await request.aread()
         event = self._event_of(request)
+        await self._free.acquire()
         instance = self._idle.pop() if self._idle else self._start()
-        invoked = instance.invoke(event)
-        invoked.add_done_callback(lambda _: self._idle.append(instance))
+        loop, invoked = asyncio.get_running_loop(), instance.invoke(event)
+        invoked.add_done_callback(lambda _: loop.call_soon_threadsafe(self._give_back, instance))
         return response_of(await asyncio.wrap_future(invoked))
 
     def stop(self) -> None:
@@ -67,6 +74,10 @@ class LambdaTransport(httpx.AsyncBaseTransport):
         while self._all:
             self._all.pop().stop(self._close)
         self._idle.clear()
+
+    def _give_back(self, instance: Instance) -> None:
+        self._idle.append(instance)
+        self._free.release()
 
     def _start(self) -> Instance:
         self._all.append(Instance(self._make))

@@ -1,13 +1,15 @@
-"""A proxy in front of a DynamoDB that has calls carried out, and loses their answers."""
+"""A proxy in front of a service of AWS that has calls carried out, and loses their answers."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import TypeAlias
+
+import httpx
 
 from tests.system.loopback import http
 
@@ -23,6 +25,14 @@ class LossyProxy:
     lost: Counter[str] = field(default_factory=Counter)
     is_lossy: bool = True
 
+    def lose(self) -> None:
+        """Lose answers from now on."""
+        self.is_lossy = True
+
+    def stop_losing(self) -> None:
+        """Let all answers pass from now on."""
+        self.is_lossy = False
+
 
 @contextmanager
 def lossy_proxy(upstream: str, loses: Loses) -> Iterator[LossyProxy]:
@@ -34,10 +44,16 @@ def lossy_proxy(upstream: str, loses: Loses) -> Iterator[LossyProxy]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            answer = http.post(upstream, content=body, headers=dict(self.headers))
+            # However long it takes: the one who asked may have gone, and what was asked goes on.
+            headers = dict(self.headers)
+            answer = http.post(upstream, content=body, headers=headers, timeout=None)
             if self._is_lost():
                 self.close_connection = True
                 return
+            with suppress(ConnectionError):
+                self._pass_on(answer)
+
+        def _pass_on(self, answer: httpx.Response) -> None:
             self.send_response(answer.status_code)
             for name in ("content-type", "content-length", "x-amzn-requestid"):
                 self.send_header(name, answer.headers[name])

@@ -1,10 +1,11 @@
 """The stores that workers can share: what must hold over one of them must hold over each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from tests.system.dynamodb_peer import dynamodb_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
@@ -14,6 +15,22 @@ class StoreKind(Enum):
 
     SQLITE = "sqlite"
     REST = "redis-over-rest"
+    DYNAMODB = "dynamodb"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersStore:
+    """A store that runs; `environ` names it to workers, or is None for a file of their own."""
+
+    kind: StoreKind
+    environ: Mapping[str, str] | None = field(repr=False)
+
+    def rounds(self, number: int) -> int:
+        """Say how many rounds of a test to make here: a fifth over DynamoDB's imitation.
+
+        All that only its adapter does is tested apart, and in the simulation.
+        """
+        return number // 5 if self.kind is StoreKind.DYNAMODB else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +49,14 @@ def rest_store() -> Iterator[RestStore]:
 
 
 @contextmanager
-def upstash_of(kind: StoreKind) -> Iterator[UpstashPeer | None]:
-    """Run what workers need for this store beside a file; see `deployment.deployed`.
-
-    Raises ServerDidNotStartError.
-    """
+def store_of(kind: StoreKind) -> Iterator[WorkersStore]:
+    """Run what workers need for this store. Raises ServerDidNotStartError."""
     match kind:
         case StoreKind.SQLITE:
-            yield None
+            yield WorkersStore(kind=kind, environ=None)
         case StoreKind.REST:
-            with rest_store() as store:
-                yield store.front
+            with rest_store() as rest:
+                yield WorkersStore(kind=kind, environ=rest.front.environ)
+        case StoreKind.DYNAMODB:
+            with dynamodb_server() as peer:
+                yield WorkersStore(kind=kind, environ=peer.environ(peer.new_table()))

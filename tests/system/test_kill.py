@@ -26,7 +26,7 @@ from tests.system.deployment import (
 )
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit, oidc_provider
 from tests.system.promises import GRACE_REPEATS, REUSE_REVOKES, may_cost_a_login
-from tests.system.upstash_front import UpstashPeer
+from tests.system.stores import WorkersStore
 
 ROUNDS = 100
 ROUNDS_WITH_GRACE = 40
@@ -69,13 +69,13 @@ class Round:
 
 
 def test_kill_costs_a_login_only_where_it_takes_the_answer_along(
-    upstash: UpstashPeer | None, record_property: RecordProperty
+    store: WorkersStore, record_property: RecordProperty
 ) -> None:
     with (
-        single_connection(oidc_provider, upstash=upstash) as connection,
+        single_connection(oidc_provider, store=store.environ) as connection,
         accounted(record_property, "kills") as account,
     ):
-        rounds = kill_again_and_again(connection, ROUNDS, account)
+        rounds = kill_again_and_again(connection, store.rounds(ROUNDS), account)
     assert all(a_round.login == a_round.answer_lost for a_round in rounds)
     assert_promised(REUSE_REVOKES, rounds)
     # Random as the moments are, the one that may cost a login is among them, and others.
@@ -83,16 +83,16 @@ def test_kill_costs_a_login_only_where_it_takes_the_answer_along(
 
 
 def test_kill_costs_no_login_where_the_old_refresh_token_works_for_a_while(
-    upstash: UpstashPeer | None, record_property: RecordProperty
+    store: WorkersStore, record_property: RecordProperty
 ) -> None:
     policy = RefreshPolicy.ROTATION_WITH_GRACE
     peer = partial(django_oauth_toolkit, policy=policy, grace=GRACE)
     rotation = f"always;grace={GRACE}s;ends-access-token"
     with (
-        single_connection(peer, rotation=rotation, upstash=upstash) as connection,
+        single_connection(peer, rotation=rotation, store=store.environ) as connection,
         accounted(record_property, "kills") as account,
     ):
-        rounds = kill_again_and_again(connection, ROUNDS_WITH_GRACE, account)
+        rounds = kill_again_and_again(connection, store.rounds(ROUNDS_WITH_GRACE), account)
         # At random moments this may not have happened.
         kill_while_the_request_is_at_the_provider(connection)
         assert connection.is_accepted(only_token(connection.ask(CALLERS)))

@@ -10,6 +10,8 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
+import pytest
+
 from tests.simulation.faults import NetworkFault
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.deployment import (
@@ -22,7 +24,7 @@ from tests.system.deployment import (
 )
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit, oidc_provider
 from tests.system.promises import GRACE_REPEATS, REUSE_REVOKES, may_cost_a_login
-from tests.system.upstash_front import UpstashPeer
+from tests.system.stores import StoreKind, WorkersStore
 
 ROUNDS = 60
 ROUNDS_WITH_GRACE = 30
@@ -55,11 +57,19 @@ class Round:
     """A person was asked for."""
 
 
+# What becomes of a request to the provider does not depend on where it is written down; these two
+# answer fast enough for many rounds.
+over_fast_stores = pytest.mark.parametrize(
+    "store", [StoreKind.SQLITE, StoreKind.REST], indirect=True, ids=lambda kind: kind.value
+)
+
+
+@over_fast_stores
 def test_only_an_answer_that_nobody_heard_costs_a_login(
-    upstash: UpstashPeer | None, record_property: RecordProperty
+    store: WorkersStore, record_property: RecordProperty
 ) -> None:
     with (
-        single_connection(oidc_provider, upstash=upstash) as connection,
+        single_connection(oidc_provider, store=store.environ) as connection,
         accounted(record_property, "faults of the network") as account,
     ):
         rounds = spoil_again_and_again(connection, ROUNDS, account)
@@ -67,14 +77,15 @@ def test_only_an_answer_that_nobody_heard_costs_a_login(
     assert_promised(REUSE_REVOKES, rounds)
 
 
+@over_fast_stores
 def test_no_fault_costs_a_login_where_the_old_refresh_token_works_for_a_while(
-    upstash: UpstashPeer | None, record_property: RecordProperty
+    store: WorkersStore, record_property: RecordProperty
 ) -> None:
     policy = RefreshPolicy.ROTATION_WITH_GRACE
     peer = partial(django_oauth_toolkit, policy=policy, grace=GRACE)
     rotation = f"always;grace={GRACE}s;ends-access-token"
     with (
-        single_connection(peer, rotation=rotation, upstash=upstash) as connection,
+        single_connection(peer, rotation=rotation, store=store.environ) as connection,
         accounted(record_property, "faults of the network") as account,
     ):
         rounds = spoil_again_and_again(connection, ROUNDS_WITH_GRACE, account)

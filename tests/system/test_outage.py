@@ -6,8 +6,8 @@ where one was sent already, could not pass unnoticed.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -18,6 +18,8 @@ from domain.grant import Refreshing
 from tests.simulation.faults import Point, StoreFault
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.deployment import Connection, counted, only_token, refreshes, single_connection
+from tests.system.dynamodb_peer import dynamodb_server
+from tests.system.lossy_proxy import lossy_proxy
 from tests.system.peers import oidc_provider
 from tests.system.promises import REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import StoreKind, rest_store
@@ -52,27 +54,13 @@ class Stage:
 
     connection: Connection
     switches: Sequence[Switch]
-    fault: StoreFault
+    fault: StoreFault = StoreFault.OUTAGE
     """What the workers make of it."""
+    rounds: int = ROUNDS
 
 
-@pytest.fixture(params=StoreKind, ids=lambda kind: kind.value)
-def stage(
-    request: pytest.FixtureRequest,
-    plain_loopback: None,  # noqa: ARG001 - for its effect
-) -> Iterator[Stage]:
-    if request.param is StoreKind.REST:
-        with (
-            rest_store() as store,
-            single_connection(oidc_provider, upstash=store.front) as connection,
-        ):
-            switches = [
-                Switch(name="Redis stopped", off=store.redis.stop, on=store.redis.start),
-                Switch(name="Redis killed", off=store.redis.kill, on=store.redis.start),
-                Switch(name="front stopped", off=store.front.stop, on=store.front.start),
-            ]
-            yield Stage(connection=connection, switches=switches, fault=StoreFault.OUTAGE)
-        return
+@contextmanager
+def over_sqlite() -> Iterator[Stage]:
     with (
         single_connection(oidc_provider) as connection,
         closing(
@@ -86,17 +74,61 @@ def stage(
         yield Stage(connection=connection, switches=[lock], fault=StoreFault.SLOW)
 
 
+@contextmanager
+def over_rest() -> Iterator[Stage]:
+    with (
+        rest_store() as store,
+        single_connection(oidc_provider, store=store.front.environ) as connection,
+    ):
+        switches = [
+            Switch(name="Redis stopped", off=store.redis.stop, on=store.redis.start),
+            Switch(name="Redis killed", off=store.redis.kill, on=store.redis.start),
+            Switch(name="front stopped", off=store.front.stop, on=store.front.start),
+        ]
+        yield Stage(connection=connection, switches=switches)
+
+
+@contextmanager
+def over_dynamodb() -> Iterator[Stage]:
+    """Let it hang, or do all that it is asked and say nothing: it keeps its tables in memory."""
+    with dynamodb_server() as peer, lossy_proxy(peer.url, lambda *_: True) as proxy:
+        proxy.stop_losing()
+        environ = peer.environ(peer.new_table(), url=proxy.url)
+        with single_connection(oidc_provider, store=environ) as connection:
+            switches = [
+                Switch(name="DynamoDB paused", off=peer.pause, on=peer.resume),
+                Switch(name="answers lost", off=proxy.lose, on=proxy.stop_losing),
+            ]
+            yield Stage(connection=connection, switches=switches, rounds=ROUNDS // 5)
+
+
+STAGES: Mapping[StoreKind, Callable[[], AbstractContextManager[Stage]]] = {
+    StoreKind.SQLITE: over_sqlite,
+    StoreKind.REST: over_rest,
+    StoreKind.DYNAMODB: over_dynamodb,
+}
+
+
+@pytest.fixture(params=StoreKind, ids=lambda kind: kind.value)
+def stage(
+    request: pytest.FixtureRequest,
+    plain_loopback: None,  # noqa: ARG001 - for its effect
+) -> Iterator[Stage]:
+    with STAGES[request.param]() as stage:
+        yield stage
+
+
 def test_store_that_comes_and_goes_costs_no_login(
     stage: Stage, record_property: RecordProperty
 ) -> None:
     random = Random(SEED)  # noqa: S311  # moments are to be repeatable, not secret
     with accounted(record_property, "outages of the store") as account:
-        for _ in range(ROUNDS):
+        for _ in range(stage.rounds):
             lose_the_store_in_a_refresh(stage.connection, random, stage.switches, account)
-    assert account.calls == ROUNDS
+    assert account.calls == stage.rounds
     assert account.logins == account.refused == 0
     # Where the store was away, and not only slow, it was so each time.
-    assert account.put_off >= (ROUNDS if stage.fault is StoreFault.OUTAGE else 0)
+    assert account.put_off >= (stage.rounds if stage.fault is StoreFault.OUTAGE else 0)
     assert (account.put_off > 0) == (stage.fault is StoreFault.OUTAGE)
     points = Point if stage.fault is StoreFault.OUTAGE else [None]
     assert not any(may_cost_a_login(REUSE_REVOKES, stage.fault, point) for point in points)

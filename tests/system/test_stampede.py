@@ -17,7 +17,7 @@ from tests.system.deployment import (
     single_connection,
 )
 from tests.system.peers import oidc_provider
-from tests.system.upstash_front import UpstashPeer
+from tests.system.stores import WorkersStore
 
 ROUNDS = 50
 CALLERS = 200
@@ -27,13 +27,14 @@ SHORT_LIFE = 12
 
 
 def test_stampedes_cost_one_refresh_each(
-    upstash: UpstashPeer | None, record_property: RecordProperty
+    store: WorkersStore, record_property: RecordProperty
 ) -> None:
+    number = store.rounds(ROUNDS)
     with (
-        single_connection(oidc_provider, upstash=upstash) as connection,
+        single_connection(oidc_provider, store=store.environ) as connection,
         accounted(record_property, "kills") as account,
     ):
-        for rounds in range(1, ROUNDS + 1):
+        for rounds in range(1, number + 1):
             connection.expire_access_token()
             if rounds % 2 == 0:
                 # Long enough that everybody has to wait for the one answer.
@@ -42,7 +43,7 @@ def test_stampedes_cost_one_refresh_each(
             account.rounds += 1
             account.calls = connection.peer.stats().arrived.total()
             account.answered(answers, refused=connection.refused(answers))
-        assert_one_more_refresh_works(connection, ROUNDS)
+        assert_one_more_refresh_works(connection, number)
 
 
 def test_stampedes_cost_one_refresh_each_where_tokens_expire_by_themselves() -> None:

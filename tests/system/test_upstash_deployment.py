@@ -55,7 +55,7 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    with rest_store() as store, deployed(oidc_provider, upstash=store.front) as deployment:
+    with rest_store() as store, deployed(oidc_provider, store=store.front.environ) as deployment:
         yield Cloud(redis=store.redis, front=store.front, deployment=deployment)
 
 

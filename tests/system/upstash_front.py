@@ -49,6 +49,11 @@ class UpstashPeer:
     token: str = field(repr=False)
     _process: GuardedProcess = field(repr=False)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables by which the application is told of it."""
+        return {"KV_REST_API_URL": self.url, "KV_REST_API_TOKEN": self.token}
+
     def plan_faults(self, *names: str) -> None:
         """Let the next requests meet these faults, one each, after those planned before.
 

@@ -5,25 +5,22 @@ entrypoint of `vercel.json` in a copy of the tree, because it writes there. What
 beside its node modules until something changes that it depends on.
 """
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import pytest
+
+from infra.interpreters import interpreter
+from tests.system.built_once import built_once, digest_of
 
 ROOT = Path(__file__).parents[2]
 # What the builder's environment has, and no bundle may.
@@ -37,8 +34,6 @@ _BUILDER = Path(__file__).with_name("vercel_builder")
 _KEPT = _BUILDER / "node_modules/.cache"
 # Bundles have none of it, and the tests that say so build nothing.
 _IRRELEVANT = re.compile(r"(docs|tests(?!/system/vercel_builder))/|.*\.md$")
-# Far longer than any run that may be using it.
-_KEPT_FOR = timedelta(hours=3)
 # The runtime needs 3.12, which is also what a deployment gets that asks for no other.
 _MINOR_VERSIONS = (12, 13, 14)
 
@@ -93,30 +88,15 @@ def _missing() -> str | None:
         return "Vercel's builder needs node"
     if not (_BUILDER / "node_modules/@vercel/python").is_dir():
         return f"Vercel's builder is not installed: npm ci --prefix {_BUILDER.relative_to(ROOT)}"
-    if interpreter() is None:
+    if vercels_python() is None:
         return "Vercel's runtime needs Python 3.12 or newer, and none is on the PATH or in pyenv"
     return None
 
 
 @cache
-def interpreter() -> Path | None:
-    """Find a Python for Vercel's runtime: the program itself, in its own folder."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for minor in _MINOR_VERSIONS:
-        name = f"python3.{minor}"
-        installed = map(str, root.glob(f"versions/3.{minor}.*/bin/{name}"))
-        for program in filter(None, [shutil.which(name), *installed]):
-            if found := _itself(program, name):
-                return found
-    return None
-
-
-def _itself(program: str, name: str) -> Path | None:
-    """Look behind a shim, which runs whichever is chosen, if any, or a virtual environment."""
-    told = "import sys; print(sys.base_prefix)"
-    asked = subprocess.run([program, "-c", told], capture_output=True, text=True, check=False)
-    found = Path(asked.stdout.strip(), "bin", name)
-    return found if asked.returncode == 0 and found.exists() else None
+def vercels_python() -> Path | None:
+    """Find a Python for Vercel's runtime."""
+    return next(filter(None, map(interpreter, _MINOR_VERSIONS)), None)
 
 
 @cache
@@ -139,36 +119,14 @@ def repository() -> Tree:
 
 def built(tree: Tree) -> Artifact:
     """Build a tree, unless what it came to the last time is still here. Raises BuildFailedError."""
-    python = interpreter()
+    python = vercels_python()
     assert python is not None
-    folder = _KEPT / f"artifact-{_digest(tree, python)}"
-    with _alone():
-        if not folder.is_dir():
-            with _workshop() as workshop:
-                _build(tree, workshop, python)
-                (workshop / "tree/uv.lock").rename(workshop / "out/uv.lock")
-                (workshop / "out").rename(folder)
-        folder.touch()
-        _forget_the_oldest()
+    name = f"artifact-{_digest(tree, python)}"
+    folder = built_once(_KEPT, name, lambda out: _build(tree, out, python))
     return Artifact(
         functions={path.stem: _function(path, python) for path in sorted(folder.glob("*.json"))},
         lock=(folder / "uv.lock").read_text(),
     )
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep out other processes, which would build the same at the same time."""
-    _KEPT.mkdir(exist_ok=True)
-    with (_KEPT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _forget_the_oldest() -> None:
-    for folder in _KEPT.glob("artifact-*"):
-        if time.time() - folder.stat().st_mtime > _KEPT_FOR.total_seconds():
-            shutil.rmtree(folder)
 
 
 def _function(described: Path, python: Path) -> Function:
@@ -185,32 +143,20 @@ def _function(described: Path, python: Path) -> Function:
 
 def _digest(tree: Tree, python: Path) -> str:
     """Tell apart what is built differently."""
-    digest = sha256(str(python).encode())
-    for name, content in sorted(tree.items()):
-        if not _IRRELEVANT.match(name):
-            digest.update(f"\0{name}\0{sha256(content).hexdigest()}".encode())
-    digest.update((_BUILDER / "package-lock.json").read_bytes())
-    digest.update((_BUILDER / "build.mjs").read_bytes())
-    return digest.hexdigest()[:16]
+    files = {name: content for name, content in tree.items() if not _IRRELEVANT.match(name)}
+    tools = [_BUILDER / name for name in ("package-lock.json", "build.mjs")]
+    return digest_of(files, python, [tool.read_bytes() for tool in tools])
 
 
-@contextmanager
-def _workshop() -> Iterator[Path]:
-    """Make a folder on the file system of the cache, so that files are linked and not copied."""
-    with TemporaryDirectory(dir=_KEPT) as name:
-        yield Path(name)
-
-
-def _build(tree: Tree, workshop: Path, python: Path) -> None:
-    copy = workshop / "tree"
+def _build(tree: Tree, out: Path, python: Path) -> None:
+    copy = out.with_name("tree")
     write_tree(tree, copy)
-    (workshop / "out").mkdir()
     if python.name != f"python3.{_MINOR_VERSIONS[0]}":
         (copy / ".python-version").write_text(python.name.removeprefix("python"))
     (copy / ".vercel/python/cache").mkdir(parents=True)
     (_KEPT / "uv").mkdir(exist_ok=True)
     (copy / ".vercel/python/cache/uv").symlink_to(_KEPT / "uv")
-    command = ["node", str(_BUILDER / "build.mjs"), str(copy), str(workshop / "out")]
+    command = ["node", str(_BUILDER / "build.mjs"), str(copy), str(out)]
     ended = subprocess.run(
         command,
         env=builder_environ(python),
@@ -221,6 +167,7 @@ def _build(tree: Tree, workshop: Path, python: Path) -> None:
     )
     if ended.returncode != 0:
         raise BuildFailedError(ended.stdout)
+    (copy / "uv.lock").rename(out / "uv.lock")
 
 
 def builder_environ(python: Path) -> dict[str, str]:

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from tests.system.vercel_artifact import (
     ROOT,
     builder_environ,
-    interpreter,
     repository,
+    vercels_python,
     write_tree,
 )
 from tests.system.vercel_bundle import MAX_DURATIONS, strays, weighed
@@ -85,7 +85,7 @@ def build(program: str, project: Path) -> None:
     (project / ".vercel").mkdir()
     nobody = {"projectId": "none", "orgId": "none", "settings": {}}
     (project / ".vercel/project.json").write_text(json.dumps(nobody))
-    python = interpreter()
+    python = vercels_python()
     assert python is not None, "Vercel's runtime needs Python 3.12 or newer"
     # `vercel deploy` tells the platform these; `vercel build` does not read them.
     told = json.loads((project / "vercel.json").read_text())["build"]["env"]

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -21,6 +21,7 @@ _STOP_LIMIT = 30.0
 # A guard in the worker's process group ends the group when the tests end, however they end: then
 # the pipe closes that it reads, and that nobody writes to.
 _GUARDED = '{ cat > /dev/null; kill -KILL 0; } < "/dev/fd/$0" & exec "$@"'
+_ADMIN = (sys.executable, "-m", "functions.admin")
 # All callers of a stampede may knock before the first is let in.
 _BACKLOG = 1024
 # Without it the application's own account of its attempts would not be printed.
@@ -115,10 +116,10 @@ class Workers:
             if worker.process:
                 _kill(worker)
 
-    def administer(self, *arguments: str, text: str) -> list[str]:
+    def administer(self, *arguments: str, text: str = "") -> list[str]:
         """Let ``python -m functions.admin`` read a text in their environment; return its lines."""
         done = subprocess.run(
-            [sys.executable, "-m", "functions.admin", *arguments],
+            [*_ADMIN, *arguments],
             cwd=_REPOSITORY,
             env={"PATH": os.environ["PATH"], **self.environment},
             input=text,
@@ -129,6 +130,20 @@ class Workers:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()
+
+    def kill_administrator(self, *arguments: str, once: Callable[[], bool]) -> None:
+        """Begin the same, and end it as a crash would, once something has come true."""
+        with subprocess.Popen(
+            [*_ADMIN, *arguments],
+            cwd=_REPOSITORY,
+            env={"PATH": os.environ["PATH"], **self.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            while process.poll() is None:
+                if once():
+                    process.kill()
+                    return
 
     def log(self, index: int) -> str:
         """Return all that was printed at this address."""

@@ -1,25 +1,22 @@
-"""Operator commands: `python -m functions.admin recover`.
+"""`recover`: tokens that the store would not take are brought back."""
 
-They read the same environment as the application.
-"""
-
-import asyncio
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from enum import Enum
 
 from domain.events import TokensRescued
 from domain.grant import tokens_of
-from functions.settings import Settings, SettingsError
+from functions.admin.command import Command
 from functions.wiring import Wired
 from ports.rescue import Rescued
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-USAGE = """usage: python -m functions.admin recover < LOGS
+_DESCRIPTION = """\
+recover < LOGS
 
-recover  bring back tokens that the store would not take when they came: reads logs, finds their
-         rescue lines, and says for each whether it was applied, was already there, or has been
-         superseded by newer tokens, which are never overwritten"""
+Reads logs, finds their rescue lines, and says for each whether it was applied, was already there,
+or has been superseded by newer tokens, which are never overwritten."""
 
 
 class Recovery(Enum):
@@ -44,13 +41,6 @@ async def recover(wired: Wired, lines: Iterable[str]) -> bool:
     return is_complete
 
 
-async def _recover_and_close(wired: Wired) -> bool:
-    try:
-        return await recover(wired, sys.stdin)
-    finally:
-        await wired.store.close()
-
-
 async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
     before = await wired.keeper.load(rescued.connection)
     tokens = tokens_of(rescued.record.grant)
@@ -61,18 +51,19 @@ async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
     return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED
 
 
-def main(arguments: list[str]) -> str | None:
-    """Run a command; return what went wrong, where something did."""
-    if arguments != ["recover"]:
-        return USAGE
-    try:
-        wired = Wired(Settings.from_environ())
-    except SettingsError as error:
-        return f"The environment cannot be used: {error}."
-    if not asyncio.run(_recover_and_close(wired)):
+def _declare(_parser: ArgumentParser) -> None:
+    """It takes no arguments."""
+
+
+async def _run(wired: Wired, _options: Namespace) -> str | None:
+    if not await recover(wired, sys.stdin):
         return "Not every line could be replayed; run this again once the cause is gone."
     return None
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+COMMAND = Command(
+    summary="bring back tokens that the store would not take when they came",
+    description=_DESCRIPTION,
+    declare=_declare,
+    run=_run,
+)

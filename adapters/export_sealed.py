@@ -1,0 +1,93 @@
+"""The form of an export: a line for each connection, and one that seals how many there are.
+
+A line is `{"connection": …, "sealed": …}`, sealed to its connection; the last one is `{"end": …}`,
+with the number of the others, their digest, and the client whose grants they are.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from adapters.grant_json import FormatError, dump_grant, load_grant
+from adapters.sealing import KeyRing, SealError
+from domain.grant import Moved
+from ports.export import UnreadableExportError
+
+_WHICH_KEYS = (
+    "set the CLIENT_SECRET and the ENCRYPTION_KEYS that it was exported with; those may follow "
+    "this deployment's own"
+)
+
+
+class SealedExport:
+    """Seal grants with the first key of the ring; every key of a ring opens."""
+
+    def __init__(self, keys: KeyRing, *, client: str) -> None:
+        """`client` names client and provider: to others the refresh tokens are of no use."""
+        self._keys = keys
+        self._client = client
+
+    def write(self, grants: Mapping[str, Moved]) -> list[str]:
+        """Seal the grants; the last line tells of them all."""
+        lines = [self._line(connection, moved) for connection, moved in grants.items()]
+        end = {**_sum(lines), "client": self._client}
+        return [*lines, json.dumps({"end": self._keys.seal(_dump(end), "export's end")})]
+
+    def read(self, lines: Iterable[str]) -> dict[str, Moved]:
+        """Return the grants by their connections. Raises UnreadableExportError."""
+        *body, last = [line.strip() for line in lines] or [""]
+        self._check_end(body, _members(last, "end"))
+        return dict(self._grant(number, line) for number, line in enumerate(body, start=1))
+
+    def _line(self, connection: str, moved: Moved) -> str:
+        sealed = self._keys.seal(dump_grant(moved), "export", connection)
+        return json.dumps({"connection": connection, "sealed": sealed})
+
+    def _check_end(self, body: Sequence[str], members: Mapping[str, str] | None) -> None:
+        if members is None:
+            raise UnreadableExportError("its last line is missing: it is cut off, or no export")
+        try:
+            end = json.loads(self._keys.open(members["end"], "export's end"))
+        except SealError as error:
+            raise UnreadableExportError(f"it cannot be opened: {error}; {_WHICH_KEYS}") from error
+        if end["client"] != self._client:
+            raise UnreadableExportError(
+                f"it is of client {end['client']}, and this deployment is client {self._client}, "
+                "to whom those refresh tokens are of no use"
+            )
+        if {**_sum(body), "client": self._client} != end:
+            raise UnreadableExportError("lines are missing, or were changed")
+
+    def _grant(self, number: int, line: str) -> tuple[str, Moved]:
+        members = _members(line, "connection", "sealed")
+        if members is None:
+            raise UnreadableExportError(f"its line {number} is no connection's")
+        connection = members["connection"]
+        try:
+            grant = load_grant(self._keys.open(members["sealed"], "export", connection))
+        except (SealError, FormatError) as error:
+            raise UnreadableExportError(
+                f"its line {number} cannot be opened: {error}; {_WHICH_KEYS}"
+            ) from error
+        if not isinstance(grant, Moved):
+            raise UnreadableExportError(f"its line {number} is of a grant that was not handed over")
+        return connection, grant
+
+
+def _sum(lines: Sequence[str]) -> dict[str, object]:
+    digest = sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    return {"connections": len(lines), "digest": digest}
+
+
+def _dump(members: Mapping[str, object]) -> bytes:
+    return json.dumps(members).encode()
+
+
+def _members(line: str, *names: str) -> Mapping[str, str] | None:
+    """Return the members of a line that has texts of these names; None for any other line."""
+    try:
+        members = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_one = isinstance(members, dict) and all(isinstance(members.get(n), str) for n in names)
+    return members if is_one else None

@@ -1,0 +1,105 @@
+"""One secret in AWS Secrets Manager: its text, and what to do where there is none."""
+
+import shlex
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from adapters.aws_client import THROTTLED, AwsClient, NoAnswerError, RefusedError
+
+
+class SecretError(Exception):
+    """There is no text to be had; the message names the secret and says what to do.
+
+    `is_passing` where nobody has to do anything.
+    """
+
+    def __init__(self, text: str, *, is_passing: bool = False) -> None:
+        super().__init__(text)
+        self.is_passing = is_passing
+
+
+class Secret:
+    """The secret of that name or ARN, read with what AWS's own variables tell."""
+
+    def __init__(self, secret_id: str, **access: str | None) -> None:
+        """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell."""
+        self._id = secret_id
+        self._client = AwsClient("secretsmanager", called="Secrets Manager", at_once=1, **access)
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"secret {self._id!r} (SECRET_ID)"
+
+    @property
+    def putting(self) -> str:
+        """The command that gives it another value: one JSON object of variables, from a file."""
+        return (
+            f"aws secretsmanager put-secret-value --secret-id {shlex.quote(self._id)} "
+            "--secret-string file://variables.json"
+        )
+
+    def text(self) -> str:
+        """Return its current value. It blocks. Raises SecretError."""
+        try:
+            answer = self._client.call("get_secret_value", SecretId=self._id)
+        except RefusedError as error:
+            raise self._refusal(error) from None
+        except NoAnswerError as error:
+            raise SecretError(f"{self.name}: {error}", is_passing=error.is_passing) from None
+        return self._text_of(answer)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+    def _text_of(self, answer: Mapping[str, Any]) -> str:
+        match answer:
+            case {"SecretString": str(text)}:
+                return text
+            case {"SecretBinary": _}:
+                raise SecretError(f"{self.name} is binary, and a text is needed: {self.putting}")
+            case {"ARN": str()} if "SecretString" not in answer:
+                # So say imitations what AWS refuses, as below.
+                raise self._empty()
+            case _:
+                text = f"{self.name}: something else answered instead of Secrets Manager"
+                raise SecretError(text, is_passing=True)
+
+    def _empty(self) -> SecretError:
+        return SecretError(f"{self.name} has no value yet: {self.putting}")
+
+    def _refusal(self, error: RefusedError) -> SecretError:
+        """Say what to do. What AWS's words tell apart is not told by its codes."""
+        match error.code:
+            case "ResourceNotFoundException" if "staging label" in error.message:
+                return self._empty()
+            case "ResourceNotFoundException":
+                where = "in this account and region"
+                return SecretError(f"{self.name} does not exist {where}: correct it, or create one")
+            case "InvalidRequestException" if "deletion" in error.message:
+                restoring = f"aws secretsmanager restore-secret --secret-id {shlex.quote(self._id)}"
+                return SecretError(f"{self.name} is about to be deleted: {restoring}")
+            case "AccessDeniedException" if "KMS" in error.message:
+                key = "the key that it is encrypted with"
+                return SecretError(
+                    f"the credentials do not allow kms:Decrypt on {key}: {self.name}"
+                )
+            case "AccessDeniedException":
+                action = "secretsmanager:GetSecretValue"
+                return SecretError(f"the credentials do not allow {action} on {self.name}")
+            case "DecryptionFailure" | "DecryptionFailureException":
+                return SecretError(
+                    f"{self.name} cannot be decrypted: see whether its key is enabled"
+                )
+            case code if code in THROTTLED:
+                return SecretError(f"{self.name} is asked for too often ({code})", is_passing=True)
+            case code:
+                text = f"{self.name}: {error.operation} failed: {code}"
+                return SecretError(text, is_passing=_is_of_the_server(error))
+
+
+def _is_of_the_server(error: RefusedError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,0 +1,1 @@
+"""Operator commands, a module each: `python -m functions.admin --help` lists them."""

@@ -1,0 +1,58 @@
+"""What an operator command is, and what several of them do."""
+
+import asyncio
+import sys
+from argparse import ArgumentParser, Namespace
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from functions.wiring import Wired
+
+# A store of the network answers in some milliseconds, of which most are the way there and back.
+AT_ONCE = 8
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command; `run` returns what went wrong, where something did."""
+
+    summary: str
+    description: str
+    declare: Callable[[ArgumentParser], None]
+    run: Callable[[Wired, Namespace], Awaitable[str | None]]
+
+
+async def do_for_each(
+    names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
+) -> AsyncIterator[tuple[str, _Result]]:
+    """Do some of the work at a time; yield each name with what came of it, in their order."""
+    begun = deque[tuple[str, asyncio.Future[_Result]]]()
+    try:
+        async for name in names:
+            begun.append((name, asyncio.ensure_future(work(name))))
+            if len(begun) == AT_ONCE:
+                first, result = begun.popleft()
+                yield first, await result
+        for name, result in begun:
+            yield name, await result
+    finally:
+        # Where one has failed, the others must not outlive the store.
+        left = [result for _, result in begun]
+        for result in left:
+            result.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+async def named(names: Iterable[str]) -> AsyncIterator[str]:
+    """Give names one by one, as a store does."""
+    for name in names:
+        yield name
+
+
+def say(text: str) -> None:
+    """Tell the operator how far things are."""
+    print(text, file=sys.stderr, flush=True)

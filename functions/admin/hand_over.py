@@ -1,0 +1,111 @@
+"""`export`: grants are handed over, and written into a file for another deployment."""
+
+import asyncio
+from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterable
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_never
+
+from domain.events import MoveRequested
+from domain.grant import AuthorizationRequired, Authorized, Moved, Refreshing, Unauthorized
+from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.new_file import new_file
+from functions.wiring import Wired
+from ports.store import UnreadableRecordError
+
+# An attempt is over in a second or two, as a rule, and at the end of its lease at the latest.
+_LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
+_TELL_EVERY = 100
+
+_DESCRIPTION = """\
+Hands the connections over, all of them unless some are named: from then on this deployment answers
+that they have moved, and refreshes nothing. Then writes FILE, sealed, for `import` to read in the
+environment of another deployment. A refresh in flight is waited for.
+
+Run it again, with another FILE, as often as you like: what was handed over before is written again,
+and nothing is lost where it ends in the middle. `take-back` undoes it."""
+
+
+class NothingToHandOverError(Exception):
+    """No connection was handed over, be it now or before; the text says why."""
+
+
+async def hand_over(wired: Wired, connection: str) -> Moved | None:
+    """Hand a grant over as soon as no attempt is in flight; None where nobody has logged in.
+
+    Raises StoreUnavailableError, UnreadableRecordError.
+    """
+    is_told = False
+    while True:
+        before = await wired.store.load(connection)
+        after = await wired.recorder.keep(connection, before, MoveRequested())
+        match after.grant:
+            case Moved() as moved:
+                return moved
+            case Unauthorized():
+                return None
+            case Refreshing():
+                if not is_told:
+                    say(f"{connection}: a refresh is in flight, and waited for (a minute at most)")
+                is_told = True
+                await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
+            case Authorized() | AuthorizationRequired():
+                raise AssertionError("a grant without an attempt is handed over")
+            case _:
+                assert_never(after.grant)
+
+
+async def hand_over_all(
+    wired: Wired, connections: AsyncIterable[str]
+) -> tuple[dict[str, Moved], list[str]]:
+    """Hand grants over; return them, and what went wrong with others.
+
+    Raises NothingToHandOverError, StoreUnavailableError.
+    """
+
+    async def try_to_hand_over(connection: str) -> Moved | str | None:
+        try:
+            return await hand_over(wired, connection)
+        except UnreadableRecordError as error:
+            return str(error)
+
+    grants, faults = dict[str, Moved](), list[str]()
+    async for connection, found in do_for_each(connections, try_to_hand_over):
+        match found:
+            case Moved():
+                grants[connection] = found
+                if len(grants) % _TELL_EVERY == 0:
+                    say(f"{len(grants)} connections are handed over")
+            case str():
+                faults.append(found)
+            case None:
+                say(f"{connection}: nobody has logged in; there is nothing to hand over")
+    if not grants:
+        raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
+    return grants, faults
+
+
+def _declare(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="where to write; not there yet")
+    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+
+
+async def _run(wired: Wired, options: Namespace) -> str | None:
+    names = named(options.connections) if options.connections else wired.store.connections()
+    try:
+        with new_file(options.file) as file:
+            grants, faults = await hand_over_all(wired, names)
+            file.writelines(f"{line}\n" for line in wired.export.write(grants))
+    except (OSError, NothingToHandOverError) as error:
+        return f"Nothing was written: {error}."
+    print(f"connections handed over, and in {options.file}: {len(grants)}")
+    return f"Not handed over: {'; '.join(faults)}." if faults else None
+
+
+COMMAND = Command(
+    summary="hand connections over to another deployment, and write a file for it",
+    description=_DESCRIPTION,
+    declare=_declare,
+    run=_run,
+)

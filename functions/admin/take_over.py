@@ -1,0 +1,107 @@
+"""`import`: grants that another deployment has handed over are taken over by this one."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from domain.events import GrantArrived
+from domain.grant import Moved, tokens_of
+from functions.admin.command import Command, do_for_each, named, say
+from functions.wiring import Wired
+from ports.export import UnreadableExportError
+from ports.store import Record, UnreadableRecordError
+
+_TELL_EVERY = 100
+
+_DESCRIPTION = """\
+Reads a FILE that `export` has written in the environment of another deployment, checks all of it
+before it writes anything, takes each grant over, and reads it back. What is here already, or newer,
+is never overwritten. Run it again where it has ended in the middle.
+
+Import a file into one deployment only: two that refresh the same grant end it."""
+
+
+class Import(Enum):
+    """What became of a grant that has arrived."""
+
+    IMPORTED = "imported"
+    ALREADY_THERE = "already there"
+    NEWER = "kept what is here, which is newer"
+    LOGGED_IN = "kept what is here: somebody has logged in since"
+    HANDED_OVER = "not imported: this deployment has itself handed it over; see take-back"
+    UNREADABLE = "not imported: what is here cannot be read"
+    NOT_READ_BACK = "not imported: it does not read back as it was written"
+
+
+_FAILED = frozenset({Import.HANDED_OVER, Import.UNREADABLE, Import.NOT_READ_BACK})
+
+
+async def take_over(wired: Wired, connection: str, moved: Moved) -> Import:
+    """Take a grant over unless what is there is newer, and read it back.
+
+    Raises StoreUnavailableError.
+    """
+    try:
+        before = await wired.store.load(connection)
+        after = await wired.recorder.keep(connection, before, GrantArrived(moved=moved))
+        there = await wired.store.load(connection)
+    except UnreadableRecordError:
+        return Import.UNREADABLE
+    if after is before or after.grant != moved.grant:
+        return _what_was_kept(after, moved)
+    return Import.IMPORTED if _follows(there, after) else Import.NOT_READ_BACK
+
+
+def _what_was_kept(there: Record, moved: Moved) -> Import:
+    tokens = tokens_of(there.grant)
+    if tokens is None or isinstance(there.grant, Moved):
+        return Import.HANDED_OVER
+    if tokens.authorized_at > moved.tokens.authorized_at:
+        return Import.LOGGED_IN
+    return Import.NEWER if tokens.age > moved.tokens.age else Import.ALREADY_THERE
+
+
+def _follows(there: Record, written: Record) -> bool:
+    """Whether a record is what was written, or what an instance has made of it since."""
+    if there.etag == written.etag:
+        return there == written
+    now, then = tokens_of(there.grant), tokens_of(written.grant)
+    return now is not None and then is not None and now.age >= then.age
+
+
+async def take_over_all(wired: Wired, grants: Mapping[str, Moved]) -> Counter[Import]:
+    """Take grants over, say what became of each, and count. Raises StoreUnavailableError."""
+    counts = Counter[Import]()
+    done = do_for_each(named(grants), lambda name: take_over(wired, name, grants[name]))
+    async for connection, outcome in done:
+        print(f"{connection}: {outcome.value}", flush=True)
+        counts[outcome] += 1
+        if counts.total() % _TELL_EVERY == 0:
+            say(f"{counts.total()} of {len(grants)}")
+    return counts
+
+
+def _declare(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="what `export` has written")
+
+
+async def _run(wired: Wired, options: Namespace) -> str | None:
+    try:
+        grants = wired.export.read(options.file.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeError) as error:
+        return f"Nothing was imported: {error}."
+    except UnreadableExportError as error:
+        return f"Nothing was imported from {options.file}: {error}."
+    counts = await take_over_all(wired, grants)
+    failed = sum(counts[outcome] for outcome in _FAILED)
+    return f"{failed} of {len(grants)} were not imported." if failed else None
+
+
+COMMAND = Command(
+    summary="take over the connections in a file that another deployment has written",
+    description=_DESCRIPTION,
+    declare=_declare,
+    run=_run,
+)

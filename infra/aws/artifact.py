@@ -1,0 +1,170 @@
+"""What a function of Lambda is made of, in a folder: `python -m infra.aws.artifact FOLDER`.
+
+Our packages, what `infra/locks/aws.txt` names for the platform of the functions, and the bytecode
+of both: Lambda can write none, and would compile at each cold start. Only the functions' own
+version of Python makes what they take. No container is needed, and the same input makes the same
+bytes.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from infra.interpreters import interpreter
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "infra/locks/aws.txt"
+MINOR_VERSION = 13
+"""Of the functions' Python 3."""
+ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
+"""AWS's names of the processors, and those in the names of wheels."""
+
+_PACKAGES = ("adapters", "domain", "functions", "ports")
+# The entrypoints of another platform; and what a Python that ran here has left.
+_LEFT_OUT = shutil.ignore_patterns("vercel", "__pycache__", ".*")
+# Amazon Linux 2023, where the functions run, has glibc 2.34.
+_LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+# Of the 28 MB of botocore nearly all describes services that nobody here asks anything.
+_SERVICES = {"dynamodb", "secretsmanager", "sts"}
+# Where Lambda unpacks it, for the paths in tracebacks.
+_TASK = "/var/task"
+# Of every file, so that a zip of them is the same too: the first day that it can tell, everywhere.
+_DATE = 315_619_200
+_LARGEST = 8
+_ONLY = f"Only Python 3.{MINOR_VERSION} compiles for Lambda's functions, which run on it"
+_HOW_TO_GET_IT = f"""\
+{_ONLY}, and there is none on the PATH or in pyenv. Install it (`pyenv install 3.{MINOR_VERSION}`, \
+or `uv python install 3.{MINOR_VERSION}`), or name the program: --python PATH"""
+
+
+class ArtifactError(Exception):
+    """An artifact cannot be made; the text says why, and what to do."""
+
+
+def make_artifact(folder: Path, *, architecture: str, python: Path | None = None) -> None:
+    """Put an artifact into a folder that is empty or not there yet; into all of it, or none.
+
+    Raises ArtifactError.
+    """
+    compiler = _compiler(python)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtifactError(f"{folder} is there already, and not an empty folder: remove it first.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".artifact-") as workshop:
+        made = Path(workshop, "artifact")
+        _install(made, architecture, compiler)
+        _strip(made)
+        for package in _PACKAGES:
+            shutil.copytree(ROOT / package, made / package, ignore=_LEFT_OUT)
+        _compile(made, compiler)
+        _make_equal(made)
+        made.rename(folder)
+
+
+def sizes(folder: Path) -> Counter[str]:
+    """Return how many bytes are in each of the packages and single files of an artifact."""
+    weights: Counter[str] = Counter()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            weights[path.relative_to(folder).parts[0]] += path.stat().st_size
+    return weights
+
+
+def _compiler(python: Path | None) -> Path:
+    found = python or interpreter(MINOR_VERSION)
+    if found is None:
+        raise ArtifactError(_HOW_TO_GET_IT)
+    told = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
+    try:
+        answer = _run([str(found), "-c", told]).split()
+    except OSError as error:
+        raise ArtifactError(f"{found} cannot be run: {error.strerror}.") from error
+    if answer != ["cpython", "3", str(MINOR_VERSION)]:
+        raise ArtifactError(f"{_ONLY}, and {found} is {' '.join(answer)}.")
+    return found
+
+
+def _install(folder: Path, architecture: str, compiler: Path) -> None:
+    platforms = [f"{libraries}_{ARCHITECTURES[architecture]}" for libraries in _LIBRARIES]
+    command = [sys.executable, "-m", "pip"]
+    # Run by the functions' version, pip reads the conditions in the lock as it does.
+    command += ["--python", str(compiler), "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--no-deps", "--requirement", str(LOCK)]
+    command += ["--only-binary", ":all:", "--implementation", "cp"]
+    command += ["--python-version", f"3.{MINOR_VERSION}"]
+    command += [part for platform in platforms for part in ("--platform", platform)]
+    _run([*command, "--no-compile", "--target", str(folder)])
+
+
+def _strip(folder: Path) -> None:
+    """Take away what no function needs."""
+    # Programs, which name the Python of this machine; and the lists that tell their hashes.
+    shutil.rmtree(folder / "bin")
+    for record in folder.glob("*.dist-info/RECORD"):
+        record.unlink()
+    for service in (folder / "botocore/data").iterdir():
+        if service.is_dir() and service.name not in _SERVICES:
+            shutil.rmtree(service)
+
+
+def _compile(folder: Path, compiler: Path) -> None:
+    command = [str(compiler), "-I", "-m", "compileall", "-q", "-f"]
+    # Never held against the source: that would be read, and its date is not its own.
+    command += ["--invalidation-mode", "unchecked-hash"]
+    _run([*command, "-s", str(folder), "-p", _TASK, str(folder)])
+    for source in folder.rglob("*.py"):
+        bytecode = source.parent / "__pycache__" / f"{source.stem}.cpython-3{MINOR_VERSION}.pyc"
+        if not bytecode.exists():
+            raise ArtifactError(f"{source.relative_to(folder)} was not compiled.")
+
+
+def _make_equal(folder: Path) -> None:
+    """Give every file the same date, and rights to be read by whomever Lambda runs it as."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (_DATE, _DATE))
+
+
+def _run(command: Sequence[str]) -> str:
+    ended = subprocess.run(  # noqa: S603 - Pythons, and whom the user names
+        command, capture_output=True, text=True, check=False
+    )
+    if ended.returncode != 0:
+        what = " ".join(command[:4])
+        raise ArtifactError(f"{what} … has failed:\n{ended.stdout}{ended.stderr}")
+    return ended.stdout
+
+
+def _told(folder: Path) -> str:
+    weights = sizes(folder)
+    largest = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in weights.most_common(_LARGEST))
+    return f"{folder}: {weights.total() / 1e6:.1f} MB; the largest parts: {largest}\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> str | None:
+    """Make an artifact and say what it weighs; return why not, where that is the case."""
+    parser = argparse.ArgumentParser(prog="python -m infra.aws.artifact", description=__doc__)
+    parser.add_argument("folder", type=Path, help="empty, or not there yet")
+    parser.add_argument(
+        "--architecture", choices=ARCHITECTURES, default="arm64", help="%(default)s"
+    )
+    parser.add_argument(
+        "--python", type=Path, help=f"a Python 3.{MINOR_VERSION}, else it is looked for"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        make_artifact(options.folder, architecture=options.architecture, python=options.python)
+    except ArtifactError as error:
+        return str(error)
+    sys.stdout.write(_told(options.folder))
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

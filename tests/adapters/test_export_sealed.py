@@ -1,0 +1,116 @@
+"""The form of an export: it opens as a whole, for its client and its keys, or not at all."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.export_sealed import SealedExport, _sum
+from adapters.sealing import KeyRing
+from domain.grant import Authorized, Moved
+from ports.export import UnreadableExportError
+from tests.domain.examples import T0, TOKENS
+from tests.strategies import ids, json_values, moved
+
+KEY, OTHER = bytes(range(32)), bytes(32)
+EXPORT = SealedExport(KeyRing([KEY]), client="client at https://provider.example/token")
+MOVED = Moved(grant=Authorized(tokens=TOKENS), since=datetime(2026, 1, 2, tzinfo=UTC))
+GRANTS = {
+    "default": MOVED,
+    "a@b.example": Moved(grant=MOVED.grant, since=T0),
+    "ž 🐎\u2028\n": MOVED,
+}
+LINES = EXPORT.write(GRANTS)
+
+
+def refusal(lines: list[str], export: SealedExport = EXPORT) -> str:
+    with pytest.raises(UnreadableExportError) as caught:
+        export.read(lines)
+    return str(caught.value)
+
+
+@given(grants=st.dictionaries(ids, moved, max_size=4))
+def test_what_was_written_is_read(grants: dict[str, Moved]) -> None:
+    lines = EXPORT.write(grants)
+    assert len(lines) == len(grants) + 1
+    read = EXPORT.read("".join(f"{line}\n" for line in lines).splitlines())
+    assert list(read.items()) == list(grants.items())
+
+
+def test_no_token_can_be_seen_in_it() -> None:
+    text = "".join(LINES)
+    assert "access-7" not in text
+    assert "refresh-7" not in text
+
+
+@pytest.mark.parametrize("kept", range(len(LINES)))
+def test_a_file_that_is_cut_off_is_refused_wherever_that_is(kept: int) -> None:
+    assert "cut off" in refusal(LINES[:kept])
+    assert "cut off" in refusal([*LINES[:kept], LINES[kept][:-1]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[1:],
+        lambda lines: [lines[0], lines[0], *lines[1:]],
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda lines: [*lines, *lines],
+        lambda lines: [*EXPORT.write({"default": MOVED})[:-1], *lines[1:]],
+        lambda lines: ["{}", *lines[1:]],
+        lambda lines: [lines[0].replace("default", "another"), *lines[1:]],
+    ],
+    ids=["without one", "one twice", "another order", "twice", "another one", "no line", "renamed"],
+)
+def test_a_file_that_was_changed_is_refused(change: Callable[[list[str]], list[str]]) -> None:
+    assert "missing, or were changed" in refusal(change(LINES))
+
+
+def with_end(body: list[str]) -> list[str]:
+    """Write a last line that fits the others, as nobody can without the keys."""
+    end = json.dumps({**_sum(body), "client": EXPORT._client}).encode()
+    return [*body, json.dumps({"end": KeyRing([KEY]).seal(end, "export's end")})]
+
+
+def test_a_line_opens_as_that_connections_only_and_only_if_it_was_handed_over() -> None:
+    renamed = json.dumps({**json.loads(LINES[0]), "connection": "another"})
+    assert "line 2 cannot be opened: it is damaged, or belongs" in refusal(
+        with_end([LINES[1], renamed])
+    )
+    assert "line 1 is no connection's" in refusal(with_end(["{}"]))
+    stored = KeyRing([KEY]).seal(b'{"version":1,"state":"unauthorized"}', "export", "c")
+    line = json.dumps({"connection": "c", "sealed": stored})
+    assert "line 1 is of a grant that was not handed over" in refusal(with_end([line]))
+
+
+def test_a_record_of_a_store_is_no_line_of_an_export() -> None:
+    sealed = KeyRing([KEY]).seal(b'{"version":1,"state":"unauthorized"}', "grant", "c", "etag")
+    line = json.dumps({"connection": "c", "sealed": sealed})
+    assert "line 1 cannot be opened" in refusal(with_end([line]))
+
+
+def test_another_key_ring_is_told_which_variables_to_set() -> None:
+    said = refusal(LINES, SealedExport(KeyRing([OTHER]), client=EXPORT._client))
+    assert "a key that is not in the key ring" in said
+    assert "CLIENT_SECRET" in said
+    assert "ENCRYPTION_KEYS" in said
+
+
+def test_the_first_key_of_a_ring_seals_and_each_of_them_opens() -> None:
+    both = SealedExport(KeyRing([OTHER, KEY]), client=EXPORT._client)
+    assert both.read(LINES) == GRANTS
+    assert "key" in refusal(both.write(GRANTS))
+
+
+def test_another_client_is_told_whose_grants_these_are() -> None:
+    said = refusal(LINES, SealedExport(KeyRing([KEY]), client="another at https://p.example/t"))
+    assert "it is of client client at https://provider.example/token" in said
+    assert "another at https://p.example/t" in said
+
+
+@given(lines=st.lists(st.text() | json_values.map(json.dumps), max_size=3))
+def test_whatever_is_to_be_read_is_read_or_refused(lines: list[str]) -> None:
+    refusal(lines)

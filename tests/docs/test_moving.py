@@ -1,0 +1,88 @@
+"""docs/moving.md: its commands are run as they stand, one after the other."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from domain.grant import Authorized, Moved
+from tests.domain.examples import TOKENS
+from tests.functions.test_admin_move import Place
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/moving.md").read_text()
+GRANT = Authorized(tokens=TOKENS)
+NAMES = ("alice", "default")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of a language, without the indentation that they have in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+EXPORT, IMPORT, DELETE, TAKE_BACK, RETURN = blocks("sh")
+EXPORTED, IMPORTED = blocks("text")
+
+
+class Checkout:
+    """A folder to type the commands in, with the two files that the page asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.old, self.new = (self._deployment(name) for name in ("old", "new"))
+        self.old.keep(**dict.fromkeys(NAMES, GRANT))
+
+    def type(self, commands: str) -> str:
+        """Run commands in a shell that ends with the first that fails; return what they print."""
+        there = commands.replace(".venv/bin/python", sys.executable)
+        return subprocess.check_output(
+            ["bash", "-ec", there],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+
+    def _deployment(self, name: str) -> Place:
+        environ = {
+            "CLIENT_ID": "client",
+            "CLIENT_SECRET": "not a real $ecret",
+            "API_KEY": "key",
+            "SQLITE_PATH": str(self.folder / f"{name}.sqlite"),
+        }
+        lines = (f"{variable}='{value}'\n" for variable, value in environ.items())
+        (self.folder / f"{name}.env").write_text("".join(lines))
+        return Place(environ)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_the_commands_move_everything_there_and_back(checkout: Checkout) -> None:
+    assert checkout.type(EXPORT) == EXPORTED
+    assert checkout.type(IMPORT) == IMPORTED
+    checkout.type(DELETE)
+    assert not (checkout.folder / "grants.export").exists()
+    assert checkout.new.kept(*NAMES) == [GRANT, GRANT]
+    assert all(isinstance(grant, Moved) for grant in checkout.old.kept(*NAMES))
+    assert checkout.type(RETURN).endswith(IMPORTED)
+    assert checkout.old.kept(*NAMES) == [GRANT, GRANT]
+    assert all(isinstance(grant, Moved) for grant in checkout.new.kept(*NAMES))
+
+
+def test_what_nobody_has_imported_is_taken_back(checkout: Checkout) -> None:
+    checkout.type(EXPORT)
+    assert checkout.type(TAKE_BACK) == "".join(f"{name}: taken back\n" for name in NAMES)
+    assert checkout.old.kept(*NAMES) == [GRANT, GRANT]
+
+
+def test_one_connection_may_go_first(checkout: Checkout) -> None:
+    [arguments] = re.findall(r"name it: `(export [^`]+)`", PAGE)
+    checkout.type(EXPORT.replace("export grants.export", arguments))
+    assert checkout.old.kept("alice") == [GRANT]
+    assert isinstance(checkout.old.kept("default")[0], Moved)

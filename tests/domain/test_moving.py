@@ -1,0 +1,316 @@
+"""The rules by which a grant moves, one by one: what is handed over, and what is taken over."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from domain.commands import AskAgain, PointElsewhere
+from domain.decide import Decision, decide
+from domain.events import (
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    Question,
+    RefreshDue,
+    RefreshRequested,
+    Removal,
+    ReturnRequested,
+    TokensRescued,
+)
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Moved,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+    due_at,
+)
+from domain.provider import RotationKind
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
+from domain.tokens import Tokens
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    DIGIKEY,
+    MINUTE,
+    POLICY,
+    REFRESH_LIFE,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+    asked,
+    begin,
+    end,
+    policy,
+)
+
+TICK = timedelta(microseconds=1)
+EXPIRED = T0 + ACCESS_LIFE
+GRANT = Authorized(tokens=TOKENS)
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=EXPIRED
+)
+REFRESHING, COMMAND = begin(GRANT, EXPIRED)
+IN_DOUBT = Setbacks(
+    failures=1,
+    failure=Failure.UNKNOWN,
+    at=EXPIRED + MINUTE,
+    retry_at=EXPIRED + MINUTE,
+    in_doubt_since=EXPIRED,
+)
+MOVED = Moved(grant=GRANT, since=EXPIRED)
+NEWER = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")
+OLDER = replace(TOKENS, generation=6)
+LATER_LOGIN = replace(TOKENS, generation=0, authorized_at=T0 + TICK)
+EARLIER_LOGIN = replace(TOKENS, generation=99, authorized_at=T0 - TICK)
+
+
+def happens(grant: Grant, event: Removal | TokensRescued, now: datetime = EXPIRED) -> Grant:
+    decision = decide(grant, event, POLICY, now)
+    assert decision.command == AskAgain()
+    return decision.grant
+
+
+def arrives(grant: Grant, moved: Moved) -> Grant:
+    return happens(grant, GrantArrived(moved=moved))
+
+
+# 10. Handing over.
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        GRANT,
+        Authorized(tokens=TOKENS, setbacks=IN_DOUBT),
+        Authorized(tokens=replace(TOKENS, refresh_token_expires_at=T0)),
+        REQUIRED,
+    ],
+)
+def test_a_grant_is_handed_over_as_it_is(grant: Authorized | AuthorizationRequired) -> None:
+    assert happens(grant, MoveRequested()) == Moved(grant=grant, since=EXPIRED)
+
+
+def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along() -> None:
+    over = EXPIRED + MINUTE
+    assert happens(REFRESHING, MoveRequested(), over - TICK) is REFRESHING
+    assert happens(REFRESHING, MoveRequested(), over) == Moved(
+        grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=over
+    )
+
+
+def test_where_nobody_has_logged_in_there_is_nothing_to_hand_over() -> None:
+    assert happens(Unauthorized(), MoveRequested()) == Unauthorized()
+
+
+def test_what_was_handed_over_is_not_handed_over_again() -> None:
+    assert happens(MOVED, MoveRequested(), EXPIRED + DAY) is MOVED
+
+
+@pytest.mark.parametrize("inside", [GRANT, REQUIRED, Authorized(tokens=NEWER, setbacks=IN_DOUBT)])
+@pytest.mark.parametrize("now", [T0, EXPIRED - 2 * MINUTE, EXPIRED, T0 + 2 * REFRESH_LIFE])
+@pytest.mark.parametrize(
+    "question",
+    [
+        asked(),
+        asked(min_ttl=timedelta(0)),
+        RefreshRequested(attempt_id="a", asked_at=EXPIRED),
+        RefreshDue(attempt_id="a"),
+    ],
+)
+def test_whatever_is_asked_of_it_is_answered_by_where_it_is_and_nothing_is_sent(
+    inside: Authorized | AuthorizationRequired, now: datetime, question: Question
+) -> None:
+    moved = Moved(grant=inside, since=EXPIRED)
+    decision = decide(moved, question, POLICY, now)
+    assert decision == Decision(grant=moved, command=PointElsewhere(since=EXPIRED))
+    assert decision.grant is moved
+
+
+def test_what_was_handed_over_is_never_due() -> None:
+    assert due_at(Moved(grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=T0)) is None
+
+
+@pytest.mark.parametrize("grant", [GRANT, REQUIRED])
+def test_what_is_taken_back_is_as_it_was(grant: Authorized | AuthorizationRequired) -> None:
+    moved = happens(grant, MoveRequested())
+    assert happens(moved, ReturnRequested()) is grant
+
+
+@pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED])
+def test_what_was_not_handed_over_is_not_taken_back(grant: Grant) -> None:
+    assert happens(grant, ReturnRequested()) is grant
+
+
+# 11. What comes late.
+
+
+def late(moved: Moved, outcome: Outcome, attempt: Attempt = COMMAND.attempt) -> Grant:
+    return end(moved, replace(COMMAND, attempt=attempt), outcome, EXPIRED + 2 * MINUTE)
+
+
+HANDED_OVER_IN_DOUBT = Moved(
+    grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=EXPIRED + MINUTE
+)
+
+
+@pytest.mark.parametrize(
+    "moved", [HANDED_OVER_IN_DOUBT, Moved(grant=REQUIRED, since=EXPIRED + MINUTE)]
+)
+def test_tokens_that_come_late_are_kept_and_not_used(moved: Moved) -> None:
+    after = late(moved, RESPONSE)
+    assert isinstance(after, Moved)
+    assert after.since == moved.since
+    assert isinstance(after.grant, Authorized)
+    assert after.grant.setbacks is None
+    assert (after.tokens.generation, after.tokens.refresh_token) == (8, "refresh-8")
+    assert isinstance(decide(after, asked(), POLICY, EXPIRED).command, PointElsewhere)
+
+
+def test_an_access_token_that_comes_late_is_kept_too() -> None:
+    again = replace(RESPONSE, refresh_token=None)
+    after = late(HANDED_OVER_IN_DOUBT, again)
+    assert isinstance(after, Moved)
+    assert (after.tokens.generation, after.tokens.access_token) == (7, "access-8")
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        TokenErrorResponse(status=400, error="invalid_grant"),
+        TokenErrorResponse(status=503, error=None),
+        NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout"),
+        NoAnswer(delivery=Delivery.NOT_SENT, reason="refused"),
+    ],
+)
+def test_a_failure_that_shows_late_proves_nothing(outcome: Outcome) -> None:
+    assert late(HANDED_OVER_IN_DOUBT, outcome) is HANDED_OVER_IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        replace(COMMAND.attempt, generation=6),
+        replace(COMMAND.attempt, authorized_at=T0 - TICK),
+        replace(COMMAND.attempt, authorized_at=T0 + TICK),
+    ],
+)
+def test_tokens_of_another_generation_or_login_are_not_kept(attempt: Attempt) -> None:
+    assert late(HANDED_OVER_IN_DOUBT, RESPONSE, attempt) is HANDED_OVER_IN_DOUBT
+
+
+def log_in(grant: Grant, *, at: datetime = EXPIRED, refresh_token: str | None = "new") -> Grant:
+    response = replace(RESPONSE, refresh_token=refresh_token)
+    login = LoginCompleted(response=response, requested_at=at)
+    return decide(grant, login, POLICY, EXPIRED).grant
+
+
+def test_a_later_login_starts_anew() -> None:
+    after = log_in(MOVED)
+    assert isinstance(after, Authorized)
+    assert (after.tokens.generation, after.tokens.refresh_token) == (8, "new")
+
+
+def test_a_login_that_is_noted_again_leaves_handed_over_what_has_become_of_it() -> None:
+    assert log_in(MOVED, at=T0) is MOVED
+    assert log_in(MOVED, at=T0 - TICK) is MOVED
+
+
+def test_a_login_without_a_refresh_token_does_not_cost_what_was_handed_over() -> None:
+    assert log_in(MOVED, refresh_token=None) is MOVED
+    dead = Moved(grant=REQUIRED, since=EXPIRED)
+    assert isinstance(log_in(dead, refresh_token=None), Authorized)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "after"),
+    [
+        (NEWER, Moved(grant=Authorized(tokens=NEWER), since=EXPIRED)),
+        (TOKENS, MOVED),
+        (OLDER, MOVED),
+        (EARLIER_LOGIN, MOVED),
+        (LATER_LOGIN, Authorized(tokens=LATER_LOGIN)),
+    ],
+)
+def test_rescued_tokens_of_the_login_that_was_handed_over_are_kept_in_it(
+    tokens: Tokens, after: Grant
+) -> None:
+    assert happens(MOVED, TokensRescued(tokens=tokens)) == after
+
+
+# 12. Taking over.
+
+
+@pytest.mark.parametrize("inside", [GRANT, REQUIRED, Authorized(tokens=TOKENS, setbacks=IN_DOUBT)])
+def test_where_there_is_nothing_a_grant_is_taken_over_as_it_was(
+    inside: Authorized | AuthorizationRequired,
+) -> None:
+    assert arrives(Unauthorized(), Moved(grant=inside, since=T0)) is inside
+
+
+@pytest.mark.parametrize("tokens", [OLDER, EARLIER_LOGIN])
+@pytest.mark.parametrize("state", [GRANT, REFRESHING, REQUIRED])
+def test_an_older_login_or_generation_is_replaced(
+    tokens: Tokens, state: Authorized | Refreshing | AuthorizationRequired
+) -> None:
+    assert arrives(replace(state, tokens=tokens), MOVED) is GRANT
+
+
+@pytest.mark.parametrize("tokens", [TOKENS, NEWER, LATER_LOGIN])
+@pytest.mark.parametrize("state", [GRANT, REFRESHING, REQUIRED])
+def test_what_is_as_new_or_newer_is_never_overwritten(
+    tokens: Tokens, state: Authorized | Refreshing | AuthorizationRequired
+) -> None:
+    there = replace(state, tokens=tokens)
+    assert arrives(there, MOVED) is there
+
+
+def test_of_the_same_generation_the_one_that_is_there_goes_on() -> None:
+    used = Authorized(tokens=replace(TOKENS, issued_at=EXPIRED, access_token="access-8"))
+    by = policy(RotationKind.NONE)
+    assert decide(used, GrantArrived(moved=MOVED), by, EXPIRED).grant is used
+
+
+@pytest.mark.parametrize("since", [EXPIRED, EXPIRED - SECOND], ids=["the same", "an earlier"])
+def test_what_was_handed_over_is_not_used_again_because_of_the_same_or_an_earlier_move(
+    since: datetime,
+) -> None:
+    assert arrives(MOVED, Moved(grant=GRANT, since=since)) is MOVED
+    assert arrives(MOVED, Moved(grant=Authorized(tokens=OLDER), since=since)) is MOVED
+
+
+def test_newer_tokens_of_an_earlier_move_are_kept_to_be_handed_on() -> None:
+    newer = Moved(grant=Authorized(tokens=NEWER), since=EXPIRED - SECOND)
+    assert arrives(MOVED, newer) == Moved(grant=newer.grant, since=EXPIRED)
+
+
+def test_what_comes_back_is_used_again() -> None:
+    for tokens in (TOKENS, replace(TOKENS, access_token="access-8"), NEWER, LATER_LOGIN):
+        back = Moved(grant=Authorized(tokens=tokens), since=EXPIRED + SECOND)
+        assert arrives(MOVED, back) is back.grant
+
+
+@pytest.mark.parametrize("tokens", [OLDER, EARLIER_LOGIN])
+def test_what_comes_back_does_not_cost_what_came_late(tokens: Tokens) -> None:
+    back = Moved(grant=Authorized(tokens=tokens), since=EXPIRED + SECOND)
+    assert arrives(MOVED, back) is GRANT
+
+
+def test_a_grant_goes_there_and_back_and_its_refresh_goes_with_it() -> None:
+    away = happens(GRANT, MoveRequested(), EXPIRED)
+    assert isinstance(away, Moved)
+    there = arrives(Unauthorized(), away)
+    attempt, command = begin(there, EXPIRED + SECOND)
+    refreshed = end(attempt, command, RESPONSE, EXPIRED + SECOND)
+    back = happens(refreshed, MoveRequested(), EXPIRED + 2 * SECOND)
+    assert isinstance(back, Moved)
+    assert arrives(away, back) == Authorized(
+        tokens=TOKENS.refreshed(RESPONSE, issued_at=EXPIRED + SECOND, provider=DIGIKEY)
+    )

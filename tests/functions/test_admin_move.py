@@ -1,0 +1,445 @@
+"""`python -m functions.admin export`, `import`, `take-back`: grants move, and none is lost."""
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Moved,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.tokens import Tokens
+from functions.admin.command import AT_ONCE
+from functions.admin.take_over import Import, take_over
+from functions.settings import Settings
+from functions.wiring import Wired
+from tests.domain.examples import POLICY, T0, TOKENS
+from tests.functions.test_admin import run_admin
+
+NOW = datetime.now(UTC)
+GRANT = Authorized(tokens=TOKENS)
+NEWER = Authorized(tokens=replace(TOKENS, generation=8, refresh_token="refresh-8"))
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client=POLICY.client, since=T0
+)
+DOUBT = Setbacks(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=NOW, in_doubt_since=T0)
+LEASE = timedelta(seconds=60)
+
+_Result = TypeVar("_Result")
+
+
+def refreshing(started_at: datetime) -> Refreshing:
+    attempt = Attempt(
+        id="attempt", authorized_at=T0, generation=7, client="client", started_at=started_at
+    )
+    return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A deployment by its environment: its commands, and what is in its store."""
+
+    environ: dict[str, str] = field(repr=False)
+
+    def run(self, *arguments: str) -> tuple[int, list[str], str]:
+        """Run a command; return its status, the lines that it printed, and what it complained."""
+        status, output, error = run_admin(self.environ, *arguments)
+        assert "Traceback" not in error, error
+        return status, output.splitlines(), error
+
+    def keep(self, **grants: Grant) -> None:
+        """Store grants, each in the place of what is there."""
+
+        async def swap(wired: Wired) -> None:
+            for name, grant in grants.items():
+                etag = (await wired.store.load(name)).etag
+                await wired.store.swap(name, expected_etag=etag, new_etag=f"{etag}+", grant=grant)
+
+        self._use(swap)
+
+    def kept(self, *names: str) -> list[Grant]:
+        """Return what is stored."""
+
+        async def load(wired: Wired) -> list[Grant]:
+            return [(await wired.store.load(name)).grant for name in names]
+
+        return self._use(load)
+
+    def _use(self, work: Callable[[Wired], Awaitable[_Result]]) -> _Result:
+        async def use() -> _Result:
+            wired = Wired(Settings.from_environ(self.environ))
+            try:
+                return await work(wired)
+            finally:
+                await wired.store.close()
+
+        return asyncio.run(use())
+
+    def import_it(self, moved: Moved, spoil: Callable[[Wired], None]) -> Import:
+        """Take a grant over as connection `c`, where the store is spoiled."""
+
+        async def work(wired: Wired) -> Import:
+            spoil(wired)
+            return await take_over(wired, "c", moved)
+
+        return self._use(work)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Callable[[str], Place]:
+    def make(name: str, **changes: str) -> Place:
+        environ = {
+            "CLIENT_ID": "client",
+            "CLIENT_SECRET": "not-a-real-secret",
+            "API_KEY": "key",
+            "SQLITE_PATH": str(tmp_path / f"{name}.sqlite"),
+        }
+        return Place({**environ, **changes})
+
+    return make
+
+
+@pytest.fixture
+def source(place: Callable[[str], Place]) -> Place:
+    return place("source")
+
+
+@pytest.fixture
+def target(place: Callable[[str], Place]) -> Place:
+    return place("target")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "grants.export"
+
+
+def exported(source: Place, file: Path, *names: str) -> None:
+    status, _, error = source.run("export", str(file), *names)
+    assert status == 0, error
+
+
+# There
+
+
+def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
+    source: Place, target: Place, file: Path
+) -> None:
+    names = ["authorized", "required", "doubtful"]
+    doubtful = Authorized(tokens=TOKENS, setbacks=DOUBT)
+    source.keep(authorized=GRANT, required=REQUIRED, doubtful=doubtful)
+    source.keep(forgotten=Unauthorized())
+    status, said, error = source.run("export", str(file))
+    assert (status, said) == (0, [f"connections handed over, and in {file}: 3"])
+    assert error == "forgotten: nobody has logged in; there is nothing to hand over\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir() if "export" in path.name] == [file.name]
+    assert all(isinstance(grant, Moved) for grant in source.kept(*names))
+    status, said, error = target.run("import", str(file))
+    assert (status, error) == (0, "")
+    assert sorted(said) == sorted(f"{name}: imported" for name in names)
+    assert target.kept(*names) == [GRANT, REQUIRED, doubtful]
+
+
+def test_more_connections_than_go_at_once_go_in_one_file(
+    source: Place, target: Place, file: Path
+) -> None:
+    names = [f"c{number:03}" for number in range(100 + AT_ONCE)]
+    source.keep(**dict.fromkeys(names, GRANT))
+    _, _, error = source.run("export", str(file))
+    assert error == "100 connections are handed over\n"
+    status, said, error = target.run("import", str(file))
+    assert (status, said) == (0, [f"{name}: imported" for name in names])
+    assert error == f"100 of {len(names)}\n"
+    assert target.kept(*names) == [GRANT] * len(names)
+
+
+def test_some_may_go_alone(source: Place, file: Path) -> None:
+    source.keep(a=GRANT, b=GRANT)
+    exported(source, file, "b")
+    assert source.kept("a") == [GRANT]
+    assert isinstance(source.kept("b")[0], Moved)
+
+
+def test_export_again_writes_the_same_grants_and_import_again_finds_them_there(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=GRANT)
+    exported(source, file, "a")
+    again = file.with_name("again.export")
+    exported(source, again)
+    assert target.run("import", str(file))[1] == ["a: imported"]
+    assert target.run("import", str(again))[:2] == (0, ["a: already there", "b: imported"])
+    assert target.run("import", str(again))[1] == ["a: already there", "b: already there"]
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_handed_over(
+    source: Place, file: Path
+) -> None:
+    source.keep(a=GRANT)
+    file.write_text("something else")
+    status, _, error = source.run("export", str(file))
+    assert (status, error) == (1, f"Nothing was written: {file} exists.\n")
+    assert file.read_text() == "something else"
+    assert source.kept("a") == [GRANT]
+
+
+def test_where_the_file_cannot_be_written_nothing_is_handed_over(
+    source: Place, tmp_path: Path
+) -> None:
+    source.keep(a=GRANT)
+    status, _, error = source.run("export", str(tmp_path / "no-such-folder" / "file"))
+    assert (status, "Nothing was written" in error) == (1, True)
+    assert source.kept("a") == [GRANT]
+
+
+def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
+    status, _, error = source.run("export", str(file))
+    assert (status, error) == (1, "Nothing was written: nobody has logged in here.\n")
+    assert not list(file.parent.glob("*export*"))
+
+
+def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
+    source: Place, target: Place, file: Path
+) -> None:
+    began = datetime.now(UTC) - LEASE + timedelta(seconds=2)
+    source.keep(died=refreshing(began), before=GRANT)
+    status, _, error = source.run("export", str(file))
+    assert (status, error) == (
+        0,
+        "died: a refresh is in flight, and waited for (a minute at most)\n",
+    )
+    assert target.run("import", str(file))[0] == 0
+    [died] = target.kept("died")
+    assert isinstance(died, Authorized)
+    assert died.setbacks is not None
+    assert died.setbacks.in_doubt_since == began
+
+
+def test_what_cannot_be_read_is_named_and_left_and_the_others_go(
+    source: Place, place: Callable[..., Place], file: Path
+) -> None:
+    place("source", CLIENT_SECRET="another").keep(b=GRANT)
+    source.keep(a=GRANT)
+    status, said, error = source.run("export", str(file))
+    assert (status, said) == (1, [f"connections handed over, and in {file}: 1"])
+    assert "Not handed over: the stored record of connection 'b' cannot be read" in error
+    assert place("source", CLIENT_SECRET="another").kept("b") == [GRANT]
+
+
+# What is there already
+
+
+@pytest.mark.parametrize(
+    ("tokens", "outcome"),
+    [
+        (NEWER.tokens, "kept what is here, which is newer"),
+        (
+            replace(TOKENS, generation=0, authorized_at=NOW),
+            "kept what is here: somebody has logged in since",
+        ),
+        (replace(TOKENS, access_token="later"), "already there"),
+    ],
+)
+@pytest.mark.parametrize("state", [GRANT, REQUIRED, refreshing(NOW)], ids=["a", "r", "in flight"])
+def test_what_is_newer_is_never_overwritten(
+    place: Callable[[str], Place], file: Path, tokens: Tokens, outcome: str, state: Authorized
+) -> None:
+    source, target = place("source"), place("target")
+    there = replace(state, tokens=tokens)
+    target.keep(c=there)
+    source.keep(c=GRANT)
+    exported(source, file)
+    assert target.run("import", str(file)) == (0, [f"c: {outcome}"], "")
+    assert target.kept("c") == [there]
+
+
+def test_what_is_older_gives_way(source: Place, target: Place, file: Path) -> None:
+    target.keep(a=GRANT, b=Authorized(tokens=replace(TOKENS, authorized_at=T0 - LEASE)))
+    source.keep(a=NEWER, b=GRANT)
+    exported(source, file)
+    assert target.run("import", str(file)) == (0, ["a: imported", "b: imported"], "")
+    assert target.kept("a", "b") == [NEWER, GRANT]
+
+
+def test_what_cannot_be_read_is_not_overwritten(
+    source: Place, place: Callable[..., Place], file: Path
+) -> None:
+    unreadable = place("target", CLIENT_SECRET="another")
+    unreadable.keep(a=GRANT)
+    source.keep(a=NEWER, b=GRANT)
+    exported(source, file)
+    status, said, error = place("target").run("import", str(file))
+    assert (status, error) == (1, "1 of 2 were not imported.\n")
+    assert said == ["a: not imported: what is here cannot be read", "b: imported"]
+    assert unreadable.kept("a") == [GRANT]
+
+
+def test_who_imports_its_own_export_is_told_so_and_nothing_is_used_again(
+    source: Place, file: Path
+) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    status, said, _ = source.run("import", str(file))
+    assert status == 1
+    assert said == ["a: not imported: this deployment has itself handed it over; see take-back"]
+    assert isinstance(source.kept("a")[0], Moved)
+
+
+# Files that are of no use
+
+
+def test_a_file_that_is_cut_off_is_refused_before_anything_is_written(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=GRANT)
+    exported(source, file)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    status, said, error = target.run("import", str(file))
+    assert (status, said) == (1, [])
+    assert error.startswith(f"Nothing was imported from {file}: its last line is missing")
+    assert target.kept("a", "b") == [Unauthorized()] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"CLIENT_SECRET": "another"}, "set the CLIENT_SECRET and the ENCRYPTION_KEYS"),
+        ({"CLIENT_ID": "another"}, "it is of client client at https://api.digikey.com/"),
+        ({"PROVIDER": "digikey-sandbox"}, "to whom those refresh tokens are of no use"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_file_for_another_key_ring_or_client_is_refused_before_anything_is_written(
+    source: Place, place: Callable[..., Place], file: Path, changes: dict[str, str], said: str
+) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    target = place("target", **changes)
+    status, _, error = target.run("import", str(file))
+    assert (status, said in error) == (1, True)
+    assert target.kept("a") == [Unauthorized()]
+
+
+def test_keys_of_the_source_may_follow_the_targets_own(
+    place: Callable[..., Place], file: Path
+) -> None:
+    one, other = (f"{letter * 43}=" for letter in "AE")
+    source = place("source", ENCRYPTION_KEYS=one)
+    source.keep(a=GRANT)
+    exported(source, file)
+    assert place("target", ENCRYPTION_KEYS=other).run("import", str(file))[0] == 1
+    target = place("target", ENCRYPTION_KEYS=f"{other},{one}")
+    assert target.run("import", str(file))[1] == ["a: imported"]
+    assert place("target", ENCRYPTION_KEYS=other).kept("a") == [GRANT]
+
+
+def test_a_file_that_is_not_there_or_is_none_is_refused(target: Place, file: Path) -> None:
+    assert "Nothing was imported" in target.run("import", str(file))[2]
+    file.write_bytes(b"\xff\xfe")
+    assert "Nothing was imported" in target.run("import", str(file))[2]
+
+
+# And back
+
+
+def test_a_grant_that_has_been_refreshed_there_comes_back_and_is_used_again(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=GRANT)
+    exported(source, file)
+    target.run("import", str(file))
+    target.keep(a=NEWER)
+    back = file.with_name("back.export")
+    exported(target, back)
+    assert source.run("import", str(back)) == (0, ["a: imported", "b: imported"], "")
+    assert source.kept("a", "b") == [NEWER, GRANT]
+    # The first file is of no use any more, wherever it is imported.
+    assert target.run("import", str(file))[0] == 1
+    assert source.run("import", str(file))[1] == [
+        "a: kept what is here, which is newer",
+        "b: already there",
+    ]
+    assert all(isinstance(grant, Moved) for grant in target.kept("a", "b"))
+
+
+def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
+    source: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=REQUIRED, c=GRANT)
+    exported(source, file, "a", "b")
+    status, said, error = source.run("take-back")
+    assert (status, [line.split(":")[0] for line in said]) == (1, ["a", "b"])
+    assert "run this again with --not-imported" in error
+    assert all(isinstance(grant, Moved) for grant in source.kept("a", "b"))
+    assert source.run("take-back", "--not-imported", "b") == (0, ["b: taken back"], "")
+    assert source.run("take-back", "--not-imported") == (0, ["a: taken back"], "")
+    assert source.kept("a", "b", "c") == [GRANT, REQUIRED, GRANT]
+    assert source.run("take-back", "--not-imported") == (1, [], "Nothing is handed over.\n")
+
+
+# Faults
+
+
+def test_a_store_that_is_away_ends_it_and_nothing_is_left_undone_for_good(
+    source: Place, place: Callable[..., Place], file: Path
+) -> None:
+    away = Place(
+        {
+            **{name: value for name, value in source.environ.items() if name != "SQLITE_PATH"},
+            "KV_REST_API_URL": "http://127.0.0.1:9",
+            "KV_REST_API_TOKEN": "not-a-real-token",
+        }
+    )
+    for arguments in (("export", str(file)), ("export", str(file), "a"), ("take-back",)):
+        status, _, error = away.run(*arguments)
+        assert (status, error.startswith("The store is not available")) == (1, True), error
+        assert not list(file.parent.glob("*export*"))
+    source.keep(a=GRANT)
+    exported(source, file)
+    status, _, error = away.run("import", str(file))
+    assert (status, error.startswith("The store is not available")) == (1, True), error
+    assert place("target").run("import", str(file))[0] == 0
+
+
+def test_what_a_store_has_not_kept_is_not_imported(
+    target: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forget(*_names: str, **_what: object) -> None:
+        """Say that it was written."""
+
+    def spoil(wired: Wired) -> None:
+        monkeypatch.setattr(wired.store, "swap", forget)
+
+    assert target.import_it(Moved(grant=GRANT, since=NOW), spoil) is Import.NOT_READ_BACK
+    assert target.import_it(Moved(grant=GRANT, since=NOW), lambda _: None) is Import.IMPORTED
+
+
+def test_what_an_instance_goes_on_from_at_once_is_imported(
+    target: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(wired: Wired) -> None:
+        swap = wired.store.swap
+
+        async def be_refreshed(connection: str, **what: Any) -> None:
+            await swap(connection, **what)
+            await swap(connection, expected_etag=what["new_etag"], new_etag="next", grant=NEWER)
+
+        monkeypatch.setattr(wired.store, "swap", be_refreshed)
+
+    assert target.import_it(Moved(grant=GRANT, since=NOW), spoil) is Import.IMPORTED
+    assert target.kept("c") == [NEWER]

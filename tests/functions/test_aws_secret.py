@@ -1,0 +1,548 @@
+"""Lambda's settings from a secret: read, read again, and what is said where that fails."""
+
+import json
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from adapters.authorization_server_httpx import HttpxAuthorizationServer
+from adapters.store_sqlite import SqliteStore
+from functions.aws.api import HttpHandler
+from functions.aws.events import UnknownEventError
+from functions.aws.secret import VARIABLES, with_secret
+from functions.aws.settings import FAULTY_FOR, GOOD_FOR, USED_ON_FOR, InstanceSettings
+from functions.aws.sweep import ScheduledSweep, SweepFailedError
+from functions.settings import Settings, SettingsError
+from functions.wiring import Wired
+from tests.adapters.test_secrets_manager import amz, refusal
+from tests.functions.conftest import environ_for
+from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, deployed, idle
+from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
+from tests.functions.grants import OVER
+from tests.functions.hosts import Host, aws_lambda, close_handler
+from tests.functions.stores import sqlite_store
+from tests.ports.scripted_server import Script, serving
+from tests.system.lambda_events import scheduler_event
+from tests.system.lambda_instances import Instance, LambdaTransport
+from tests.system.secrets_peer import SecretsPeer, secrets_server
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
+
+ROOT = Path(__file__).parents[2]
+A_SECOND = timedelta(seconds=1)
+ANOTHER_KEY = "another-api-key-of-this-deployment"
+ENCRYPTION_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+# What stands in a secret must never be repeated.
+MARK = "ValueThatIsNotRepeated"
+NOT_CONFIGURED = "not configured: "
+
+
+@dataclass(slots=True)
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    time: datetime = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def move(self, by: timedelta) -> None:
+        self.time += by
+
+
+class Secretive:
+    """Deployments whose variables are in one secret, all but the store's; and their clock."""
+
+    def __init__(self, peer: SecretsPeer, variables: Mapping[str, str], folder: Path) -> None:
+        self.peer = peer
+        self.clock = SetClock()
+        self.name = peer.new_secret()
+        self.kept = {"SQLITE_PATH": str(folder / "grants.sqlite"), "SECRET_ID": self.name}
+        self.kept["AWS_REGION"] = peer.access["region_name"]
+        self.variables = dict(variables)
+
+    def put(self, **changes: str) -> None:
+        """Give the secret its value, or another one."""
+        self.variables |= changes
+        self.peer.put(self.name, self.variables)
+
+    def settings(self, _environ: Mapping[str, str] | None = None) -> InstanceSettings:
+        """What one instance of the function is told."""
+        return InstanceSettings(self.kept, self.clock)
+
+    @contextmanager
+    def run(self, portal: BlockingPortal, provider: SimulatedDigiKeyPeer) -> Iterator[Deployment]:
+        """Run the function, with no instance at first."""
+        host = Host(run=partial(aws_lambda, settings=self.settings), store=sqlite_store)
+        with deployed(host, portal, {**self.kept, **self.variables}, provider) as deployment:
+            yield deployment
+
+    @contextmanager
+    def sweeping(self) -> Iterator[ScheduledSweep]:
+        """One instance of the function behind the schedule."""
+        sweep = ScheduledSweep(self.settings())
+        try:
+            yield sweep
+        finally:
+            sweep._runner.run(sweep.close())
+            sweep._runner.close()
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[SecretsPeer]:
+    with secrets_server() as peer:
+        yield peer
+
+
+@pytest.fixture
+def secretive(
+    peer: SecretsPeer,
+    running_digikey: SimulatedDigiKeyPeer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Secretive:
+    """Deployments with the simulated Digi-Key; their secret has no value yet."""
+    for name, value in peer.environ.items():
+        monkeypatch.setenv(name, value)
+    variables = environ_for(running_digikey, {}) | {"ENCRYPTION_KEYS": ENCRYPTION_KEY}
+    return Secretive(peer, variables, tmp_path)
+
+
+@pytest.fixture
+def deployment(
+    secretive: Secretive, portal: BlockingPortal, running_digikey: SimulatedDigiKeyPeer
+) -> Iterator[Deployment]:
+    """Such a deployment."""
+    with secretive.run(portal, running_digikey) as deployment:
+        yield deployment
+
+
+def token(deployment: Deployment, key: str = API_KEY) -> httpx.Response:
+    return deployment.call("GET", "/api/token", ("x-api-key", key))
+
+
+def parts_of(deployment: Deployment) -> Wired:
+    """The parts of the one instance that there is."""
+    transport = deployment.running.transport
+    assert isinstance(transport, LambdaTransport)
+    [instance] = transport._all
+    handler = instance._handler.result()
+    assert isinstance(handler, HttpHandler)
+    assert handler._application._wired is not None
+    return handler._application._wired
+
+
+def assert_closed(parts: Wired) -> None:
+    """Expect that nothing of them is held open."""
+    assert isinstance(parts.store, SqliteStore)
+    assert parts.store._connection is None
+    assert isinstance(parts._server, HttpxAuthorizationServer)
+    assert parts._server._http.is_closed
+
+
+def pass_time(secretive: Secretive, deployment: Deployment) -> None:
+    """Let the secret be read anew, and what the provider refused be tried again."""
+    secretive.clock.move(GOOD_FOR)
+    deployment.age("default", GOOD_FOR)
+
+
+def complaints(deployment: Deployment) -> list[str]:
+    """What the log says of the settings."""
+    return [line for line in deployment.running.log().splitlines() if NOT_CONFIGURED in line]
+
+
+# --- what is in the secret is what is in the environment elsewhere
+
+
+def test_deployment_lives_by_what_is_in_the_secret(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    secretive.put()
+    deployment.log_in("default")
+    assert deployment.provider.accepts(expect_token(token(deployment)))
+    assert not complaints(deployment)
+    idle(deployment, "idle")
+    with secretive.sweeping() as sweep:
+        assert sweep(scheduler_event(), None)["refreshed"] == 1
+
+
+def test_secret_is_found_by_its_arn_too(secretive: Secretive) -> None:
+    secretive.put()
+    arn = secretive.peer.client.describe_secret(SecretId=secretive.name)["ARN"]
+    secretive.kept["SECRET_ID"] = f" {arn}\n"
+    settings = secretive.settings()
+    assert not settings.update()
+    assert settings.current().api_key == API_KEY
+
+
+def test_every_variable_but_the_choice_of_a_store_may_be_in_a_secret() -> None:
+    asked = set[str]()
+
+    class Environ(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return default
+
+    with pytest.raises(SettingsError):
+        Settings.from_environ(Environ())
+    stores = {"DYNAMODB_TABLE", "SQLITE_PATH", "KV_REST_API_URL", "UPSTASH_REDIS_REST_URL"}
+    assert asked - VARIABLES == stores | {"VERCEL_PROJECT_PRODUCTION_URL"}
+    assert asked >= VARIABLES
+
+
+_MAIN = """
+import json, sys
+from functions.aws.api import handler
+from functions.aws.sweep import handler as sweep
+imported = sorted(name for name in sys.modules if name.startswith("boto"))
+print(json.dumps([handler(json.loads(sys.argv[1]), None), sweep({}, None), imported]))
+"""
+
+
+def test_modules_look_for_the_secret_in_the_environment(secretive: Secretive) -> None:
+    secretive.put()
+    event = {
+        "version": "2.0",
+        "requestContext": {"http": {"method": "GET", "path": "/api/token", "sourceIp": "::1"}},
+        "rawQueryString": "",
+        "headers": {"x-api-key": API_KEY},
+        "isBase64Encoded": False,
+    }
+    command = [sys.executable, "-W", "error", "-c", _MAIN, json.dumps(event)]
+    environ = {"PYTHONPATH": str(ROOT), **secretive.peer.environ, **secretive.kept}
+    answer, report, imported = json.loads(subprocess.check_output(command, env=environ))
+    assert json.loads(answer["body"])["cause"] == "never-authorized"
+    assert report["is_complete"] is True
+    # Before there is an event, nothing is asked, and what asks is not imported.
+    assert imported == []
+
+
+# --- the secret is changed
+
+
+def test_key_that_was_replaced_in_the_secret_is_refused_after_some_minutes(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    secretive.put()
+    deployment.log_in("default")
+    served = expect_token(token(deployment))
+    before = parts_of(deployment)
+    secretive.put(API_KEY=ANOTHER_KEY)
+    secretive.clock.move(GOOD_FOR - A_SECOND)
+    assert expect_token(token(deployment)) == served
+    expect_problem(token(deployment, ANOTHER_KEY), 401, "api-key-invalid")
+    secretive.clock.move(A_SECOND)
+    expect_problem(token(deployment), 401, "api-key-invalid")
+    assert expect_token(token(deployment, ANOTHER_KEY)) == served
+    # What the old settings were for is let go of.
+    assert parts_of(deployment) is not before
+    assert_closed(before)
+
+
+def test_parts_stay_where_the_secret_does(secretive: Secretive, deployment: Deployment) -> None:
+    secretive.put()
+    token(deployment)
+    before = parts_of(deployment)
+    secretive.put()
+    for _ in range(3):
+        secretive.clock.move(GOOD_FOR)
+        token(deployment)
+        assert parts_of(deployment) is before
+
+
+def test_sweep_has_the_credentials_of_now(secretive: Secretive, deployment: Deployment) -> None:
+    secretive.put(CLIENT_SECRET="a secret that Digi-Key does not know")
+    with secretive.sweeping() as sweep:
+        sweep(scheduler_event(), None)
+        before = sweep._wired
+        assert before is not None
+        secretive.put(CLIENT_SECRET=deployment.provider.client_secret)
+        idle(deployment, "default")
+        with pytest.raises(SweepFailedError, match="failed: 1"):
+            sweep(scheduler_event(), None)
+        assert sweep._wired is before
+        pass_time(secretive, deployment)
+        assert sweep(scheduler_event(), None)["refreshed"] == 1
+        assert_closed(before)
+
+
+def test_client_secret_that_was_replaced_is_used_and_the_tokens_stay(
+    secretive: Secretive, portal: BlockingPortal, tmp_path: Path
+) -> None:
+    run = partial(
+        simulated_digikey, redirect_uri=REDIRECT_URI, state_path=tmp_path / "digikey.json"
+    )
+    with run(client_secret="the first secret") as provider:
+        secretive.put(**environ_for(provider, {}))
+        with secretive.run(portal, provider) as deployment:
+            deployment.log_in("default")
+    with run(client_secret="the second secret") as provider:
+        # Who changes the secret at the provider does so here a moment later.
+        old = environ_for(provider, {}) | {"CLIENT_SECRET": "the first secret"}
+        secretive.put(**old)
+        with secretive.run(portal, provider) as deployment:
+            deployment.age("default", OVER)
+            expect_problem(token(deployment), 502, "client-refused")
+            secretive.put(CLIENT_SECRET="the second secret")
+            pass_time(secretive, deployment)
+            assert provider.accepts(expect_token(token(deployment)))
+            assert deployment.tokens("default").generation == 1
+
+
+def test_time_that_goes_back_does_not_keep_what_is_old(secretive: Secretive) -> None:
+    secretive.put()
+    settings = secretive.settings()
+    settings.update()
+    secretive.put(API_KEY=ANOTHER_KEY)
+    secretive.clock.move(-A_SECOND)
+    assert settings.update()
+    assert settings.current().api_key == ANOTHER_KEY
+
+
+# --- the secret cannot be read any more
+
+
+def test_settings_that_worked_stay_in_use_while_the_secret_cannot_be_read(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    secretive.put()
+    deployment.log_in("default")
+    secretive.peer.client.delete_secret(SecretId=secretive.name)
+    secretive.clock.move(GOOD_FOR)
+    for _ in range(3):
+        expect_token(token(deployment))
+        secretive.clock.move(USED_ON_FOR)
+    [said] = complaints(deployment)
+    assert said.endswith("; the settings from before are kept")
+    assert f"restore-secret --secret-id {secretive.name}" in said
+    secretive.peer.client.restore_secret(SecretId=secretive.name)
+    secretive.put(API_KEY=ANOTHER_KEY)
+    expect_token(token(deployment, ANOTHER_KEY))
+    # The same fault is another one the next time.
+    secretive.peer.client.delete_secret(SecretId=secretive.name)
+    secretive.clock.move(GOOD_FOR)
+    expect_token(token(deployment, ANOTHER_KEY))
+    assert complaints(deployment) == [said, said]
+
+
+def test_settings_that_worked_stay_in_use_while_the_secret_makes_no_sense(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    secretive.put()
+    deployment.log_in("default")
+    secretive.put(API_KEY="a key with spaces")
+    secretive.clock.move(GOOD_FOR)
+    expect_token(token(deployment))
+    secretive.put(API_KEY=ANOTHER_KEY)
+    secretive.clock.move(USED_ON_FOR - A_SECOND)
+    expect_token(token(deployment))
+    secretive.clock.move(A_SECOND)
+    expect_token(token(deployment, ANOTHER_KEY))
+    [said] = complaints(deployment)
+    assert "API_KEY must be printable ASCII" in said
+    assert "a key with spaces" not in said
+
+
+# --- the secret could not be read yet
+
+
+def bad(text: str) -> Mapping[str, str | bytes]:
+    return {"SecretString": text}
+
+
+BAD: dict[str, tuple[Mapping[str, str | bytes] | None, str]] = {
+    "none": (None, "does not exist in this account and region"),
+    "empty": ({}, "has no value yet"),
+    "binary": ({"SecretBinary": MARK.encode()}, "is binary"),
+    "no JSON": (bad(f"CLIENT_SECRET={MARK}"), "the secret is no JSON"),
+    "JSON that is cut off": (bad(f'{{"CLIENT_SECRET": "{MARK}'), "the secret is no JSON"),
+    "lists in lists": (bad("[" * 60_000), "the secret is no JSON"),
+    "a text": (bad(f'"{MARK}"'), "the secret is no JSON object"),
+    "a list": (bad(f'["{MARK}"]'), "the secret is no JSON object"),
+    "null": (bad("null"), "the secret is no JSON object"),
+    "an object without variables": (bad("{}"), "CLIENT_ID is not set; CLIENT_SECRET is not set"),
+    "a number": (bad('{"API_KEY": 20260301}'), "not a text in the secret: API_KEY"),
+    "an object in it": (
+        bad(json.dumps({"API_KEY": {"a": MARK}, "SCOPE": None})),
+        "not a text in the secret: API_KEY, SCOPE",
+    ),
+    "a name twice": (
+        bad(f'{{"API_KEY": "{MARK}", "SCOPE": "", "API_KEY": "b"}}'),
+        "more than once in the secret: API_KEY",
+    ),
+    "names of others": (
+        bad(json.dumps({"AWS_PROFILE": MARK, "SQLITE_PATH": MARK, "api_key": MARK, MARK: "x"})),
+        "not to be in the secret: AWS_PROFILE, SQLITE_PATH, 2 that cannot be variables",
+    ),
+    "its own name": (bad('{"SECRET_ID": "x"}'), "not to be in the secret: SECRET_ID"),
+    "what is set already": (
+        bad(json.dumps({"PROVIDER": MARK})),
+        "both in the environment and in the secret: PROVIDER",
+    ),
+    "a value that cannot be used": (bad(json.dumps({"API_KEY": f"{MARK} x"})), "API_KEY must be"),
+}
+
+
+@pytest.mark.parametrize(("value", "said"), BAD.values(), ids=BAD)
+def test_secret_that_cannot_be_used_closes_every_endpoint_but_health_and_says_how_to_mend_it(
+    secretive: Secretive,
+    deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+    value: Mapping[str, str | bytes] | None,
+    said: str,
+) -> None:
+    secretive.kept["PROVIDER"] = "digikey"
+    name = "nothing" if value is None else secretive.peer.new_secret(**value)
+    secretive.kept["SECRET_ID"] = name
+    members = expect_problem(token(deployment), 500, "not-configured")
+    assert said in members["detail"]
+    assert f"secret {name!r} (SECRET_ID)" in members["detail"]
+    command = f"aws secretsmanager put-secret-value --secret-id {name} --secret-string file://"
+    assert (command in members["detail"]) is (value is not None)
+    page = deployment.callback(HTML, code="a", state="b")
+    assert "(SECRET_ID)" in expect_page(page, 500)
+    expect_problem(deployment.post("/api/refresh"), 500, "not-configured")
+    assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
+    assert deployment.call("HEAD", "/api/health").status_code == 200
+    # Once, whoever asks.
+    [complaint] = complaints(deployment)
+    assert complaint.startswith("ERROR functions.aws.settings")
+    assert members["detail"] in complaint
+    with secretive.sweeping() as sweep, pytest.raises(SweepFailedError, match="SECRET_ID") as swept:
+        sweep(scheduler_event(), None)
+    assert said in str(swept.value)
+    assert MARK not in deployment.running.log() + caplog.text + page.text + str(swept.value)
+    assert MARK not in json.dumps(members)
+
+
+def test_name_that_no_secret_can_have_is_a_fault(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    secretive.kept["SECRET_ID"] = "what is $(that)?"
+    members = expect_problem(token(deployment), 500, "not-configured")
+    assert members["detail"] == "SECRET_ID must be the name or the ARN of a secret"
+    assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
+
+
+def test_deployment_comes_to_life_when_its_empty_secret_is_given_a_value(
+    secretive: Secretive, deployment: Deployment
+) -> None:
+    expect_problem(token(deployment), 500, "not-configured")
+    secretive.put()
+    secretive.clock.move(FAULTY_FOR - A_SECOND)
+    expect_problem(token(deployment), 500, "not-configured")
+    secretive.clock.move(A_SECOND)
+    expect_problem(token(deployment), 401, "authorization-required")
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[Any]]:
+    """Have the script in the place of Secrets Manager, and yield the requests that it gets."""
+    with serving(script) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.endpoint)
+        yield server.requests
+
+
+def test_fault_is_told_from_memory_for_some_seconds(
+    secretive: Secretive, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = refusal("AccessDeniedException")
+    with counted(monkeypatch, script) as requests:
+        for number in (1, 2, 3):
+            for _ in range(20):
+                answer = token(deployment)
+                expect_problem(answer, 500, "not-configured")
+                assert "retry-after" not in answer.headers
+                deployment.call("GET", "/api/health")
+            assert len(requests) == number
+            secretive.clock.move(FAULTY_FOR)
+    assert len(complaints(deployment)) == 1
+
+
+def test_secret_is_read_once_in_some_minutes_and_not_for_what_is_no_request(
+    secretive: Secretive, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = amz({"SecretString": json.dumps(secretive.variables)})
+    with counted(monkeypatch, script) as requests:
+        instance = Instance(lambda: HttpHandler(secretive.settings()))
+        with pytest.raises(UnknownEventError):
+            instance.invoke(scheduler_event()).result()
+        instance.stop(close_handler)
+        assert not requests
+        for number in (1, 2, 3):
+            for _ in range(20):
+                expect_problem(token(deployment), 401, "authorization-required")
+            assert len(requests) == number
+            secretive.clock.move(GOOD_FOR)
+
+
+def test_fault_that_passes_is_unavailable_with_when_to_come_back(
+    secretive: Secretive, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = refusal("ThrottlingException", MARK)
+    with counted(monkeypatch, script):
+        answer = token(deployment)
+        members = expect_problem(answer, 503, "settings-unavailable")
+        assert answer.headers["retry-after"] == "10"
+        assert f"secret {secretive.name!r} (SECRET_ID) is asked for too often" in members["detail"]
+        assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
+        with (
+            secretive.sweeping() as sweep,
+            pytest.raises(SweepFailedError, match="asked for too often"),
+        ):
+            sweep(scheduler_event(), None)
+    assert MARK not in deployment.running.log()
+
+
+def test_secret_without_the_library_for_it_is_refused_with_what_installs_it(
+    secretive: Secretive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    for name in ("adapters.secrets_manager", "adapters.aws_client"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    settings = secretive.settings()
+    settings.update()
+    with pytest.raises(SettingsError, match=r"SECRET_ID .*infra/locks/aws\.txt"):
+        settings.current()
+
+
+# --- without a secret
+
+
+def test_missing_variables_are_logged_once_by_each_instance_and_told_to_everybody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = SetClock()
+    settings = InstanceSettings({"SECRET_ID": " "}, clock)
+    for _ in range(3):
+        assert not settings.update()
+        clock.move(FAULTY_FOR)
+    ways = []
+    for _ in range(3):
+        with pytest.raises(SettingsError, match="API_KEY is not set") as raised:
+            settings.current()
+        ways.append(len(traceback.extract_tb(raised.tb)))
+    # What is raised again has not grown by the way that it went before.
+    assert len(set(ways)) == 1
+    [record] = [record for record in caplog.records if NOT_CONFIGURED in record.getMessage()]
+    assert record.levelno == logging.ERROR
+    assert "CLIENT_ID is not set" in record.getMessage()
+    caplog.clear()
+
+
+def test_blank_variable_in_the_environment_is_none() -> None:
+    text = json.dumps({"SCOPE": "a"})
+    assert with_secret({"SCOPE": " "}, text) == {"SCOPE": "a"}
+    with pytest.raises(SettingsError, match="both in the environment and in the secret: SCOPE"):
+        with_secret({"SCOPE": "b"}, text)

@@ -1,0 +1,72 @@
+"""A connection that was handed over: every endpoint says so, and nothing of it is used."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.grant import AuthorizationRequired, Authorized, Cause, Moved, Settled
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import Deployment, query_of
+from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
+from tests.functions.grants import fresh, over
+from tests.functions.test_verify import MEMBERS, text
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+
+NOW = datetime.now(UTC)
+REQUIRED = AuthorizationRequired(
+    tokens=fresh().tokens, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=NOW
+)
+
+
+@pytest.mark.parametrize("grant", [fresh(), over(), REQUIRED], ids=["fresh", "over", "required"])
+def test_whoever_asks_is_told_that_it_has_moved_and_the_provider_is_not_asked(
+    deployment: Deployment, connection: str, grant: Settled
+) -> None:
+    moved = Moved(grant=grant, since=NOW)
+    deployment.put(connection, moved)
+    for answer in (deployment.token(connection), deployment.refresh(connection)):
+        members = expect_problem(answer, 410, "connection-moved")
+        assert members["moved_at"] == text(NOW)
+        assert "another deployment" in members["detail"]
+        assert "retry-after" not in answer.headers
+        assert grant.tokens.access_token not in answer.text
+    assert deployment.grant(connection) == moved
+
+
+def test_verify_tells_how_it_stood_and_since_when_it_has_moved(
+    deployment: Deployment, connection: str
+) -> None:
+    grant = fresh()
+    deployment.put(connection, Moved(grant=grant, since=NOW))
+    members = expect_problem(deployment.verify(connection), 410, "connection-moved")
+    assert set(members) == {"type", "title", "status", "detail", "moved_at"} | MEMBERS
+    assert (members["state"], members["moved_at"]) == ("moved", text(NOW))
+    assert members["refresh_token_days_left"] == 89
+
+
+def test_the_sweep_leaves_it_alone(deploy: Deploy) -> None:
+    deployment = deploy()
+    grant = over()
+    aged = replace(grant.tokens, refresh_token_expires_at=NOW)
+    deployment.put("c", Moved(grant=Authorized(tokens=aged), since=NOW))
+    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    assert expect_json(deployment.sweep()) == nothing
+
+
+def test_a_login_begins_another_grant(deployment: Deployment, connection: str) -> None:
+    deployment.put(connection, Moved(grant=over(), since=NOW))
+    deployment.log_in(connection)
+    expect_token(deployment.token(connection))
+
+
+def test_a_login_without_a_refresh_token_does_not_replace_what_works_elsewhere(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    moved = Moved(grant=over(), since=NOW)
+    scripted.put(connection, moved)
+    endpoint.plan(Answer.json({"access_token": "only-this", "token_type": "Bearer"}))
+    state = query_of(scripted.begin_login(connection))["state"]
+    page = expect_page(scripted.callback(code="a-code", state=state))
+    assert "handed over to another deployment" in page
+    assert scripted.grant(connection) == moved

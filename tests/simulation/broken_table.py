@@ -1,0 +1,49 @@
+"""What the DynamoDB store asks for and makes of the answer, broken on purpose.
+
+Each function replaces one of the real ones for as long as its patch lasts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from adapters import store_dynamodb
+from adapters.dynamodb_table import ConditionFailedError
+from ports.store import ConflictError
+from tests.simulation.simulated_table import SimulatedTable, connection_of
+
+
+def take_own_writes_for_conflicts(patch: pytest.MonkeyPatch) -> None:
+    call = SimulatedTable.call
+
+    async def mutant(
+        self: SimulatedTable, operation: str, **arguments: object
+    ) -> Mapping[str, Any]:
+        try:
+            return await call(self, operation, **arguments)
+        except ConditionFailedError as failed:
+            there = self.port._record(str(connection_of(arguments)), failed.item)
+            raise ConflictError(there) from failed
+
+    patch.setattr(SimulatedTable, "call", mutant)
+
+
+def write_without_a_condition(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store_dynamodb, "_if_etag_is", lambda _expected: {})
+
+
+def read_what_may_be_old(patch: pytest.MonkeyPatch) -> None:
+    call = SimulatedTable.call
+
+    async def mutant(
+        self: SimulatedTable, operation: str, **arguments: object
+    ) -> Mapping[str, Any]:
+        arguments.pop("ConsistentRead", None)
+        return await call(self, operation, **arguments)
+
+    patch.setattr(SimulatedTable, "call", mutant)
+
+
+def leave_grants_out_of_the_index(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store_dynamodb, "_when_due", lambda _grant: {})

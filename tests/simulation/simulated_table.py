@@ -1,0 +1,171 @@
+"""The DynamoDB store as it is, over a simulated table that evaluates what it asks for.
+
+What an instance means to store is judged by what is in the table then.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from adapters.aws_client import _READ_LIMIT, _TRIES
+from adapters.dynamodb_table import ConditionFailedError
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from adapters.store_dynamodb import DynamoDbStore
+from domain.grant import Grant, Unauthorized
+from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
+from tests.simulation.exchanges import Call, current_call
+from tests.simulation.instance import Instance
+from tests.simulation.moto_table import MotoTable
+from tests.simulation.promises import WRITES_BEFORE_GIVING_UP, BrokenRuleError, Rule
+from tests.simulation.store_network import TROUBLE, NetworkedStore, current_instance
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_GRANT = "grant#"
+_RING = KeyRing([bytes(32)])
+# How far the index may be behind the table, and whoever reads and does not ask for the latest.
+_LAGS = (0.0, 0.05, 1.0, 30.0)
+
+
+class SimulatedTable(NetworkedStore):
+    """A table behind a network, and a client that repeats a call once, as botocore does."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._items = MotoTable()
+        self._behind = MotoTable()
+        self._records = SealedRecords(_RING)
+        self._store = WatchedStore(world, self, Keys(world, self._opens))
+
+    @property
+    def port(self) -> "WatchedStore":
+        """What instances are given."""
+        return self._store
+
+    async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+        """Return the answer to an operation. Raises ConditionFailedError, StoreUnavailableError."""
+        connection, writes = connection_of(arguments), operation == "put_item"
+        work = partial(
+            self._evaluate, current_instance(), current_call.get(None), operation, arguments
+        )
+        for tries_left in reversed(range(_TRIES)):
+            fault = self._fault(operation, connection, writes=writes)
+            try:
+                async with asyncio.timeout(_READ_LIMIT.total_seconds()):
+                    answer = await self._carry(work, fault)
+            except (StoreUnavailableError, TimeoutError) as error:
+                if not tries_left:
+                    raise StoreUnavailableError("simulated") from error
+            else:
+                assert isinstance(answer, Mapping)
+                return answer
+            # botocore waits for up to a second before it repeats a call for the first time.
+            await asyncio.sleep(self._world.fate.random())
+        raise AssertionError("there is one try at least")
+
+    def close(self) -> None:
+        """Let go of nothing: there is no connection."""
+
+    # At the table.
+
+    def _evaluate(
+        self, process: Instance, call: Call | None, operation: str, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if operation == "put_item":
+            assert call is not None
+            return self._put(process, call, arguments)
+        table = self._items if arguments.get("ConsistentRead") else self._behind
+        return table.evaluate(operation, **arguments)
+
+    def _put(
+        self, process: Instance, call: Call, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        world, connection = self._world, connection_of(arguments)
+        assert connection is not None
+        before = self._current(connection)
+        try:
+            answer = self._items.evaluate("put_item", **arguments)
+        except ConditionFailedError:
+            world.note(process.name, f"{connection}: put_item: the condition fails")
+            raise
+        world.later(world.fate.choice(_LAGS), self._catch_up, connection)
+        after = self._current(connection)
+        process.has_read.add(str(after.etag))
+        self._judge_write(process, call, connection, before=before, after=after)
+        return answer
+
+    def _catch_up(self, connection: str) -> None:
+        self._behind.evaluate("put_item", Item=self._items.item(_GRANT + connection))
+
+    def _current(self, connection: str) -> Record:
+        item = self._items.item(_GRANT + connection)
+        if not item:
+            return Record(grant=Unauthorized(), etag=None)
+        return self._records.open_record(connection, item["etag"]["S"], item["sealed"]["S"])
+
+    def _rename(self, connection: str, etag: str) -> None:
+        sealed = self._records.seal_grant(connection, etag, self._current(connection).grant)
+        item = self._items.item(_GRANT + connection)
+        renamed = {**item, "etag": {"S": etag}, "sealed": {"S": sealed}}
+        self._items.evaluate("put_item", Item=renamed)
+
+
+class Keys(SealedRecords):
+    """What instances open records with: now and then the key of one is missing."""
+
+    def __init__(self, world: "World", opens: Callable[[str], bool]) -> None:
+        super().__init__(_RING)
+        self._world = world
+        self._opens = opens
+
+    def open_record(self, connection: str, etag: str, sealed: str) -> Record:
+        """Open a grant. Raises UnreadableRecordError."""
+        process = current_instance()
+        if not self._opens(etag):
+            process.troubled_until = self._world.loop.time() + TROUBLE
+            raise UnreadableRecordError("simulated", etag=etag)
+        process.has_read.add(etag)
+        return super().open_record(connection, etag, sealed)
+
+
+class WatchedStore(DynamoDbStore):
+    """The adapter; what its callers are told is noted."""
+
+    def __init__(self, world: "World", table: SimulatedTable, keys: Keys) -> None:
+        super().__init__(table, keys)
+        self._world = world
+
+    async def load(self, connection: str) -> Record:
+        """Return the latest record, and note for how long it is waited for."""
+        with current_instance().loads(connection, self._world.now()):
+            return await super().load(connection)
+
+    async def swap(
+        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
+    ) -> None:
+        """Replace the record if its etag is the expected one; note that it cannot be, or judge."""
+        history = self._world.connections[connection].history
+        try:
+            await super().swap(
+                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
+            )
+        except ConflictError as conflict:
+            with self._world.judging():
+                if conflict.current.etag == new_etag:
+                    raise BrokenRuleError(Rule.OWN_WRITE, connection) from conflict
+            raise
+        except StoreUnavailableError:
+            history.write_failed(current_instance())
+            raise
+        except UnreadableRecordError:
+            history.write_failed(current_instance(), times=WRITES_BEFORE_GIVING_UP)
+            raise
+
+
+def connection_of(arguments: Mapping[str, Any]) -> str | None:
+    """Name the connection that a request is about; None where it is about many."""
+    about = arguments.get("Item") or arguments.get("Key")
+    return None if about is None else str(about["id"]["S"]).removeprefix(_GRANT)
