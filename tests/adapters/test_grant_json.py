@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -156,8 +155,10 @@ def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
 def test_a_missing_member_is_refused_unless_it_came_later(grant: Grant, path: Path) -> None:
     members = members_of(grant)
     del at(members, path)[path[-1]]
-    if path == SUBJECT:
-        assert tokens_of(load_grant(written(members))) == replace(TOKENS, subject=None)
+    if path[-2:] == SUBJECT:
+        tokens = tokens_of(load_grant(written(members)))
+        assert tokens is not None
+        assert tokens.subject is None
         return
     with pytest.raises(FormatError):
         load_grant(written(members))

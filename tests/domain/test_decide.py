@@ -29,6 +29,7 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -841,6 +842,7 @@ WORKING: dict[str, Grant] = {
     "for ever": Authorized(tokens=replace(OF_MINE, expires_at=None, refresh_token=None)),
     "in doubt": replace(fail(UNKNOWN), tokens=OF_MINE),
     "refreshing": begin(Authorized(tokens=OF_MINE), EXPIRED)[0],
+    "handed over": Moved(grant=Authorized(tokens=OF_MINE), since=T0),
 }
 DEAD: dict[str, Grant] = {
     "refresh token over": Authorized(tokens=replace(OF_MINE, refresh_token_expires_at=EXPIRED)),
