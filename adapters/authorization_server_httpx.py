@@ -1,20 +1,16 @@
 """The token endpoint over HTTP."""
 
-import asyncio
-import zlib
 from base64 import b64encode
-from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLError
 from typing import assert_never
 from urllib.parse import quote, quote_plus
 
 import httpx
 
-from adapters.tls import tls_context
-from adapters.token_response import is_json_object, read_answer
+from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.token_response import read_answer
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -26,16 +22,7 @@ from domain.token_endpoint import (
     TokenRequest,
 )
 
-# Beyond this a body is no token response; the longest tokens in use are some 8 KiB each.
-MAX_BODY_BYTES = 64 * 1024
 _LONGEST_DESCRIPTION = 300
-# What fails before the request is on its way is over soon, and can be retried with no risk.
-_CONNECT_TIMEOUT = timedelta(seconds=5)
-# Time enough for reading what is there.
-_LAST_LOOK = timedelta(seconds=0.5)
-# A kept connection that the provider has closed in the meantime would fail in a way that looks like
-# a lost answer.
-_LIMITS = httpx.Limits(max_keepalive_connections=0)
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -58,23 +45,12 @@ class HttpxAuthorizationServer:
         self._client_id = client_id
         self._client_secret = client_secret
         self._timeout = timeout
-        self._http = httpx.AsyncClient(
-            # A redirect would carry the client's secret to somewhere else.
-            follow_redirects=False,
-            # Only until the request is on its way; `_in_time` sees to the rest.
-            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
-            limits=_LIMITS,
-            verify=tls_context(),
-            # http is for loopback only, where a proxy from the environment has no business.
-            mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS, verify=tls_context())},
-            # Connections of different people have nothing to tell each other.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        self._http = provider_client()
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
         try:
-            outcome = await _in_time(self._send(request), self._timeout)
+            outcome = await in_time(self._send(request), self._timeout)
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
@@ -92,7 +68,7 @@ class HttpxAuthorizationServer:
         async with self._http.stream(
             "POST", self._provider.token_endpoint, data=form, headers=headers
         ) as response:
-            body = await _read_capped(response)
+            body = await read_capped(response)
             return read_answer(response, body, self._provider)
 
     def _message(self, request: TokenRequest) -> tuple[dict[str, str], dict[str, str]]:
@@ -130,26 +106,6 @@ class HttpxAuthorizationServer:
         )
 
 
-async def _in_time(work: Coroutine[None, None, Outcome], limit: timedelta) -> Outcome:
-    """Wait for an answer until the time limit, and then once more for a moment.
-
-    A process that was frozen (as serverless platforms do) finds its time over and the answer in the
-    socket at once. What has come is read then: it may hold the only living refresh token.
-
-    Raises TimeoutError, and what `work` raises.
-    """
-    task = asyncio.create_task(work)
-    try:
-        for patience in (limit, _LAST_LOOK):
-            done, _ = await asyncio.wait({task}, timeout=patience.total_seconds())
-            if done:
-                return task.result()
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-    raise TimeoutError
-
-
 def _form(request: TokenRequest) -> dict[str, str]:
     match request:
         case AuthorizationCodeRequest():
@@ -175,40 +131,3 @@ def _secrets(request: TokenRequest) -> tuple[str, ...]:
             return (request.refresh_token,)
         case _:
             assert_never(request)
-
-
-async def _read_capped(response: httpx.Response) -> bytes:
-    """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
-
-    The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
-    Where the connection ends before the body by its own account does, what has come is enough if it
-    is a whole JSON object, which is one to its last brace only: it may hold the only living refresh
-    token.
-
-    Raises httpx.HTTPError.
-    """
-    body = b""
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                return b""
-    except httpx.TransportError:
-        if not is_json_object(body):
-            raise
-    match response.headers.get("content-encoding", "identity").strip().lower():
-        case "identity" | "":
-            return body
-        case "gzip":
-            return _gunzip(body)
-        case _:
-            return b""
-
-
-def _gunzip(body: bytes) -> bytes:
-    try:
-        gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        text = gzip.decompress(body, MAX_BODY_BYTES)
-    except zlib.error:
-        return b""
-    return text if gzip.eof else b""

@@ -61,6 +61,10 @@ def dump_login(pending: PendingLogin) -> bytes:
             "redirect_uri": pending.redirect_uri,
             "code_verifier": pending.code_verifier,
             "expires_at": _to_text(pending.expires_at),
+            "issuer": pending.issuer,
+            "issuer_names_itself": pending.issuer_names_itself,
+            "browser": pending.browser,
+            "replaces": pending.replaces,
         }
     )
 
@@ -74,6 +78,10 @@ def load_login(text: bytes) -> PendingLogin:
             redirect_uri=members["redirect_uri"],
             code_verifier=members["code_verifier"],
             expires_at=_instant(members["expires_at"]),
+            issuer=members["issuer"],
+            issuer_names_itself=members["issuer_names_itself"],
+            browser=members["browser"],
+            replaces=members["replaces"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error
@@ -185,6 +193,7 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
         "expires_at": _to_text(tokens.expires_at),
         "refresh_token": tokens.refresh_token,
         "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
+        "subject": tokens.subject,
     }
 
 
@@ -199,6 +208,8 @@ def _tokens_from_json(members: _Json) -> Tokens:
         expires_at=_from_text(members["expires_at"]),
         refresh_token=members["refresh_token"],
         refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
+        # Not in what was written before accounts were told apart.
+        subject=members.get("subject"),
     )
 
 

@@ -57,11 +57,11 @@ class KeyRing:
             raise SealError("it is damaged, or belongs to another place") from error
 
 
-def derive_key(secret: str) -> bytes:
+def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:
     """Make a key of a secret that has another use as well (RFC 5869)."""
-    return HKDF(
-        algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"oauth-callback records"
-    ).derive(secret.encode())
+    material = secret.encode() if isinstance(secret, str) else secret
+    info = f"oauth-callback {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(material)
 
 
 def _associated_data(key_id: str, context: tuple[str, ...]) -> bytes:

@@ -4,7 +4,6 @@ Providers differ from RFC 6749 §5 in many small ways, so everything that can be
 nothing else is taken for tokens.
 """
 
-import json
 import logging
 import re
 from datetime import timedelta
@@ -16,6 +15,8 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from adapters.id_token import read_subject
+from adapters.provider_http import json_object
 from domain.provider import Provider
 from domain.token_endpoint import (
     Delivery,
@@ -87,6 +88,7 @@ class _TokenBody(BaseModel):
         ),
     ] = None
     scope: Annotated[str | None, BeforeValidator(_scope)] = None
+    id_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
 
 
 def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Outcome:
@@ -102,7 +104,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         # Slack and GitHub refuse with status 200.
         return _error(response, members, provider)
     try:
-        return _tokens(_TokenBody.model_validate(members))
+        return _tokens(_TokenBody.model_validate(members), provider)
     except ValidationError:
         return _unknown("a success without an access token")
 
@@ -117,23 +119,10 @@ def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
             return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
         except ValueError:
             return None
-    return _json_object(body)
+    return json_object(body)
 
 
-def is_json_object(body: bytes) -> bool:
-    """Whether this is a JSON object, and all of it."""
-    return _json_object(body) is not None
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
-
-
-def _tokens(body: _TokenBody) -> Outcome:
+def _tokens(body: _TokenBody, provider: Provider) -> Outcome:
     token_type = (body.token_type or "").strip() or "bearer"
     if token_type.lower() in _UNUSABLE_TYPES:
         return _unknown("tokens of a type that wants proofs with each use")
@@ -152,6 +141,7 @@ def _tokens(body: _TokenBody) -> Outcome:
         refresh_token=body.refresh_token,
         refresh_token_expires_in=body.refresh_token_expires_in,
         scope=body.scope,
+        subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
     )
 
 

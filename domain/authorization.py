@@ -1,9 +1,10 @@
-"""A login: one-time state, PKCE, and the authorization request (RFC 6749 §4.1.1, RFC 7636)."""
+"""A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and what must come back of it."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from hmac import compare_digest
 from urllib.parse import urlencode
 
 from domain.provider import Provider
@@ -17,13 +18,33 @@ LOGIN_LIFETIME = timedelta(minutes=10)
 class PendingLogin:
     """A login that has begun and has not come back: what its callback is checked against.
 
-    `code_verifier` is None where the provider has no PKCE.
+    `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
+    `browser` is the fingerprint of what the browser remembers that the login began in, None where
+    any may finish it. `replaces` says that it is to replace whatever works.
     """
 
     connection: str
     redirect_uri: str
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
+    issuer: str | None = None
+    issuer_names_itself: bool = False
+    browser: str | None = None
+    replaces: bool = False
+
+    def is_answered_by(self, issuer: str | None) -> bool:
+        """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""
+        if self.issuer is None:
+            return True
+        if issuer is None:
+            return not self.issuer_names_itself
+        return issuer == self.issuer
+
+    def began_in(self, browser: str | None) -> bool:
+        """Whether a browser that remembers this may finish the login (RFC 9700 §4.7.1)."""
+        if self.browser is None:
+            return True
+        return browser is not None and compare_digest(fingerprint(browser), self.browser)
 
     def code_request(self, code: str) -> AuthorizationCodeRequest:
         """Trade the code that came back (RFC 6749 §4.1.3: the redirect URI must be identical)."""
@@ -32,9 +53,27 @@ class PendingLogin:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationResponse:
+    """What the provider's redirect carries (RFC 6749 §4.1.2, RFC 9207 §2): a code, or an error.
+
+    `browser` is what the browser remembers of this login.
+    """
+
+    state: str = field(repr=False)
+    code: str | None = field(repr=False)
+    issuer: str | None
+    browser: str | None = field(repr=False, default=None)
+
+
 def login_key(state: str) -> str:
     """Name a pending login in the store, so that who reads the store cannot finish the login."""
-    return sha256(state.encode()).hexdigest()
+    return fingerprint(state)
+
+
+def fingerprint(secret: str) -> str:
+    """Tell one random text from another without telling what it is."""
+    return sha256(secret.encode()).hexdigest()
 
 
 def code_challenge(code_verifier: str) -> str:

@@ -22,8 +22,9 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
     off from the start, and Retry-After is honoured.
 
 A login (`LoginCompleted`) starts a new generation:
- 8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice), and
-    not a refresh token that still works by tokens without one.
+ 8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice).
+    Unless it was begun to replace what works, it does not replace a refresh token that works by
+    tokens without one, nor a grant that works by one that is known to be of another account.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their login or, after the same login, their generation is newer than what is
@@ -92,7 +93,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenResponse,
 )
-from domain.tokens import Tokens
+from domain.tokens import Freshness, Tokens
 
 _NO_TIME = timedelta(0)
 
@@ -349,11 +350,21 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
     is_late = (
         not isinstance(grant, Unauthorized) and grant.tokens.authorized_at >= completed.requested_at
     )
-    lasts = tokens.refresh_token is not None or tokens.expires_at is None
+    is_unwanted = not completed.replaces and _is_worse(tokens, grant, now)
+    return grant if is_late or is_unwanted else Authorized(tokens=tokens)
+
+
+def _is_worse(tokens: Tokens, grant: Grant, now: datetime) -> bool:
+    """Whether a grant that works would be lost to tokens that do not last, or to a stranger's."""
     # What was handed over works elsewhere, or will: it must not be lost here before.
     there = take_back(grant)
-    works = isinstance(there, Authorized | Refreshing) and there.tokens.can_refresh(now)
-    return grant if is_late or (works and not lasts) else Authorized(tokens=tokens)
+    if not isinstance(there, Authorized | Refreshing):
+        return False
+    lasts = tokens.refresh_token is not None or tokens.expires_at is None
+    if there.tokens.can_refresh(now) and not lasts:
+        return True
+    works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
+    return works and there.tokens.are_known_of_another(tokens.subject)
 
 
 # Rule 9: rescue.

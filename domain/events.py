@@ -48,10 +48,14 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginCompleted:
-    """A code was traded for tokens; `requested_at` is from before the request was sent."""
+    """A code was traded for tokens; `requested_at` is from before the request was sent.
+
+    `replaces` says that whoever began the login wants it in the place of whatever works.
+    """
 
     response: TokenResponse
     requested_at: datetime
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,11 +54,17 @@ class Provider:
 
     `access_token_lifetime` and `refresh_token_lifetime` stand in where a response names none;
     None declares that the token does not expire (access) or that nothing is known (refresh).
+    An endpoint is empty until it is known.
     """
 
     name: str
+    # RFC 9207 §2: what it calls itself, where that is known, and whether it always does so when it
+    # sends the browser back.
+    issuer: str | None = None
+    names_itself: bool = False
     authorization_endpoint: str
     token_endpoint: str
+    revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None

@@ -27,7 +27,10 @@ TokenRequest: TypeAlias = AuthorizationCodeRequest | RefreshTokenRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """Tokens came (RFC 6749 §5.1). Durations are as received; None where the response has none."""
+    """Tokens came (RFC 6749 §5.1). Durations are as received; None where the response has none.
+
+    `subject` is the fingerprint of the account that they are of, where the provider tells it.
+    """
 
     access_token: str = field(repr=False)
     token_type: str
@@ -35,6 +38,7 @@ class TokenResponse:
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_in: timedelta | None
     scope: str | None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

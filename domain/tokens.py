@@ -38,7 +38,8 @@ class Tokens:
     `generation` counts how often the refresh token of this connection has been replaced, and
     `authorized_at` tells of which login all of them come.
     `expires_at` is None for an access token that does not expire, and
-    `refresh_token_expires_at` is None where nothing is known.
+    `refresh_token_expires_at` is None where nothing is known; `subject` is the fingerprint of the
+    account, None where the provider does not tell it.
     """
 
     generation: int
@@ -50,6 +51,7 @@ class Tokens:
     expires_at: datetime | None
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_at: datetime | None
+    subject: str | None = None
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -76,6 +78,7 @@ class Tokens:
             )
             if response.refresh_token
             else None,
+            subject=response.subject,
         )
 
     def refreshed(
@@ -98,7 +101,13 @@ class Tokens:
             refresh_token_expires_at=_end(issued_at, told, provider.refresh_token_lifetime)
             if restarted
             else self.refresh_token_expires_at,
+            # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
+            subject=self.subject or response.subject,
         )
+
+    def are_known_of_another(self, subject: str | None) -> bool:
+        """Whether these are known to be of another account than the one of this fingerprint."""
+        return None not in {self.subject, subject} and self.subject != subject
 
     def freshness(self, now: datetime) -> Freshness:
         """Say what the tokens are good for at `now`; an expiry belongs to what is over."""

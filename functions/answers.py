@@ -1,10 +1,10 @@
 """What the keeper answers: tokens, or a problem that says why there are none, and what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from domain.commands import (
     Answer,
@@ -17,9 +17,12 @@ from domain.commands import (
 )
 from domain.grant import Cause, Failure
 from domain.tokens import Tokens
-from functions.connections import DEFAULT_CONNECTION
 from functions.problems import ProblemError, problem
 from functions.standing import rfc3339
+
+if TYPE_CHECKING:
+    # Who has a token needs no link.
+    from functions.login_links import LoginOffer
 
 # An attempt is over long before its lease as a rule; until then it pays to ask again.
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
@@ -56,9 +59,9 @@ _REFUSALS: Mapping[Failure, str] = {
 
 
 def require_tokens(
-    answer: Answer, connection: str, now: datetime, *, public_url: str | None
+    answer: Answer, connection: str, now: datetime, *, offer: "Callable[[str], LoginOffer]"
 ) -> Tokens:
-    """Return the tokens that somebody asked for; `public_url` is where logins begin.
+    """Return the tokens that somebody asked for; `offer` tells how to log in to a connection.
 
     Raises ProblemError that says why there are none.
     """
@@ -79,11 +82,11 @@ def require_tokens(
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause):
-            login = {"method": "POST", "url": _login_url(connection, public_url)}
+            login = offer(connection)
             raise problem(
                 "authorization-required",
-                why_and_how_to_log_in(cause, connection, public_url=public_url),
-                members={"cause": cause.value, "login": login},
+                why_and_how_to_log_in(cause, login),
+                members={"cause": cause.value, "login": login.members},
             )
         case PointElsewhere(since=since):
             raise connection_moved(since)
@@ -105,17 +108,9 @@ def connection_moved(
     )
 
 
-def why_and_how_to_log_in(cause: Cause, connection: str, *, public_url: str | None) -> str:
+def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer") -> str:
     """Say why a person has to log in, and where."""
-    url = _login_url(connection, public_url)
-    how = f"to log in, POST to {url} with the API key and open the authorization_url it answers"
-    return f"{_CAUSES[cause]}; {how}"
-
-
-def _login_url(connection: str, public_url: str | None) -> str:
-    """Where to POST to begin a login; relative where the deployment's address is not known."""
-    query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
-    return f"{public_url or ''}/api/login{query}"
+    return f"{_CAUSES[cause]}; {offer.how}"
 
 
 def _seconds(duration: timedelta) -> int:

@@ -18,9 +18,10 @@ from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wired
+from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-_FOR_PEOPLE = frozenset({"/api/callback"})
+_FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Application:
 
     async def _finish(self) -> None:
         if self._wired is not None:
-            await self._wired.keeper.finish()
+            await self._wired.finish()
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -135,6 +136,9 @@ def _problem_of(error: Exception) -> Problem:
             return problem("settings-unavailable", detail, retry_after=seconds).problem
         case SettingsError():
             return problem("not-configured", str(error)).problem
+        case DiscoveryError():
+            detail = f"the provider does not say where its endpoints are: {error}; check ISSUER"
+            return problem("provider-unavailable", detail, retry_after=5).problem
         case StoreUnavailableError():
             _log.error("the store is not available: %s", error)
             detail = "what is stored cannot be reached now; nothing is lost"

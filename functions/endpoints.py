@@ -28,7 +28,7 @@ async def token(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, caller.connection, now, public_url=wired.settings.public_url)
+    tokens = require_tokens(answer, caller.connection, now, offer=wired.offer_login)
     return Response.json(200, _token_members(tokens, now))
 
 
@@ -43,8 +43,12 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        detail = why_and_how_to_log_in(cause, connection, public_url=wired.settings.public_url)
-        raise problem("not-authorized", detail, members={"cause": cause.value, **members})
+        login = wired.offer_login(connection)
+        raise problem(
+            "not-authorized",
+            why_and_how_to_log_in(cause, login),
+            members={"cause": cause.value, "login": login.members, **members},
+        )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
 
 

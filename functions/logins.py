@@ -1,14 +1,25 @@
 """Logins: begun for a connection, and completed by the provider's redirect."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from hmac import compare_digest
+from typing import TypeAlias
 
-from domain.authorization import LOGIN_LIFETIME, PendingLogin, authorization_url, login_key
+from domain.authorization import (
+    LOGIN_LIFETIME,
+    AuthorizationResponse,
+    PendingLogin,
+    authorization_url,
+    fingerprint,
+    login_key,
+)
 from domain.events import LoginCompleted
-from domain.grant import Grant, Unauthorized
+from domain.grant import Grant, Unauthorized, tokens_of
+from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -18,10 +29,14 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenResponse,
 )
+from domain.tokens import Tokens
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
+from functions.login_links import LoginLinks
 from functions.recorder import Recorder
 from functions.settings import SettingsError
+from functions.sharing import Shared
+from functions.standing import missing_authorization
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -34,6 +49,26 @@ class UnknownStateError(Exception):
     """The state was never given out, has expired, or has been used."""
 
 
+class OtherIssuerError(Exception):
+    """The redirect is not from the provider that the browser was sent to."""
+
+
+class OtherBrowserError(Exception):
+    """The redirect came to a browser in which the login did not begin."""
+
+
+class LoginNotNeededError(Exception):
+    """The connection works, and only who has the API key may replace it."""
+
+
+class OtherAccountError(Exception):
+    """Another account logged in than the one whose grant works, and stays."""
+
+
+class RefusedError(Exception):
+    """The provider sent the browser back without a code."""
+
+
 class ExchangeFailedError(Exception):
     """The code brought no tokens; `outcome` is what came instead."""
 
@@ -42,20 +77,58 @@ class ExchangeFailedError(Exception):
         self.outcome = outcome
 
 
+LoginFailure: TypeAlias = (
+    UnknownStateError
+    | OtherBrowserError
+    | OtherIssuerError
+    | RefusedError
+    | LoginNotNeededError
+    | OtherAccountError
+    | ExchangeFailedError
+)
+LOGIN_FAILURES = (
+    UnknownStateError,
+    OtherBrowserError,
+    OtherIssuerError,
+    RefusedError,
+    LoginNotNeededError,
+    OtherAccountError,
+    ExchangeFailedError,
+)
+
+
+class Account(Enum):
+    """Whose a login is, compared with the one before it."""
+
+    FIRST = "the first"
+    SAME = "the same"
+    OTHER = "another"
+    NOT_TOLD = "not told by the provider"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunLogin:
-    """Where to send the browser, and for how long that is good."""
+    """Where to send the browser, and for how long that is good.
+
+    `browser` is what it must remember until it comes back, None where any may do so.
+    """
 
     authorization_url: str = field(repr=False)
+    state: str = field(repr=False)
     lifetime: timedelta
+    browser: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedLogin:
-    """What a login left: `grant` is the one in force, `is_new` whether this login made it."""
+    """What a login left: `grant` is the one in force, `is_new` whether this login made it.
+
+    `account` compares who logged in with who had before.
+    """
 
     connection: str
     grant: Grant
+    account: Account
     is_new: bool
 
 
@@ -71,16 +144,17 @@ class Logins:
         server: Callable[[], AuthorizationServer],
         clock: Clock,
         entropy: Entropy,
-        provider: Provider,
+        provider: Callable[[], Awaitable[Provider]],
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
         keyed_hash: Callable[[str], str],
+        links: LoginLinks,
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
         By its `keyed_hash` a state is known to have been given out here, before the store is asked.
-        `server` is called when there is a code to exchange.
+        `server` and `provider`, which raises DiscoveryError, are called when they are needed.
         """
         self._keeper = keeper
         self._recorder = recorder
@@ -93,27 +167,96 @@ class Logins:
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
         self._keyed_hash = keyed_hash
+        self._links = links
+        self._completions: Shared[CompletedLogin] = Shared()
 
-    async def begin(self, connection: str) -> BegunLogin:
-        """Bind a new state to the connection. Raises SettingsError, StoreUnavailableError."""
+    async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
+        """Begin a login that any browser may finish; one that `replaces` does so with what works.
+
+        Raises DiscoveryError, SettingsError, StoreUnavailableError.
+        """
+        provider = await self._provider()
+        return await self._begin(connection, provider, browser=None, replaces=replaces)
+
+    async def begin_by_link(self, link: LoginLink) -> BegunLogin:
+        """Begin a login that only this browser may finish, and use up the link.
+
+        Raises ProblemError, LoginNotNeededError, DiscoveryError, SettingsError,
+        StoreUnavailableError.
+        """
+        # What may fail and come back is done first: it must not cost the link.
+        provider = await self._provider()
+        record = await self._replaceable_record(link.connection)
+        await self._links.use_up(link)
+        if not self._needs_login(record):
+            raise LoginNotNeededError
+        return await self._begin(link.connection, provider, browser=self._entropy.token())
+
+    async def _begin(
+        self, connection: str, provider: Provider, *, browser: str | None, replaces: bool = False
+    ) -> BegunLogin:
+        """Bind a new state to the connection."""
         state = self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
             redirect_uri=self._redirect_uri(),
-            code_verifier=self._entropy.token() if self._provider.pkce is Pkce.S256 else None,
+            code_verifier=self._entropy.token() if provider.pkce is Pkce.S256 else None,
             expires_at=self._clock.now() + LOGIN_LIFETIME,
+            issuer=provider.issuer,
+            issuer_names_itself=provider.names_itself,
+            browser=browser and fingerprint(browser),
+            replaces=replaces,
         )
         await self._store.put_login(login_key(state), pending)
-        url = authorization_url(
-            self._provider, client_id=self._client_id, state=state, pending=pending
+        url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
+        return BegunLogin(
+            authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
         )
-        return BegunLogin(authorization_url=url, lifetime=LOGIN_LIFETIME)
 
-    async def take(self, state: str) -> PendingLogin:
-        """Find the login that a redirect belongs to, and use up its state.
+    async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
+        """Use up the state, trade the code for tokens, and keep them.
 
-        Raises UnknownStateError, SettingsError, StoreUnavailableError.
+        What this has begun goes to its end, even if whoever waits for it goes away.
+
+        Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        # Both may fail, and neither may cost a state: the same redirect works once they do not.
+        provider, server = await self._provider(), self._server()
+        task = self._completions.start(
+            self._entropy.token(), lambda: self._complete(response, provider, server)
+        )
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait until every login that has come back is completed."""
+        await self._completions.finish()
+
+    async def _complete(
+        self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
+    ) -> CompletedLogin:
+        pending = await self._checked(response, provider)
+        # Before the code is spent: a store that is away costs the login nothing then.
+        before = await self._replaceable_record(pending.connection)
+        if pending.browser is not None and not self._needs_login(before):
+            # Somebody else was faster, and this login began without the API key.
+            raise LoginNotNeededError
+        completed = await self._exchange(server, pending, response.code or "")
+        after = await self._recorder.keep(pending.connection, before, completed)
+        return _judge(pending.connection, completed, before.grant, after.grant)
+
+    async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
+        """Use up the state, and return what it stands for if the redirect brings its code."""
+        pending = await self._take(response.state, provider)
+        if not pending.began_in(response.browser):
+            raise OtherBrowserError
+        if not pending.is_answered_by(response.issuer):
+            raise OtherIssuerError
+        if not response.code:
+            raise RefusedError
+        return pending
+
+    async def _take(self, state: str, provider: Provider) -> PendingLogin:
+        """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
         if self._static_state and compare_digest(state.encode(), self._static_state.encode()):
             return PendingLogin(
@@ -121,6 +264,8 @@ class Logins:
                 redirect_uri=self._redirect_uri(),
                 code_verifier=None,
                 expires_at=now + LOGIN_LIFETIME,
+                issuer=provider.issuer,
+                issuer_names_itself=provider.names_itself,
             )
         token, _, _ = state.rpartition("-")
         if not compare_digest(state.encode(), self.state_of(token).encode()):
@@ -136,32 +281,26 @@ class Logins:
         """Return the state that is made of a random token."""
         return f"{token}-{self._keyed_hash(token)}"
 
-    async def complete(self, pending: PendingLogin, code: str) -> CompletedLogin:
-        """Trade the code for tokens and keep them.
-
-        Raises ExchangeFailedError, StoreUnavailableError.
-        """
-        # Before the code is spent: a store that is away costs the login nothing then.
-        before = await self._replaceable_record(pending.connection)
-        completed = await self._exchange(pending.code_request(code))
-        after = await self._recorder.keep(pending.connection, before, completed)
-        return CompletedLogin(
-            connection=pending.connection, grant=after.grant, is_new=after is not before
-        )
-
-    async def _exchange(self, request: AuthorizationCodeRequest) -> LoginCompleted:
-        requested_at, outcome = await self._send(request)
+    async def _exchange(
+        self, server: AuthorizationServer, pending: PendingLogin, code: str
+    ) -> LoginCompleted:
+        request = pending.code_request(code)
+        requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
             # The code is still good, and a person has waited for it.
-            requested_at, outcome = await self._send(request)
+            requested_at, outcome = await self._send(server, request)
         if not isinstance(outcome, TokenResponse):
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
-        return LoginCompleted(response=outcome, requested_at=requested_at)
+        return LoginCompleted(
+            response=outcome, requested_at=requested_at, replaces=pending.replaces
+        )
 
-    async def _send(self, request: AuthorizationCodeRequest) -> tuple[datetime, Outcome]:
+    async def _send(
+        self, server: AuthorizationServer, request: AuthorizationCodeRequest
+    ) -> tuple[datetime, Outcome]:
         requested_at = self._clock.now()
-        return requested_at, await self._server().request_tokens(request)
+        return requested_at, await server.request_tokens(request)
 
     async def _replaceable_record(self, connection: str) -> Record:
         try:
@@ -170,7 +309,41 @@ class Logins:
             # Its owner has just logged in anew: what nobody can read is worth less than that.
             return Record(grant=Unauthorized(), etag=error.etag)
 
+    def _needs_login(self, record: Record) -> bool:
+        return missing_authorization(record.grant, self._clock.now()) is not None
+
     def _redirect_uri(self) -> str:
         if self._known_redirect_uri is None:
             raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
         return self._known_redirect_uri
+
+
+def _judge(
+    connection: str, completed: LoginCompleted, before: Grant, after: Grant
+) -> CompletedLogin:
+    """Say what a login has come to. Raises OtherAccountError."""
+    old, new = tokens_of(before), tokens_of(after)
+    is_new = new is not None and new.authorized_at == completed.requested_at
+    subject = completed.response.subject
+    if new is not None and not is_new and new.are_known_of_another(subject):
+        _log.warning(
+            "connection %s: another account logged in, and nothing was replaced", connection
+        )
+        raise OtherAccountError
+    account = _account(old, subject)
+    if is_new and old is not None:
+        _log.warning(
+            "connection %s: a login has replaced the one of %s; the account: %s",
+            connection,
+            old.authorized_at.isoformat(timespec="seconds"),
+            account.value,
+        )
+    return CompletedLogin(connection=connection, grant=after, account=account, is_new=is_new)
+
+
+def _account(before: Tokens | None, subject: str | None) -> Account:
+    if before is None:
+        return Account.FIRST
+    if None in {before.subject, subject}:
+        return Account.NOT_TOLD
+    return Account.OTHER if before.are_known_of_another(subject) else Account.SAME

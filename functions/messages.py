@@ -28,6 +28,8 @@ MAX_HEADER_BYTES = 32 * 1024
 # For a body of that size, over any line. One that trickles would keep an instance busy for ever.
 BODY_LIMIT = timedelta(seconds=10)
 
+_FORM = b"application/x-www-form-urlencoded"
+
 
 class MalformedRequestError(Exception):
     """The request cannot be understood; `status` is what to answer, the text says why."""
@@ -89,6 +91,11 @@ class Request:
     def header_values(self, name: bytes) -> list[bytes]:
         """Every value of the header with this lower-case name, in order."""
         return [value for key, value in self.headers if key == name]
+
+    def form(self) -> Mapping[str, str]:
+        """The parameters of a body that is a form, else none. Raises MalformedRequestError."""
+        types = [value.partition(b";")[0].strip() for value in self.header_values(b"content-type")]
+        return parse_parameters(self.body) if types == [_FORM] else {}
 
     def accepts_json_first(self) -> bool:
         """Whether the client asks for JSON by name and does not ask for HTML."""
@@ -162,6 +169,17 @@ class Response:
         """Answer with a JSON object."""
         body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
         return cls(status=status, content_type=content_type, body=body, headers=headers)
+
+    @classmethod
+    def redirect(cls, url: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Self:
+        """Send the browser elsewhere, to GET what is there (RFC 9110 §15.4.4)."""
+        # What is left behind may hold secrets in its URL.
+        policy = ("referrer-policy", "no-referrer")
+        return cls(
+            status=HTTPStatus.SEE_OTHER,
+            content_type="text/plain; charset=utf-8",
+            headers=(("location", url), policy, *headers),
+        )
 
     async def send(self, send: Send, *, without_body: bool = False) -> None:
         """Put the response on the wire; `without_body` answers HEAD."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
+from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
 from functions.reading import Reading
 
@@ -17,23 +18,45 @@ _LONGEST_GRACE = timedelta(days=366)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def read_provider(reading: Reading) -> Provider:
-    """Apply what is set to the preset."""
+def read_metadata(reading: Reading) -> ServerMetadata:
+    """Read what is told of the provider over its preset, and over what it says of itself."""
+    method = reading.choice(
+        "TOKEN_ENDPOINT_AUTH_METHOD", [method.value for method in ClientAuthentication]
+    )
+    pkce = reading.choice("PKCE", [method.value for method in Pkce])
+    return ServerMetadata(
+        issuer=_issuer(reading),
+        authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT"),
+        token_endpoint=reading.url("TOKEN_ENDPOINT"),
+        revocation_endpoint=reading.url("REVOCATION_ENDPOINT"),
+        client_authentication=None if method is None else ClientAuthentication(method),
+        pkce=None if pkce is None else Pkce(pkce),
+    )
+
+
+def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
+    """Apply what is set to the preset; what the issuer is to be asked for stays empty."""
     preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
         _rotation(reading, preset),
-        authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT")
-        or preset.authorization_endpoint,
-        token_endpoint=reading.url("TOKEN_ENDPOINT") or preset.token_endpoint,
         scope=reading.optional("SCOPE") or preset.scope,
         authorization_params=_authorization_params(reading, preset),
-        client_authentication=_client_authentication(reading, preset),
-        pkce=_pkce(reading, preset),
     )
+    provider = with_metadata(provider, told)
     for name in ("authorization_endpoint", "token_endpoint"):
-        if not getattr(provider, name):
-            reading.faults.append(f"PROVIDER is custom, and {name.upper()} is not set")
+        if not getattr(provider, name) and told.issuer is None:
+            reading.faults.append(
+                f"PROVIDER is custom, and neither {name.upper()} nor ISSUER is set"
+            )
     return provider
+
+
+def _issuer(reading: Reading) -> str | None:
+    issuer = reading.url("ISSUER")
+    if issuer is not None and "?" in issuer:
+        # RFC 8414 §2.
+        reading.faults.append("ISSUER must not have a query")
+    return issuer
 
 
 def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
@@ -47,17 +70,6 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
             "AUTHORIZATION_PARAMS must look like prompt=consent&access_type=offline"
         )
         return ()
-
-
-def _client_authentication(reading: Reading, preset: Provider) -> ClientAuthentication:
-    methods = [method.value for method in ClientAuthentication]
-    method = reading.choice("TOKEN_ENDPOINT_AUTH_METHOD", methods)
-    return preset.client_authentication if method is None else ClientAuthentication(method)
-
-
-def _pkce(reading: Reading, preset: Provider) -> Pkce:
-    method = reading.choice("PKCE", [method.value for method in Pkce])
-    return preset.pkce if method is None else Pkce(method)
 
 
 def _rotation(reading: Reading, preset: Provider) -> Provider:

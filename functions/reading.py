@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+
+from domain.metadata import is_safe_url
 
 # 24 characters of base64 are 144 bits, of hexadecimal 96: more than anybody can try out.
 SHORTEST_SECRET = 24
@@ -65,7 +65,7 @@ class Reading:
     def url(self, name: str) -> str | None:
         """Return an address to which secrets may be sent, or None where there is none."""
         value = self.optional(name)
-        if value is not None and not _is_safe_url(value):
+        if value is not None and not is_safe_url(value):
             self.faults.append(f"{name} must be an https URL (http only for loopback)")
         return value
 
@@ -99,23 +99,3 @@ def _weakness(secret: str) -> str | None:
     if any(guess in plain for guess in _GUESSES):
         return "is a placeholder, or a row of characters"
     return None
-
-
-def _is_safe_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = url.isascii() and url.isprintable() and " " not in url
-    if not host or not is_plain or parts.fragment or parts.username is not None:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -22,7 +22,7 @@ async def refresh(request: Request, wired: Wired) -> Response:
     connection = require_api_key(request, keys, endpoint="refresh", now=now).connection
     answered = await wired.keeper.refresh(connection)
     now = wired.clock.now()
-    require_tokens(answered.answer, connection, now, public_url=wired.settings.public_url)
+    require_tokens(answered.answer, connection, now, offer=wired.offer_login)
     return Response.json(200, standing(answered.after, now))
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
+from domain.metadata import ServerMetadata
 from domain.provider import Provider
 from functions.api_keys import ApiKey, read_api_keys
-from functions.provider_settings import read_provider
+from functions.provider_settings import read_metadata, read_provider
 from functions.reading import Reading
 from functions.store_settings import StoreSettings, read_store
 
@@ -47,7 +48,8 @@ def missing_library(variable: str, error: ModuleNotFoundError) -> str:
 class Settings:
     """What the environment says, checked.
 
-    `public_url` is None where nothing tells it; only logins need it.
+    `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
+    `provider` lacks what the issuer is to be asked for.
     """
 
     client_id: str
@@ -57,6 +59,7 @@ class Settings:
     failure_limit: int
     oauth_state: str | None = field(repr=False)
     provider: Provider
+    told: ServerMetadata
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
@@ -70,6 +73,7 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read and check every variable. Raises SettingsError that names all that is wrong."""
         reading = Reading(environ)
+        told = read_metadata(reading)
         settings = cls(
             client_id=reading.required("CLIENT_ID"),
             client_secret=reading.required("CLIENT_SECRET"),
@@ -77,7 +81,8 @@ class Settings:
             cron_secret=reading.secret("CRON_SECRET"),
             failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
             oauth_state=reading.optional("OAUTH_STATE"),
-            provider=read_provider(reading),
+            provider=read_provider(reading, told),
+            told=told,
             public_url=_public_url(reading),
             store=read_store(reading),
             encryption_keys=_encryption_keys(reading),

@@ -13,6 +13,7 @@ from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
+from domain.provider import Provider
 from functions.keeper import Keeper
 from functions.recorder import Recorder
 from functions.settings import Settings, SettingsError, missing_library
@@ -23,12 +24,14 @@ from functions.store_settings import (
     UpstashSettings,
 )
 from ports.authorization_server import AuthorizationServer
+from ports.discovery import Discovery
 from ports.rescue import Rescue
 from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
     from functions.limits import FailureLimits
+    from functions.login_links import LoginLinks, LoginOffer
     from functions.logins import Logins
     from functions.sweep import Sweep
     from ports.export import Export
@@ -48,8 +51,9 @@ class Wired:
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         # The first one seals; what the derived key has sealed stays readable whatever comes before.
-        self._keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
-        records = SealedRecords(self._keys)
+        self._keys = [*settings.encryption_keys, derive_key(settings.client_secret)]
+        self._ring = KeyRing(self._keys)
+        records = SealedRecords(self._ring)
         self.store = _store(settings.store, records)
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
@@ -82,11 +86,12 @@ class Wired:
             server=lambda: self._server,
             clock=self.clock,
             entropy=self._entropy,
-            provider=self.settings.provider,
+            provider=self.provider,
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
             keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
+            links=self.links,
         )
 
     @cached_property
@@ -103,11 +108,52 @@ class Wired:
         )
 
     @cached_property
+    def links(self) -> "LoginLinks":
+        """What makes and reads links to log in with."""
+        from functions import login_links
+
+        return login_links.LoginLinks(
+            keys=[derive_key(key, "login links") for key in self._keys],
+            public_url=self.settings.public_url,
+            store=self.store,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+
+    def offer_login(self, connection: str) -> "LoginOffer":
+        """Say how to log in to the connection."""
+        return self.links.offer(connection)
+
+    async def finish(self) -> None:
+        """Wait until all that was begun here is over and stored."""
+        if "logins" in vars(self):
+            await self.logins.finish()
+        await self.keeper.finish()
+
+    @cached_property
     def sweep(self) -> "Sweep":
         """What refreshes whatever is due."""
         from functions import sweep
 
         return sweep.Sweep(keeper=self.keeper, store=self.store, clock=self.clock)
+
+    async def provider(self) -> Provider:
+        """Return the provider, and ask for what is known to its issuer only.
+
+        Raises DiscoveryError.
+        """
+        if self._discovery is None:
+            return self.settings.provider
+        return await self._discovery.provider()
+
+    @cached_property
+    def _discovery(self) -> Discovery | None:
+        told = self.settings.told
+        if told.issuer is None:
+            return None
+        from adapters.discovery_httpx import HttpxDiscovery
+
+        return HttpxDiscovery(self.settings.provider, issuer=told.issuer, told=told)
 
     async def close(self) -> None:
         """Let go of what is held open, at the end of the event loop or of the settings."""
@@ -118,15 +164,25 @@ class Wired:
         """What writes and reads grants on their way to another deployment."""
         from adapters.export_sealed import SealedExport
 
-        client = f"{self.settings.client_id} at {self.settings.provider.token_endpoint}"
-        return SealedExport(self._keys, client=client)
+        where = self.settings.provider.token_endpoint or self.settings.told.issuer
+        client = f"{self.settings.client_id} at {where}"
+        return SealedExport(self._ring, client=client)
 
     @cached_property
     def _server(self) -> AuthorizationServer:
+        if self._discovery is None:
+            return self._server_of(self.settings.provider)
+        from adapters.authorization_server_discovered import DiscoveredAuthorizationServer
+
+        return DiscoveredAuthorizationServer(
+            self._discovery, server_of=self._server_of, clock=self.clock
+        )
+
+    def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
 
         server = HttpxAuthorizationServer(
-            self.settings.provider,
+            provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,

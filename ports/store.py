@@ -1,4 +1,4 @@
-"""What is kept: one grant a connection, the logins that have begun, and counts of failures."""
+"""What is kept: one grant a connection, the logins that have begun, and counts."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 from domain.authorization import PendingLogin
 from domain.grant import Grant
 
-LONGEST_WINDOW = timedelta(hours=1)
+LONGEST_WINDOW = timedelta(hours=24)
 """What is counted is counted in windows that are no longer, and kept for about as long."""
 
 

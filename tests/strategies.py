@@ -48,6 +48,7 @@ tokens = st.builds(
     expires_at=st.none() | instants,
     refresh_token=st.none() | secrets,
     refresh_token_expires_at=st.none() | instants,
+    subject=st.none() | texts,
 )
 setbacks = st.builds(
     Setbacks,
@@ -88,6 +89,10 @@ pending_logins = st.builds(
     redirect_uri=texts,
     code_verifier=st.none() | texts,
     expires_at=instants,
+    issuer=st.none() | texts,
+    issuer_names_itself=st.booleans(),
+    browser=st.none() | texts,
+    replaces=st.booleans(),
 )
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,

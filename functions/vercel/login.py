@@ -1,4 +1,4 @@
-"""The function behind `/api/login`: begins a login."""
+"""The function behind `/api/login`: begins a login, by the API key or by a link."""
 
 from functions.application import Application
 from functions.login_endpoints import ROUTES

@@ -22,7 +22,14 @@ SIMULATION_STATE = KEPT / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
 # Whoever sets one of these means a provider of their own.
 _OF_A_PROVIDER = frozenset(
-    {"AUTHORIZATION_ENDPOINT", "CLIENT_ID", "CLIENT_SECRET", "PROVIDER", "TOKEN_ENDPOINT"}
+    {
+        "AUTHORIZATION_ENDPOINT",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+        "ISSUER",
+        "PROVIDER",
+        "TOKEN_ENDPOINT",
+    }
 )
 # Whoever sets one of these has a store.
 _OF_A_STORE = frozenset(

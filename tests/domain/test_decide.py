@@ -29,6 +29,7 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Moved,
     Refreshing,
     Setbacks,
     Unauthorized,
@@ -831,6 +832,72 @@ def test_a_login_without_a_refresh_token_replaces_one_that_is_dead() -> None:
         after = log_in(grant, refresh_token=None)
         assert isinstance(after, Authorized)
         assert after.tokens.refresh_token is None
+
+
+MINE, OTHER = "a fingerprint", "another fingerprint"
+OF_MINE = replace(TOKENS, subject=MINE)
+WORKING: dict[str, Grant] = {
+    "authorized": Authorized(tokens=OF_MINE),
+    "access token over": Authorized(tokens=replace(OF_MINE, expires_at=T0 + SECOND)),
+    "for ever": Authorized(tokens=replace(OF_MINE, expires_at=None, refresh_token=None)),
+    "in doubt": replace(fail(UNKNOWN), tokens=OF_MINE),
+    "refreshing": begin(Authorized(tokens=OF_MINE), EXPIRED)[0],
+    "handed over": Moved(grant=Authorized(tokens=OF_MINE), since=T0),
+}
+DEAD: dict[str, Grant] = {
+    "refresh token over": Authorized(tokens=replace(OF_MINE, refresh_token_expires_at=EXPIRED)),
+    "no refresh token": Authorized(tokens=replace(OF_MINE, refresh_token=None)),
+    "refused": AuthorizationRequired(
+        tokens=OF_MINE, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
+    ),
+}
+
+
+@pytest.mark.parametrize("grant", WORKING.values(), ids=WORKING)
+def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_begun_to(
+    grant: Grant,
+) -> None:
+    response = replace(RESPONSE, subject=OTHER)
+    login = LoginCompleted(response=response, requested_at=EXPIRED)
+    assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
+    after = decide(grant, replace(login, replaces=True), POLICY, EXPIRED + SECOND).grant
+    assert isinstance(after, Authorized)
+    assert after.tokens.subject == OTHER
+
+
+@pytest.mark.parametrize("grant", DEAD.values(), ids=DEAD)
+def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
+    after = log_in(grant, subject=OTHER)
+    assert isinstance(after, Authorized)
+    assert after.tokens.subject == OTHER
+
+
+@pytest.mark.parametrize(
+    ("before", "subject"), [(MINE, MINE), (None, OTHER), (MINE, None), (None, None)]
+)
+def test_a_login_that_is_not_known_to_be_of_another_account_replaces_what_works(
+    before: str | None, subject: str | None
+) -> None:
+    after = log_in(Authorized(tokens=replace(TOKENS, subject=before)), subject=subject)
+    assert isinstance(after, Authorized)
+    assert (after.tokens.access_token, after.tokens.subject) == ("access-8", subject)
+
+
+def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too() -> None:
+    login = LoginCompleted(
+        response=replace(RESPONSE, refresh_token=None), requested_at=EXPIRED, replaces=True
+    )
+    after = decide(GRANT, login, POLICY, EXPIRED + SECOND).grant
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token is None
+
+
+def test_a_login_that_was_begun_to_replace_does_not_replace_a_later_one() -> None:
+    later = Authorized(tokens=replace(OF_MINE, authorized_at=EXPIRED + TICK))
+    login = LoginCompleted(
+        response=replace(RESPONSE, subject=OTHER), requested_at=EXPIRED, replaces=True
+    )
+    assert decide(later, login, POLICY, EXPIRED + SECOND).grant is later
 
 
 def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> None:

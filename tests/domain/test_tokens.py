@@ -169,3 +169,21 @@ def test_what_cannot_be_refreshed_or_needs_no_refresh_is_never_due() -> None:
 def test_no_representation_shows_a_token() -> None:
     assert "access-7" not in repr(TOKENS)
     assert "refresh-7" not in repr(TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "after"),
+    [(None, None, None), ("a", None, "a"), (None, "b", "b"), ("a", "b", "a")],
+)
+def test_a_refresh_tells_whose_tokens_they_are_and_does_not_change_it(
+    before: str | None, told: str | None, after: str | None
+) -> None:
+    assert refreshed(replace(TOKENS, subject=before), subject=told).subject == after
+
+
+def test_tokens_are_of_another_account_only_where_both_are_told() -> None:
+    mine = replace(TOKENS, subject="a")
+    assert mine.are_known_of_another("b")
+    assert not mine.are_known_of_another("a")
+    assert not mine.are_known_of_another(None)
+    assert not TOKENS.are_known_of_another("a")

@@ -168,6 +168,31 @@ class Deployment:
         assert answer.status_code == httpx.codes.OK, answer.text
         return str(answer.json()["authorization_url"])
 
+    def link(self, connection: str) -> str:
+        """The link to log in with that who asks for a token is given."""
+        answer = self.token(connection)
+        assert answer.status_code == httpx.codes.UNAUTHORIZED, answer.text
+        return str(answer.json()["login"]["link"])
+
+    def open_link(self, link: str, *headers: Header, method: str = "GET") -> httpx.Response:
+        """GET a link, as whoever finds it does."""
+        parts = urlsplit(link)
+        return self.call(method, f"{parts.path}?{parts.query}", *(headers or (HTML,)))
+
+    def press(self, link: str, *headers: Header) -> httpx.Response:
+        """Press the button on the link's page."""
+        return self.together([self.pressing(link, *headers)])[0]
+
+    def pressing(self, link: str, *headers: Header) -> Call:
+        """The call that the button on the link's page makes."""
+        form = ("content-type", "application/x-www-form-urlencoded")
+        return Call(
+            method="POST",
+            target="/api/login",
+            headers=(form, *(headers or (HTML,))),
+            content=urlencode({"link": query_of(link)["link"]}).encode(),
+        )
+
     def callback(self, *headers: Header, **parameters: str) -> httpx.Response:
         """GET /api/callback, as the browser that the provider sends back."""
         return self.call("GET", at("/api/callback", **parameters), *(headers or (HTML,)))

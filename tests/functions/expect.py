@@ -7,11 +7,13 @@ import httpx
 PROBLEM = "urn:oauth-callback:problem:"
 
 
-def expect_problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:
+def expect_problem(
+    answer: httpx.Response, status: int, name: str, *, sets_cookie: bool = False
+) -> dict[str, Any]:
     """Expect a problem document and return its members."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    expect_common_headers(answer)
+    expect_common_headers(answer, sets_cookie=sets_cookie)
     members: dict[str, Any] = answer.json()
     assert members["type"] == PROBLEM + name, members
     assert members["status"] == status
@@ -22,27 +24,33 @@ def expect_problem(answer: httpx.Response, status: int, name: str) -> dict[str, 
     return members
 
 
-def expect_json(answer: httpx.Response, status: int = 200) -> dict[str, Any]:
+def expect_json(
+    answer: httpx.Response, status: int = 200, *, sets_cookie: bool = False
+) -> dict[str, Any]:
     """Expect a JSON object and return its members."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
-    expect_common_headers(answer)
+    expect_common_headers(answer, sets_cookie=sets_cookie)
     members: dict[str, Any] = answer.json()
     return members
 
 
-def expect_page(answer: httpx.Response, status: int = 200) -> str:
+def expect_page(
+    answer: httpx.Response, status: int = 200, *, sets_cookie: bool = False, has_form: bool = False
+) -> str:
     """Expect a page that can do no harm, and return its text."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    expect_common_headers(answer)
+    expect_common_headers(answer, sets_cookie=sets_cookie)
     policy = dict(
         part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; ")
     )
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["base-uri"] == "'none'"
-    assert policy["form-action"] == "'none'"
+    assert policy["style-src"].startswith("'sha256-")
+    assert (policy["form-action"] == "'none'") is not has_form
+    assert ("<form" in answer.text) is has_form
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert "script-src" not in policy
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -50,11 +58,11 @@ def expect_page(answer: httpx.Response, status: int = 200) -> str:
     return answer.text
 
 
-def expect_common_headers(answer: httpx.Response) -> None:
+def expect_common_headers(answer: httpx.Response, *, sets_cookie: bool = False) -> None:
     """Expect what every answer carries."""
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "set-cookie" not in answer.headers
+    assert ("set-cookie" in answer.headers) is sets_cookie
 
 
 def expect_retry_after(answer: httpx.Response, *, at_most: int) -> None:

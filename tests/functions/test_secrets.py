@@ -13,10 +13,11 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from domain.authorization import PendingLogin, authorization_url
+from domain.authorization import AuthorizationResponse, PendingLogin, authorization_url
 from domain.events import AttemptEnded, LoginCompleted, TokenRequested
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Refreshing
 from domain.token_endpoint import RefreshTokenRequest, TokenResponse
+from functions.login_links import LoginOffer
 from functions.logins import BegunLogin
 from functions.messages import Request, Response
 from functions.settings import Settings
@@ -62,6 +63,24 @@ class Session:
         for accept in (HTML, JSON):
             self.keep(self.deployment.callback(accept, code=code, state=state))
 
+    def log_in_by_link(self, connection: str, code: str) -> None:
+        """Look at a link, and log in by it; with it a stranger could."""
+        link = self.deployment.link(connection)
+        self.deployment.open_link(link)
+        begun = self.deployment.press(link)
+        cookie = begun.headers["set-cookie"].partition(";")[0]
+        state = query_of(begun.headers["location"])["state"]
+        self.secrets |= {
+            f"the link {code}": query_of(link)["link"],
+            f"what the browser remembers of {code}": cookie.partition("=")[2],
+            f"the state {code}": state,
+            f"the code {code}": code,
+        }
+        self.keep(
+            self.deployment.press(link),
+            self.deployment.callback(HTML, ("cookie", cookie), code=code, state=state),
+        )
+
     def note_tokens(self) -> None:
         """Note what the provider gave and was sent."""
         for number, members in enumerate(self.endpoint.given):
@@ -106,6 +125,7 @@ def use(session: Session, name: str) -> None:
     session.token(name)
     deployment.age(name, by=OVER)
     session.token(name)
+    session.log_in_by_link(f"{name}-by-link", "code-of-a-login-by-link")
     # Every way to fail, of a code and of a refresh in front of and behind the answer.
     for number, failure in enumerate(FAILURES):
         endpoint.plan(failure)
@@ -256,7 +276,11 @@ def test_no_object_shows_the_secret_that_it_holds(
         RefreshTokenRequest(refresh_token=secret),
         pending,
         pending.code_request(secret),
-        BegunLogin(authorization_url=url, lifetime=timedelta(minutes=10)),
+        BegunLogin(
+            authorization_url=url, state=secret, lifetime=timedelta(minutes=10), browser=secret
+        ),
+        AuthorizationResponse(state=secret, code=secret, issuer=None, browser=secret),
+        LoginOffer(url="https://keeper.test/api/login", link=secret),
         settings,
         wired,
         wired.keeper,

@@ -51,11 +51,17 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "an address that is not safe": ({"PUBLIC_URL": f"http://{MARK}.test"}, ["PUBLIC_URL"]),
     "custom without endpoints": (
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "TOKEN_ENDPOINT": ""},
-        ["PROVIDER", "AUTHORIZATION_ENDPOINT", "TOKEN_ENDPOINT"],
+        ["PROVIDER", "AUTHORIZATION_ENDPOINT", "TOKEN_ENDPOINT", "ISSUER"],
     ),
     "custom with one": (
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": " "},
-        ["PROVIDER", "AUTHORIZATION_ENDPOINT"],
+        ["PROVIDER", "AUTHORIZATION_ENDPOINT", "ISSUER"],
+    ),
+    "an issuer over http": ({"ISSUER": f"http://{MARK}.test"}, ["ISSUER"]),
+    "an issuer with a query": ({"ISSUER": f"https://a.test/?{MARK}"}, ["ISSUER"]),
+    "a place for revocation over http": (
+        {"REVOCATION_ENDPOINT": f"http://{MARK}.test"},
+        ["REVOCATION_ENDPOINT"],
     ),
     "a folder that is not there": ({"SQLITE_PATH": f"/{MARK}/x.sqlite"}, ["SQLITE_PATH"]),
     "a callback with a query": ({"PUBLIC_URL": "https://a.test/?a=b"}, ["PUBLIC_URL"]),
@@ -266,6 +272,7 @@ def test_environment_is_in_order(environ: dict[str, str]) -> None:
         {"PROVIDER": "digikey-sandbox"},
         {"TOKEN_ENDPOINT": "http://localhost:1/token"},
         {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
+        {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "ISSUER": "https://a.test/b/"},
         {"ROTATION": "none"},
         {"ROTATION": "optional;grace=2h"},
         {"PKCE": "S256"},

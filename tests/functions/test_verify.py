@@ -52,7 +52,7 @@ def test_refresh_token_expired_is_404(deployment: Deployment, connection: str) -
     now = datetime.now(UTC)
     deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
     members = expect_problem(deployment.verify(connection), 404, "not-authorized")
-    assert set(members) == {"type", "title", "status", "detail", "cause"} | MEMBERS
+    assert set(members) == {"type", "title", "status", "detail", "cause", "login"} | MEMBERS
     assert (members["state"], members["cause"]) == ("refresh-expired", "refresh-token-expired")
     assert members["refresh_token_days_left"] == 0
     assert "log in" in members["detail"]

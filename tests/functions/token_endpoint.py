@@ -46,6 +46,8 @@ class TokenEndpoint:
         self.url = url
         self.seen: list[Seen] = []
         self.given: list[dict[str, object]] = []
+        self.metadata: dict[str, object] | None = None
+        """What the issuer says of itself beside its endpoints; None where it says nothing."""
         self._answers: deque[Answer | None] = deque()
         self._open = Event()
         self._open.set()
@@ -59,6 +61,16 @@ class TokenEndpoint:
             "TOKEN_ENDPOINT": f"{self.url}/token",
         }
 
+    @property
+    def issuer_environ(self) -> dict[str, str]:
+        """The settings of a deployment that is told of the issuer only."""
+        return {
+            "PROVIDER": "custom",
+            "AUTHORIZATION_ENDPOINT": "",
+            "TOKEN_ENDPOINT": "",
+            "ISSUER": self.url,
+        }
+
     def plan(self, *answers: Answer | None) -> None:
         """Give the next token requests these answers."""
         self._answers.extend(answers)
@@ -67,6 +79,7 @@ class TokenEndpoint:
         """Forget what was seen, given and planned."""
         self.seen.clear()
         self.given.clear()
+        self.metadata = None
         self._answers.clear()
 
     @contextmanager
@@ -88,6 +101,17 @@ class TokenEndpoint:
             error = {"error": "invalid_request", "error_description": text}
             return Answer.json(error, status=planned.status)
         return planned
+
+    def describe(self) -> Answer:
+        """Answer who asks for the issuer's metadata."""
+        if self.metadata is None:
+            return Answer(status=404)
+        told = {
+            "issuer": self.url,
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+        }
+        return Answer.json(told | self.metadata)
 
     def _tokens(self) -> Answer:
         members: dict[str, object] = {
@@ -118,7 +142,14 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
             authorization=self.headers["authorization"],
         )
-        answer = server.endpoint.answer(seen)
+        self._send(server.endpoint.answer(seen))
+
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, _Server)
+        self._send(server.endpoint.describe())
+
+    def _send(self, answer: Answer | None) -> None:
         if answer is not None:
             self.send_response(answer.status)
             self.send_header("content-type", answer.content_type)

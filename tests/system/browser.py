@@ -18,13 +18,17 @@ _MOST_PAGES = 20
 _UNSEEN = {"style", "script"}
 
 
-def log_in(authorization_url: str, *, redirect_uri: str) -> httpx.Response:
+def log_in(
+    authorization_url: str, *, redirect_uri: str, username: str = USERNAME
+) -> httpx.Response:
     """Log in, consent, follow the redirect to the client, and return the client's answer.
+
+    The URL may be a client's own, which leads to the authorization server by a form.
 
     Raises AssertionError, with the page's text, where the login gets stuck.
     """
     with _browser() as browser:
-        return browser.get(_callback_url(browser, authorization_url, redirect_uri))
+        return browser.get(_callback_url(browser, authorization_url, redirect_uri, username))
 
 
 def authorize(authorization_url: str, *, redirect_uri: str) -> str:
@@ -47,7 +51,9 @@ def _browser() -> httpx.Client:
     )
 
 
-def _callback_url(browser: httpx.Client, authorization_url: str, redirect_uri: str) -> str:
+def _callback_url(
+    browser: httpx.Client, authorization_url: str, redirect_uri: str, username: str = USERNAME
+) -> str:
     response = browser.get(authorization_url)
     for _ in range(_MOST_PAGES):
         if response.has_redirect_location:
@@ -56,16 +62,16 @@ def _callback_url(browser: httpx.Client, authorization_url: str, redirect_uri: s
                 return location
             response = browser.get(location)
         else:
-            response = _submit(browser, response)
+            response = _submit(browser, response, username)
     raise _stuck(response)
 
 
-def _submit(browser: httpx.Client, response: httpx.Response) -> httpx.Response:
+def _submit(browser: httpx.Client, response: httpx.Response, username: str) -> httpx.Response:
     page = _Page.parse(response.text)
     if response.is_error or page.form is None:
         raise _stuck(response)
     action = urljoin(str(response.url), page.form.action)
-    return browser.post(action, data=page.form.filled_in())
+    return browser.post(action, data=page.form.filled_in(username))
 
 
 def _stuck(response: httpx.Response) -> AssertionError:
@@ -78,9 +84,9 @@ class _Form:
     action: str
     controls: list[dict[str, str]] = field(default_factory=list)
 
-    def filled_in(self) -> dict[str, str]:
+    def filled_in(self, username: str) -> dict[str, str]:
         """Return what pressing the last button sends: on both servers that one says yes."""
-        typed = {"text": USERNAME, "password": PASSWORD}
+        typed = {"text": username, "password": PASSWORD}
         fields = {
             control["name"]: typed.get(control["type"], control["value"])
             for control in self.controls

@@ -89,15 +89,19 @@ def deployed(
     count: int = 4,
     arguments: Sequence[str] = (),
     store: Mapping[str, str] | None = None,
+    by_issuer: bool = False,
 ) -> Iterator[Deployment]:
     """Run `count` workers, and the peer that knows them by the address of the first.
 
-    They keep what they know where the variables of `store` say, or else in a SQLite file.
+    They keep what they know where the variables of `store` say, or else in a SQLite file. With
+    `by_issuer` they are told of the peer's issuer, and of nothing that it says itself.
     """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
         with start_peer(redirect_uri=f"{url}/api/callback") as peer:
-            environment = _environment(peer, url, rotation) | dict(store or _sqlite(Path(name)))
+            peers = _issuer(peer) if by_issuer else _endpoints(peer)
+            kept = dict(store or _sqlite(Path(name)))
+            environment = _environment(peer, url, rotation) | peers | kept
             with running(opened, environment, Path(name), arguments=arguments) as workers:
                 yield Deployment(peer=peer, workers=workers)
 
@@ -108,16 +112,25 @@ def _environment(peer: Peer, url: str, rotation: str) -> dict[str, str]:
         "CLIENT_ID": peer.client_id,
         "CLIENT_SECRET": peer.client_secret,
         "PROVIDER": "custom",
-        "AUTHORIZATION_ENDPOINT": peer.authorization_endpoint,
-        "TOKEN_ENDPOINT": peer.token_endpoint,
-        "REVOCATION_ENDPOINT": peer.revocation_endpoint,
         "SCOPE": peer.scope,
         "AUTHORIZATION_PARAMS": urlencode(peer.authorization_params),
-        "TOKEN_ENDPOINT_AUTH_METHOD": peer.auth_method,
-        "PKCE": "S256",
         "ROTATION": rotation,
         "PUBLIC_URL": url,
     }
+
+
+def _endpoints(peer: Peer) -> dict[str, str]:
+    return {
+        "AUTHORIZATION_ENDPOINT": peer.authorization_endpoint,
+        "TOKEN_ENDPOINT": peer.token_endpoint,
+        "REVOCATION_ENDPOINT": peer.revocation_endpoint,
+        "TOKEN_ENDPOINT_AUTH_METHOD": peer.auth_method,
+        "PKCE": "S256",
+    }
+
+
+def _issuer(peer: Peer) -> dict[str, str]:
+    return {"ISSUER": peer.issuer}
 
 
 def _sqlite(directory: Path) -> dict[str, str]:

@@ -1,0 +1,44 @@
+"""A token endpoint whose place the provider has to be asked for first."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from domain.provider import Provider
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
+from ports.authorization_server import AuthorizationServer
+from ports.clock import Clock
+from ports.discovery import Discovery, DiscoveryError
+
+# A request that comes later than this after it was asked for is not sent: its instance was stalled
+# meanwhile. What the policy leaves of a lease is more (`send_within`, then this, then the request).
+SEND_WITHIN = timedelta(seconds=10)
+
+
+class DiscoveredAuthorizationServer:
+    """Find the endpoint, then send; what keeps it from being found counts as not sent."""
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        *,
+        server_of: Callable[[Provider], AuthorizationServer],
+        clock: Clock,
+    ) -> None:
+        """`server_of` makes the server that requests are sent to, once."""
+        self._discovery = discovery
+        self._server_of = server_of
+        self._clock = clock
+        self._server: AuthorizationServer | None = None
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        """Send the request and say what came of it. Raises nothing."""
+        asked_at = self._clock.now()
+        try:
+            provider = await self._discovery.provider()
+        except DiscoveryError as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=f"no metadata: {error}")
+        if self._clock.now() - asked_at > SEND_WITHIN:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
+        if self._server is None:
+            self._server = self._server_of(provider)
+        return await self._server.request_tokens(request)

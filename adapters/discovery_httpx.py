@@ -1,0 +1,77 @@
+"""What an issuer says of itself, asked over HTTP (RFC 8414, OpenID Connect Discovery 1.0)."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from ssl import SSLError
+
+import httpx
+
+from adapters.provider_http import in_time, json_object, provider_client, read_capped
+from adapters.provider_metadata import UnusableMetadataError, read_metadata
+from domain.metadata import ServerMetadata, metadata_urls, with_metadata
+from domain.provider import Provider
+from ports.discovery import DiscoveryError
+
+# For both places together; a person waits, or a refresh that must be over within its lease.
+DISCOVERY_LIMIT = timedelta(seconds=8)
+
+_log = logging.getLogger(__name__)
+
+
+class HttpxDiscovery:
+    """Complete a provider by what its issuer says; asked once, by the first who needs it."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        issuer: str,
+        told: ServerMetadata,
+        limit: timedelta = DISCOVERY_LIMIT,
+    ) -> None:
+        """`told` wins over what the issuer says, and that over what `provider` has."""
+        self._provider = provider
+        self._issuer = issuer
+        self._told = told
+        self._limit = limit
+        self._known: Provider | None = None
+        self._search: asyncio.Task[Provider] | None = None
+
+    async def provider(self) -> Provider:
+        """Return the provider with its endpoints. Raises DiscoveryError."""
+        if self._known is None:
+            if self._search is None or self._search.done():
+                self._search = asyncio.create_task(self._find())
+            # Who comes meanwhile shares the search, and outlives whoever began it.
+            self._known = await asyncio.shield(self._search)
+        return self._known
+
+    async def _find(self) -> Provider:
+        try:
+            found = await in_time(self._ask(), self._limit)
+        except TimeoutError as error:
+            raise DiscoveryError(f"{self._issuer} does not answer") from error
+        return with_metadata(with_metadata(self._provider, found), self._told)
+
+    async def _ask(self) -> ServerMetadata:
+        """Ask at each place until one has what is looked for. Raises DiscoveryError."""
+        reasons = []
+        async with provider_client() as http:
+            for url in metadata_urls(self._issuer):
+                try:
+                    return await self._get(http, url)
+                except (httpx.HTTPError, httpx.InvalidURL, SSLError, UnicodeError) as error:
+                    reasons.append(f"{url}: {type(error).__name__}")
+                except UnusableMetadataError as error:
+                    reasons.append(f"{url}: {error}")
+        _log.warning("the provider's metadata was not found: %s", "; ".join(reasons))
+        raise DiscoveryError("; ".join(reasons))
+
+    async def _get(self, http: httpx.AsyncClient, url: str) -> ServerMetadata:
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        async with http.stream("GET", url, headers=headers) as response:
+            if response.status_code != httpx.codes.OK:
+                raise UnusableMetadataError(f"status {response.status_code}")
+            members = json_object(await read_capped(response))
+        return read_metadata(members, self._issuer)

@@ -1,0 +1,68 @@
+"""The metadata that an issuer publishes, read (RFC 8414 §2; OpenID Connect Discovery 1.0 §3)."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from domain.metadata import ServerMetadata, is_safe_url
+from domain.provider import ClientAuthentication, Pkce
+
+
+class UnusableMetadataError(Exception):
+    """There is no metadata of the issuer; the message says why, in our own words."""
+
+
+def _safe(url: str) -> str:
+    if not is_safe_url(url):
+        raise ValueError("neither https nor loopback")
+    return url
+
+
+_Endpoint = Annotated[str, Field(strict=True), AfterValidator(_safe)]
+
+
+class _Document(BaseModel):
+    """What is read of it; all else is ignored (RFC 8414 §3.2)."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    issuer: str
+    authorization_endpoint: _Endpoint
+    token_endpoint: _Endpoint
+    revocation_endpoint: _Endpoint | None = None
+    # RFC 8414 §2: what is meant where these are left out.
+    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    code_challenge_methods_supported: list[str] = []
+    # RFC 9207 §3.
+    authorization_response_iss_parameter_supported: bool = False
+
+
+def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
+    """Read a document, None for what was none. Raises UnusableMetadataError."""
+    if members is None:
+        raise UnusableMetadataError("no JSON object")
+    try:
+        document = _Document.model_validate(members)
+    except ValidationError as error:
+        places = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
+        raise UnusableMetadataError(f"not usable: {', '.join(places)}") from error
+    if document.issuer != issuer:
+        # RFC 8414 §3.3: to the letter, or another server could pose as this one.
+        raise UnusableMetadataError("it is of another issuer")
+    return ServerMetadata(
+        issuer=issuer,
+        authorization_endpoint=document.authorization_endpoint,
+        token_endpoint=document.token_endpoint,
+        revocation_endpoint=document.revocation_endpoint,
+        client_authentication=_client_authentication(
+            document.token_endpoint_auth_methods_supported
+        ),
+        pkce=Pkce.S256 if "S256" in document.code_challenge_methods_supported else Pkce.NONE,
+        names_itself=document.authorization_response_iss_parameter_supported,
+    )
+
+
+def _client_authentication(offered: list[str]) -> ClientAuthentication | None:
+    """Prefer the form: fewer servers are particular about how it is encoded."""
+    wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
+    return next((method for method in wanted if method.value in offered), None)

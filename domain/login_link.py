@@ -1,0 +1,54 @@
+"""A link that begins a login: signed, for one connection, and for a while."""
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+# A message of the night is read in the morning, and one of Friday's has a successor by Monday.
+LINK_LIFETIME = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginLink:
+    """What a link says; its `id` is how it is known to have been used."""
+
+    connection: str
+    id: str
+    expires_at: datetime
+
+    def sign(self, key: bytes) -> str:
+        """Write the link as one word of `A-Z a-z 0-9 - _ .`; the expiry to the second."""
+        expires_at = int(self.expires_at.timestamp())
+        said = _encode(json.dumps([self.connection, self.id, expires_at]).encode())
+        return f"{said}.{_signature(said, key)}"
+
+
+def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
+    """Read a link that was signed with one of the keys; None for anything else."""
+    if not text.isascii():
+        return None
+    said, _, signature = text.rpartition(".")
+    signatures = [_signature(said, key) for key in keys]
+    # Every one is compared, so that which one differs does not show.
+    matches = [hmac.compare_digest(signature.encode(), known.encode()) for known in signatures]
+    if not any(matches):
+        return None
+    connection, id_, expires_at = json.loads(_decode(said))
+    return LoginLink(
+        connection=connection, id=id_, expires_at=datetime.fromtimestamp(expires_at, UTC)
+    )
+
+
+def _signature(said: str, key: bytes) -> str:
+    return _encode(hmac.digest(key, said.encode(), "sha256"))
+
+
+def _encode(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

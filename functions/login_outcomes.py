@@ -1,0 +1,128 @@
+"""What becomes of a login, in words: of one that worked, and of each way to fail."""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from domain.failures import classify
+from domain.grant import Authorized, Failure, Moved
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from functions.logins import (
+    Account,
+    CompletedLogin,
+    ExchangeFailedError,
+    LoginFailure,
+    LoginNotNeededError,
+    OtherAccountError,
+    OtherBrowserError,
+    OtherIssuerError,
+    RefusedError,
+    UnknownStateError,
+)
+from functions.problems import ProblemError, problem
+
+START_OVER = "start the login anew: POST /api/login with the API key gives a new link"
+_REPLACE = "begin with POST /api/login?replace=true and the API key"
+_REPLACED: Mapping[Account, str] = {
+    Account.FIRST: "",
+    Account.SAME: "the account is the same as before; ",
+    Account.OTHER: "this is another account than before, and has taken its place; ",
+    Account.NOT_TOLD: (
+        "this login has replaced an earlier one, and the provider does not tell whether both are "
+        "of the same account; "
+    ),
+}
+# What a provider may say about an error is shown, but not at any length.
+_LONGEST_QUOTE = 300
+
+
+def advice(completed: CompletedLogin) -> str:
+    """Say what the tokens are good for, and what to do next."""
+    if not completed.is_new and isinstance(completed.grant, Moved):
+        return (
+            "it was handed over to another deployment, where the earlier login stays in force, "
+            "because the provider issued no refresh token this time. Log in there instead."
+        )
+    if not completed.is_new:
+        return (
+            "the earlier login stays in force, because the provider issued no refresh token this "
+            "time (or a later login has replaced this one already). If you meant to replace it, "
+            f"{_REPLACE}."
+        )
+    replaced = _REPLACED[completed.account]
+    grant = completed.grant
+    tokens = grant.tokens if isinstance(grant, Authorized) else None
+    if tokens is not None and tokens.refresh_token is None and tokens.expires_at is not None:
+        return (
+            f"{replaced}the provider issued no refresh token, so this login ends with its access "
+            "token. Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
+        )
+    return (
+        f"{replaced}the tokens are stored, and GET /api/token gives them out. You can close this "
+        "window."
+    )
+
+
+def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
+    """Say why a login failed; `said` is what the provider says in its redirect."""
+    match failed:
+        case UnknownStateError():
+            return problem(
+                "invalid-state",
+                "the state is unknown, has expired or was used before; if the login has just "
+                f"worked, nothing is left to do, else {START_OVER}",
+            )
+        case OtherBrowserError():
+            return problem(
+                "other-browser",
+                "the login came back to another browser than it began in, or to one that keeps no "
+                f"cookies, so nothing was made of it; {START_OVER}",
+            )
+        case OtherIssuerError():
+            return problem(
+                "other-issuer",
+                "the browser did not come back from the provider that it was sent to (its `iss` "
+                f"is missing, or of another one), so nothing was made of it; {START_OVER}",
+            )
+        case LoginNotNeededError():
+            return problem(
+                "login-not-needed",
+                f"this connection works, so nothing is left to do; to replace it, {_REPLACE}",
+            )
+        case OtherAccountError():
+            return problem(
+                "other-account",
+                "another account logged in than before, and the earlier one works and stays in "
+                f"force; to change the account, {_REPLACE}",
+            )
+        case RefusedError():
+            return problem(
+                "authorization-refused",
+                f"the provider sent the browser back without a code ({said[:_LONGEST_QUOTE]}); "
+                f"{START_OVER}",
+            )
+        case ExchangeFailedError(outcome=outcome):
+            return _not_exchanged(outcome)
+        case _:
+            assert_never(failed)
+
+
+def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+    if classify(outcome) is Failure.UNAVAILABLE:
+        return problem(
+            "provider-unavailable", f"the provider cannot answer now; {START_OVER}", retry_after=5
+        )
+    match outcome:
+        case TokenErrorResponse(error=error, description=description, status=status):
+            reason = ": ".join(part for part in (error, description) if part)
+            return problem(
+                "code-refused",
+                f"the provider answered {status} ({reason or 'no reason given'}); check CLIENT_ID "
+                f"and CLIENT_SECRET, then {START_OVER}",
+            )
+        case NoAnswer(delivery=Delivery.NOT_SENT):
+            detail = "the provider cannot be reached"
+        case NoAnswer():
+            detail = "the provider gave no answer that can be used"
+        case _:
+            assert_never(outcome)
+    return problem("provider-unavailable", f"{detail}; {START_OVER}", retry_after=5)

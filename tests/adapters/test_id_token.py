@@ -1,0 +1,92 @@
+"""Who logged in is told by an ID token's issuer and subject together, or not at all."""
+
+import json
+from base64 import urlsafe_b64encode
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.id_token import read_subject
+from adapters.token_response import read_answer
+from domain.provider import PRESETS
+from domain.token_endpoint import TokenResponse
+from tests.strategies import json_values
+
+ISSUER = "https://issuer.test"
+ALICE: dict[str, object] = {"iss": ISSUER, "sub": "alice", "aud": "client", "exp": 1}
+
+
+def encoded(text: bytes) -> str:
+    return urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def id_token(claims: object) -> str:
+    return ".".join(map(encoded, (b'{"alg":"RS256"}', json.dumps(claims).encode(), b"signature")))
+
+
+def test_the_same_account_has_the_same_fingerprint_whatever_else_is_told() -> None:
+    one = read_subject(id_token(ALICE), ISSUER)
+    assert one
+    assert read_subject(id_token({**ALICE, "exp": 2, "email": "x"}), None) == one
+    assert "alice" not in one
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sub": "bob"}, {"iss": "https://other.test"}, {"iss": f"{ISSUER}a", "sub": "lice"}],
+    ids=str,
+)
+def test_another_account_has_another_fingerprint(changes: dict[str, object]) -> None:
+    one, other = (read_subject(id_token(claims), None) for claims in (ALICE, {**ALICE, **changes}))
+    assert other
+    assert one != other
+
+
+def test_the_word_of_another_issuer_does_not_count() -> None:
+    assert read_subject(id_token(ALICE), f"{ISSUER}/") is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a.b.c",
+        "..",
+        f"{encoded(b'{}')}.{encoded(json.dumps(ALICE).encode())}",
+        f"{id_token(ALICE)}.x.y",
+        id_token([]),
+        id_token({**ALICE, "sub": ""}),
+        id_token({**ALICE, "sub": 5}),
+        id_token({**ALICE, "iss": None}),
+        id_token({"sub": "alice"}),
+        f"x.{encoded(bytes([255]))}.y",
+        "x.ключ.y",
+    ],
+)
+def test_what_does_not_tell_it_tells_nothing(token: str) -> None:
+    assert read_subject(token, None) is None
+
+
+@given(text=st.text() | json_values.map(id_token))
+def test_nothing_that_stands_there_is_an_error(text: str) -> None:
+    read_subject(text, ISSUER)
+
+
+@pytest.mark.parametrize("value", [None, 5, [], "not a token", "\ud800"])
+def test_an_id_token_that_is_none_costs_no_access_token(value: object) -> None:
+    assert subject_of({"id_token": value}) is None
+
+
+def test_an_id_token_beside_the_tokens_tells_whose_they_are() -> None:
+    assert subject_of({"id_token": id_token(ALICE)}) == read_subject(id_token(ALICE), None)
+    assert subject_of({}) is None
+
+
+def subject_of(members: dict[str, object]) -> str | None:
+    body = json.dumps({"access_token": "access", "token_type": "Bearer", **members}).encode()
+    response = httpx.Response(200, headers={"content-type": "application/json"})
+    outcome = read_answer(response, body, PRESETS["custom"])
+    assert isinstance(outcome, TokenResponse)
+    return outcome.subject

@@ -1,0 +1,49 @@
+"""A link to log in with says what it was made for, and nothing else can be made of it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.login_link import LINK_LIFETIME, LoginLink, read_link
+from ports.store import LONGEST_WINDOW
+from tests.domain.examples import T0
+
+KEYS = [bytes([number]) * 32 for number in range(3)]
+LINK = LoginLink(connection="default", id="an-id", expires_at=T0 + LINK_LIFETIME)
+
+
+@given(connection=st.text(), id_=st.text(), key=st.sampled_from(KEYS))
+def test_a_link_reads_back_as_it_was_signed_with_any_of_the_keys(
+    connection: str, id_: str, key: bytes
+) -> None:
+    link = replace(LINK, connection=connection, id=id_)
+    assert read_link(link.sign(key), KEYS) == link
+
+
+def test_a_link_of_another_key_is_none() -> None:
+    assert read_link(LINK.sign(KEYS[0]), KEYS[1:]) is None
+    assert read_link(LINK.sign(KEYS[0]), []) is None
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.b", "a", "ключ.ключ", "\ud800.x", "." * 9])
+def test_what_nobody_signed_is_none(text: str) -> None:
+    assert read_link(text, KEYS) is None
+
+
+@given(data=st.data())
+def test_a_link_in_which_one_character_differs_is_none(data: st.DataObject) -> None:
+    text = LINK.sign(KEYS[0])
+    place = data.draw(st.integers(min_value=0, max_value=len(text) - 1))
+    other = data.draw(st.characters(exclude_characters=text[place]))
+    assert read_link(text[:place] + other + text[place + 1 :], KEYS) is None
+
+
+def test_parts_of_two_links_make_no_third() -> None:
+    one, other = LINK.sign(KEYS[0]), replace(LINK, connection="other").sign(KEYS[0])
+    assert read_link(one.partition(".")[0] + "." + other.partition(".")[2], KEYS) is None
+
+
+def test_that_a_link_was_used_is_remembered_for_as_long_as_it_lives() -> None:
+    assert LINK_LIFETIME <= LONGEST_WINDOW

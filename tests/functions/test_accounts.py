@@ -1,0 +1,110 @@
+"""Whose a login is: the account that a connection has is not changed by accident."""
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from domain.grant import Authorized
+from tests.functions.deployment import JSON, Deployment, at, query_of
+from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+
+
+def log_in(
+    deployment: Deployment,
+    endpoint: TokenEndpoint,
+    connection: str,
+    account: str | None,
+    **parameters: str,
+) -> httpx.Response:
+    """Log in as this account, or at a provider that does not tell."""
+    members = {"access_token": f"access-of-{account}", "token_type": "Bearer", "expires_in": 1800}
+    told = {} if account is None else {"id_token": id_token(account)}
+    endpoint.plan(Answer.json({**members, "refresh_token": f"refresh-of-{account}", **told}))
+    begun = expect_json(deployment.post(at("/api/login", connection=connection, **parameters)))
+    state = query_of(begun["authorization_url"])["state"]
+    return deployment.callback(JSON, code="a-code", state=state)
+
+
+def id_token(account: str) -> str:
+    claims = json.dumps({"iss": "https://issuer.test", "sub": account}).encode()
+    return f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
+
+
+def test_first_login_compares_with_nobody(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    detail = expect_json(log_in(scripted, endpoint, connection, "alice"))["detail"]
+    assert detail.startswith("the tokens are stored")
+
+
+def test_another_account_does_not_replace_one_that_works(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, "alice"))
+    answer = log_in(scripted, endpoint, connection, "bob")
+    members = expect_problem(answer, 409, "other-account")
+    assert "/api/login?replace=true" in members["detail"]
+    assert "bob" not in answer.text
+    assert expect_token(scripted.token(connection)) == "access-of-alice"
+    assert "another account logged in" in scripted.running.log()
+
+
+def test_account_is_changed_by_a_login_that_was_begun_to(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, "alice"))
+    answer = log_in(scripted, endpoint, connection, "bob", replace="true")
+    assert "another account than before" in expect_json(answer)["detail"]
+    assert expect_token(scripted.token(connection)) == "access-of-bob"
+
+
+def test_same_account_may_log_in_again(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    for said in ("the tokens are stored", "the account is the same as before"):
+        answer = log_in(scripted, endpoint, connection, "alice", replace="false")
+        assert expect_json(answer)["detail"].startswith(said)
+
+
+def test_another_account_replaces_one_whose_login_is_over_and_says_so(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, "alice"))
+    tokens = replace(scripted.tokens(connection), refresh_token=None)
+    scripted.put(connection, Authorized(tokens=tokens))
+    answer = log_in(scripted, endpoint, connection, "bob")
+    assert "another account than before" in expect_json(answer)["detail"]
+    assert expect_token(scripted.token(connection)) == "access-of-bob"
+
+
+def test_login_that_replaces_one_is_reported_where_the_provider_does_not_tell_whose_it_is(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, None))
+    answer = log_in(scripted, endpoint, connection, None)
+    assert "has replaced an earlier one" in expect_json(answer)["detail"]
+    assert f"connection {connection}: a login has replaced" in scripted.running.log()
+
+
+def test_checklist_11_reload_of_the_callback_changes_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    state = query_of(scripted.begin_login(connection))["state"]
+    expect_page(scripted.callback(code="a-code", state=state))
+    before = scripted.grant(connection)
+    page = expect_page(scripted.callback(code="a-code", state=state), 400)
+    assert "if the login has just worked, nothing is left to do" in page
+    assert scripted.grant(connection) == before
+    assert len(endpoint.seen) == 1
+
+
+@pytest.mark.parametrize("value", ["", "yes", "TRUE", "1"])
+def test_wish_to_replace_is_true_or_false(
+    scripted: Deployment, connection: str, value: str
+) -> None:
+    answer = scripted.post(at("/api/login", connection=connection, replace=value))
+    expect_problem(answer, 400, "invalid-request")

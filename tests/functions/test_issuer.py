@@ -1,0 +1,142 @@
+"""A provider that names itself in its redirects (RFC 9207), and one that has to be asked first."""
+
+import pytest
+
+from domain.grant import Unauthorized
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import JSON, Deployment, query_of
+from tests.functions.expect import (
+    expect_json,
+    expect_page,
+    expect_problem,
+    expect_retry_after,
+    expect_token,
+)
+from tests.functions.grants import OVER, fresh
+from tests.functions.token_endpoint import TokenEndpoint
+
+NAMES_ITSELF: dict[str, object] = {"authorization_response_iss_parameter_supported": True}
+
+
+@pytest.fixture
+def by_issuer(deploy: Deploy, endpoint: TokenEndpoint) -> Deployment:
+    """A deployment that is told of the issuer only; what the issuer says is up to the test."""
+    endpoint.metadata = {}
+    return deploy(**endpoint.issuer_environ)
+
+
+def state_of(deployment: Deployment) -> str:
+    return query_of(deployment.begin_login("default"))["state"]
+
+
+def others(endpoint: TokenEndpoint) -> list[dict[str, str]]:
+    """Everything that a redirect may say in the place of the issuer."""
+    url = endpoint.url
+    return [{"iss": iss} for iss in (f"{url}/", url.upper(), "https://evil.test", "", " " + url)]
+
+
+def test_checklist_7_redirect_of_another_issuer_is_refused_and_its_code_not_sent(
+    by_issuer: Deployment, endpoint: TokenEndpoint
+) -> None:
+    for other in others(endpoint):
+        state = state_of(by_issuer)
+        answer = by_issuer.callback(JSON, code="a-code", state=state, **other)
+        assert "evil" not in str(expect_problem(answer, 400, "other-issuer"))
+        # The state is used up by it.
+        answer = by_issuer.callback(JSON, code="a-code", state=state, iss=endpoint.url)
+        expect_problem(answer, 400, "invalid-state")
+    assert endpoint.seen == []
+    assert isinstance(by_issuer.grant("default"), Unauthorized)
+
+
+def test_checklist_7_error_of_another_issuer_is_not_taken_for_the_providers(
+    by_issuer: Deployment, endpoint: TokenEndpoint
+) -> None:
+    for other in others(endpoint):
+        denied = {"error": "access_denied", "state": state_of(by_issuer), **other}
+        expect_problem(by_issuer.callback(JSON, **denied), 400, "other-issuer")
+    denied = {"error": "access_denied", "state": state_of(by_issuer), "iss": endpoint.url}
+    expect_problem(by_issuer.callback(JSON, **denied), 400, "authorization-refused")
+
+
+@pytest.mark.parametrize("response", [{"code": "a-code"}, {"error": "access_denied"}], ids=str)
+def test_checklist_7_missing_issuer_is_refused_where_the_provider_always_names_itself(
+    by_issuer: Deployment, endpoint: TokenEndpoint, response: dict[str, str]
+) -> None:
+    endpoint.metadata = NAMES_ITSELF
+    answer = by_issuer.callback(JSON, state=state_of(by_issuer), **response)
+    expect_problem(answer, 400, "other-issuer")
+    expect_page(by_issuer.callback(state=state_of(by_issuer), **response), 400)
+    assert endpoint.seen == []
+
+
+def test_issuer_may_be_missing_where_the_provider_does_not_promise_it(
+    by_issuer: Deployment, endpoint: TokenEndpoint
+) -> None:
+    expect_page(by_issuer.callback(code="a-code", state=state_of(by_issuer)))
+    expect_page(by_issuer.callback(code="a-code", state=state_of(by_issuer), iss=endpoint.url))
+
+
+def test_issuer_counts_for_a_static_state_too(deploy: Deploy, endpoint: TokenEndpoint) -> None:
+    endpoint.metadata = NAMES_ITSELF
+    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE="a static state")
+    login = {"code": "a-code", "state": "a static state"}
+    expect_problem(deployment.callback(JSON, **login), 400, "other-issuer")
+    expect_page(deployment.callback(**login, iss=endpoint.url))
+
+
+def test_issuer_that_nobody_knows_does_not_matter(
+    scripted: Deployment, connection: str, endpoint: TokenEndpoint
+) -> None:
+    state = query_of(scripted.begin_login(connection))["state"]
+    expect_page(scripted.callback(code="a-code", state=state, iss="https://any.test"))
+    assert len(endpoint.seen) == 1
+
+
+def test_issuer_given_twice_is_refused(by_issuer: Deployment, endpoint: TokenEndpoint) -> None:
+    query = f"code=a&state={state_of(by_issuer)}&iss={endpoint.url}&iss={endpoint.url}"
+    answer = by_issuer.call("GET", f"/api/callback?{query}", JSON)
+    expect_problem(answer, 400, "invalid-request")
+
+
+# --- an issuer that does not say what it is asked
+
+
+def test_login_waits_for_an_issuer_that_says_nothing(
+    by_issuer: Deployment, endpoint: TokenEndpoint
+) -> None:
+    endpoint.metadata = None
+    answer = by_issuer.post("/api/login")
+    members = expect_problem(answer, 503, "provider-unavailable")
+    assert "ISSUER" in members["detail"]
+    expect_retry_after(answer, at_most=60)
+    endpoint.metadata = {}
+    expect_json(by_issuer.post("/api/login"))
+
+
+def test_callback_that_meets_a_silent_issuer_works_once_it_speaks(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    endpoint.metadata = {}
+    state = state_of(deploy(**endpoint.issuer_environ))
+    # Another instance, which has to ask anew.
+    other = deploy(**endpoint.issuer_environ)
+    endpoint.metadata = None
+    expect_problem(other.callback(JSON, code="a-code", state=state), 503, "provider-unavailable")
+    assert endpoint.seen == []
+    endpoint.metadata = {}
+    expect_page(other.callback(code="a-code", state=state))
+
+
+def test_refresh_without_metadata_is_not_sent_and_a_fresh_token_needs_none(
+    by_issuer: Deployment, endpoint: TokenEndpoint
+) -> None:
+    endpoint.metadata = None
+    by_issuer.put("default", grant := fresh())
+    assert expect_token(by_issuer.token("default")) == grant.tokens.access_token
+    by_issuer.age("default", by=OVER)
+    answer = by_issuer.token("default")
+    expect_problem(answer, 503, "provider-unavailable")
+    expect_retry_after(answer, at_most=60)
+    assert expect_json(by_issuer.verify("default"), 202)["last_refresh"]["outcome"] == "not-sent"
+    assert endpoint.seen == []

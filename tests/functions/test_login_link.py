@@ -1,0 +1,313 @@
+"""A login by a link, without the API key, and the browser that it is bound to."""
+
+from datetime import UTC, datetime, timedelta
+from http.cookies import SimpleCookie
+
+import httpx
+import pytest
+
+from adapters.sealing import derive_key
+from domain.grant import Authorized, Unauthorized
+from domain.login_link import LINK_LIFETIME, LoginLink
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import HTML, JSON, PUBLIC_URL, Deployment, Header, at, query_of
+from tests.functions.expect import (
+    expect_common_headers,
+    expect_json,
+    expect_page,
+    expect_problem,
+    expect_token,
+)
+from tests.functions.grants import fresh
+from tests.functions.token_endpoint import TokenEndpoint
+
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+OTHER_KEY = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
+
+
+def begun(deployment: Deployment, link: str) -> tuple[str, tuple[str, str]]:
+    """Press the button; return where the browser is sent, and the cookie that it is given."""
+    answer = deployment.press(link)
+    assert answer.status_code == 303, answer.text
+    expect_common_headers(answer, sets_cookie=True)
+    name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+    return answer.headers["location"], ("cookie", f"{name}={value}")
+
+
+def state_of(location: str) -> str:
+    return query_of(location)["state"]
+
+
+def signed(deployment: Deployment, *, lasts: timedelta = LINK_LIFETIME, key: bytes = b"") -> str:
+    """A link that the deployment could have made, or somebody else."""
+    known = derive_key(derive_key(deployment.environ["CLIENT_SECRET"]), "login links")
+    link = LoginLink(
+        connection="default", id=f"an id {id(object())}", expires_at=datetime.now(UTC) + lasts
+    )
+    return f"{PUBLIC_URL}/api/login?link={link.sign(key or known)}"
+
+
+# --- who is given one
+
+
+def test_who_has_to_log_in_is_given_a_link(deployment: Deployment, connection: str) -> None:
+    members = expect_problem(deployment.token(connection), 401, "authorization-required")
+    assert members["login"]["link"].startswith(f"{PUBLIC_URL}/api/login?link=")
+    assert members["login"]["link_expires_in"] == LINK_LIFETIME.total_seconds()
+    # It belongs into no log, where details end up.
+    assert members["login"]["link"] not in members["detail"]
+
+
+def test_verify_and_refresh_give_one_too(deployment: Deployment, connection: str) -> None:
+    for answer, status, name in (
+        (deployment.verify(connection), 404, "not-authorized"),
+        (deployment.refresh(connection), 401, "authorization-required"),
+    ):
+        members = expect_problem(answer, status, name)
+        link = members["login"]["link"]
+        assert connection in expect_page(deployment.open_link(link), has_form=True)
+
+
+def test_each_link_is_another(deployment: Deployment, connection: str) -> None:
+    assert len({deployment.link(connection) for _ in range(5)}) == 5
+
+
+def test_without_the_api_key_nobody_is_given_one(deployment: Deployment, connection: str) -> None:
+    answer = deployment.call("GET", at("/api/token", connection=connection))
+    assert "link" not in expect_problem(answer, 401, "api-key-missing")
+
+
+def test_without_an_address_there_is_none(deploy: Deploy) -> None:
+    deployment = deploy(PUBLIC_URL=None)
+    members = expect_problem(deployment.token("default"), 401, "authorization-required")
+    assert members["login"] == {"method": "POST", "url": "/api/login"}
+
+
+# --- what it does
+
+
+def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: str) -> None:
+    link = deployment.link(connection)
+    page = expect_page(deployment.open_link(link), has_form=True)
+    assert connection in page
+    location, cookie = begun(deployment, link)
+    assert location.partition("?")[0] == deployment.provider.authorization_endpoint
+    callback_url = deployment.provider.allow(location)
+    expect_page(deployment.follow(callback_url, HTML, cookie), sets_cookie=True)
+    assert deployment.provider.accepts(expect_token(deployment.token(connection)))
+
+
+def test_page_is_a_form_that_posts_the_link_to_this_deployment(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    page = expect_page(deployment.open_link(link), has_form=True)
+    assert f'<form method="post" action="{PUBLIC_URL}/api/login">' in page
+    assert f'<input type="hidden" name="link" value="{query_of(link)["link"]}">' in page
+
+
+def test_checklist_12_provider_is_not_told_of_the_link(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    for answer in (deployment.open_link(link), deployment.press(link)):
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert query_of(link)["link"] not in answer.headers.get("location", "")
+
+
+def test_looking_at_a_link_uses_up_nothing(deployment: Deployment, connection: str) -> None:
+    link = deployment.link(connection)
+    before = deployment.rows()
+    for method in ("GET", "HEAD", "HEAD", "GET"):
+        answer = deployment.open_link(link, method=method)
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+    assert deployment.rows() == before
+    begun(deployment, link)
+
+
+def test_link_serves_once(deployment: Deployment, connection: str) -> None:
+    link = deployment.link(connection)
+    begun(deployment, link)
+    problem = expect_problem(deployment.press(link, JSON), 400, "invalid-link")
+    assert "used before" in problem["detail"]
+    expect_page(deployment.press(link), 400)
+    # Another link of the same connection does.
+    begun(deployment, deployment.link(connection))
+
+
+def test_link_that_is_used_at_the_same_time_serves_once(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    answers = deployment.together([deployment.pressing(link, JSON)] * 10)
+    assert sorted(answer.status_code for answer in answers) == [303] + [400] * 9
+
+
+def test_link_that_was_not_made_here_is_refused(deployment: Deployment) -> None:
+    good = query_of(signed(deployment))["link"]
+    for text in (good[:-1], good + "x", good.swapcase(), f"x{good}", "x", ".", "a.b", "ж", "\0"):
+        for answer in (
+            deployment.call("GET", at("/api/login", link=text), JSON),
+            deployment.press(f"https://x/?{httpx.QueryParams(link=text)}", JSON),
+        ):
+            expect_problem(answer, 400, "invalid-link")
+    stranger = signed(deployment, key=b"another deployment's")
+    expect_problem(deployment.press(stranger, JSON), 400, "invalid-link")
+    expect_page(deployment.open_link(stranger), 400)
+    expect_page(deployment.open_link(signed(deployment)), has_form=True)
+
+
+def test_link_expires(deployment: Deployment) -> None:
+    over = signed(deployment, lasts=timedelta(0))
+    problem = expect_problem(deployment.press(over, JSON), 400, "invalid-link")
+    assert "expired" in problem["detail"]
+    expect_page(deployment.open_link(over), 400)
+    begun(deployment, signed(deployment, lasts=timedelta(seconds=30)))
+
+
+def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy) -> None:
+    link = deploy(ENCRYPTION_KEYS=KEY).link("default")
+    other = deploy(ENCRYPTION_KEYS=OTHER_KEY)
+    members = expect_problem(other.press(link, JSON), 400, "invalid-link")
+    assert "not made" in members["detail"]
+    begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
+
+
+def test_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
+    for target in ("/api/login", "/api/login?link="):
+        expect_problem(deployment.call("GET", target, JSON), 400, "invalid-request")
+    expect_problem(deployment.call("POST", "/api/login"), 401, "api-key-missing")
+
+
+def test_checklist_13_connection_that_works_is_not_replaced_by_a_link(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    deployment.put(connection, grant := fresh())
+    expect_problem(deployment.press(link, JSON), 409, "login-not-needed")
+    # It is used up by that.
+    expect_problem(deployment.press(link, JSON), 400, "invalid-link")
+    assert deployment.grant(connection) == grant
+
+
+def test_checklist_13_login_that_others_have_overtaken_replaces_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    scripted.put(connection, grant := fresh())
+    answer = scripted.callback(JSON, cookie, code="a-code", state=state_of(location))
+    expect_problem(answer, 409, "login-not-needed", sets_cookie=True)
+    assert endpoint.seen == []
+    assert scripted.grant(connection) == grant
+
+
+def test_silent_issuer_does_not_cost_the_link(deploy: Deploy, endpoint: TokenEndpoint) -> None:
+    deployment = deploy(**endpoint.issuer_environ)
+    link = deployment.link("default")
+    expect_problem(deployment.press(link, JSON), 503, "provider-unavailable")
+    endpoint.metadata = {}
+    begun(deployment, link)
+
+
+# --- the browser
+
+
+def test_checklist_1_state_is_bound_to_the_browser_by_a_host_cookie(
+    deployment: Deployment, connection: str
+) -> None:
+    answer = deployment.press(deployment.link(connection))
+    [(name, morsel)] = SimpleCookie(answer.headers["set-cookie"]).items()
+    assert name.startswith("__Host-")
+    assert len(morsel.value) >= 43
+    assert (morsel["secure"], morsel["httponly"], morsel["samesite"]) == (True, True, "Lax")
+    assert (morsel["path"], morsel["domain"]) == ("/", "")
+    assert 0 < int(morsel["max-age"]) <= 600
+    # What the store has of it does not help whoever reads the store.
+    assert morsel.value not in str(deployment.rows())
+
+
+@pytest.mark.parametrize("public_url", ["http://localhost:8000", "http://127.0.0.1:8000"])
+def test_cookie_does_without_tls_on_loopback_only(deploy: Deploy, public_url: str) -> None:
+    deployment = deploy(PUBLIC_URL=public_url)
+    answer = deployment.press(deployment.link("default"))
+    [(name, morsel)] = SimpleCookie(answer.headers["set-cookie"]).items()
+    assert not name.startswith("__")
+    assert not morsel["secure"]
+    assert (morsel["httponly"], morsel["samesite"]) == (True, "Lax")
+
+
+def wrong_browsers(cookie: tuple[str, str]) -> list[list[Header]]:
+    """What other browsers send, of which the first sends nothing."""
+    name, _, value = cookie[1].partition("=")
+    texts = [
+        f"{name}=",
+        f"{name}={value[:-1]}",
+        f"{name}={value}x",
+        f"{name}x={value}",
+        f"x={value}",
+        f"{name}={value}; {name}={value}",
+        f"{name}={value[:-1]}ж",
+    ]
+    others: list[list[Header]] = [[("cookie", text.encode())] for text in texts]
+    return [[], *others]
+
+
+def test_checklist_1_callback_in_another_browser_is_refused_and_its_code_not_sent(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    _, cookie = begun(scripted, scripted.link(connection))
+    for number, _ in enumerate(wrong_browsers(cookie)):
+        location, cookie = begun(scripted, scripted.link(connection))
+        state = state_of(location)
+        headers = wrong_browsers(cookie)[number]
+        answer = scripted.callback(JSON, *headers, code="a-code", state=state)
+        assert answer.status_code == 400, headers
+        assert answer.json()["type"].endswith(":other-browser")
+        # The state is used up by it.
+        answer = scripted.callback(JSON, cookie, code="a-code", state=state)
+        expect_problem(answer, 400, "invalid-state", sets_cookie=True)
+    assert endpoint.seen == []
+    assert isinstance(scripted.grant(connection), Unauthorized)
+
+
+def test_error_in_another_browser_is_not_taken_for_the_providers(
+    scripted: Deployment, connection: str
+) -> None:
+    location, _ = begun(scripted, scripted.link(connection))
+    denied = {"error": "access_denied", "state": state_of(location)}
+    expect_problem(scripted.callback(JSON, **denied), 400, "other-browser")
+
+
+@pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "json"])
+def test_cookie_is_taken_back_when_the_login_is_over(
+    scripted: Deployment, connection: str, accept: Header
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    answer = scripted.callback(accept, cookie, code="a-code", state=state_of(location))
+    assert answer.status_code == 200
+    [(name, morsel)] = SimpleCookie(answer.headers["set-cookie"]).items()
+    assert cookie[1].startswith(f"{name}=")
+    assert (morsel.value, morsel["max-age"]) == ("", "0")
+    assert (morsel["secure"], morsel["path"]) == (True, "/")
+
+
+def test_logins_in_two_tabs_do_not_disturb_each_other(
+    scripted: Deployment, connection: str
+) -> None:
+    others = f"{connection}-other"
+    first, one = begun(scripted, scripted.link(connection))
+    second, two = begun(scripted, scripted.link(others))
+    both = ("cookie", f"theme=dark; {one[1]}; {two[1]}")
+    for location, name in ((second, others), (first, connection)):
+        answer = scripted.callback(JSON, both, code="a-code", state=state_of(location))
+        assert expect_json(answer, sets_cookie=True)["connection"] == name
+
+
+def test_login_begun_with_the_api_key_may_be_finished_in_any_browser(
+    scripted: Deployment, connection: str
+) -> None:
+    state = query_of(scripted.begin_login(connection))["state"]
+    stray = ("cookie", "__Host-oauth-login-0=x; x")
+    expect_page(scripted.callback(HTML, stray, code="a-code", state=state))
+    assert isinstance(scripted.grant(connection), Authorized)

@@ -1,0 +1,334 @@
+"""A provider is completed by what its issuer says, and by nothing that anybody else says."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adapters.authorization_server_discovered import SEND_WITHIN, DiscoveredAuthorizationServer
+from adapters.discovery_httpx import DISCOVERY_LIMIT, HttpxDiscovery
+from domain.metadata import ServerMetadata
+from domain.policy import Policy
+from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
+from ports.discovery import DiscoveryError
+from tests.ports.asking import IMPATIENCE, REFRESH
+from tests.ports.scripted_server import Connection, Script, ScriptedServer, answer, serving, stall
+
+OAUTH = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
+NOT_FOUND = answer("404 Not Found")
+Pages = Mapping[str, Script]
+
+
+@contextmanager
+def issuing(pages: Callable[[str], Pages]) -> Iterator[ScriptedServer]:
+    """Serve pages by their path, made for the issuer that the server is."""
+
+    def script(connection: Connection) -> None:
+        path = server.requests[-1].line.split()[1]
+        pages(issuer_of(server)).get(path, NOT_FOUND)(connection)
+
+    with serving(script) as server:
+        yield server
+
+
+def issuer_of(server: ScriptedServer) -> str:
+    return server.endpoint.removesuffix("/token")
+
+
+def document(issuer: str, /, **changes: object) -> dict[str, Any]:
+    members = {
+        "issuer": issuer,
+        "authorization_endpoint": "https://login.test/authorize",
+        "token_endpoint": "https://login.test/token",
+        **changes,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def page(members: object) -> Script:
+    return answer("200 OK", json.dumps(members).encode())
+
+
+def saying(path: str = OAUTH, /, **changes: object) -> AbstractContextManager[ScriptedServer]:
+    return issuing(lambda issuer: {path: page(document(issuer, **changes))})
+
+
+def found(
+    issuer: str,
+    *,
+    provider: Provider = PRESETS["custom"],
+    told: ServerMetadata = ServerMetadata(),  # noqa: B008 - it is frozen
+    limit: timedelta = DISCOVERY_LIMIT,
+) -> Provider:
+    discovery = HttpxDiscovery(provider, issuer=issuer, told=told, limit=limit)
+    return asyncio.run(discovery.provider())
+
+
+def paths(server: ScriptedServer) -> list[str]:
+    return [request.line.split()[1] for request in server.requests]
+
+
+# What is found
+
+
+def test_an_issuer_alone_tells_everything() -> None:
+    told = {
+        "revocation_endpoint": "https://login.test/revoke",
+        "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "unknown": {"member": []},
+    }
+    with saying(**told) as server:
+        issuer = issuer_of(server)
+        assert found(issuer) == replace(
+            PRESETS["custom"],
+            issuer=issuer,
+            names_itself=True,
+            authorization_endpoint="https://login.test/authorize",
+            token_endpoint="https://login.test/token",
+            revocation_endpoint="https://login.test/revoke",
+            client_authentication=ClientAuthentication.BASIC,
+            pkce=Pkce.S256,
+        )
+    assert paths(server) == [OAUTH]
+
+
+def test_what_is_left_out_means_what_rfc_8414_says() -> None:
+    with saying() as server:
+        provider = found(issuer_of(server))
+    assert provider.client_authentication is ClientAuthentication.BASIC
+    assert provider.pkce is Pkce.NONE
+    assert not provider.names_itself
+    assert provider.revocation_endpoint is None
+
+
+def test_the_form_is_preferred_where_both_methods_are_offered() -> None:
+    methods = ["client_secret_basic", "client_secret_post"]
+    with saying(token_endpoint_auth_methods_supported=methods) as server:
+        assert found(issuer_of(server)).client_authentication is ClientAuthentication.POST
+
+
+def test_plain_pkce_is_none() -> None:
+    with saying(code_challenge_methods_supported=["plain"]) as server:
+        assert found(issuer_of(server)).pkce is Pkce.NONE
+
+
+def test_what_is_told_wins_over_the_issuer_and_the_issuer_over_the_preset() -> None:
+    told = ServerMetadata(
+        token_endpoint="https://mine.test/token",
+        pkce=Pkce.NONE,
+        client_authentication=ClientAuthentication.POST,
+    )
+    with saying(code_challenge_methods_supported=["S256"]) as server:
+        provider = found(issuer_of(server), provider=PRESETS["digikey"], told=told)
+    assert provider.token_endpoint == "https://mine.test/token"
+    assert provider.pkce is Pkce.NONE
+    assert provider.client_authentication is ClientAuthentication.POST
+    assert provider.authorization_endpoint == "https://login.test/authorize"
+    assert provider.access_token_lifetime == PRESETS["digikey"].access_token_lifetime
+
+
+def test_openid_connects_place_is_asked_where_oauths_is_empty() -> None:
+    with saying(OPENID) as server:
+        assert found(issuer_of(server)).token_endpoint == "https://login.test/token"
+    assert paths(server) == [OAUTH, OPENID]
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [answer("200 OK", b"<!doctype html>"), answer("500 Oops"), page([])],
+    ids=["a page", "an error", "a list"],
+)
+def test_a_page_that_is_no_metadata_does_not_hide_the_other_place(useless: Script) -> None:
+    def pages(issuer: str) -> Pages:
+        return {OAUTH: useless, OPENID: page(document(issuer))}
+
+    with issuing(pages) as server:
+        assert found(issuer_of(server)).token_endpoint == "https://login.test/token"
+
+
+def test_the_path_of_an_issuer_is_kept() -> None:
+    def pages(issuer: str) -> Pages:
+        return {f"{OAUTH}/tenants/one": page(document(f"{issuer}/tenants/one"))}
+
+    with issuing(pages) as server:
+        issuer = f"{issuer_of(server)}/tenants/one"
+        assert found(issuer).issuer == issuer
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda issuer: f"{issuer}/",
+        lambda issuer: issuer.upper(),
+        lambda issuer: f"{issuer}/x",
+        lambda _: "https://evil.test",
+    ],
+)
+def test_checklist_57_metadata_of_another_issuer_is_refused(other: Callable[[str], str]) -> None:
+    # RFC 8414 §3.3: to the letter.
+    with (
+        issuing(lambda issuer: dict.fromkeys((OAUTH, OPENID), page(document(other(issuer))))) as it,
+        pytest.raises(DiscoveryError, match="another issuer"),
+    ):
+        found(issuer_of(it))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"token_endpoint": "http://login.test/token"}, "token_endpoint"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, "authorization_endpoint"),
+        ({"revocation_endpoint": "http://10.0.0.1/"}, "revocation_endpoint"),
+        ({"token_endpoint": None}, "token_endpoint"),
+        ({"authorization_endpoint": ["https://login.test/"]}, "authorization_endpoint"),
+        ({"issuer": None}, "issuer"),
+        ({"code_challenge_methods_supported": "S256"}, "code_challenge_methods_supported"),
+    ],
+    ids=str,
+)
+def test_metadata_that_cannot_be_relied_on_is_refused_and_the_member_named(
+    changes: dict[str, object], named: str
+) -> None:
+    with saying(**changes) as server, pytest.raises(DiscoveryError, match=f"usable: {named}"):
+        found(issuer_of(server))
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with saying() as target:
+        elsewhere = answer("302 Found", b"", f"Location: {issuer_of(target)}{OAUTH}")
+        with serving(elsewhere) as server, pytest.raises(DiscoveryError, match="status 302"):
+            found(issuer_of(server))
+    assert target.requests == []
+
+
+def test_a_document_of_more_than_64_kib_is_refused() -> None:
+    with saying(padding="x" * 64 * 1024) as server, pytest.raises(DiscoveryError, match="no JSON"):
+        found(issuer_of(server))
+
+
+def test_an_issuer_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    with serving(stall) as server, pytest.raises(DiscoveryError, match="does not answer"):
+        found(issuer_of(server), limit=IMPATIENCE)
+
+
+def test_an_issuer_that_is_not_there_is_said_to_be() -> None:
+    # An address that nobody listens on.
+    with pytest.raises(DiscoveryError, match="ConnectError"):
+        found("http://127.0.0.9:9")
+
+
+# How often it is asked
+
+
+def test_it_is_asked_once_by_all_who_need_it_at_once_or_later() -> None:
+    async def ask(issuer: str) -> None:
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        first, *others = await asyncio.gather(*(discovery.provider() for _ in range(20)))
+        assert all(other is first for other in others)
+        assert await discovery.provider() is first
+
+    with saying() as server:
+        asyncio.run(ask(issuer_of(server)))
+    assert len(server.requests) == 1
+
+
+def test_it_is_asked_again_after_a_failure_and_by_those_who_outlive_the_first_caller() -> None:
+    is_up = threading.Event()
+
+    def pages(issuer: str) -> Pages:
+        return {OAUTH: page(document(issuer))} if is_up.is_set() else {}
+
+    async def ask(issuer: str) -> None:
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        with pytest.raises(DiscoveryError):
+            await discovery.provider()
+        is_up.set()
+        first = asyncio.create_task(discovery.provider())
+        second = asyncio.create_task(discovery.provider())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).token_endpoint == "https://login.test/token"
+
+    with issuing(pages) as server:
+        asyncio.run(ask(issuer_of(server)))
+    assert paths(server) == [OAUTH, OPENID, OAUTH]
+
+
+# What a token request makes of it
+
+
+class Sent:
+    """A server that counts, and the clock and discovery of a `DiscoveredAuthorizationServer`."""
+
+    def __init__(self, *, fails: bool = False, takes: timedelta = timedelta(0)) -> None:
+        self.providers: list[Provider] = []
+        self.requests: list[TokenRequest] = []
+        self._fails = fails
+        self._takes = takes
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def provider(self) -> Provider:
+        self._now += self._takes
+        if self._fails:
+            raise DiscoveryError("it is away")
+        return PRESETS["digikey"]
+
+    def of(self, provider: Provider) -> "Sent":
+        self.providers.append(provider)
+        return self
+
+    async def request_tokens(self, request: TokenRequest) -> Outcome:
+        self.requests.append(request)
+        return NoAnswer(delivery=Delivery.UNKNOWN, reason="it was sent")
+
+    def ask(self, times: int = 1) -> list[Outcome]:
+        server = DiscoveredAuthorizationServer(self, server_of=self.of, clock=self)
+
+        async def ask() -> list[Outcome]:
+            return [await server.request_tokens(REFRESH) for _ in range(times)]
+
+        return asyncio.run(ask())
+
+
+def test_a_request_goes_to_the_one_server_that_was_found() -> None:
+    sent = Sent(takes=SEND_WITHIN)
+    assert len(sent.ask(times=2)) == 2
+    assert sent.providers == [PRESETS["digikey"]]
+    assert sent.requests == [REFRESH, REFRESH]
+
+
+def test_without_metadata_a_request_is_not_sent_and_says_so() -> None:
+    sent = Sent(fails=True)
+    [outcome] = sent.ask()
+    assert outcome == NoAnswer(delivery=Delivery.NOT_SENT, reason="no metadata: it is away")
+    assert sent.requests == []
+
+
+def test_a_request_that_was_held_up_by_the_search_is_not_sent_any_more() -> None:
+    sent = Sent(takes=SEND_WITHIN + timedelta(microseconds=1))
+    [outcome] = sent.ask()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.delivery is Delivery.NOT_SENT
+    assert sent.requests == []
+
+
+def test_a_search_and_a_request_after_it_are_over_before_the_lease_is() -> None:
+    policy = Policy(provider=PRESETS["custom"], client="a-client")
+    assert DISCOVERY_LIMIT < SEND_WITHIN
+    assert policy.send_within + SEND_WITHIN + policy.request_timeout < policy.lease
