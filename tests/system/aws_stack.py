@@ -63,12 +63,6 @@ class Stack:
         host = self.outputs["PublicUrl"].removeprefix("https://")
         return f"{self.access['endpoint_url']}/_aws/lambda-url/{host.partition('.')[0]}"
 
-    def put_secret(self, variables: Mapping[str, str]) -> None:
-        """Do what the owner does after the deployment."""
-        self.client("secretsmanager").put_secret_value(
-            SecretId=self.outputs["SecretId"], SecretString=json.dumps(variables)
-        )
-
     def probe(self, role: str, service: str, operation: str, **arguments: object) -> str:
         """Try something with the rights of a role: `done`, or the code of the refusal."""
         functions = self.client("lambda")

@@ -7,7 +7,7 @@ rights of the scheduler, alarms) is asserted on the template, in `tests/infra/te
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +16,13 @@ import pytest
 
 from tests.functions.expect import expect_json, expect_page, expect_problem
 from tests.infra.aws_template import BUCKET, KEY, native
+from tests.system.aws_page import CHECK, LOG_IN, fill_secret, shell
 from tests.system.aws_stack import Stack, aws_stack
 from tests.system.dynamodb_peer import TABLE
 from tests.system.lambda_events import scheduler_event
 from tests.system.loopback import http
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
 
-API_KEY = "not-a-real-api-key-of-a-stack"
 LIMIT = 60.0
 # What `verify` answers: see the table in README.md.
 OK, ACCEPTED, NOT_FOUND = 200, 202, 404
@@ -35,9 +35,10 @@ class Deployment:
 
     stack: Stack
     provider: SimulatedDigiKeyPeer
+    api_key: str = field(repr=False)
 
     def ask(self, method: str, path: str) -> httpx.Response:
-        headers = {"x-api-key": API_KEY}
+        headers = {"x-api-key": self.api_key}
         return http.request(
             method, f"{self.stack.public_url}/api/{path}", headers=headers, timeout=LIMIT
         )
@@ -74,19 +75,17 @@ def stack() -> Iterator[Stack]:
 def deployment(stack: Stack) -> Iterator[Deployment]:
     redirect_uri = f"{stack.public_url}/api/callback"
     with simulated_digikey(redirect_uri=redirect_uri) as provider:
-        stack.put_secret(
+        api_key = fill_secret(
+            stack,
             {
-                "API_KEY": API_KEY,
                 "CLIENT_ID": provider.client_id,
                 "CLIENT_SECRET": provider.client_secret,
-                "ENCRYPTION_KEYS": "bm90IGEgcmVhbCBrZXksIGJ1dCAzMiBieXRlcy4uLi4=",
-                "PUBLIC_URL": stack.public_url,
                 "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
                 "TOKEN_ENDPOINT": provider.token_endpoint,
                 "ROTATION": "always",
-            }
+            },
         )
-        deployment = Deployment(stack=stack, provider=provider)
+        deployment = Deployment(stack=stack, provider=provider, api_key=api_key)
         # An instance that has found the secret empty believes so for some seconds.
         wait_until(lambda: deployment.ask("GET", "verify").status_code == NOT_FOUND)
         yield deployment
@@ -155,6 +154,16 @@ def test_a_login_a_token_and_a_refresh_by_the_function_url(deployment: Deploymen
     assert deployment.provider.accepts(token)
     assert expect_json(deployment.ask("GET", "verify?connection=url"))["state"] == "fresh"
     assert expect_json(deployment.ask("POST", "refresh?connection=url"))["state"] == "fresh"
+
+
+def test_the_page_s_last_steps_lead_to_a_token(deployment: Deployment) -> None:
+    environ = {"API_KEY": deployment.api_key, "PUBLIC_URL": deployment.stack.public_url}
+    authorization_url = json.loads(shell(LOG_IN, environ))["authorization_url"]
+    callback = deployment.provider.allow(authorization_url)
+    expect_page(http.get(callback, headers={"accept": "text/html"}, timeout=LIMIT))
+    verified, token = map(json.loads, shell(CHECK, environ).replace("}{", "}\n{").splitlines())
+    assert verified["state"] == "fresh"
+    assert deployment.provider.accepts(token["access_token"])
 
 
 def test_nobody_is_let_in_without_the_key(deployment: Deployment) -> None:

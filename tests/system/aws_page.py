@@ -1,0 +1,67 @@
+"""docs/aws.md: its commands, as whoever follows it types them; AWS is the imitation of a stack."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from infra.aws.check import ROOT
+from tests.system.aws_stack import Stack
+
+PAGE = (ROOT / "docs/aws.md").read_text()
+BUILD, BUILD_OTHERWISE, ASK, WRITE, PUT, LOG_IN, CHECK = re.findall(
+    r"^ *```sh\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL
+)
+
+# What an editor is used for: to put values where they are missing, and others besides.
+_EDIT = """
+import json, sys
+from pathlib import Path
+
+path = Path(sys.argv[-1])
+assert path.stat().st_mode & 0o077 == 0
+told = json.loads(path.read_text())
+assert {name for name, value in told.items() if value == "…"} == {"CLIENT_ID", "CLIENT_SECRET"}
+path.write_text(json.dumps(told | json.loads(Path("variables.json").read_text())))
+"""
+
+
+def fill_secret(stack: Stack, variables: Mapping[str, str]) -> str:
+    """Go from the stack's outputs to its secret, as the page says; return the API key."""
+    # The address that it tells is one of AWS's.
+    there = f"PUBLIC_URL='{stack.public_url}'"
+    told = 'echo "$API_KEY"; test ! -e secret.json'
+    script = "\n".join([ASK, there, _unindented(WRITE), PUT, told])
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "edit.py").write_text(_EDIT)
+        (folder / "variables.json").write_text(json.dumps(variables))
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        environ = {**_of_aws(stack.access), "EDITOR": f"{sys.executable} edit.py"}
+        printed = shell(script, environ, folder=folder)
+    assert f"the redirect URI: {stack.outputs['RedirectUri']}" in printed
+    return printed.splitlines()[-1]
+
+
+def shell(script: str, environ: Mapping[str, str], *, folder: Path = ROOT) -> str:
+    """Run commands in a shell that ends with the first that fails; return what they print."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
+    return subprocess.check_output(["bash", "-ec", script], cwd=folder, env=environ, text=True)
+
+
+def _of_aws(access: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": access["endpoint_url"],
+        "AWS_DEFAULT_REGION": access["region_name"],
+        "AWS_ACCESS_KEY_ID": access["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": access["aws_secret_access_key"],
+    }
+
+
+def _unindented(block: str) -> str:
+    """Take away what a list indents, which would be a part of a document in the shell."""
+    return re.sub(r"^   ", "", block, flags=re.MULTILINE)
