@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from domain.commands import Answer, AskAgain, SendTokenRequest, Wait
+from domain.commands import Answer, AskAgain, LeaveAlone, SendTokenRequest, Wait
 from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
@@ -149,6 +149,9 @@ class Keeper:
                     record, attempt = looked, None
                 case AskAgain():
                     continue
+                case LeaveAlone() if attempt is not None:
+                    # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
+                    record, attempt = await asyncio.shield(attempt), None
                 case answer:
                     return answer, record
 

@@ -11,7 +11,7 @@ from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE
-from tests.functions.bench import EXPIRED, Bench, CountingStore
+from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
 
 SOON = 2 * DAY
 NOTHING = SweepReport(refreshed=0, skipped=0, failed=0, is_complete=True)
@@ -64,6 +64,27 @@ def test_what_is_due_is_refreshed_and_nothing_else() -> None:
         assert report == SweepReport(refreshed=2, skipped=0, failed=0, is_complete=True)
         assert len(bench.server.requests) == 2
         assert await bench.sweep().run() == NOTHING
+
+    run(work)
+
+
+def test_an_attempt_is_counted_though_the_access_token_lives_meanwhile() -> None:
+    async def work() -> None:
+        bench = Bench()
+        refused = TokenErrorResponse(status=400, error="invalid_grant")
+        replies: Iterator[Outcome] = iter([RESPONSE, refused])
+
+        async def reply() -> Outcome:
+            await asyncio.sleep(0.01)
+            return next(replies)
+
+        bench.server.reply = reply
+        await bench.keep(FRESH, "a", refresh_left=SOON)
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=0, failed=0, is_complete=True)
+        await bench.keep(FRESH, "b", refresh_left=SOON)
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=0, skipped=0, failed=1, is_complete=True)
 
     run(work)
 
