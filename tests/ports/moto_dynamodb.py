@@ -18,6 +18,8 @@ from moto.dynamodb.responses import DynamoHandler
 from tests.system.dynamodb_peer import TABLE
 
 ACCESS: Mapping[str, str] = {
+    # AWS's own, whatever a server that others use has put into the environment.
+    "endpoint_url": "https://dynamodb.eu-central-1.amazonaws.com",
     "region_name": "eu-central-1",
     "aws_access_key_id": "not-a-real-key-id",
     "aws_secret_access_key": "not-a-real-secret-key",

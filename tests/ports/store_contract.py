@@ -214,9 +214,11 @@ class StoreInUse:
     """One new store of the kind under test."""
 
     def __init__(self, kind: StoreUnderTest, folder: Path, processes: Processes) -> None:
-        self._around = ExitStack()
-        self._around.enter_context(kind.around())
-        self._address = kind.address(folder)
+        with ExitStack() as around:
+            around.enter_context(kind.around())
+            self._address = kind.address(folder)
+            # Not left in place where that has failed: it may change what others reach.
+            self._around = around.pop_all()
         self._is_local = kind.is_local
         self._opened: list[Store] = []
         self._processes = processes

@@ -39,6 +39,7 @@ OUR_OWN = {
     "domain.events",
     "domain.failures",
     "domain.grant",
+    "domain.moving",
     "domain.policy",
     "domain.provider",
     "domain.token_endpoint",
