@@ -19,10 +19,14 @@ _HOW = "send it as `x-api-key: KEY` or `Authorization: Bearer KEY`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who was let in: the name of their API key, and the connection that they ask about."""
+    """Who was let in: the name of their API key, and the connection that they ask about.
+
+    `may_log_in` is whether the key is for beginning logins, too.
+    """
 
     key_name: str
     connection: str
+    may_log_in: bool
 
 
 def require_api_key(
@@ -46,7 +50,8 @@ def require_api_key(
     connection = connection_of(request, beside=beside)
     if key.connections is not None and connection not in key.connections:
         raise _not_allowed(key, f"the connection {connection}")
-    return Caller(key_name=key.name, connection=connection)
+    may_log_in = key.endpoints is None or "login" in key.endpoints
+    return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
 
 
 def shown_key(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:

@@ -58,10 +58,8 @@ _REFUSALS: Mapping[Failure, str] = {
 }
 
 
-def require_tokens(
-    answer: Answer, connection: str, now: datetime, *, offer: "Callable[[str], LoginOffer]"
-) -> Tokens:
-    """Return the tokens that somebody asked for; `offer` tells how to log in to a connection.
+def require_tokens(answer: Answer, now: datetime, *, offer: "Callable[[], LoginOffer]") -> Tokens:
+    """Return the tokens that somebody asked for; `offer` tells how to log in.
 
     Raises ProblemError that says why there are none.
     """
@@ -82,7 +80,7 @@ def require_tokens(
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause):
-            login = offer(connection)
+            login = offer()
             raise problem(
                 "authorization-required",
                 why_and_how_to_log_in(cause, login),

@@ -28,22 +28,22 @@ async def token(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, caller.connection, now, offer=wired.offer_login)
+    tokens = require_tokens(answer, now, offer=lambda: wired.offer_login(caller))
     return Response.json(200, _token_members(tokens, now))
 
 
 async def verify(request: Request, wired: Wired) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    connection = require_api_key(request, keys, endpoint="verify", now=now).connection
-    record = await wired.keeper.load(connection)
+    caller = require_api_key(request, keys, endpoint="verify", now=now)
+    record = await wired.keeper.load(caller.connection)
     now = wired.clock.now()
     members = standing(record.grant, now)
     if isinstance(record.grant, Moved):
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        login = wired.offer_login(connection)
+        login = wired.offer_login(caller)
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login),

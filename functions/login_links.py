@@ -15,15 +15,20 @@ _ANOTHER = "GET /api/verify with the API key gives another while a login is need
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginOffer:
-    """The ways to a login: by POST with the API key, and by a link (None without an address)."""
+    """The ways to a login: by POST with an API key, and by a link.
+
+    The link is None without an address, and for whose key does not begin logins.
+    """
 
     url: str
     link: str | None = field(repr=False)
+    may_log_in: bool
 
     @property
     def how(self) -> str:
         """What to do, in words; without the link, which belongs into no log."""
-        how = f"to log in, POST to {self.url} with the API key and open the authorization_url"
+        key = "the API key" if self.may_log_in else "an API key that is for the endpoint login"
+        how = f"to log in, POST to {self.url} with {key} and open the authorization_url"
         return f"{how}, or open the link in `login`" if self.link else how
 
     @property
@@ -59,12 +64,13 @@ class LoginLinks:
         """Where logins begin; relative where the deployment's address is not known."""
         return f"{self._public_url or ''}/api/login"
 
-    def offer(self, connection: str) -> LoginOffer:
-        """Say how to log in; to make a link asks nobody."""
+    def offer(self, connection: str, *, may_log_in: bool) -> LoginOffer:
+        """Say how to log in; to make a link asks nobody, and whose key may not gets none."""
         query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
         url = self.login_url
-        link = None if self._public_url is None else f"{url}?link={self._sign(connection)}"
-        return LoginOffer(url=url + query, link=link)
+        has_link = may_log_in and self._public_url is not None
+        link = f"{url}?link={self._sign(connection)}" if has_link else None
+        return LoginOffer(url=url + query, link=link, may_log_in=may_log_in)
 
     def read(self, text: str) -> LoginLink:
         """Read a link, whether or not it was used. Raises ProblemError."""

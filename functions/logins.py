@@ -153,7 +153,8 @@ class Logins:
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
-        By its `keyed_hash` a state is known to have been given out here, before the store is asked.
+        By its `keyed_hash`, in hexadecimal, a state is known to have been given out here, before
+        the store is asked.
         `server` and `provider`, which raises DiscoveryError, are called when they are needed.
         """
         self._keeper = keeper

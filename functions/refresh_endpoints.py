@@ -19,10 +19,10 @@ async def sweep(request: Request, wired: Wired) -> Response:
 async def refresh(request: Request, wired: Wired) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    connection = require_api_key(request, keys, endpoint="refresh", now=now).connection
-    answered = await wired.keeper.refresh(connection)
+    caller = require_api_key(request, keys, endpoint="refresh", now=now)
+    answered = await wired.keeper.refresh(caller.connection)
     now = wired.clock.now()
-    require_tokens(answered.answer, connection, now, offer=wired.offer_login)
+    require_tokens(answered.answer, now, offer=lambda: wired.offer_login(caller))
     return Response.json(200, standing(answered.after, now))
 
 

@@ -30,6 +30,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from functions.access import Caller
     from functions.limits import FailureLimits
     from functions.login_links import LoginLinks, LoginOffer
     from functions.logins import Logins
@@ -120,9 +121,9 @@ class Wired:
             entropy=self._entropy,
         )
 
-    def offer_login(self, connection: str) -> "LoginOffer":
-        """Say how to log in to the connection."""
-        return self.links.offer(connection)
+    def offer_login(self, caller: "Caller") -> "LoginOffer":
+        """Say how to log in to the connection that a caller has asked about."""
+        return self.links.offer(caller.connection, may_log_in=caller.may_log_in)
 
     async def finish(self) -> None:
         """Wait until all that was begun here is over and stored."""

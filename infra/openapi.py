@@ -49,6 +49,8 @@ one that is given twice.
 _SECURITY: Mapping[Key, list[_Object]] = {
     Key.NONE: [],
     Key.API_KEY: [{"apiKey": []}, {"bearerKey": []}],
+    # Or none, with what the body has then.
+    Key.API_KEY_OR_LINK: [{"apiKey": []}, {"bearerKey": []}, {}],
     Key.CRON_SECRET: [{"cronSecret": []}],
 }
 _SECURITY_SCHEMES: _Object = {
@@ -72,6 +74,14 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
             "description": "In how many seconds it pays to ask again.",
             "schema": {"type": "integer", "minimum": 1},
         },
+    ),
+    "Location": (
+        "Location",
+        {"description": "Where to.", "schema": {"type": "string", "format": "uri"}},
+    ),
+    "SetCookie": (
+        "Set-Cookie",
+        {"description": "For this login only.", "schema": {"type": "string"}},
     ),
     "Challenge": (
         "WWW-Authenticate",
@@ -152,6 +162,7 @@ def _operation(method: str, operation: Operation, told: Mapping[str, Occurrence]
         "description": operation.description,
         "security": _SECURITY[operation.key],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
+        **({"requestBody": _form(operation.form)} if operation.form else {}),
         "responses": {str(status): responses[status] for status in sorted(responses)},
     }
 
@@ -166,6 +177,18 @@ def _parameter(parameter: Parameter) -> _Object:
         "schema": parameter.schema,
         **example,
     }
+
+
+def _form(parameters: tuple[Parameter, ...]) -> _Object:
+    """Describe a body that may be left out, and so may each of its parameters."""
+    described = {
+        parameter.name: {**parameter.schema, "description": parameter.description}
+        for parameter in parameters
+    }
+    example = {parameter.name: parameter.example for parameter in parameters}
+    schema = {"type": "object", "properties": described}
+    content = {"schema": schema, "example": example}
+    return {"required": False, "content": {"application/x-www-form-urlencoded": content}}
 
 
 def _by_status(
@@ -185,9 +208,12 @@ def _answer(answer: Answer) -> _Object:
     content: _Object = {}
     if answer.schema is not None:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
+    if answer.is_redirect:
+        content["text/plain"] = {"schema": {"type": "string", "maxLength": 0}}
+    own = ("Location", "SetCookie") if answer.is_redirect else ()
     return {
         "description": answer.description,
-        "headers": dict(_headers(*_ALWAYS)),
+        "headers": dict(_headers(*_ALWAYS, *own)),
         "content": content | _page(is_there=answer.is_page),
     }
 
@@ -242,9 +268,8 @@ def _problem(name: str, told: Occurrence) -> Schema:
         },
         **PROBLEM_MEMBERS.get(name, {}),
     }
-    schema = closed(required, told.when)
-    properties = {**required, **OPTIONAL_PROBLEM_MEMBERS.get(name, {})}
-    return {**schema, "properties": properties, "examples": [_problem_example(name, told)]}
+    schema = closed(required, told.when, optional=OPTIONAL_PROBLEM_MEMBERS.get(name, {}))
+    return {**schema, "examples": [_problem_example(name, told)]}
 
 
 def _problem_example(name: str, told: Occurrence) -> _Object:

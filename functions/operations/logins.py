@@ -1,4 +1,4 @@
-"""What `functions.login_endpoints` promises: a login's beginning, and its callback."""
+"""What `functions.login_endpoints` promises: a login's beginnings, and its callback."""
 
 from functions.operations.operation import (
     CONNECTION,
@@ -10,13 +10,53 @@ from functions.operations.operation import (
 )
 from functions.operations.schemas import reference
 
+_LINK = Parameter(
+    name="link",
+    description="What stands in the link that who has to log in was given, as `login` of a problem "
+    "tells it.",
+    schema={"type": "string", "minLength": 1},
+    example="a-link",
+    is_required=True,
+)
+_SHOW = Operation(
+    id="showLoginLink",
+    summary="Show the page of a link to log in",
+    description="For a person; programs have nothing to ask here. The page's button begins the "
+    "login; to look at the page uses up nothing.",
+    key=Key.NONE,
+    parameters=(_LINK,),
+    open_parameters=True,
+    answers={200: Answer(description="The page.", is_page=True)},
+    own_problems=("invalid-link",),
+    has_error_pages=True,
+)
 _LOGIN = Operation(
     id="beginLogin",
     summary="Begin a login",
     description="Binds a new state to the connection, good for ten minutes and once. A person "
-    "opens the URL in a browser, and the provider sends the browser back to the callback.",
-    key=Key.API_KEY,
-    parameters=(CONNECTION,),
+    "opens the URL in a browser, whichever, and the provider sends it back to the callback. With a "
+    "form that has a `link`, as the link's page sends it, there is no need of a key, the query is "
+    "passed over, and the login is finished in the browser that it is begun in: once, within a "
+    "day, and while the connection needs a login.",
+    key=Key.API_KEY_OR_LINK,
+    parameters=(
+        CONNECTION,
+        Parameter(
+            name="replace",
+            description="Whether the login is to replace one that works even if it is of another "
+            "account.",
+            schema={"type": "string", "enum": ["true", "false"], "default": "false"},
+            example="false",
+        ),
+    ),
+    form=(
+        Parameter(
+            name="link",
+            description="The same as in the link's page. Without it the form is passed over.",
+            schema={"type": "string"},
+            example="a-link",
+        ),
+    ),
     answers={
         200: Answer(
             description="Where to log in.",
@@ -27,18 +67,29 @@ _LOGIN = Operation(
                 "&redirect_uri=https%3A%2F%2Fkeeper.example%2Fapi%2Fcallback",
                 "expires_in": 600,
             },
-        )
+        ),
+        303: Answer(
+            description="The browser is sent to the provider. It has a cookie by which it is known "
+            "when it comes back.",
+            is_redirect=True,
+        ),
     },
-    own_problems=("store-unavailable",),
+    own_problems=(
+        "invalid-link",
+        "login-not-needed",
+        "provider-unavailable",
+        "store-unavailable",
+    ),
+    has_error_pages=True,
 )
-
 
 _CALLBACK = Operation(
     id="completeLogin",
     summary="Complete a login",
     description="The provider's redirect (RFC 6749 §4.1.2) leads here; programs have nothing to "
     "ask here. Parameters that are not known are the provider's, and do not matter. A state is "
-    "good for one try. A browser is answered with pages.",
+    "good for one try, and where a link began the login in the browser that has its cookie. A "
+    "browser is answered with pages.",
     key=Key.NONE,
     parameters=(
         Parameter(
@@ -66,6 +117,12 @@ _CALLBACK = Operation(
             schema={"type": "string"},
             example=None,
         ),
+        Parameter(
+            name="iss",
+            description="Which provider it comes from (RFC 9207), where that tells.",
+            schema={"type": "string"},
+            example=None,
+        ),
     ),
     open_parameters=True,
     answers={
@@ -84,6 +141,10 @@ _CALLBACK = Operation(
     },
     own_problems=(
         "invalid-state",
+        "other-browser",
+        "other-issuer",
+        "login-not-needed",
+        "other-account",
         "authorization-refused",
         "code-refused",
         "provider-unavailable",
@@ -93,4 +154,7 @@ _CALLBACK = Operation(
     has_error_pages=True,
 )
 
-OPERATIONS: Operations = {"/api/login": {"POST": _LOGIN}, "/api/callback": {"GET": _CALLBACK}}
+OPERATIONS: Operations = {
+    "/api/login": {"GET": _SHOW, "POST": _LOGIN},
+    "/api/callback": {"GET": _CALLBACK},
+}

@@ -14,6 +14,7 @@ class Key(Enum):
 
     NONE = "none"
     API_KEY = "api-key"
+    API_KEY_OR_LINK = "api-key-or-link"
     CRON_SECRET = "cron-secret"
 
 
@@ -25,16 +26,21 @@ _ALWAYS = (
     "settings-unavailable",
     "unexpected",
 )
+_NO_GOOD_KEY = ("api-key-missing", "api-key-invalid", "key-not-allowed")
 _REFUSALS: Mapping[Key, tuple[str, ...]] = {
     Key.NONE: (),
-    Key.API_KEY: ("api-key-missing", "api-key-invalid", "key-not-allowed"),
+    Key.API_KEY: _NO_GOOD_KEY,
+    Key.API_KEY_OR_LINK: _NO_GOOD_KEY,
     Key.CRON_SECRET: ("cron-secret-required",),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of the query; `example` is None where it would not go with those of others."""
+    """A parameter of the query, or of a form.
+
+    `example` is None where it would not go with those of others.
+    """
 
     name: str
     description: str
@@ -47,13 +53,15 @@ class Parameter:
 class Answer:
     """An answer that is no problem, with an example of its JSON.
 
-    None where there is no JSON; `is_page` where a browser is answered with a page in its place.
+    None where there is no JSON; `is_page` where a browser is answered with a page in its place, and
+    `is_redirect` where it is sent elsewhere with a cookie.
     """
 
     description: str
-    schema: Schema | None
-    example: Mapping[str, object] | None
+    schema: Schema | None = None
+    example: Mapping[str, object] | None = None
     is_page: bool = False
+    is_redirect: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,8 @@ class Operation:
     """One method of one path.
 
     `own_problems` are the types of problems beside those of its key and those of every request;
-    `open_parameters` says that others than `parameters` are passed over and not refused.
+    `form` are the parameters that a body may have; `open_parameters` says that others than
+    `parameters` are passed over and not refused.
     """
 
     id: str
@@ -71,6 +80,7 @@ class Operation:
     answers: Mapping[int, Answer]
     own_problems: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    form: tuple[Parameter, ...] = ()
     open_parameters: bool = False
     has_head: bool = True
     has_error_pages: bool = False

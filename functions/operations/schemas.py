@@ -1,6 +1,7 @@
 """The documents that are answered, as JSON Schema, and what problems have beside RFC 9457's."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from domain.grant import Cause, Failure
 from domain.tokens import Freshness
@@ -21,13 +22,18 @@ _OUTCOMES = [
 ]
 
 
-def closed(properties: Mapping[str, Schema], description: str) -> Schema:
+def closed(
+    properties: Mapping[str, Schema],
+    description: str,
+    *,
+    optional: Mapping[str, Schema] = MappingProxyType({}),
+) -> Schema:
     """Describe an object that has all these members; later versions may add some."""
     return {
         "type": "object",
         "description": description,
         "required": list(properties),
-        "properties": properties,
+        "properties": {**properties, **optional},
     }
 
 
@@ -41,6 +47,27 @@ def _instant(description: str) -> Schema:
     return {"type": ["string", "null"], "format": "date-time", "description": description}
 
 
+_LOGIN = closed(
+    {
+        "method": {"const": "POST"},
+        "url": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Relative where the deployment's address is not known.",
+        },
+    },
+    "What begins a login: a request, which wants an API key; or a link, which wants none. The link "
+    "is there where the deployment's address is known, and for API keys that may begin logins.",
+    optional={
+        "link": {
+            "type": "string",
+            "format": "uri",
+            "description": "For whoever is to log in, to open in a browser: good once. It belongs "
+            "into no log.",
+        },
+        "link_expires_in": {**_COUNT, "description": "For how many seconds the link is good."},
+    },
+)
 _STANDING: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": _STATES, "description": "What the tokens are good for."},
     "generation": {
@@ -129,21 +156,12 @@ SCHEMAS: Mapping[str, Schema] = {
 PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "authorization-required": {
         "cause": _CAUSE,
-        "login": closed(
-            {
-                "method": {"const": "POST"},
-                "url": {
-                    "type": "string",
-                    "format": "uri-reference",
-                    "description": "Relative where the deployment's address is not known.",
-                },
-            },
-            "What begins a login; it wants the API key.",
-        ),
+        "login": _LOGIN,
     },
     "connection-moved": {"moved_at": {"type": "string", "format": "date-time"}},
     "not-authorized": {
         "cause": _CAUSE,
+        "login": _LOGIN,
         "state": {"type": "string", "enum": ["unauthorized", "authorization-required", *_STATES]},
     },
 }
@@ -151,14 +169,24 @@ OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "connection-moved": {**_STANDING, "state": {"const": "moved"}},
     "not-authorized": {name: _STANDING[name] for name in _STANDING if name != "state"},
 }
+_LOGIN_EXAMPLE: Mapping[str, object] = {
+    "method": "POST",
+    "url": "https://keeper.example/api/login",
+    "link": "https://keeper.example/api/login?link=a-link",
+    "link_expires_in": 86400,
+}
 # Of the types with members of their own: an example of these.
 PROBLEM_EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "authorization-required": {
         "cause": "refresh-token-expired",
-        "login": {"method": "POST", "url": "https://keeper.example/api/login"},
+        "login": _LOGIN_EXAMPLE,
     },
     "connection-moved": {"moved_at": "2026-11-24T10:19:48Z"},
-    "not-authorized": {"cause": "never-authorized", "state": "unauthorized"},
+    "not-authorized": {
+        "cause": "never-authorized",
+        "login": _LOGIN_EXAMPLE,
+        "state": "unauthorized",
+    },
 }
 STANDING_EXAMPLE: Mapping[str, object] = {
     "state": "fresh",

@@ -118,21 +118,23 @@ def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
     """Every example in the document, with the schema that it is an example of."""
     for path, methods in WRITTEN["paths"].items():
         for method, operation in methods.items():
-            for parameter in operation["parameters"]:
-                name = f"{method} {path} {parameter['name']}"
-                if "example" in parameter:
-                    yield name, parameter["schema"], parameter["example"]
-            for status, response in operation["responses"].items():
-                for kind, content in response["content"].items():
-                    if "example" in content:
-                        yield f"{method} {path} {status} {kind}", *in_content(content)
+            for name, described in examples_of(operation):
+                yield f"{method} {path} {name}", described["schema"], described["example"]
     for name, schema in WRITTEN["components"]["schemas"].items():
         for example in schema.get("examples", ()):
             yield name, schema, example
 
 
-def in_content(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
-    return content["schema"], content["example"]
+def examples_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every part of an operation that has an example."""
+    yield from operation.get("requestBody", {}).get("content", {}).items()
+    for parameter in operation["parameters"]:
+        if "example" in parameter:
+            yield parameter["name"], parameter
+    for status, response in operation["responses"].items():
+        for kind, content in response["content"].items():
+            if "example" in content:
+                yield f"{status} {kind}", content
 
 
 EXAMPLES = list(examples())
@@ -154,4 +156,6 @@ def test_there_is_an_example_of_every_answer_and_every_problem() -> None:
         for answer in operation.answers.values()
     )
     parameters = [each.example for _, operation in operations() for each in operation.parameters]
-    assert len(EXAMPLES) == answers + len(parameters) - parameters.count(None) + len(PROBLEMS)
+    forms = sum(bool(operation.form) for _, operation in operations())
+    told = answers + len(parameters) - parameters.count(None) + forms
+    assert len(EXAMPLES) == told + len(PROBLEMS)

@@ -29,8 +29,8 @@ def log_in(
     return deployment.callback(JSON, code="a-code", state=state)
 
 
-def id_token(account: str) -> str:
-    claims = json.dumps({"iss": "https://issuer.test", "sub": account}).encode()
+def id_token(account: str, *, issuer: str = "https://issuer.test") -> str:
+    claims = json.dumps({"iss": issuer, "sub": account}).encode()
     return f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
 
 

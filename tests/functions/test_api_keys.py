@@ -15,12 +15,21 @@ from functions.messages import Request
 from functions.problems import ProblemError
 from functions.settings import Settings, SettingsError
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import API_KEY, WITH_API_KEY, Deployment, Header, at
+from tests.functions.deployment import (
+    API_KEY,
+    PUBLIC_URL,
+    WITH_API_KEY,
+    Deployment,
+    Header,
+    at,
+)
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
 
 CI = "a-key-of-the-jobs-in-the-cloud"
 OPERATOR = "a-key-of-whoever-operates-it"
+LOGINS_TOO = "a-key-of-whoever-may-log-in-as-well"
+REFRESHER = "a-key-of-whoever-refreshes-and-nothing-else"
 OLD = "a-key-that-is-of-no-use-any-more"
 TICK = timedelta(microseconds=1)
 END = datetime(2027, 2, 1, tzinfo=UTC)
@@ -43,13 +52,15 @@ def with_key(key: str) -> Header:
 KEYS = api_keys(
     entry("ci", CI, connections=["allowed", "allowed-too"], endpoints=["token", "verify"]),
     entry("operator", OPERATOR, expires="9998-12-31"),
+    entry("logins-too", LOGINS_TOO, endpoints=["login", "token", "verify"]),
+    entry("refresher", REFRESHER, endpoints=["refresh"]),
     entry("old", OLD, expires="2020-01-31"),
 )
 
 
 @pytest.fixture
 def keyed(deploy: Deploy) -> Deployment:
-    """A deployment with one key for everything, and three that are named."""
+    """A deployment with one key for everything, and others that are named."""
     deployment = deploy(API_KEYS=KEYS)
     for connection in ("allowed", "default", "existing"):
         deployment.put(connection, fresh())
@@ -109,6 +120,24 @@ def test_checklist_51_key_that_is_not_for_that_is_challenged_for_its_scope(
     expect_problem(answer, 403, "key-not-allowed")
     challenge = 'Bearer realm="oauth-callback", error="insufficient_scope"'
     assert answer.headers["www-authenticate"] == challenge
+
+
+def test_checklist_13_key_that_is_not_for_logins_is_given_no_link_to_one(
+    keyed: Deployment,
+) -> None:
+    url = f"{PUBLIC_URL}/api/login?connection=allowed-too"
+    for path, status in (("/api/token", 401), ("/api/verify", 404)):
+        target = at(path, connection="allowed-too")
+        answer = keyed.call("GET", target, with_key(CI))
+        members = answer.json()
+        assert (answer.status_code, members["login"]) == (status, {"method": "POST", "url": url})
+        assert "an API key that is for the endpoint login" in members["detail"]
+        assert "link" not in answer.text
+        # Who may begin logins is given one, and so is who has the key for everything.
+        for key in (OPERATOR, LOGINS_TOO, API_KEY):
+            assert "link" in keyed.call("GET", target, with_key(key)).json()["login"]
+    refresh = keyed.call("POST", at("/api/refresh", connection="other"), with_key(REFRESHER))
+    assert "link" not in expect_problem(refresh, 401, "authorization-required")["login"]
 
 
 def test_refused_key_begins_and_changes_nothing(keyed: Deployment) -> None:

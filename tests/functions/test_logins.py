@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = N
         redirect_uri=f"{url}/api/callback",
         static_state=None,
         links=links,
-        keyed_hash=str.upper,
+        keyed_hash=lambda token: sha256(token.encode()).hexdigest(),
     )
 
 

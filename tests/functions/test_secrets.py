@@ -280,7 +280,7 @@ def test_no_object_shows_the_secret_that_it_holds(
             authorization_url=url, state=secret, lifetime=timedelta(minutes=10), browser=secret
         ),
         AuthorizationResponse(state=secret, code=secret, issuer=None, browser=secret),
-        LoginOffer(url="https://keeper.test/api/login", link=secret),
+        LoginOffer(url="https://keeper.test/api/login", link=secret, may_log_in=True),
         settings,
         wired,
         wired.keeper,

@@ -27,24 +27,28 @@ from functions.problems import TYPE_PREFIX
 from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
 from tests.functions.hosts import Running
 from tests.system.loopback import http
-from tests.system.openapi_states import CALLBACKS, STATES
+from tests.system.openapi_states import CALLBACKS, LINKS, STATES
 
 Answered: TypeAlias = tuple[str, int, str]
 """An operation's id, a status, and a type of problem; or of content, where it is none."""
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 _PROBLEM = "application/problem+json"
 
 _EXPECTED = {
     # The provider's absence and refusals are told as such: they are planned here, and documented.
     # Any other failure of a server is one.
+    # A connection that has moved is gone from here, whatever it is asked for.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "404", "410", "502", "503"]},
     "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "502", "503"]},
     # Not that a connection is unknown: what is malformed is refused for that, or for its key.
     "negative_data_rejection": {"expected-statuses": ["400", "401"]},
 }
-# Whatever its form, a state is good only if it was given out, and a code likewise.
-_EXPECTED_OF_CALLBACK = {
-    "positive_data_acceptance": {"expected-statuses": ["200", "400", "502", "503"]}
+# Whatever its form, a state is good only if it was given out; a code and a link likewise.
+_EXPECTED_OF_LOGINS = {
+    "positive_data_acceptance": {"expected-statuses": ["200", "303", "400", "409", "502", "503"]}
 }
+_LOGINS = ("completeLogin", "showLoginLink", "beginLogin")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +84,7 @@ def config_of(deployment: Deployment, *, seed: int, cases_each: int) -> Schemath
             "phases": {"coverage": {"generate-duplicate-query-parameters": True}},
             "checks": _EXPECTED,
             "operations": [
-                {"include-operation-id": "completeLogin", "checks": _EXPECTED_OF_CALLBACK}
+                {"include-operation-id": name, "checks": _EXPECTED_OF_LOGINS} for name in _LOGINS
             ],
             "auth": {
                 "openapi": {
@@ -101,7 +105,7 @@ def loaded(deployment: Deployment, *, seed: int = 1, cases_each: int = 1) -> Ope
 
 
 def _without_room(part: Any) -> Any:
-    """Let no object have members that are not named: what is answered beside them is a fault."""
+    """Let no answer have members that are not named: what is told beside them is a fault."""
     match part:
         case {"type": "object", "properties": {}} if part["properties"].keys() != {"openapi"}:
             return {
@@ -109,7 +113,10 @@ def _without_room(part: Any) -> Any:
                 "additionalProperties": False,
             }
         case dict():
-            return {name: _without_room(value) for name, value in part.items()}
+            return {
+                name: value if name == "requestBody" else _without_room(value)
+                for name, value in part.items()
+            }
         case list():
             return [_without_room(value) for value in part]
         case _:
@@ -171,12 +178,17 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
     """Give each case a state to find."""
     # Every other connection keeps the name that was made for it.
     states = cycle(chain.from_iterable((state, None) for state in STATES))
-    callbacks = cycle(CALLBACKS)
+    callbacks, links, forms = cycle(CALLBACKS), cycle(LINKS), cycle((*LINKS, None))
 
     def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
         query = {**(case.query or {})}
         if case.operation.path == "/api/callback" and _is_positive(case):
             case.query = {**query, **next(callbacks)(deployment)}
+        elif case.operation.path == "/api/login" and _is_positive(case):
+            if case.method == "GET":
+                case.query = {**query, **next(links)(deployment)}
+            elif (form := next(forms)) is not None:
+                _set_form(case, form(deployment))
         elif _is_about_a_connection(case) and _is_positive(case):
             if state := next(states):
                 STATES[state](deployment, state)
@@ -190,6 +202,11 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
 
     with _hooked(before_call):
         yield
+
+
+def _set_form(case: Case[Any], form: Mapping[str, str]) -> None:
+    if form:
+        case.body, case.media_type = {**form}, "application/x-www-form-urlencoded"
 
 
 def _is_positive(case: Case[Any]) -> bool:
@@ -225,10 +242,10 @@ def _told(response: Response) -> tuple[int, str]:
 def ask(
     schema: OpenApiSchema,
     operation_id: str,
-    query: str,
+    query: str | Mapping[str, str],
     *headers: tuple[str, str],
     at: Deployment | Running,
-    body: bytes = b"",
+    body: bytes | Iterator[bytes] = b"",
 ) -> None:
     """Ask one thing by hand; raises AssertionError where the answer is not as documented.
 

@@ -16,6 +16,7 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    Moved,
     Refreshing,
     Setbacks,
 )
@@ -86,6 +87,10 @@ def _put_without_end(deployment: Deployment, connection: str) -> None:
     deployment.put(connection, authorized(access_ends=None, refresh_ends=None))
 
 
+def _put_moved(deployment: Deployment, connection: str) -> None:
+    deployment.put(connection, Moved(grant=over(), since=datetime.now(UTC)))
+
+
 def put_refreshing(deployment: Deployment, connection: str) -> None:
     """Let somebody be at it, whom nobody will hear of again."""
     now, tokens = datetime.now(UTC), over().tokens
@@ -108,6 +113,7 @@ STATES: Mapping[str, Prepare] = {
     "refused": _put_refused,
     "dead": _put_dead,
     "without-refresh-token": _put_without_refresh_token,
+    "moved": _put_moved,
     **{f"after-{failure.value}": _put_setback(failure) for failure in Failure},
 }
 
@@ -140,10 +146,38 @@ def callback_without_provider(deployment: Deployment) -> Query:
     return query
 
 
+def callback_in_another_browser(deployment: Deployment) -> Query:
+    """A good redirect of a login that a link began in a browser; this one has not its cookie."""
+    begun = deployment.press(deployment.link(f"linked-{next(_later_states)}"))
+    return query_of(deployment.provider.allow(begun.headers["location"]))
+
+
 CALLBACKS = (
     callback_as_it_comes,
     good_callback,
+    callback_in_another_browser,
     refused_callback,
     forged_callback,
     callback_without_provider,
 )
+
+
+def link_as_it_comes(_deployment: Deployment) -> Query:
+    """What nobody has made."""
+    return {}
+
+
+def good_link(deployment: Deployment) -> Query:
+    """A link that begins a login."""
+    return query_of(deployment.link(f"linked-{next(_later_states)}"))
+
+
+def late_link(deployment: Deployment) -> Query:
+    """The same, when somebody else has logged in."""
+    connection = f"linked-{next(_later_states)}"
+    query = query_of(deployment.link(connection))
+    deployment.put(connection, fresh())
+    return query
+
+
+LINKS = (link_as_it_comes, good_link, late_link)

@@ -1,0 +1,190 @@
+"""What a deployment answers to requests that nothing generates, or not within its time.
+
+Each is answered as documented, or an AssertionError is raised.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from time import sleep
+from urllib.parse import urlencode
+
+from anyio.from_thread import BlockingPortal
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from functions.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
+from tests.functions.deployment import (
+    API_KEY,
+    CRON_SECRET,
+    HTML,
+    JSON,
+    Deployment,
+    deployed,
+    query_of,
+)
+from tests.functions.grants import fresh
+from tests.functions.hosts import Host, Running, server_process
+from tests.functions.stores import sqlite_store
+from tests.functions.test_accounts import id_token
+from tests.functions.test_api_keys import api_keys, entry
+from tests.functions.token_endpoint import Answer, TokenEndpoint, token_endpoint
+from tests.system.openapi_run import Headers, ask
+from tests.system.openapi_states import CALLBACKS, LINKS, Query, put_refreshing
+
+_NARROW_KEY = "a-key-that-is-for-another-connection"
+NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
+
+_KEYED = ("getToken", "verifyConnection", "beginLogin", "refreshConnection")
+_KEYS: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("checkHealth", "getDocument", "completeLogin", "showLoginLink"), JSON),
+    **dict.fromkeys(_KEYED, ("x-api-key", API_KEY)),
+    # Schemathesis, which takes it away once, knows it in this spelling.
+    "sweep": ("Authorization", f"Bearer {CRON_SECRET}"),
+}
+# Each operation with its key, and once more, by a browser, where it has pages.
+_ASKED: list[tuple[str, Headers]] = [
+    *((name, (key,)) for name, key in _KEYS.items()),
+    *((name, (_KEYS[name], HTML)) for name in ("beginLogin", "completeLogin", "showLoginLink")),
+]
+_WITH_BODY = {"beginLogin", "refreshConnection"}
+_LONG_QUERY = "x=" + "a" * MAX_QUERY_BYTES
+_MANY_HEADERS = tuple((f"x-{number}", "x") for number in range(MAX_HEADERS))
+_TOO_LARGE = b"x" * (MAX_BODY_BYTES + 1)
+_WAITED_FOR: Query = {"connection": "busy"}
+
+
+@contextmanager
+def quiet_uvicorn(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run the application as a server of one's own does, with warnings for its log."""
+    command = ["-m", "uvicorn", "functions.asgi:app", "--log-level", "warning"]
+    with server_process(command, environ, port_option="--port") as running:
+        yield running
+
+
+SERVER = Host(run=quiet_uvicorn, store=sqlite_store)
+
+
+def ask_what_is_rare(schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal) -> None:
+    """Ask for all of it."""
+    with ThreadPoolExecutor() as pool:
+        waiting = [*_slow(schema, deployment, pool)]
+        _ask_too_much(schema, deployment)
+        _ask_with_bad_keys(schema, deployment)
+        _ask_about_logins(schema, deployment)
+        _ask_at_another_provider(schema, deployment, portal)
+        _ask_too_often(schema, deployment, portal)
+        for future in waiting:
+            future.result()
+    _ask_what_is_at_fault(schema, deployment, portal)
+
+
+def _slow(
+    schema: OpenApiSchema, deployment: Deployment, pool: ThreadPoolExecutor
+) -> Iterator[Future[None]]:
+    """Ask for what takes as long as anything may."""
+    put_refreshing(deployment, "busy")
+    for name in ("getToken", "refreshConnection"):
+        yield pool.submit(ask, schema, name, _WAITED_FOR, _KEYS[name], at=deployment)
+    for name, headers in _ASKED:
+        if name in _WITH_BODY:
+            yield pool.submit(ask, schema, name, {}, *headers, at=deployment, body=_late_body())
+
+
+def _late_body() -> Iterator[bytes]:
+    yield b"x"
+    sleep(BODY_LIMIT.total_seconds() + 1)
+
+
+def _ask_too_much(schema: OpenApiSchema, deployment: Deployment) -> None:
+    for name, headers in _ASKED:
+        ask(schema, name, "x=1&x=2", *headers, at=deployment)
+        ask(schema, name, _LONG_QUERY, *headers, at=deployment)
+        ask(schema, name, {}, *headers, *_MANY_HEADERS, at=deployment)
+        if name in _WITH_BODY:
+            ask(schema, name, {}, *headers, at=deployment, body=_TOO_LARGE)
+
+
+def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
+    for name in _KEYED:
+        ask(schema, name, {}, ("x-api-key", _NARROW_KEY), at=deployment)
+    # Schemathesis takes no key away where none may do.
+    keys: list[Headers] = [(), (("x-api-key", "no key"),), (("x-api-key", _NARROW_KEY),)]
+    for key, accept in product(keys, (HTML, JSON)):
+        ask(schema, "beginLogin", {}, *key, accept, at=deployment)
+
+
+def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:
+    """Ask with every sort of callback and of link, as a browser and as a program."""
+    for prepare, accept in product(CALLBACKS, (HTML, JSON)):
+        query = {"state": "x", "code": "y", **prepare(deployment)}
+        ask(schema, "completeLogin", query, accept, at=deployment)
+    for prepare, accept in product(LINKS, (HTML, JSON)):
+        ask(schema, "showLoginLink", {"link": "x", **prepare(deployment)}, accept, at=deployment)
+        form = urlencode({"link": "x", **prepare(deployment)}).encode()
+        headers = (accept, ("content-type", "application/x-www-form-urlencoded"))
+        ask(schema, "beginLogin", {}, *headers, at=deployment, body=form)
+    for accept in (HTML, JSON):
+        begun = deployment.press(deployment.link("linked"))
+        query = query_of(deployment.provider.allow(begun.headers["location"]))
+        cookie = ("cookie", begun.headers["set-cookie"].partition(";")[0])
+        before = deployment.grant("linked")
+        deployment.put("linked", fresh())
+        ask(schema, "completeLogin", query, accept, cookie, at=deployment)
+        deployment.put("linked", before)
+
+
+def _ask_at_another_provider(
+    schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal
+) -> None:
+    """Ask where the provider says who it is, and who has logged in; or says nothing at all."""
+    with token_endpoint() as endpoint:
+        environ = {**deployment.environ, **endpoint.issuer_environ}
+        with deployed(SERVER, portal, environ, deployment.provider) as another:
+            for accept in (HTML, JSON):
+                ask(schema, "beginLogin", {}, _KEYS["beginLogin"], accept, at=another)
+                ask(schema, "completeLogin", {"state": "x", "code": "y"}, accept, at=another)
+            endpoint.metadata = {}
+            for accept in (HTML, JSON):
+                query = {"code": "a-code", **_begun(another), "iss": "https://issuer.test"}
+                ask(schema, "completeLogin", query, accept, at=another)
+                for account in ("alice", "bob"):
+                    query = _as(endpoint, another, account)
+                    ask(schema, "completeLogin", query, accept, at=another)
+
+
+def _as(endpoint: TokenEndpoint, deployment: Deployment, account: str) -> Query:
+    """Log in as this account, and return what the browser is sent back with."""
+    tokens = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800}
+    endpoint.plan(Answer.json({**tokens, "id_token": id_token(account, issuer=endpoint.url)}))
+    return {"code": "a-code", **_begun(deployment)}
+
+
+def _begun(deployment: Deployment) -> Query:
+    """Begin a login, and return its state."""
+    return {"state": query_of(deployment.begin_login("of-somebody"))["state"]}
+
+
+def _ask_too_often(schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal) -> None:
+    with quiet_uvicorn(portal, {**deployment.environ, "FAILURE_LIMIT": "1"}) as running:
+        # Twice is too often; the time over which it counts may end in between, but not twice.
+        for (name, headers), _ in product(_ASKED, range(3)):
+            ask(schema, name, "x=1&x=2", *headers, at=running)
+
+
+def _ask_what_is_at_fault(
+    schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal
+) -> None:
+    """Ask deployments that lack a variable, their store, or the key of what is stored."""
+    deployment.put("default", fresh())
+    faults = (
+        {"CLIENT_ID": ""},
+        {"SQLITE_PATH": str(Path(deployment.environ["SQLITE_PATH"]).parent)},
+        {"CLIENT_SECRET": "another-secret"},
+    )
+    for fault in faults:
+        with quiet_uvicorn(portal, {**deployment.environ, **fault}) as running:
+            for name, headers in _ASKED:
+                query = {"code": "y", **_begun(deployment)} if name == "completeLogin" else {}
+                ask(schema, name, query, *headers, at=running)
