@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Timer
@@ -15,7 +15,9 @@ from functions.admin.doctor.findings import Finding, fault, summary, unknown
 from functions.admin.doctor.live import check_live
 from functions.admin.doctor.provider import check_provider
 from functions.admin.doctor.store import check_store
+from functions.api_keys import THE_API_KEY
 from functions.inspection import web
+from functions.reading import Reading
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
@@ -93,9 +95,9 @@ def ending_within(limit: timedelta) -> Iterator[None]:
         timer.cancel()
 
 
-async def _report(settings: Settings, options: Namespace, environ: Mapping[str, str]) -> str | None:
+async def _report(settings: Settings, options: Namespace) -> str | None:
     found: list[Finding] = []
-    key = environ.get("API_KEY", "").strip() or None
+    key = Reading(os.environ).optional(THE_API_KEY)
     async with aclosing(diagnose(settings, live=options.live, api_key=key)) as findings:
         async for finding in findings:
             print(finding, flush=True)
@@ -111,7 +113,7 @@ def _run(options: Namespace) -> str | None:
     try:
         settings = Settings.from_environ()
         with ending_within(_END):
-            return asyncio.run(_report(settings, options, os.environ))
+            return asyncio.run(_report(settings, options))
     except SettingsError as error:
         found = [fault("variables", text) for text in error.faults]
         print(

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
-from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
+from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
 from functions.document_endpoint import DOCUMENT
 from functions.problems import PROBLEMS, TYPE_PREFIX
 from functions.wiring import Wired
@@ -58,7 +58,10 @@ async def check_live(
         yield compare_clocks("the deployment's clock", health)
         yield await _check_speed(there)
         yield await _check_document(there)
-        yield await _check_wrong_key(there)
+        refusal = await _check_wrong_key(there)
+        yield refusal
+        if refusal.level is Level.FAULT:
+            return
         async for finding in _check_with_key(there, wired):
             yield finding
     except NoWebAnswerError as error:
@@ -117,7 +120,11 @@ async def _check_wrong_key(there: _Deployment) -> Finding:
             # Only who would be refused is told that it was too often.
             return ok("API key", "a wrong one is refused, as others were that came from here")
         case _:
-            return fault("API key", f"a wrong one is not refused, but answered {answer.status}")
+            return fault(
+                "API key",
+                f"a wrong one is not refused, but answered {answer.status}: something else "
+                "answers, or stands before it; the right one was not sent there",
+            )
 
 
 async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Finding, None]:
