@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from ssl import cert_time_to_seconds
 
 import httpx
 
@@ -48,4 +49,13 @@ async def _ask(method: str, url: str, headers: Mapping[str, str]) -> WebAnswer:
                 sent_at=sent_at,
                 came_at=came_at,
                 took=took,
+                certificate_ends=_certificate_ends(response),
             )
+
+
+def _certificate_ends(response: httpx.Response) -> datetime | None:
+    tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+    certificate = None if tls is None else tls.getpeercert()
+    if not certificate:
+        return None
+    return datetime.fromtimestamp(cert_time_to_seconds(certificate["notAfter"]), UTC)

@@ -11,6 +11,7 @@ class WebAnswer:
     """What was answered, and when: `sent_at` and `came_at` by this machine's clock.
 
     The names of the headers are in lower case. `body` is empty where it is too long.
+    `certificate_ends` is None where there was no TLS, or where it does not show.
     """
 
     status: int
@@ -19,6 +20,7 @@ class WebAnswer:
     sent_at: datetime
     came_at: datetime
     took: timedelta
+    certificate_ends: datetime | None = None
 
 
 class NoWebAnswerError(Exception):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -199,6 +201,43 @@ def test_certificate_that_nobody_vouches_for_is_found(live: Live, tmp_path: Path
         found = findings(live.environ(), live=base(server))
     assert wrong(found) == [("fault", "live")]
     assert "certificate verify failed" in said(found, "live")
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(13, [("warning", "live")]), (15, [])], ids=["near", "far"]
+)
+def test_certificate_that_was_not_renewed_is_found(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, expected: list[Wrong]
+) -> None:
+    tls = server_certificate(tmp_path, "127.0.0.1", days=days)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    date = http_date(datetime.now(UTC))
+    with serving(answer("200 OK", OK_BODY, NO_STORE, date), tls=tls) as server:
+        found = findings(live.environ(), live=base(server))
+    assert [each for each in wrong(found) if each[1] == "live"] == expected
+
+
+def test_deployment_with_another_store_is_found(live: Live, tmp_path: Path) -> None:
+    other = live.environ(SQLITE_PATH=str(tmp_path / "other.sqlite"))
+    assert wrong(findings(other, live=live.url)) == [
+        ("unknown", "SQLITE_PATH"),
+        ("unknown", "same store"),
+    ]
+    keep(other)
+    assert wrong(findings(other, live=live.url)) == [("fault", "same store")]
+
+
+def test_login_that_was_begun_is_taken_back(live: Live) -> None:
+    before = begun_logins(live)
+    findings(live.environ(), live=live.url)
+    assert begun_logins(live) == before
+
+
+def begun_logins(live: Live) -> int:
+    """How many logins wait for a browser."""
+    with closing(sqlite3.connect(live.environ()["SQLITE_PATH"])) as database:
+        query = "SELECT count(*) FROM logins WHERE taker IS NULL"
+        return int(database.execute(query).fetchone()[0])
 
 
 def test_that_nothing_is_there_is_found(live: Live) -> None:

@@ -35,8 +35,8 @@ kept; with --live also the deployment that answers at URL, by the API_KEY of the
 prints a line for each thing: ok, unknown (it could not be looked at), warning, or fault, with what
 to do. No secret is printed. It ends within a minute, and fails where there is a fault.
 
-It writes a counter and a login of its own into the store, which expire, and with --live begins one
-login that nobody finishes."""
+It writes a counter and a login of its own into the store, which expire; with --live it begins one
+login, and takes it back, and is refused once with a wrong key."""
 
 
 async def diagnose(
@@ -49,6 +49,7 @@ async def diagnose(
         parts["live"] = check_live(live, wired, asking, api_key=api_key)
     for finding in check_environment(settings, datetime.now(UTC)):
         yield finding
+    # The first to begin is the store's, which looks at a file before anything here opens it.
     tasks = [asyncio.create_task(_in_time(name, part)) for name, part in parts.items()]
     try:
         for task in tasks:

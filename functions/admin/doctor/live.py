@@ -13,16 +13,21 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from domain.authorization import login_key
 from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
 from functions.document_endpoint import DOCUMENT
 from functions.problems import PROBLEMS, TYPE_PREFIX
+from functions.store_settings import SqliteSettings
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
+from ports.store import StoreUnavailableError
 from ports.web import NoWebAnswerError, Web, WebAnswer
 
 _TIMES = 5
+# ACME's clients renew a certificate when a third of its life is left, of 90 days as a rule.
+_RENEWED_BY = timedelta(days=14)
 _STANDS = {200: "works", 202: "works, by a refresh", 404: "needs a login", 410: "has moved away"}
 
 
@@ -54,7 +59,7 @@ async def check_live(
         if (strange := _strangeness(health)) is not None:
             yield fault("live", f"{strange}; no key was sent there")
             return
-        yield _served(base)
+        yield _check_certificate(base, health)
         yield compare_clocks("the deployment's clock", health)
         yield await _check_speed(there)
         yield await _check_document(there)
@@ -68,10 +73,17 @@ async def check_live(
         yield fault("live", f"{base} does not answer: {error}")
 
 
-def _served(base: str) -> Finding:
-    is_verified = urlsplit(base).scheme == "https"
-    how = "its certificate is good" if is_verified else "without TLS, on this machine"
-    return ok("live", f"{base} is alive, and {how}")
+def _check_certificate(base: str, health: WebAnswer) -> Finding:
+    if urlsplit(base).scheme != "https":
+        return ok("live", f"{base} is alive, without TLS, on this machine")
+    ends = health.certificate_ends
+    if ends is not None and ends - health.came_at < _RENEWED_BY:
+        return warning(
+            "live",
+            f"{base} is alive, and its certificate ends on {ends:%Y-%m-%d}: what renews it has "
+            "not done so",
+        )
+    return ok("live", f"{base} is alive, and its certificate is good")
 
 
 def _strangeness(health: WebAnswer) -> str | None:
@@ -166,6 +178,29 @@ async def _check_login(there: _Deployment, wired: Wired) -> AsyncGenerator[Findi
         yield finding
     if not faults:
         yield ok("login", "it sends the browser where this environment would, and back")
+    yield await _check_sameness(url, wired)
+
+
+async def _check_sameness(url: str, wired: Wired) -> Finding:
+    """Take back the login that has begun, which shows that both have one store, and its keys."""
+    kept = wired.settings.store
+    if isinstance(kept, SqliteSettings) and not kept.path.exists():
+        # Of another machine, perhaps; none is made here.
+        return unknown("same store", "this environment's has no database yet")
+    state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+    try:
+        pending = await wired.store.take_login(
+            login_key(state), taker="doctor", now=wired.clock.now()
+        )
+    except StoreUnavailableError:
+        return unknown("same store", "this environment's is not available")
+    if pending is None:
+        return fault(
+            "same store",
+            "a login that was begun there is not in this environment's store, or its keys do not "
+            "open it: what is said of the store above is not of that deployment's",
+        )
+    return ok("same store", "what is begun there is in this environment's store")
 
 
 def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Finding]:
