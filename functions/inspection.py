@@ -7,7 +7,7 @@ from adapters.facts_upstash import upstash_facts
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.web_httpx import HttpxWeb
-from functions.settings import Settings, SettingsError, missing_library
+from functions.settings import Settings
 from functions.store_settings import (
     DynamoDbSettings,
     SqliteSettings,
@@ -23,14 +23,12 @@ from ports.web import Web
 async def store_facts(settings: StoreSettings) -> StoreFacts:
     """Tell what is special about the kind of store that is set.
 
-    To be asked before anything opens the store. Raises OSError, SettingsError.
+    To be asked before anything opens the store. Raises OSError.
     """
     match settings:
         case DynamoDbSettings(table=table, region=region):
-            try:
-                from adapters.facts_dynamodb import dynamodb_facts
-            except ModuleNotFoundError as error:
-                raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
+            # Who has wired such a store has what this imports; others need not.
+            from adapters.facts_dynamodb import dynamodb_facts
 
             return await dynamodb_facts(table, region_name=region)
         case SqliteSettings(path=path):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -29,7 +30,9 @@ from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, Level
 from functions.admin.doctor.provider import check_endpoints
+from functions.admin.doctor.store import judge
 from functions.settings import Settings
+from ports.facts import SqliteFacts
 from ports.web import WebAnswer
 from tests.functions.deployment import API_KEY, CRON_SECRET
 from tests.functions.doctors import (
@@ -47,7 +50,7 @@ from tests.functions.doctors import (
 from tests.functions.grants import DAY, authorized, fresh
 from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
 from tests.ports.scripted_server import answer, serving, stall
-from tests.system.dynamodb_peer import DynamoDbPeer
+from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 from tests.system.loopback import free_port
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 from tests.system.stores import RestStore, rest_store
@@ -355,6 +358,14 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
     assert not there.exists()
 
 
+def test_folder_that_cannot_be_written_is_found() -> None:
+    # By itself: who is root can write everywhere.
+    facts = SqliteFacts(
+        is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
+    )
+    assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
+
+
 def test_file_that_somebody_keeps_locked_is_found(environ: Environ) -> None:
     database = sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)
     database.execute("BEGIN IMMEDIATE")
@@ -419,8 +430,17 @@ def test_database_that_hangs_is_found(upstash: dict[str, str], redis: RestStore)
 # DynamoDB.
 
 
-def test_table_that_keeps_what_has_expired_is_found(dynamodb: dict[str, str]) -> None:
-    expiry = {"AttributeName": "delete_after", "Enabled": False}
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"AttributeName": "delete_after", "Enabled": False},
+        {"AttributeName": "other", "Enabled": True},
+    ],
+    ids=["off", "elsewhere"],
+)
+def test_table_that_keeps_what_has_expired_is_found(
+    dynamodb: dict[str, str], expiry: Mapping[str, object]
+) -> None:
     dynamodb_client(dynamodb).update_time_to_live(
         TableName=dynamodb["DYNAMODB_TABLE"], TimeToLiveSpecification=expiry
     )
@@ -444,22 +464,30 @@ def test_table_that_is_not_there_is_found(dynamodb: dict[str, str]) -> None:
     assert wrong(found) == [("unknown", "DYNAMODB_TABLE")] * 3 + [("fault", "store")]
 
 
-def test_table_without_the_index_is_found(dynamodb: dict[str, str]) -> None:
+ID = {"AttributeName": "id", "AttributeType": "S"}
+AS_TEXT = [{**each, "AttributeType": "S"} for each in TABLE["AttributeDefinitions"]]
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        ({"AttributeDefinitions": [ID], "GlobalSecondaryIndexes": None}, "no index due"),
+        ({"AttributeDefinitions": AS_TEXT}, "the key of its index due"),
+    ],
+    ids=["no-index", "other-key"],
+)
+def test_table_that_is_made_otherwise_is_found(
+    dynamodb: dict[str, str], made: Mapping[str, Any], text: str
+) -> None:
     peer = DynamoDbPeer.at(dynamodb["AWS_ENDPOINT_URL_DYNAMODB"])
-    key = [{"AttributeName": "id", "AttributeType": "S"}]
-    bare = peer.client.create_table(
-        TableName="bare",
-        AttributeDefinitions=key,
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    assert bare
-    environ = dynamodb | {"DYNAMODB_TABLE": "bare"}
+    arguments = {name: value for name, value in {**TABLE, **made}.items() if value is not None}
+    name = f"made-otherwise-{uuid4().hex}"
+    peer.client.create_table(TableName=name, **arguments)
+    environ = dynamodb | {"DYNAMODB_TABLE": name}
     tend(StorePeer(environ=environ, clear=lambda: None))
-    keep(environ)
     found = findings(environ)
-    assert wrong(found) == [("fault", "DYNAMODB_TABLE"), ("unknown", "connections")]
-    assert "no index due" in said(found, "DYNAMODB_TABLE")
+    assert ("fault", "DYNAMODB_TABLE") in wrong(found)
+    assert text in said(found, "DYNAMODB_TABLE")
 
 
 # What is kept.

@@ -120,6 +120,18 @@ def test_deployment_without_its_variables_is_found(live: Live) -> None:
     assert "CLIENT_ID is still the … of an example" in said(found, "live")
 
 
+def test_deployment_where_nobody_has_logged_in_is_found(live: Live, tmp_path: Path) -> None:
+    with doors(1) as opened:
+        url = public_url(opened)
+        environ = live.environ(SQLITE_PATH=str(tmp_path / "new.sqlite"), PUBLIC_URL=url)
+        with running(opened, environ, tmp_path):
+            found = findings(environ, live=url)
+            assert wrong(found) == [("unknown", "SQLITE_PATH"), ("warning", "verify")]
+            # By now there is a file.
+            found = findings(environ, live=url)
+            assert wrong(found) == [("warning", "connections"), ("warning", "verify")]
+
+
 def test_deployment_whose_store_is_away_is_found(live: Live, tmp_path: Path) -> None:
     with doors(1) as opened, rest_store() as rest:
         environ = {**live.environ(SQLITE_PATH=None), **rest.front.environ}

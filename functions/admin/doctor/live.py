@@ -28,7 +28,11 @@ from ports.web import NoWebAnswerError, Web, WebAnswer
 _TIMES = 5
 # ACME's clients renew a certificate when a third of its life is left, of 90 days as a rule.
 _RENEWED_BY = timedelta(days=14)
-_STANDS = {200: "works", 202: "works, by a refresh", 404: "needs a login", 410: "has moved away"}
+_WORKS = frozenset({200, 202})
+_UNWELL = {
+    "not-authorized": "the connection default needs a login: POST /api/login with the API key",
+    "connection-moved": "the connection default was handed over to another deployment: ask there",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +154,13 @@ async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Fi
     if problem in {"api-key-invalid", "too-many-failures"}:
         yield fault("API key", "the deployment does not know the API_KEY of this environment")
         return
-    if answer.status not in _STANDS:
-        yield fault(
-            "verify", f"it is answered {answer.status} {problem or ''}: see docs/problems.md"
-        )
+    if answer.status in _WORKS:
+        yield ok("API key", "it is accepted, and the connection default works")
+    elif problem in _UNWELL:
+        yield warning("verify", _UNWELL[problem])
     else:
-        # What needs a login, the store's part tells; the store may be another here.
-        yield ok("API key", f"it is accepted, and the connection default {_STANDS[answer.status]}")
+        told = f"{answer.status} {problem or ''}"
+        yield fault("verify", f"it is answered {told}: see docs/problems.md")
     async for finding in _check_login(there, wired):
         yield finding
 

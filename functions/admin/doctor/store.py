@@ -13,7 +13,6 @@ from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
 from functions.connections import DEFAULT_CONNECTION
 from functions.inspection import store_facts
-from functions.settings import SettingsError
 from functions.wiring import Wired
 from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, Unseen
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
@@ -27,10 +26,10 @@ async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
     """Look at the store, write to it, and then look at what it keeps."""
     try:
         facts = await store_facts(wired.settings.store)
-    except (OSError, SettingsError) as error:
+    except OSError as error:
         yield fault("store", f"{error}")
         return
-    for finding in _judge(facts):
+    for finding in judge(facts):
         yield finding
     # The doctor makes no file: it would be another user's than the application's, perhaps.
     if isinstance(facts, SqliteFacts) and not (facts.is_begun and facts.is_database):
@@ -79,7 +78,8 @@ async def _keeps_a_login(store: Store, key: str, wired: Wired) -> bool:
     return await store.take_login(key, taker=key, now=now) == pending
 
 
-def _judge(facts: StoreFacts) -> Iterator[Finding]:
+def judge(facts: StoreFacts) -> Iterator[Finding]:
+    """Say what there is to say of a kind of store."""
     match facts:
         case SqliteFacts():
             yield from _judge_sqlite(facts)
