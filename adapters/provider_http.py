@@ -61,7 +61,7 @@ async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Re
     raise TimeoutError
 
 
-async def read_capped(response: httpx.Response) -> bytes:
+async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
     """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
 
     The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
@@ -75,7 +75,7 @@ async def read_capped(response: httpx.Response) -> bytes:
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
+            if len(body) > most:
                 return b""
     except httpx.TransportError:
         if json_object(body) is None:
@@ -84,15 +84,15 @@ async def read_capped(response: httpx.Response) -> bytes:
         case "identity" | "":
             return body
         case "gzip":
-            return _gunzip(body)
+            return _gunzip(body, most)
         case _:
             return b""
 
 
-def _gunzip(body: bytes) -> bytes:
+def _gunzip(body: bytes, most: int) -> bytes:
     try:
         gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        text = gzip.decompress(body, MAX_BODY_BYTES)
+        text = gzip.decompress(body, most)
     except zlib.error:
         return b""
     return text if gzip.eof else b""

@@ -51,11 +51,10 @@ class Wired:
         self._open = AsyncExitStack()
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
-        # The first one seals; what the derived key has sealed stays readable whatever comes before.
-        self._keys = [*settings.encryption_keys, derive_key(settings.client_secret)]
+        self._keys = keys_of(settings)
         self._ring = KeyRing(self._keys)
         records = SealedRecords(self._ring)
-        self.store = _store(settings.store, records)
+        self.store = store_of(settings.store, records)
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
@@ -192,7 +191,15 @@ class Wired:
         return server
 
 
-def _store(settings: StoreSettings, records: SealedRecords) -> Store:
+def keys_of(settings: Settings) -> list[bytes]:
+    """Return the keys of records; the first one seals.
+
+    What the derived key has sealed stays readable whatever comes before it.
+    """
+    return [*settings.encryption_keys, derive_key(settings.client_secret)]
+
+
+def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
     """Import the one adapter that is used: the others would cost a cold start.
 
     Raises SettingsError where what it needs is not installed.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from functions.admin import hand_over, keys, recover, take_back, take_over
 from functions.admin.command import Command, LocalCommand
+from functions.admin.doctor import command as doctor
 from functions.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
@@ -17,6 +18,7 @@ COMMANDS: Mapping[str, Command | LocalCommand] = {
     "export": hand_over.COMMAND,
     "import": take_over.COMMAND,
     "take-back": take_back.COMMAND,
+    "doctor": doctor.COMMAND,
 }
 
 

@@ -4,7 +4,14 @@ import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,7 +45,7 @@ class LocalCommand:
 
 async def do_for_each(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
-) -> AsyncIterator[tuple[str, _Result]]:
+) -> AsyncGenerator[tuple[str, _Result], None]:
     """Do some of the work at a time; yield each name with what came of it, in their order."""
     begun = deque[tuple[str, asyncio.Future[_Result]]]()
     try:

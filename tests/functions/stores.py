@@ -66,7 +66,7 @@ def upstash_store() -> Iterator[StorePeer]:
         environ = front.environ
 
         def clear() -> None:
-            _execute(environ, "FLUSHALL")
+            execute(environ, "FLUSHALL")
 
         yield StorePeer(environ=environ, clear=clear)
 
@@ -121,7 +121,7 @@ def _all_rows(environ: Mapping[str, str]) -> list[Row]:
     if "DYNAMODB_TABLE" in environ:
         items = _dynamodb_items(environ)
         return sorted(tuple(sorted((k, str(v)) for k, v in item.items())) for item in items)
-    found = _execute(environ, "EVAL", _ALL, 0)
+    found = execute(environ, "EVAL", _ALL, 0)
     assert isinstance(found, list)
     return sorted((key, tuple(content)) for key, content in found)
 
@@ -160,7 +160,8 @@ def _sqlite_rows(path: str) -> list[Row]:
         database.close()
 
 
-def _execute(environ: Mapping[str, str], *command: str | int) -> object:
+def execute(environ: Mapping[str, str], *command: str | int) -> object:
+    """Let the Redis behind an Upstash of our own do something."""
     answer = http.post(
         environ["KV_REST_API_URL"],
         json=command,

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
-def server_certificate(folder: Path, host: str) -> ssl.SSLContext:
-    """Make a certificate that signs itself; it lies in `certificate.pem`."""
+def server_certificate(folder: Path, host: str, *, days: int = 1) -> ssl.SSLContext:
+    """Make a certificate that signs itself, good for so long; it lies in `certificate.pem`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scripted")])
     certificate = (
@@ -22,7 +22,7 @@ def server_certificate(folder: Path, host: str) -> ssl.SSLContext:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(host))]), False)  # noqa: FBT003 - cryptography's
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())

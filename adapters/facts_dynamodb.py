@@ -1,0 +1,69 @@
+"""How a DynamoDB table is made, as far as the credentials may describe it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from adapters.dynamodb_table import DynamoDbTable
+from ports.facts import DynamoDbFacts, Unseen
+from ports.store import StoreUnavailableError
+
+# As infra/aws/table.json has them: attribute, type, role.
+_KEY = [("id", "S", "HASH")]
+_INDEX = "due"
+_INDEX_KEY = [("agenda", "S", "HASH"), ("due_at", "N", "RANGE")]
+_EXPIRY = "delete_after"
+
+_Fact = TypeVar("_Fact")
+
+
+async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
+    """Describe the table; `access` is as for `DynamoDbTable`."""
+    table = DynamoDbTable(name, **access)
+    try:
+        return DynamoDbFacts(
+            misshapen=await _described(table, "describe_table", _misshapen),
+            forgets_expired=await _described(table, "describe_time_to_live", _forgets_expired),
+            can_go_back=await _described(table, "describe_continuous_backups", _can_go_back),
+        )
+    finally:
+        table.close()
+
+
+async def _described(
+    table: DynamoDbTable, operation: str, read: Callable[[Mapping[str, Any]], _Fact]
+) -> _Fact | Unseen:
+    try:
+        return read(await table.call(operation))
+    except StoreUnavailableError as error:
+        return Unseen(str(error))
+    except (KeyError, TypeError):
+        return Unseen(f"{operation} gave an answer that makes no sense")
+
+
+def _misshapen(answer: Mapping[str, Any]) -> str | None:
+    table = answer["Table"]
+    types = {part["AttributeName"]: part["AttributeType"] for part in table["AttributeDefinitions"]}
+    if _key(table, types) != _KEY:
+        return "its key is not the text id"
+    indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+    if _INDEX not in indexes:
+        return f"it has no index {_INDEX}"
+    if _key(indexes[_INDEX], types) != _INDEX_KEY:
+        return f"the key of its index {_INDEX} is not the text agenda and the number due_at"
+    return None
+
+
+def _key(made: Mapping[str, Any], types: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    named = [(part["AttributeName"], part["KeyType"]) for part in made["KeySchema"]]
+    return [(name, types[name], role) for name, role in named]
+
+
+def _forgets_expired(answer: Mapping[str, Any]) -> bool:
+    told = answer["TimeToLiveDescription"]
+    is_on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    return is_on and told.get("AttributeName") == _EXPIRY
+
+
+def _can_go_back(answer: Mapping[str, Any]) -> bool:
+    told = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(told.get("PointInTimeRecoveryStatus") == "ENABLED")

@@ -1,0 +1,40 @@
+"""What an Upstash database, or another Redis behind its protocol, shows of its eviction."""
+
+import re
+from datetime import timedelta
+
+from adapters.upstash_reader import UpstashReader
+from ports.facts import RedisFacts, Unseen
+from ports.store import StoreUnavailableError
+
+_LIMIT = timedelta(seconds=3)
+_IN_INFO = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
+
+
+async def upstash_facts(url: str, token: str) -> RedisFacts:
+    """Ask for the policy in the two ways that there are; a database need not offer either."""
+    reader = UpstashReader(url, token, limit=_LIMIT, connect_limit=_LIMIT)
+    try:
+        try:
+            found = _in_config(await reader.execute("CONFIG", "GET", "maxmemory-policy"))
+        except StoreUnavailableError:
+            found = None
+        return RedisFacts(found or _in_info(await reader.execute("INFO", "memory")))
+    except StoreUnavailableError as error:
+        return RedisFacts(Unseen(str(error)))
+    finally:
+        reader.close()
+
+
+def _in_config(answer: object) -> str | None:
+    """Read pairs, which come as a list (RESP2) or as an object (RESP3)."""
+    match answer:
+        case ["maxmemory-policy", str(policy)] | {"maxmemory-policy": str(policy)}:
+            return policy
+        case _:
+            return None
+
+
+def _in_info(answer: object) -> str | Unseen:
+    found = _IN_INFO.search(answer) if isinstance(answer, str) else None
+    return Unseen("the database does not tell it") if found is None else found[1]

@@ -1,0 +1,1 @@
+"""`doctor`: what is wrong with a deployment, in one line each, and what to do about it."""

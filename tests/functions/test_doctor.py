@@ -1,0 +1,619 @@
+"""`python -m functions.admin doctor`: what is wrong with an environment is found, and no more."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    Setbacks,
+)
+from domain.metadata import ServerMetadata, with_metadata
+from domain.provider import PRESETS
+from functions.admin.doctor.clocks import compare_clocks, distance
+from functions.admin.doctor.environment import check_environment
+from functions.admin.doctor.findings import Finding, Level
+from functions.admin.doctor.provider import check_endpoints
+from functions.admin.doctor.store import judge
+from functions.settings import Settings
+from ports.facts import SqliteFacts
+from ports.web import WebAnswer
+from tests.functions.deployment import API_KEY, CRON_SECRET
+from tests.functions.doctors import (
+    ROOT,
+    Wrong,
+    encryption_key,
+    findings,
+    healthy,
+    http_date,
+    keep,
+    run_doctor,
+    said,
+    wrong,
+)
+from tests.functions.grants import DAY, authorized, fresh
+from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
+from tests.ports.scripted_server import answer, serving, stall
+from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
+from tests.system.loopback import free_port
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+from tests.system.stores import RestStore, rest_store
+
+Environ = Callable[..., dict[str, str]]
+NOW = datetime.now(UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def environ(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> Environ:
+    """A factory of environments over one file, which has a login from the beginning."""
+    keep(healthy(running_digikey, tmp_path))
+    return lambda **changes: healthy(running_digikey, tmp_path, **changes)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RestStore]:
+    with rest_store() as store:
+        yield store
+
+
+@pytest.fixture
+def upstash(running_digikey: SimulatedDigiKeyPeer, redis: RestStore) -> Iterator[dict[str, str]]:
+    """An environment over a Redis that is as it should be, and is so again after the test."""
+    environ = healthy(running_digikey, redis.front.environ)
+    execute(environ, "FLUSHALL")
+    keep(environ)
+    yield environ
+    execute(environ, "ACL", "SETUSER", "default", "+@all")
+    execute(environ, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+@pytest.fixture
+def dynamodb(running_digikey: SimulatedDigiKeyPeer) -> Iterator[dict[str, str]]:
+    """An environment over a table that is as it should be."""
+    with dynamodb_store() as store:
+        tend(store)
+        environ = healthy(running_digikey, store.environ)
+        keep(environ)
+        yield environ
+
+
+def tend(store: StorePeer) -> None:
+    """Make of the tests' table what the stack's is."""
+    if (table := store.environ.get("DYNAMODB_TABLE")) is None:
+        return
+    client = dynamodb_client(store.environ)
+    expiry = {"AttributeName": "delete_after", "Enabled": True}
+    client.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+
+
+def dynamodb_client(environ: Mapping[str, str]) -> Any:
+    return DynamoDbPeer.at(environ["AWS_ENDPOINT_URL_DYNAMODB"]).client
+
+
+def key_entry(**members: str) -> str:
+    return json.dumps([{"name": "ci", "sha256": "ab" * 32, **members}])
+
+
+# A deployment that is as it should be.
+
+
+@pytest.mark.parametrize("start", [sqlite_store, upstash_store, dynamodb_store])
+def test_nothing_is_wrong_with_a_healthy_deployment(
+    running_digikey: SimulatedDigiKeyPeer, start: Any
+) -> None:
+    with start() as store:
+        tend(store)
+        environ = healthy(running_digikey, store.environ)
+        keep(environ)
+        found = findings(environ)
+        assert wrong(found) == []
+        assert {"store", "clock", "encryption", "sweep", "connections", "PROVIDER"} <= {
+            each.about for each in found
+        }
+        # What the doctor has left behind is no connection, and disturbs no second look.
+        assert wrong(findings(environ)) == []
+
+
+# What is wrong with the variables.
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "text"),
+    [
+        ({"API_KEYS": key_entry(expires="2020-01-31")}, ("warning", "API_KEYS"), "has expired"),
+        (
+            {"API_KEYS": key_entry(expires=f"{NOW + 29 * DAY:%Y-%m-%d}")},
+            ("warning", "API_KEYS"),
+            f"expires at the end of {NOW + 29 * DAY:%Y-%m-%d}",
+        ),
+        ({"CRON_SECRET": None}, ("warning", "CRON_SECRET"), "not set"),
+        ({"CRON_SECRET": API_KEY}, ("warning", "CRON_SECRET"), "API key as well"),
+        ({"CLIENT_SECRET": API_KEY}, ("warning", "CLIENT_SECRET"), "API key as well"),
+        ({"PUBLIC_URL": None}, ("fault", "PUBLIC_URL"), "nobody can log in"),
+        ({"OAUTH_STATE": "a-state"}, ("warning", "OAUTH_STATE"), "take it away"),
+        ({"ENCRYPTION_KEYS": encryption_key("x")}, ("fault", "encryption"), "1 (default)"),
+        (
+            {"ENCRYPTION_KEYS": ",".join(map(encryption_key, ("x", "deployment")))},
+            ("warning", "encryption"),
+            "1 (default)",
+        ),
+    ],
+    ids=str,
+)
+def test_each_weakness_of_the_variables_is_found_and_nothing_else(
+    environ: Environ, changes: Mapping[str, str | None], expected: Wrong, text: str
+) -> None:
+    found = findings(environ(**changes))
+    assert wrong(found) == [expected]
+    assert text in said(found, expected[1])
+
+
+def test_key_that_expires_later_is_no_matter(environ: Environ) -> None:
+    later = key_entry(expires=f"{NOW + 31 * DAY:%Y-%m-%d}")
+    assert wrong(findings(environ(API_KEYS=later))) == []
+
+
+def test_fault_where_every_key_has_expired(environ: Environ) -> None:
+    found = findings(environ(API_KEY=None, API_KEYS=key_entry(expires="2020-01-31")))
+    assert wrong(found) == [("warning", "API_KEYS"), ("fault", "API keys")]
+
+
+def test_key_that_is_derived_of_the_secret_is_a_weakness(
+    running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
+) -> None:
+    environ = healthy(running_digikey, tmp_path, ENCRYPTION_KEYS=None)
+    keep(environ)
+    assert wrong(findings(environ)) == [("warning", "ENCRYPTION_KEYS")]
+
+
+def test_address_of_this_machine_is_a_weakness_where_the_provider_is_elsewhere(
+    environ: Environ,
+) -> None:
+    told = environ(
+        PUBLIC_URL="http://localhost:8000", AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
+    )
+    found = list(check_environment(Settings.from_environ(told), NOW))
+    assert wrong(found) == [("warning", "PUBLIC_URL")]
+    assert "http://localhost:8000/api/callback" in said(found, "PUBLIC_URL")
+
+
+def test_redirect_uri_to_register_is_said(environ: Environ) -> None:
+    texts = [each.text for each in findings(environ()) if each.about == "PUBLIC_URL"]
+    assert texts == [
+        "the redirect URI to register at the provider is https://keeper.test/api/callback"
+    ]
+
+
+# The provider's endpoints.
+
+SANDBOX = "https://sandbox-api.digikey.com/v1/oauth2/token"
+PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
+
+
+@pytest.mark.parametrize(
+    ("preset", "told", "expected"),
+    [
+        ("digikey", {}, []),
+        ("digikey-sandbox", {}, []),
+        ("digikey", {"token_endpoint": SANDBOX}, [("fault", "PROVIDER")]),
+        ("digikey-sandbox", {"token_endpoint": PRODUCTION}, [("fault", "PROVIDER")]),
+        ("digikey", {"token_endpoint": "https://api.test/t"}, [("warning", "PROVIDER")]),
+        ("digikey", {"revocation_endpoint": SANDBOX}, [("fault", "PROVIDER")]),
+        (
+            "custom",
+            {"authorization_endpoint": "https://a.b.test/a", "token_endpoint": "https://c.b.test"},
+            [],
+        ),
+        (
+            "custom",
+            {"authorization_endpoint": "https://10.0.0.1/a", "token_endpoint": "https://11.0.0.1"},
+            [("warning", "PROVIDER")],
+        ),
+        (
+            "custom",
+            {
+                "issuer": "https://accounts.test",
+                "authorization_endpoint": "https://accounts.test/a",
+                "token_endpoint": "https://oauth.example/t",
+            },
+            [],
+        ),
+        (
+            "custom",
+            {"authorization_endpoint": SANDBOX, "token_endpoint": SANDBOX},
+            [("warning", "PROVIDER")] * 2,
+        ),
+    ],
+    ids=str,
+)
+def test_endpoints_that_do_not_belong_together_are_found(
+    preset: str, told: Mapping[str, Any], expected: list[Wrong]
+) -> None:
+    metadata = ServerMetadata(**told)
+    assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
+
+
+# The provider, and its clock.
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (http_date(NOW + 3600 * SECOND), ("fault", "clock")),
+        (http_date(NOW - 3600 * SECOND), ("fault", "clock")),
+        ("Date: yesterday", ("unknown", "clock")),
+        ("X-Date: none", ("unknown", "clock")),
+    ],
+    ids=str,
+)
+def test_clock_that_is_not_the_providers_is_found(
+    environ: Environ, header: str, expected: Wrong
+) -> None:
+    with serving(answer("404 Not Found", b"", header)) as server:
+        told = environ(TOKEN_ENDPOINT=server.endpoint)
+        assert wrong(findings(told)) == [expected]
+        [request] = server.requests
+        assert request.line.startswith("HEAD / ")
+
+
+def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
+    """An answer that was on its way for ten seconds, and its date, in seconds from its sending."""
+    start = NOW.replace(microsecond=0)
+    told = start + date * SECOND
+    headers = {"date": http_date(told).removeprefix("Date: ")}
+    came_at = start + 10 * SECOND
+    answer = WebAnswer(
+        status=200, headers=headers, body=b"", sent_at=start, came_at=came_at, took=10 * SECOND
+    )
+    return answer, told
+
+
+@pytest.mark.parametrize(
+    ("date", "apart"),
+    [(-62, 61), (-61, 60), (-4, 3), (-3, 2), (-1, 0), (0, 0), (10, 0), (12, 2), (13, 3), (71, 61)],
+    ids=str,
+)
+def test_clocks_are_as_far_apart_as_is_certain(date: int, apart: int) -> None:
+    web_answer, told = answered_from_0_to_10(date=date)
+    assert distance(web_answer, told) == apart * SECOND
+    level = {True: Level.WARNING, apart <= 2: Level.OK, apart > 60: Level.FAULT}[True]
+    assert compare_clocks("its", web_answer).level is level
+
+
+def test_provider_that_is_not_there_is_found(environ: Environ) -> None:
+    gone = f"http://127.0.0.1:{free_port()}/token"
+    assert wrong(findings(environ(TOKEN_ENDPOINT=gone))) == [("fault", "provider")]
+
+
+def test_provider_that_says_nothing_is_found(environ: Environ) -> None:
+    with serving(stall) as server:
+        found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
+    assert wrong(found) == [("fault", "provider")]
+    assert "no answer within" in said(found, "provider")
+
+
+def test_issuer_that_says_nothing_of_itself_is_found(environ: Environ) -> None:
+    with serving(answer("404 Not Found")) as server:
+        issuer = server.endpoint.removesuffix("/token")
+        told = environ(
+            PROVIDER="custom", ISSUER=issuer, AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
+        )
+        assert wrong(findings(told)) == [("fault", "ISSUER")]
+
+
+# SQLite.
+
+
+def test_file_that_others_can_read_is_found(environ: Environ) -> None:
+    path = Path(environ()["SQLITE_PATH"])
+    path.chmod(0o644)
+    found = findings(environ())
+    assert wrong(found) == [("warning", "SQLITE_PATH")]
+    assert "(file)" in said(found, "SQLITE_PATH")
+
+
+def test_file_that_is_not_in_wal_mode_is_found(environ: Environ) -> None:
+    database = sqlite3.connect(environ()["SQLITE_PATH"])
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.close()
+    found = findings(environ())
+    assert wrong(found) == [("warning", "SQLITE_PATH")]
+    assert "WAL" in said(found, "SQLITE_PATH")
+
+
+def test_file_that_is_no_database_is_found_and_left_alone(environ: Environ) -> None:
+    path = Path(environ()["SQLITE_PATH"])
+    path.write_bytes(b"notes\n")
+    assert wrong(findings(environ())) == [("fault", "SQLITE_PATH")]
+    assert path.read_bytes() == b"notes\n"
+
+
+def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
+    there = tmp_path / "elsewhere.sqlite"
+    assert wrong(findings(environ(SQLITE_PATH=str(there)))) == [("unknown", "SQLITE_PATH")]
+    assert not there.exists()
+
+
+def test_folder_that_cannot_be_written_is_found() -> None:
+    # By itself: who is root can write everywhere.
+    facts = SqliteFacts(
+        is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
+    )
+    assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
+
+
+def test_file_that_somebody_keeps_locked_is_found(environ: Environ) -> None:
+    database = sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        found = findings(environ())
+    finally:
+        database.close()
+    assert wrong(found) == [("fault", "store")]
+    assert "locked" in said(found, "store")
+
+
+# Redis behind Upstash's protocol.
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+@pytest.mark.parametrize("hidden", [(), ("-config",)], ids=["CONFIG", "INFO"])
+def test_policy_that_evicts_grants_is_found(
+    upstash: dict[str, str], policy: str, hidden: tuple[str, ...]
+) -> None:
+    execute(upstash, "CONFIG", "SET", "maxmemory-policy", policy)
+    if hidden:
+        execute(upstash, "ACL", "SETUSER", "default", *hidden)
+    found = findings(upstash)
+    execute(upstash, "ACL", "SETUSER", "default", "+@all")
+    assert wrong(found) == [("warning", "eviction")]
+    assert f"policy is {policy}" in said(found, "eviction")
+
+
+def test_policy_that_is_not_shown_is_no_policy_that_is_good(upstash: dict[str, str]) -> None:
+    execute(upstash, "ACL", "SETUSER", "default", "-config", "-info")
+    found = findings(upstash)
+    assert wrong(found) == [("unknown", "eviction")]
+
+
+@pytest.mark.parametrize("command", ["eval", "hmget"])
+def test_database_that_lets_nobody_do_what_requests_need_is_found(
+    upstash: dict[str, str], command: str
+) -> None:
+    execute(upstash, "ACL", "SETUSER", "default", f"-{command}")
+    assert wrong(findings(upstash)) == [("fault", "store")]
+
+
+def test_database_that_lets_nobody_list_its_keys_is_said(upstash: dict[str, str]) -> None:
+    execute(upstash, "ACL", "SETUSER", "default", "-scan")
+    assert wrong(findings(upstash)) == [("unknown", "connections")]
+
+
+def test_token_of_another_database_is_found(upstash: dict[str, str]) -> None:
+    other = upstash | {"KV_REST_API_TOKEN": "of-another-database"}
+    assert wrong(findings(other)) == [("unknown", "eviction"), ("fault", "store")]
+
+
+def test_database_that_hangs_is_found(upstash: dict[str, str], redis: RestStore) -> None:
+    redis.redis.pause()
+    try:
+        found = findings(upstash)
+    finally:
+        redis.redis.resume()
+    assert wrong(found) == [("unknown", "eviction"), ("fault", "store")]
+
+
+# DynamoDB.
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"AttributeName": "delete_after", "Enabled": False},
+        {"AttributeName": "other", "Enabled": True},
+    ],
+    ids=["off", "elsewhere"],
+)
+def test_table_that_keeps_what_has_expired_is_found(
+    dynamodb: dict[str, str], expiry: Mapping[str, object]
+) -> None:
+    dynamodb_client(dynamodb).update_time_to_live(
+        TableName=dynamodb["DYNAMODB_TABLE"], TimeToLiveSpecification=expiry
+    )
+    found = findings(dynamodb)
+    assert wrong(found) == [("warning", "DYNAMODB_TABLE")]
+    assert "delete_after" in said(found, "DYNAMODB_TABLE")
+
+
+def test_table_that_cannot_be_restored_is_found(dynamodb: dict[str, str]) -> None:
+    recovery = {"PointInTimeRecoveryEnabled": False}
+    dynamodb_client(dynamodb).update_continuous_backups(
+        TableName=dynamodb["DYNAMODB_TABLE"], PointInTimeRecoverySpecification=recovery
+    )
+    found = findings(dynamodb)
+    assert wrong(found) == [("warning", "DYNAMODB_TABLE")]
+    assert "recovery" in said(found, "DYNAMODB_TABLE")
+
+
+def test_table_that_is_not_there_is_found(dynamodb: dict[str, str]) -> None:
+    found = findings(dynamodb | {"DYNAMODB_TABLE": "no-such-table"})
+    assert wrong(found) == [("unknown", "DYNAMODB_TABLE")] * 3 + [("fault", "store")]
+
+
+ID = {"AttributeName": "id", "AttributeType": "S"}
+AS_TEXT = [{**each, "AttributeType": "S"} for each in TABLE["AttributeDefinitions"]]
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        ({"AttributeDefinitions": [ID], "GlobalSecondaryIndexes": None}, "no index due"),
+        ({"AttributeDefinitions": AS_TEXT}, "the key of its index due"),
+    ],
+    ids=["no-index", "other-key"],
+)
+def test_table_that_is_made_otherwise_is_found(
+    dynamodb: dict[str, str], made: Mapping[str, Any], text: str
+) -> None:
+    peer = DynamoDbPeer.at(dynamodb["AWS_ENDPOINT_URL_DYNAMODB"])
+    arguments = {name: value for name, value in {**TABLE, **made}.items() if value is not None}
+    name = f"made-otherwise-{uuid4().hex}"
+    peer.client.create_table(TableName=name, **arguments)
+    environ = dynamodb | {"DYNAMODB_TABLE": name}
+    tend(StorePeer(environ=environ, clear=lambda: None))
+    found = findings(environ)
+    assert ("fault", "DYNAMODB_TABLE") in wrong(found)
+    assert text in said(found, "DYNAMODB_TABLE")
+
+
+# What is kept.
+
+
+def since(days: int) -> Authorized:
+    """A login of so long ago that nobody has used since."""
+    ends = NOW - days * DAY + 30 * timedelta(minutes=1)
+    return authorized(access_ends=ends, refresh_ends=NOW - days * DAY + 90 * DAY)
+
+
+def failing(failure: Failure, at: datetime, grant: Authorized) -> Authorized:
+    setbacks = Setbacks(failures=1, failure=failure, at=at, retry_at=at, in_doubt_since=None)
+    return replace(grant, setbacks=setbacks)
+
+
+ATTEMPT = Attempt(
+    id="1", authorized_at=NOW, generation=0, client="client", started_at=NOW - 3 * DAY
+)
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        (since(59), []),
+        (since(61), []),
+        (since(63), [("fault", "sweep")]),
+        (Refreshing(tokens=fresh().tokens, attempt=ATTEMPT, setbacks=None), [("fault", "sweep")]),
+        (failing(Failure.UNAVAILABLE, NOW - DAY, since(63)), [("warning", "refreshes")]),
+        (
+            failing(Failure.UNAVAILABLE, NOW - 3 * DAY, since(63)),
+            [("warning", "refreshes"), ("fault", "sweep")],
+        ),
+        (failing(Failure.MISCONFIGURED, NOW, fresh()), [("fault", "refreshes")]),
+        (since(91), [("warning", "connections")]),
+        (
+            AuthorizationRequired(
+                tokens=fresh().tokens,
+                cause=Cause.REFRESH_TOKEN_REJECTED,
+                client="client",
+                since=NOW,
+            ),
+            [("warning", "connections")],
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_connection_that_is_not_well_is_found(
+    environ: Environ, grant: Grant, expected: list[Wrong]
+) -> None:
+    keep(environ(), grant, "unwell")
+    found = findings(environ())
+    assert wrong(found) == expected
+    assert all("unwell" in said(found, about) for _, about in expected)
+
+
+def test_that_nobody_has_logged_in_is_said(
+    running_digikey: SimulatedDigiKeyPeer, redis: RestStore
+) -> None:
+    environ = healthy(running_digikey, redis.front.environ)
+    execute(environ, "FLUSHALL")
+    assert wrong(findings(environ)) == [("warning", "connections")]
+
+
+# The command.
+
+
+def test_command_succeeds_where_nothing_is_wrong_and_with_warnings(environ: Environ) -> None:
+    status, out, error = run_doctor(environ(OAUTH_STATE="a-state"))
+    assert (status, error) == (0, "")
+    assert [line for line in out.splitlines() if not line.startswith("ok ")] == [
+        line for line in out.splitlines() if line.startswith("warning  OAUTH_STATE: ")
+    ]
+
+
+def test_command_fails_where_there_is_a_fault(environ: Environ) -> None:
+    status, out, error = run_doctor(environ(PUBLIC_URL=None))
+    assert (status, error) == (1, "Faults: 1; warnings: 0.\n")
+    assert "\nfault    PUBLIC_URL: " in out
+
+
+def test_each_variable_that_cannot_be_used_has_a_line_of_its_own(environ: Environ) -> None:
+    status, out, _ = run_doctor(environ(API_KEY="short", CLIENT_ID=None, PKCE="S512"))
+    assert status == 1
+    faults = [line for line in out.splitlines() if line.startswith("fault ")]
+    assert len(faults) == 3
+    for name in ("API_KEY", "CLIENT_ID", "PKCE"):
+        assert sum(f"variables: {name} " in line for line in faults) == 1
+
+
+def test_no_secret_is_printed(environ: Environ) -> None:
+    secrets = {
+        "CLIENT_SECRET": "the-client's-secret-of-this-test",
+        "OAUTH_STATE": "the-static-state-of-this-test",
+        "ENCRYPTION_KEYS": encryption_key("another"),
+    }
+    _, out, error = run_doctor(environ(**secrets))
+    assert "fault    encryption" in out
+    for secret in (*secrets.values(), API_KEY, CRON_SECRET):
+        assert secret not in out + error
+
+
+def test_process_ends_though_something_hangs() -> None:
+    program = (
+        "from datetime import timedelta; from threading import Thread, Event\n"
+        "from functions.admin.doctor.command import ending_within\n"
+        "with ending_within(timedelta(seconds=1)):\n"
+        "    thread = Thread(target=Event().wait); thread.start(); thread.join()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("fault    doctor: something hangs")
+
+
+def test_finding_is_one_line_whatever_a_server_has_said() -> None:
+    finding = Finding(
+        level=Level.FAULT, about="live", text="a\nok       store: fine\x1b[2J" + "x" * 9999
+    )
+    assert "\n" not in str(finding)
+    assert "\x1b" not in str(finding)
+    assert len(str(finding)) < 700

@@ -1,0 +1,290 @@
+"""`doctor --live URL`: a deployment that runs is asked as its callers ask it."""
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from functions.document_endpoint import DOCUMENT
+from tests.functions.deployment import API_KEY
+from tests.functions.doctors import (
+    Wrong,
+    findings,
+    healthy,
+    http_date,
+    keep,
+    run_doctor,
+    said,
+    wrong,
+)
+from tests.ports.scripted_server import Connection, ScriptedServer, answer, serving, stall
+from tests.system.certificates import server_certificate
+from tests.system.guarded_process import guarded_process
+from tests.system.loopback import free_port, http
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
+from tests.system.stores import rest_store
+from tests.system.workers import doors, public_url, running
+
+OK_BODY = b'{"status":"ok"}'
+NO_STORE = "Cache-Control: no-store"
+
+
+@pytest.fixture(autouse=True)
+def _loopback(plain_loopback: None) -> None:
+    """Use no proxy."""
+
+
+class Live:
+    """A deployment that runs, and the environment it was started with."""
+
+    def __init__(self, url: str, provider: SimulatedDigiKeyPeer, folder: Path) -> None:
+        self.url = url
+        self._provider = provider
+        self._folder = folder
+
+    def environ(self, **changes: str | None) -> dict[str, str]:
+        """The deployment's environment, with some changes."""
+        return healthy(self._provider, self._folder, **{"PUBLIC_URL": self.url, **changes})
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("deployment")
+    with doors(1) as opened:
+        url = public_url(opened)
+        with simulated_digikey(redirect_uri=f"{url}/api/callback") as provider:
+            there = Live(url, provider, folder)
+            keep(there.environ())
+            with running(opened, there.environ(), folder):
+                yield there
+
+
+def test_nothing_is_wrong_with_a_deployment_that_runs(live: Live) -> None:
+    found = findings(live.environ(), live=live.url)
+    assert wrong(found) == []
+    assert {"live", "openapi", "API key", "login"} <= {each.about for each in found}
+
+
+def test_command_says_so_and_succeeds(live: Live) -> None:
+    status, out, error = run_doctor(live.environ(), "--live", live.url)
+    assert (status, error) == (0, "")
+    assert out.count("\n") == out.count("ok  ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "text"),
+    [
+        ({"API_KEY": "another-key-than-the-deployment's"}, ("fault", "API key"), "not know"),
+        ({"CLIENT_ID": "another"}, ("fault", "login"), "its client_id is"),
+        ({"PUBLIC_URL": "http://localhost:1"}, ("fault", "login"), "its redirect_uri is"),
+        ({"PUBLIC_URL": "https://old.test"}, ("fault", "login"), "https://old.test/api/callback"),
+    ],
+    ids=str,
+)
+def test_deployment_that_was_told_something_else_is_found(
+    live: Live, changes: Mapping[str, str | None], expected: Wrong, text: str
+) -> None:
+    found = findings(live.environ(**changes), live=live.url)
+    assert wrong(found) == [expected]
+    assert text in said(found, expected[1])
+
+
+def test_deployment_that_sends_browsers_to_another_provider_is_found(live: Live) -> None:
+    here = live.environ()["AUTHORIZATION_ENDPOINT"]
+    found = findings(live.environ(AUTHORIZATION_ENDPOINT=f"{here}2"), live=live.url)
+    assert wrong(found) == [("fault", "login")]
+    assert f"it sends the browser to {here}, " in said(found, "login")
+
+
+def test_that_there_is_no_key_to_ask_with_is_said(live: Live) -> None:
+    entry = [{"name": "ci", "sha256": "ab" * 32}]
+    environ = live.environ(API_KEY=None, API_KEYS=json.dumps(entry))
+    assert wrong(findings(environ, live=live.url)) == [("unknown", "API key")]
+
+
+def test_deployment_without_its_variables_is_found(live: Live) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", "functions.asgi:app", "--port", str(port)]
+    environ = {"PATH": os.environ["PATH"], **live.environ(CLIENT_ID="…")}
+    with guarded_process(command, is_ready=lambda _: answers(url), environ=environ):
+        found = findings(live.environ(), live=url)
+    assert wrong(found) == [("fault", "live")]
+    assert "CLIENT_ID is still the … of an example" in said(found, "live")
+
+
+def test_deployment_where_nobody_has_logged_in_is_found(live: Live, tmp_path: Path) -> None:
+    with doors(1) as opened:
+        url = public_url(opened)
+        environ = live.environ(SQLITE_PATH=str(tmp_path / "new.sqlite"), PUBLIC_URL=url)
+        with running(opened, environ, tmp_path):
+            found = findings(environ, live=url)
+            assert wrong(found) == [("unknown", "SQLITE_PATH"), ("warning", "verify")]
+            # By now there is a file.
+            found = findings(environ, live=url)
+            assert wrong(found) == [("warning", "connections"), ("warning", "verify")]
+
+
+def test_deployment_whose_store_is_away_is_found(live: Live, tmp_path: Path) -> None:
+    with doors(1) as opened, rest_store() as rest:
+        environ = {**live.environ(SQLITE_PATH=None), **rest.front.environ}
+        with running(opened, environ, tmp_path):
+            rest.front.stop()
+            found = findings(live.environ(), live=public_url(opened))
+    assert wrong(found) == [("fault", "verify"), ("fault", "login")]
+    assert "503 store-unavailable" in said(found, "verify")
+
+
+# What is not the deployment.
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://example.org", "https URL"),
+        ("https://user@example.org", "https URL"),
+        ("https://example.org/?x", "https URL"),
+        ("example.org", "https URL"),
+    ],
+)
+def test_address_that_no_key_may_be_sent_to_is_refused(live: Live, url: str, text: str) -> None:
+    found = findings(live.environ(), live=url)
+    assert wrong(found) == [("fault", "live")]
+    assert text in said(found, "live")
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        (answer("200 OK", OK_BODY), "no-store"),
+        (answer("200 OK", b"<p>Welcome", NO_STORE, content_type="text/html"), "not this app"),
+        (answer("302 Found", b"", "Location: https://sso.example/"), "sign in"),
+        (answer("401 Unauthorized"), "401"),
+        (stall, "no answer within"),
+        (lambda connection: connection.reset(), "does not answer"),
+    ],
+    ids=["may-be-cached", "a-page", "a-redirect", "protected", "hangs", "resets"],
+)
+def test_what_is_no_deployment_is_found_and_is_sent_no_key(
+    live: Live, script: Callable[[Connection], None], text: str
+) -> None:
+    with serving(script) as server:
+        found = findings(live.environ(), live=base(server))
+        assert wrong(found) == [("fault", "live")]
+        assert text in said(found, "live")
+        assert keys_sent_to(server) == set()
+
+
+def test_what_answers_everybody_is_found_and_is_sent_no_key(live: Live) -> None:
+    with serving(answer("200 OK", OK_BODY, NO_STORE, http_date(datetime.now(UTC)))) as server:
+        found = findings(live.environ(), live=base(server))
+        assert wrong(found) == [("fault", "openapi"), ("fault", "API key")]
+        assert "a wrong one is not refused" in said(found, "API key")
+        assert len(keys_sent_to(server)) == 1
+
+
+def test_clock_that_is_not_the_deployments_is_found(live: Live) -> None:
+    date = http_date(datetime.now(UTC) - timedelta(hours=1))
+    with serving(answer("200 OK", OK_BODY, NO_STORE, date)) as server:
+        found = findings(live.environ(), live=base(server))
+    assert ("fault", "clock") in wrong(found)
+
+
+def test_another_version_is_found(live: Live) -> None:
+    document = json.loads(DOCUMENT.read_bytes())
+    document["paths"].pop("/api/verify")
+    body = json.dumps(document | {"status": "ok"}).encode()
+    with serving(answer("200 OK", body, NO_STORE, http_date(datetime.now(UTC)))) as server:
+        found = findings(live.environ(), live=base(server))
+    assert wrong(found) == [("warning", "openapi"), ("fault", "API key")]
+
+
+def test_certificate_that_nobody_vouches_for_is_found(live: Live, tmp_path: Path) -> None:
+    with serving(
+        answer("200 OK", OK_BODY, NO_STORE), tls=server_certificate(tmp_path, "127.0.0.1")
+    ) as server:
+        found = findings(live.environ(), live=base(server))
+    assert wrong(found) == [("fault", "live")]
+    assert "certificate verify failed" in said(found, "live")
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(13, [("warning", "live")]), (15, [])], ids=["near", "far"]
+)
+def test_certificate_that_was_not_renewed_is_found(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, expected: list[Wrong]
+) -> None:
+    tls = server_certificate(tmp_path, "127.0.0.1", days=days)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    date = http_date(datetime.now(UTC))
+    with serving(answer("200 OK", OK_BODY, NO_STORE, date), tls=tls) as server:
+        found = findings(live.environ(), live=base(server))
+    assert [each for each in wrong(found) if each[1] == "live"] == expected
+
+
+def test_deployment_with_another_store_is_found(live: Live, tmp_path: Path) -> None:
+    other = live.environ(SQLITE_PATH=str(tmp_path / "other.sqlite"))
+    assert wrong(findings(other, live=live.url)) == [
+        ("unknown", "SQLITE_PATH"),
+        ("unknown", "same store"),
+    ]
+    keep(other)
+    assert wrong(findings(other, live=live.url)) == [("fault", "same store")]
+
+
+def test_login_that_was_begun_is_taken_back(live: Live) -> None:
+    before = begun_logins(live)
+    findings(live.environ(), live=live.url)
+    assert begun_logins(live) == before
+
+
+def begun_logins(live: Live) -> int:
+    """How many logins wait for a browser."""
+    with closing(sqlite3.connect(live.environ()["SQLITE_PATH"])) as database:
+        query = "SELECT count(*) FROM logins WHERE taker IS NULL"
+        return int(database.execute(query).fetchone()[0])
+
+
+def test_that_nothing_is_there_is_found(live: Live) -> None:
+    found = findings(live.environ(), live=f"http://127.0.0.1:{free_port()}")
+    assert wrong(found) == [("fault", "live")]
+
+
+def test_command_ends_though_all_that_it_asks_hangs(live: Live) -> None:
+    with rest_store() as rest, serving(stall) as provider, serving(stall) as there:
+        rest.redis.pause()
+        environ = live.environ(SQLITE_PATH=None, TOKEN_ENDPOINT=provider.endpoint)
+        status, out, error = run_doctor(environ | rest.front.environ, "--live", base(there))
+        rest.redis.resume()
+    assert status == 1
+    assert error == "Faults: 3; warnings: 0.\n"
+    for about in ("store", "provider", "live"):
+        assert f"\nfault    {about}: " in out
+    assert API_KEY not in out
+
+
+def answers(url: str) -> bool:
+    """Whether something answers there, whatever it answers."""
+    try:
+        http.get(f"{url}/api/health")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def base(server: ScriptedServer) -> str:
+    return server.endpoint.removesuffix("/token")
+
+
+def keys_sent_to(server: ScriptedServer) -> set[str]:
+    """The API keys that came; never the deployment's own."""
+    keys = {key for request in server.requests for key in request.all("x-api-key")}
+    assert API_KEY not in keys
+    return keys
