@@ -59,6 +59,8 @@ class Provider:
     name: str
     authorization_endpoint: str
     token_endpoint: str
+    # RFC 7009; None where there is none.
+    revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from domain.commands import Answer, AskAgain, SendTokenRequest, Wait
+from domain.commands import Answer, AskAgain, RevokeToken, SendTokenRequest, Wait
 from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
@@ -147,7 +147,7 @@ class Keeper:
                     if looked is None:
                         return answer, record
                     record, attempt = looked, None
-                case AskAgain():
+                case AskAgain() | RevokeToken():
                     continue
                 case answer:
                     return answer, record

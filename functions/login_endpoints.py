@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from domain.failures import classify
-from domain.grant import Authorized, Failure, Moved
+from domain.grant import Authorized, Failure, Moved, Revoked, Revoking
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.access import require_api_key
 from functions.logins import CompletedLogin, ExchangeFailedError, UnknownStateError
@@ -57,6 +57,12 @@ async def callback(request: Request, wired: Wired) -> Response:
         completed = await wired.logins.complete(pending, code)
     except ExchangeFailedError as failed:
         raise _not_exchanged(failed.outcome) from failed
+    if isinstance(completed.grant, Revoking | Revoked):
+        raise problem(
+            "invalid-state",
+            "the connection was revoked while this login was being completed, and nothing of it is "
+            f"kept; if it is to be used again, {_START_OVER}",
+        )
     return _done(request, completed)
 
 

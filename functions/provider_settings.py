@@ -25,6 +25,7 @@ def read_provider(reading: Reading) -> Provider:
         authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT")
         or preset.authorization_endpoint,
         token_endpoint=reading.url("TOKEN_ENDPOINT") or preset.token_endpoint,
+        revocation_endpoint=reading.url("REVOCATION_ENDPOINT"),
         scope=reading.optional("SCOPE") or preset.scope,
         authorization_params=_authorization_params(reading, preset),
         client_authentication=_client_authentication(reading, preset),

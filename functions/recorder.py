@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from typing import assert_never
 
+from domain.commands import RevokeToken
 from domain.decide import decide
 from domain.events import (
     AttemptEnded,
@@ -18,11 +19,14 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
     TokensRescued,
 )
 from domain.grant import AuthorizationRequired, Grant
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
+from functions.revoker import Revoker
 from functions.sharing import Shared
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -56,12 +60,20 @@ class Recorder:
     """Write to the store, for any number of connections."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, entropy: Entropy, rescue: Rescue, policy: Policy
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        rescue: Rescue,
+        revoker: Revoker,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._rescue = rescue
+        self._revoker = revoker
         self._policy = policy
         self._late_writes: Shared[None] = Shared()
 
@@ -112,12 +124,15 @@ class Recorder:
             raise
 
     async def finish(self) -> None:
-        """Wait until nothing is left to be brought to the store, or it has been tried enough."""
+        """Wait until nothing is left to be brought anywhere, or it has been tried enough."""
         await self._late_writes.finish()
+        await self._revoker.finish()
 
     async def _note(self, connection: str, record: Record, event: Happened) -> Record:
         while True:
             decision = decide(record.grant, event, self._policy, self._clock.now())
+            if isinstance(decision.command, RevokeToken):
+                self._revoker.tell_late(connection, decision.command.request)
             if decision.grant is record.grant:
                 return record
             try:
@@ -158,7 +173,7 @@ def _brings_tokens(event: Happened) -> bool:
         case TokensRescued() | GrantArrived():
             # They are in a log or in a file already.
             return False
-        case MoveRequested() | ReturnRequested():
+        case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
             return False
         case _:
             assert_never(event)

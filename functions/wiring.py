@@ -15,6 +15,7 @@ from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.revoker import Revoker
 from functions.settings import Settings, SettingsError, missing_library
 from functions.store_settings import (
     DynamoDbSettings,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     # Imported where they are made.
     from functions.limits import FailureLimits
     from functions.logins import Logins
+    from functions.revocations import Revocations
     from functions.sweep import Sweep
     from ports.export import Export
 
@@ -54,11 +56,13 @@ class Wired:
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
+        self.revoker = Revoker(server=lambda: self._server)
         self.recorder = Recorder(
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
             rescue=self.rescue,
+            revoker=self.revoker,
             policy=self._policy,
         )
         self.keeper = Keeper(
@@ -87,6 +91,15 @@ class Wired:
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
             keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
+        )
+
+    @cached_property
+    def revocations(self) -> "Revocations":
+        """What ends grants."""
+        from functions import revocations
+
+        return revocations.Revocations(
+            keeper=self.keeper, recorder=self.recorder, revoker=self.revoker
         )
 
     @cached_property

@@ -22,6 +22,7 @@ VARIABLES = frozenset(
         "PKCE",
         "PROVIDER",
         "PUBLIC_URL",
+        "REVOCATION_ENDPOINT",
         "ROTATION",
         "SCOPE",
         "TOKEN_ENDPOINT",

@@ -1,4 +1,4 @@
-"""A token endpoint that answers what a test tells it, when a test tells it."""
+"""A provider that answers what a test tells it, when a test tells it."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A token request that arrived."""
+    """A request that arrived."""
 
     form: Mapping[str, str] = field(repr=False)
     body: str = field(repr=False)
@@ -27,6 +27,7 @@ class Answer:
     status: int = 200
     body: bytes = field(repr=False, default=b"")
     content_type: str = "application/json"
+    retry_after: int | None = None
 
     @classmethod
     def json(cls, members: object, *, status: int = 200) -> "Answer":
@@ -45,8 +46,10 @@ class TokenEndpoint:
     def __init__(self, url: str) -> None:
         self.url = url
         self.seen: list[Seen] = []
+        self.revocations: list[Seen] = []
         self.given: list[dict[str, object]] = []
         self._answers: deque[Answer | None] = deque()
+        self._revocation_answers: deque[Answer] = deque()
         self._open = Event()
         self._open.set()
 
@@ -57,17 +60,24 @@ class TokenEndpoint:
             "PROVIDER": "custom",
             "AUTHORIZATION_ENDPOINT": f"{self.url}/authorize",
             "TOKEN_ENDPOINT": f"{self.url}/token",
+            "REVOCATION_ENDPOINT": f"{self.url}/revoke",
         }
 
     def plan(self, *answers: Answer | None) -> None:
         """Give the next token requests these answers."""
         self._answers.extend(answers)
 
+    def plan_revocations(self, *answers: Answer) -> None:
+        """Give the next revocations these answers, and success to those that come after."""
+        self._revocation_answers.extend(answers)
+
     def forget(self) -> None:
         """Forget what was seen, given and planned."""
         self.seen.clear()
         self.given.clear()
         self._answers.clear()
+        self.revocations.clear()
+        self._revocation_answers.clear()
 
     @contextmanager
     def held(self) -> Iterator[Event]:
@@ -88,6 +98,11 @@ class TokenEndpoint:
             error = {"error": "invalid_request", "error_description": text}
             return Answer.json(error, status=planned.status)
         return planned
+
+    def answer_revocation(self, seen: Seen) -> Answer:
+        """Answer one revocation; RFC 7009 §2.2: with a body that says nothing."""
+        self.revocations.append(seen)
+        return self._revocation_answers.popleft() if self._revocation_answers else Answer()
 
     def _tokens(self) -> Answer:
         members: dict[str, object] = {
@@ -118,11 +133,15 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
             authorization=self.headers["authorization"],
         )
-        answer = server.endpoint.answer(seen)
+        is_revocation = self.path == "/revoke"
+        endpoint = server.endpoint
+        answer = endpoint.answer_revocation(seen) if is_revocation else endpoint.answer(seen)
         if answer is not None:
             self.send_response(answer.status)
             self.send_header("content-type", answer.content_type)
             self.send_header("content-length", str(len(answer.body)))
+            if answer.retry_after is not None:
+                self.send_header("retry-after", str(answer.retry_after))
             self.end_headers()
             self.wfile.write(answer.body)
 

@@ -25,7 +25,13 @@ from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from adapters.store_dynamodb import DynamoDbStore
-from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Grant,
+    Refreshing,
+    Tokenless,
+)
 from domain.tokens import Tokens
 from functions.settings import Settings
 from functions.store_settings import DynamoDbSettings
@@ -213,7 +219,7 @@ class Connection:
     def tokens(self) -> Tokens:
         """The tokens that are stored."""
         grant = self.record().grant
-        assert not isinstance(grant, Unauthorized)
+        assert not isinstance(grant, Tokenless)
         return grant.tokens
 
     def wait_for_the_refresh(self) -> None:

@@ -15,6 +15,7 @@ MAX_DURATIONS = {
     "health": 30,
     "login": 30,
     "refresh": 300,
+    "revoke": 300,
     "token": 300,
     "verify": 30,
 }
