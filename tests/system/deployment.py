@@ -183,6 +183,17 @@ class Connection:
             wait([answers])
         return answers
 
+    def revoke(self, *, worker: int = 0) -> dict[str, Any]:
+        """Revoke the connection, and return what that came to."""
+        answer = http.post(
+            f"{self.workers.urls[worker]}{self._path('revoke')}",
+            headers={"x-api-key": API_KEY},
+            timeout=_ANSWER_LIMIT,
+        )
+        assert answer.status_code == 200, answer.text
+        members: dict[str, Any] = answer.json()
+        return members
+
     def verify(self, *, worker: int = 0) -> Answer:
         """Ask how the connection stands, which only the store is asked for."""
         return self._ask(self._path("verify"), 1, [worker])[0]
