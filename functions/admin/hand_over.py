@@ -88,7 +88,7 @@ async def hand_over_all(
             case str():
                 faults.append(found)
             case None:
-                say(f"{connection}: nobody is logged in; there is nothing to hand over")
+                say(f"{connection}: nobody has logged in; there is nothing to hand over")
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
     return grants, faults
