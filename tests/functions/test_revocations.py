@@ -180,6 +180,26 @@ def test_the_provider_is_asked_again_while_the_budget_lasts(
     asyncio.run(run())
 
 
+def test_a_wish_to_wait_for_longer_than_the_budget_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(revoker_module, "BUDGET", 3600 * SECOND)
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(FRESH)
+        bench.server.revocation = TokenErrorResponse(
+            status=503, error=None, retry_after=3601 * SECOND
+        )
+        # Who waits is found out long before.
+        async with asyncio.timeout(20):
+            done = await revocations(bench, bench.instance()).revoke("c")
+        assert done == Revocation(result=RevocationResult.FAILED)
+        assert len(told(bench)) == 1
+
+    asyncio.run(run())
+
+
 def test_a_provider_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revoker_module, "BUDGET", SECOND / 50)
 
