@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from domain.grant import Cause, Revoked
-from tests.system.account import RecordProperty
 from tests.system.deployment import (
     Connection,
     Deployment,
@@ -72,7 +71,7 @@ def test_the_refresh_token_is_dead_and_a_login_starts_anew(deployment: Deploymen
 
 
 def test_whatever_is_in_flight_in_other_processes_nothing_outlives_it(
-    deployment: Deployment, record_property: RecordProperty
+    deployment: Deployment,
 ) -> None:
     random, refreshed = Random(SEED), 0  # noqa: S311 - a seed is the point
     for number in range(ROUNDS):
@@ -89,4 +88,4 @@ def test_whatever_is_in_flight_in_other_processes_nothing_outlives_it(
             assert not [token for token in served if connection.is_accepted(token)]
             assert is_dead(connection.peer, old.refresh_token)
             connection.peer.reset_stats()
-    record_property("revoked after a refresh was served", f"{refreshed} of {ROUNDS}")
+    print(f"revoked after its refresh was served: {refreshed} of {ROUNDS}")  # noqa: T201 - how it met
