@@ -1,9 +1,10 @@
-"""A token endpoint whose place the provider has to be asked for first."""
+"""A token endpoint, and one for revocation, whose place the provider has to be asked for first."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
 from domain.provider import Provider
+from domain.revocation import RevocationOutcome, RevocationRequest
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -32,6 +33,15 @@ class DiscoveredAuthorizationServer:
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
+        server = await self._found()
+        return server if isinstance(server, NoAnswer) else await server.request_tokens(request)
+
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        """Ask for the end of a token, and say what came of it. Raises nothing."""
+        server = await self._found()
+        return server if isinstance(server, NoAnswer) else await server.revoke_token(request)
+
+    async def _found(self) -> AuthorizationServer | NoAnswer:
         asked_at = self._clock.now()
         try:
             provider = await self._discovery.provider()
@@ -41,4 +51,4 @@ class DiscoveredAuthorizationServer:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
         if self._server is None:
             self._server = self._server_of(provider)
-        return await self._server.request_tokens(request)
+        return self._server

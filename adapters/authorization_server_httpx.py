@@ -1,17 +1,19 @@
-"""The token endpoint over HTTP."""
+"""The token endpoint and the revocation endpoint over HTTP."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from ssl import SSLError
-from typing import assert_never
+from typing import TypeAlias, TypeVar, assert_never
 from urllib.parse import quote, quote_plus
 
 import httpx
 
 from adapters.provider_http import in_time, provider_client, read_capped
-from adapters.token_response import read_answer
+from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
+from domain.revocation import RevocationOutcome, RevocationRequest, RevocationUnsupported
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
@@ -33,9 +35,14 @@ _NOT_SENT = (
     UnicodeError,
 )
 
+_Request: TypeAlias = TokenRequest | RevocationRequest
+_Outcome = TypeVar("_Outcome")
+# What makes of an answer, and of its whole body, what the provider has said.
+_Read: TypeAlias = Callable[[httpx.Response, bytes, Provider], _Outcome]
+
 
 class HttpxAuthorizationServer:
-    """Send token requests with httpx; what came of each is said, never raised."""
+    """Send requests with httpx; what came of each is said, never raised."""
 
     def __init__(
         self, provider: Provider, *, client_id: str, client_secret: str, timeout: timedelta
@@ -49,8 +56,24 @@ class HttpxAuthorizationServer:
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
+        return await self._ask(self._provider.token_endpoint, request, read_answer)
+
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        """Ask for the end of a token, and say what came of it. Raises nothing."""
+        endpoint = self._provider.revocation_endpoint
+        if endpoint is None:
+            return RevocationUnsupported()
+        return await self._ask(endpoint, request, read_revocation)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def _ask(
+        self, endpoint: str, request: _Request, read: _Read[_Outcome]
+    ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
-            outcome = await in_time(self._send(request), self._timeout)
+            outcome = await in_time(self._send(endpoint, request, read), self._timeout)
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
@@ -59,19 +82,12 @@ class HttpxAuthorizationServer:
             return self._without_secrets(outcome, request)
         return outcome
 
-    async def close(self) -> None:
-        """Let go of the connections."""
-        await self._http.aclose()
-
-    async def _send(self, request: TokenRequest) -> Outcome:
+    async def _send(self, endpoint: str, request: _Request, read: _Read[_Outcome]) -> _Outcome:
         form, headers = self._message(request)
-        async with self._http.stream(
-            "POST", self._provider.token_endpoint, data=form, headers=headers
-        ) as response:
-            body = await read_capped(response)
-            return read_answer(response, body, self._provider)
+        async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
+            return read(response, await read_capped(response), self._provider)
 
-    def _message(self, request: TokenRequest) -> tuple[dict[str, str], dict[str, str]]:
+    def _message(self, request: _Request) -> tuple[dict[str, str], dict[str, str]]:
         form = _form(request)
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         match self._provider.client_authentication:
@@ -89,9 +105,7 @@ class HttpxAuthorizationServer:
         pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
         return b64encode(pair.encode()).decode()
 
-    def _without_secrets(
-        self, answer: TokenErrorResponse, request: TokenRequest
-    ) -> TokenErrorResponse:
+    def _without_secrets(self, answer: TokenErrorResponse, request: _Request) -> TokenErrorResponse:
         """Some providers repeat in their errors what they were sent."""
         sent = [self._client_secret, *_secrets(request)]
         forms = [self._basic_credentials(), *sent, *map(quote, sent), *map(quote_plus, sent)]
@@ -106,7 +120,7 @@ class HttpxAuthorizationServer:
         )
 
 
-def _form(request: TokenRequest) -> dict[str, str]:
+def _form(request: _Request) -> dict[str, str]:
     match request:
         case AuthorizationCodeRequest():
             form = {
@@ -119,15 +133,20 @@ def _form(request: TokenRequest) -> dict[str, str]:
             return form
         case RefreshTokenRequest():
             return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
+        case RevocationRequest():
+            # RFC 7009 §2.1.
+            return {"token": request.token, "token_type_hint": request.token_type_hint.value}
         case _:
             assert_never(request)
 
 
-def _secrets(request: TokenRequest) -> tuple[str, ...]:
+def _secrets(request: _Request) -> tuple[str, ...]:
     match request:
         case AuthorizationCodeRequest():
             return (request.code, request.code_verifier or request.code)
         case RefreshTokenRequest():
             return (request.refresh_token,)
+        case RevocationRequest():
+            return (request.token,)
         case _:
             assert_never(request)

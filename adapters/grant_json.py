@@ -21,15 +21,19 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
     Settled,
     Unauthorized,
 )
+from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
 FIRST_VERSION = 1
-# Since this version grants move.
-FORMAT_VERSION = 2
+# Since this version grants move, and since the next one they are revoked.
+MOVING_VERSION = 2
+FORMAT_VERSION = 3
 
 _Json: TypeAlias = dict[str, Any]
 
@@ -40,8 +44,19 @@ class FormatError(Exception):
 
 def dump_grant(grant: Grant) -> bytes:
     """Write a grant."""
-    version = FORMAT_VERSION if isinstance(grant, Moved) else FIRST_VERSION
-    return _dump(_grant_to_json(grant), version)
+    return _dump(_grant_to_json(grant), _version_of(grant))
+
+
+def _version_of(grant: Grant) -> int:
+    match grant:
+        case Unauthorized() | Authorized() | Refreshing() | AuthorizationRequired():
+            return FIRST_VERSION
+        case Moved():
+            return MOVING_VERSION
+        case Revoking() | Revoked():
+            return FORMAT_VERSION
+        case _:
+            assert_never(grant)
 
 
 def load_grant(text: bytes) -> Grant:
@@ -96,7 +111,7 @@ def _load(text: bytes) -> _Json:
         members = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError("it is not JSON") from error
-    versions = (FIRST_VERSION, FORMAT_VERSION)
+    versions = range(FIRST_VERSION, FORMAT_VERSION + 1)
     if not isinstance(members, dict) or members.get("version") not in versions:
         raise FormatError("it was written by another version of this software")
     return members
@@ -135,6 +150,12 @@ def _grant_to_json(grant: Grant) -> _Json:
             }
         case Moved(grant=moved, since=since):
             return {"state": "moved", "grant": _grant_to_json(moved), "since": _to_text(since)}
+        case Revoking(request=request, at=at):
+            hint = request.token_type_hint.value
+            told = {"token": request.token, "token_type_hint": hint}
+            return {"state": "revoking", "request": told, "at": _to_text(at)}
+        case Revoked(at=at, result=result):
+            return {"state": "revoked", "at": _to_text(at), "result": result.value}
         case _:
             assert_never(grant)
 
@@ -160,6 +181,15 @@ def _grant_from_json(members: _Json) -> Grant:
             return Moved(
                 grant=_settled_from_json(members["grant"]), since=_instant(members["since"])
             )
+        case "revoking":
+            request = RevocationRequest(
+                token=members["request"]["token"],
+                token_type_hint=TokenTypeHint(members["request"]["token_type_hint"]),
+            )
+            return Revoking(request=request, at=_instant(members["at"]))
+        case "revoked":
+            result = RevocationResult(members["result"])
+            return Revoked(at=_instant(members["at"]), result=result)
         case _:
             return _settled_from_json(members)
 

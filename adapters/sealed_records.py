@@ -25,7 +25,8 @@ class SealedRecords:
             raise UnreadableRecordError(
                 f"the stored record of connection {connection!r} cannot be read: {error}", etag=etag
             ) from error
-        return Record(grant=grant, etag=etag)
+        is_older = not self._keys.is_sealed_by_first(sealed)
+        return Record(grant=grant, etag=etag, is_sealed_by_older_key=is_older)
 
     def seal_login(self, key: str, pending: PendingLogin) -> str:
         """Seal a login to its key."""

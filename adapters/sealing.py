@@ -40,6 +40,10 @@ class KeyRing:
         )
         return f"{_VERSION}.{self._active}.{urlsafe_b64encode(nonce + box).decode()}"
 
+    def is_sealed_by_first(self, sealed: str) -> bool:
+        """Whether the key that seals has sealed a text that opens."""
+        return sealed.startswith(f"{_VERSION}.{self._active}.")
+
     def open(self, sealed: str, *context: str) -> bytes:
         """Decrypt. Raises SealError."""
         version, _, rest = sealed.partition(".")

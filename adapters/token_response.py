@@ -1,4 +1,4 @@
-"""What a token endpoint answers, read: status, headers and body to an `Outcome`.
+"""What a provider answers, read: status, headers and body to an outcome.
 
 Providers differ from RFC 6749 §5 in many small ways, so everything that can be understood is, and
 nothing else is taken for tokens.
@@ -18,6 +18,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from adapters.id_token import read_subject
 from adapters.provider_http import json_object
 from domain.provider import Provider
+from domain.revocation import RevocationOutcome, TokenRevoked
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -107,6 +108,17 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _tokens(_TokenBody.model_validate(members), provider)
     except ValidationError:
         return _unknown("a success without an access token")
+
+
+def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -> RevocationOutcome:
+    """Understand an answer of a revocation endpoint: the body of a success says nothing."""
+    if response.is_success:
+        # RFC 7009 §2.2.
+        return TokenRevoked()
+    if response.status_code in _GATEWAY_STATUSES:
+        return _unknown(f"the gateway answered {response.status_code}")
+    members = _members(response.headers.get("content-type", ""), body)
+    return _error(response, members or {}, provider)
 
 
 def _unknown(reason: str) -> NoAnswer:

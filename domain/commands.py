@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from domain.grant import Attempt, Cause, Failure
+from domain.revocation import RevocationRequest
 from domain.token_endpoint import RefreshTokenRequest
 from domain.tokens import Tokens
 
@@ -21,6 +22,13 @@ class SendTokenRequest:
 @dataclass(frozen=True, slots=True)
 class AskAgain:
     """The event is taken in: put the question that led to it to the new grant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeToken:
+    """The event brought what belongs to a grant that was revoked: have the provider end it."""
+
+    request: RevocationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +73,4 @@ class LeaveAlone:
 
 
 Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | PointElsewhere | LeaveAlone
-Command: TypeAlias = Answer | SendTokenRequest | AskAgain
+Command: TypeAlias = Answer | SendTokenRequest | AskAgain | RevokeToken

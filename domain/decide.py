@@ -37,6 +37,13 @@ A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnReq
     again; a later login starts anew (rule 8).
 12. It is taken over where there is none, or an older one (rule 9); a deployment that has handed it
     over itself uses it again only if it was handed over elsewhere later.
+
+Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`):
+13. It is fenced off first, an attempt in flight or not; one that was handed over is left to the
+    deployment that has it. When the provider was told, its last token is forgotten as well.
+14. From then on a person has to log in. What belongs to a login of before and comes late (rules 4,
+    8 and 9) is kept nowhere: the provider is told of it too.
+15. A login that begins later starts anew, and so does a grant that was handed over later.
 """
 
 from dataclasses import dataclass, replace
@@ -50,6 +57,7 @@ from domain.commands import (
     Command,
     LeaveAlone,
     PointElsewhere,
+    RevokeToken,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -65,6 +73,8 @@ from domain.events import (
     RefreshDue,
     RefreshRequested,
     ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
     TokenRequested,
     TokensRescued,
 )
@@ -79,7 +89,10 @@ from domain.grant import (
     Kept,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
+    Tokenless,
     Unauthorized,
     due_at,
     in_doubt_since,
@@ -87,6 +100,7 @@ from domain.grant import (
 )
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.revoking import late_tokens, revoke
 from domain.token_endpoint import (
     NoAnswer,
     RefreshTokenRequest,
@@ -110,6 +124,8 @@ class Decision:
 
 def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
     """Apply the rules above to one event at one instant (aware UTC)."""
+    if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
+        return Decision(grant=grant, command=RevokeToken(request=late))
     match event:
         case TokenRequested() | RefreshRequested() | RefreshDue():
             return _decide_question(grant, event, policy, now)
@@ -125,6 +141,8 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
             return Decision(grant=take_back(grant), command=AskAgain())
         case GrantArrived(moved=moved):
             return Decision(grant=take_over(grant, moved), command=AskAgain())
+        case RevokeRequested() | RevocationEnded():
+            return Decision(grant=revoke(grant, event, now), command=AskAgain())
         case _:
             assert_never(event)
 
@@ -133,9 +151,10 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
 
 
 def _decide_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    if isinstance(grant, Unauthorized):
-        login = AskForAuthorization(cause=Cause.NEVER_AUTHORIZED)
-        return Decision(grant=grant, command=login)
+    if isinstance(grant, Tokenless):
+        never = isinstance(grant, Unauthorized)
+        cause = Cause.NEVER_AUTHORIZED if never else Cause.REVOKED
+        return Decision(grant=grant, command=AskForAuthorization(cause=cause))
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=PointElsewhere(since=grant.since))
     current = without_lapsed_lease(grant, policy, now)
@@ -253,7 +272,7 @@ def _begin(
 
 
 def _end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
-    if isinstance(grant, Unauthorized):
+    if isinstance(grant, Tokenless):
         return grant
     if isinstance(grant, Moved):
         return _keep_for_who_has_it(grant, ended, policy, now)
@@ -343,12 +362,12 @@ def _setbacks_so_far(grant: Kept) -> Setbacks | None:
 def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Grant:
     tokens = Tokens.first(
         completed.response,
-        generation=0 if isinstance(grant, Unauthorized) else grant.tokens.generation + 1,
+        generation=0 if isinstance(grant, Tokenless) else grant.tokens.generation + 1,
         issued_at=completed.requested_at,
         provider=policy.provider,
     )
     is_late = (
-        not isinstance(grant, Unauthorized) and grant.tokens.authorized_at >= completed.requested_at
+        not isinstance(grant, Tokenless) and grant.tokens.authorized_at >= completed.requested_at
     )
     is_unwanted = not completed.replaces and _is_worse(tokens, grant, now)
     return grant if is_late or is_unwanted else Authorized(tokens=tokens)
@@ -371,7 +390,7 @@ def _is_worse(tokens: Tokens, grant: Grant, now: datetime) -> bool:
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Unauthorized) or grant.tokens.age < tokens.age:
+    if isinstance(grant, Tokenless) or grant.tokens.age < tokens.age:
         brought = Authorized(tokens=tokens)
         if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
             return replace(grant, grant=brought)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from domain.grant import Attempt, Moved
+from domain.revocation import RevocationOutcome, RevocationRequest
 from domain.token_endpoint import Outcome, TokenResponse
 from domain.tokens import Tokens
 
@@ -82,7 +83,21 @@ class GrantArrived:
     moved: Moved
 
 
+@dataclass(frozen=True, slots=True)
+class RevokeRequested:
+    """The owner wants the grant to end, at the provider and here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationEnded:
+    """The provider was told of a token, as far as the instance that did so can tell."""
+
+    request: RevocationRequest
+    outcome: RevocationOutcome
+
+
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
 Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
-Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal
+Revocation: TypeAlias = RevokeRequested | RevocationEnded
+Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
 Event: TypeAlias = Question | Happened

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeAlias, assert_never
 
+from domain.revocation import RevocationRequest, RevocationResult
 from domain.tokens import Tokens
 
 
@@ -17,6 +18,8 @@ class Cause(Enum):
     REFRESH_TOKEN_REJECTED = "refresh-token-rejected"
     # Rejected after a request whose answer was lost: that answer held its replacement.
     REFRESH_ANSWER_LOST = "refresh-answer-lost"
+    # Its owner has ended it here.
+    REVOKED = "revoked"
 
 
 class Failure(Enum):
@@ -115,12 +118,29 @@ class Moved:
         return self.grant.tokens
 
 
-Grant: TypeAlias = Unauthorized | Kept | Moved
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoking:
+    """Its owner has ended the grant at `at`, and the provider is yet to be told."""
+
+    request: RevocationRequest
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """Its owner has ended the grant at `at`; `result` is what the provider made of that."""
+
+    at: datetime
+    result: RevocationResult
+
+
+Tokenless: TypeAlias = Unauthorized | Revoking | Revoked
+Grant: TypeAlias = Tokenless | Kept | Moved
 
 
 def tokens_of(grant: Grant) -> Tokens | None:
-    """Return the tokens that a grant has, whatever they are good for."""
-    return None if isinstance(grant, Unauthorized) else grant.tokens
+    """Return the tokens that a grant can be used by or handed over with; None where it has none."""
+    return None if isinstance(grant, Tokenless) else grant.tokens
 
 
 def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
@@ -133,7 +153,7 @@ def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
 def due_at(grant: Grant) -> datetime | None:
     """When the sweep should look at the grant, though nobody asks for a token; None for never."""
     match grant:
-        case Unauthorized() | AuthorizationRequired() | Moved():
+        case Unauthorized() | AuthorizationRequired() | Moved() | Revoking() | Revoked():
             return None
         case Refreshing(attempt=attempt):
             # Its instance may have died: whoever looks will see whether the lease has run out.

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain.failures import without_lapsed_lease
-from domain.grant import Grant, Kept, Moved, Refreshing, Unauthorized
+from domain.grant import Grant, Kept, Moved, Refreshing, Revoked, Revoking, Tokenless, Unauthorized
 from domain.policy import Policy
 
 
 def hand_over(grant: Grant, policy: Policy, now: datetime) -> Grant:
     """Let go of a grant, unless an attempt is in flight: its answer belongs to who made it."""
-    if isinstance(grant, Unauthorized | Moved):
+    if isinstance(grant, Tokenless | Moved):
         return grant
     settled = without_lapsed_lease(grant, policy, now)
     return grant if isinstance(settled, Refreshing) else Moved(grant=settled, since=now)
@@ -29,6 +29,9 @@ def take_over(grant: Grant, arrived: Moved) -> Grant:
     """Take what another deployment has let go of."""
     if isinstance(grant, Unauthorized):
         return arrived.grant
+    if isinstance(grant, Revoking | Revoked):
+        # Rule 15: what was in a file at that time is not brought back by it.
+        return arrived.grant if arrived.since > grant.at else grant
     is_newer = arrived.tokens.age > grant.tokens.age
     if isinstance(grant, Moved):
         return _meet_on_the_way(grant, arrived, is_newer=is_newer)

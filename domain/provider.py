@@ -64,6 +64,7 @@ class Provider:
     names_itself: bool = False
     authorization_endpoint: str
     token_endpoint: str
+    # RFC 7009; None where there is none.
     revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256

@@ -35,6 +35,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.REFRESH_ANSWER_LOST: (
         "the answer to a refresh was lost, and with it the refresh token that replaced this one"
     ),
+    Cause.REVOKED: "the connection was revoked here, and its tokens are forgotten",
 }
 _FAILURES: Mapping[Failure, str] = {
     Failure.NOT_SENT: "the provider cannot be reached",

@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias, get_args
 from functions.connections import is_connection
 from functions.reading import Reading
 
-KeyedEndpoint: TypeAlias = Literal["login", "refresh", "token", "verify"]
+KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
 """An endpoint that asks for an API key."""
 
 KEYED_ENDPOINTS: tuple[KeyedEndpoint, ...] = get_args(KeyedEndpoint)

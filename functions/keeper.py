@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from domain.commands import Answer, AskAgain, LeaveAlone, SendTokenRequest, Wait
+from domain.commands import Answer, AskAgain, LeaveAlone, RevokeToken, SendTokenRequest, Wait
 from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
@@ -107,8 +107,11 @@ class Keeper:
 
     async def load(self, connection: str) -> Record:
         """Return what is stored. Raises StoreUnavailableError, UnreadableRecordError."""
-        task = self._loads.start(connection, lambda: self._store.load(connection))
+        task = self._loads.start(connection, lambda: self._load(connection))
         return await asyncio.shield(task)
+
+    async def _load(self, connection: str) -> Record:
+        return await self._recorder.newest(connection, await self._store.load(connection))
 
     async def finish(self) -> None:
         """Wait until every attempt that this instance has begun is over and stored."""
@@ -147,7 +150,7 @@ class Keeper:
                     if looked is None:
                         return answer, record
                     record, attempt = looked, None
-                case AskAgain():
+                case AskAgain() | RevokeToken():
                     continue
                 case LeaveAlone() if attempt is not None:
                     # The sweep has begun it, a token lives meanwhile, and what comes of it counts.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
+from domain.grant import Revoked, Revoking
 from functions.access import require_api_key
 from functions.login_cookies import LoginCookies
 from functions.login_outcomes import START_OVER, advice, login_problem
@@ -87,6 +88,15 @@ async def callback(request: Request, wired: Wired) -> Response:
     except LOGIN_FAILURES as failed:
         said = ": ".join(filter(None, (error, parameters.get("error_description"))))
         raise _with_headers(login_problem(failed, said=said), forget) from failed
+    if isinstance(completed.grant, Revoking | Revoked):
+        raise _with_headers(
+            problem(
+                "invalid-state",
+                "the connection was revoked while this login was being completed, and nothing of "
+                f"it is kept; if it is to be used again, {START_OVER}",
+            ),
+            forget,
+        )
     return _done(request, completed, forget)
 
 

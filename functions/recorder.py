@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from typing import assert_never
 
+from domain.commands import RevokeToken
 from domain.decide import decide
 from domain.events import (
     AttemptEnded,
@@ -18,11 +19,15 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
     TokensRescued,
 )
 from domain.grant import AuthorizationRequired, Grant
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
+from functions.memory import Memory, next_etag
+from functions.revoker import Revoker
 from functions.sharing import Shared
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -56,23 +61,60 @@ class Recorder:
     """Write to the store, for any number of connections."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, entropy: Entropy, rescue: Rescue, policy: Policy
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        rescue: Rescue,
+        revoker: Revoker,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._rescue = rescue
+        self._revoker = revoker
         self._policy = policy
         self._late_writes: Shared[None] = Shared()
+        self._memory = Memory()
 
     async def swap(self, connection: str, record: Record, grant: Grant) -> Record:
         """Store a grant in the place of a record; return the new one.
 
         Raises ConflictError, UnstoredError.
         """
-        etag = self._entropy.token()
-        after = Record(grant=grant, etag=etag)
-        rescued = Rescued(connection=connection, expected_etag=record.etag, record=after)
+        return await self._swap(connection, record, grant, after=record.etag)
+
+    async def newest(self, connection: str, record: Record) -> Record:
+        """Return a record that was read, or the newer one that this instance knows of, put back.
+
+        It is put back only where the older one is in the store indeed, and has not just been read
+        before somebody wrote: what it holds may be a refresh token that is spent.
+
+        Raises UnstoredError.
+        """
+        while (newer := self._memory.newer_than(connection, record)) is not None:
+            try:
+                record = await self._swap(connection, record, newer.grant, after=newer.etag)
+            except ConflictError as conflict:
+                record = conflict.current
+            else:
+                # To be found in logs by these words: docs/encryption-keys.md.
+                _log.critical(
+                    "connection %s: record-rolled-back: an older record was in the place of a "
+                    "newer one, which is put back",
+                    connection,
+                )
+        self._memory.note(connection, record)
+        return record
+
+    async def _swap(
+        self, connection: str, record: Record, grant: Grant, *, after: str | None
+    ) -> Record:
+        etag = next_etag(after, self._entropy.token())
+        written = Record(grant=grant, etag=etag)
+        rescued = Rescued(connection=connection, expected_etag=record.etag, record=written)
         for pause in (*SWAP_RETRIES, None):
             try:
                 await self._store.swap(
@@ -91,7 +133,8 @@ class Recorder:
                 await asyncio.sleep(pause.total_seconds())
             else:
                 break
-        return after
+        self._memory.note(connection, written)
+        return written
 
     async def keep(self, connection: str, record: Record, event: Happened) -> Record:
         """Store what has happened, whoever else writes; return the record that it left.
@@ -112,18 +155,21 @@ class Recorder:
             raise
 
     async def finish(self) -> None:
-        """Wait until nothing is left to be brought to the store, or it has been tried enough."""
+        """Wait until nothing is left to be brought anywhere, or it has been tried enough."""
         await self._late_writes.finish()
+        await self._revoker.finish()
 
     async def _note(self, connection: str, record: Record, event: Happened) -> Record:
         while True:
             decision = decide(record.grant, event, self._policy, self._clock.now())
+            if isinstance(decision.command, RevokeToken):
+                self._revoker.tell_late(connection, decision.command.request)
             if decision.grant is record.grant:
                 return record
             try:
                 after = await self.swap(connection, record, decision.grant)
             except ConflictError as conflict:
-                record = conflict.current
+                record = await self.newest(connection, conflict.current)
             else:
                 if isinstance(event, AttemptEnded):
                     _tell_of_an_end(connection, after.grant)
@@ -134,7 +180,8 @@ class Recorder:
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:
-                await self._note(connection, await self._store.load(connection), event)
+                there = await self._store.load(connection)
+                await self._note(connection, await self.newest(connection, there), event)
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
             except Exception:  # noqa: BLE001 - whatever it is, the tokens are not let go of
@@ -158,7 +205,7 @@ def _brings_tokens(event: Happened) -> bool:
         case TokensRescued() | GrantArrived():
             # They are in a log or in a file already.
             return False
-        case MoveRequested() | ReturnRequested():
+        case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
             return False
         case _:
             assert_never(event)

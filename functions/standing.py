@@ -11,6 +11,8 @@ from domain.grant import (
     Kept,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
     Unauthorized,
     usable_refresh_token,
@@ -23,6 +25,8 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
     match grant:
         case Unauthorized():
             return Cause.NEVER_AUTHORIZED
+        case Revoking() | Revoked():
+            return Cause.REVOKED
         case AuthorizationRequired(cause=cause):
             return cause
         case Moved():
@@ -41,6 +45,8 @@ def standing(grant: Grant, now: datetime) -> dict[str, object]:
     """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
     if isinstance(grant, Unauthorized):
         return {"state": "unauthorized"}
+    if isinstance(grant, Revoking | Revoked):
+        return {"state": "revoked", "revoked_at": rfc3339(grant.at)}
     if isinstance(grant, Moved):
         return {**standing(grant.grant, now), "state": "moved", "moved_at": rfc3339(grant.since)}
     required = isinstance(grant, AuthorizationRequired)

@@ -16,6 +16,7 @@ from domain.policy import Policy
 from domain.provider import Provider
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.revoker import Revoker
 from functions.settings import Settings, SettingsError, missing_library
 from functions.store_settings import (
     DynamoDbSettings,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from functions.limits import FailureLimits
     from functions.login_links import LoginLinks, LoginOffer
     from functions.logins import Logins
+    from functions.revocations import Revocations
     from functions.sweep import Sweep
     from ports.export import Export
 
@@ -58,11 +60,13 @@ class Wired:
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
+        self.revoker = Revoker(server=lambda: self._server)
         self.recorder = Recorder(
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
             rescue=self.rescue,
+            revoker=self.revoker,
             policy=self._policy,
         )
         self.keeper = Keeper(
@@ -92,6 +96,15 @@ class Wired:
             static_state=self.settings.oauth_state,
             keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
             links=self.links,
+        )
+
+    @cached_property
+    def revocations(self) -> "Revocations":
+        """What ends grants."""
+        from functions import revocations
+
+        return revocations.Revocations(
+            keeper=self.keeper, recorder=self.recorder, revoker=self.revoker
         )
 
     @cached_property

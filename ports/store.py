@@ -1,7 +1,7 @@
 """What is kept: one grant a connection, the logins that have begun, and counts."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,10 +14,14 @@ LONGEST_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A grant as the store holds it; `etag` is None for one that was never stored."""
+    """A grant as the store holds it; `etag` is None for one that was never stored.
+
+    `is_sealed_by_older_key` says how it is stored, and nothing of what.
+    """
 
     grant: Grant
     etag: str | None
+    is_sealed_by_older_key: bool = field(default=False, compare=False)
 
 
 class ConflictError(Exception):

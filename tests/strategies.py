@@ -15,10 +15,13 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
     Settled,
     Unauthorized,
 )
+from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
 LONG_TOKEN_LENGTH = 8 * 1024
@@ -77,11 +80,16 @@ settled: st.SearchStrategy[Settled] = st.one_of(
     ),
 )
 moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants)
+revocation_requests = st.builds(
+    RevocationRequest, token=secrets, token_type_hint=st.sampled_from(TokenTypeHint)
+)
 grants: st.SearchStrategy[Grant] = st.one_of(
     st.just(Unauthorized()),
     settled,
     st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
     moved,
+    st.builds(Revoking, request=revocation_requests, at=instants),
+    st.builds(Revoked, at=instants, result=st.sampled_from(RevocationResult)),
 )
 pending_logins = st.builds(
     PendingLogin,

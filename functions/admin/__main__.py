@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 
-from functions.admin import hand_over, keys, recover, take_back, take_over
+from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
 from functions.admin.command import Command, LocalCommand
 from functions.admin.doctor import command as doctor
 from functions.settings import Settings, SettingsError
@@ -15,6 +15,7 @@ from ports.store import StoreUnavailableError
 COMMANDS: Mapping[str, Command | LocalCommand] = {
     "keys": keys.COMMAND,
     "recover": recover.COMMAND,
+    "reseal": reseal.COMMAND,
     "export": hand_over.COMMAND,
     "import": take_over.COMMAND,
     "take-back": take_back.COMMAND,

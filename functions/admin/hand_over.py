@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import assert_never
 
 from domain.events import MoveRequested
-from domain.grant import AuthorizationRequired, Authorized, Moved, Refreshing, Unauthorized
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Moved,
+    Refreshing,
+    Revoked,
+    Revoking,
+    Unauthorized,
+)
 from functions.admin.command import Command, do_for_each, named, say
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
@@ -32,7 +40,7 @@ class NothingToHandOverError(Exception):
 
 
 async def hand_over(wired: Wired, connection: str) -> Moved | None:
-    """Hand a grant over as soon as no attempt is in flight; None where nobody has logged in.
+    """Hand a grant over as soon as no attempt is in flight; None where there is none.
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
@@ -43,7 +51,7 @@ async def hand_over(wired: Wired, connection: str) -> Moved | None:
         match after.grant:
             case Moved() as moved:
                 return moved
-            case Unauthorized():
+            case Unauthorized() | Revoking() | Revoked():
                 return None
             case Refreshing():
                 if not is_told:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from domain.events import TokensRescued
-from domain.grant import tokens_of
+from domain.grant import Revoked, Revoking, tokens_of
 from functions.admin.command import Command
 from functions.wiring import Wired
 from ports.rescue import Rescued
@@ -16,7 +16,8 @@ _DESCRIPTION = """\
 recover < LOGS
 
 Reads logs, finds their rescue lines, and says for each whether it was applied, was already there,
-or has been superseded by newer tokens, which are never overwritten."""
+or has been superseded by newer tokens, which are never overwritten. What was
+revoked since does not come back: the provider is told of those tokens as well."""
 
 
 class Recovery(Enum):
@@ -25,6 +26,7 @@ class Recovery(Enum):
     APPLIED = "applied"
     ALREADY_THERE = "already there"
     SUPERSEDED = "superseded"
+    REVOKED = "revoked since, and so are these tokens"
 
 
 async def recover(wired: Wired, lines: Iterable[str]) -> bool:
@@ -47,6 +49,9 @@ async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
     if tokens is None or tokens_of(before.grant) == tokens:
         return Recovery.ALREADY_THERE
     after = await wired.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
+    if isinstance(after.grant, Revoking | Revoked):
+        await wired.recorder.finish()
+        return Recovery.REVOKED
     is_applied = tokens_of(after.grant) == tokens
     return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED
 

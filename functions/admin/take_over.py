@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from domain.events import GrantArrived
-from domain.grant import Moved, tokens_of
+from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, do_for_each, named, say
 from functions.wiring import Wired
 from ports.export import UnreadableExportError
@@ -29,13 +29,14 @@ class Import(Enum):
     IMPORTED = "imported"
     ALREADY_THERE = "already there"
     NEWER = "kept what is here, which is newer"
+    REVOKED = "not imported: it was revoked here after it had been handed over"
     LOGGED_IN = "kept what is here: somebody has logged in since"
     HANDED_OVER = "not imported: this deployment has itself handed it over; see take-back"
     UNREADABLE = "not imported: what is here cannot be read"
     NOT_READ_BACK = "not imported: it does not read back as it was written"
 
 
-_FAILED = frozenset({Import.HANDED_OVER, Import.UNREADABLE, Import.NOT_READ_BACK})
+_FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
 
 
 async def take_over(wired: Wired, connection: str, moved: Moved) -> Import:
@@ -55,6 +56,8 @@ async def take_over(wired: Wired, connection: str, moved: Moved) -> Import:
 
 
 def _what_was_kept(there: Record, moved: Moved) -> Import:
+    if isinstance(there.grant, Revoking | Revoked):
+        return Import.REVOKED
     tokens = tokens_of(there.grant)
     if tokens is None or isinstance(there.grant, Moved):
         return Import.HANDED_OVER

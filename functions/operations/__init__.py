@@ -4,7 +4,7 @@ Nothing here is imported where requests are answered: its dataclasses would cost
 Tests hold it to the routes, to `functions.problems`, and to what a running deployment answers.
 """
 
-from functions.operations import documents, logins, refreshes, tokens
+from functions.operations import documents, logins, refreshes, revocations, tokens
 from functions.operations.operation import Operations
 
 # By path, and by method; HEAD is where GET is, unless `Operation.has_head` says otherwise.
@@ -12,5 +12,6 @@ OPERATIONS: Operations = {
     **tokens.OPERATIONS,
     **logins.OPERATIONS,
     **refreshes.OPERATIONS,
+    **revocations.OPERATIONS,
     **documents.OPERATIONS,
 }

@@ -162,12 +162,18 @@ PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "not-authorized": {
         "cause": _CAUSE,
         "login": _LOGIN,
-        "state": {"type": "string", "enum": ["unauthorized", "authorization-required", *_STATES]},
+        "state": {
+            "type": "string",
+            "enum": ["unauthorized", "authorization-required", "revoked", *_STATES],
+        },
     },
 }
 OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "connection-moved": {**_STANDING, "state": {"const": "moved"}},
-    "not-authorized": {name: _STANDING[name] for name in _STANDING if name != "state"},
+    "not-authorized": {
+        "revoked_at": {"type": "string", "format": "date-time"},
+        **{name: _STANDING[name] for name in _STANDING if name != "state"},
+    },
 }
 _LOGIN_EXAMPLE: Mapping[str, object] = {
     "method": "POST",

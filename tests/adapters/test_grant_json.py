@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapters.grant_json import (
     FIRST_VERSION,
     FORMAT_VERSION,
+    MOVING_VERSION,
     FormatError,
     dump_grant,
     dump_login,
@@ -28,10 +29,13 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
     Unauthorized,
     tokens_of,
 )
+from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 from tests.strategies import grants, json_values, pending_logins
 
@@ -61,6 +65,11 @@ EXAMPLES: tuple[Grant, ...] = (
     REQUIRED,
     Moved(grant=AUTHORIZED, since=NOW),
     Moved(grant=REQUIRED, since=NOW),
+    Revoking(
+        request=RevocationRequest(token="refresh", token_type_hint=TokenTypeHint.REFRESH_TOKEN),
+        at=NOW,
+    ),
+    Revoked(at=NOW, result=RevocationResult.NOT_SUPPORTED),
 )
 PENDING = PendingLogin(
     connection="default", redirect_uri="https://a.example/", code_verifier="v", expires_at=NOW
@@ -134,9 +143,9 @@ def test_another_version_is_refused(grant: Grant, version: object) -> None:
 
 
 @pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
-def test_a_version_that_knows_nothing_of_moves_reads_all_but_what_was_moved(grant: Grant) -> None:
-    version = FORMAT_VERSION if isinstance(grant, Moved) else FIRST_VERSION
-    assert members_of(grant)["version"] == version
+def test_a_version_reads_what_it_can_tell_whichever_version_wrote_it(grant: Grant) -> None:
+    later = {Moved: MOVING_VERSION, Revoking: FORMAT_VERSION, Revoked: FORMAT_VERSION}
+    assert members_of(grant)["version"] == later.get(type(grant), FIRST_VERSION)
     assert json.loads(dump_login(PENDING))["version"] == FIRST_VERSION
 
 

@@ -15,7 +15,13 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from domain.commands import PointElsewhere, SendTokenRequest, Serve
 from domain.decide import decide
 from domain.events import GrantArrived, MoveRequested, ReturnRequested, TokenRequested
-from domain.grant import Authorized, Moved, Refreshing, Unauthorized
+from domain.grant import (
+    Authorized,
+    Moved,
+    Refreshing,
+    Tokenless,
+    Unauthorized,
+)
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Step, World
 
@@ -39,7 +45,7 @@ class TwoDeployments(World):
     def owners_steps(self) -> list[Step]:
         steps: list[Step] = [self.one_turns_to_the_other_deployment]
         steps += [partial(self.it_arrives, file) for file in self.files]
-        if not isinstance(self.grant, Unauthorized):
+        if not isinstance(self.grant, Tokenless):
             steps += [self.it_is_handed_over] * 2
         if isinstance(self.grant, Authorized):
             steps += [self.an_instance_stalls_with_an_answer]
@@ -85,9 +91,9 @@ class TwoDeployments(World):
     def may_be_taken_back(self) -> bool:
         """Whether the owner may say that nobody has taken it."""
         there = self.grants[1 - self.here]
-        if not isinstance(self.grant, Moved) or not isinstance(there, Unauthorized | Moved):
+        if not isinstance(self.grant, Moved) or not isinstance(there, Tokenless | Moved):
             return False
-        return isinstance(there, Unauthorized) or there.since < self.grant.since
+        return isinstance(there, Tokenless) or there.since < self.grant.since
 
     def it_is_taken_back(self, _data: st.DataObject) -> None:
         self.files.clear()
@@ -98,7 +104,7 @@ class TwoDeployments(World):
         users = [
             grant.tokens.authorized_at
             for grant in self.grants
-            if not isinstance(grant, Unauthorized | Moved)
+            if not isinstance(grant, Tokenless | Moved)
         ]
         assert len(set(users)) == len(users)
 

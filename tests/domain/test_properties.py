@@ -28,6 +28,7 @@ from domain.commands import (
     Command,
     LeaveAlone,
     PointElsewhere,
+    RevokeToken,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -51,6 +52,9 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
+    Tokenless,
     Unauthorized,
 )
 from domain.policy import Policy
@@ -156,7 +160,7 @@ class World(RuleBasedStateMachine):
         happens(data)
 
     def steps(self) -> list[Step]:
-        if isinstance(self.grant, Unauthorized) or not self.grant.tokens.can_refresh(self.now):
+        if isinstance(self.grant, Tokenless) or not self.grant.tokens.can_refresh(self.now):
             steps: list[Step] = [self.a_program_asks, self.the_sweep_comes_by]
             return [*steps, self.a_refresh_is_requested, self.a_person_logs_in]
         steps = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
@@ -249,7 +253,7 @@ class World(RuleBasedStateMachine):
 
     def near_ends(self) -> list[datetime]:
         ends: list[datetime | None] = []
-        if not isinstance(self.grant, Unauthorized):
+        if not isinstance(self.grant, Tokenless):
             ends.append(self.grant.tokens.expires_at)
         if isinstance(self.grant, Refreshing):
             attempt = self.grant.attempt
@@ -282,7 +286,7 @@ class World(RuleBasedStateMachine):
                 assert isinstance(self.grant, Moved)
             case LeaveAlone():
                 assert isinstance(event, RefreshDue)
-            case AskAgain():
+            case AskAgain() | RevokeToken():
                 pytest.fail("a question has no use for this")
 
     def demanded_by(self, question: Question) -> timedelta:
@@ -290,7 +294,7 @@ class World(RuleBasedStateMachine):
             case TokenRequested(min_ttl=min_ttl):
                 return min(min_ttl, self.provider.access_life / 2)
             case RefreshRequested(asked_at=asked_at):
-                assert not isinstance(self.grant, Unauthorized)
+                assert not isinstance(self.grant, Tokenless)
                 assert self.grant.tokens.issued_at >= asked_at - 10 * SECOND
                 return timedelta(0)
             case RefreshDue():
@@ -334,16 +338,18 @@ class World(RuleBasedStateMachine):
             case Cause.REFRESH_TOKEN_MISSING:
                 pytest.fail("this provider always issues one")
             case Cause.REFRESH_TOKEN_EXPIRED:
-                assert not isinstance(grant, Unauthorized)
+                assert not isinstance(grant, Tokenless)
                 assert grant.tokens.refresh_token_expires_at is not None
                 assert grant.tokens.refresh_token_expires_at <= self.now
+            case Cause.REVOKED:
+                assert isinstance(grant, Revoking | Revoked)
             case Cause.REFRESH_TOKEN_REJECTED | Cause.REFRESH_ANSWER_LOST:
                 assert isinstance(grant, AuthorizationRequired)
 
     @invariant()
     def tokens_never_go_back_to_older_ones(self) -> None:
         for number, grant in enumerate(self.grants):
-            if not isinstance(grant, Unauthorized):
+            if not isinstance(grant, Tokenless):
                 assert grant.tokens.age >= self.oldest[number]
                 self.oldest[number] = grant.tokens.age
 
@@ -360,7 +366,7 @@ class World(RuleBasedStateMachine):
         kept = {
             str(grant.tokens.refresh_token)
             for grant in self.grants
-            if not isinstance(grant, Unauthorized)
+            if not isinstance(grant, Tokenless)
         }
         living = {token for token in self.delivered if self.provider.honours(token, self.now)}
         assert not kept or not living or kept & living

@@ -10,10 +10,12 @@ from adapters.entropy_system import SystemEntropy
 from adapters.store_memory import MemoryStore
 from domain.grant import Authorized, Grant, tokens_of
 from domain.policy import Policy
+from domain.revocation import RevocationOutcome, RevocationRequest, TokenRevoked
 from domain.token_endpoint import Outcome, TokenRequest
 from domain.tokens import Tokens
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.revoker import Revoker
 from functions.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -30,10 +32,20 @@ class ScriptedServer:
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.requests: list[TokenRequest] = []
+        self.revoked: list[RevocationRequest] = []
+        # What comes of a revocation; None for nothing, ever.
+        self.revocation: RevocationOutcome | None = TokenRevoked()
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         self.requests.append(request)
         return await self.reply()
+
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        self.revoked.append(request)
+        if self.revocation is None:
+            await asyncio.Event().wait()
+        assert self.revocation is not None
+        return self.revocation
 
 
 class CountingStore(MemoryStore):
@@ -114,6 +126,7 @@ class Bench:
             clock=clock,
             entropy=entropy,
             rescue=self.rescue,
+            revoker=Revoker(server=server or (lambda: self.server)),
             policy=self.policy,
         )
         return Keeper(

@@ -19,7 +19,10 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
+    Tokenless,
     Unauthorized,
 )
 from domain.tokens import Tokens
@@ -44,6 +47,7 @@ WITH_API_KEY = [
     ("GET", "/api/verify"),
     ("POST", "/api/login"),
     ("POST", "/api/refresh"),
+    ("POST", "/api/revoke"),
 ]
 
 Header: TypeAlias = tuple[str | bytes, str | bytes]
@@ -153,6 +157,10 @@ class Deployment:
         """POST /api/refresh."""
         return self.post(at("/api/refresh", connection=connection))
 
+    def revoke(self, connection: str) -> httpx.Response:
+        """POST /api/revoke."""
+        return self.post(at("/api/revoke", connection=connection))
+
     def sweep(self) -> httpx.Response:
         """GET /api/refresh, as whoever knows the secret."""
         secret = ("authorization", f"Bearer {self.environ['CRON_SECRET']}")
@@ -221,7 +229,7 @@ class Deployment:
     def tokens(self, connection: str) -> Tokens:
         """The tokens that are stored for the connection."""
         grant = self.grant(connection)
-        assert not isinstance(grant, Unauthorized)
+        assert not isinstance(grant, Tokenless)
         return grant.tokens
 
     def put(self, connection: str, grant: Grant) -> None:
@@ -328,8 +336,8 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             )
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
-        case Moved():
-            raise AssertionError("what was handed over is left alone")
+        case Moved() | Revoking() | Revoked():
+            raise AssertionError("what was handed over or revoked is left alone")
 
 
 def idle(deployment: Deployment, connection: str) -> None:

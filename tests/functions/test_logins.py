@@ -19,6 +19,7 @@ from functions.asgi import ROUTES
 from functions.login_links import LoginLinks
 from functions.logins import Logins, UnknownStateError
 from functions.recorder import Recorder
+from functions.revoker import Revoker
 from functions.settings import Settings
 from functions.wiring import Wired
 from ports.authorization_server import AuthorizationServer
@@ -47,6 +48,7 @@ def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = N
             clock=clock,
             entropy=entropy,
             rescue=bench.rescue,
+            revoker=Revoker(server=lambda: bench.server),
             policy=bench.policy,
         ),
         store=bench.store,

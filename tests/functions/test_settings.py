@@ -47,6 +47,10 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "a fragment": ({"AUTHORIZATION_ENDPOINT": "https://a.test/#x"}, ["AUTHORIZATION_ENDPOINT"]),
     "a password": ({"TOKEN_ENDPOINT": f"https://a:{MARK}@a.test/"}, ["TOKEN_ENDPOINT"]),
     "a port that is none": ({"TOKEN_ENDPOINT": "https://a.test:99999/"}, ["TOKEN_ENDPOINT"]),
+    "http to revoke": (
+        {"REVOCATION_ENDPOINT": f"http://{MARK}.test/revoke"},
+        ["REVOCATION_ENDPOINT"],
+    ),
     "half an address": ({"TOKEN_ENDPOINT": "https://[::1/"}, ["TOKEN_ENDPOINT"]),
     "an address that is not safe": ({"PUBLIC_URL": f"http://{MARK}.test"}, ["PUBLIC_URL"]),
     "custom without endpoints": (

@@ -1,4 +1,4 @@
-"""A token endpoint that answers what a test tells it, when a test tells it."""
+"""A provider that answers what a test tells it, when a test tells it."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A token request that arrived."""
+    """A request that arrived."""
 
     form: Mapping[str, str] = field(repr=False)
     body: str = field(repr=False)
@@ -27,6 +27,7 @@ class Answer:
     status: int = 200
     body: bytes = field(repr=False, default=b"")
     content_type: str = "application/json"
+    retry_after: int | None = None
 
     @classmethod
     def json(cls, members: object, *, status: int = 200) -> "Answer":
@@ -45,10 +46,12 @@ class TokenEndpoint:
     def __init__(self, url: str) -> None:
         self.url = url
         self.seen: list[Seen] = []
+        self.revocations: list[Seen] = []
         self.given: list[dict[str, object]] = []
         self.metadata: dict[str, object] | None = None
         """What the issuer says of itself beside its endpoints; None where it says nothing."""
         self._answers: deque[Answer | None] = deque()
+        self._revocation_answers: deque[Answer] = deque()
         self._open = Event()
         self._open.set()
 
@@ -59,6 +62,7 @@ class TokenEndpoint:
             "PROVIDER": "custom",
             "AUTHORIZATION_ENDPOINT": f"{self.url}/authorize",
             "TOKEN_ENDPOINT": f"{self.url}/token",
+            "REVOCATION_ENDPOINT": f"{self.url}/revoke",
         }
 
     @property
@@ -75,12 +79,18 @@ class TokenEndpoint:
         """Give the next token requests these answers."""
         self._answers.extend(answers)
 
+    def plan_revocations(self, *answers: Answer) -> None:
+        """Give the next revocations these answers, and success to those that come after."""
+        self._revocation_answers.extend(answers)
+
     def forget(self) -> None:
         """Forget what was seen, given and planned."""
         self.seen.clear()
         self.given.clear()
         self.metadata = None
         self._answers.clear()
+        self.revocations.clear()
+        self._revocation_answers.clear()
 
     @contextmanager
     def held(self) -> Iterator[Event]:
@@ -113,6 +123,11 @@ class TokenEndpoint:
         }
         return Answer.json(told | self.metadata)
 
+    def answer_revocation(self, seen: Seen) -> Answer:
+        """Answer one revocation; RFC 7009 §2.2: with a body that says nothing."""
+        self.revocations.append(seen)
+        return self._revocation_answers.popleft() if self._revocation_answers else Answer()
+
     def _tokens(self) -> Answer:
         members: dict[str, object] = {
             "access_token": f"access-{secrets.token_urlsafe(24)}",
@@ -142,7 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
             authorization=self.headers["authorization"],
         )
-        self._send(server.endpoint.answer(seen))
+        is_revocation = self.path == "/revoke"
+        endpoint = server.endpoint
+        self._send(endpoint.answer_revocation(seen) if is_revocation else endpoint.answer(seen))
 
     def do_GET(self) -> None:
         server = self.server
@@ -154,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(answer.status)
             self.send_header("content-type", answer.content_type)
             self.send_header("content-length", str(len(answer.body)))
+            if answer.retry_after is not None:
+                self.send_header("retry-after", str(answer.retry_after))
             self.end_headers()
             self.wfile.write(answer.body)
 

@@ -16,6 +16,7 @@ from adapters.discovery_httpx import DISCOVERY_LIMIT, HttpxDiscovery
 from domain.metadata import ServerMetadata
 from domain.policy import Policy
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
+from domain.revocation import RevocationOutcome, RevocationRequest, TokenTypeHint
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
 from ports.discovery import DiscoveryError
 from tests.ports.asking import IMPATIENCE, REFRESH
@@ -270,12 +271,15 @@ def test_it_is_asked_again_after_a_failure_and_by_those_who_outlive_the_first_ca
 # What a token request makes of it
 
 
+REVOCATION = RevocationRequest(token="refresh", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+
+
 class Sent:
     """A server that counts, and the clock and discovery of a `DiscoveredAuthorizationServer`."""
 
     def __init__(self, *, fails: bool = False, takes: timedelta = timedelta(0)) -> None:
         self.providers: list[Provider] = []
-        self.requests: list[TokenRequest] = []
+        self.requests: list[TokenRequest | RevocationRequest] = []
         self._fails = fails
         self._takes = takes
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -297,6 +301,14 @@ class Sent:
         self.requests.append(request)
         return NoAnswer(delivery=Delivery.UNKNOWN, reason="it was sent")
 
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        self.requests.append(request)
+        return NoAnswer(delivery=Delivery.UNKNOWN, reason="it was sent")
+
+    def revoke(self) -> RevocationOutcome:
+        server = DiscoveredAuthorizationServer(self, server_of=self.of, clock=self)
+        return asyncio.run(server.revoke_token(REVOCATION))
+
     def ask(self, times: int = 1) -> list[Outcome]:
         server = DiscoveredAuthorizationServer(self, server_of=self.of, clock=self)
 
@@ -304,6 +316,16 @@ class Sent:
             return [await server.request_tokens(REFRESH) for _ in range(times)]
 
         return asyncio.run(ask())
+
+
+def test_a_revocation_goes_to_the_server_that_was_found_and_to_none_without_metadata() -> None:
+    sent, away = Sent(), Sent(fails=True)
+    assert sent.revoke() == NoAnswer(delivery=Delivery.UNKNOWN, reason="it was sent")
+    assert sent.requests == [REVOCATION]
+    outcome = away.revoke()
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.delivery is Delivery.NOT_SENT
+    assert away.requests == []
 
 
 def test_a_request_goes_to_the_one_server_that_was_found() -> None:

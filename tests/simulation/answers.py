@@ -12,7 +12,13 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Unauthorized
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Grant,
+    Tokenless,
+)
 from functions.keeper import Answered
 from functions.sweep import Swept
 from tests.simulation.exchanges import Call, Wish
@@ -62,6 +68,9 @@ class AnswerJudge:
 
     def _judge_token(self, call: Call, answer: Serve, now: datetime) -> None:
         history, token = self.history, answer.tokens.access_token
+        # What the store would not take is served by who has it: nobody has told it.
+        if history.is_revoked_for(call.read_from) and not history.is_rescued(token):
+            raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
         if token not in history.provider.access_expires_at:
             raise BrokenRuleError(Rule.MIXED_UP, f"{token} is served")
         if not history.had(token) and not history.is_rescued(token):
@@ -90,7 +99,7 @@ class AnswerJudge:
     def _judge_delay(self, call: Call, now: datetime) -> None:
         """Judge whether a grace window is used while there is time, when somebody asks in it."""
         history, grace = self.history, self.history.kind.rules.grace
-        if not (grace and history.exchanges) or isinstance(history.grant, Unauthorized):
+        if not (grace and history.exchanges) or isinstance(history.grant, Tokenless):
             return
         last, token = history.exchanges[-1], history.grant.tokens.refresh_token
         tries = [intent for intent in history.intents if intent[2] == last.refresh_token]
@@ -109,6 +118,8 @@ class AnswerJudge:
 
     def _judge_refusal(self, call: Call, answer: AskForAuthorization, now: datetime) -> bool:
         history = self.history
+        if history.revoked_at is not None or answer.cause is Cause.REVOKED:
+            return self._judge_revoked(call, answer.cause)
         if history.login_token is not None or call.read_from <= history.login_at:
             return False
         self._judge_cause(call, answer.cause, now)
@@ -130,9 +141,17 @@ class AnswerJudge:
             history.losses[history.explain(now)] += 1
         return True
 
+    def _judge_revoked(self, call: Call, cause: Cause) -> bool:
+        history = self.history
+        is_known = history.is_revoked_for(call.read_from)
+        is_over = history.revoked_at is None and history.login_at < call.read_from
+        if is_over or (is_known and cause is not Cause.REVOKED):
+            raise BrokenRuleError(Rule.WRONG_CAUSE, cause.value)
+        return history.revoked_at is not None
+
     def _judge_cause(self, call: Call, cause: Cause, now: datetime) -> None:
         history = self.history
-        assert not isinstance(history.grant, Unauthorized)
+        assert not isinstance(history.grant, Tokenless)
         token = history.grant.tokens.refresh_token
         assert token is not None
         if cause in {Cause.NEVER_AUTHORIZED, Cause.REFRESH_TOKEN_MISSING}:
@@ -146,7 +165,7 @@ class AnswerJudge:
 
     def is_ready(self, call: Call) -> bool:
         """Whether the store has what a program asks for, with time to spare."""
-        if isinstance(self.history.grant, Unauthorized) or call.wish is not Wish.TOKEN:
+        if isinstance(self.history.grant, Tokenless) or call.wish is not Wish.TOKEN:
             return False
         tokens = self.history.grant.tokens
         if self.history.kind.ends_access_token or tokens.expires_at is None:
@@ -177,8 +196,8 @@ class AnswerJudge:
                 return Swept.FAILED if is_failing else Swept.SKIPPED
 
     def _is_replaced(self, call: Call, before: Grant, after: Grant) -> bool:
-        assert not isinstance(before, Unauthorized)
-        assert not isinstance(after, Unauthorized)
+        assert not isinstance(before, Tokenless)
+        assert not isinstance(after, Tokenless)
         return self.history.is_replaced(
             before=before.tokens.access_token,
             after=after.tokens.access_token,

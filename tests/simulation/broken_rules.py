@@ -12,11 +12,21 @@ import pytest
 
 from adapters import store_memory
 from domain import decide as decide_module
-from domain import failures
+from domain import failures, revoking
 from domain.commands import Answer, LeaveAlone
 from domain.decide import Decision
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
-from domain.grant import Attempt, Authorized, Failure, Grant, Kept, Refreshing, Setbacks, due_at
+from domain.grant import (
+    Attempt,
+    Authorized,
+    Failure,
+    Grant,
+    Kept,
+    Refreshing,
+    Revoked,
+    Setbacks,
+    due_at,
+)
 from domain.policy import Policy
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
@@ -36,6 +46,27 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
         return keep_tokens(grant, current, response, policy, now)
 
     patch.setattr(decide_module, "_keep_tokens", mutant)
+
+
+def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+        if isinstance(grant, Revoked) and isinstance(ended.outcome, TokenResponse):
+            tokens = Tokens.first(
+                ended.outcome,
+                generation=ended.attempt.generation + 1,
+                issued_at=ended.attempt.started_at,
+                provider=policy.provider,
+            )
+            return Authorized(tokens=replace(tokens, authorized_at=ended.attempt.authorized_at))
+        return end_attempt(grant, ended, policy, now)
+
+    end_attempt = decide_module._end_attempt
+    patch.setattr(decide_module, "_end_attempt", mutant)
+    patch.setattr(decide_module, "late_tokens", lambda _grant, _event: None)
+
+
+def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(revoking, "_fence_off", lambda grant, _now: grant)
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
 from domain.events import LoginCompleted, TokensRescued
-from domain.grant import Authorized, Refreshing, Unauthorized
+from domain.grant import (
+    Authorized,
+    Refreshing,
+    Tokenless,
+    Unauthorized,
+)
 from domain.provider import RotationKind
 from functions.keeper import PATIENCE
 from ports.rescue import Rescued
@@ -224,13 +229,36 @@ class Connection:
                 self.history.losses[Loss.DAMAGED] += 1
             return Record(grant=Unauthorized(), etag=error.etag)
 
+    async def revoke(self) -> None:
+        """Let the owner revoke the connection, and again if an instance or the store fails."""
+        while self.is_readable():
+            instance = await self.world.some_instance()
+            call = self.open(instance, Wish.REVOKE)
+            task = instance.run(self.world.loop.create_task, self._revoke(instance, call))
+            await asyncio.wait({task}, timeout=400)
+            self.calls.pop(call.number, None)
+            if task.done() and task.result():
+                return
+            await asyncio.sleep(5)
+
+    async def _revoke(self, instance: Instance, call: Call) -> bool:
+        self.hear(call)
+        try:
+            await instance.revocations.revoke(self.name)
+        except (StoreUnavailableError, UnreadableRecordError):
+            return False
+        self.world.note("owner", f"{self.name}: has revoked it")
+        with self.world.judging():
+            self.oracle.revoked(call)
+        return True
+
     # The operator.
 
     async def recover(self) -> None:
         """Replay the rescue lines."""
         lines, self.rescue_lines = self.rescue_lines, []
         for rescued in lines:
-            assert not isinstance(rescued.record.grant, Unauthorized)
+            assert not isinstance(rescued.record.grant, Tokenless)
             event = TokensRescued(tokens=rescued.record.grant.tokens)
             if not await self._by_some_instance(Wish.RECOVERY, event, patience=500):
                 self.rescue_lines.append(rescued)
@@ -280,7 +308,7 @@ class Connection:
         # What a refresh does not replace dies of its age, however often it is used.
         is_replaced = self.world.kind.rules.rotation is RotationKind.ALWAYS
         is_alive = is_replaced and self.history.is_alive(self.world.now())
-        if isinstance(grant, Unauthorized) or not is_alive:
+        if isinstance(grant, Tokenless) or not is_alive:
             return False
         expiry = grant.tokens.refresh_token_expires_at
         return expiry is not None and expiry <= instant
@@ -288,7 +316,7 @@ class Connection:
     def ends(self, now: datetime) -> list[float]:
         """Say when the tokens in the store will end, in seconds from the start."""
         grant = self.history.grant
-        if isinstance(grant, Unauthorized):
+        if isinstance(grant, Tokenless):
             return []
         return _coming([grant.tokens.expires_at, grant.tokens.refresh_token_expires_at], now)
 

@@ -18,6 +18,7 @@ class Wish(Enum):
     SWEEP = "sweep"
     LOGIN = "login"
     RECOVERY = "recovery"
+    REVOKE = "revoke"
 
 
 @dataclass(eq=False, kw_only=True)

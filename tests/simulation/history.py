@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.grant import Attempt, Grant, Refreshing, Unauthorized
+from domain.grant import Attempt, Grant, Refreshing, Tokenless, Unauthorized
 from domain.policy import Policy
 from domain.provider import RotationKind
 from domain.token_endpoint import Outcome, TokenErrorResponse, TokenResponse
@@ -46,6 +46,8 @@ class History:
     login_at: datetime = T0
     login_token: str | None = None
     revoker: Exchange | None = None
+    # When its owner's wish to end the grant that is there was stored.
+    revoked_at: datetime | None = None
 
     # The provider.
 
@@ -116,6 +118,10 @@ class History:
                     raise BrokenRuleError(Rule.GAVE_UP, f"request {exchange.number}")
                 exchange.is_rescued = True
 
+    def is_revoked_for(self, read_from: datetime) -> bool:
+        """Whether the grant was revoked before whoever asks has begun to read."""
+        return self.revoked_at is not None and self.revoked_at < read_from
+
     def is_rescued(self, access_token: str) -> bool:
         """Whether a rescue line holds an access token."""
         return any(
@@ -164,7 +170,7 @@ class History:
 
     def explain(self, now: datetime) -> Loss:
         """Say why the grant is lost. Raises BrokenRuleError where nothing explains it."""
-        assert not isinstance(self.grant, Unauthorized)
+        assert not isinstance(self.grant, Tokenless)
         token = self.grant.tokens.refresh_token
         assert token is not None
         issued = self.provider.issued.get(token)

@@ -6,9 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from domain.grant import Authorized, Grant, Unauthorized
+from domain.grant import (
+    Authorized,
+    Grant,
+    Tokenless,
+)
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.revocations import Revocations
 from functions.sweep import Sweep
 from tests.domain.examples import T0
 from tests.simulation.loop import Process
@@ -22,6 +27,7 @@ class Instance(Process):
     skew: float
     keeper: Keeper = field(init=False)
     recorder: Recorder = field(init=False)
+    revocations: Revocations = field(init=False)
     sweep: Sweep = field(init=False)
     # Since when records are being loaded, by connection; and which ones were read, by their etags.
     loading: defaultdict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
@@ -41,8 +47,8 @@ class Instance(Process):
 
 def describe(grant: Grant) -> str:
     """Say what a grant is, in a line of the trace."""
-    if isinstance(grant, Unauthorized):
-        return "Unauthorized"
+    if isinstance(grant, Tokenless):
+        return type(grant).__name__
     what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"
     if isinstance(grant, Authorized) and grant.setbacks is not None:
         setbacks = grant.setbacks

@@ -11,7 +11,7 @@ from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
 from tests.simulation.promises import Rule
 from tests.simulation.provider import KINDS, LONG_GRACE, ROTATING, SHORT_GRACE
-from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle
+from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +227,18 @@ MUTANTS = [
         ),
         run=partial(run_doubt, store="dynamodb"),
         kinds=ROTATING,
+    ),
+    Mutant(
+        name="what comes after a revocation is kept",
+        apply=rules.keep_what_was_revoked,
+        breaks=frozenset({Rule.RESURRECTED}),
+        run=run_revocations,
+    ),
+    Mutant(
+        name="a revocation is answered, and changes nothing",
+        apply=rules.revoke_nothing,
+        breaks=frozenset({Rule.RESURRECTED}),
+        run=run_revocations,
     ),
     Mutant(
         name="DynamoDB: a read may be old",

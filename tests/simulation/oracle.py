@@ -14,7 +14,11 @@ from domain.grant import (
     Kept,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
+    Tokenless,
     Unauthorized,
+    tokens_of,
 )
 from domain.tokens import Tokens
 from tests.simulation.exchanges import Call, Exchange, Wish
@@ -52,6 +56,12 @@ class Oracle:
         before, history.grant, history.written_at = history.grant, grant, now
         assert not isinstance(grant, Unauthorized | Moved)
         assert not isinstance(before, Moved)
+        if isinstance(grant, Revoking | Revoked):
+            self._judge_revocation(before, grant, call)
+            return
+        if isinstance(before, Revoking | Revoked):
+            self._judge_return(grant)
+            before = Unauthorized()
         tokens = grant.tokens
         self._judge_tokens(tokens, now)
         if isinstance(before, Refreshing) or isinstance(grant, Refreshing):
@@ -67,6 +77,32 @@ class Oracle:
             history.intents.append((process, grant.attempt, tokens.refresh_token))
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
+
+    def _judge_revocation(self, before: Grant, grant: Revoking | Revoked, call: Call) -> None:
+        """Judge who ends a grant, and note from when on it must not be used."""
+        if call.wish is not Wish.REVOKE:
+            raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"revoked for {call.wish.value}")
+        history = self.history
+        if isinstance(before, Refreshing):
+            history.in_flight_at = history.written_at
+        if isinstance(grant, Revoking):
+            history.revoked_at = history.written_at
+        elif not isinstance(before, Revoking):
+            raise BrokenRuleError(Rule.RESURRECTED, "forgotten before it is fenced off")
+
+    def revoked(self, call: Call) -> None:
+        """Judge what is there when the owner is told that all is forgotten."""
+        tokens = tokens_of(self.history.grant)
+        if tokens is not None and tokens.authorized_at < call.began_at:
+            raise BrokenRuleError(Rule.RESURRECTED, f"{tokens.refresh_token} is there")
+
+    def _judge_return(self, grant: Kept) -> None:
+        """Judge what replaces a grant that was revoked: a login that began later."""
+        history = self.history
+        assert history.revoked_at is not None
+        if grant.tokens.authorized_at <= history.revoked_at - 2 * SKEW:
+            raise BrokenRuleError(Rule.RESURRECTED, f"{grant.tokens.refresh_token} is stored")
+        history.revoked_at = None
 
     def _judge_tokens(self, tokens: Tokens, now: datetime) -> None:
         history, token = self.history, tokens.refresh_token
@@ -215,6 +251,9 @@ class Oracle:
     ) -> Exchange:
         """Judge a request that is about to leave; `clock` is what its instance believes."""
         attempt = self._take_intent(process, refresh_token)
+        revoked_at = self.history.revoked_at
+        if revoked_at and now > revoked_at + SEND_WITHIN + 2 * SKEW:
+            raise BrokenRuleError(Rule.RESURRECTED, f"{refresh_token} is sent")
         if clock > attempt.started_at + SEND_WITHIN + 2 * SKEW:
             raise BrokenRuleError(Rule.SENT_IN_TIME, f"{clock - attempt.started_at} late")
         for other in self.history.exchanges:
@@ -265,7 +304,7 @@ class Oracle:
     def settled(self, now: datetime) -> None:
         """Judge the store when all instances are well and idle."""
         history = self.history
-        if isinstance(history.grant, Unauthorized):
+        if isinstance(history.grant, Tokenless):
             return
         token = history.grant.tokens.refresh_token
         assert token is not None

@@ -90,6 +90,10 @@ class SimulatedProvider(ProviderModel):
         assert self.serial - before in {0, 1}
         return response
 
+    def revoke(self, token: str) -> None:
+        """End one refresh token, and no other (RFC 7009 §2.1 leaves that to the provider)."""
+        self.issued.pop(token, None)
+
     def works(self, access_token: str, now: datetime) -> bool:
         """Whether a resource server would take this access token."""
         return now < self.access_expires_at[access_token] and access_token not in self.ended_at

@@ -18,7 +18,7 @@ from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
-from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt
+from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt, revoke_and_return
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
 # What happened long before a rule was broken seldom explains it.
@@ -118,6 +118,21 @@ def run_idle(kind: str, seed: int, store: str = "memory") -> Tally:
     return run_story(world, lie_idle, replay=f"{kind} {seed} idle")
 
 
+def run_revocations(kind: str, seed: int, store: str = "memory") -> Tally:
+    """Run one seed of an owner who revokes. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/revoke"
+    random = stream(name, "world")
+    world = World(
+        kind=KINDS[kind],
+        seed=name,
+        faults=Chaos(stream(name, "faults")),
+        access_life=random.choice(ACCESS_LIVES),
+        connection_count=random.choice((1, 2)),
+        make_store=STORES[store],
+    )
+    return run_story(world, revoke_and_return, replay=f"{kind} {seed} revoke")
+
+
 def run_story(world: World, story: Story, *, replay: str) -> Tally:
     """Run a story. Raises SimulationFailedError, whose message says how to `replay` it."""
     try:
@@ -153,7 +168,7 @@ def _report(world: World, error: Exception, replay: str) -> str:
     return "\n".join([*head, f"… {left_out} events before", *lines])
 
 
-STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle}
+STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle, "revoke": run_revocations}
 
 if __name__ == "__main__":
     kind, seed, story, store = [*sys.argv[1:], *("chaos", "memory")[len(sys.argv) - 3 :]]

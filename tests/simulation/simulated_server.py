@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from domain.revocation import RevocationOutcome, RevocationRequest, TokenRevoked
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -68,6 +69,21 @@ class SimulatedServer:
         outcome = await self._carry(exchange, fault)
         exchange.ended_at = world.now()
         return outcome
+
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        """Carry a revocation there, and its answer back, if the network lets it."""
+        world, fault = self._world, self._fault()
+        said = f": {fault.value}" if fault else ""
+        world.note(current_process().name, f"revokes {request.token}{said}")
+        await asyncio.sleep(world.latency(self.slowest))
+        if fault in {*REFUSALS, NetworkFault.TOO_MANY}:
+            return self._refusal(fault)
+        if fault not in {NetworkFault.NOT_SENT, NetworkFault.REQUEST_LOST}:
+            world.connection_of(request.token).history.provider.revoke(request.token)
+            world.note("provider", f"{request.token} is revoked")
+        if fault is not None:
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason="simulated")
+        return TokenRevoked()
 
     def _fault(self) -> NetworkFault | None:
         world = self._world

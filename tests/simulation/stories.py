@@ -129,6 +129,24 @@ def _instant_of_doubt(world: World, connection: Connection) -> float:
     return min(ends, default=now) + random.choice((-601.0, -299.0, -59.0, -1.0, 1.0))
 
 
+async def revoke_and_return(world: World) -> None:
+    """Let programs ask before, while and after the owner revokes, who then logs in again."""
+    random = world.random
+    for _ in range(ROUNDS):
+        connection = random.choice(list(world.connections.values()))
+        await world.sleep_until(_next_instant(world, connection))
+        await _crowd(world, connection)
+        await world.sleep(random.choice((0.0, 0.02, 0.2, 5.0)))
+        if random.random() < 1 / 2:
+            await connection.revoke()
+            await _crowd(world, connection)
+            await connection.recover()
+            # Whose clock is behind would take a login of now for one of before.
+            await world.sleep(random.choice((6.0, 70.0)))
+        if connection.is_missed() or connection.history.revoked_at:
+            await connection.log_in()
+
+
 async def lie_idle(world: World) -> None:
     """Let nobody ask for anything; sweep every day, for longer than a refresh token lives."""
     dangers = world.faults

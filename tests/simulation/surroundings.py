@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from domain.grant import Unauthorized
+from domain.grant import (
+    Tokenless,
+)
 from ports.rescue import Rescued
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import current_process
@@ -30,7 +32,7 @@ class RescueLines:
         self.world.note(process.name, f"rescues {describe(grant)}")
         connection = self.world.connections[rescued.connection]
         connection.rescue_lines.append(rescued)
-        if not isinstance(grant, Unauthorized):
+        if not isinstance(grant, Tokenless):
             with self.world.judging():
                 connection.history.rescued(process, grant.tokens.access_token)
 

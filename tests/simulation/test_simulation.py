@@ -7,12 +7,13 @@ import pytest
 from functions.sweep import Swept
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KINDS, ROTATING
-from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle
+from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
 
 # Of each kind of provider, by the store: the second one really evaluates what the adapter asks for.
 CHAOS_SEEDS = {"memory": 200, "dynamodb": 30}
 DOUBT_SEEDS = {"memory": 100, "dynamodb": 15}
 IDLE_SEEDS = {"memory": 40, "dynamodb": 10}
+REVOCATION_SEEDS = {"memory": 40, "dynamodb": 5}
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 
@@ -48,6 +49,15 @@ def test_an_idle_grant_does_not_die_of_its_age_while_a_sweep_before_that_is_well
     assert tally.losses[Loss.EXPIRED] == 0
 
 
+@over_each_store
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_revoked_is_neither_used_nor_kept_whatever_comes_late(
+    kind: str, store: str
+) -> None:
+    tally = run_all(run_revocations, kind, store, REVOCATION_SEEDS[store])
+    assert tally.answers["AskForAuthorization"] > tally.runs
+
+
 def run_all(run: Callable[[str, int, str], Tally], kind: str, store: str, seeds: int) -> Tally:
     tally = Tally()
     for seed in range(seeds):
@@ -58,7 +68,7 @@ def run_all(run: Callable[[str, int, str], Tally], kind: str, store: str, seeds:
 
 
 @over_each_store
-@pytest.mark.parametrize("run", [run_chaos, run_doubt, run_idle])
+@pytest.mark.parametrize("run", [run_chaos, run_doubt, run_idle, run_revocations])
 def test_the_same_seed_gives_the_same_run(
     run: Callable[[str, int, str], Tally], store: str
 ) -> None:

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 from domain.policy import Policy
 from functions.recorder import Recorder
+from functions.revocations import Revocations
+from functions.revoker import Revoker
 from functions.sweep import Sweep, SweepReport, Swept
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
@@ -118,11 +120,13 @@ class World:
         skew = self.fate.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{self.births}", slot=slot, skew=skew)
         clock, entropy, store = SkewedClock(self, instance), self._entropy, self.store.port
+        revoker = Revoker(server=lambda: self.server)
         instance.recorder = Recorder(
             store=store,
             clock=clock,
             entropy=entropy,
             rescue=RescueLines(self),
+            revoker=revoker,
             policy=self.policy,
         )
         instance.keeper = keeper = WitnessedKeeper(
@@ -134,6 +138,9 @@ class World:
             clock=clock,
             entropy=entropy,
             policy=self.policy,
+        )
+        instance.revocations = Revocations(
+            keeper=keeper, recorder=instance.recorder, revoker=revoker
         )
         instance.sweep = Sweep(keeper=keeper, store=store, clock=clock)
         self.instances.append(instance)

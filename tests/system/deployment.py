@@ -25,7 +25,13 @@ from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from adapters.store_dynamodb import DynamoDbStore
-from domain.grant import AuthorizationRequired, Authorized, Grant, Refreshing, Unauthorized
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Grant,
+    Refreshing,
+    Tokenless,
+)
 from domain.tokens import Tokens
 from functions.settings import Settings
 from functions.store_settings import DynamoDbSettings
@@ -190,6 +196,17 @@ class Connection:
             wait([answers])
         return answers
 
+    def revoke(self, *, worker: int = 0) -> dict[str, Any]:
+        """Revoke the connection, and return what that came to."""
+        answer = http.post(
+            f"{self.workers.urls[worker]}{self._path('revoke')}",
+            headers={"x-api-key": API_KEY},
+            timeout=_ANSWER_LIMIT,
+        )
+        assert answer.status_code == 200, answer.text
+        members: dict[str, Any] = answer.json()
+        return members
+
     def verify(self, *, worker: int = 0) -> Answer:
         """Ask how the connection stands, which only the store is asked for."""
         return self._ask(self._path("verify"), 1, [worker])[0]
@@ -226,7 +243,7 @@ class Connection:
     def tokens(self) -> Tokens:
         """The tokens that are stored."""
         grant = self.record().grant
-        assert not isinstance(grant, Unauthorized)
+        assert not isinstance(grant, Tokenless)
         return grant.tokens
 
     def wait_for_the_refresh(self) -> None:

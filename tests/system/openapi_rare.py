@@ -36,7 +36,13 @@ from tests.system.openapi_states import CALLBACKS, LINKS, Query, put_refreshing
 _NARROW_KEY = "a-key-that-is-for-another-connection"
 NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
 
-_KEYED = ("getToken", "verifyConnection", "beginLogin", "refreshConnection")
+_KEYED = (
+    "getToken",
+    "verifyConnection",
+    "beginLogin",
+    "refreshConnection",
+    "revokeConnection",
+)
 _KEYS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("checkHealth", "getDocument", "completeLogin", "showLoginLink"), JSON),
     **dict.fromkeys(_KEYED, ("x-api-key", API_KEY)),
@@ -48,7 +54,7 @@ _ASKED: list[tuple[str, Headers]] = [
     *((name, (key,)) for name, key in _KEYS.items()),
     *((name, (_KEYS[name], HTML)) for name in ("beginLogin", "completeLogin", "showLoginLink")),
 ]
-_WITH_BODY = {"beginLogin", "refreshConnection"}
+_WITH_BODY = {"beginLogin", "refreshConnection", "revokeConnection"}
 _LONG_QUERY = "x=" + "a" * MAX_QUERY_BYTES
 _MANY_HEADERS = tuple((f"x-{number}", "x") for number in range(MAX_HEADERS))
 _TOO_LARGE = b"x" * (MAX_BODY_BYTES + 1)

@@ -5,9 +5,7 @@ sides, or by one that has gone back to what it had before, could not pass unnoti
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +14,6 @@ from itertools import cycle
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from threading import Event
 from typing import TypeVar
 
 import pytest
@@ -33,10 +30,10 @@ from ports.store import Store
 from tests.functions.grants import fresh, over
 from tests.functions.stores import dynamodb_store, upstash_store
 from tests.system.account import Account, RecordProperty, accounted
+from tests.system.callers import asked_all_the_time, wait_until
 from tests.system.deployment import (
     API_KEY,
     Answer,
-    Connection,
     Deployment,
     connected,
     counted,
@@ -50,16 +47,12 @@ from tests.system.workers import doors, running
 SEED = 5
 # In seconds: so short that there is always a refresh going on, or about to.
 ACCESS_LIFE = 4
-# In seconds, between the questions of a program.
-PAUSE = 0.02
 # In seconds. It takes longer than a command takes to begin.
 SLOW_REFRESH = 2
 WORKERS = 2
 IN_USE = ("one", "two", "three")
 # They make a move long enough to be killed in the middle.
 IDLE = tuple(f"idle-{number:02}" for number in range(40))
-# In seconds. A caller is answered within a second or so.
-LONGEST_WAIT = 30.0
 
 _Result = TypeVar("_Result")
 
@@ -108,7 +101,7 @@ def move(
 ) -> None:
     """Move everything, with a kill in each half, and hold what is there against what was."""
     names = {*IN_USE, *IDLE}
-    with asked_all_the_time(source) as answers:
+    with asked_all_the_time(source, IN_USE) as answers:
         # One of those that are in use is being refreshed when the owner begins.
         source.peer.plan_faults(f"delay:{SLOW_REFRESH}")
         wait_until(lambda: source.peer.stats().in_flight > 0)
@@ -162,37 +155,6 @@ def assert_it_goes_on(source: Deployment, target: Deployment, name: str) -> None
             assert refreshed.status_code == 200, refreshed.text
         verified = left.verify()
         assert (verified.status, verified.members["state"]) == (410, "moved")
-
-
-@contextmanager
-def asked_all_the_time(deployment: Deployment) -> Iterator[dict[str, list[Answer]]]:
-    """Let programs ask for tokens, one after the other, from before the block until its end."""
-    answers: dict[str, list[Answer]] = {name: [] for name in IN_USE}
-    is_over = Event()
-
-    def ask(name: str) -> None:
-        connection = Connection(deployment, name)
-        while not is_over.is_set():
-            answers[name] += connection.ask()
-            time.sleep(PAUSE)
-
-    with ThreadPoolExecutor(len(IN_USE)) as callers:
-        asked = [callers.submit(ask, name) for name in IN_USE]
-        try:
-            wait_until(lambda: all(answers.values()))
-            yield answers
-        finally:
-            is_over.set()
-        for caller in asked:
-            caller.result()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll; that a condition never comes true is a failure."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 # What is stored

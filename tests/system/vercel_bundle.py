@@ -16,6 +16,7 @@ MAX_DURATIONS = {
     "login": 30,
     "openapi": 30,
     "refresh": 300,
+    "revoke": 300,
     "token": 300,
     "verify": 30,
 }

@@ -1,0 +1,50 @@
+"""What is sent to a revocation endpoint, and what may come of it (RFC 7009 §2)."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Self, TypeAlias
+
+from domain.token_endpoint import NoAnswer, TokenErrorResponse
+
+
+class TokenTypeHint(Enum):
+    """What kind of token it is (RFC 7009 §2.1)."""
+
+    ACCESS_TOKEN = "access_token"
+    REFRESH_TOKEN = "refresh_token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationRequest:
+    """End a token, and with a refresh token all that was issued with it (RFC 7009 §2.1)."""
+
+    token: str = field(repr=False)
+    token_type_hint: TokenTypeHint
+
+    @classmethod
+    def for_tokens(cls, *, access_token: str, refresh_token: str | None) -> Self:
+        """End the refresh token, and the access token where there is nothing else to end."""
+        if refresh_token is None:
+            return cls(token=access_token, token_type_hint=TokenTypeHint.ACCESS_TOKEN)
+        return cls(token=refresh_token, token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked:
+    """The token is good for nothing any more, if it ever was (RFC 7009 §2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationUnsupported:
+    """The provider has no endpoint for it, or none for tokens of this kind (RFC 7009 §2.2.1)."""
+
+
+RevocationOutcome: TypeAlias = TokenRevoked | RevocationUnsupported | TokenErrorResponse | NoAnswer
+
+
+class RevocationResult(Enum):
+    """Whether the provider has ended a token."""
+
+    REVOKED = "yes"
+    NOT_SUPPORTED = "not-supported"
+    FAILED = "failed"

@@ -1,0 +1,103 @@
+"""How a grant is revoked: rules 13 to 15 of `decide.py`.
+
+What was revoked is fenced off before the provider is told: from then on whatever belongs to it and
+comes late finds nothing that it could be kept in.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from domain.events import (
+    AttemptEnded,
+    Event,
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    RefreshDue,
+    RefreshRequested,
+    ReturnRequested,
+    Revocation,
+    RevocationEnded,
+    RevokeRequested,
+    TokenRequested,
+    TokensRescued,
+)
+from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless
+from domain.revocation import (
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    RevocationUnsupported,
+    TokenRevoked,
+)
+from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+from domain.tokens import Tokens
+
+
+def revoke(grant: Grant, event: Revocation, now: datetime) -> Grant:
+    """Fence a grant off, and forget its last token when the provider was told of it."""
+    match event:
+        case RevokeRequested():
+            return _fence_off(grant, now)
+        case RevocationEnded():
+            return _forget(grant, event)
+        case _:
+            assert_never(event)
+
+
+def _fence_off(grant: Grant, now: datetime) -> Grant:
+    # What was handed over is for the deployment that has it.
+    if isinstance(grant, Tokenless | Moved):
+        return grant
+    tokens = grant.tokens
+    request = RevocationRequest.for_tokens(
+        access_token=tokens.access_token, refresh_token=tokens.refresh_token
+    )
+    # Whichever clock is behind: the login that is revoked was before that.
+    return Revoking(request=request, at=max(now, tokens.authorized_at))
+
+
+def _forget(grant: Grant, ended: RevocationEnded) -> Grant:
+    if isinstance(grant, Revoking) and grant.request == ended.request:
+        return Revoked(at=grant.at, result=result_of(ended.outcome))
+    return grant
+
+
+def result_of(outcome: RevocationOutcome) -> RevocationResult:
+    """Say whether the provider has ended the token."""
+    match outcome:
+        # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
+        case TokenRevoked() | TokenErrorResponse(error="invalid_token"):
+            return RevocationResult.REVOKED
+        # RFC 7009 §2.2.1.
+        case RevocationUnsupported() | TokenErrorResponse(error="unsupported_token_type"):
+            return RevocationResult.NOT_SUPPORTED
+        case TokenErrorResponse() | NoAnswer():
+            return RevocationResult.FAILED
+        case _:
+            assert_never(outcome)
+
+
+def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
+    """Say what must be ended of what has come too late for a grant that was revoked."""
+    late: TokenResponse | Tokens | None
+    match event:
+        case AttemptEnded(outcome=outcome):
+            late = outcome if isinstance(outcome, TokenResponse) else None
+        case LoginCompleted(response=response, requested_at=requested_at):
+            late = response if requested_at <= grant.at else None
+        case TokensRescued(tokens=tokens):
+            late = tokens if tokens.authorized_at <= grant.at else None
+        case TokenRequested() | RefreshRequested() | RefreshDue():
+            late = None
+        case MoveRequested() | ReturnRequested() | GrantArrived():
+            late = None
+        case RevokeRequested() | RevocationEnded():
+            late = None
+        case _:
+            assert_never(event)
+    if late is None:
+        return None
+    return RevocationRequest.for_tokens(
+        access_token=late.access_token, refresh_token=late.refresh_token
+    )

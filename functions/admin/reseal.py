@@ -1,0 +1,76 @@
+"""`reseal`: what an older key of the ring has sealed is sealed with the first one."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from enum import Enum
+
+from functions.admin.command import Command, do_for_each, named, say
+from functions.wiring import Wired
+from ports.store import ConflictError, UnreadableRecordError
+
+_TELL_EVERY = 100
+
+_DESCRIPTION = """\
+Seals each connection's record anew with the first of ENCRYPTION_KEYS, unless it is so already. Run
+it once every instance has that key as its first one: one that has another seals with that. What
+others write meanwhile is not lost. Where it has ended in the middle, run it again: what is done is
+not done twice.
+
+Once this says that all are sealed with the first key, the older ones can be taken out of the ring,
+unless there are logs whose rescue lines have not been replayed, or files of `export`: those stay
+sealed as they were."""
+
+
+class Resealing(Enum):
+    """What became of a record."""
+
+    RESEALED = "sealed anew"
+    ALREADY = "sealed with the first key already"
+    UNREADABLE = "cannot be read, and stays as it is"
+
+
+async def reseal(wired: Wired, connection: str) -> Resealing:
+    """Seal one record with the first key, whoever else writes. Raises StoreUnavailableError."""
+    try:
+        record = await wired.store.load(connection)
+        while record.is_sealed_by_older_key:
+            try:
+                await wired.recorder.swap(connection, record, record.grant)
+            except ConflictError as conflict:
+                record = conflict.current
+            else:
+                return Resealing.RESEALED
+    except UnreadableRecordError as error:
+        say(str(error))
+        return Resealing.UNREADABLE
+    return Resealing.ALREADY
+
+
+def _declare(parser: ArgumentParser) -> None:
+    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+
+
+async def _run(wired: Wired, options: Namespace) -> str | None:
+    names = named(options.connections) if options.connections else wired.store.connections()
+    counts = Counter[Resealing]()
+    async for _, outcome in do_for_each(names, lambda name: reseal(wired, name)):
+        counts[outcome] += 1
+        if counts.total() % _TELL_EVERY == 0:
+            say(f"{counts.total()} records are looked at")
+    for outcome in Resealing:
+        print(f"{outcome.value}: {counts[outcome]}")
+    unreadable = counts[Resealing.UNREADABLE]
+    if not unreadable:
+        return None
+    return (
+        f"{unreadable} of {counts.total()} records cannot be read: put back the key that they were "
+        "sealed with, or log in anew; keep the older keys until then."
+    )
+
+
+COMMAND = Command(
+    summary="seal with the first key what an older one has sealed",
+    description=_DESCRIPTION,
+    declare=_declare,
+    run=_run,
+)

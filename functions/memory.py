@@ -1,0 +1,61 @@
+"""What an instance remembers of records, so that an older one in the place of a newer is noticed.
+
+An etag is `LINEAGE.NUMBER.RANDOM`. The number counts the writes since the lineage began, which it
+does with a new record, and with one that another version of this software wrote. A record is sealed
+to its etag, so that nobody else can say of an older one that it is newer.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ports.store import Record
+
+# More than an instance is asked for between two looks of an attacker; some kilobytes each.
+MOST_CONNECTIONS = 1000
+
+_ETAG = re.compile(r"(?P<lineage>[A-Za-z0-9_\-]{8})\.(?P<number>[0-9]{1,18})\.[A-Za-z0-9_\-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    lineage: str
+    number: int
+
+
+def next_etag(etag: str | None, random: str) -> str:
+    """Make the etag of what is written after a record; `random` is new text that nobody guesses."""
+    place = _place_of(etag)
+    if place is None:
+        return f"{random[:8]}.1.{random}"
+    return f"{place.lineage}.{place.number + 1}.{random}"
+
+
+def _place_of(etag: str | None) -> _Place | None:
+    found = _ETAG.fullmatch(etag or "")
+    return None if found is None else _Place(found["lineage"], int(found["number"]))
+
+
+class Memory:
+    """The newest record of each connection that this instance has seen lately."""
+
+    def __init__(self) -> None:
+        self._newest: OrderedDict[str, Record] = OrderedDict()
+
+    def note(self, connection: str, record: Record) -> None:
+        """Remember a record that is, or was just now, in the store; not an older one."""
+        if self.newer_than(connection, record) is None:
+            self._newest[connection] = record
+            self._newest.move_to_end(connection)
+            if len(self._newest) > MOST_CONNECTIONS:
+                self._newest.popitem(last=False)
+
+    def newer_than(self, connection: str, record: Record) -> Record | None:
+        """Return a record that is known to have been written after this one; None if none is."""
+        newest = self._newest.get(connection)
+        if newest is None:
+            return None
+        there, known = _place_of(record.etag), _place_of(newest.etag)
+        if there is None or known is None or there.lineage != known.lineage:
+            return None
+        return newest if known.number > there.number else None

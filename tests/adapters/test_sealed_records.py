@@ -1,0 +1,47 @@
+"""What a store holds is bound to its place, and says whether it is sealed as it should be."""
+
+import pytest
+
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from domain.grant import Authorized
+from ports.store import UnreadableRecordError
+from tests.domain.examples import TOKENS
+
+OLD, NEW = (bytes([number]) * 32 for number in (1, 2))
+GRANT = Authorized(tokens=TOKENS)
+
+
+def records(*keys: bytes) -> SealedRecords:
+    return SealedRecords(KeyRing(keys))
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "is_older"),
+    [
+        ([OLD], [OLD], False),
+        ([OLD], [OLD, NEW], False),
+        ([OLD], [NEW, OLD], True),
+        ([NEW, OLD], [NEW, OLD], False),
+        ([NEW, OLD], [OLD, NEW], True),
+        ([NEW, OLD], [NEW], False),
+    ],
+)
+def test_a_record_says_whether_the_first_key_has_sealed_it(
+    writer: list[bytes], reader: list[bytes], *, is_older: bool
+) -> None:
+    sealed = records(*writer).seal_grant("c", "etag", GRANT)
+    record = records(*reader).open_record("c", "etag", sealed)
+    assert record.grant == GRANT
+    assert record.is_sealed_by_older_key is is_older
+
+
+@pytest.mark.parametrize(("connection", "etag"), [("other", "etag"), ("c", "other")])
+def test_a_record_in_another_place_is_said_to_be_in_the_wrong_one(
+    connection: str, etag: str
+) -> None:
+    sealed = records(OLD).seal_grant("c", "etag", GRANT)
+    with pytest.raises(UnreadableRecordError, match=connection) as caught:
+        records(OLD).open_record(connection, etag, sealed)
+    assert "belongs to another place" in str(caught.value)
+    assert caught.value.etag == etag

@@ -1,0 +1,227 @@
+"""The rules by which a grant is revoked, one by one: each state, and whatever may come to it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from domain.commands import AskAgain, AskForAuthorization, RevokeToken
+from domain.decide import Decision, decide
+from domain.events import (
+    AttemptEnded,
+    Event,
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    Question,
+    RefreshDue,
+    RefreshRequested,
+    ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
+    TokensRescued,
+)
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Grant,
+    Moved,
+    Revoked,
+    Revoking,
+    Unauthorized,
+    due_at,
+    tokens_of,
+)
+from domain.revocation import (
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    RevocationUnsupported,
+    TokenRevoked,
+    TokenTypeHint,
+)
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
+from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, SECOND, T0, TOKENS, asked
+from tests.domain.examples import begin as begin_attempt
+
+TICK = timedelta(microseconds=1)
+NOW = T0 + ACCESS_LIFE
+GRANT = Authorized(tokens=TOKENS)
+REFRESHING, COMMAND = begin_attempt(GRANT, NOW)
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=NOW
+)
+REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+LATE = RevocationRequest(token="refresh-8", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+REVOKING = Revoking(request=REQUEST, at=NOW)
+REVOKED = Revoked(at=NOW, result=RevocationResult.REVOKED)
+NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
+
+over_each_end = pytest.mark.parametrize("grant", [REVOKING, REVOKED])
+
+
+def after(grant: Grant, event: Event, now: datetime = NOW) -> Grant:
+    decision = decide(grant, event, POLICY, now)
+    assert decision.command == AskAgain()
+    return decision.grant
+
+
+# 13. The grant is fenced off, the provider is told, and the last token is forgotten.
+
+
+@pytest.mark.parametrize("grant", [GRANT, REFRESHING, REQUIRED])
+def test_a_grant_is_fenced_off_and_only_what_the_provider_must_be_told_stays(
+    grant: Authorized | AuthorizationRequired,
+) -> None:
+    assert after(grant, RevokeRequested()) == REVOKING
+    assert tokens_of(REVOKING) is None
+
+
+def test_an_access_token_is_ended_where_there_is_no_refresh_token() -> None:
+    grant = Authorized(tokens=replace(TOKENS, refresh_token=None, refresh_token_expires_at=None))
+    told = RevocationRequest(token="access-7", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
+    assert after(grant, RevokeRequested()) == Revoking(request=told, at=NOW)
+
+
+def test_the_end_is_never_before_the_login_that_it_ends_whatever_the_clock_says() -> None:
+    assert after(GRANT, RevokeRequested(), T0 - MINUTE) == Revoking(request=REQUEST, at=T0)
+
+
+@pytest.mark.parametrize(
+    "grant", [Unauthorized(), Moved(grant=GRANT, since=NOW), REVOKING, REVOKED]
+)
+def test_what_is_not_here_is_not_revoked_and_nothing_is_revoked_twice(grant: Grant) -> None:
+    assert after(grant, RevokeRequested(), NOW + MINUTE) is grant
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"),
+    [
+        (TokenRevoked(), RevocationResult.REVOKED),
+        (TokenErrorResponse(status=400, error="invalid_token"), RevocationResult.REVOKED),
+        (RevocationUnsupported(), RevocationResult.NOT_SUPPORTED),
+        (
+            TokenErrorResponse(status=400, error="unsupported_token_type"),
+            RevocationResult.NOT_SUPPORTED,
+        ),
+        (TokenErrorResponse(status=401, error="invalid_client"), RevocationResult.FAILED),
+        (TokenErrorResponse(status=503, error=None), RevocationResult.FAILED),
+        (NO_ANSWER, RevocationResult.FAILED),
+    ],
+)
+def test_the_last_token_is_forgotten_whatever_the_provider_made_of_it(
+    outcome: RevocationOutcome, result: RevocationResult
+) -> None:
+    ended = RevocationEnded(request=REQUEST, outcome=outcome)
+    assert after(REVOKING, ended, NOW + MINUTE) == Revoked(at=NOW, result=result)
+
+
+@pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED, REVOKED])
+def test_what_became_of_a_token_changes_nothing_once_others_are_there(grant: Grant) -> None:
+    assert after(grant, RevocationEnded(request=REQUEST, outcome=NO_ANSWER)) is grant
+
+
+def test_what_became_of_another_token_does_not_end_the_wait_for_this_one() -> None:
+    assert after(REVOKING, RevocationEnded(request=LATE, outcome=TokenRevoked())) is REVOKING
+
+
+# 14. Nothing that belongs to it is used or kept.
+
+
+@over_each_end
+@pytest.mark.parametrize(
+    "question",
+    [
+        asked(min_ttl=timedelta(0)),
+        RefreshRequested(attempt_id="attempt-2", asked_at=NOW),
+        RefreshDue(attempt_id="attempt-2"),
+    ],
+)
+@pytest.mark.parametrize("now", [T0, NOW, NOW + 10 * ACCESS_LIFE])
+def test_every_question_is_answered_that_it_was_revoked(
+    grant: Grant, question: Question, now: datetime
+) -> None:
+    login = AskForAuthorization(cause=Cause.REVOKED)
+    assert decide(grant, question, POLICY, now) == Decision(grant=grant, command=login)
+    assert due_at(grant) is None
+
+
+@over_each_end
+def test_tokens_that_a_late_refresh_brings_are_ended(grant: Grant) -> None:
+    ended = AttemptEnded(attempt=COMMAND.attempt, outcome=RESPONSE)
+    assert decide(grant, ended, POLICY, NOW) == told(grant, LATE)
+
+
+@over_each_end
+@pytest.mark.parametrize(
+    "outcome", [TokenErrorResponse(status=400, error="invalid_grant"), NO_ANSWER]
+)
+def test_a_late_refresh_that_brings_nothing_changes_nothing(grant: Grant, outcome: Outcome) -> None:
+    assert after(grant, AttemptEnded(attempt=COMMAND.attempt, outcome=outcome)) is grant
+
+
+@over_each_end
+def test_a_late_refresh_without_a_refresh_token_brings_an_access_token_to_end(
+    grant: Grant,
+) -> None:
+    response = replace(RESPONSE, refresh_token=None)
+    ended = AttemptEnded(attempt=COMMAND.attempt, outcome=response)
+    access = RevocationRequest(token="access-8", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
+    assert decide(grant, ended, POLICY, NOW) == told(grant, access)
+
+
+@over_each_end
+@pytest.mark.parametrize("authorized_at", [T0, NOW - TICK, NOW])
+def test_rescued_tokens_of_a_login_of_before_are_ended(
+    grant: Grant, authorized_at: datetime
+) -> None:
+    rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=authorized_at))
+    assert decide(grant, rescued, POLICY, NOW) == told(grant, REQUEST)
+
+
+@over_each_end
+@pytest.mark.parametrize("requested_at", [T0, NOW - TICK, NOW])
+def test_a_login_of_before_is_ended(grant: Grant, requested_at: datetime) -> None:
+    completed = LoginCompleted(response=RESPONSE, requested_at=requested_at)
+    assert decide(grant, completed, POLICY, NOW + MINUTE) == told(grant, LATE)
+
+
+@over_each_end
+def test_there_is_nothing_to_hand_over_and_nothing_to_take_back(grant: Grant) -> None:
+    assert after(grant, MoveRequested()) is grant
+    assert after(grant, ReturnRequested()) is grant
+
+
+def told(grant: Grant, request: RevocationRequest) -> Decision:
+    return Decision(grant=grant, command=RevokeToken(request=request))
+
+
+# 15. What begins later starts anew.
+
+
+@over_each_end
+def test_a_login_that_begins_later_starts_anew(grant: Grant) -> None:
+    completed = LoginCompleted(response=RESPONSE, requested_at=NOW + TICK)
+    new = after(grant, completed, NOW + SECOND)
+    assert isinstance(new, Authorized)
+    assert (new.tokens.refresh_token, new.tokens.authorized_at) == ("refresh-8", NOW + TICK)
+
+
+@over_each_end
+def test_rescued_tokens_of_a_later_login_come_back(grant: Grant) -> None:
+    tokens = replace(TOKENS, authorized_at=NOW + TICK)
+    assert after(grant, TokensRescued(tokens=tokens)) == Authorized(tokens=tokens)
+
+
+@over_each_end
+def test_only_what_was_handed_over_later_is_taken_over(grant: Grant) -> None:
+    assert after(grant, GrantArrived(moved=Moved(grant=GRANT, since=NOW))) is grant
+    later = Moved(grant=GRANT, since=NOW + TICK)
+    assert after(grant, GrantArrived(moved=later)) == GRANT
+
+
+def test_a_late_refresh_of_before_leaves_a_later_login_alone() -> None:
+    new = Authorized(tokens=replace(TOKENS, generation=0, authorized_at=NOW + TICK))
+    ended = AttemptEnded(attempt=COMMAND.attempt, outcome=RESPONSE)
+    assert after(new, ended) is new

@@ -1,0 +1,139 @@
+"""`python -m functions.admin reseal`: whatever an older key has sealed, and nothing else."""
+
+import asyncio
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from domain.grant import Authorized, Grant, Refreshing, Revoked
+from domain.revocation import RevocationResult
+from functions.admin.reseal import Resealing, reseal
+from functions.settings import Settings
+from functions.wiring import Wired
+from ports.store import ConflictError, Record
+from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin
+from tests.functions.stores import rows_of
+from tests.functions.test_admin_move import Place
+
+OLD, NEW, OTHER = (b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
+GRANT = Authorized(tokens=TOKENS)
+REFRESHING, _ = begin(GRANT, T0 + ACCESS_LIFE)
+REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
+GRANTS: dict[str, Grant] = {"a": GRANT, "b": REFRESHING, "c": REVOKED}
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {
+        "CLIENT_ID": "client",
+        "CLIENT_SECRET": "secret",
+        "API_KEY": "the-api-key-of-this-test",
+        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
+    }
+
+
+def with_keys(environ: dict[str, str], *keys: str) -> Place:
+    """The deployment, with this ring of keys."""
+    return Place({**environ, "ENCRYPTION_KEYS": ",".join(keys)} if keys else environ)
+
+
+def counted(lines: list[str]) -> list[int]:
+    """How many were sealed anew, were already, and cannot be read."""
+    return [int(line.rpartition(": ")[2]) for line in lines]
+
+
+def key_ids(place: Place) -> set[str]:
+    """The names of the keys that records are sealed with."""
+    texts = {str(column) for row in rows_of(place.environ) for column in row}
+    return {text.split(".")[1] for text in texts if text.startswith("v1.")}
+
+
+def test_what_an_older_key_has_sealed_is_sealed_with_the_first_and_is_the_same(
+    environ: dict[str, str],
+) -> None:
+    with_keys(environ, OLD).keep(**GRANTS)
+    both = with_keys(environ, NEW, OLD)
+    both.keep(new=GRANT)
+    assert len(key_ids(both)) == 2
+    assert both.run("reseal")[:2] == (0, both_lines(resealed=3, already=1))
+    only = with_keys(environ, NEW)
+    assert only.kept(*GRANTS, "new") == [*GRANTS.values(), GRANT]
+    assert len(key_ids(only)) == 1
+
+
+def both_lines(*, resealed: int, already: int, unreadable: int = 0) -> list[str]:
+    counts = (resealed, already, unreadable)
+    return [f"{what.value}: {count}" for what, count in zip(Resealing, counts, strict=True)]
+
+
+def test_to_run_it_again_writes_nothing(environ: dict[str, str]) -> None:
+    with_keys(environ, OLD).keep(**GRANTS)
+    both = with_keys(environ, NEW, OLD)
+    both.run("reseal")
+    rows = rows_of(both.environ)
+    status, lines, _ = both.run("reseal")
+    assert (status, counted(lines)) == (0, [0, 3, 0])
+    assert rows_of(both.environ) == rows
+
+
+def test_the_key_made_of_the_client_secret_is_an_older_one(environ: dict[str, str]) -> None:
+    with_keys(environ).keep(**GRANTS)
+    status, lines, _ = with_keys(environ, NEW).run("reseal")
+    assert (status, counted(lines)) == (0, [3, 0, 0])
+    elsewhere = Place({**environ, "CLIENT_SECRET": "another", "ENCRYPTION_KEYS": NEW})
+    assert elsewhere.kept(*GRANTS) == [*GRANTS.values()]
+
+
+def test_what_cannot_be_read_stays_as_it_is_and_is_said(environ: dict[str, str]) -> None:
+    with_keys(environ, OLD).keep(a=GRANT)
+    with_keys(environ, OTHER).keep(lost=GRANT)
+    status, lines, error = with_keys(environ, NEW, OLD).run("reseal")
+    assert (status, counted(lines)) == (1, [1, 0, 1])
+    assert "'lost' cannot be read" in error
+    assert "1 of 2 records cannot be read" in error
+    assert with_keys(environ, OTHER).kept("lost") == [GRANT]
+
+
+def test_only_some_can_be_named(environ: dict[str, str]) -> None:
+    with_keys(environ, OLD).keep(**GRANTS)
+    both = with_keys(environ, NEW, OLD)
+    assert counted(both.run("reseal", "a", "b")[1]) == [2, 0, 0]
+    assert counted(both.run("reseal")[1]) == [1, 2, 0]
+
+
+def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> None:
+    with_keys(environ, OLD).keep(a=GRANT)
+    both = with_keys(environ, NEW, OLD)
+
+    async def run() -> None:
+        wired = Wired(Settings.from_environ(both.environ))
+        swap, raced = wired.recorder.swap, list[str]()
+
+        async def swap_after_another(connection: str, record: Record, grant: Grant) -> Record:
+            if not raced:
+                raced.append(connection)
+                # By an instance that seals with the old key still.
+                await asyncio.to_thread(with_keys(environ, OLD).keep, a=REFRESHING)
+                with pytest.raises(ConflictError) as caught:
+                    await swap(connection, record, grant)
+                raise caught.value
+            return await swap(connection, record, grant)
+
+        wired.recorder.swap = swap_after_another  # type: ignore[method-assign]
+        assert await reseal(wired, "a") is Resealing.RESEALED
+        assert raced
+        await wired.store.close()
+
+    asyncio.run(run())
+    only = with_keys(environ, NEW)
+    assert only.kept("a") == [REFRESHING]
+    assert isinstance(only.kept("a")[0], Refreshing)
+
+
+def test_a_record_is_sealed_with_the_first_key_when_it_is_next_written(
+    environ: dict[str, str],
+) -> None:
+    with_keys(environ, OLD).keep(a=GRANT)
+    with_keys(environ, NEW, OLD).keep(a=REFRESHING)
+    assert with_keys(environ, NEW).kept("a") == [REFRESHING]

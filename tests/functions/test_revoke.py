@@ -1,0 +1,164 @@
+"""/api/revoke: a connection ends, at the provider where it can be told, and here in any case."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.grant import Authorized, Moved, Revoked, Revoking, Unauthorized
+from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
+from tests.functions.conftest import Deploy
+from tests.functions.deployment import JSON, Deployment
+from tests.functions.expect import expect_json, expect_problem, expect_token
+from tests.functions.grants import fresh
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=300)
+REVOKED = Revoked(at=NOW, result=RevocationResult.REVOKED)
+REFUSALS: Mapping[str, Answer] = {
+    "the client is refused": Answer.json({"error": "invalid_client"}, status=401),
+    "no reason is given": Answer(status=400),
+    # Longer than anybody waits for an answer.
+    "the provider asks for patience": Answer(status=503, retry_after=3600),
+}
+
+
+def expect_revoked(deployment: Deployment, connection: str, revoked: str) -> str:
+    members = expect_json(deployment.revoke(connection))
+    assert set(members) == {"connection", "forgotten", "revoked", "detail"}
+    assert (members["connection"], members["forgotten"]) == (connection, True)
+    assert members["revoked"] == revoked, members
+    return str(members["detail"])
+
+
+def test_a_connection_is_ended_at_the_provider_and_here(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    grant = fresh()
+    scripted.put(connection, grant)
+    expect_revoked(scripted, connection, "yes")
+    (seen,) = endpoint.revocations
+    assert seen.form == {
+        "token": grant.tokens.refresh_token,
+        "token_type_hint": "refresh_token",
+        "client_id": scripted.environ["CLIENT_ID"],
+        "client_secret": scripted.environ["CLIENT_SECRET"],
+    }
+    kept = scripted.grant(connection)
+    assert isinstance(kept, Revoked)
+    assert kept.result is RevocationResult.REVOKED
+    for answer in (scripted.token(connection), scripted.refresh(connection)):
+        assert expect_problem(answer, 401, "authorization-required")["cause"] == "revoked"
+    verified = expect_problem(scripted.verify(connection), 404, "not-authorized")
+    assert (verified["state"], verified["cause"]) == ("revoked", "revoked")
+    assert verified["revoked_at"] == kept.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert endpoint.seen == []
+
+
+def test_to_revoke_again_says_the_same_and_sends_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    scripted.put(connection, fresh())
+    first = expect_revoked(scripted, connection, "yes")
+    assert expect_revoked(scripted, connection, "yes") == first
+    assert len(endpoint.revocations) == 1
+
+
+def test_a_revocation_that_ended_in_the_middle_is_gone_on_with(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    told = RevocationRequest(token="the-token", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+    scripted.put(connection, Revoking(request=told, at=LONG_AGO))
+    answer = scripted.token(connection)
+    assert expect_problem(answer, 401, "authorization-required")["cause"] == "revoked"
+    expect_revoked(scripted, connection, "yes")
+    assert [seen.form["token"] for seen in endpoint.revocations] == ["the-token"]
+    result = RevocationResult.REVOKED
+    assert scripted.grant(connection) == Revoked(at=LONG_AGO, result=result)
+
+
+def test_a_provider_that_is_away_is_asked_again(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    scripted.put(connection, fresh())
+    endpoint.plan_revocations(Answer(status=503, retry_after=1), Answer(status=503))
+    expect_revoked(scripted, connection, "yes")
+    assert len(endpoint.revocations) == 3
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_provider_that_refuses_keeps_nothing_from_being_forgotten(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str, refusal: Answer
+) -> None:
+    scripted.put(connection, fresh())
+    endpoint.plan_revocations(refusal)
+    assert "removes this application's access" in expect_revoked(scripted, connection, "failed")
+    assert len(endpoint.revocations) == 1
+    assert isinstance(scripted.grant(connection), Revoked)
+
+
+def test_a_provider_that_cannot_be_told_keeps_nothing_from_being_forgotten(
+    deployment: Deployment, connection: str
+) -> None:
+    deployment.log_in(connection)
+    detail = expect_revoked(deployment, connection, "not-supported")
+    assert "REVOCATION_ENDPOINT" in detail
+    assert isinstance(deployment.grant(connection), Revoked)
+
+
+def test_what_was_revoked_is_left_alone_by_the_sweep(deploy: Deploy) -> None:
+    deployment = deploy()
+    deployment.put("ended", REVOKED)
+    told = RevocationRequest(token="the-token", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+    deployment.put("ending", Revoking(request=told, at=LONG_AGO))
+    counts = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    assert expect_json(deployment.sweep()) == counts
+
+
+def test_where_nobody_is_logged_in_there_is_nothing_to_revoke_and_nothing_is_stored(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    rows = scripted.rows()
+    expect_revoked(scripted, connection, "nothing")
+    assert scripted.rows() == rows
+    assert isinstance(scripted.grant(connection), Unauthorized)
+    assert endpoint.revocations == []
+
+
+def test_what_was_handed_over_is_for_the_other_deployment_to_revoke(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    moved = Moved(grant=fresh(), since=NOW)
+    scripted.put(connection, moved)
+    expect_problem(scripted.revoke(connection), 410, "connection-moved")
+    assert scripted.grant(connection) == moved
+    assert endpoint.revocations == []
+
+
+def test_a_later_login_starts_anew(deployment: Deployment, connection: str) -> None:
+    deployment.log_in(connection)
+    expect_revoked(deployment, connection, "not-supported")
+    deployment.log_in(connection)
+    assert isinstance(deployment.grant(connection), Authorized)
+    expect_token(deployment.token(connection))
+
+
+def test_a_login_of_before_the_revocation_is_not_kept_and_says_so(
+    deployment: Deployment, connection: str
+) -> None:
+    callback = deployment.provider.allow(deployment.begin_login(connection))
+    # The exchange of its code began before: by the clock of whoever has revoked.
+    ahead = Revoked(at=NOW + timedelta(hours=1), result=RevocationResult.REVOKED)
+    deployment.put(connection, ahead)
+    members = expect_problem(deployment.follow(callback, JSON), 400, "invalid-state")
+    assert "revoked while this login" in members["detail"]
+    assert deployment.grant(connection) == ahead
+
+
+def test_what_cannot_be_read_is_not_revoked_and_stays_as_it_is(deploy: Deploy) -> None:
+    deploy().put("default", fresh())
+    other = deploy(CLIENT_SECRET="another-secret")
+    rows = other.rows()
+    expect_problem(other.revoke("default"), 500, "record-unreadable")
+    assert other.rows() == rows
