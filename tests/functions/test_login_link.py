@@ -38,11 +38,17 @@ def state_of(location: str) -> str:
     return query_of(location)["state"]
 
 
-def signed(deployment: Deployment, *, lasts: timedelta = LINK_LIFETIME, key: bytes = b"") -> str:
+def signed(
+    deployment: Deployment,
+    connection: str = "default",
+    *,
+    lasts: timedelta = LINK_LIFETIME,
+    key: bytes = b"",
+) -> str:
     """A link that the deployment could have made, or somebody else."""
     known = derive_key(derive_key(deployment.environ["CLIENT_SECRET"]), "login links")
     link = LoginLink(
-        connection="default", id=f"an id {id(object())}", expires_at=datetime.now(UTC) + lasts
+        connection=connection, id=f"an id {id(object())}", expires_at=datetime.now(UTC) + lasts
     )
     return f"{PUBLIC_URL}/api/login?link={link.sign(key or known)}"
 
@@ -158,12 +164,12 @@ def test_link_that_was_not_made_here_is_refused(deployment: Deployment) -> None:
     expect_page(deployment.open_link(signed(deployment)), has_form=True)
 
 
-def test_link_expires(deployment: Deployment) -> None:
-    over = signed(deployment, lasts=timedelta(0))
+def test_link_expires(deployment: Deployment, connection: str) -> None:
+    over = signed(deployment, connection, lasts=timedelta(0))
     problem = expect_problem(deployment.press(over, JSON), 400, "invalid-link")
     assert "expired" in problem["detail"]
     expect_page(deployment.open_link(over), 400)
-    begun(deployment, signed(deployment, lasts=timedelta(seconds=30)))
+    begun(deployment, signed(deployment, connection, lasts=timedelta(seconds=30)))
 
 
 def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy) -> None:
