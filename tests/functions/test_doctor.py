@@ -26,6 +26,7 @@ from domain.grant import (
 )
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import PRESETS
+from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, Level
@@ -316,6 +317,17 @@ def test_provider_that_says_nothing_is_found(environ: Environ) -> None:
     assert "no answer within" in said(found, "provider")
 
 
+def test_part_that_takes_too_long_does_not_keep_the_others_back(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_LIMIT", SECOND)
+    with serving(stall) as server:
+        found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
+    assert wrong(found) == [("fault", "provider")]
+    assert "within 1 s" in said(found, "provider")
+    assert "store" in {each.about for each in found}
+
+
 def test_issuer_that_says_nothing_of_itself_is_found(environ: Environ) -> None:
     with serving(answer("404 Not Found")) as server:
         issuer = server.endpoint.removesuffix("/token")
@@ -400,11 +412,11 @@ def test_policy_that_is_not_shown_is_no_policy_that_is_good(upstash: dict[str, s
     assert wrong(found) == [("unknown", "eviction")]
 
 
-@pytest.mark.parametrize("command", ["eval", "hmget"])
+@pytest.mark.parametrize("denied", ["eval", "hmget"])
 def test_database_that_lets_nobody_do_what_requests_need_is_found(
-    upstash: dict[str, str], command: str
+    upstash: dict[str, str], denied: str
 ) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", f"-{command}")
+    execute(upstash, "ACL", "SETUSER", "default", f"-{denied}")
     assert wrong(findings(upstash)) == [("fault", "store")]
 
 
@@ -544,6 +556,16 @@ def test_connection_that_is_not_well_is_found(
     assert all("unwell" in said(found, about) for _, about in expected)
 
 
+def test_that_not_every_connection_was_looked_at_is_said(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "_TIME_TO_LOOK", timedelta(-1))
+    keep(environ(), name="second")
+    found = findings(environ())
+    assert wrong(found) == [("unknown", "connections")]
+    assert "more than the 1 looked at" in said(found, "connections")
+
+
 def test_that_nobody_has_logged_in_is_said(
     running_digikey: SimulatedDigiKeyPeer, redis: RestStore
 ) -> None:
@@ -588,6 +610,13 @@ def test_no_secret_is_printed(environ: Environ) -> None:
     assert "fault    encryption" in out
     for secret in (*secrets.values(), API_KEY, CRON_SECRET):
         assert secret not in out + error
+
+
+def test_no_secret_of_a_store_is_printed(upstash: dict[str, str]) -> None:
+    token = "the-token-of-another-database"
+    _, out, error = run_doctor(upstash | {"KV_REST_API_TOKEN": token})
+    assert "fault    store" in out
+    assert token not in out + error
 
 
 def test_process_ends_though_something_hangs() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.functions.doctors import (
     said,
     wrong,
 )
-from tests.ports.scripted_server import Connection, ScriptedServer, answer, serving, stall
+from tests.ports.scripted_server import Connection, Script, ScriptedServer, answer, serving, stall
 from tests.system.certificates import server_certificate
 from tests.system.guarded_process import guarded_process
 from tests.system.loopback import free_port, http
@@ -173,7 +173,7 @@ def test_address_that_no_key_may_be_sent_to_is_refused(live: Live, url: str, tex
     ids=["may-be-cached", "a-page", "a-redirect", "protected", "hangs", "resets"],
 )
 def test_what_is_no_deployment_is_found_and_is_sent_no_key(
-    live: Live, script: Callable[[Connection], None], text: str
+    live: Live, script: Script, text: str
 ) -> None:
     with serving(script) as server:
         found = findings(live.environ(), live=base(server))
@@ -183,7 +183,7 @@ def test_what_is_no_deployment_is_found_and_is_sent_no_key(
 
 
 def test_what_answers_everybody_is_found_and_is_sent_no_key(live: Live) -> None:
-    with serving(answer("200 OK", OK_BODY, NO_STORE, http_date(datetime.now(UTC)))) as server:
+    with serving(alive()) as server:
         found = findings(live.environ(), live=base(server))
         assert wrong(found) == [("fault", "openapi"), ("fault", "API key")]
         assert "a wrong one is not refused" in said(found, "API key")
@@ -201,7 +201,7 @@ def test_another_version_is_found(live: Live) -> None:
     document = json.loads(DOCUMENT.read_bytes())
     document["paths"].pop("/api/verify")
     body = json.dumps(document | {"status": "ok"}).encode()
-    with serving(answer("200 OK", body, NO_STORE, http_date(datetime.now(UTC)))) as server:
+    with serving(alive(body)) as server:
         found = findings(live.environ(), live=base(server))
     assert wrong(found) == [("warning", "openapi"), ("fault", "API key")]
 
@@ -223,8 +223,7 @@ def test_certificate_that_was_not_renewed_is_found(
 ) -> None:
     tls = server_certificate(tmp_path, "127.0.0.1", days=days)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    date = http_date(datetime.now(UTC))
-    with serving(answer("200 OK", OK_BODY, NO_STORE, date), tls=tls) as server:
+    with serving(alive(), tls=tls) as server:
         found = findings(live.environ(), live=base(server))
     assert [each for each in wrong(found) if each[1] == "live"] == expected
 
@@ -277,6 +276,15 @@ def answers(url: str) -> bool:
     except httpx.TransportError:
         return False
     return True
+
+
+def alive(body: bytes = OK_BODY) -> Script:
+    """Answer as a deployment does who asks for its health, whatever is asked for."""
+
+    def script(connection: Connection) -> None:
+        answer("200 OK", body, NO_STORE, http_date(datetime.now(UTC)))(connection)
+
+    return script
 
 
 def base(server: ScriptedServer) -> str:
