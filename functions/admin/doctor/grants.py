@@ -119,7 +119,7 @@ def _judge_keys(census: Census) -> Iterator[Finding]:
         yield warning(
             "encryption",
             f"an older key has sealed the records of {_names(census.by_older_key)}: keep it until "
-            "their next refresh, which seals them anew (POST /api/refresh is one)",
+            "`python -m functions.admin reseal` has sealed them anew",
         )
     if census.number and not census.unreadable and not census.by_older_key:
         yield ok("encryption", f"the newest key opens all records: {census.number}")
