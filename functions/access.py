@@ -13,6 +13,7 @@ from functions.connections import connection_of
 from functions.messages import Request
 from functions.problems import ProblemError, problem
 from functions.settings import SettingsError
+from functions.tracing import let_in
 
 _HOW = "send it as `x-api-key: KEY` or `Authorization: Bearer KEY`"
 
@@ -46,6 +47,7 @@ def require_api_key(
     connection = connection_of(request, beside=beside)
     if key.connections is not None and connection not in key.connections:
         raise _not_allowed(key, f"the connection {connection}")
+    let_in()
     return Caller(key_name=key.name, connection=connection)
 
 
@@ -74,6 +76,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
             "the sweep asks for the deployment's CRON_SECRET: send it as `Authorization: Bearer "
             "SECRET`; to refresh one connection, POST with the API key",
         )
+    let_in()
 
 
 def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:

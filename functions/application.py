@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
@@ -17,6 +18,7 @@ from functions.pages import page
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
+from functions.tracing import Trace, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -43,12 +45,13 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            try:
-                response = await self._respond(scope, receive)
-                await response.send(send, without_body=scope["method"] == "HEAD")
-            finally:
-                # The caller has its answer, or has gone; what it set in motion goes to its end.
-                await self._finish()
+            with traced() as trace:
+                try:
+                    response = _with_timing(await self._respond(scope, receive), trace)
+                    await response.send(send, without_body=scope["method"] == "HEAD")
+                finally:
+                    # The caller has its answer, or has gone; what it set in motion goes to its end.
+                    await self._finish()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -119,6 +122,14 @@ class Application:
         if self._wired is None or self._loop is not loop:
             self._wired, self._loop = Wired(self._settings()), loop
         return self._wired
+
+
+def _with_timing(response: Response, trace: Trace) -> Response:
+    if not trace.is_let_in:
+        # To a stranger, how long the store took tells which connections and logins there are.
+        return response
+    timing = ("server-timing", trace.server_timing())
+    return replace(response, headers=(*response.headers, timing))
 
 
 def _is_for_health(scope: Scope) -> bool:

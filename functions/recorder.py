@@ -24,6 +24,7 @@ from domain.grant import AuthorizationRequired, Grant
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
 from functions.sharing import Shared
+from functions.tracing import waiting_for
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.rescue import Rescue, Rescued
@@ -75,9 +76,10 @@ class Recorder:
         rescued = Rescued(connection=connection, expected_etag=record.etag, record=after)
         for pause in (*SWAP_RETRIES, None):
             try:
-                await self._store.swap(
-                    connection, expected_etag=record.etag, new_etag=etag, grant=grant
-                )
+                with waiting_for("store"):
+                    await self._store.swap(
+                        connection, expected_etag=record.etag, new_etag=etag, grant=grant
+                    )
             except ConflictError:
                 raise
             except UnreadableRecordError as error:

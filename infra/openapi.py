@@ -77,8 +77,19 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
         "WWW-Authenticate",
         {"description": "How to show a key (RFC 6750 §3).", "schema": {"type": "string"}},
     ),
+    "ServerTiming": (
+        "Server-Timing",
+        {
+            "description": "What the answer has waited for (W3C Server Timing), in milliseconds: "
+            "`store` and `provider`, each with its round trips, and `total`. Only who has shown "
+            "a key that is good for the request is told.",
+            "schema": {"type": "string"},
+            "required": False,
+        },
+    ),
 }
 _ALWAYS = ("CacheControl", "ContentTypeOptions")
+_TO_WHO_IS_LET_IN = ("ServerTiming",)
 # Statuses of which every answer says when to come back, or how to authenticate. A 502 says the
 # former as well, but not of a code, which nothing is gained by sending again.
 _HEADERS_OF_STATUS: Mapping[int, str] = {
@@ -143,7 +154,7 @@ def text() -> str:
 
 
 def _operation(method: str, operation: Operation, told: Mapping[str, Occurrence]) -> _Object:
-    responses = {status: _answer(answer) for status, answer in operation.answers.items()}
+    responses = {status: _answer(answer, operation) for status, answer in operation.answers.items()}
     for status, names in _by_status(method, operation, told).items():
         responses[status] = _refusal(status, names, told, operation)
     return {
@@ -181,13 +192,13 @@ def _by_status(
     return found
 
 
-def _answer(answer: Answer) -> _Object:
+def _answer(answer: Answer, operation: Operation) -> _Object:
     content: _Object = {}
     if answer.schema is not None:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
     return {
         "description": answer.description,
-        "headers": dict(_headers(*_ALWAYS)),
+        "headers": dict(_headers(*_headers_of(operation))),
         "content": content | _page(is_there=answer.is_page),
     }
 
@@ -199,13 +210,17 @@ def _refusal(
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
         "description": "\n".join(f"- `{name}`: {told[name].when}" for name in names),
-        "headers": dict(_headers(*_ALWAYS, *own)),
+        "headers": dict(_headers(*_headers_of(operation), *own)),
         "content": content | _page(is_there=operation.has_error_pages),
     }
 
 
 def _page(*, is_there: bool) -> _Object:
     return {"text/html": {"schema": {"type": "string"}}} if is_there else {}
+
+
+def _headers_of(operation: Operation) -> tuple[str, ...]:
+    return _ALWAYS if operation.key is Key.NONE else (*_ALWAYS, *_TO_WHO_IS_LET_IN)
 
 
 def _headers(*names: str) -> Iterator[tuple[str, _Object]]:

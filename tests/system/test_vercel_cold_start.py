@@ -62,6 +62,7 @@ OUR_OWN = {
     "functions.sharing",
     "functions.standing",
     "functions.store_settings",
+    "functions.tracing",
     "functions.wiring",
     "ports",
     "ports.authorization_server",

@@ -1,0 +1,111 @@
+"""What goes with a request: where its time went, told to who is let in and to nobody else."""
+
+import re
+
+import httpx
+import pytest
+
+from functions import tracing
+from functions.tracing import let_in, traced, waiting_for
+from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
+from tests.functions.grants import fresh, over
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+
+METRIC = re.compile(r'(store|provider|total);dur=([0-9]+\.[0-9])(?:;desc="round trips: ([0-9]+)")?')
+
+
+def timing(answer: httpx.Response) -> dict[str, tuple[float, int | None]]:
+    """Read the header: the milliseconds and the round trips of each part."""
+    found = {}
+    for metric in answer.headers["server-timing"].split(", "):
+        parts = METRIC.fullmatch(metric)
+        assert parts is not None, metric
+        name, milliseconds, trips = parts.groups()
+        found[name] = (float(milliseconds), int(trips) if trips else None)
+    return found
+
+
+def trips(answer: httpx.Response) -> dict[str, int | None]:
+    return {name: trips for name, (_, trips) in timing(answer).items()}
+
+
+def test_fresh_token_is_one_round_trip_to_the_store(
+    deployment: Deployment, connection: str
+) -> None:
+    deployment.put(connection, fresh())
+    for answer in (deployment.token(connection), deployment.verify(connection)):
+        assert trips(answer) == {"store": 1, "total": None}
+        assert timing(answer)["store"] <= timing(answer)["total"]
+
+
+def test_refresh_is_three_round_trips_and_one_to_the_provider(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    scripted.put(connection, over())
+    answer = scripted.token(connection)
+    assert answer.status_code == 200
+    assert trips(answer) == {"store": 3, "provider": 1, "total": None}
+    assert len(endpoint.seen) == 1
+
+
+def test_problem_tells_as_well_where_its_time_went(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    scripted.put(connection, over())
+    endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
+    answer = scripted.token(connection)
+    assert answer.status_code == 401
+    assert trips(answer) == {"store": 3, "provider": 1, "total": None}
+
+
+def test_login_and_sweep_tell_where_their_time_went(
+    deployment: Deployment, connection: str
+) -> None:
+    begun = deployment.post(at("/api/login", connection=connection))
+    assert trips(begun)["store"] is not None
+    swept = deployment.call("GET", "/api/refresh", ("authorization", f"Bearer {CRON_SECRET}"))
+    assert trips(swept)["store"] is not None
+
+
+def test_who_is_not_let_in_is_told_nothing_of_time(deployment: Deployment, connection: str) -> None:
+    link = deployment.link(connection)
+    strangers = [
+        deployment.call("GET", "/api/health"),
+        deployment.call("GET", "/api/openapi.json"),
+        deployment.call("GET", at("/api/token", connection=connection)),
+        deployment.call("GET", "/api/token", ("x-api-key", "another-key-than-the-deployments")),
+        deployment.call("GET", "/api/refresh", ("authorization", "Bearer another secret")),
+        deployment.callback(HTML, code="a-code", state="a-state"),
+        deployment.open_link(link),
+        deployment.press(link),
+    ]
+    for answer in strangers:
+        assert "server-timing" not in answer.headers, answer.request.url
+    assert "server-timing" in deployment.token(connection).headers
+
+
+def test_time_is_what_passes_on_a_clock_that_only_goes_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instants = iter([100.0, 100.25, 101.5, 102.0, 102.0625, 103.0, 103.5, 110.0])
+    monkeypatch.setattr(tracing, "monotonic", lambda: next(instants))
+    with traced() as trace:
+        with waiting_for("store"):
+            pass
+        with waiting_for("provider"):
+            pass
+        with pytest.raises(TimeoutError), waiting_for("store"):
+            raise TimeoutError
+    assert trace.server_timing() == (
+        'store;dur=1750.0;desc="round trips: 2", '
+        'provider;dur=62.5;desc="round trips: 1", total;dur=10000.0'
+    )
+
+
+def test_without_a_request_nothing_is_noted() -> None:
+    let_in()
+    with waiting_for("store"):
+        pass
+    with traced() as trace:
+        pass
+    assert (trace.is_let_in, trace.waits) == (False, [])
