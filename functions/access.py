@@ -47,7 +47,7 @@ def require_api_key(
     connection = connection_of(request, beside=beside)
     if key.connections is not None and connection not in key.connections:
         raise _not_allowed(key, f"the connection {connection}")
-    let_in()
+    let_in(key.name)
     return Caller(key_name=key.name, connection=connection)
 
 
@@ -76,7 +76,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
             "the sweep asks for the deployment's CRON_SECRET: send it as `Authorization: Bearer "
             "SECRET`; to refresh one connection, POST with the API key",
         )
-    let_in()
+    let_in(None)
 
 
 def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:

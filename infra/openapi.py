@@ -24,7 +24,7 @@ from functions.operations.schemas import (
     SCHEMAS,
     closed,
 )
-from functions.problems import PROBLEMS, TYPE_PREFIX
+from functions.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS_PAGE = ROOT / "docs/problems.md"
@@ -66,6 +66,14 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
         "X-Content-Type-Options",
         {"description": "It is what it says it is.", "schema": {"const": "nosniff"}},
     ),
+    "RequestId": (
+        "X-Request-Id",
+        {
+            "description": "By what name the log tells of this request: the one that the platform "
+            "has for it, or the request's own `X-Request-Id`, or a new one.",
+            "schema": {"type": "string", "minLength": 1},
+        },
+    ),
     "RetryAfter": (
         "Retry-After",
         {
@@ -88,7 +96,7 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
         },
     ),
 }
-_ALWAYS = ("CacheControl", "ContentTypeOptions")
+_ALWAYS = ("CacheControl", "ContentTypeOptions", "RequestId")
 _TO_WHO_IS_LET_IN = ("ServerTiming",)
 # Statuses of which every answer says when to come back, or how to authenticate. A 502 says the
 # former as well, but not of a code, which nothing is gained by sending again.
@@ -255,6 +263,11 @@ def _problem(name: str, told: Occurrence) -> Schema:
             "minLength": 1,
             "description": "What is the matter now, and what to do; for a person.",
         },
+        "instance": {
+            "type": "string",
+            "pattern": f"^{INSTANCE_PREFIX}.",
+            "description": "Which request this was, by the id that the log has for it.",
+        },
         **PROBLEM_MEMBERS.get(name, {}),
     }
     schema = closed(required, told.when)
@@ -268,6 +281,7 @@ def _problem_example(name: str, told: Occurrence) -> _Object:
         "title": PROBLEMS[name][1],
         "status": told.statuses[0],
         "detail": "what is the matter now, and what to do",
+        "instance": f"{INSTANCE_PREFIX}5f0c1d8e9a7b4c3d2e1f0a9b8c7d6e5f",
         **PROBLEM_EXAMPLES.get(name, {}),
     }
 

@@ -1,12 +1,14 @@
-"""What goes with a request: where its time went, told to who is let in and to nobody else."""
+"""What goes with a request: its id, and where its time went, told to who is let in only."""
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 
 from functions import tracing
-from functions.tracing import let_in, traced, waiting_for
+from functions.tracing import let_in, request_id_of, traced, waiting_for
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -89,7 +91,7 @@ def test_time_is_what_passes_on_a_clock_that_only_goes_forward(
 ) -> None:
     instants = iter([100.0, 100.25, 101.5, 102.0, 102.0625, 103.0, 103.5, 110.0])
     monkeypatch.setattr(tracing, "monotonic", lambda: next(instants))
-    with traced() as trace:
+    with traced("an-id") as trace:
         with waiting_for("store"):
             pass
         with waiting_for("provider"):
@@ -103,9 +105,82 @@ def test_time_is_what_passes_on_a_clock_that_only_goes_forward(
 
 
 def test_without_a_request_nothing_is_noted() -> None:
-    let_in()
+    let_in("ci")
     with waiting_for("store"):
         pass
-    with traced() as trace:
+    with traced("an-id") as trace:
         pass
-    assert (trace.is_let_in, trace.waits) == (False, [])
+    assert (trace.is_let_in, trace.key_name, trace.waits) == (False, None, [])
+
+
+# --- by which name the log has a request
+
+VERCEL = "fra1::iad1::abcde-1700000000000-0123456789ab"
+AMAZON = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+LAMBDA = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+NEW = re.compile(r"[0-9a-f]{32}")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-request-id": "of-a-proxy.1"}, "of-a-proxy.1"),
+        ({"x-vercel-id": VERCEL, "x-request-id": "of-a-proxy"}, VERCEL),
+        ({"x-amzn-trace-id": AMAZON, "x-request-id": "of-a-proxy"}, AMAZON),
+        ({"X-Request-Id": "a" * 128}, "a" * 128),
+    ],
+)
+def test_request_keeps_the_id_that_it_comes_with(headers: dict[str, str], expected: str) -> None:
+    assert request_id_of(scope(headers)) == expected
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "",
+        "a" * 129,
+        "two words",
+        "a/b",
+        "ü",
+        "<b>",
+        'quoted"',
+        "line\nline",
+        "-a",
+        "end\n",
+        "a%20b",
+    ],
+)
+def test_id_that_could_do_harm_is_replaced(named: str) -> None:
+    first, second = (request_id_of(scope({"x-request-id": named})) for _ in range(2))
+    assert NEW.fullmatch(first)
+    assert NEW.fullmatch(second)
+    assert first != second
+
+
+def test_lambda_s_own_id_comes_first() -> None:
+    context = SimpleNamespace(aws_request_id=LAMBDA)
+    assert request_id_of({**scope({"x-amzn-trace-id": AMAZON}), "aws.context": context}) == LAMBDA
+    # Whoever calls the handler without a context has no id.
+    assert request_id_of({**scope({"x-request-id": "mine"}), "aws.context": None}) == "mine"
+
+
+def scope(headers: dict[str, str]) -> dict[str, Any]:
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http", "headers": pairs}
+
+
+def test_answers_name_the_request(deployment: Deployment, connection: str) -> None:
+    """Pages, tokens and problems; `expect_problem` looks at `instance` everywhere."""
+    named = ("x-request-id", "of-the-client")
+    deployment.put(connection, fresh())
+    answers = [
+        deployment.call("GET", "/api/health", named),
+        deployment.call("GET", at("/api/token", connection=connection), deployment.key, named),
+        deployment.call("GET", "/api/callback?code=c&state=s", HTML, named),
+        deployment.call("GET", "/api/token", named),
+    ]
+    # A platform may have names of its own; each request has one, and another.
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert all(ids)
+    assert len(set(ids)) in {1, len(ids)}
+    assert answers[-1].json()["instance"].endswith(ids[-1])

@@ -51,6 +51,7 @@ OUR_OWN = {
     "functions.connections",
     "functions.endpoints",
     "functions.keeper",
+    "functions.log_lines",
     "functions.messages",
     "functions.pages",
     "functions.problems",
