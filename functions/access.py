@@ -13,6 +13,7 @@ from functions.connections import connection_of
 from functions.messages import Request
 from functions.problems import ProblemError, problem
 from functions.settings import SettingsError
+from functions.tracing import let_in
 
 _HOW = "send it as `x-api-key: KEY` or `Authorization: Bearer KEY`"
 
@@ -51,6 +52,7 @@ def require_api_key(
     if key.connections is not None and connection not in key.connections:
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints
+    let_in(key.name)
     return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
 
 
@@ -79,6 +81,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
             "the sweep asks for the deployment's CRON_SECRET: send it as `Authorization: Bearer "
             "SECRET`; to refresh one connection, POST with the API key",
         )
+    let_in(None)
 
 
 def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:

@@ -8,15 +8,18 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
 from functions.connections import DEFAULT_CONNECTION
+from functions.log_lines import write_json_lines
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from functions.pages import page
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
+from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -43,17 +46,20 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            try:
-                response = await self._respond(scope, receive)
-                await response.send(send, without_body=scope["method"] == "HEAD")
-            finally:
-                # The caller has its answer, or has gone; what it set in motion goes to its end.
-                await self._finish()
+            write_json_lines()
+            with traced(request_id_of(scope)) as trace:
+                try:
+                    response = _traced(await self._respond(scope, receive), trace)
+                    await response.send(send, without_body=scope["method"] == "HEAD")
+                finally:
+                    # The caller has its answer, or has gone; what it set in motion goes to its end.
+                    await self._finish()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                write_json_lines()
                 self._complain()
             if message["type"] == "lifespan.shutdown":
                 await self.close()
@@ -121,6 +127,14 @@ class Application:
         return self._wired
 
 
+def _traced(response: Response, trace: Trace) -> Response:
+    told = [("x-request-id", trace.request_id)]
+    if trace.is_let_in:
+        # To a stranger, how long the store took tells which connections and logins there are.
+        told.append(("server-timing", trace.server_timing()))
+    return replace(response, headers=(*response.headers, *told))
+
+
 def _is_for_health(scope: Scope) -> bool:
     return scope["path"].rstrip("/") == HEALTH and scope["method"] in {"GET", "HEAD"}
 
@@ -159,4 +173,5 @@ def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if scope["path"].rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
         return page(found.status, found.title, found.detail, headers=found.headers)
-    return found.response()
+    trace = current()
+    return found.response(request_id=trace.request_id if trace else None)

@@ -21,6 +21,7 @@ from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from functions.recorder import Recorder, UnstoredError
 from functions.sharing import Shared
+from functions.tracing import waiting_for
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -108,7 +109,9 @@ class Keeper:
     async def load(self, connection: str) -> Record:
         """Return what is stored. Raises StoreUnavailableError, UnreadableRecordError."""
         task = self._loads.start(connection, lambda: self._load(connection))
-        return await asyncio.shield(task)
+        # Also who waits for what another one has begun waits for the store.
+        with waiting_for("store"):
+            return await asyncio.shield(task)
 
     async def _load(self, connection: str) -> Record:
         return await self._recorder.newest(connection, await self._store.load(connection))
@@ -199,7 +202,8 @@ class Keeper:
             _log.exception("there is nothing to ask the provider with")
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         try:
-            return await server.request_tokens(command.request)
+            with waiting_for("provider"):
+                return await server.request_tokens(command.request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and callers wait
             _log.exception("the provider's client failed unexpectedly")
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)

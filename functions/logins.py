@@ -37,6 +37,7 @@ from functions.recorder import Recorder
 from functions.settings import SettingsError
 from functions.sharing import Shared
 from functions.standing import missing_authorization
+from functions.tracing import waiting_for
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -208,7 +209,8 @@ class Logins:
             browser=browser and fingerprint(browser),
             replaces=replaces,
         )
-        await self._store.put_login(login_key(state), pending)
+        with waiting_for("store"):
+            await self._store.put_login(login_key(state), pending)
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
         return BegunLogin(
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser

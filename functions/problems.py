@@ -8,6 +8,7 @@ from types import MappingProxyType
 from functions.messages import Response
 
 TYPE_PREFIX = "urn:oauth-callback:problem:"
+INSTANCE_PREFIX = "urn:oauth-callback:request:"
 REALM = 'Bearer realm="oauth-callback"'
 
 # RFC 6750 §3.1: what a challenge says to who has shown a key.
@@ -83,13 +84,16 @@ class Problem:
         """What all problems of this type have in common."""
         return PROBLEMS[self.name][1]
 
-    def response(self) -> Response:
-        """Write the problem document."""
+    def response(self, *, request_id: str | None) -> Response:
+        """Write the problem document, of the request with this id."""
+        # RFC 9457 §3.1.5: a URI that tells this occurrence from others, and leads nowhere.
+        instance = {} if request_id is None else {"instance": INSTANCE_PREFIX + request_id}
         members = {
             "type": TYPE_PREFIX + self.name,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
+            **instance,
             **self.members,
         }
         return Response.json(

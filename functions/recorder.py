@@ -29,6 +29,7 @@ from domain.token_endpoint import TokenResponse
 from functions.memory import Memory, next_etag
 from functions.revoker import Revoker
 from functions.sharing import Shared
+from functions.tracing import waiting_for
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.rescue import Rescue, Rescued
@@ -117,9 +118,10 @@ class Recorder:
         rescued = Rescued(connection=connection, expected_etag=record.etag, record=written)
         for pause in (*SWAP_RETRIES, None):
             try:
-                await self._store.swap(
-                    connection, expected_etag=record.etag, new_etag=etag, grant=grant
-                )
+                with waiting_for("store"):
+                    await self._store.swap(
+                        connection, expected_etag=record.etag, new_etag=etag, grant=grant
+                    )
             except ConflictError:
                 raise
             except UnreadableRecordError as error:

@@ -22,6 +22,7 @@ from domain.commands import (
 from domain.grant import Cause, Refreshing
 from functions.keeper import Answered, Keeper
 from functions.standing import standing
+from functions.tracing import waiting_for
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
@@ -89,7 +90,8 @@ class Sweep:
         """Name what is due, each connection once, although those that fail stay due."""
         now, seen = self._clock.now(), set[str]()
         while True:
-            found = await self._store.due(now, limit=len(seen) + PAGE)
+            with waiting_for("store"):
+                found = await self._store.due(now, limit=len(seen) + PAGE)
             page = [connection for connection in found if connection not in seen]
             if not page:
                 return

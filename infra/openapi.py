@@ -24,7 +24,7 @@ from functions.operations.schemas import (
     SCHEMAS,
     closed,
 )
-from functions.problems import PROBLEMS, TYPE_PREFIX
+from functions.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS_PAGE = ROOT / "docs/problems.md"
@@ -68,6 +68,14 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
         "X-Content-Type-Options",
         {"description": "It is what it says it is.", "schema": {"const": "nosniff"}},
     ),
+    "RequestId": (
+        "X-Request-Id",
+        {
+            "description": "By what name the log tells of this request: the one that the platform "
+            "has for it, or the request's own `X-Request-Id`, or a new one.",
+            "schema": {"type": "string", "minLength": 1},
+        },
+    ),
     "RetryAfter": (
         "Retry-After",
         {
@@ -87,8 +95,19 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
         "WWW-Authenticate",
         {"description": "How to show a key (RFC 6750 §3).", "schema": {"type": "string"}},
     ),
+    "ServerTiming": (
+        "Server-Timing",
+        {
+            "description": "What the answer has waited for (W3C Server Timing), in milliseconds: "
+            "`store` and `provider`, each with its round trips, and `total`. Only who has shown "
+            "a key that is good for the request is told.",
+            "schema": {"type": "string"},
+            "required": False,
+        },
+    ),
 }
-_ALWAYS = ("CacheControl", "ContentTypeOptions")
+_ALWAYS = ("CacheControl", "ContentTypeOptions", "RequestId")
+_TO_WHO_IS_LET_IN = ("ServerTiming",)
 # Statuses of which every answer says when to come back, or how to authenticate. A 502 says the
 # former as well, but not of a code, which nothing is gained by sending again.
 _HEADERS_OF_STATUS: Mapping[int, str] = {
@@ -153,7 +172,7 @@ def text() -> str:
 
 
 def _operation(method: str, operation: Operation, told: Mapping[str, Occurrence]) -> _Object:
-    responses = {status: _answer(answer) for status, answer in operation.answers.items()}
+    responses = {status: _answer(answer, operation) for status, answer in operation.answers.items()}
     for status, names in _by_status(method, operation, told).items():
         responses[status] = _refusal(status, names, told, operation)
     return {
@@ -204,7 +223,7 @@ def _by_status(
     return found
 
 
-def _answer(answer: Answer) -> _Object:
+def _answer(answer: Answer, operation: Operation) -> _Object:
     content: _Object = {}
     if answer.schema is not None:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
@@ -213,7 +232,7 @@ def _answer(answer: Answer) -> _Object:
     own = ("Location", "SetCookie") if answer.is_redirect else ()
     return {
         "description": answer.description,
-        "headers": dict(_headers(*_ALWAYS, *own)),
+        "headers": dict(_headers(*_headers_of(operation), *own)),
         "content": content | _page(is_there=answer.is_page),
     }
 
@@ -225,13 +244,17 @@ def _refusal(
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
         "description": "\n".join(f"- `{name}`: {told[name].when}" for name in names),
-        "headers": dict(_headers(*_ALWAYS, *own)),
+        "headers": dict(_headers(*_headers_of(operation), *own)),
         "content": content | _page(is_there=operation.has_error_pages),
     }
 
 
 def _page(*, is_there: bool) -> _Object:
     return {"text/html": {"schema": {"type": "string"}}} if is_there else {}
+
+
+def _headers_of(operation: Operation) -> tuple[str, ...]:
+    return _ALWAYS if operation.key is Key.NONE else (*_ALWAYS, *_TO_WHO_IS_LET_IN)
 
 
 def _headers(*names: str) -> Iterator[tuple[str, _Object]]:
@@ -266,6 +289,11 @@ def _problem(name: str, told: Occurrence) -> Schema:
             "minLength": 1,
             "description": "What is the matter now, and what to do; for a person.",
         },
+        "instance": {
+            "type": "string",
+            "pattern": f"^{INSTANCE_PREFIX}.",
+            "description": "Which request this was, by the id that the log has for it.",
+        },
         **PROBLEM_MEMBERS.get(name, {}),
     }
     schema = closed(required, told.when, optional=OPTIONAL_PROBLEM_MEMBERS.get(name, {}))
@@ -278,6 +306,7 @@ def _problem_example(name: str, told: Occurrence) -> _Object:
         "title": PROBLEMS[name][1],
         "status": told.statuses[0],
         "detail": "what is the matter now, and what to do",
+        "instance": f"{INSTANCE_PREFIX}5f0c1d8e9a7b4c3d2e1f0a9b8c7d6e5f",
         **PROBLEM_EXAMPLES.get(name, {}),
     }
 

@@ -14,6 +14,7 @@ from functions.asgi import ROUTES
 from functions.aws.events import UnknownEventError, require_http_event
 from functions.aws.load_balancer import LoadBalancer
 from functions.aws.settings import InstanceSettings
+from functions.log_lines import write_json_lines
 
 # What is answered as it is; all else goes in base64, which not everything in front undoes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
@@ -46,6 +47,7 @@ class HttpHandler:
 
     def __call__(self, event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - AWS's
         """Answer one event, in its own format. Raises UnknownEventError."""
+        write_json_lines()
         known = require_http_event(event)
         if self._settings.update():
             # Nothing is in flight between two events.

@@ -7,11 +7,14 @@ what stays undone. It may be called at any time, and twice.
 
 import asyncio
 import logging
+from contextvars import copy_context
 from dataclasses import asdict
 
 from functions.aws.settings import InstanceSettings
+from functions.log_lines import write_json_lines
 from functions.settings import SettingsError
 from functions.sweep import SweepReport
+from functions.tracing import request_id_of, traced
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
@@ -32,23 +35,29 @@ class ScheduledSweep:
         self._runner = asyncio.Runner()
         self._wired: Wired | None = None
 
-    def __call__(self, _event: object, _context: object) -> dict[str, object]:
+    def __call__(self, _event: object, context: object) -> dict[str, object]:
         """Sweep once, and return how many came to what. Raises SweepFailedError."""
-        if self._settings.update():
-            self._runner.run(self.close())
-        try:
-            report = self._runner.run(self._sweep())
-        except SettingsError as error:
-            raise SweepFailedError(f"not configured: {error}") from error
-        except StoreUnavailableError as error:
-            raise SweepFailedError(f"the store is not available: {error}") from error
-        return _judge(report)
+        write_json_lines()
+        with traced(request_id_of({"headers": (), "aws.context": context})):
+            return self._call()
 
     async def close(self) -> None:
         """Let go of the parts; the next sweep has others."""
         if self._wired is not None:
             wired, self._wired = self._wired, None
             await wired.close()
+
+    def _call(self) -> dict[str, object]:
+        if self._settings.update():
+            self._runner.run(self.close())
+        try:
+            # A runner's own context is the one of its first call.
+            report = self._runner.run(self._sweep(), context=copy_context())
+        except SettingsError as error:
+            raise SweepFailedError(f"not configured: {error}") from error
+        except StoreUnavailableError as error:
+            raise SweepFailedError(f"the store is not available: {error}") from error
+        return _judge(report)
 
     async def _sweep(self) -> SweepReport:
         if self._wired is None:

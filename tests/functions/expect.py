@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 
 PROBLEM = "urn:oauth-callback:problem:"
+INSTANCE = "urn:oauth-callback:request:"
+PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
 
 def expect_problem(
@@ -21,6 +23,7 @@ def expect_problem(
     assert members["title"]
     assert isinstance(members["detail"], str)
     assert members["detail"]
+    assert members["instance"] == INSTANCE + answer.headers["x-request-id"]
     return members
 
 
@@ -62,6 +65,7 @@ def expect_common_headers(answer: httpx.Response, *, sets_cookie: bool = False) 
     """Expect what every answer carries."""
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-request-id"]
     assert ("set-cookie" in answer.headers) is sets_cookie
 
 

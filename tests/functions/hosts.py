@@ -87,6 +87,8 @@ class Host:
     """The least that is logged there at its most talkative."""
     goes_on_behind_its_answer: bool = True
     """A caller has the answer while a refresh goes on in the same instance."""
+    logs_json: bool = False
+    """Nobody has said there how to log, so that the application logs in its own way."""
 
 
 class AsgiTransport(httpx.AsyncBaseTransport):
@@ -375,9 +377,15 @@ def lambda_runtime(_portal: BlockingPortal, environ: Mapping[str, str]) -> Itera
 HOSTS: Mapping[str, Host] = {
     "in-process": Host(run=in_process, store=sqlite_store),
     "uvicorn": Host(run=uvicorn, store=sqlite_store),
-    "vercel": Host(run=vercel, store=upstash_store, routes_itself=True, log_level=logging.INFO),
+    "vercel": Host(
+        run=vercel,
+        store=upstash_store,
+        routes_itself=True,
+        log_level=logging.INFO,
+        logs_json=True,
+    ),
     "lambda": Host(run=aws_lambda, store=dynamodb_store, goes_on_behind_its_answer=False),
     "lambda-runtime": Host(
-        run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False
+        run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False, logs_json=True
     ),
 }

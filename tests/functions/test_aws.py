@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from tests.functions.expect import (
 from tests.functions.grants import DAY, NEAR_END, fresh
 from tests.functions.hosts import Host, aws_lambda, close_handler
 from tests.functions.stores import sqlite_store
+from tests.functions.test_log_lines import written_as_json
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.lambda_events import HTTP_EVENTS, Event, scheduler_event
 from tests.system.lambda_instances import Instance
@@ -432,7 +434,9 @@ def handled(module: str, environ: dict[str, str], *events: Event) -> list[Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    # The rest is the log.
+    return [answer for answer in printed if "logger" not in answer]
 
 
 @on_lambda
@@ -483,6 +487,20 @@ def test_scheduled_sweep_refreshes_what_is_due_once(
         # AWS calls again where it does not know how the first call ended.
         assert sweep(scheduler_event(), None) == {**counts, "refreshed": 0}
     assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]
+
+
+@on_lambda
+def test_log_of_a_sweep_goes_by_the_id_of_its_call(deploy: Deploy) -> None:
+    deployment = deploy()
+    with written_as_json("functions") as output, scheduled(dict(deployment.environ)) as sweep:
+        sweep(scheduler_event(), SimpleNamespace(aws_request_id="the-first"))
+        idle(deployment, "a")
+        sweep(scheduler_event(), SimpleNamespace(aws_request_id="the-second"))
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    swept = [line["request_id"] for line in lines if line["message"].startswith("swept: ")]
+    assert swept == ["the-first", "the-second"]
+    [refreshed] = [line for line in lines if "the refresh of generation" in line["message"]]
+    assert (refreshed["request_id"], refreshed["connection"]) == ("the-second", "a")
 
 
 @on_lambda

@@ -8,7 +8,13 @@ import pytest
 from domain.grant import AuthorizationRequired, Authorized, Cause, Moved, Settled
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, query_of
-from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
+from tests.functions.expect import (
+    PROBLEM_MEMBERS,
+    expect_json,
+    expect_page,
+    expect_problem,
+    expect_token,
+)
 from tests.functions.grants import fresh, over
 from tests.functions.test_verify import MEMBERS, text
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -40,7 +46,7 @@ def test_verify_tells_how_it_stood_and_since_when_it_has_moved(
     grant = fresh()
     deployment.put(connection, Moved(grant=grant, since=NOW))
     members = expect_problem(deployment.verify(connection), 410, "connection-moved")
-    assert set(members) == {"type", "title", "status", "detail", "moved_at"} | MEMBERS
+    assert set(members) == {*PROBLEM_MEMBERS, "moved_at"} | MEMBERS
     assert (members["state"], members["moved_at"]) == ("moved", text(NOW))
     assert members["refresh_token_days_left"] == 89
 

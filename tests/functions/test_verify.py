@@ -7,7 +7,7 @@ import pytest
 
 from domain.grant import Attempt, Authorized, Failure, Refreshing, Setbacks
 from tests.functions.deployment import Deployment
-from tests.functions.expect import expect_json, expect_problem
+from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
 from tests.functions.grants import DAY, LIFE, MINUTE, authorized, fresh, over
 from tests.functions.token_endpoint import TokenEndpoint
 
@@ -52,7 +52,7 @@ def test_refresh_token_expired_is_404(deployment: Deployment, connection: str) -
     now = datetime.now(UTC)
     deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
     members = expect_problem(deployment.verify(connection), 404, "not-authorized")
-    assert set(members) == {"type", "title", "status", "detail", "cause", "login"} | MEMBERS
+    assert set(members) == {*PROBLEM_MEMBERS, "cause", "login"} | MEMBERS
     assert (members["state"], members["cause"]) == ("refresh-expired", "refresh-token-expired")
     assert members["refresh_token_days_left"] == 0
     assert "log in" in members["detail"]

@@ -1,0 +1,104 @@
+"""What goes with one request wherever it goes: its id, whose it is, and where its time went.
+
+A context variable carries it, into the tasks too that the request begins: an attempt that several
+wait for goes by the id of who began it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Literal, TypeAlias
+
+Part: TypeAlias = Literal["store", "provider"]
+"""What is waited for: a port, by the name that `Server-Timing` has for it."""
+
+# The platform's own name of a request first, so that its log and ours can be told together: of
+# Vercel, of what stands in front of a Lambda function, and of whatever proxy there is.
+_ID_HEADERS = (b"x-vercel-id", b"x-amzn-trace-id", b"x-request-id")
+# It is written to logs, headers and URIs, whoever has made it up.
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """One request: since when it is answered (monotonic seconds), and what it has come to.
+
+    `waits` are its round trips, in seconds, each with what it was made to. `is_let_in` says that it
+    carries a secret of the deployment's that is good for what it asks; `key_name` is the name of
+    that API key, None where it was another secret.
+    """
+
+    request_id: str
+    began_at: float
+    waits: list[tuple[Part, float]] = field(default_factory=list)
+    is_let_in: bool = False
+    key_name: str | None = None
+
+    def server_timing(self) -> str:
+        """Tell where the time went until now (W3C Server Timing), in milliseconds."""
+        spent: dict[Part, list[float]] = {}
+        for part, seconds in self.waits:
+            spent.setdefault(part, []).append(seconds)
+        metrics = [_metric(part, sum(times), len(times)) for part, times in spent.items()]
+        return ", ".join([*metrics, _metric("total", monotonic() - self.began_at)])
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def current() -> Trace | None:
+    """Return the request that this is done for, if there is one."""
+    return _current.get()
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """Return the id that a request (ASGI) has already, or a new one."""
+    values = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
+    # So Mangum hands on what Lambda tells of a call.
+    named = getattr(scope.get("aws.context"), "aws_request_id", None)
+    found = [named, *(values.get(name, b"").decode("latin-1") for name in _ID_HEADERS)]
+    return next(filter(_is_harmless, found), None) or os.urandom(16).hex()
+
+
+def _is_harmless(name: object) -> bool:
+    return isinstance(name, str) and _HARMLESS.fullmatch(name) is not None
+
+
+@contextmanager
+def traced(request_id: str) -> Iterator[Trace]:
+    """Trace what is done within, and what is begun within."""
+    trace = Trace(request_id=request_id, began_at=monotonic())
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+def let_in(key_name: str | None) -> None:
+    """Note that the request has shown what lets it in: an API key of that name, or else."""
+    if (trace := _current.get()) is not None:
+        trace.is_let_in, trace.key_name = True, key_name
+
+
+@contextmanager
+def waiting_for(part: Part) -> Iterator[None]:
+    """Count what is done within as one round trip, if there is a request that it is done for."""
+    trace = _current.get()
+    if trace is None:
+        yield
+        return
+    began_at = monotonic()
+    try:
+        yield
+    finally:
+        trace.waits.append((part, monotonic() - began_at))
+
+
+def _metric(name: str, seconds: float, round_trips: int | None = None) -> str:
+    trips = "" if round_trips is None else f';desc="round trips: {round_trips}"'
+    return f"{name};dur={seconds * 1000:.1f}{trips}"

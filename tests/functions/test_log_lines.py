@@ -1,0 +1,193 @@
+"""The log as JSON lines: where it is so, which request a line is of, and no secret in it."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from adapters.rescue_log import RescueLog
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from functions.log_lines import JsonLine, write_json_lines
+from functions.tracing import let_in, traced
+from ports.rescue import Rescued
+from ports.store import Record
+from tests.functions.conftest import environ_for
+from tests.functions.deployment import Deployment, deployed
+from tests.functions.grants import fresh, over
+from tests.functions.hosts import Host, Running, server_process
+from tests.functions.stores import sqlite_store
+from tests.functions.test_secrets import SECRET, STATE, Session, expect_nothing_of, use
+from tests.functions.token_endpoint import Answer, TokenEndpoint
+from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+
+
+def json_lines(log: str) -> list[dict[str, Any]]:
+    """Every JSON object on a line of its own; other software writes as it likes."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def plain_uvicorn(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
+    """Run uvicorn with its own settings of the log."""
+    with server_process(
+        ["-m", "uvicorn", "functions.asgi:app"], environ, port_option="--port"
+    ) as running:
+        yield running
+
+
+def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
+    portal: BlockingPortal,
+    running_digikey: SimulatedDigiKeyPeer,
+    endpoint: TokenEndpoint,
+    tmp_path: Path,
+) -> None:
+    told = {"CLIENT_SECRET": SECRET, "OAUTH_STATE": STATE}
+    environ = {**environ_for(running_digikey, tmp_path), **endpoint.environ, **told}
+    host = Host(run=plain_uvicorn, store=sqlite_store)
+    with deployed(host, portal, environ, running_digikey) as deployment:
+        session = Session(deployment, endpoint)
+        use(session, "canary")
+        deployment.running.stop()
+        log = deployment.running.log()
+    expect_nothing_of(session.secrets, log, "the log")
+    lines = json_lines(log)
+    assert {line["level"] for line in lines} == {"INFO", "WARNING"}
+    assert {line["connection"] for line in lines if "connection" in line} >= {"canary", "canary-1"}
+    assert all(line["request_id"] for line in lines)
+    assert all(datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0) for line in lines)
+    refreshes = [line for line in lines if "the refresh of generation" in line["message"]]
+    assert refreshes
+    assert {line["key"] for line in refreshes} == {"API_KEY"}
+
+
+def test_platforms_log_is_json_and_others_say_for_themselves(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    scripted.put(connection, over())
+    endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
+    answer = scripted.token(connection)
+    assert answer.status_code == 401
+    log = scripted.running.log()
+    assert f"connection {connection}: a person has to log in" in log
+    lines = [line for line in json_lines(log) if line.get("connection") == connection]
+    assert bool(lines) is scripted.host.logs_json
+    assert {line["request_id"] for line in lines} <= {answer.headers["x-request-id"]}
+    # Nor is anything told twice.
+    assert log.count(f"connection {connection}: a person has to log in") == 1
+
+
+def test_who_logs_already_is_left_alone() -> None:
+    # pytest does.
+    assert logging.getLogger().handlers
+    write_json_lines()
+    for name in ("adapters", "functions"):
+        assert logging.getLogger(name).propagate
+        assert not logging.getLogger(name).handlers
+
+
+@contextmanager
+def levels_put_back(*loggers: logging.Logger) -> Iterator[None]:
+    levels = [logger.level for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class PlatformHandler(logging.Handler):
+    """What a platform's runtime has set up, by its module's name."""
+
+    __module__ = "vercel_runtime.vc_init"
+
+
+def test_platform_s_handler_is_passed_by(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    loggers = [logging.getLogger(name) for name in ("adapters", "functions")]
+    monkeypatch.setattr(root, "handlers", [PlatformHandler()])
+    for logger in loggers:
+        monkeypatch.setattr(logger, "handlers", [])
+        monkeypatch.setattr(logger, "propagate", logger.propagate)
+    with levels_put_back(root, *loggers):
+        root.setLevel(logging.WARNING)
+        for _ in range(2):
+            write_json_lines()
+        assert [logger.propagate for logger in loggers] == [False, False]
+        for logger in loggers:
+            logger.warning("for somebody to look at")
+            logger.info("just told")
+            logger.debug("not told")
+    output = capsys.readouterr()
+    told = [json.loads(line)["message"] for line in output.out.splitlines()]
+    alarming = [json.loads(line)["message"] for line in output.err.splitlines()]
+    assert (told, alarming) == (["just told"] * 2, ["for somebody to look at"] * 2)
+
+
+@contextmanager
+def written_as_json(name: str) -> Iterator[io.StringIO]:
+    handler = logging.StreamHandler(output := io.StringIO())
+    handler.setFormatter(JsonLine())
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    try:
+        yield output
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_rescue_line_in_json_can_be_read_back() -> None:
+    rescue = RescueLog(SealedRecords(KeyRing([bytes(32)])))
+    rescued = Rescued(
+        connection="c", expected_etag="intent", record=Record(grant=fresh(), etag="rescued")
+    )
+    with written_as_json("adapters.rescue_log") as output, traced("the-request"):
+        rescue.emit(rescued)
+    [line] = output.getvalue().splitlines()
+    assert json.loads(line)["request_id"] == "the-request"
+    assert rescue.read(line) == rescued
+    # A platform may quote it once more.
+    assert rescue.read(json.dumps({"message": line})) == rescued
+
+
+def test_line_is_one_line_whatever_is_in_it() -> None:
+    log = logging.getLogger("functions.tests")
+    with written_as_json("functions.tests") as output, traced("an-id"):
+        let_in("ci")
+        try:
+            go_wrong()
+        except RuntimeError:
+            log.exception("connection %s: it went\nwrong", "c")
+    [line] = output.getvalue().splitlines()
+    members = json.loads(line)
+    assert members.pop("time")
+    assert 'RuntimeError: two\nlines "quoted"' in members.pop("exception")
+    assert members == {
+        "level": "ERROR",
+        "logger": "functions.tests",
+        "message": "connection c: it went\nwrong",
+        "request_id": "an-id",
+        "key": "ci",
+        "connection": "c",
+    }
+
+
+def go_wrong() -> None:
+    raise RuntimeError('two\nlines "quoted"')
+
+
+@pytest.mark.parametrize("message", ["no connection", "100 %", "%d of %d"])
+def test_line_of_no_connection_and_no_request_says_nothing_of_them(message: str) -> None:
+    arguments = (1, 2) if "%d" in message else ()
+    with written_as_json("functions.tests") as output:
+        logging.getLogger("functions.tests").error(message, *arguments)
+    assert set(json.loads(output.getvalue())) == {"time", "level", "logger", "message"}
