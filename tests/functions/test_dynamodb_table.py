@@ -39,7 +39,7 @@ def test_callers_are_told_to_come_back_and_the_log_what_is_wrong(
     for path in ("/api/health", "/api/openapi.json"):
         assert answers.pop(path).status_code == 200
     # A state that was made up is known for one without the store.
-    expect_problem(answers.pop("/api/callback"), 400, "invalid-state")
+    expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():
         expect_problem(answer, 503, "store-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
