@@ -50,7 +50,7 @@ def refusal(request: TokenRequest, script: Script) -> TokenErrorResponse:
 # On the wire
 
 
-def test_a_refresh_sends_these_fields_and_no_others() -> None:
+def test_checklist_22_a_refresh_sends_these_fields_and_no_others() -> None:
     assert sorted(what_arrives(REFRESH).form) == [
         ("client_id", CLIENT_ID),
         ("client_secret", CLIENT_SECRET),
@@ -84,7 +84,9 @@ def test_a_code_without_a_verifier_sends_none() -> None:
 
 
 @all_requests
-def test_with_basic_the_form_says_nothing_of_the_client(request_: TokenRequest) -> None:
+def test_checklist_20_with_basic_the_form_says_nothing_of_the_client(
+    request_: TokenRequest,
+) -> None:
     post, basic = (what_arrives(request_, each) for each in (POST, BASIC))
     assert set(post.form) - set(basic.form) == {
         ("client_id", CLIENT_ID),
@@ -94,7 +96,7 @@ def test_with_basic_the_form_says_nothing_of_the_client(request_: TokenRequest) 
 
 
 @all_requests
-def test_basic_carries_both_parts_form_urlencoded(request_: TokenRequest) -> None:
+def test_checklist_19_basic_carries_both_parts_form_urlencoded(request_: TokenRequest) -> None:
     (header,) = what_arrives(request_, BASIC).all("authorization")
     scheme, _, credentials = header.partition(" ")
     # RFC 6749 §2.3.1, with the characters of which some clients forget one or the other.
@@ -105,13 +107,13 @@ def test_basic_carries_both_parts_form_urlencoded(request_: TokenRequest) -> Non
 
 
 @all_requests
-def test_post_carries_no_authorization_header(request_: TokenRequest) -> None:
+def test_checklist_20_post_carries_no_authorization_header(request_: TokenRequest) -> None:
     assert what_arrives(request_, POST).all("authorization") == []
 
 
 @authentications
 @all_requests
-def test_it_is_one_form_post_to_the_endpoint_with_nothing_in_the_url(
+def test_checklist_18_23_it_is_one_form_post_to_the_endpoint_with_nothing_in_the_url(
     request_: TokenRequest, authentication: ClientAuthentication
 ) -> None:
     arrived = what_arrives(request_, authentication)

@@ -106,7 +106,7 @@ SECONDS = [
     ],
 )
 @pytest.mark.parametrize(("value", "seconds"), SECONDS, ids=[repr(value) for value, _ in SECONDS])
-def test_a_lifetime_is_a_number_above_zero_or_the_text_of_one(
+def test_checklist_30_a_lifetime_is_a_number_above_zero_or_the_text_of_one(
     name: str, value: object, seconds: float | None
 ) -> None:
     tokens = tokens_of(read(good_with(name, value)))
@@ -115,7 +115,7 @@ def test_a_lifetime_is_a_number_above_zero_or_the_text_of_one(
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "NaN", "Infinity"])
-def test_a_lifetime_beyond_all_numbers_costs_no_token(number: str) -> None:
+def test_checklist_30_a_lifetime_beyond_all_numbers_costs_no_token(number: str) -> None:
     body = f'{{"access_token": "access", "token_type": "Bearer", "expires_in": {number}}}'
     assert tokens_of(read(body.encode())).access_token == "access"
 
@@ -123,7 +123,9 @@ def test_a_lifetime_beyond_all_numbers_costs_no_token(number: str) -> None:
 @pytest.mark.parametrize(
     "value", [MISSING, "bearer", "Bearer", "BEARER", "BearerToken", "bearertoken", None, "", 5]
 )
-def test_a_token_type_that_is_missing_or_bearer_by_any_name_is_bearer(value: object) -> None:
+def test_checklist_29_a_token_type_that_is_missing_or_bearer_by_any_name_is_bearer(
+    value: object,
+) -> None:
     assert tokens_of(read(good_with("token_type", value))).token_type == "Bearer"
 
 
@@ -133,7 +135,7 @@ def test_tokens_of_another_type_are_kept_and_their_type_is_passed_on(value: str)
 
 
 @pytest.mark.parametrize("value", ["mac", "MAC", "DPoP"])
-def test_tokens_that_want_proofs_are_not_taken_for_bearer_tokens(value: str) -> None:
+def test_checklist_29_tokens_that_want_proofs_are_not_taken_for_bearer_tokens(value: str) -> None:
     assert is_unknown(read(good_with("token_type", value)))
 
 
@@ -167,11 +169,13 @@ def test_an_empty_list_of_scopes_says_nothing_about_the_scope() -> None:
 
 
 @pytest.mark.parametrize("value", [MISSING, None, "", 5, True, [], ["access"], {}])
-def test_a_success_without_an_access_token_leaves_the_outcome_unknown(value: object) -> None:
+def test_checklist_24_a_success_without_an_access_token_leaves_the_outcome_unknown(
+    value: object,
+) -> None:
     assert is_unknown(read(good_with("access_token", value)))
 
 
-def test_long_tokens_and_unknown_fields_are_no_obstacle() -> None:
+def test_checklist_28_37_long_tokens_and_unknown_fields_are_no_obstacle() -> None:
     body = {"id_token": "x", "nested": {"a": [1]}, **GOOD}
     long = {"access_token": "a" * 8192, "refresh_token": "r" * 8192}
     tokens = tokens_of(read({**body, **long}))
@@ -192,7 +196,7 @@ def test_half_a_character_in_another_member_costs_no_access_token(name: str) -> 
 @pytest.mark.parametrize(
     "content_type", [FORM, f"{FORM}; charset=utf-8", f"{FORM.upper()} ;charset=UTF-8"]
 )
-def test_a_form_is_understood_by_its_content_type(content_type: str) -> None:
+def test_checklist_26_a_form_is_understood_by_its_content_type(content_type: str) -> None:
     form = {**GOOD, "scope": "read write", "refresh_token": "a+b%/é"}
     tokens = tokens_of(read(urlencode(form).encode(), content_type=content_type))
     assert tokens.access_token == "access"
@@ -238,7 +242,7 @@ def test_a_byte_order_mark_costs_no_token() -> None:
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_a_success_that_cannot_be_read_leaves_the_outcome_unknown(body: bytes) -> None:
+def test_checklist_27_a_success_that_cannot_be_read_leaves_the_outcome_unknown(body: bytes) -> None:
     assert is_unknown(read(body))
 
 
@@ -302,14 +306,16 @@ def test_an_oauth_error_is_told_with_its_status(status: int) -> None:
     ],
     ids=["v3", "v3-refresh", "code", "code-refresh", "oauth", "problem"],
 )
-def test_each_of_digikeys_error_shapes_is_understood(body: dict[str, Any], error: str) -> None:
+def test_checklist_43_each_of_digikeys_error_shapes_is_understood(
+    body: dict[str, Any], error: str
+) -> None:
     told = error_of(read(body, status=400))
     assert told.error == error
     assert told.description in {text for text in body.values() if isinstance(text, str)}
 
 
 @pytest.mark.parametrize("body", [{"ok": False}, {"ok": False, "error": "invalid_auth"}])
-def test_a_success_that_says_it_is_none_is_an_error(body: dict[str, Any]) -> None:
+def test_checklist_25_a_success_that_says_it_is_none_is_an_error(body: dict[str, Any]) -> None:
     outcome = read({**body, "access_token": "access"})
     assert error_of(outcome).error == body.get("error")
 
@@ -345,7 +351,9 @@ def test_what_does_not_look_like_an_error_code_is_a_description_only(code: str) 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"[" * 60_000])
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 500])
-def test_an_error_that_cannot_be_read_explains_nothing(body: bytes, status: int) -> None:
+def test_checklist_42_an_error_that_cannot_be_read_explains_nothing(
+    body: bytes, status: int
+) -> None:
     assert read(body, status=status) == TokenErrorResponse(status=status, error=None)
 
 
@@ -368,7 +376,7 @@ WAITS = [
 
 @pytest.mark.parametrize("status", [400, 429, 503])
 @pytest.mark.parametrize(("text", "wait"), WAITS, ids=[text for text, _ in WAITS])
-def test_retry_after_is_seconds_or_a_date_against_the_answers_own(
+def test_checklist_41_retry_after_is_seconds_or_a_date_against_the_answers_own(
     status: int, text: str, wait: timedelta | None
 ) -> None:
     headers = httpx.Headers({"date": DATE, "retry-after": text}, encoding="utf-8")

@@ -384,13 +384,13 @@ def test_a_refresh_token_that_expires_during_a_backoff_is_not_waited_for() -> No
     )
 
 
-def test_a_clock_that_runs_behind_does_not_cut_a_long_wait_short() -> None:
+def test_checklist_49_a_clock_that_runs_behind_does_not_cut_a_long_wait_short() -> None:
     failed = fail(replace(UNAVAILABLE, retry_after=DAY))
     decision = ask(failed, EXPIRED - 4 * SECOND)
     assert isinstance(decision.command, TryLater)
 
 
-def test_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> None:
+def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> None:
     failed = fail(UNAVAILABLE, EXPIRED + 1000 * DAY)
     begin(failed, EXPIRED)
     refreshing, _ = begin(Authorized(tokens=replace(TOKENS, expires_at=T0)), T0 + DAY)
@@ -459,7 +459,7 @@ def test_the_end_of_an_attempt_puts_the_question_again() -> None:
     assert decide(refreshing, ended, POLICY, EXPIRED).command == AskAgain()
 
 
-def test_an_expiry_counts_from_before_the_request_was_sent() -> None:
+def test_checklist_33_an_expiry_counts_from_before_the_request_was_sent() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     after = end(refreshing, command, RESPONSE, EXPIRED + 20 * SECOND)
     assert isinstance(after, Authorized)
@@ -586,7 +586,9 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
     assert again.request == RefreshTokenRequest(refresh_token="refresh-8")
 
 
-def test_a_provider_whose_tokens_always_expire_on_arrival_is_not_asked_in_a_loop() -> None:
+def test_checklist_48_a_provider_whose_tokens_always_expire_on_arrival_is_not_asked_in_a_loop() -> (
+    None
+):
     stillborn = replace(RESPONSE, expires_in=TICK)
     refreshing, command = begin(GRANT, EXPIRED)
     once = end(refreshing, command, stillborn, EXPIRED + SECOND)
@@ -659,7 +661,7 @@ def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:
         (TokenErrorResponse(status=400, error="wat"), Failure.UNEXPLAINED),
     ],
 )
-def test_every_other_failure_keeps_the_grant_and_is_remembered(
+def test_checklist_40_every_other_failure_keeps_the_grant_and_is_remembered(
     outcome: Outcome, failure: Failure
 ) -> None:
     failed = fail(outcome)
@@ -723,7 +725,7 @@ def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 2000])
-def test_a_provider_that_is_away_is_asked_at_doubling_intervals_up_to_five_minutes(
+def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_to_five_minutes(
     failures: int,
 ) -> None:
     before = Setbacks(

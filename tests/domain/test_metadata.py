@@ -82,5 +82,5 @@ def test_secrets_may_be_sent_over_https_or_within_this_machine(url: str) -> None
         "",
     ],
 )
-def test_secrets_may_be_sent_nowhere_else(url: str) -> None:
+def test_checklist_17_secrets_may_be_sent_nowhere_else(url: str) -> None:
     assert not is_safe_url(url)

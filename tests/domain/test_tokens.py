@@ -66,7 +66,7 @@ def test_a_token_outlives_a_demand_until_exactly_that_much_is_left(min_ttl: time
     assert not TOKENS.outlives(min_ttl, last)
 
 
-def test_no_demand_exceeds_half_of_a_tokens_life() -> None:
+def test_checklist_48_no_demand_exceeds_half_of_a_tokens_life() -> None:
     half = T0 + ACCESS_LIFE / 2
     assert TOKENS.outlives(1000 * DAY, half - TICK)
     assert not TOKENS.outlives(1000 * DAY, half)
@@ -97,7 +97,7 @@ def refreshed(before: Tokens, **changes: object) -> Tokens:
     )
 
 
-def test_a_refresh_replaces_both_tokens_and_starts_a_new_generation() -> None:
+def test_checklist_35_a_refresh_replaces_both_tokens_and_starts_a_new_generation() -> None:
     tokens = refreshed(TOKENS, scope="read")
     assert tokens == Tokens(
         generation=8,
@@ -112,7 +112,7 @@ def test_a_refresh_replaces_both_tokens_and_starts_a_new_generation() -> None:
     )
 
 
-def test_a_response_without_a_refresh_token_keeps_the_old_one_and_its_expiry() -> None:
+def test_checklist_34_a_response_without_a_refresh_token_keeps_the_old_one_and_its_expiry() -> None:
     tokens = refreshed(TOKENS, refresh_token=None, refresh_token_expires_in=None)
     assert (tokens.generation, tokens.refresh_token) == (7, "refresh-7")
     assert tokens.refresh_token_expires_at == T0 + REFRESH_LIFE
@@ -129,7 +129,7 @@ def test_a_lifetime_told_for_the_same_refresh_token_counts_anew() -> None:
     assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + 101 * DAY)
 
 
-def test_lifetimes_that_are_not_told_are_the_providers_declared_ones() -> None:
+def test_checklist_31_lifetimes_that_are_not_told_are_the_providers_declared_ones() -> None:
     tokens = refreshed(TOKENS, expires_in=None, refresh_token_expires_in=None)
     assert tokens.expires_at == T0 + DAY + ACCESS_LIFE
     assert tokens.refresh_token_expires_at == T0 + DAY + REFRESH_LIFE

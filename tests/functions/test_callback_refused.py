@@ -93,7 +93,9 @@ def begun_at_digikey(deployment: Deployment, connection: str) -> Begun:
     ],
     ids=str,
 )
-def test_wrong_or_missing_state_is_refused(begun: Begun, parameters: dict[str, str]) -> None:
+def test_checklist_2_wrong_or_missing_state_is_refused(
+    begun: Begun, parameters: dict[str, str]
+) -> None:
     with begun.nothing_changes():
         answer = begun.deployment.callback(JSON, **parameters)
         assert "never-given-out" not in str(expect_problem(answer, 400, "invalid-state"))
@@ -110,7 +112,7 @@ def test_part_of_a_state_is_not_it(begun: Begun) -> None:
     expect_page(begun.come_back())
 
 
-def test_state_serves_once(begun_at_digikey: Begun) -> None:
+def test_checklist_3_state_serves_once(begun_at_digikey: Begun) -> None:
     begun, deployment = begun_at_digikey, begun_at_digikey.deployment
     expect_page(begun.come_back())
     with begun.nothing_changes():
@@ -120,7 +122,7 @@ def test_state_serves_once(begun_at_digikey: Begun) -> None:
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
 
 
-def test_state_replayed_at_the_same_time_serves_once(begun_at_digikey: Begun) -> None:
+def test_checklist_2_state_replayed_at_the_same_time_serves_once(begun_at_digikey: Begun) -> None:
     begun, deployment = begun_at_digikey, begun_at_digikey.deployment
     before = deployment.provider.stats()
     target = at("/api/callback", code=begun.code, state=begun.state)
@@ -136,7 +138,7 @@ def test_state_replayed_at_the_same_time_serves_once(begun_at_digikey: Begun) ->
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
 
 
-def test_state_of_a_refused_login_is_used_up(begun: Begun) -> None:
+def test_checklist_3_state_of_a_refused_login_is_used_up(begun: Begun) -> None:
     with begun.nothing_changes():
         denied = begun.deployment.callback(JSON, error="access_denied", state=begun.state)
         expect_problem(denied, 400, "authorization-refused")
@@ -160,7 +162,7 @@ def test_code_that_the_provider_never_gave_is_refused(begun_at_digikey: Begun) -
         assert "never-given" not in str(expect_problem(answer, 502, "code-refused"))
 
 
-def test_person_who_denies_leaves_everything_as_it_was(begun_at_digikey: Begun) -> None:
+def test_checklist_9_person_who_denies_leaves_everything_as_it_was(begun_at_digikey: Begun) -> None:
     begun, deployment = begun_at_digikey, begun_at_digikey.deployment
     with begun.nothing_changes():
         callback_url = deployment.provider.deny(deployment.begin_login(begun.connection))
@@ -178,7 +180,7 @@ def test_person_who_denies_at_first_has_not_logged_in(
 
 
 @pytest.mark.parametrize("name", ["error", "error_description"])
-def test_markup_in_an_error_is_escaped_in_the_page(begun: Begun, name: str) -> None:
+def test_checklist_9_markup_in_an_error_is_escaped_in_the_page(begun: Begun, name: str) -> None:
     parameters = {"error": "access_denied", name: MARKUP, "state": begun.state}
     with begun.nothing_changes():
         page = expect_page(begun.deployment.callback(HTML, **parameters), 400)
@@ -188,7 +190,9 @@ def test_markup_in_an_error_is_escaped_in_the_page(begun: Begun, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["error", "error_description"])
-def test_markup_in_an_error_is_intact_json_in_a_problem(begun: Begun, name: str) -> None:
+def test_checklist_44_markup_in_an_error_is_intact_json_in_a_problem(
+    begun: Begun, name: str
+) -> None:
     text = MARKUP + ' \\ \n \x00 \x7f “ü” \U0001f600 \u2028 "}'
     parameters = {"error": "access_denied", name: text, "state": begun.state}
     answer = begun.deployment.callback(JSON, **parameters)
@@ -219,7 +223,7 @@ def test_error_of_any_length_is_quoted_in_part_only(begun: Begun) -> None:
         "code=a&x=%ed%a0%80",
     ],
 )
-def test_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
+def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
     begun: Begun, query: str
 ) -> None:
     rows = begun.deployment.rows()

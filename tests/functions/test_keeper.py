@@ -60,7 +60,7 @@ def test_a_refresh_costs_three_round_trips_and_one_request_whatever_the_number_o
     asyncio.run(run())
 
 
-def test_the_intent_is_stored_before_anything_is_sent() -> None:
+def test_checklist_47_the_intent_is_stored_before_anything_is_sent() -> None:
     async def run() -> None:
         bench = Bench()
         await bench.keep(EXPIRED)
@@ -77,7 +77,7 @@ def test_the_intent_is_stored_before_anything_is_sent() -> None:
     asyncio.run(run())
 
 
-def test_the_answer_is_stored_before_it_is_served() -> None:
+def test_checklist_47_the_answer_is_stored_before_it_is_served() -> None:
     async def run() -> None:
         bench = Bench()
         await bench.keep(EXPIRED)
@@ -180,7 +180,7 @@ def test_a_caller_that_goes_away_does_not_take_the_attempt_with_it() -> None:
     asyncio.run(run())
 
 
-def test_instances_that_meet_at_the_same_record_make_one_request() -> None:
+def test_checklist_46_instances_that_meet_at_the_same_record_make_one_request() -> None:
     async def run() -> None:
         bench = Bench()
         await bench.keep(EXPIRED)

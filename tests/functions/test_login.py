@@ -43,7 +43,9 @@ def test_login_begins_at_the_provider_with_what_rfc_6749_asks_for(deployment: De
     assert query["redirect_uri"] == REDIRECT_URI
 
 
-def test_each_login_has_a_state_of_its_own_that_nobody_guesses(deployment: Deployment) -> None:
+def test_checklist_1_each_login_has_a_state_of_its_own_that_nobody_guesses(
+    deployment: Deployment,
+) -> None:
     states = {query_of(deployment.begin_login("default"))["state"] for _ in range(5)}
     assert len(states) == 5
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43,}", state) for state in states)
@@ -74,7 +76,7 @@ def test_login_ends_in_json_for_who_asks_for_it(deployment: Deployment, connecti
     assert str(stored.refresh_token) not in answer.text
 
 
-def test_page_does_not_repeat_the_code_or_the_state(
+def test_checklist_12_page_does_not_repeat_the_code_or_the_state(
     deployment: Deployment, connection: str
 ) -> None:
     callback_url = deployment.provider.allow(deployment.begin_login(connection))
@@ -139,7 +141,7 @@ def test_new_login_replaces_the_old_one(deployment: Deployment, connection: str)
     assert deployment.provider.accepts(new)
 
 
-def test_login_without_a_refresh_token_says_so(
+def test_checklist_15_login_without_a_refresh_token_says_so(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     endpoint.plan(Answer.json({"access_token": "only-this", "token_type": "Bearer"}))
@@ -171,7 +173,7 @@ def log_in_scripted(scripted: Deployment, connection: str) -> None:
 # --- PKCE, and what is sent to the provider
 
 
-def test_provider_with_pkce_gets_a_challenge_and_its_verifier(
+def test_checklist_4_provider_with_pkce_gets_a_challenge_and_its_verifier(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     query = query_of(scripted.begin_login(connection))
@@ -190,12 +192,24 @@ def challenge(verifier: str) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def test_checklist_5_state_is_checked_where_there_is_pkce_too(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    query = query_of(scripted.begin_login(connection))
+    assert "code_challenge" in query
+    for state in (query["state"][:-1], ""):
+        answer = scripted.callback(JSON, code="a-code", state=state)
+        expect_problem(answer, 400, "invalid-state")
+    assert endpoint.seen == []
+    expect_page(scripted.callback(code="a-code", state=query["state"]))
+
+
 def test_verifier_of_rfc_7636_appendix_b_gives_its_challenge() -> None:
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     assert challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_each_login_has_a_verifier_of_its_own(
+def test_checklist_4_each_login_has_a_verifier_of_its_own(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     log_in_scripted(scripted, connection)
@@ -203,7 +217,7 @@ def test_each_login_has_a_verifier_of_its_own(
     assert len({seen.form["code_verifier"] for seen in endpoint.seen}) == 2
 
 
-def test_code_is_exchanged_with_the_client_secret_and_the_same_redirect_uri(
+def test_checklist_6_code_is_exchanged_with_the_client_secret_and_the_same_redirect_uri(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     query = query_of(scripted.begin_login(connection))
@@ -246,6 +260,16 @@ def test_settings_of_the_provider_are_followed(deploy: Deploy, endpoint: TokenEn
         deployment.environ["CLIENT_ID"],
         deployment.environ["CLIENT_SECRET"],
     )
+
+
+def test_checklist_16_scope_that_was_granted_is_told_though_more_was_asked_for(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    deployment = deploy(**endpoint.environ, SCOPE="read write")
+    query = query_of(deployment.begin_login("default"))
+    assert query["scope"] == "read write"
+    expect_page(deployment.callback(code="a-code", state=query["state"]))
+    assert expect_json(deployment.token("default"))["scope"] == "read"
 
 
 def basic_credentials(authorization: str | None) -> tuple[str, str]:
@@ -309,7 +333,7 @@ def test_address_is_taken_from_vercel_where_it_is_not_set(deploy: Deploy) -> Non
     assert query["redirect_uri"] == "https://keeper.vercel.test/api/callback"
 
 
-def test_forwarded_headers_do_not_move_the_redirect(deployment: Deployment) -> None:
+def test_checklist_6_forwarded_headers_do_not_move_the_redirect(deployment: Deployment) -> None:
     answer = deployment.post(
         "/api/login",
         ("host", "evil.test"),

@@ -1,5 +1,6 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 
@@ -40,15 +41,17 @@ def state_of(location: str) -> str:
 
 def signed(
     deployment: Deployment,
-    connection: str = "default",
     *,
+    connection: str = "default",
     lasts: timedelta = LINK_LIFETIME,
     key: bytes = b"",
 ) -> str:
     """A link that the deployment could have made, or somebody else."""
     known = derive_key(derive_key(deployment.environ["CLIENT_SECRET"]), "login links")
     link = LoginLink(
-        connection=connection, id=f"an id {id(object())}", expires_at=datetime.now(UTC) + lasts
+        connection=connection,
+        id=secrets.token_urlsafe(),
+        expires_at=datetime.now(UTC) + lasts,
     )
     return f"{PUBLIC_URL}/api/login?link={link.sign(key or known)}"
 
@@ -165,11 +168,11 @@ def test_link_that_was_not_made_here_is_refused(deployment: Deployment) -> None:
 
 
 def test_link_expires(deployment: Deployment, connection: str) -> None:
-    over = signed(deployment, connection, lasts=timedelta(0))
+    over = signed(deployment, lasts=timedelta(0))
     problem = expect_problem(deployment.press(over, JSON), 400, "invalid-link")
     assert "expired" in problem["detail"]
     expect_page(deployment.open_link(over), 400)
-    begun(deployment, signed(deployment, connection, lasts=timedelta(seconds=30)))
+    begun(deployment, signed(deployment, connection=connection, lasts=timedelta(seconds=30)))
 
 
 def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy) -> None:
@@ -180,7 +183,7 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
     begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
 
 
-def test_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
+def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
     for target in ("/api/login", "/api/login?link="):
         expect_problem(deployment.call("GET", target, JSON), 400, "invalid-request")
     expect_problem(deployment.call("POST", "/api/login"), 401, "api-key-missing")

@@ -98,7 +98,7 @@ def test_no_request_makes_the_application_call_elsewhere(
         elsewhere.accept()
 
 
-def test_login_goes_to_the_provider_and_comes_back_here_whatever_the_request_says(
+def test_checklist_14_login_goes_to_the_provider_and_comes_back_here_whatever_the_request_says(
     deployment: Deployment, connection: str
 ) -> None:
     headers = [(name, "https://elsewhere.test/") for name in HEADERS]

@@ -205,7 +205,7 @@ def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
 
 
 @pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
-def test_provider_that_repeats_what_it_was_sent_gives_nothing_away(
+def test_checklist_44_provider_that_repeats_what_it_was_sent_gives_nothing_away(
     deploy: Deploy, endpoint: TokenEndpoint, method: str
 ) -> None:
     deployment = deploy(**endpoint.environ, CLIENT_SECRET=SECRET, TOKEN_ENDPOINT_AUTH_METHOD=method)

@@ -21,6 +21,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 ENDPOINTS = [
     *WITH_API_KEY,
     ("GET", "/api/health"),
+    ("GET", "/api/openapi.json"),
     ("GET", "/api/callback?code=a&state=b"),
 ]
 # One that is missing, and which are named then.
@@ -306,7 +307,8 @@ def test_store_that_cannot_be_opened_is_unavailable(
 ) -> None:
     key = ("x-api-key", environ["API_KEY"])
     answers = answers_of({**environ, "SQLITE_PATH": str(tmp_path)}, key)
-    assert answers.pop("/api/health").status_code == 200
+    for path in ("/api/health", "/api/openapi.json"):
+        assert answers.pop(path).status_code == 200
     # A state that was not given out here is known as such without the store.
     expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():

@@ -164,7 +164,9 @@ def test_login_is_needed_once_there_is_nothing_to_refresh_with(
 # --- a refresh token that is dead
 
 
-def test_rejected_refresh_token_is_sent_once(deployment: Deployment, connection: str) -> None:
+def test_checklist_38_rejected_refresh_token_is_sent_once(
+    deployment: Deployment, connection: str
+) -> None:
     deployment.put(connection, over())
     refused = deployment.provider.stats()["refused"]
     for _ in range(3):
@@ -191,7 +193,7 @@ def test_refresh_token_that_somebody_else_used_requires_a_login(
     assert members["cause"] == "refresh-token-rejected"
 
 
-def test_living_access_token_is_served_beside_a_dead_refresh_token(
+def test_checklist_38_living_access_token_is_served_beside_a_dead_refresh_token(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     grant = fresh()
@@ -311,7 +313,7 @@ def test_expired_token_cannot_be_replaced_while_the_provider_is_away(
 # --- settings that the provider refuses
 
 
-def test_checklist_54_wrong_client_secret_is_said_and_the_right_one_recovers(
+def test_checklist_39_54_wrong_client_secret_is_said_and_the_right_one_recovers(
     deploy: Deploy,
 ) -> None:
     right = deploy(ENCRYPTION_KEYS=KEY)

@@ -98,7 +98,7 @@ def test_unknown_connection_is_404(deployment: Deployment, connection: str) -> N
         (None, None),
     ],
 )
-def test_days_left_are_whole_days(
+def test_checklist_36_days_left_are_whole_days(
     deployment: Deployment, connection: str, left: timedelta | None, days: int | None
 ) -> None:
     now = datetime.now(UTC)

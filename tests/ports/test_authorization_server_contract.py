@@ -111,7 +111,7 @@ def test_an_answer_in_small_pieces_is_put_together(adapter: Adapter) -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temp", "308 Perm"])
-def test_a_redirect_is_not_followed(adapter: Adapter, status: str) -> None:
+def test_checklist_21_a_redirect_is_not_followed(adapter: Adapter, status: str) -> None:
     with (
         serving(answer("200 OK", TOKENS)) as target,
         serving(answer(status, b"", f"Location: {target.endpoint}")) as server,
@@ -231,7 +231,7 @@ SLOW: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_an_answer_that_is_none_leaves_the_outcome_unknown(
+def test_checklist_27_an_answer_that_is_none_leaves_the_outcome_unknown(
     adapter: Adapter, script: Script
 ) -> None:
     with serving(script) as server:
@@ -346,7 +346,9 @@ def test_a_trusted_server_is_asked_over_tls(adapter: Adapter, trusted: ssl.SSLCo
         assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
 
 
-def test_a_certificate_that_nobody_trusts_means_not_sent(adapter: Adapter, tmp_path: Path) -> None:
+def test_checklist_17_a_certificate_that_nobody_trusts_means_not_sent(
+    adapter: Adapter, tmp_path: Path
+) -> None:
     context = server_certificate(tmp_path, "127.0.0.1")
     with serving(answer("200 OK", TOKENS), tls=context) as server:
         outcome = ask(server.endpoint, adapter=adapter)

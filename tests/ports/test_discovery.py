@@ -207,7 +207,7 @@ def test_metadata_that_cannot_be_relied_on_is_refused_and_the_member_named(
         found(issuer_of(server))
 
 
-def test_a_redirect_is_not_followed() -> None:
+def test_checklist_21_a_redirect_is_not_followed() -> None:
     with saying() as target:
         elsewhere = answer("302 Found", b"", f"Location: {issuer_of(target)}{OAUTH}")
         with serving(elsewhere) as server, pytest.raises(DiscoveryError, match="status 302"):

@@ -112,7 +112,7 @@ async def test_what_one_instance_wrote_another_reads_and_replaces(in_use: StoreI
 
 
 @pytest.mark.parametrize("expected", ["other", None, "", "ONE", "one "])
-async def test_a_swap_that_expects_something_else_is_told_what_is_there_and_changes_nothing(
+async def test_checklist_46_a_swap_that_expects_something_else_is_told_what_is_there(
     in_use: StoreInUse, expected: str | None
 ) -> None:
     store = in_use.open()

@@ -26,7 +26,7 @@ CALLERS = 200
 SHORT_LIFE = 12
 
 
-def test_stampedes_cost_one_refresh_each(
+def test_checklist_45_stampedes_cost_one_refresh_each(
     store: WorkersStore, record_property: RecordProperty
 ) -> None:
     number = store.rounds(ROUNDS)
