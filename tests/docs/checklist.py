@@ -332,11 +332,10 @@ _BEYOND = Chapter(
             text="Metadata counts only if it names the very issuer that was asked.",
             source="RFC 8414 §3.3",
         ),
-        Open(
+        Demand(
             text="To disconnect revokes the refresh token; one that is not known is no error, and "
             "what is stored goes in any case.",
             source="RFC 7009 §2.2",
-            besides="no endpoint revokes yet: take the login back at the provider.",
         ),
         NotApplicable(
             text="Where no expiry is told, introspection tells it.",

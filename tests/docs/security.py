@@ -22,18 +22,19 @@ _INTRODUCTION = """\
 ## What the owner of a deployment must know
 
 **What is kept where.** The store has the tokens of each connection, sealed with AES-256-GCM to
-their place: a record that is copied to another connection, or an old one that is put back, does not
-open. It also has logins that have begun, sealed and under a hash of their state, and counts of what
-was refused, by keyed hashes of addresses. API keys are with who uses them and, as `API_KEY`, in the
-environment; `API_KEYS` has hashes only. No secret is logged in the clear: tokens that the store did
-not take are in the log, sealed ([why](adr/0008-tokens-the-store-does-not-take.md)).
+their place: a record that is copied to another connection does not open, and an older one that is
+put back is undone by whichever instance saw the newer. It also has logins that have begun, sealed
+and under a hash of their state, and counts of what was refused, by keyed hashes of addresses. API
+keys are with who uses them and, as `API_KEY`, in the environment; `API_KEYS` has hashes only. No
+secret is logged in the clear: tokens that the store did not take are in the log, sealed
+([why](adr/0008-tokens-the-store-does-not-take.md)).
 
 **Who can do what.**
 
 | who has | can | cannot |
 |---|---|---|
-| an API key for everything | get the access token of every connection, refresh, begin logins and \
-change accounts | get a refresh token or another secret |
+| an API key for everything | get the access token of every connection, refresh, revoke, begin \
+logins and change accounts | get a refresh token or another secret |
 | an API key with restrictions | the same, for its endpoints and its connections | be given a link \
 to log in, without the endpoint `login` |
 | a link to log in | log in within a day, once and with whatever account, while the connection has \
@@ -51,11 +52,12 @@ token, or pass one off as another connection's |
 - *`CRON_SECRET`*: replace it in the deployment and in the scheduler. What a sweep that was refused
   in between has left, the next one does.
 - *`ENCRYPTION_KEYS`*: put the new key first and leave the others. A record is sealed anew when it
-  is next written; `POST /api/refresh` has that done at once. Take the old key away when every
-  connection has been refreshed since. Links to log in that it has signed end with it.
+  is next written; `python -m functions.admin reseal` has that done at once, for all of them
+  ([step by step](encryption-keys.md)). Then take the old key away. Links to log in that it has
+  signed end with it.
 - *`CLIENT_SECRET`*: without `ENCRYPTION_KEYS` tokens are sealed with what is derived from it, and
-  who changes it has to log in again. So set `ENCRYPTION_KEYS` first, have every connection
-  refreshed, and then change it. Logins that have begun and not ended begin anew.
+  who changes it has to log in again. So set `ENCRYPTION_KEYS` first, `reseal`, and then change it.
+  Logins that have begun and not ended begin anew.
 
 **What is left to the owner.** TLS in front of a server of one's own; who may read the environment
 and the log; and the watch over `GET /api/verify`.

@@ -32,7 +32,7 @@ def expect_revoked(deployment: Deployment, connection: str, revoked: str) -> str
     return str(members["detail"])
 
 
-def test_a_connection_is_ended_at_the_provider_and_here(
+def test_checklist_58_a_connection_is_ended_at_the_provider_and_here(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     grant = fresh()
@@ -78,7 +78,7 @@ def test_a_revocation_that_ended_in_the_middle_is_gone_on_with(
     assert scripted.grant(connection) == Revoked(at=LONG_AGO, result=result)
 
 
-def test_a_provider_that_is_away_is_asked_again(
+def test_checklist_58_a_provider_that_is_away_is_asked_again(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     scripted.put(connection, fresh())
@@ -88,7 +88,7 @@ def test_a_provider_that_is_away_is_asked_again(
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-def test_a_provider_that_refuses_keeps_nothing_from_being_forgotten(
+def test_checklist_58_a_provider_that_refuses_keeps_nothing_from_being_forgotten(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str, refusal: Answer
 ) -> None:
     scripted.put(connection, fresh())
