@@ -155,9 +155,12 @@ class Keeper:
                     record, attempt = looked, None
                 case AskAgain() | RevokeToken():
                     continue
-                case LeaveAlone() if attempt is not None:
+                case LeaveAlone() as answer if attempt is not None:
                     # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
-                    record, attempt = await asyncio.shield(attempt), None
+                    looked = await self._look(connection, record, attempt, give_up_at)
+                    if looked is None:
+                        return answer, record
+                    record, attempt = looked, None
                 case answer:
                     return answer, record
 

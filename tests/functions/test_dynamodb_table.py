@@ -36,7 +36,8 @@ def test_callers_are_told_to_come_back_and_the_log_what_is_wrong(
     environ: Mapping[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = answers_of(environ, ("x-api-key", API_KEY))
-    assert answers.pop("/api/health").status_code == 200
+    for path in ("/api/health", "/api/openapi.json"):
+        assert answers.pop(path).status_code == 200
     # A state that was made up is known for one without the store.
     expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():
