@@ -38,7 +38,7 @@ cold start     Processor time from the start of a process to its first answer, w
                none of them.
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
-               What the table is reached with is imported with the first event.
+               The table is reached before the first event.
 key, control   What it takes to refuse a key, against one whose first byte is wrong; in how many
                pairs of times it is the longer one (50 % is no difference), and how probably chance
                alone makes as much of a difference (p). The control is no part of the keeper: a
