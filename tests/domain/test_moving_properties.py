@@ -8,9 +8,8 @@ from functools import partial
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, run_state_machine_as_test
+from hypothesis.stateful import invariant
 
 from domain.commands import PointElsewhere, SendTokenRequest, Serve
 from domain.decide import decide
@@ -23,7 +22,7 @@ from domain.grant import (
     Unauthorized,
 )
 from tests.domain.provider_model import Kind
-from tests.domain.test_properties import KINDS, Step, World
+from tests.domain.test_properties import KINDS, Step, World, visited_by
 
 # So many files are about at a time: the older ones have been lost.
 FILES = 4
@@ -111,16 +110,5 @@ class TwoDeployments(World):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_promise_is_kept_while_a_grant_moves(kind: Kind) -> None:
-    visited: set[type] = set()
-    world = type("Moves", (TwoDeployments,), {"kind": kind, "visited": visited})
-    run_state_machine_as_test(
-        world,
-        settings=settings(
-            max_examples=100,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    visited = visited_by(TwoDeployments, kind, examples=100)
     assert visited >= {Moved, Authorized, Refreshing, PointElsewhere, Serve, SendTokenRequest}

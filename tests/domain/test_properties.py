@@ -376,20 +376,26 @@ def _age(attempt: Attempt) -> tuple[datetime, int]:
     return attempt.authorized_at, attempt.generation
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_promise_is_kept_on_every_path_and_every_state_is_reached(kind: Kind) -> None:
+def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
+    """Play so many stories with a kind of provider; return the states and commands they came by."""
     visited: set[type] = set()
-    world = type("World", (World,), {"kind": kind, "visited": visited})
+    world = type(machine.__name__, (machine,), {"kind": kind, "visited": visited})
     run_state_machine_as_test(
         world,
         settings=settings(
-            max_examples=300,
+            max_examples=examples,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return visited
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_promise_is_kept_on_every_path_and_every_state_is_reached(kind: Kind) -> None:
+    visited = visited_by(World, kind, examples=300)
     states = {Unauthorized, Authorized, Refreshing, AuthorizationRequired}
     answers = {Serve, Wait, TryLater, AskForAuthorization, LeaveAlone, SendTokenRequest}
     if kind.rotation is RotationKind.NONE:

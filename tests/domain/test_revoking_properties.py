@@ -3,9 +3,8 @@
 from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, run_state_machine_as_test
+from hypothesis.stateful import invariant
 
 from domain.commands import Command, RevokeToken, SendTokenRequest, Serve
 from domain.events import Event, LoginCompleted, RevocationEnded, RevokeRequested, TokensRescued
@@ -14,7 +13,7 @@ from domain.revocation import TokenRevoked
 from domain.token_endpoint import Outcome, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
-from tests.domain.test_properties import KINDS, Flight, Step, World
+from tests.domain.test_properties import KINDS, Flight, Step, World, visited_by
 
 
 class WithAnOwner(World):
@@ -89,16 +88,5 @@ class WithAnOwner(World):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_nothing_of_a_revoked_grant_is_used_or_kept_whatever_comes_late(kind: Kind) -> None:
-    visited: set[type] = set()
-    world = type("Revocations", (WithAnOwner,), {"kind": kind, "visited": visited})
-    run_state_machine_as_test(
-        world,
-        settings=settings(
-            max_examples=100,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    visited = visited_by(WithAnOwner, kind, examples=100)
     assert visited >= {Authorized, Refreshing, Revoking, Revoked, RevokeToken}
