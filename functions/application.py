@@ -1,7 +1,7 @@
 """An ASGI application of some endpoints: HTTP to them, and what goes wrong to problems.
 
 Nothing is built at import time: the settings are read, and the parts are wired, at the first
-request on an event loop.
+request on an event loop, or when `prepare` is called.
 """
 
 import asyncio
@@ -114,8 +114,6 @@ class Application:
         try:
             wired = self._wire()
         except SettingsError:
-            return found
-        if wired.settings.failure_limit == 0:
             return found
         return await wired.limits.judge(found, Request.head(scope))
 
