@@ -1,4 +1,4 @@
-"""The composition root: the only module that names adapters."""
+"""The composition root of what answers requests: it alone names the adapters of that."""
 
 import hmac
 import json

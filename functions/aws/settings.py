@@ -1,7 +1,8 @@
 """The settings of one instance: the environment, and what a secret adds to it.
 
-The variable SECRET_ID names the secret. It is read at the first event and now and then after that,
-so that it can be changed without a deployment. Here, and nowhere else, Lambda's adapters are named.
+The variable SECRET_ID names the secret. It is read ahead of the first event and now and then after
+that, so that it can be changed without a deployment. Here, and nowhere else, Lambda's adapters are
+named.
 """
 
 import logging
