@@ -13,7 +13,7 @@ import httpx
 from adapters.provider_http import in_time, provider_client, read_capped
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationUnsupported
+from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
@@ -62,7 +62,7 @@ class HttpxAuthorizationServer:
         """Ask for the end of a token, and say what came of it. Raises nothing."""
         endpoint = self._provider.revocation_endpoint
         if endpoint is None:
-            return RevocationUnsupported()
+            return RevocationResult.NOT_SUPPORTED
         return await self._ask(endpoint, request, read_revocation)
 
     async def close(self) -> None:

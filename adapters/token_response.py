@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from adapters.id_token import read_subject
 from adapters.provider_http import json_object
 from domain.provider import Provider
-from domain.revocation import RevocationOutcome, TokenRevoked
+from domain.revocation import RevocationOutcome, RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -114,7 +114,7 @@ def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -
     """Understand an answer of a revocation endpoint: the body of a success says nothing."""
     if response.is_success:
         # RFC 7009 §2.2.
-        return TokenRevoked()
+        return RevocationResult.REVOKED
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
     members = _members(response.headers.get("content-type", ""), body)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from domain.token_endpoint import NoAnswer, TokenErrorResponse
 
@@ -29,22 +29,18 @@ class RevocationRequest:
         return cls(token=refresh_token, token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRevoked:
-    """The token is good for nothing any more, if it ever was (RFC 7009 §2.2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RevocationUnsupported:
-    """The provider has no endpoint for it, or none for tokens of this kind (RFC 7009 §2.2.1)."""
-
-
-RevocationOutcome: TypeAlias = TokenRevoked | RevocationUnsupported | TokenErrorResponse | NoAnswer
-
-
 class RevocationResult(Enum):
     """Whether the provider has ended a token."""
 
+    # It is good for nothing any more, if it ever was (RFC 7009 §2.2).
     REVOKED = "yes"
+    # There is no endpoint for it, or none for tokens of this kind (RFC 7009 §2.2.1).
     NOT_SUPPORTED = "not-supported"
     FAILED = "failed"
+
+
+RevocationOutcome: TypeAlias = (
+    Literal[RevocationResult.REVOKED, RevocationResult.NOT_SUPPORTED]
+    | TokenErrorResponse
+    | NoAnswer
+)

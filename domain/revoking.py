@@ -27,8 +27,6 @@ from domain.revocation import (
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
-    RevocationUnsupported,
-    TokenRevoked,
 )
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
@@ -66,11 +64,13 @@ def _forget(grant: Grant, ended: RevocationEnded) -> Grant:
 def result_of(outcome: RevocationOutcome) -> RevocationResult:
     """Say whether the provider has ended the token."""
     match outcome:
+        case RevocationResult():
+            return outcome
         # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
-        case TokenRevoked() | TokenErrorResponse(error="invalid_token"):
+        case TokenErrorResponse(error="invalid_token"):
             return RevocationResult.REVOKED
         # RFC 7009 §2.2.1.
-        case RevocationUnsupported() | TokenErrorResponse(error="unsupported_token_type"):
+        case TokenErrorResponse(error="unsupported_token_type"):
             return RevocationResult.NOT_SUPPORTED
         case TokenErrorResponse() | NoAnswer():
             return RevocationResult.FAILED

@@ -12,8 +12,6 @@ from domain.revocation import (
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
-    RevocationUnsupported,
-    TokenRevoked,
 )
 from domain.revoking import result_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
@@ -86,7 +84,7 @@ class Revoker:
 
 def _passes(outcome: RevocationOutcome) -> bool:
     """Whether the same request may bring something else in a while."""
-    if isinstance(outcome, TokenRevoked | RevocationUnsupported):
+    if isinstance(outcome, RevocationResult):
         return False
     return classify(outcome) in _PASSING
 

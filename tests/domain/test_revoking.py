@@ -37,8 +37,6 @@ from domain.revocation import (
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
-    RevocationUnsupported,
-    TokenRevoked,
     TokenTypeHint,
 )
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
@@ -98,9 +96,9 @@ def test_what_is_not_here_is_not_revoked_and_nothing_is_revoked_twice(grant: Gra
 @pytest.mark.parametrize(
     ("outcome", "result"),
     [
-        (TokenRevoked(), RevocationResult.REVOKED),
+        (RevocationResult.REVOKED, RevocationResult.REVOKED),
         (TokenErrorResponse(status=400, error="invalid_token"), RevocationResult.REVOKED),
-        (RevocationUnsupported(), RevocationResult.NOT_SUPPORTED),
+        (RevocationResult.NOT_SUPPORTED, RevocationResult.NOT_SUPPORTED),
         (
             TokenErrorResponse(status=400, error="unsupported_token_type"),
             RevocationResult.NOT_SUPPORTED,
@@ -123,7 +121,9 @@ def test_what_became_of_a_token_changes_nothing_once_others_are_there(grant: Gra
 
 
 def test_what_became_of_another_token_does_not_end_the_wait_for_this_one() -> None:
-    assert after(REVOKING, RevocationEnded(request=LATE, outcome=TokenRevoked())) is REVOKING
+    assert (
+        after(REVOKING, RevocationEnded(request=LATE, outcome=RevocationResult.REVOKED)) is REVOKING
+    )
 
 
 # 14. Nothing that belongs to it is used or kept.

@@ -9,7 +9,7 @@ from hypothesis.stateful import invariant
 from domain.commands import Command, RevokeToken, SendTokenRequest, Serve
 from domain.events import Event, LoginCompleted, RevocationEnded, RevokeRequested, TokensRescued
 from domain.grant import Authorized, Refreshing, Revoked, Revoking, Tokenless
-from domain.revocation import TokenRevoked
+from domain.revocation import RevocationResult
 from domain.token_endpoint import Outcome, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
@@ -44,7 +44,7 @@ class WithAnOwner(World):
     def the_provider_is_told(self, _data: st.DataObject) -> None:
         request = self.revoking().request
         self.tell(request.token)
-        self.decide(RevocationEnded(request=request, outcome=TokenRevoked()))
+        self.decide(RevocationEnded(request=request, outcome=RevocationResult.REVOKED))
 
     def revoking(self) -> Revoking:
         assert isinstance(self.grant, Revoking)

@@ -10,7 +10,7 @@ from adapters.entropy_system import SystemEntropy
 from adapters.store_memory import MemoryStore
 from domain.grant import Authorized, Grant, tokens_of
 from domain.policy import Policy
-from domain.revocation import RevocationOutcome, RevocationRequest, TokenRevoked
+from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import Outcome, TokenRequest
 from domain.tokens import Tokens
 from functions.keeper import Keeper
@@ -34,7 +34,7 @@ class ScriptedServer:
         self.requests: list[TokenRequest] = []
         self.revoked: list[RevocationRequest] = []
         # What comes of a revocation; None for nothing, ever.
-        self.revocation: RevocationOutcome | None = TokenRevoked()
+        self.revocation: RevocationOutcome | None = RevocationResult.REVOKED
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         self.requests.append(request)

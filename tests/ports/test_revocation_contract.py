@@ -12,8 +12,7 @@ from domain.provider import ClientAuthentication
 from domain.revocation import (
     RevocationOutcome,
     RevocationRequest,
-    RevocationUnsupported,
-    TokenRevoked,
+    RevocationResult,
     TokenTypeHint,
 )
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
@@ -56,7 +55,7 @@ def test_the_token_is_sent_with_its_kind_and_the_client(
     adapter: Adapter, request_: RevocationRequest
 ) -> None:
     with serving(answer("200 OK")) as server:
-        assert revoke(adapter, server.endpoint, request_) == TokenRevoked()
+        assert revoke(adapter, server.endpoint, request_) == RevocationResult.REVOKED
     (arrived,) = server.requests
     assert arrived.line == "POST /token HTTP/1.1"
     assert sorted(arrived.form) == [
@@ -79,11 +78,11 @@ def test_with_basic_the_form_says_nothing_of_the_client(adapter: Adapter) -> Non
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"error": "invalid_token"}', b"<html>", b"\xff"])
 def test_the_body_of_a_success_says_nothing(adapter: Adapter, body: bytes) -> None:
     with serving(answer("200 OK", body)) as server:
-        assert revoke(adapter, server.endpoint) == TokenRevoked()
+        assert revoke(adapter, server.endpoint) == RevocationResult.REVOKED
 
 
 def test_without_an_endpoint_it_is_not_supported(adapter: Adapter) -> None:
-    assert revoke(adapter, None) == RevocationUnsupported()
+    assert revoke(adapter, None) == RevocationResult.NOT_SUPPORTED
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "401 Unauthorized", "503 Away"])

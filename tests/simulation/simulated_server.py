@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain.revocation import RevocationOutcome, RevocationRequest, TokenRevoked
+from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -83,7 +83,7 @@ class SimulatedServer:
             world.note("provider", f"{request.token} is revoked")
         if fault is not None:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason="simulated")
-        return TokenRevoked()
+        return RevocationResult.REVOKED
 
     def _fault(self) -> NetworkFault | None:
         world = self._world
