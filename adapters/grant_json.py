@@ -9,9 +9,8 @@ authenticated by `sealing`.
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
-from domain.authorization import PendingLogin
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -29,6 +28,10 @@ from domain.grant import (
 )
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
+
+if TYPE_CHECKING:
+    # As in `ports.store`.
+    from domain.authorization import PendingLogin
 
 FIRST_VERSION = 1
 # Since this version grants move, and since the next one they are revoked.
@@ -68,7 +71,7 @@ def load_grant(text: bytes) -> Grant:
         raise FormatError("the record lacks what its version must have") from error
 
 
-def dump_login(pending: PendingLogin) -> bytes:
+def dump_login(pending: "PendingLogin") -> bytes:
     """Write a login that has begun."""
     return _dump(
         {
@@ -84,8 +87,10 @@ def dump_login(pending: PendingLogin) -> bytes:
     )
 
 
-def load_login(text: bytes) -> PendingLogin:
+def load_login(text: bytes) -> "PendingLogin":
     """Read a login that has begun. Raises FormatError."""
+    from domain.authorization import PendingLogin
+
     members = _load(text)
     try:
         return PendingLogin(

@@ -1,10 +1,15 @@
 """What a store holds: grants and logins, sealed to their place."""
 
+from typing import TYPE_CHECKING
+
 from adapters.grant_json import FormatError, dump_grant, dump_login, load_grant, load_login
 from adapters.sealing import KeyRing, SealError
-from domain.authorization import PendingLogin
 from domain.grant import Grant
 from ports.store import Record, UnreadableRecordError
+
+if TYPE_CHECKING:
+    # As in `ports.store`.
+    from domain.authorization import PendingLogin
 
 
 class SealedRecords:
@@ -28,11 +33,11 @@ class SealedRecords:
         is_older = not self._keys.is_sealed_by_first(sealed)
         return Record(grant=grant, etag=etag, is_sealed_by_older_key=is_older)
 
-    def seal_login(self, key: str, pending: PendingLogin) -> str:
+    def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Seal a login to its key."""
         return self._keys.seal(dump_login(pending), "login", key)
 
-    def open_login(self, key: str, sealed: str) -> PendingLogin | None:
+    def open_login(self, key: str, sealed: str) -> "PendingLogin | None":
         """Open a login; one that cannot be read is worth no more than none."""
         try:
             return load_login(self._keys.open(sealed, "login", key))

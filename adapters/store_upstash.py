@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
-from domain.authorization import LOGIN_LIFETIME, PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
     # Imported at the first write: who only reads a fresh token must not pay for it.
     from adapters.upstash_writer import UpstashWriter
+    from domain.authorization import PendingLogin
 
 _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
@@ -22,9 +22,6 @@ _KEYS_A_PAGE = 1000
 # Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
-# The server removes logins after a while, counted by itself; whether one has expired is told by our
-# clock.
-_LOGIN_KEPT_FOR = LOGIN_LIFETIME + timedelta(minutes=1)
 _COUNT_KEPT_FOR = LONGEST_WINDOW + timedelta(minutes=1)
 
 # Everything is judged inside the script: reads may come from a replica that lags.
@@ -119,13 +116,17 @@ class UpstashStore:
             if cursor == "0":
                 return
 
-    async def put_login(self, key: str, pending: PendingLogin) -> None:
+    async def put_login(self, key: str, pending: "PendingLogin") -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
+        from domain.authorization import LOGIN_LIFETIME
+
         sealed = self._records.seal_login(key, pending)
-        milliseconds = _LOGIN_KEPT_FOR // timedelta(milliseconds=1)
+        # The server removes logins after a while, counted by itself; whether one has expired is
+        # told by our clock.
+        milliseconds = (LOGIN_LIFETIME + timedelta(minutes=1)) // timedelta(milliseconds=1)
         await self._execute("EVAL", _PUT_LOGIN, 1, _login_key(key), sealed, milliseconds)
 
-    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> "PendingLogin | None":
         """Return a login to its first taker. Raises StoreUnavailableError."""
         sealed = await self._execute("EVAL", _TAKE_LOGIN, 1, _login_key(key), taker)
         if not isinstance(sealed, str):

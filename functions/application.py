@@ -15,7 +15,6 @@ from math import ceil
 from functions.connections import DEFAULT_CONNECTION
 from functions.log_lines import write_json_lines
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
-from functions.pages import page
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
@@ -170,6 +169,9 @@ def _problem_of(error: Exception) -> Problem:
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if scope["path"].rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
+        # Programs get no pages, and are not to wait for what makes them.
+        from functions.pages import page
+
         return page(found.status, found.title, found.detail, headers=found.headers)
     trace = current()
     return found.response(request_id=trace.request_id if trace else None)

@@ -7,33 +7,28 @@ to its etag, so that nobody else can say of an older one that it is newer.
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from ports.store import Record
 
 # More than an instance is asked for between two looks of an attacker; some kilobytes each.
 MOST_CONNECTIONS = 1000
 
+# A lineage, and how many writes there were in it.
+_Place: TypeAlias = tuple[str, int]
+
 _ETAG = re.compile(r"(?P<lineage>[A-Za-z0-9_\-]{8})\.(?P<number>[0-9]{1,18})\.[A-Za-z0-9_\-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    lineage: str
-    number: int
 
 
 def next_etag(etag: str | None, random: str) -> str:
     """Make the etag of what is written after a record; `random` is new text that nobody guesses."""
-    place = _place_of(etag)
-    if place is None:
-        return f"{random[:8]}.1.{random}"
-    return f"{place.lineage}.{place.number + 1}.{random}"
+    lineage, number = _place_of(etag) or (random[:8], 0)
+    return f"{lineage}.{number + 1}.{random}"
 
 
 def _place_of(etag: str | None) -> _Place | None:
     found = _ETAG.fullmatch(etag or "")
-    return None if found is None else _Place(found["lineage"], int(found["number"]))
+    return None if found is None else (found["lineage"], int(found["number"]))
 
 
 class Memory:
@@ -56,6 +51,7 @@ class Memory:
         if newest is None:
             return None
         there, known = _place_of(record.etag), _place_of(newest.etag)
-        if there is None or known is None or there.lineage != known.lineage:
+        if there is None or known is None:
             return None
-        return newest if known.number > there.number else None
+        (lineage, number), (known_lineage, known_number) = there, known
+        return newest if lineage == known_lineage and number < known_number else None

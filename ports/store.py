@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from domain.authorization import PendingLogin
 from domain.grant import Grant
+
+if TYPE_CHECKING:
+    # Who is given a fresh token does not wait for what logins are made of.
+    from domain.authorization import PendingLogin
 
 LONGEST_WINDOW = timedelta(hours=24)
 """What is counted is counted in windows that are no longer, and kept for about as long."""
@@ -85,14 +88,14 @@ class Store(Protocol):
         """
         ...
 
-    async def put_login(self, key: str, pending: PendingLogin) -> None:
+    async def put_login(self, key: str, pending: "PendingLogin") -> None:
         """Keep a login that has begun until it expires.
 
         Raises StoreUnavailableError.
         """
         ...
 
-    async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
+    async def take_login(self, key: str, *, taker: str, now: datetime) -> "PendingLogin | None":
         """Return a login to the first taker, and to nobody else; None once it has expired.
 
         The same taker may ask again, after an answer that was lost.
