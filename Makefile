@@ -7,7 +7,7 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench fuzz vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run test bench fuzz audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help 
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+audit: .venv/audit/.stamp ## ask OSV for known vulnerabilities of every package in every lock; ARGS go to pip-audit
+	@worst=0; for lock in $(LOCKS)/*.txt; do echo "$$lock"; $(AUDIT) -r $$lock $(ARGS) || worst=1; done; exit $$worst
+AUDIT := .venv/audit/bin/pip-audit -s osv --progress-spinner off --disable-pip --require-hashes
 
 vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
 	@$(BIN)/python -m tests.system.vercel_cli
@@ -63,6 +67,7 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt
 	@$(COMPILE) $(LOCKS)/aws-tools.in -o $(LOCKS)/aws-tools.txt
 	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
+	@$(COMPILE) $(LOCKS)/audit.in -o $(LOCKS)/audit.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml: they come of this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
