@@ -25,7 +25,7 @@ def test_the_parameters_are_the_templates() -> None:
 def test_the_outputs_and_alarms_are_the_templates() -> None:
     outputs = set(re.findall(r"output (\w+)\)", PAGE))
     assert outputs <= set(json.loads(native())["Outputs"])
-    assert len(resources("CloudWatch::Alarm")) == 8, "as the table of costs says"
+    assert len(resources("CloudWatch::Alarm")) == 9, "as the table of costs says"
 
 
 def test_the_costs_add_up() -> None:

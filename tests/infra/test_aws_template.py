@@ -179,10 +179,12 @@ def test_alarms_are_set_on_lines_that_the_log_has(caplog: pytest.LogCaptureFixtu
     }
     asyncio.run(refused())
     rescued()
-    needed, lost = caplog.messages[-2:]
-    assert len(patterns) == 2
+    asyncio.run(rolled_back())
+    needed, lost, older = caplog.messages[-3:]
+    assert len(patterns) == 3
     assert dict(patterns)["LoginNeeded"] in needed
     assert dict(patterns)["NotStored"] in lost
+    assert dict(patterns)["RolledBack"] in older
 
 
 async def refused() -> None:
@@ -200,6 +202,18 @@ def rescued() -> None:
     log.emit(Rescued(connection="c", expected_etag="intent", record=record))
 
 
+async def rolled_back() -> None:
+    bench = Bench()
+    keeper = bench.instance()
+    swap = keeper._recorder.swap
+    older = await swap("c", await bench.store.load("c"), Authorized(tokens=TOKENS))
+    newer = await swap("c", older, Authorized(tokens=TOKENS))
+    await bench.store.swap(
+        "c", expected_etag=newer.etag, new_etag=str(older.etag), grant=older.grant
+    )
+    await keeper.load("c")
+
+
 def test_each_function_s_log_has_each_alarm_s_filter() -> None:
     filters = resources("Logs::MetricFilter").values()
     found = {
@@ -207,7 +221,8 @@ def test_each_function_s_log_has_each_alarm_s_filter() -> None:
         for filter_ in filters
     }
     logs = {function["LoggingConfig"]["LogGroup"]["Ref"] for function in functions()}
-    assert found == {(log, metric) for log in logs for metric in ("LoginNeeded", "NotStored")}
+    metrics = ("LoginNeeded", "NotStored", "RolledBack")
+    assert found == {(log, metric) for log in logs for metric in metrics}
     assert len(filters) == len(found)
 
 
@@ -237,4 +252,5 @@ def test_there_is_an_alarm_for_each_way_to_fail() -> None:
         ),
         ("ours", "LoginNeeded", "null"),
         ("ours", "NotStored", "null"),
+        ("ours", "RolledBack", "null"),
     }
