@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -234,6 +234,18 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     assert died.setbacks.in_doubt_since == began
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children be interrupted also where these tests run in a shell's background.
+
+    SIGINT is ignored there, and children inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, file: Path) -> None:
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
     with subprocess.Popen(
