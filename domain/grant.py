@@ -153,8 +153,11 @@ def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
 def due_at(grant: Grant) -> datetime | None:
     """When the sweep should look at the grant, though nobody asks for a token; None for never."""
     match grant:
-        case Unauthorized() | AuthorizationRequired() | Moved() | Revoking() | Revoked():
+        case Unauthorized() | AuthorizationRequired() | Moved() | Revoked():
             return None
+        case Revoking(at=at):
+            # Whoever tells the provider of it may have died.
+            return at
         case Refreshing(attempt=attempt):
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at

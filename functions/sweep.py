@@ -1,6 +1,7 @@
 """The sweep: whatever would die of disuse is refreshed, one connection after the other.
 
-What it has done is in the store, so that a sweep which ran out of time is gone on with by the next.
+A revocation that was begun and has not ended is gone on with. What the sweep has done is in the
+store, so that one which ran out of time is gone on with by the next.
 """
 
 import asyncio
@@ -19,8 +20,9 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.grant import Cause, Refreshing
+from domain.grant import Cause, Refreshing, Revoking
 from functions.keeper import Answered, Keeper
+from functions.revocations import Revocations
 from functions.standing import standing
 from functions.tracing import waiting_for
 from ports.clock import Clock
@@ -56,8 +58,11 @@ class SweepReport:
 class Sweep:
     """Refresh what is due."""
 
-    def __init__(self, *, keeper: Keeper, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, *, keeper: Keeper, revocations: Revocations, store: Store, clock: Clock
+    ) -> None:
         self._keeper = keeper
+        self._revocations = revocations
         self._store = store
         self._clock = clock
 
@@ -101,6 +106,8 @@ class Sweep:
     async def _refresh(self, connection: str) -> Swept:
         try:
             answered = await self._keeper.refresh_if_due(connection)
+            if isinstance(answered.after, Revoking):
+                await self._revocations.revoke(connection)
         except (StoreUnavailableError, UnreadableRecordError) as error:
             _log.error("connection %s: not refreshed: %s", connection, error)
             return Swept.FAILED
@@ -117,8 +124,9 @@ class Sweep:
 def _judge(answered: Answered) -> Swept:
     match answered.answer:
         case AskForAuthorization(cause=cause):
-            # Unless it was forgotten after it had been found to be due.
-            return Swept.SKIPPED if cause is Cause.NEVER_AUTHORIZED else Swept.FAILED
+            # Unless it was forgotten or revoked after it had been found to be due.
+            is_wanted = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
+            return Swept.SKIPPED if is_wanted else Swept.FAILED
         case _ if answered.is_refreshed:
             return Swept.REFRESHED
         case TryLater():

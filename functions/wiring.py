@@ -148,7 +148,12 @@ class Wired:
         """What refreshes whatever is due."""
         from functions import sweep
 
-        return sweep.Sweep(keeper=self.keeper, store=self.store, clock=self.clock)
+        return sweep.Sweep(
+            keeper=self.keeper,
+            revocations=self.revocations,
+            store=self.store,
+            clock=self.clock,
+        )
 
     async def provider(self) -> Provider:
         """Return the provider, and ask for what is known to its issuer only.

@@ -144,7 +144,11 @@ def test_every_question_is_answered_that_it_was_revoked(
 ) -> None:
     login = AskForAuthorization(cause=Cause.REVOKED)
     assert decide(grant, question, POLICY, now) == Decision(grant=grant, command=login)
-    assert due_at(grant) is None
+
+
+def test_sweep_looks_at_what_the_provider_must_be_told_and_no_more_when_it_was() -> None:
+    assert due_at(REVOKING) == REVOKING.at
+    assert due_at(REVOKED) is None
 
 
 @over_each_end

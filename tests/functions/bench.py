@@ -15,6 +15,7 @@ from domain.token_endpoint import Outcome, TokenRequest
 from domain.tokens import Tokens
 from functions.keeper import Keeper
 from functions.recorder import Recorder
+from functions.revocations import Revocations
 from functions.revoker import Revoker
 from functions.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
@@ -138,9 +139,17 @@ class Bench:
             policy=self.policy,
         )
 
+    def revocations(self, keeper: Keeper) -> Revocations:
+        revoker = Revoker(server=lambda: self.server)
+        return Revocations(keeper=keeper, recorder=keeper._recorder, revoker=revoker)
+
     def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
+        keeper = keeper or self.instance()
         return Sweep(
-            keeper=keeper or self.instance(), store=self.store, clock=clock or SystemClock()
+            keeper=keeper,
+            revocations=self.revocations(keeper),
+            store=self.store,
+            clock=clock or SystemClock(),
         )
 
     async def keep(

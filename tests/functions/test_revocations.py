@@ -1,6 +1,7 @@
 """Whoever is at work while a connection is revoked: nothing of it comes back, and all is told."""
 
 import asyncio
+from unittest.mock import ANY
 
 import pytest
 
@@ -11,20 +12,15 @@ from domain.grant import Cause, Revoked, Revoking
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from functions import revoker as revoker_module
-from functions.keeper import Keeper
 from functions.revocations import Revocation, Revocations
 from functions.revoker import Revoker
+from functions.sweep import SweepReport
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, tokens_with
 
 DONE = Revocation(result=RevocationResult.REVOKED)
 NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
-
-
-def revocations(bench: Bench, keeper: Keeper) -> Revocations:
-    revoker = Revoker(server=lambda: bench.server)
-    return Revocations(keeper=keeper, recorder=keeper._recorder, revoker=revoker)
 
 
 def told(bench: Bench) -> list[str]:
@@ -35,7 +31,7 @@ def test_it_costs_three_round_trips_and_one_request() -> None:
     async def run() -> None:
         bench = Bench()
         await bench.keep(FRESH)
-        assert await revocations(bench, bench.instance()).revoke("c") == DONE
+        assert await bench.revocations(bench.instance()).revoke("c") == DONE
         assert (bench.store.loads, len(bench.store.etags), told(bench)) == (1, 2, ["refresh-7"])
 
     asyncio.run(run())
@@ -76,7 +72,7 @@ def test_what_a_refresh_in_flight_brings_is_ended_too_and_is_given_to_nobody() -
         asked, revoking = bench.instance(), bench.instance()
         asking = asyncio.create_task(asked.token("c", min_ttl=SECOND))
         await is_asked.wait()
-        assert await revocations(bench, revoking).revoke("c") == DONE
+        assert await bench.revocations(revoking).revoke("c") == DONE
         may_answer.set()
         assert await asking == AskForAuthorization(cause=Cause.REVOKED)
         await asked.finish()
@@ -91,7 +87,7 @@ def test_a_rescue_line_of_before_brings_nothing_back_and_is_ended() -> None:
         bench = Bench()
         await bench.keep(FRESH)
         keeper = bench.instance()
-        await revocations(bench, keeper).revoke("c")
+        await bench.revocations(keeper).revoke("c")
         before = await keeper.load("c")
         rescued = TokensRescued(tokens=tokens_with(FRESH))
         assert await keeper._recorder.keep("c", before, rescued) == before
@@ -105,7 +101,7 @@ def test_many_who_revoke_at_once_all_have_their_answer() -> None:
     async def run() -> None:
         bench = Bench()
         await bench.keep(FRESH)
-        owners = [revocations(bench, bench.instance()) for _ in range(20)]
+        owners = [bench.revocations(bench.instance()) for _ in range(20)]
         assert set(await asyncio.gather(*(owner.revoke("c") for owner in owners))) == {DONE}
         assert set(told(bench)) == {"refresh-7"}
 
@@ -120,12 +116,30 @@ def test_a_store_that_is_away_leaves_it_to_be_asked_for_again() -> None:
         bench.store.failing_swaps = {2, 3, 4, 5}
         keeper = bench.instance()
         with pytest.raises(StoreUnavailableError):
-            await revocations(bench, keeper).revoke("c")
+            await bench.revocations(keeper).revoke("c")
         assert isinstance(await bench.grant(), Revoking)
         answer = await keeper.token("c", min_ttl=SECOND)
         assert answer == AskForAuthorization(cause=Cause.REVOKED)
-        assert await revocations(bench, keeper).revoke("c") == DONE
+        assert await bench.revocations(keeper).revoke("c") == DONE
         assert isinstance(await bench.grant(), Revoked)
+
+    asyncio.run(run())
+
+
+def test_a_revocation_that_has_not_ended_is_gone_on_with_by_the_sweep() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(FRESH)
+        bench.store.failing_swaps = {2, 3, 4, 5}
+        with pytest.raises(StoreUnavailableError):
+            await bench.revocations(bench.instance()).revoke("c")
+        assert isinstance(await bench.grant(), Revoking)
+        report = await bench.sweep().run()
+        assert (report.skipped, report.failed, report.refreshed) == (1, 0, 0)
+        assert await bench.grant() == Revoked(at=ANY, result=RevocationResult.REVOKED)
+        assert await bench.sweep().run() == SweepReport(
+            refreshed=0, skipped=0, failed=0, is_complete=True
+        )
 
     asyncio.run(run())
 
@@ -172,7 +186,7 @@ def test_the_provider_is_asked_again_while_the_budget_lasts(
         bench = Bench()
         await bench.keep(FRESH)
         bench.server.revocation = outcome
-        done = await revocations(bench, bench.instance()).revoke("c")
+        done = await bench.revocations(bench.instance()).revoke("c")
         assert done == Revocation(result=RevocationResult.FAILED)
         assert len(told(bench)) > 1
         assert isinstance(await bench.grant(), Revoked)
@@ -193,7 +207,7 @@ def test_a_wish_to_wait_for_longer_than_the_budget_is_not_waited_for(
         )
         # Who waits is found out long before.
         async with asyncio.timeout(20):
-            done = await revocations(bench, bench.instance()).revoke("c")
+            done = await bench.revocations(bench.instance()).revoke("c")
         assert done == Revocation(result=RevocationResult.FAILED)
         assert len(told(bench)) == 1
 
@@ -207,7 +221,7 @@ def test_a_provider_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPat
         bench = Bench()
         await bench.keep(FRESH)
         bench.server.revocation = None
-        done = await revocations(bench, bench.instance()).revoke("c")
+        done = await bench.revocations(bench.instance()).revoke("c")
         assert done == Revocation(result=RevocationResult.FAILED)
         assert isinstance(await bench.grant(), Revoked)
 

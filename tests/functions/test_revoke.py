@@ -107,13 +107,20 @@ def test_a_provider_that_cannot_be_told_keeps_nothing_from_being_forgotten(
     assert isinstance(deployment.grant(connection), Revoked)
 
 
-def test_what_was_revoked_is_left_alone_by_the_sweep(deploy: Deploy) -> None:
+def test_what_was_revoked_is_left_alone_by_the_sweep_unless_it_has_not_ended(
+    deploy: Deploy,
+) -> None:
     deployment = deploy()
     deployment.put("ended", REVOKED)
     told = RevocationRequest(token="the-token", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
     deployment.put("ending", Revoking(request=told, at=LONG_AGO))
-    counts = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
-    assert expect_json(deployment.sweep()) == counts
+    for skipped in (1, 0):
+        counts = {"refreshed": 0, "skipped": skipped, "failed": 0, "is_complete": True}
+        assert expect_json(deployment.sweep()) == counts
+        assert deployment.grant("ended") == REVOKED
+        assert deployment.grant("ending") == Revoked(
+            at=LONG_AGO, result=RevocationResult.NOT_SUPPORTED
+        )
 
 
 def test_where_nobody_is_logged_in_there_is_nothing_to_revoke_and_nothing_is_stored(

@@ -17,7 +17,6 @@ from functions.memory import Memory, next_etag
 from ports.store import Record
 from tests.domain.examples import RESPONSE, SECOND, TOKENS
 from tests.functions.bench import EXPIRED, FRESH, Bench
-from tests.functions.test_revocations import revocations
 
 SAID = "record-rolled-back"
 
@@ -116,7 +115,7 @@ def test_a_revoked_connection_does_not_come_back_by_an_older_record() -> None:
         await bench.keep(FRESH)
         before = await write(bench, await bench.grant())
         keeper = bench.instance()
-        await revocations(bench, keeper).revoke("c")
+        await bench.revocations(keeper).revoke("c")
         put(bench, before)
         answer = await keeper.token("c", min_ttl=SECOND)
         assert answer == AskForAuthorization(cause=Cause.REVOKED)

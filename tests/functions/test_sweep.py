@@ -120,13 +120,14 @@ def test_what_fails_is_counted_and_does_not_stop_the_others(
     assert "a fault of our own" in caplog.text
 
 
-def test_a_connection_that_was_forgotten_meanwhile_is_skipped() -> None:
+def test_a_connection_that_was_forgotten_or_revoked_meanwhile_is_skipped() -> None:
     async def work() -> None:
         bench = Bench()
-        bench.store = BrokenStore(broken={}, also_due=["forgotten"])
-        await idle(bench, "a")
+        bench.store = BrokenStore(broken={}, also_due=["forgotten", "revoked"])
+        await idle(bench, "a", "revoked")
+        await bench.revocations(bench.instance()).revoke("revoked")
         report = await bench.sweep().run()
-        assert report == SweepReport(refreshed=1, skipped=1, failed=0, is_complete=True)
+        assert report == SweepReport(refreshed=1, skipped=2, failed=0, is_complete=True)
         assert await bench.grant("forgotten") == Unauthorized()
 
     run(work)

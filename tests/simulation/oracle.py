@@ -80,7 +80,8 @@ class Oracle:
 
     def _judge_revocation(self, before: Grant, grant: Revoking | Revoked, call: Call) -> None:
         """Judge who ends a grant, and note from when on it must not be used."""
-        if call.wish is not Wish.REVOKE:
+        is_gone_on_with = call.wish is Wish.SWEEP and isinstance(before, Revoking)
+        if call.wish is not Wish.REVOKE and not is_gone_on_with:
             raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"revoked for {call.wish.value}")
         history = self.history
         if isinstance(before, Refreshing):

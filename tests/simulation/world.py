@@ -142,7 +142,9 @@ class World:
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, revoker=revoker
         )
-        instance.sweep = Sweep(keeper=keeper, store=store, clock=clock)
+        instance.sweep = Sweep(
+            keeper=keeper, revocations=instance.revocations, store=store, clock=clock
+        )
         self.instances.append(instance)
         self.loop.add(instance)
         self.note(instance.name, f"starts, clock {skew:+.1f} s")
