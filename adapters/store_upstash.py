@@ -1,14 +1,14 @@
 """A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.authorization import LOGIN_LIFETIME, PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
     # Imported at the first write: who only reads a fresh token must not pay for it.
@@ -25,7 +25,9 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 # The server removes logins after a while, counted by itself; whether one has expired is told by our
 # clock.
 _LOGIN_KEPT_FOR = LOGIN_LIFETIME + timedelta(minutes=1)
-_COUNT_KEPT_FOR = LONGEST_WINDOW + timedelta(minutes=1)
+# Strangers' failures are counted, and a database has a size: a count is kept past the end of its
+# window for no longer than clocks may disagree.
+_COUNT_KEPT_PAST_END = timedelta(hours=1)
 
 # Everything is judged inside the script: reads may come from a replica that lags.
 _SWAP = """
@@ -135,7 +137,8 @@ class UpstashStore:
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
-        milliseconds = _COUNT_KEPT_FOR // timedelta(milliseconds=1)
+        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_KEPT_PAST_END
+        milliseconds = kept_for // timedelta(milliseconds=1)
         number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
         if not isinstance(number, int):
             raise StoreUnavailableError("Upstash gave an answer that makes no sense")
