@@ -132,8 +132,7 @@ class UpstashStore:
         sealed = await self._execute("EVAL", _TAKE_LOGIN, 1, _login_key(key), taker)
         if not isinstance(sealed, str):
             return None
-        pending = self._records.open_login(key, sealed)
-        return pending if pending is not None and now < pending.expires_at else None
+        return self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""

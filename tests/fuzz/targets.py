@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -206,7 +206,7 @@ def sealed_record(sealed: bytes, place: tuple[str, ...]) -> None:
         assert place == _PLACE
     with suppress(UnreadableRecordError):
         _RECORDS.open_record("default", "etag", text)
-    assert _RECORDS.open_login("key", text) is None
+    assert _RECORDS.open_login("key", text, now=datetime.now(UTC)) is None
 
 
 TARGETS: Mapping[str, Target] = {
