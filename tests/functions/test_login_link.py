@@ -183,6 +183,21 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
     begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
 
 
+def test_checklist_13_button_of_another_site_begins_no_login(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    before = deployment.rows()
+    answer = deployment.press(link, JSON, ("sec-fetch-site", "cross-site"))
+    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    expect_page(deployment.press(link, HTML, ("sec-fetch-site", "cross-site")), 400)
+    # It is not used up by that; and to look at it, people come from anywhere.
+    assert deployment.rows() == before
+    looked = deployment.open_link(link, HTML, ("sec-fetch-site", "cross-site"))
+    expect_page(looked, has_form=True)
+    assert deployment.press(link, HTML, ("sec-fetch-site", "same-origin")).status_code == 303
+
+
 def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
     for target in ("/api/login", "/api/login?link="):
         expect_problem(deployment.call("GET", target, JSON), 400, "invalid-request")
