@@ -248,7 +248,11 @@ class Logins:
             raise LoginNotNeededError
         completed = await self._exchange(server, pending, response.code or "")
         after = await self._recorder.keep(pending.connection, before, completed)
-        return _judge(pending.connection, completed, before.grant, after.grant)
+        judged = _judge(pending.connection, completed, before.grant, after.grant)
+        if completed.yields and not judged.is_new and tokens_of(after.grant) is not None:
+            # Somebody else was faster in the meantime.
+            raise LoginNotNeededError
+        return judged
 
     async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
         """Use up the state, and return what it stands for if the redirect brings its code."""
@@ -303,7 +307,11 @@ class Logins:
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(
-            response=outcome, requested_at=requested_at, replaces=pending.replaces
+            response=outcome,
+            requested_at=requested_at,
+            replaces=pending.replaces,
+            # It began without the API key.
+            yields=pending.browser is not None,
         )
 
     async def _send(

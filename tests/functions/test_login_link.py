@@ -1,6 +1,8 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
 import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 
@@ -223,6 +225,23 @@ def test_checklist_13_login_that_others_have_overtaken_replaces_nothing(
     answer = scripted.callback(JSON, cookie, code="a-code", state=state_of(location))
     expect_problem(answer, 409, "login-not-needed", sets_cookie=True)
     assert endpoint.seen == []
+    assert scripted.grant(connection) == grant
+
+
+def test_checklist_13_login_that_others_overtake_while_its_code_is_sent_replaces_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    grant = fresh()
+    with ThreadPoolExecutor() as pool:
+        with endpoint.held():
+            answer = pool.submit(
+                scripted.callback, JSON, cookie, code="a-code", state=state_of(location)
+            )
+            while not endpoint.seen:
+                time.sleep(0.01)
+            scripted.put(connection, grant)
+        expect_problem(answer.result(), 409, "login-not-needed", sets_cookie=True)
     assert scripted.grant(connection) == grant
 
 
