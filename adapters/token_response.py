@@ -61,7 +61,8 @@ def _duration(value: object) -> timedelta | None:
         return None
     if not isfinite(seconds) or seconds <= 0:
         return None
-    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
+    # Less than half of a microsecond is none either.
+    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds())) or None
 
 
 def _text(value: object) -> str | None:

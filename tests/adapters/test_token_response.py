@@ -73,6 +73,8 @@ SECONDS = [
     (" 1799 ", 1799),
     (1799.0, 1799),
     (0.5, 0.5),
+    (1e-10, None),
+    ("1e-300", None),
     (MISSING, None),
     (None, None),
     (-1, None),
