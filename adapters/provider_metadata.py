@@ -1,6 +1,7 @@
 """The metadata that an issuer publishes, read (RFC 8414 §2; OpenID Connect Discovery 1.0 §3)."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +17,10 @@ def _safe(url: str) -> str:
     if not is_safe_url(url):
         raise ValueError("neither https nor loopback")
     return url
+
+
+def _is_https(url: str) -> bool:
+    return urlsplit(url).scheme == "https"
 
 
 _Endpoint = Annotated[str, Field(strict=True), AfterValidator(_safe)]
@@ -36,6 +41,10 @@ class _Document(BaseModel):
     # RFC 9207 §3.
     authorization_response_iss_parameter_supported: bool = False
 
+    def endpoints(self) -> list[str]:
+        told = (self.authorization_endpoint, self.token_endpoint, self.revocation_endpoint)
+        return [url for url in told if url is not None]
+
 
 def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
     """Read a document, None for what was none. Raises UnusableMetadataError."""
@@ -49,6 +58,9 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     if document.issuer != issuer:
         # RFC 8414 §3.3: to the letter, or another server could pose as this one.
         raise UnusableMetadataError("it is of another issuer")
+    if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
+        # Who is elsewhere knows nothing of this machine, and must not have it called.
+        raise UnusableMetadataError("an endpoint on loopback, of an issuer that is not there")
     return ServerMetadata(
         issuer=issuer,
         authorization_endpoint=document.authorization_endpoint,

@@ -34,15 +34,21 @@ class RescueLog:
     def read(self, line: str) -> Rescued | None:
         """Open the record in a line. Raises UnreadableRecordError."""
         found = _LINE.search(line.replace("\\", ""))
-        if found is None:
-            return None
-        try:
-            members = json.loads(found["members"])
-            connection, etag, sealed = members["connection"], members["etag"], members["sealed"]
-        except (KeyError, ValueError):
-            return None
-        return Rescued(
-            connection=connection,
-            expected_etag=members.get("expected_etag"),
-            record=self._records.open_record(connection, etag, sealed),
-        )
+        # A log has lines of anybody's making: a proxy's repeats what browsers call themselves.
+        match found and _members(found["members"]):
+            case {"connection": str(connection), "etag": str(etag), "sealed": str(sealed), **rest}:
+                expected = rest.get("expected_etag")
+                return Rescued(
+                    connection=connection,
+                    expected_etag=expected if isinstance(expected, str) else None,
+                    record=self._records.open_record(connection, etag, sealed),
+                )
+            case _:
+                return None
+
+
+def _members(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

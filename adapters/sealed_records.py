@@ -1,5 +1,6 @@
 """What a store holds: grants and logins, sealed to their place."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from adapters.grant_json import FormatError, dump_grant, dump_login, load_grant, load_login
@@ -37,9 +38,13 @@ class SealedRecords:
         """Seal a login to its key."""
         return self._keys.seal(dump_login(pending), "login", key)
 
-    def open_login(self, key: str, sealed: str) -> "PendingLogin | None":
-        """Open a login; one that cannot be read is worth no more than none."""
+    def open_login(self, key: str, sealed: str, *, now: datetime) -> "PendingLogin | None":
+        """Open a login; one that cannot be read, or has expired, is worth no more than none.
+
+        What a store says of its expiry beside it is not sealed, and does not count.
+        """
         try:
-            return load_login(self._keys.open(sealed, "login", key))
+            pending = load_login(self._keys.open(sealed, "login", key))
         except (SealError, FormatError):
             return None
+        return pending if now < pending.expires_at else None

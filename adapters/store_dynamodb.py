@@ -150,8 +150,8 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        pending = self._records.open_login(key, _text(answer.get("Attributes", {}), "sealed"))
-        return pending if pending is not None and now < pending.expires_at else None
+        sealed = _text(answer.get("Attributes", {}), "sealed")
+        return self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError.

@@ -121,7 +121,7 @@ class SqliteStore:
                 return None if row is None else str(row[0])
 
         sealed = await self._run(write)
-        return None if sealed is None else self._records.open_login(key, sealed)
+        return None if sealed is None else self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""

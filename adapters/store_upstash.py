@@ -1,13 +1,13 @@
 """A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
     # Imported at the first write: who only reads a fresh token must not pay for it.
@@ -22,7 +22,9 @@ _KEYS_A_PAGE = 1000
 # Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
-_COUNT_KEPT_FOR = LONGEST_WINDOW + timedelta(minutes=1)
+# Strangers' failures are counted, and a database has a size: a count is kept past the end of its
+# window for no longer than clocks may disagree.
+_COUNT_KEPT_PAST_END = timedelta(hours=1)
 
 # Everything is judged inside the script: reads may come from a replica that lags.
 _SWAP = """
@@ -131,12 +133,12 @@ class UpstashStore:
         sealed = await self._execute("EVAL", _TAKE_LOGIN, 1, _login_key(key), taker)
         if not isinstance(sealed, str):
             return None
-        pending = self._records.open_login(key, sealed)
-        return pending if pending is not None and now < pending.expires_at else None
+        return self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
-        milliseconds = _COUNT_KEPT_FOR // timedelta(milliseconds=1)
+        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_KEPT_PAST_END
+        milliseconds = kept_for // timedelta(milliseconds=1)
         number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
         if not isinstance(number, int):
             raise StoreUnavailableError("Upstash gave an answer that makes no sense")

@@ -6,6 +6,7 @@ nothing else is taken for tokens.
 
 import logging
 import re
+import unicodedata
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -13,7 +14,15 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import httpx
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from adapters.id_token import read_subject
 from adapters.provider_http import json_object
@@ -52,7 +61,8 @@ def _duration(value: object) -> timedelta | None:
         return None
     if not isfinite(seconds) or seconds <= 0:
         return None
-    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
+    # Less than half of a microsecond is none either.
+    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds())) or None
 
 
 def _text(value: object) -> str | None:
@@ -61,6 +71,21 @@ def _text(value: object) -> str | None:
         return None
     # JSON may name half of a character (RFC 8259 §8.2).
     return value if value == value.encode("utf-8", "replace").decode() else None
+
+
+def _goes_into_a_header(value: str) -> str:
+    # RFC 6749 §A.12: visible characters and spaces. What goes beyond is let pass, but nothing that
+    # would end a line of a header, or of a file of variables, where callers put it.
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("a control character")
+    return value
+
+
+def _type(value: object) -> str | None:
+    try:
+        return _goes_into_a_header(_text(value) or "") or None
+    except ValueError:
+        return None
 
 
 def _scope(value: object) -> str | None:
@@ -74,8 +99,10 @@ class _TokenBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    access_token: Annotated[str, Field(min_length=1, strict=True, repr=False)]
-    token_type: Annotated[str | None, BeforeValidator(_text)] = None
+    access_token: Annotated[
+        str, Field(min_length=1, strict=True, repr=False), AfterValidator(_goes_into_a_header)
+    ]
+    token_type: Annotated[str | None, BeforeValidator(_type)] = None
     expires_in: Annotated[timedelta | None, BeforeValidator(_duration)] = None
     refresh_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
     refresh_token_expires_in: Annotated[

@@ -24,7 +24,8 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
 A login (`LoginCompleted`) starts a new generation:
  8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice).
     Unless it was begun to replace what works, it does not replace a refresh token that works by
-    tokens without one, nor a grant that works by one that is known to be of another account.
+    tokens without one, nor a grant that works by one that is known to be of another account; nor,
+    where it has to yield, any grant that works.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their login or, after the same login, their generation is newer than what is
@@ -369,12 +370,15 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
     is_late = (
         not isinstance(grant, Tokenless) and grant.tokens.authorized_at >= completed.requested_at
     )
-    is_unwanted = not completed.replaces and _is_worse(tokens, grant, now)
+    is_unwanted = not completed.replaces and _is_worse(tokens, grant, now, yields=completed.yields)
     return grant if is_late or is_unwanted else Authorized(tokens=tokens)
 
 
-def _is_worse(tokens: Tokens, grant: Grant, now: datetime) -> bool:
-    """Whether a grant that works would be lost to tokens that do not last, or to a stranger's."""
+def _is_worse(tokens: Tokens, grant: Grant, now: datetime, *, yields: bool) -> bool:
+    """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
+
+    To tokens that have to yield, no grant that works is.
+    """
     # What was handed over works elsewhere, or will: it must not be lost here before.
     there = take_back(grant)
     if not isinstance(there, Authorized | Refreshing):
@@ -383,7 +387,7 @@ def _is_worse(tokens: Tokens, grant: Grant, now: datetime) -> bool:
     if there.tokens.can_refresh(now) and not lasts:
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
-    return works and there.tokens.are_known_of_another(tokens.subject)
+    return works and (yields or there.tokens.are_known_of_another(tokens.subject))
 
 
 # Rule 9: rescue.

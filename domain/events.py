@@ -51,12 +51,14 @@ class AttemptEnded:
 class LoginCompleted:
     """A code was traded for tokens; `requested_at` is from before the request was sent.
 
-    `replaces` says that whoever began the login wants it in the place of whatever works.
+    `replaces` says that whoever began the login wants it in the place of whatever works, `yields`
+    that they may not replace what works at all.
     """
 
     response: TokenResponse
     requested_at: datetime
     replaces: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ What is refused anyway is counted in windows of some minutes, by the address tha
 the API key that it showed; too many change the words of the refusal, and nothing else. A good
 request is neither counted nor asked after, so nobody is locked out by what others do at the same
 address. Once there were too many, this instance writes no more of them to the store or the log
-until the window is over.
+until the window is over; nor, wherever they come from, more than some number in all: who has a
+network has addresses without end.
 
 The address is the one that the server tells (ASGI's `client`), and as good as what is in front. On
 Vercel, and behind a proxy on the same machine, uvicorn takes it from X-Forwarded-For, which they
@@ -32,6 +33,10 @@ WINDOW = timedelta(minutes=5)
 _SECONDS = WINDOW.total_seconds()
 # Windows that an instance remembers, some hundred bytes each, however many addresses there are.
 REMEMBERED = 1000
+# Failures of a window that an instance writes to the store, as each is a command to pay for, and a
+# key to be kept: some thirty addresses that use up the default limit. Beyond that it goes by what
+# it knows itself.
+MOST_WRITTEN = 1000
 
 # Counted by the key, if one was shown; all else by the address.
 _OF_A_KEY = frozenset({"invalid-request", "key-not-allowed"})
@@ -67,6 +72,8 @@ class FailureLimits:
         self._most = most
         # By window, the least recently used first: what this instance knows of.
         self._known: dict[tuple[str, datetime], int] = {}
+        # The window that goes on, and how many were written in it.
+        self._written = (datetime.min.replace(tzinfo=UTC), 0)
 
     async def judge(self, found: Problem, request: Request) -> Problem:
         """Return what is wrong by a request's own fault, or `too-many-failures` in its place."""
@@ -106,13 +113,15 @@ class FailureLimits:
                     ends.isoformat(),
                 )
             return True
+        if not self._may_write(ends):
+            return False
         try:
             number = await self._store.count(window[0], window_ends=ends)
         except StoreUnavailableError:
             # What is wrong is said in its own words; that the store is away, others will find.
-            self._known[window] -= 1
+            self._learn(window, lambda known: known - 1)
             return False
-        self._known[window] = max(self._known[window], min(number, self._most))
+        self._learn(window, lambda known: max(known, min(number, self._most)))
         return number > self._most
 
     def _one_more(self, window: tuple[str, datetime]) -> int:
@@ -121,6 +130,19 @@ class FailureLimits:
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         return number
+
+    def _learn(self, window: tuple[str, datetime], correct: Callable[[int], int]) -> None:
+        """Correct what is known of a window, unless so many others came that it is forgotten."""
+        if window in self._known:
+            self._known[window] = correct(self._known[window])
+
+    def _may_write(self, ends: datetime) -> bool:
+        """Count one more that is written in the window, if it is not too much."""
+        number = self._written[1] if self._written[0] == ends else 0
+        if number == MOST_WRITTEN:
+            return False
+        self._written = (ends, number + 1)
+        return True
 
 
 def window_end(now: datetime) -> datetime:

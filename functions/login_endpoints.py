@@ -38,6 +38,7 @@ async def show_link(request: Request, wired: Wired) -> Response:
 async def login(request: Request, wired: Wired) -> Response:
     """POST /api/login: where to send the browser, or its way there. Raises ProblemError."""
     if text := request.form().get("link"):
+        _refuse_another_sites_button(request)
         return await _begin_by_link(text, wired)
     keys, now = wired.settings.api_keys, wired.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, beside=("replace",))
@@ -56,6 +57,18 @@ def _replaces(request: Request) -> bool:
     if text not in {"true", "false"}:
         raise problem("invalid-request", "replace is true or false")
     return text == "true"
+
+
+def _refuse_another_sites_button(request: Request) -> None:
+    """Have people see whose login it is: another site's form would send them on without a word.
+
+    A provider that knows them may ask nothing either (RFC 6749 §10.12). Browsers tell where a form
+    was (Fetch Metadata) even to pages that have them send no `Referer`, nor an `Origin`.
+    """
+    if b"cross-site" in request.header_values(b"sec-fetch-site"):
+        raise problem(
+            "invalid-link", "a login by a link begins on the link's own page: open it in a browser"
+        )
 
 
 async def _begin_by_link(text: str, wired: Wired) -> Response:

@@ -223,6 +223,9 @@ class Logins:
 
         Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        if not (self._is_static(response.state) or self._was_given_out(response.state)):
+            # Whoever makes states up costs no question to the issuer, nor one to the store.
+            raise UnknownStateError
         # Both may fail, and neither may cost a state: the same redirect works once they do not.
         provider, server = await self._provider(), self._server()
         task = self._completions.start(
@@ -245,7 +248,11 @@ class Logins:
             raise LoginNotNeededError
         completed = await self._exchange(server, pending, response.code or "")
         after = await self._recorder.keep(pending.connection, before, completed)
-        return _judge(pending.connection, completed, before.grant, after.grant)
+        judged = _judge(pending.connection, completed, before.grant, after.grant)
+        if completed.yields and not judged.is_new and tokens_of(after.grant) is not None:
+            # Somebody else was faster in the meantime.
+            raise LoginNotNeededError
+        return judged
 
     async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
         """Use up the state, and return what it stands for if the redirect brings its code."""
@@ -261,7 +268,7 @@ class Logins:
     async def _take(self, state: str, provider: Provider) -> PendingLogin:
         """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
-        if self._static_state and compare_digest(state.encode(), self._static_state.encode()):
+        if self._is_static(state):
             return PendingLogin(
                 connection=DEFAULT_CONNECTION,
                 redirect_uri=self._redirect_uri(),
@@ -270,15 +277,19 @@ class Logins:
                 issuer=provider.issuer,
                 issuer_names_itself=provider.names_itself,
             )
-        token, _, _ = state.rpartition("-")
-        if not compare_digest(state.encode(), self.state_of(token).encode()):
-            # Whoever makes states up costs no round trip to the store.
-            raise UnknownStateError
         taker = self._entropy.token()
         pending = await self._store.take_login(login_key(state), taker=taker, now=now)
         if pending is None:
             raise UnknownStateError
         return pending
+
+    def _is_static(self, state: str) -> bool:
+        static = self._static_state
+        return static is not None and compare_digest(state.encode(), static.encode())
+
+    def _was_given_out(self, state: str) -> bool:
+        token, _, _ = state.rpartition("-")
+        return compare_digest(state.encode(), self.state_of(token).encode())
 
     def state_of(self, token: str) -> str:
         """Return the state that is made of a random token."""
@@ -296,7 +307,11 @@ class Logins:
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(
-            response=outcome, requested_at=requested_at, replaces=pending.replaces
+            response=outcome,
+            requested_at=requested_at,
+            replaces=pending.replaces,
+            # It began without the API key.
+            yields=pending.browser is not None,
         )
 
     async def _send(

@@ -38,7 +38,13 @@ class Memory:
         self._newest: OrderedDict[str, Record] = OrderedDict()
 
     def note(self, connection: str, record: Record) -> None:
-        """Remember a record that is, or was just now, in the store; not an older one."""
+        """Remember a record that is, or was just now, in the store; not an older one.
+
+        Nor that there is none, or one that has no place: who deletes a record, and later puts back
+        an older one, would have had the newest forgotten by it.
+        """
+        if _place_of(record.etag) is None:
+            return
         if self.newer_than(connection, record) is None:
             self._newest[connection] = record
             self._newest.move_to_end(connection)

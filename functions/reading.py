@@ -57,7 +57,7 @@ class Reading:
         """
         faults = len(self.faults)
         value = self.optional(name, fits_a_header=True)
-        weakness = None if value is None or len(self.faults) > faults else _weakness(value)
+        weakness = None if value is None or len(self.faults) > faults else weakness_of(value)
         if weakness is not None:
             self.faults.append(f"{name} {weakness}: openssl rand -hex 32 makes one that is good")
         return value
@@ -88,8 +88,8 @@ class Reading:
         return value
 
 
-def _weakness(secret: str) -> str | None:
-    """Say what makes a secret easy to guess, if anything does."""
+def weakness_of(secret: str) -> str | None:
+    """Say what makes a secret easy to guess; None where nothing does."""
     if len(secret) < SHORTEST_SECRET:
         return f"is shorter than {SHORTEST_SECRET} characters"
     # A text that is made of repetitions is found in its double, between the ends.

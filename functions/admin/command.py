@@ -70,6 +70,11 @@ async def named(names: Iterable[str]) -> AsyncIterator[str]:
         yield name
 
 
+def printable(text: str) -> str:
+    """Take out of a text in one line what terminals obey; it may be of anybody's making."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def say(text: str) -> None:
     """Tell the operator how far things are."""
     print(text, file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.command import Command, do_for_each, named, printable, say
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
 from ports.store import UnreadableRecordError
@@ -44,7 +44,7 @@ async def hand_over(wired: Wired, connection: str) -> Moved | None:
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
-    is_told = False
+    is_told, name = False, printable(connection)
     while True:
         before = await wired.store.load(connection)
         after = await wired.recorder.keep(connection, before, MoveRequested())
@@ -55,7 +55,7 @@ async def hand_over(wired: Wired, connection: str) -> Moved | None:
                 return None
             case Refreshing():
                 if not is_told:
-                    say(f"{connection}: a refresh is in flight, and waited for (a minute at most)")
+                    say(f"{name}: a refresh is in flight, and waited for (a minute at most)")
                 is_told = True
                 await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
             case Authorized() | AuthorizationRequired():
@@ -88,7 +88,7 @@ async def hand_over_all(
             case str():
                 faults.append(found)
             case None:
-                say(f"{connection}: nobody has logged in; there is nothing to hand over")
+                say(f"{printable(connection)}: nobody has logged in; there is nothing to hand over")
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
     return grants, faults

@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from enum import Enum
+from io import TextIOWrapper
 
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
@@ -61,6 +62,9 @@ def _declare(_parser: ArgumentParser) -> None:
 
 
 async def _run(wired: Wired, _options: Namespace) -> str | None:
+    if isinstance(sys.stdin, TextIOWrapper):
+        # What strangers have sent is in logs as it came, in no encoding.
+        sys.stdin.reconfigure(errors="replace")
     if not await recover(wired, sys.stdin):
         return "Not every line could be replayed; run this again once the cause is gone."
     return None

@@ -198,6 +198,15 @@ async def test_counts_of_windows_that_are_long_over_are_forgotten(path: Path) ->
     assert execute(path, "SELECT key FROM counts ORDER BY key") == [("kept",), ("new",)]
 
 
+async def test_who_writes_the_file_makes_no_login_last_longer(path: Path) -> None:
+    store = store_at(path)
+    await store.put_login("key", PENDING)
+    execute(path, "UPDATE logins SET expires_at = 1e12")
+    assert await store.take_login("key", taker="one", now=PENDING.expires_at) is None
+    before = PENDING.expires_at - timedelta(microseconds=1)
+    assert await store.take_login("key", taker="one", now=before) == PENDING
+
+
 async def unavailable_to_all(store: Store) -> None:
     """Ask for everything there is; nothing must be available."""
     with pytest.raises(StoreUnavailableError):

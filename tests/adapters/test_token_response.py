@@ -73,6 +73,8 @@ SECONDS = [
     (" 1799 ", 1799),
     (1799.0, 1799),
     (0.5, 0.5),
+    (1e-10, None),
+    ("1e-300", None),
     (MISSING, None),
     (None, None),
     (-1, None),
@@ -121,7 +123,19 @@ def test_checklist_30_a_lifetime_beyond_all_numbers_costs_no_token(number: str) 
 
 
 @pytest.mark.parametrize(
-    "value", [MISSING, "bearer", "Bearer", "BEARER", "BearerToken", "bearertoken", None, "", 5]
+    "value",
+    [
+        MISSING,
+        "bearer",
+        "Bearer",
+        "BEARER",
+        "BearerToken",
+        "bearertoken",
+        None,
+        "",
+        5,
+        "Bearer\r\nX:",
+    ],
 )
 def test_checklist_29_a_token_type_that_is_missing_or_bearer_by_any_name_is_bearer(
     value: object,
@@ -132,6 +146,19 @@ def test_checklist_29_a_token_type_that_is_missing_or_bearer_by_any_name_is_bear
 @pytest.mark.parametrize("value", ["bot", "User Access Token", "N_A"])
 def test_tokens_of_another_type_are_kept_and_their_type_is_passed_on(value: str) -> None:
     assert tokens_of(read(good_with("token_type", value))).token_type == value
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nBASH_ENV=b", "a\r\nx: y", "a\0", "\x1b[2J", "a\x7f", "\x9b2J"]
+)
+def test_checklist_37_a_token_that_would_end_a_callers_line_is_none(value: str) -> None:
+    assert is_unknown(read(good_with("access_token", value)))
+    assert is_unknown(read(urlencode({"access_token": value}).encode(), content_type=FORM))
+
+
+@pytest.mark.parametrize("value", ["a b", "a~!", "жетон", "=" * 10])
+def test_checklist_37_a_token_may_be_of_all_other_characters(value: str) -> None:
+    assert tokens_of(read(good_with("access_token", value))).access_token == value
 
 
 @pytest.mark.parametrize("value", ["mac", "MAC", "DPoP"])

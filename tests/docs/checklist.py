@@ -218,8 +218,9 @@ _TOKEN_RESPONSE = Chapter(
             besides="`verify` tells the days that are left; to watch them is the monitoring's.",
         ),
         Demand(
-            text="Tokens are texts without a meaning, of 8 KiB and more.",
-            source="RFC 6749 §1.4",
+            text="Tokens are texts without a meaning, of 8 KiB and more; what would end a line "
+            "where a caller puts it is none.",
+            source="RFC 6749 §1.4, §A.12",
         ),
     ),
 )

@@ -40,8 +40,9 @@ to log in, without the endpoint `login` |
 | a link to log in | log in within a day, once and with whatever account, while the connection has \
 no login that works | replace a login that works |
 | `CRON_SECRET` | start the sweep, and learn how many connections were due | get a token |
-| the store | delete records; see which connections there are, and when they are due | read a \
-token, or pass one off as another connection's |
+| the store | delete records, and put back older ones where no instance runs that has seen the \
+newer; let a link or a login be used again; see which connections there are, and when they are \
+due | read a token, or pass one off as another connection's; make a link, or finish a login |
 | the store and the keys | read all tokens | |
 | the environment | all of it | |
 

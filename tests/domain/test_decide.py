@@ -867,6 +867,25 @@ def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_be
     assert after.tokens.subject == OTHER
 
 
+@pytest.mark.parametrize("subject", [MINE, OTHER, None])
+@pytest.mark.parametrize("grant", WORKING.values(), ids=WORKING)
+def test_a_login_that_has_to_yield_replaces_nothing_that_works(
+    grant: Grant, subject: str | None
+) -> None:
+    login = LoginCompleted(
+        response=replace(RESPONSE, subject=subject), requested_at=EXPIRED, yields=True
+    )
+    assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
+
+
+@pytest.mark.parametrize("grant", [*DEAD.values(), Unauthorized()], ids=[*DEAD, "nobody's"])
+def test_a_login_that_has_to_yield_replaces_what_is_dead(grant: Grant) -> None:
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, yields=True)
+    after = decide(grant, login, POLICY, EXPIRED + SECOND).grant
+    assert isinstance(after, Authorized)
+    assert after.tokens.access_token == "access-8"
+
+
 @pytest.mark.parametrize("grant", DEAD.values(), ids=DEAD)
 def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
     after = log_in(grant, subject=OTHER)

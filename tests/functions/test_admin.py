@@ -127,6 +127,44 @@ def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
     assert applied == "c: applied"
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"connection": 1, "etag": 2, "sealed": 3},
+        {"connection": "c", "etag": None, "sealed": []},
+        {"connection": "c", "etag": "rescued", "sealed": 5.0},
+        {"connection": "c"},
+    ],
+    ids=str,
+)
+def test_a_line_of_a_strangers_making_stops_nothing(
+    wired: Wired,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    members: dict[str, object],
+) -> None:
+    text = json.dumps(members)
+    deep = f'{{"connection":{"[" * 100_000}}}'
+    hostile = [f'"GET /" "oauth-callback-rescue {written}"' for written in (text, deep, "{}")]
+    assert asyncio.run(recover(wired, [*hostile, rescue_line(wired, caplog)]))
+    assert capsys.readouterr().out == "c: applied\n"
+
+
+def test_the_command_reads_logs_with_bytes_that_are_no_text(
+    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    logs = b"\xff\xfe\xed\xa0\x80\n" + rescue_line(wired, caplog).encode()
+    done = subprocess.run(
+        [sys.executable, "-m", "functions.admin", "recover"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8", **environ},
+        input=logs,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"c: applied\n"), done.stderr
+
+
 def test_no_rescue_line_shows_a_token(wired: Wired, caplog: pytest.LogCaptureFixture) -> None:
     line = rescue_line(wired, caplog)
     assert "access-8" not in line

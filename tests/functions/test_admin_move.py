@@ -140,6 +140,13 @@ def exported(source: Place, file: Path, *names: str) -> None:
 # There
 
 
+def test_name_that_a_terminal_would_obey_is_shown_without_that(source: Place, file: Path) -> None:
+    kept: dict[str, Grant] = {"evil\x1b[2J\x9b1m\nall good": Unauthorized(), "good": GRANT}
+    source.keep(**kept)
+    _, _, error = source.run("export", str(file))
+    assert error == "evil?[2J?1m?all good: nobody has logged in; there is nothing to hand over\n"
+
+
 def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     source: Place, target: Place, file: Path
 ) -> None:

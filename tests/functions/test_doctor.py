@@ -151,6 +151,7 @@ def test_nothing_is_wrong_with_a_healthy_deployment(
         ({"CLIENT_SECRET": API_KEY}, ("warning", "CLIENT_SECRET"), "API key as well"),
         ({"PUBLIC_URL": None}, ("fault", "PUBLIC_URL"), "nobody can log in"),
         ({"OAUTH_STATE": "a-state"}, ("warning", "OAUTH_STATE"), "take it away"),
+        ({"OAUTH_STATE": "a-state"}, ("warning", "OAUTH_STATE"), "shorter than 24 characters"),
         ({"ENCRYPTION_KEYS": encryption_key("x")}, ("fault", "encryption"), "1 (default)"),
         (
             {"ENCRYPTION_KEYS": ",".join(map(encryption_key, ("x", "deployment")))},
@@ -166,6 +167,12 @@ def test_each_weakness_of_the_variables_is_found_and_nothing_else(
     found = findings(environ(**changes))
     assert wrong(found) == [expected]
     assert text in said(found, expected[1])
+
+
+def test_static_state_that_nobody_guesses_is_not_said_to_be_guessed(environ: Environ) -> None:
+    found = findings(environ(OAUTH_STATE="5b1f0c9e7d3a4826b1f0c9e7d3a4826e"))
+    assert wrong(found) == [("warning", "OAUTH_STATE")]
+    assert "guesses" not in said(found, "OAUTH_STATE")
 
 
 def test_key_that_expires_soon_is_told(environ: Environ) -> None:

@@ -128,6 +128,21 @@ def test_callback_that_meets_a_silent_issuer_works_once_it_speaks(
     expect_page(other.callback(code="a-code", state=state))
 
 
+def test_checklist_2_state_that_is_made_up_costs_no_question_to_the_issuer(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE="a static state")
+    endpoint.metadata = None
+    for state in ("a-b", "x", "-", "a static"):
+        answer = deployment.callback(JSON, code="a-code", state=state)
+        expect_problem(answer, 400, "invalid-state")
+    assert endpoint.described == 0
+    # Whose state is good is told that the issuer is silent.
+    answer = deployment.callback(JSON, code="a-code", state="a static state")
+    expect_problem(answer, 503, "provider-unavailable")
+    assert endpoint.described > 0
+
+
 def test_refresh_without_metadata_is_not_sent_and_a_fresh_token_needs_none(
     by_issuer: Deployment, endpoint: TokenEndpoint
 ) -> None:

@@ -11,7 +11,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from adapters.store_memory import MemoryStore
+from functions import limits as limits_module
 from functions.limits import (
+    MOST_WRITTEN,
     REMEMBERED,
     WINDOW,
     FailureLimits,
@@ -346,18 +348,61 @@ def test_without_the_store_the_ordinary_refusal_is_answered() -> None:
     assert outcome(asyncio.run(judged(limits, DEFAULT + 1))) == (DEFAULT, 1)
 
 
-def test_instance_remembers_some_addresses_and_the_store_all() -> None:
+def from_many(number: int) -> list[str]:
+    """So many addresses, of which each host of IPv6 has as many as it likes."""
+    return [f"2001:db8:0:{host:x}::1" for host in range(number)]
+
+
+def test_instance_remembers_some_addresses_and_the_store_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits_module, "REMEMBERED", 100)
     instances = Instances()
     limits = instances.instance()
     asyncio.run(judged(limits, DEFAULT + 1))
 
     async def many() -> None:
-        for number in range(REMEMBERED + 10):
-            await judged(limits, 1, f"10.0.{number // 256}.{number % 256}")
+        for client in from_many(110):
+            await judged(limits, 1, client)
 
     asyncio.run(many())
-    assert len(limits._known) == REMEMBERED
+    assert len(limits._known) == 100
     assert outcome(asyncio.run(judged(limits, 5))) == (0, 5)
+
+
+def test_addresses_without_end_do_not_make_writes_without_end() -> None:
+    instances = Instances()
+    limits = instances.instance()
+
+    async def one_by_one() -> None:
+        for _ in range(2):
+            for client in from_many(MOST_WRITTEN + 10):
+                assert outcome(await judged(limits, 1, client)) == (1, 0)
+
+    asyncio.run(one_by_one())
+    assert instances.store.asked == MOST_WRITTEN
+    # What this instance sees itself it goes on counting; the next window begins at nothing.
+    assert outcome(asyncio.run(judged(limits, DEFAULT + 1))) == (DEFAULT, 1)
+    assert instances.store.asked == MOST_WRITTEN
+    instances.clock.at += WINDOW
+    asyncio.run(judged(limits, 5))
+    assert instances.store.asked == MOST_WRITTEN + 5
+
+
+@pytest.mark.parametrize("is_away", [False, True], ids=["the store counts", "the store is away"])
+def test_addresses_without_end_are_refused_in_their_own_words_all_at_once(*, is_away: bool) -> None:
+    instances = Instances()
+    instances.store.is_away = is_away
+    limits = instances.instance()
+
+    async def at_once() -> list[list[str]]:
+        # The first is forgotten before the store has answered.
+        return await asyncio.gather(
+            *(judged(limits, 1, client) for client in from_many(REMEMBERED + 10))
+        )
+
+    assert all(outcome(names) == (1, 0) for names in asyncio.run(at_once()))
+    assert len(limits._known) == REMEMBERED
 
 
 @pytest.mark.parametrize(

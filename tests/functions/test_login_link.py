@@ -1,6 +1,8 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
 import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 
@@ -183,6 +185,21 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
     begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
 
 
+def test_checklist_13_button_of_another_site_begins_no_login(
+    deployment: Deployment, connection: str
+) -> None:
+    link = deployment.link(connection)
+    before = deployment.rows()
+    answer = deployment.press(link, JSON, ("sec-fetch-site", "cross-site"))
+    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    expect_page(deployment.press(link, HTML, ("sec-fetch-site", "cross-site")), 400)
+    # It is not used up by that; and to look at it, people come from anywhere.
+    assert deployment.rows() == before
+    looked = deployment.open_link(link, HTML, ("sec-fetch-site", "cross-site"))
+    expect_page(looked, has_form=True)
+    assert deployment.press(link, HTML, ("sec-fetch-site", "same-origin")).status_code == 303
+
+
 def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
     for target in ("/api/login", "/api/login?link="):
         expect_problem(deployment.call("GET", target, JSON), 400, "invalid-request")
@@ -208,6 +225,23 @@ def test_checklist_13_login_that_others_have_overtaken_replaces_nothing(
     answer = scripted.callback(JSON, cookie, code="a-code", state=state_of(location))
     expect_problem(answer, 409, "login-not-needed", sets_cookie=True)
     assert endpoint.seen == []
+    assert scripted.grant(connection) == grant
+
+
+def test_checklist_13_login_that_others_overtake_while_its_code_is_sent_replaces_nothing(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    grant = fresh()
+    with ThreadPoolExecutor() as pool:
+        with endpoint.held():
+            answer = pool.submit(
+                scripted.callback, JSON, cookie, code="a-code", state=state_of(location)
+            )
+            while not endpoint.seen:
+                time.sleep(0.01)
+            scripted.put(connection, grant)
+        expect_problem(answer.result(), 409, "login-not-needed", sets_cookie=True)
     assert scripted.grant(connection) == grant
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
-from domain.grant import Authorized, Cause, Grant, Refreshing, tokens_of
+from domain.grant import Authorized, Cause, Grant, Refreshing, Unauthorized, tokens_of
 from domain.token_endpoint import Outcome, RefreshTokenRequest
 from functions import memory
 from functions.memory import Memory, next_etag
@@ -121,6 +121,34 @@ def test_a_revoked_connection_does_not_come_back_by_an_older_record() -> None:
         assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("meanwhile", [None, "unnumbered"])
+def test_what_was_seen_is_not_forgotten_where_something_else_is_in_its_place_for_a_while(
+    meanwhile: str | None,
+) -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(FRESH)
+        before = await write(bench, await bench.grant())
+        keeper = bench.instance()
+        await bench.revocations(keeper).revoke("c")
+        put(bench, Record(grant=Unauthorized(), etag=meanwhile))
+        assert await keeper.load("c") == await stored(bench)
+        put(bench, before)
+        answer = await keeper.token("c", min_ttl=SECOND)
+        assert answer == AskForAuthorization(cause=Cause.REVOKED)
+
+    asyncio.run(run())
+
+
+def test_connections_without_a_record_do_not_fill_the_memory() -> None:
+    seen = Memory()
+    seen.note("c", Record(grant=keeper_grant(7), etag="lineage1.5.x"))
+    for number in range(memory.MOST_CONNECTIONS):
+        seen.note(f"nobody's-{number}", Record(grant=Unauthorized(), etag=None))
+    older = Record(grant=keeper_grant(7), etag="lineage1.4.x")
+    assert seen.newer_than("c", older) is not None
 
 
 def test_a_read_that_others_have_overtaken_is_no_rollback(caplog: pytest.LogCaptureFixture) -> None:

@@ -59,7 +59,7 @@ def test_what_is_due_is_refreshed_and_nothing_else() -> None:
     async def work() -> None:
         bench = Bench()
         await idle(bench, "a", "b")
-        await bench.keep(EXPIRED, "not due")
+        await bench.keep(EXPIRED, "not-due")
         report = await bench.sweep().run()
         assert report == SweepReport(refreshed=2, skipped=0, failed=0, is_complete=True)
         assert len(bench.server.requests) == 2
@@ -85,6 +85,23 @@ def test_an_attempt_is_counted_though_the_access_token_lives_meanwhile() -> None
         await bench.keep(FRESH, "b", refresh_left=SOON)
         report = await bench.sweep().run()
         assert report == SweepReport(refreshed=0, skipped=0, failed=1, is_complete=True)
+
+    run(work)
+
+
+def test_names_that_no_connection_can_have_are_neither_logged_nor_in_the_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        bench = Bench()
+        forged = [f"evil\nERROR {number}\x1b[2J" for number in range(2 * PAGE)]
+        broken = dict.fromkeys(forged, UnreadableRecordError("planned", etag="first"))
+        bench.store = BrokenStore(broken=broken)
+        await idle(bench, *forged)
+        await idle(bench, "z")
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=0, failed=0, is_complete=True)
+        assert "evil" not in caplog.text
 
     run(work)
 

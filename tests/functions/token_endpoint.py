@@ -50,6 +50,8 @@ class TokenEndpoint:
         self.given: list[dict[str, object]] = []
         self.metadata: dict[str, object] | None = None
         """What the issuer says of itself beside its endpoints; None where it says nothing."""
+        self.described = 0
+        """How often the issuer was asked for that."""
         self._answers: deque[Answer | None] = deque()
         self._revocation_answers: deque[Answer] = deque()
         self._open = Event()
@@ -88,6 +90,7 @@ class TokenEndpoint:
         self.seen.clear()
         self.given.clear()
         self.metadata = None
+        self.described = 0
         self._answers.clear()
         self.revocations.clear()
         self._revocation_answers.clear()
@@ -114,6 +117,7 @@ class TokenEndpoint:
 
     def describe(self) -> Answer:
         """Answer who asks for the issuer's metadata."""
+        self.described += 1
         if self.metadata is None:
             return Answer(status=404)
         told = {

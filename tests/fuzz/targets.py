@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,7 @@ _header_values = st.sampled_from((b"", b"120", b"Sun, 01 Mar 2026 12:00:00 GMT",
 _header_names = st.sampled_from([b"x-api-key", b"authorization", b"accept", b"cookie", b"\xff"])
 _headers = st.lists(st.tuples(_header_names, _header_values), max_size=2)
 _KEY = (b"x-api-key", _API_KEY.encode())
+_ENDS_A_LINE = frozenset("\0\r\n\x85")
 
 
 def token_response(
@@ -84,6 +85,8 @@ def token_response(
 def _expect_usable(tokens: TokenResponse) -> None:
     assert tokens.access_token
     assert tokens.token_type.strip()
+    # They go into headers.
+    assert not _ENDS_A_LINE.intersection(tokens.access_token + tokens.token_type)
     assert tokens.refresh_token != ""
     for text in (tokens.refresh_token, tokens.scope, tokens.token_type):
         assert text is None or text.encode()
@@ -203,7 +206,7 @@ def sealed_record(sealed: bytes, place: tuple[str, ...]) -> None:
         assert place == _PLACE
     with suppress(UnreadableRecordError):
         _RECORDS.open_record("default", "etag", text)
-    assert _RECORDS.open_login("key", text) is None
+    assert _RECORDS.open_login("key", text, now=datetime.now(UTC)) is None
 
 
 TARGETS: Mapping[str, Target] = {

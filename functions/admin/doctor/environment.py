@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from domain.metadata import is_loopback
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.api_keys import ApiKey, digest_of
+from functions.reading import weakness_of
 from functions.settings import Settings
 
 # Time to make another key and to give it to whoever has the old one.
@@ -22,11 +23,7 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield from _check_client_secret(settings)
     yield _check_redirect_uri(settings)
     if settings.oauth_state is not None:
-        yield warning(
-            "OAUTH_STATE",
-            "it is set, so that a login can be finished without having been begun here, by "
-            "whoever knows it; unless one is under way that needs it, take it away",
-        )
+        yield _check_static_state(settings.oauth_state)
     if not settings.encryption_keys:
         yield warning(
             "ENCRYPTION_KEYS",
@@ -76,6 +73,18 @@ def _check_client_secret(settings: Settings) -> Iterator[Finding]:
             "CLIENT_SECRET",
             f"it is an API key as well, and every caller has it; {_MAKE_ONE} for API_KEY",
         )
+
+
+def _check_static_state(state: str) -> Finding:
+    text = (
+        "it is set, so that a login can be finished without having been begun here, by whoever "
+        "knows it; unless one is under way that needs it, take it away"
+    )
+    if (weakness := weakness_of(state)) is None:
+        return warning("OAUTH_STATE", text)
+    # Nothing keeps anybody from trying: good requests are let through, whatever was wrong before.
+    guessed = f"it {weakness}, and who guesses it puts an account of theirs in the place of yours"
+    return warning("OAUTH_STATE", f"{text}; {guessed}: {_MAKE_ONE}")
 
 
 def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
+from functions.admin.command import printable
+
 # Enough to find the others by; somebody may have thousands.
 _NAMED_AT_MOST = 5
 # What a stranger's server has said may be of any length.
@@ -31,7 +33,7 @@ class Finding:
 
     def __str__(self) -> str:
         """Write it in one line, whatever the text has been made of."""
-        line = "".join(letter if letter.isprintable() else "?" for letter in self.text)
+        line = printable(self.text)
         shown = line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
         return f"{self.level.value:<7}  {self.about}: {shown}"
 
