@@ -22,10 +22,10 @@ from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.settings import Settings
 from functions.store_settings import DynamoDbSettings
 from ports.rescue import Rescued
-from ports.store import Record
 from tests.domain.examples import TOKENS
 from tests.functions.bench import EXPIRED, Bench
 from tests.infra.aws_template import resources
+from tests.records import record_of
 from tests.system.dynamodb_peer import TABLE
 
 # What the store is asked for by the functions: the HTTP endpoints, and the sweep.
@@ -195,7 +195,7 @@ async def refused() -> None:
 
 
 def rescued() -> None:
-    record = Record(grant=Authorized(tokens=TOKENS), etag="rescued")
+    record = record_of(Authorized(tokens=TOKENS), "rescued")
     log = RescueLog(SealedRecords(KeyRing([bytes(32)])))
     log.emit(Rescued(connection="c", expected_etag="intent", record=record))
 
