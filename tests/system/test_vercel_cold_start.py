@@ -43,6 +43,7 @@ OUR_OWN = {
     "domain.ledger",
     "domain.metadata",
     "domain.moving",
+    "domain.noting",
     "domain.policy",
     "domain.provider",
     "domain.revocation",
