@@ -217,7 +217,7 @@ def test_attempt_is_noted_once_and_for_who_began_it() -> None:
         keeper = bench.instance()
 
         async def ask(name: str) -> None:
-            with traced(name):
+            with traced(f"request of {name}"):
                 let_in(name)
                 await keeper.token("c", min_ttl=NO_TIME)
 
