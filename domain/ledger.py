@@ -1,6 +1,5 @@
 """What has become of a connection lately: a short list, without secrets, that its record keeps."""
 
-from collections import Counter
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -38,7 +37,7 @@ class Entry(NamedTuple):
     `key_name` is the API key on whose request it happened; None where there was none, as with the
     sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours.
 
-    A tuple, as all of them are read with each token: a dataclass takes five times as long to make.
+    A tuple, as all of them are read with each token: a dataclass takes four times as long to make.
     """
 
     at: datetime
@@ -65,7 +64,7 @@ def merged(there: Ledger, arrived: Ledger) -> Ledger:
 
 def _shortened(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
-    room = Counter({True: MOST_REFRESHES, False: MOST_OTHERS})
+    room = {True: MOST_REFRESHES, False: MOST_OTHERS}
     for entry in reversed(entries):
         is_refresh = entry.happening in _REFRESHES
         if room[is_refresh] > 0:

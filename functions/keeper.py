@@ -144,8 +144,9 @@ class Keeper:
                 command = decide(decision.grant, question, self._policy, now).command
             match command:
                 case SendTokenRequest():
-                    begin = self._begin(connection, record, decision.grant, command, question)
-                    record, attempt = await begin
+                    record, attempt = await self._begin(
+                        connection, record, decision.grant, command, question
+                    )
                     # An id names one attempt.
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:

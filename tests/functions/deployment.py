@@ -25,6 +25,7 @@ from domain.grant import (
     Tokenless,
     Unauthorized,
 )
+from domain.ledger import Ledger
 from domain.tokens import Tokens
 from functions.settings import Settings
 from functions.wiring import Wired
@@ -233,13 +234,13 @@ class Deployment:
         assert not isinstance(grant, Tokenless)
         return grant.tokens
 
-    def put(self, connection: str, grant: Grant) -> None:
-        """Store a grant in the place of what is there, of which the ledger stays."""
+    def put(self, connection: str, grant: Grant, ledger: Ledger | None = None) -> None:
+        """Store a grant in the place of what is there; without a `ledger`, that of before stays."""
 
         async def swap(store: Store) -> None:
             there = await store.load(connection)
             new_etag = f"seeded after {there.etag}"[:60] + str(id(grant))
-            record = record_of(grant, new_etag, there.ledger)
+            record = record_of(grant, new_etag, there.ledger if ledger is None else ledger)
             await store.swap(connection, record, expected_etag=there.etag)
 
         self._with_store(swap)

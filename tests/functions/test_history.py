@@ -15,12 +15,12 @@ from domain.grant import Authorized, Moved, Refreshing
 from domain.ledger import Entry, Happening, Ledger
 from domain.token_endpoint import Outcome
 from functions.tracing import let_in, traced
-from tests.domain.examples import LEDGER, RESPONSE, T0
+from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, at, query_of
 from tests.functions.expect import expect_json, expect_problem, expect_token
-from tests.functions.grants import DAY, OVER
+from tests.functions.grants import DAY, OVER, fresh
 from tests.functions.test_revocations import revocations
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.records import record_of
@@ -66,6 +66,18 @@ def test_history_is_told_newest_first_and_where_it_is_asked_for(
     for text in ("", "&history=0"):
         told = scripted.get(at("/api/verify", connection=connection) + text)
         assert "history" not in expect_json(told)
+
+
+def test_all_that_is_kept_is_told(deployment: Deployment, connection: str) -> None:
+    entries = [
+        Entry(T0 + number * MINUTE, happening, number, f"key-{number}", "tokens")
+        for number, happening in enumerate([Happening.REFRESH] * 24 + [Happening.LOGIN] * 8)
+    ]
+    deployment.put(connection, fresh(), tuple(entries))
+    assert history(deployment, connection) == [
+        (entry.happening.value, entry.generation, entry.key_name, "tokens")
+        for entry in reversed(entries)
+    ]
 
 
 def test_instants_are_those_of_what_happened(scripted: Deployment, connection: str) -> None:
