@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from adapters.grant_json import FormatError, dump_grant, load_grant
+from adapters.grant_json import FormatError, dump_record, load_record
 from adapters.sealing import KeyRing, SealError
 from domain.grant import Moved
-from ports.export import UnreadableExportError
+from ports.export import HandedOver, UnreadableExportError
 
 _WHICH_KEYS = (
     "set the CLIENT_SECRET and the ENCRYPTION_KEYS that it was exported with; those may follow "
@@ -27,20 +27,21 @@ class SealedExport:
         self._keys = keys
         self._client = client
 
-    def write(self, grants: Mapping[str, Moved]) -> list[str]:
+    def write(self, grants: Mapping[str, HandedOver]) -> list[str]:
         """Seal the grants; the last line tells of them all."""
-        lines = [self._line(connection, moved) for connection, moved in grants.items()]
+        lines = [self._line(connection, grant) for connection, grant in grants.items()]
         end = {**_sum(lines), "client": self._client}
         return [*lines, json.dumps({"end": self._keys.seal(_dump(end), "export's end")})]
 
-    def read(self, lines: Iterable[str]) -> dict[str, Moved]:
+    def read(self, lines: Iterable[str]) -> dict[str, HandedOver]:
         """Return the grants by their connections. Raises UnreadableExportError."""
         *body, last = [line.strip() for line in lines] or [""]
         self._check_end(body, _members(last, "end"))
         return dict(self._grant(number, line) for number, line in enumerate(body, start=1))
 
-    def _line(self, connection: str, moved: Moved) -> str:
-        sealed = self._keys.seal(dump_grant(moved), "export", connection)
+    def _line(self, connection: str, grant: HandedOver) -> str:
+        text = dump_record(grant.moved, grant.ledger)
+        sealed = self._keys.seal(text, "export", connection)
         return json.dumps({"connection": connection, "sealed": sealed})
 
     def _check_end(self, body: Sequence[str], members: Mapping[str, str] | None) -> None:
@@ -58,20 +59,21 @@ class SealedExport:
         if {**_sum(body), "client": self._client} != end:
             raise UnreadableExportError("lines are missing, or were changed")
 
-    def _grant(self, number: int, line: str) -> tuple[str, Moved]:
+    def _grant(self, number: int, line: str) -> tuple[str, HandedOver]:
         members = _members(line, "connection", "sealed")
         if members is None:
             raise UnreadableExportError(f"its line {number} is no connection's")
         connection = members["connection"]
         try:
-            grant = load_grant(self._keys.open(members["sealed"], "export", connection))
+            text = self._keys.open(members["sealed"], "export", connection)
+            moved, ledger = load_record(text)
         except (SealError, FormatError) as error:
             raise UnreadableExportError(
                 f"its line {number} cannot be opened: {error}; {_WHICH_KEYS}"
             ) from error
-        if not isinstance(grant, Moved):
+        if not isinstance(moved, Moved):
             raise UnreadableExportError(f"its line {number} is of a grant that was not handed over")
-        return connection, grant
+        return connection, HandedOver(moved=moved, ledger=ledger)
 
 
 def _sum(lines: Sequence[str]) -> dict[str, object]:

@@ -8,6 +8,8 @@ authenticated by `sealing`.
 """
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
@@ -26,6 +28,7 @@ from domain.grant import (
     Settled,
     Unauthorized,
 )
+from domain.ledger import Entry, Happening, Ledger
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -45,9 +48,10 @@ class FormatError(Exception):
     """The text is not of a format that this version reads."""
 
 
-def dump_grant(grant: Grant) -> bytes:
-    """Write a grant."""
-    return _dump(_grant_to_json(grant), _version_of(grant))
+def dump_record(grant: Grant, ledger: Ledger) -> bytes:
+    """Write a grant and its ledger, which versions that know of none pass over."""
+    told = {"ledger": _ledger_to_text(ledger)} if ledger else {}
+    return _dump({**_grant_to_json(grant), **told}, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -62,12 +66,13 @@ def _version_of(grant: Grant) -> int:
             assert_never(grant)
 
 
-def load_grant(text: bytes) -> Grant:
-    """Read a grant. Raises FormatError."""
+def load_record(text: bytes) -> tuple[Grant, Ledger]:
+    """Read a grant and its ledger. Raises FormatError."""
     members = _load(text)
     try:
-        return _grant_from_json(members)
-    except (KeyError, TypeError, ValueError) as error:
+        # Not in what was written before there were ledgers.
+        return _grant_from_json(members), _ledger_from_text(members.get("ledger"))
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError("the record lacks what its version must have") from error
 
 
@@ -215,6 +220,32 @@ def _settled_from_json(members: _Json) -> Settled:
             )
         case state:
             raise ValueError(state)
+
+
+def _ledger_to_text(ledger: Ledger) -> str:
+    """Write the entries, compressed to a fifth: what is read with each token is to stay small.
+
+    They are compressed apart: with the tokens, their length would tell something of those.
+    """
+    rows = [(int(entry.at.timestamp()), entry.happening.value, *entry[2:]) for entry in ledger]
+    return b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode())).decode()
+
+
+def _ledger_from_text(text: str | None) -> Ledger:
+    """Read the entries; one that only a later version knows must not cost the grant."""
+    if text is None:
+        return ()
+    rows = json.loads(zlib.decompress(b64decode(text)))
+    return tuple(entry for entry in map(_entry_from_json, rows) if entry is not None)
+
+
+def _entry_from_json(row: list[Any]) -> Entry | None:
+    try:
+        at, happening, generation, key_name, outcome = row
+        at = datetime.fromtimestamp(at, UTC)
+        return Entry(at, Happening(happening), generation, key_name, outcome)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _tokens_to_json(tokens: Tokens) -> _Json:

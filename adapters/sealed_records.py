@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from adapters.grant_json import FormatError, dump_grant, dump_login, load_grant, load_login
+from adapters.grant_json import FormatError, dump_login, dump_record, load_login, load_record
 from adapters.sealing import KeyRing, SealError
-from domain.grant import Grant
 from ports.store import Record, UnreadableRecordError
 
 if TYPE_CHECKING:
@@ -19,20 +18,21 @@ class SealedRecords:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def seal_grant(self, connection: str, etag: str, grant: Grant) -> str:
-        """Seal a grant to its connection and etag: moved or rolled back, it does not open."""
-        return self._keys.seal(dump_grant(grant), "grant", connection, etag)
+    def seal_record(self, connection: str, record: Record) -> str:
+        """Seal a record to its connection and etag: moved or rolled back, it does not open."""
+        text = dump_record(record.grant, record.ledger)
+        return self._keys.seal(text, "grant", connection, str(record.etag))
 
     def open_record(self, connection: str, etag: str, sealed: str) -> Record:
-        """Open a grant. Raises UnreadableRecordError."""
+        """Open a record. Raises UnreadableRecordError."""
         try:
-            grant = load_grant(self._keys.open(sealed, "grant", connection, etag))
+            grant, ledger = load_record(self._keys.open(sealed, "grant", connection, etag))
         except (SealError, FormatError) as error:
             raise UnreadableRecordError(
                 f"the stored record of connection {connection!r} cannot be read: {error}", etag=etag
             ) from error
         is_older = not self._keys.is_sealed_by_first(sealed)
-        return Record(grant=grant, etag=etag, is_sealed_by_older_key=is_older)
+        return Record(grant=grant, etag=etag, ledger=ledger, is_sealed_by_older_key=is_older)
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Seal a login to its key."""

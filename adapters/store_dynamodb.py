@@ -52,19 +52,16 @@ class DynamoDbStore:
         )
         return self._record(connection, answer.get("Item", {}))
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        """Replace the record if its etag is the expected one.
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        """Put a record in the place of the one with the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
-        sealed = self._records.seal_grant(connection, new_etag, grant)
         item = {
             "id": {"S": _GRANT + connection},
-            "etag": {"S": new_etag},
-            "sealed": {"S": sealed},
-            **_when_due(grant),
+            "etag": {"S": record.etag},
+            "sealed": {"S": self._records.seal_record(connection, record)},
+            **_when_due(record.grant),
         }
         try:
             await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
@@ -176,7 +173,7 @@ class DynamoDbStore:
 
     def _record(self, connection: str, item: Item) -> Record:
         if not item:
-            return Record(grant=Unauthorized(), etag=None)
+            return Record(grant=Unauthorized(), etag=None, ledger=())
         return self._records.open_record(connection, _text(item, "etag"), _text(item, "sealed"))
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from domain.authorization import PendingLogin
-from domain.grant import Grant, Unauthorized, due_at
+from domain.grant import Unauthorized, due_at
 from ports.store import ConflictError, Record
 
 
@@ -22,16 +22,14 @@ class MemoryStore:
         """Return the latest record."""
         return self._current(connection)
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        """Replace the record if its etag is the expected one. Raises ConflictError."""
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        """Put a record in the place of the one with the expected etag. Raises ConflictError."""
         current = self._current(connection)
-        if current.etag == new_etag:
+        if current.etag == record.etag:
             return
         if current.etag != expected_etag:
             raise ConflictError(current)
-        self._records[connection] = Record(grant=grant, etag=new_etag)
+        self._records[connection] = record
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
         """Name the connections that are due, longest overdue first."""
@@ -64,4 +62,4 @@ class MemoryStore:
         """There is nothing to let go of."""
 
     def _current(self, connection: str) -> Record:
-        return self._records.get(connection, Record(grant=Unauthorized(), etag=None))
+        return self._records.get(connection, Record(grant=Unauthorized(), etag=None, ledger=()))

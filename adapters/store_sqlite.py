@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
-from domain.grant import Grant, Unauthorized, due_at
+from domain.grant import Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
 
 _SCHEMA = """
@@ -54,16 +54,14 @@ class SqliteStore:
         row = await self._run(lambda database: _row(database, connection))
         return self._record(connection, row)
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        """Replace the record if its etag is the expected one.
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        """Put a record in the place of the one with the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
-        sealed = self._records.seal_grant(connection, new_etag, grant)
-        due = due_at(grant)
-        values = (connection, new_etag, sealed, None if due is None else due.timestamp())
+        sealed = self._records.seal_record(connection, record)
+        due = due_at(record.grant)
+        values = (connection, record.etag, sealed, None if due is None else due.timestamp())
 
         def write(database: sqlite3.Connection) -> tuple[bool, tuple[str, str] | None]:
             with _write_transaction(database):
@@ -71,7 +69,7 @@ class SqliteStore:
                 is_expected = (found[0] if found else None) == expected_etag
                 if is_expected:
                     database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
-                return is_expected or (found is not None and found[0] == new_etag), found
+                return is_expected or (found is not None and found[0] == record.etag), found
 
         is_done, found = await self._run(write)
         if not is_done:
@@ -157,7 +155,7 @@ class SqliteStore:
 
     def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
         if row is None:
-            return Record(grant=Unauthorized(), etag=None)
+            return Record(grant=Unauthorized(), etag=None, ledger=())
         return self._records.open_record(connection, *row)
 
     async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:

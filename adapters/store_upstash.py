@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
-from domain.grant import Grant, Unauthorized, due_at
+from domain.grant import Unauthorized, due_at
 from ports.store import ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -70,19 +70,17 @@ class UpstashStore:
         found = await self._reader.execute("HMGET", _grant_key(connection), "etag", "sealed")
         return self._record(connection, _texts(found))
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        """Replace the record if its etag is the expected one.
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        """Put a record in the place of the one with the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
-        due = due_at(grant)
+        due = due_at(record.grant)
         answer = _texts(
             await self._execute(
                 *("EVAL", _SWAP, 2, _grant_key(connection), _DUE),
-                *(expected_etag or "", new_etag),
-                self._records.seal_grant(connection, new_etag, grant),
+                *(expected_etag or "", str(record.etag)),
+                self._records.seal_record(connection, record),
                 connection,
                 "" if due is None else due.timestamp(),
             )
@@ -155,7 +153,7 @@ class UpstashStore:
             case [str(etag), str(sealed)]:
                 return self._records.open_record(connection, etag, sealed)
             case [None, None] | []:
-                return Record(grant=Unauthorized(), etag=None)
+                return Record(grant=Unauthorized(), etag=None, ledger=())
             case _:
                 raise StoreUnavailableError("Upstash gave an answer that makes no sense")
 

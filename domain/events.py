@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from domain.grant import Attempt, Moved
+from domain.ledger import Ledger
 from domain.revocation import RevocationOutcome, RevocationRequest
 from domain.token_endpoint import Outcome, TokenResponse
 from domain.tokens import Tokens
@@ -80,9 +81,10 @@ class ReturnRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantArrived:
-    """Another deployment has handed its grant over to this one."""
+    """Another deployment has handed its grant over to this one, with the ledger of it."""
 
     moved: Moved
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,13 @@ from domain.revocation import (
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
+_MEANT = {
+    # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
+    "invalid_token": RevocationResult.REVOKED,
+    # RFC 7009 §2.2.1.
+    "unsupported_token_type": RevocationResult.NOT_SUPPORTED,
+}
+
 
 def revoke(grant: Grant, event: Revocation, now: datetime) -> Grant:
     """Fence a grant off, and forget its last token when the provider was told of it."""
@@ -66,13 +73,9 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
     match outcome:
         case RevocationResult():
             return outcome
-        # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
-        case TokenErrorResponse(error="invalid_token"):
-            return RevocationResult.REVOKED
-        # RFC 7009 §2.2.1.
-        case TokenErrorResponse(error="unsupported_token_type"):
-            return RevocationResult.NOT_SUPPORTED
-        case TokenErrorResponse() | NoAnswer():
+        case TokenErrorResponse(error=error):
+            return _MEANT.get(error or "", RevocationResult.FAILED)
+        case NoAnswer():
             return RevocationResult.FAILED
         case _:
             assert_never(outcome)

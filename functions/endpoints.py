@@ -11,7 +11,7 @@ from functions.answers import connection_moved, require_tokens, why_and_how_to_l
 from functions.messages import Request, Response
 from functions.problems import problem
 from functions.routes import ALIVE, HEALTH, Routes
-from functions.standing import missing_authorization, rfc3339, standing
+from functions.standing import history, missing_authorization, rfc3339, standing
 from functions.wiring import Wired
 
 _MIN_TTL = re.compile(r"[0-9]{1,9}")
@@ -35,10 +35,13 @@ async def token(request: Request, wired: Wired) -> Response:
 async def verify(request: Request, wired: Wired) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="verify", now=now)
+    caller = require_api_key(request, keys, endpoint="verify", now=now, beside=("history",))
+    wants_history = _wants_history(request)
     record = await wired.keeper.load(caller.connection)
     now = wired.clock.now()
     members = standing(record.grant, now)
+    if wants_history:
+        members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
@@ -50,6 +53,13 @@ async def verify(request: Request, wired: Wired) -> Response:
             members={"cause": cause.value, "login": login.members, **members},
         )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
+
+
+def _wants_history(request: Request) -> bool:
+    text = request.parameters.get("history", "0")
+    if text not in {"0", "1"}:
+        raise problem("invalid-request", "history is 1 or 0")
+    return text == "1"
 
 
 def _min_ttl(request: Request) -> timedelta:

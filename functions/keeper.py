@@ -144,7 +144,9 @@ class Keeper:
                 command = decide(decision.grant, question, self._policy, now).command
             match command:
                 case SendTokenRequest():
-                    record, attempt = await self._begin(connection, record, decision.grant, command)
+                    record, attempt = await self._begin(
+                        connection, record, decision.grant, command, question
+                    )
                     # An id names one attempt.
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
@@ -165,13 +167,19 @@ class Keeper:
                     return answer, record
 
     async def _begin(
-        self, connection: str, record: Record, intent: Grant, command: SendTokenRequest
+        self,
+        connection: str,
+        record: Record,
+        intent: Grant,
+        command: SendTokenRequest,
+        question: Question,
     ) -> _Begun:
         """Store the intent and start to carry it out, unless somebody else was first."""
+        now = command.attempt.started_at
 
         async def store_intent() -> _Begun:
             try:
-                stored = await self._recorder.swap(connection, record, intent)
+                stored = await self._recorder.swap(connection, record, intent, question, now=now)
             except ConflictError as conflict:
                 return conflict.current, None
             attempt = self._attempts.start(

@@ -325,7 +325,7 @@ class Logins:
             return await self._keeper.load(connection)
         except UnreadableRecordError as error:
             # Its owner has just logged in anew: what nobody can read is worth less than that.
-            return Record(grant=Unauthorized(), etag=error.etag)
+            return Record(grant=Unauthorized(), etag=error.etag, ledger=())
 
     def _needs_login(self, record: Record) -> bool:
         return missing_authorization(record.grant, self._clock.now()) is not None

@@ -7,13 +7,15 @@ are rescued, and brought to it again later.
 
 import asyncio
 import logging
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from domain.commands import RevokeToken
 from domain.decide import decide
 from domain.events import (
     AttemptEnded,
+    Event,
     GrantArrived,
     Happened,
     LoginCompleted,
@@ -24,12 +26,13 @@ from domain.events import (
     TokensRescued,
 )
 from domain.grant import AuthorizationRequired, Grant
+from domain.noting import noted
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
 from functions.memory import Memory, next_etag
 from functions.revoker import Revoker
 from functions.sharing import Shared
-from functions.tracing import waiting_for
+from functions.tracing import current, waiting_for
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.rescue import Rescue, Rescued
@@ -80,12 +83,24 @@ class Recorder:
         self._late_writes: Shared[None] = Shared()
         self._memory = Memory()
 
-    async def swap(self, connection: str, record: Record, grant: Grant) -> Record:
-        """Store a grant in the place of a record; return the new one.
+    async def swap(
+        self, connection: str, record: Record, grant: Grant, event: Event, *, now: datetime
+    ) -> Record:
+        """Store what an event has made of a record, and note it; return the new one.
 
         Raises ConflictError, UnstoredError.
         """
-        return await self._swap(connection, record, grant, after=record.etag)
+        trace = current()
+        who = trace.key_name if trace else None
+        ledger = noted(record.ledger, record.grant, event, grant, now=now, who=who)
+        return await self._put(connection, replace(record, grant=grant, ledger=ledger), over=record)
+
+    async def rewrite(self, connection: str, record: Record) -> Record:
+        """Store a record as it is once more, sealed anew; return the new one.
+
+        Raises ConflictError, UnstoredError.
+        """
+        return await self._put(connection, record, over=record)
 
     async def newest(self, connection: str, record: Record) -> Record:
         """Return a record that was read, or the newer one that this instance knows of, put back.
@@ -97,7 +112,7 @@ class Recorder:
         """
         while (newer := self._memory.newer_than(connection, record)) is not None:
             try:
-                record = await self._swap(connection, record, newer.grant, after=newer.etag)
+                record = await self._put(connection, newer, over=record)
             except ConflictError as conflict:
                 record = conflict.current
             else:
@@ -110,18 +125,15 @@ class Recorder:
         self._memory.note(connection, record)
         return record
 
-    async def _swap(
-        self, connection: str, record: Record, grant: Grant, *, after: str | None
-    ) -> Record:
-        etag = next_etag(after, self._entropy.token())
-        written = Record(grant=grant, etag=etag)
-        rescued = Rescued(connection=connection, expected_etag=record.etag, record=written)
+    async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
+        """Write a record, with the next etag after its own, in the place of another."""
+        etag = next_etag(record.etag, self._entropy.token())
+        written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
+        rescued = Rescued(connection=connection, expected_etag=over.etag, record=written)
         for pause in (*SWAP_RETRIES, None):
             try:
                 with waiting_for("store"):
-                    await self._store.swap(
-                        connection, expected_etag=record.etag, new_etag=etag, grant=grant
-                    )
+                    await self._store.swap(connection, written, expected_etag=over.etag)
             except ConflictError:
                 raise
             except UnreadableRecordError as error:
@@ -163,13 +175,14 @@ class Recorder:
 
     async def _note(self, connection: str, record: Record, event: Happened) -> Record:
         while True:
-            decision = decide(record.grant, event, self._policy, self._clock.now())
+            now = self._clock.now()
+            decision = decide(record.grant, event, self._policy, now)
             if isinstance(decision.command, RevokeToken):
                 self._revoker.tell_late(connection, decision.command.request)
             if decision.grant is record.grant:
                 return record
             try:
-                after = await self.swap(connection, record, decision.grant)
+                after = await self.swap(connection, record, decision.grant, event, now=now)
             except ConflictError as conflict:
                 record = await self.newest(connection, conflict.current)
             else:

@@ -17,6 +17,7 @@ from domain.grant import (
     Unauthorized,
     usable_refresh_token,
 )
+from domain.ledger import Ledger
 from domain.tokens import Freshness
 
 
@@ -59,6 +60,20 @@ def standing(grant: Grant, now: datetime) -> dict[str, object]:
         "refresh_token_days_left": _days_left(tokens.refresh_token_expires_at, now),
         **_last_refresh(grant),
     }
+
+
+def history(ledger: Ledger) -> list[dict[str, object]]:
+    """Tell what the ledger tells, newest first."""
+    return [
+        {
+            "at": rfc3339(entry.at),
+            "event": entry.happening.value,
+            "generation": entry.generation,
+            "key": entry.key_name,
+            "outcome": entry.outcome,
+        }
+        for entry in reversed(ledger)
+    ]
 
 
 def _last_refresh(grant: Kept) -> dict[str, object]:

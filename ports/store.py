@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from domain.grant import Grant
+from domain.ledger import Ledger
 
 if TYPE_CHECKING:
     # Who is given a fresh token does not wait for what logins are made of.
@@ -19,11 +20,13 @@ LONGEST_WINDOW = timedelta(hours=24)
 class Record:
     """A grant as the store holds it; `etag` is None for one that was never stored.
 
-    `is_sealed_by_older_key` says how it is stored, and nothing of what.
+    `ledger` tells how it has come to that. `is_sealed_by_older_key` says how it is stored, and
+    nothing of what.
     """
 
     grant: Grant
     etag: str | None
+    ledger: Ledger
     is_sealed_by_older_key: bool = field(default=False, compare=False)
 
 
@@ -60,13 +63,11 @@ class Store(Protocol):
         """
         ...
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        """Replace the record if its etag is the expected one, in one atomic round trip.
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        """Put a record in the place of the one with the expected etag, in one atomic round trip.
 
-        `new_etag` is the caller's choice and new for each change: a swap that finds it in place
-        is its own retry after a lost answer, and has succeeded.
+        The new one's etag is the caller's choice and new for each change: a swap that finds it in
+        place is its own retry after a lost answer, and has succeeded.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """

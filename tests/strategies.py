@@ -21,6 +21,7 @@ from domain.grant import (
     Settled,
     Unauthorized,
 )
+from domain.ledger import MOST_ENTRIES, Entry, Happening, Ledger
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -109,3 +110,13 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=8,
 )
+
+entries: st.SearchStrategy[Entry] = st.builds(
+    Entry,
+    at=instants.map(lambda instant: instant.replace(microsecond=0)),
+    happening=st.sampled_from(Happening),
+    generation=st.none() | st.integers(min_value=0, max_value=2**40),
+    key_name=st.none() | texts,
+    outcome=texts,
+)
+ledgers: st.SearchStrategy[Ledger] = st.lists(entries, max_size=MOST_ENTRIES).map(tuple)

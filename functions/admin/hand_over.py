@@ -20,6 +20,7 @@ from domain.grant import (
 from functions.admin.command import Command, do_for_each, named, printable, say
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
+from ports.export import HandedOver
 from ports.store import UnreadableRecordError
 
 # An attempt is over in a second or two, as a rule, and at the end of its lease at the latest.
@@ -39,7 +40,7 @@ class NothingToHandOverError(Exception):
     """No connection was handed over, be it now or before; the text says why."""
 
 
-async def hand_over(wired: Wired, connection: str) -> Moved | None:
+async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
     """Hand a grant over as soon as no attempt is in flight; None where there is none.
 
     Raises StoreUnavailableError, UnreadableRecordError.
@@ -50,7 +51,7 @@ async def hand_over(wired: Wired, connection: str) -> Moved | None:
         after = await wired.recorder.keep(connection, before, MoveRequested())
         match after.grant:
             case Moved() as moved:
-                return moved
+                return HandedOver(moved=moved, ledger=after.ledger)
             case Unauthorized() | Revoking() | Revoked():
                 return None
             case Refreshing():
@@ -66,22 +67,22 @@ async def hand_over(wired: Wired, connection: str) -> Moved | None:
 
 async def hand_over_all(
     wired: Wired, connections: AsyncIterable[str]
-) -> tuple[dict[str, Moved], list[str]]:
+) -> tuple[dict[str, HandedOver], list[str]]:
     """Hand grants over; return them, and what went wrong with others.
 
     Raises NothingToHandOverError, StoreUnavailableError.
     """
 
-    async def try_to_hand_over(connection: str) -> Moved | str | None:
+    async def try_to_hand_over(connection: str) -> HandedOver | str | None:
         try:
             return await hand_over(wired, connection)
         except UnreadableRecordError as error:
             return str(error)
 
-    grants, faults = dict[str, Moved](), list[str]()
+    grants, faults = dict[str, HandedOver](), list[str]()
     async for connection, found in do_for_each(connections, try_to_hand_over):
         match found:
-            case Moved():
+            case HandedOver():
                 grants[connection] = found
                 if len(grants) % _TELL_EVERY == 0:
                     say(f"{len(grants)} connections are handed over")

@@ -35,7 +35,7 @@ async def reseal(wired: Wired, connection: str) -> Resealing:
         record = await wired.store.load(connection)
         while record.is_sealed_by_older_key:
             try:
-                await wired.recorder.swap(connection, record, record.grant)
+                await wired.recorder.rewrite(connection, record)
             except ConflictError as conflict:
                 record = conflict.current
             else:

@@ -10,7 +10,7 @@ from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, do_for_each, named, say
 from functions.wiring import Wired
-from ports.export import UnreadableExportError
+from ports.export import HandedOver, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
 
 _TELL_EVERY = 100
@@ -39,14 +39,15 @@ class Import(Enum):
 _FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
 
 
-async def take_over(wired: Wired, connection: str, moved: Moved) -> Import:
+async def take_over(wired: Wired, connection: str, arrived: HandedOver) -> Import:
     """Take a grant over unless what is there is newer, and read it back.
 
     Raises StoreUnavailableError.
     """
+    moved, event = arrived.moved, GrantArrived(moved=arrived.moved, ledger=arrived.ledger)
     try:
         before = await wired.store.load(connection)
-        after = await wired.recorder.keep(connection, before, GrantArrived(moved=moved))
+        after = await wired.recorder.keep(connection, before, event)
         there = await wired.store.load(connection)
     except UnreadableRecordError:
         return Import.UNREADABLE
@@ -74,7 +75,7 @@ def _follows(there: Record, written: Record) -> bool:
     return now is not None and then is not None and now.age >= then.age
 
 
-async def take_over_all(wired: Wired, grants: Mapping[str, Moved]) -> Counter[Import]:
+async def take_over_all(wired: Wired, grants: Mapping[str, HandedOver]) -> Counter[Import]:
     """Take grants over, say what became of each, and count. Raises StoreUnavailableError."""
     counts = Counter[Import]()
     done = do_for_each(named(grants), lambda name: take_over(wired, name, grants[name]))

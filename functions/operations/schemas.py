@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from domain.grant import Cause, Failure
+from domain.ledger import MOST_ENTRIES, Happening
+from domain.noting import OUTCOMES
 from domain.tokens import Freshness
 from functions.operations.operation import Schema
 
@@ -95,6 +97,8 @@ _STANDING: Mapping[str, Schema] = {
     "next_try_at": _instant("When the provider is asked again after a failure."),
 }
 
+_HISTORY = reference("History")
+
 SCHEMAS: Mapping[str, Schema] = {
     "Health": closed({"status": {"const": "ok"}}, "A sign of life."),
     "Token": closed(
@@ -118,7 +122,38 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         "An access token that works now. Never the refresh token.",
     ),
-    "Standing": closed(_STANDING, "How the tokens of a connection stand."),
+    "Standing": closed(
+        _STANDING, "How the tokens of a connection stand.", optional={"history": _HISTORY}
+    ),
+    "History": {
+        "type": "array",
+        "maxItems": MOST_ENTRIES,
+        "description": "What has become of the connection lately, newest first; there where it is "
+        "asked for.",
+        "items": closed(
+            {
+                "at": {"type": "string", "format": "date-time"},
+                "event": {"type": "string", "enum": [happening.value for happening in Happening]},
+                "generation": {
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "description": "That of the tokens it is about; null where there are none.",
+                },
+                "key": {
+                    "type": ["string", "null"],
+                    "description": "The name of the API key on whose request it happened. Null "
+                    "where none was shown, as by a callback, the sweep or an operator, and where "
+                    "it is not known.",
+                },
+                "outcome": {
+                    "type": "string",
+                    "enum": list(OUTCOMES),
+                    "description": "`tokens`, `done`, a cause, or a failure.",
+                },
+            },
+            "One thing that happened.",
+        ),
+    },
     "BegunLogin": closed(
         {
             "authorization_url": {
@@ -169,10 +204,11 @@ PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     },
 }
 OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "connection-moved": {**_STANDING, "state": {"const": "moved"}},
+    "connection-moved": {**_STANDING, "state": {"const": "moved"}, "history": _HISTORY},
     "not-authorized": {
         "revoked_at": {"type": "string", "format": "date-time"},
         **{name: _STANDING[name] for name in _STANDING if name != "state"},
+        "history": _HISTORY,
     },
 }
 _LOGIN_EXAMPLE: Mapping[str, object] = {

@@ -19,6 +19,12 @@ _MIN_TTL = Parameter(
     schema={"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 60},
     example=300,
 )
+_HISTORY = Parameter(
+    name="history",
+    description="1 for what has become of the connection lately as well.",
+    schema={"type": "integer", "enum": [0, 1], "default": 0},
+    example=1,
+)
 _HEALTH = Operation(
     id="checkHealth",
     summary="Tell whether the deployment is alive",
@@ -57,7 +63,7 @@ _VERIFY = Operation(
     description="Asks the store only. What monitoring should look at: 404 means that a person has "
     "to log in, `refresh_token_days_left` how long that is still off.",
     key=Key.API_KEY,
-    parameters=(CONNECTION,),
+    parameters=(CONNECTION, _HISTORY),
     answers={
         200: Answer(
             description="The access token and the refresh token are good.",

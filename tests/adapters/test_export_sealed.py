@@ -11,19 +11,21 @@ from hypothesis import strategies as st
 from adapters.export_sealed import SealedExport, _sum
 from adapters.sealing import KeyRing
 from domain.grant import Authorized, Moved
-from ports.export import UnreadableExportError
-from tests.domain.examples import T0, TOKENS
-from tests.strategies import ids, json_values, moved
+from ports.export import HandedOver, UnreadableExportError
+from tests.domain.examples import LEDGER, T0, TOKENS
+from tests.strategies import ids, json_values, ledgers, moved
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 EXPORT = SealedExport(KeyRing([KEY]), client="client at https://provider.example/token")
 MOVED = Moved(grant=Authorized(tokens=TOKENS), since=datetime(2026, 1, 2, tzinfo=UTC))
+HANDED_OVER = HandedOver(moved=MOVED, ledger=LEDGER)
 GRANTS = {
-    "default": MOVED,
-    "a@b.example": Moved(grant=MOVED.grant, since=T0),
-    "ž 🐎\u2028\n": MOVED,
+    "default": HANDED_OVER,
+    "a@b.example": HandedOver(moved=Moved(grant=MOVED.grant, since=T0), ledger=()),
+    "ž 🐎\u2028\n": HANDED_OVER,
 }
 LINES = EXPORT.write(GRANTS)
+handed_over = st.builds(HandedOver, moved=moved, ledger=ledgers)
 
 
 def refusal(lines: list[str], export: SealedExport = EXPORT) -> str:
@@ -32,8 +34,8 @@ def refusal(lines: list[str], export: SealedExport = EXPORT) -> str:
     return str(caught.value)
 
 
-@given(grants=st.dictionaries(ids, moved, max_size=4))
-def test_what_was_written_is_read(grants: dict[str, Moved]) -> None:
+@given(grants=st.dictionaries(ids, handed_over, max_size=4))
+def test_what_was_written_is_read(grants: dict[str, HandedOver]) -> None:
     lines = EXPORT.write(grants)
     assert len(lines) == len(grants) + 1
     read = EXPORT.read("".join(f"{line}\n" for line in lines).splitlines())
@@ -59,7 +61,7 @@ def test_a_file_that_is_cut_off_is_refused_wherever_that_is(kept: int) -> None:
         lambda lines: [lines[0], lines[0], *lines[1:]],
         lambda lines: [lines[1], lines[0], *lines[2:]],
         lambda lines: [*lines, *lines],
-        lambda lines: [*EXPORT.write({"default": MOVED})[:-1], *lines[1:]],
+        lambda lines: [*EXPORT.write({"default": GRANTS["a@b.example"]})[:-1], *lines[1:]],
         lambda lines: ["{}", *lines[1:]],
         lambda lines: [lines[0].replace("default", "another"), *lines[1:]],
     ],

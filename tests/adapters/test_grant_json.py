@@ -1,6 +1,8 @@
 """The stored format: what is written reads back, and what it does not know it refuses."""
 
 import json
+import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +16,10 @@ from adapters.grant_json import (
     FORMAT_VERSION,
     MOVING_VERSION,
     FormatError,
-    dump_grant,
     dump_login,
-    load_grant,
+    dump_record,
     load_login,
+    load_record,
 )
 from domain.authorization import PendingLogin
 from domain.grant import (
@@ -35,9 +37,10 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
+from domain.ledger import Entry, Happening, Ledger
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
-from tests.strategies import grants, json_values, pending_logins
+from tests.strategies import grants, json_values, ledgers, pending_logins
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TOKENS = Tokens(
@@ -74,8 +77,17 @@ EXAMPLES: tuple[Grant, ...] = (
 PENDING = PendingLogin(
     connection="default", redirect_uri="https://a.example/", code_verifier="v", expires_at=NOW
 )
+ENTRY = [0, "login", 1, None, "tokens"]
 Members = dict[str, Any]
 Path = tuple[str, ...]
+
+
+def dump_grant(grant: Grant) -> bytes:
+    return dump_record(grant, ())
+
+
+def load_grant(text: bytes) -> Grant:
+    return load_record(text)[0]
 
 
 def paths_of(members: Members, above: Path = ()) -> Iterator[Path]:
@@ -101,6 +113,10 @@ def written(members: object) -> bytes:
     return json.dumps(members).encode()
 
 
+def compressed(rows: object) -> str:
+    return b64encode(zlib.compress(written(rows))).decode()
+
+
 PLACES = [(grant, path) for grant in EXAMPLES for path in paths_of(members_of(grant))]
 # Grants were stored before accounts were told apart.
 SUBJECT: Path = ("tokens", "subject")
@@ -115,6 +131,71 @@ places = pytest.mark.parametrize(
 @given(grant=grants)
 def test_every_grant_reads_back_as_it_was_written(grant: Grant) -> None:
     assert load_grant(dump_grant(grant)) == grant
+
+
+@given(grant=grants, ledger=ledgers)
+def test_every_ledger_reads_back_as_it_was_written(grant: Grant, ledger: Ledger) -> None:
+    text = dump_record(grant, ledger)
+    assert load_record(text) == (grant, ledger)
+    # Who knows of no ledger finds the grant as it would be without one.
+    members = json.loads(text)
+    assert members.pop("ledger", []) == [] or ledger
+    assert members == members_of(grant)
+
+
+@pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
+def test_record_from_before_there_were_ledgers_has_none(grant: Grant) -> None:
+    assert "ledger" not in members_of(grant)
+    assert load_record(written(members_of(grant))) == (grant, ())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        1,
+        "login",
+        [],
+        ENTRY[:-1],
+        [*ENTRY, "added later"],
+        [0, "added-later", 1, None, "tokens"],
+        [0, [], 1, None, "tokens"],
+        ["0", "login", 1, None, "tokens"],
+        [None, "login", 1, None, "tokens"],
+        [1e300, "login", 1, None, "tokens"],
+        [-1e17, "login", 1, None, "tokens"],
+        [float("nan"), "login", 1, None, "tokens"],
+    ],
+    ids=repr,
+)
+def test_an_entry_that_only_a_later_version_knows_costs_neither_the_grant_nor_the_others(
+    row: object,
+) -> None:
+    members = {**members_of(AUTHORIZED), "ledger": compressed([ENTRY, row, ENTRY])}
+    login = Entry(
+        at=datetime(1970, 1, 1, tzinfo=UTC),
+        happening=Happening.LOGIN,
+        generation=1,
+        key_name=None,
+        outcome="tokens",
+    )
+    assert load_record(written(members)) == (AUTHORIZED, (login, login))
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [1, True, [ENTRY], "", "é", "[]", compressed(1), compressed(None), compressed([])[:-4]],
+)
+def test_what_is_no_ledger_at_all_is_refused(ledger: object) -> None:
+    with pytest.raises(FormatError):
+        load_record(written({**members_of(AUTHORIZED), "ledger": ledger}))
+
+
+@given(ledger=json_values)
+def test_whatever_stands_in_the_ledgers_place_is_read_or_refused(ledger: object) -> None:
+    read_or_refused(written({**members_of(AUTHORIZED), "ledger": ledger}))
+    for rows in (ledger, [ledger]):
+        read_or_refused(written({**members_of(AUTHORIZED), "ledger": compressed(rows)}))
 
 
 @given(pending=pending_logins)

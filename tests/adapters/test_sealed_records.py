@@ -7,9 +7,10 @@ from adapters.sealing import KeyRing
 from domain.grant import Authorized
 from ports.store import UnreadableRecordError
 from tests.domain.examples import TOKENS
+from tests.records import record_of
 
 OLD, NEW = (bytes([number]) * 32 for number in (1, 2))
-GRANT = Authorized(tokens=TOKENS)
+RECORD = record_of(Authorized(tokens=TOKENS), "etag")
 
 
 def records(*keys: bytes) -> SealedRecords:
@@ -30,9 +31,9 @@ def records(*keys: bytes) -> SealedRecords:
 def test_a_record_says_whether_the_first_key_has_sealed_it(
     writer: list[bytes], reader: list[bytes], *, is_older: bool
 ) -> None:
-    sealed = records(*writer).seal_grant("c", "etag", GRANT)
+    sealed = records(*writer).seal_record("c", RECORD)
     record = records(*reader).open_record("c", "etag", sealed)
-    assert record.grant == GRANT
+    assert record == RECORD
     assert record.is_sealed_by_older_key is is_older
 
 
@@ -40,7 +41,7 @@ def test_a_record_says_whether_the_first_key_has_sealed_it(
 def test_a_record_in_another_place_is_said_to_be_in_the_wrong_one(
     connection: str, etag: str
 ) -> None:
-    sealed = records(OLD).seal_grant("c", "etag", GRANT)
+    sealed = records(OLD).seal_record("c", RECORD)
     with pytest.raises(UnreadableRecordError, match=connection) as caught:
         records(OLD).open_record(connection, etag, sealed)
     assert "belongs to another place" in str(caught.value)

@@ -12,7 +12,7 @@ from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
-from ports.store import ConflictError, Record, Store, StoreUnavailableError
+from ports.store import ConflictError, Store, StoreUnavailableError
 from tests.ports.store_contract import KEYS, Contender, DynamoDbTableAt, Processes, dynamodb
 from tests.ports.test_store_contract import (
     NOW,
@@ -23,6 +23,7 @@ from tests.ports.test_store_contract import (
     swap_where_there_is_none,
     take_as_myself,
 )
+from tests.records import record_of
 from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.lossy_proxy import lossy_proxy
 
@@ -69,7 +70,7 @@ def all_answers(_operation: str, _attempt: int) -> bool:
 
 
 async def write(store: Store, connection: str = "default") -> None:
-    await store.swap(connection, expected_etag=None, new_etag="one", grant=authorized(1))
+    await store.swap(connection, record_of(authorized(1), "one"), expected_etag=None)
 
 
 def item_of(peer: DynamoDbPeer, table: str, key: str) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def item_of(peer: DynamoDbPeer, table: str, key: str) -> dict[str, Any]:
 
 async def make_every_write(store: Store, connection: str) -> None:
     await write(store, connection)
-    await store.swap(connection, expected_etag="one", new_etag="two", grant=authorized(2))
+    await store.swap(connection, record_of(authorized(2), "two"), expected_etag="one")
     await store.put_login(connection, PENDING)
     assert await store.take_login(connection, taker="taker", now=NOW) == PENDING
 
@@ -115,7 +116,7 @@ async def test_one_of_many_in_several_processes_wins_and_knows_it_though_answers
 ) -> None:
     async with opened(peer, table) as store:
         if contender is swap_over_the_first:
-            await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(-1))
+            await store.swap("default", record_of(authorized(-1), "first"), expected_etag=None)
         await store.put_login("key", PENDING)
         with lossy_proxy(peer.url, first_answers_of_two) as proxy:
             address = DynamoDbTableAt(table, {**peer.access, "endpoint_url": proxy.url})
@@ -130,7 +131,7 @@ async def test_one_of_many_in_several_processes_wins_and_knows_it_though_answers
             assert await store.take_login("key", taker=f"taker-{taken[0]}", now=NOW) == PENDING
             return
         [winner] = [number for number, current in results if current is None]
-        written = Record(grant=authorized(winner), etag=f"etag-{winner}")
+        written = record_of(authorized(winner), f"etag-{winner}")
         assert all(current in {None, written} for _, current in results)
         assert await store.load("default") == written
 
@@ -144,7 +145,7 @@ async def test_a_write_whose_answers_were_all_lost_is_unknown_and_then_found_don
                 await write(store)
             proxy.stop_losing()
             await write(store)
-            assert await store.load("default") == Record(grant=authorized(1), etag="one")
+            assert await store.load("default") == record_of(authorized(1), "one")
 
 
 async def test_a_write_whose_answer_is_lost_still_meets_the_conflict_with_somebody_elses(
@@ -154,8 +155,12 @@ async def test_a_write_whose_answer_is_lost_still_meets_the_conflict_with_somebo
         async with opened(peer, table, endpoint_url=proxy.url) as store:
             await write(store)
             with pytest.raises(ConflictError) as caught:
-                await store.swap("default", expected_etag=None, new_etag="two", grant=authorized(2))
-    assert caught.value.current == Record(grant=authorized(1), etag="one")
+                await store.swap(
+                    "default",
+                    record_of(authorized(2), "two"),
+                    expected_etag=None,
+                )
+    assert caught.value.current == record_of(authorized(1), "one")
 
 
 async def test_a_login_is_put_and_taken_once_though_the_answers_are_lost(
@@ -220,9 +225,9 @@ async def test_only_a_grant_that_will_be_due_is_in_the_index(
 
     async with opened(peer, table) as store:
         await store.put_login("key", PENDING)
-        await store.swap("one", expected_etag=None, new_etag="1", grant=refreshing(NOW))
+        await store.swap("one", record_of(refreshing(NOW), "1"), expected_etag=None)
         assert index() == ["grant#one"]
-        await store.swap("one", expected_etag="1", new_etag="2", grant=Unauthorized())
+        await store.swap("one", record_of(Unauthorized(), "2"), expected_etag="1")
         assert index() == []
 
 

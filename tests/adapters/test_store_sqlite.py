@@ -26,6 +26,7 @@ from ports.store import (
 )
 from tests.ports.store_contract import KEYS, Processes, SqliteFile
 from tests.ports.test_store_contract import NOTHING, NOW, PENDING, TOKENS, authorized, refreshing
+from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +77,7 @@ def held(path: Path, *statements: str) -> Iterator[None]:
 
 
 async def write_first(store: Store, grant: Grant, *, connection: str = "default") -> None:
-    await store.swap(connection, expected_etag=None, new_etag="one", grant=grant)
+    await store.swap(connection, record_of(grant, "one"), expected_etag=None)
 
 
 # Secrecy
@@ -117,7 +118,7 @@ async def test_a_record_copied_to_another_connection_does_not_open_and_stays(pat
         await store.load("theirs")
     assert caught.value.etag == "one"
     assert execute(path, "SELECT * FROM grants ORDER BY connection") == rows
-    assert await store.load("mine") == Record(grant=authorized(1), etag="one")
+    assert await store.load("mine") == record_of(authorized(1), "one")
 
 
 async def test_an_old_record_put_back_under_the_new_etag_does_not_open_and_stays(
@@ -126,7 +127,7 @@ async def test_an_old_record_put_back_under_the_new_etag_does_not_open_and_stays
     store = store_at(path)
     await write_first(store, authorized(1))
     ((old,),) = execute(path, "SELECT sealed FROM grants")
-    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
+    await store.swap("default", record_of(authorized(2), "two"), expected_etag="one")
     execute(path, "UPDATE grants SET sealed = ?", old)
     with pytest.raises(UnreadableRecordError) as caught:
         await store.load("default")
@@ -154,11 +155,11 @@ async def test_a_record_sealed_with_another_key_tells_its_etag_and_can_be_replac
         await store.load("default")
     assert caught.value.etag == "one"
     with pytest.raises(UnreadableRecordError) as caught:
-        await store.swap("default", expected_etag=None, new_etag="two", grant=authorized(2))
+        await store.swap("default", record_of(authorized(2), "two"), expected_etag=None)
     assert caught.value.etag == "one"
     assert execute(path, "SELECT * FROM grants") == row
-    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
-    assert await store.load("default") == Record(grant=authorized(2), etag="two")
+    await store.swap("default", record_of(authorized(2), "two"), expected_etag="one")
+    assert await store.load("default") == record_of(authorized(2), "two")
 
 
 async def test_a_login_sealed_to_another_key_is_no_login(path: Path) -> None:
@@ -174,11 +175,11 @@ async def test_a_login_sealed_to_another_key_is_no_login(path: Path) -> None:
 
 async def test_what_was_written_is_there_after_reopening(path: Path) -> None:
     await write_first(store_at(path), authorized(1))
-    assert await store_at(path).load("default") == Record(grant=authorized(1), etag="one")
+    assert await store_at(path).load("default") == record_of(authorized(1), "one")
     execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
     for file in files_of(path)[1:]:
         file.unlink(missing_ok=True)
-    assert await store_at(path).load("default") == Record(grant=authorized(1), etag="one")
+    assert await store_at(path).load("default") == record_of(authorized(1), "one")
 
 
 async def test_an_empty_file_is_a_new_store(path: Path) -> None:
@@ -186,7 +187,7 @@ async def test_an_empty_file_is_a_new_store(path: Path) -> None:
     store = store_at(path)
     assert await store.load("default") == NOTHING
     await write_first(store, authorized(1))
-    assert await store.load("default") == Record(grant=authorized(1), etag="one")
+    assert await store.load("default") == record_of(authorized(1), "one")
 
 
 async def test_counts_of_windows_that_are_long_over_are_forgotten(path: Path) -> None:
@@ -234,7 +235,7 @@ async def available(store: Store) -> None:
     assert await store.take_login("key", taker="one", now=NOW) is None
     await write_first(store, authorized(1))
     await store.put_login("key", PENDING)
-    assert await store.load("default") == Record(grant=authorized(1), etag="one")
+    assert await store.load("default") == record_of(authorized(1), "one")
     assert await store.take_login("key", taker="one", now=NOW) == PENDING
 
 
@@ -303,7 +304,7 @@ async def fill_the_disk(store: Store, _number: int) -> str:
     wal = Path(os.environ["WAL"])
     resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
     try:
-        await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
+        await store.swap("default", record_of(authorized(2), "two"), expected_etag="one")
     except StoreUnavailableError:
         told = "unavailable"
     else:
@@ -311,7 +312,7 @@ async def fill_the_disk(store: Store, _number: int) -> str:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     kept = await store.load("default")
-    await store.swap("default", expected_etag=kept.etag, new_etag="three", grant=authorized(3))
+    await store.swap("default", record_of(authorized(3), "three"), expected_etag=kept.etag)
     return f"{told}, {kept.etag} was kept, {(await store.load('default')).etag} came after"
 
 
@@ -371,13 +372,13 @@ async def test_two_stores_in_one_process_keep_their_log_when_another_process_lea
     monkeypatch.setenv("DATABASE", str(path))
     first, second = store_at(path), store_at(path)
     await write_first(first, authorized(1))
-    assert await second.load("default") == Record(grant=authorized(1), etag="one")
+    assert await second.load("default") == record_of(authorized(1), "one")
     other = Processes(1)
     try:
         seen = other.contend(SqliteFile(path), look_around, contenders=1)
         assert seen == [[("default", "one")]]
-        await first.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
-        ours = Record(grant=authorized(2), etag="two")
+        await first.swap("default", record_of(authorized(2), "two"), expected_etag="one")
+        ours = record_of(authorized(2), "two")
         assert other.contend(SqliteFile(path), read, contenders=1) == [ours]
     finally:
         other.close()

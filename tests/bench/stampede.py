@@ -21,6 +21,7 @@ from ports.store import Store
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.lone_client import LoneClient
 from tests.bench.stage import API_KEY, CONNECTION, Stage
+from tests.records import record_of
 
 # In seconds; as long as a provider may take that is neither near nor busy.
 PROVIDER_DELAY = 0.3
@@ -67,9 +68,8 @@ async def _expire_access_token(store: Store) -> None:
     tokens = replace(record.grant.tokens, expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await store.swap(
         CONNECTION,
+        record_of(replace(record.grant, tokens=tokens), uuid4().hex),
         expected_etag=record.etag,
-        new_etag=uuid4().hex,
-        grant=replace(record.grant, tokens=tokens),
     )
 
 

@@ -24,7 +24,8 @@ _INTRODUCTION = """\
 **What is kept where.** The store has the tokens of each connection, sealed with AES-256-GCM to
 their place: a record that is copied to another connection does not open, and an older one that is
 put back is undone by whichever instance saw the newer. It also has logins that have begun, sealed
-and under a hash of their state, and counts of what was refused, by keyed hashes of addresses. API
+and under a hash of their state, and counts of what was refused, by keyed hashes of addresses. With
+the tokens, sealed as well, is what has become of the connection lately, without a secret. API
 keys are with who uses them and, as `API_KEY`, in the environment; `API_KEYS` has hashes only. No
 secret is logged in the clear: tokens that the store did not take are in the log, sealed
 ([why](adr/0008-tokens-the-store-does-not-take.md)).
@@ -34,7 +35,8 @@ secret is logged in the clear: tokens that the store did not take are in the log
 | who has | can | cannot |
 |---|---|---|
 | an API key for everything | get the access token of every connection, refresh, revoke, begin \
-logins and change accounts | get a refresh token or another secret |
+logins and change accounts; see which keys, by their names, were used on a connection | get \
+a refresh token or another secret |
 | an API key with restrictions | the same, for its endpoints and its connections | be given a link \
 to log in, without the endpoint `login` |
 | a link to log in | log in within a day, once and with whatever account, while the connection has \

@@ -1,5 +1,6 @@
 """The README: its commands are run as they stand, its tables compared with the code."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from domain.grant import Cause, Failure
+from domain.ledger import Happening
+from domain.noting import OUTCOMES
 from functions.asgi import ROUTES
 from functions.problems import PROBLEMS, TYPE_PREFIX
 from functions.settings import Settings
@@ -77,6 +80,11 @@ def test_the_shell_and_python_examples_give_a_token(server: LocalServer) -> None
     environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
     (curl,) = (block for block in blocks("sh") if "min_ttl" in block)
     assert '"access_token"' in server.shell(curl, environ)
+    (curl,) = (block for block in blocks("sh") if "history" in block)
+    told = json.loads(server.shell(curl, environ))["history"]
+    (example,) = blocks("json")
+    assert list(told[-1]) == list(json.loads(f"{{{example}}}")["history"][-1])
+    assert (told[-1]["event"], told[-1]["outcome"]) == ("login", "tokens")
     (python,) = (block for block in blocks("python") if "httpx" in block)
     token = run_python(f"{python}\nprint(access_token())", environ).strip()
     assert server.token_works(token)
@@ -141,6 +149,9 @@ def test_the_problems_listed_are_the_ones_there_are() -> None:
     assert first_cells("## Causes", PROBLEMS_PAGE) == [cause.value for cause in Cause]
     outcomes = first_cells("## Outcomes of a refresh", PROBLEMS_PAGE)
     assert outcomes == [failure.value for failure in Failure]
+    assert first_cells("## History", PROBLEMS_PAGE) == [event.value for event in Happening]
+    told = PROBLEMS_PAGE.split("## Outcomes of a refresh", 1)[1]
+    assert [outcome for outcome in OUTCOMES if f"`{outcome}`" not in told] == []
 
 
 def test_the_statuses_listed_are_the_ones_answered() -> None:

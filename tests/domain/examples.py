@@ -7,6 +7,7 @@ from domain.commands import SendTokenRequest
 from domain.decide import Decision, decide
 from domain.events import AttemptEnded, TokenRequested
 from domain.grant import Grant, Refreshing
+from domain.ledger import Entry, Happening, Ledger
 from domain.policy import Policy
 from domain.provider import PRESETS, Provider, Rotation, RotationKind
 from domain.token_endpoint import Outcome, TokenResponse
@@ -33,6 +34,12 @@ TOKENS = Tokens(
     expires_at=T0 + ACCESS_LIFE,
     refresh_token="refresh-7",
     refresh_token_expires_at=T0 + REFRESH_LIFE,
+)
+LEDGER: Ledger = (
+    Entry(at=T0, happening=Happening.LOGIN, generation=0, key_name=None, outcome="tokens"),
+    Entry(
+        at=T0 + SECOND, happening=Happening.REFRESH, generation=1, key_name="ci", outcome="tokens"
+    ),
 )
 RESPONSE = TokenResponse(
     access_token="access-8",

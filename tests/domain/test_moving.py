@@ -79,7 +79,7 @@ def happens(grant: Grant, event: Removal | TokensRescued, now: datetime = EXPIRE
 
 
 def arrives(grant: Grant, moved: Moved) -> Grant:
-    return happens(grant, GrantArrived(moved=moved))
+    return happens(grant, GrantArrived(moved=moved, ledger=()))
 
 
 # 10. Handing over.
@@ -275,7 +275,7 @@ def test_what_is_as_new_or_newer_is_never_overwritten(
 def test_of_the_same_generation_the_one_that_is_there_goes_on() -> None:
     used = Authorized(tokens=replace(TOKENS, issued_at=EXPIRED, access_token="access-8"))
     by = policy(RotationKind.NONE)
-    assert decide(used, GrantArrived(moved=MOVED), by, EXPIRED).grant is used
+    assert decide(used, GrantArrived(moved=MOVED, ledger=()), by, EXPIRED).grant is used
 
 
 @pytest.mark.parametrize("since", [EXPIRED, EXPIRED - SECOND], ids=["the same", "an earlier"])

@@ -85,7 +85,7 @@ class TwoDeployments(World):
             assert isinstance(self.grant, Refreshing)
 
     def it_arrives(self, file: Moved, _data: st.DataObject) -> None:
-        self.decide(GrantArrived(moved=file))
+        self.decide(GrantArrived(moved=file, ledger=()))
 
     def may_be_taken_back(self) -> bool:
         """Whether the owner may say that nobody has taken it."""

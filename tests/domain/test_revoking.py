@@ -220,9 +220,9 @@ def test_rescued_tokens_of_a_later_login_come_back(grant: Grant) -> None:
 
 @over_each_end
 def test_only_what_was_handed_over_later_is_taken_over(grant: Grant) -> None:
-    assert after(grant, GrantArrived(moved=Moved(grant=GRANT, since=NOW))) is grant
+    assert after(grant, GrantArrived(moved=Moved(grant=GRANT, since=NOW), ledger=())) is grant
     later = Moved(grant=GRANT, since=NOW + TICK)
-    assert after(grant, GrantArrived(moved=later)) == GRANT
+    assert after(grant, GrantArrived(moved=later, ledger=())) == GRANT
 
 
 def test_a_late_refresh_of_before_leaves_a_later_login_alone() -> None:

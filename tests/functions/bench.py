@@ -23,6 +23,7 @@ from ports.clock import Clock
 from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
+from tests.records import record_of
 
 Reply = Callable[[], Awaitable[Outcome]]
 
@@ -65,15 +66,11 @@ class CountingStore(MemoryStore):
         await asyncio.sleep(0)
         return await super().load(connection)
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
-        self.etags.append(new_etag)
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        self.etags.append(str(record.etag))
         fails = len(self.etags) in self.failing_swaps
         if not fails or self.applies_failing_swaps:
-            await super().swap(
-                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
-            )
+            await super().swap(connection, record, expected_etag=expected_etag)
         if fails:
             raise self.fault
 
@@ -162,9 +159,8 @@ class Bench:
         await MemoryStore.swap(
             self.store,
             connection,
+            record_of(Authorized(tokens=tokens_with(left, refresh_left=refresh_left)), "first"),
             expected_etag=None,
-            new_etag="first",
-            grant=Authorized(tokens=tokens_with(left, refresh_left=refresh_left)),
         )
 
     async def grant(self, connection: str = "c") -> Grant:

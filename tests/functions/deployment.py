@@ -25,6 +25,7 @@ from domain.grant import (
     Tokenless,
     Unauthorized,
 )
+from domain.ledger import Ledger
 from domain.tokens import Tokens
 from functions.settings import Settings
 from functions.wiring import Wired
@@ -32,6 +33,7 @@ from ports.store import Store
 from tests.functions.grants import DAY
 from tests.functions.hosts import Host, Running
 from tests.functions.stores import Row, rows_of
+from tests.records import record_of
 from tests.system.client_address import UNTOLD
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -232,13 +234,14 @@ class Deployment:
         assert not isinstance(grant, Tokenless)
         return grant.tokens
 
-    def put(self, connection: str, grant: Grant) -> None:
-        """Store a grant in the place of what is there."""
+    def put(self, connection: str, grant: Grant, ledger: Ledger | None = None) -> None:
+        """Store a grant in the place of what is there; without a `ledger`, that of before stays."""
 
         async def swap(store: Store) -> None:
-            etag = (await store.load(connection)).etag
-            new_etag = f"seeded after {etag}"[:60] + str(id(grant))
-            await store.swap(connection, expected_etag=etag, new_etag=new_etag, grant=grant)
+            there = await store.load(connection)
+            new_etag = f"seeded after {there.etag}"[:60] + str(id(grant))
+            record = record_of(grant, new_etag, there.ledger if ledger is None else ledger)
+            await store.swap(connection, record, expected_etag=there.etag)
 
         self._with_store(swap)
 

@@ -17,6 +17,7 @@ from functions.settings import Settings
 from functions.wiring import Wired
 from tests.functions.conftest import environ_for
 from tests.functions.grants import fresh
+from tests.records import record_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,7 @@ def keep(environ: Mapping[str, str], grant: Grant | None = None, name: str = "de
         try:
             etag = (await store.load(name)).etag
             new = f"after {etag}"[:60]
-            await store.swap(name, expected_etag=etag, new_etag=new, grant=grant or fresh())
+            await store.swap(name, record_of(grant or fresh(), new), expected_etag=etag)
         finally:
             await store.close()
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Grant, Refreshing
+from domain.ledger import Happening
 from domain.tokens import Tokens
 from functions.admin.recover import recover
 from functions.settings import Settings
 from functions.wiring import Wired
 from ports.rescue import Rescued
-from ports.store import Record
-from tests.domain.examples import POLICY, RESPONSE, T0, TOKENS
+from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS
+from tests.records import record_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTEMPT = Attempt(id="attempt", authorized_at=T0, generation=7, client=POLICY.client, started_at=T0)
@@ -41,7 +42,7 @@ def wired(environ: dict[str, str]) -> Wired:
 
 
 def rescue_line(wired: Wired, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
-    record = Record(grant=Authorized(tokens=tokens), etag="rescued")
+    record = record_of(Authorized(tokens=tokens), "rescued")
     wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=record))
     return caplog.messages[-1]
 
@@ -49,7 +50,8 @@ def rescue_line(wired: Wired, caplog: pytest.LogCaptureFixture, tokens: Tokens =
 def keep(wired: Wired, grant: Grant, etag: str) -> None:
     async def swap() -> None:
         before = await wired.keeper.load("c")
-        await wired.store.swap("c", expected_etag=before.etag, new_etag=etag, grant=grant)
+        record = record_of(grant, etag, LEDGER)
+        await wired.store.swap("c", record, expected_etag=before.etag)
 
     asyncio.run(swap())
 
@@ -66,6 +68,23 @@ def test_a_rescue_line_is_applied_once_and_then_already_there(
     assert asyncio.run(recover(wired, lines))
     assert capsys.readouterr().out.splitlines() == ["c: applied", "c: already there"]
     assert kept(wired) == Authorized(tokens=NEW)
+    ledger = asyncio.run(wired.keeper.load("c")).ledger
+    assert ledger[:-1] == LEDGER
+    assert (ledger[-1].happening, ledger[-1].generation) == (Happening.RESCUED, NEW.generation)
+
+
+def test_a_rescue_line_is_short_whatever_the_ledger(
+    wired: Wired, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Platforms cut off long lines."""
+    record = record_of(Authorized(tokens=NEW), "rescued")
+    for ledger in ((), LEDGER * 10):
+        told = replace(record, ledger=ledger)
+        wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=told))
+        assert wired.rescue.read(caplog.messages[-1]) == Rescued(
+            connection="c", expected_etag="intent", record=record
+        )
+    assert len(caplog.messages[-1]) == len(caplog.messages[-2])
 
 
 @pytest.mark.parametrize(

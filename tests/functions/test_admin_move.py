@@ -31,8 +31,11 @@ from functions.admin.command import AT_ONCE
 from functions.admin.take_over import Import, take_over
 from functions.settings import Settings
 from functions.wiring import Wired
-from tests.domain.examples import POLICY, T0, TOKENS
+from ports.export import HandedOver
+from ports.store import Record
+from tests.domain.examples import LEDGER, POLICY, T0, TOKENS
 from tests.functions.test_admin import ROOT, run_admin
+from tests.records import record_of
 
 NOW = datetime.now(UTC)
 GRANT = Authorized(tokens=TOKENS)
@@ -53,6 +56,9 @@ def refreshing(started_at: datetime) -> Refreshing:
     return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
 
 
+OF_LEDGER = [entry.happening.value for entry in LEDGER]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A deployment by its environment: its commands, and what is in its store."""
@@ -66,12 +72,13 @@ class Place:
         return status, output.splitlines(), error
 
     def keep(self, **grants: Grant) -> None:
-        """Store grants, each in the place of what is there."""
+        """Store grants, each in the place of what is there; the ledger of that stays."""
 
         async def swap(wired: Wired) -> None:
             for name, grant in grants.items():
-                etag = (await wired.store.load(name)).etag
-                await wired.store.swap(name, expected_etag=etag, new_etag=f"{etag}+", grant=grant)
+                there = await wired.store.load(name)
+                record = record_of(grant, f"{there.etag}+", there.ledger or LEDGER)
+                await wired.store.swap(name, record, expected_etag=there.etag)
 
         self._use(swap)
 
@@ -82,6 +89,11 @@ class Place:
             return [(await wired.store.load(name)).grant for name in names]
 
         return self._use(load)
+
+    def told(self, name: str) -> list[str]:
+        """Return what its ledger tells of a connection."""
+        ledger = self._use(lambda wired: wired.store.load(name)).ledger
+        return [entry.happening.value for entry in ledger]
 
     def _use(self, work: Callable[[Wired], Awaitable[_Result]]) -> _Result:
         async def use() -> _Result:
@@ -98,7 +110,7 @@ class Place:
 
         async def work(wired: Wired) -> Import:
             spoil(wired)
-            return await take_over(wired, "c", moved)
+            return await take_over(wired, "c", HandedOver(moved=moved, ledger=()))
 
         return self._use(work)
 
@@ -164,6 +176,8 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     assert (status, error) == (0, "")
     assert sorted(said) == sorted(f"{name}: imported" for name in names)
     assert target.kept(*names) == [GRANT, REQUIRED, doubtful]
+    assert source.told("required") == [*OF_LEDGER, "moved"]
+    assert target.told("required") == [*OF_LEDGER, "moved", "imported"]
 
 
 def test_more_connections_than_go_at_once_go_in_one_file(
@@ -419,6 +433,8 @@ def test_a_grant_that_has_been_refreshed_there_comes_back_and_is_used_again(
         "b: already there",
     ]
     assert all(isinstance(grant, Moved) for grant in target.kept("a", "b"))
+    assert target.told("a") == [*OF_LEDGER, "moved", "imported", "moved"]
+    assert source.told("a") == [*OF_LEDGER, "moved", "imported", "moved", "imported"]
 
 
 def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
@@ -433,6 +449,8 @@ def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
     assert source.run("take-back", "--not-imported", "b") == (0, ["b: taken back"], "")
     assert source.run("take-back", "--not-imported") == (0, ["a: taken back"], "")
     assert source.kept("a", "b", "c") == [GRANT, REQUIRED, GRANT]
+    assert source.told("a") == [*OF_LEDGER, "moved", "taken-back"]
+    assert source.told("c") == OF_LEDGER
     assert source.run("take-back", "--not-imported") == (1, [], "Nothing is handed over.\n")
 
 
@@ -479,9 +497,9 @@ def test_what_an_instance_goes_on_from_at_once_is_imported(
     def spoil(wired: Wired) -> None:
         swap = wired.store.swap
 
-        async def be_refreshed(connection: str, **what: Any) -> None:
-            await swap(connection, **what)
-            await swap(connection, expected_etag=what["new_etag"], new_etag="next", grant=NEWER)
+        async def be_refreshed(connection: str, record: Record, **what: Any) -> None:
+            await swap(connection, record, **what)
+            await swap(connection, record_of(NEWER, "next"), expected_etag=record.etag)
 
         monkeypatch.setattr(wired.store, "swap", be_refreshed)
 

@@ -14,7 +14,7 @@ from functions.wiring import Wired
 from ports.store import ConflictError, Record
 from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin
 from tests.functions.stores import rows_of
-from tests.functions.test_admin_move import Place
+from tests.functions.test_admin_move import OF_LEDGER, Place
 
 OLD, NEW, OTHER = (b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 GRANT = Authorized(tokens=TOKENS)
@@ -59,6 +59,7 @@ def test_what_an_older_key_has_sealed_is_sealed_with_the_first_and_is_the_same(
     assert both.run("reseal")[:2] == (0, both_lines(resealed=3, already=1))
     only = with_keys(environ, NEW)
     assert only.kept(*GRANTS, "new") == [*GRANTS.values(), GRANT]
+    assert {tuple(only.told(name)) for name in GRANTS} == {tuple(OF_LEDGER)}
     assert len(key_ids(only)) == 1
 
 
@@ -108,19 +109,19 @@ def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> 
 
     async def run() -> None:
         wired = Wired(Settings.from_environ(both.environ))
-        swap, raced = wired.recorder.swap, list[str]()
+        rewrite, raced = wired.recorder.rewrite, list[str]()
 
-        async def swap_after_another(connection: str, record: Record, grant: Grant) -> Record:
+        async def rewrite_after_another(connection: str, record: Record) -> Record:
             if not raced:
                 raced.append(connection)
                 # By an instance that seals with the old key still.
                 await asyncio.to_thread(with_keys(environ, OLD).keep, a=REFRESHING)
                 with pytest.raises(ConflictError) as caught:
-                    await swap(connection, record, grant)
+                    await rewrite(connection, record)
                 raise caught.value
-            return await swap(connection, record, grant)
+            return await rewrite(connection, record)
 
-        wired.recorder.swap = swap_after_another  # type: ignore[method-assign]
+        wired.recorder.rewrite = rewrite_after_another  # type: ignore[method-assign]
         assert await reseal(wired, "a") is Resealing.RESEALED
         assert raced
         await wired.store.close()
@@ -128,6 +129,7 @@ def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> 
     asyncio.run(run())
     only = with_keys(environ, NEW)
     assert only.kept("a") == [REFRESHING]
+    assert only.told("a") == OF_LEDGER
     assert isinstance(only.kept("a")[0], Refreshing)
 
 

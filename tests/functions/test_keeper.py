@@ -26,6 +26,7 @@ from ports.authorization_server import AuthorizationServer
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, CountingStore, answered
+from tests.records import record_of
 
 
 def ask(keeper: Keeper) -> Awaitable[Answer]:
@@ -493,9 +494,8 @@ async def age_the_attempt(bench: Bench, by: timedelta) -> None:
     await MemoryStore.swap(
         bench.store,
         "c",
+        record_of(replace(record.grant, attempt=older), "aged"),
         expected_etag=record.etag,
-        new_etag="aged",
-        grant=replace(record.grant, attempt=older),
     )
 
 

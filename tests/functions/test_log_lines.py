@@ -18,7 +18,6 @@ from adapters.sealing import KeyRing
 from functions.log_lines import JsonLine, write_json_lines
 from functions.tracing import let_in, traced
 from ports.rescue import Rescued
-from ports.store import Record
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
@@ -26,6 +25,7 @@ from tests.functions.hosts import Host, Running, server_process
 from tests.functions.stores import sqlite_store
 from tests.functions.test_secrets import SECRET, STATE, Session, expect_nothing_of, use
 from tests.functions.token_endpoint import Answer, TokenEndpoint
+from tests.records import record_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 
@@ -148,7 +148,9 @@ def written_as_json(name: str) -> Iterator[io.StringIO]:
 def test_rescue_line_in_json_can_be_read_back() -> None:
     rescue = RescueLog(SealedRecords(KeyRing([bytes(32)])))
     rescued = Rescued(
-        connection="c", expected_etag="intent", record=Record(grant=fresh(), etag="rescued")
+        connection="c",
+        expected_etag="intent",
+        record=record_of(fresh(), "rescued"),
     )
     with written_as_json("adapters.rescue_log") as output, traced("the-request"):
         rescue.emit(rescued)

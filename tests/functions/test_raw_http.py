@@ -24,6 +24,7 @@ from tests.functions.deployment import API_KEY, Deployment, at
 from tests.functions.expect import expect_json, expect_token
 from tests.functions.grants import fresh, over
 from tests.functions.token_endpoint import TokenEndpoint
+from tests.records import record_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 KEY = (b"x-api-key", API_KEY.encode())
@@ -231,7 +232,7 @@ def test_call_that_is_cut_off_ends_when_what_it_began_is_stored(
 
     async def go() -> Grant:
         store = Wired(Settings.from_environ(environ)).store
-        await store.swap("default", expected_etag=None, new_etag="first", grant=over())
+        await store.swap("default", record_of(over(), "first"), expected_etag=None)
         call = asyncio.create_task(
             give(Application(ROUTES, partial(Settings.from_environ, environ)), [], scope_with())
         )

@@ -18,6 +18,7 @@ from functions.sweep import SweepReport
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, tokens_with
+from tests.records import record_of
 
 DONE = Revocation(result=RevocationResult.REVOKED)
 NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
@@ -154,7 +155,10 @@ def test_a_login_meanwhile_stays_and_the_answer_is_about_what_was_revoked() -> N
             async def tell(self, request: RevocationRequest) -> RevocationOutcome:
                 record: Record = await MemoryStore.load(bench.store, "c")
                 await MemoryStore.swap(
-                    bench.store, "c", expected_etag=record.etag, new_etag="login", grant=login
+                    bench.store,
+                    "c",
+                    record_of(login, "login"),
+                    expected_etag=record.etag,
                 )
                 return await super().tell(request)
 

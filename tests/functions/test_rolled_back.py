@@ -15,8 +15,9 @@ from domain.token_endpoint import Outcome, RefreshTokenRequest
 from functions import memory
 from functions.memory import Memory, next_etag
 from ports.store import Record
-from tests.domain.examples import RESPONSE, SECOND, TOKENS
+from tests.domain.examples import LEDGER, RESPONSE, SECOND, TOKENS
 from tests.functions.bench import EXPIRED, FRESH, Bench
+from tests.records import record_of
 
 SAID = "record-rolled-back"
 
@@ -44,6 +45,7 @@ def test_an_older_record_is_found_out_and_the_newer_one_put_back(
         put(bench, before)
         found = await keeper.load("c")
         assert found.grant == newer.grant == await bench.grant()
+        assert found.ledger == newer.ledger == (await stored(bench)).ledger == LEDGER
         assert found.etag not in {before.etag, newer.etag}
         assert caplog.text.count(SAID) == 1
         # And nothing is wrong any more.
@@ -62,7 +64,10 @@ def keeper_grant(generation: int) -> Authorized:
 async def write(bench: Bench, grant: Grant) -> Record:
     """Write as another instance does."""
     recorder = bench.instance()._recorder
-    return await recorder.swap("c", await stored(bench), grant)
+    there = await stored(bench)
+    # Each write tells one thing more.
+    ledger = LEDGER[: len(there.ledger) + 1]
+    return await recorder.rewrite("c", replace(there, grant=grant, ledger=ledger))
 
 
 def test_a_refresh_token_that_is_spent_is_not_sent_where_the_newer_one_is_known() -> None:
@@ -133,7 +138,7 @@ def test_what_was_seen_is_not_forgotten_where_something_else_is_in_its_place_for
         before = await write(bench, await bench.grant())
         keeper = bench.instance()
         await bench.revocations(keeper).revoke("c")
-        put(bench, Record(grant=Unauthorized(), etag=meanwhile))
+        put(bench, record_of(Unauthorized(), meanwhile))
         assert await keeper.load("c") == await stored(bench)
         put(bench, before)
         answer = await keeper.token("c", min_ttl=SECOND)
@@ -144,10 +149,10 @@ def test_what_was_seen_is_not_forgotten_where_something_else_is_in_its_place_for
 
 def test_connections_without_a_record_do_not_fill_the_memory() -> None:
     seen = Memory()
-    seen.note("c", Record(grant=keeper_grant(7), etag="lineage1.5.x"))
+    seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))
     for number in range(memory.MOST_CONNECTIONS):
-        seen.note(f"nobody's-{number}", Record(grant=Unauthorized(), etag=None))
-    older = Record(grant=keeper_grant(7), etag="lineage1.4.x")
+        seen.note(f"nobody's-{number}", record_of(Unauthorized(), None))
+    older = record_of(keeper_grant(7), "lineage1.4.x")
     assert seen.newer_than("c", older) is not None
 
 
@@ -196,17 +201,17 @@ def test_a_lineage_is_counted_on() -> None:
 )
 def test_only_a_lower_number_of_the_same_lineage_is_older(etag: str | None) -> None:
     seen = Memory()
-    seen.note("c", Record(grant=keeper_grant(7), etag="lineage1.5.x"))
-    other = Record(grant=keeper_grant(8), etag=etag)
+    seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))
+    other = record_of(keeper_grant(8), etag)
     assert seen.newer_than("c", other) is None
-    assert seen.newer_than("other", Record(grant=other.grant, etag="lineage1.4.x")) is None
-    assert seen.newer_than("c", Record(grant=other.grant, etag="lineage1.4.x")) is not None
+    assert seen.newer_than("other", record_of(other.grant, "lineage1.4.x")) is None
+    assert seen.newer_than("c", record_of(other.grant, "lineage1.4.x")) is not None
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MOST_CONNECTIONS", 2)
     seen = Memory()
     for name in ("a", "b", "a", "c"):
-        seen.note(name, Record(grant=keeper_grant(7), etag="lineage1.5.x"))
-    older = Record(grant=keeper_grant(7), etag="lineage1.4.x")
+        seen.note(name, record_of(keeper_grant(7), "lineage1.5.x"))
+    older = record_of(keeper_grant(7), "lineage1.4.x")
     assert [name for name in "abc" if seen.newer_than(name, older)] == ["a", "c"]

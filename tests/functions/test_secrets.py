@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal
 from domain.authorization import AuthorizationResponse, PendingLogin, authorization_url
 from domain.events import AttemptEnded, LoginCompleted, TokenRequested
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Refreshing
+from domain.ledger import Happening
 from domain.token_endpoint import RefreshTokenRequest, TokenResponse
 from functions.login_links import LoginOffer
 from functions.logins import BegunLogin
@@ -99,7 +100,12 @@ class Session:
             self.said.append(f"{answer.headers.raw}\n{json.dumps(members)}")
         else:
             self.keep(answer)
-        self.keep(self.deployment.verify(connection))
+        self.verify(connection)
+
+    def verify(self, connection: str) -> None:
+        """Ask how the connection stands, and what has become of it."""
+        target = at("/api/verify", connection=connection, history="1")
+        self.keep(self.deployment.verify(connection), self.deployment.get(target))
 
 
 FAILURES = [
@@ -140,7 +146,7 @@ def use(session: Session, name: str) -> None:
             asked = len(endpoint.seen)
             session.token(f"{name}-{number}")
             while len(endpoint.seen) == asked:
-                session.keep(deployment.verify(f"{name}-{number}"))
+                session.verify(f"{name}-{number}")
     # Logins that do not come back as they should, and callers that are not let in.
     session.keep(
         deployment.callback(HTML, code="stray-code", state="stray-state"),
@@ -157,6 +163,8 @@ def use(session: Session, name: str) -> None:
         deployment.post("/api/login", content=API_KEY.encode() * 3000),
     )
     session.secrets |= {"a stray code": "stray-code", "a stray state": "stray-state"}
+    deployment.revoke(name)
+    session.token(name)
     session.note_tokens()
 
 
@@ -194,13 +202,22 @@ def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
 
     log = deployment.running.log()
     assert len(session.secrets) > 50
+    said = "".join(session.said)
+    assert [event for event in Happening if f'"event":"{event.value}"' in said] == [
+        Happening.LOGIN,
+        Happening.REFRESH,
+        Happening.REFRESH_FAILED,
+        Happening.VERDICT,
+        Happening.REVOKED,
+        Happening.PROVIDER_TOLD,
+    ]
     # The log is there, and at its most talkative.
     assert (deployment.host.log_level > logging.DEBUG) or "httpcore" in log
     assert "HTTP Request: POST" in log
     assert "connection canary" in log
     expect_nothing_of(session.secrets, log, "the log")
-    for said in session.said:
-        expect_nothing_of(session.secrets, said, f"an answer: {said}")
+    for answer in session.said:
+        expect_nothing_of(session.secrets, answer, f"an answer: {answer}")
     expect_nothing_of(session.secrets, stored, "the store")
 
 

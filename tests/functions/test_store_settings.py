@@ -13,6 +13,7 @@ from functions.wiring import Wired
 from ports.store import Record
 from tests.functions.grants import fresh
 from tests.ports.store_contract import dynamodb
+from tests.records import record_of
 
 REQUIRED = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret", "API_KEY": "the-api-key-of-this-test"}
 KV = {"KV_REST_API_URL": "https://kv.example", "KV_REST_API_TOKEN": "kv-token"}
@@ -78,7 +79,7 @@ def test_table_with_a_name_that_none_can_have_is_refused(name: str) -> None:
 
 
 async def stored_and_loaded(wired: Wired) -> Record:
-    await wired.store.swap("default", expected_etag=None, new_etag="one", grant=fresh())
+    await wired.store.swap("default", record_of(fresh(), "one"), expected_etag=None)
     record = await wired.store.load("default")
     await wired.store.close()
     return record

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from adapters.grant_json import dump_grant, dump_login
+from adapters.grant_json import dump_login, dump_record
 from domain.authorization import PendingLogin
 from domain.grant import (
     Attempt,
@@ -16,6 +16,7 @@ from domain.grant import (
     Setbacks,
     Unauthorized,
 )
+from domain.ledger import Entry, Happening
 from domain.tokens import Tokens
 
 _NOW = datetime(2026, 11, 24, 10, 19, 48, 123456, tzinfo=UTC)
@@ -43,6 +44,13 @@ _GRANTS: tuple[Grant, ...] = (
     AuthorizationRequired(
         tokens=_TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=_NOW
     ),
+)
+_ENTRY = Entry(
+    at=_NOW.replace(microsecond=0),
+    happening=Happening.REFRESH,
+    generation=3,
+    key_name="ci",
+    outcome="tokens",
 )
 _LOGIN = PendingLogin(
     connection="default",
@@ -102,7 +110,10 @@ QUERIES: tuple[bytes, ...] = (
     b"connection=a.b-c_d%40e&min_ttl=300",
     b"min_ttl=60",
 )
-RECORDS: tuple[bytes, ...] = (*map(dump_grant, _GRANTS), dump_login(_LOGIN))
+RECORDS: tuple[bytes, ...] = (
+    *(dump_record(grant, (_ENTRY, _ENTRY)) for grant in _GRANTS),
+    dump_login(_LOGIN),
+)
 PATHS = (
     "/api/callback",
     "/api/health",

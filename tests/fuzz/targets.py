@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import httpx
 from hypothesis import strategies as st
 
-from adapters.grant_json import FormatError, load_grant, load_login
+from adapters.grant_json import FormatError, load_login, load_record
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KEY_BYTES, KeyRing, SealError
 from adapters.token_response import LONGEST_LIFETIME, read_answer
@@ -191,7 +191,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 def record(text: bytes) -> None:
     """A stored text is a grant or a login, or not of the format."""
-    for load in (load_grant, load_login):
+    for load in (load_record, load_login):
         try:
             load(text)
         except FormatError:

@@ -22,10 +22,10 @@ from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.settings import Settings
 from functions.store_settings import DynamoDbSettings
 from ports.rescue import Rescued
-from ports.store import Record
 from tests.domain.examples import TOKENS
 from tests.functions.bench import EXPIRED, Bench
 from tests.infra.aws_template import resources
+from tests.records import record_of
 from tests.system.dynamodb_peer import TABLE
 
 # What the store is asked for by the functions: the HTTP endpoints, and the sweep.
@@ -197,7 +197,7 @@ async def refused() -> None:
 
 
 def rescued() -> None:
-    record = Record(grant=Authorized(tokens=TOKENS), etag="rescued")
+    record = record_of(Authorized(tokens=TOKENS), "rescued")
     log = RescueLog(SealedRecords(KeyRing([bytes(32)])))
     log.emit(Rescued(connection="c", expected_etag="intent", record=record))
 
@@ -205,12 +205,10 @@ def rescued() -> None:
 async def rolled_back() -> None:
     bench = Bench()
     keeper = bench.instance()
-    swap = keeper._recorder.swap
-    older = await swap("c", await bench.store.load("c"), Authorized(tokens=TOKENS))
-    newer = await swap("c", older, Authorized(tokens=TOKENS))
-    await bench.store.swap(
-        "c", expected_etag=newer.etag, new_etag=str(older.etag), grant=older.grant
-    )
+    rewrite = keeper._recorder.rewrite
+    older = await rewrite("c", record_of(Authorized(tokens=TOKENS), None))
+    newer = await rewrite("c", older)
+    await bench.store.swap("c", older, expected_etag=newer.etag)
     await keeper.load("c")
 
 

@@ -21,16 +21,19 @@ from domain.grant import (
     Setbacks,
     Unauthorized,
 )
+from domain.ledger import Ledger
 from domain.tokens import Tokens
 from ports.store import ConflictError, Record, Store
+from tests.domain.examples import LEDGER
 from tests.ports.store_contract import StoreInUse
-from tests.strategies import LONG_TOKEN_LENGTH, grants, ids, pending_logins
+from tests.records import record_of
+from tests.strategies import LONG_TOKEN_LENGTH, grants, ids, ledgers, pending_logins
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-NOTHING = Record(grant=Unauthorized(), etag=None)
+NOTHING = record_of(Unauthorized(), None)
 TOKENS = Tokens(
     generation=3,
     authorized_at=NOW,
@@ -77,7 +80,7 @@ async def conflict_of(
     store: Store, connection: str, *, expected: str | None, new: str, grant: Grant
 ) -> Record:
     with pytest.raises(ConflictError) as caught:
-        await store.swap(connection, expected_etag=expected, new_etag=new, grant=grant)
+        await store.swap(connection, record_of(grant, new), expected_etag=expected)
     return caught.value.current
 
 
@@ -92,23 +95,41 @@ async def test_a_connection_without_a_record_is_unauthorized_and_has_no_etag(
 
 async def test_the_first_swap_expects_no_etag(in_use: StoreInUse) -> None:
     store = in_use.open()
-    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
-    assert await store.load("default") == Record(grant=authorized(1), etag="one")
+    await store.swap("default", record_of(authorized(1), "one"), expected_etag=None)
+    assert await store.load("default") == record_of(authorized(1), "one")
 
 
 async def test_a_swap_that_expects_what_is_there_replaces_it(in_use: StoreInUse) -> None:
     store = in_use.open()
-    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
-    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
-    assert await store.load("default") == Record(grant=authorized(2), etag="two")
+    await store.swap("default", record_of(authorized(1), "one"), expected_etag=None)
+    await store.swap("default", record_of(authorized(2), "two"), expected_etag="one")
+    assert await store.load("default") == record_of(authorized(2), "two")
+
+
+async def test_a_record_is_replaced_as_a_whole_its_ledger_with_its_grant(
+    in_use: StoreInUse,
+) -> None:
+    store = in_use.open()
+    first = record_of(authorized(1), "one", LEDGER[:1])
+    await store.swap("default", first, expected_etag=None)
+    assert await in_use.open().load("default") == first
+    second = record_of(authorized(1), "two", LEDGER)
+    await store.swap("default", second, expected_etag="one")
+    assert await in_use.open().load("default") == second
+    with pytest.raises(ConflictError) as caught:
+        await store.swap("default", record_of(authorized(2), "three"), expected_etag="one")
+    assert caught.value.current == second
+    third = record_of(authorized(1), "three")
+    await store.swap("default", third, expected_etag="two")
+    assert await in_use.open().load("default") == third
 
 
 async def test_what_one_instance_wrote_another_reads_and_replaces(in_use: StoreInUse) -> None:
     first, second = in_use.open(), in_use.open()
-    await first.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
-    assert await second.load("default") == Record(grant=authorized(1), etag="one")
-    await second.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
-    assert await first.load("default") == Record(grant=authorized(2), etag="two")
+    await first.swap("default", record_of(authorized(1), "one"), expected_etag=None)
+    assert await second.load("default") == record_of(authorized(1), "one")
+    await second.swap("default", record_of(authorized(2), "two"), expected_etag="one")
+    assert await first.load("default") == record_of(authorized(2), "two")
 
 
 @pytest.mark.parametrize("expected", ["other", None, "", "ONE", "one "])
@@ -116,8 +137,8 @@ async def test_checklist_46_a_swap_that_expects_something_else_is_told_what_is_t
     in_use: StoreInUse, expected: str | None
 ) -> None:
     store = in_use.open()
-    there = Record(grant=authorized(1), etag="one")
-    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
+    there = record_of(authorized(1), "one")
+    await store.swap("default", record_of(authorized(1), "one"), expected_etag=None)
     found = await conflict_of(store, "default", expected=expected, new="two", grant=refreshing(NOW))
     assert found == there
     assert await store.load("default") == there
@@ -138,8 +159,8 @@ async def test_an_unauthorized_record_with_an_etag_is_not_the_same_as_none(
     in_use: StoreInUse,
 ) -> None:
     store = in_use.open()
-    forgotten = Record(grant=Unauthorized(), etag="one")
-    await store.swap("default", expected_etag=None, new_etag="one", grant=Unauthorized())
+    forgotten = record_of(Unauthorized(), "one")
+    await store.swap("default", record_of(Unauthorized(), "one"), expected_etag=None)
     assert await store.load("default") == forgotten
     found = await conflict_of(store, "default", expected=None, new="two", grant=authorized(2))
     assert found == forgotten
@@ -151,24 +172,24 @@ async def test_a_swap_tried_again_after_a_lost_answer_is_recognised_as_done(
 ) -> None:
     store = in_use.open()
     if before is not None:
-        await store.swap("default", expected_etag=None, new_etag=before, grant=authorized(1))
+        await store.swap("default", record_of(authorized(1), before), expected_etag=None)
     for instance in (store, store, in_use.open()):
-        await instance.swap("default", expected_etag=before, new_etag="two", grant=authorized(2))
-    assert await store.load("default") == Record(grant=authorized(2), etag="two")
+        await instance.swap("default", record_of(authorized(2), "two"), expected_etag=before)
+    assert await store.load("default") == record_of(authorized(2), "two")
 
 
 async def test_a_swap_tried_again_after_somebody_elses_is_a_conflict(in_use: StoreInUse) -> None:
     store = in_use.open()
-    await store.swap("default", expected_etag=None, new_etag="one", grant=authorized(1))
-    await store.swap("default", expected_etag="one", new_etag="two", grant=authorized(2))
-    await store.swap("default", expected_etag="two", new_etag="three", grant=authorized(3))
+    await store.swap("default", record_of(authorized(1), "one"), expected_etag=None)
+    await store.swap("default", record_of(authorized(2), "two"), expected_etag="one")
+    await store.swap("default", record_of(authorized(3), "three"), expected_etag="two")
     found = await conflict_of(store, "default", expected="one", new="two", grant=authorized(2))
-    assert found == Record(grant=authorized(3), etag="three")
+    assert found == record_of(authorized(3), "three")
     assert await store.load("default") == found
 
 
 @of_one_store
-@given(grant=grants, connection=ids, etag=ids)
+@given(grant=grants, ledger=ledgers, connection=ids, etag=ids)
 @example(
     grant=AuthorizationRequired(
         tokens=replace(
@@ -178,30 +199,31 @@ async def test_a_swap_tried_again_after_somebody_elses_is_a_conflict(in_use: Sto
         client="client",
         since=NOW,
     ),
+    ledger=LEDGER,
     connection="příliš žluťoučký 🐎/../'\"",
     etag="%+:/ é",
 )
-async def test_every_grant_comes_back_as_it_was_stored(
-    in_use: StoreInUse, grant: Grant, connection: str, etag: str
+async def test_every_record_comes_back_as_it_was_stored(
+    in_use: StoreInUse, grant: Grant, ledger: Ledger, connection: str, etag: str
 ) -> None:
     store = in_use.open()
     before = await store.load(connection)
-    new = f"{before.etag}{etag}"
-    await store.swap(connection, expected_etag=before.etag, new_etag=new, grant=grant)
-    assert await store.load(connection) == Record(grant=grant, etag=new)
+    stored = record_of(grant, f"{before.etag}{etag}", ledger)
+    await store.swap(connection, stored, expected_etag=before.etag)
+    assert await store.load(connection) == stored
     found = await conflict_of(store, connection, expected="", new="", grant=Unauthorized())
-    assert found == Record(grant=grant, etag=new)
+    assert found == stored
 
 
 @pytest.mark.parametrize("other", ["two", "ONE", "one ", "", "one%"])
 async def test_connections_know_nothing_of_each_other(in_use: StoreInUse, other: str) -> None:
     store = in_use.open()
-    await store.swap("one", expected_etag=None, new_etag="same", grant=authorized(1))
+    await store.swap("one", record_of(authorized(1), "same"), expected_etag=None)
     assert await store.load(other) == NOTHING
-    await store.swap(other, expected_etag=None, new_etag="same", grant=authorized(2))
-    await store.swap(other, expected_etag="same", new_etag="next", grant=authorized(3))
-    assert await store.load("one") == Record(grant=authorized(1), etag="same")
-    assert await store.load(other) == Record(grant=authorized(3), etag="next")
+    await store.swap(other, record_of(authorized(2), "same"), expected_etag=None)
+    await store.swap(other, record_of(authorized(3), "next"), expected_etag="same")
+    assert await store.load("one") == record_of(authorized(1), "same")
+    assert await store.load(other) == record_of(authorized(3), "next")
 
 
 # Crowds
@@ -211,7 +233,9 @@ async def swap_over_the_first(store: Store, number: int) -> tuple[int, Record | 
     """Try to be the one who replaces record `first`; say whose record is there if not."""
     try:
         await store.swap(
-            "default", expected_etag="first", new_etag=f"etag-{number}", grant=authorized(number)
+            "default",
+            record_of(authorized(number), f"etag-{number}"),
+            expected_etag="first",
         )
     except ConflictError as conflict:
         return number, conflict.current
@@ -222,7 +246,9 @@ async def swap_where_there_is_none(store: Store, number: int) -> tuple[int, Reco
     """Try to be the one who stores the first record."""
     try:
         await store.swap(
-            "default", expected_etag=None, new_etag=f"etag-{number}", grant=authorized(number)
+            "default",
+            record_of(authorized(number), f"etag-{number}"),
+            expected_etag=None,
         )
     except ConflictError as conflict:
         return number, conflict.current
@@ -238,9 +264,8 @@ async def count_one_generation(store: Store, number: int) -> None:
         try:
             await store.swap(
                 "default",
+                record_of(Authorized(tokens=tokens), f"{number}-{trial}"),
                 expected_etag=current.etag,
-                new_etag=f"{number}-{trial}",
-                grant=Authorized(tokens=tokens),
             )
         except ConflictError as conflict:
             current = conflict.current
@@ -258,12 +283,12 @@ async def test_of_two_hundred_swaps_over_a_record_one_wins_and_the_others_see_it
     in_use: StoreInUse,
 ) -> None:
     store = in_use.open()
-    await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(-1))
+    await store.swap("default", record_of(authorized(-1), "first"), expected_etag=None)
     results = await in_use.contend(swap_over_the_first, contenders=200)
     assert len(results) == 200
     winners = [number for number, current in results if current is None]
     assert len(winners) == 1
-    written = Record(grant=authorized(winners[0]), etag=f"etag-{winners[0]}")
+    written = record_of(authorized(winners[0]), f"etag-{winners[0]}")
     assert all(current == written for _, current in results if current is not None)
     assert await store.load("default") == written
 
@@ -274,14 +299,14 @@ async def test_of_two_hundred_first_swaps_one_wins_and_the_others_see_its_record
     results = await in_use.contend(swap_where_there_is_none, contenders=200)
     winners = [number for number, current in results if current is None]
     assert len(winners) == 1
-    written = Record(grant=authorized(winners[0]), etag=f"etag-{winners[0]}")
+    written = record_of(authorized(winners[0]), f"etag-{winners[0]}")
     assert all(current == written for _, current in results if current is not None)
     assert await in_use.open().load("default") == written
 
 
 async def test_no_change_is_lost_when_everybody_changes_at_once(in_use: StoreInUse) -> None:
     store = in_use.open()
-    await store.swap("default", expected_etag=None, new_etag="first", grant=authorized(0))
+    await store.swap("default", record_of(authorized(0), "first"), expected_etag=None)
     await in_use.contend(count_one_generation, contenders=40)
     counted = (await store.load("default")).grant
     assert isinstance(counted, Authorized)
@@ -350,10 +375,10 @@ async def test_logins_are_independent_of_each_other_and_of_records(in_use: Store
     other = replace(PENDING, connection="other", code_verifier=None)
     await store.put_login("one", PENDING)
     await store.put_login("two", other)
-    await store.swap("one", expected_etag=None, new_etag="etag", grant=authorized(1))
+    await store.swap("one", record_of(authorized(1), "etag"), expected_etag=None)
     assert await store.take_login("one", taker="taker", now=NOW) == PENDING
     assert await store.take_login("two", taker="another", now=NOW) == other
-    assert await store.load("one") == Record(grant=authorized(1), etag="etag")
+    assert await store.load("one") == record_of(authorized(1), "etag")
 
 
 @of_one_store
@@ -400,10 +425,10 @@ async def test_of_two_hundred_who_count_at_once_each_is_told_another_number(
 
 async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> None:
     store = in_use.open()
-    await store.swap("key", expected_etag=None, new_etag="one", grant=refreshing(NOW))
+    await store.swap("key", record_of(refreshing(NOW), "one"), expected_etag=None)
     await store.put_login("key", PENDING)
     assert await store.count("key", window_ends=NOW) == 1
-    assert await store.load("key") == Record(grant=refreshing(NOW), etag="one")
+    assert await store.load("key") == record_of(refreshing(NOW), "one")
     assert await store.due(NOW, limit=10) == ["key"]
     assert await store.take_login("key", taker="one", now=NOW) == PENDING
 
@@ -413,7 +438,7 @@ async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> No
 
 async def fill(store: Store, grants_by_name: Mapping[str, Grant]) -> None:
     for name, grant in grants_by_name.items():
-        await store.swap(name, expected_etag=None, new_etag=f"etag-{name}", grant=grant)
+        await store.swap(name, record_of(grant, f"etag-{name}"), expected_etag=None)
 
 
 async def test_what_is_due_is_named_longest_overdue_first(in_use: StoreInUse) -> None:
@@ -483,7 +508,7 @@ async def test_a_swap_moves_what_is_due(in_use: StoreInUse) -> None:
     ]
     etag = None
     for number, (grant, at) in enumerate(steps):
-        await store.swap("default", expected_etag=etag, new_etag=f"{number}", grant=grant)
+        await store.swap("default", record_of(grant, f"{number}"), expected_etag=etag)
         etag = f"{number}"
         if at is None:
             assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
@@ -542,9 +567,8 @@ async def test_all_are_named_once_while_others_write(in_use: StoreInUse) -> None
         if number <= len(names):
             await other.swap(
                 f"connection-{80 - number}",
+                record_of(large, f"again-{number}"),
                 expected_etag=f"etag-connection-{80 - number}",
-                new_etag=f"again-{number}",
-                grant=large,
             )
             await fill(other, {f"{number}-new-{more}": refreshing(NOW) for more in range(2)})
     assert len(set(found)) == len(found)

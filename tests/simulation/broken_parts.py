@@ -5,14 +5,17 @@ Each function replaces one of the real ones for as long as its patch lasts.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from domain.commands import SendTokenRequest, Wait
 from domain.decide import decide
-from domain.events import AttemptEnded, Happened
+from domain.events import AttemptEnded, Event, Happened
 from domain.grant import Grant, Refreshing
+from domain.ledger import Ledger
 from domain.token_endpoint import Outcome
 from functions import recorder as recorder_module
 from functions import sweep as sweep_module
@@ -20,6 +23,7 @@ from functions.keeper import Answered, Keeper
 from functions.recorder import Recorder
 from functions.sharing import Shared
 from ports.store import ConflictError, Record, UnreadableRecordError
+from tests.records import record_of
 from tests.simulation.simulated_store import SimulatedStore
 
 
@@ -31,7 +35,7 @@ def serve_before_storing(patch: pytest.MonkeyPatch) -> None:
             return await keep(self, connection, record, event)
         _in_background(keep(self, connection, record, event))
         grant = decide(record.grant, event, self._policy, self._clock.now()).grant
-        return Record(grant=grant, etag=record.etag)
+        return record_of(grant, record.etag)
 
     patch.setattr(Recorder, "keep", mutant)
 
@@ -39,11 +43,19 @@ def serve_before_storing(patch: pytest.MonkeyPatch) -> None:
 def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
     swap = Recorder.swap
 
-    async def mutant(self: Recorder, connection: str, record: Record, grant: Grant) -> Record:
+    async def mutant(
+        self: Recorder,
+        connection: str,
+        record: Record,
+        grant: Grant,
+        event: Event,
+        *,
+        now: datetime,
+    ) -> Record:
         if not isinstance(grant, Refreshing):
-            return await swap(self, connection, record, grant)
-        _in_background(swap(self, connection, record, grant))
-        return Record(grant=grant, etag="not yet")
+            return await swap(self, connection, record, grant, event, now=now)
+        _in_background(swap(self, connection, record, grant, event, now=now))
+        return record_of(grant, "not yet")
 
     patch.setattr(Recorder, "swap", mutant)
 
@@ -51,13 +63,43 @@ def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
 def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
     swap = Recorder.swap
 
-    async def mutant(self: Recorder, connection: str, record: Record, grant: Grant) -> Record:
+    async def mutant(
+        self: Recorder,
+        connection: str,
+        record: Record,
+        grant: Grant,
+        event: Event,
+        *,
+        now: datetime,
+    ) -> Record:
         try:
-            return await swap(self, connection, record, grant)
+            return await swap(self, connection, record, grant, event, now=now)
         except ConflictError as conflict:
-            return await swap(self, connection, conflict.current, grant)
+            return await swap(self, connection, conflict.current, grant, event, now=now)
 
     patch.setattr(Recorder, "swap", mutant)
+
+
+def begin_the_ledger_anew(patch: pytest.MonkeyPatch) -> None:
+    put = Recorder._put
+
+    async def mutant(self: Recorder, connection: str, record: Record, *, over: Record) -> Record:
+        last = replace(record, ledger=record.ledger[-1:])
+        return await put(self, connection, last, over=over)
+
+    patch.setattr(Recorder, "_put", mutant)
+
+
+def note_what_was_read_first(patch: pytest.MonkeyPatch) -> None:
+    newest = Recorder.newest
+
+    async def mutant(self: Recorder, connection: str, record: Record) -> Record:
+        found = await newest(self, connection, record)
+        first = ledgers.setdefault(connection, found.ledger)
+        return replace(found, ledger=first)
+
+    ledgers: dict[str, Ledger] = {}
+    patch.setattr(Recorder, "newest", mutant)
 
 
 def send_however_late(patch: pytest.MonkeyPatch) -> None:
@@ -85,19 +127,12 @@ def overwrite_what_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
     swap = SimulatedStore.swap
 
     async def mutant(
-        self: SimulatedStore,
-        connection: str,
-        *,
-        expected_etag: str | None,
-        new_etag: str,
-        grant: Grant,
+        self: SimulatedStore, connection: str, record: Record, *, expected_etag: str | None
     ) -> None:
         try:
-            await swap(
-                self, connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
-            )
+            await swap(self, connection, record, expected_etag=expected_etag)
         except UnreadableRecordError as error:
-            await swap(self, connection, expected_etag=error.etag, new_etag=new_etag, grant=grant)
+            await swap(self, connection, record, expected_etag=error.etag)
 
     patch.setattr(SimulatedStore, "swap", mutant)
 

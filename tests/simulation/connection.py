@@ -18,6 +18,7 @@ from functions.keeper import PATIENCE
 from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0
+from tests.records import record_of
 from tests.simulation.answers import AnswerJudge
 from tests.simulation.exchanges import Call, Loss, Wish, current_call
 from tests.simulation.faults import Quiet
@@ -227,7 +228,7 @@ class Connection:
             # As `functions.logins` does it.
             if self.world.store.is_damaged(self.name):
                 self.history.losses[Loss.DAMAGED] += 1
-            return Record(grant=Unauthorized(), etag=error.etag)
+            return record_of(Unauthorized(), error.etag)
 
     async def revoke(self) -> None:
         """Let the owner revoke the connection, and again if an instance or the store fails."""

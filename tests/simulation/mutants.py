@@ -74,6 +74,16 @@ MUTANTS = [
         breaks=frozenset({Rule.OVERWRITTEN}),
     ),
     Mutant(
+        name="a ledger is begun anew",
+        apply=parts.begin_the_ledger_anew,
+        breaks=frozenset({Rule.LEDGER}),
+    ),
+    Mutant(
+        name="what is noted is not what was conflicted with",
+        apply=parts.note_what_was_read_first,
+        breaks=frozenset({Rule.LEDGER}),
+    ),
+    Mutant(
         name="one connection's attempt is taken for another's",
         apply=parts.share_attempts_between_connections,
         breaks=frozenset(
@@ -223,6 +233,7 @@ MUTANTS = [
                 Rule.NOT_IN_CHARGE,
                 Rule.BACKOFF,
                 Rule.OVERWRITTEN,
+                Rule.LEDGER,
             }
         ),
         run=partial(run_doubt, store="dynamodb"),

@@ -39,6 +39,7 @@ class Rule(Enum):
     FORWARD = "the store goes back to an older generation"
     TOKENS_FORWARD = "the store goes back to an older refresh token"
     OVERWRITTEN = "a record is replaced by one who could not read it"
+    LEDGER = "a ledger forgets what has happened, or tells it twice, or too early"
     OWN_WRITE = "an instance is told of a conflict with what it wrote itself"
     MIXED_UP = "a connection is given what belongs to another"
     STORED_FIRST = "tokens are served that the store never had"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.store_memory import MemoryStore
 from domain.authorization import PendingLogin
-from domain.grant import Grant
 from ports.store import ConflictError, Record, Store, UnreadableRecordError
 from tests.simulation.exchanges import Call, current_call
 from tests.simulation.faults import StoreFault
@@ -49,21 +48,12 @@ class SimulatedStore(NetworkedStore):
         assert isinstance(record, Record)
         return record
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one."""
         process, call = current_instance(), current_call.get()
 
         def write() -> None:
-            self._write(
-                process,
-                call,
-                connection,
-                expected_etag=expected_etag,
-                new_etag=new_etag,
-                grant=grant,
-            )
+            self._write(process, call, connection, record, expected_etag=expected_etag)
 
         await self._ask(write, connection, writes=True)
 
@@ -117,16 +107,13 @@ class SimulatedStore(NetworkedStore):
         process: Instance,
         call: Call,
         connection: str,
+        after: Record,
         *,
         expected_etag: str | None,
-        new_etag: str,
-        grant: Grant,
     ) -> None:
         world, before = self._world, self._current(connection)
         is_readable = self.is_readable(connection)
-        swap = self._memory.swap(
-            connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
-        )
+        swap = self._memory.swap(connection, after, expected_etag=expected_etag)
         try:
             _run_at_once(swap)
         except ConflictError:
@@ -137,9 +124,8 @@ class SimulatedStore(NetworkedStore):
             # What it conflicts with is read, and that may fail.
             self._read(process, connection)
             raise
-        process.has_read.add(new_etag)
-        if before.etag != new_etag:
-            after = Record(grant=grant, etag=new_etag)
+        process.has_read.add(str(after.etag))
+        if before.etag != after.etag:
             self._judge_write(process, call, connection, before=before, after=after)
 
 

@@ -5,6 +5,7 @@ What an instance means to store is judged by what is in the table then.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from adapters.dynamodb_table import ConditionFailedError
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_dynamodb import DynamoDbStore
-from domain.grant import Grant, Unauthorized
+from domain.grant import Unauthorized
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
+from tests.records import record_of
 from tests.simulation.exchanges import Call, current_call
 from tests.simulation.instance import Instance
 from tests.simulation.moto_table import MotoTable
@@ -103,11 +105,12 @@ class SimulatedTable(NetworkedStore):
     def _current(self, connection: str) -> Record:
         item = self._items.item(_GRANT + connection)
         if not item:
-            return Record(grant=Unauthorized(), etag=None)
+            return record_of(Unauthorized(), None)
         return self._records.open_record(connection, item["etag"]["S"], item["sealed"]["S"])
 
     def _rename(self, connection: str, etag: str) -> None:
-        sealed = self._records.seal_grant(connection, etag, self._current(connection).grant)
+        record = replace(self._current(connection), etag=etag)
+        sealed = self._records.seal_record(connection, record)
         item = self._items.item(_GRANT + connection)
         renamed = {**item, "etag": {"S": etag}, "sealed": {"S": sealed}}
         self._items.evaluate("put_item", Item=renamed)
@@ -143,18 +146,14 @@ class WatchedStore(DynamoDbStore):
         with current_instance().loads(connection, self._world.now()):
             return await super().load(connection)
 
-    async def swap(
-        self, connection: str, *, expected_etag: str | None, new_etag: str, grant: Grant
-    ) -> None:
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one; note that it cannot be, or judge."""
         history = self._world.connections[connection].history
         try:
-            await super().swap(
-                connection, expected_etag=expected_etag, new_etag=new_etag, grant=grant
-            )
+            await super().swap(connection, record, expected_etag=expected_etag)
         except ConflictError as conflict:
             with self._world.judging():
-                if conflict.current.etag == new_etag:
+                if conflict.current.etag == record.etag:
                     raise BrokenRuleError(Rule.OWN_WRITE, connection) from conflict
             raise
         except StoreUnavailableError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from adapters.dynamodb_table import ConditionFailedError
 from domain.grant import Refreshing
+from domain.ledger import with_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
 from tests.simulation.exchanges import Call, Wish
 from tests.simulation.faults import Point, StoreFault
@@ -179,9 +180,20 @@ class NetworkedStore(ABC):
             was_read = self._opens(before.etag) or before.etag in process.has_read
             if not (was_read or call.wish is Wish.LOGIN):
                 raise BrokenRuleError(Rule.OVERWRITTEN, f"{connection} by {process.name}")
+            # A login over what could not be read begins a ledger, as there is none to go on with.
+            begins_anew = call.wish is Wish.LOGIN and len(after.ledger) == 1
+            if not (begins_anew or _is_noted(before, after)):
+                raise BrokenRuleError(Rule.LEDGER, f"{connection} by {process.name}")
             subject.oracle.stored(process, call, after.grant, world.now())
         point = Point.INTENT_STORED if isinstance(after.grant, Refreshing) else Point.WRITTEN
         world.reach(process, point)
+
+
+def _is_noted(before: Record, after: Record) -> bool:
+    """Whether a ledger tells one thing more; of an attempt that begins, none."""
+    if isinstance(after.grant, Refreshing) and not isinstance(before.grant, Refreshing):
+        return after.ledger == before.ledger
+    return bool(after.ledger) and after.ledger == with_entry(before.ledger, after.ledger[-1])
 
 
 def _settle(settle: Callable[..., None], answer: asyncio.Future[object], what: object) -> None:

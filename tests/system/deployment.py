@@ -268,12 +268,8 @@ class Connection:
         async def swap() -> None:
             async with opened_store(self.workers.environment) as store:
                 record = await store.load(self.name)
-                await store.swap(
-                    self.name,
-                    expected_etag=record.etag,
-                    new_etag=uuid4().hex,
-                    grant=change(record.grant),
-                )
+                changed = replace(record, grant=change(record.grant), etag=uuid4().hex)
+                await store.swap(self.name, changed, expected_etag=record.etag)
 
         asyncio.run(swap())
 

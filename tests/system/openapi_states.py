@@ -7,7 +7,7 @@ finds another one.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import TypeAlias
 
 from domain.grant import (
@@ -20,6 +20,8 @@ from domain.grant import (
     Refreshing,
     Setbacks,
 )
+from domain.ledger import Entry, Happening
+from domain.noting import OUTCOMES
 from domain.tokens import Freshness
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.grants import DAY, OVER, authorized, fresh, over
@@ -91,6 +93,18 @@ def _put_moved(deployment: Deployment, connection: str) -> None:
     deployment.put(connection, Moved(grant=over(), since=datetime.now(UTC)))
 
 
+def _put_with_history(deployment: Deployment, connection: str) -> None:
+    """Let everything have happened that can be told."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    kinds = zip(cycle(Happening), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
+    ledger = tuple(
+        Entry(now, happening, generation, key_name, outcome)
+        for happening, outcome, generation, key_name in kinds
+    )
+    assert {entry.happening for entry in ledger} == set(Happening)
+    deployment.put(connection, fresh(), ledger)
+
+
 def put_refreshing(deployment: Deployment, connection: str) -> None:
     """Let somebody be at it, whom nobody will hear of again."""
     now, tokens = datetime.now(UTC), over().tokens
@@ -107,6 +121,7 @@ def put_refreshing(deployment: Deployment, connection: str) -> None:
 STATES: Mapping[str, Prepare] = {
     "never": lambda _deployment, _connection: None,
     "fresh": lambda deployment, connection: deployment.put(connection, fresh()),
+    "with-a-history": _put_with_history,
     "without-end": _put_without_end,
     "renewable": _renewable,
     "unknown-to-the-provider": lambda deployment, connection: deployment.put(connection, over()),

@@ -29,6 +29,7 @@ from domain.grant import (
 from ports.store import Store
 from tests.functions.grants import fresh, over
 from tests.functions.stores import dynamodb_store, upstash_store
+from tests.records import record_of
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.callers import asked_all_the_time, wait_until
 from tests.system.deployment import (
@@ -205,7 +206,7 @@ def keep(deployment: Deployment, grants: dict[str, Grant]) -> None:
 
     async def swap(store: Store) -> None:
         for name, grant in grants.items():
-            await store.swap(name, expected_etag=None, new_etag="first", grant=grant)
+            await store.swap(name, record_of(grant, "first"), expected_etag=None)
 
     use(deployment, swap)
 

@@ -14,6 +14,7 @@ import httpx
 from functions.settings import Settings
 from functions.wiring import Wired
 from tests.functions.grants import fresh
+from tests.records import record_of
 from tests.system.loopback import http
 from tests.system.redis_peer import redis_server
 from tests.system.upstash_front import upstash_front
@@ -38,8 +39,10 @@ OUR_OWN = {
     "domain.events",
     "domain.failures",
     "domain.grant",
+    "domain.ledger",
     "domain.metadata",
     "domain.moving",
+    "domain.noting",
     "domain.policy",
     "domain.provider",
     "domain.revocation",
@@ -114,7 +117,7 @@ def a_fresh_token() -> Iterator[dict[str, str]]:
 
 async def store_a_grant(environ: dict[str, str]) -> None:
     store = Wired(Settings.from_environ(environ)).store
-    await store.swap("default", expected_etag=None, new_etag=uuid4().hex, grant=fresh())
+    await store.swap("default", record_of(fresh(), uuid4().hex), expected_etag=None)
     await store.close()
 
 

@@ -1,0 +1,124 @@
+"""The ledger: short, in the order of time, and no refresh makes it forget who logged in."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+
+from domain.ledger import (
+    MOST_ENTRIES,
+    MOST_OTHERS,
+    MOST_REFRESHES,
+    Entry,
+    Happening,
+    Ledger,
+    merged,
+    with_entry,
+)
+from tests.domain.examples import SECOND, T0
+from tests.strategies import entries, ledgers
+
+REFRESHES = [Happening.REFRESH, Happening.REFRESH_FAILED]
+OTHERS = [happening for happening in Happening if happening not in REFRESHES]
+
+
+def entry(seconds: int, happening: Happening = Happening.REFRESH) -> Entry:
+    at = T0 + seconds * SECOND
+    return Entry(at=at, happening=happening, generation=seconds, key_name=None, outcome="tokens")
+
+
+def run_of(happening: Happening, count: int, *, first: int = 0) -> Ledger:
+    return tuple(entry(number, happening) for number in range(first, first + count))
+
+
+def written(new: Ledger, ledger: Ledger = ()) -> Ledger:
+    for each in new:
+        ledger = with_entry(ledger, each)
+    return ledger
+
+
+def test_there_is_room_for_half_a_day_of_refreshes_and_for_some_logins() -> None:
+    assert MOST_REFRESHES * timedelta(minutes=30) == timedelta(hours=12)
+    assert (MOST_REFRESHES, MOST_OTHERS, MOST_ENTRIES) == (24, 8, 32)
+
+
+def test_the_newest_entry_is_the_last_one() -> None:
+    assert with_entry((), entry(1)) == (entry(1),)
+    assert with_entry((entry(1), entry(2)), entry(3)) == (entry(1), entry(2), entry(3))
+    assert with_entry((entry(1),), entry(1)) == (entry(1), entry(1))
+
+
+@pytest.mark.parametrize(
+    ("happening", "room"),
+    [(each, MOST_REFRESHES) for each in REFRESHES] + [(each, MOST_OTHERS) for each in OTHERS],
+)
+def test_of_each_kind_the_oldest_goes_where_there_is_no_room(
+    happening: Happening, room: int
+) -> None:
+    full = run_of(happening, room)
+    assert written(full) == full
+    assert written(run_of(happening, room + 3)) == run_of(happening, room, first=3)
+
+
+@pytest.mark.parametrize("refresh", REFRESHES)
+@pytest.mark.parametrize("other", OTHERS)
+def test_neither_kind_crowds_out_the_other(refresh: Happening, other: Happening) -> None:
+    logins = run_of(other, MOST_OTHERS)
+    refreshes = run_of(refresh, MOST_REFRESHES, first=100)
+    more = run_of(refresh, 50, first=200)
+    assert written(refreshes, logins) == (*logins, *refreshes)
+    assert written(more, (*logins, *refreshes)) == (*logins, *more[-MOST_REFRESHES:])
+    later = run_of(other, 50, first=300)
+    assert written(later, (*logins, *refreshes)) == (*refreshes, *later[-MOST_OTHERS:])
+
+
+def test_both_kinds_of_refresh_share_their_room() -> None:
+    both = tuple(entry(number, REFRESHES[number % 2]) for number in range(MOST_REFRESHES + 1))
+    assert written(both) == both[1:]
+
+
+def test_two_ledgers_are_one_in_the_order_of_time() -> None:
+    assert merged((entry(1), entry(3)), (entry(2), entry(4))) == tuple(map(entry, (1, 2, 3, 4)))
+    assert merged((), (entry(1),)) == merged((entry(1),), ()) == (entry(1),)
+
+
+def test_what_happened_in_the_same_second_stays_in_its_order() -> None:
+    one, two, three = (entry(1)._replace(generation=number) for number in (3, 1, 2))
+    assert merged((one, two), (three,)) == (one, two, three)
+    assert merged((three,), (one, two)) == (three, one, two)
+
+
+def test_what_both_ledgers_tell_is_told_once_and_what_one_tells_twice_twice() -> None:
+    assert merged((entry(1), entry(2)), (entry(1), entry(2), entry(3))) == tuple(
+        map(entry, (1, 2, 3))
+    )
+    assert merged((entry(1), entry(1)), (entry(1), entry(2))) == (entry(1), entry(1), entry(2))
+    assert merged((entry(2),), (entry(1), entry(1))) == (entry(1), entry(1), entry(2))
+
+
+def test_the_oldest_of_two_ledgers_go_where_there_is_no_room_for_both() -> None:
+    there = run_of(Happening.LOGIN, MOST_OTHERS, first=10)
+    arrived = run_of(Happening.MOVED, MOST_OTHERS, first=14)
+    assert len(merged(there, arrived)) == MOST_OTHERS
+    assert merged(there, arrived)[0].at == T0 + 16 * SECOND
+    assert merged(there, arrived)[-1] == arrived[-1]
+
+
+@given(ledger=ledgers, new=entries)
+def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
+    after = with_entry(ledger, new)
+    assert after[-1] == new
+    assert len(after) <= MOST_ENTRIES
+    kinds = [each.happening in REFRESHES for each in after]
+    assert kinds.count(True) <= MOST_REFRESHES
+    assert kinds.count(False) <= MOST_OTHERS
+
+
+@given(there=ledgers, arrived=ledgers)
+def test_a_merged_ledger_is_sorted_and_short_and_to_merge_it_again_changes_nothing(
+    there: Ledger, arrived: Ledger
+) -> None:
+    once = merged(there, arrived)
+    assert list(once) == sorted(once, key=lambda each: each.at)
+    assert len(once) <= MOST_ENTRIES
+    assert merged(once, once) == once

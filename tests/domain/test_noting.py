@@ -1,0 +1,322 @@
+"""What is noted of each event: one entry for what changes, none for what begins."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.decide import decide
+from domain.events import (
+    AttemptEnded,
+    Event,
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    RefreshDue,
+    RefreshRequested,
+    ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
+    TokensRescued,
+)
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Grant,
+    Moved,
+    Refreshing,
+    Revoked,
+    Revoking,
+    Unauthorized,
+)
+from domain.ledger import MOST_OTHERS, Entry, Happening, Ledger
+from domain.noting import OUTCOMES, noted
+from domain.revocation import (
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    TokenTypeHint,
+)
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    LEDGER,
+    MINUTE,
+    POLICY,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+    asked,
+    begin,
+    end,
+)
+
+ASKED_AT = T0 + 31 * MINUTE
+NOW = T0 + timedelta(minutes=40, microseconds=7)
+WHOLE_SECOND = T0 + timedelta(minutes=40)
+AUTHORIZED = Authorized(tokens=TOKENS)
+OURS = Authorized(tokens=replace(TOKENS, subject="ours"))
+BEGUN, COMMAND = begin(AUTHORIZED, ASKED_AT)
+INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
+LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout")
+NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="ConnectError")
+MOVED = Moved(grant=AUTHORIZED, since=T0)
+REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+REVOKING = Revoking(request=REQUEST, at=T0)
+REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
+
+Told = tuple[str, str, int | None]
+
+
+def note(before: Grant, event: Event, ledger: Ledger = ()) -> Ledger:
+    """Let something happen that changes a grant, and return what the ledger is then."""
+    after = decide(before, event, POLICY, NOW).grant
+    assert after is not before
+    return noted(ledger, before, event, after, now=NOW, who="ci")
+
+
+def told(before: Grant, event: Event) -> Told:
+    [entry] = note(before, event)
+    assert (entry.at, entry.key_name) == (WHOLE_SECOND, "ci")
+    return entry.happening.value, entry.outcome, entry.generation
+
+
+def ended(outcome: Outcome) -> AttemptEnded:
+    return AttemptEnded(attempt=COMMAND.attempt, outcome=outcome)
+
+
+def login(subject: str | None = None) -> LoginCompleted:
+    response = replace(RESPONSE, subject=subject)
+    return LoginCompleted(response=response, requested_at=NOW, replaces=True)
+
+
+# The ends of attempts
+
+
+ENDS: list[tuple[Outcome, Told]] = [
+    (RESPONSE, ("refresh", "tokens", 8)),
+    (replace(RESPONSE, refresh_token=None), ("refresh", "tokens", 7)),
+    (replace(RESPONSE, expires_in=None), ("refresh", "tokens", 8)),
+    (INVALID_GRANT, ("verdict", "refresh-token-rejected", 7)),
+    (LOST, ("refresh-failed", "outcome-unknown", 7)),
+    (NOT_SENT, ("refresh-failed", "not-sent", 7)),
+    (TokenErrorResponse(status=503, error=None), ("refresh-failed", "provider-unavailable", 7)),
+    (
+        TokenErrorResponse(status=401, error="invalid_client"),
+        ("refresh-failed", "client-refused", 7),
+    ),
+    # What the provider has written, which may be anything, gets into no entry.
+    (
+        TokenErrorResponse(status=418, error="refresh-7"),
+        ("refresh-failed", "refused-without-reason", 7),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    ENDS,
+    ids=str,
+)
+def test_the_end_of_an_attempt_says_what_it_brought(outcome: Outcome, expected: Told) -> None:
+    assert told(BEGUN, ended(outcome)) == expected
+
+
+def test_a_verdict_after_a_lost_answer_says_so() -> None:
+    doubtful = end(BEGUN, COMMAND, LOST, ASKED_AT + SECOND)
+    again, command = begin(doubtful, NOW - SECOND, id_="attempt-2")
+    event = AttemptEnded(attempt=command.attempt, outcome=INVALID_GRANT)
+    assert told(again, event) == ("verdict", "refresh-answer-lost", 7)
+
+
+@pytest.mark.parametrize(
+    ("late", "outcome"),
+    [
+        (-SECOND, "tokens"),
+        (timedelta(0), "expired-on-arrival"),
+        (SECOND, "expired-on-arrival"),
+    ],
+)
+def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
+    now = ASKED_AT + ACCESS_LIFE + late
+    after = decide(BEGUN, ended(RESPONSE), POLICY, now).grant
+    [entry] = noted((), BEGUN, ended(RESPONSE), after, now=now, who=None)
+    assert (entry.happening, entry.outcome) == (Happening.REFRESH, outcome)
+    assert (entry.generation, entry.key_name) == (8, None)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [end(BEGUN, COMMAND, INVALID_GRANT, NOW - SECOND), end(BEGUN, COMMAND, LOST, NOW - SECOND)],
+    ids=["a verdict", "a doubt"],
+)
+def test_tokens_that_come_after_all_are_a_refresh(before: Grant) -> None:
+    assert told(before, ended(RESPONSE)) == ("refresh", "tokens", 8)
+
+
+def test_tokens_that_come_when_the_grant_has_moved_are_a_refresh() -> None:
+    assert told(MOVED, ended(RESPONSE)) == ("refresh", "tokens", 8)
+
+
+# Questions
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        asked(id_="attempt-2"),
+        RefreshRequested(attempt_id="attempt-2", asked_at=NOW),
+        RefreshDue(attempt_id="attempt-2"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_the_next(
+    question: Event,
+) -> None:
+    tokens = replace(TOKENS, issued_at=T0 - 60 * DAY, refresh_token_expires_at=NOW + DAY)
+    due = Authorized(tokens=tokens)
+    assert note(due, question, LEDGER) == LEDGER
+    lapsed = Refreshing(tokens=tokens, attempt=BEGUN.attempt, setbacks=None)
+    assert note(lapsed, question, LEDGER) == (
+        *LEDGER,
+        Entry(
+            at=WHOLE_SECOND,
+            happening=Happening.REFRESH_FAILED,
+            generation=7,
+            # Of who asks now it is none.
+            key_name=None,
+            outcome="outcome-unknown",
+        ),
+    )
+
+
+# Logins
+
+
+LOGINS: list[tuple[Grant, str | None, Told]] = [
+    (Unauthorized(), "ours", ("login", "tokens", 0)),
+    (AUTHORIZED, None, ("login", "tokens", 8)),
+    (AUTHORIZED, "ours", ("login", "tokens", 8)),
+    (OURS, None, ("login", "tokens", 8)),
+    (OURS, "ours", ("login", "tokens", 8)),
+    (OURS, "another's", ("login", "tokens-of-another-account", 8)),
+    (
+        Moved(grant=OURS, since=T0),
+        "another's",
+        ("login", "tokens-of-another-account", 8),
+    ),
+    (REVOKED, "another's", ("login", "tokens", 0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "subject", "expected"),
+    LOGINS,
+)
+def test_a_login_says_where_it_is_known_to_be_of_another_account(
+    before: Grant, subject: str | None, expected: Told
+) -> None:
+    assert told(before, login(subject)) == expected
+
+
+# What owners and operators do
+
+
+DEEDS: list[tuple[Grant, Event, Told]] = [
+    (Unauthorized(), TokensRescued(tokens=TOKENS), ("rescued", "tokens", 7)),
+    (AUTHORIZED, MoveRequested(), ("moved", "done", 7)),
+    (MOVED, ReturnRequested(), ("taken-back", "done", 7)),
+    (Unauthorized(), GrantArrived(moved=MOVED, ledger=()), ("imported", "done", 7)),
+    (AUTHORIZED, RevokeRequested(), ("revoked", "done", 7)),
+    (BEGUN, RevokeRequested(), ("revoked", "done", 7)),
+    (
+        AuthorizationRequired(
+            tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
+        ),
+        RevokeRequested(),
+        ("revoked", "done", 7),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "expected"),
+    DEEDS,
+)
+def test_what_is_done_to_a_grant_is_noted(before: Grant, event: Event, expected: Told) -> None:
+    assert told(before, event) == expected
+
+
+ANSWERS: list[tuple[RevocationOutcome, str]] = [
+    (RevocationResult.REVOKED, "done"),
+    (TokenErrorResponse(status=400, error="invalid_token"), "done"),
+    (RevocationResult.NOT_SUPPORTED, "not-supported"),
+    (TokenErrorResponse(status=400, error="unsupported_token_type"), "not-supported"),
+    (TokenErrorResponse(status=503, error=None), "provider-unavailable"),
+    (TokenErrorResponse(status=401, error="invalid_client"), "client-refused"),
+    (TokenErrorResponse(status=400, error="refresh-7"), "refused-without-reason"),
+    (INVALID_GRANT, "refused-without-reason"),
+    (LOST, "outcome-unknown"),
+    (NOT_SENT, "not-sent"),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    ANSWERS,
+    ids=str,
+)
+def test_what_the_provider_said_to_a_revocation_is_noted(
+    outcome: RevocationOutcome, expected: str
+) -> None:
+    event = RevocationEnded(request=REQUEST, outcome=outcome)
+    assert told(REVOKING, event) == ("provider-told", expected, None)
+
+
+# The ledger
+
+
+def test_a_tombstone_keeps_the_ledger_and_a_login_over_it_does_too() -> None:
+    revoked = note(AUTHORIZED, RevokeRequested(), LEDGER)
+    told_of = note(
+        REVOKING, RevocationEnded(request=REQUEST, outcome=RevocationResult.REVOKED), revoked
+    )
+    after = note(REVOKED, login(), told_of)
+    assert after[:2] == LEDGER
+    assert [entry.happening for entry in after[2:]] == [
+        Happening.REVOKED,
+        Happening.PROVIDER_TOLD,
+        Happening.LOGIN,
+    ]
+
+
+def test_with_a_grant_that_arrives_comes_its_ledger() -> None:
+    ours = Entry(
+        at=T0 - DAY, happening=Happening.MOVED, generation=1, key_name=None, outcome="done"
+    )
+    both = LEDGER[0]
+    event = GrantArrived(moved=MOVED, ledger=LEDGER)
+    imported = Entry(
+        at=WHOLE_SECOND,
+        happening=Happening.IMPORTED,
+        generation=7,
+        key_name="ci",
+        outcome="done",
+    )
+    assert note(Unauthorized(), event, (ours, both)) == (ours, *LEDGER, imported)
+
+
+def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
+    first = LEDGER[0]
+    full = tuple(first._replace(generation=number) for number in range(MOST_OTHERS))
+    assert note(AUTHORIZED, MoveRequested(), full)[:-1] == full[1:]
+
+
+def test_every_outcome_is_one_of_those_that_there_are_and_each_of_them_comes() -> None:
+    come = {expected[1] for _, expected in ENDS} | {expected for _, expected in ANSWERS}
+    come |= {expected[1] for _, _, expected in (*LOGINS, *DEEDS)}
+    assert come | {"refresh-answer-lost", "expired-on-arrival"} == set(OUTCOMES)
+    assert len(OUTCOMES) == len(set(OUTCOMES))
