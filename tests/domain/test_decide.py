@@ -689,6 +689,12 @@ def test_invalid_grant_after_a_lost_answer_names_that_as_the_cause() -> None:
     assert after.cause is Cause.REFRESH_ANSWER_LOST
 
 
+def test_a_doubt_begins_with_the_first_answer_that_was_lost() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    failed = end(again, command, UNKNOWN, EXPIRED + MINUTE)
+    assert setbacks_of(failed).in_doubt_since == EXPIRED
+
+
 def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:
     again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
     failed = end(again, command, UNAVAILABLE, EXPIRED + MINUTE)

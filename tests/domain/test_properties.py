@@ -362,6 +362,12 @@ class World(RuleBasedStateMachine):
                 assert not self.provider.honours(refresh_token, self.now)
 
     @invariant()
+    def an_attempt_in_flight_is_for_the_generation_that_is_there(self) -> None:
+        for grant in self.grants:
+            if isinstance(grant, Refreshing):
+                assert _age(grant.attempt) == grant.tokens.age
+
+    @invariant()
     def no_refresh_token_that_reached_an_instance_is_dropped_while_it_works(self) -> None:
         kept = {
             str(grant.tokens.refresh_token)
