@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from domain.provider import (
-    OAUTH_ERROR,
     PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
     ClientAuthentication,
@@ -52,22 +51,15 @@ SANDBOX = replace(
     authorization_endpoint="https://sandbox-api.digikey.com/v1/oauth2/authorize",
     token_endpoint="https://sandbox-api.digikey.com/v1/oauth2/token",
 )
-CUSTOM = Provider(
+CUSTOM = replace(
+    DIGIKEY,
     name="custom",
-    issuer=None,
-    names_itself=False,
     authorization_endpoint="",
     token_endpoint="",
-    revocation_endpoint=None,
-    client_authentication=ClientAuthentication.POST,
     pkce=Pkce.S256,
-    scope=None,
-    authorization_params=(),
-    rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(0)),
-    refresh_ends_access_token=False,
     access_token_lifetime=5 * MINUTE,
     refresh_token_lifetime=None,
-    error_shapes=(OAUTH_ERROR,),
+    error_shapes=(ErrorShape(error="error", description="error_description"),),
     error_aliases={},
 )
 
