@@ -1,4 +1,4 @@
-"""The values of the domain: what may be left out of one, and what none of them shows."""
+"""The values of the domain: what may be left out of one, what none shows, and that all stay."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -67,6 +67,12 @@ def test_no_value_shows_a_secret_and_every_value_shows_the_rest() -> None:
         if (hidden := {field.name for field in fields(kind) if field.repr is False})
     }
     assert found == SECRETS
+
+
+def test_every_value_is_frozen_and_has_no_other_members_than_its_fields() -> None:
+    for kind in dataclasses():
+        assert vars(kind)["__dataclass_params__"].frozen, kind
+        assert "__slots__" in vars(kind), kind
 
 
 def dataclasses() -> Iterator[type]:

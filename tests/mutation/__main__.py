@@ -1,8 +1,8 @@
 """`make mutate`: run the domain's tables against each mutant; only survivors that are named pass.
 
-It takes some ten minutes on two cores. After a change of what survives, name it, with its reason,
-in tests/mutation/survivors.py, and write the page anew: `python -m tests.mutation.page >
-docs/mutation.md`.
+It takes some five minutes on two cores that have nothing else to do. After a change of what
+survives, name it, with its reason, in tests/mutation/survivors.py; after any change of the domain
+write the page anew: `python -m tests.mutation.page > docs/mutation.md`.
 """
 
 import argparse

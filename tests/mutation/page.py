@@ -14,15 +14,17 @@ _INTRODUCTION = """\
 # Mutation testing of the domain
 
 `make mutate` breaks `domain/` in one place at a time (another comparison, a number one higher, an
-argument left out, a word changed, `min` for `max`) and runs the table tests in `tests/domain`
-against it. A test must fail, unless the fault is one of those below, which show nowhere.
+argument or a condition left out, a word changed, `min` for `max`) and runs the table tests in
+`tests/domain` against it. A test must fail, unless the fault is one of those below, which show
+nowhere.
 
-The operators are [mutmut](https://mutmut.readthedocs.io)'s ([why no more of
+The operators are [mutmut](https://mutmut.readthedocs.io)'s, and three of ours ([why no more of
 it](adr/0018-mutation-testing.md)), applied to functions, properties, defaults, constants and words
 alike. Left out are what is there for the type checker (annotations, imports, decorators, what
-`isinstance` asks for), what nothing reaches (`assert_never`), and the text of an error that tells
-whoever changes the code what is wrong. The machines of the properties and the type checker are not
-asked: a fault has to be noticed by a test whose name says what is wrong.
+`isinstance` asks for), what nothing reaches (`assert_never`), the text of an error that tells
+whoever changes the code what is wrong, and the text of f-strings, for which there is no operator.
+The machines of the properties and the type checker are not asked: a fault has to be noticed by a
+test whose name says what is wrong.
 
 This is written from the code and from `tests/mutation/survivors.py`, by `python -m
 tests.mutation.page > docs/mutation.md`; tests hold it against both, and a sample of the mutants is
