@@ -303,7 +303,7 @@ def _keep_tokens(
 ) -> _Kept | Authorized:
     before = grant.tokens
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
-    if (attempt.authorized_at, attempt.generation) != before.age:
+    if attempt.age != before.age:
         return grant
     issued_at = _issued_at(attempt, grant, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)

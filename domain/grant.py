@@ -47,6 +47,11 @@ class Attempt:
     client: str = field(repr=False)
     started_at: datetime
 
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """The age of the tokens that it is to replace, as `Tokens.age`."""
+        return self.authorized_at, self.generation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setbacks:
