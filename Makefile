@@ -7,7 +7,7 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench fuzz audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run test bench fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help 
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+mutate: .venv/dev.stamp ## break the domain in each place, and see a test notice (docs/mutation.md); ARGS=--help tells more
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 audit: .venv/audit/.stamp ## ask OSV for known vulnerabilities of every package in every lock; ARGS go to pip-audit
 	@worst=0; for lock in $(LOCKS)/*.txt; do echo "$$lock"; $(AUDIT) -r $$lock $(ARGS) || worst=1; done; exit $$worst

@@ -303,14 +303,12 @@ def _keep_tokens(
     grant: _Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
 ) -> _Kept | Authorized:
     before = grant.tokens
-    is_in_charge = _is_in_charge(grant, attempt)
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
-    is_current = (attempt.authorized_at, attempt.generation) == before.age
-    if not (is_current or is_in_charge):
+    if attempt.age != before.age:
         return grant
     issued_at = _issued_at(attempt, grant, policy)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
-    if tokens.generation == before.generation and not is_in_charge:
+    if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant

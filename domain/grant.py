@@ -47,6 +47,11 @@ class Attempt:
     client: str = field(repr=False)
     started_at: datetime
 
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """The age of the tokens that it is to replace, as `Tokens.age`."""
+        return self.authorized_at, self.generation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setbacks:
@@ -162,7 +167,7 @@ def due_at(grant: Grant) -> datetime | None:
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at
         case Authorized(tokens=tokens, setbacks=setbacks):
-            if setbacks is not None and in_doubt_since(setbacks) is not None:
+            if setbacks is not None and setbacks.in_doubt_since is not None:
                 return setbacks.retry_at
             return tokens.keep_alive_at()
         case _:

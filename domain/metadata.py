@@ -43,7 +43,7 @@ def is_safe_url(url: str) -> bool:
     """Whether secrets may be sent there: https (RFC 6749 §3.1, §3.2), or http on loopback."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host = parts.hostname
         _ = parts.port
     except ValueError:
         return False

@@ -33,6 +33,7 @@ from domain.grant import (
     Refreshing,
     Setbacks,
     Unauthorized,
+    due_at,
     tokens_of,
 )
 from domain.policy import Policy
@@ -182,6 +183,12 @@ def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     assert isinstance(decision.command, SendTokenRequest)
 
 
+def test_the_sweep_does_not_come_the_sooner_for_a_failure_that_leaves_no_doubt() -> None:
+    assert due_at(fail(UNAVAILABLE)) == due_at(GRANT) == T0 + REFRESH_LIFE - 30 * DAY
+    doubtful = fail(UNKNOWN)
+    assert due_at(doubtful) == setbacks_of(doubtful).retry_at
+
+
 def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_settled() -> None:
     refreshing, _ = begin(GRANT, EXPIRED)
     sweep = RefreshDue(attempt_id="a")
@@ -209,6 +216,34 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     assert isinstance(begun.command, SendTokenRequest)
     lost = end(begun.grant, begun.command, UNKNOWN, beginning, GRACE)
     assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == LeaveAlone()
+
+
+def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_another_runs() -> (
+    None
+):
+    doubtful = Setbacks(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=T0, in_doubt_since=T0)
+    window_ends = T0 + 10 * MINUTE - 5 * SECOND
+    attempt = Attempt(
+        id="attempt-2",
+        authorized_at=T0,
+        generation=7,
+        client="client-1",
+        started_at=window_ends - SECOND,
+    )
+    refreshing = Refreshing(tokens=TOKENS, attempt=attempt, setbacks=doubtful)
+    sweep = RefreshDue(attempt_id="a")
+    assert isinstance(decide(refreshing, sweep, GRACE, window_ends - TICK).command, Wait)
+    assert decide(refreshing, sweep, GRACE, window_ends).command == LeaveAlone()
+
+
+def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_before_does_not() -> (
+    None
+):
+    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+    refreshing, command = begin(GRANT, EXPIRED - MINUTE, ends)
+    required = end(refreshing, command, INVALID_GRANT, EXPIRED - MINUTE, ends)
+    modest = asked(min_ttl=timedelta(0))
+    assert decide(required, modest, ends, EXPIRED - TICK).command == Serve(tokens=TOKENS)
 
 
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
@@ -545,6 +580,25 @@ def test_late_tokens_without_a_refresh_token_leave_the_attempt_in_flight_in_char
     assert (after.attempt, after.tokens.access_token) == (second.attempt, "access-8")
 
 
+def test_where_the_refresh_token_stays_an_answer_ends_its_attempt_all_the_same() -> None:
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
+    after = end(refreshing, command, kept, EXPIRED, NO_ROTATION)
+    assert isinstance(after, Authorized)
+    assert (after.tokens.access_token, after.tokens.refresh_token) == ("access-8", "refresh-7")
+
+
+def test_where_the_refresh_token_stays_of_two_asked_for_at_once_the_one_that_came_first_stays() -> (
+    None
+):
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
+    after = end(refreshing, command, kept, EXPIRED, NO_ROTATION)
+    at_once = replace(command, attempt=replace(command.attempt, id="attempt-2"))
+    other = replace(kept, access_token="other")
+    assert end(after, at_once, other, EXPIRED, NO_ROTATION) is after
+
+
 def test_without_a_grant_the_end_of_an_attempt_means_nothing() -> None:
     _, command = begin(GRANT, EXPIRED)
     assert end(Unauthorized(), command, RESPONSE, EXPIRED) == Unauthorized()
@@ -584,6 +638,13 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
     )
     _, again = begin(after, late, id_="attempt-2")
     assert again.request == RefreshTokenRequest(refresh_token="refresh-8")
+
+
+def test_tokens_that_have_expired_on_arrival_settle_a_doubt() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    after = end(again, command, RESPONSE, EXPIRED + MINUTE + ACCESS_LIFE)
+    assert setbacks_of(after).failure is Failure.EXPIRED_ON_ARRIVAL
+    assert setbacks_of(after).in_doubt_since is None
 
 
 def test_checklist_48_a_provider_whose_tokens_always_expire_on_arrival_is_not_asked_in_a_loop() -> (
@@ -626,6 +687,12 @@ def test_invalid_grant_after_a_lost_answer_names_that_as_the_cause() -> None:
     after = end(again, command, INVALID_GRANT, EXPIRED + MINUTE)
     assert isinstance(after, AuthorizationRequired)
     assert after.cause is Cause.REFRESH_ANSWER_LOST
+
+
+def test_a_doubt_begins_with_the_first_answer_that_was_lost() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    failed = end(again, command, UNKNOWN, EXPIRED + MINUTE)
+    assert setbacks_of(failed).in_doubt_since == EXPIRED
 
 
 def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:

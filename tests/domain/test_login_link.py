@@ -1,6 +1,7 @@
 """A link to log in with says what it was made for, and nothing else can be made of it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.login_link import LINK_LIFETIME, LoginLink, read_link
 from ports.store import LONGEST_WINDOW
-from tests.domain.examples import T0
+from tests.domain.examples import DAY, T0
 
 KEYS = [bytes([number]) * 32 for number in range(3)]
 LINK = LoginLink(connection="default", id="an-id", expires_at=T0 + LINK_LIFETIME)
@@ -20,6 +21,18 @@ def test_a_link_reads_back_as_it_was_signed_with_any_of_the_keys(
 ) -> None:
     link = replace(LINK, connection=connection, id=id_)
     assert read_link(link.sign(key), KEYS) == link
+
+
+def test_a_link_is_one_word_that_those_which_were_handed_out_before_are_written_like() -> None:
+    said = "WyJkZWZhdWx0IiwgImFuLWlkIiwgMTc2NzMxMjAwMF0"
+    assert LINK.sign(KEYS[0]) == f"{said}.vupBQWXg5295tExhQr-8YrVYMGhso3FBRCzN2g7tqGI"
+
+
+def test_a_link_is_good_for_a_day_to_the_second() -> None:
+    a_second_less_a_tick = timedelta(microseconds=999_999)
+    link = replace(LINK, expires_at=LINK.expires_at + a_second_less_a_tick)
+    assert read_link(link.sign(KEYS[0]), KEYS) == LINK
+    assert LINK_LIFETIME == DAY
 
 
 def test_a_link_of_another_key_is_none() -> None:

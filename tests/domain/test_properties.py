@@ -45,7 +45,6 @@ from domain.events import (
     TokenRequested,
 )
 from domain.grant import (
-    Attempt,
     AuthorizationRequired,
     Authorized,
     Cause,
@@ -323,7 +322,7 @@ class World(RuleBasedStateMachine):
     def take_off(self, command: SendTokenRequest, *, stalls: bool) -> None:
         for flight in self.flights:
             attempt = flight.command.attempt
-            if _age(attempt) != _age(command.attempt):
+            if attempt.age != command.attempt.age:
                 continue
             lapsed = self.now >= self.policy.lands_by(attempt)
             assert lapsed or not flight.attended, "two attempts in flight"
@@ -362,6 +361,12 @@ class World(RuleBasedStateMachine):
                 assert not self.provider.honours(refresh_token, self.now)
 
     @invariant()
+    def an_attempt_in_flight_is_for_the_generation_that_is_there(self) -> None:
+        for grant in self.grants:
+            if isinstance(grant, Refreshing):
+                assert grant.attempt.age == grant.tokens.age
+
+    @invariant()
     def no_refresh_token_that_reached_an_instance_is_dropped_while_it_works(self) -> None:
         kept = {
             str(grant.tokens.refresh_token)
@@ -370,10 +375,6 @@ class World(RuleBasedStateMachine):
         }
         living = {token for token in self.delivered if self.provider.honours(token, self.now)}
         assert not kept or not living or kept & living
-
-
-def _age(attempt: Attempt) -> tuple[datetime, int]:
-    return attempt.authorized_at, attempt.generation
 
 
 def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:

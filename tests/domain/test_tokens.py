@@ -19,6 +19,7 @@ from tests.domain.examples import (
 )
 
 TICK = timedelta(microseconds=1)
+ASKS_TO_WRITE = replace(DIGIKEY, scope="write")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,38 @@ def test_checklist_31_lifetimes_that_are_not_told_are_the_providers_declared_one
 
 def test_a_scope_that_is_not_told_is_the_one_that_was_granted() -> None:
     assert refreshed(replace(TOKENS, scope="read"), scope=None).scope == "read"
+
+
+def test_the_tokens_of_a_login_are_as_they_were_told() -> None:
+    told = replace(
+        RESPONSE,
+        token_type="Odd",
+        expires_in=MINUTE,
+        refresh_token_expires_in=DAY,
+        scope="read",
+        subject="a fingerprint",
+    )
+    tokens = Tokens.first(told, generation=3, issued_at=T0 + SECOND, provider=ASKS_TO_WRITE)
+    assert tokens == Tokens(
+        generation=3,
+        authorized_at=T0 + SECOND,
+        issued_at=T0 + SECOND,
+        access_token="access-8",
+        token_type="Odd",
+        scope="read",
+        expires_at=T0 + SECOND + MINUTE,
+        refresh_token="refresh-8",
+        refresh_token_expires_at=T0 + SECOND + DAY,
+        subject="a fingerprint",
+    )
+
+
+def test_what_is_not_told_of_a_login_is_what_was_asked_for_and_what_the_provider_declares() -> None:
+    untold = replace(RESPONSE, expires_in=None, refresh_token_expires_in=None, scope=None)
+    tokens = Tokens.first(untold, generation=0, issued_at=T0, provider=ASKS_TO_WRITE)
+    assert tokens.scope == "write"
+    assert tokens.expires_at == T0 + ACCESS_LIFE
+    assert tokens.refresh_token_expires_at == T0 + REFRESH_LIFE
 
 
 def test_the_tokens_of_a_login_without_a_refresh_token_have_no_expiry_for_it() -> None:

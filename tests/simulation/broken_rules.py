@@ -222,3 +222,4 @@ def take_grace_for_endless(patch: pytest.MonkeyPatch) -> None:
 
 def compare_generations_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Tokens, "age", property(lambda tokens: (T0, tokens.generation)))
+    patch.setattr(Attempt, "age", property(lambda attempt: (T0, attempt.generation)))

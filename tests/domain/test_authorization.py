@@ -1,0 +1,145 @@
+"""A login: what the browser is sent to the provider with, and what may come back of it."""
+
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from domain.authorization import (
+    LOGIN_LIFETIME,
+    PendingLogin,
+    authorization_url,
+    code_challenge,
+    fingerprint,
+    login_key,
+)
+from domain.provider import PRESETS, Provider
+from domain.token_endpoint import AuthorizationCodeRequest
+from tests.domain.examples import DIGIKEY, MINUTE, T0
+
+# RFC 7636, appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+# FIPS 180-2, appendix B.1.
+SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+PENDING = PendingLogin(
+    connection="default",
+    redirect_uri="https://keeper.test/api/callback",
+    code_verifier=None,
+    expires_at=T0 + LOGIN_LIFETIME,
+)
+CUSTOM = replace(
+    PRESETS["custom"],
+    authorization_endpoint="https://a.test/authorize",
+    token_endpoint="https://a.test/token",
+    scope="read write",
+)
+ASKED = [
+    ("response_type", "code"),
+    ("client_id", "a-client"),
+    ("redirect_uri", "https://keeper.test/api/callback"),
+    ("state", "a state"),
+]
+
+
+def asked_of(
+    provider: Provider, pending: PendingLogin = PENDING
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the address that the browser is sent to, and the parameters."""
+    url = authorization_url(provider, client_id="a-client", state="a state", pending=pending)
+    parts = urlsplit(url)
+    return parts._replace(query="").geturl(), parse_qsl(parts.query, strict_parsing=True)
+
+
+def test_a_login_takes_ten_minutes_at_most() -> None:
+    assert LOGIN_LIFETIME == 10 * MINUTE
+
+
+# The request.
+
+
+def test_the_browser_asks_for_a_code_and_names_client_callback_and_state() -> None:
+    assert asked_of(DIGIKEY) == ("https://api.digikey.com/v1/oauth2/authorize", ASKED)
+
+
+def test_a_scope_and_a_challenge_are_sent_where_there_are_any() -> None:
+    pending = replace(PENDING, code_verifier=VERIFIER)
+    assert asked_of(CUSTOM, pending)[1] == [
+        *ASKED,
+        ("scope", "read write"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ]
+
+
+def test_the_parameters_of_a_provider_come_along_and_change_none_of_a_login() -> None:
+    wayward = replace(
+        DIGIKEY, authorization_params=(("prompt", "consent"), ("state", "x"), ("scope", "more"))
+    )
+    asked = dict(asked_of(wayward)[1])
+    assert asked == {**dict(ASKED), "prompt": "consent", "scope": "more"}
+
+
+def test_an_endpoint_that_has_a_query_keeps_it() -> None:
+    provider = replace(CUSTOM, scope=None, authorization_endpoint="https://a.test/?tenant=1")
+    assert asked_of(provider) == ("https://a.test/", [("tenant", "1"), *ASKED])
+
+
+def test_a_challenge_is_the_hash_of_its_verifier_as_rfc_7636_writes_it() -> None:
+    assert code_challenge(VERIFIER) == CHALLENGE
+
+
+# What comes back.
+
+
+def test_the_code_is_traded_with_the_redirect_uri_and_the_verifier_that_it_was_asked_with() -> None:
+    pending = replace(PENDING, code_verifier=VERIFIER)
+    assert pending.code_request("a-code") == AuthorizationCodeRequest(
+        code="a-code",
+        redirect_uri="https://keeper.test/api/callback",
+        code_verifier=VERIFIER,
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "names_itself", "told", "passes"),
+    [
+        (None, False, None, True),
+        (None, False, "https://b.test", True),
+        (None, True, None, True),
+        ("https://a.test", False, None, True),
+        ("https://a.test", True, None, False),
+        ("https://a.test", False, "https://a.test", True),
+        ("https://a.test", True, "https://a.test", True),
+        ("https://a.test", False, "https://b.test", False),
+        ("https://a.test", True, "https://b.test", False),
+    ],
+)
+def test_checklist_7_an_issuer_has_to_be_the_one_that_was_asked_and_to_name_itself_if_it_does(
+    expected: str | None, told: str | None, *, names_itself: bool, passes: bool
+) -> None:
+    pending = replace(PENDING, issuer=expected, issuer_names_itself=names_itself)
+    assert pending.is_answered_by(told) is passes
+
+
+@pytest.mark.parametrize(
+    ("began_in", "comes_from", "passes"),
+    [
+        (None, None, True),
+        (None, "any", True),
+        ("one", "one", True),
+        ("one", "other", False),
+        ("one", None, False),
+    ],
+)
+def test_checklist_1_a_login_is_finished_in_the_browser_in_which_it_began(
+    began_in: str | None, comes_from: str | None, *, passes: bool
+) -> None:
+    remembered = None if began_in is None else fingerprint(began_in)
+    assert replace(PENDING, browser=remembered).began_in(comes_from) is passes
+
+
+def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
+    assert fingerprint("abc") == SHA256_OF_ABC
+    assert login_key("abc") == SHA256_OF_ABC

@@ -1,0 +1,84 @@
+"""The values of the domain: what may be left out of one, what none shows, and that all stay."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
+import domain
+from tests.domain.examples import MINUTE
+
+# What is meant where nothing is said.
+LEFT_OUT: dict[str, dict[str, object]] = {
+    "Authorized": {"setbacks": None},
+    "AuthorizationResponse": {"browser": None},
+    "LoginCompleted": {"replaces": False},
+    "PendingLogin": {
+        "issuer": None,
+        "issuer_names_itself": False,
+        "browser": None,
+        "replaces": False,
+    },
+    "ServerMetadata": {
+        "issuer": None,
+        "authorization_endpoint": None,
+        "token_endpoint": None,
+        "revocation_endpoint": None,
+        "client_authentication": None,
+        "pkce": None,
+        "names_itself": None,
+    },
+    "TokenErrorResponse": {"description": None, "retry_after": None},
+    "TokenRequested": {"min_ttl": MINUTE},
+    "TokenResponse": {"subject": None},
+    "Tokens": {"subject": None},
+}
+# These have tables of their own.
+ELSEWHERE = {"Policy", "Provider", "Rotation"}
+# Tokens, codes and what a login is finished with; and what credentials could be guessed by.
+SECRETS = {
+    "Attempt": {"client"},
+    "AuthorizationCodeRequest": {"code", "code_verifier"},
+    "AuthorizationRequired": {"client"},
+    "AuthorizationResponse": {"state", "code", "browser"},
+    "PendingLogin": {"code_verifier"},
+    "Policy": {"client"},
+    "RefreshTokenRequest": {"refresh_token"},
+    "RevocationRequest": {"token"},
+    "TokenResponse": {"access_token", "refresh_token"},
+    "Tokens": {"access_token", "refresh_token"},
+}
+
+
+def test_what_is_left_out_of_a_value_means_nothing_more_than_that() -> None:
+    found = {
+        kind.__name__: defaults
+        for kind in dataclasses()
+        if kind.__name__ not in ELSEWHERE
+        and (defaults := {f.name: f.default for f in fields(kind) if f.default is not MISSING})
+    }
+    assert found == LEFT_OUT
+
+
+def test_no_value_shows_a_secret_and_every_value_shows_the_rest() -> None:
+    found = {
+        kind.__name__: hidden
+        for kind in dataclasses()
+        if (hidden := {field.name for field in fields(kind) if field.repr is False})
+    }
+    assert found == SECRETS
+
+
+def test_every_value_is_frozen_and_has_no_other_members_than_its_fields() -> None:
+    for kind in dataclasses():
+        assert vars(kind)["__dataclass_params__"].frozen, kind
+        assert "__slots__" in vars(kind), kind
+
+
+def dataclasses() -> Iterator[type]:
+    for found in iter_modules(domain.__path__):
+        module = import_module(f"domain.{found.name}")
+        for value in vars(module).values():
+            is_ours = getattr(value, "__module__", None) == module.__name__
+            if is_ours and isinstance(value, type) and is_dataclass(value):
+                yield value

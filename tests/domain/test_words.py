@@ -1,0 +1,46 @@
+"""Words that are stored, sent or answered: who changes one breaks records, providers or callers."""
+
+from enum import Enum
+
+import pytest
+
+from domain.grant import Cause, Failure
+from domain.provider import ClientAuthentication, Pkce, RotationKind
+from domain.revocation import RevocationResult, TokenTypeHint
+from domain.token_endpoint import Delivery
+from domain.tokens import Freshness
+
+WORDS: dict[type[Enum], list[str]] = {
+    # What `detail`s, logs and stored grants say.
+    Cause: [
+        "never-authorized",
+        "refresh-token-missing",
+        "refresh-token-expired",
+        "refresh-token-rejected",
+        "refresh-answer-lost",
+        "revoked",
+    ],
+    Failure: [
+        "not-sent",
+        "outcome-unknown",
+        "provider-unavailable",
+        "refused-without-reason",
+        "client-refused",
+        "expired-on-arrival",
+    ],
+    Delivery: ["not sent", "unknown"],
+    # What `verify` and `revoke` answer.
+    Freshness: ["fresh", "access-expired", "refresh-expired"],
+    RevocationResult: ["yes", "not-supported", "failed"],
+    # What the environment says.
+    ClientAuthentication: ["client_secret_post", "client_secret_basic"],
+    Pkce: ["S256", "none"],
+    RotationKind: ["none", "optional", "always"],
+    # What providers are told (RFC 7009 §2.1).
+    TokenTypeHint: ["access_token", "refresh_token"],
+}
+
+
+@pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)
+def test_each_word_is_the_one_that_others_know(kind: type[Enum]) -> None:
+    assert [member.value for member in kind] == WORDS[kind]

@@ -1,0 +1,64 @@
+"""`make mutate`: run the domain's tables against each mutant; only survivors that are named pass.
+
+It takes some five minutes on two cores that have nothing else to do. After a change of what
+survives, name it, with its reason, in tests/mutation/survivors.py; after any change of the domain
+write the page anew: `python -m tests.mutation.page > docs/mutation.md`.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from time import monotonic
+
+from tests.mutation.mutants import Mutant, modules, mutants_of, unchanged
+from tests.mutation.run import Outcome, outcomes, tables
+from tests.mutation.survivors import is_named
+
+_CORES = 2
+
+
+def main() -> int:
+    """Run what is asked for, say what came of it, and return how much was not as it is named."""
+    asked = _parser().parse_args()
+    _demand_that_the_tables_hold()
+    return sum(_mutate(module, asked.every) for module in asked.modules or modules())
+
+
+def _demand_that_the_tables_hold() -> None:
+    [(_, outcome)] = outcomes([unchanged("domain.tokens")], at_once=1, tests=tables())
+    if outcome is not Outcome.SURVIVED:
+        sys.exit(f"{outcome.value} without a fault: first mend what `make test` shows")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make mutate ARGS=…", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="domain.tokens …; all if none is named")
+    parser.add_argument("--every", type=int, default=1, help="a sample: every so many-th mutant")
+    return parser
+
+
+def _mutate(module: str, every: int) -> int:
+    begun = monotonic()
+    counts: Counter[Outcome] = Counter()
+    surprises = 0
+    for mutant, outcome in outcomes(mutants_of(module)[::every], at_once=_CORES, tests=tables()):
+        counts[outcome] += 1
+        if is_named(mutant) is not (outcome is Outcome.SURVIVED):
+            surprises += 1
+            _say(f"{outcome.value}, though it is{_not(mutant)} named: {mutant}")
+    told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+    _say(f"{module}: {counts.total()} mutants, {told}; {monotonic() - begun:.0f} s")
+    return surprises
+
+
+def _not(mutant: Mutant) -> str:
+    return "" if is_named(mutant) else " not"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))

@@ -1,0 +1,178 @@
+"""The mutants of a module: its text with one small fault in it, by the operators of mutmut.
+
+mutmut's own run mutates the bodies of functions only, and no property. What stands outside of them
+is contract as well: stored words, lifetimes, what a provider is by default. Three operators of ours
+are for what the rules of the domain are made of: earlier and later, conditions, and turns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import libcst as cst
+from mutmut.mutation.mutators import OPERATORS_TYPE, mutation_operators
+
+ROOT = Path(__file__).parents[2]
+
+# What is there for the type checker, which notices by itself.
+_FOR_TYPES = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
+# `isinstance` asks for types, too; and what cannot be reached has no fault that shows.
+_SPARED_CALLS = frozenset({"assert_never", "isinstance"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One fault: where it is, the lines that it changes, and the module's text with it.
+
+    `place` is the function or class, empty outside of both.
+    """
+
+    module: str
+    place: str
+    before: str
+    after: str
+    source: str = field(repr=False)
+
+
+def modules() -> list[str]:
+    """Name what is mutated: every module of the domain."""
+    return sorted(f"domain.{file.stem}" for file in ROOT.glob("domain/*.py"))
+
+
+def unchanged(module: str) -> Mutant:
+    """Return the module without a fault: what the tests must pass for a mutant to tell anything."""
+    return Mutant(module=module, place="", before="", after="", source=_code(module))
+
+
+@cache
+def mutants_of(module: str) -> tuple[Mutant, ...]:
+    """Return the mutants of a module, each text once."""
+    code = _code(module)
+    tree = cst.parse_module(code)
+    found: dict[str, Mutant] = {}
+    begin = 0
+    for statement in tree.body:
+        text = tree.code_for_node(statement)
+        begin = code.index(text, begin)
+        end = begin + len(text)
+        for place, faulty in _faulty(tree, statement):
+            source = code[:begin] + faulty + code[end:]
+            before, after = _difference(text, faulty)
+            found[source] = Mutant(
+                module=module, place=place, before=before, after=after, source=source
+            )
+    return tuple(found.values())
+
+
+def _code(module: str) -> str:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
+
+
+def _faulty(tree: cst.Module, statement: cst.CSTNode) -> Iterator[tuple[str, str]]:
+    """Write a statement once with each fault; say where in it the fault is."""
+    finder = _Faults()
+    statement.visit(finder)
+    for place, node, faulty in finder.found:
+        replaced = statement.deep_replace(node, faulty)
+        assert isinstance(replaced, cst.CSTNode)
+        yield place, tree.code_for_node(replaced)
+
+
+def _difference(before: str, after: str) -> tuple[str, str]:
+    """Return the lines that differ, without those that are the same before and behind them."""
+    old, new = before.splitlines(), after.splitlines()
+    while old and new and old[0] == new[0]:
+        del old[0], new[0]
+    while old and new and old[-1] == new[-1]:
+        del old[-1], new[-1]
+    return _one_line(old), _one_line(new)
+
+
+def _one_line(lines: list[str]) -> str:
+    return " ".join(line.strip() for line in lines)
+
+
+class _Faults(cst.CSTVisitor):
+    """Collects what the operators make of each node, and where that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, cst.CSTNode, cst.CSTNode]] = []
+        self._places: list[str] = []
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if _is_spared(node):
+            return False
+        if isinstance(node, cst.FunctionDef | cst.ClassDef):
+            self._places.append(node.name.value)
+        place = ".".join(self._places)
+        self.found += [(place, node, faulty) for faulty in _faults(node)]
+        return True
+
+    def on_leave(self, original_node: cst.CSTNode) -> None:
+        if isinstance(original_node, cst.FunctionDef | cst.ClassDef):
+            self._places.pop()
+
+
+def _is_spared(node: cst.CSTNode) -> bool:
+    match node:
+        case cst.Call(func=cst.Name(value=name)):
+            return name in _SPARED_CALLS
+        case cst.AnnAssign(annotation=cst.Annotation(annotation=cst.Name("TypeAlias"))):
+            return True
+        case cst.Assign(value=cst.Call(func=cst.Name("TypeVar"))):
+            return True
+        case _:
+            # The text of an error is for people: nothing goes by it.
+            return isinstance(node, (*_FOR_TYPES, cst.Raise))
+
+
+def _faults(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    for kind, operator in _OPERATORS:
+        if isinstance(node, kind):
+            yield from (faulty for faulty in operator(node) if not _is_lost_safeguard(node, faulty))
+
+
+def _other_extreme(node: cst.Call) -> Iterator[cst.Call]:
+    """Take the later instant for the earlier one, or the longer duration for the shorter."""
+    match node.func:
+        case cst.Name("min"):
+            yield node.with_changes(func=cst.Name("max"))
+        case cst.Name("max"):
+            yield node.with_changes(func=cst.Name("min"))
+        case _:
+            pass
+
+
+def _one_condition_less(node: cst.BooleanOperation) -> Iterator[cst.BaseExpression]:
+    """Leave out one of two conditions, each in its turn."""
+    for other in (node.left, node.right):
+        yield other.with_changes(lpar=[*node.lpar, *other.lpar], rpar=[*other.rpar, *node.rpar])
+
+
+def _other_way(node: cst.If) -> Iterator[cst.If]:
+    """Turn off where one went on, and go on where one turned off."""
+    condition = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    test = cst.UnaryOperation(operator=cst.Not(), expression=condition)
+    yield node.with_changes(test=test, whitespace_before_test=cst.SimpleWhitespace(" "))
+
+
+_OPERATORS: OPERATORS_TYPE = (
+    *mutation_operators,
+    (cst.Call, _other_extreme),
+    (cst.BooleanOperation, _one_condition_less),
+    (cst.If, _other_way),
+)
+
+
+def _is_lost_safeguard(node: cst.CSTNode, faulty: cst.CSTNode) -> bool:
+    """Whether all that is lost is the last arm of a match, which nothing ever reaches."""
+    if not (isinstance(node, cst.Match) and isinstance(faulty, cst.Match)):
+        return False
+    return _ends_open(node) and not _ends_open(faulty)
+
+
+def _ends_open(match: cst.Match) -> bool:
+    pattern = match.cases[-1].pattern
+    return isinstance(pattern, cst.MatchAs) and pattern.pattern is None and pattern.name is None

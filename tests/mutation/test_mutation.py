@@ -1,0 +1,90 @@
+"""The page says what is so, and a run of the mutants tells which of them live."""
+
+import ast
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import pytest
+
+from tests.mutation.mutants import ROOT, Mutant, modules, mutants_of, unchanged
+from tests.mutation.page import PAGE, page
+from tests.mutation.run import SECONDS, Outcome, outcomes, tables
+from tests.mutation.survivors import SURVIVORS, is_named
+
+# Some two dozen mutants.
+EVERY = 100
+
+
+def test_the_page_counts_the_mutants_of_today_and_names_those_that_survive() -> None:
+    assert PAGE.read_text() == page(), "write it anew: see tests/mutation/page.py"
+
+
+def test_each_survivor_that_is_named_is_still_a_mutant_of_its_module_and_is_named_once() -> None:
+    mutants = [mutant for module in modules() for mutant in mutants_of(module)]
+    found = {
+        (mutant.module, mutant.place, mutant.before, mutant.after)
+        for mutant in mutants
+        if is_named(mutant)
+    }
+    assert len(found) == len(SURVIVORS)
+
+
+def test_each_mutant_is_python_with_a_fault_in_it_and_no_fault_of_grammar() -> None:
+    for module in modules():
+        for mutant in mutants_of(module):
+            ast.parse(mutant.source, module)
+
+
+def test_nearly_all_mutants_are_killed() -> None:
+    mutants = sum(len(mutants_of(module)) for module in modules())
+    assert len(SURVIVORS) <= 0.05 * mutants
+
+
+def test_of_a_sample_of_the_mutants_those_survive_that_are_named() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.mutation", "--every", str(EVERY)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        ('"not sent"', '"not  sent"', Outcome.KILLED),
+        ("class Delivery", "import nothing_of_the_kind\n\n\nclass Delivery", Outcome.KILLED),
+        ("class Delivery", "class Delivery", Outcome.SURVIVED),
+    ],
+)
+def test_a_mutant_is_killed_by_a_failure_and_where_it_cannot_even_be_imported(
+    before: str, after: str, outcome: Outcome
+) -> None:
+    assert outcome_of(planted(before, after)) is outcome
+
+
+def test_a_mutant_that_goes_on_for_ever_is_ended() -> None:
+    endless = planted("class Delivery", "while True:\n    pass\n\n\nclass Delivery")
+    assert outcome_of(endless, seconds=3) is Outcome.HUNG
+
+
+def planted(before: str, after: str) -> Mutant:
+    untouched = unchanged("domain.token_endpoint")
+    assert before in untouched.source
+    return replace(untouched, source=untouched.source.replace(before, after))
+
+
+def outcome_of(mutant: Mutant, *, seconds: int = SECONDS) -> Outcome:
+    # In a process that has not imported the domain yet.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        return fresh.submit(_run, mutant, seconds).result()
+
+
+def _run(mutant: Mutant, seconds: int) -> Outcome:
+    [(_, outcome)] = outcomes([mutant], at_once=1, tests=tables(), seconds=seconds)
+    return outcome
