@@ -4,6 +4,7 @@ What was revoked is fenced off before the provider is told: from then on whateve
 comes late finds nothing that it could be kept in.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -31,7 +32,7 @@ from domain.revocation import (
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
-_MEANT = {
+_MEANT: Mapping[str | None, RevocationResult] = {
     # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
     "invalid_token": RevocationResult.REVOKED,
     # RFC 7009 §2.2.1.
@@ -74,7 +75,7 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
         case RevocationResult():
             return outcome
         case TokenErrorResponse(error=error):
-            return _MEANT.get(error or "", RevocationResult.FAILED)
+            return _MEANT.get(error, RevocationResult.FAILED)
         case NoAnswer():
             return RevocationResult.FAILED
         case _:

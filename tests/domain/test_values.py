@@ -12,7 +12,7 @@ from tests.domain.examples import MINUTE
 LEFT_OUT: dict[str, dict[str, object]] = {
     "Authorized": {"setbacks": None},
     "AuthorizationResponse": {"browser": None},
-    "LoginCompleted": {"replaces": False},
+    "LoginCompleted": {"replaces": False, "yields": False},
     "PendingLogin": {
         "issuer": None,
         "issuer_names_itself": False,
