@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import cast
 from urllib.parse import urlsplit
 
 from adapters.tls import tls_context
@@ -138,15 +139,28 @@ class UpstashReader:
 
     def _new_connection(self) -> HTTPConnection:
         host, port = self._url.hostname or "", self._url.port
-        limit = self._connect_limit.total_seconds()
         connection = (
-            HTTPSConnection(host, port, timeout=limit, context=tls_context())
+            HTTPSConnection(host, port, context=tls_context())
             if self._url.scheme == "https"
-            else HTTPConnection(host, port, timeout=limit)
+            else HTTPConnection(host, port)
         )
-        connection.connect()
-        connection.sock.settimeout(self._limit.total_seconds())
+        connection.sock = self._new_socket(host, connection.port)
         return connection
+
+    def _new_socket(self, host: str, port: int) -> socket.socket:
+        """Do what `connect` would, whose way with names imports the codec of those beyond ASCII.
+
+        That would cost a cold start 2 ms.
+        """
+        name = host.encode("ascii")
+        # The type stubs want text; what is resolved, and told to the server, may be bytes.
+        address = cast("tuple[str, int]", (name, port))
+        sock = socket.create_connection(address, self._connect_limit.total_seconds())
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._url.scheme == "https":
+            sock = tls_context().wrap_socket(sock, server_hostname=name)
+        sock.settimeout(self._limit.total_seconds())
+        return sock
 
     def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
         try:

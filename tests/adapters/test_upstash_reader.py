@@ -307,12 +307,14 @@ def test_nobody_there_means_that_the_store_is_unavailable() -> None:
         reading(server.endpoint, read)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_trusted_server_is_asked_over_tls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
+    context = trusted(tmp_path, monkeypatch, host)
     with serving(answer("200 OK", FOUND), tls=context) as server:
-        assert reading(server.endpoint, read) == ["etag", "sealed"]
+        endpoint = server.endpoint.replace("127.0.0.1", host)
+        assert reading(endpoint, read) == ["etag", "sealed"]
 
 
 def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,8 +348,11 @@ def test_a_read_that_is_given_up_stays_encrypted_to_its_end(
     assert versions == ["TLSv1.3"]
 
 
-def test_another_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = trusted(tmp_path, monkeypatch, "127.0.0.2")
+@pytest.mark.parametrize("host", ["127.0.0.2", "localhost"])
+def test_another_certificate_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    context = trusted(tmp_path, monkeypatch, host)
     with serving(answer("200 OK", FOUND), tls=context) as server:
         with pytest.raises(StoreUnavailableError, match="SSLCertVerificationError"):
             reading(server.endpoint, read)

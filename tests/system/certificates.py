@@ -23,7 +23,7 @@ def server_certificate(folder: Path, host: str, *, days: int = 1) -> ssl.SSLCont
         .serial_number(1)
         .not_valid_before(datetime.now(UTC) - timedelta(days=1))
         .not_valid_after(datetime.now(UTC) + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(host))]), False)  # noqa: FBT003 - cryptography's
+        .add_extension(x509.SubjectAlternativeName([_named(host)]), False)  # noqa: FBT003 - cryptography's
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )
@@ -33,3 +33,10 @@ def server_certificate(folder: Path, host: str, *, days: int = 1) -> ssl.SSLCont
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key_pem)
     return context
+
+
+def _named(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(IPv4Address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -94,6 +94,8 @@ def test_a_fresh_token_imports_nothing_but_this() -> None:
     known = {name for name in imported if name.partition(".")[0] in OTHERS}
     assert imported - known - {"vc__handler__python"} == OUR_OWN
     assert {name.partition(".")[0] for name in known} == OTHERS
+    # Of the standard library: what sockets would import for a host's name.
+    assert "encodings.idna" not in ours
 
 
 def is_standard(name: str) -> bool:
