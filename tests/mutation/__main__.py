@@ -1,6 +1,6 @@
 """`make mutate`: run the domain's tables against each mutant; only survivors that are named pass.
 
-It takes some five minutes on two cores that have nothing else to do. After a change of what
+It takes some seven minutes on two cores that have nothing else to do. After a change of what
 survives, name it, with its reason, in tests/mutation/survivors.py; after any change of the domain
 write the page anew: `python -m tests.mutation.page > docs/mutation.md`.
 """
