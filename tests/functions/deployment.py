@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -109,16 +108,6 @@ class Deployment:
         self._store: Store | None = None
 
     # What callers do.
-
-    def log_with(self, text: str) -> str:
-        """Return the log once it has a text: Vercel's runtime sends it on a way of its own."""
-        log = self.running.log()
-        for _ in range(1000):
-            if text in log:
-                return log
-            time.sleep(0.01)
-            log = self.running.log()
-        raise AssertionError(f"{text!r} is not in {log}")
 
     def together(self, calls: Iterable[Call]) -> list[httpx.Response]:
         """Make calls at the same time."""

@@ -50,7 +50,7 @@ def test_another_account_does_not_replace_one_that_works(
     assert "/api/login?replace=true" in members["detail"]
     assert "bob" not in answer.text
     assert expect_token(scripted.token(connection)) == "access-of-alice"
-    assert scripted.log_with("another account logged in")
+    assert "another account logged in" in scripted.running.log()
 
 
 def test_account_is_changed_by_a_login_that_was_begun_to(
@@ -87,7 +87,7 @@ def test_login_that_replaces_one_is_reported_where_the_provider_does_not_tell_wh
     expect_json(log_in(scripted, endpoint, connection, None))
     answer = log_in(scripted, endpoint, connection, None)
     assert "has replaced an earlier one" in expect_json(answer)["detail"]
-    assert scripted.log_with(f"connection {connection}: a login has replaced")
+    assert f"connection {connection}: a login has replaced" in scripted.running.log()
 
 
 def test_checklist_11_reload_of_the_callback_changes_nothing(

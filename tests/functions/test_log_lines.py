@@ -75,7 +75,8 @@ def test_platforms_log_is_json_and_others_say_for_themselves(
     endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
     answer = scripted.token(connection)
     assert answer.status_code == 401
-    log = scripted.log_with(f"connection {connection}: a person has to log in")
+    log = scripted.running.log()
+    assert f"connection {connection}: a person has to log in" in log
     lines = [line for line in json_lines(log) if line.get("connection") == connection]
     assert bool(lines) is scripted.host.logs_json
     assert {line["request_id"] for line in lines} <= {answer.headers["x-request-id"]}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Lock, Thread
 
 from tests.system.guarded_process import GuardedProcess, guarded_process
 from tests.system.vercel_artifact import Function
@@ -25,7 +25,10 @@ class _Platform:
 
     def __init__(self, path: Path) -> None:
         self.port: int | None = None
-        self.said: list[str] = []
+        self._said: list[str] = []
+        self._connection: socket.socket | None = None
+        self._rest = b""
+        self._turn = Lock()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -38,25 +41,42 @@ class _Platform:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._reader.join()
         self._listener.close()
+        if (connection := self._connection) is not None:
+            self._connection = None
+            connection.close()
+
+    def said(self) -> list[str]:
+        """Return what it has logged: whoever was answered finds all that was logged before."""
+        if self._connection is not None:
+            self._take_what_has_come(self._connection)
+        return self._said
 
     def _read(self) -> None:
         with suppress(OSError):
             connection, _ = self._listener.accept()
-            with connection, connection.makefile("rb") as stream:
-                rest = b""
-                while chunk := stream.read1():
-                    *messages, rest = (rest + chunk).split(b"\0")
-                    for message in messages:
-                        self._take(json.loads(message))
+            self._connection = connection
+            while self._take_what_has_come(connection):
+                # Wait until there is something, and leave it there.
+                connection.recv(1, socket.MSG_PEEK)
+
+    def _take_what_has_come(self, connection: socket.socket) -> bool:
+        """Read without waiting; return whether more may come."""
+        with self._turn, suppress(BlockingIOError):
+            while chunk := connection.recv(65536, socket.MSG_DONTWAIT):
+                *messages, self._rest = (self._rest + chunk).split(b"\0")
+                for message in messages:
+                    self._take(json.loads(message))
+            return False
+        return True
 
     def _take(self, message: Mapping[str, object]) -> None:
         match message:
             case {"type": "server-started", "payload": {"httpPort": int(port)}}:
                 self.port = port
             case {"type": "log", "payload": {"message": str(text)}}:
-                self.said.append(b64decode(text).decode())
+                self._said.append(b64decode(text).decode())
             case {"type": "unrecoverable-error", "payload": {"message": str(text)}}:
-                self.said.append(text)
+                self._said.append(text)
             case _:
                 # When requests begin and end.
                 pass
@@ -90,7 +110,7 @@ class FunctionProcess:
 
     def log(self) -> str:
         """Return what it has logged, and printed."""
-        return "\n".join([*self._platform.said, self._process.log()])
+        return "\n".join([*self._platform.said(), self._process.log()])
 
     def cpu_seconds(self) -> float:
         """Return the processor time, user and system, that all its threads have used."""
