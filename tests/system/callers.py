@@ -1,15 +1,14 @@
 """Programs that ask for tokens all the time, while something is done to their deployment."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
 
 from tests.system.deployment import Answer, Connection, Deployment
+from tests.system.waiting import wait_until
 
-# In seconds. A caller is answered within a second or so.
-LONGEST_WAIT = 30.0
 # In seconds, between an answer and the next question.
 PAUSE = 0.02
 
@@ -37,11 +36,3 @@ def asked_all_the_time(
             is_over.set()
         for caller in asked:
             caller.result()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll; that a condition never comes true is a failure."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

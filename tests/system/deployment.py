@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -41,6 +40,7 @@ from tests.system.browser import log_in
 from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
+from tests.system.waiting import wait_until
 from tests.system.workers import Workers, doors, public_url, running
 
 API_KEY = "not-a-real-api-key-of-anything"
@@ -190,7 +190,7 @@ class Connection:
         url = f"{self.workers.urls[worker]}{self._path('token')}"
         hang_up = Event() if leave else None
         answers = _background().submit(lambda: asyncio.run(_at_once([url], hang_up)))
-        self.wait_until(lambda: self.peer.stats().arrived["refresh_token"] > arrived)
+        wait_until(lambda: self.peer.stats().arrived["refresh_token"] > arrived)
         if hang_up is not None:
             hang_up.set()
             wait([answers])
@@ -248,7 +248,7 @@ class Connection:
 
     def wait_for_the_refresh(self) -> None:
         """Wait until no attempt is in flight: who is served early does not wait for it."""
-        self.wait_until(lambda: not isinstance(self.record().grant, Refreshing))
+        wait_until(lambda: not isinstance(self.record().grant, Refreshing))
 
     def let_time_pass(self, duration: timedelta) -> None:
         """Move all that is stored into the past; the provider's clock stays where it is."""
@@ -279,13 +279,6 @@ class Connection:
         return expires_at - datetime.now(UTC)
 
     # For both
-
-    def wait_until(self, condition: Callable[[], bool], *, limit: float = 30) -> None:
-        """Poll; that a condition never comes true is a failure."""
-        deadline = time.monotonic() + limit
-        while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.05)
 
     def describe(self) -> str:
         """Tell what a failure cannot be understood without; no secret is in it."""

@@ -6,9 +6,10 @@ from functools import partial
 
 import pytest
 
-from tests.system.callers import asked_all_the_time, wait_until
+from tests.system.callers import asked_all_the_time
 from tests.system.deployment import Deployment, connected, counted, deployed
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit
+from tests.system.waiting import wait_until
 
 IN_USE = ("one", "two", "three")
 IDLE = tuple(f"idle-{number}" for number in range(5))

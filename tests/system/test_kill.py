@@ -27,6 +27,7 @@ from tests.system.deployment import (
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit, oidc_provider
 from tests.system.promises import GRACE_REPEATS, REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import WorkersStore
+from tests.system.waiting import wait_until
 
 ROUNDS = 100
 ROUNDS_WITH_GRACE = 40
@@ -169,7 +170,7 @@ def kill_in_a_refresh(connection: Connection, random: Random) -> Round:
 
 def point_of_death(connection: Connection, others: Asked) -> Point | None:
     """Tell where the killed worker's attempt had come to, if it had one and nobody was told."""
-    connection.wait_until(lambda: connection.peer.stats().in_flight == 0)
+    wait_until(lambda: connection.peer.stats().in_flight == 0)
     if connection.peer.stats().abandoned:
         return Point.SENT
     try:
@@ -187,6 +188,6 @@ def kill_while_the_request_is_at_the_provider(connection: Connection) -> None:
     connection.ask_in_background(worker=0)
     connection.workers.kill(0)
     connection.workers.start(0)
-    connection.wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
+    wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
     refreshing(connection.record())
     connection.let_time_pass(LEASE)

@@ -20,6 +20,7 @@ from tests.system.deployment import (
     single_connection,
 )
 from tests.system.peers import oidc_provider
+from tests.system.waiting import wait_until
 
 LEASE = timedelta(seconds=60)
 CALLERS = 50
@@ -185,7 +186,7 @@ def assert_stopped_worker_lost_nothing(connection: Connection) -> None:
 
 def assert_first_request_was_the_only_one(connection: Connection) -> None:
     refreshing(connection.record())
-    connection.wait_until(lambda: connection.peer.stats().in_flight == 0)
+    wait_until(lambda: connection.peer.stats().in_flight == 0)
     assert connection.peer.stats() == refreshes(1, granted=1)
     assert connection.verify(worker=1).members["last_refresh"]["outcome"] == "in-progress"
 

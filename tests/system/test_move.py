@@ -31,7 +31,7 @@ from tests.functions.grants import fresh, over
 from tests.functions.stores import dynamodb_store, upstash_store
 from tests.records import record_of
 from tests.system.account import Account, RecordProperty, accounted
-from tests.system.callers import asked_all_the_time, wait_until
+from tests.system.callers import asked_all_the_time
 from tests.system.deployment import (
     API_KEY,
     Answer,
@@ -43,6 +43,7 @@ from tests.system.deployment import (
 )
 from tests.system.loopback import http
 from tests.system.peers import oidc_provider
+from tests.system.waiting import wait_until
 from tests.system.workers import doors, running
 
 SEED = 5

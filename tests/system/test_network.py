@@ -25,6 +25,7 @@ from tests.system.deployment import (
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit, oidc_provider
 from tests.system.promises import GRACE_REPEATS, REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import StoreKind, WorkersStore
+from tests.system.waiting import wait_until
 
 ROUNDS = 60
 ROUNDS_WITH_GRACE = 30
@@ -138,7 +139,7 @@ def spoil_a_refresh(
     is_late = fault is NetworkFault.ANSWER_DELAYED
     told = (200, "") if is_late else (503, "provider-unavailable")
     assert counted(first) == {told: CALLERS}
-    connection.wait_until(lambda: connection.peer.stats().in_flight == 0)
+    wait_until(lambda: connection.peer.stats().in_flight == 0)
     if not is_late:
         connection.let_time_pass(LEASE)
     then = connection.ask(CALLERS)

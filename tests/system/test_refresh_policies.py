@@ -25,6 +25,7 @@ from tests.system.deployment import (
     refreshes,
 )
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit
+from tests.system.waiting import wait_until
 
 CALLERS = 100
 # In seconds. A lost answer is replayed after half of it; the other half is for the replay.
@@ -103,7 +104,7 @@ def test_without_rotation_a_second_lost_answer_is_made_up_for_after_a_pause(
 def test_lost_answer_is_made_up_for_within_the_grace_period(deployment: Deployment) -> None:
     with logged_in(deployment, "lost-answer") as connection:
         in_doubt_since = lose_an_answer(connection, retried_after=timedelta(seconds=GRACE / 2))
-        connection.wait_until(lambda: connection.ask()[0].status == 200)
+        wait_until(lambda: connection.ask()[0].status == 200)
         assert connection.is_accepted(only_token(connection.ask(CALLERS)))
         assert connection.peer.stats() == refreshes(2, granted=2)
         # The provider gave the tokens of the first request, and told their whole life again.
@@ -146,7 +147,7 @@ def test_request_that_lands_late_is_not_overtaken(deployment: Deployment) -> Non
         connection.expire_access_token()
         connection.peer.plan_faults("late-commit:1")
         assert_told_to_come_back(connection.ask(), within=60)
-        connection.wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
+        wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
         connection.let_time_pass(LEASE)
         assert_login_asked_for(connection.ask(50))
         assert connection.peer.stats() == refreshes(2, granted=1, refused=1)
@@ -172,8 +173,8 @@ def test_without_rotation_a_request_that_lands_late_ends_no_token_that_is_served
         connection.expire_access_token()
         connection.peer.plan_faults("late-commit:1")
         connection.ask()
-        connection.wait_until(lambda: connection.peer.stats().granted > 0)
-        connection.wait_until(lambda: connection.peer.stats().in_flight == 0)
+        wait_until(lambda: connection.peer.stats().granted > 0)
+        wait_until(lambda: connection.peer.stats().in_flight == 0)
         for answer in connection.ask(CALLERS):
             assert answer.status == 503 or connection.is_accepted(answer.token), answer.status
 

@@ -18,6 +18,7 @@ from tests.system.deployment import (
 )
 from tests.system.peers import oidc_provider
 from tests.system.stores import WorkersStore
+from tests.system.waiting import wait_until
 
 ROUNDS = 50
 CALLERS = 200
@@ -126,5 +127,5 @@ def assert_one_more_refresh_works(connection: Connection, rounds: int) -> None:
 def wait_until_expired_everywhere(connection: Connection) -> None:
     """Wait until the application and the provider agree that the access token is dead."""
     access_token = connection.tokens.access_token
-    connection.wait_until(lambda: connection.verify().status == 202)
-    connection.wait_until(lambda: not connection.is_accepted(access_token))
+    wait_until(lambda: connection.verify().status == 202)
+    wait_until(lambda: not connection.is_accepted(access_token))

@@ -28,6 +28,7 @@ from tests.system.peers import oidc_provider
 from tests.system.redis_peer import RedisPeer
 from tests.system.stores import rest_store
 from tests.system.upstash_front import UpstashPeer
+from tests.system.waiting import wait_until
 
 CALLERS = 200
 # What the recorder does while its callers wait: the first try, and `SWAP_RETRIES`.
@@ -224,7 +225,7 @@ def away(stoppable: Stoppable) -> Iterator[None]:
 
 
 def wait_for_the_answer(connection: Connection) -> None:
-    connection.wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
+    wait_until(lambda: connection.peer.stats() == refreshes(1, granted=1))
 
 
 def spoil_swaps(cloud: Cloud, fault: str, number: int) -> None:
