@@ -50,12 +50,13 @@ class _Call:
     """A command on its way, in a thread."""
 
     body: str
-    connection: HTTPConnection | None = None
+    # Not the HTTPConnection, which forgets it as soon as a server says that it will close.
+    sock: socket.socket | None = None
     is_given_up: bool = False
 
-    def go_over(self, connection: HTTPConnection) -> None:
+    def go_over(self, sock: socket.socket) -> None:
         """Take a connection. Raises ConnectionAbortedError where nobody waits any more."""
-        self.connection = connection
+        self.sock = sock
         # `give_up` does it the other way round, so that one of the two sees what the other did.
         if self.is_given_up:
             raise ConnectionAbortedError("nobody waits for the answer")
@@ -63,9 +64,7 @@ class _Call:
     def give_up(self) -> None:
         """End what the thread waits for, which could come byte by byte for ever."""
         self.is_given_up = True
-        connection = self.connection
-        sock = None if connection is None else connection.sock
-        if sock is not None:
+        if (sock := self.sock) is not None:
             with suppress(OSError):
                 # Not TLS's own, which would let the thread go on sending in the clear.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -164,7 +163,7 @@ class UpstashReader:
 
     def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
         try:
-            call.go_over(connection)
+            call.go_over(connection.sock)
             answer, is_kept = self._exchange(connection, call.body)
             # What is no answer may be followed by one, which the next read would take for its own.
             members = json.loads(answer)
@@ -172,7 +171,7 @@ class UpstashReader:
             connection.close()
             raise
         # From here on it is not this call's to end.
-        call.connection = None
+        call.sock = None
         if is_kept:
             self._idle.append(_Idle(connection))
         else:
@@ -187,11 +186,11 @@ class UpstashReader:
             "upstash-sync-token": self.sync_token,
         }
         connection.request("POST", self._url.path or "/", body, headers)
-        response = connection.getresponse()
-        answer = response.read(_LONGEST_ANSWER)
-        if not response.isclosed():
-            raise HTTPException("an answer that is cut off, or too long")
-        return answer, not response.will_close
+        with connection.getresponse() as response:
+            answer = response.read(_LONGEST_ANSWER)
+            if not response.isclosed():
+                raise HTTPException("an answer that is cut off, or too long")
+            return answer, not response.will_close
 
 
 def _result(members: dict[str, object]) -> object:

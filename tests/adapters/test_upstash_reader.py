@@ -247,6 +247,22 @@ def test_the_limit_is_for_the_whole_of_a_read(script: Script) -> None:
     assert failure(script, IMPATIENCE) == "Upstash does not answer"
 
 
+def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> None:
+    has_ended = Event()
+
+    def drip_last_answer(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 400\r\n\r\n")
+        try:
+            for _ in range(400):
+                connection.send(b" ")
+                has_ended.wait(0.05)
+        except OSError:
+            has_ended.set()
+
+    assert failure(drip_last_answer, IMPATIENCE) == "Upstash does not answer"
+    assert has_ended.is_set()
+
+
 def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
     has_ended = Event()
 
@@ -319,9 +335,10 @@ def test_a_trusted_server_is_asked_over_tls(
 
 def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer_twice(connection: Connection) -> None:
-        answer("200 OK", FOUND)(connection)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode()
+        connection.send(head + FOUND)
         connection.socket.recv(65536)
-        answer("200 OK", FOUND)(connection)
+        connection.send(head + FOUND)
 
     context = trusted(tmp_path, monkeypatch, "127.0.0.1")
     with serving(answer_twice, tls=context) as server:
