@@ -74,11 +74,15 @@ class ScriptedServer:
 def answer(
     status: str, body: bytes = b"", *headers: str, content_type: str = "application/json"
 ) -> Script:
-    """Send a whole answer."""
+    """Send a whole answer, which says that the connection ends with it.
+
+    Unsaid, a client may send its next request on this one, a moment before it is closed.
+    """
     lines = [
         f"HTTP/1.1 {status}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
+        "Connection: close",
         *headers,
     ]
     return raw("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
