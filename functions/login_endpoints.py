@@ -6,8 +6,8 @@ from domain.authorization import AuthorizationResponse
 from domain.grant import Revoked, Revoking
 from functions.access import require_api_key
 from functions.login_cookies import LoginCookies
-from functions.login_outcomes import START_OVER, advice, login_problem
-from functions.logins import LOGIN_FAILURES, CompletedLogin, LoginNotNeededError
+from functions.login_messages import START_OVER, advice, login_problem
+from functions.login_results import LOGIN_FAILURES, CompletedLogin, LoginNotNeededError
 from functions.messages import Request, Response
 from functions.pages import Button, page
 from functions.problems import ProblemError, problem

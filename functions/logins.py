@@ -5,9 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
 from hmac import compare_digest
-from typing import TypeAlias
 
 from domain.authorization import (
     LOGIN_LIFETIME,
@@ -18,7 +16,7 @@ from domain.authorization import (
     login_key,
 )
 from domain.events import LoginCompleted
-from domain.grant import Grant, Unauthorized, tokens_of
+from domain.grant import Unauthorized, tokens_of
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
@@ -26,13 +24,21 @@ from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
-    TokenErrorResponse,
     TokenResponse,
 )
-from domain.tokens import Tokens
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
 from functions.login_links import LoginLinks
+from functions.login_results import (
+    CompletedLogin,
+    ExchangeFailedError,
+    LoginNotNeededError,
+    OtherBrowserError,
+    OtherIssuerError,
+    RefusedError,
+    UnknownStateError,
+    judge,
+)
 from functions.recorder import Recorder
 from functions.settings import SettingsError
 from functions.sharing import Shared
@@ -46,67 +52,6 @@ from ports.store import Record, Store, UnreadableRecordError
 _log = logging.getLogger(__name__)
 
 
-class UnknownStateError(Exception):
-    """The state was never given out, has expired, or has been used."""
-
-
-class OtherIssuerError(Exception):
-    """The redirect is not from the provider that the browser was sent to."""
-
-
-class OtherBrowserError(Exception):
-    """The redirect came to a browser in which the login did not begin."""
-
-
-class LoginNotNeededError(Exception):
-    """The connection works, and only who has the API key may replace it."""
-
-
-class OtherAccountError(Exception):
-    """Another account logged in than the one whose grant works, and stays."""
-
-
-class RefusedError(Exception):
-    """The provider sent the browser back without a code."""
-
-
-class ExchangeFailedError(Exception):
-    """The code brought no tokens; `outcome` is what came instead."""
-
-    def __init__(self, outcome: TokenErrorResponse | NoAnswer) -> None:
-        super().__init__("the code was not exchanged")
-        self.outcome = outcome
-
-
-LoginFailure: TypeAlias = (
-    UnknownStateError
-    | OtherBrowserError
-    | OtherIssuerError
-    | RefusedError
-    | LoginNotNeededError
-    | OtherAccountError
-    | ExchangeFailedError
-)
-LOGIN_FAILURES = (
-    UnknownStateError,
-    OtherBrowserError,
-    OtherIssuerError,
-    RefusedError,
-    LoginNotNeededError,
-    OtherAccountError,
-    ExchangeFailedError,
-)
-
-
-class Account(Enum):
-    """Whose a login is, compared with the one before it."""
-
-    FIRST = "the first"
-    SAME = "the same"
-    OTHER = "another"
-    NOT_TOLD = "not told by the provider"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunLogin:
     """Where to send the browser, and for how long that is good.
@@ -118,19 +63,6 @@ class BegunLogin:
     state: str = field(repr=False)
     lifetime: timedelta
     browser: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletedLogin:
-    """What a login left: `grant` is the one in force, `is_new` whether this login made it.
-
-    `account` compares who logged in with who had before.
-    """
-
-    connection: str
-    grant: Grant
-    account: Account
-    is_new: bool
 
 
 class Logins:
@@ -248,7 +180,7 @@ class Logins:
             raise LoginNotNeededError
         completed = await self._exchange(server, pending, response.code or "")
         after = await self._recorder.keep(pending.connection, before, completed)
-        judged = _judge(pending.connection, completed, before.grant, after.grant)
+        judged = judge(pending.connection, completed, before.grant, after.grant)
         if completed.yields and not judged.is_new and tokens_of(after.grant) is not None:
             # Somebody else was faster in the meantime.
             raise LoginNotNeededError
@@ -334,34 +266,3 @@ class Logins:
         if self._known_redirect_uri is None:
             raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
         return self._known_redirect_uri
-
-
-def _judge(
-    connection: str, completed: LoginCompleted, before: Grant, after: Grant
-) -> CompletedLogin:
-    """Say what a login has come to. Raises OtherAccountError."""
-    old, new = tokens_of(before), tokens_of(after)
-    is_new = new is not None and new.authorized_at == completed.requested_at
-    subject = completed.response.subject
-    if new is not None and not is_new and new.are_known_of_another(subject):
-        _log.warning(
-            "connection %s: another account logged in, and nothing was replaced", connection
-        )
-        raise OtherAccountError
-    account = _account(old, subject)
-    if is_new and old is not None:
-        _log.warning(
-            "connection %s: a login has replaced the one of %s; the account: %s",
-            connection,
-            old.authorized_at.isoformat(timespec="seconds"),
-            account.value,
-        )
-    return CompletedLogin(connection=connection, grant=after, account=account, is_new=is_new)
-
-
-def _account(before: Tokens | None, subject: str | None) -> Account:
-    if before is None:
-        return Account.FIRST
-    if None in {before.subject, subject}:
-        return Account.NOT_TOLD
-    return Account.OTHER if before.are_known_of_another(subject) else Account.SAME

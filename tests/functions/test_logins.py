@@ -17,7 +17,8 @@ from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.login_links import LoginLinks
-from functions.logins import Logins, UnknownStateError
+from functions.login_results import UnknownStateError
+from functions.logins import Logins
 from functions.recorder import Recorder
 from functions.revoker import Revoker
 from functions.settings import Settings

@@ -6,7 +6,7 @@ from typing import assert_never
 from domain.failures import classify
 from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
-from functions.logins import (
+from functions.login_results import (
     Account,
     CompletedLogin,
     ExchangeFailedError,
