@@ -7,6 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from urllib.parse import urlencode
 
+from domain.events import Precedence
 from domain.provider import Provider
 from domain.token_endpoint import AuthorizationCodeRequest
 
@@ -45,6 +46,13 @@ class PendingLogin:
         if self.browser is None:
             return True
         return browser is not None and compare_digest(fingerprint(browser), self.browser)
+
+    @property
+    def precedence(self) -> Precedence:
+        """What it may do to a grant that works: who began it without the API key replaces none."""
+        if self.browser is not None:
+            return Precedence.YIELDS
+        return Precedence.REPLACES if self.replaces else Precedence.RENEWS
 
     def code_request(self, code: str) -> AuthorizationCodeRequest:
         """Trade the code that came back (RFC 6749 §4.1.3: the redirect URI must be identical)."""

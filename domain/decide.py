@@ -70,6 +70,7 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
+    Precedence,
     Question,
     RefreshDue,
     RefreshRequested,
@@ -368,23 +369,24 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
     is_late = (
         not isinstance(grant, Tokenless) and grant.tokens.authorized_at >= completed.requested_at
     )
-    is_unwanted = not completed.replaces and _is_worse(tokens, grant, now, yields=completed.yields)
+    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now)
     return grant if is_late or is_unwanted else Authorized(tokens=tokens)
 
 
-def _is_worse(tokens: Tokens, grant: Grant, now: datetime, *, yields: bool) -> bool:
+def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
     To tokens that have to yield, no grant that works is.
     """
     # What was handed over works elsewhere, or will: it must not be lost here before.
     there = take_back(grant)
-    if not isinstance(there, Authorized | Refreshing):
+    if precedence is Precedence.REPLACES or not isinstance(there, Authorized | Refreshing):
         return False
     lasts = tokens.refresh_token is not None or tokens.expires_at is None
     if there.tokens.can_refresh(now) and not lasts:
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
+    yields = precedence is Precedence.YIELDS
     return works and (yields or there.tokens.are_known_of_another(tokens.subject))
 
 

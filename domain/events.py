@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TypeAlias
 
 from domain.grant import Attempt, Moved
@@ -48,18 +49,21 @@ class AttemptEnded:
     outcome: Outcome
 
 
+class Precedence(Enum):
+    """What a login may do to a grant that works: end it, renew it by what is no worse, nothing."""
+
+    REPLACES = "replaces"
+    RENEWS = "renews"
+    YIELDS = "yields"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginCompleted:
-    """A code was traded for tokens; `requested_at` is from before the request was sent.
-
-    `replaces` says that whoever began the login wants it in the place of whatever works, `yields`
-    that they may not replace what works at all.
-    """
+    """A code was traded for tokens; `requested_at` is from before the request was sent."""
 
     response: TokenResponse
     requested_at: datetime
-    replaces: bool = False
-    yields: bool = False
+    precedence: Precedence = Precedence.RENEWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from domain.events import LoginCompleted
+from domain.events import LoginCompleted, Precedence
 from domain.grant import Unauthorized, tokens_of
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
@@ -175,13 +175,14 @@ class Logins:
         pending = await self._checked(response, provider)
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
-        if pending.browser is not None and not self._needs_login(before):
-            # Somebody else was faster, and this login began without the API key.
+        yields = pending.precedence is Precedence.YIELDS
+        if yields and not self._needs_login(before):
+            # Somebody else was faster.
             raise LoginNotNeededError
         completed = await self._exchange(server, pending, response.code or "")
         after = await self._recorder.keep(pending.connection, before, completed)
         judged = judge(pending.connection, completed, before.grant, after.grant)
-        if completed.yields and not judged.is_new and tokens_of(after.grant) is not None:
+        if yields and not judged.is_new and tokens_of(after.grant) is not None:
             # Somebody else was faster in the meantime.
             raise LoginNotNeededError
         return judged
@@ -239,11 +240,7 @@ class Logins:
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(
-            response=outcome,
-            requested_at=requested_at,
-            replaces=pending.replaces,
-            # It began without the API key.
-            yields=pending.browser is not None,
+            response=outcome, requested_at=requested_at, precedence=pending.precedence
         )
 
     async def _send(

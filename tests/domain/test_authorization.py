@@ -13,6 +13,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
+from domain.events import Precedence
 from domain.provider import PRESETS, Provider
 from domain.token_endpoint import AuthorizationCodeRequest
 from tests.domain.examples import DIGIKEY, MINUTE, T0
@@ -143,3 +144,22 @@ def test_checklist_1_a_login_is_finished_in_the_browser_in_which_it_began(
 def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
     assert fingerprint("abc") == SHA256_OF_ABC
     assert login_key("abc") == SHA256_OF_ABC
+
+
+# What it may do to a grant that works.
+
+
+@pytest.mark.parametrize(
+    ("browser", "replaces", "precedence"),
+    [
+        (None, False, Precedence.RENEWS),
+        (None, True, Precedence.REPLACES),
+        (SHA256_OF_ABC, False, Precedence.YIELDS),
+        # Whoever has no API key replaces nothing, whatever was asked for.
+        (SHA256_OF_ABC, True, Precedence.YIELDS),
+    ],
+)
+def test_only_a_login_that_began_with_the_api_key_may_replace_what_works(
+    browser: str | None, *, replaces: bool, precedence: Precedence
+) -> None:
+    assert replace(PENDING, browser=browser, replaces=replaces).precedence is precedence

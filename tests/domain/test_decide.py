@@ -18,6 +18,7 @@ from domain.decide import Decision, decide
 from domain.events import (
     AttemptEnded,
     LoginCompleted,
+    Precedence,
     RefreshDue,
     RefreshRequested,
     TokensRescued,
@@ -929,7 +930,9 @@ def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_be
     response = replace(RESPONSE, subject=OTHER)
     login = LoginCompleted(response=response, requested_at=EXPIRED)
     assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
-    after = decide(grant, replace(login, replaces=True), POLICY, EXPIRED + SECOND).grant
+    after = decide(
+        grant, replace(login, precedence=Precedence.REPLACES), POLICY, EXPIRED + SECOND
+    ).grant
     assert isinstance(after, Authorized)
     assert after.tokens.subject == OTHER
 
@@ -940,14 +943,16 @@ def test_a_login_that_has_to_yield_replaces_nothing_that_works(
     grant: Grant, subject: str | None
 ) -> None:
     login = LoginCompleted(
-        response=replace(RESPONSE, subject=subject), requested_at=EXPIRED, yields=True
+        response=replace(RESPONSE, subject=subject),
+        requested_at=EXPIRED,
+        precedence=Precedence.YIELDS,
     )
     assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
 
 
 @pytest.mark.parametrize("grant", [*DEAD.values(), Unauthorized()], ids=[*DEAD, "nobody's"])
 def test_a_login_that_has_to_yield_replaces_what_is_dead(grant: Grant) -> None:
-    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, yields=True)
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, precedence=Precedence.YIELDS)
     after = decide(grant, login, POLICY, EXPIRED + SECOND).grant
     assert isinstance(after, Authorized)
     assert after.tokens.access_token == "access-8"
@@ -973,7 +978,9 @@ def test_a_login_that_is_not_known_to_be_of_another_account_replaces_what_works(
 
 def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too() -> None:
     login = LoginCompleted(
-        response=replace(RESPONSE, refresh_token=None), requested_at=EXPIRED, replaces=True
+        response=replace(RESPONSE, refresh_token=None),
+        requested_at=EXPIRED,
+        precedence=Precedence.REPLACES,
     )
     after = decide(GRANT, login, POLICY, EXPIRED + SECOND).grant
     assert isinstance(after, Authorized)
@@ -983,7 +990,9 @@ def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too()
 def test_a_login_that_was_begun_to_replace_does_not_replace_a_later_one() -> None:
     later = Authorized(tokens=replace(OF_MINE, authorized_at=EXPIRED + TICK))
     login = LoginCompleted(
-        response=replace(RESPONSE, subject=OTHER), requested_at=EXPIRED, replaces=True
+        response=replace(RESPONSE, subject=OTHER),
+        requested_at=EXPIRED,
+        precedence=Precedence.REPLACES,
     )
     assert decide(later, login, POLICY, EXPIRED + SECOND).grant is later
 

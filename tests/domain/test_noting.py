@@ -12,6 +12,7 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
+    Precedence,
     RefreshDue,
     RefreshRequested,
     ReturnRequested,
@@ -90,7 +91,7 @@ def ended(outcome: Outcome) -> AttemptEnded:
 
 def login(subject: str | None = None) -> LoginCompleted:
     response = replace(RESPONSE, subject=subject)
-    return LoginCompleted(response=response, requested_at=NOW, replaces=True)
+    return LoginCompleted(response=response, requested_at=NOW, precedence=Precedence.REPLACES)
 
 
 # The ends of attempts

@@ -6,13 +6,14 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import domain
+from domain.events import Precedence
 from tests.domain.examples import MINUTE
 
 # What is meant where nothing is said.
 LEFT_OUT: dict[str, dict[str, object]] = {
     "Authorized": {"setbacks": None},
     "AuthorizationResponse": {"browser": None},
-    "LoginCompleted": {"replaces": False, "yields": False},
+    "LoginCompleted": {"precedence": Precedence.RENEWS},
     "PendingLogin": {
         "issuer": None,
         "issuer_names_itself": False,

@@ -4,6 +4,7 @@ from enum import Enum
 
 import pytest
 
+from domain.events import Precedence
 from domain.grant import Cause, Failure
 from domain.provider import ClientAuthentication, Pkce, RotationKind
 from domain.revocation import RevocationResult, TokenTypeHint
@@ -29,6 +30,8 @@ WORDS: dict[type[Enum], list[str]] = {
         "expired-on-arrival",
     ],
     Delivery: ["not sent", "unknown"],
+    # What a failed test shows.
+    Precedence: ["replaces", "renews", "yields"],
     # What `verify` and `revoke` answer.
     Freshness: ["fresh", "access-expired", "refresh-expired"],
     RevocationResult: ["yes", "not-supported", "failed"],
