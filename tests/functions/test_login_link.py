@@ -1,7 +1,6 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
 import secrets
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
@@ -23,6 +22,7 @@ from tests.functions.expect import (
 )
 from tests.functions.grants import fresh
 from tests.functions.token_endpoint import TokenEndpoint
+from tests.system.waiting import wait_until
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 OTHER_KEY = "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
@@ -238,8 +238,7 @@ def test_checklist_13_login_that_others_overtake_while_its_code_is_sent_replaces
             answer = pool.submit(
                 scripted.callback, JSON, cookie, code="a-code", state=state_of(location)
             )
-            while not endpoint.seen:
-                time.sleep(0.01)
+            wait_until(lambda: bool(endpoint.seen))
             scripted.put(connection, grant)
         expect_problem(answer.result(), 409, "login-not-needed", sets_cookie=True)
     assert scripted.grant(connection) == grant

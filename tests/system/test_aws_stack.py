@@ -6,7 +6,7 @@ rights of the scheduler, alarms) is asserted on the template, in `tests/infra/te
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from tests.system.dynamodb_peer import TABLE
 from tests.system.lambda_events import scheduler_event
 from tests.system.loopback import http
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
+from tests.system.waiting import wait_until
 
 LIMIT = 60.0
 # What `verify` answers: see the table in README.md.
@@ -89,13 +90,6 @@ def deployment(stack: Stack) -> Iterator[Deployment]:
         # An instance that has found the secret empty believes so for some seconds.
         wait_until(lambda: deployment.ask("GET", "verify").status_code == NOT_FOUND)
         yield deployment
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.1)
 
 
 def test_every_resource_of_the_template_is_created(stack: Stack) -> None:

@@ -26,6 +26,7 @@ from tests.system.peers import (
     oidc_provider,
     require_oidc_provider,
 )
+from tests.system.waiting import wait_until
 
 REDIRECT_URI = "http://127.0.0.1:9/callback"
 
@@ -266,10 +267,8 @@ def test_request_is_not_abandoned_unless_its_client_hangs_up(peer: Peer, fault: 
 
 def test_late_commit_lands_when_the_client_has_gone(peer: Peer) -> None:
     refresh_token = ready_for_faults(peer, "late-commit:2")
-    start = time.monotonic()
     with pytest.raises(httpx.TransportError):
         refresh(peer, refresh_token)
-    assert time.monotonic() - start < 2
     assert peer.stats().in_flight == 1
     wait_until(lambda: peer.stats() == refreshes(1, granted=1))
     assert_invalid_grant(refresh(peer, refresh_token))
@@ -435,13 +434,6 @@ def assert_invalid_grant(answer: httpx.Response) -> None:
 def at_once(call: Callable[[str], httpx.Response], arguments: list[str]) -> list[httpx.Response]:
     with ThreadPoolExecutor(len(arguments)) as pool:
         return list(pool.map(call, arguments))
-
-
-def wait_until(condition: Callable[[], bool], *, limit: float = 5) -> None:
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def wait_until_dead(peer: Peer, tokens: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.system.guarded_process import ServerDidNotStartError
 from tests.system.loopback import http
 from tests.system.redis_peer import RedisPeer, redis_server, require_redis
 from tests.system.upstash_front import UpstashPeer, upstash_front
+from tests.system.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 BASE64 = {"Upstash-Encoding": "base64"}
@@ -91,13 +91,7 @@ def send(front: UpstashPeer, body: bytes, path: str = "/", **headers: str) -> ht
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    def ask() -> None:
-        deadline = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true"
-            time.sleep(0.005)
-
-    await asyncio.to_thread(ask)
+    await asyncio.to_thread(wait_until, condition)
 
 
 # Values

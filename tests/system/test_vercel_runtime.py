@@ -25,6 +25,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 from tests.system.upstash_front import UpstashPeer, upstash_front
 from tests.system.vercel_deployment import BASE_URL, VercelDeployment, vercel_deployment
 from tests.system.vercel_runtime import FunctionProcess
+from tests.system.waiting import wait_until
 
 CALLERS = 200
 # Half of what the store's client has connections for: more than any serial server comes to.
@@ -107,15 +108,6 @@ def connection() -> str:
     return f"connection-{next(numbers)}"
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Look until something holds; whoever looks for half a minute has found a bug."""
-    for _ in range(3000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it has not come true")
-
-
 # --- many callers of one process
 
 
@@ -127,7 +119,7 @@ def test_two_hundred_callers_are_served_while_another_connection_is_refreshed(
     callers.put(connection, grant := fresh())
     with cloud.provider.held() as go_on, ThreadPoolExecutor() as pool:
         waiting = pool.submit(callers.together, sequence_of(callers, f"{connection}-slow", 20))
-        until(lambda: bool(cloud.provider.seen))
+        wait_until(lambda: bool(cloud.provider.seen))
         # All of these are answered while the provider has not answered: it must not.
         answers = callers.together(sequence_of(callers, connection, CALLERS))
         assert {expect_token(answer) for answer in answers} == {grant.tokens.access_token}
@@ -153,7 +145,7 @@ def test_callers_do_not_wait_for_one_anothers_answers_of_the_store(
     cloud.store.plan_fault("delay-answer:1*")
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(callers.together, calls)
-        until(lambda: cloud.store.stats().in_flight >= AT_ONCE)
+        wait_until(lambda: cloud.store.stats().in_flight >= AT_ONCE)
         cloud.store.clear_faults()
         tokens = {expect_token(answer) for answer in asked.result()}
     assert len(tokens) == CALLERS
@@ -188,9 +180,9 @@ def test_end_waits_for_the_tokens_of_a_refresh_behind_an_answer(
     callers.age(connection, by=NEAR_END)
     with cloud.provider.held():
         assert expect_token(callers.token(connection)) == grant.tokens.access_token
-        until(lambda: bool(cloud.provider.seen))
+        wait_until(lambda: bool(cloud.provider.seen))
         tell_to_end(cloud.token)
-    until(lambda: not cloud.token.is_running)
+    wait_until(lambda: not cloud.token.is_running)
     expect_stored(cloud, connection)
 
 
@@ -200,10 +192,10 @@ def test_end_waits_for_the_answer_to_a_caller_of_a_refresh(cloud: Cloud, connect
     with ThreadPoolExecutor() as pool:
         with cloud.provider.held():
             waiting = pool.submit(callers.token, connection)
-            until(lambda: bool(cloud.provider.seen))
+            wait_until(lambda: bool(cloud.provider.seen))
             tell_to_end(cloud.token)
         assert expect_token(waiting.result()) == cloud.provider.given[0]["access_token"]
-    until(lambda: not cloud.token.is_running)
+    wait_until(lambda: not cloud.token.is_running)
     expect_stored(cloud, connection)
 
 
