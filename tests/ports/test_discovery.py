@@ -215,9 +215,32 @@ def test_checklist_21_a_redirect_is_not_followed() -> None:
     assert target.requests == []
 
 
+def test_a_redirect_to_what_is_no_address_is_told_as_one() -> None:
+    elsewhere = answer("302 Found", b"", "Location: :javascript://]@http")
+    with serving(elsewhere) as server, pytest.raises(DiscoveryError, match="status 302"):
+        found(issuer_of(server))
+
+
 def test_a_document_of_more_than_64_kib_is_refused() -> None:
     with saying(padding="x" * 64 * 1024) as server, pytest.raises(DiscoveryError, match="no JSON"):
         found(issuer_of(server))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("SSL_CERT_FILE", "nowhere.pem", "FileNotFoundError"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "ImportError: .*SOCKS"),
+        ("ALL_PROXY", "ftp://127.0.0.1:9", "ValueError: .*ftp"),
+    ],
+)
+def test_an_environment_in_which_nobody_can_be_asked_is_said_to_be_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with saying() as server, pytest.raises(DiscoveryError, match=f"nothing to ask with: {why}"):
+        found(issuer_of(server))
+    assert server.requests == []
 
 
 def test_an_issuer_that_says_nothing_is_not_waited_for_for_ever() -> None:
