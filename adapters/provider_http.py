@@ -36,9 +36,15 @@ def provider_client() -> httpx.AsyncClient:
         verify=tls_context(),
         # http is for loopback only, where a proxy from the environment has no business.
         mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS, verify=tls_context())},
+        # Of one that cannot be read, httpx would say what it says of requests that were not sent.
+        event_hooks={"response": [_forget_location]},
         # Connections of different people have nothing to tell each other.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
+
+
+async def _forget_location(response: httpx.Response) -> None:
+    response.headers.pop("location", None)
 
 
 async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:
@@ -65,21 +71,18 @@ async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -
     """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
 
     The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
-    Where the connection ends before the body by its own account does, what has come is enough if it
-    is a whole JSON object, which is one to its last brace only: it may hold the only living refresh
-    token.
+    A JSON object is whole with its last brace, and nothing after it is waited for: by its own
+    account a body may be longer and never end, and it may hold the only living refresh token.
 
     Raises httpx.HTTPError.
     """
     body = b""
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > most:
-                return b""
-    except httpx.TransportError:
-        if json_object(body) is None:
-            raise
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most:
+            return b""
+        if chunk.rstrip().endswith(b"}") and json_object(body) is not None:
+            return body
     match response.headers.get("content-encoding", "identity").strip().lower():
         case "identity" | "":
             return body
@@ -99,9 +102,15 @@ def _gunzip(body: bytes, most: int) -> bytes:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None where this is none, or not all of it."""
+    """Read a JSON object; None where this is none, or not all of it.
+
+    Members that are not as they should be, such as a name in another encoding or a text with a line
+    break (RFC 8259 §8.1, §7), must not cost the others; bytes that are no characters become halves
+    of some, which no token has.
+    """
     try:
-        members = json.loads(body)
+        text = body.decode(json.detect_encoding(body), "surrogateescape")
+        members = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None

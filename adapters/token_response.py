@@ -154,10 +154,9 @@ def _unknown(reason: str) -> NoAnswer:
 
 def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
     if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
-        try:
-            return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
-        except ValueError:
-            return None
+        # As in `json_object`.
+        text = body.strip().decode("utf-8", "surrogateescape")
+        return dict(parse_qsl(text, errors="surrogateescape"))
     return json_object(body)
 
 

@@ -232,6 +232,25 @@ def test_checklist_26_a_form_is_understood_by_its_content_type(content_type: str
     assert tokens.refresh_token == "a+b%/é"
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", '{"name":"José",ACCESS,REFRESH}'.encode("latin-1")),
+        ("application/json", b'{"name":"two\nlines\t",ACCESS,REFRESH}'),
+        (FORM, b"access_token=access&refresh_token=refresh\r\n"),
+        (FORM, b"access_token=access&&refresh_token=refresh&"),
+        (FORM, "name=José&access_token=access&refresh_token=refresh".encode()),
+        (FORM, b"name=Jos\xe9&x=%e9&access_token=access&refresh_token=refresh"),
+    ],
+    ids=repr,
+)
+def test_what_stands_beside_the_tokens_does_not_cost_them(content_type: str, body: bytes) -> None:
+    body = body.replace(b"ACCESS", b'"access_token":"access"')
+    body = body.replace(b"REFRESH", b'"refresh_token":"refresh"')
+    tokens = tokens_of(read(body, content_type=content_type))
+    assert (tokens.access_token, tokens.refresh_token) == ("access", "refresh")
+
+
 def test_a_form_may_refuse_with_status_200() -> None:
     form = {"error": "invalid_grant", "error_description": "The refresh token is dead"}
     error = error_of(read(urlencode(form).encode(), content_type=FORM))
@@ -273,7 +292,9 @@ def test_checklist_27_a_success_that_cannot_be_read_leaves_the_outcome_unknown(b
     assert is_unknown(read(body))
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"a=b&c", b"access_token=\xff", b"=x", b"&&"])
+@pytest.mark.parametrize(
+    "body", [b"", b"nonsense", b"a=b&c", b"access_token=\xff", b"access_token=%ff", b"=x", b"&&"]
+)
 def test_a_form_that_cannot_be_read_leaves_the_outcome_unknown(body: bytes) -> None:
     assert is_unknown(read(body, content_type=FORM))
 

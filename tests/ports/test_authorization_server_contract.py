@@ -122,6 +122,20 @@ def test_checklist_21_a_redirect_is_not_followed(adapter: Adapter, status: str) 
     assert (target.connections, server.connections) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["https:login", "data:x/y", "//xn--a-", "//xn--a..", ":javascript://]@http", "//[", "\xff"],
+)
+def test_a_redirect_to_what_is_no_address_is_an_answer_all_the_same(
+    adapter: Adapter, location: str
+) -> None:
+    found = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    with serving(raw(found.encode("latin-1"))) as server:
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert isinstance(outcome, TokenErrorResponse)
+    assert (outcome.status, len(server.requests)) == (302, 1)
+
+
 DATE = "Date: Sun, 01 Mar 2026 12:00:00 GMT"
 
 
@@ -211,12 +225,11 @@ UNKNOWN: dict[str, Script] = {
     "an array": answer("200 OK", b"[" + TOKENS + b"]"),
     "too long": answer("200 OK", padded(CAP + 1)),
     "too long in chunks": raw(chunked(padded(CAP + 1))),
-    "endless": drip(HEAD + b"\r\n" + TOKENS, b" " * CAP),
     "deep": answer("200 OK", b"[" * 60_000),
     "not HTTP": raw(b"220 mail.example ESMTP\r\n"),
     "two lengths": raw(of_length(len(TOKENS), TOKENS, b"Content-Length: 5\r\n")),
     "a header too long": raw(HEAD + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
-    "gzip that is none": raw(of_length(len(TOKENS), TOKENS, b"Content-Encoding: gzip\r\n")),
+    "gzip that is none": raw(of_length(5, b"[]   ", b"Content-Encoding: gzip\r\n")),
 }
 SLOW: dict[str, Script] = {
     "never": stall,
@@ -239,15 +252,19 @@ def test_checklist_27_an_answer_that_is_none_leaves_the_outcome_unknown(
     assert len(server.requests) == 1
 
 
-WHOLE_BUT_CUT_OFF: dict[str, Script] = {
+WHOLE_WITHOUT_AN_END: dict[str, Script] = {
     "longer by its own account": raw(of_length(len(TOKENS) + 1, TOKENS)),
     "closed before the last chunk": raw(chunked(TOKENS)[:-5]),
     "reset after it": reset_after(of_length(len(TOKENS) + 1, TOKENS)),
+    "longer, and open": stall_after(of_length(len(TOKENS) + 1, TOKENS)),
+    "no last chunk, and open": stall_after(chunked(TOKENS)[:-5]),
+    "no length, and open": stall_after(HEAD + b"\r\n" + TOKENS),
+    "endless": drip(HEAD + b"\r\n" + TOKENS, b" " * CAP),
 }
 
 
-@pytest.mark.parametrize("script", WHOLE_BUT_CUT_OFF.values(), ids=WHOLE_BUT_CUT_OFF.keys())
-def test_tokens_that_came_whole_are_heard_though_the_answer_was_cut_off(
+@pytest.mark.parametrize("script", WHOLE_WITHOUT_AN_END.values(), ids=WHOLE_WITHOUT_AN_END.keys())
+def test_tokens_that_came_whole_are_heard_though_the_answer_does_not_end(
     adapter: Adapter, script: Script
 ) -> None:
     with serving(script) as server:
