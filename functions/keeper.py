@@ -156,7 +156,7 @@ class Keeper:
                         return answer, record
                     record, attempt = looked, None
                 case AskAgain() | RevokeToken():
-                    continue
+                    raise AssertionError("these are for what has happened, not for questions")
                 case LeaveAlone() as answer if attempt is not None:
                     # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
                     looked = await self._look(connection, record, attempt, give_up_at)
@@ -181,7 +181,7 @@ class Keeper:
             try:
                 stored = await self._recorder.swap(connection, record, intent, question, now=now)
             except ConflictError as conflict:
-                return conflict.current, None
+                return await self._recorder.newest(connection, conflict.current), None
             attempt = self._attempts.start(
                 connection, lambda: self._attempt(connection, stored, command)
             )

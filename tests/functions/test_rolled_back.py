@@ -5,6 +5,7 @@ The older one is sealed as it should be: it was there before, with its etag.
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,33 @@ def test_a_refresh_token_that_is_spent_is_not_sent_where_the_newer_one_is_known(
         answer = await keeper.token("c", min_ttl=SECOND)
         assert isinstance(answer, Serve)
         assert answer.tokens.access_token == "access-8"
+        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
+
+    asyncio.run(run())
+
+
+def test_a_refresh_token_that_is_spent_is_not_sent_where_it_comes_between_a_read_and_its_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED)
+        newer = await bench.grant()
+        assert isinstance(newer, Authorized)
+        spent = replace(newer.tokens, generation=6, refresh_token="refresh-6")
+        older = await write(bench, replace(newer, tokens=spent))
+        await write(bench, newer)
+        keeper = bench.instance()
+        await keeper.load("c")
+        swap = bench.store.swap
+
+        async def swap_after_a_rollback(*args: Any, **kwargs: Any) -> None:
+            monkeypatch.undo()
+            put(bench, older)
+            await swap(*args, **kwargs)
+
+        monkeypatch.setattr(bench.store, "swap", swap_after_a_rollback)
+        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
         assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
 
     asyncio.run(run())
