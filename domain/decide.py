@@ -48,7 +48,7 @@ Its owner ends a grant (`RevokeRequested`), and the provider is told (`Revocatio
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import (
@@ -111,8 +111,6 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Freshness, Tokens
 
-_NO_TIME = timedelta(0)
-
 _Kept = TypeVar("_Kept", bound=Kept)
 
 
@@ -172,7 +170,7 @@ def _decide_question(grant: Grant, question: Question, policy: Policy, now: date
 def _answer_without_refresh(
     grant: Kept, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
-    in_doubt = _in_doubt_since(grant) is not None
+    in_doubt = _doubt_of(grant) is not None
     may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
@@ -181,15 +179,13 @@ def _answer_without_refresh(
         case RefreshRequested(asked_at=asked_at):
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
-            usable = is_new and grant.tokens.outlives(_NO_TIME, now) and not may_be_dead
+            usable = is_new and grant.tokens.is_alive(now) and not may_be_dead
             # What never expires, and cannot be replaced, is as good as new.
             lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
             return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
-            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.outlives(
-                _NO_TIME, now
-            )
+            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
             is_due = due is not None and due <= now and not spares_a_living_token
             return None if is_due else LeaveAlone()
         case _:
@@ -212,12 +208,12 @@ def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2),
     once no grace window covers it any more.
     """
-    since = _in_doubt_since(grant)
+    since = _doubt_of(grant)
     harmless = policy.provider.replay_is_harmless
     return since is not None and not harmless and policy.replay_until(since) <= now
 
 
-def _in_doubt_since(grant: Kept) -> datetime | None:
+def _doubt_of(grant: Kept) -> datetime | None:
     """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
         case Refreshing(attempt=attempt, setbacks=setbacks):
@@ -313,7 +309,7 @@ def _keep_tokens(
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
         return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
-    if tokens.outlives(_NO_TIME, now):
+    if tokens.is_alive(now):
         return Authorized(tokens=tokens)
     setbacks = _setbacks_so_far(grant)
     late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)

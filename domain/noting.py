@@ -3,7 +3,7 @@
 An entry goes with a change that is stored anyway, and what changes nothing leaves none.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from domain.events import (
@@ -45,7 +45,6 @@ OUTCOMES = (
 )
 """All that an entry's outcome can be."""
 
-_NO_TIME = timedelta(0)
 
 _Told: TypeAlias = tuple[Happening, str]
 
@@ -114,7 +113,7 @@ def _end_of_attempt(outcome: Outcome, after: Grant, now: datetime) -> _Told:
     match outcome:
         case TokenResponse():
             tokens = tokens_of(after)
-            is_over = tokens is not None and not tokens.outlives(_NO_TIME, now)
+            is_over = tokens is not None and not tokens.is_alive(now)
             return Happening.REFRESH, Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS
         case TokenErrorResponse() | NoAnswer():
             if isinstance(after, AuthorizationRequired):

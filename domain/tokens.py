@@ -115,7 +115,11 @@ class Tokens:
             return Freshness.FRESH
         if not self.can_refresh(now):
             return Freshness.REFRESH_EXPIRED
-        return Freshness.FRESH if now < self.expires_at else Freshness.ACCESS_EXPIRED
+        return Freshness.FRESH if self.is_alive(now) else Freshness.ACCESS_EXPIRED
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether the access token has not expired at `now`."""
+        return self.expires_at is None or now < self.expires_at
 
     def can_refresh(self, now: datetime) -> bool:
         """Whether there is a refresh token that has not expired at `now`."""

@@ -60,6 +60,13 @@ def test_a_refresh_token_of_unknown_life_is_good_until_it_is_refused() -> None:
     assert tokens.freshness(T0 + 1000 * DAY) is Freshness.ACCESS_EXPIRED
 
 
+def test_an_access_token_is_alive_until_exactly_its_expiry() -> None:
+    end = T0 + ACCESS_LIFE
+    assert TOKENS.is_alive(end - TICK)
+    assert not TOKENS.is_alive(end)
+    assert replace(TOKENS, expires_at=None).is_alive(end + 1000 * DAY)
+
+
 @pytest.mark.parametrize("min_ttl", [timedelta(0), SECOND, 59 * SECOND, MINUTE, 61 * SECOND])
 def test_a_token_outlives_a_demand_until_exactly_that_much_is_left(min_ttl: timedelta) -> None:
     last = T0 + ACCESS_LIFE - min_ttl
