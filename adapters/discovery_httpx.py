@@ -52,9 +52,10 @@ class HttpxDiscovery:
             found = await in_time(self._ask(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
-        except (ImportError, OSError, ValueError) as error:
-            # No certificate authorities, or a proxy in the environment that cannot be used.
-            raise DiscoveryError(f"nothing to ask with: {type(error).__name__}: {error}") from error
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            # Its words may quote the proxy's URL, which may have a password in it.
+            where = "see SSL_CERT_FILE and the variables that name a proxy"
+            raise DiscoveryError(f"nothing to ask with: {type(error).__name__}: {where}") from None
         return with_metadata(with_metadata(self._provider, found), self._told)
 
     async def _ask(self) -> ServerMetadata:
