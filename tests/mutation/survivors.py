@@ -81,8 +81,8 @@ SURVIVORS = (
     Survivor(
         module="domain.noting",
         place="_end_of_attempt",
-        before="is_over = tokens is not None and not tokens.outlives(_NO_TIME, now)",
-        after="is_over = not tokens.outlives(_NO_TIME, now)",
+        before="is_over = tokens is not None and not tokens.is_alive(now)",
+        after="is_over = not tokens.is_alive(now)",
         reason=_NARROWED,
     ),
     Survivor(
