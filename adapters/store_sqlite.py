@@ -177,31 +177,33 @@ def _open(path: Path) -> sqlite3.Connection:
     # open elsewhere would drop its locks.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    database = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
-    )
-    _switch_to_wal(database)
+    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    _prepare(database)
+    database.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT // timedelta(milliseconds=1)}")
     # A swap that was answered survives a power cut: it may hold the only living refresh token.
     database.execute("PRAGMA synchronous = FULL")
-    database.executescript(_SCHEMA)
     return database
 
 
-def _switch_to_wal(database: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side.
+def _prepare(database: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side, and let there be the tables.
 
-    The switch fails at once where another process is about to make it, whatever the busy timeout.
+    With a limit for the whole of it, and no busy timeout yet: whether the switch heeds that
+    depends on who has locked what.
     """
-    for _ in range(_BUSY_TIMEOUT // _BUSY_PAUSE):
+    limit = time.monotonic() + _BUSY_TIMEOUT.total_seconds()
+    while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            # https://sqlite.org/rescode.html: the low byte; the others say what it is busy with.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > limit:
                 raise
             time.sleep(_BUSY_PAUSE.total_seconds())
         else:
             return
-    raise sqlite3.OperationalError("another process keeps the file locked")
 
 
 @contextmanager
