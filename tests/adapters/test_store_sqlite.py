@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -49,6 +50,12 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.store_sqlite._BUSY_TIMEOUT", timedelta(milliseconds=50))
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a write outwait the test."""
+    monkeypatch.setattr("adapters.store_sqlite._BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
 
 
 @pytest.fixture
@@ -319,6 +326,35 @@ async def test_opening_waits_for_a_lock_once_and_not_at_each_try(
             with pytest.raises(StoreUnavailableError, match="database is locked"):
                 await store.load("default")
     await available(store)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_who_reads_does_not_wait_for_a_write_that_waits_for_the_lock(path: Path) -> None:
+    store = store_at(path)
+    await write_first(store, refreshing(NOW))
+    with held(path, "BEGIN IMMEDIATE"):
+        after = record_of(authorized(2), "two")
+        writing = asyncio.create_task(store.swap("default", after, expected_etag="one"))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(LIMIT):
+            assert await store.load("default") == record_of(refreshing(NOW), "one")
+            assert await store.due(NOW, limit=10) == ["default"]
+            assert [name async for name in store.connections()] == ["default"]
+        assert not writing.done()
+    await writing
+    assert await store.load("default") == after
+    assert await store.due(NOW, limit=10) == []
+
+
+async def test_closed_it_has_nothing_open_and_no_thread(path: Path) -> None:
+    before = set(threading.enumerate())
+    store = store_at(path)
+    await write_first(store, authorized(1))
+    assert await store.load("default") == record_of(authorized(1), "one")
+    await store.close()
+    # SQLite removes what lies beside the file when the last connection goes.
+    assert [file.name for file in files_of(path) if file.exists()] == ["store.sqlite"]
+    assert set(threading.enumerate()) <= before
 
 
 async def fill_the_disk(store: Store, _number: int) -> str:
