@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 from adapters.sealed_records import SealedRecords
@@ -35,23 +36,24 @@ _BUSY_PAUSE = timedelta(milliseconds=10)
 _NAMES_A_PAGE = 1000
 
 _Result = TypeVar("_Result")
+_creation = Lock()
 
 
 class SqliteStore:
     """Keep sealed records in a file that only its owner can read.
 
-    SQLite blocks, so one thread of its own makes all calls; the connection opens at the first.
+    Who only reads has a thread and a connection of its own: beside a write-ahead log SQLite lets
+    readers in at once, while those who write wait for each other and for other processes.
     """
 
     def __init__(self, path: Path, records: SealedRecords) -> None:
-        self._path = path
         self._records = records
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._connection: sqlite3.Connection | None = None
+        self._reader = _DatabaseThread(path)
+        self._writer = _DatabaseThread(path)
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
-        row = await self._run(lambda database: _row(database, connection))
+        row = await self._reader.run(lambda database: _row(database, connection))
         return self._record(connection, row)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
@@ -71,7 +73,7 @@ class SqliteStore:
                     database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
                 return is_expected or (found is not None and found[0] == record.etag), found
 
-        is_done, found = await self._run(write)
+        is_done, found = await self._writer.run(write)
         if not is_done:
             raise ConflictError(self._record(connection, found))
 
@@ -102,7 +104,7 @@ class SqliteStore:
                 "INSERT INTO logins (key, sealed, expires_at) VALUES (?, ?, ?)", values
             )
 
-        await self._run(write)
+        await self._writer.run(write)
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
         """Return a login to its first taker. Raises StoreUnavailableError."""
@@ -118,7 +120,7 @@ class SqliteStore:
                 ).fetchone()
                 return None if row is None else str(row[0])
 
-        sealed = await self._run(write)
+        sealed = await self._writer.run(write)
         return None if sealed is None else self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
@@ -140,17 +142,17 @@ class SqliteStore:
                 ).fetchone()
                 return int(row[0])
 
-        return await self._run(write)
+        return await self._writer.run(write)
 
     async def close(self) -> None:
         """Let go of the file. Raises StoreUnavailableError."""
-        if self._connection is not None:
-            await self._run(sqlite3.Connection.close)
-            self._connection = None
-        self._thread.shutdown()
+        try:
+            await self._reader.close()
+        finally:
+            await self._writer.close()
 
     async def _names(self, query: str, *values: str | float) -> list[str]:
-        found = await self._run(lambda database: database.execute(query, values).fetchall())
+        found = await self._reader.run(lambda database: database.execute(query, values).fetchall())
         return [name for (name,) in found]
 
     def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
@@ -158,12 +160,32 @@ class SqliteStore:
             return Record(grant=Unauthorized(), etag=None, ledger=())
         return self._records.open_record(connection, *row)
 
-    async def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+
+class _DatabaseThread:
+    """A thread that SQLite may block, and its connection, which opens at the first call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._connection: sqlite3.Connection | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Let the thread do it, after all that it was given before.
+
+        Raises StoreUnavailableError.
+        """
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, lambda: work(self._database()))
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
+
+    async def close(self) -> None:
+        """Let go of the file, and end the thread. Raises StoreUnavailableError."""
+        if self._connection is not None:
+            await self.run(sqlite3.Connection.close)
+            self._connection = None
+        self._thread.shutdown()
 
     def _database(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -173,35 +195,37 @@ class SqliteStore:
 
 def _open(path: Path) -> sqlite3.Connection:
     # Created here, because SQLite would make it readable by everybody the umask lets in; its
-    # -wal and -shm files inherit the mode. Only created: to close a file that this process has
-    # open elsewhere would drop its locks.
-    with suppress(FileExistsError):
+    # -wal and -shm files inherit the mode. Only created, and by one thread at a time: to close a
+    # file that this process has open elsewhere would drop its locks.
+    with _creation, suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    database = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT.total_seconds(), isolation_level=None, check_same_thread=False
-    )
-    _switch_to_wal(database)
+    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    _prepare(database)
+    database.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT // timedelta(milliseconds=1)}")
     # A swap that was answered survives a power cut: it may hold the only living refresh token.
     database.execute("PRAGMA synchronous = FULL")
-    database.executescript(_SCHEMA)
     return database
 
 
-def _switch_to_wal(database: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side.
+def _prepare(database: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side, and let there be the tables.
 
-    The switch fails at once where another process is about to make it, whatever the busy timeout.
+    With a limit for the whole of it, and no busy timeout yet: whether the switch heeds that
+    depends on who has locked what.
     """
-    for _ in range(_BUSY_TIMEOUT // _BUSY_PAUSE):
+    limit = time.monotonic() + _BUSY_TIMEOUT.total_seconds()
+    while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            # https://sqlite.org/rescode.html: the low byte; the others say what it is busy with.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > limit:
                 raise
             time.sleep(_BUSY_PAUSE.total_seconds())
         else:
             return
-    raise sqlite3.OperationalError("another process keeps the file locked")
 
 
 @contextmanager

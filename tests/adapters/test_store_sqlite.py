@@ -2,9 +2,12 @@
 
 # ruff: noqa: ASYNC240 - nothing else runs on these loops
 
+import asyncio
 import os
 import resource
+import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -34,6 +37,9 @@ OTHER_KEYS = KeyRing([bytes(32)])
 OPENERS = 8
 # One round in forty fails where opening is not made to wait.
 ROUNDS = 40
+LOG_WRITES = 300
+# Nobody waits this long unless something is wrong.
+LIMIT = 30
 
 
 @pytest.fixture
@@ -44,6 +50,12 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.store_sqlite._BUSY_TIMEOUT", timedelta(milliseconds=50))
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a write outwait the test."""
+    monkeypatch.setattr("adapters.store_sqlite._BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
 
 
 @pytest.fixture
@@ -293,6 +305,58 @@ async def test_a_locked_database_can_be_read_and_is_unavailable_to_writers_until
     await available(store)
 
 
+@pytest.mark.parametrize(
+    "lock",
+    [
+        ["BEGIN EXCLUSIVE", "CREATE TABLE other (x)"],
+        ["PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "CREATE TABLE other (x)"],
+        ["PRAGMA journal_mode = WAL", "BEGIN IMMEDIATE", "CREATE TABLE other (x)"],
+    ],
+    ids=["without a log", "alone with its log", "without tables"],
+)
+async def test_opening_waits_for_a_lock_once_and_not_at_each_try(
+    path: Path, monkeypatch: pytest.MonkeyPatch, lock: list[str]
+) -> None:
+    # As many tries as in earnest, each a tenth as long: if each waits, all wait beyond the limit.
+    monkeypatch.setattr("adapters.store_sqlite._BUSY_TIMEOUT", timedelta(milliseconds=500))
+    monkeypatch.setattr("adapters.store_sqlite._BUSY_PAUSE", timedelta(milliseconds=1))
+    store = store_at(path)
+    with held(path, *lock):
+        async with asyncio.timeout(LIMIT):
+            with pytest.raises(StoreUnavailableError, match="database is locked"):
+                await store.load("default")
+    await available(store)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_who_reads_does_not_wait_for_a_write_that_waits_for_the_lock(path: Path) -> None:
+    store = store_at(path)
+    await write_first(store, refreshing(NOW))
+    with held(path, "BEGIN IMMEDIATE"):
+        after = record_of(authorized(2), "two")
+        writing = asyncio.create_task(store.swap("default", after, expected_etag="one"))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(LIMIT):
+            assert await store.load("default") == record_of(refreshing(NOW), "one")
+            assert await store.due(NOW, limit=10) == ["default"]
+            assert [name async for name in store.connections()] == ["default"]
+        assert not writing.done()
+    await writing
+    assert await store.load("default") == after
+    assert await store.due(NOW, limit=10) == []
+
+
+async def test_closed_it_has_nothing_open_and_no_thread(path: Path) -> None:
+    before = set(threading.enumerate())
+    store = store_at(path)
+    await write_first(store, authorized(1))
+    assert await store.load("default") == record_of(authorized(1), "one")
+    await store.close()
+    # SQLite removes what lies beside the file when the last connection goes.
+    assert [file.name for file in files_of(path) if file.exists()] == ["store.sqlite"]
+    assert set(threading.enumerate()) <= before
+
+
 async def fill_the_disk(store: Store, _number: int) -> str:
     """Let every file be as long as it is now at most, then lift the limit again.
 
@@ -349,6 +413,27 @@ async def test_eight_processes_may_open_a_new_store_at_the_same_time(tmp_path: P
             )
             for number in range(ROUNDS)
         ]
+    finally:
+        crowd.close()
+    assert {told for results in rounds for told in results} == {"opened"}
+
+
+async def test_eight_processes_may_open_at_the_same_time_what_a_crash_has_left(
+    path: Path, tmp_path: Path
+) -> None:
+    store = store_at(path)
+    await write_first(store, authorized(1))
+    # The longer the log, the longer they wait for the one that reads all of it.
+    for number in range(LOG_WRITES):
+        await store.count(f"{number}", window_ends=NOW)
+    crowd = Processes(OPENERS)
+    try:
+        rounds = []
+        for number in range(ROUNDS):
+            left = tmp_path / f"{number}.sqlite"
+            for file, copy in zip(files_of(path)[:2], files_of(left), strict=False):
+                shutil.copyfile(file, copy)
+            rounds.append(crowd.contend(SqliteFile(left), open_and_read, contenders=OPENERS))
     finally:
         crowd.close()
     assert {told for results in rounds for told in results} == {"opened"}

@@ -147,7 +147,7 @@ def parts_of(deployment: Deployment) -> Wired:
 def assert_closed(parts: Wired) -> None:
     """Expect that nothing of them is held open."""
     assert isinstance(parts.store, SqliteStore)
-    assert parts.store._connection is None
+    assert parts.store._reader._connection is parts.store._writer._connection is None
     assert isinstance(parts._server, HttpxAuthorizationServer)
     assert parts._server._http.is_closed
 
