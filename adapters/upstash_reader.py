@@ -58,6 +58,10 @@ class _Call:
         """Take a connection. Raises ConnectionAbortedError where nobody waits any more."""
         self.sock = sock
         # `give_up` does it the other way round, so that one of the two sees what the other did.
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Raise ConnectionAbortedError where nobody waits any more."""
         if self.is_given_up:
             raise ConnectionAbortedError("nobody waits for the answer")
 
@@ -83,12 +87,15 @@ class UpstashReader:
         self._limit = limit
         self._connect_limit = connect_limit
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
+        self._is_closed = False
         self._idle: deque[_Idle] = deque()
         # What the last write was told: a replica that does not have it yet lets others answer.
         self.sync_token = ""
 
     async def execute(self, *command: str) -> object:
         """Return the result of a command that changes nothing. Raises StoreUnavailableError."""
+        if self._is_closed:
+            raise RuntimeError("the reader is closed")
         call = _Call(body=json.dumps(command))
         work = partial(self._ask, call)
         try:
@@ -96,25 +103,22 @@ class UpstashReader:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError as error:
             raise StoreUnavailableError("Upstash does not answer") from error
-        except (
-            OSError,
-            HTTPException,
-            ValueError,
-            LookupError,
-            TypeError,
-            RecursionError,
-        ) as error:
+        # A RuntimeError is an answer that is nested too deep, or a thread that cannot be started.
+        except (OSError, HTTPException, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         finally:
             call.give_up()
 
     def close(self) -> None:
         """Let go of the connections."""
+        self._is_closed = True
         self._threads.shutdown()
         while self._idle:
             self._idle.pop().connection.close()
 
     def _ask(self, call: _Call) -> object:
+        # Where no thread could be started for it, another one finds it.
+        call.go_on()
         if (connection := self._kept_connection()) is not None:
             try:
                 return self._ask_over(connection, call)

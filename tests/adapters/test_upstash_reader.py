@@ -306,6 +306,35 @@ def test_what_was_given_up_while_it_connected_is_not_asked_for(
     assert server.requests == []
 
 
+def test_a_read_that_no_thread_can_be_started_for_is_given_up_and_the_next_one_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def read_and_read_on(reader: UpstashReader) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", start_in_vain)
+            with pytest.raises(StoreUnavailableError, match="can't start new thread"):
+                await read(reader)
+        return await read(reader)
+
+    with serving(answer("200 OK", FOUND)) as server:
+        assert reading(server.endpoint, read_and_read_on) == ["etag", "sealed"]
+    assert server.connections == 1
+
+
+def start_in_vain(_: Thread) -> None:
+    """Do as where the system allows no more threads."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_read_after_the_end_is_the_callers_fault() -> None:
+    async def read_too_late(reader: UpstashReader) -> None:
+        reader.close()
+        with pytest.raises(RuntimeError, match="is closed"):
+            await read(reader)
+
+    reading("http://127.0.0.1:1", read_too_late)
+
+
 @pytest.mark.parametrize("script", NONSENSE.values(), ids=NONSENSE)
 def test_an_answer_that_makes_no_sense_means_that_the_store_is_unavailable(script: Script) -> None:
     assert failure(script).startswith("Upstash: ")
