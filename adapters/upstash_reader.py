@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import cast
 from urllib.parse import urlsplit
@@ -45,7 +44,7 @@ class _Idle:
         return time.monotonic() - self.since < _KEPT_FOR.total_seconds() and not poll.poll(0)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Call:
     """A command on its way, in a thread."""
 
@@ -88,6 +87,7 @@ class UpstashReader:
         self._connect_limit = connect_limit
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
         self._is_closed = False
+        self._calls: set[_Call] = set()
         self._idle: deque[_Idle] = deque()
         # What the last write was told: a replica that does not have it yet lets others answer.
         self.sync_token = ""
@@ -97,27 +97,36 @@ class UpstashReader:
         if self._is_closed:
             raise RuntimeError("the reader is closed")
         call = _Call(body=json.dumps(command))
-        work = partial(self._ask, call)
+        loop = asyncio.get_running_loop()
+        self._calls.add(call)
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await loop.run_in_executor(self._threads, self._ask, call)
         except TimeoutError as error:
             raise StoreUnavailableError("Upstash does not answer") from error
         # A RuntimeError is an answer that is nested too deep, or a thread that cannot be started.
         except (OSError, HTTPException, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         finally:
+            self._calls.discard(call)
             call.give_up()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Give up the reads in flight, and let go of the connections; it waits for nothing."""
         self._is_closed = True
-        self._threads.shutdown()
-        while self._idle:
-            self._idle.pop().connection.close()
+        for call in tuple(self._calls):
+            call.give_up()
+        self._threads.shutdown(wait=False)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Close the connections that nobody will use any more: after the end, all that are idle."""
+        with suppress(IndexError):
+            while self._is_closed:
+                self._idle.popleft().connection.close()
 
     def _ask(self, call: _Call) -> object:
-        # Where no thread could be started for it, another one finds it.
+        # It may have waited for a thread.
         call.go_on()
         if (connection := self._kept_connection()) is not None:
             try:
@@ -129,15 +138,12 @@ class UpstashReader:
         return self._ask_over(self._new_connection(), call)
 
     def _kept_connection(self) -> HTTPConnection | None:
-        while self._idle:
-            try:
+        with suppress(IndexError):
+            while True:
                 idle = self._idle.pop()
-            except IndexError:
-                # Another thread was quicker.
-                return None
-            if idle.is_fit:
-                return idle.connection
-            idle.connection.close()
+                if idle.is_fit:
+                    return idle.connection
+                idle.connection.close()
         return None
 
     def _new_connection(self) -> HTTPConnection:
@@ -178,6 +184,8 @@ class UpstashReader:
         call.sock = None
         if is_kept:
             self._idle.append(_Idle(connection))
+            # `close` does it the other way round, as `give_up` does.
+            self._sweep()
         else:
             connection.close()
         return _result(members)

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -13,9 +14,17 @@ from typing import Any
 
 import pytest
 
-from adapters.upstash_reader import UpstashReader
+from adapters.upstash_reader import UpstashReader, _Idle
 from ports.store import StoreUnavailableError
-from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.ports.scripted_server import (
+    Connection,
+    Script,
+    ScriptedServer,
+    answer,
+    raw,
+    serving,
+    stall,
+)
 from tests.system.certificates import server_certificate
 
 TOKEN = "not-a-real-token"
@@ -263,6 +272,14 @@ def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> No
     assert has_ended.is_set()
 
 
+async def begin(reader: UpstashReader, server: ScriptedServer) -> "asyncio.Task[object]":
+    """Read, until the server has been asked."""
+    task = asyncio.ensure_future(read(reader))
+    while not server.requests:  # noqa: ASYNC110 - it counts in another thread
+        await asyncio.sleep(0.01)
+    return task
+
+
 def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
     has_ended = Event()
 
@@ -273,9 +290,7 @@ def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
     with serving(watch) as server:
 
         async def read_and_leave(reader: UpstashReader) -> None:
-            task = asyncio.ensure_future(read(reader))
-            while not server.requests:  # noqa: ASYNC110 - it counts in another thread
-                await asyncio.sleep(0.01)
+            task = await begin(reader, server)
             task.cancel()
             await asyncio.wait([task])
 
@@ -324,6 +339,82 @@ def test_a_read_that_no_thread_can_be_started_for_is_given_up_and_the_next_one_i
 def start_in_vain(_: Thread) -> None:
     """Do as where the system allows no more threads."""
     raise RuntimeError("can't start new thread")
+
+
+def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
+    has_left = Event()
+
+    def drip_until_client_leaves(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
+        try:
+            for _ in range(400):
+                connection.send(b" ")
+                has_left.wait(0.05)
+        except OSError:
+            has_left.set()
+
+    with serving(drip_until_client_leaves) as server:
+
+        async def read_and_close(reader: UpstashReader) -> None:
+            task = await begin(reader, server)
+            reader.close()
+            assert not has_left.is_set()
+            with pytest.raises(StoreUnavailableError):
+                await task
+
+        # Longer than the server drips.
+        reading(server.endpoint, read_and_close, 3 * LIMIT)
+    assert has_left.is_set()
+
+
+def test_a_read_that_waits_for_a_thread_ends_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.upstash_reader._AT_ONCE", 1)
+    with serving(stall) as server:
+
+        async def read_twice_and_close(reader: UpstashReader) -> None:
+            tasks = [await begin(reader, server), asyncio.ensure_future(read(reader))]
+            await asyncio.sleep(0)
+            reader.close()
+            for task in tasks:
+                with pytest.raises(StoreUnavailableError):
+                    await task
+
+        # Longer than the server waits.
+        reading(server.endpoint, read_twice_and_close, 3 * LIMIT)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_in_flight", [False, True], ids=["idle", "in flight"])
+def test_no_connection_outlives_the_end(
+    kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch, *, is_in_flight: bool
+) -> None:
+    may_put_back, is_answered = Event(), Event()
+    connect, opened = socket.create_connection, list[socket.socket]()
+
+    def note(*arguments: Any, **options: Any) -> Any:
+        opened.append(connect(*arguments, **options))
+        return opened[0]
+
+    def put_back_slowly(connection: HTTPConnection) -> _Idle:
+        is_answered.set()
+        assert may_put_back.wait(LIMIT.total_seconds())
+        return _Idle(connection)
+
+    async def read_and_close(reader: UpstashReader) -> None:
+        task = asyncio.ensure_future(read(reader))
+        await asyncio.to_thread(is_answered.wait)
+        if not is_in_flight:
+            may_put_back.set()
+            await task
+        reader.close()
+        may_put_back.set()
+        await task
+        reader._threads.shutdown()
+        assert [sock.fileno() for sock in opened] == [-1]
+
+    monkeypatch.setattr(socket, "create_connection", note)
+    monkeypatch.setattr("adapters.upstash_reader._Idle", put_back_slowly)
+    reading(url_of(kept_open), read_and_close)
 
 
 def test_a_read_after_the_end_is_the_callers_fault() -> None:
