@@ -37,11 +37,16 @@ class _Idle:
     since: float = field(default_factory=time.monotonic)
 
     @property
+    def is_old(self) -> bool:
+        """Whether nobody may use it any more."""
+        return time.monotonic() - self.since >= _KEPT_FOR.total_seconds()
+
+    @property
     def is_fit(self) -> bool:
         """Whether it may still be open; what comes unasked is its end, or an answer to nobody."""
         poll = select.poll()
         poll.register(self.connection.sock, select.POLLIN)
-        return time.monotonic() - self.since < _KEPT_FOR.total_seconds() and not poll.poll(0)
+        return not self.is_old and not poll.poll(0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -121,8 +126,9 @@ class UpstashReader:
 
     def _sweep(self) -> None:
         """Close the connections that nobody will use any more: after the end, all that are idle."""
+        # Where another thread is quicker, this ends, or closes a younger one, which is no harm.
         with suppress(IndexError):
-            while self._is_closed:
+            while self._is_closed or self._idle[0].is_old:
                 self._idle.popleft().connection.close()
 
     def _ask(self, call: _Call) -> object:

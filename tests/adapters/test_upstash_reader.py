@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
 IMPATIENCE = timedelta(milliseconds=300)
 FOUND = b'{"result":["etag","sealed"]}'
+# What does not say that the connection ends with it.
+KEEPING = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode() + FOUND
 STALE = b'{"result":["etag of another","sealed"]}'
 NONSENSE = {
     "HTML": answer("502 Bad Gateway", b"<html>502</html>", content_type="text/html"),
@@ -224,9 +227,37 @@ def test_an_answer_after_early_hints_is_not_taken_for_the_next_one() -> None:
 def test_a_connection_that_was_idle_for_long_is_not_used_again(
     kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
-    reading(url_of(kept_open), read_twice)
+    async def read_much_later(reader: UpstashReader) -> object:
+        await read(reader)
+        monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
+        return await read(reader)
+
+    reading(url_of(kept_open), read_much_later)
     assert kept_open.connections == 2
+
+
+def test_a_read_closes_what_was_idle_for_long_and_keeps_the_rest() -> None:
+    all_asked, has_left = Barrier(3), Event()
+
+    def answer_until_client_leaves(connection: Connection) -> None:
+        all_asked.wait()
+        while True:
+            connection.send(KEEPING)
+            if not connection.socket.recv(65536):
+                break
+        has_left.set()
+
+    async def read_after_a_burst(reader: UpstashReader) -> None:
+        await asyncio.gather(*(read(reader) for _ in range(3)))
+        # The one that was put back first.
+        reader._idle[0] = _Idle(reader._idle[0].connection, since=-inf)
+        await read(reader)
+        assert await asyncio.to_thread(has_left.wait, LIMIT.total_seconds())
+        assert len(reader._idle) == 2
+
+    with serving(answer_until_client_leaves) as server:
+        reading(server.endpoint, read_after_a_burst)
+    assert server.connections == 3
 
 
 def test_an_answer_that_does_not_come_is_given_up_and_not_asked_for_again(
@@ -455,10 +486,9 @@ def test_a_trusted_server_is_asked_over_tls(
 
 def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer_twice(connection: Connection) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode()
-        connection.send(head + FOUND)
+        connection.send(KEEPING)
         connection.socket.recv(65536)
-        connection.send(head + FOUND)
+        connection.send(KEEPING)
 
     context = trusted(tmp_path, monkeypatch, "127.0.0.1")
     with serving(answer_twice, tls=context) as server:
