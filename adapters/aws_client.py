@@ -113,6 +113,7 @@ class AwsClient:
             AttributeError,
             LookupError,
             OSError,
+            RecursionError,
             TypeError,
             ValueError,
         ) as error:

@@ -38,21 +38,28 @@ class DynamoDbTable:
         self._name = name
         self._client = AwsClient("dynamodb", called="DynamoDB", at_once=_AT_ONCE, **access)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="dynamodb")
+        self._is_closed = False
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
         """Return the answer to an operation on the table, which can be done twice.
 
         Raises ConditionFailedError, StoreUnavailableError.
         """
+        if self._is_closed:
+            raise RuntimeError("the table is closed")
         work = partial(self._call, operation, arguments)
         try:
             async with asyncio.timeout(_LIMIT.total_seconds()):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError as error:
             raise StoreUnavailableError("DynamoDB does not answer in time") from error
+        except RuntimeError as error:
+            # A thread that cannot be started; another one may still find the call.
+            raise StoreUnavailableError(f"DynamoDB: {error}") from error
 
     def close(self) -> None:
         """Let go of the connections."""
+        self._is_closed = True
         self._threads.shutdown()
         self._client.close()
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import cast
 from urllib.parse import urlsplit
@@ -38,14 +37,19 @@ class _Idle:
     since: float = field(default_factory=time.monotonic)
 
     @property
+    def is_old(self) -> bool:
+        """Whether nobody may use it any more."""
+        return time.monotonic() - self.since >= _KEPT_FOR.total_seconds()
+
+    @property
     def is_fit(self) -> bool:
         """Whether it may still be open; what comes unasked is its end, or an answer to nobody."""
         poll = select.poll()
         poll.register(self.connection.sock, select.POLLIN)
-        return time.monotonic() - self.since < _KEPT_FOR.total_seconds() and not poll.poll(0)
+        return not self.is_old and not poll.poll(0)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Call:
     """A command on its way, in a thread."""
 
@@ -58,6 +62,10 @@ class _Call:
         """Take a connection. Raises ConnectionAbortedError where nobody waits any more."""
         self.sock = sock
         # `give_up` does it the other way round, so that one of the two sees what the other did.
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Raise ConnectionAbortedError where nobody waits any more."""
         if self.is_given_up:
             raise ConnectionAbortedError("nobody waits for the answer")
 
@@ -83,38 +91,49 @@ class UpstashReader:
         self._limit = limit
         self._connect_limit = connect_limit
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
+        self._is_closed = False
+        self._calls: set[_Call] = set()
         self._idle: deque[_Idle] = deque()
         # What the last write was told: a replica that does not have it yet lets others answer.
         self.sync_token = ""
 
     async def execute(self, *command: str) -> object:
         """Return the result of a command that changes nothing. Raises StoreUnavailableError."""
+        if self._is_closed:
+            raise RuntimeError("the reader is closed")
         call = _Call(body=json.dumps(command))
-        work = partial(self._ask, call)
+        loop = asyncio.get_running_loop()
+        self._calls.add(call)
         try:
             async with asyncio.timeout(self._limit.total_seconds()):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await loop.run_in_executor(self._threads, self._ask, call)
         except TimeoutError as error:
             raise StoreUnavailableError("Upstash does not answer") from error
-        except (
-            OSError,
-            HTTPException,
-            ValueError,
-            LookupError,
-            TypeError,
-            RecursionError,
-        ) as error:
+        # A RuntimeError is an answer that is nested too deep, or a thread that cannot be started.
+        except (OSError, HTTPException, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         finally:
+            self._calls.discard(call)
             call.give_up()
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._threads.shutdown()
-        while self._idle:
-            self._idle.pop().connection.close()
+        """Give up the reads in flight, and let go of the connections; it waits for nothing."""
+        self._is_closed = True
+        for call in tuple(self._calls):
+            call.give_up()
+        self._threads.shutdown(wait=False)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Close the connections that nobody will use any more: after the end, all that are idle."""
+        # Where another thread is quicker, this ends, or closes a younger one, which is no harm.
+        with suppress(IndexError):
+            while self._is_closed or self._idle[0].is_old:
+                self._idle.popleft().connection.close()
 
     def _ask(self, call: _Call) -> object:
+        # It may have waited for a thread.
+        call.go_on()
         if (connection := self._kept_connection()) is not None:
             try:
                 return self._ask_over(connection, call)
@@ -125,15 +144,12 @@ class UpstashReader:
         return self._ask_over(self._new_connection(), call)
 
     def _kept_connection(self) -> HTTPConnection | None:
-        while self._idle:
-            try:
+        with suppress(IndexError):
+            while True:
                 idle = self._idle.pop()
-            except IndexError:
-                # Another thread was quicker.
-                return None
-            if idle.is_fit:
-                return idle.connection
-            idle.connection.close()
+                if idle.is_fit:
+                    return idle.connection
+                idle.connection.close()
         return None
 
     def _new_connection(self) -> HTTPConnection:
@@ -174,6 +190,8 @@ class UpstashReader:
         call.sock = None
         if is_kept:
             self._idle.append(_Idle(connection))
+            # `close` does it the other way round, as `give_up` does.
+            self._sweep()
         else:
             connection.close()
         return _result(members)

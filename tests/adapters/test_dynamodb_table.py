@@ -7,13 +7,14 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
 from adapters.dynamodb_table import DynamoDbTable
 from ports.store import Store, StoreUnavailableError
 from tests.adapters.test_store_dynamodb import opened, write
+from tests.adapters.test_upstash_reader import start_in_vain
 from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
 from tests.ports.store_contract import dynamodb
 from tests.ports.test_store_contract import NOTHING, NOW, PENDING
@@ -235,6 +236,8 @@ async def test_who_is_throttled_once_is_answered_at_the_second_try(peer: DynamoD
         amz(b"null"),
         amz(b'{"Item": []}'),
         amz(b'{"Item": {"etag": "x", "sealed": "y"}}'),
+        # Nested too deep to be read.
+        amz(b"[" * 100_000),
     ],
 )
 async def test_an_answer_that_makes_no_sense_is_no_record(
@@ -293,6 +296,20 @@ async def test_a_server_that_is_not_there_is_unavailable(peer: DynamoDbPeer) -> 
     async with opened(peer, "grants", endpoint_url=NOWHERE) as store:
         with pytest.raises(StoreUnavailableError, match="cannot be reached"):
             await store.load("default")
+
+
+async def test_where_no_thread_can_be_started_the_table_is_unavailable(
+    peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = DynamoDbTable("grants", **peer.access)
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", start_in_vain)
+        with pytest.raises(StoreUnavailableError, match="can't start new thread"):
+            await table.call("describe_table")
+    table.close()
+    # Which is the caller's fault.
+    with pytest.raises(RuntimeError, match="is closed"):
+        await table.call("describe_table")
 
 
 async def test_the_loop_goes_on_while_a_call_waits(peer: DynamoDbPeer) -> None:

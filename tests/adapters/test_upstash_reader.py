@@ -6,16 +6,26 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 
-from adapters.upstash_reader import UpstashReader
+from adapters.upstash_reader import UpstashReader, _Idle
 from ports.store import StoreUnavailableError
-from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.ports.scripted_server import (
+    Connection,
+    Script,
+    ScriptedServer,
+    answer,
+    raw,
+    serving,
+    stall,
+)
 from tests.system.certificates import server_certificate
 
 TOKEN = "not-a-real-token"
@@ -23,6 +33,8 @@ LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
 IMPATIENCE = timedelta(milliseconds=300)
 FOUND = b'{"result":["etag","sealed"]}'
+# What does not say that the connection ends with it.
+KEEPING = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode() + FOUND
 STALE = b'{"result":["etag of another","sealed"]}'
 NONSENSE = {
     "HTML": answer("502 Bad Gateway", b"<html>502</html>", content_type="text/html"),
@@ -215,9 +227,37 @@ def test_an_answer_after_early_hints_is_not_taken_for_the_next_one() -> None:
 def test_a_connection_that_was_idle_for_long_is_not_used_again(
     kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
-    reading(url_of(kept_open), read_twice)
+    async def read_much_later(reader: UpstashReader) -> object:
+        await read(reader)
+        monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
+        return await read(reader)
+
+    reading(url_of(kept_open), read_much_later)
     assert kept_open.connections == 2
+
+
+def test_a_read_closes_what_was_idle_for_long_and_keeps_the_rest() -> None:
+    all_asked, has_left = Barrier(3), Event()
+
+    def answer_until_client_leaves(connection: Connection) -> None:
+        all_asked.wait()
+        while True:
+            connection.send(KEEPING)
+            if not connection.socket.recv(65536):
+                break
+        has_left.set()
+
+    async def read_after_a_burst(reader: UpstashReader) -> None:
+        await asyncio.gather(*(read(reader) for _ in range(3)))
+        # The one that was put back first.
+        reader._idle[0] = _Idle(reader._idle[0].connection, since=-inf)
+        await read(reader)
+        assert await asyncio.to_thread(has_left.wait, LIMIT.total_seconds())
+        assert len(reader._idle) == 2
+
+    with serving(answer_until_client_leaves) as server:
+        reading(server.endpoint, read_after_a_burst)
+    assert server.connections == 3
 
 
 def test_an_answer_that_does_not_come_is_given_up_and_not_asked_for_again(
@@ -263,6 +303,14 @@ def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> No
     assert has_ended.is_set()
 
 
+async def begin(reader: UpstashReader, server: ScriptedServer) -> "asyncio.Task[object]":
+    """Read, until the server has been asked."""
+    task = asyncio.ensure_future(read(reader))
+    while not server.requests:  # noqa: ASYNC110 - it counts in another thread
+        await asyncio.sleep(0.01)
+    return task
+
+
 def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
     has_ended = Event()
 
@@ -273,9 +321,7 @@ def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
     with serving(watch) as server:
 
         async def read_and_leave(reader: UpstashReader) -> None:
-            task = asyncio.ensure_future(read(reader))
-            while not server.requests:  # noqa: ASYNC110 - it counts in another thread
-                await asyncio.sleep(0.01)
+            task = await begin(reader, server)
             task.cancel()
             await asyncio.wait([task])
 
@@ -304,6 +350,111 @@ def test_what_was_given_up_while_it_connected_is_not_asked_for(
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             reading(server.endpoint, read_in_vain, IMPATIENCE)
     assert server.requests == []
+
+
+def test_a_read_that_no_thread_can_be_started_for_is_given_up_and_the_next_one_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def read_and_read_on(reader: UpstashReader) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", start_in_vain)
+            with pytest.raises(StoreUnavailableError, match="can't start new thread"):
+                await read(reader)
+        return await read(reader)
+
+    with serving(answer("200 OK", FOUND)) as server:
+        assert reading(server.endpoint, read_and_read_on) == ["etag", "sealed"]
+    assert server.connections == 1
+
+
+def start_in_vain(_: Thread) -> None:
+    """Do as where the system allows no more threads."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
+    has_left = Event()
+
+    def drip_until_client_leaves(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
+        try:
+            for _ in range(400):
+                connection.send(b" ")
+                has_left.wait(0.05)
+        except OSError:
+            has_left.set()
+
+    with serving(drip_until_client_leaves) as server:
+
+        async def read_and_close(reader: UpstashReader) -> None:
+            task = await begin(reader, server)
+            reader.close()
+            assert not has_left.is_set()
+            with pytest.raises(StoreUnavailableError):
+                await task
+
+        # Longer than the server drips.
+        reading(server.endpoint, read_and_close, 3 * LIMIT)
+    assert has_left.is_set()
+
+
+def test_a_read_that_waits_for_a_thread_ends_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.upstash_reader._AT_ONCE", 1)
+    with serving(stall) as server:
+
+        async def read_twice_and_close(reader: UpstashReader) -> None:
+            tasks = [await begin(reader, server), asyncio.ensure_future(read(reader))]
+            await asyncio.sleep(0)
+            reader.close()
+            for task in tasks:
+                with pytest.raises(StoreUnavailableError):
+                    await task
+
+        # Longer than the server waits.
+        reading(server.endpoint, read_twice_and_close, 3 * LIMIT)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_in_flight", [False, True], ids=["idle", "in flight"])
+def test_no_connection_outlives_the_end(
+    kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch, *, is_in_flight: bool
+) -> None:
+    may_put_back, is_answered = Event(), Event()
+    connect, opened = socket.create_connection, list[socket.socket]()
+
+    def note(*arguments: Any, **options: Any) -> Any:
+        opened.append(connect(*arguments, **options))
+        return opened[0]
+
+    def put_back_slowly(connection: HTTPConnection) -> _Idle:
+        is_answered.set()
+        assert may_put_back.wait(LIMIT.total_seconds())
+        return _Idle(connection)
+
+    async def read_and_close(reader: UpstashReader) -> None:
+        task = asyncio.ensure_future(read(reader))
+        await asyncio.to_thread(is_answered.wait)
+        if not is_in_flight:
+            may_put_back.set()
+            await task
+        reader.close()
+        may_put_back.set()
+        await task
+        reader._threads.shutdown()
+        assert [sock.fileno() for sock in opened] == [-1]
+
+    monkeypatch.setattr(socket, "create_connection", note)
+    monkeypatch.setattr("adapters.upstash_reader._Idle", put_back_slowly)
+    reading(url_of(kept_open), read_and_close)
+
+
+def test_a_read_after_the_end_is_the_callers_fault() -> None:
+    async def read_too_late(reader: UpstashReader) -> None:
+        reader.close()
+        with pytest.raises(RuntimeError, match="is closed"):
+            await read(reader)
+
+    reading("http://127.0.0.1:1", read_too_late)
 
 
 @pytest.mark.parametrize("script", NONSENSE.values(), ids=NONSENSE)
@@ -335,10 +486,9 @@ def test_a_trusted_server_is_asked_over_tls(
 
 def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer_twice(connection: Connection) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode()
-        connection.send(head + FOUND)
+        connection.send(KEEPING)
         connection.socket.recv(65536)
-        connection.send(head + FOUND)
+        connection.send(KEEPING)
 
     context = trusted(tmp_path, monkeypatch, "127.0.0.1")
     with serving(answer_twice, tls=context) as server:
