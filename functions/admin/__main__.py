@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Awaitable, Mapping, Sequence
 
 from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
 from functions.admin.command import Command, LocalCommand
@@ -41,9 +41,9 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-async def _run_and_close(command: Command, wired: Wired, options: Namespace) -> str | None:
+async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str | None:
     try:
-        fault = await command.run(wired, options)
+        fault = await running
     except StoreUnavailableError as error:
         return f"The store is not available: {error}. Nothing is lost; run this again."
     else:
@@ -63,7 +63,9 @@ def main(arguments: Sequence[str]) -> str | None:
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
     try:
-        return asyncio.run(_run_and_close(command, wired, options))
+        # Some read what they need before there is an event loop.
+        running = command.run(wired, options)
+        return asyncio.run(_finish_and_close(running, wired))
     except KeyboardInterrupt:
         return "Interrupted. Nothing is lost; run this again."
 

@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -253,17 +253,6 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     assert isinstance(died, Authorized)
     assert died.setbacks is not None
     assert died.setbacks.in_doubt_since == began
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let children be interrupted also where these tests run in a shell's background.
-
-    SIGINT is ignored there, and children inherit that.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
