@@ -1,6 +1,7 @@
 """`python -m functions.admin export`, `import`, `take-back`: grants move, and none is lost."""
 
 import asyncio
+import errno
 import os
 import signal
 import stat
@@ -28,6 +29,7 @@ from domain.grant import (
 )
 from domain.tokens import Tokens
 from functions.admin.command import AT_ONCE
+from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings import Settings
 from functions.wiring import Wired
@@ -149,6 +151,17 @@ def exported(source: Place, file: Path, *names: str) -> None:
     assert status == 0, error
 
 
+def exporting(source: Place, file: Path) -> subprocess.Popen[str]:
+    """Begin an export."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "functions.admin", "export", str(file)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **source.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 # There
 
 
@@ -223,6 +236,49 @@ def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_handed_over(
     assert source.kept("a") == [GRANT]
 
 
+def test_a_link_to_nothing_is_a_file_that_is_there(source: Place, file: Path) -> None:
+    source.keep(a=GRANT)
+    file.symlink_to(file.with_name("nothing"))
+    status, _, error = source.run("export", str(file))
+    assert (status, error) == (1, f"Nothing was written: {file} exists.\n")
+    assert source.kept("a") == [GRANT]
+
+
+def test_where_a_file_cannot_be_put_in_its_place_that_is_found_before_anything_is_done(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_names: object) -> None:
+        """Answer as a file system does that has no hard links."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    entered = False
+    with pytest.raises(PermissionError), new_file(file):
+        entered = True
+    assert not entered
+    assert not list(file.parent.iterdir())
+
+
+def test_where_the_file_cannot_be_put_in_its_place_at_the_end_what_was_done_is_said(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
+    with exporting(source, file) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("b: a refresh is in flight")
+        file.write_text("something else")
+        source.keep(b=NEWER)
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert said.startswith("No file was written: [Errno 17] File exists")
+    assert "Handed over already, and answered 410 from here on: 2." in said
+    assert file.read_text() == "something else"
+    assert list(file.parent.glob("*export*")) == [file]
+    again = file.with_name("again.export")
+    exported(source, again)
+    assert target.run("import", str(again))[1] == ["a: imported", "b: imported"]
+
+
 def test_where_the_file_cannot_be_written_nothing_is_handed_over(
     source: Place, tmp_path: Path
 ) -> None:
@@ -258,13 +314,7 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
 @pytest.mark.usefixtures("interruptible")
 def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, file: Path) -> None:
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
-    with subprocess.Popen(
-        [sys.executable, "-m", "functions.admin", "export", str(file)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **source.environ},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with exporting(source, file) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("b: a refresh is in flight")
         process.send_signal(signal.SIGINT)
