@@ -6,9 +6,10 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Mapping, Sequence
 
 from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
-from functions.admin.command import Command, LocalCommand
+from functions.admin.command import Command, LocalCommand, place_of
 from functions.admin.doctor import command as doctor
 from functions.settings import Settings, SettingsError
+from functions.store_settings import SqliteSettings, StoreSettings
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
@@ -52,6 +53,15 @@ async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str
         await wired.store.close()
 
 
+def _is_missing(store: StoreSettings) -> bool:
+    """Whether the first use of a store would make it, empty."""
+    try:
+        return isinstance(store, SqliteSettings) and not store.path.exists()
+    except OSError:
+        # To be told by the store itself.
+        return False
+
+
 def main(arguments: Sequence[str]) -> str | None:
     """Run a command; return what went wrong, where something did."""
     options = _parser().parse_args(arguments)
@@ -59,9 +69,15 @@ def main(arguments: Sequence[str]) -> str | None:
     if isinstance(command, LocalCommand):
         return command.run(options)
     try:
-        wired = Wired(Settings.from_environ())
+        settings = Settings.from_environ()
+        wired = Wired(settings)
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
+    if not command.begins_a_store and _is_missing(settings.store):
+        return (
+            f"{place_of(settings.store)} is not there: name the file that the deployment uses. "
+            "None was made."
+        )
     try:
         # Some read what they need before there is an event loop.
         running = command.run(wired, options)

@@ -13,8 +13,14 @@ from collections.abc import (
     Iterable,
 )
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
+from functions.store_settings import (
+    DynamoDbSettings,
+    SqliteSettings,
+    StoreSettings,
+    UpstashSettings,
+)
 from functions.wiring import Wired
 
 # A store of the network answers in some milliseconds, of which most are the way there and back.
@@ -25,12 +31,16 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command; `run` returns what went wrong, where something did."""
+    """One command; `run` returns what went wrong, where something did.
+
+    `begins_a_store` where it is one for a store in which there is nothing yet.
+    """
 
     summary: str
     description: str
     declare: Callable[[ArgumentParser], None]
     run: Callable[[Wired, Namespace], Awaitable[str | None]]
+    begins_a_store: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,19 @@ async def named(names: Iterable[str]) -> AsyncIterator[str]:
     """Give names one by one, as a store does."""
     for name in names:
         yield name
+
+
+def place_of(store: StoreSettings) -> str:
+    """Say where a store is, for who may have meant another one."""
+    match store:
+        case SqliteSettings(path=path):
+            return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
+        case DynamoDbSettings(table=table):
+            return f"the DynamoDB table {table}"
+        case UpstashSettings(url=url):
+            return f"the database at {url}"
+        case _:
+            assert_never(store)
 
 
 def printable(text: str) -> str:

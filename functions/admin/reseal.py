@@ -2,9 +2,10 @@
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from collections.abc import Iterator
 from enum import Enum
 
-from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.command import Command, do_for_each, named, place_of, printable, say
 from functions.wiring import Wired
 from ports.store import ConflictError, UnreadableRecordError
 
@@ -27,12 +28,16 @@ class Resealing(Enum):
     RESEALED = "sealed anew"
     ALREADY = "sealed with the first key already"
     UNREADABLE = "cannot be read, and stays as it is"
+    MISSING = "not stored here"
 
 
 async def reseal(wired: Wired, connection: str) -> Resealing:
     """Seal one record with the first key, whoever else writes. Raises StoreUnavailableError."""
     try:
         record = await wired.store.load(connection)
+        if record.etag is None:
+            say(f"{printable(connection)}: no such connection is stored here")
+            return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
                 await wired.recorder.rewrite(connection, record)
@@ -57,15 +62,24 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
         counts[outcome] += 1
         if counts.total() % _TELL_EVERY == 0:
             say(f"{counts.total()} records are looked at")
+    place = place_of(wired.settings.store)
+    if not counts:
+        return f"No connection is stored in {place}: is that the deployment's store?"
     for outcome in Resealing:
+        if outcome is Resealing.MISSING and not counts[outcome]:
+            continue
         print(f"{outcome.value}: {counts[outcome]}")
-    unreadable = counts[Resealing.UNREADABLE]
-    if not unreadable:
-        return None
-    return (
-        f"{unreadable} of {counts.total()} records cannot be read: put back the key that they were "
-        "sealed with, or log in anew; keep the older keys until then."
-    )
+    return " ".join(_faults(counts, place)) or None
+
+
+def _faults(counts: Counter[Resealing], place: str) -> Iterator[str]:
+    if unreadable := counts[Resealing.UNREADABLE]:
+        yield (
+            f"{unreadable} of {counts.total()} records cannot be read: put back the key that they "
+            "were sealed with, or log in anew; keep the older keys until then."
+        )
+    if missing := counts[Resealing.MISSING]:
+        yield f"{missing} of {counts.total()} connections are not stored in {place}."
 
 
 COMMAND = Command(

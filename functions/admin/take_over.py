@@ -108,4 +108,5 @@ COMMAND = Command(
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,
+    begins_a_store=True,
 )

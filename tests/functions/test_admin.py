@@ -277,6 +277,7 @@ def test_at_a_terminal_it_says_what_it_waits_for_and_the_first_interrupt_ends_it
 def test_the_command_reads_logs_with_bytes_that_are_no_text(
     wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    keep(wired, REFRESHING, "intent")
     logs = b"\xff\xfe\xed\xa0\x80\n" + rescue_line(wired, caplog).encode()
     done = subprocess.run(
         [sys.executable, "-m", "functions.admin", "recover"],
@@ -298,6 +299,7 @@ def test_no_rescue_line_shows_a_token(wired: Wired, caplog: pytest.LogCaptureFix
 def test_the_command_finds_lines_within_a_platforms_own_json(
     wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    keep(wired, REFRESHING, "intent")
     line = rescue_line(wired, caplog)
     logs = "\n".join(["GET /", json.dumps({"level": "fatal", "message": f"12:00 {line}"}), line])
     assert run_admin(environ, "recover", logs=logs) == (0, "c: applied\nc: already there\n", "")

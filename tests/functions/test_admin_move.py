@@ -289,6 +289,7 @@ def test_where_the_file_cannot_be_written_nothing_is_handed_over(
 
 
 def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
+    assert source.kept("a") == [Unauthorized()]
     status, _, error = source.run("export", str(file))
     assert (status, error) == (1, "Nothing was written: nobody has logged in here.\n")
     assert not list(file.parent.glob("*export*"))
@@ -491,6 +492,18 @@ def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
     assert source.told("a") == [*OF_LEDGER, "moved", "taken-back"]
     assert source.told("c") == OF_LEDGER
     assert source.run("take-back", "--not-imported") == (1, [], "Nothing is handed over.\n")
+
+
+def test_to_take_back_what_is_not_there_fails_and_says_so(source: Place, file: Path) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    said = "b: no such connection is stored here\n"
+    assert source.run("take-back", "b") == (1, [], f"{said}Nothing is handed over.\n")
+    assert source.run("take-back", "--not-imported", "b", "a") == (
+        1,
+        ["a: taken back"],
+        f"{said}1 of 2 were not taken back.\n",
+    )
 
 
 # Faults
