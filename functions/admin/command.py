@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -15,6 +15,7 @@ from collections.abc import (
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
+from functions.connections import is_connection
 from functions.store_settings import (
     DynamoDbSettings,
     SqliteSettings,
@@ -78,6 +79,19 @@ async def named(names: Iterable[str]) -> AsyncIterator[str]:
     """Give names one by one, as a store does."""
     for name in names:
         yield name
+
+
+def declare_connections(parser: ArgumentParser) -> None:
+    """Let a command be for some connections only."""
+    parser.add_argument(
+        "connections", nargs="*", type=_connection, metavar="CONNECTION", help="these only"
+    )
+
+
+def _connection(text: str) -> str:
+    if not is_connection(text):
+        raise ArgumentTypeError(f"{text!a} can be the name of no connection")
+    return text
 
 
 def place_of(store: StoreSettings) -> str:

@@ -17,7 +17,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from functions.admin.command import Command, do_for_each, named, printable, say
+from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
 from ports.export import HandedOver
@@ -97,7 +97,7 @@ async def hand_over_all(
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="where to write; not there yet")
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+    declare_connections(parser)
 
 
 async def _run(wired: Wired, options: Namespace) -> str | None:

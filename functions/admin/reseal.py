@@ -1,11 +1,19 @@
 """`reseal`: what an older key of the ring has sealed is sealed with the first one."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 
-from functions.admin.command import Command, do_for_each, named, place_of, printable, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    do_for_each,
+    named,
+    place_of,
+    printable,
+    say,
+)
 from functions.wiring import Wired
 from ports.store import ConflictError, UnreadableRecordError
 
@@ -51,10 +59,6 @@ async def reseal(wired: Wired, connection: str) -> Resealing:
     return Resealing.ALREADY
 
 
-def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
-
-
 async def _run(wired: Wired, options: Namespace) -> str | None:
     names = named(options.connections) if options.connections else wired.store.connections()
     counts = Counter[Resealing]()
@@ -85,6 +89,6 @@ def _faults(counts: Counter[Resealing], place: str) -> Iterator[str]:
 COMMAND = Command(
     summary="seal with the first key what an older one has sealed",
     description=_DESCRIPTION,
-    declare=_declare,
+    declare=declare_connections,
     run=_run,
 )

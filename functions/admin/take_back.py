@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from domain.events import ReturnRequested
 from domain.grant import Moved
-from functions.admin.command import Command, do_for_each, named, printable, say
+from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
 from functions.wiring import Wired
 from ports.store import UnreadableRecordError
 
@@ -45,7 +45,7 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--not-imported", action="store_true", help="no other deployment has imported them"
     )
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+    declare_connections(parser)
 
 
 async def _run(wired: Wired, options: Namespace) -> str | None:

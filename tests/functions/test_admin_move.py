@@ -452,6 +452,36 @@ def test_a_file_that_is_not_there_or_is_none_is_refused(target: Place, file: Pat
     assert "Nothing was imported" in target.run("import", str(file))[2]
 
 
+def test_blank_lines_that_came_into_a_file_are_passed_over(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    file.write_text(f"\n{file.read_text()}\n \n")
+    assert target.run("import", str(file)) == (0, ["a: imported"], "")
+
+
+@pytest.mark.parametrize("command", [["export", "file"], ["reseal"], ["take-back"]], ids=str)
+@pytest.mark.parametrize("name", ["\udcff", "", "a b", "-"], ids=ascii)
+def test_what_can_be_no_connection_is_refused(source: Place, command: list[str], name: str) -> None:
+    status, said, error = source.run(*command, name)
+    assert (status, said) == (2, [])
+    assert f"{name!a} can be the name of no connection" in error
+
+
+def test_file_whose_name_is_no_text_is_written_and_read(
+    source: Place, target: Place, tmp_path: Path
+) -> None:
+    source.keep(a=GRANT)
+    file = tmp_path / "\udcff"
+    assert source.run("export", str(file)) == (
+        0,
+        [f"connections handed over, and in {tmp_path}/?: 1"],
+        "",
+    )
+    assert target.run("import", str(file)) == (0, ["a: imported"], "")
+
+
 # And back
 
 
