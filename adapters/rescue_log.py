@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 
 from adapters.sealed_records import SealedRecords
-from ports.rescue import Rescued
+from ports.rescue import Rescued, Unread
+from ports.store import UnreadableRecordError
 
 _MARK = "oauth-callback-rescue"
-# Platforms quote what a program logs in JSON of their own.
-_LINE = re.compile(_MARK + r" (?P<members>\{[^{}]*\})")
+_MEMBERS = re.compile(r" (\{[^{}]*\}?)")
 
 _log = logging.getLogger(__name__)
 
@@ -33,20 +33,29 @@ class RescueLog:
         }
         _log.critical("%s %s", _MARK, json.dumps(members))
 
-    def read(self, line: str) -> Rescued | None:
-        """Open the record in a line. Raises UnreadableRecordError."""
-        found = _LINE.search(line.replace("\\", ""))
-        # A log has lines of anybody's making: a proxy's repeats what browsers call themselves.
-        match found and _members(found["members"]):
+    def read(self, line: str) -> list[Rescued | Unread]:
+        """Open what follows each mark in a line."""
+        # Platforms quote what a program logs in JSON of their own, and some put lines together.
+        parts = line.replace("\\", "").split(_MARK)[1:]
+        found = [_MEMBERS.match(part) for part in parts]
+        return [self._open(_members(each[1])) for each in found if each is not None]
+
+    def _open(self, members: object) -> Rescued | Unread:
+        match members:
             case {"connection": str(connection), "etag": str(etag), "sealed": str(sealed), **rest}:
                 expected = rest.get("expected_etag")
+                try:
+                    record = self._records.open_record(connection, etag, sealed)
+                except UnreadableRecordError as error:
+                    return Unread(str(error))
                 return Rescued(
                     connection=connection,
                     expected_etag=expected if isinstance(expected, str) else None,
-                    record=self._records.open_record(connection, etag, sealed),
+                    record=record,
                 )
             case _:
-                return None
+                # Or of anybody's making: a proxy's log repeats what browsers call themselves.
+                return Unread("a rescue line is cut off or damaged")
 
 
 def _members(text: str) -> object:

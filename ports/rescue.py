@@ -15,6 +15,13 @@ class Rescued:
     record: Record
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What begins as a record and cannot be read; `why` repeats nothing of it."""
+
+    why: str
+
+
 class Rescue(Protocol):
     """Put records somewhere that is not the store, for an operator to bring back."""
 
@@ -22,9 +29,6 @@ class Rescue(Protocol):
         """Write one line of text with the record in it, sealed. Raises nothing."""
         ...
 
-    def read(self, line: str) -> Rescued | None:
-        """Find the record that a line of text holds; None where it holds none.
-
-        Raises UnreadableRecordError.
-        """
+    def read(self, line: str) -> list[Rescued | Unread]:
+        """Find the records that a line of text holds: none as a rule, and several in some logs."""
         ...

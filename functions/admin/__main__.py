@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Awaitable, Mapping, Sequence
 
 from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
-from functions.admin.command import Command, LocalCommand
+from functions.admin.command import Command, LocalCommand, place_of
 from functions.admin.doctor import command as doctor
 from functions.settings import Settings, SettingsError
+from functions.store_settings import SqliteSettings, StoreSettings
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
@@ -41,15 +42,24 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-async def _run_and_close(command: Command, wired: Wired, options: Namespace) -> str | None:
+async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str | None:
     try:
-        fault = await command.run(wired, options)
+        fault = await running
     except StoreUnavailableError as error:
         return f"The store is not available: {error}. Nothing is lost; run this again."
     else:
         return fault
     finally:
         await wired.store.close()
+
+
+def _is_missing(store: StoreSettings) -> bool:
+    """Whether the first use of a store would make it, empty."""
+    try:
+        return isinstance(store, SqliteSettings) and not store.path.exists()
+    except OSError:
+        # To be told by the store itself.
+        return False
 
 
 def main(arguments: Sequence[str]) -> str | None:
@@ -59,11 +69,19 @@ def main(arguments: Sequence[str]) -> str | None:
     if isinstance(command, LocalCommand):
         return command.run(options)
     try:
-        wired = Wired(Settings.from_environ())
+        settings = Settings.from_environ()
+        wired = Wired(settings)
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
+    if not command.begins_a_store and _is_missing(settings.store):
+        return (
+            f"{place_of(settings.store)} is not there: name the file that the deployment uses. "
+            "None was made."
+        )
     try:
-        return asyncio.run(_run_and_close(command, wired, options))
+        # Some read what they need before there is an event loop.
+        running = command.run(wired, options)
+        return asyncio.run(_finish_and_close(running, wired))
     except KeyboardInterrupt:
         return "Interrupted. Nothing is lost; run this again."
 

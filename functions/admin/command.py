@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -13,8 +13,15 @@ from collections.abc import (
     Iterable,
 )
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
+from functions.connections import is_connection
+from functions.store_settings import (
+    DynamoDbSettings,
+    SqliteSettings,
+    StoreSettings,
+    UpstashSettings,
+)
 from functions.wiring import Wired
 
 # A store of the network answers in some milliseconds, of which most are the way there and back.
@@ -25,12 +32,16 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command; `run` returns what went wrong, where something did."""
+    """One command; `run` returns what went wrong, where something did.
+
+    `begins_a_store` where it is one for a store in which there is nothing yet.
+    """
 
     summary: str
     description: str
     declare: Callable[[ArgumentParser], None]
     run: Callable[[Wired, Namespace], Awaitable[str | None]]
+    begins_a_store: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +79,32 @@ async def named(names: Iterable[str]) -> AsyncIterator[str]:
     """Give names one by one, as a store does."""
     for name in names:
         yield name
+
+
+def declare_connections(parser: ArgumentParser) -> None:
+    """Let a command be for some connections only."""
+    parser.add_argument(
+        "connections", nargs="*", type=_connection, metavar="CONNECTION", help="these only"
+    )
+
+
+def _connection(text: str) -> str:
+    if not is_connection(text):
+        raise ArgumentTypeError(f"{text!a} can be the name of no connection")
+    return text
+
+
+def place_of(store: StoreSettings) -> str:
+    """Say where a store is, for who may have meant another one."""
+    match store:
+        case SqliteSettings(path=path):
+            return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
+        case DynamoDbSettings(table=table):
+            return f"the DynamoDB table {table}"
+        case UpstashSettings(url=url):
+            return f"the database at {url}"
+        case _:
+            assert_never(store)
 
 
 def printable(text: str) -> str:

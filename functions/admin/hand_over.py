@@ -2,7 +2,7 @@
 
 import asyncio
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
@@ -17,7 +17,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from functions.admin.command import Command, do_for_each, named, printable, say
+from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
 from ports.export import HandedOver
@@ -97,19 +97,32 @@ async def hand_over_all(
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="where to write; not there yet")
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+    declare_connections(parser)
 
 
 async def _run(wired: Wired, options: Namespace) -> str | None:
     names = named(options.connections) if options.connections else wired.store.connections()
+    grants: dict[str, HandedOver] = {}
     try:
         with new_file(options.file) as file:
             grants, faults = await hand_over_all(wired, names)
             file.writelines(f"{line}\n" for line in wired.export.write(grants))
-    except (OSError, NothingToHandOverError) as error:
+    except NothingToHandOverError as error:
         return f"Nothing was written: {error}."
-    print(f"connections handed over, and in {options.file}: {len(grants)}")
+    except OSError as error:
+        if not grants:
+            return f"Nothing was written: {error}."
+        return f"No file was written: {error}. {_what_is_left(grants)}"
+    print(f"connections handed over, and in {printable(str(options.file))}: {len(grants)}")
     return f"Not handed over: {'; '.join(faults)}." if faults else None
+
+
+def _what_is_left(grants: Mapping[str, HandedOver]) -> str:
+    """Say how things stand where connections are handed over, and there is no file."""
+    return (
+        f"Handed over already, and answered 410 from here on: {len(grants)}. Run this again, with "
+        "a FILE elsewhere, to write them; or undo it: take-back."
+    )
 
 
 COMMAND = Command(

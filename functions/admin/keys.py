@@ -3,6 +3,7 @@
 import json
 import secrets
 from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
 
 from functions.admin.command import LocalCommand, say
 from functions.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
@@ -44,14 +45,20 @@ def _declare(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> str | None:
     key = secrets.token_urlsafe(32)
     entry = json.dumps(new_entry(key, options))
-    # As the application will read it.
-    reading = Reading({"API_KEYS": f"[{entry}]"})
-    read_api_keys(reading)
-    if reading.faults:
-        return f"No key was made: {'; '.join(reading.faults)}."
+    if faults := faults_of(entry, datetime.now(UTC)):
+        return f"No key was made: {'; '.join(faults)}."
     print(key)
     say(f"That is the key; it is kept nowhere. Its entry in the array of API_KEYS:\n{entry}")
     return None
+
+
+def faults_of(entry: str, now: datetime) -> list[str]:
+    """Say why the application would not accept an entry, or its key."""
+    # As the application will read it.
+    reading = Reading({"API_KEYS": f"[{entry}]"})
+    keys = read_api_keys(reading)
+    is_over = any(key.expires_at is not None and key.expires_at <= now for key in keys)
+    return [*reading.faults, *(["expires is a day that is over, in UTC"] if is_over else [])]
 
 
 COMMAND = LocalCommand(

@@ -12,22 +12,37 @@ from typing import IO
 def new_file(path: Path) -> Iterator[IO[str]]:
     """Make a file that appears, and is on the disk, at the end of the block.
 
+    That its folder lets it appear so is tried before the block.
+
     Raises OSError: FileExistsError where there is one, which stays as it is.
     """
-    if path.exists():
+    # Also a link to nothing.
+    if os.path.lexists(path):
         raise FileExistsError(f"{path} exists")
     # Readable by its owner only, from the beginning.
     descriptor, draft = mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            trial = Path(f"{draft}~")
+            _put_in_place(draft, trial)
+            trial.unlink()
             yield file
             file.flush()
             os.fsync(descriptor)
-        # Unlike a renaming, not in the place of what has come to be there meanwhile.
-        os.link(draft, path)
-        _put_on_the_disk(path.parent)
+        _put_in_place(draft, path)
     finally:
-        Path(draft).unlink()
+        Path(draft).unlink(missing_ok=True)
+
+
+def _put_in_place(draft: str, path: Path) -> None:
+    """Give a draft its name. Raises OSError, and then nothing has that name."""
+    # Unlike a renaming, not in the place of what has come to be there meanwhile.
+    os.link(draft, path)
+    try:
+        _put_on_the_disk(path.parent)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _put_on_the_disk(folder: Path) -> None:

@@ -1,10 +1,19 @@
 """`reseal`: what an older key of the ring has sealed is sealed with the first one."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator
 from enum import Enum
 
-from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    do_for_each,
+    named,
+    place_of,
+    printable,
+    say,
+)
 from functions.wiring import Wired
 from ports.store import ConflictError, UnreadableRecordError
 
@@ -27,12 +36,16 @@ class Resealing(Enum):
     RESEALED = "sealed anew"
     ALREADY = "sealed with the first key already"
     UNREADABLE = "cannot be read, and stays as it is"
+    MISSING = "not stored here"
 
 
 async def reseal(wired: Wired, connection: str) -> Resealing:
     """Seal one record with the first key, whoever else writes. Raises StoreUnavailableError."""
     try:
         record = await wired.store.load(connection)
+        if record.etag is None:
+            say(f"{printable(connection)}: no such connection is stored here")
+            return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
                 await wired.recorder.rewrite(connection, record)
@@ -46,10 +59,6 @@ async def reseal(wired: Wired, connection: str) -> Resealing:
     return Resealing.ALREADY
 
 
-def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
-
-
 async def _run(wired: Wired, options: Namespace) -> str | None:
     names = named(options.connections) if options.connections else wired.store.connections()
     counts = Counter[Resealing]()
@@ -57,20 +66,29 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
         counts[outcome] += 1
         if counts.total() % _TELL_EVERY == 0:
             say(f"{counts.total()} records are looked at")
+    place = place_of(wired.settings.store)
+    if not counts:
+        return f"No connection is stored in {place}: is that the deployment's store?"
     for outcome in Resealing:
+        if outcome is Resealing.MISSING and not counts[outcome]:
+            continue
         print(f"{outcome.value}: {counts[outcome]}")
-    unreadable = counts[Resealing.UNREADABLE]
-    if not unreadable:
-        return None
-    return (
-        f"{unreadable} of {counts.total()} records cannot be read: put back the key that they were "
-        "sealed with, or log in anew; keep the older keys until then."
-    )
+    return " ".join(_faults(counts, place)) or None
+
+
+def _faults(counts: Counter[Resealing], place: str) -> Iterator[str]:
+    if unreadable := counts[Resealing.UNREADABLE]:
+        yield (
+            f"{unreadable} of {counts.total()} records cannot be read: put back the key that they "
+            "were sealed with, or log in anew; keep the older keys until then."
+        )
+    if missing := counts[Resealing.MISSING]:
+        yield f"{missing} of {counts.total()} connections are not stored in {place}."
 
 
 COMMAND = Command(
     summary="seal with the first key what an older one has sealed",
     description=_DESCRIPTION,
-    declare=_declare,
+    declare=declare_connections,
     run=_run,
 )

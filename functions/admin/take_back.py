@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from domain.events import ReturnRequested
 from domain.grant import Moved
-from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
 from functions.wiring import Wired
 from ports.store import UnreadableRecordError
 
@@ -31,6 +31,8 @@ async def take_back(wired: Wired, connection: str, *, really: bool) -> str | Non
     except UnreadableRecordError as error:
         say(str(error))
         return None
+    if before.etag is None:
+        say(f"{printable(connection)}: no such connection is stored here")
     if not isinstance(before.grant, Moved):
         return None
     if not really:
@@ -43,7 +45,7 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--not-imported", action="store_true", help="no other deployment has imported them"
     )
-    parser.add_argument("connections", nargs="*", metavar="CONNECTION", help="these only")
+    declare_connections(parser)
 
 
 async def _run(wired: Wired, options: Namespace) -> str | None:
@@ -54,11 +56,14 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
         names, lambda name: take_back(wired, name, really=really)
     ):
         if said is not None:
-            print(f"{connection}: {said}")
+            print(f"{printable(connection)}: {said}")
             found += 1
     if not found:
         return "Nothing is handed over."
-    return None if really else _WARNING
+    if not really:
+        return _WARNING
+    left = len(options.connections) - found
+    return f"{left} of {len(options.connections)} were not taken back." if left > 0 else None
 
 
 COMMAND = Command(

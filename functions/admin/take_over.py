@@ -8,7 +8,7 @@ from pathlib import Path
 
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
-from functions.admin.command import Command, do_for_each, named, say
+from functions.admin.command import Command, do_for_each, named, printable, say
 from functions.wiring import Wired
 from ports.export import HandedOver, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
@@ -93,11 +93,13 @@ def _declare(parser: ArgumentParser) -> None:
 
 async def _run(wired: Wired, options: Namespace) -> str | None:
     try:
-        grants = wired.export.read(options.file.read_text(encoding="utf-8").splitlines())
+        lines = options.file.read_text(encoding="utf-8").splitlines()
+        # Editors, and who puts files together, leave blank ones.
+        grants = wired.export.read(line for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         return f"Nothing was imported: {error}."
     except UnreadableExportError as error:
-        return f"Nothing was imported from {options.file}: {error}."
+        return f"Nothing was imported from {printable(str(options.file))}: {error}."
     counts = await take_over_all(wired, grants)
     failed = sum(counts[outcome] for outcome in _FAILED)
     return f"{failed} of {len(grants)} were not imported." if failed else None
@@ -108,4 +110,5 @@ COMMAND = Command(
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,
+    begins_a_store=True,
 )

@@ -20,7 +20,7 @@ from functions.revoker import Revoker
 from functions.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
-from ports.rescue import Rescued
+from ports.rescue import Rescued, Unread
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
 from tests.records import record_of
@@ -104,7 +104,7 @@ class RescueList:
     def emit(self, rescued: Rescued) -> None:
         self.emitted.append(rescued)
 
-    def read(self, line: str) -> Rescued | None:
+    def read(self, line: str) -> list[Rescued | Unread]:
         raise NotImplementedError(line)
 
 

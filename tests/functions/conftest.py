@@ -1,5 +1,6 @@
 """One provider and one deployment of each kind for all tests; more deployments where asked for."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
@@ -147,3 +148,14 @@ def deploy(
             return stack.enter_context(deployed(host, portal, environ, running_digikey))
 
         yield start
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children be interrupted also where these tests run in a shell's background.
+
+    SIGINT is ignored there, and children inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Grant, Refreshing
 from domain.ledger import Happening
 from domain.tokens import Tokens
-from functions.admin.recover import recover
+from functions.admin.recover import find, recover
 from functions.settings import Settings
 from functions.wiring import Wired
 from ports.rescue import Rescued
@@ -23,6 +26,7 @@ from tests.records import record_of
 ROOT = Path(__file__).resolve().parents[2]
 ATTEMPT = Attempt(id="attempt", authorized_at=T0, generation=7, client=POLICY.client, started_at=T0)
 REFRESHING = Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=None)
+DAMAGED = "a rescue line is cut off or damaged"
 NEW = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
 
 
@@ -56,6 +60,10 @@ def keep(wired: Wired, grant: Grant, etag: str) -> None:
     asyncio.run(swap())
 
 
+def replay(wired: Wired, lines: Iterable[str]) -> bool:
+    return asyncio.run(recover(wired, find(wired.rescue, lines)))
+
+
 def kept(wired: Wired) -> Grant:
     return asyncio.run(wired.keeper.load("c")).grant
 
@@ -65,7 +73,7 @@ def test_a_rescue_line_is_applied_once_and_then_already_there(
 ) -> None:
     keep(wired, REFRESHING, "intent")
     lines = ["noise", rescue_line(wired, caplog), "{", rescue_line(wired, caplog)]
-    assert asyncio.run(recover(wired, lines))
+    assert replay(wired, lines)
     assert capsys.readouterr().out.splitlines() == ["c: applied", "c: already there"]
     assert kept(wired) == Authorized(tokens=NEW)
     ledger = asyncio.run(wired.keeper.load("c")).ledger
@@ -81,9 +89,9 @@ def test_a_rescue_line_is_short_whatever_the_ledger(
     for ledger in ((), LEDGER * 10):
         told = replace(record, ledger=ledger)
         wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=told))
-        assert wired.rescue.read(caplog.messages[-1]) == Rescued(
-            connection="c", expected_etag="intent", record=record
-        )
+        assert wired.rescue.read(caplog.messages[-1]) == [
+            Rescued(connection="c", expected_etag="intent", record=record)
+        ]
     assert len(caplog.messages[-1]) == len(caplog.messages[-2])
 
 
@@ -105,7 +113,7 @@ def test_a_record_that_moved_on_without_new_tokens_is_replaced(
     grant: Grant,
 ) -> None:
     keep(wired, grant, "later")
-    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert replay(wired, [rescue_line(wired, caplog)])
     assert capsys.readouterr().out == "c: applied\n"
     assert kept(wired) == Authorized(tokens=NEW)
 
@@ -119,7 +127,7 @@ def test_newer_tokens_are_never_overwritten(
 ) -> None:
     newer = Authorized(tokens=replace(NEW, generation=generation, refresh_token="newer"))
     keep(wired, newer, "newer")
-    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert replay(wired, [rescue_line(wired, caplog)])
     assert capsys.readouterr().out == "c: superseded\n"
     assert kept(wired) == newer
 
@@ -127,7 +135,7 @@ def test_newer_tokens_are_never_overwritten(
 def test_what_the_store_has_lost_altogether_is_brought_back(
     wired: Wired, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert asyncio.run(recover(wired, [rescue_line(wired, caplog)]))
+    assert replay(wired, [rescue_line(wired, caplog)])
     assert kept(wired) == Authorized(tokens=NEW)
 
 
@@ -139,7 +147,7 @@ def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
 ) -> None:
     other = Wired(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
     lines = [rescue_line(other, caplog), rescue_line(wired, caplog)]
-    assert not asyncio.run(recover(wired, lines))
+    assert not replay(wired, lines)
     failed, applied = capsys.readouterr().out.splitlines()
     assert failed.startswith("failed: ")
     assert "key" in failed
@@ -156,7 +164,7 @@ def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
     ],
     ids=str,
 )
-def test_a_line_of_a_strangers_making_stops_nothing(
+def test_a_line_of_a_strangers_making_is_said_and_stops_nothing(
     wired: Wired,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
@@ -165,13 +173,111 @@ def test_a_line_of_a_strangers_making_stops_nothing(
     text = json.dumps(members)
     deep = f'{{"connection":{"[" * 100_000}}}'
     hostile = [f'"GET /" "oauth-callback-rescue {written}"' for written in (text, deep, "{}")]
-    assert asyncio.run(recover(wired, [*hostile, rescue_line(wired, caplog)]))
-    assert capsys.readouterr().out == "c: applied\n"
+    assert not replay(wired, [*hostile, rescue_line(wired, caplog)])
+    damaged = [f"failed: line {number}: {DAMAGED}" for number in (1, 2, 3)]
+    assert capsys.readouterr().out.splitlines() == [*damaged, "c: applied"]
+
+
+@pytest.mark.parametrize("quoted", [False, True], ids=["plain", "in a platform's JSON"])
+def test_a_rescue_line_that_is_cut_off_anywhere_is_said_by_its_number_only(
+    wired: Wired,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    quoted: bool,
+) -> None:
+    line = rescue_line(wired, caplog)
+    written = json.dumps({"message": line}) if quoted else line
+    first = written.index("{", written.index("rescue")) + 1
+    cut = [written[:end] for end in range(first, written.rindex("}") - quoted)]
+    assert len(cut) > 300
+    assert not replay(wired, ["noise", *cut])
+    said = [f"failed: line {number}: {DAMAGED}" for number, _ in enumerate(cut, start=2)]
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_what_only_speaks_of_rescue_lines_is_none(
+    wired: Wired, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(wired, ["grep oauth-callback-rescue", "oauth-callback-rescue: what is that {}?"])
+    assert capsys.readouterr().out == ""
+
+
+def test_rescue_lines_that_were_put_into_one_line_are_all_replayed(
+    wired: Wired, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = rescue_line(wired, caplog)
+    assert not replay(wired, ["\t".join((line, line[:150], line))])
+    assert capsys.readouterr().out.splitlines() == [
+        "c: applied",
+        f"failed: line 1: {DAMAGED}",
+        "c: already there",
+    ]
+
+
+def test_the_command_fails_where_a_line_is_cut_off(
+    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(wired, REFRESHING, "intent")
+    logs = rescue_line(wired, caplog)[:150]
+    status, said, error = run_admin(environ, "recover", logs=logs)
+    assert (status, said) == (1, f"failed: line 1: {DAMAGED}\n")
+    assert error.startswith("Not every rescue line could be replayed")
+
+
+def test_that_no_rescue_line_was_found_is_said(wired: Wired, environ: dict[str, str]) -> None:
+    keep(wired, REFRESHING, "intent")
+    for logs in ("", "GET /\n"):
+        assert run_admin(environ, "recover", logs=logs) == (
+            0,
+            "",
+            "No rescue line was found in what was read.\n",
+        )
+
+
+def test_a_closed_standard_input_is_refused(wired: Wired, environ: dict[str, str]) -> None:
+    keep(wired, REFRESHING, "intent")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m functions.admin recover <&-', sys.executable],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Nothing was read: standard input is closed. Give it the logs: recover < LOGS.\n"
+    )
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_at_a_terminal_it_says_what_it_waits_for_and_the_first_interrupt_ends_it(
+    wired: Wired, environ: dict[str, str]
+) -> None:
+    keep(wired, REFRESHING, "intent")
+    keyboard, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "functions.admin", "recover"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        stdin=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("Reading logs from this terminal")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    os.close(keyboard)
+    os.close(terminal)
+    assert (process.returncode, said) == (1, "Interrupted. Nothing is lost; run this again.\n")
 
 
 def test_the_command_reads_logs_with_bytes_that_are_no_text(
     wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    keep(wired, REFRESHING, "intent")
     logs = b"\xff\xfe\xed\xa0\x80\n" + rescue_line(wired, caplog).encode()
     done = subprocess.run(
         [sys.executable, "-m", "functions.admin", "recover"],
@@ -193,6 +299,7 @@ def test_no_rescue_line_shows_a_token(wired: Wired, caplog: pytest.LogCaptureFix
 def test_the_command_finds_lines_within_a_platforms_own_json(
     wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    keep(wired, REFRESHING, "intent")
     line = rescue_line(wired, caplog)
     logs = "\n".join(["GET /", json.dumps({"level": "fatal", "message": f"12:00 {line}"}), line])
     assert run_admin(environ, "recover", logs=logs) == (0, "c: applied\nc: already there\n", "")

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from functions.admin.keys import faults_of
 from functions.settings import Settings
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import at
@@ -55,9 +57,9 @@ def test_key_that_was_made_works_for_what_it_is_for_and_for_nothing_else(deploy:
 
 
 def test_last_day_of_a_key_is_in_its_entry() -> None:
-    _, entry = made("ci", "--expires", "2027-01-31")
+    _, entry = made("ci", "--expires", "2999-12-31")
     settings = Settings.from_environ({**OTHERS, "API_KEYS": json.dumps([entry])})
-    assert str(settings.api_keys[0].expires_at) == "2027-02-01 00:00:00+00:00"
+    assert str(settings.api_keys[0].expires_at) == "3000-01-01 00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,7 @@ def test_last_day_of_a_key_is_in_its_entry() -> None:
         (["ci", "--connections", ""], "connections"),
         (["ci", "--endpoints", "tokens"], "endpoints"),
         (["ci", "--expires", "31.1.2027"], "expires"),
+        (["ci", "--expires", "2020-01-01"], "expires is a day that is over"),
     ],
     ids=str,
 )
@@ -77,3 +80,10 @@ def test_no_key_is_made_where_its_entry_would_be_refused(arguments: list[str], s
     assert (status, out) == (1, "")
     assert said in told
     assert "No key was made" in told
+
+
+def test_last_day_of_a_key_is_good_through_its_end() -> None:
+    entry = json.dumps({"name": "ci", "sha256": "ab" * 32, "expires": "2027-01-31"})
+    end = datetime(2027, 2, 1, tzinfo=UTC)
+    assert faults_of(entry, end - timedelta(microseconds=1)) == []
+    assert faults_of(entry, end) == ["expires is a day that is over, in UTC"]

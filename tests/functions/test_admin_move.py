@@ -1,12 +1,13 @@
 """`python -m functions.admin export`, `import`, `take-back`: grants move, and none is lost."""
 
 import asyncio
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from domain.grant import (
 )
 from domain.tokens import Tokens
 from functions.admin.command import AT_ONCE
+from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings import Settings
 from functions.wiring import Wired
@@ -149,6 +151,17 @@ def exported(source: Place, file: Path, *names: str) -> None:
     assert status == 0, error
 
 
+def exporting(source: Place, file: Path) -> subprocess.Popen[str]:
+    """Begin an export."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "functions.admin", "export", str(file)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **source.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 # There
 
 
@@ -223,6 +236,49 @@ def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_handed_over(
     assert source.kept("a") == [GRANT]
 
 
+def test_a_link_to_nothing_is_a_file_that_is_there(source: Place, file: Path) -> None:
+    source.keep(a=GRANT)
+    file.symlink_to(file.with_name("nothing"))
+    status, _, error = source.run("export", str(file))
+    assert (status, error) == (1, f"Nothing was written: {file} exists.\n")
+    assert source.kept("a") == [GRANT]
+
+
+def test_where_a_file_cannot_be_put_in_its_place_that_is_found_before_anything_is_done(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_names: object) -> None:
+        """Answer as a file system does that has no hard links."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    entered = False
+    with pytest.raises(PermissionError), new_file(file):
+        entered = True
+    assert not entered
+    assert not list(file.parent.iterdir())
+
+
+def test_where_the_file_cannot_be_put_in_its_place_at_the_end_what_was_done_is_said(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
+    with exporting(source, file) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("b: a refresh is in flight")
+        file.write_text("something else")
+        source.keep(b=NEWER)
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert said.startswith("No file was written: [Errno 17] File exists")
+    assert "Handed over already, and answered 410 from here on: 2." in said
+    assert file.read_text() == "something else"
+    assert list(file.parent.glob("*export*")) == [file]
+    again = file.with_name("again.export")
+    exported(source, again)
+    assert target.run("import", str(again))[1] == ["a: imported", "b: imported"]
+
+
 def test_where_the_file_cannot_be_written_nothing_is_handed_over(
     source: Place, tmp_path: Path
 ) -> None:
@@ -233,6 +289,7 @@ def test_where_the_file_cannot_be_written_nothing_is_handed_over(
 
 
 def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
+    assert source.kept("a") == [Unauthorized()]
     status, _, error = source.run("export", str(file))
     assert (status, error) == (1, "Nothing was written: nobody has logged in here.\n")
     assert not list(file.parent.glob("*export*"))
@@ -255,27 +312,10 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     assert died.setbacks.in_doubt_since == began
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let children be interrupted also where these tests run in a shell's background.
-
-    SIGINT is ignored there, and children inherit that.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, file: Path) -> None:
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
-    with subprocess.Popen(
-        [sys.executable, "-m", "functions.admin", "export", str(file)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **source.environ},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with exporting(source, file) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("b: a refresh is in flight")
         process.send_signal(signal.SIGINT)
@@ -412,6 +452,36 @@ def test_a_file_that_is_not_there_or_is_none_is_refused(target: Place, file: Pat
     assert "Nothing was imported" in target.run("import", str(file))[2]
 
 
+def test_blank_lines_that_came_into_a_file_are_passed_over(
+    source: Place, target: Place, file: Path
+) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    file.write_text(f"\n{file.read_text()}\n \n")
+    assert target.run("import", str(file)) == (0, ["a: imported"], "")
+
+
+@pytest.mark.parametrize("command", [["export", "file"], ["reseal"], ["take-back"]], ids=str)
+@pytest.mark.parametrize("name", ["\udcff", "", "a b", "-"], ids=ascii)
+def test_what_can_be_no_connection_is_refused(source: Place, command: list[str], name: str) -> None:
+    status, said, error = source.run(*command, name)
+    assert (status, said) == (2, [])
+    assert f"{name!a} can be the name of no connection" in error
+
+
+def test_file_whose_name_is_no_text_is_written_and_read(
+    source: Place, target: Place, tmp_path: Path
+) -> None:
+    source.keep(a=GRANT)
+    file = tmp_path / "\udcff"
+    assert source.run("export", str(file)) == (
+        0,
+        [f"connections handed over, and in {tmp_path}/?: 1"],
+        "",
+    )
+    assert target.run("import", str(file)) == (0, ["a: imported"], "")
+
+
 # And back
 
 
@@ -452,6 +522,18 @@ def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
     assert source.told("a") == [*OF_LEDGER, "moved", "taken-back"]
     assert source.told("c") == OF_LEDGER
     assert source.run("take-back", "--not-imported") == (1, [], "Nothing is handed over.\n")
+
+
+def test_to_take_back_what_is_not_there_fails_and_says_so(source: Place, file: Path) -> None:
+    source.keep(a=GRANT)
+    exported(source, file)
+    said = "b: no such connection is stored here\n"
+    assert source.run("take-back", "b") == (1, [], f"{said}Nothing is handed over.\n")
+    assert source.run("take-back", "--not-imported", "b", "a") == (
+        1,
+        ["a: taken back"],
+        f"{said}1 of 2 were not taken back.\n",
+    )
 
 
 # Faults

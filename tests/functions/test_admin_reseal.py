@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.grant import Authorized, Grant, Refreshing, Revoked
+from domain.grant import Authorized, Grant, Refreshing, Revoked, Unauthorized
 from domain.revocation import RevocationResult
 from functions.admin.reseal import Resealing, reseal
 from functions.settings import Settings
@@ -65,7 +65,8 @@ def test_what_an_older_key_has_sealed_is_sealed_with_the_first_and_is_the_same(
 
 def both_lines(*, resealed: int, already: int, unreadable: int = 0) -> list[str]:
     counts = (resealed, already, unreadable)
-    return [f"{what.value}: {count}" for what, count in zip(Resealing, counts, strict=True)]
+    said = [what for what in Resealing if what is not Resealing.MISSING]
+    return [f"{what.value}: {count}" for what, count in zip(said, counts, strict=True)]
 
 
 def test_to_run_it_again_writes_nothing(environ: dict[str, str]) -> None:
@@ -101,6 +102,42 @@ def test_only_some_can_be_named(environ: dict[str, str]) -> None:
     both = with_keys(environ, NEW, OLD)
     assert counted(both.run("reseal", "a", "b")[1]) == [2, 0, 0]
     assert counted(both.run("reseal")[1]) == [1, 2, 0]
+
+
+def test_a_connection_that_is_not_there_is_not_taken_for_one_that_is_done(
+    environ: dict[str, str],
+) -> None:
+    with_keys(environ, OLD).keep(default=GRANT)
+    status, lines, error = with_keys(environ, NEW, OLD).run("reseal", "defualt", "default")
+    assert (status, lines[-1], counted(lines)) == (1, "not stored here: 1", [1, 0, 0, 1])
+    assert error.splitlines() == [
+        "defualt: no such connection is stored here",
+        f"1 of 2 connections are not stored in {environ['SQLITE_PATH']} (SQLITE_PATH).",
+    ]
+
+
+def test_a_store_in_which_nothing_is_is_not_taken_for_one_that_is_done(
+    environ: dict[str, str],
+) -> None:
+    place = with_keys(environ, NEW)
+    assert place.kept("a") == [Unauthorized()]
+    status, lines, error = place.run("reseal")
+    assert (status, lines) == (1, [])
+    assert error.startswith(f"No connection is stored in {environ['SQLITE_PATH']} (SQLITE_PATH): ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["reseal"], ["recover"], ["take-back"], ["export", "grants.export"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_makes_a_database_where_it_looks_for_one(
+    environ: dict[str, str], arguments: list[str]
+) -> None:
+    status, lines, error = Place(environ).run(*arguments)
+    assert (status, lines) == (1, [])
+    assert error.startswith(f"{environ['SQLITE_PATH']} (SQLITE_PATH) is not there")
+    assert not Path(environ["SQLITE_PATH"]).exists()
 
 
 def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> None:

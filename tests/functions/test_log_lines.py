@@ -156,9 +156,9 @@ def test_rescue_line_in_json_can_be_read_back() -> None:
         rescue.emit(rescued)
     [line] = output.getvalue().splitlines()
     assert json.loads(line)["request_id"] == "the-request"
-    assert rescue.read(line) == rescued
+    assert rescue.read(line) == [rescued]
     # A platform may quote it once more.
-    assert rescue.read(json.dumps({"message": line})) == rescued
+    assert rescue.read(json.dumps({"message": line})) == [rescued]
 
 
 def test_line_is_one_line_whatever_is_in_it() -> None:

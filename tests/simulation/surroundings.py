@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain.grant import (
     Tokenless,
 )
-from ports.rescue import Rescued
+from ports.rescue import Rescued, Unread
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import current_process
 from tests.simulation.promises import BrokenRuleError, Rule
@@ -36,7 +36,7 @@ class RescueLines:
             with self.world.judging():
                 connection.history.rescued(process, grant.tokens.access_token)
 
-    def read(self, line: str) -> Rescued | None:
+    def read(self, line: str) -> list[Rescued | Unread]:
         """Nobody reads here: the operator has the lines already."""
         raise NotImplementedError(line)
 

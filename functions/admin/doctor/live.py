@@ -92,7 +92,10 @@ def _check_certificate(base: str, health: WebAnswer) -> Finding:
 
 def _strangeness(health: WebAnswer) -> str | None:
     """Say what is not as this application answers, if anything is."""
-    if (problem := _problem(health)) is not None:
+    problem = _problem(health)
+    if problem == "not-found":
+        return "it runs, but this address has a path too many: give its PUBLIC_URL itself"
+    if problem is not None:
         said = _text(health, "detail") if problem == "not-configured" else "its log says more"
         return f"it runs, and every request is answered {problem}: {said}"
     if health.status in {301, 302, 303, 307, 308}:
