@@ -39,7 +39,7 @@ vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it i
 
 aws-tools: $(AWS_TOOLS) infra/aws/guard/node_modules/.stamp
 
-aws-build: aws-tools ## build what AWS Lambda runs, for `make aws-deploy`; needs Python 3.13
+aws-build: .venv/aws-tools/.stamp ## build what AWS Lambda runs, for `make aws-deploy`; needs Python 3.13
 	@cd infra/aws && $(SAM) build
 
 aws-deploy: ## deploy to AWS what was built; ARGS go to `sam deploy`

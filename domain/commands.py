@@ -73,4 +73,7 @@ class LeaveAlone:
 
 
 Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | PointElsewhere | LeaveAlone
+"""What whoever asked is told: nothing is left to do."""
+
 Command: TypeAlias = Answer | SendTokenRequest | AskAgain | RevokeToken
+"""An answer, or what has to be done before there is one."""

@@ -17,7 +17,7 @@ DEFAULT_MIN_TTL = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequested:
-    """A program asks for an access token that lives for `min_ttl` at least.
+    """A program asks for an access token that lives for `min_ttl` at least, or half of its life.
 
     `attempt_id` is for the attempt that this may lead to; it must be new and unguessable.
     """
@@ -105,7 +105,16 @@ class RevocationEnded:
 
 
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
+"""Somebody wants an answer, for which the provider may have to be asked (rules 1 to 3)."""
+
 Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
+"""The grant changes deployments (rules 10 to 12)."""
+
 Revocation: TypeAlias = RevokeRequested | RevocationEnded
+"""The owner ends the grant (rules 13 to 15)."""
+
 Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
+"""Something that the grant has to take in, and no question."""
+
 Event: TypeAlias = Question | Happened
+"""All that a grant is told."""

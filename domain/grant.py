@@ -57,9 +57,9 @@ class Attempt:
 class Setbacks:
     """What has gone wrong since tokens last came.
 
-    `failures` counts attempts in a row; `failure` and `at` tell of the last one. `in_doubt_since`
-    is the start of the first attempt since then of which nobody knows whether the provider
-    acted on it.
+    `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
+    the provider is not asked again. `in_doubt_since` is the start of the first attempt since then
+    of which nobody knows whether the provider acted on it.
     """
 
     failures: int
@@ -107,7 +107,10 @@ class AuthorizationRequired:
 
 
 Settled: TypeAlias = Authorized | AuthorizationRequired
+"""A grant that has tokens, with no attempt in flight: what can be handed over."""
+
 Kept: TypeAlias = Settled | Refreshing
+"""A grant that has tokens, and is used here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +143,10 @@ class Revoked:
 
 
 Tokenless: TypeAlias = Unauthorized | Revoking | Revoked
+"""A grant that nothing can be served or refreshed from."""
+
 Grant: TypeAlias = Tokenless | Kept | Moved
+"""Every state that a connection's grant can be in."""
 
 
 def tokens_of(grant: Grant) -> Tokens | None:

@@ -54,7 +54,8 @@ def noted(
 ) -> Ledger:
     """Return the ledger once `event` has made `after` of `before`, on the request of `who`.
 
-    With a grant that arrives comes the ledger that was kept of it elsewhere.
+    Only of a change that is stored: whoever calls sees to it that `after` is not `before`. With a
+    grant that arrives comes the ledger that was kept of it elsewhere.
     """
     if isinstance(event, GrantArrived):
         ledger = merged(ledger, event.ledger)

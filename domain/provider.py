@@ -87,7 +87,7 @@ class Provider:
 
 
 def digikey(host: str, *, name: str) -> Provider:
-    """Digi-Key at one of its hosts: one-time refresh tokens, no grace, PKCE unknown.
+    """Digi-Key at one of its hosts: one-time refresh tokens, no grace, and no PKCE told of.
 
     Lifetimes, paths and error shapes as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
     """

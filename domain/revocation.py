@@ -44,3 +44,4 @@ RevocationOutcome: TypeAlias = (
     | TokenErrorResponse
     | NoAnswer
 )
+"""What came of telling the provider, as it was told; `result_of` says what that is worth."""

@@ -23,6 +23,7 @@ class RefreshTokenRequest:
 
 
 TokenRequest: TypeAlias = AuthorizationCodeRequest | RefreshTokenRequest
+"""What tokens are asked for with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +71,4 @@ class NoAnswer:
 
 
 Outcome: TypeAlias = TokenResponse | TokenErrorResponse | NoAnswer
+"""What came of a token request."""

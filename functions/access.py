@@ -71,7 +71,9 @@ def shown_key(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
 def require_cron_secret(request: Request, cron_secret: str | None) -> None:
     """Let the request pass if it carries the secret. Raises SettingsError, ProblemError."""
     if cron_secret is None:
-        raise SettingsError(["CRON_SECRET is not set, and the sweep asks for it"])
+        raise SettingsError(
+            ["CRON_SECRET is not set, and the sweep asks for it: openssl rand -hex 32 makes one"]
+        )
     given = [digest_of(value) for value in _bearer_tokens(request)]
     expected = digest_of(cron_secret.encode())
     matches = [compare_digest(expected, digest) for digest in given]
@@ -85,8 +87,11 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
 
 
 def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:
-    if not _given_keys(request):
+    given = _given_keys(request)
+    if not given:
         raise problem("api-key-missing", f"this endpoint needs an API key: {_HOW}")
+    if len(set(given)) > 1:
+        raise problem("api-key-invalid", f"different API keys were sent, and one is needed: {_HOW}")
     key = shown_key(request, keys)
     if key is None:
         raise problem("api-key-invalid", f"the API key is none of the deployment's: {_HOW}")
@@ -96,7 +101,8 @@ def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiK
 
 
 def _not_allowed(key: ApiKey, what: str) -> ProblemError:
-    return problem("key-not-allowed", f"the API key {key.name!r} is not for {what}")
+    detail = f"the API key {key.name!r} is not for {what}: its entry in API_KEYS decides"
+    return problem("key-not-allowed", detail)
 
 
 def _given_keys(request: Request) -> list[bytes]:

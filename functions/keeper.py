@@ -84,6 +84,7 @@ class Keeper:
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Give an access token that lives for `min_ttl` at least, or say why there is none.
 
+        No token has to live longer than half of its life.
         `Wait` is an answer too, where an attempt in flight takes longer than callers can wait.
 
         Raises StoreUnavailableError, UnreadableRecordError.

@@ -20,7 +20,10 @@ from functions.login_results import (
 )
 from functions.problems import ProblemError, problem
 
-START_OVER = "start the login anew: POST /api/login with the API key gives a new link"
+START_OVER = (
+    "start the login anew: POST /api/login with the API key gives a new authorization_url; who has "
+    "come by a link asks for another one"
+)
 _REPLACE = "begin with POST /api/login?replace=true and the API key"
 _REPLACED: Mapping[Account, str] = {
     Account.FIRST: "",

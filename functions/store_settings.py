@@ -72,7 +72,7 @@ def read_store(reading: Reading) -> StoreSettings:
     if not stores:
         reading.faults.append(
             "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
-            "DYNAMODB_TABLE"
+            "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or DYNAMODB_TABLE"
         )
         return SqliteSettings(Path())
     return stores.pop()

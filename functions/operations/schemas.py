@@ -74,7 +74,7 @@ _STANDING: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": _STATES, "description": "What the tokens are good for."},
     "generation": {
         **_COUNT,
-        "description": "How many times the refresh token has been replaced since the login.",
+        "description": "How many times the refresh token was replaced, by a refresh or a login.",
     },
     "access_token_expires_at": _instant("Null where it does not expire."),
     "refresh_token_expires_at": _instant("Null where there is none, or it does not expire."),

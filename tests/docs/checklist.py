@@ -59,7 +59,7 @@ _LOGIN = Chapter(
         Demand(
             text="Each login has a new PKCE verifier, sent as its S256 challenge first.",
             source="RFC 7636 §4, RFC 9700 §2.1.1",
-            besides="Unless the provider has no PKCE, as Digi-Key.",
+            besides="Unless the provider is not known to have PKCE, as Digi-Key.",
         ),
         Demand(
             text="The state is checked where there is PKCE, too.",

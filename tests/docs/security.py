@@ -50,13 +50,13 @@ due | read a token, or pass one off as another connection's; make a link, or fin
 
 **How keys are replaced.**
 
-- *An API key*: add an entry to `API_KEYS` (`python -m functions.admin keys new NAME`), let programs
-  change over, and take the old one away. Both are good meanwhile.
+- *An API key*: add an entry to `API_KEYS` (`.venv/bin/python -m functions.admin keys new NAME`),
+  let programs change over, and take the old one away. Both are good meanwhile.
 - *`CRON_SECRET`*: replace it in the deployment and in the scheduler. What a sweep that was refused
   in between has left, the next one does.
 - *`ENCRYPTION_KEYS`*: put the new key first and leave the others. A record is sealed anew when it
-  is next written; `python -m functions.admin reseal` has that done at once, for all of them
-  ([step by step](encryption-keys.md)). Then take the old key away. Links to log in that it has
+  is next written; `.venv/bin/python -m functions.admin reseal` has that done at once, for all of
+  them ([step by step](encryption-keys.md)). Then take the old key away. Links to log in that it has
   signed end with it.
 - *`CLIENT_SECRET`*: without `ENCRYPTION_KEYS` tokens are sealed with what is derived from it, and
   who changes it has to log in again. So set `ENCRYPTION_KEYS` first, `reseal`, and then change it.

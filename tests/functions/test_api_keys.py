@@ -168,7 +168,13 @@ def test_digest_of_a_key_is_no_key(keyed: Deployment) -> None:
 def test_two_good_keys_at_once_are_refused(keyed: Deployment) -> None:
     # Which of them would be the caller's?
     both = [("x-api-key", OPERATOR), with_key(API_KEY)]
-    expect_problem(keyed.call("GET", "/api/token", *both), 401, "api-key-invalid")
+    answer = keyed.call("GET", "/api/token", *both)
+    detail = expect_problem(answer, 401, "api-key-invalid")["detail"]
+    assert "different API keys were sent" in detail
+    # The same is said of keys that are none, and so nothing of these.
+    neither = [("x-api-key", f"{OPERATOR}x"), with_key(f"{API_KEY}x")]
+    answer = keyed.call("GET", "/api/token", *neither)
+    assert expect_problem(answer, 401, "api-key-invalid")["detail"] == detail
 
 
 def test_no_key_is_in_the_settings() -> None:

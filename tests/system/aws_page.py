@@ -13,7 +13,7 @@ from infra.aws.check import ROOT
 from tests.system.aws_stack import Stack
 
 PAGE = (ROOT / "docs/aws.md").read_text()
-BUILD, BUILD_OTHERWISE, ASK, WRITE, PUT, LOG_IN, CHECK = re.findall(
+BUILD, BUILD_OTHERWISE, ASK, WRITE, PUT, LOG_IN, CHECK, VARIABLES, DOCTOR, RECOVER = re.findall(
     r"^ *```sh\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL
 )
 
@@ -45,6 +45,12 @@ def fill_secret(stack: Stack, variables: Mapping[str, str]) -> str:
         printed = shell(script, environ, folder=folder)
     assert f"the redirect URI: {stack.outputs['RedirectUri']}" in printed
     return printed.splitlines()[-1]
+
+
+def operate(stack: Stack, command: str) -> str:
+    """Run an operator's command as the page says; return what it prints."""
+    there = f"PUBLIC_URL='{stack.public_url}'"
+    return shell(f"{ASK}\n{there}\n{VARIABLES}\n{command}", _of_aws(stack.access))
 
 
 def shell(script: str, environ: Mapping[str, str], *, folder: Path = ROOT) -> str:

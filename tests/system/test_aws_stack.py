@@ -9,14 +9,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.grant import Authorized
+from functions.settings import Settings
+from functions.wiring import Wired
+from ports.rescue import Rescued
+from tests.domain.examples import TOKENS
 from tests.functions.expect import expect_json, expect_page, expect_problem
 from tests.infra.aws_template import BUCKET, KEY, native
-from tests.system.aws_page import CHECK, LOG_IN, fill_secret, shell
+from tests.records import record_of
+from tests.system.aws_page import CHECK, DOCTOR, LOG_IN, RECOVER, fill_secret, operate, shell
 from tests.system.aws_stack import Stack, aws_stack
 from tests.system.dynamodb_peer import TABLE
 from tests.system.lambda_events import scheduler_event
@@ -197,6 +204,40 @@ def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) 
     deployment.provider.shift_clock(-YEAR)
     expect_problem(answer, 401, "authorization-required")
     assert "connection ended: a person has to log in" in log_of(deployment.stack, "Api")
+
+
+def test_the_page_s_doctor_has_the_environment_of_the_functions(deployment: Deployment) -> None:
+    told = operate(deployment.stack, DOCTOR)
+    assert "ok       same store: what is begun there is in this environment's store" in told
+    assert "ok       PROVIDER: custom, " in told
+
+
+@pytest.mark.parametrize("function", ["Api", "Sweep"])
+def test_the_page_s_recovery_reads_the_log_of_each_function(
+    deployment: Deployment, function: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = f"not-stored-by-{function}"
+    record = record_of(Authorized(tokens=TOKENS), "rescued")
+    wired = Wired(Settings.from_environ(variables(deployment.stack, tmp_path)))
+    wired.rescue.emit(Rescued(connection=connection, expected_etag=None, record=record))
+    log(deployment.stack, function, caplog.messages[-1])
+    assert f"{connection}: applied" in operate(deployment.stack, RECOVER).splitlines()
+
+
+def variables(stack: Stack, folder: Path) -> dict[str, str]:
+    """What the functions are told, but for the store."""
+    secrets = stack.client("secretsmanager")
+    secret = secrets.get_secret_value(SecretId=stack.outputs["SecretId"])["SecretString"]
+    return {**json.loads(secret), "PROVIDER": "custom", "SQLITE_PATH": str(folder / "none")}
+
+
+def log(stack: Stack, function: str, message: str) -> None:
+    """Put a line into the log of a function."""
+    logs, stream = stack.client("logs"), "of-a-test"
+    group = stack.resources[f"{function}Logs"]
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    event = {"timestamp": int(time.time() * 1000), "message": message}
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
 def log_of(stack: Stack, function: str) -> str:

@@ -117,9 +117,11 @@ def _run(options: Namespace) -> str | None:
             return asyncio.run(_report(settings, options))
     except SettingsError as error:
         found = [fault("variables", text) for text in error.faults]
-        print(
-            *found, unknown("the rest", "not looked at until the variables can be used"), sep="\n"
+        rest = (
+            "not looked at until the variables can be used: README.md says of each what it is, "
+            "below Environment variables, and .env is not read"
         )
+        print(*found, unknown("the rest", rest), sep="\n")
         return summary(found)
     except KeyboardInterrupt:
         return "Interrupted."

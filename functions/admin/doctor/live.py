@@ -215,7 +215,11 @@ def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Findi
     query = parse_qs(parts.query)
     there = f"{parts.scheme}://{parts.netloc}{parts.path}"
     if endpoint is not None and there != endpoint.partition("?")[0]:
-        yield fault("login", f"it sends the browser to {there}, and this environment to {endpoint}")
+        yield fault(
+            "login",
+            f"it sends the browser to {there}, and by this environment's PROVIDER, ISSUER or "
+            f"AUTHORIZATION_ENDPOINT it is {endpoint}",
+        )
     for name, wanted, variable in (
         ("client_id", wired.settings.client_id, "CLIENT_ID"),
         ("redirect_uri", wired.settings.redirect_uri, "PUBLIC_URL"),

@@ -29,7 +29,8 @@ async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None
         # Nothing is sent to the endpoint itself, where each request may count.
         answer = await web.ask("HEAD", f"{host}/")
     except NoWebAnswerError as error:
-        yield fault("provider", f"{host} cannot be reached from here: {error}")
+        text = f"{host} cannot be reached from here: {error}; see whether its name is right, and"
+        yield fault("provider", f"{text} whether this machine's network leads there")
     else:
         yield compare_clocks(f"the provider's clock ({parts.netloc})", answer)
 

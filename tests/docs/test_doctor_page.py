@@ -1,0 +1,36 @@
+"""docs/doctor.md: its way to the environment of what `make run` serves is gone as it stands."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.test_readme import ROOT, blocks
+from tests.system.local_server import LocalServer, local_server
+from tests.system.simulated_digikey import simulated_digikey
+
+PAGE = (ROOT / "docs/doctor.md").read_text()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalServer]:
+    """A server with a provider of its owner's, of which nothing but that is set."""
+    with simulated_digikey(redirect_uri="http://localhost:8000/api/callback") as provider:
+        (tmp_path / ".env").write_text(
+            f"CLIENT_ID={provider.client_id}\n"
+            f"CLIENT_SECRET={provider.client_secret}\n"
+            "PROVIDER=custom\n"
+            f"AUTHORIZATION_ENDPOINT={provider.authorization_endpoint}\n"
+            f"TOKEN_ENDPOINT={provider.token_endpoint}\n"
+        )
+        with local_server(tmp_path) as running:
+            yield running
+
+
+def test_the_doctor_has_the_environment_that_make_run_has_filled_in(server: LocalServer) -> None:
+    (command,) = (block for block in blocks("sh", PAGE) if "./.env" in block)
+    there = command.replace(".venv/bin/python", sys.executable)
+    told = server.shell(there, {"PYTHONPATH": str(ROOT)})
+    assert "ok       PROVIDER: custom, " in told
+    assert "ok       same store: what is begun there is in this environment's store" in told
