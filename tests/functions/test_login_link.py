@@ -269,7 +269,9 @@ def test_checklist_1_state_is_bound_to_the_browser_by_a_host_cookie(
     assert morsel.value not in str(deployment.rows())
 
 
-@pytest.mark.parametrize("public_url", ["http://localhost:8000", "http://127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "public_url", ["http://localhost:8000", "http://127.0.0.1:8000", "HTTP://localhost:8000"]
+)
 def test_cookie_does_without_tls_on_loopback_only(deploy: Deploy, public_url: str) -> None:
     deployment = deploy(PUBLIC_URL=public_url)
     answer = deployment.press(deployment.link("default"))
