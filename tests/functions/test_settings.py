@@ -46,6 +46,11 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "no scheme": ({"TOKEN_ENDPOINT": f"{MARK}.test/token"}, ["TOKEN_ENDPOINT"]),
     "no host": ({"TOKEN_ENDPOINT": "https:///token"}, ["TOKEN_ENDPOINT"]),
     "a fragment": ({"AUTHORIZATION_ENDPOINT": "https://a.test/#x"}, ["AUTHORIZATION_ENDPOINT"]),
+    "an empty fragment": (
+        {"AUTHORIZATION_ENDPOINT": "https://a.test/#"},
+        ["AUTHORIZATION_ENDPOINT"],
+    ),
+    "an address with an empty fragment": ({"PUBLIC_URL": "https://a.test/#"}, ["PUBLIC_URL"]),
     "a password": ({"TOKEN_ENDPOINT": f"https://a:{MARK}@a.test/"}, ["TOKEN_ENDPOINT"]),
     "a port that is none": ({"TOKEN_ENDPOINT": "https://a.test:99999/"}, ["TOKEN_ENDPOINT"]),
     "http to revoke": (
@@ -69,6 +74,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["REVOCATION_ENDPOINT"],
     ),
     "a folder that is not there": ({"SQLITE_PATH": f"/{MARK}/x.sqlite"}, ["SQLITE_PATH"]),
+    "a file for a folder": ({"SQLITE_PATH": f"{__file__}/{MARK}"}, ["SQLITE_PATH"]),
     "a callback with a query": ({"PUBLIC_URL": "https://a.test/?a=b"}, ["PUBLIC_URL"]),
     "the redirect URI for an address": (
         {"PUBLIC_URL": "https://a.test/api/callback/"},
