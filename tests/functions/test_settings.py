@@ -94,6 +94,29 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         {"AUTHORIZATION_PARAMS": f"prompt=consent&{MARK}"},
         ["AUTHORIZATION_PARAMS"],
     ),
+    "an authorization parameter twice": (
+        {"AUTHORIZATION_PARAMS": f"resource={MARK}&resource=b"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    "a blank authorization parameter twice": (
+        {"AUTHORIZATION_PARAMS": "login_hint=&login_hint=x"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    **{
+        f"an authorization parameter that is {name}": (
+            {"AUTHORIZATION_PARAMS": f"prompt=consent&{name}={MARK}"},
+            ["AUTHORIZATION_PARAMS"],
+        )
+        for name in (
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state",
+        )
+    },
     "client authentication": (
         {"TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"},
         ["TOKEN_ENDPOINT_AUTH_METHOD"],
