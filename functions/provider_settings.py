@@ -11,7 +11,7 @@ from functions.reading import Reading
 
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
-    r"(;grace=(?P<amount>\d{1,6})(?P<unit>[smhd]))?"
+    r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
     r"(?P<ends>;ends-access-token)?"
 )
 # What `domain.authorization` puts over any of the same name.

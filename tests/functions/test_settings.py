@@ -84,6 +84,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "a space in an address": ({"PUBLIC_URL": "https://a .test"}, ["PUBLIC_URL"]),
     "rotation": ({"ROTATION": MARK}, ["ROTATION"]),
     "rotation with half a grace": ({"ROTATION": "always;grace="}, ["ROTATION"]),
+    "rotation with a grace in Arabic digits": ({"ROTATION": "always;grace=٣m"}, ["ROTATION"]),
     "rotation without a unit": ({"ROTATION": "always;grace=30"}, ["ROTATION"]),
     "rotation with a negative grace": ({"ROTATION": "always;grace=-1m"}, ["ROTATION"]),
     "rotation with a grace of millennia": ({"ROTATION": "always;grace=999999d"}, ["ROTATION"]),
