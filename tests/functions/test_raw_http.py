@@ -193,6 +193,10 @@ def test_slow_body_that_comes_in_time_is_read(application: Application) -> None:
     assert b"length 20)" in sent[1]["body"]
 
 
+def test_websocket_is_closed_before_it_is_accepted(application: Application) -> None:
+    assert ask(application, type="websocket") == [{"type": "websocket.close"}]
+
+
 def test_more_headers_than_anybody_sends_are_refused(application: Application) -> None:
     few = [KEY, *((b"x", b"y") for _ in range(messages.MAX_HEADERS - 1))]
     assert status_of(ask(application, path="/api/verify", headers=few)) == 404
