@@ -48,7 +48,8 @@ def is_safe_url(url: str) -> bool:
     except ValueError:
         return False
     is_plain = url.isascii() and url.isprintable() and " " not in url
-    if not host or not is_plain or parts.fragment or parts.username is not None:
+    # By its sign: an empty fragment is one, too, and would swallow what is appended.
+    if not host or not is_plain or "#" in url or parts.username is not None:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 

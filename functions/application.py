@@ -53,6 +53,9 @@ class Application:
                 finally:
                     # The caller has its answer, or has gone; what it set in motion goes to its end.
                     await self._finish()
+        elif scope["type"] == "websocket":
+            # Before it is accepted: the server refuses it with 403.
+            await send({"type": "websocket.close"})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

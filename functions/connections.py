@@ -17,10 +17,12 @@ def is_connection(text: str) -> bool:
 def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
     """Return the connection that a request names; it may have the parameters `beside` as well.
 
-    Any other is refused: where `connection` was misspelt, the token of another one would be given.
+    Any other is refused, and so is a body: where `connection` was misspelt, or put into a form, the
+    token of another one would be given, or another one be revoked.
 
     Raises ProblemError.
     """
+    _refuse_body(request)
     known = {"connection", *beside}
     if unknown := request.parameters.keys() - known:
         told = ", ".join(sorted(known))
@@ -33,3 +35,14 @@ def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
             "is a letter or digit",
         )
     return connection
+
+
+def _refuse_body(request: Request) -> None:
+    # Many clients send an empty object where they have nothing to say.
+    if b"".join(request.body.split()) not in {b"", b"{}"}:
+        # Its length only: what was sent in a wrong place may be a secret.
+        raise problem(
+            "invalid-request",
+            f"the request has a body (length {len(request.body)}), and none is read here: "
+            "parameters belong into the query, as in ?connection=ID",
+        )

@@ -16,7 +16,7 @@ class LoginCookies:
         # RFC 6265bis §4.1.3.2: with this prefix no other host, and nobody on plain HTTP, can set
         # it. Only http on loopback, which stays within this machine, has to do without: not every
         # browser takes a Secure cookie from there.
-        self._is_secure = not (public_url or "").startswith("http:")
+        self._is_secure = not (public_url or "").lower().startswith("http:")
 
     def remember(self, begun: BegunLogin) -> tuple[str, str]:
         """Make the header that has the browser remember that the login began in it."""

@@ -94,7 +94,9 @@ class Request:
 
     def form(self) -> Mapping[str, str]:
         """The parameters of a body that is a form, else none. Raises MalformedRequestError."""
-        types = [value.partition(b";")[0].strip() for value in self.header_values(b"content-type")]
+        values = self.header_values(b"content-type")
+        # RFC 9110 §8.3.1: in whatever case.
+        types = [value.partition(b";")[0].strip().lower() for value in values]
         return parse_parameters(self.body) if types == [_FORM] else {}
 
     def accepts_json_first(self) -> bool:

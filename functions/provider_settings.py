@@ -11,8 +11,19 @@ from functions.reading import Reading
 
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
-    r"(;grace=(?P<amount>\d{1,6})(?P<unit>[smhd]))?"
+    r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
     r"(?P<ends>;ends-access-token)?"
+)
+# What `domain.authorization` puts over any of the same name.
+_OF_EACH_LOGIN = frozenset(
+    {
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "redirect_uri",
+        "response_type",
+        "state",
+    }
 )
 _LONGEST_GRACE = timedelta(days=366)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -64,12 +75,23 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
     if text is None:
         return preset.authorization_params
     try:
-        return tuple(parse_qsl(text, strict_parsing=True))
+        found = tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
     except ValueError:
         reading.faults.append(
             "AUTHORIZATION_PARAMS must look like prompt=consent&access_type=offline"
         )
         return ()
+    names = [name for name, _ in found]
+    if len(set(names)) < len(names):
+        # RFC 6749 §3.1.
+        reading.faults.append("AUTHORIZATION_PARAMS has a parameter more than once")
+    if own := sorted(_OF_EACH_LOGIN.intersection(names)):
+        reading.faults.append(
+            f"AUTHORIZATION_PARAMS must not have {', '.join(own)}: each login has its own"
+        )
+    if "scope" in names:
+        reading.faults.append("AUTHORIZATION_PARAMS must not have scope, which SCOPE is for")
+    return found
 
 
 def _rotation(reading: Reading, preset: Provider) -> Provider:

@@ -46,8 +46,8 @@ StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
 def read_store(reading: Reading) -> StoreSettings:
     """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
     path = reading.optional("SQLITE_PATH")
-    if path and not Path(path).parent.is_dir():
-        reading.faults.append("SQLITE_PATH is in a folder that does not exist")
+    if path and (fault := _fault_of(Path(path))):
+        reading.faults.append(f"SQLITE_PATH {fault}")
     databases = {
         (url_name, token_name): UpstashSettings(
             url=reading.url(url_name) or "",
@@ -76,6 +76,18 @@ def read_store(reading: Reading) -> StoreSettings:
         )
         return SqliteSettings(Path())
     return stores.pop()
+
+
+def _fault_of(path: Path) -> str | None:
+    """Say why there can be no file; None where nothing is known against one."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None if path.parent.is_dir() else "is in a folder that does not exist"
+    except OSError as error:
+        # Without the path, as its own text would have it.
+        return f"cannot be used: {error.strerror}"
+    return None
 
 
 def _dynamodb_table(reading: Reading) -> DynamoDbSettings | None:

@@ -44,7 +44,8 @@ Every error is a problem document (RFC 9457) with a stable `type`. A path that i
 answered 404 `not-found`, a method that is not 405 `method-not-allowed` with an `Allow`. `HEAD` is
 there where `GET` only reads, `OPTIONS` everywhere. Scripts of other origins are not let in (no
 CORS). A parameter that is not named here is refused where a connection is asked about, and so is
-one that is given twice.
+one that is given twice. Parameters belong into the query: with a key, a body that is neither blank
+nor `{}` is refused.
 """
 _SECURITY: Mapping[Key, list[_Object]] = {
     Key.NONE: [],
@@ -205,7 +206,7 @@ def _form(parameters: tuple[Parameter, ...]) -> _Object:
         for parameter in parameters
     }
     example = {parameter.name: parameter.example for parameter in parameters}
-    schema = {"type": "object", "properties": described}
+    schema = {"type": "object", "properties": described, "additionalProperties": False}
     content = {"schema": schema, "example": example}
     return {"required": False, "content": {"application/x-www-form-urlencoded": content}}
 

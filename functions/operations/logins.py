@@ -37,7 +37,7 @@ _LOGIN = Operation(
     "opens the URL in a browser, whichever, and the provider sends it back to the callback. With a "
     "form that has a `link`, as the link's page sends it, there is no need of a key, the query is "
     "passed over, and the login is finished in the browser that it is begun in: once, within a "
-    "day, and while the connection needs a login.",
+    "day, and while the connection needs a login. Any other body is refused.",
     key=Key.API_KEY_OR_LINK,
     parameters=(
         CONNECTION,
@@ -52,8 +52,8 @@ _LOGIN = Operation(
     form=(
         Parameter(
             name="link",
-            description="The same as in the link's page. Without it the form is passed over.",
-            schema={"type": "string"},
+            description="The same as in the link's page.",
+            schema={"type": "string", "minLength": 1},
             example="a-link",
         ),
     ),

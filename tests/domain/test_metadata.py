@@ -72,6 +72,7 @@ def test_secrets_may_be_sent_over_https_or_within_this_machine(url: str) -> None
         "http://localhost.evil.test/",
         "https://user@a.test/",
         "https://a.test/#fragment",
+        "https://a.test/#",
         "https://a.test:99999/",
         "https://a b.test/",
         "https://a.test/\x7f",

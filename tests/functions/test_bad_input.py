@@ -74,6 +74,23 @@ BAD_QUERIES = {
     "no value": "connection",
     "no name": "=a&=b",
 }
+POSTED_TO = [path for method, path in WITH_API_KEY if method == "POST"]
+SECRET = "a-secret-in-a-wrong-place"
+FORM = "application/x-www-form-urlencoded"
+BODIES = [
+    (FORM, b"connection=alice"),
+    (FORM, b"connection=alice&replace=true"),
+    (FORM, b"link="),
+    (FORM, f"api_key={SECRET}".encode()),
+    ("application/json", b'{"connection": "alice"}'),
+    ("application/json", f'{{"api_key": "{SECRET}"}}'.encode()),
+    ("application/json", b"{"),
+    ("application/json", b"{}{}"),
+    ("application/json", b"null"),
+    ("application/octet-stream", b"\0\xff"),
+    ("text/plain", b"connection=alice"),
+    ("text/plain", b"x" * 1000),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
@@ -163,14 +180,40 @@ def test_body_that_is_too_long_is_refused(deployment: Deployment, size: int) -> 
     assert deployment.rows() == rows
 
 
-@pytest.mark.parametrize("body", [b"\0\xff", b"{", b'{"connection": "x"}', b"x" * 1000])
-def test_body_that_nobody_asked_for_does_not_matter(
-    deployment: Deployment, connection: str, body: bytes
+@pytest.mark.parametrize("path", POSTED_TO)
+@pytest.mark.parametrize(("kind", "body"), BODIES)
+def test_body_beside_the_key_is_refused_and_not_repeated(
+    deployment: Deployment, connection: str, path: str, kind: str, body: bytes
 ) -> None:
-    answer = deployment.post(at("/api/login", connection=connection), content=body)
+    # What it names would be passed over, and the default connection be meant.
+    deployment.put(connection, fresh())
+    deployment.put("default", fresh())
+    rows = deployment.rows()
+    for target in (path, at(path, connection=connection)):
+        answer = deployment.post(target, ("content-type", kind), content=body)
+        detail = expect_problem(answer, 400, "invalid-request")["detail"]
+        assert "?connection=ID" in detail
+        assert f"length {len(body)})" in detail
+        assert SECRET not in answer.text
+    assert deployment.rows() == rows
+
+
+@pytest.mark.parametrize("path", POSTED_TO)
+@pytest.mark.parametrize("body", [b"", b" \r\n\t", b"{}", b"{ }\n"])
+def test_body_that_says_nothing_does_not_matter(
+    deployment: Deployment, connection: str, path: str, body: bytes
+) -> None:
+    deployment.log_in(connection)
+    assert deployment.post(at(path, connection=connection), content=body).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/verify"])
+def test_body_of_a_get_does_not_matter(deployment: Deployment, connection: str, path: str) -> None:
+    # RFC 9110 §9.3.1: it has no meaning, and who sends it cannot rely on one.
+    deployment.put(connection, fresh())
+    parameters = {"connection": connection} if path == "/api/verify" else {}
+    answer = deployment.call("GET", at(path, **parameters), deployment.key, content=b"x=1")
     assert answer.status_code == 200
-    get = deployment.call("GET", "/api/health", content=body)
-    assert get.status_code == 200
 
 
 def test_unreadable_request_without_the_key_is_refused_all_the_same(

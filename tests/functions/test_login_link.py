@@ -4,6 +4,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -106,6 +107,22 @@ def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: st
     callback_url = deployment.provider.allow(location)
     expect_page(deployment.follow(callback_url, HTML, cookie), sets_cookie=True)
     assert deployment.provider.accepts(expect_token(deployment.token(connection)))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Application/X-WWW-Form-URLEncoded",
+        "application/x-www-form-urlencoded;charset=UTF-8",
+        "APPLICATION/x-www-form-urlencoded ; charset=UTF-8",
+    ],
+)
+def test_form_is_one_in_whatever_case_its_type_is_written(
+    deployment: Deployment, connection: str, kind: str
+) -> None:
+    form = urlencode({"link": query_of(deployment.link(connection))["link"]}).encode()
+    answer = deployment.call("POST", "/api/login", ("content-type", kind), HTML, content=form)
+    assert answer.status_code == 303, answer.text
 
 
 def test_page_is_a_form_that_posts_the_link_to_this_deployment(
@@ -269,7 +286,9 @@ def test_checklist_1_state_is_bound_to_the_browser_by_a_host_cookie(
     assert morsel.value not in str(deployment.rows())
 
 
-@pytest.mark.parametrize("public_url", ["http://localhost:8000", "http://127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "public_url", ["http://localhost:8000", "http://127.0.0.1:8000", "HTTP://localhost:8000"]
+)
 def test_cookie_does_without_tls_on_loopback_only(deploy: Deploy, public_url: str) -> None:
     deployment = deploy(PUBLIC_URL=public_url)
     answer = deployment.press(deployment.link("default"))

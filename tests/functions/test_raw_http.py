@@ -188,7 +188,13 @@ def test_slow_body_that_comes_in_time_is_read(application: Application) -> None:
     sent: Messages = []
     scope = scope_with(method="POST", path="/api/login")
     asyncio.run(respond(application, scope, slowly(0.001, 20), sent))
-    assert status_of(sent) == 200
+    # To the end, and refused for what it says.
+    assert status_of(sent) == 400
+    assert b"length 20)" in sent[1]["body"]
+
+
+def test_websocket_is_closed_before_it_is_accepted(application: Application) -> None:
+    assert ask(application, type="websocket") == [{"type": "websocket.close"}]
 
 
 def test_more_headers_than_anybody_sends_are_refused(application: Application) -> None:

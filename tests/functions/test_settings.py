@@ -46,6 +46,11 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "no scheme": ({"TOKEN_ENDPOINT": f"{MARK}.test/token"}, ["TOKEN_ENDPOINT"]),
     "no host": ({"TOKEN_ENDPOINT": "https:///token"}, ["TOKEN_ENDPOINT"]),
     "a fragment": ({"AUTHORIZATION_ENDPOINT": "https://a.test/#x"}, ["AUTHORIZATION_ENDPOINT"]),
+    "an empty fragment": (
+        {"AUTHORIZATION_ENDPOINT": "https://a.test/#"},
+        ["AUTHORIZATION_ENDPOINT"],
+    ),
+    "an address with an empty fragment": ({"PUBLIC_URL": "https://a.test/#"}, ["PUBLIC_URL"]),
     "a password": ({"TOKEN_ENDPOINT": f"https://a:{MARK}@a.test/"}, ["TOKEN_ENDPOINT"]),
     "a port that is none": ({"TOKEN_ENDPOINT": "https://a.test:99999/"}, ["TOKEN_ENDPOINT"]),
     "http to revoke": (
@@ -69,6 +74,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["REVOCATION_ENDPOINT"],
     ),
     "a folder that is not there": ({"SQLITE_PATH": f"/{MARK}/x.sqlite"}, ["SQLITE_PATH"]),
+    "a file for a folder": ({"SQLITE_PATH": f"{__file__}/{MARK}"}, ["SQLITE_PATH"]),
     "a callback with a query": ({"PUBLIC_URL": "https://a.test/?a=b"}, ["PUBLIC_URL"]),
     "the redirect URI for an address": (
         {"PUBLIC_URL": "https://a.test/api/callback/"},
@@ -78,6 +84,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "a space in an address": ({"PUBLIC_URL": "https://a .test"}, ["PUBLIC_URL"]),
     "rotation": ({"ROTATION": MARK}, ["ROTATION"]),
     "rotation with half a grace": ({"ROTATION": "always;grace="}, ["ROTATION"]),
+    "rotation with a grace in Arabic digits": ({"ROTATION": "always;grace=٣m"}, ["ROTATION"]),
     "rotation without a unit": ({"ROTATION": "always;grace=30"}, ["ROTATION"]),
     "rotation with a negative grace": ({"ROTATION": "always;grace=-1m"}, ["ROTATION"]),
     "rotation with a grace of millennia": ({"ROTATION": "always;grace=999999d"}, ["ROTATION"]),
@@ -88,6 +95,29 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         {"AUTHORIZATION_PARAMS": f"prompt=consent&{MARK}"},
         ["AUTHORIZATION_PARAMS"],
     ),
+    "an authorization parameter twice": (
+        {"AUTHORIZATION_PARAMS": f"resource={MARK}&resource=b"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    "a blank authorization parameter twice": (
+        {"AUTHORIZATION_PARAMS": "login_hint=&login_hint=x"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    **{
+        f"an authorization parameter that is {name}": (
+            {"AUTHORIZATION_PARAMS": f"prompt=consent&{name}={MARK}"},
+            ["AUTHORIZATION_PARAMS"],
+        )
+        for name in (
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state",
+        )
+    },
     "client authentication": (
         {"TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"},
         ["TOKEN_ENDPOINT_AUTH_METHOD"],

@@ -1,9 +1,11 @@
 """Which store a deployment has: one, and one only."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,16 @@ def test_a_file_is_a_store() -> None:
     store = settings(SQLITE_PATH="grants.sqlite").store
     assert isinstance(store, SqliteSettings)
     assert store.path.name == "grants.sqlite"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/grants.sqlite"])
+def test_a_file_that_the_system_does_not_allow_is_refused_with_its_reason(
+    tmp_path: Path, name: str
+) -> None:
+    # A folder that may not be searched is told in the same way, but to root none is.
+    with pytest.raises(SettingsError) as caught:
+        settings(SQLITE_PATH=str(tmp_path / name))
+    assert str(caught.value) == f"SQLITE_PATH cannot be used: {os.strerror(errno.ENAMETOOLONG)}"
 
 
 @pytest.mark.parametrize("pair", [KV, UPSTASH, KV | UPSTASH])
