@@ -19,7 +19,7 @@ test: .venv/dev.stamp $(AWS_TOOLS) ## set up all that the tests need and run all
 	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # Most of the time they wait for servers, clocks and locks: more of them than there are cores.
-PARALLEL := -n 4 --no-loadscope-reorder
+PARALLEL := -n 6 --no-loadscope-reorder
 
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
 	@$(BIN)/python -m tests.bench $(ARGS)
