@@ -89,8 +89,8 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
         reading.faults.append(
             f"AUTHORIZATION_PARAMS must not have {', '.join(own)}: each login has its own"
         )
-    if "scope" in names:
-        reading.faults.append("AUTHORIZATION_PARAMS must not have scope, which SCOPE is for")
+    if "scope" in names and reading.optional("SCOPE") is not None:
+        reading.faults.append("AUTHORIZATION_PARAMS must not have scope where SCOPE is set")
     return found
 
 

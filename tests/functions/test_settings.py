@@ -114,10 +114,13 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
             "code_challenge_method",
             "redirect_uri",
             "response_type",
-            "scope",
             "state",
         )
     },
+    "scopes in two places": (
+        {"AUTHORIZATION_PARAMS": "scope=read", "SCOPE": "read write"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
     "client authentication": (
         {"TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"},
         ["TOKEN_ENDPOINT_AUTH_METHOD"],
