@@ -90,9 +90,10 @@ def _measure(
     refuse: Callable[[Request], bool], kinds: Mapping[str, MakeKey], comparisons: int
 ) -> Mapping[str, list[float]]:
     # Made beforehand: what makes a key of one kind leaves other things in the caches than what
-    # makes another, and that shows.
+    # makes another, and that shows. So does where it puts the key: all are copied alike.
     order = random.sample([*kinds] * comparisons, len(kinds) * comparisons)
-    requests = [(kind, _request(kinds[kind]())) for kind in order]
+    keys = [(kind, bytearray(kinds[kind]())) for kind in order]
+    requests = [(kind, _request(bytes(key))) for kind, key in keys]
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     gc.disable()
     try:
