@@ -182,7 +182,7 @@ class Keeper:
             try:
                 stored = await self._recorder.swap(connection, record, intent, question, now=now)
             except ConflictError as conflict:
-                return await self._recorder.newest(connection, conflict.current), None
+                return conflict.current, None
             attempt = self._attempts.start(
                 connection, lambda: self._attempt(connection, stored, command)
             )

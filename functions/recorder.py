@@ -88,19 +88,27 @@ class Recorder:
     ) -> Record:
         """Store what an event has made of a record, and note it; return the new one.
 
-        Raises ConflictError, UnstoredError.
+        Raises ConflictError with the `newest` record, UnstoredError.
         """
         trace = current()
         who = trace.key_name if trace else None
         ledger = noted(record.ledger, record.grant, event, grant, now=now, who=who)
-        return await self._put(connection, replace(record, grant=grant, ledger=ledger), over=record)
+        after = replace(record, grant=grant, ledger=ledger)
+        return await self._write(connection, after, over=record)
 
     async def rewrite(self, connection: str, record: Record) -> Record:
         """Store a record as it is once more, sealed anew; return the new one.
 
-        Raises ConflictError, UnstoredError.
+        Raises ConflictError with the `newest` record, UnstoredError.
         """
-        return await self._put(connection, record, over=record)
+        return await self._write(connection, record, over=record)
+
+    async def _write(self, connection: str, record: Record, *, over: Record) -> Record:
+        try:
+            return await self._put(connection, record, over=over)
+        except ConflictError as conflict:
+            newest = await self.newest(connection, conflict.current)
+            raise ConflictError(newest) from conflict
 
     async def newest(self, connection: str, record: Record) -> Record:
         """Return a record that was read, or the newer one that this instance knows of, put back.
@@ -184,7 +192,7 @@ class Recorder:
             try:
                 after = await self.swap(connection, record, decision.grant, event, now=now)
             except ConflictError as conflict:
-                record = await self.newest(connection, conflict.current)
+                record = conflict.current
             else:
                 if isinstance(event, AttemptEnded):
                     _tell_of_an_end(connection, after.grant)
