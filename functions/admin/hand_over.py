@@ -107,12 +107,10 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
         with new_file(options.file) as file:
             grants, faults = await hand_over_all(wired, names)
             file.writelines(f"{line}\n" for line in wired.export.write(grants))
-    except NothingToHandOverError as error:
+    except (OSError, NothingToHandOverError) as error:
+        if grants:
+            return f"No file was written: {error}. {_what_is_left(grants)}"
         return f"Nothing was written: {error}."
-    except OSError as error:
-        if not grants:
-            return f"Nothing was written: {error}."
-        return f"No file was written: {error}. {_what_is_left(grants)}"
     print(f"connections handed over, and in {printable(str(options.file))}: {len(grants)}")
     return f"Not handed over: {'; '.join(faults)}." if faults else None
 
