@@ -288,19 +288,23 @@ def test_the_limit_is_for_the_whole_of_a_read(script: Script) -> None:
 
 
 def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> None:
-    has_ended = Event()
+    has_left = Event()
+    script = drip_until_client_leaves(has_left, b"Connection: close\r\n")
+    assert failure(script, IMPATIENCE) == "Upstash does not answer"
+    assert has_left.is_set()
 
-    def drip_last_answer(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 400\r\n\r\n")
+
+def drip_until_client_leaves(has_left: Event, headers: bytes = b"") -> Script:
+    def script(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 400\r\n\r\n")
         try:
             for _ in range(400):
                 connection.send(b" ")
-                has_ended.wait(0.05)
+                has_left.wait(0.05)
         except OSError:
-            has_ended.set()
+            has_left.set()
 
-    assert failure(drip_last_answer, IMPATIENCE) == "Upstash does not answer"
-    assert has_ended.is_set()
+    return script
 
 
 async def begin(reader: UpstashReader, server: ScriptedServer) -> "asyncio.Task[object]":
@@ -374,17 +378,7 @@ def start_in_vain(_: Thread) -> None:
 
 def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
     has_left = Event()
-
-    def drip_until_client_leaves(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n")
-        try:
-            for _ in range(400):
-                connection.send(b" ")
-                has_left.wait(0.05)
-        except OSError:
-            has_left.set()
-
-    with serving(drip_until_client_leaves) as server:
+    with serving(drip_until_client_leaves(has_left)) as server:
 
         async def read_and_close(reader: UpstashReader) -> None:
             task = await begin(reader, server)
