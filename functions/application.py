@@ -14,7 +14,15 @@ from math import ceil
 
 from functions.connections import DEFAULT_CONNECTION
 from functions.log_lines import write_json_lines
-from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.messages import (
+    MalformedRequestError,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    path_of,
+)
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
@@ -136,7 +144,7 @@ def _traced(response: Response, trace: Trace) -> Response:
 
 
 def _is_for_health(scope: Scope) -> bool:
-    return scope["path"].rstrip("/") == HEALTH and scope["method"] in {"GET", "HEAD"}
+    return path_of(scope).rstrip("/") == HEALTH and scope["method"] in {"GET", "HEAD"}
 
 
 def _problem_of(error: Exception) -> Problem:
@@ -171,7 +179,7 @@ def _problem_of(error: Exception) -> Problem:
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if scope["path"].rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
+    if path_of(scope).rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and are not to wait for what makes them.
         from functions.pages import page
 

@@ -28,6 +28,10 @@ MAX_HEADER_BYTES = 32 * 1024
 # For a body of that size, over any line. One that trickles would keep an instance busy for ever.
 BODY_LIMIT = timedelta(seconds=10)
 
+_ENDPOINTS = "/api/"
+# RFC 9110 §9.2.1: these change nothing, so that a body which is cut off can do no harm. A browser
+# that has gone must not cost a callback its code.
+_SAFE = frozenset({"GET", "HEAD"})
 _FORM = b"application/x-www-form-urlencoded"
 
 
@@ -69,11 +73,10 @@ class Request:
             raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
         head = cls.head(scope)
         _limit(head.headers)
-        has_body = head.method not in {"GET", "HEAD"}
         return replace(
             head,
             parameters=parse_parameters(query),
-            body=await _read_body(receive, max_body_bytes) if has_body else b"",
+            body=await _read_body(receive, max_body_bytes, may_end_early=head.method in _SAFE),
         )
 
     @classmethod
@@ -82,7 +85,7 @@ class Request:
         host, *_ = scope.get("client") or ("",)
         return cls(
             method=scope["method"],
-            path=scope["path"],
+            path=path_of(scope),
             client=host or "",
             parameters={},
             headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
@@ -103,6 +106,17 @@ class Request:
         """Whether the client asks for JSON by name and does not ask for HTML."""
         accept = b",".join(self.header_values(b"accept"))
         return b"application/json" in accept and b"text/html" not in accept
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request without the prefix that its server is mounted under.
+
+    ASGI has the prefix (`root_path`) in the path, and not all servers do so: Hypercorn's paths come
+    without it. Every endpoint is below `/api/`.
+    """
+    path, prefix = str(scope["path"]), scope.get("root_path", "").rstrip("/")
+    rest = path.removeprefix(prefix)
+    return rest if rest.startswith(_ENDPOINTS) else path
 
 
 def parse_parameters(encoded: bytes) -> dict[str, str]:
@@ -127,21 +141,23 @@ def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
         raise MalformedRequestError(f"headers of more than {MAX_HEADER_BYTES} bytes", status=431)
 
 
-async def _read_body(receive: Receive, max_bytes: int) -> bytes:
+async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
     seconds = BODY_LIMIT.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            return await _received(receive, max_bytes)
+            return await _received(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
         detail = f"the body did not come within {seconds:g} seconds"
         raise MalformedRequestError(detail, status=408) from error
 
 
-async def _received(receive: Receive, max_bytes: int) -> bytes:
+async def _received(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
     body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
+            if may_end_early:
+                return body
             raise MalformedRequestError("the body ends before its end")
         body += bytes(message.get("body", b""))
         if len(body) > max_bytes:

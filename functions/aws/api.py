@@ -11,10 +11,18 @@ from mangum import Mangum
 
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.aws.events import UnknownEventError, require_http_event
+from functions.aws.events import (
+    Event,
+    UnknownEventError,
+    require_http_event,
+    unreadable_part,
+    without_sender_parts,
+)
 from functions.aws.load_balancer import LoadBalancer
 from functions.aws.settings import InstanceSettings
 from functions.log_lines import write_json_lines
+from functions.messages import Receive, Scope, Send
+from functions.problems import problem
 
 # What is answered as it is; all else goes in base64, which not everything in front undoes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
@@ -34,13 +42,7 @@ class HttpHandler:
         # none is set, it asks for one in a way that Python deprecates from 3.12 on.
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
-        # With its lifespan, the application would start and stop in every call.
-        self._mangum = Mangum(
-            self._application,
-            lifespan="off",
-            text_mime_types=_TEXT,
-            custom_handlers=[LoadBalancer],
-        )
+        self._mangum = _mangum(self._application)
         # Ahead of the first event: meanwhile Lambda gives a whole processor, and then a part of it.
         settings.update()
         self._loop.run_until_complete(self._application.prepare())
@@ -49,6 +51,8 @@ class HttpHandler:
         """Answer one event, in its own format. Raises UnknownEventError."""
         write_json_lines()
         known = require_http_event(event)
+        if (part := unreadable_part(known)) is not None:
+            return _refuse(known, context, part)
         if self._settings.update():
             # Nothing is in flight between two events.
             self._loop.run_until_complete(self._application.close())
@@ -62,6 +66,21 @@ class HttpHandler:
             # Mangum names a type where there is none (RFC 9110 §8.3: it is for content).
             answer.get("headers", {}).pop("content-type", None)
         return answer
+
+
+def _mangum(application: Any) -> Mangum:  # noqa: ANN401 - Mangum's ASGI has types of its own
+    # With its lifespan, the application would start and stop in every call.
+    return Mangum(
+        application, lifespan="off", text_mime_types=_TEXT, custom_handlers=[LoadBalancer]
+    )
+
+
+def _refuse(event: Event, context: Any, part: str) -> dict[str, Any]:  # noqa: ANN401 - AWS's
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        found = problem("invalid-request", f"The request has {part}, which cannot be read.")
+        await found.problem.response(request_id=None).send(send)
+
+    return _mangum(answer)(without_sender_parts(event), context)
 
 
 handler = HttpHandler(InstanceSettings())

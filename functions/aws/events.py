@@ -5,14 +5,22 @@ that is not there would mean the default connection, whose token is not the one 
 so an event is taken whole or not at all.
 """
 
+import json
+import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 Event: TypeAlias = dict[str, object]
 
+_QUERIES = ("queryStringParameters", "multiValueQueryStringParameters")
 _KINDS = "HTTP API, Function URL, REST API, or load balancer"
 _MEMBERS_SHOWN = 20
+# Headers that Mangum parses and nothing here reads, and what it can make of them.
+_PARSED_HEADERS = {
+    "host": re.compile(r"[^:]*(:[0-9]{1,5})?"),
+    "x-forwarded-port": re.compile(r"[0-9]{1,5}"),
+}
 
 
 class UnknownEventError(Exception):
@@ -32,6 +40,48 @@ def require_http_event(event: object) -> Event:
             raise UnknownEventError(f"not an event of {_KINDS}, or not a whole one: {members}")
         case _:
             raise UnknownEventError(f"not an event of {_KINDS}: a {type(event).__name__}")
+
+
+def unreadable_part(event: Event) -> str | None:
+    """Name a part that its sender has written so that it cannot be read; None where there is none.
+
+    AWS passes such parts on as they came, so the fault is the sender's and no failure of this
+    function.
+    """
+    try:
+        json.dumps({**event, "body": None}, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "text that is not UTF-8"
+    for name, pattern in _PARSED_HEADERS.items():
+        if not all(pattern.fullmatch(value) for value in _header_values(event, name)):
+            return f"a header {name}"
+    return None
+
+
+def without_sender_parts(event: Event) -> Event:
+    """Return the event without what its sender has written, to answer it in its own format."""
+    emptied: Event = {name: {} for name in ("headers", "multiValueHeaders") if event.get(name)}
+    context = event["requestContext"]
+    if isinstance(context, dict) and "http" in context:
+        context = {**context, "http": {**context["http"], "path": "/"}}
+    rest = event.keys() - {"cookies", "path", "body", *_QUERIES}
+    return {
+        **{name: event[name] for name in rest},
+        **emptied,
+        **{name: {} for name in _QUERIES if name in event},
+        "rawQueryString": "",
+        "requestContext": context,
+        "path": "/",
+    }
+
+
+def _header_values(event: Event, name: str) -> Iterator[str]:
+    for member in ("headers", "multiValueHeaders"):
+        headers = event.get(member)
+        for key, value in headers.items() if isinstance(headers, dict) else ():
+            if key.lower() == name:
+                # As Mangum reads several values.
+                yield value if isinstance(value, str) else ", ".join(value)
 
 
 def _require_shapes(event: Event) -> Event:

@@ -277,10 +277,6 @@ SPOILT: dict[str, Event] = {
     "a body that is no text": {"body": {"a": 1}},
     "a body that is bytes in a list": {"body": [65, 66], "isBase64Encoded": True},
     "a body of half a character": {"body": "\ud83d"},
-    "a port that is none": {
-        "headers": {"x-forwarded-port": "x"},
-        "multiValueHeaders": {"x-forwarded-port": ["x"]},
-    },
 }
 
 
@@ -291,6 +287,53 @@ def test_event_that_cannot_be_read_is_an_error(
     with pytest.raises(UnknownEventError, match="cannot be read") as raised:
         invoke(event_of(kind) | members)
     assert API_KEY not in str(raised.value)
+
+
+def _with_header(event: Event, name: str, value: str) -> Event:
+    headers, every = event.get("headers"), event.get("multiValueHeaders")
+    return {
+        **event,
+        **({} if headers is None else {"headers": {**headers, name: value}}),
+        **({} if every is None else {"multiValueHeaders": {**every, name: [value]}}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("host", "a:b"),
+        ("Host", "a:b:c"),
+        ("host", "[::1]:80"),
+        ("host", "a:1e9"),
+        ("x-forwarded-port", "x"),
+        ("X-Forwarded-Port", "1e9"),
+        ("x-forwarded-port", "9" * 5000),
+        ("host", "\ud800"),
+        ("x-api-key", "\udcff"),
+        ("x-\ud83d", "a"),
+    ],
+)
+def test_header_of_a_stranger_that_cannot_be_read_is_answered_400(
+    invoke: Callable[[object], Any], kind: str, name: str, value: str
+) -> None:
+    answer = invoke(_with_header(event_of(kind), name, value))
+    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
+    members = json.loads(answer["body"])
+    assert members["type"].endswith(":invalid-request")
+    assert members["detail"].isascii()
+    assert not answer["isBase64Encoded"]
+
+
+def test_path_and_query_that_are_not_utf8_are_answered_400(
+    invoke: Callable[[object], Any], kind: str
+) -> None:
+    event = event_of(kind)
+    broken = "/api/\ud800"
+    paths = {"path": broken} if "path" in event else {}
+    if "rawQueryString" in event:
+        paths = {"rawQueryString": "connection=\udfff"}
+    answer = invoke(event | paths)
+    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
 
 
 MISSHAPED: dict[str, Event] = {

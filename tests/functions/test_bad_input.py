@@ -207,13 +207,19 @@ def test_body_that_says_nothing_does_not_matter(
     assert deployment.post(at(path, connection=connection), content=body).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/health", "/api/verify"])
-def test_body_of_a_get_does_not_matter(deployment: Deployment, connection: str, path: str) -> None:
-    # RFC 9110 §9.3.1: it has no meaning, and who sends it cannot rely on one.
+@pytest.mark.parametrize("path", ["/api/token", "/api/verify"])
+def test_body_of_a_get_that_says_something_is_refused(
+    deployment: Deployment, connection: str, path: str
+) -> None:
+    # It may name a connection, and the token of another one would be returned.
+    deployment.put("default", fresh())
     deployment.put(connection, fresh())
-    parameters = {"connection": connection} if path == "/api/verify" else {}
-    answer = deployment.call("GET", at(path, **parameters), deployment.key, content=b"x=1")
-    assert answer.status_code == 200
+    for body in (f"connection={connection}".encode(), b'{"connection": "a"}'):
+        answer = deployment.call("GET", path, deployment.key, content=body)
+        detail = expect_problem(answer, 400, "invalid-request")["detail"]
+        assert f"length {len(body)})" in detail
+    target = at(path, connection=connection)
+    assert deployment.call("GET", target, deployment.key, content=b"{}").status_code == 200
 
 
 def test_unreadable_request_without_the_key_is_refused_all_the_same(

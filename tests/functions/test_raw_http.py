@@ -152,6 +152,36 @@ def test_scope_without_a_query_is_one_with_an_empty_one(application: Application
     assert status_of(sent) == 200
 
 
+@pytest.mark.parametrize(
+    ("root_path", "path"),
+    [
+        # As uvicorn has it since 0.26, and as Hypercorn does.
+        ("/keeper", "/keeper/api/health"),
+        ("/keeper/", "/keeper/api/health"),
+        ("/keeper", "/api/health"),
+        ("/api", "/api/api/health"),
+        ("/api", "/api/health"),
+    ],
+)
+def test_prefix_that_the_server_is_mounted_under_is_not_part_of_the_path(
+    application: Application, root_path: str, path: str
+) -> None:
+    assert status_of(ask(application, path=path, root_path=root_path)) == 200
+    assert status_of(ask(application, path=f"/other{path}", root_path=root_path)) == 404
+
+
+def test_page_below_a_prefix_is_a_page(application: Application) -> None:
+    headers = [(b"accept", b"text/html")]
+    sent = ask(application, path="/k/api/callback", root_path="/k", headers=headers)
+    assert dict(sent[0]["headers"])[b"content-type"].startswith(b"text/html")
+
+
+def test_get_of_a_client_that_has_gone_is_carried_out(application: Application) -> None:
+    # A browser that is closed early must not cost a callback its code.
+    gone: Messages = [{"type": "http.disconnect"}]
+    assert status_of(ask(application, gone, path="/api/verify")) == 404
+
+
 def test_body_that_ends_before_its_end_begins_no_login(application: Application) -> None:
     part = {"type": "http.request", "body": b"x", "more_body": True}
     gone = {"type": "http.disconnect"}
