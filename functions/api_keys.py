@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import Literal, TypeAlias, get_args
 
 from functions.connections import is_connection
-from functions.reading import Reading
+from functions.reading import LAYOUT, Reading
 
 KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
 """An endpoint that asks for an API key."""
@@ -77,7 +77,7 @@ def read_api_keys(reading: Reading) -> tuple[ApiKey, ...]:
     keys = []
     if (key := reading.secret(THE_API_KEY)) is not None:
         keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
-    if (text := reading.optional("API_KEYS")) is not None:
+    if (text := reading.optional("API_KEYS", invisible=LAYOUT)) is not None:
         keys += _listed(text, reading.faults)
     reading.faults += _repetitions(keys)
     if not keys and len(reading.faults) == faults:

@@ -14,6 +14,10 @@ _ROTATION = re.compile(
     r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
     r"(?P<ends>;ends-access-token)?"
 )
+# RFC 6749 §3.3.
+_SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
+# RFC 6749 §8.2, and what some providers have beside.
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
 # What `domain.authorization` puts over any of the same name.
 _OF_EACH_LOGIN = frozenset(
     {
@@ -50,7 +54,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
     preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
         _rotation(reading, preset),
-        scope=reading.optional("SCOPE") or preset.scope,
+        scope=_scope(reading) or preset.scope,
         authorization_params=_authorization_params(reading, preset),
     )
     provider = with_metadata(provider, told)
@@ -70,6 +74,13 @@ def _issuer(reading: Reading) -> str | None:
     return issuer
 
 
+def _scope(reading: Reading) -> str | None:
+    scope = reading.optional("SCOPE")
+    if scope is not None and not _SCOPE.fullmatch(scope):
+        reading.add_fault("SCOPE must be names of printable ASCII, without quotes and backslashes")
+    return scope
+
+
 def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
     text = reading.optional("AUTHORIZATION_PARAMS")
     if text is None:
@@ -82,6 +93,11 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
         )
         return ()
     names = [name for name, _ in found]
+    if not all(map(_PARAMETER_NAME.fullmatch, names)):
+        reading.faults.append(
+            "AUTHORIZATION_PARAMS has a name with other characters than letters, digits and . _ -: "
+            "it begins without ?"
+        )
     if len(set(names)) < len(names):
         # RFC 6749 §3.1.
         reading.faults.append("AUTHORIZATION_PARAMS has a parameter more than once")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from domain.metadata import is_safe_url
+from functions.pasted import paste_fault
 
 # 24 characters of base64 are 144 bits, of hexadecimal 96: more than anybody can try out.
 SHORTEST_SECRET = 24
@@ -21,6 +22,9 @@ _GUESSES = (
     "yoursecret",
 )
 
+LAYOUT = "\n\r\t"
+"""What a value of several lines may have."""
+
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -31,17 +35,26 @@ class Reading:
         self._environ = environ
         self.faults: list[str] = []
 
-    def optional(self, name: str, *, fits_a_header: bool = False) -> str | None:
-        """Return a text, or None where there is none."""
+    def optional(
+        self, name: str, *, fits_a_header: bool = False, invisible: str = ""
+    ) -> str | None:
+        """Return a text, or None where there is none; `invisible` characters that it may have."""
         value = self._environ.get(name, "").strip()
         if value and not value.strip(".…"):
-            self.faults.append(f"{name} is still the … of an example: put your own in its place")
+            self.add_fault(f"{name} is still the … of an example: put your own in its place")
             return value
         if value != value.encode("utf-8", "replace").decode():
-            self.faults.append(f"{name} is not UTF-8")
-        if fits_a_header and not all("!" <= character <= "~" for character in value):
-            self.faults.append(f"{name} must be printable ASCII without spaces")
+            self.add_fault(f"{name} is not UTF-8")
+        elif fits_a_header and not all("!" <= character <= "~" for character in value):
+            self.add_fault(f"{name} must be printable ASCII without spaces")
+        elif fault := paste_fault(value, allowed=invisible):
+            self.add_fault(f"{name} {fault}")
         return value or None
+
+    def add_fault(self, fault: str) -> None:
+        """Note what is wrong, once, however often a variable is read."""
+        if fault not in self.faults:
+            self.faults.append(fault)
 
     def required(self, name: str, *, fits_a_header: bool = False) -> str:
         """Return a text; that there is none is a fault."""
@@ -64,8 +77,9 @@ class Reading:
 
     def url(self, name: str) -> str | None:
         """Return an address to which secrets may be sent, or None where there is none."""
+        faults = len(self.faults)
         value = self.optional(name)
-        if value is not None and not is_safe_url(value):
+        if value is not None and len(self.faults) == faults and not is_safe_url(value):
             self.faults.append(f"{name} must be an https URL (http only for loopback)")
         return value
 

@@ -11,7 +11,7 @@ from domain.metadata import ServerMetadata
 from domain.provider import Provider
 from functions.api_keys import ApiKey, read_api_keys
 from functions.provider_settings import read_metadata, read_provider
-from functions.reading import Reading
+from functions.reading import LAYOUT, Reading
 from functions.store_settings import StoreSettings, read_store
 
 _CALLBACK_PATH = "/api/callback"
@@ -93,7 +93,7 @@ class Settings:
 
 
 def _encryption_keys(reading: Reading) -> tuple[bytes, ...]:
-    text = reading.optional("ENCRYPTION_KEYS")
+    text = reading.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
     if text is None:
         return ()
     keys = [_key(part) for part in text.replace(",", " ").split()]

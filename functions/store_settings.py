@@ -45,7 +45,8 @@ StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
 
 def read_store(reading: Reading) -> StoreSettings:
     """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
-    path = reading.optional("SQLITE_PATH")
+    # Persian and Indic names of folders are written with these.
+    path = reading.optional("SQLITE_PATH", invisible="\u200c\u200d")
     if path and (fault := _fault_of(Path(path))):
         reading.faults.append(f"SQLITE_PATH {fault}")
     databases = {

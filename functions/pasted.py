@@ -1,0 +1,27 @@
+"""What a copied value brings along by mistake: quotes, and characters that nobody sees.
+
+None of it can be part of a client's credentials or a scope (RFC 6749 §3.3, appendix A).
+"""
+
+import unicodedata
+
+_QUOTES = ('""', "''", "``", "“”", "„“", "‘’", "«»")  # noqa: RUF001 - these are meant
+# Controls and line ends, formats such as a byte order mark, and separators but for the space.
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+
+
+def paste_fault(text: str, *, allowed: str = "") -> str | None:
+    """Say what a paste has left in a value; None where there is nothing.
+
+    `allowed` are invisible characters that this value may have.
+    """
+    if len(text) > 1 and text[0] + text[-1] in _QUOTES:
+        return "is in quotes: remove them (docker --env-file keeps them)"
+    for character in text:
+        if character != " " and character not in allowed and _is_invisible(character):
+            return f"has the invisible character U+{ord(character):04X}: type the value again"
+    return None
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in _INVISIBLE
