@@ -16,12 +16,16 @@ run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with
 	@$(BIN)/python -m infra.local.run
 
 test: .venv/dev.stamp $(AWS_TOOLS) ## set up all that the tests need and run all of them, in parallel; ARGS go to pytest (-n 0: one by one)
-	@command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
+	@$(SET_UP_NPM_PARTS)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # Most of the time they wait for servers, clocks and locks: more of them than there are cores.
 PARALLEL := -n 6 --no-loadscope-reorder
 
+# Without npm: what could not run is said at the end.
+SET_UP_NPM_PARTS := command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
+
 bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
+	@$(SET_UP_NPM_PARTS)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
@@ -92,5 +96,5 @@ clean: ## remove what the commands above made, but not the data in .local
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json
-	@cd $* && npm ci --no-audit --no-fund --silent
+	@cd $* && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

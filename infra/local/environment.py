@@ -82,6 +82,8 @@ class LocalEnvironment:
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
         is_simulated = _OF_A_PROVIDER.isdisjoint(given)
+        # Also where no secret is to be kept: the database is in it.
+        KEPT.mkdir(mode=0o700, exist_ok=True)
         variables = {
             "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
             "PUBLIC_URL": address,
@@ -118,7 +120,6 @@ def _port(text: str) -> int:
 
 def kept_secret(path: Path) -> str:
     """Return the secret in a file, made at the first time. Raises OSError."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     if not path.exists():
         # Whole or not at all: an empty file would be an empty secret for ever.
         descriptor, name = tempfile.mkstemp(dir=path.parent)

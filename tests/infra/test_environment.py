@@ -25,6 +25,13 @@ def test_without_a_store_grants_are_kept_in_a_file() -> None:
     assert settings(CLIENT).store == SqliteSettings(Path(".local/grants.sqlite"))
 
 
+@pytest.mark.parametrize("store", [{}, {"SQLITE_PATH": ".local/grants.sqlite"}])
+def test_the_first_start_with_every_value_given_makes_the_folder(store: dict[str, str]) -> None:
+    key = {"API_KEY": "5f1d9c3b7a2e4860b9d7c1f3"}
+    assert settings(CLIENT | key | store).store == SqliteSettings(Path(".local/grants.sqlite"))
+    assert Path(".local").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_store_that_is_given_is_the_only_one() -> None:
     assert isinstance(settings(CLIENT | REDIS).store, UpstashSettings)
     given = settings(CLIENT | {"SQLITE_PATH": "mine.sqlite"})
