@@ -601,6 +601,21 @@ def test_command_fails_where_there_is_a_fault(environ: Environ) -> None:
     assert "\nfault    PUBLIC_URL: " in out
 
 
+def test_command_that_is_strict_fails_where_something_could_not_be_looked_at(
+    environ: Environ, tmp_path: Path
+) -> None:
+    # A database that is not there yet: nothing kept can be looked at.
+    empty = environ(SQLITE_PATH=str(tmp_path / "none.sqlite"))
+    status, out, error = run_doctor(empty)
+    assert (status, error) == (0, "")
+    number = sum(line.startswith("unknown ") for line in out.splitlines())
+    told = f"Faults: 0; warnings: 0; not looked at: {number}.\n"
+    assert run_doctor(empty, "--strict")[::2] == (1, told)
+    assert number
+    keep(environ())
+    assert run_doctor(environ(), "--strict")[::2] == (0, "")
+
+
 def test_each_variable_that_cannot_be_used_has_a_line_of_its_own(environ: Environ) -> None:
     status, out, _ = run_doctor(environ(API_KEY="short", CLIENT_ID=None, PKCE="S512"))
     assert status == 1

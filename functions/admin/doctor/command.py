@@ -28,12 +28,13 @@ _LIMIT = timedelta(seconds=40)
 _END = timedelta(seconds=55)
 
 _DESCRIPTION = """\
-doctor [--live URL]
+doctor [--live URL] [--strict]
 
 Checks the environment that it runs in, the store and the provider that this names, and what is
 kept; with --live also the deployment that answers at URL, by the API_KEY of the environment. It
 prints a line for each thing: ok, unknown (it could not be looked at), warning, or fault, with what
-to do. No secret is printed. It ends within a minute, and fails where there is a fault.
+to do. No secret is printed. It ends within a minute, and fails where there is a fault; with
+--strict also where something could not be looked at.
 
 It writes a counter and a login of its own into the store, which expire; with --live it begins one
 login, and takes it back, and is refused once with a wrong key."""
@@ -103,11 +104,14 @@ async def _report(settings: Settings, options: Namespace) -> str | None:
         async for finding in findings:
             print(finding, flush=True)
             found.append(finding)
-    return summary(found)
+    return summary(found, strict=options.strict)
 
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("--live", metavar="URL", help="the address of a deployment that runs")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail also where something is unknown"
+    )
 
 
 def _run(options: Namespace) -> str | None:
@@ -122,7 +126,7 @@ def _run(options: Namespace) -> str | None:
             "below Environment variables, and .env is not read"
         )
         print(*found, unknown("the rest", rest), sep="\n")
-        return summary(found)
+        return summary(found, strict=options.strict)
     except KeyboardInterrupt:
         return "Interrupted."
 

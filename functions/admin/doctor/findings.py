@@ -58,12 +58,16 @@ def fault(about: str, text: str) -> Finding:
     return Finding(level=Level.FAULT, about=about, text=text)
 
 
-def summary(findings: Iterable[Finding]) -> str | None:
-    """Count what is wrong; None where nothing makes the command fail."""
+def summary(findings: Iterable[Finding], *, strict: bool) -> str | None:
+    """Count what is wrong; None where nothing makes the command fail.
+
+    Where it is `strict`, what could not be looked at makes it fail as well.
+    """
     counts = Counter(finding.level for finding in findings)
-    if not counts[Level.FAULT]:
-        return None
-    return f"Faults: {counts[Level.FAULT]}; warnings: {counts[Level.WARNING]}."
+    text = f"Faults: {counts[Level.FAULT]}; warnings: {counts[Level.WARNING]}"
+    if strict and counts[Level.UNKNOWN]:
+        return f"{text}; not looked at: {counts[Level.UNKNOWN]}."
+    return f"{text}." if counts[Level.FAULT] else None
 
 
 def listed(names: Iterable[str], count: int) -> str:
