@@ -6,6 +6,7 @@ What tests have counted is said there as well.
 import os
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from xdist.remote import Producer
@@ -14,8 +15,22 @@ from xdist.scheduler import Scheduling
 from tests.parallel import BySharing, turn
 
 IN_CI = os.environ.get("CI") == "true"
+_LIMITS = (
+    "aws_client._CONNECT_LIMIT",
+    "aws_client._READ_LIMIT",
+    "dynamodb_table._LIMIT",
+    "store_upstash._CONNECT_LIMIT",
+)
+_PATIENCE = timedelta(seconds=60)
 COUNTED = "counted"
 """Record a property of this name, and it is printed at the end: see `record_property`."""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the stores of a busy machine more time than those of a platform need."""
+    for limit in _LIMITS:
+        monkeypatch.setattr(f"adapters.{limit}", _PATIENCE)
 
 
 @pytest.hookimpl(optionalhook=True)
