@@ -20,6 +20,7 @@ _LIMITS = (
     "aws_client._READ_LIMIT",
     "dynamodb_table._LIMIT",
     "store_upstash._CONNECT_LIMIT",
+    "store_upstash._LIMIT",
 )
 _PATIENCE = timedelta(seconds=60)
 COUNTED = "counted"

@@ -440,7 +440,10 @@ def test_token_of_another_database_is_found(upstash: dict[str, str]) -> None:
     assert wrong(findings(other)) == [("unknown", "eviction"), ("fault", "store")]
 
 
-def test_database_that_hangs_is_found(upstash: dict[str, str], redis: RestStore) -> None:
+def test_database_that_hangs_is_found(
+    upstash: dict[str, str], redis: RestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.store_upstash._LIMIT", timedelta(seconds=3))
     redis.redis.pause()
     try:
         found = findings(upstash)
