@@ -18,6 +18,7 @@ from functions.per_loop import PerLoop
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
+from functions.sharing import beginning, in_time
 from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
@@ -45,13 +46,14 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace:
+            with traced(request_id_of(scope)) as trace, beginning() as begun:
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
                 finally:
-                    # The caller has its answer, or has gone; what it set in motion goes to its end.
-                    await self._finish()
+                    # The caller has its answer, or has gone. What it has set in motion, and no
+                    # other has, goes to its end: behind a function's end its instance is frozen.
+                    await begun.finish()
         elif scope["type"] == "websocket":
             # Before it is accepted: the server refuses it with 403.
             await send({"type": "websocket.close"})
@@ -83,7 +85,7 @@ class Application:
         The next request reads the settings anew.
         """
         if (wired := self._parts.peek()) is not None:
-            await wired.finish()
+            await in_time(wired.finish())
             await self._parts.close()
 
     def _complain(self) -> None:
@@ -92,10 +94,6 @@ class Application:
             self._settings()
         except SettingsError as error:
             _log.error("not configured: %s", error)
-
-    async def _finish(self) -> None:
-        if (wired := self._parts.peek()) is not None:
-            await wired.finish()
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
