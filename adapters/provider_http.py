@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 import zlib
 from collections.abc import Coroutine
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import httpx
@@ -27,6 +29,7 @@ _Result = TypeVar("_Result")
 
 def provider_client() -> httpx.AsyncClient:
     """Make a client; every request on it is to be sent through `in_time`."""
+    _look_for_sniffio_once()
     return httpx.AsyncClient(
         # A redirect would carry the client's secret to somewhere else.
         follow_redirects=False,
@@ -41,6 +44,16 @@ def provider_client() -> httpx.AsyncClient:
         # Connections of different people have nothing to tell each other.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
+
+
+def _look_for_sniffio_once() -> None:
+    """Note where it is not installed: httpcore tries to import it seven times a request.
+
+    Python looks through every folder of its path each time, which is a fifth of what a request
+    costs. What is noted so is not looked for (https://docs.python.org/3/reference/import.html).
+    """
+    if "sniffio" not in sys.modules and find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 async def _forget_location(response: httpx.Response) -> None:

@@ -4,7 +4,6 @@ Nothing is built at import time: the settings are read, and the parts are wired,
 request on an event loop, or when `prepare` is called.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,9 +22,11 @@ from functions.messages import (
     Send,
     path_of,
 )
+from functions.per_loop import PerLoop
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
+from functions.sharing import beginning, in_time
 from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
@@ -45,8 +46,7 @@ class Application:
         """`settings` is called until it returns; it may raise SettingsError."""
         self._routes = routes
         self._settings = settings
-        self._wired: Wired | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._parts = PerLoop(lambda: Wired(settings()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -54,13 +54,14 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace:
+            with traced(request_id_of(scope)) as trace, beginning() as begun:
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
                 finally:
-                    # The caller has its answer, or has gone; what it set in motion goes to its end.
-                    await self._finish()
+                    # The caller has its answer, or has gone. What it has set in motion, and no
+                    # other has, goes to its end: behind a function's end its instance is frozen.
+                    await begun.finish()
         elif scope["type"] == "websocket":
             # Before it is accepted: the server refuses it with 403.
             await send({"type": "websocket.close"})
@@ -83,17 +84,17 @@ class Application:
         What is wrong, the first request is told.
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
-            await self._wire().keeper.load(DEFAULT_CONNECTION)
+            wired = await self._parts.get()
+            await wired.keeper.load(DEFAULT_CONNECTION)
 
     async def close(self) -> None:
         """Let go of the parts when what they have begun is stored; not while a request is served.
 
         The next request reads the settings anew.
         """
-        if self._wired is not None:
-            await self._finish()
-            wired, self._wired = self._wired, None
-            await wired.close()
+        if (wired := self._parts.peek()) is not None:
+            await in_time(wired.finish())
+            await self._parts.close()
 
     def _complain(self) -> None:
         """Log at once what every request will be answered; to end would be started again."""
@@ -102,15 +103,11 @@ class Application:
         except SettingsError as error:
             _log.error("not configured: %s", error)
 
-    async def _finish(self) -> None:
-        if self._wired is not None:
-            await self._wired.finish()
-
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
             request = await Request.from_asgi(scope, receive)
             endpoint = find_endpoint(self._routes, request)
-            return await endpoint(request, self._wire())
+            return await endpoint(request, await self._parts.get())
         except RemoteSettingsError as error:
             # The instance lives, and what is kept elsewhere is mended elsewhere.
             return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
@@ -122,17 +119,10 @@ class Application:
         if found.name not in CALLERS_FAULTS:
             return found
         try:
-            wired = self._wire()
+            wired = await self._parts.get()
         except SettingsError:
             return found
         return await wired.limits.judge(found, Request.head(scope))
-
-    def _wire(self) -> Wired:
-        """Return the parts for the running loop: their connections belong to it."""
-        loop = asyncio.get_running_loop()
-        if self._wired is None or self._loop is not loop:
-            self._wired, self._loop = Wired(self._settings()), loop
-        return self._wired
 
 
 def _traced(response: Response, trace: Trace) -> Response:

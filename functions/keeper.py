@@ -77,8 +77,8 @@ class Keeper:
         self._entropy = entropy
         self._policy = policy
         self._loads: Shared[Record] = Shared()
-        self._intents: Shared[_Begun] = Shared()
-        self._attempts: Shared[Record] = Shared()
+        self._intents: Shared[_Begun] = Shared(must_end=True)
+        self._attempts: Shared[Record] = Shared(must_end=True)
         self._looks: Shared[Record] = Shared()
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:

@@ -102,7 +102,7 @@ class Logins:
         self._static_state = static_state
         self._keyed_hash = keyed_hash
         self._links = links
-        self._completions: Shared[CompletedLogin] = Shared()
+        self._completions: Shared[CompletedLogin] = Shared(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
         """Begin a login that any browser may finish; one that `replaces` does so with what works.

@@ -80,7 +80,7 @@ class Recorder:
         self._rescue = rescue
         self._revoker = revoker
         self._policy = policy
-        self._late_writes: Shared[None] = Shared()
+        self._late_writes: Shared[None] = Shared(must_end=True)
         self._memory = Memory()
 
     async def swap(

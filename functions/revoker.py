@@ -35,7 +35,7 @@ class Revoker:
     def __init__(self, *, server: Callable[[], AuthorizationServer]) -> None:
         """`server` is called when there is something to send."""
         self._server = server
-        self._late: Shared[None] = Shared()
+        self._late: Shared[None] = Shared(must_end=True)
 
     async def tell(self, request: RevocationRequest) -> RevocationOutcome:
         """Have a token ended, and say what came of it; no longer than the budget. Raises nothing.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from base64 import b64decode, b64encode
 from urllib.parse import quote_plus, unquote_plus
 
@@ -45,6 +46,25 @@ def refusal(request: TokenRequest, script: Script) -> TokenErrorResponse:
         outcome = ask(server.endpoint, request)
     assert isinstance(outcome, TokenErrorResponse)
     return outcome
+
+
+class Looked:
+    """Who looks for a module that is nowhere, at the head of Python's finders."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, *_: object) -> None:
+        self.names.append(name)
+
+
+def test_library_that_is_not_installed_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = Looked()
+    monkeypatch.delitem(sys.modules, "sniffio", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [looked, *sys.meta_path])
+    for _ in range(3):
+        what_arrives(REFRESH)
+    assert looked.names.count("sniffio") <= 1
 
 
 # On the wire

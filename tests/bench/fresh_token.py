@@ -82,7 +82,7 @@ def _time_row(what: str, series: _Series, bare: _Series) -> Row:
 async def _requests(stage: Stage) -> AsyncIterator[list[Ask]]:
     """Prepare a bare GET, and a fresh token in process and over HTTP, on warm connections."""
     application = Application(ROUTES, partial(Settings.from_environ, stage.workers.environment))
-    store = application._wire().store
+    store = (await application._parts.get()).store
     assert isinstance(store, UpstashStore)
     url = f"{stage.workers.urls[0]}/api/token"
     async with httpx.AsyncClient(headers=API_KEY, verify=NO_CERTIFICATES, trust_env=False) as http:

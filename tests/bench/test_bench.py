@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.bench.__main__ import exit_status
 from tests.bench.figures import Spread, count_row, table, time_row
 from tests.bench.key_timing import compared
@@ -89,3 +91,12 @@ def test_times_that_are_all_the_same_do_not_differ() -> None:
 
 def test_spread_of_a_single_value_is_that_value() -> None:
     assert Spread.of([3.0]) == Spread(low=3.0, middle=3.0, high=3.0)
+
+
+@pytest.mark.parametrize("more", [[], ["--hang"]], ids=["steady", "hanging"])
+def test_soak_serves_everybody_and_succeeds(more: list[str]) -> None:
+    command = [sys.executable, "-m", "tests.bench.soak", "--connections", "5", "--life", "4"]
+    command += ["--rate", "20", "--seconds", "3", *more]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "refused by the provider: 0" in run.stdout

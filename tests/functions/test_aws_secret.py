@@ -140,8 +140,8 @@ def parts_of(deployment: Deployment) -> Wired:
     [instance] = transport._all
     handler = instance._handler.result()
     assert isinstance(handler, HttpHandler)
-    assert handler._application._wired is not None
-    return handler._application._wired
+    [(wired, _)] = handler._application._parts._open.values()
+    return wired
 
 
 def assert_closed(parts: Wired) -> None:

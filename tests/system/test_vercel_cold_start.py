@@ -60,6 +60,7 @@ OUR_OWN = {
     "functions.log_lines",
     "functions.memory",
     "functions.messages",
+    "functions.per_loop",
     "functions.problems",
     "functions.provider_settings",
     "functions.reading",
