@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TypeVar
 
 from adapters.sealed_records import SealedRecords
+from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
@@ -43,13 +44,15 @@ class SqliteStore:
     """Keep sealed records in a file that only its owner can read.
 
     Who only reads has a thread and a connection of its own: beside a write-ahead log SQLite lets
-    readers in at once, while those who write wait for each other and for other processes.
+    readers in at once, while those who write wait for the disk and for other processes.
     """
 
     def __init__(self, path: Path, records: SealedRecords) -> None:
         self._records = records
         self._reader = _DatabaseThread(path)
-        self._writer = _DatabaseThread(path)
+        self._writer = _WriterThread(path)
+        # Counts of windows that ended before have been removed.
+        self._forgotten = float("-inf")
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
@@ -66,14 +69,13 @@ class SqliteStore:
         values = (connection, record.etag, sealed, None if due is None else due.timestamp())
 
         def write(database: sqlite3.Connection) -> tuple[bool, tuple[str, str] | None]:
-            with _write_transaction(database):
-                found = _row(database, connection)
-                is_expected = (found[0] if found else None) == expected_etag
-                if is_expected:
-                    database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
-                return is_expected or (found is not None and found[0] == record.etag), found
+            found = _row(database, connection)
+            is_expected = (found[0] if found else None) == expected_etag
+            if is_expected:
+                database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
+            return is_expected or (found is not None and found[0] == record.etag), found
 
-        is_done, found = await self._writer.run(write)
+        is_done, found = await self._writer.write(write)
         if not is_done:
             raise ConflictError(self._record(connection, found))
 
@@ -104,23 +106,22 @@ class SqliteStore:
                 "INSERT INTO logins (key, sealed, expires_at) VALUES (?, ?, ?)", values
             )
 
-        await self._writer.run(write)
+        await self._writer.write(write)
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
         """Return a login to its first taker. Raises StoreUnavailableError."""
 
         def write(database: sqlite3.Connection) -> str | None:
-            with _write_transaction(database):
-                database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
-                database.execute(
-                    "UPDATE logins SET taker = ? WHERE key = ? AND taker IS NULL", (taker, key)
-                )
-                row = database.execute(
-                    "SELECT sealed FROM logins WHERE key = ? AND taker = ?", (key, taker)
-                ).fetchone()
-                return None if row is None else str(row[0])
+            database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
+            database.execute(
+                "UPDATE logins SET taker = ? WHERE key = ? AND taker IS NULL", (taker, key)
+            )
+            row = database.execute(
+                "SELECT sealed FROM logins WHERE key = ? AND taker = ?", (key, taker)
+            ).fetchone()
+            return None if row is None else str(row[0])
 
-        sealed = await self._writer.run(write)
+        sealed = await self._writer.write(write)
         return None if sealed is None else self._records.open_login(key, sealed, now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
@@ -130,19 +131,20 @@ class SqliteStore:
         forgotten = (window_ends - LONGEST_WINDOW).timestamp()
 
         def write(database: sqlite3.Connection) -> int:
-            with _write_transaction(database):
+            # Once a window, as it looks at all that is counted.
+            if forgotten > self._forgotten:
                 database.execute("DELETE FROM counts WHERE window_ends <= ?", (forgotten,))
-                database.execute(
-                    "INSERT INTO counts VALUES (?, ?, 1) "
-                    "ON CONFLICT DO UPDATE SET number = number + 1",
-                    window,
-                )
-                row = database.execute(
-                    "SELECT number FROM counts WHERE key = ? AND window_ends = ?", window
-                ).fetchone()
-                return int(row[0])
+                self._forgotten = forgotten
+            database.execute(
+                "INSERT INTO counts VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
+                window,
+            )
+            row = database.execute(
+                "SELECT number FROM counts WHERE key = ? AND window_ends = ?", window
+            ).fetchone()
+            return int(row[0])
 
-        return await self._writer.run(write)
+        return await self._writer.write(write, is_count=True)
 
     async def close(self) -> None:
         """Let go of the file. Raises StoreUnavailableError."""
@@ -175,10 +177,8 @@ class _DatabaseThread:
         Raises StoreUnavailableError.
         """
         loop = asyncio.get_running_loop()
-        try:
+        with self._unavailable():
             return await loop.run_in_executor(self._thread, lambda: work(self._database()))
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
 
     async def close(self) -> None:
         """Let go of the file, and end the thread. Raises StoreUnavailableError."""
@@ -191,6 +191,31 @@ class _DatabaseThread:
         if self._connection is None:
             self._connection = _open(self._path)
         return self._connection
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
+
+
+class _WriterThread(_DatabaseThread):
+    """One that commits together what waits to be written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._writes = SqliteWriter(self._thread, self._database, busy_limit=_BUSY_TIMEOUT)
+
+    async def write(
+        self, work: Callable[[sqlite3.Connection], _Result], *, is_count: bool = False
+    ) -> _Result:
+        """Let the thread do it in a transaction, after what matters more.
+
+        Raises StoreUnavailableError.
+        """
+        with self._unavailable():
+            return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -226,19 +251,6 @@ def _prepare(database: sqlite3.Connection) -> None:
             time.sleep(_BUSY_PAUSE.total_seconds())
         else:
             return
-
-
-@contextmanager
-def _write_transaction(database: sqlite3.Connection) -> Iterator[None]:
-    # IMMEDIATE: a transaction that reads first and then wants to write fails at once where
-    # somebody else has written in between, whatever the busy timeout.
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    finally:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
 
 
 def _row(database: sqlite3.Connection, connection: str) -> tuple[str, str] | None:

@@ -29,6 +29,9 @@ from ports.store import ConflictError, Record, Store, StoreUnavailableError
 
 # Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
 PATIENCE = timedelta(seconds=20)
+# Intents that an instance stores at one time. In the store's own queue the time would run in which
+# they may be sent, and tokens would wait behind them.
+INTENTS_AT_ONCE = 50
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5
@@ -78,6 +81,7 @@ class Keeper:
         self._policy = policy
         self._loads: Shared[Record] = Shared()
         self._intents: Shared[_Begun] = Shared(must_end=True)
+        self._turns = asyncio.Semaphore(INTENTS_AT_ONCE)
         self._attempts: Shared[Record] = Shared(must_end=True)
         self._looks: Shared[Record] = Shared()
 
@@ -138,16 +142,19 @@ class Keeper:
             now = self._clock.now()
             decision = decide(record.grant, question, self._policy, now)
             command = decision.command
-            if isinstance(command, SendTokenRequest) and self._attempts.get(connection):
+            is_late = now >= give_up_at
+            if isinstance(command, SendTokenRequest) and (
+                is_late or self._attempts.get(connection)
+            ):
                 # This instance's own attempt goes on: the record is from before it, or its lease
                 # has run out because the instance was frozen, and what it brings may be here
-                # already. It answers as if another one were in flight.
+                # already. It answers as if another one were in flight; so it does where one has
+                # waited for its turn for as long as callers can wait.
                 command = decide(decision.grant, question, self._policy, now).command
             match command:
                 case SendTokenRequest():
-                    record, attempt = await self._begin(
-                        connection, record, decision.grant, command, question
-                    )
+                    begun = await self._begin(connection, record, question, give_up_at)
+                    record, attempt = begun or (record, None)
                     # An id names one attempt.
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
@@ -168,27 +175,33 @@ class Keeper:
                     return answer, record
 
     async def _begin(
-        self,
-        connection: str,
-        record: Record,
-        intent: Grant,
-        command: SendTokenRequest,
-        question: Question,
-    ) -> _Begun:
-        """Store the intent and start to carry it out, unless somebody else was first."""
-        now = command.attempt.started_at
+        self, connection: str, record: Record, question: Question, until: datetime
+    ) -> _Begun | None:
+        """Store the intent and start to carry it out; None where its turn does not come in time."""
+        task = self._intents.start(
+            connection, lambda: self._store_intent(connection, record, question)
+        )
+        done, _ = await asyncio.wait({task}, timeout=(until - self._clock.now()).total_seconds())
+        return task.result() if done else None
 
-        async def store_intent() -> _Begun:
+    async def _store_intent(self, connection: str, record: Record, question: Question) -> _Begun:
+        """Do it, unless somebody else was first, or it is not wanted any more in its turn."""
+        async with self._turns:
+            # Decided anew: from the instant in the intent on its time runs.
+            now = self._clock.now()
+            decision = decide(record.grant, question, self._policy, now)
+            if not isinstance(command := decision.command, SendTokenRequest):
+                return record, None
             try:
-                stored = await self._recorder.swap(connection, record, intent, question, now=now)
+                stored = await self._recorder.swap(
+                    connection, record, decision.grant, question, now=now
+                )
             except ConflictError as conflict:
                 return conflict.current, None
-            attempt = self._attempts.start(
-                connection, lambda: self._attempt(connection, stored, command)
-            )
-            return stored, attempt
-
-        return await asyncio.shield(self._intents.start(connection, store_intent))
+        attempt = self._attempts.start(
+            connection, lambda: self._attempt(connection, stored, command)
+        )
+        return stored, attempt
 
     async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
         outcome = await self._send(command)

@@ -4,8 +4,8 @@ What is refused anyway is counted in windows of some minutes, by the address tha
 the API key that it showed; too many change the words of the refusal, and nothing else. A good
 request is neither counted nor asked after, so nobody is locked out by what others do at the same
 address. Once there were too many, this instance writes no more of them to the store or the log
-until the window is over; nor, wherever they come from, more than some number in all: who has a
-network has addresses without end.
+until the window is over; nor, wherever they come from, more than some number in all, and some at
+one time: who has a network has addresses without end.
 
 The address is the one that the server tells (ASGI's `client`), and as good as what is in front. On
 Vercel, and behind a proxy on the same machine, uvicorn takes it from X-Forwarded-For, which they
@@ -37,6 +37,9 @@ REMEMBERED = 1000
 # key to be kept: some thirty addresses that use up the default limit. Beyond that it goes by what
 # it knows itself.
 MOST_WRITTEN = 1000
+# Failures that wait for the store at one time: what one address needs to use up the default limit.
+# What refreshes wait for they are not to fill; this instance remembers what is over.
+WRITTEN_AT_ONCE = 32
 
 # Counted by the key, if one was shown; all else by the address.
 _OF_A_KEY = frozenset({"invalid-request", "key-not-allowed"})
@@ -74,6 +77,7 @@ class FailureLimits:
         self._known: dict[tuple[str, datetime], int] = {}
         # The window that goes on, and how many were written in it.
         self._written = (datetime.min.replace(tzinfo=UTC), 0)
+        self._being_written = 0
 
     async def judge(self, found: Problem, request: Request) -> Problem:
         """Return what is wrong by a request's own fault, or `too-many-failures` in its place."""
@@ -115,12 +119,15 @@ class FailureLimits:
             return True
         if not self._may_write(ends):
             return False
+        self._being_written += 1
         try:
             number = await self._store.count(window[0], window_ends=ends)
         except StoreUnavailableError:
             # What is wrong is said in its own words; that the store is away, others will find.
             self._learn(window, lambda known: known - 1)
             return False
+        finally:
+            self._being_written -= 1
         self._learn(window, lambda known: max(known, min(number, self._most)))
         return number > self._most
 
@@ -139,7 +146,7 @@ class FailureLimits:
     def _may_write(self, ends: datetime) -> bool:
         """Count one more that is written in the window, if it is not too much."""
         number = self._written[1] if self._written[0] == ends else 0
-        if number == MOST_WRITTEN:
+        if number == MOST_WRITTEN or self._being_written == WRITTEN_AT_ONCE:
             return False
         self._written = (ends, number + 1)
         return True

@@ -97,13 +97,17 @@ class Sweep:
         now, seen = self._clock.now(), set[str]()
         while True:
             with waiting_for("store"):
-                found = await self._store.due(now, limit=len(seen) + PAGE)
-            page = [connection for connection in found if connection not in seen]
-            if not page:
+                # Those that were seen may still be due. In steps that double, all of them are read
+                # again about once.
+                found = await self._store.due(now, limit=2 * len(seen) + PAGE)
+            new = [connection for connection in found if connection not in seen]
+            if not new:
                 return
+            seen.update(new)
             # Whoever writes to the store names what he likes, and names go into logs.
-            yield list(filter(is_connection, page))
-            seen.update(page)
+            names = list(filter(is_connection, new))
+            for start in range(0, len(names), PAGE):
+                yield names[start : start + PAGE]
 
     async def _refresh(self, connection: str) -> Swept:
         try:

@@ -22,6 +22,7 @@ from adapters.store_sqlite import SqliteStore
 from domain.grant import Grant
 from ports.store import (
     LONGEST_WINDOW,
+    ConflictError,
     Record,
     Store,
     StoreUnavailableError,
@@ -344,6 +345,28 @@ async def test_who_reads_does_not_wait_for_a_write_that_waits_for_the_lock(path:
     await writing
     assert await store.load("default") == after
     assert await store.due(NOW, limit=10) == []
+
+
+@pytest.mark.usefixtures("patient")
+async def test_writes_that_wait_together_are_decided_one_after_the_other(path: Path) -> None:
+    store = store_at(path)
+    await write_first(store, authorized(1))
+    second, third = record_of(authorized(2), "two"), record_of(authorized(3), "three")
+    with held(path, "BEGIN IMMEDIATE"):
+        waiting = asyncio.gather(
+            store.swap("default", second, expected_etag="one"),
+            # Its own retry, and another one's that comes too late.
+            store.swap("default", second, expected_etag="one"),
+            store.swap("default", third, expected_etag="one"),
+            store.count("key", window_ends=NOW),
+            store.count("key", window_ends=NOW),
+            return_exceptions=True,
+        )
+        await asyncio.sleep(0)
+    done, retried, late, *counts = await waiting
+    assert (done, retried, counts) == (None, None, [1, 2])
+    assert isinstance(late, ConflictError)
+    assert late.current == await store.load("default") == second
 
 
 async def test_closed_it_has_nothing_open_and_no_thread(path: Path) -> None:

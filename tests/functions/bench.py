@@ -117,8 +117,12 @@ class Bench:
         self.policy = by
         self.rescue = RescueList()
 
-    def instance(self, server: Callable[[], AuthorizationServer] | None = None) -> Keeper:
-        clock, entropy = SystemClock(), SystemEntropy()
+    def instance(
+        self,
+        server: Callable[[], AuthorizationServer] | None = None,
+        clock: Clock | None = None,
+    ) -> Keeper:
+        clock, entropy = clock or SystemClock(), SystemEntropy()
         recorder = Recorder(
             store=self.store,
             clock=clock,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -298,6 +298,82 @@ def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
         assert isinstance(answer, TryLater)
         assert answer.failure is Failure.NOT_SENT
         assert bench.server.requests == []
+
+    asyncio.run(run())
+
+
+class MovedClock:
+    """A clock that a slow store moves on."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+class SlowDisk(CountingStore):
+    """A store that writes one after the other, and takes a second for each."""
+
+    def __init__(self, clock: MovedClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._disk = asyncio.Lock()
+
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        async with self._disk:
+            self._clock.ahead += timedelta(seconds=1)
+            await asyncio.sleep(0)
+            await super().swap(connection, record, expected_etag=expected_etag)
+
+
+def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_request_may_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "INTENTS_AT_ONCE", 2)
+
+    async def run() -> None:
+        clock, bench = MovedClock(), Bench()
+        bench.store = SlowDisk(clock)
+        names = [f"c{number}" for number in range(8)]
+        for name in names:
+            await bench.keep(EXPIRED, name)
+        keeper = bench.instance(clock=clock)
+        answers = await asyncio.gather(
+            *(keeper.token(name, min_ttl=timedelta(seconds=60)) for name in names)
+        )
+        assert {served(answer) for answer in answers} == {"access-8"}
+        # An intent and an answer each: none was stored and not sent.
+        assert len(bench.store.etags) == 2 * len(names)
+
+    asyncio.run(run())
+
+
+def test_whose_turn_does_not_come_in_time_is_told_to_ask_again_and_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "INTENTS_AT_ONCE", 1)
+    monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
+
+    async def run() -> None:
+        bench = Bench()
+        await bench.keep(EXPIRED, "first")
+        await bench.keep(EXPIRED)
+        swap, may_swap = bench.store.swap, asyncio.Event()
+
+        async def held(*args: Any, **change: Any) -> None:
+            await may_swap.wait()
+            await swap(*args, **change)
+
+        monkeypatch.setattr(bench.store, "swap", held)
+        keeper = bench.instance()
+        first = asyncio.ensure_future(keeper.token("first", min_ttl=timedelta(0)))
+        assert isinstance(await asyncio.wait_for(ask(keeper), 60), Wait)
+        may_swap.set()
+        await first
+        await keeper.finish()
+        assert served(await ask(keeper)) == "access-8"
+        assert len(bench.server.requests) == 2
 
     asyncio.run(run())
 

@@ -16,6 +16,7 @@ from functions.limits import (
     MOST_WRITTEN,
     REMEMBERED,
     WINDOW,
+    WRITTEN_AT_ONCE,
     FailureLimits,
     network_of,
     window_end,
@@ -387,6 +388,20 @@ def test_addresses_without_end_do_not_make_writes_without_end() -> None:
     instances.clock.at += WINDOW
     asyncio.run(judged(limits, 5))
     assert instances.store.asked == MOST_WRITTEN + 5
+
+
+def test_addresses_without_end_do_not_make_a_queue_without_end() -> None:
+    instances = Instances()
+    limits = instances.instance()
+
+    async def at_once() -> None:
+        for _ in range(2):
+            await asyncio.gather(*(judged(limits, 1, client) for client in from_many(300)))
+
+    asyncio.run(at_once())
+    assert instances.store.asked == 2 * WRITTEN_AT_ONCE
+    # What this instance sees itself it goes on counting.
+    assert outcome(asyncio.run(judged(limits, DEFAULT, from_many(300)[-1]))) == (DEFAULT - 2, 2)
 
 
 @pytest.mark.parametrize("is_away", [False, True], ids=["the store counts", "the store is away"])

@@ -27,6 +27,20 @@ class SlowingClock:
         return datetime.now(UTC) + self.ahead
 
 
+class ForgedStore(CountingStore):
+    """A store with names that are due and have no record, and how many it has told."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.names = [f"{name:05}" for name in range(number)]
+        self.told = 0
+
+    async def due(self, before: datetime, *, limit: int) -> list[str]:
+        found = [*self.names, *await super().due(before, limit=limit)][:limit]
+        self.told += len(found)
+        return found
+
+
 class BrokenStore(CountingStore):
     """A store in which some things cannot be done, each for a reason of its own."""
 
@@ -161,6 +175,18 @@ def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
             await bench.keep(EXPIRED, name, refresh_left=left)
         report = await bench.sweep().run()
         assert report == SweepReport(refreshed=1, skipped=0, failed=PAGE, is_complete=True)
+
+    run(work)
+
+
+def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() -> None:
+    async def work() -> None:
+        bench = Bench()
+        bench.store = forged = ForgedStore(50 * PAGE)
+        await idle(bench, "z")
+        report = await bench.sweep().run()
+        assert (report.refreshed, report.skipped) == (1, 50 * PAGE)
+        assert forged.told < 4 * 50 * PAGE
 
     run(work)
 

@@ -145,6 +145,11 @@ class Workers:
                     process.kill()
                     return
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of those that run."""
+        return [worker.process.pid for worker in self._workers if worker.process]
+
     def log(self, index: int) -> str:
         """Return all that was printed at this address."""
         worker = self._workers[index]

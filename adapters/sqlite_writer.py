@@ -1,0 +1,137 @@
+"""Writes to a SQLite file: those that wait are committed together, each as if it were alone.
+
+A commit waits for the disk, which may take 40 ms, and costs that once, whatever is in it. So the
+thread that writes takes all that waits by now: tokens and logins first, and counts, which strangers
+can cause, in the places that are left. Each write has a savepoint, so that one which fails undoes
+nothing of the others; none of them is answered before all are on the disk.
+
+Processes take turns: SQLite's own way of waiting sleeps longer and longer, up to 100 ms, and who
+writes without a pause would keep all others out.
+"""
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
+
+# Some milliseconds of work: those that come meanwhile should not wait for much more than the disk.
+MOST_TOGETHER = 200
+# How often a writer that waits for its turn looks whether the file is free.
+_LOOK = 0.001
+# Who has had a turn leaves the file alone for several looks of the others.
+_OTHERS_TURN = 3 * _LOOK
+
+_Result = TypeVar("_Result")
+# What tells a caller what came of its write, once that is on the disk.
+_Answer: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write(Generic[_Result]):
+    work: Callable[[sqlite3.Connection], _Result]
+    future: Future[_Result]
+
+    def attempt(self, database: sqlite3.Connection) -> _Answer:
+        """Do it, or undo what it began; raises only where the others are undone as well."""
+        database.execute("SAVEPOINT one_write")
+        try:
+            result = self.work(database)
+        except Exception as error:
+            # https://sqlite.org/lang_transaction.html: some errors end the whole transaction.
+            if not database.in_transaction:
+                raise
+            database.execute("ROLLBACK TO one_write")
+            return partial(self.future.set_exception, error)
+        finally:
+            if database.in_transaction:
+                database.execute("RELEASE one_write")
+        return partial(self.future.set_result, result)
+
+
+class SqliteWriter:
+    """What waits to be written, and how it is; `thread` has a single worker."""
+
+    def __init__(
+        self,
+        thread: Executor,
+        database: Callable[[], sqlite3.Connection],
+        *,
+        busy_limit: timedelta,
+    ) -> None:
+        """`database` is called in the thread before each commit; `busy_limit` is for a turn."""
+        self._thread = thread
+        self._database = database
+        self._busy_limit = busy_limit.total_seconds()
+        self._others_turn_ends = 0.0
+        self._tokens: deque[_Write[Any]] = deque()
+        self._counts: deque[_Write[Any]] = deque()
+
+    def write(
+        self, work: Callable[[sqlite3.Connection], _Result], *, is_count: bool = False
+    ) -> Future[_Result]:
+        """Let the thread do it in a transaction; the future is done when that is on the disk.
+
+        It fails with what the work raises, or with what kept all that waited from being written.
+        """
+        write = _Write(work, Future())
+        (self._counts if is_count else self._tokens).append(write)
+        # One call a write, so that none is left; most of them find that it has been done.
+        self._thread.submit(self._write_what_waits)
+        return write.future
+
+    def _write_what_waits(self) -> None:
+        if not (writes := self._taken()):
+            return
+        try:
+            answers = self._commit(writes)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, each caller is told
+            for write in writes:
+                write.future.set_exception(error)
+        else:
+            for answer in answers:
+                answer()
+
+    def _taken(self) -> list[_Write[Any]]:
+        """Take what goes first, and leave out what nobody waits for any more."""
+        taken: list[_Write[Any]] = []
+        for waiting in (self._tokens, self._counts):
+            while waiting and len(taken) < MOST_TOGETHER:
+                write = waiting.popleft()
+                if write.future.set_running_or_notify_cancel():
+                    taken.append(write)
+        return taken
+
+    def _commit(self, writes: list[_Write[Any]]) -> list[_Answer]:
+        database = self._database()
+        self._begin(database)
+        try:
+            answers = [write.attempt(database) for write in writes]
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            self._others_turn_ends = time.monotonic() + _OTHERS_TURN
+        return answers
+
+    def _begin(self, database: sqlite3.Connection) -> None:
+        database.execute("PRAGMA busy_timeout = 0")
+        time.sleep(max(0, self._others_turn_ends - time.monotonic()))
+        limit = time.monotonic() + self._busy_limit
+        while True:
+            try:
+                # IMMEDIATE: a transaction that reads first and then wants to write fails at once
+                # where somebody else has written in between.
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                # https://sqlite.org/rescode.html: the low byte; the others say with what.
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > limit:
+                    raise
+                time.sleep(_LOOK)
+            else:
+                return

@@ -1,0 +1,147 @@
+"""Many connections that end at once, over a slow store; and strangers beside a refresh.
+
+Each connection has a caller of its own, and all ask at the same instant, spread over the workers.
+The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.bench.storm_stage import (
+    WRONG_KEY,
+    Answered,
+    Call,
+    StormStage,
+    call_at_once,
+    generation_of,
+    records,
+    storm_stage,
+)
+from tests.bench.storm_stores import StormStore, dynamodb_store, sqlite_store, upstash_store
+
+# In seconds: a disk on its way out, and a cheap one.
+STORM_FSYNC = 0.04
+STRANGERS_FSYNC = 0.015
+# To the other side of the world, and back.
+ROUND_TRIP = 0.3
+# What the smallest tables have, some hundred times over.
+CAPACITY = 100.0
+STORES = ("sqlite", "upstash", "dynamodb")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; return 1 if a refresh token was sent twice, or tokens were lost."""
+    options = _options(arguments)
+    with TemporaryDirectory() as folder:
+        wrong = _storm(options, Path(folder))
+    if options.strangers:
+        with TemporaryDirectory() as folder:
+            _strangers(options, Path(folder))
+    return int(wrong)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.storm", description=__doc__)
+    parser.add_argument("--store", choices=STORES, default="sqlite", help="%(default)s")
+    parser.add_argument("--connections", type=int, default=600, help="%(default)s")
+    parser.add_argument("--workers", type=int, default=4, help="%(default)s")
+    told = "wrong keys beside one refresh; %(default)s, 0 for none"
+    parser.add_argument("--strangers", type=int, default=900, help=told)
+    return parser.parse_args(arguments)
+
+
+def _store(name: str, folder: Path, *, fsync: float) -> AbstractContextManager[StormStore]:
+    match name:
+        case "upstash":
+            return upstash_store(seconds=ROUND_TRIP)
+        case "dynamodb":
+            return dynamodb_store(calls_a_second=CAPACITY)
+        case _:
+            return sqlite_store(folder, seconds=fsync)
+
+
+def _storm(options: argparse.Namespace, folder: Path) -> bool:
+    names = [f"c{number}" for number in range(options.connections)]
+    with (
+        _store(options.store, folder, fsync=STORM_FSYNC) as store,
+        storm_stage(store, folder, workers=options.workers, connections=names) as stage,
+    ):
+        told = f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
+        calls = [
+            Call(url=url, path=f"/api/token?connection={name}")
+            for name, url in zip(names, stage.urls(), strict=False)
+        ]
+        answers = asyncio.run(call_at_once(calls))
+        asked = stage.provider_calls()
+        logs = stage.workers.describe()
+        _print(told)
+        _print_answers(answers)
+        _print(f"  provider calls      {asked.total()} for {len(asked)} refresh tokens")
+        _print(f"  stalled, not sent   {logs.count('stalled before sending')} intents")
+        _print(f"  largest process     {stage.peak_memory()} MB at its peak")
+        # Reached without its slowness.
+        kept = records({**stage.workers.environment, **store.environ}, names)
+    spent = [asked[f"{name}.0"] for name in names]
+    return spent != [generation_of(record) for record in kept] or max(spent) > 1
+
+
+def _strangers(options: argparse.Namespace, folder: Path) -> None:
+    names = ["first", "alone", "beside"]
+    with (
+        _store(options.store, folder, fsync=STRANGERS_FSYNC) as store,
+        storm_stage(store, folder, workers=1, connections=names) as stage,
+    ):
+        alone, beside, strangers = asyncio.run(_beside_strangers(stage, options.strangers))
+    _print(f"{store.told}: {len(strangers)} wrong keys from as many addresses, 1 process")
+    _print_answers(strangers)
+    _print(f"  a refresh           {alone.status} in {alone.wait:.2f} s alone")
+    _print(f"                      {beside.status} in {beside.wait:.2f} s beside the strangers")
+
+
+async def _beside_strangers(
+    stage: StormStage, number: int
+) -> tuple[Answered, Answered, list[Answered]]:
+    url = stage.workers.urls[0]
+    # The first one waits for imports as well.
+    await call_at_once([Call(url=url, path="/api/token?connection=first")])
+    (alone,) = await call_at_once([Call(url=url, path="/api/token?connection=alone")])
+    calls = [
+        Call(url=url, path="/api/token", headers={**WRONG_KEY, "x-forwarded-for": _address(index)})
+        for index in range(number)
+    ]
+    strangers = asyncio.create_task(call_at_once(calls))
+    # All have asked by then.
+    await asyncio.sleep(1)
+    (beside,) = await call_at_once([Call(url=url, path="/api/token?connection=beside")])
+    return alone, beside, await strangers
+
+
+def _address(index: int) -> str:
+    return f"203.0.{index // 250}.{index % 250 + 1}"
+
+
+def _print_answers(answers: Sequence[Answered]) -> None:
+    waits = sorted(answer.wait for answer in answers)
+    for (status, problem), number in Counter((a.status, a.problem) for a in answers).most_common():
+        _print(f"  answered {status or 'nothing':<10} {number:>4} {problem}")
+    _print(f"  the slowest took    {waits[-1]:.1f} s, half of them {waits[len(waits) // 2]:.1f} s")
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command prints
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        # There is no Redis here; the parts that the tests start say so to pytest.
+        sys.exit(str(missing))
