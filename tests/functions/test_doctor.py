@@ -391,7 +391,7 @@ def test_folder_that_cannot_be_written_is_found() -> None:
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="Linux has it")  # noqa: S108 - looked at
 def test_file_that_is_in_memory_only_is_found(environ: Environ) -> None:
-    with TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108 - its own
+    with TemporaryDirectory(dir="/dev/shm") as folder:
         found = findings(environ(SQLITE_PATH=f"{folder}/grants.sqlite"))
     assert wrong(found) == [("warning", "SQLITE_PATH"), ("unknown", "SQLITE_PATH")]
 
