@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from adapters.grant_json import FormatError, dump_login, dump_record, load_login, load_record
-from adapters.sealing import KeyRing, SealError
-from ports.store import Record, UnreadableRecordError
+from adapters.sealing import DamagedError, KeyRing, SealError
+from ports.store import NO_ETAG, Record, UnreadableRecordError
 
 if TYPE_CHECKING:
     # As in `ports.store`.
@@ -28,23 +28,39 @@ class SealedRecords:
         try:
             grant, ledger = load_record(self._keys.open(sealed, "grant", connection, etag))
         except (SealError, FormatError) as error:
-            raise UnreadableRecordError(
-                f"the stored record of connection {connection!r} cannot be read: {error}", etag=etag
-            ) from error
+            is_damaged = isinstance(error, DamagedError)
+            raise _unreadable(connection, str(error), etag, is_damaged=is_damaged) from error
         is_older = not self._keys.is_sealed_by_first(sealed)
         return Record(grant=grant, etag=etag, ledger=ledger, is_sealed_by_older_key=is_older)
+
+    def open_stored(self, connection: str, etag: object, sealed: object) -> Record:
+        """Open what a store has in the place of a record, of whatever type that is.
+
+        Raises UnreadableRecordError.
+        """
+        if isinstance(etag, str) and isinstance(sealed, str):
+            return self.open_record(connection, etag, sealed)
+        there = etag if isinstance(etag, str) else NO_ETAG
+        raise _unreadable(connection, "it is no text", there, is_damaged=True)
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Seal a login to its key."""
         return self._keys.seal(dump_login(pending), "login", key)
 
-    def open_login(self, key: str, sealed: str, *, now: datetime) -> "PendingLogin | None":
+    def open_login(self, key: str, sealed: object, *, now: datetime) -> "PendingLogin | None":
         """Open a login; one that cannot be read, or has expired, is worth no more than none.
 
         What a store says of its expiry beside it is not sealed, and does not count.
         """
+        if not isinstance(sealed, str):
+            return None
         try:
             pending = load_login(self._keys.open(sealed, "login", key))
         except (SealError, FormatError):
             return None
         return pending if now < pending.expires_at else None
+
+
+def _unreadable(connection: str, why: str, etag: str, *, is_damaged: bool) -> UnreadableRecordError:
+    text = f"the stored record of connection {connection!r} cannot be read: {why}"
+    return UnreadableRecordError(text, etag=etag, is_damaged=is_damaged)

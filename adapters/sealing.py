@@ -6,6 +6,7 @@ version, the key id and the context it belongs to, so that it opens nowhere else
 
 import json
 import os
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -19,10 +20,16 @@ KEY_BYTES = 32
 # NIST SP 800-38D §8.2.2: a random nonce of 96 bits, good for 2**32 messages a key.
 _NONCE_BYTES = 12
 _VERSION = "v1"
+# What a version of this software may have sealed, with whatever key.
+_SEALED = re.compile(r"v1\.[0-9a-f]{8}\.|v(?!1\.)[0-9]+\.", re.ASCII)
 
 
 class SealError(Exception):
     """The text cannot be opened with this ring in this context; the message says why."""
+
+
+class DamagedError(SealError):
+    """The text can be opened by nobody in this context, whatever keys there are."""
 
 
 class KeyRing:
@@ -48,6 +55,8 @@ class KeyRing:
         """Decrypt. Raises SealError."""
         version, _, rest = sealed.partition(".")
         key_id, _, encoded = rest.partition(".")
+        if not _SEALED.match(sealed):
+            raise DamagedError("it is damaged, or of another version of this software")
         if version != _VERSION:
             raise SealError("it was sealed by another version of this software")
         if key_id not in self._keys:
@@ -58,7 +67,7 @@ class KeyRing:
                 box[:_NONCE_BYTES], box[_NONCE_BYTES:], _associated_data(key_id, context)
             )
         except (ValueError, InvalidTag) as error:
-            raise SealError("it is damaged, or belongs to another place") from error
+            raise DamagedError("it is damaged, or belongs to another place") from error
 
 
 def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:

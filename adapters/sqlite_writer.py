@@ -17,7 +17,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
 
 # Some milliseconds of work: those that come meanwhile should not wait for much more than the disk.
 MOST_TOGETHER = 200
@@ -31,12 +32,24 @@ _Result = TypeVar("_Result")
 _Answer: TypeAlias = Callable[[], None]
 
 
+class DatabaseFile(Protocol):
+    """The file that is written to, as the thread uses it."""
+
+    def current(self) -> sqlite3.Connection:
+        """Return the connection to write with, before each commit."""
+        ...
+
+    def failed(self, error: Exception) -> Exception:
+        """Say what an error of the file's means to a caller."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Write(Generic[_Result]):
     work: Callable[[sqlite3.Connection], _Result]
     future: Future[_Result]
 
-    def attempt(self, database: sqlite3.Connection) -> _Answer:
+    def attempt(self, database: sqlite3.Connection, file: DatabaseFile) -> _Answer:
         """Do it, or undo what it began; raises only where the others are undone as well."""
         database.execute("SAVEPOINT one_write")
         try:
@@ -46,11 +59,17 @@ class _Write(Generic[_Result]):
             if not database.in_transaction:
                 raise
             database.execute("ROLLBACK TO one_write")
-            return partial(self.future.set_exception, error)
+            return partial(self.fail, error, file)
         finally:
             if database.in_transaction:
                 database.execute("RELEASE one_write")
         return partial(self.future.set_result, result)
+
+    def fail(self, error: BaseException, file: DatabaseFile) -> None:
+        """Tell the caller, in the words of the port where the file is at fault."""
+        if isinstance(error, sqlite3.Error | OSError):
+            error = file.failed(error)
+        self.future.set_exception(error)
 
 
 class SqliteWriter:
@@ -59,13 +78,13 @@ class SqliteWriter:
     def __init__(
         self,
         thread: Executor,
-        database: Callable[[], sqlite3.Connection],
+        file: DatabaseFile,
         *,
         busy_limit: timedelta,
     ) -> None:
-        """`database` is called in the thread before each commit; `busy_limit` is for a turn."""
+        """`file` is used in the thread only; `busy_limit` is for a turn."""
         self._thread = thread
-        self._database = database
+        self._file = file
         self._busy_limit = busy_limit.total_seconds()
         self._others_turn_ends = 0.0
         self._tokens: deque[_Write[Any]] = deque()
@@ -91,7 +110,7 @@ class SqliteWriter:
             answers = self._commit(writes)
         except BaseException as error:  # noqa: BLE001 - whatever it is, each caller is told
             for write in writes:
-                write.future.set_exception(error)
+                write.fail(error, self._file)
         else:
             for answer in answers:
                 answer()
@@ -107,10 +126,10 @@ class SqliteWriter:
         return taken
 
     def _commit(self, writes: list[_Write[Any]]) -> list[_Answer]:
-        database = self._database()
+        database = self._file.current()
         self._begin(database)
         try:
-            answers = [write.attempt(database) for write in writes]
+            answers = [write.attempt(database, self._file) for write in writes]
             database.execute("COMMIT")
         finally:
             if database.in_transaction:

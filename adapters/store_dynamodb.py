@@ -150,6 +150,9 @@ class DynamoDbStore:
         sealed = _text(answer.get("Attributes", {}), "sealed")
         return self._records.open_login(key, sealed, now=now)
 
+    async def forget_expired(self, now: datetime) -> None:
+        """Leave it to DynamoDB, which was told when to remove each of them."""
+
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
-from ports.store import ConflictError, Record
+from ports.store import LONGEST_WINDOW, ConflictError, Record
 
 
 class MemoryStore:
@@ -52,6 +52,13 @@ class MemoryStore:
         if pending is None or pending.expires_at <= now:
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
+
+    async def forget_expired(self, now: datetime) -> None:
+        """Remove the logins and counts that are over."""
+        self._logins = {key: each for key, each in self._logins.items() if each.expires_at > now}
+        for key, window_ends in list(self._counts):
+            if window_ends <= now - LONGEST_WINDOW:
+                del self._counts[key, window_ends]
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now."""

@@ -1,43 +1,29 @@
 """A store in one SQLite file, shared by any number of processes on one machine."""
 
 import asyncio
-import os
+import logging
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from threading import Lock
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from adapters.sealed_records import SealedRecords
+from adapters.sqlite_file import BUSY_TIMEOUT, SqliteFile, as_bytes, is_text
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, ConflictError, Record, StoreUnavailableError
+from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS grants (
-    connection TEXT PRIMARY KEY, etag TEXT NOT NULL, sealed TEXT NOT NULL, due_at REAL
-);
-CREATE INDEX IF NOT EXISTS grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS logins (
-    key TEXT PRIMARY KEY, sealed TEXT NOT NULL, expires_at REAL NOT NULL, taker TEXT
-);
-CREATE TABLE IF NOT EXISTS counts (
-    key TEXT, window_ends REAL, number INTEGER NOT NULL, PRIMARY KEY (key, window_ends)
-);
-"""
-# A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
-_BUSY_TIMEOUT = timedelta(seconds=5)
-_BUSY_PAUSE = timedelta(milliseconds=10)
 # So many names are read at a time: an open read would keep the write-ahead log from being emptied.
 _NAMES_A_PAGE = 1000
 
 _Result = TypeVar("_Result")
-_creation = Lock()
+# An etag and what is sealed to it, both of which others may have made of any type.
+_Row: TypeAlias = tuple[object, object]
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteStore:
@@ -68,12 +54,12 @@ class SqliteStore:
         due = due_at(record.grant)
         values = (connection, record.etag, sealed, None if due is None else due.timestamp())
 
-        def write(database: sqlite3.Connection) -> tuple[bool, tuple[str, str] | None]:
+        def write(database: sqlite3.Connection) -> tuple[bool, _Row | None]:
             found = _row(database, connection)
-            is_expected = (found[0] if found else None) == expected_etag
-            if is_expected:
+            there = _etag_of(found)
+            if there == expected_etag:
                 database.execute("REPLACE INTO grants VALUES (?, ?, ?, ?)", values)
-            return is_expected or (found is not None and found[0] == record.etag), found
+            return there in {expected_etag, record.etag}, found
 
         is_done, found = await self._writer.write(write)
         if not is_done:
@@ -84,18 +70,27 @@ class SqliteStore:
 
         Raises StoreUnavailableError.
         """
-        query = "SELECT connection FROM grants WHERE due_at <= ? ORDER BY due_at LIMIT ?"
+        query = (
+            "SELECT connection FROM grants WHERE due_at <= ? AND typeof(connection) = 'text' "
+            "ORDER BY due_at LIMIT ?"
+        )
         return await self._names(query, before.timestamp(), limit)
 
     async def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record. Raises StoreUnavailableError."""
-        query = "SELECT connection FROM grants WHERE connection > ? ORDER BY connection LIMIT ?"
-        first = "SELECT connection FROM grants ORDER BY connection LIMIT ?"
-        names = await self._names(first, _NAMES_A_PAGE)
+        query = (
+            "SELECT connection FROM grants WHERE connection {} CAST(? AS TEXT) "
+            "AND typeof(connection) = 'text' ORDER BY connection LIMIT ?"
+        )
+        names = await self._names(query.format(">="), b"", _NAMES_A_PAGE)
         while names:
             for name in names:
-                yield name
-            names = await self._names(query, names[-1], _NAMES_A_PAGE)
+                if is_text(name):
+                    yield name
+                else:
+                    _log.error("a record of no connection is passed over: %a", name)
+            # As bytes, which any name can be given back as.
+            names = await self._names(query.format(">"), as_bytes(names[-1]), _NAMES_A_PAGE)
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Keep a login that has begun. Raises StoreUnavailableError."""
@@ -111,7 +106,7 @@ class SqliteStore:
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
         """Return a login to its first taker. Raises StoreUnavailableError."""
 
-        def write(database: sqlite3.Connection) -> str | None:
+        def write(database: sqlite3.Connection) -> object:
             database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
             database.execute(
                 "UPDATE logins SET taker = ? WHERE key = ? AND taker IS NULL", (taker, key)
@@ -119,10 +114,9 @@ class SqliteStore:
             row = database.execute(
                 "SELECT sealed FROM logins WHERE key = ? AND taker = ?", (key, taker)
             ).fetchone()
-            return None if row is None else str(row[0])
+            return None if row is None else row[0]
 
-        sealed = await self._writer.write(write)
-        return None if sealed is None else self._records.open_login(key, sealed, now=now)
+        return self._records.open_login(key, await self._writer.write(write), now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
@@ -140,36 +134,48 @@ class SqliteStore:
                 window,
             )
             row = database.execute(
-                "SELECT number FROM counts WHERE key = ? AND window_ends = ?", window
+                "SELECT CAST(number AS INTEGER) FROM counts WHERE key = ? AND window_ends = ?",
+                window,
             ).fetchone()
             return int(row[0])
 
         return await self._writer.write(write, is_count=True)
 
-    async def close(self) -> None:
-        """Let go of the file. Raises StoreUnavailableError."""
-        try:
-            await self._reader.close()
-        finally:
-            await self._writer.close()
+    async def forget_expired(self, now: datetime) -> None:
+        """Remove the logins and counts that are over. Raises StoreUnavailableError."""
+        expired, over = now.timestamp(), (now - LONGEST_WINDOW).timestamp()
+        # What is no number compares as greater than all of them.
+        too_far = (now + 2 * LONGEST_WINDOW).timestamp()
 
-    async def _names(self, query: str, *values: str | float) -> list[str]:
+        def write(database: sqlite3.Connection) -> None:
+            logins = "DELETE FROM logins WHERE expires_at <= ? OR expires_at > ?"
+            database.execute(logins, (expired, too_far))
+            counts = "DELETE FROM counts WHERE window_ends <= ? OR window_ends > ?"
+            database.execute(counts, (over, too_far))
+
+        await self._writer.write(write, is_count=True)
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        await self._reader.close()
+        await self._writer.close()
+
+    async def _names(self, query: str, *values: bytes | float) -> list[str]:
         found = await self._reader.run(lambda database: database.execute(query, values).fetchall())
         return [name for (name,) in found]
 
-    def _record(self, connection: str, row: tuple[str, str] | None) -> Record:
+    def _record(self, connection: str, row: _Row | None) -> Record:
         if row is None:
             return Record(grant=Unauthorized(), etag=None, ledger=())
-        return self._records.open_record(connection, *row)
+        return self._records.open_stored(connection, *row)
 
 
 class _DatabaseThread:
     """A thread that SQLite may block, and its connection, which opens at the first call."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = SqliteFile(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._connection: sqlite3.Connection | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Let the thread do it, after all that it was given before.
@@ -177,27 +183,19 @@ class _DatabaseThread:
         Raises StoreUnavailableError.
         """
         loop = asyncio.get_running_loop()
-        with self._unavailable():
-            return await loop.run_in_executor(self._thread, lambda: work(self._database()))
+        return await loop.run_in_executor(self._thread, self._do, work)
 
     async def close(self) -> None:
-        """Let go of the file, and end the thread. Raises StoreUnavailableError."""
-        if self._connection is not None:
-            await self.run(sqlite3.Connection.close)
-            self._connection = None
+        """Let go of the file, and end the thread."""
+        if self._file.is_open:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
-    def _database(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = _open(self._path)
-        return self._connection
-
-    @contextmanager
-    def _unavailable(self) -> Iterator[None]:
+    def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
-            yield
+            return work(self._file.current())
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
+            raise self._file.failed(error) from error
 
 
 class _WriterThread(_DatabaseThread):
@@ -205,7 +203,7 @@ class _WriterThread(_DatabaseThread):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._writes = SqliteWriter(self._thread, self._database, busy_limit=_BUSY_TIMEOUT)
+        self._writes = SqliteWriter(self._thread, self._file, busy_limit=BUSY_TIMEOUT)
 
     async def write(
         self, work: Callable[[sqlite3.Connection], _Result], *, is_count: bool = False
@@ -214,47 +212,17 @@ class _WriterThread(_DatabaseThread):
 
         Raises StoreUnavailableError.
         """
-        with self._unavailable():
-            return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
+        return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Created here, because SQLite would make it readable by everybody the umask lets in; its
-    # -wal and -shm files inherit the mode. Only created, and by one thread at a time: to close a
-    # file that this process has open elsewhere would drop its locks.
-    with _creation, suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    _prepare(database)
-    database.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT // timedelta(milliseconds=1)}")
-    # A swap that was answered survives a power cut: it may hold the only living refresh token.
-    database.execute("PRAGMA synchronous = FULL")
-    return database
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side, and let there be the tables.
-
-    With a limit for the whole of it, and no busy timeout yet: whether the switch heeds that
-    depends on who has locked what.
-    """
-    limit = time.monotonic() + _BUSY_TIMEOUT.total_seconds()
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            # https://sqlite.org/rescode.html: the low byte; the others say what it is busy with.
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() > limit:
-                raise
-            time.sleep(_BUSY_PAUSE.total_seconds())
-        else:
-            return
-
-
-def _row(database: sqlite3.Connection, connection: str) -> tuple[str, str] | None:
-    row: tuple[str, str] | None = database.execute(
+def _row(database: sqlite3.Connection, connection: str) -> _Row | None:
+    row: _Row | None = database.execute(
         "SELECT etag, sealed FROM grants WHERE connection = ?", (connection,)
     ).fetchone()
     return row
+
+
+def _etag_of(row: _Row | None) -> str | None:
+    if row is None:
+        return None
+    return row[0] if isinstance(row[0], str) else NO_ETAG

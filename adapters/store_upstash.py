@@ -133,6 +133,9 @@ class UpstashStore:
             return None
         return self._records.open_login(key, sealed, now=now)
 
+    async def forget_expired(self, now: datetime) -> None:
+        """Leave it to Redis, which was told when to remove each of them."""
+
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
         kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_KEPT_PAST_END

@@ -113,13 +113,10 @@ class Keeper:
 
     async def load(self, connection: str) -> Record:
         """Return what is stored. Raises StoreUnavailableError, UnreadableRecordError."""
-        task = self._loads.start(connection, lambda: self._load(connection))
+        task = self._loads.start(connection, lambda: self._recorder.load(connection))
         # Also who waits for what another one has begun waits for the store.
         with waiting_for("store"):
             return await asyncio.shield(task)
-
-    async def _load(self, connection: str) -> Record:
-        return await self._recorder.newest(connection, await self._store.load(connection))
 
     async def finish(self) -> None:
         """Wait until every attempt that this instance has begun is over and stored."""

@@ -1,4 +1,4 @@
-"""What an instance remembers of records, so that an older one in the place of a newer is noticed.
+"""What an instance remembers of records, for when the store has an older one, or none any more.
 
 An etag is `LINEAGE.NUMBER.RANDOM`. The number counts the writes since the lineage began, which it
 does with a new record, and with one that another version of this software wrote. A record is sealed
@@ -7,6 +7,7 @@ to its etag, so that nobody else can say of an older one that it is newer.
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from ports.store import Record
@@ -36,6 +37,8 @@ class Memory:
 
     def __init__(self) -> None:
         self._newest: OrderedDict[str, Record] = OrderedDict()
+        # Those that were put elsewhere already, by their connections.
+        self._elsewhere: dict[str, Record] = {}
 
     def note(self, connection: str, record: Record) -> None:
         """Remember a record that is, or was just now, in the store; not an older one.
@@ -49,13 +52,32 @@ class Memory:
             self._newest[connection] = record
             self._newest.move_to_end(connection)
             if len(self._newest) > MOST_CONNECTIONS:
-                self._newest.popitem(last=False)
+                forgotten, _ = self._newest.popitem(last=False)
+                self._elsewhere.pop(forgotten, None)
+
+    def get(self, connection: str) -> Record | None:
+        """Return the newest record that was seen of a connection, if one was."""
+        return self._newest.get(connection)
+
+    def connections(self) -> list[str]:
+        """Name the connections of which a record is remembered."""
+        return list(self._newest)
+
+    def put_elsewhere(self) -> Iterator[tuple[str, Record]]:
+        """Give each record that is to be put elsewhere, once."""
+        for connection, record in self._newest.items():
+            if self._elsewhere.get(connection) is not record:
+                self._elsewhere[connection] = record
+                yield connection, record
 
     def newer_than(self, connection: str, record: Record) -> Record | None:
-        """Return a record that is known to have been written after this one; None if none is."""
+        """Return a record that is known to have been written after this one; None if none is.
+
+        Also where there is no record any more: nothing here ever removes one.
+        """
         newest = self._newest.get(connection)
-        if newest is None:
-            return None
+        if newest is None or record.etag is None:
+            return newest
         there, known = _place_of(record.etag), _place_of(newest.etag)
         if there is None or known is None:
             return None

@@ -7,6 +7,7 @@ are rescued, and brought to it again later.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -25,7 +26,7 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.grant import AuthorizationRequired, Grant
+from domain.grant import AuthorizationRequired, Grant, Unauthorized, tokens_of
 from domain.noting import noted
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
@@ -40,6 +41,7 @@ from ports.store import (
     ConflictError,
     Record,
     Store,
+    StoreDamagedError,
     StoreUnavailableError,
     UnreadableRecordError,
 )
@@ -49,6 +51,12 @@ SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(second
 # Beyond that callers are answered first, and the store is asked on for some two minutes; at short
 # intervals, because once it is back others may send again what has been spent.
 LATE_RETRIES = (timedelta(seconds=1),) * 120
+
+_ROLLED_BACK = "record-rolled-back: an older record was in the place of a newer one"
+_GONE = "record-gone: there was no record any more in the place of one"
+_DAMAGED = "record-damaged: nobody can read what was in the place of a record"
+# No etag.
+_ALL = ""
 
 _log = logging.getLogger(__name__)
 
@@ -110,28 +118,67 @@ class Recorder:
             newest = await self.newest(connection, conflict.current)
             raise ConflictError(newest) from conflict
 
+    async def load(self, connection: str) -> Record:
+        """Return the record that is stored, or what this instance knows better.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        try:
+            record = await self._store.load(connection)
+        except UnreadableRecordError as error:
+            known = self._memory.get(connection)
+            if known is None or not error.is_damaged:
+                # With a key that comes back it can be read again, and may be newer.
+                raise
+            damaged = Record(grant=Unauthorized(), etag=error.etag, ledger=())
+            record = await self._put_back(connection, known, over=damaged, why=_DAMAGED)
+        except StoreDamagedError:
+            self._rescue_what_is_known()
+            raise
+        return await self.newest(connection, record)
+
     async def newest(self, connection: str, record: Record) -> Record:
         """Return a record that was read, or the newer one that this instance knows of, put back.
 
-        It is put back only where the older one is in the store indeed, and has not just been read
-        before somebody wrote: what it holds may be a refresh token that is spent.
+        It is put back only where the older one, or none, is in the store indeed, and has not just
+        been read before somebody wrote: what it holds may be a refresh token that is spent.
 
         Raises UnstoredError.
         """
         while (newer := self._memory.newer_than(connection, record)) is not None:
-            try:
-                record = await self._put(connection, newer, over=record)
-            except ConflictError as conflict:
-                record = conflict.current
-            else:
-                # To be found in logs by these words: docs/encryption-keys.md.
-                _log.critical(
-                    "connection %s: record-rolled-back: an older record was in the place of a "
-                    "newer one, which is put back",
-                    connection,
-                )
+            why = _GONE if record.etag is None else _ROLLED_BACK
+            record = await self._put_back(connection, newer, over=record, why=why)
         self._memory.note(connection, record)
         return record
+
+    async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
+        """Put what is known in the place of another record, unless somebody else is faster."""
+        try:
+            record = await self._put(connection, known, over=over)
+        except ConflictError as conflict:
+            return conflict.current
+        except UnstoredError:
+            self._rescue_what_is_known()
+            raise
+        # To be found in logs by these words: docs/encryption-keys.md.
+        _log.critical("connection %s: %s, which is put back", connection, why)
+        if why is not _ROLLED_BACK:
+            # What has happened to one record has seldom happened to that one only.
+            self._late_writes.start(_ALL, self._look_at_all)
+        return record
+
+    async def _look_at_all(self) -> None:
+        """Put back whatever is known and not in the store any more."""
+        for connection in self._memory.connections():
+            with suppress(StoreUnavailableError, UnreadableRecordError):
+                await self.load(connection)
+
+    def _rescue_what_is_known(self) -> None:
+        """Put all that this instance remembers where it outlives this instance, once."""
+        for connection, record in self._memory.put_elsewhere():
+            if tokens_of(record.grant) is not None:
+                rescued = Rescued(connection=connection, expected_etag=None, record=record)
+                self._rescue.emit(rescued)
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
         """Write a record, with the next etag after its own, in the place of another."""
@@ -148,7 +195,9 @@ class Recorder:
                 raise UnstoredError(rescued) from error
             except Exception as error:
                 # Whatever it is, it must not take new tokens with it.
-                if not isinstance(error, StoreUnavailableError):
+                if isinstance(error, StoreDamagedError):
+                    self._rescue_what_is_known()
+                elif not isinstance(error, StoreUnavailableError):
                     _log.exception("connection %s: the store failed unexpectedly", connection)
                 if pause is None:
                     raise UnstoredError(rescued) from error
@@ -203,8 +252,7 @@ class Recorder:
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:
-                there = await self._store.load(connection)
-                await self._note(connection, await self.newest(connection, there), event)
+                await self._note(connection, await self.load(connection), event)
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
             except Exception:  # noqa: BLE001 - whatever it is, the tokens are not let go of

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeAlias
 
 from functions.reading import Reading
@@ -11,6 +12,13 @@ _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
+_KEEPS_NOTHING = (
+    "must be the path of a file, and what is there keeps nothing: a folder, or a device"
+)
+_OF_THE_SYSTEM = (("dev",), ("proc",), ("sys",))
+# Files are files there, if not for long, of which the doctor warns.
+_SHARED_MEMORY = ("/", "dev", "shm")
 _DYNAMODB_TABLE = re.compile(r"[A-Za-z0-9_.\-]{3,255}")
 
 
@@ -47,7 +55,7 @@ def read_store(reading: Reading) -> StoreSettings:
     """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
     # Persian and Indic names of folders are written with these.
     path = reading.optional("SQLITE_PATH", invisible="\u200c\u200d")
-    if path and (fault := _fault_of(Path(path))):
+    if path and (fault := _fault_of(path)):
         reading.faults.append(f"SQLITE_PATH {fault}")
     databases = {
         (url_name, token_name): UpstashSettings(
@@ -79,16 +87,30 @@ def read_store(reading: Reading) -> StoreSettings:
     return stores.pop()
 
 
-def _fault_of(path: Path) -> str | None:
-    """Say why there can be no file; None where nothing is known against one."""
+def _fault_of(text: str) -> str | None:
+    """Say why there can be no file that keeps anything; None where nothing is known against one."""
+    if ":memory:" in text.lower() or _URI.match(text):
+        # SQLite itself would take both for something else, which is gone with the process.
+        return "must be the path of a file, and neither a URI nor :memory:, which keeps nothing"
+    path = Path(text)
     try:
-        path.stat()
+        found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return None if path.parent.is_dir() else "is in a folder that does not exist"
+        if not path.parent.is_dir():
+            return "is in a folder that does not exist"
+        return _KEEPS_NOTHING if _is_of_the_system(path) else None
     except OSError as error:
         # Without the path, as its own text would have it.
         return f"cannot be used: {error.strerror}"
-    return None
+    except ValueError:
+        return "can be the path of no file"
+    return None if S_ISREG(found.st_mode) and not _is_of_the_system(path) else _KEEPS_NOTHING
+
+
+def _is_of_the_system(path: Path) -> bool:
+    """Whether it is where the operating system shows devices and processes."""
+    parts = path.resolve().parts
+    return parts[1:2] in _OF_THE_SYSTEM and parts[:3] != _SHARED_MEMORY
 
 
 def _dynamodb_table(reading: Reading) -> DynamoDbSettings | None:

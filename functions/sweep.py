@@ -1,7 +1,8 @@
 """The sweep: whatever would die of disuse is refreshed, one connection after the other.
 
 A revocation that was begun and has not ended is gone on with. What the sweep has done is in the
-store, so that one which ran out of time is gone on with by the next.
+store, so that one which ran out of time is gone on with by the next. At its end it has removed what
+has expired, logins that nobody finished among them.
 """
 
 import asyncio
@@ -85,12 +86,20 @@ class Sweep:
             swept += await asyncio.gather(*map(take_turn, page))
             if None in swept:
                 break
+        await self._tidy()
         return SweepReport(
             refreshed=swept.count(Swept.REFRESHED),
             skipped=swept.count(Swept.SKIPPED),
             failed=swept.count(Swept.FAILED),
             is_complete=None not in swept,
         )
+
+    async def _tidy(self) -> None:
+        try:
+            with waiting_for("store"):
+                await self._store.forget_expired(self._clock.now())
+        except StoreUnavailableError as error:
+            _log.warning("what has expired is not removed: %s", error)
 
     async def _due(self) -> AsyncIterator[list[str]]:
         """Name what is due, each connection once, although those that fail stay due."""

@@ -17,7 +17,7 @@ class SqliteFacts:
 
     `is_begun` is False where there is none yet, or an empty one; then only the folder is told of.
     `others_can` has the parts, of those named `file`, `-wal` and `-shm`, that somebody beside the
-    owner may read or write.
+    owner may read or write. `is_on_disk` is False where a restart of the machine takes it away.
     """
 
     is_begun: bool
@@ -25,6 +25,7 @@ class SqliteFacts:
     is_database: bool = False
     is_in_wal_mode: bool = False
     others_can: tuple[str, ...] = ()
+    is_on_disk: bool = True
 
 
 @dataclass(frozen=True, slots=True)

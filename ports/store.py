@@ -42,15 +42,25 @@ class StoreUnavailableError(Exception):
     """The store did not answer; whether it wrote is not known."""
 
 
+class StoreDamagedError(StoreUnavailableError):
+    """The store is there, and what it holds cannot be read, at least not all of it."""
+
+
+NO_ETAG = "unreadable"
+"""Stands for the etag of a record that has none, or one that is no text."""
+
+
 class UnreadableRecordError(Exception):
     """The record was sealed with another key, damaged, moved, or written by a later version.
 
-    It stays as it is; `etag` is what it can be replaced by, should its owner log in anew.
+    It stays as it is; `etag` is what it can be replaced by, should its owner log in anew. It
+    `is_damaged` where no key and no version of this software can ever open it.
     """
 
-    def __init__(self, reason: str, *, etag: str) -> None:
+    def __init__(self, reason: str, *, etag: str, is_damaged: bool = False) -> None:
         super().__init__(reason)
         self.etag = etag
+        self.is_damaged = is_damaged
 
 
 class Store(Protocol):
@@ -91,6 +101,15 @@ class Store(Protocol):
 
     async def put_login(self, key: str, pending: "PendingLogin") -> None:
         """Keep a login that has begun until it expires.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def forget_expired(self, now: datetime) -> None:
+        """Remove the logins and counts that are over, where the store does not by itself.
+
+        Also those that a clock which was far ahead has written.
 
         Raises StoreUnavailableError.
         """

@@ -14,6 +14,7 @@ import pytest
 
 from adapters import sqlite_writer
 from adapters.sqlite_writer import MOST_TOGETHER, SqliteWriter
+from ports.store import StoreUnavailableError
 
 # Nobody waits this long unless something is wrong.
 LIMIT = 30
@@ -39,9 +40,13 @@ class Writing:
         self.statements: list[str] = []
         self._database.set_trace_callback(self.statements.append)
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self.writer = SqliteWriter(
-            self._thread, lambda: self._database, busy_limit=timedelta(seconds=LIMIT)
-        )
+        self.writer = SqliteWriter(self._thread, self, busy_limit=timedelta(seconds=LIMIT))
+
+    def current(self) -> sqlite3.Connection:
+        return self._database
+
+    def failed(self, error: Exception) -> Exception:
+        return error
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -66,6 +71,20 @@ class Writing:
         """Let go of the thread and the file."""
         self._thread.shutdown()
         self._database.close()
+
+
+class FileThatIsNotThere:
+    """A file that cannot be opened, and how often that was tried."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def current(self) -> sqlite3.Connection:
+        self.tries += 1
+        raise FileNotFoundError
+
+    def failed(self, error: Exception) -> Exception:
+        return StoreUnavailableError(type(error).__name__)
 
 
 @pytest.fixture
@@ -154,18 +173,12 @@ def test_what_is_not_committed_is_told_to_nobody_and_the_next_is_written(
     assert results([writing.writer.write(insert("next"))]) == ["wrote next"]
 
 
-def test_a_file_that_cannot_be_opened_is_told_to_all_and_asked_for_again(tmp_path: Path) -> None:
-    thread, tries = ThreadPoolExecutor(max_workers=1), 0
-
-    def open_file() -> sqlite3.Connection:
-        nonlocal tries
-        tries += 1
-        raise FileNotFoundError(tmp_path)
-
-    writer = SqliteWriter(thread, open_file, busy_limit=timedelta(seconds=LIMIT))
+def test_a_file_that_cannot_be_opened_is_told_to_all_and_asked_for_again() -> None:
+    thread, file = ThreadPoolExecutor(max_workers=1), FileThatIsNotThere()
+    writer = SqliteWriter(thread, file, busy_limit=timedelta(seconds=LIMIT))
     for number in (1, 2):
-        assert results([writer.write(insert("one"))]) == ["FileNotFoundError"]
-        assert tries == number
+        assert results([writer.write(insert("one"))]) == ["StoreUnavailableError"]
+        assert file.tries == number
     thread.shutdown()
 
 

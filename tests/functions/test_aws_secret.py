@@ -147,7 +147,8 @@ def parts_of(deployment: Deployment) -> Wired:
 def assert_closed(parts: Wired) -> None:
     """Expect that nothing of them is held open."""
     assert isinstance(parts.store, SqliteStore)
-    assert parts.store._reader._connection is parts.store._writer._connection is None
+    assert not parts.store._reader._file.is_open
+    assert not parts.store._writer._file.is_open
     assert isinstance(parts._server, HttpxAuthorizationServer)
     assert parts._server._http.is_closed
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -386,6 +387,13 @@ def test_folder_that_cannot_be_written_is_found() -> None:
         is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
     assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="Linux has it")  # noqa: S108 - looked at
+def test_file_that_is_in_memory_only_is_found(environ: Environ) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        found = findings(environ(SQLITE_PATH=f"{folder}/grants.sqlite"))
+    assert wrong(found) == [("warning", "SQLITE_PATH"), ("unknown", "SQLITE_PATH")]
 
 
 def test_file_that_somebody_keeps_locked_is_found(environ: Environ) -> None:

@@ -224,9 +224,7 @@ def test_a_lineage_is_counted_on() -> None:
     assert next_etag("abcdefgh.9.x", "klm") == "abcdefgh.10.klm"
 
 
-@pytest.mark.parametrize(
-    "etag", [None, "unnumbered", "otherone.1.x", "lineage1.5.x", "lineage1.6.x"]
-)
+@pytest.mark.parametrize("etag", ["unnumbered", "otherone.1.x", "lineage1.5.x", "lineage1.6.x"])
 def test_only_a_lower_number_of_the_same_lineage_is_older(etag: str | None) -> None:
     seen = Memory()
     seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))

@@ -339,7 +339,9 @@ def test_store_that_cannot_be_opened_is_unavailable(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     key = ("x-api-key", environ["API_KEY"])
-    answers = answers_of({**environ, "SQLITE_PATH": str(tmp_path)}, key)
+    link = tmp_path / "leads-nowhere.sqlite"
+    link.symlink_to(tmp_path / "missing" / "grants.sqlite")
+    answers = answers_of({**environ, "SQLITE_PATH": str(link)}, key)
     for path in ("/api/health", "/api/openapi.json"):
         assert answers.pop(path).status_code == 200
     # A state that was not given out here is known as such without the store.

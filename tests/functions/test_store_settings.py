@@ -46,6 +46,44 @@ def test_a_file_that_the_system_does_not_allow_is_refused_with_its_reason(
     assert str(caught.value) == f"SQLITE_PATH cannot be used: {os.strerror(errno.ENAMETOOLONG)}"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ":memory:",
+        ":MEMORY:",
+        "./:memory:",
+        "file::memory:?cache=shared",
+        "file:grants.sqlite",
+        "FILE:grants.sqlite?mode=memory",
+        "sqlite:///grants.sqlite",
+        "/dev/null",
+        "/dev/fd/0",
+        "/dev/grants.sqlite",
+        "/proc/self/fd/grants.sqlite",
+        "/proc/self/mem",
+        "/sys/grants.sqlite",
+        "/",
+        "..//",
+        "FIFO",
+        "LINK",
+        "nul\0",
+    ],
+)
+def test_a_path_that_keeps_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("FIFO")
+    Path("LINK").symlink_to("/dev/null")
+    with pytest.raises(SettingsError, match=r"^SQLITE_PATH [^;]*$"):
+        settings(SQLITE_PATH=path)
+
+
+def test_a_file_in_shared_memory_is_a_file() -> None:
+    store = settings(SQLITE_PATH="/dev/shm/grants.sqlite").store  # noqa: S108 - none is made
+    assert isinstance(store, SqliteSettings)
+
+
 @pytest.mark.parametrize("pair", [KV, UPSTASH, KV | UPSTASH])
 def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None:
     database = UpstashSettings(url="https://kv.example", token="kv-token")

@@ -79,6 +79,10 @@ class SimulatedStore(NetworkedStore):
         """Return a login to its first taker."""
         return await self._memory.take_login(key, taker=taker, now=now)
 
+    async def forget_expired(self, now: datetime) -> None:
+        """Remove what is over."""
+        await self._memory.forget_expired(now)
+
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Count one more."""
         return await self._memory.count(key, window_ends=window_ends)

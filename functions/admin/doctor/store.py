@@ -95,6 +95,8 @@ def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
     about = "SQLITE_PATH"
     if not facts.folder_is_writable:
         yield fault(about, "its folder cannot be written here, which SQLite needs beside the file")
+    if not facts.is_on_disk:
+        yield warning(about, "it is in memory, not on a disk: the machine's restart takes it away")
     if not facts.is_begun:
         yield unknown(
             about, "there is no database yet, and none was made; ask again when logins have begun"

@@ -1,0 +1,276 @@
+"""What an instance remembers of a record that is gone or damaged is used before anybody logs in."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from adapters.store_memory import MemoryStore
+from domain.commands import AskForAuthorization, Serve
+from domain.grant import Cause, Refreshing, Unauthorized
+from domain.token_endpoint import Outcome, RefreshTokenRequest
+from ports.store import Record, StoreDamagedError, StoreUnavailableError, UnreadableRecordError
+from tests.domain.examples import RESPONSE, SECOND
+from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
+from tests.functions.conftest import Deploy
+from tests.functions.expect import expect_token
+from tests.functions.stores import NO_STORE
+from tests.records import record_of
+
+GONE, DAMAGED = "record-gone", "record-damaged"
+
+
+@dataclass
+class Spoilt:
+    """Records that cannot be read, by their etags; and whether a key is merely missing."""
+
+    etags: set[str | None] = field(default_factory=set)
+    is_damaged: bool = True
+
+
+class SpoilableStore(CountingStore):
+    """A store in which records get damaged, and that may be damaged as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoilt = Spoilt()
+        self.is_damaged = False
+
+    async def load(self, connection: str) -> Record:
+        record = await super().load(connection)
+        if self.is_damaged:
+            raise StoreDamagedError("planned")
+        if record.etag in self.spoilt.etags:
+            raise UnreadableRecordError(
+                "planned", etag=str(record.etag), is_damaged=self.spoilt.is_damaged
+            )
+        return record
+
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        there = await MemoryStore.load(self, connection)
+        if there.etag in self.spoilt.etags and there.etag != expected_etag:
+            raise UnreadableRecordError("planned", etag=str(there.etag), is_damaged=True)
+        if self.is_damaged:
+            raise StoreDamagedError("planned")
+        await super().swap(connection, record, expected_etag=expected_etag)
+
+
+class SpoilableBench(Bench):
+    """A bench with such a store."""
+
+    store: SpoilableStore
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = SpoilableStore()
+
+    async def numbered(self, connection: str = "c") -> None:
+        """Let there be a record with an etag that counts, as every one has that is written."""
+        there = await MemoryStore.load(self.store, connection)
+        await self.instance()._recorder.rewrite(connection, there)
+
+    def lose(self, connection: str = "c") -> None:
+        del self.store._records[connection]
+
+    def damage(self, connection: str = "c") -> None:
+        self.store.spoilt.etags.add(self.store._records[connection].etag)
+
+    def overwrite(self, connection: str = "c") -> None:
+        """Put something in the place of the record that was never one."""
+        self.store._records[connection] = record_of(Unauthorized(), "rubbish")
+        self.damage(connection)
+
+
+LOSSES = [SpoilableBench.lose, SpoilableBench.damage, SpoilableBench.overwrite]
+Lose = Callable[[SpoilableBench], None]
+
+
+def run(work: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_what_is_remembered_is_served_and_put_back(
+    lose: Lose, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(FRESH)
+        await bench.numbered()
+        keeper = bench.instance()
+        before = await keeper.load("c")
+        lose(bench)
+        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+        await keeper.finish()
+        there = await MemoryStore.load(bench.store, "c")
+        assert (there.grant, there.ledger) == (before.grant, before.ledger)
+        assert isinstance(await bench.instance().token("c", min_ttl=SECOND), Serve)
+        said = [each for each in caplog.records if GONE in each.message or DAMAGED in each.message]
+        assert [each.levelname for each in said] == ["CRITICAL"]
+        assert bench.server.requests == []
+
+    run(work)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_the_answer_to_a_refresh_is_kept_though_the_record_was_lost_meanwhile(lose: Lose) -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(EXPIRED)
+        await bench.numbered()
+
+        async def reply() -> Outcome:
+            assert isinstance(await bench.grant(), Refreshing)
+            lose(bench)
+            return RESPONSE
+
+        bench.server.reply = reply
+        keeper = bench.instance()
+        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+        await keeper.finish()
+        kept = await bench.tokens("c")
+        assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
+        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
+
+    run(work)
+
+
+def test_all_that_is_remembered_is_put_back_though_one_is_asked_for() -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        keeper = bench.instance()
+        for name in ("a", "b", "c"):
+            await bench.keep(FRESH, name)
+            await bench.numbered(name)
+            await keeper.load(name)
+        bench.store._records.clear()
+        await keeper.load("b")
+        await keeper.finish()
+        assert sorted(bench.store._records) == ["a", "b", "c"]
+
+    run(work)
+
+
+def test_nobody_overwrites_what_a_key_that_is_missing_has_sealed() -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(FRESH)
+        await bench.numbered()
+        keeper = bench.instance()
+        await keeper.load("c")
+        bench.store.spoilt.is_damaged = False
+        bench.overwrite()
+        with pytest.raises(UnreadableRecordError):
+            await keeper.token("c", min_ttl=SECOND)
+        assert bench.store._records["c"].etag == "rubbish"
+
+    run(work)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_newer_record_of_another_instance_takes_the_place_of_what_was_put_back(
+    lose: Lose,
+) -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(EXPIRED)
+        await bench.numbered()
+        behind, ahead = bench.instance(), bench.instance()
+        await behind.load("c")
+        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+        lose(bench)
+        await behind.load("c")
+        assert (await bench.tokens("c")).generation == 7
+        answer = await ahead.token("c", min_ttl=SECOND)
+        assert isinstance(answer, Serve)
+        assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
+
+    run(work)
+
+
+def test_a_revoked_connection_stays_revoked_though_its_record_is_gone() -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(FRESH)
+        keeper = bench.instance()
+        await bench.revocations(keeper).revoke("c")
+        bench.lose()
+        answer = await keeper.token("c", min_ttl=SECOND)
+        assert answer == AskForAuthorization(cause=Cause.REVOKED)
+
+    run(work)
+
+
+def test_what_is_remembered_is_rescued_once_where_the_store_is_damaged() -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        keeper = bench.instance()
+        for name in ("a", "b"):
+            await bench.keep(FRESH, name)
+            await bench.numbered(name)
+            await keeper.load(name)
+        bench.store.is_damaged = True
+        for name in ("a", "b", "a", "other"):
+            with pytest.raises(StoreUnavailableError):
+                await keeper.token(name, min_ttl=SECOND)
+        assert [rescued.connection for rescued in bench.rescue.emitted] == ["a", "b"]
+
+    run(work)
+
+
+def test_what_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.recorder.SWAP_RETRIES", ())
+
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(FRESH)
+        await bench.numbered()
+        keeper = bench.instance()
+        await keeper.load("c")
+        bench.lose()
+        bench.store.failing_swaps = {len(bench.store.etags) + 1}
+        with pytest.raises(StoreUnavailableError):
+            await keeper.token("c", min_ttl=SECOND)
+        assert [rescued.connection for rescued in bench.rescue.emitted] == ["c"]
+        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+
+    run(work)
+
+
+# With a file
+
+in_one_process = pytest.mark.parametrize("host", ["in-process"], indirect=True)
+
+
+@in_one_process
+def test_a_file_removed_under_a_deployment_costs_nothing_that_it_remembers(
+    deploy: Deploy, tmp_path: Path
+) -> None:
+    path = tmp_path / "grants.sqlite"
+    deployment = deploy(**{**NO_STORE, "SQLITE_PATH": str(path)})
+    for connection in ("mine", "theirs"):
+        deployment.log_in(connection)
+    path.unlink()
+    expect_token(deployment.token("mine"))
+    expect_token(deployment.token("theirs"))
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT connection FROM grants ORDER BY connection").fetchall()
+    assert found == [("mine",), ("theirs",)]
+
+
+@in_one_process
+@pytest.mark.parametrize("damage", ["etag = x'00ff'", "sealed = x'00ff'", "sealed = ''"])
+def test_a_row_damaged_under_a_deployment_costs_no_login(
+    deploy: Deploy, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "grants.sqlite"
+    deployment = deploy(**{**NO_STORE, "SQLITE_PATH": str(path)})
+    deployment.log_in("mine")
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"UPDATE grants SET {damage}")  # noqa: S608 - the test's own
+    expect_token(deployment.token("mine"))
+    assert deployment.refresh("mine").status_code == 200
