@@ -19,7 +19,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-
 # Some milliseconds of work: those that come meanwhile should not wait for much more than the disk.
 MOST_TOGETHER = 200
 # How often a writer that waits for its turn looks whether the file is free.

@@ -436,7 +436,7 @@ def test_scheduled_sweep_returns_when_what_the_store_did_not_take_is_there(
 ) -> None:
     # So that the store is given up soon for the time being.
     monkeypatch.setattr(recorder, "SWAP_RETRIES", ())
-    monkeypatch.setattr(sqlite_file, "_BUSY_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", timedelta(seconds=0.5))
     over_sqlite.put("default", fresh())
     over_sqlite.age("default", 89 * DAY)
     with ThreadPoolExecutor(1) as threads, endpoint.held() as go_on:
