@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from adapters.network import Outside
 from adapters.provider_http import in_time, provider_client, read_capped
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
@@ -23,6 +24,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
+from ports.way_out import WayOutError
 
 _LONGEST_DESCRIPTION = 300
 _NOT_SENT = (
@@ -45,14 +47,23 @@ class HttpxAuthorizationServer:
     """Send requests with httpx; what came of each is said, never raised."""
 
     def __init__(
-        self, provider: Provider, *, client_id: str, client_secret: str, timeout: timedelta
+        self,
+        provider: Provider,
+        *,
+        client_id: str,
+        client_secret: str,
+        timeout: timedelta,
+        outside: Outside | None = None,
     ) -> None:
-        """`timeout` is for the whole of a request and its answer."""
+        """`timeout` is for the whole of a request and its answer.
+
+        `outside` tells of the hosts that the provider's metadata has named.
+        """
         self._provider = provider
         self._client_id = client_id
         self._client_secret = client_secret
         self._timeout = timeout
-        self._http = provider_client()
+        self._http = provider_client(outside)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
@@ -74,6 +85,8 @@ class HttpxAuthorizationServer:
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
             outcome = await in_time(self._send(endpoint, request, read), self._timeout)
+        except WayOutError as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:

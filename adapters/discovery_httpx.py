@@ -7,11 +7,13 @@ from ssl import SSLError
 
 import httpx
 
-from adapters.provider_http import in_time, json_object, provider_client, read_capped
+from adapters.body_members import json_object
+from adapters.provider_http import in_time, provider_client, read_capped
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
 from ports.discovery import DiscoveryError
+from ports.way_out import WayOutError
 
 # For both places together; a person waits, or a refresh that must be over within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
@@ -52,10 +54,8 @@ class HttpxDiscovery:
             found = await in_time(self._ask(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
-        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-            # Its words may quote the proxy's URL, which may have a password in it.
-            where = "see SSL_CERT_FILE and the variables that name a proxy"
-            raise DiscoveryError(f"nothing to ask with: {type(error).__name__}: {where}") from None
+        except WayOutError as error:
+            raise DiscoveryError(str(error)) from error
         return with_metadata(with_metadata(self._provider, found), self._told)
 
     async def _ask(self) -> ServerMetadata:
