@@ -12,6 +12,7 @@ import httpx
 
 from adapters.network import Outside
 from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.reasons import reason_of
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
@@ -88,9 +89,9 @@ class HttpxAuthorizationServer:
         except WayOutError as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
-            return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=reason_of(error))
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
-            return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason_of(error))
         if isinstance(outcome, TokenErrorResponse):
             return self._without_secrets(outcome, request)
         return outcome

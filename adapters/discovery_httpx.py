@@ -10,13 +10,15 @@ import httpx
 from adapters.body_members import json_object
 from adapters.provider_http import in_time, provider_client, read_capped
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
+from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
-from ports.discovery import DiscoveryError
+from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.way_out import WayOutError
 
 # For both places together; a person waits, or a refresh that must be over within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
+_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 
 _log = logging.getLogger(__name__)
 
@@ -55,27 +57,35 @@ class HttpxDiscovery:
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
         except WayOutError as error:
-            raise DiscoveryError(str(error)) from error
+            raise UnusableIssuerError(str(error)) from error
         return with_metadata(with_metadata(self._provider, found), self._told)
 
     async def _ask(self) -> ServerMetadata:
         """Ask at each place until one has what is looked for. Raises DiscoveryError."""
-        reasons = []
+        reasons, may_pass = [], False
         async with provider_client() as http:
             for url in metadata_urls(self._issuer):
                 try:
                     return await self._get(http, url)
                 except (httpx.HTTPError, httpx.InvalidURL, SSLError, UnicodeError) as error:
-                    reasons.append(f"{url}: {type(error).__name__}")
+                    reasons.append(f"{url}: {reason_of(error)}")
+                    may_pass = True
                 except UnusableMetadataError as error:
                     reasons.append(f"{url}: {error}")
-        _log.warning("the provider's metadata was not found: %s", "; ".join(reasons))
-        raise DiscoveryError("; ".join(reasons))
+                    may_pass = may_pass or error.may_pass
+        told = "; ".join(reasons)
+        _log.warning("the provider's metadata was not found: %s", told)
+        raise DiscoveryError(told) if may_pass else UnusableIssuerError(f"ISSUER: {told}")
 
     async def _get(self, http: httpx.AsyncClient, url: str) -> ServerMetadata:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with http.stream("GET", url, headers=headers) as response:
-            if response.status_code != httpx.codes.OK:
-                raise UnusableMetadataError(f"status {response.status_code}")
+            status = response.status_code
+            if status != httpx.codes.OK:
+                raise UnusableMetadataError(f"status {status}", may_pass=_may_pass(status))
             members = json_object(await read_capped(response))
         return read_metadata(members, self._issuer)
+
+
+def _may_pass(status: int) -> bool:
+    return httpx.codes.is_server_error(status) or status in _PASSING

@@ -4,12 +4,16 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpcore
 
 from adapters.answer_head import AnswerHead
 from adapters.nearness import Nearness, looked_up, nearness_of
+from adapters.reasons import InsideError
+from domain.metadata import ServerMetadata
+from domain.provider import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,17 +23,32 @@ class Outside:
     issuer: str
     hosts: frozenset[str]
 
+    @classmethod
+    def named(cls, provider: Provider, told: ServerMetadata) -> Self | None:
+        """Tell them of a provider; None where its endpoints are all `told`."""
+        if told.issuer is None:
+            return None
+        issuer, *trusted = map(_host, (told.issuer, told.token_endpoint, told.revocation_endpoint))
+        hosts = {_host(provider.token_endpoint), _host(provider.revocation_endpoint)}
+        return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
+
     async def nearest_of(self, host: str, port: int) -> Nearness:
         """Say how near a host may be that is about to be connected to.
 
-        Raises httpcore.ConnectError where it is nearer than its issuer, OSError, UnicodeError.
+        Raises InsideError where it is nearer than its issuer, OSError, UnicodeError.
         """
         if host not in self.hosts:
             return Nearness.MACHINE
         near = await looked_up(host, port)
         if near is not Nearness.ELSEWHERE and near > await looked_up(self.issuer, port):
-            raise httpcore.ConnectError(f"{host} is inside this network, and its issuer is not")
+            raise InsideError(
+                f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
+            )
         return near
+
+
+def _host(url: str | None) -> str:
+    return urlsplit(url or "").hostname or ""
 
 
 class RepairingStream(httpcore.AsyncNetworkStream):
@@ -92,14 +111,14 @@ class Network(httpcore.AsyncNetworkBackend):
                     nearest = await self._outside.nearest_of(host, port)
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
-            except OSError as error:
+            except (InsideError, OSError) as error:
                 raise httpcore.ConnectError(str(error)) from error
         stream = await self._anyio.connect_tcp(host, port, timeout, local_address, socket_options)
         peer = stream.get_extra_info("server_addr")
         if nearest is not Nearness.MACHINE and nearness_of(str(peer[0])) > nearest:
             # The name has led elsewhere a moment ago.
             await stream.aclose()
-            raise httpcore.ConnectError(f"{host} has led inside this network")
+            raise httpcore.ConnectError from InsideError(f"{host} has led inside this network")
         return RepairingStream(stream)
 
     async def sleep(self, seconds: float) -> None:

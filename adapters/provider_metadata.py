@@ -5,18 +5,29 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from adapters.nearness import Nearness, nearness_of
 from domain.metadata import ServerMetadata, is_safe_url
 from domain.provider import ClientAuthentication, Pkce
+
+_LONGEST_QUOTE = 200
 
 
 class UnusableMetadataError(Exception):
     """There is no metadata of the issuer; the message says why, in our own words."""
+
+    def __init__(self, reason: str, *, may_pass: bool = False) -> None:
+        super().__init__(reason)
+        self.may_pass = may_pass
 
 
 def _safe(url: str) -> str:
     if not is_safe_url(url):
         raise ValueError("neither https nor loopback")
     return url
+
+
+def _nearness(url: str) -> Nearness:
+    return nearness_of(urlsplit(url).hostname or "")
 
 
 def _is_https(url: str) -> bool:
@@ -57,10 +68,15 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         raise UnusableMetadataError(f"not usable: {', '.join(places)}") from error
     if document.issuer != issuer:
         # RFC 8414 §3.3: to the letter, or another server could pose as this one.
-        raise UnusableMetadataError("it is of another issuer")
+        raise UnusableMetadataError(f"it is of another issuer, {_quoted(document.issuer)}")
     if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
         # Who is elsewhere knows nothing of this machine, and must not have it called.
         raise UnusableMetadataError("an endpoint on loopback, of an issuer that is not there")
+    if max(map(_nearness, document.endpoints())) > _nearness(issuer):
+        # Names are looked up, and held to the same, when they are connected to.
+        raise UnusableMetadataError(
+            "an endpoint on loopback or in a network that its issuer is not in"
+        )
     return ServerMetadata(
         issuer=issuer,
         authorization_endpoint=document.authorization_endpoint,
@@ -72,6 +88,13 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         pkce=Pkce.S256 if "S256" in document.code_challenge_methods_supported else Pkce.NONE,
         names_itself=document.authorization_response_iss_parameter_supported,
     )
+
+
+def _quoted(issuer: str) -> str:
+    """Quote what is found, and say what is known of those who publish another one than theirs."""
+    if "{tenantid}" in issuer:
+        return f"{issuer!a}: put the tenant's id in ISSUER in the place of common"
+    return ascii(issuer[:_LONGEST_QUOTE])
 
 
 def _client_authentication(offered: list[str]) -> ClientAuthentication | None:

@@ -28,6 +28,7 @@ from ports.authorization_server import AuthorizationServer
 from ports.discovery import Discovery
 from ports.rescue import Rescue
 from ports.store import Store
+from ports.way_out import WayOutError
 
 if TYPE_CHECKING:
     # Imported where they are made.
@@ -156,13 +157,14 @@ class Wired:
         )
 
     async def provider(self) -> Provider:
-        """Return the provider, and ask for what is known to its issuer only.
+        """Return the provider that can be asked, and ask for what is known to its issuer only.
 
-        Raises DiscoveryError.
+        Raises DiscoveryError, and SettingsError where there is no way out to it.
         """
-        if self._discovery is None:
-            return self.settings.provider
-        return await self._discovery.provider()
+        discovery = self._discovery
+        provider = self.settings.provider if discovery is None else await discovery.provider()
+        check_way_out(provider.token_endpoint)
+        return provider
 
     @cached_property
     def _discovery(self) -> Discovery | None:
@@ -198,15 +200,34 @@ class Wired:
 
     def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
+        from adapters.network import Outside
 
+        told = self.settings.told
         server = HttpxAuthorizationServer(
             provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
+            outside=Outside.named(provider, told),
         )
         self._open.push_async_callback(server.close)
         return server
+
+
+def check_way_out(url: str) -> None:
+    """Find out what keeps requests from being sent, before a person logs in for one.
+
+    Raises SettingsError.
+    """
+    from adapters.proxies import proxy_of
+    from adapters.tls import tls_context
+
+    try:
+        proxy_of(url)
+        if url.startswith("https:"):
+            tls_context()
+    except WayOutError as error:
+        raise SettingsError([str(error)]) from error
 
 
 def keys_of(settings: Settings) -> list[bytes]:

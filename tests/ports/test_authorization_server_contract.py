@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.authorization_server_httpx import HttpxAuthorizationServer
+from adapters.network import Outside
+from domain.metadata import ServerMetadata
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -24,7 +27,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PROVIDER, REFRESH, Adapter, ask
+from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PATIENCE, PROVIDER, REFRESH, Adapter, ask
 from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
 from tests.system.certificates import server_certificate
 
@@ -537,3 +540,98 @@ def test_a_client_certificate_that_is_demanded_leaves_the_outcome_unknown(
     with serving(answer("200 OK", TOKENS), tls=trusted) as server:
         assert isinstance(ask(server.endpoint, adapter=adapter), NoAnswer)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+        ("ALL_PROXY", "socks5h://name:pass-word@127.0.0.1:9"),
+        ("HTTPS_PROXY", "proxy.test:port"),
+    ],
+)
+def test_a_variable_that_leaves_no_way_out_means_not_sent_and_is_named(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(name, value)
+    outcome = ask("https://provider.test/token", adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.reason.startswith(f"{name} ")
+    assert "pass-word" not in outcome.reason
+    with serving(answer("200 OK", TOKENS)) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def reason_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, NoAnswer), outcome
+    return outcome.reason
+
+
+def test_the_reason_names_what_is_wrong_with_a_certificate(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(answer("200 OK"), tls=server_certificate(tmp_path, "127.0.0.2")) as server:
+        assert "self-signed certificate" in reason_of(ask(server.endpoint, adapter=adapter))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert "not valid for '127.0.0.1'" in reason_of(outcome)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (raw(b"HTTP/1.1 407 Who is pass-word\r\n\r\n"), "the proxy answered 407"),
+        (raw(b"HTTP/1.1 502 \r\n\r\n"), "the proxy answered 502"),
+        (raw(b""), "RemoteProtocolError"),
+    ],
+    ids=["407", "502", "closed"],
+)
+def test_the_reason_names_what_a_proxy_refuses(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, script: Script, told: str
+) -> None:
+    with serving(script) as proxy:
+        where = proxy.endpoint.removeprefix("http://").removesuffix("/token")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://name:pass-word@{where}")
+        reason = reason_of(ask("https://provider.test/token", adapter=adapter))
+    assert told in reason
+    assert "pass-word" not in reason
+    (arrived,) = proxy.requests
+    assert arrived.line == "CONNECT provider.test:443 HTTP/1.1"
+    assert arrived.all("proxy-authorization") == ["Basic bmFtZTpwYXNzLXdvcmQ="]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_asked"), [("8.8.8.8", False), ("10.0.0.1", False), ("127.0.0.1", True)]
+)
+def test_a_name_that_only_an_issuer_elsewhere_has_named_leads_to_no_connection_in_here(
+    issuer: str, *, is_asked: bool
+) -> None:
+    with serving(answer("200 OK", TOKENS)) as server:
+        endpoint = server.endpoint.replace("127.0.0.1", "localhost")
+        provider = replace(PROVIDER, token_endpoint=endpoint)
+        told = ServerMetadata(issuer=f"https://{issuer}")
+        asked = HttpxAuthorizationServer(
+            provider,
+            client_id="client",
+            client_secret="secret",
+            timeout=PATIENCE,
+            outside=Outside.named(provider, told),
+        )
+        outcome = asyncio.run(asked.request_tokens(REFRESH))
+    assert (server.connections == 1) is is_asked
+    if not is_asked:
+        assert delivery_of(outcome) is Delivery.NOT_SENT
+        assert "set TOKEN_ENDPOINT" in reason_of(outcome)
+
+
+def test_hosts_that_whoever_deploys_has_named_may_be_anywhere() -> None:
+    provider = replace(
+        PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
+    )
+    told = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
+    assert Outside.named(provider, replace(told, issuer=None)) is None
+    assert Outside.named(provider, told) == Outside(issuer="a.test", hosts=frozenset())

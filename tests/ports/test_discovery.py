@@ -19,7 +19,7 @@ from domain.policy import Policy
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
 from domain.revocation import RevocationOutcome, RevocationRequest, TokenTypeHint
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
-from ports.discovery import DiscoveryError
+from ports.discovery import DiscoveryError, UnusableIssuerError
 from tests.ports.asking import IMPATIENCE, REFRESH
 from tests.ports.scripted_server import Connection, Script, ScriptedServer, answer, serving, stall
 
@@ -228,23 +228,36 @@ def test_a_document_of_more_than_64_kib_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "why"),
+    ("name", "value"),
     [
-        ("SSL_CERT_FILE", "nowhere.pem", "FileNotFoundError"),
-        ("ALL_PROXY", "socks5://name:pass-word@127.0.0.1:9", "ImportError"),
-        ("ALL_PROXY", "ftp://name:pass-word@127.0.0.1:9", "ValueError"),
-        ("ALL_PROXY", "http://name:pass-word/@127.0.0.1:9", "InvalidURL"),
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+        ("ALL_PROXY", "socks5://name:pass-word@127.0.0.1:9"),
+        ("ALL_PROXY", "ftp://name:pass-word@127.0.0.1:9"),
+        ("ALL_PROXY", "http://name:pass-word/@127.0.0.1:9"),
     ],
 )
-def test_an_environment_in_which_nobody_can_be_asked_is_said_to_be_one(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+def test_a_variable_that_leaves_no_way_out_is_named_and_not_needed_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
+    monkeypatch.setenv("NO_PROXY", "[::1],fd00::/8")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(name, value)
-    told = f"nothing to ask with: {why}: see SSL_CERT_FILE"
-    with saying() as server, pytest.raises(DiscoveryError, match=told) as raised:
-        found(issuer_of(server))
-    assert server.requests == []
+    with pytest.raises(UnusableIssuerError, match=f"^{name} ") as raised:
+        found("https://login.test")
     assert "pass-word" not in "".join(traceback.format_exception(raised.value))
+    with saying() as server:
+        assert found(issuer_of(server)).token_endpoint == "https://login.test/token"
+
+
+@pytest.mark.parametrize("status", ["503 Away", "429 Slow down", "408 Late"])
+def test_what_may_pass_is_told_from_what_somebody_must_change(status: str) -> None:
+    with issuing(lambda _: {OPENID: answer(status)}) as server:
+        with pytest.raises(DiscoveryError) as passing:
+            found(issuer_of(server))
+        with pytest.raises(UnusableIssuerError, match=r"^ISSUER: .*status 404"):
+            found(f"{issuer_of(server)}/elsewhere")
+    assert not isinstance(passing.value, UnusableIssuerError)
 
 
 def test_an_issuer_that_says_nothing_is_not_waited_for_for_ever() -> None:
