@@ -8,7 +8,7 @@ from ssl import SSLError
 import httpx
 
 from adapters.body_members import json_object
-from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
 from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
@@ -33,12 +33,14 @@ class HttpxDiscovery:
         issuer: str,
         told: ServerMetadata,
         limit: timedelta = DISCOVERY_LIMIT,
+        user_agent: str = USER_AGENT,
     ) -> None:
         """`told` wins over what the issuer says, and that over what `provider` has."""
         self._provider = provider
         self._issuer = issuer
         self._told = told
         self._limit = limit
+        self._user_agent = user_agent
         self._known: Provider | None = None
         self._search: asyncio.Task[Provider] | None = None
 
@@ -63,7 +65,7 @@ class HttpxDiscovery:
     async def _ask(self) -> ServerMetadata:
         """Ask at each place until one has what is looked for. Raises DiscoveryError."""
         reasons, may_pass = [], False
-        async with provider_client() as http:
+        async with provider_client(user_agent=self._user_agent) as http:
             for url in metadata_urls(self._issuer):
                 try:
                     return await self._get(http, url)

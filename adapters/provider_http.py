@@ -13,6 +13,8 @@ from adapters.content_coding import unpacked
 from adapters.network import Outside
 from adapters.provider_transport import ProviderTransport
 
+# Firewalls and some providers single out those of HTTP libraries. The version is pyproject.toml's.
+USER_AGENT = "oauth-callback/0.1.0"
 # Beyond this a body is no token response; the longest tokens in use are some 8 KiB each.
 MAX_BODY_BYTES = 64 * 1024
 # What fails before the request is on its way is over soon, and can be retried with no risk.
@@ -25,7 +27,9 @@ _MOST_LOOKS = 100
 _Result = TypeVar("_Result")
 
 
-def provider_client(outside: Outside | None = None) -> httpx.AsyncClient:
+def provider_client(
+    outside: Outside | None = None, *, user_agent: str = USER_AGENT
+) -> httpx.AsyncClient:
     """Make a client; every request on it is to be sent through `in_time`.
 
     Where a variable of the environment keeps a request from being sent, that raises WayOutError.
@@ -38,6 +42,7 @@ def provider_client(outside: Outside | None = None) -> httpx.AsyncClient:
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
         # Of one that cannot be read, httpx would say what it says of requests that were not sent.
         event_hooks={"response": [_forget_location]},
+        headers={"user-agent": user_agent},
         # Connections of different people have nothing to tell each other.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )

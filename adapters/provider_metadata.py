@@ -12,6 +12,10 @@ from domain.provider import ClientAuthentication, Pkce
 _LONGEST_QUOTE = 200
 
 
+# LinkedIn takes the credentials in the form only ("Authorization Code Flow", step 3).
+_UNLISTED = {"www.linkedin.com": ClientAuthentication.POST}
+
+
 class UnusableMetadataError(Exception):
     """There is no metadata of the issuer; the message says why, in our own words."""
 
@@ -46,8 +50,7 @@ class _Document(BaseModel):
     authorization_endpoint: _Endpoint
     token_endpoint: _Endpoint
     revocation_endpoint: _Endpoint | None = None
-    # RFC 8414 §2: what is meant where these are left out.
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    token_endpoint_auth_methods_supported: list[str] | None = None
     code_challenge_methods_supported: list[str] = []
     # RFC 9207 §3.
     authorization_response_iss_parameter_supported: bool = False
@@ -83,9 +86,9 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         token_endpoint=document.token_endpoint,
         revocation_endpoint=document.revocation_endpoint,
         client_authentication=_client_authentication(
-            document.token_endpoint_auth_methods_supported
+            document.token_endpoint_auth_methods_supported, issuer
         ),
-        pkce=Pkce.S256 if "S256" in document.code_challenge_methods_supported else Pkce.NONE,
+        pkce=_pkce(document.code_challenge_methods_supported),
         names_itself=document.authorization_response_iss_parameter_supported,
     )
 
@@ -97,7 +100,21 @@ def _quoted(issuer: str) -> str:
     return ascii(issuer[:_LONGEST_QUOTE])
 
 
-def _client_authentication(offered: list[str]) -> ClientAuthentication | None:
+def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuthentication | None:
     """Prefer the form: fewer servers are particular about how it is encoded."""
+    if offered is None:
+        # RFC 8414 §2 has what is meant; some mean something else.
+        host = urlsplit(issuer).hostname or ""
+        return _UNLISTED.get(host, ClientAuthentication.BASIC)
     wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
     return next((method for method in wanted if method.value in offered), None)
+
+
+def _pkce(offered: list[str]) -> Pkce | None:
+    """Leave it to the preset where nothing is offered, as Microsoft and Salesforce do that have it.
+
+    Others ignore what they do not know (RFC 6749 §3.1).
+    """
+    if not offered:
+        return None
+    return Pkce.S256 if "S256" in offered else Pkce.NONE

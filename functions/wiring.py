@@ -172,8 +172,14 @@ class Wired:
         if told.issuer is None:
             return None
         from adapters.discovery_httpx import HttpxDiscovery
+        from adapters.provider_http import USER_AGENT
 
-        return HttpxDiscovery(self.settings.provider, issuer=told.issuer, told=told)
+        return HttpxDiscovery(
+            self.settings.provider,
+            issuer=told.issuer,
+            told=told,
+            user_agent=self.settings.user_agent or USER_AGENT,
+        )
 
     async def close(self) -> None:
         """Let go of what is held open, at the end of the event loop or of the settings."""
@@ -201,6 +207,7 @@ class Wired:
     def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
         from adapters.network import Outside
+        from adapters.provider_http import USER_AGENT
 
         told = self.settings.told
         server = HttpxAuthorizationServer(
@@ -209,6 +216,7 @@ class Wired:
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
             outside=Outside.named(provider, told),
+            user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)
         return server
@@ -235,7 +243,8 @@ def keys_of(settings: Settings) -> list[bytes]:
 
     What the derived key has sealed stays readable whatever comes before it.
     """
-    return [*settings.encryption_keys, derive_key(settings.client_secret)]
+    derived = [derive_key(settings.client_secret)] if settings.client_secret else []
+    return [*settings.encryption_keys, *derived]
 
 
 def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
@@ -265,8 +274,8 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
 
 
 def _keyed_hash(settings: Settings, purpose: str, text: str) -> str:
-    """Name a text so that only who has the client's secret can tell which it is."""
-    secret = settings.client_secret.encode()
+    """Name a text so that only who has the client's secret, or a key, can tell which it is."""
+    secret = settings.client_secret.encode() or settings.encryption_keys[0]
     return hmac.digest(secret, f"{purpose} {text}".encode(), "sha256").hex()[:32]
 
 

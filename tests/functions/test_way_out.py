@@ -75,7 +75,7 @@ def test_what_no_request_needs_keeps_nobody_from_logging_in(
 ) -> None:
     monkeypatch.setenv(name, value)
     environ = healthy(running_digikey, tmp_path)
-    assert run(environ, lambda wired: wired.logins.begin("default"))
+    assert run(environ, lambda wired: wired.logins.begin("default")).state
 
 
 @unusable

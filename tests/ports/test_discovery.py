@@ -14,6 +14,7 @@ import pytest
 
 from adapters.authorization_server_discovered import SEND_WITHIN, DiscoveredAuthorizationServer
 from adapters.discovery_httpx import DISCOVERY_LIMIT, HttpxDiscovery
+from adapters.provider_metadata import read_metadata
 from domain.metadata import ServerMetadata
 from domain.policy import Policy
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
@@ -108,7 +109,6 @@ def test_what_is_left_out_means_what_rfc_8414_says() -> None:
     with saying() as server:
         provider = found(issuer_of(server))
     assert provider.client_authentication is ClientAuthentication.BASIC
-    assert provider.pkce is Pkce.NONE
     assert not provider.names_itself
     assert provider.revocation_endpoint is None
 
@@ -117,6 +117,19 @@ def test_the_form_is_preferred_where_both_methods_are_offered() -> None:
     methods = ["client_secret_basic", "client_secret_post"]
     with saying(token_endpoint_auth_methods_supported=methods) as server:
         assert found(issuer_of(server)).client_authentication is ClientAuthentication.POST
+
+
+@pytest.mark.parametrize("methods", [None, []], ids=["none", "an empty list"])
+def test_pkce_that_is_not_told_of_is_left_to_the_preset(methods: list[str] | None) -> None:
+    with saying(code_challenge_methods_supported=methods) as server:
+        assert found(issuer_of(server)).pkce is Pkce.S256
+        assert found(issuer_of(server), provider=PRESETS["digikey"]).pkce is Pkce.NONE
+
+
+def test_linkedin_takes_the_form_though_it_lists_no_method() -> None:
+    issuer = "https://www.linkedin.com/oauth"
+    told = read_metadata(document(issuer), issuer)
+    assert told.client_authentication is ClientAuthentication.POST
 
 
 def test_plain_pkce_is_none() -> None:
@@ -269,6 +282,19 @@ def test_an_issuer_that_is_not_there_is_said_to_be() -> None:
     # An address that nobody listens on.
     with pytest.raises(DiscoveryError, match="ConnectError"):
         found("http://127.0.0.9:9")
+
+
+def test_it_is_asked_by_the_name_that_is_set() -> None:
+    async def ask(issuer: str) -> None:
+        told = ServerMetadata()
+        custom = PRESETS["custom"]
+        await HttpxDiscovery(custom, issuer=issuer, told=told).provider()
+        await HttpxDiscovery(custom, issuer=issuer, told=told, user_agent="a name").provider()
+
+    with saying() as server:
+        asyncio.run(ask(issuer_of(server)))
+    names = [name for request in server.requests for name in request.all("user-agent")]
+    assert names == ["oauth-callback/0.1.0", "a name"]
 
 
 # How often it is asked
