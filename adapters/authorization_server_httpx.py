@@ -10,7 +10,9 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.network import Outside
+from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
+from adapters.reasons import reason_of
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
@@ -23,6 +25,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
+from ports.way_out import WayOutError
 
 _LONGEST_DESCRIPTION = 300
 _NOT_SENT = (
@@ -45,14 +48,25 @@ class HttpxAuthorizationServer:
     """Send requests with httpx; what came of each is said, never raised."""
 
     def __init__(
-        self, provider: Provider, *, client_id: str, client_secret: str, timeout: timedelta
+        self,
+        provider: Provider,
+        *,
+        client_id: str,
+        client_secret: str,
+        timeout: timedelta,
+        outside: Outside | None = None,
+        user_agent: str = USER_AGENT,
     ) -> None:
-        """`timeout` is for the whole of a request and its answer."""
+        """`timeout` is for the whole of a request and its answer.
+
+        `client_secret` is empty for a client that has none, and `outside` tells of the hosts that
+        the provider's metadata has named.
+        """
         self._provider = provider
         self._client_id = client_id
         self._client_secret = client_secret
         self._timeout = timeout
-        self._http = provider_client()
+        self._http = provider_client(outside, user_agent=user_agent)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and say what came of it. Raises nothing."""
@@ -74,10 +88,12 @@ class HttpxAuthorizationServer:
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
             outcome = await in_time(self._send(endpoint, request, read), self._timeout)
+        except WayOutError as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
-            return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=reason_of(error))
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
-            return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason_of(error))
         if isinstance(outcome, TokenErrorResponse):
             return self._without_secrets(outcome, request)
         return outcome
@@ -87,8 +103,11 @@ class HttpxAuthorizationServer:
         async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
             return read(response, await read_capped(response), self._provider)
 
-    def _message(self, request: _Request) -> tuple[dict[str, str], dict[str, str]]:
-        form = _form(request)
+    def _message(self, request: _Request) -> tuple[dict[str, str | list[str]], dict[str, str]]:
+        form: dict[str, str | list[str]] = {**_form(request)}
+        if not isinstance(request, RevocationRequest):
+            for name, value in self._provider.token_params:
+                form[name] = [*form.get(name, ()), value]
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         match self._provider.client_authentication:
             case ClientAuthentication.POST:
@@ -96,6 +115,9 @@ class HttpxAuthorizationServer:
                 form["client_secret"] = self._client_secret
             case ClientAuthentication.BASIC:
                 headers["authorization"] = f"Basic {self._basic_credentials()}"
+            case ClientAuthentication.NONE:
+                # RFC 6749 §3.2.1.
+                form["client_id"] = self._client_id
             case _:
                 assert_never(self._provider.client_authentication)
         return form, headers
@@ -107,7 +129,7 @@ class HttpxAuthorizationServer:
 
     def _without_secrets(self, answer: TokenErrorResponse, request: _Request) -> TokenErrorResponse:
         """Some providers repeat in their errors what they were sent."""
-        sent = [self._client_secret, *_secrets(request)]
+        sent = [secret for secret in (self._client_secret, *_secrets(request)) if secret]
         forms = [self._basic_credentials(), *sent, *map(quote, sent), *map(quote_plus, sent)]
         description = answer.description
         for secret in forms:

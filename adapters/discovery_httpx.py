@@ -7,14 +7,18 @@ from ssl import SSLError
 
 import httpx
 
-from adapters.provider_http import in_time, json_object, provider_client, read_capped
+from adapters.body_members import json_object
+from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
+from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
-from ports.discovery import DiscoveryError
+from ports.discovery import DiscoveryError, UnusableIssuerError
+from ports.way_out import WayOutError
 
 # For both places together; a person waits, or a refresh that must be over within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
+_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 
 _log = logging.getLogger(__name__)
 
@@ -29,12 +33,14 @@ class HttpxDiscovery:
         issuer: str,
         told: ServerMetadata,
         limit: timedelta = DISCOVERY_LIMIT,
+        user_agent: str = USER_AGENT,
     ) -> None:
         """`told` wins over what the issuer says, and that over what `provider` has."""
         self._provider = provider
         self._issuer = issuer
         self._told = told
         self._limit = limit
+        self._user_agent = user_agent
         self._known: Provider | None = None
         self._search: asyncio.Task[Provider] | None = None
 
@@ -52,30 +58,36 @@ class HttpxDiscovery:
             found = await in_time(self._ask(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
-        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-            # Its words may quote the proxy's URL, which may have a password in it.
-            where = "see SSL_CERT_FILE and the variables that name a proxy"
-            raise DiscoveryError(f"nothing to ask with: {type(error).__name__}: {where}") from None
+        except WayOutError as error:
+            raise UnusableIssuerError(str(error)) from error
         return with_metadata(with_metadata(self._provider, found), self._told)
 
     async def _ask(self) -> ServerMetadata:
         """Ask at each place until one has what is looked for. Raises DiscoveryError."""
-        reasons = []
-        async with provider_client() as http:
+        reasons, may_pass = [], False
+        async with provider_client(user_agent=self._user_agent) as http:
             for url in metadata_urls(self._issuer):
                 try:
                     return await self._get(http, url)
                 except (httpx.HTTPError, httpx.InvalidURL, SSLError, UnicodeError) as error:
-                    reasons.append(f"{url}: {type(error).__name__}")
+                    reasons.append(f"{url}: {reason_of(error)}")
+                    may_pass = True
                 except UnusableMetadataError as error:
                     reasons.append(f"{url}: {error}")
-        _log.warning("the provider's metadata was not found: %s", "; ".join(reasons))
-        raise DiscoveryError("; ".join(reasons))
+                    may_pass = may_pass or error.may_pass
+        told = "; ".join(reasons)
+        _log.warning("the provider's metadata was not found: %s", told)
+        raise DiscoveryError(told) if may_pass else UnusableIssuerError(f"ISSUER: {told}")
 
     async def _get(self, http: httpx.AsyncClient, url: str) -> ServerMetadata:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with http.stream("GET", url, headers=headers) as response:
-            if response.status_code != httpx.codes.OK:
-                raise UnusableMetadataError(f"status {response.status_code}")
+            status = response.status_code
+            if status != httpx.codes.OK:
+                raise UnusableMetadataError(f"status {status}", may_pass=_may_pass(status))
             members = json_object(await read_capped(response))
         return read_metadata(members, self._issuer)
+
+
+def _may_pass(status: int) -> bool:
+    return httpx.codes.is_server_error(status) or status in _PASSING

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adapters.provider_http import json_object
+from adapters.body_members import json_object
 
 _PARTS = 3
 

@@ -1,46 +1,51 @@
 """How a provider is asked over HTTP: no redirect, no cookie, no proxy for loopback, and in time."""
 
 import asyncio
-import json
 import sys
-import zlib
 from collections.abc import Coroutine
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 
-from adapters.tls import tls_context
+from adapters.body_members import json_object
+from adapters.content_coding import unpacked
+from adapters.network import Outside
+from adapters.provider_transport import ProviderTransport
 
+# Firewalls and some providers single out those of HTTP libraries. The version is pyproject.toml's.
+USER_AGENT = "oauth-callback/0.1.0"
 # Beyond this a body is no token response; the longest tokens in use are some 8 KiB each.
 MAX_BODY_BYTES = 64 * 1024
 # What fails before the request is on its way is over soon, and can be retried with no risk.
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Time enough for reading what is there.
 _LAST_LOOK = timedelta(seconds=0.5)
-# A kept connection that the provider has closed in the meantime would fail in a way that looks like
-# a lost answer.
-_LIMITS = httpx.Limits(max_keepalive_connections=0)
+# An answer comes in a few pieces; whatever sends more is not to keep everybody else waiting.
+_MOST_LOOKS = 100
 
 _Result = TypeVar("_Result")
 
 
-def provider_client() -> httpx.AsyncClient:
-    """Make a client; every request on it is to be sent through `in_time`."""
+def provider_client(
+    outside: Outside | None = None, *, user_agent: str = USER_AGENT
+) -> httpx.AsyncClient:
+    """Make a client; every request on it is to be sent through `in_time`.
+
+    Where a variable of the environment keeps a request from being sent, that raises WayOutError.
+    """
     _look_for_sniffio_once()
     return httpx.AsyncClient(
+        transport=ProviderTransport(outside),
         # A redirect would carry the client's secret to somewhere else.
         follow_redirects=False,
         # Only until the request is on its way; `in_time` sees to the rest.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
-        limits=_LIMITS,
-        verify=tls_context(),
-        # http is for loopback only, where a proxy from the environment has no business.
-        mounts={"http://": httpx.AsyncHTTPTransport(limits=_LIMITS, verify=tls_context())},
         # Of one that cannot be read, httpx would say what it says of requests that were not sent.
         event_hooks={"response": [_forget_location]},
+        headers={"user-agent": user_agent},
         # Connections of different people have nothing to tell each other.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
@@ -81,7 +86,7 @@ async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Re
 
 
 async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
-    """Read the body; one that is too long, or encoded in a way nobody asked for, counts as empty.
+    """Read the body, out of its content codings; one that is too long counts as empty.
 
     The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
     A JSON object is whole with its last brace, and nothing after it is waited for: by its own
@@ -89,41 +94,20 @@ async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -
 
     Raises httpx.HTTPError.
     """
-    body = b""
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > most:
-            return b""
-        if chunk.rstrip().endswith(b"}") and json_object(body) is not None:
-            return body
-    match response.headers.get("content-encoding", "identity").strip().lower():
-        case "identity" | "":
-            return body
-        case "gzip":
-            return _gunzip(body, most)
-        case _:
-            return b""
-
-
-def _gunzip(body: bytes, most: int) -> bytes:
+    body, looks = b"", 0
+    encoding = response.headers.get("content-encoding", "")
     try:
-        gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        text = gzip.decompress(body, most)
-    except zlib.error:
-        return b""
-    return text if gzip.eof else b""
+        async for chunk in response.aiter_raw():
+            body, looks = body + chunk, looks + 1
+            if len(body) > most:
+                return b""
+            if looks <= _MOST_LOOKS and _is_whole(text := unpacked(body, encoding, most=most)):
+                return text
+    except httpx.HTTPError:
+        if not _is_whole(unpacked(body, encoding, most=most)):
+            raise
+    return unpacked(body, encoding, most=most)
 
 
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None where this is none, or not all of it.
-
-    Members that are not as they should be, such as a name in another encoding or a text with a line
-    break (RFC 8259 §8.1, §7), must not cost the others; bytes that are no characters become halves
-    of some, which no token has.
-    """
-    try:
-        text = body.decode(json.detect_encoding(body), "surrogateescape")
-        members = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
+def _is_whole(body: bytes) -> bool:
+    return json_object(body) is not None

@@ -6,11 +6,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from ports.way_out import WayOutError
+
 
 def tls_context() -> ssl.SSLContext:
     """Return a context for clients, which checks certificates and host names.
 
     The authorities are certifi's, or those that OpenSSL's own variables name, as with httpx.
+    Raises WayOutError.
     """
     return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
@@ -19,7 +22,15 @@ def tls_context() -> ssl.SSLContext:
 def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     if not (cafile or capath):
         cafile = str(_certifis_file())
-    return ssl.create_default_context(cafile=cafile, capath=capath)
+    elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
+        # OpenSSL would say nothing, and trust nobody.
+        raise WayOutError("SSL_CERT_DIR is no directory of certificates")
+    try:
+        return ssl.create_default_context(cafile=cafile, capath=capath)
+    except OSError as error:
+        reason = "is no file of certificates in PEM" if isinstance(error, ssl.SSLError) else None
+        reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
+        raise WayOutError(f"SSL_CERT_FILE {reason}") from error
 
 
 def _certifis_file() -> Path:

@@ -7,16 +7,13 @@ nothing else is taken for tokens.
 import logging
 import re
 import unicodedata
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from math import isfinite
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import httpx
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,8 +21,9 @@ from pydantic import (
     ValidationError,
 )
 
+from adapters.body_members import read_members
 from adapters.id_token import read_subject
-from adapters.provider_http import json_object
+from adapters.lifetimes import LONGEST_LIFETIME, read_lifetimes, seconds_of
 from domain.provider import Provider
 from domain.revocation import RevocationOutcome, RevocationResult
 from domain.token_endpoint import (
@@ -36,8 +34,6 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 
-# A clamp for lifetimes that stand for "for ever" (RFC 6749 sets no bound).
-LONGEST_LIFETIME = timedelta(days=3650)
 # Here a gateway speaks (nginx's 499, Cloudflare's 520 to 527), or the provider of a request that
 # it did not see whole: nobody knows what has been done.
 _GATEWAY_STATUSES = frozenset({408, 499, 502, 504, *range(520, 528)})
@@ -53,13 +49,8 @@ _log = logging.getLogger(__name__)
 
 def _duration(value: object) -> timedelta | None:
     """Read a number of seconds, also out of a string; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not isfinite(seconds) or seconds <= 0:
+    seconds = seconds_of(value)
+    if seconds is None:
         return None
     # Less than half of a microsecond is none either.
     return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds())) or None
@@ -81,6 +72,13 @@ def _goes_into_a_header(value: str) -> str:
     return value
 
 
+def _bearer(value: str) -> str:
+    # Nobody means the spaces and line breaks around it, and no header can have them.
+    if (text := _text(value.strip())) is None:
+        raise ValueError("no text")
+    return _goes_into_a_header(text)
+
+
 def _type(value: object) -> str | None:
     try:
         return _goes_into_a_header(_text(value) or "") or None
@@ -99,22 +97,9 @@ class _TokenBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    access_token: Annotated[
-        str, Field(min_length=1, strict=True, repr=False), AfterValidator(_goes_into_a_header)
-    ]
+    access_token: Annotated[str, Field(strict=True, repr=False), AfterValidator(_bearer)]
     token_type: Annotated[str | None, BeforeValidator(_type)] = None
-    expires_in: Annotated[timedelta | None, BeforeValidator(_duration)] = None
     refresh_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
-    refresh_token_expires_in: Annotated[
-        timedelta | None,
-        BeforeValidator(_duration),
-        # Intuit's and Keycloak's names for it.
-        Field(
-            validation_alias=AliasChoices(
-                "refresh_token_expires_in", "x_refresh_token_expires_in", "refresh_expires_in"
-            )
-        ),
-    ] = None
     scope: Annotated[str | None, BeforeValidator(_scope)] = None
     id_token: Annotated[str | None, BeforeValidator(_text), Field(repr=False)] = None
 
@@ -123,7 +108,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
     """Understand an answer; `body` is all of it, decoded from any content encoding."""
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
-    members = _members(response.headers.get("content-type", ""), body)
+    members = read_members(body)
     if not response.is_success:
         return _error(response, members or {}, provider)
     if members is None:
@@ -132,7 +117,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         # Slack and GitHub refuse with status 200.
         return _error(response, members, provider)
     try:
-        return _tokens(_TokenBody.model_validate(members), provider)
+        return _tokens(_with_nested(members), response, provider)
     except ValidationError:
         return _unknown("a success without an access token")
 
@@ -144,7 +129,7 @@ def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -
         return RevocationResult.REVOKED
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
-    members = _members(response.headers.get("content-type", ""), body)
+    members = read_members(body)
     return _error(response, members or {}, provider)
 
 
@@ -152,15 +137,22 @@ def _unknown(reason: str) -> NoAnswer:
     return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason)
 
 
-def _members(content_type: str, body: bytes) -> dict[str, Any] | None:
-    if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
-        # As in `json_object`.
-        text = body.strip().decode("utf-8", "surrogateescape")
-        return dict(parse_qsl(text, errors="surrogateescape"))
-    return json_object(body)
+def _with_nested(members: dict[str, Any]) -> dict[str, Any]:
+    """Bring up what stands a level deeper: Slack's `authed_user`, Withings' `body`, Lark's `data`.
+
+    Where there are several, nobody knows which tokens are meant.
+    """
+    found = [value for value in members.values() if isinstance(value, dict)]
+    nested = [value for value in found if value.get("access_token")]
+    return (
+        {**members, **nested[0]}
+        if not members.get("access_token") and len(nested) == 1
+        else members
+    )
 
 
-def _tokens(body: _TokenBody, provider: Provider) -> Outcome:
+def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provider) -> Outcome:
+    body = _TokenBody.model_validate(members)
     token_type = (body.token_type or "").strip() or "bearer"
     if token_type.lower() in _UNUSABLE_TYPES:
         return _unknown("tokens of a type that wants proofs with each use")
@@ -170,17 +162,29 @@ def _tokens(body: _TokenBody, provider: Provider) -> Outcome:
         _log.warning("the token response's token_type is not Bearer; it is passed on as it is")
     if body.token_type is None:
         _log.warning("the token response names no token_type; taken for Bearer")
-    if body.expires_in is None:
+    now = _date(response.headers) or datetime.now(UTC)
+    can_refresh = body.refresh_token is not None
+    access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
+    if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is taken")
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,
-        expires_in=body.expires_in,
+        expires_in=access,
         refresh_token=body.refresh_token,
-        refresh_token_expires_in=body.refresh_token_expires_in,
+        refresh_token_expires_in=refresh,
         scope=body.scope,
         subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
     )
+
+
+def _date(headers: httpx.Headers) -> datetime | None:
+    """Read when the answer was sent, by its own clock (RFC 9110 §6.6.1)."""
+    try:
+        sent = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return sent if sent.tzinfo else sent.replace(tzinfo=UTC)
 
 
 def _error(

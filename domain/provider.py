@@ -7,10 +7,14 @@ from enum import Enum
 
 
 class ClientAuthentication(Enum):
-    """How the client proves itself at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2)."""
+    """How the client proves itself at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2).
+
+    One without a secret, which is public, only names itself.
+    """
 
     POST = "client_secret_post"
     BASIC = "client_secret_basic"
+    NONE = "none"
 
 
 class Pkce(Enum):
@@ -70,6 +74,8 @@ class Provider:
     pkce: Pkce = Pkce.S256
     scope: str | None = None
     authorization_params: tuple[tuple[str, str], ...] = ()
+    # With each request for tokens, such as RFC 8707's `resource`, which may be there repeatedly.
+    token_params: tuple[tuple[str, str], ...] = ()
     rotation: Rotation = Rotation(kind=RotationKind.ALWAYS)
     # GitHub and GitLab end the old access token with the refresh; it is then refreshed late.
     refresh_ends_access_token: bool = False

@@ -29,7 +29,7 @@ from functions.settings import RemoteSettingsError, Settings, SettingsError
 from functions.sharing import beginning, in_time
 from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
-from ports.discovery import DiscoveryError
+from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 _FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
@@ -146,7 +146,7 @@ def _problem_of(error: Exception) -> Problem:
         case RemoteSettingsError(retry_after=timedelta() as pause):
             detail, seconds = str(error), ceil(pause.total_seconds())
             return problem("settings-unavailable", detail, retry_after=seconds).problem
-        case SettingsError():
+        case SettingsError() | UnusableIssuerError():
             return problem("not-configured", str(error)).problem
         case DiscoveryError():
             detail = f"the provider does not say where its endpoints are: {error}; check ISSUER"

@@ -122,10 +122,10 @@ def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
                 f"the provider answered {status} ({reason or 'no reason given'}); check CLIENT_ID "
                 f"and CLIENT_SECRET, then {START_OVER}",
             )
-        case NoAnswer(delivery=Delivery.NOT_SENT):
-            detail = "the provider cannot be reached"
-        case NoAnswer():
-            detail = "the provider gave no answer that can be used"
+        case NoAnswer(delivery=Delivery.NOT_SENT, reason=reason):
+            detail = f"the provider cannot be reached ({reason})"
+        case NoAnswer(reason=reason):
+            detail = f"the provider gave no answer that can be used ({reason})"
         case _:
             assert_never(outcome)
     return problem("provider-unavailable", f"{detail}; {START_OVER}", retry_after=5)

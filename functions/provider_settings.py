@@ -29,6 +29,20 @@ _OF_EACH_LOGIN = frozenset(
         "state",
     }
 )
+# What each request for tokens has of its own (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
+_OF_EACH_TOKEN_REQUEST = frozenset(
+    {
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+    }
+)
 _LONGEST_GRACE = timedelta(days=366)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -56,6 +70,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
         _rotation(reading, preset),
         scope=_scope(reading) or preset.scope,
         authorization_params=_authorization_params(reading, preset),
+        token_params=_token_params(reading, preset),
     )
     provider = with_metadata(provider, told)
     for name in ("authorization_endpoint", "token_endpoint"):
@@ -82,16 +97,9 @@ def _scope(reading: Reading) -> str | None:
 
 
 def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
-    text = reading.optional("AUTHORIZATION_PARAMS")
-    if text is None:
+    found = _params(reading, "AUTHORIZATION_PARAMS", "prompt=consent&access_type=offline")
+    if found is None:
         return preset.authorization_params
-    try:
-        found = tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
-    except ValueError:
-        reading.faults.append(
-            "AUTHORIZATION_PARAMS must look like prompt=consent&access_type=offline"
-        )
-        return ()
     names = [name for name, _ in found]
     if not all(map(_PARAMETER_NAME.fullmatch, names)):
         reading.faults.append(
@@ -108,6 +116,33 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
     if "scope" in names and reading.optional("SCOPE") is not None:
         reading.faults.append("AUTHORIZATION_PARAMS must not have scope where SCOPE is set")
     return found
+
+
+def _token_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
+    found = _params(reading, "TOKEN_PARAMS", "resource=https://api.example")
+    if found is None:
+        return preset.token_params
+    if own := sorted(_OF_EACH_TOKEN_REQUEST.intersection(name for name, _ in found)):
+        reading.faults.append(
+            f"TOKEN_PARAMS must not have {', '.join(own)}: each request for tokens has its own"
+        )
+    # RFC 8707 §2: `resource` may be there more than once.
+    names = [name for name, _ in found if name != "resource"]
+    if len(set(names)) < len(names):
+        reading.faults.append("TOKEN_PARAMS has a parameter other than resource more than once")
+    return found
+
+
+def _params(reading: Reading, variable: str, example: str) -> tuple[tuple[str, str], ...] | None:
+    """Read further parameters; None where the variable is not set."""
+    text = reading.optional(variable)
+    if text is None:
+        return None
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+    except ValueError:
+        reading.faults.append(f"{variable} must look like {example}")
+        return ()
 
 
 def _rotation(reading: Reading, preset: Provider) -> Provider:

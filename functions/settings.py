@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Self
 
 from domain.metadata import ServerMetadata
-from domain.provider import Provider
+from domain.provider import ClientAuthentication, Provider
 from functions.api_keys import ApiKey, read_api_keys
 from functions.provider_settings import read_metadata, read_provider
 from functions.reading import LAYOUT, Reading
@@ -49,7 +49,8 @@ class Settings:
     """What the environment says, checked.
 
     `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
-    `provider` lacks what the issuer is to be asked for.
+    `provider` lacks what the issuer is to be asked for. `client_secret` is empty for a public
+    client, and `user_agent` None where the application names itself.
     """
 
     client_id: str
@@ -63,6 +64,7 @@ class Settings:
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
+    user_agent: str | None = None
 
     @property
     def redirect_uri(self) -> str | None:
@@ -76,7 +78,7 @@ class Settings:
         told = read_metadata(reading)
         settings = cls(
             client_id=reading.required("CLIENT_ID"),
-            client_secret=reading.required("CLIENT_SECRET"),
+            client_secret=_client_secret(reading, told),
             api_keys=read_api_keys(reading),
             cron_secret=reading.secret("CRON_SECRET"),
             failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
@@ -86,10 +88,31 @@ class Settings:
             public_url=_public_url(reading),
             store=read_store(reading),
             encryption_keys=_encryption_keys(reading),
+            user_agent=_user_agent(reading),
         )
         if reading.faults:
             raise SettingsError(reading.faults)
         return settings
+
+
+def _client_secret(reading: Reading, told: ServerMetadata) -> str:
+    """Read the secret, which a public client lacks: nothing can be derived of it then."""
+    if told.client_authentication is not ClientAuthentication.NONE:
+        return reading.required("CLIENT_SECRET")
+    secret = reading.optional("CLIENT_SECRET")
+    if secret is None and reading.optional("ENCRYPTION_KEYS") is None:
+        reading.faults.append(
+            "ENCRYPTION_KEYS is not set, and a client without a CLIENT_SECRET needs it: "
+            "openssl rand -base64 32 makes one"
+        )
+    return secret or ""
+
+
+def _user_agent(reading: Reading) -> str | None:
+    text = reading.optional("USER_AGENT")
+    if text is not None and not (text.isascii() and text.isprintable()):
+        reading.faults.append("USER_AGENT must be printable ASCII")
+    return text
 
 
 def _encryption_keys(reading: Reading) -> tuple[bytes, ...]:

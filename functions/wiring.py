@@ -28,6 +28,7 @@ from ports.authorization_server import AuthorizationServer
 from ports.discovery import Discovery
 from ports.rescue import Rescue
 from ports.store import Store
+from ports.way_out import WayOutError
 
 if TYPE_CHECKING:
     # Imported where they are made.
@@ -156,13 +157,14 @@ class Wired:
         )
 
     async def provider(self) -> Provider:
-        """Return the provider, and ask for what is known to its issuer only.
+        """Return the provider that can be asked, and ask for what is known to its issuer only.
 
-        Raises DiscoveryError.
+        Raises DiscoveryError, and SettingsError where there is no way out to it.
         """
-        if self._discovery is None:
-            return self.settings.provider
-        return await self._discovery.provider()
+        discovery = self._discovery
+        provider = self.settings.provider if discovery is None else await discovery.provider()
+        check_way_out(provider.token_endpoint)
+        return provider
 
     @cached_property
     def _discovery(self) -> Discovery | None:
@@ -170,8 +172,14 @@ class Wired:
         if told.issuer is None:
             return None
         from adapters.discovery_httpx import HttpxDiscovery
+        from adapters.provider_http import USER_AGENT
 
-        return HttpxDiscovery(self.settings.provider, issuer=told.issuer, told=told)
+        return HttpxDiscovery(
+            self.settings.provider,
+            issuer=told.issuer,
+            told=told,
+            user_agent=self.settings.user_agent or USER_AGENT,
+        )
 
     async def close(self) -> None:
         """Let go of what is held open, at the end of the event loop or of the settings."""
@@ -198,15 +206,36 @@ class Wired:
 
     def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
+        from adapters.network import Outside
+        from adapters.provider_http import USER_AGENT
 
+        told = self.settings.told
         server = HttpxAuthorizationServer(
             provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
+            outside=Outside.named(provider, told),
+            user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)
         return server
+
+
+def check_way_out(url: str) -> None:
+    """Find out what keeps requests from being sent, before a person logs in for one.
+
+    Raises SettingsError.
+    """
+    from adapters.proxies import proxy_of
+    from adapters.tls import tls_context
+
+    try:
+        proxy_of(url)
+        if url.startswith("https:"):
+            tls_context()
+    except WayOutError as error:
+        raise SettingsError([str(error)]) from error
 
 
 def keys_of(settings: Settings) -> list[bytes]:
@@ -214,7 +243,8 @@ def keys_of(settings: Settings) -> list[bytes]:
 
     What the derived key has sealed stays readable whatever comes before it.
     """
-    return [*settings.encryption_keys, derive_key(settings.client_secret)]
+    derived = [derive_key(settings.client_secret)] if settings.client_secret else []
+    return [*settings.encryption_keys, *derived]
 
 
 def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
@@ -244,8 +274,8 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
 
 
 def _keyed_hash(settings: Settings, purpose: str, text: str) -> str:
-    """Name a text so that only who has the client's secret can tell which it is."""
-    secret = settings.client_secret.encode()
+    """Name a text so that only who has the client's secret, or a key, can tell which it is."""
+    secret = settings.client_secret.encode() or settings.encryption_keys[0]
     return hmac.digest(secret, f"{purpose} {text}".encode(), "sha256").hex()[:32]
 
 

@@ -9,6 +9,10 @@ class DiscoveryError(Exception):
     """The provider does not say where its endpoints are; the message says why not."""
 
 
+class UnusableIssuerError(DiscoveryError):
+    """Asking again is of no use: the message names the variable, or what the issuer must change."""
+
+
 class Discovery(Protocol):
     """Ask the provider what is not told of it otherwise."""
 

@@ -28,7 +28,9 @@ VARIABLES = frozenset(
         "SCOPE",
         "TOKEN_ENDPOINT",
         "TOKEN_ENDPOINT_AUTH_METHOD",
+        "TOKEN_PARAMS",
         "UPSTASH_REDIS_REST_TOKEN",
+        "USER_AGENT",
     }
 )
 """What may stand in a secret. Not which store there is: another one has none of the grants."""

@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+import tomllib
 from base64 import b64decode, b64encode
+from pathlib import Path
 from urllib.parse import quote_plus, unquote_plus
 
 import pytest
@@ -33,9 +35,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def what_arrives(request: TokenRequest, authentication: ClientAuthentication = POST) -> Arrived:
+def what_arrives(
+    request: TokenRequest,
+    authentication: ClientAuthentication = POST,
+    *,
+    params: tuple[tuple[str, str], ...] = (),
+) -> Arrived:
     with serving(answer("200 OK", TOKENS)) as server:
-        outcome = ask(server.endpoint, request, authentication=authentication)
+        outcome = ask(server.endpoint, request, authentication=authentication, params=params)
     assert isinstance(outcome, TokenResponse)
     (arrived,) = server.requests
     return arrived
@@ -129,6 +136,26 @@ def test_checklist_19_basic_carries_both_parts_form_urlencoded(request_: TokenRe
 @all_requests
 def test_checklist_20_post_carries_no_authorization_header(request_: TokenRequest) -> None:
     assert what_arrives(request_, POST).all("authorization") == []
+
+
+@all_requests
+def test_a_public_client_sends_its_name_and_no_secret(request_: TokenRequest) -> None:
+    arrived = what_arrives(request_, ClientAuthentication.NONE)
+    assert arrived.all("authorization") == []
+    assert ("client_id", CLIENT_ID) in arrived.form
+    assert "client_secret" not in dict(arrived.form)
+
+
+@all_requests
+def test_further_parameters_go_with_each_request_for_tokens(request_: TokenRequest) -> None:
+    further = (("resource", "https://a.test/?x=1&y"), ("audience", "é"), ("resource", "b"))
+    plain = what_arrives(request_).form
+    assert sorted(what_arrives(request_, params=further).form) == sorted([*plain, *further])
+
+
+def test_the_application_names_itself_and_its_version() -> None:
+    version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    assert what_arrives(REFRESH).all("user-agent") == [f"oauth-callback/{version}"]
 
 
 @authentications

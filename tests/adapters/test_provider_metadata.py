@@ -29,3 +29,39 @@ def test_an_issuer_on_this_machine_may_name_it_and_each_may_name_https(issuer: s
     for endpoints in (here, ENDPOINTS):
         found = read_metadata({"issuer": issuer, **endpoints}, issuer)
         assert found.token_endpoint == endpoints["token_endpoint"]
+
+
+NEAR = ["https://127.0.0.1:8443/", "https://localhost/", "https://[::1]/", "https://127.1/"]
+INSIDE = ["https://10.0.0.1/", "https://[fd00::1]/", "https://[::ffff:192.168.0.1]/"]
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+@pytest.mark.parametrize("url", [*NEAR, *INSIDE, "https://169.254.169.254/"])
+def test_an_issuer_that_is_elsewhere_names_nothing_in_this_network(name: str, url: str) -> None:
+    with pytest.raises(UnusableMetadataError, match="network"):
+        read_metadata({"issuer": ISSUER, **ENDPOINTS, name: url}, ISSUER)
+
+
+@pytest.mark.parametrize("issuer", ["https://10.9.0.1", "https://[fd00::9]:8443"])
+def test_an_issuer_in_this_network_names_what_is_there_and_not_this_machine(issuer: str) -> None:
+    for url in (*INSIDE, ISSUER):
+        told = dict.fromkeys(ENDPOINTS, url)
+        assert read_metadata({"issuer": issuer, **told}, issuer).token_endpoint == url
+    for url in NEAR:
+        with pytest.raises(UnusableMetadataError, match="network"):
+            read_metadata({"issuer": issuer, **ENDPOINTS, "token_endpoint": url}, issuer)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (f"{ISSUER}/", f"'{ISSUER}/'"),
+        ("https://login.test/{tenantid}/v2.0", "put the tenant's id in ISSUER"),
+        ("https://é.test/" + "x" * 1_000, "'https://\\xe9.test/xxx"),
+    ],
+)
+def test_another_issuer_is_quoted(found: str, told: str) -> None:
+    with pytest.raises(UnusableMetadataError) as raised:
+        read_metadata({"issuer": found, **ENDPOINTS}, ISSUER)
+    assert told in str(raised.value)
+    assert len(str(raised.value)) < 300

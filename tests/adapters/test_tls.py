@@ -6,6 +6,7 @@ import certifi
 import pytest
 
 from adapters.tls import _certifis_file, tls_context
+from ports.way_out import WayOutError
 from tests.system.certificates import server_certificate
 
 
@@ -33,3 +34,25 @@ def test_the_variables_of_openssl_name_other_authorities(
     (authority,) = tls_context().get_ca_certs()
     assert authority["subject"] == ((("commonName", "scripted"),),)
     assert tls_context() is not usual
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_FILE", "."),
+        ("SSL_CERT_FILE", "empty.pem"),
+        ("SSL_CERT_FILE", "text.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+        ("SSL_CERT_DIR", "nowhere:empty.pem"),
+    ],
+)
+def test_a_variable_that_names_no_authorities_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WayOutError, match=f"^{name} "):
+        tls_context()

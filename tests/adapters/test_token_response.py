@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.token_response import LONGEST_LIFETIME, read_answer
+from adapters.lifetimes import LONGEST_LIFETIME
+from adapters.token_response import read_answer
 from domain.provider import PRESETS
 from domain.token_endpoint import (
     Delivery,
@@ -262,8 +263,75 @@ def test_json_is_understood_whatever_it_is_called(content_type: str) -> None:
     assert tokens_of(read(GOOD, content_type=content_type)).access_token == "access"
 
 
-def test_a_byte_order_mark_costs_no_token() -> None:
-    assert tokens_of(read(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())).access_token == "access"
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/json", "text/html"])
+def test_a_form_is_understood_whatever_it_is_called(content_type: str) -> None:
+    tokens = tokens_of(read(urlencode(GOOD).encode(), content_type=content_type))
+    assert (tokens.access_token, tokens.expires_in) == ("access", timedelta(seconds=1799))
+
+
+def test_json_is_understood_where_it_is_called_a_form() -> None:
+    assert tokens_of(read(GOOD, content_type=FORM)).access_token == "access"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\xef\xbb\xbf", b""),
+        (b"\xef\xbb\xbf\xef\xbb\xbf\r\n", b"\0"),
+        (b")]}'\n", b""),
+        (b")]}',\n", b""),
+        (b"while(1);", b""),
+        (b"for (;;);".replace(b" ", b""), b""),
+        (b"\r\n", b"<!-- 12 ms -->"),
+    ],
+    ids=repr,
+)
+def test_what_stands_around_an_object_costs_no_token(before: bytes, after: bytes) -> None:
+    assert tokens_of(read(before + json.dumps(GOOD).encode() + after)).access_token == "access"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"added": ' + b"9" * 5_000,
+        b'"added": -' + b"9" * 5_000,
+        b'"expires_in": ' + b"9" * 5_000,
+        b'"added": 1e999',
+        b'"added": -Infinity',
+        b'"added": "\\ud800"',
+        b'"added": ' + b"[" * 20_000 + b"]" * 20_000,
+        b'"added": ' + b'{"a":' * 8_000 + b'"]}"' + b"}" * 8_000,
+        b'"added": 1, "added": 2',
+    ],
+    ids=lambda member: repr(member[:24]),
+)
+def test_a_member_that_nobody_reads_costs_no_token(member: bytes) -> None:
+    tokens = b'"access_token": "access", "refresh_token": "refresh"'
+    for body in (b"{%s, %s}" % (tokens, member), b"{%s, %s}" % (member, tokens)):
+        found = tokens_of(read(body))
+        assert (found.access_token, found.refresh_token) == ("access", "refresh")
+
+
+@pytest.mark.parametrize(
+    "value", ["access\n", "access\r\n", " access ", "\taccess", "\naccess\0\n"]
+)
+def test_the_line_breaks_around_an_access_token_are_no_part_of_it(value: str) -> None:
+    outcome = read(good_with("access_token", value))
+    assert is_unknown(outcome) if "\0" in value else tokens_of(outcome).access_token == "access"
+
+
+@pytest.mark.parametrize("name", ["authed_user", "body", "data"])
+def test_tokens_a_level_deeper_are_found(name: str) -> None:
+    tokens = {**GOOD, "refresh_token": "refresh"}
+    found = tokens_of(read({"ok": True, "status": 0, "team": {"id": "T1"}, name: tokens}))
+    assert (found.access_token, found.refresh_token) == ("access", "refresh")
+    assert found.expires_in == timedelta(seconds=1799)
+
+
+def test_tokens_on_top_win_over_those_below_and_of_several_below_none_is_taken() -> None:
+    below = {"access_token": "below", "expires_in": 5}
+    assert tokens_of(read({**GOOD, "authed_user": below})).access_token == "access"
+    assert is_unknown(read({"bot": below, "authed_user": below}))
 
 
 @pytest.mark.parametrize(
@@ -279,12 +347,10 @@ def test_a_byte_order_mark_costs_no_token() -> None:
         b'[{"access_token": "access"}]',
         b'{"access_token": "acc',
         b"<html><body>Access</body></html>",
-        b"access_token=access&token_type=Bearer",
         b'{"access_token": "\xff\xfe"}',
         b"\xff\xfe\x00",
         b"[" * 60_000,
         b'{"a":' * 10_000,
-        b'{"access_token": "access", "expires_in": ' + b"9" * 5_000 + b"}",
     ],
     ids=lambda body: repr(body[:20]),
 )

@@ -121,6 +121,31 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         {"AUTHORIZATION_PARAMS": "scope=read", "SCOPE": "read write"},
         ["AUTHORIZATION_PARAMS"],
     ),
+    "token parameters": ({"TOKEN_PARAMS": MARK}, ["TOKEN_PARAMS"]),
+    "token parameters that are no list": (
+        {"TOKEN_PARAMS": f"resource=a&{MARK}"},
+        ["TOKEN_PARAMS"],
+    ),
+    "a token parameter twice": (
+        {"TOKEN_PARAMS": f"resource=a&resource=b&audience={MARK}&audience=b"},
+        ["TOKEN_PARAMS"],
+    ),
+    **{
+        f"the token request's {name}": (
+            {"TOKEN_PARAMS": f"audience=a&{name}={MARK}"},
+            ["TOKEN_PARAMS"],
+        )
+        for name in (
+            *("client_id", "client_secret", "client_assertion", "client_assertion_type", "code"),
+            *("code_verifier", "grant_type", "redirect_uri", "refresh_token"),
+        )
+    },
+    "a public client without keys": (
+        {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "CLIENT_SECRET": "", "ENCRYPTION_KEYS": ""},
+        ["CLIENT_SECRET", "ENCRYPTION_KEYS"],
+    ),
+    "a user agent of two lines": ({"USER_AGENT": f"{MARK}\r\nx: y"}, ["USER_AGENT"]),
+    "a user agent that is not ASCII": ({"USER_AGENT": f"é{MARK}"}, ["USER_AGENT"]),
     "client authentication": (
         {"TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"},
         ["TOKEN_ENDPOINT_AUTH_METHOD"],
@@ -316,7 +341,15 @@ def test_environment_is_in_order(environ: dict[str, str]) -> None:
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},
+        {"TOKEN_PARAMS": "resource=https%3A%2F%2Fa.test&resource=b&audience=c&expiring="},
+        {"USER_AGENT": "inventory/2.1 (by somebody@a.test)"},
         {"ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+        {
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "CLIENT_SECRET": "",
+            "ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        },
+        {"TOKEN_ENDPOINT_AUTH_METHOD": "none"},
         {"PUBLIC_URL": "https://a.test/"},
         {"OAUTH_STATE": ""},
     ],

@@ -119,7 +119,7 @@ class TokenEndpoint:
         """Answer who asks for the issuer's metadata."""
         self.described += 1
         if self.metadata is None:
-            return Answer(status=404)
+            return Answer(status=503)
         told = {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",

@@ -62,9 +62,15 @@ def ask(
     authentication: ClientAuthentication = ClientAuthentication.POST,
     timeout: timedelta = PATIENCE,
     times: int = 1,
+    params: tuple[tuple[str, str], ...] = (),
 ) -> Outcome:
     """Make the request, `times` over with one client, and return the last outcome."""
-    provider = replace(PROVIDER, token_endpoint=endpoint, client_authentication=authentication)
+    provider = replace(
+        PROVIDER,
+        token_endpoint=endpoint,
+        client_authentication=authentication,
+        token_params=params,
+    )
 
     async def ask_in_turn() -> Outcome:
         server = adapter(provider, timeout)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.authorization_server_httpx import HttpxAuthorizationServer
+from adapters.network import Outside
+from domain.metadata import ServerMetadata
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -23,7 +27,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PROVIDER, REFRESH, Adapter, ask
+from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PATIENCE, PROVIDER, REFRESH, Adapter, ask
 from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
 from tests.system.certificates import server_certificate
 
@@ -227,8 +231,8 @@ UNKNOWN: dict[str, Script] = {
     "too long in chunks": raw(chunked(padded(CAP + 1))),
     "deep": answer("200 OK", b"[" * 60_000),
     "not HTTP": raw(b"220 mail.example ESMTP\r\n"),
-    "two lengths": raw(of_length(len(TOKENS), TOKENS, b"Content-Length: 5\r\n")),
-    "a header too long": raw(HEAD + b"X: " + b"x" * 200_000 + b"\r\n\r\n"),
+    "a header too long": raw(HEAD + b"X: " + b"x" * 400_000 + b"\r\n\r\n" + TOKENS),
+    "no status": raw(b"HTTP/1.1 OK\r\n\r\n" + TOKENS),
     "gzip that is none": raw(of_length(5, b"[]   ", b"Content-Encoding: gzip\r\n")),
 }
 SLOW: dict[str, Script] = {
@@ -270,6 +274,106 @@ def test_tokens_that_came_whole_are_heard_though_the_answer_does_not_end(
     with serving(script) as server:
         assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
     assert len(server.requests) == 1
+
+
+def headed(head: bytes) -> Script:
+    """Send the tokens behind a head of these lines, and close."""
+    return raw(head + b"\r\n" + TOKENS)
+
+
+LENGTH = b"Content-Length: %d\r\n" % len(TOKENS)
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(TOKENS), TOKENS)
+HALF_BROKEN: dict[str, Script] = {
+    "bare line feeds": raw((HEAD + LENGTH).replace(b"\r", b"") + b"\n" + TOKENS),
+    "mixed line ends": raw(HEAD + LENGTH + b"\n" + TOKENS),
+    "an empty line first": headed(b"\r\n" + HEAD + LENGTH),
+    "no reason": headed(b"HTTP/1.1 200\r\n" + LENGTH),
+    "a reason in latin-1": headed(b"HTTP/1.1 200 D\xe9j\xe0 \x01\r\n" + LENGTH),
+    "two spaces": headed(b"HTTP/1.1  200  OK\r\n" + LENGTH),
+    "small letters": headed(b"http/1.1 200 OK\r\n" + LENGTH),
+    "another version": headed(b"HTTP/2 200 OK\r\n" + LENGTH),
+    "no headers": headed(b"HTTP/1.1 200\r\n"),
+    "a name with spaces around it": headed(HEAD + b"Content-Length : %d\r\n" % len(TOKENS)),
+    "a name with spaces in it": headed(HEAD + b"X Powered By: Perl\r\n" + LENGTH),
+    "no name": headed(HEAD + b": nothing\r\n" + LENGTH),
+    "no colon": headed(HEAD + b"nothing\r\n" + LENGTH),
+    "a control character": headed(HEAD + b"X: a\0b\x1b\r\n" + LENGTH),
+    "bytes of no encoding": headed(HEAD + b"X: \xff\xfe\r\nX-\xe9: y\r\n" + LENGTH),
+    "a folded header": headed(HEAD + b"X: one,\r\n\ttwo: 2\r\n" + LENGTH),
+    "a header folded at the start": headed(b"HTTP/1.1 200 OK\r\n X: y\r\n" + LENGTH),
+    "a header of 200 KB": headed(HEAD + b"X: " + b"x" * 200_000 + b"\r\n" + LENGTH),
+    "a thousand headers": headed(HEAD + b"Set-Cookie: a=b; Path=/\r\n" * 1_000 + LENGTH),
+    "its length twice": headed(HEAD + LENGTH * 2),
+    "its length twice in one": headed(HEAD + LENGTH.replace(b"\r", b", %d\r" % len(TOKENS))),
+    "two lengths": headed(HEAD + LENGTH + b"Content-Length: 5\r\n"),
+    "a length that is none": headed(HEAD + b"Content-Length: -1\r\n"),
+    "identity": headed(HEAD + b"Transfer-Encoding: identity\r\n" + LENGTH),
+    "chunked, identity": raw(HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNKS),
+    "chunked twice": raw(HEAD + b"Transfer-Encoding: Chunked\r\n" * 2 + b"\r\n" + CHUNKS),
+    "chunked, and a length": raw(HEAD + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS),
+    "a broken promise first": headed(b"HTTP/1.1 100\nnothing\n\n" + HEAD + LENGTH),
+}
+
+
+@pytest.mark.parametrize("script", HALF_BROKEN.values(), ids=HALF_BROKEN.keys())
+def test_tokens_behind_a_head_that_curl_accepts_are_heard(adapter: Adapter, script: Script) -> None:
+    with serving(script) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+    assert len(server.requests) == 1
+
+
+def test_tokens_behind_a_broken_head_are_heard_over_tls_too(
+    adapter: Adapter, trusted: ssl.SSLContext
+) -> None:
+    with serving(HALF_BROKEN["no colon"], tls=trusted) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def deflated(body: bytes, bits: int) -> bytes:
+    packing = zlib.compressobj(wbits=bits)
+    return packing.compress(body) + packing.flush()
+
+
+RAW, ZLIB, GZIP = -15, 15, 31
+PACKED = {
+    "gzip": ("gzip", deflated(TOKENS, GZIP)),
+    "x-gzip": ("x-gzip", deflated(TOKENS, GZIP)),
+    "a list": ("gzip, identity", deflated(TOKENS, GZIP)),
+    "packed twice": ("gzip, gzip", deflated(deflated(TOKENS, GZIP), GZIP)),
+    "deflate and gzip": ("deflate, gzip", deflated(deflated(TOKENS, ZLIB), GZIP)),
+    "gzip called deflate": ("deflate", deflated(TOKENS, GZIP)),
+    "deflate": ("deflate", deflated(TOKENS, ZLIB)),
+    "deflate without zlib": ("deflate", deflated(TOKENS, RAW)),
+    "gzip that is not told": ("identity", deflated(TOKENS, GZIP)),
+    "gzip without its end": ("gzip", deflated(TOKENS, GZIP)[:-8]),
+    "plain, called gzip": ("gzip", TOKENS),
+    "plain, called deflate": ("deflate", TOKENS),
+    "plain, called br": ("br", TOKENS),
+    "plain, by an unknown name": ("aws-chunked, UTF-8", TOKENS),
+}
+
+
+@pytest.mark.parametrize(("name", "body"), PACKED.values(), ids=PACKED.keys())
+@pytest.mark.parametrize("end", [raw, stall_after], ids=["closed", "open"])
+def test_tokens_that_came_packed_are_heard_whatever_it_is_called(
+    adapter: Adapter, name: str, body: bytes, end: Callable[[bytes], Script]
+) -> None:
+    # By its own account it is longer than what comes, as where it was packed after that was said.
+    head = of_length(len(body) + 100, body, b"Content-Encoding: %s\r\n" % name.encode())
+    with serving(end(head)) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def test_a_form_that_is_packed_and_cut_off_leaves_the_outcome_unknown(adapter: Adapter) -> None:
+    body = deflated(b"token_type=bearer&access_token=" + b"abcdefghij" * 20, GZIP)[:-12]
+    with serving(raw(of_length(len(body), body, b"Content-Encoding: gzip\r\n"))) as server:
+        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+
+
+def test_a_body_that_unpacks_to_too_much_is_none(adapter: Adapter) -> None:
+    bomb = deflated(deflated(b" " * 10**8 + TOKENS, GZIP), GZIP)
+    with serving(raw(of_length(len(bomb), bomb))) as server:
+        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
 
 
 @pytest.mark.parametrize("script", SLOW.values(), ids=SLOW.keys())
@@ -436,3 +540,98 @@ def test_a_client_certificate_that_is_demanded_leaves_the_outcome_unknown(
     with serving(answer("200 OK", TOKENS), tls=trusted) as server:
         assert isinstance(ask(server.endpoint, adapter=adapter), NoAnswer)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+        ("ALL_PROXY", "socks5h://name:pass-word@127.0.0.1:9"),
+        ("HTTPS_PROXY", "proxy.test:port"),
+    ],
+)
+def test_a_variable_that_leaves_no_way_out_means_not_sent_and_is_named(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(name, value)
+    outcome = ask("https://provider.test/token", adapter=adapter)
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.reason.startswith(f"{name} ")
+    assert "pass-word" not in outcome.reason
+    with serving(answer("200 OK", TOKENS)) as server:
+        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+
+
+def reason_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, NoAnswer), outcome
+    return outcome.reason
+
+
+def test_the_reason_names_what_is_wrong_with_a_certificate(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(answer("200 OK"), tls=server_certificate(tmp_path, "127.0.0.2")) as server:
+        assert "self-signed certificate" in reason_of(ask(server.endpoint, adapter=adapter))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        outcome = ask(server.endpoint, adapter=adapter)
+    assert "not valid for '127.0.0.1'" in reason_of(outcome)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (raw(b"HTTP/1.1 407 Who is pass-word\r\n\r\n"), "the proxy answered 407"),
+        (raw(b"HTTP/1.1 502 \r\n\r\n"), "the proxy answered 502"),
+        (raw(b""), "RemoteProtocolError"),
+    ],
+    ids=["407", "502", "closed"],
+)
+def test_the_reason_names_what_a_proxy_refuses(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, script: Script, told: str
+) -> None:
+    with serving(script) as proxy:
+        where = proxy.endpoint.removeprefix("http://").removesuffix("/token")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://name:pass-word@{where}")
+        reason = reason_of(ask("https://provider.test/token", adapter=adapter))
+    assert told in reason
+    assert "pass-word" not in reason
+    (arrived,) = proxy.requests
+    assert arrived.line == "CONNECT provider.test:443 HTTP/1.1"
+    assert arrived.all("proxy-authorization") == ["Basic bmFtZTpwYXNzLXdvcmQ="]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_asked"), [("8.8.8.8", False), ("10.0.0.1", False), ("127.0.0.1", True)]
+)
+def test_a_name_that_only_an_issuer_elsewhere_has_named_leads_to_no_connection_in_here(
+    issuer: str, *, is_asked: bool
+) -> None:
+    with serving(answer("200 OK", TOKENS)) as server:
+        endpoint = server.endpoint.replace("127.0.0.1", "localhost")
+        provider = replace(PROVIDER, token_endpoint=endpoint)
+        told = ServerMetadata(issuer=f"https://{issuer}")
+        asked = HttpxAuthorizationServer(
+            provider,
+            client_id="client",
+            client_secret="secret",
+            timeout=PATIENCE,
+            outside=Outside.named(provider, told),
+        )
+        outcome = asyncio.run(asked.request_tokens(REFRESH))
+    assert (server.connections == 1) is is_asked
+    if not is_asked:
+        assert delivery_of(outcome) is Delivery.NOT_SENT
+        assert "set TOKEN_ENDPOINT" in reason_of(outcome)
+
+
+def test_hosts_that_whoever_deploys_has_named_may_be_anywhere() -> None:
+    provider = replace(
+        PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
+    )
+    told = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
+    assert Outside.named(provider, replace(told, issuer=None)) is None
+    assert Outside.named(provider, told) == Outside(issuer="a.test", hosts=frozenset())

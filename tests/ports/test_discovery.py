@@ -14,12 +14,13 @@ import pytest
 
 from adapters.authorization_server_discovered import SEND_WITHIN, DiscoveredAuthorizationServer
 from adapters.discovery_httpx import DISCOVERY_LIMIT, HttpxDiscovery
+from adapters.provider_metadata import read_metadata
 from domain.metadata import ServerMetadata
 from domain.policy import Policy
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
 from domain.revocation import RevocationOutcome, RevocationRequest, TokenTypeHint
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
-from ports.discovery import DiscoveryError
+from ports.discovery import DiscoveryError, UnusableIssuerError
 from tests.ports.asking import IMPATIENCE, REFRESH
 from tests.ports.scripted_server import Connection, Script, ScriptedServer, answer, serving, stall
 
@@ -108,7 +109,6 @@ def test_what_is_left_out_means_what_rfc_8414_says() -> None:
     with saying() as server:
         provider = found(issuer_of(server))
     assert provider.client_authentication is ClientAuthentication.BASIC
-    assert provider.pkce is Pkce.NONE
     assert not provider.names_itself
     assert provider.revocation_endpoint is None
 
@@ -117,6 +117,19 @@ def test_the_form_is_preferred_where_both_methods_are_offered() -> None:
     methods = ["client_secret_basic", "client_secret_post"]
     with saying(token_endpoint_auth_methods_supported=methods) as server:
         assert found(issuer_of(server)).client_authentication is ClientAuthentication.POST
+
+
+@pytest.mark.parametrize("methods", [None, []], ids=["none", "an empty list"])
+def test_pkce_that_is_not_told_of_is_left_to_the_preset(methods: list[str] | None) -> None:
+    with saying(code_challenge_methods_supported=methods) as server:
+        assert found(issuer_of(server)).pkce is Pkce.S256
+        assert found(issuer_of(server), provider=PRESETS["digikey"]).pkce is Pkce.NONE
+
+
+def test_linkedin_takes_the_form_though_it_lists_no_method() -> None:
+    issuer = "https://www.linkedin.com/oauth"
+    told = read_metadata(document(issuer), issuer)
+    assert told.client_authentication is ClientAuthentication.POST
 
 
 def test_plain_pkce_is_none() -> None:
@@ -228,23 +241,36 @@ def test_a_document_of_more_than_64_kib_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "why"),
+    ("name", "value"),
     [
-        ("SSL_CERT_FILE", "nowhere.pem", "FileNotFoundError"),
-        ("ALL_PROXY", "socks5://name:pass-word@127.0.0.1:9", "ImportError"),
-        ("ALL_PROXY", "ftp://name:pass-word@127.0.0.1:9", "ValueError"),
-        ("ALL_PROXY", "http://name:pass-word/@127.0.0.1:9", "InvalidURL"),
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+        ("ALL_PROXY", "socks5://name:pass-word@127.0.0.1:9"),
+        ("ALL_PROXY", "ftp://name:pass-word@127.0.0.1:9"),
+        ("ALL_PROXY", "http://name:pass-word/@127.0.0.1:9"),
     ],
 )
-def test_an_environment_in_which_nobody_can_be_asked_is_said_to_be_one(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+def test_a_variable_that_leaves_no_way_out_is_named_and_not_needed_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
+    monkeypatch.setenv("NO_PROXY", "[::1],fd00::/8")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(name, value)
-    told = f"nothing to ask with: {why}: see SSL_CERT_FILE"
-    with saying() as server, pytest.raises(DiscoveryError, match=told) as raised:
-        found(issuer_of(server))
-    assert server.requests == []
+    with pytest.raises(UnusableIssuerError, match=f"^{name} ") as raised:
+        found("https://login.test")
     assert "pass-word" not in "".join(traceback.format_exception(raised.value))
+    with saying() as server:
+        assert found(issuer_of(server)).token_endpoint == "https://login.test/token"
+
+
+@pytest.mark.parametrize("status", ["503 Away", "429 Slow down", "408 Late"])
+def test_what_may_pass_is_told_from_what_somebody_must_change(status: str) -> None:
+    with issuing(lambda _: {OPENID: answer(status)}) as server:
+        with pytest.raises(DiscoveryError) as passing:
+            found(issuer_of(server))
+        with pytest.raises(UnusableIssuerError, match=r"^ISSUER: .*status 404"):
+            found(f"{issuer_of(server)}/elsewhere")
+    assert not isinstance(passing.value, UnusableIssuerError)
 
 
 def test_an_issuer_that_says_nothing_is_not_waited_for_for_ever() -> None:
@@ -256,6 +282,19 @@ def test_an_issuer_that_is_not_there_is_said_to_be() -> None:
     # An address that nobody listens on.
     with pytest.raises(DiscoveryError, match="ConnectError"):
         found("http://127.0.0.9:9")
+
+
+def test_it_is_asked_by_the_name_that_is_set() -> None:
+    async def ask(issuer: str) -> None:
+        told = ServerMetadata()
+        custom = PRESETS["custom"]
+        await HttpxDiscovery(custom, issuer=issuer, told=told).provider()
+        await HttpxDiscovery(custom, issuer=issuer, told=told, user_agent="a name").provider()
+
+    with saying() as server:
+        asyncio.run(ask(issuer_of(server)))
+    names = [name for request in server.requests for name in request.all("user-agent")]
+    assert names == ["oauth-callback/0.1.0", "a name"]
 
 
 # How often it is asked

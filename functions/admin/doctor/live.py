@@ -19,6 +19,7 @@ from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
 from functions.document_endpoint import DOCUMENT
 from functions.problems import PROBLEMS, TYPE_PREFIX
+from functions.settings import SettingsError
 from functions.store_settings import SqliteSettings
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
@@ -177,7 +178,7 @@ async def _check_login(there: _Deployment, wired: Wired) -> AsyncGenerator[Findi
         return
     try:
         endpoint = (await wired.provider()).authorization_endpoint
-    except DiscoveryError:
+    except (DiscoveryError, SettingsError):
         # The provider's part says so.
         endpoint = None
     faults = list(_differences(url, wired, endpoint))

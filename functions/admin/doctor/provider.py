@@ -7,6 +7,7 @@ from domain.metadata import ServerMetadata
 from domain.provider import PRESETS, Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
+from functions.settings import SettingsError
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.web import NoWebAnswerError, Web
@@ -20,6 +21,9 @@ async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None
         provider = await wired.provider()
     except DiscoveryError as error:
         yield fault("ISSUER", f"it does not say where its endpoints are: {error}")
+        return
+    except SettingsError as error:
+        yield fault("provider", f"nothing can be asked of it: {error}")
         return
     for finding in check_endpoints(provider, wired.settings.told):
         yield finding

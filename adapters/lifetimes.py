@@ -1,0 +1,117 @@
+"""How long tokens live, out of what a response says of it, in its provider's own units.
+
+1. A lifetime is in seconds (RFC 6749 §5.1). A number near now, in seconds or a fraction of them, is
+   an instant, and so is a date: it counts from the response's own clock.
+2. More than ten years are milliseconds. So are five minutes of them or more, in whole seconds, that
+   would be no whole days in seconds; and whole hours of them, which nobody means by 125 days.
+3. Rule 2 shortens lives, so it holds where a refresh makes up for that. A refresh token's life is
+   in milliseconds if it is more than ten years, or if the access token's is.
+4. Of several members the shortest counts: a dead token costs more than an early refresh.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+# A clamp for lifetimes that stand for "for ever" (RFC 6749 sets no bound).
+LONGEST_LIFETIME = timedelta(days=3650)
+_TEN_YEARS = timedelta(days=3653).total_seconds()
+_DAY = timedelta(days=1).total_seconds()
+_SECOND_IN_MS, _FIVE_MINUTES_IN_MS, _HOUR_IN_MS = 1_000, 300_000, 3_600_000
+# Seconds to nanoseconds.
+_FRACTIONS = (1, 10**3, 10**6, 10**9)
+# The RFC's name, and those of Zoho, Microsoft, Facebook, ASP.NET, Go and others.
+_NAMES = ("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry")
+_OF_ACCESS = (*_NAMES, "expires_in_seconds", "expiration", ".expires", "access_token_expires_at")
+# Those of Intuit and Keycloak beside.
+_OF_REFRESH = (
+    *(f"refresh_token_{name}" for name in (*_NAMES, "expiration")),
+    *("x_refresh_token_expires_in", "refresh_expires_in", "refresh_expires_at"),
+)
+
+
+def read_lifetimes(
+    members: Mapping[str, object], *, now: datetime, can_refresh: bool
+) -> tuple[timedelta | None, timedelta | None]:
+    """Return what is left of the access token's life, and of the refresh token's.
+
+    `now` is the response's instant. None stands for a life of which nothing usable is said.
+    """
+    access, refresh = (
+        [members[name] for name in names if name in members] for names in (_OF_ACCESS, _OF_REFRESH)
+    )
+    numbers = _numbers(access, now)
+    in_ms = can_refresh and any(map(_is_in_ms, numbers))
+    return (
+        _shortest(_ends(access, now), [_life(n, in_ms=in_ms and _is_in_ms(n)) for n in numbers]),
+        _shortest(
+            _ends(refresh, now),
+            [_life(n, in_ms=in_ms or n > _TEN_YEARS) for n in _numbers(refresh, now)],
+        ),
+    )
+
+
+def seconds_of(value: object) -> float | None:
+    """Read a number above zero, also out of a text; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) and number > 0 else None
+
+
+def _numbers(values: list[object], now: datetime) -> list[float]:
+    found = [number for value in values if (number := seconds_of(value)) is not None]
+    return [number for number in found if _left(number, now) is None]
+
+
+def _ends(values: list[object], now: datetime) -> list[timedelta]:
+    found = [
+        _until(value, now) if (number := seconds_of(value)) is None else _left(number, now)
+        for value in values
+    ]
+    return [left for left in found if left is not None]
+
+
+def _left(number: float, now: datetime) -> timedelta | None:
+    """Read a number as an instant; None where it is none, which are within ten years of now."""
+    for fraction in _FRACTIONS:
+        seconds = number / fraction - now.timestamp()
+        if abs(seconds) <= _TEN_YEARS:
+            return timedelta(seconds=seconds)
+    return None
+
+
+def _until(value: object, now: datetime) -> timedelta | None:
+    """Read a date, of ISO 8601 or RFC 5322; one without a zone is taken for UTC."""
+    if not isinstance(value, str):
+        return None
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            end = read(value.strip())
+            return (end if end.tzinfo else end.replace(tzinfo=UTC)) - now
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+    return None
+
+
+def _is_in_ms(number: float) -> bool:
+    if number > _TEN_YEARS:
+        return True
+    is_days = number % _DAY == 0
+    is_whole = number >= _FIVE_MINUTES_IN_MS and number % _SECOND_IN_MS == 0
+    return is_whole and (not is_days or number % _HOUR_IN_MS == 0)
+
+
+def _life(number: float, *, in_ms: bool) -> timedelta:
+    seconds = number / 1000 if in_ms else number
+    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
+
+
+def _shortest(*lives: list[timedelta]) -> timedelta | None:
+    # Less than half of a microsecond is none.
+    found = [life for some in lives for life in some if life > timedelta(0)]
+    return min(*found, LONGEST_LIFETIME) if found else None

@@ -1,0 +1,59 @@
+"""How near to this machine a host is: what an outsider names must not lead inside."""
+
+import asyncio
+import socket
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+# RFC 6052 §2.1: an IPv4 address stands at its end.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class Nearness(IntEnum):
+    """Where a host is; the greater, the nearer."""
+
+    ELSEWHERE = 0
+    NETWORK = 1
+    MACHINE = 2
+
+
+def nearness_of(host: str) -> Nearness:
+    """Tell by an address, in any form that resolvers take, or by localhost's names.
+
+    Of any other name nothing is known before it is looked up.
+    """
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return Nearness.MACHINE
+    address = _address(name)
+    return Nearness.ELSEWHERE if address is None else _nearness(address)
+
+
+async def looked_up(host: str, port: int) -> Nearness:
+    """Tell by the nearest of a name's addresses. Raises OSError, UnicodeError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return max((nearness_of(str(where[0])) for *_, where in found), default=Nearness.ELSEWHERE)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        # 127.1, 0x7f000001, 2130706433 and the like.
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _nearness(address: IPv4Address | IPv6Address) -> Nearness:
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _nearness(inner)
+    if address.is_loopback or address.is_unspecified or address.is_link_local:
+        return Nearness.MACHINE
+    return Nearness.ELSEWHERE if address.is_global else Nearness.NETWORK

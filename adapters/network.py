@@ -1,0 +1,126 @@
+"""Connections to providers: their answers' heads are repaired, and none leads inside unasked."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpcore
+
+from adapters.answer_head import AnswerHead
+from adapters.nearness import Nearness, looked_up, nearness_of
+from adapters.reasons import InsideError
+from domain.metadata import ServerMetadata
+from domain.provider import Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The hosts that only an issuer has named: they may be no nearer than it is itself."""
+
+    issuer: str
+    hosts: frozenset[str]
+
+    @classmethod
+    def named(cls, provider: Provider, told: ServerMetadata) -> Self | None:
+        """Tell them of a provider; None where its endpoints are all `told`."""
+        if told.issuer is None:
+            return None
+        issuer, *trusted = map(_host, (told.issuer, told.token_endpoint, told.revocation_endpoint))
+        hosts = {_host(provider.token_endpoint), _host(provider.revocation_endpoint)}
+        return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
+
+    async def nearest_of(self, host: str, port: int) -> Nearness:
+        """Say how near a host may be that is about to be connected to.
+
+        Raises InsideError where it is nearer than its issuer, OSError, UnicodeError.
+        """
+        if host not in self.hosts:
+            return Nearness.MACHINE
+        near = await looked_up(host, port)
+        if near is not Nearness.ELSEWHERE and near > await looked_up(self.issuer, port):
+            raise InsideError(
+                f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
+            )
+        return near
+
+
+def _host(url: str | None) -> str:
+    return urlsplit(url or "").hostname or ""
+
+
+class RepairingStream(httpcore.AsyncNetworkStream):
+    """A connection on which the head of an answer is repaired before it is read."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._head = AnswerHead()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read some; b"" is the end."""
+        while True:
+            data = await self._stream.read(max_bytes, timeout)
+            passed = self._head.pass_on(data)
+            if passed or not data:
+                return passed
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write all of it."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """Go on with TLS, in which another answer begins."""
+        return RepairingStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's own type
+        """Tell of what is beneath."""
+        return self._stream.get_extra_info(info)
+
+
+class Network(httpcore.AsyncNetworkBackend):
+    """What makes connections."""
+
+    def __init__(self, outside: Outside | None = None) -> None:
+        self._outside = outside
+        self._anyio = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect, unless the host is nearer than it may be."""
+        nearest = Nearness.MACHINE
+        if self._outside is not None:
+            try:
+                async with asyncio.timeout(timeout):
+                    nearest = await self._outside.nearest_of(host, port)
+            except TimeoutError as error:
+                raise httpcore.ConnectTimeout from error
+            except (InsideError, OSError) as error:
+                raise httpcore.ConnectError(str(error)) from error
+        stream = await self._anyio.connect_tcp(host, port, timeout, local_address, socket_options)
+        peer = stream.get_extra_info("server_addr")
+        if nearest is not Nearness.MACHINE and nearness_of(str(peer[0])) > nearest:
+            # The name has led elsewhere a moment ago.
+            await stream.aclose()
+            raise httpcore.ConnectError from InsideError(f"{host} has led inside this network")
+        return RepairingStream(stream)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait before another try."""
+        await self._anyio.sleep(seconds)

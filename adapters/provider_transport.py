@@ -1,0 +1,70 @@
+"""The way of a request to a provider: straight or by a proxy, found out when it is sent."""
+
+import httpcore
+import httpx
+
+from adapters.network import Network, Outside
+from adapters.proxies import Proxy, proxy_of
+from adapters.tls import tls_context
+
+
+class ProviderTransport(httpx.AsyncBaseTransport):
+    """Send each request on a connection of its own.
+
+    Variables that cannot be used keep only those requests from being sent that need them; these
+    raise WayOutError.
+    """
+
+    def __init__(self, outside: Outside | None = None) -> None:
+        self._network = Network(outside)
+        self._ways: dict[tuple[str, Proxy | None], _Way] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request. Raises WayOutError, httpx.TransportError."""
+        scheme, proxy = request.url.scheme, proxy_of(str(request.url))
+        if (scheme, proxy) not in self._ways:
+            self._ways[scheme, proxy] = _Way(_pool(scheme, proxy, self._network))
+        return await self._ways[scheme, proxy].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        for way in self._ways.values():
+            await way.aclose()
+
+
+class _Way(httpx.AsyncHTTPTransport):
+    """What httpx does with a pool of httpcore, whose network its own constructor cannot set."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._pool = pool
+
+
+def _pool(scheme: str, proxy: Proxy | None, network: Network) -> httpcore.AsyncConnectionPool:
+    """Keep no connection: one that the provider has closed meanwhile looks like a lost answer."""
+    tls = tls_context() if scheme == "https" else None
+    if proxy is None:
+        return httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=network,
+        )
+    where = httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")
+    if proxy.is_socks:
+        return httpcore.AsyncSOCKSProxy(
+            proxy_url=where,
+            proxy_auth=proxy.auth,
+            ssl_context=tls,
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=network,
+        )
+    return httpcore.AsyncHTTPProxy(
+        proxy_url=where,
+        proxy_auth=proxy.auth,
+        proxy_ssl_context=tls if proxy.scheme == "https" else None,
+        ssl_context=tls,
+        max_connections=None,
+        max_keepalive_connections=0,
+        network_backend=network,
+    )

@@ -1,0 +1,94 @@
+"""Which proxy a request takes, by the variables that curl and others read."""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
+from os import environ
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies
+
+from domain.metadata import is_loopback
+from ports.way_out import WayOutError
+
+_SOCKS = frozenset({"socks5", "socks5h"})
+_SCHEMES = frozenset({"http", "https"}) | _SOCKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One proxy: where it is, and with which name and password it is used."""
+
+    scheme: str
+    host: str
+    port: int | None
+    auth: tuple[str, str] | None = field(repr=False)
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS, and not HTTP."""
+        return self.scheme in _SOCKS
+
+
+def proxy_of(url: str) -> Proxy | None:
+    """Return the proxy on the way to an address; None where the way is straight.
+
+    http is for this machine only, where no proxy has any business. Raises WayOutError.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or is_loopback(host):
+        return None
+    # Those of the system, where no variable names one.
+    found = getproxies()
+    kind = next((kind for kind in ("https", "all") if found.get(kind)), None)
+    if kind is None or _is_exempt(host, parts.port or 443, found.get("no", "")):
+        return None
+    return _proxy(_variable(kind), found[kind])
+
+
+def _variable(kind: str) -> str:
+    names = (f"{kind}_proxy", f"{kind.upper()}_PROXY")
+    return next((name for name in names if environ.get(name)), "the system's proxy")
+
+
+def _proxy(variable: str, text: str) -> Proxy:
+    """Read one. What is wrong is told without quoting it: there may be a password in it."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port, host = parts.port, (parts.hostname or "").encode("idna").decode()
+    except ValueError:
+        raise WayOutError(f"{variable} is no address of a proxy") from None
+    if parts.scheme not in _SCHEMES or not host:
+        known = ", ".join(sorted(_SCHEMES))
+        raise WayOutError(f"{variable} must be the address of a proxy: its host, after {known}")
+    if parts.scheme in _SOCKS and find_spec("socksio") is None:
+        raise WayOutError(f"{variable} needs socksio: pip install 'httpx[socks]'")
+    return Proxy(scheme=parts.scheme, host=host, port=port, auth=_auth(parts))
+
+
+def _auth(parts: SplitResult) -> tuple[str, str] | None:
+    if not parts.username and not parts.password:
+        return None
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host; a part of it that makes no sense names none."""
+    return any(_names(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
+
+
+def _names(part: str, host: str, port: int) -> bool:
+    if part == "*":
+        return True
+    part = part.partition("://")[2] or part
+    name, colon, number = part.rpartition(":")
+    if colon and number.isdigit() and (":" not in name or name.endswith("]")):
+        if int(number) != port:
+            return False
+        part = name
+    part = part.replace("[", "").replace("]", "")
+    try:
+        return ip_address(host) in ip_network(part, strict=False)
+    except ValueError:
+        name = part.removeprefix("*").removeprefix(".")
+        return bool(name) and (host == name or host.endswith(f".{name}"))

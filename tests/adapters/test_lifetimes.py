@@ -1,0 +1,176 @@
+"""Lifetimes in whatever unit a provider uses: none is longer than it is, and none is cut short."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.lifetimes import LONGEST_LIFETIME, read_lifetimes
+from adapters.token_response import read_answer
+from domain.provider import PRESETS
+from domain.token_endpoint import TokenResponse
+from tests.strategies import json_values
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+HOUR, DAY = 3_600, 86_400
+
+
+def access(*, can_refresh: bool = True, **members: object) -> float | None:
+    life, _ = read_lifetimes(members, now=NOW, can_refresh=can_refresh)
+    return None if life is None else life.total_seconds()
+
+
+def refresh(**members: object) -> float | None:
+    _, life = read_lifetimes(members, now=NOW, can_refresh=True)
+    return None if life is None else life.total_seconds()
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        *(1, 60, HOUR, 3_599.5, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 100 * DAY),
+        # LinkedIn's, whole and some seconds old; a year of one sort and another; ten of them.
+        *(60 * DAY, 60 * DAY - 1, 60 * DAY - 56, 90 * DAY, 180 * DAY, 365 * DAY, 366 * DAY),
+        *(31_556_926, 31_557_600, 2_629_746, 3_650 * DAY),
+        # The last second of what is too short to be in milliseconds.
+        299_000,
+        299_999,
+        300_001,
+    ],
+)
+def test_true_seconds_stay_what_they_are(seconds: float) -> None:
+    assert access(expires_in=seconds) == seconds
+    assert access(expires_in=str(seconds)) == seconds
+    assert refresh(refresh_token_expires_in=seconds) == seconds
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "seconds"),
+    [
+        (300_000, 300),
+        (899_000, 899),
+        (900_000, 900),
+        (3_599_000, 3_599),
+        (3_600_000, HOUR),
+        ("3600000", HOUR),
+        (7_200_000, 2 * HOUR),
+        (10_800_000, 3 * HOUR),
+        (43_200_000, 12 * HOUR),
+        (86_400_000, DAY),
+        (315_619_201, 315_619.201),
+        (604_800_000, 7 * DAY),
+        (2_592_000_000, 30 * DAY),
+    ],
+)
+def test_milliseconds_are_told_by_what_nobody_means_in_seconds(
+    milliseconds: object, seconds: float
+) -> None:
+    assert access(expires_in=milliseconds) == seconds
+
+
+def test_where_nothing_can_be_refreshed_no_life_is_cut_short() -> None:
+    assert access(expires_in=HOUR * 1_000, can_refresh=False) == HOUR * 1_000
+    assert access(expires_in=2**31 - 1, can_refresh=False) == LONGEST_LIFETIME.total_seconds()
+
+
+def test_a_refresh_tokens_life_is_in_the_access_tokens_unit() -> None:
+    assert refresh(expires_in=3_600_000, refresh_token_expires_in=7_776_000_000) == 90 * DAY
+    assert refresh(expires_in=3_600_000, refresh_expires_in=86_400_000) == DAY
+    assert refresh(expires_in=3_600, refresh_token_expires_in=86_400_000) == 1_000 * DAY
+    assert refresh(refresh_token_expires_in=7_776_000_000) == 90 * DAY
+
+
+def test_zohos_seconds_win_over_its_milliseconds() -> None:
+    assert access(expires_in=3_600_000, expires_in_sec=3_600) == HOUR
+    assert access(expires_in=3_598_123, expires_in_sec=3_598) == 3_598
+
+
+ACCESS_NAMES = ["expires_in", "expires_at", "expires_on", "expires", ".expires", "expiry"]
+REFRESH_NAMES = [
+    *("refresh_token_expires_in", "refresh_token_expires_at", "refresh_token_expires"),
+    *("refresh_expires_in", "refresh_expires_at", "refresh_token_expiration"),
+]
+ends = pytest.mark.parametrize(
+    "written",
+    [
+        lambda at: int(at.timestamp()),
+        lambda at: at.timestamp(),
+        lambda at: str(int(at.timestamp())),
+        lambda at: int(at.timestamp()) * 1_000,
+        lambda at: int(at.timestamp()) * 10**6,
+        lambda at: int(at.timestamp()) * 10**9,
+        lambda at: at.isoformat(),
+        lambda at: at.isoformat().replace("+00:00", "Z"),
+        lambda at: at.replace(tzinfo=None).isoformat(sep=" "),
+        lambda at: (at + timedelta(hours=2)).isoformat().replace("+00:00", "+02:00"),
+        lambda at: format_datetime(at, usegmt=True),
+    ],
+    ids=["s", "s as a float", "s as a text", "ms", "µs", "ns", "ISO", "Z", "naive", "zone", "date"],
+)
+
+
+@ends
+@pytest.mark.parametrize("seconds", [1, HOUR, 60 * DAY, 3_650 * DAY])
+def test_an_instant_is_told_from_a_lifetime_by_where_it_is(written: object, seconds: int) -> None:
+    assert callable(written)
+    value = written(NOW + timedelta(seconds=seconds))
+    assert [access(**{name: value}) for name in ACCESS_NAMES] == [seconds] * len(ACCESS_NAMES)
+    assert [refresh(**{name: value}) for name in REFRESH_NAMES] == [seconds] * len(REFRESH_NAMES)
+
+
+@ends
+@pytest.mark.parametrize("seconds", [0, -1, -HOUR, -60 * DAY])
+def test_an_instant_that_is_over_says_nothing(written: object, seconds: int) -> None:
+    assert callable(written)
+    value = written(NOW + timedelta(seconds=seconds))
+    assert access(expires_in=value) is None
+    assert access(expires_at=value, expires_in=HOUR) == HOUR
+
+
+def test_of_several_members_the_shortest_life_counts() -> None:
+    assert access(expires_in=HOUR, expires_at=SECONDS + 60) == 60
+    assert access(expires_in=41 * DAY + 1, expires_on=str(SECONDS + HOUR)) == HOUR
+    assert access(expires_in=HOUR, ext_expires_in=60) == HOUR
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
+    # Whatever the clock here says, as where it boots years ahead.
+    body = b'{"access_token": "a", "expires_at": %d}' % (SECONDS + HOUR)
+    found = read_answer(
+        httpx.Response(200, headers={"date": f"Sun, 01 Mar 2026 12:00:00 {zone}"}),
+        body,
+        PRESETS["custom"],
+    )
+    assert isinstance(found, TokenResponse)
+    assert found.expires_in == timedelta(hours=1)
+
+
+def test_without_the_answers_clock_an_instant_counts_from_here() -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    body = b'{"access_token": "a", "expires_at": "%s"}' % at.isoformat().encode()
+    found = read_answer(httpx.Response(200), body, PRESETS["custom"])
+    assert isinstance(found, TokenResponse)
+    assert found.expires_in is not None
+    assert timedelta(minutes=59) < found.expires_in <= timedelta(hours=1)
+
+
+@given(
+    members=st.dictionaries(
+        st.sampled_from([*ACCESS_NAMES, *REFRESH_NAMES, "expires_in_sec"]),
+        json_values | st.integers() | st.floats() | st.datetimes().map(str),
+    ),
+    now=st.datetimes(timezones=st.just(UTC)),
+    can_refresh=st.booleans(),
+)
+def test_whatever_is_said_is_a_life_or_nothing(
+    members: dict[str, object],
+    now: datetime,
+    can_refresh: bool,  # noqa: FBT001
+) -> None:
+    for life in read_lifetimes(members, now=now, can_refresh=can_refresh):
+        assert life is None or timedelta(0) < life <= LONGEST_LIFETIME
