@@ -44,7 +44,7 @@ def provider_client() -> httpx.AsyncClient:
 
 
 async def _forget_location(response: httpx.Response) -> None:
-    response.headers.pop("location", None)
+    response.extensions["location"] = response.headers.pop("location", None)
 
 
 async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:

@@ -5,10 +5,8 @@ nothing else is taken for tokens.
 """
 
 import logging
-import re
 import unicodedata
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -24,6 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
+from adapters.error_response import about_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
 from adapters.provider_http import json_object
 from domain.provider import Provider
@@ -46,7 +45,6 @@ _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
 # RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
 # `User Access Token`, is for whoever uses the token.
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
-_ERROR_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 _log = logging.getLogger(__name__)
 
@@ -125,12 +123,13 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _unknown(f"the gateway answered {response.status_code}")
     members = _members(response.headers.get("content-type", ""), body)
     if not response.is_success:
-        return _error(response, members or {}, provider)
+        return _error(response, body, members, provider)
     if members is None:
+        if is_page(response.headers, body):
+            return _unknown(about_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    if members.get("error") or members.get("ok") is False:
-        # Slack and GitHub refuse with status 200.
-        return _error(response, members, provider)
+    if is_refusal(members):
+        return _error(response, body, members, provider)
     try:
         return _tokens(_TokenBody.model_validate(members), provider)
     except ValidationError:
@@ -145,7 +144,7 @@ def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
     members = _members(response.headers.get("content-type", ""), body)
-    return _error(response, members or {}, provider)
+    return _error(response, body, members, provider)
 
 
 def _unknown(reason: str) -> NoAnswer:
@@ -184,41 +183,13 @@ def _tokens(body: _TokenBody, provider: Provider) -> Outcome:
 
 
 def _error(
-    response: httpx.Response, members: dict[str, Any], provider: Provider
+    response: httpx.Response, body: bytes, members: dict[str, Any] | None, provider: Provider
 ) -> TokenErrorResponse:
-    code, description = _explanation(members, provider)
-    return TokenErrorResponse(
-        status=response.status_code,
-        error=code,
-        description=description,
-        retry_after=_retry_after(response.headers),
+    return read_error(
+        response.status_code,
+        response.headers,
+        body,
+        members,
+        provider,
+        location=response.extensions.get("location"),
     )
-
-
-def _explanation(members: dict[str, Any], provider: Provider) -> tuple[str | None, str | None]:
-    for shape in provider.error_shapes:
-        code = _text(members.get(shape.error))
-        if code is None:
-            continue
-        description = _text(members.get(shape.description))
-        aliases = (provider.error_aliases.get(text.lower()) for text in (description, code) if text)
-        known = next((alias for alias in aliases if alias), None)
-        if known is None and _ERROR_CODE.fullmatch(code):
-            known = code
-        return known, description or code
-    return None, None
-
-
-def _retry_after(headers: httpx.Headers) -> timedelta | None:
-    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
-
-    A date is measured against the answer's own Date, so that no clock of ours matters.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return _duration(text)
-    try:
-        until = parsedate_to_datetime(text)
-        return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
-    except (ValueError, TypeError, OverflowError):
-        return None
