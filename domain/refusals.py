@@ -14,7 +14,6 @@ Asked in this order; the first that knows decides, and no doubt ends a grant tha
 
 import re
 from enum import Enum
-from functools import cache
 from typing import assert_never
 
 from domain.token_endpoint import NoAnswer, TokenErrorResponse
@@ -102,19 +101,24 @@ OVER_AFTER = (
 _CODES_IN_WORDS = frozenset({"invalid_grant"})
 # X's, and Exact Online's.
 OVER_IN_WORDS = ("old refresh token used", "value passed for the token was invalid")
-# "Invalid refresh token parameter" is about the request.
-_OF_ANOTHER_THING = "flow|format|grant|header|length|limit|param|parameter|policy|rate|request|type"
+# Patterns are compiled where they are first used, which is seldom.
+_TOKEN = r"refresh ?token\b"
+# "Invalid refresh token parameter" is about the request: nothing may follow but a few words, or
+# what looks like the token itself.
+_ENDS_SO = r"(?=$| (?:given|in request|passed|provided|received|sent|supplied)\b| \S*\d| \S{16})"
 _VERBS = "already|been|either|has|have|is|now|was"
+# "The refresh token is revoked when …" tells how things are, not what has happened.
+_BUT_FOR = "after|each|every|for|if|in|once|only|unless|until|upon|when|whenever|with|within"
 # What makes a sentence say less, or the contrary; one that names the client may be about that.
-_HEDGES = re.compile(
+_HEDGES = (
     r"\b(?:before|can|cannot|check|could|ensure|failed|if|may|might|missing|must|never|no|not|or"
     r" the|should|sure|unable|unless|until|valid|verify|when|whether|will|would)\b"
 )
-_QUOTES = re.compile("[\"'`\u2018-\u201f\\\\]")
-_CLAUSE_ENDS = re.compile(r"[^\w\s?/-]+")
-_WORD_BREAKS = re.compile(r"[\s_-]+")
-_CAMELS_BACK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_ENTRAS_NUMBER = re.compile(r"AADSTS([0-9]{4,9})")
+_QUOTES = "[\"'`\u2018-\u201f\\\\]"
+_CLAUSE_ENDS = r"[^\w\s?/-]+"
+_WORD_BREAKS = r"[\s_-]+"
+_CAMELS_BACK = r"(?<=[a-z0-9])(?=[A-Z])"
+_ENTRAS_NUMBER = r"AADSTS([0-9]{4,9})"
 
 
 class Meaning(Enum):
@@ -130,13 +134,14 @@ def meaning_of(answer: TokenErrorResponse) -> Meaning:
     """Say what a refusal means, by the rules above."""
     codes = frozenset(_plain(code) for code in (answer.error, *answer.more_codes) if code)
     texts = _texts(answer)
-    at_entra = {n for said in (*answer.more_codes, *texts) for n in _ENTRAS_NUMBER.findall(said)}
+    said = " ".join((answer.error or "", *answer.more_codes, *texts))
+    at_entra = frozenset(re.findall(_ENTRAS_NUMBER, said))
     is_away = answer.status == TOO_MANY_REQUESTS or answer.status >= SERVER_ERROR
     if codes & ABOUT_SETTINGS or at_entra & ABOUT_SETTINGS_AT_ENTRA:
         return Meaning.TRY_LATER if is_away else Meaning.CONFIGURATION
     if codes & ENDS_OF_A_REFRESH_TOKEN:
         return Meaning.DEAD
-    sentences = [_WORD_BREAKS.sub(" ", text.casefold()) for text in texts]
+    sentences = [re.sub(_WORD_BREAKS, " ", text.casefold()) for text in texts]
     if is_away or codes & PASSING or at_entra & PASSING_AT_ENTRA or _is_passing(sentences):
         return Meaning.TRY_LATER
     codes |= {_plain(text) for text in texts} & _CODES_IN_WORDS
@@ -173,7 +178,7 @@ def _texts(answer: TokenErrorResponse) -> tuple[str, ...]:
 def _plain(code: str) -> str:
     """Write a code as most do: `a.b.InvalidGrant`, `INVALID_GRANT`, "Invalid grant"."""
     last = code.strip(" .!").rpartition(".")[2]
-    return _WORD_BREAKS.sub("_", _CAMELS_BACK.sub("_", last)).lower()
+    return re.sub(_WORD_BREAKS, "_", re.sub(_CAMELS_BACK, "_", last)).lower()
 
 
 def _is_passing(sentences: list[str]) -> bool:
@@ -183,22 +188,18 @@ def _is_passing(sentences: list[str]) -> bool:
 def _says_that_over(sentence: str) -> bool:
     if any(words in sentence for words in OVER_IN_WORDS):
         return True
-    bare = _QUOTES.sub("", sentence.replace("n't", " not"))
-    clauses = _CLAUSE_ENDS.sub("\n", bare).split("\n")
-    return any(map(_clause_says_that_over, clauses))
+    bare = re.sub(_QUOTES, "", sentence.replace("n't", " not"))
+    return any(map(_clause_says_that_over, re.split(_CLAUSE_ENDS, bare)))
 
 
 def _clause_says_that_over(clause: str) -> bool:
     if "client" in clause or "?" in clause:
         return False
-    found = _over(OVER_BEFORE, OVER_AFTER).search(clause)
-    return found is not None and not _HEDGES.search(clause[: found.start()])
-
-
-@cache
-def _over(before: tuple[str, ...], after: tuple[str, ...]) -> re.Pattern[str]:
-    name = r"refresh ?token\b"
-    return re.compile(
-        rf"\b(?:{'|'.join(before)}) {name}(?! (?:{_OF_ANOTHER_THING})\b)"
-        rf"|\b{name} (?:(?:{_VERBS}) )*(?:{'|'.join(after)})\b"
+    before, after = "|".join(OVER_BEFORE), "|".join(OVER_AFTER)
+    clause = clause.strip()
+    found = re.search(
+        rf"\b(?:{before}) {_TOKEN}{_ENDS_SO}"
+        rf"|\b{_TOKEN} (?:(?:{_VERBS}) )*(?:{after})\b(?! (?:{_BUT_FOR})\b)",
+        clause,
     )
+    return found is not None and not re.search(_HEDGES, clause[: found.start()])

@@ -134,6 +134,17 @@ LIVING = [
     *(f"Invalid refresh token {thing}" for thing in ("flow", "format", "grant", "header")),
     *(f"Invalid refresh token {thing}" for thing in ("length", "limit", "param", "parameter")),
     *(f"Invalid refresh token {thing}" for thing in ("policy", "rate", "request", "type")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("after", "each time", "every")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("if", "once", "only when")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("unless", "until", "upon")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("when", "whenever")),
+    "The refresh token is invalid for the audience",
+    "refresh token expired in 30 days",
+    "The refresh token is revoked with each refresh",
+    "the refresh token is revoked within a minute",
+    "invalid refresh token lifetime configured",
+    "invalid refresh token or scope",
+    "invalid refresh token in configuration",
     "invalid_refresh_token_type",
     "The access token has expired",
     "The bearer token is invalid",
@@ -180,6 +191,10 @@ OVER = [
     "Your refresh token has been used",
     "the refresh token have been revoked",
     "Request failed: invalid refresh token",
+    *(f"invalid refresh token {so}" for so in ("given", "in request", "passed", "provided")),
+    *(f"invalid refresh token {so}" for so in ("received", "sent by you", "supplied")),
+    "Invalid refresh token abc1def",
+    "Invalid refresh token abcdefghijklmnopqrs",
 ]
 
 
@@ -212,6 +227,14 @@ def test_a_code_may_be_written_in_many_ways(code: str) -> None:
     assert meaning_of(refusal(code)) is DEAD
     answer = TokenErrorResponse(status=400, error="Unauthorized", more_codes=(code,))
     assert meaning_of(answer) is DEAD
+
+
+@pytest.mark.parametrize("number", ["AADSTS90033", "AADSTS50196"])
+def test_a_number_of_entras_counts_wherever_it_stands(number: str) -> None:
+    assert meaning_of(refusal(number)) is TRY_LATER
+    assert meaning_of(refusal("invalid_grant", f"{number}: why")) is TRY_LATER
+    answer = TokenErrorResponse(status=400, error="invalid_grant", more_codes=(number,))
+    assert meaning_of(answer) is TRY_LATER
 
 
 def test_what_else_is_said_counts_as_much() -> None:
