@@ -82,6 +82,9 @@ PASSING_AT_ENTRA = frozenset({"50196", "90033"})
 PASSING_IN_WORDS = ("already being processed", "rate limit", "too many")
 # Where the description does not say that it is the refresh token's fault.
 ABOUT_THE_REQUEST = frozenset({"invalid_request", "unauthorized_client"})
+KNOWN_CODES = (
+    ABOUT_SETTINGS | ENDS_OF_A_REFRESH_TOKEN | ENDS_OF_A_LOGIN | PASSING | ABOUT_THE_REQUEST
+)
 ABOUT_THE_ADDRESS = frozenset({404, 405, 415})
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
