@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from ssl import SSLError
 from typing import TypeAlias, TypeVar, assert_never
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 import httpx
 
 from adapters.network import Outside
 from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
 from adapters.reasons import reason_of
+from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
+from domain.refusals import KNOWN_CODES
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -27,7 +29,6 @@ from domain.token_endpoint import (
 )
 from ports.way_out import WayOutError
 
-_LONGEST_DESCRIPTION = 300
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -94,14 +95,18 @@ class HttpxAuthorizationServer:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=reason_of(error))
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason_of(error))
-        if isinstance(outcome, TokenErrorResponse):
-            return self._without_secrets(outcome, request)
         return outcome
 
-    async def _send(self, endpoint: str, request: _Request, read: _Read[_Outcome]) -> _Outcome:
+    async def _send(
+        self, endpoint: str, request: _Request, read: _Read[_Outcome]
+    ) -> _Outcome | TokenErrorResponse | NoAnswer:
         form, headers = self._message(request)
         async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
-            return read(response, await read_capped(response), self._provider)
+            body = await read_capped(response)
+            outcome = read(response, body, self._provider)
+        if isinstance(outcome, TokenErrorResponse | NoAnswer):
+            return self._without_secrets(outcome, request, body)
+        return outcome
 
     def _message(self, request: _Request) -> tuple[dict[str, str | list[str]], dict[str, str]]:
         form: dict[str, str | list[str]] = {**_form(request)}
@@ -127,18 +132,20 @@ class HttpxAuthorizationServer:
         pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
         return b64encode(pair.encode()).decode()
 
-    def _without_secrets(self, answer: TokenErrorResponse, request: _Request) -> TokenErrorResponse:
-        """Some providers repeat in their errors what they were sent."""
+    def _without_secrets(
+        self, answer: TokenErrorResponse | NoAnswer, request: _Request, body: bytes
+    ) -> TokenErrorResponse | NoAnswer:
+        """Some providers repeat in their errors what they were sent, or what they might send."""
         sent = [secret for secret in (self._client_secret, *_secrets(request)) if secret]
-        forms = [self._basic_credentials(), *sent, *map(quote, sent), *map(quote_plus, sent)]
-        description = answer.description
-        for secret in forms:
-            description = description and description.replace(secret, "…")
-        is_echo = any(secret in (answer.error or "") for secret in forms)
+        secrets = Redaction([*sent, *tokens_in(body)])
+        if isinstance(answer, NoAnswer):
+            return replace(answer, reason=secrets.quote(answer.reason))
+        code, description = answer.error, answer.description
+        if code is not None and code not in KNOWN_CODES and secrets.reveals(code):
+            # It is not to be shown, and may be judged by.
+            answer = replace(answer, error=None, more_codes=(code, *answer.more_codes))
         return replace(
-            answer,
-            error=None if is_echo else answer.error,
-            description=description and description[:_LONGEST_DESCRIPTION],
+            answer, description=None if description is None else secrets.quote(description) or None
         )
 
 

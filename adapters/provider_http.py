@@ -62,7 +62,7 @@ def _look_for_sniffio_once() -> None:
 
 
 async def _forget_location(response: httpx.Response) -> None:
-    response.headers.pop("location", None)
+    response.extensions["location"] = response.headers.pop("location", None)
 
 
 async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:

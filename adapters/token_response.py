@@ -5,9 +5,8 @@ nothing else is taken for tokens.
 """
 
 import logging
-import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
@@ -22,8 +21,9 @@ from pydantic import (
 )
 
 from adapters.body_members import read_members
+from adapters.error_response import about_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
-from adapters.lifetimes import LONGEST_LIFETIME, read_lifetimes, seconds_of
+from adapters.lifetimes import read_lifetimes
 from domain.provider import Provider
 from domain.revocation import RevocationOutcome, RevocationResult
 from domain.token_endpoint import (
@@ -42,18 +42,8 @@ _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
 # RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
 # `User Access Token`, is for whoever uses the token.
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
-_ERROR_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 _log = logging.getLogger(__name__)
-
-
-def _duration(value: object) -> timedelta | None:
-    """Read a number of seconds, also out of a string; None for what is none."""
-    seconds = seconds_of(value)
-    if seconds is None:
-        return None
-    # Less than half of a microsecond is none either.
-    return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds())) or None
 
 
 def _text(value: object) -> str | None:
@@ -110,12 +100,13 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _unknown(f"the gateway answered {response.status_code}")
     members = read_members(body)
     if not response.is_success:
-        return _error(response, members or {}, provider)
+        return _error(response, body, members, provider)
     if members is None:
+        if is_page(response.headers, body):
+            return _unknown(about_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    if members.get("error") or members.get("ok") is False:
-        # Slack and GitHub refuse with status 200.
-        return _error(response, members, provider)
+    if is_refusal(members):
+        return _error(response, body, members, provider)
     try:
         return _tokens(_with_nested(members), response, provider)
     except ValidationError:
@@ -129,8 +120,7 @@ def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -
         return RevocationResult.REVOKED
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
-    members = read_members(body)
-    return _error(response, members or {}, provider)
+    return _error(response, body, read_members(body), provider)
 
 
 def _unknown(reason: str) -> NoAnswer:
@@ -188,41 +178,13 @@ def _date(headers: httpx.Headers) -> datetime | None:
 
 
 def _error(
-    response: httpx.Response, members: dict[str, Any], provider: Provider
+    response: httpx.Response, body: bytes, members: dict[str, Any] | None, provider: Provider
 ) -> TokenErrorResponse:
-    code, description = _explanation(members, provider)
-    return TokenErrorResponse(
-        status=response.status_code,
-        error=code,
-        description=description,
-        retry_after=_retry_after(response.headers),
+    return read_error(
+        response.status_code,
+        response.headers,
+        body,
+        members,
+        provider,
+        location=response.extensions.get("location"),
     )
-
-
-def _explanation(members: dict[str, Any], provider: Provider) -> tuple[str | None, str | None]:
-    for shape in provider.error_shapes:
-        code = _text(members.get(shape.error))
-        if code is None:
-            continue
-        description = _text(members.get(shape.description))
-        aliases = (provider.error_aliases.get(text.lower()) for text in (description, code) if text)
-        known = next((alias for alias in aliases if alias), None)
-        if known is None and _ERROR_CODE.fullmatch(code):
-            known = code
-        return known, description or code
-    return None, None
-
-
-def _retry_after(headers: httpx.Headers) -> timedelta | None:
-    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
-
-    A date is measured against the answer's own Date, so that no clock of ours matters.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return _duration(text)
-    try:
-        until = parsedate_to_datetime(text)
-        return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -1,5 +1,6 @@
 """How an attempt failed, and when the next one may begin: rule 7 of `decide.py`."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -13,22 +14,15 @@ from domain.grant import (
     in_doubt_since,
 )
 from domain.policy import Policy
+from domain.refusals import Meaning, meaning_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 
-# RFC 6749 §5.2: these speak of the client or the request, not of the grant.
-CONFIGURATION_ERRORS = frozenset(
-    {
-        "invalid_client",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    }
-)
-# RFC 6749 §4.1.2.1 and RFC 8628 §3.5 name these; some providers use them here with any status.
-TRANSIENT_ERRORS = frozenset({"server_error", "slow_down", "temporarily_unavailable"})
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+_FAILURES: Mapping[Meaning, Failure | None] = {
+    Meaning.DEAD: None,
+    Meaning.CONFIGURATION: Failure.MISCONFIGURED,
+    Meaning.TRY_LATER: Failure.UNAVAILABLE,
+    Meaning.UNEXPLAINED: Failure.UNEXPLAINED,
+}
 
 
 def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
@@ -36,14 +30,8 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
     match outcome:
         case NoAnswer(delivery=delivery):
             return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
-        case TokenErrorResponse(status=status, error=error):
-            if status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
-                return Failure.UNAVAILABLE
-            if error in TRANSIENT_ERRORS:
-                return Failure.UNAVAILABLE
-            if error in CONFIGURATION_ERRORS:
-                return Failure.MISCONFIGURED
-            return None if error == "invalid_grant" else Failure.UNEXPLAINED
+        case TokenErrorResponse():
+            return _FAILURES[meaning_of(outcome)]
         case _:
             assert_never(outcome)
 

@@ -41,18 +41,6 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorShape:
-    """The member names of a provider's error body: where the code stands, where the text."""
-
-    error: str
-    description: str
-
-
-# RFC 6749 §5.2.
-OAUTH_ERROR = ErrorShape(error="error", description="error_description")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """Everything that is particular to one provider.
 
@@ -81,9 +69,8 @@ class Provider:
     refresh_ends_access_token: bool = False
     access_token_lifetime: timedelta | None
     refresh_token_lifetime: timedelta | None
-    # Tried in order; the first whose members stand in the body explains it.
-    error_shapes: tuple[ErrorShape, ...] = (OAUTH_ERROR,)
-    # A vendor's own code or text, in lower case, to the RFC 6749 §5.2 code it stands for.
+    # A vendor's own code or text, in lower case, to the RFC 6749 code it stands for: what
+    # `refusals.py` cannot know, because elsewhere it means nothing or something else.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -95,7 +82,7 @@ class Provider:
 def digikey(host: str, *, name: str) -> Provider:
     """Digi-Key at one of its hosts: one-time refresh tokens, no grace, and no PKCE told of.
 
-    Lifetimes, paths and error shapes as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
+    Lifetimes, paths and errors as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
     """
     return Provider(
         name=name,
@@ -104,18 +91,9 @@ def digikey(host: str, *, name: str) -> Provider:
         pkce=Pkce.NONE,
         access_token_lifetime=timedelta(minutes=30),
         refresh_token_lifetime=timedelta(days=90),
-        error_shapes=(
-            OAUTH_ERROR,
-            ErrorShape(error="ErrorCode", description="Error"),
-            ErrorShape(error="ErrorMessage", description="ErrorDetails"),
-            ErrorShape(error="title", description="detail"),
-        ),
         error_aliases={
             "invalid clientid": "invalid_client",
             "invalid client-id": "invalid_client",
-            # What Apigee, which answers in these shapes, says of a dead refresh token.
-            "invalid refresh token": "invalid_grant",
-            "refresh token expired": "invalid_grant",
         },
     )
 

@@ -46,13 +46,18 @@ class TokenResponse:
 class TokenErrorResponse:
     """The provider answered, and not with tokens (RFC 6749 §5.2).
 
-    `error` is an RFC 6749 code or the provider's own, None where the answer explains nothing.
+    `error` is an RFC 6749 code or the provider's own, None where the answer explains nothing; it
+    and `description` may be shown. `more_codes` and `more_texts` are what else the answer says, as
+    it came: to judge by, and not to be shown. `is_page` tells of a page for people.
     """
 
     status: int
     error: str | None
     description: str | None = None
     retry_after: timedelta | None = None
+    more_codes: tuple[str, ...] = field(default=(), repr=False)
+    more_texts: tuple[str, ...] = field(default=(), repr=False)
+    is_page: bool = False
 
 
 class Delivery(Enum):

@@ -5,6 +5,7 @@ import logging
 import sys
 import tomllib
 from base64 import b64decode, b64encode
+from html import escape
 from pathlib import Path
 from urllib.parse import quote_plus, unquote_plus
 
@@ -13,6 +14,7 @@ import pytest
 from domain.provider import ClientAuthentication
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    NoAnswer,
     RefreshTokenRequest,
     TokenErrorResponse,
     TokenRequest,
@@ -295,3 +297,54 @@ def test_the_reason_of_no_answer_is_a_few_words_without_secrets(request_: TokenR
         outcome = ask(server.endpoint, request_)
     assert CLIENT_SECRET not in repr(outcome)
     assert len(repr(outcome)) < 300
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        quote_plus(CLIENT_SECRET).lower(),
+        quote_plus(quote_plus(CLIENT_SECRET)),
+        escape(CLIENT_SECRET),
+        b64encode(CLIENT_SECRET.encode()).decode(),
+        b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode(),
+        CLIENT_SECRET[:12],
+        CLIENT_SECRET.upper(),
+        json.dumps(json.dumps({"client_secret": CLIENT_SECRET})),
+    ],
+)
+def test_f14_no_form_of_what_was_sent_is_told(echo: str) -> None:
+    body = {"error": "invalid_client", "error_description": f"what is {echo} and why?"}
+    told = refusal(REFRESH, answer("401 No", json.dumps(body).encode()))
+    assert told.error == "invalid_client"
+    assert told.description is not None
+    assert echo not in told.description
+    assert "client-s" not in unquote_plus(told.description).lower()
+
+
+def test_tokens_that_came_with_a_refusal_are_not_told() -> None:
+    token = "an-access-token-of-some-length"
+    body = {"error": "invalid_scope", "access_token": token, "error_description": f"no {token}"}
+    told = refusal(REFRESH, answer("200 OK", json.dumps(body).encode()))
+    assert (told.error, told.description) == ("invalid_scope", "no …")
+
+
+def test_a_code_that_is_known_is_told_whatever_the_token_looks_like() -> None:
+    request = RefreshTokenRequest(refresh_token="refresh_token_reused_or_not")
+    told = refusal(request, answer("400 Bad", b'{"error": "refresh_token_reused"}'))
+    assert told.error == "refresh_token_reused"
+
+
+def test_the_sender_of_a_page_is_told_without_secrets() -> None:
+    page = answer("200 OK", b"<html>", f"Server: a {REFRESH.refresh_token}")
+    with serving(page) as server:
+        outcome = ask(server.endpoint)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.reason == "a page came instead of an answer (status 200, server: a …"
+
+
+def test_a_redirect_is_told_with_its_place_and_without_secrets() -> None:
+    place = f"https://other.example/{quote_plus(REFRESH.refresh_token)}/token?x=1"
+    told = refusal(REFRESH, answer("308 Gone", b"", f"Location: {place}"))
+    assert told.description == "a redirect to …"
+    told = refusal(REFRESH, answer("308 Gone", b"", "Location: https://other.example/token?x=1"))
+    assert told.description == "a redirect to other.example/token"

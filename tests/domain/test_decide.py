@@ -725,7 +725,7 @@ def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:
         (TokenErrorResponse(status=400, error="unsupported_grant_type"), Failure.MISCONFIGURED),
         (TokenErrorResponse(status=400, error=None), Failure.UNEXPLAINED),
         (TokenErrorResponse(status=401, error=None), Failure.UNEXPLAINED),
-        (TokenErrorResponse(status=302, error=None), Failure.UNEXPLAINED),
+        (TokenErrorResponse(status=302, error=None), Failure.MISCONFIGURED),
         (TokenErrorResponse(status=400, error="wat"), Failure.UNEXPLAINED),
     ],
 )

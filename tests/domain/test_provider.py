@@ -9,7 +9,6 @@ from domain.provider import (
     PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
     ClientAuthentication,
-    ErrorShape,
     Pkce,
     Provider,
     Rotation,
@@ -32,17 +31,9 @@ DIGIKEY = Provider(
     refresh_ends_access_token=False,
     access_token_lifetime=30 * MINUTE,
     refresh_token_lifetime=90 * DAY,
-    error_shapes=(
-        ErrorShape(error="error", description="error_description"),
-        ErrorShape(error="ErrorCode", description="Error"),
-        ErrorShape(error="ErrorMessage", description="ErrorDetails"),
-        ErrorShape(error="title", description="detail"),
-    ),
     error_aliases={
         "invalid clientid": "invalid_client",
         "invalid client-id": "invalid_client",
-        "invalid refresh token": "invalid_grant",
-        "refresh token expired": "invalid_grant",
     },
 )
 SANDBOX = replace(
@@ -59,7 +50,6 @@ CUSTOM = replace(
     pkce=Pkce.S256,
     access_token_lifetime=5 * MINUTE,
     refresh_token_lifetime=None,
-    error_shapes=(ErrorShape(error="error", description="error_description"),),
     error_aliases={},
 )
 

@@ -29,7 +29,13 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "pkce": None,
         "names_itself": None,
     },
-    "TokenErrorResponse": {"description": None, "retry_after": None},
+    "TokenErrorResponse": {
+        "description": None,
+        "retry_after": None,
+        "more_codes": (),
+        "more_texts": (),
+        "is_page": False,
+    },
     "TokenRequested": {"min_ttl": MINUTE},
     "TokenResponse": {"subject": None},
     "Tokens": {"subject": None},
@@ -46,6 +52,7 @@ SECRETS = {
     "Policy": {"client"},
     "RefreshTokenRequest": {"refresh_token"},
     "RevocationRequest": {"token"},
+    "TokenErrorResponse": {"more_codes", "more_texts"},
     "TokenResponse": {"access_token", "refresh_token"},
     "Tokens": {"access_token", "refresh_token"},
 }

@@ -1,0 +1,236 @@
+"""What a provider says where it does not give tokens: codes and texts, wherever they stand.
+
+Nothing is decided here. The body is walked through breadth first, in bounds that no real one
+reaches; what a text has inside (JSON in JSON, as gateways pass it on) is looked for as well.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from domain.provider import Provider
+from domain.token_endpoint import TokenErrorResponse
+
+# Names without `_` and `-`, in small letters; the first one that is there is told first.
+_CODE_NAMES = (
+    *("error", "errorcode", "code", "suberror", "errorsubtype", "errorreason", "errortype"),
+    *("ecode", "err", "status", "reason", "message", "errormessage", "type", "title"),
+)
+_TEXT_NAMES = (
+    *("errordescription", "errordetails", "detail", "message", "msg", "errormessage", "errmsg"),
+    *("faultstring", "description", "errorsummary", "hint", "errorhint", "developermessage"),
+    *("reason", "error", "errors", "err", "title"),
+)
+# Under these a word is a code only if it is written like one.
+_OFTEN_TEXTS = frozenset({"status", "reason", "message", "errormessage"})
+# Entra's numbers, which its texts call so.
+_NUMBERS = "errorcodes"
+_HIGHEST_NUMBER = 10**9
+_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_WRITTEN_LIKE_A_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
+_CODE_IN_TEXT = re.compile(
+    r"\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
+    re.IGNORECASE,
+)
+_DEEPEST = 6
+_MOST_NODES = 256
+_MOST_SAID = 16
+_LONGEST_TEXT = 2_000
+_LONGEST_WAIT = timedelta(days=3650)
+_REDIRECTS = range(300, 400)
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_LONGEST_HEADER = 80
+_LONGEST_PLACE = 120
+
+_Said: TypeAlias = dict[str, list[str]]
+
+
+def read_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    members: dict[str, Any] | None,
+    provider: Provider,
+    *,
+    location: str | None = None,
+) -> TokenErrorResponse:
+    """Understand an answer that is none of tokens; `members` are what its body was read to.
+
+    `location` is where a redirect leads, as it came.
+    """
+    retry_after = _retry_after(headers)
+    if members is None and status in _REDIRECTS:
+        return TokenErrorResponse(
+            status=status, error=None, description=_leads_to(location), retry_after=retry_after
+        )
+    if members is None and is_page(headers, body):
+        return TokenErrorResponse(
+            status=status,
+            error=None,
+            description=about_page(status, headers),
+            retry_after=retry_after,
+            is_page=True,
+        )
+    said = _said(members if members is not None else _list(body))
+    codes, texts = _codes(said), _texts(said)
+    own = _own_word(provider, (*codes, *texts))
+    if own is not None:
+        # A word that the provider is known by says all that there is to say.
+        words = next(iter((*texts, *codes)))
+        return TokenErrorResponse(
+            status=status, error=own, description=words, retry_after=retry_after
+        )
+    return TokenErrorResponse(
+        status=status,
+        error=next(iter(codes), None),
+        description=next(iter(texts), None),
+        retry_after=retry_after,
+        more_codes=codes[1:],
+        more_texts=texts[1:],
+    )
+
+
+def is_refusal(members: Mapping[str, Any]) -> bool:
+    """Whether a body is none of tokens though its status says so, as at Slack and GitHub."""
+    if members.get("error") or members.get("ok") is False:
+        return True
+    named = any(members.get(name) for name in ("errors", "error_code", "errorCode", "fault"))
+    return named and "access_token" not in members
+
+
+def is_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether this is a page for people: a firewall's, a captive portal's, a web server's."""
+    return "html" in headers.get("content-type", "").lower() or bool(_PAGE.match(body))
+
+
+def about_page(status: int, headers: Mapping[str, str]) -> str:
+    """Say that a page came, and who sent it, as far as it says so itself."""
+    senders = ((name, headers.get(name, "")) for name in ("server", "cf-mitigated"))
+    sent_by = "".join(
+        f", {name}: {_UNPRINTABLE.sub(' ', value)[:_LONGEST_HEADER]}"
+        for name, value in senders
+        if value
+    )
+    return f"a page came instead of an answer (status {status}{sent_by})"
+
+
+def _leads_to(location: str | None) -> str:
+    """Say where a redirect leads: its host and path. A query may hold what was sent."""
+    try:
+        parts = urlsplit(_UNPRINTABLE.sub("", location or ""))
+        where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        where = ""
+    return f"a redirect to {where[:_LONGEST_PLACE]}" if where else "a redirect"
+
+
+def _list(body: bytes) -> object:
+    """Read what is no object, as Salesforce's errors are; nothing where it is no list either."""
+    try:
+        found: object = json.loads(body) if body.lstrip()[:1] == b"[" else None
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _said(body: object) -> _Said:
+    """Gather the texts of a body by the plain names of their members, the outer ones first."""
+    said: _Said = {}
+    queue = deque([("", body, 0)])
+    for _ in range(_MOST_NODES):
+        if not queue:
+            break
+        name, value, depth = queue.popleft()
+        match value:
+            case str():
+                text = _text(value)
+                said.setdefault(name, []).extend(text)
+                queue.extend((name, inner, depth + 1) for inner in _inside(text, depth))
+            case bool():
+                continue
+            case int() if name == _NUMBERS and 0 <= value < _HIGHEST_NUMBER:
+                said.setdefault(name, []).append(f"AADSTS{value}")
+            case list() if depth < _DEEPEST:
+                queue.extend((name, item, depth + 1) for item in value[:_MOST_NODES])
+            case dict() if depth < _DEEPEST:
+                queue.extend((_plain(key), item, depth + 1) for key, item in value.items())
+                said.setdefault("detail", []).extend(_about_field(value))
+    return said
+
+
+def _plain(name: object) -> str:
+    return str(name)[:64].replace("_", "").replace("-", "").lower()
+
+
+def _text(value: str) -> list[str]:
+    text = value[:_LONGEST_TEXT].strip()
+    # JSON may name half of a character (RFC 8259 §8.2).
+    return [text] if text and text == text.encode("utf-8", "replace").decode() else []
+
+
+def _inside(texts: list[str], depth: int) -> Iterator[object]:
+    for text in texts:
+        if depth < _DEEPEST and text[0] in "{[":
+            with suppress(ValueError, RecursionError):
+                yield json.loads(text)
+
+
+def _about_field(members: Mapping[object, object]) -> list[str]:
+    """Read Strava's `{"field": "refresh_token", "code": "invalid"}` as the sentence that it is."""
+    field, code = members.get("field"), members.get("code")
+    return _text(f"{field} {code}") if isinstance(field, str) and isinstance(code, str) else []
+
+
+def _codes(said: _Said) -> tuple[str, ...]:
+    found = [text for name in _CODE_NAMES for text in said.get(name, ()) if _is_code(name, text)]
+    found += said.get(_NUMBERS, ())
+    inside = (code for name in _TEXT_NAMES for text in said.get(name, ()) for code in _hidden(text))
+    return tuple(dict.fromkeys((*found, *inside)))[:_MOST_SAID]
+
+
+def _texts(said: _Said) -> tuple[str, ...]:
+    found = (
+        text
+        for name in _TEXT_NAMES
+        for text in said.get(name, ())
+        if name not in _CODE_NAMES or not _is_code(name, text)
+    )
+    return tuple(dict.fromkeys(found))[:_MOST_SAID]
+
+
+def _is_code(name: str, text: str) -> bool:
+    return _CODE.fullmatch(text) is not None and (
+        name not in _OFTEN_TEXTS or _WRITTEN_LIKE_A_CODE.fullmatch(text) is not None
+    )
+
+
+def _hidden(text: str) -> list[str]:
+    return _CODE_IN_TEXT.findall(text)
+
+
+def _own_word(provider: Provider, said: tuple[str, ...]) -> str | None:
+    known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in said)
+    return next((alias for alias in known if alias), None)
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
+
+    A date is measured against the answer's own Date, so that no clock of ours matters.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        seconds = min(float(text), _LONGEST_WAIT.total_seconds())
+        return timedelta(seconds=seconds) or None
+    try:
+        until = parsedate_to_datetime(text)
+        return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
+    except (ValueError, TypeError, OverflowError):
+        return None

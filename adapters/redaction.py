@@ -1,0 +1,144 @@
+"""What a provider says, without any secret that was sent or received.
+
+Providers repeat what they were sent in more ways than can be listed: encoded, escaped, cut, in
+other letters. So a text is decoded every way there is, again and again, and where any reading of it
+shows eight characters of a secret in a row, what shows them goes, or all of it.
+"""
+
+import re
+import unicodedata
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from collections.abc import Callable, Iterable, Iterator
+from html import unescape
+from urllib.parse import quote, quote_plus, unquote
+
+LONGEST_QUOTE = 300
+REMOVED = "…"
+# So many characters of a secret in a row are part of it; fewer may be a word that is in it.
+WINDOW = 8
+# A shorter secret would be found in anything.
+_SHORTEST = 3
+_LONGEST_TEXT = 2_000
+_MOST_READINGS = 96
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}")
+_JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+# A token in a body, whatever else that is: `"access_token": "…"`, `refresh_token=…`.
+_TOKEN = re.compile(
+    r"token\w*\\*[\"']?\s*[:=]\s*\\*[\"']?([^\s\"'&,;<>{}()\[\]\\]{16,})", re.IGNORECASE
+)
+
+
+class Redaction:
+    """Keep some secrets out of texts; one that is empty is none."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret)}
+        bare = {_bare(form) for form in forms} | {_bare(form)[::-1] for form in forms}
+        self._short = {text for text in bare if _SHORTEST <= len(text) < WINDOW}
+        self._windows = {window for text in bare for window in _windows(text)}
+
+    def reveals(self, text: str) -> bool:
+        """Whether any reading of a text shows a secret, or a part of one."""
+        return any(self._shows(_bare(reading)) for reading in _readings(text))
+
+    def quote(self, text: str) -> str:
+        """Return what may be shown of a text: on one line, cut, and without secrets."""
+        plain = " ".join("".join(map(_printable, text[:_LONGEST_TEXT])).split())
+        if self.reveals(plain):
+            words = (REMOVED if self.reveals(word) else word for word in plain.split())
+            plain = " ".join(words)
+            if self.reveals(plain):
+                return REMOVED
+        return plain[:LONGEST_QUOTE]
+
+    def _shows(self, bare: str) -> bool:
+        return any(window in self._windows for window in _windows(bare)) or any(
+            short in bare for short in self._short
+        )
+
+
+def tokens_in(body: bytes) -> list[str]:
+    """Find what a body calls a token: also a refusal may carry some."""
+    return _TOKEN.findall(body.decode("utf-8", "replace"))
+
+
+def _bare(text: str) -> str:
+    """Write a text so that neither its letters' case nor the spaces in it make a difference."""
+    return "".join(text.casefold().split())
+
+
+def _windows(text: str) -> Iterator[str]:
+    return (text[begin : begin + WINDOW] for begin in range(len(text) - WINDOW + 1))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Write a secret as a provider may have read it, and in base64 at each alignment."""
+    for form in {secret, unquote(secret), unescape(secret), quote(secret), quote_plus(secret)}:
+        yield form
+        for shift in range(3):
+            encoded = b64encode(b"\0" * shift + form.encode("utf-8", "replace")).decode()
+            # The characters at the ends are those of the neighbours as well.
+            inner = encoded[4 if shift else 0 :].rstrip("=")[:-1]
+            yield inner
+            yield inner.replace("+", "-").replace("/", "_")
+
+
+def _printable(character: str) -> str:
+    return " " if unicodedata.category(character)[0] in "CZ" else character
+
+
+def _readings(text: str) -> set[str]:
+    """Read a text in every way that there is, and what comes of that again."""
+    known = {text}
+    fresh = [text]
+    while fresh and len(known) < _MOST_READINGS:
+        readings = {decode(each) for each in fresh for decode in _DECODERS}
+        fresh = sorted(readings - known, key=len)[: _MOST_READINGS - len(known)]
+        known.update(fresh)
+    return known
+
+
+def _without_json_escapes(text: str) -> str:
+    return _JSON_ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    kind, rest = escape[0][1], escape[0][2:]
+    if rest:
+        return chr(int(rest, 16))
+    return {"b": "", "f": "", "n": "", "r": "", "t": ""}.get(kind, kind)
+
+
+def _out_of_base64(text: str) -> str:
+    return "\n".join(read for run in _BASE64.findall(text) for read in _decoded(run))
+
+
+def _decoded(run: str) -> Iterator[str]:
+    standard = run.replace("-", "+").replace("_", "/")
+    for begin in range(4):
+        part = standard[begin:]
+        whole = part[: len(part) // 4 * 4]
+        # What is left over of a run that was cut still tells a character or two.
+        rest = part[len(whole) :]
+        padded = whole + (rest + "=" * (4 - len(rest)) if len(rest) > 1 else "")
+        try:
+            data = b64decode(padded)
+        except NoBase64:
+            continue
+        yield data.decode("utf-8", "ignore")
+        yield data.decode("latin-1")
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
+_DECODERS: tuple[Callable[[str], str], ...] = (
+    unquote,
+    unescape,
+    _without_json_escapes,
+    _without_spaces,
+    lambda text: text.replace("+", " "),
+    _out_of_base64,
+)

@@ -1,0 +1,166 @@
+"""What a refusal says: codes and texts wherever they stand, pages, redirects, all in bounds."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.token_response import read_answer
+from domain.provider import PRESETS
+from domain.refusals import Meaning, meaning_of
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from tests.domain.refusals import Row, corpus
+
+CUSTOM = PRESETS["custom"]
+
+
+def read(
+    body: object, status: int = 400, headers: dict[str, str] | None = None, location: str = ""
+) -> TokenErrorResponse:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = httpx.Response(status, headers=headers, extensions={"location": location})
+    outcome = read_answer(response, text, CUSTOM)
+    assert isinstance(outcome, TokenErrorResponse), outcome
+    return outcome
+
+
+@pytest.mark.parametrize("row", corpus(), ids=lambda row: f"{row.provider}-{row.verdict.value}")
+def test_each_refusal_that_was_seen_is_read_by_the_reader_of_all_answers(row: Row) -> None:
+    headers = dict(row.headers)
+    response = httpx.Response(
+        row.status, extensions={"location": headers.pop("location", None)}, headers=headers
+    )
+    outcome = read_answer(response, row.body, PRESETS[row.preset])
+    assert isinstance(outcome, TokenErrorResponse), outcome
+    assert meaning_of(outcome) is row.verdict, row.source
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "invalid_grant"},
+        {"errorCode": "invalid_grant"},
+        {"Error_Code": "invalid_grant"},
+        {"error-code": "INVALID_GRANT"},
+        {"error": {"code": "invalid_grant"}},
+        {"errors": [{"x": 1}, {"errorType": "invalid_grant"}]},
+        {"fault": {"detail": {"errorcode": "oauth.v2.InvalidGrant"}}},
+        {"error": '{"error": "invalid_grant"}'},
+        {"message": 'upstream said {"error":"invalid_grant"}'},
+        {"error": "bad", "message": '400: "{\\"error\\":\\"invalid_grant\\"}"'},
+        {"status": "INVALID_GRANT", "message": "no"},
+        [{"errorCode": "invalid_grant"}],
+        {"error": "request_failed", "suberror": "login_required"},
+        {"error": 400, "code": "login_required"},
+    ],
+    ids=json.dumps,
+)
+def test_a_code_is_found_wherever_it_stands(body: object) -> None:
+    assert meaning_of(read(body)) is Meaning.DEAD
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "description"),
+    [
+        ({"error": "a", "error_description": "b c"}, "a", "b c"),
+        ({"error": "a"}, "a", None),
+        ({"error": "two words"}, None, "two words"),
+        ({"error": {"code": "a", "type": "b", "message": "c d"}}, "a", "c d"),
+        ({"status": "error", "message": "Bad Request"}, None, "Bad Request"),
+        ({"error_codes": [700082, True, -1, 10**12, "x"], "error": "a"}, "a", None),
+        ({"error": "a", "msg": "\ud800", "detail": "b c"}, "a", "b c"),
+    ],
+)
+def test_the_first_code_and_the_first_text_are_told(
+    body: object, error: str | None, description: str | None
+) -> None:
+    told = read(body)
+    assert (told.error, told.description) == (error, description)
+
+
+def test_entras_numbers_are_codes() -> None:
+    assert read({"error_codes": [700082, True, -1, 10**12]}).error == "AADSTS700082"
+
+
+def nested(depth: int) -> Any:
+    body: Any = {"error": "invalid_grant"}
+    for _ in range(depth):
+        body = {"error": body}
+    return body
+
+
+def test_what_is_too_deep_or_too_much_is_not_looked_at() -> None:
+    assert read(nested(3)).error == "invalid_grant"
+    assert read(nested(900)).error is None
+    wide = {"errors": [{"x": n} for n in range(5_000)]}
+    assert read(wide) == TokenErrorResponse(status=400, error=None)
+    many = read({"errors": [f"text {n}" for n in range(500)]})
+    assert len(many.more_texts) < 20
+    assert len(read({"message": "x " * 5_000}).description or "") <= 2_000
+
+
+# Pages
+
+
+PAGE = b"<!DOCTYPE html><html><title>Just a moment...</title></html>"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"\xef\xbb\xbf \n<HTML>", b"anything"])
+def test_a_page_is_told_with_its_status_and_its_sender(body: bytes) -> None:
+    headers = {"server": "cloudflare", "cf-mitigated": "challenge"}
+    content_type = {} if body[:1] != b"a" else {"content-type": "text/html; charset=utf-8"}
+    told = read(body, 403, {**headers, **content_type})
+    assert told.description == (
+        "a page came instead of an answer (status 403, server: cloudflare, cf-mitigated: challenge)"
+    )
+    assert (told.error, told.is_page, meaning_of(told)) == (None, True, Meaning.TRY_LATER)
+
+
+def test_json_that_is_called_a_page_is_none() -> None:
+    told = read({"error": "invalid_grant"}, headers={"content-type": "text/html"})
+    assert not told.is_page
+    assert meaning_of(told) is Meaning.DEAD
+
+
+def test_a_page_with_a_status_of_success_leaves_the_outcome_unknown_and_is_told() -> None:
+    response = httpx.Response(200, headers={"server": "portal\x07" + "x" * 200})
+    outcome = read_answer(response, PAGE, CUSTOM)
+    assert isinstance(outcome, NoAnswer)
+    assert outcome.delivery is Delivery.UNKNOWN
+    assert outcome.reason.startswith("a page came instead of an answer (status 200, server: portal")
+    assert outcome.reason.isprintable()
+    assert len(outcome.reason) < 200
+
+
+# Redirects
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://login.example/token?client_secret=s#f", "a redirect to login.example/token"),
+        ("https://user:secret@login.example:8443/t", "a redirect to login.example:8443/t"),
+        ("/o/token/", "a redirect to /o/token/"),
+        ("//other.example/", "a redirect to other.example/"),
+        ("", "a redirect"),
+        ("http://[::1", "a redirect"),
+        ("https://a.example:port/", "a redirect"),
+        ("?code=x", "a redirect"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_told_with_where_it_leads_and_no_query(
+    status: int, location: str, told: str
+) -> None:
+    answer = read(b"", status, location=location)
+    assert answer.description == told
+    assert meaning_of(answer) is Meaning.CONFIGURATION
+
+
+@pytest.mark.parametrize("location", ["https://a.example/\r\n\x1b[2J", "https://é.example/" * 90])
+def test_an_odd_location_is_told_in_plain_characters_and_not_at_any_length(location: str) -> None:
+    told = read(b"", 301, location=location).description or ""
+    assert told.isascii()
+    assert told.isprintable()
+    assert len(told) < 200

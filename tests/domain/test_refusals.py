@@ -1,0 +1,318 @@
+"""What refusals mean: the corpus, what each rule is there for, and what ends no grant."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from domain import refusals
+from domain.failures import classify
+from domain.grant import Failure
+from domain.provider import PRESETS
+from domain.refusals import (
+    LONGEST_QUOTE,
+    Meaning,
+    is_about_the_address,
+    meaning_of,
+    said_by,
+)
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from tests.domain.refusals import Row, corpus
+
+CORPUS = corpus()
+ANSWERS = [(row.answer, row.verdict) for row in CORPUS]
+DEAD = Meaning.DEAD
+CONFIGURATION = Meaning.CONFIGURATION
+TRY_LATER = Meaning.TRY_LATER
+UNEXPLAINED = Meaning.UNEXPLAINED
+# Every table of words and numbers that rules are made of.
+TABLES = (
+    "ABOUT_SETTINGS",
+    "ABOUT_SETTINGS_AT_ENTRA",
+    "ENDS_OF_A_REFRESH_TOKEN",
+    "ENDS_OF_A_LOGIN",
+    "PASSING",
+    "PASSING_AT_ENTRA",
+    "PASSING_IN_WORDS",
+    "ABOUT_THE_REQUEST",
+    "ABOUT_THE_ADDRESS",
+    "OVER_BEFORE",
+    "OVER_AFTER",
+    "OVER_IN_WORDS",
+    "_CODES_IN_WORDS",
+)
+RULES = [(table, word) for table in TABLES for word in sorted(getattr(refusals, table))]
+
+
+def refusal(
+    error: str | None = None, description: str | None = None, status: int = 400
+) -> TokenErrorResponse:
+    return TokenErrorResponse(status=status, error=error, description=description)
+
+
+@pytest.mark.parametrize("row", CORPUS, ids=lambda row: f"{row.provider}-{row.verdict.value}")
+def test_each_refusal_that_was_seen_means_what_it_means(row: Row) -> None:
+    assert meaning_of(row.answer) is row.verdict, row.source
+
+
+def test_the_corpus_is_of_many_providers_and_of_every_meaning() -> None:
+    assert len(CORPUS) >= 120
+    assert len({row.provider for row in CORPUS}) >= 50
+    assert all(row.source for row in CORPUS)
+    assert {row.verdict for row in CORPUS} == set(Meaning)
+
+
+@pytest.mark.parametrize(("table", "word"), RULES)
+def test_each_rule_is_there_for_a_refusal_that_was_seen(
+    monkeypatch: pytest.MonkeyPatch, table: str, word: str | int
+) -> None:
+    words = getattr(refusals, table)
+    monkeypatch.setattr(refusals, table, type(words)(each for each in words if each != word))
+    assert any(meaning_of(answer) is not verdict for answer, verdict in ANSWERS)
+
+
+@pytest.mark.parametrize("preset", ["digikey", "digikey-sandbox"])
+def test_each_word_of_a_preset_is_there_for_a_refusal_that_was_seen(
+    monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    rows = [replace(row, preset=preset) for row in CORPUS if row.preset == "digikey"]
+    aliases = PRESETS[preset].error_aliases
+    for word in aliases:
+        without: Mapping[str, str] = {k: v for k, v in aliases.items() if k != word}
+        provider = replace(PRESETS[preset], error_aliases=without)
+        monkeypatch.setitem(PRESETS, preset, provider)
+        assert any(meaning_of(row.answer) is not row.verdict for row in rows), word
+
+
+# Sentences with a dead one's words in them, of a refresh token that may live.
+LIVING = [
+    "The refresh token is valid but the scope is expired",
+    "Missing refresh token parameter",
+    "The refresh token is missing or invalid",
+    "missing or invalid refresh token",
+    "Refresh token rate exceeded",
+    "Temporarily unable to validate refresh token",
+    "Cannot check whether the refresh token is expired",
+    "If the refresh token is expired, log in again",
+    "when the refresh token was revoked",
+    "unless the refresh token is expired",
+    "until the refresh token is revoked",
+    "before the refresh token is expired",
+    "Make sure your refresh token is not expired",
+    "Please verify that the refresh token is not revoked",
+    "Check that you do not send an expired refresh token",
+    "Ensure that no expired refresh token is sent",
+    "never an invalid refresh token",
+    "Do not send an invalid refresh token",
+    "This is not an invalid refresh token",
+    "it isn't an invalid refresh token",
+    "The refresh token is not expired",
+    "The refresh token has not expired",
+    "The refresh token was not revoked",
+    "The refresh token hasn't been revoked",
+    "The refresh token has not been found expired",
+    "The refresh token isn't invalid",
+    "The refresh token may be expired",
+    "the refresh token might be revoked",
+    "it may be that the refresh token is expired",
+    "it might be that the refresh token is expired",
+    "it could be that the refresh token is expired",
+    "it can be that the refresh token is expired",
+    "it must be that the refresh token is expired",
+    "it should be known when your refresh token is invalid",
+    "in a day your refresh token will be expired",
+    "will then the refresh token be revoked",
+    "would mean that your refresh token is invalid",
+    "failed to tell that the refresh token is invalid",
+    "cannot tell that the refresh token is invalid",
+    "Is the refresh token expired?",
+    "Invalid refresh token?",
+    "a valid one and an expired refresh token",
+    "The secret is wrong or the refresh token is invalid",
+    "The refresh token is invalid for this client",
+    "Client sent an invalid refresh token",
+    *(f"Invalid refresh token {thing}" for thing in ("flow", "format", "grant", "header")),
+    *(f"Invalid refresh token {thing}" for thing in ("length", "limit", "param", "parameter")),
+    *(f"Invalid refresh token {thing}" for thing in ("policy", "rate", "request", "type")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("after", "each time", "every")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("if", "once", "only when")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("unless", "until", "upon")),
+    *(f"The refresh token is revoked {so} you log out" for so in ("when", "whenever")),
+    "The refresh token is invalid for the audience",
+    "refresh token expired in 30 days",
+    "The refresh token is revoked with each refresh",
+    "the refresh token is revoked within a minute",
+    "invalid refresh token lifetime configured",
+    "invalid refresh token or scope",
+    "invalid refresh token in configuration",
+    "invalid_refresh_token_type",
+    "The access token has expired",
+    "The bearer token is invalid",
+    "Your session has expired",
+    "Invalid grant type",
+    "Invalid grant_type parameter",
+    "Failed to refresh token: expired certificate",
+    "Could not refresh token. Invalid request",
+    "Invalid request. Refresh token: required",
+    "refresh tokens are not enabled",
+    "The refresh token is used for refreshing",
+    "refresh_token_limit",
+    "refresh token issued",
+    "Old refresh token kept",
+    "Access Denied. You have made too many requests continuously",
+    "refresh token already has 50 valid access tokens",
+]
+
+
+@pytest.mark.parametrize("sentence", LIVING)
+def test_no_sentence_of_a_refresh_token_that_may_live_ends_a_grant(sentence: str) -> None:
+    for status in (200, 400, 401, 403, 404, 429, 500, 503):
+        for error in (None, "invalid_request", "access_denied", "Unauthorized"):
+            assert meaning_of(refusal(error, sentence, status)) is not DEAD
+
+
+# Beside those of the corpus, in words that others may choose.
+OVER = [
+    "Invalid refresh token",
+    "INVALID REFRESH-TOKEN",
+    "invalid refreshToken",
+    "'Invalid refresh_token'",
+    "Unknown refresh token.",
+    "The refresh token is invalid",
+    "refresh token is expired",
+    "The refresh token has expired",
+    "the refresh token was revoked",
+    "Refresh token has been revoked by the user",
+    "Refresh token already revoked",
+    "refresh token is now invalid",
+    "Refresh token is either invalid or expired",
+    "Refresh token was not found",
+    "The token is unknown: refresh token not found",
+    "Your refresh token has been used",
+    "the refresh token have been revoked",
+    "Request failed: invalid refresh token",
+    *(f"invalid refresh token {so}" for so in ("given", "in request", "passed", "provided")),
+    *(f"invalid refresh token {so}" for so in ("received", "sent by you", "supplied")),
+    "Invalid refresh token abc1def",
+    "Invalid refresh token abcdefghijklmnopqrs",
+]
+
+
+@pytest.mark.parametrize("sentence", OVER)
+def test_a_sentence_that_says_that_the_refresh_token_is_over_is_a_verdict(sentence: str) -> None:
+    for status in (200, 400, 401, 403, 404):
+        for error in (None, "invalid_request", "unauthorized_client", "access_denied"):
+            assert meaning_of(refusal(error, sentence, status)) is DEAD
+        assert meaning_of(refusal("invalid_client", sentence, status)) is CONFIGURATION
+
+
+@pytest.mark.parametrize("status", [429, 500, 501, 599])
+def test_an_outage_is_no_verdict_unless_the_code_names_the_refresh_token(status: int) -> None:
+    for error in ("invalid_grant", "login_required", "invalid_client", "invalid_request", None):
+        assert meaning_of(refusal(error, "Invalid refresh token", status)) is TRY_LATER
+    assert meaning_of(refusal("bad_refresh_token", None, status)) is DEAD
+
+
+@pytest.mark.parametrize("status", [428, 430, 499])
+def test_other_statuses_are_no_outage(status: int) -> None:
+    assert meaning_of(refusal("invalid_grant", None, status)) is DEAD
+    assert meaning_of(refusal(None, None, status)) is UNEXPLAINED
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"],
+)
+def test_a_code_may_be_written_in_many_ways(code: str) -> None:
+    assert meaning_of(refusal(code)) is DEAD
+    answer = TokenErrorResponse(status=400, error="Unauthorized", more_codes=(code,))
+    assert meaning_of(answer) is DEAD
+
+
+@pytest.mark.parametrize("number", ["AADSTS90033", "AADSTS50196"])
+def test_a_number_of_entras_counts_wherever_it_stands(number: str) -> None:
+    assert meaning_of(refusal(number)) is TRY_LATER
+    assert meaning_of(refusal("invalid_grant", f"{number}: why")) is TRY_LATER
+    answer = TokenErrorResponse(status=400, error="invalid_grant", more_codes=(number,))
+    assert meaning_of(answer) is TRY_LATER
+
+
+def test_what_else_is_said_counts_as_much() -> None:
+    answer = TokenErrorResponse(
+        status=400,
+        error="invalid_request",
+        description="No.",
+        more_texts=("Refresh token expired",),
+    )
+    assert meaning_of(answer) is DEAD
+    assert meaning_of(replace(answer, more_codes=("invalid_client",))) is CONFIGURATION
+    assert meaning_of(replace(answer, more_codes=("AADSTS90033",))) is TRY_LATER
+    assert meaning_of(replace(answer, more_texts=("Rate limit", "Refresh token expired"))) is (
+        TRY_LATER
+    )
+
+
+@pytest.mark.parametrize("error", ["server_error", "invalid_grant"])
+def test_words_that_speak_of_a_while_beat_a_verdict_that_may_be_wrong(error: str) -> None:
+    assert meaning_of(refusal(error, "Too many requests: refresh token expired")) is TRY_LATER
+    assert meaning_of(refusal("refresh_token_reused", "Too many requests")) is DEAD
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399, 404, 405, 415])
+def test_a_redirect_and_what_is_about_the_address_is_a_fault_of_the_settings(status: int) -> None:
+    said = refusal(None, "a redirect to expired.example/refresh_token_expired", status)
+    assert is_about_the_address(said)
+    assert meaning_of(refusal(None, None, status)) is CONFIGURATION
+    assert meaning_of(refusal("invalid_grant", None, status)) is DEAD
+
+
+@pytest.mark.parametrize("status", [299, 400, 403, 406, 414])
+def test_other_statuses_are_not_about_the_address(status: int) -> None:
+    assert not is_about_the_address(refusal(None, None, status))
+
+
+@pytest.mark.parametrize("status", [301, 403])
+def test_what_we_say_of_a_redirect_or_a_page_is_not_taken_for_the_providers_word(
+    status: int,
+) -> None:
+    said = TokenErrorResponse(
+        status=status, error=None, description="refresh token expired", is_page=True
+    )
+    assert meaning_of(said) is (CONFIGURATION if status == 301 else TRY_LATER)
+    assert meaning_of(replace(said, is_page=False, status=302)) is CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("meaning", "failure"),
+    [
+        ("invalid_grant", None),
+        ("invalid_client", Failure.MISCONFIGURED),
+        ("server_error", Failure.UNAVAILABLE),
+        ("wat", Failure.UNEXPLAINED),
+    ],
+)
+def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | None) -> None:
+    assert classify(refusal(meaning)) is failure
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (refusal("invalid_grant", "It is dead."), "invalid_grant: It is dead."),
+        (refusal("invalid_grant"), "invalid_grant"),
+        (refusal(None, "It is dead."), "It is dead."),
+        (refusal(), None),
+        (refusal(None, "", 404), None),
+        (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
+    ],
+)
+def test_what_was_said_is_quoted_and_nothing_else(
+    outcome: TokenErrorResponse | NoAnswer, said: str | None
+) -> None:
+    assert said_by(outcome) == said
+
+
+def test_a_quotation_is_cut() -> None:
+    assert LONGEST_QUOTE == 300
+    assert len(said_by(refusal("code", "x" * 400)) or "") == 300
+    assert len(said_by(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300

@@ -1,0 +1,105 @@
+"""Whatever comes of a refusal on its way: it is read, and ends no grant without a word for it."""
+
+import json
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.error_response import read_error
+from domain import refusals
+from domain.provider import PRESETS
+from domain.refusals import Meaning, meaning_of
+from tests.domain.refusals import corpus
+from tests.strategies import json_values
+
+CORPUS = corpus()
+# Each word that a verdict can come of, as letters only.
+_CODES = refusals.ENDS_OF_A_REFRESH_TOKEN | refusals.ENDS_OF_A_LOGIN | {"refresh_token"}
+_SENTENCES = {*refusals.OVER_IN_WORDS, "invalid_grant"}
+_LETTERS = re.compile(r"[^a-z]")
+# Some letters become these, or these become some, when they change their case.
+_TWINS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
+WORDS = {_LETTERS.sub("", word) for word in _CODES | _SENTENCES}
+
+
+def letters(text: str) -> str:
+    """The letters of a text, whatever else stands between them."""
+    return _LETTERS.sub("", text.translate(_TWINS).casefold())
+
+
+bodies = st.sampled_from([row.members for row in CORPUS if row.members is not None])
+junk = json_values | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=40)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, value: Any = None, depth: int = 0) -> Any:
+    """A body of the corpus, changed on its way: nested, renamed, cut, other types, JSON in JSON."""
+    value = draw(bodies) if depth == 0 else value
+    if isinstance(value, dict):
+        names = draw(st.permutations(list(value)))
+        value = {
+            draw(st.sampled_from([name, name, name.upper(), name.replace("_", ""), "x"])): draw(
+                mutated(value[name], depth + 1)
+            )
+            for name in names
+        }
+        value |= draw(st.dictionaries(st.text(max_size=8), junk, max_size=2))
+    if isinstance(value, list):
+        value = [draw(mutated(item, depth + 1)) for item in value]
+    if isinstance(value, str):
+        cut = draw(st.integers(0, len(value)))
+        value = draw(st.sampled_from([value, value, value.upper(), value[:cut], value[cut:]]))
+    how = draw(st.integers(0, 12))
+    match how:
+        case 0:
+            return {"error": value}
+        case 1:
+            return [value]
+        case 2:
+            return json.dumps(value)
+        case 3:
+            return draw(junk)
+        case 4:
+            return {"x": value, "fault": {"detail": value}}
+        case _:
+            return value
+
+
+@settings(deadline=None, max_examples=600)
+@given(
+    body=mutated(),
+    status=st.sampled_from([200, 302, 400, 401, 403, 404, 429, 500, 503]),
+    preset=st.sampled_from(sorted(PRESETS)),
+    content_type=st.sampled_from(["application/json", "text/html", ""]),
+)
+def test_a_refusal_is_read_and_dead_only_where_a_word_says_so(
+    body: object, status: int, preset: str, content_type: str
+) -> None:
+    text = json.dumps(body)
+    answer = read_error(
+        status,
+        {"content-type": content_type, "retry-after": "9" * 40},
+        text.encode(),
+        body if isinstance(body, dict) else None,
+        PRESETS[preset],
+    )
+    meaning = meaning_of(answer)
+    assert (answer.error or "").isascii()
+    assert (answer.description or "").encode() is not None
+    if not any(word in letters(text) for word in WORDS):
+        assert meaning is not Meaning.DEAD
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    error=st.text(max_size=40) | st.none(),
+    description=st.text(max_size=200) | st.none(),
+    status=st.integers(100, 999),
+)
+def test_any_text_has_a_meaning(error: str | None, description: str | None, status: int) -> None:
+    answer = read_error(
+        status, {}, b"", {"error": error, "error_description": description}, PRESETS["custom"]
+    )
+    assert meaning_of(answer) in Meaning
