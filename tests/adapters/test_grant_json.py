@@ -4,6 +4,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -239,6 +240,16 @@ def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
     else:
         with pytest.raises(FormatError):
             load_grant(text)
+
+
+def test_a_verdict_that_is_not_final_is_a_refusal_to_versions_that_know_of_none() -> None:
+    refused = replace(AUTHORIZED, setbacks=replace(SETBACKS, failure=Failure.REFUSED))
+    assert load_grant(dump_grant(refused)) == refused
+    members = members_of(refused)
+    assert members["version"] == FIRST_VERSION
+    assert members["setbacks"].pop("is_refused")
+    older = replace(SETBACKS, failure=Failure.UNEXPLAINED)
+    assert load_grant(written(members)) == replace(AUTHORIZED, setbacks=older)
 
 
 @places
