@@ -288,6 +288,7 @@ def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
         "at": _to_text(setbacks.at),
         "retry_at": _to_text(setbacks.retry_at),
         "in_doubt_since": _to_text(setbacks.in_doubt_since),
+        "since": _to_text(setbacks.since),
     }
 
 
@@ -311,6 +312,8 @@ def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
         at=_instant(members["at"]),
         retry_at=_instant(members["retry_at"]),
         in_doubt_since=_from_text(members["in_doubt_since"]),
+        # Not in what was written before it was told for how long refreshes fail.
+        since=_from_text(members.get("since")),
     )
 
 

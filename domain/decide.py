@@ -261,9 +261,15 @@ def _stands(
     """Whether a final verdict is not to be asked for again by this question."""
     if verdict.client != policy.client:
         return policy.forbids(verdict.since + policy.other_client_wait, now)
-    may_pass = verdict.cause is Cause.REFRESH_TOKEN_REJECTED
-    is_wanted = isinstance(question, RefreshRequested) and may_pass
+    is_wanted = isinstance(question, RefreshRequested) and _may_pass(verdict)
     return not is_wanted or policy.forbids(verdict.since + policy.verdicts_apart, now)
+
+
+def _may_pass(grant: Kept) -> bool:
+    """Whether a final verdict may turn out to be none."""
+    if not isinstance(grant, AuthorizationRequired):
+        return False
+    return grant.cause is Cause.REFRESH_TOKEN_REJECTED
 
 
 def _retry_at(
@@ -339,7 +345,9 @@ def _keep_tokens(
     if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
-        return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
+        if issued_at <= before.issued_at:
+            return grant
+        return Authorized(tokens=tokens) if _may_pass(grant) else replace(grant, tokens=tokens)
     if tokens.is_alive(now):
         return Authorized(tokens=tokens)
     setbacks = _setbacks_so_far(grant)

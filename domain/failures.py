@@ -104,6 +104,7 @@ def note_failure(
         at=at,
         retry_at=retry_at,
         in_doubt_since=doubt,
+        since=at if before is None else before.began_at,
     )
 
 

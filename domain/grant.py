@@ -69,6 +69,13 @@ class Setbacks:
     at: datetime
     retry_at: datetime
     in_doubt_since: datetime | None
+    # When the first of them was known; an earlier version of this software did not write that down.
+    since: datetime | None = None
+
+    @property
+    def began_at(self) -> datetime:
+        """Since when no tokens could be had, as far as it is known."""
+        return self.since or self.at
 
 
 def in_doubt_since(setbacks: Setbacks | None) -> datetime | None:

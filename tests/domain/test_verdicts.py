@@ -81,6 +81,7 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
             at=EARLY,
             retry_at=LAST_TRY,
             in_doubt_since=None,
+            since=EARLY,
         ),
     )
     refreshing, command = begin(GRANT, EXPIRED - TICK - 60 * SECOND)
@@ -181,6 +182,16 @@ def test_a_success_revives_the_grant() -> None:
     assert isinstance(begun.command, SendTokenRequest)
     revived = end(begun.grant, begun.command, RESPONSE, EXPIRED + DAY)
     assert ask(revived, EXPIRED + DAY).command == Serve(tokens=revived.tokens)  # type: ignore[union-attr]
+
+
+def test_a_late_answer_by_which_the_refresh_token_lived_revives_the_grant_too() -> None:
+    by = policy(RotationKind.NONE)
+    _, first = begin(GRANT, EXPIRED, by)
+    grant = refused(GRANT, EXPIRED + MINUTE, by)
+    assert isinstance(grant, AuthorizationRequired)
+    late = end(grant, first, replace(RESPONSE, refresh_token=None), EXPIRED + 2 * MINUTE, by)
+    assert isinstance(late, Authorized)
+    assert ask(late, EXPIRED + 2 * MINUTE, by).command == Serve(tokens=late.tokens)
 
 
 # Where a second try can do harm.
