@@ -284,11 +284,23 @@ def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
         return None
     return {
         "failures": setbacks.failures,
-        "failure": setbacks.failure.value,
+        **_failure_to_json(setbacks.failure),
         "at": _to_text(setbacks.at),
         "retry_at": _to_text(setbacks.retry_at),
         "in_doubt_since": _to_text(setbacks.in_doubt_since),
+        "since": _to_text(setbacks.since),
     }
+
+
+def _failure_to_json(failure: Failure) -> _Json:
+    if failure is Failure.REFUSED:
+        # Versions that know of no second try take it for the other refusal that is not final.
+        return {"failure": Failure.UNEXPLAINED.value, "is_refused": True}
+    return {"failure": failure.value}
+
+
+def _failure_from_json(members: _Json) -> Failure:
+    return Failure.REFUSED if members.get("is_refused") else Failure(members["failure"])
 
 
 def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
@@ -296,10 +308,12 @@ def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
         return None
     return Setbacks(
         failures=members["failures"],
-        failure=Failure(members["failure"]),
+        failure=_failure_from_json(members),
         at=_instant(members["at"]),
         retry_at=_instant(members["retry_at"]),
         in_doubt_since=_from_text(members["in_doubt_since"]),
+        # Not in what was written before it was told for how long refreshes fail.
+        since=_from_text(members.get("since")),
     )
 
 

@@ -6,8 +6,8 @@ A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through
     of unknown outcome may have, the refresh comes as late as possible instead, and the sweep
     spares a token that lives. Who asks for a refresh gets one, or the one that has just been made.
  2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
-    provider before `retry_at`. A verdict on the refresh token is final for the credentials it was
-    passed on. A refresh token known to be dead is not sent.
+    provider before `retry_at`. A final verdict on the refresh token stands for the credentials it
+    was passed on (rule 6). A refresh token known to be dead is not sent.
  3. *Begin.* The intent (attempt, generation, time) is the new grant, to be stored before anything
     is sent. A lease that ran out counts as an attempt of unknown outcome.
 
@@ -15,7 +15,16 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
  4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
     however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
- 6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
+ 6. `invalid_grant` is a verdict on the refresh token; every other failure keeps the grant, and is
+    remembered. A verdict may pass: conditional access, an outage that is called so, a server that
+    refuses while the access token lives. So it is not final of an attempt begun before the access
+    token's end: that token is served for what is left of it, and then one more try decides. A
+    final one asks for a login; who asks for a refresh has it tried again, minutes apart, and so
+    may who asks for one before. A success revives the grant.
+    Where an answer was lost before, a verdict is final at once and for everybody: the refresh
+    token is spent then, and to show it once more may end all that came of it (RFC 9700 §4.14.2),
+    unless a replay is harmless. Without such a doubt a second try can do no harm: if another
+    deployment has spent it, the first try has ended what a second one could.
  7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
     window inside it; else, and when that window is over, once no request can land any more. Each
     of these earns one further attempt, the next ones back off. An answer that was a failure backs
@@ -65,6 +74,7 @@ from domain.commands import (
     Wait,
 )
 from domain.events import (
+    DEFAULT_MIN_TTL,
     AttemptEnded,
     Event,
     GrantArrived,
@@ -80,7 +90,7 @@ from domain.events import (
     TokenRequested,
     TokensRescued,
 )
-from domain.failures import classify, note_failure, without_lapsed_lease
+from domain.failures import classify, note_failure, refuse, without_lapsed_lease
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -161,7 +171,7 @@ def _decide_question(grant: Grant, question: Question, policy: Policy, now: date
     content = _answer_without_refresh(current, question, policy, now)
     if content is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=content)
-    way = _request_or_obstacle(current, policy, now)
+    way = _request_or_obstacle(current, question, policy, now)
     if isinstance(way, RefreshTokenRequest):
         return _begin(current, way, question.attempt_id, policy, now)
     return Decision(grant=grant, command=content or way)
@@ -174,8 +184,11 @@ def _answer_without_refresh(
     may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
-            return Serve(tokens=grant.tokens) if usable else None
+            lasts = grant.tokens.outlives(min_ttl, now)
+            # Who demands no more than everybody is better served by what is left than by nothing.
+            is_all_there_is = _is_refused(grant) and min_ttl <= DEFAULT_MIN_TTL
+            usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
+            return Serve(tokens=grant.tokens) if usable and not may_be_dead else None
         case RefreshRequested(asked_at=asked_at):
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
@@ -227,25 +240,49 @@ def _doubt_of(grant: Kept) -> datetime | None:
 
 
 def _request_or_obstacle(
-    grant: Kept, policy: Policy, now: datetime
+    grant: Kept, question: Question, policy: Policy, now: datetime
 ) -> RefreshTokenRequest | Answer:
     if isinstance(grant, Refreshing):
         return Wait(until=policy.lands_by(grant.attempt))
     refresh_token = usable_refresh_token(grant.tokens, now)
     if isinstance(refresh_token, Cause):
         return AskForAuthorization(cause=refresh_token)
-    if isinstance(grant, AuthorizationRequired) and _is_final(grant, policy, now):
+    if isinstance(grant, AuthorizationRequired) and _stands(grant, question, policy, now):
         return AskForAuthorization(cause=grant.cause)
     setbacks = _setbacks_so_far(grant)
-    if setbacks is not None and policy.forbids(setbacks.retry_at, now):
-        return TryLater(at=setbacks.retry_at, failure=setbacks.failure)
+    if setbacks is not None and (at := _retry_at(setbacks, question, policy, now)) is not None:
+        return TryLater(at=at, failure=setbacks.failure)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
-def _is_final(verdict: AuthorizationRequired, policy: Policy, now: datetime) -> bool:
-    return verdict.client == policy.client or policy.forbids(
-        verdict.since + policy.other_client_wait, now
-    )
+def _stands(
+    verdict: AuthorizationRequired, question: Question, policy: Policy, now: datetime
+) -> bool:
+    """Whether a final verdict is not to be asked for again by this question."""
+    if verdict.client != policy.client:
+        return policy.forbids(verdict.since + policy.other_client_wait, now)
+    is_wanted = isinstance(question, RefreshRequested) and _may_pass(verdict)
+    return not is_wanted or policy.forbids(verdict.since + policy.verdicts_apart, now)
+
+
+def _may_pass(grant: Kept) -> bool:
+    """Whether a final verdict may turn out to be none."""
+    if not isinstance(grant, AuthorizationRequired):
+        return False
+    return grant.cause is Cause.REFRESH_TOKEN_REJECTED
+
+
+def _retry_at(
+    setbacks: Setbacks, question: Question, policy: Policy, now: datetime
+) -> datetime | None:
+    """Until when this question has to wait; None if it need not."""
+    if setbacks.failure is not Failure.REFUSED:
+        return setbacks.retry_at if policy.forbids(setbacks.retry_at, now) else None
+    retry_at = setbacks.retry_at
+    if isinstance(question, RefreshRequested):
+        retry_at = min(retry_at, setbacks.at + policy.verdicts_apart)
+    # The end of an access token may be months ahead; a refusal that is means a clock gone back.
+    return retry_at if setbacks.at - policy.lease < now < retry_at else None
 
 
 def _begin(
@@ -308,7 +345,9 @@ def _keep_tokens(
     if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
-        return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
+        if issued_at <= before.issued_at:
+            return grant
+        return Authorized(tokens=tokens) if _may_pass(grant) else replace(grant, tokens=tokens)
     if tokens.is_alive(now):
         return Authorized(tokens=tokens)
     setbacks = _setbacks_so_far(grant)
@@ -334,18 +373,18 @@ def _fail(
 ) -> Grant:
     failure = classify(outcome)
     if failure is None:
-        was_lost = in_doubt_since(grant.setbacks) is not None
-        return AuthorizationRequired(
-            tokens=grant.tokens,
-            cause=Cause.REFRESH_ANSWER_LOST if was_lost else Cause.REFRESH_TOKEN_REJECTED,
-            client=grant.attempt.client,
-            since=now,
-        )
+        return refuse(grant, policy, now)
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
     setbacks = note_failure(
         grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait
     )
     return Authorized(tokens=grant.tokens, setbacks=setbacks)
+
+
+def _is_refused(grant: Kept) -> bool:
+    """Whether the provider has refused the refresh token, and not for good yet."""
+    setbacks = _setbacks_so_far(grant)
+    return setbacks is not None and setbacks.failure is Failure.REFUSED
 
 
 def _setbacks_so_far(grant: Kept) -> Setbacks | None:

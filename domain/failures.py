@@ -1,16 +1,20 @@
 """How an attempt failed, and when the next one may begin: rule 7 of `decide.py`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from domain.grant import (
     Attempt,
+    AuthorizationRequired,
     Authorized,
+    Cause,
     Failure,
     Kept,
     Refreshing,
     Setbacks,
+    Settled,
     in_doubt_since,
 )
 from domain.policy import Policy
@@ -47,6 +51,20 @@ def without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
     return grant
 
 
+def refuse(grant: Refreshing, policy: Policy, now: datetime) -> Settled:
+    """Take in a verdict on the refresh token: rule 6 of `decide.py`."""
+    tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
+    is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
+    if is_harmless and tokens.is_alive(attempt.started_at):
+        noted = note_failure(before, Failure.REFUSED, attempt, policy, at=now)
+        last_try_at = policy.last_try_at(tokens, now)
+        return Authorized(
+            tokens=tokens, setbacks=replace(noted, retry_at=max(noted.retry_at, last_try_at))
+        )
+    cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
+    return AuthorizationRequired(tokens=tokens, cause=cause, client=attempt.client, since=now)
+
+
 def note_failure(
     before: Setbacks | None,
     failure: Failure,
@@ -74,6 +92,7 @@ def note_failure(
         at=at,
         retry_at=retry_at,
         in_doubt_since=doubt,
+        since=at if before is None else before.began_at,
     )
 
 
@@ -85,7 +104,7 @@ def _retry_at(
             return at + policy.backoff(failures - 1, attempt)
         case Failure.UNKNOWN:
             return max(policy.replay_from(attempt), at + policy.backoff(failures - 1, attempt))
-        case Failure.UNAVAILABLE | Failure.UNEXPLAINED | Failure.MISCONFIGURED:
+        case Failure.UNAVAILABLE | Failure.UNEXPLAINED | Failure.MISCONFIGURED | Failure.REFUSED:
             return at + policy.backoff(failures, attempt)
         case _:
             assert_never(failure)

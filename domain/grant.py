@@ -25,6 +25,8 @@ class Cause(Enum):
 class Failure(Enum):
     """How an attempt failed that did not end the grant."""
 
+    # A verdict that is not final yet: rule 6 of `decide.py`.
+    REFUSED = "refused-for-now"
     NOT_SENT = "not-sent"
     UNKNOWN = "outcome-unknown"
     UNAVAILABLE = "provider-unavailable"
@@ -67,6 +69,13 @@ class Setbacks:
     at: datetime
     retry_at: datetime
     in_doubt_since: datetime | None
+    # When the first of them was known; an earlier version of this software did not write that down.
+    since: datetime | None = None
+
+    @property
+    def began_at(self) -> datetime:
+        """Since when no tokens could be had, as far as it is known."""
+        return self.since or self.at
 
 
 def in_doubt_since(setbacks: Setbacks | None) -> datetime | None:
@@ -173,7 +182,9 @@ def due_at(grant: Grant) -> datetime | None:
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at
         case Authorized(tokens=tokens, setbacks=setbacks):
-            if setbacks is not None and setbacks.in_doubt_since is not None:
+            if setbacks is not None and (
+                setbacks.in_doubt_since is not None or setbacks.failure is Failure.REFUSED
+            ):
                 return setbacks.retry_at
             return tokens.keep_alive_at()
         case _:

@@ -23,7 +23,15 @@ from domain.events import (
     TokensRescued,
 )
 from domain.failures import classify
-from domain.grant import AuthorizationRequired, Cause, Failure, Grant, Refreshing, tokens_of
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Refreshing,
+    tokens_of,
+)
 from domain.ledger import Entry, Happening, Ledger, merged, with_entry
 from domain.revocation import RevocationOutcome, RevocationResult
 from domain.revoking import result_of
@@ -119,6 +127,8 @@ def _end_of_attempt(outcome: Outcome, after: Grant, now: datetime) -> _Told:
         case TokenErrorResponse() | NoAnswer():
             if isinstance(after, AuthorizationRequired):
                 return Happening.VERDICT, after.cause.value
+            if isinstance(after, Authorized) and after.setbacks is not None:
+                return Happening.REFRESH_FAILED, after.setbacks.failure.value
             return Happening.REFRESH_FAILED, _name(outcome)
         case _:
             assert_never(outcome)

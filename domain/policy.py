@@ -6,6 +6,7 @@ from zlib import crc32
 
 from domain.grant import Attempt
 from domain.provider import Provider
+from domain.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +33,12 @@ class Policy:
     longest_backoff: timedelta = timedelta(minutes=5)
     # A provider's wish is granted, but not to the point of an unusable deployment.
     longest_retry_after: timedelta = timedelta(hours=1)
-    # A verdict on a refresh token is not asked for again, except under other credentials; two
-    # deployments that differ in them and share a store then ask by turns, at this pace at most.
+    # A verdict is asked for again under other credentials; two deployments that differ in them and
+    # share a store then ask by turns, at this pace at most.
     other_client_wait: timedelta = timedelta(minutes=1)
+    # Somebody who has mended what was refused need not wait for long, and one who asks all the time
+    # does not make the provider notice.
+    verdicts_apart: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         if self.send_within + self.request_timeout >= self.lease:
@@ -63,6 +67,18 @@ class Policy:
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
         """Whether the attempt may still be going on; a start far ahead is a clock gone back."""
         return abs(now - attempt.started_at) < self.lease
+
+    def last_try_at(self, tokens: Tokens, refused_at: datetime) -> datetime:
+        """When a refresh token that was refused while the access token lives is tried once more.
+
+        At the access token's end by the provider's clock: it began to count when the request came
+        to it, which is `send_within` after the attempt's start at most, as a rule. Where a life is
+        short, that would be most of it.
+        """
+        if tokens.expires_at is None:
+            return refused_at + self.verdicts_apart
+        life = tokens.expires_at - tokens.issued_at
+        return tokens.expires_at + min(self.send_within, life / 20)
 
     def forbids(self, retry_at: datetime, now: datetime) -> bool:
         """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back.

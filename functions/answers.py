@@ -38,6 +38,10 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.REVOKED: "the connection was revoked here, and its tokens are forgotten",
 }
 _FAILURES: Mapping[Failure, str] = {
+    Failure.REFUSED: (
+        "the provider refuses the refresh token, which may pass; the access token is served for "
+        "what is left of it, and POST /api/refresh asks every five minutes"
+    ),
     Failure.NOT_SENT: "the provider cannot be reached",
     Failure.UNKNOWN: "the provider gave no answer that can be used",
     Failure.UNAVAILABLE: "the provider cannot answer now",
@@ -54,6 +58,7 @@ _FAILURES: Mapping[Failure, str] = {
 }
 # All others are the provider's absence.
 _REFUSALS: Mapping[Failure, str] = {
+    Failure.REFUSED: "refused-for-now",
     Failure.UNEXPLAINED: "refused-without-reason",
     Failure.MISCONFIGURED: "client-refused",
 }

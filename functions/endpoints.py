@@ -50,7 +50,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login),
-            members={"cause": cause.value, "login": login.members, **members},
+            members={**members, "login": login.members},
         )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
 

@@ -26,7 +26,15 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.grant import AuthorizationRequired, Grant, Unauthorized, tokens_of
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Failure,
+    Grant,
+    Setbacks,
+    Unauthorized,
+    tokens_of,
+)
 from domain.noting import noted
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
@@ -262,9 +270,19 @@ class Recorder:
 
 
 def _tell_of_an_end(connection: str, after: Grant) -> None:
-    if isinstance(after, AuthorizationRequired):
-        # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.
-        _log.warning("connection %s: a person has to log in: %s", connection, after.cause.value)
+    match after:
+        case AuthorizationRequired(cause=cause):
+            # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.
+            _log.warning("connection %s: a person has to log in: %s", connection, cause.value)
+        case Authorized(setbacks=Setbacks(failure=Failure.REFUSED, retry_at=last_try_at)):
+            _log.warning(
+                "connection %s: the provider refuses the refresh token; one more try decides, at "
+                "%s or later",
+                connection,
+                last_try_at.isoformat(timespec="seconds"),
+            )
+        case _:
+            pass
 
 
 def _brings_tokens(event: Happened) -> bool:

@@ -1,12 +1,13 @@
 """How a connection stands, in the words of `GET /api/verify`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Failure,
     Grant,
     Kept,
     Moved,
@@ -19,6 +20,9 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.tokens import Freshness
+
+# Outages are shorter as a rule, and nobody need get up for those.
+FAILING_FOR_LONG = timedelta(hours=1)
 
 
 def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
@@ -42,14 +46,36 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
             assert_never(grant)
 
 
+def needed_action(grant: Grant, now: datetime) -> str | None:
+    """Say what somebody has to do something about; None where all is well, or mends itself.
+
+    A grant that cannot be refreshed for long is such a thing, whatever the reason.
+    """
+    if (cause := missing_authorization(grant, now)) is not None:
+        return cause.value
+    setbacks = grant.setbacks if isinstance(grant, Authorized | Refreshing) else None
+    if setbacks is None:
+        return None
+    if setbacks.failure is Failure.REFUSED:
+        return Cause.REFRESH_TOKEN_REJECTED.value
+    is_long = now - setbacks.began_at >= FAILING_FOR_LONG
+    is_fault = setbacks.failure is Failure.MISCONFIGURED
+    return setbacks.failure.value if is_long or is_fault else None
+
+
 def standing(grant: Grant, now: datetime) -> dict[str, object]:
     """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
+    cause = needed_action(grant, now)
+    return {**_tokens(grant, now), "action_required": cause is not None, "cause": cause}
+
+
+def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
     if isinstance(grant, Unauthorized):
         return {"state": "unauthorized"}
     if isinstance(grant, Revoking | Revoked):
         return {"state": "revoked", "revoked_at": rfc3339(grant.at)}
     if isinstance(grant, Moved):
-        return {**standing(grant.grant, now), "state": "moved", "moved_at": rfc3339(grant.since)}
+        return {**_tokens(grant.grant, now), "state": "moved", "moved_at": rfc3339(grant.since)}
     required = isinstance(grant, AuthorizationRequired)
     tokens = grant.tokens
     return {

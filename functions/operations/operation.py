@@ -110,6 +110,7 @@ TOKEN_PROBLEMS = (
     "connection-moved",
     "client-refused",
     "refused-without-reason",
+    "refused-for-now",
     "provider-unavailable",
     "refresh-in-progress",
     *STORE_PROBLEMS,

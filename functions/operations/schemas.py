@@ -10,17 +10,19 @@ from domain.tokens import Freshness
 from functions.operations.operation import Schema
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_CAUSES = [cause.value for cause in Cause]
+_FAILURES = [failure.value for failure in Failure]
 _CAUSE: Schema = {
     "type": "string",
-    "enum": [cause.value for cause in Cause],
+    "enum": _CAUSES,
     "description": "Why a person has to log in.",
 }
 _STATES = [freshness.value for freshness in Freshness]
 _OUTCOMES = [
     "tokens",
     "in-progress",
-    *[cause.value for cause in Cause],
-    *[failure.value for failure in Failure],
+    *_CAUSES,
+    *_FAILURES,
 ]
 
 
@@ -95,6 +97,18 @@ _STANDING: Mapping[str, Schema] = {
         "The last attempt, or the login where there was none since.",
     ),
     "next_try_at": _instant("When the provider is asked again after a failure."),
+    "action_required": {
+        "type": "boolean",
+        "description": "What alarms should be set on: whether somebody has to do something, be it "
+        "to log in, to mend the settings, or to see why refreshes have failed for an hour.",
+    },
+    "cause": {
+        "type": ["string", "null"],
+        "enum": [None, *_CAUSES, *_FAILURES],
+        "description": "Why; null where nobody has to. `refresh-token-rejected` outside of a "
+        "problem: the provider has refused the refresh token, and one more try at `next_try_at` "
+        "decides.",
+    },
 }
 
 _HISTORY = reference("History")
@@ -207,7 +221,7 @@ OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "connection-moved": {**_STANDING, "state": {"const": "moved"}, "history": _HISTORY},
     "not-authorized": {
         "revoked_at": {"type": "string", "format": "date-time"},
-        **{name: _STANDING[name] for name in _STANDING if name != "state"},
+        **{name: _STANDING[name] for name in _STANDING if name not in {"state", "cause"}},
         "history": _HISTORY,
     },
 }
@@ -238,4 +252,6 @@ STANDING_EXAMPLE: Mapping[str, object] = {
     "refresh_token_days_left": 89,
     "last_refresh": {"at": "2026-11-24T10:19:48Z", "outcome": "tokens"},
     "next_try_at": None,
+    "action_required": False,
+    "cause": None,
 }

@@ -60,8 +60,9 @@ _TOKEN = Operation(
 _VERIFY = Operation(
     id="verifyConnection",
     summary="Tell how the tokens of a connection stand",
-    description="Asks the store only. What monitoring should look at: 404 means that a person has "
-    "to log in, `refresh_token_days_left` how long that is still off.",
+    description="Asks the store only. What monitoring should look at: `action_required` says "
+    "whether somebody has to do something and `cause` why, `refresh_token_days_left` how long a "
+    "login is still off.",
     key=Key.API_KEY,
     parameters=(CONNECTION, _HISTORY),
     answers={

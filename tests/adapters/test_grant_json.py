@@ -4,6 +4,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,7 +56,9 @@ TOKENS = Tokens(
     refresh_token_expires_at=NOW,
     subject="subject",
 )
-SETBACKS = Setbacks(failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW)
+SETBACKS = Setbacks(
+    failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW, since=NOW
+)
 ATTEMPT = Attempt(id="attempt", authorized_at=NOW, generation=3, client="client", started_at=NOW)
 AUTHORIZED = Authorized(tokens=TOKENS, setbacks=SETBACKS)
 REQUIRED = AuthorizationRequired(
@@ -120,6 +123,8 @@ def compressed(rows: object) -> str:
 PLACES = [(grant, path) for grant in EXAMPLES for path in paths_of(members_of(grant))]
 # Grants were stored before accounts were told apart.
 SUBJECT: Path = ("tokens", "subject")
+# And before it was told for how long refreshes fail.
+SINCE: Path = ("setbacks", "since")
 LOGIN_MEMBERS = sorted(json.loads(dump_login(PENDING)))
 places = pytest.mark.parametrize(
     ("grant", "path"),
@@ -241,10 +246,23 @@ def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
             load_grant(text)
 
 
+def test_a_verdict_that_is_not_final_is_a_refusal_to_versions_that_know_of_none() -> None:
+    refused = replace(AUTHORIZED, setbacks=replace(SETBACKS, failure=Failure.REFUSED))
+    assert load_grant(dump_grant(refused)) == refused
+    members = members_of(refused)
+    assert members["version"] == FIRST_VERSION
+    assert members["setbacks"].pop("is_refused")
+    older = replace(SETBACKS, failure=Failure.UNEXPLAINED)
+    assert load_grant(written(members)) == replace(AUTHORIZED, setbacks=older)
+
+
 @places
 def test_a_missing_member_is_refused_unless_it_came_later(grant: Grant, path: Path) -> None:
     members = members_of(grant)
     del at(members, path)[path[-1]]
+    if path[-2:] == SINCE:
+        assert load_grant(written(members)) != grant
+        return
     if path[-2:] == SUBJECT:
         tokens = tokens_of(load_grant(written(members)))
         assert tokens is not None

@@ -16,12 +16,21 @@ class Kind:
     `repeats` tells the two kinds of grace apart: within it an old refresh token brings the same
     pair again, with an `expires_in` of a full life (django-oauth-toolkit), or a new pair (Okta).
     `revokes` ends the whole family on any other use of an old one (RFC 9700 §4.14.2).
+    `refuses_early` refuses a refresh while an access token has more than that left, and
+    `refuses_for` refuses for as long now and then: both call it `invalid_grant`, and it passes.
     """
 
     rotation: RotationKind
     grace: timedelta = timedelta(0)
     repeats: bool = False
     revokes: bool = False
+    refuses_early: timedelta | None = None
+    refuses_for: timedelta | None = None
+
+    @property
+    def refuses_what_lives(self) -> bool:
+        """Whether `invalid_grant` may mean less than it says."""
+        return self.refuses_early is not None or self.refuses_for is not None
 
 
 @dataclass(kw_only=True)
@@ -45,6 +54,9 @@ class ProviderModel:
     issued: dict[str, Issued] = field(default_factory=dict)
     revoked: bool = False
     serial: int = 0
+    refuses_until: datetime | None = None
+    # Whether the last refresh was refused though its refresh token lives.
+    has_refused: bool = False
 
     def log_in(self, now: datetime) -> TokenResponse:
         """Start over: a new family; the tokens of the old one are revoked."""
@@ -69,6 +81,9 @@ class ProviderModel:
             self.revoked |= self.kind.revokes and was_replaced
             return INVALID_GRANT
         assert token is not None
+        self.has_refused = self._refuses(now)
+        if self.has_refused:
+            return INVALID_GRANT
         if token.successor is not None and self.kind.repeats:
             return token.successor
         replaces = self.kind.rotation is RotationKind.ALWAYS or (
@@ -79,6 +94,14 @@ class ProviderModel:
             token.replaced_at = token.replaced_at or now
             token.successor = response
         return response
+
+    def _refuses(self, now: datetime) -> bool:
+        """Whether a refresh is refused now, and would not be later."""
+        if self.refuses_until is not None and now < self.refuses_until:
+            return True
+        early = self.kind.refuses_early
+        newest = self.access_expires_at[f"{self.name}access-{self.serial}"]
+        return early is not None and newest - now > early
 
     def _issue(self, now: datetime, *, with_refresh_token: bool) -> TokenResponse:
         self.serial += 1

@@ -117,6 +117,9 @@ ENDS: list[tuple[Outcome, Told]] = [
 ]
 
 
+FOR_NOW: Told = ("refresh-failed", "refused-for-now", 7)
+
+
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     ENDS,
@@ -124,6 +127,13 @@ ENDS: list[tuple[Outcome, Told]] = [
 )
 def test_the_end_of_an_attempt_says_what_it_brought(outcome: Outcome, expected: Told) -> None:
     assert told(BEGUN, ended(outcome)) == expected
+
+
+def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
+    early = T0 + 25 * MINUTE
+    refreshing, command = begin(AUTHORIZED, early)
+    event = AttemptEnded(attempt=command.attempt, outcome=INVALID_GRANT)
+    assert told(refreshing, event) == FOR_NOW
 
 
 def test_a_verdict_after_a_lost_answer_says_so() -> None:
@@ -319,5 +329,6 @@ def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
 def test_every_outcome_is_one_of_those_that_there_are_and_each_of_them_comes() -> None:
     come = {expected[1] for _, expected in ENDS} | {expected for _, expected in ANSWERS}
     come |= {expected[1] for _, _, expected in (*LOGINS, *DEEDS)}
+    come.add(FOR_NOW[1])
     assert come | {"refresh-answer-lost", "expired-on-arrival"} == set(OUTCOMES)
     assert len(OUTCOMES) == len(set(OUTCOMES))

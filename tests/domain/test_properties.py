@@ -48,6 +48,7 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Failure,
     Grant,
     Moved,
     Refreshing,
@@ -74,6 +75,12 @@ OFFSETS = [timedelta(seconds=seconds) for seconds in (-61, -60, -59, -1, 0, 1, 5
 
 KINDS = {
     "does not rotate": Kind(rotation=RotationKind.NONE),
+    "does not rotate, refuses to refresh early": Kind(
+        rotation=RotationKind.NONE, refuses_early=MINUTE
+    ),
+    "does not rotate, refuses for minutes": Kind(
+        rotation=RotationKind.NONE, refuses_for=3 * MINUTE
+    ),
     "may rotate": Kind(rotation=RotationKind.OPTIONAL),
     "may rotate, revokes on reuse": Kind(rotation=RotationKind.OPTIONAL, revokes=True),
     "rotates": Kind(rotation=RotationKind.ALWAYS),
@@ -143,6 +150,7 @@ class World(RuleBasedStateMachine):
         self.oldest: list[tuple[datetime, int]] = [(T0, -1)] * self.deployments
         self.flights: list[Flight] = []
         self.delivered: set[str] = set()
+        self.judged: set[datetime] = set()
 
     @property
     def grant(self) -> Grant:
@@ -163,6 +171,8 @@ class World(RuleBasedStateMachine):
             steps: list[Step] = [self.a_program_asks, self.the_sweep_comes_by]
             return [*steps, self.a_refresh_is_requested, self.a_person_logs_in]
         steps = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
+        if self.kind.refuses_for is not None:
+            steps.append(self.the_provider_refuses_for_a_while)
         steps.append(self.a_refresh_is_requested)
         if isinstance(self.grant, Authorized):
             steps.append(self.a_long_time_passes)
@@ -204,6 +214,10 @@ class World(RuleBasedStateMachine):
         response = self.provider.log_in(self.now)
         self.deliver(response)
         self.decide(LoginCompleted(response=response, requested_at=self.now))
+
+    def the_provider_refuses_for_a_while(self, _data: st.DataObject) -> None:
+        assert self.kind.refuses_for is not None
+        self.provider.refuses_until = self.now + self.kind.refuses_for
 
     def a_person_revokes_the_application(self, _data: st.DataObject) -> None:
         self.provider.revoked = True
@@ -291,6 +305,8 @@ class World(RuleBasedStateMachine):
 
     def demanded_by(self, question: Question) -> timedelta:
         match question:
+            case TokenRequested(min_ttl=min_ttl) if min_ttl <= MINUTE and self.is_refused():
+                return timedelta(0)
             case TokenRequested(min_ttl=min_ttl):
                 return min(min_ttl, self.provider.access_life / 2)
             case RefreshRequested(asked_at=asked_at):
@@ -299,6 +315,10 @@ class World(RuleBasedStateMachine):
                 return timedelta(0)
             case RefreshDue():
                 pytest.fail("the sweep has no use for a token")
+
+    def is_refused(self) -> bool:
+        setbacks = getattr(self.grant, "setbacks", None)
+        return setbacks is not None and setbacks.failure is Failure.REFUSED
 
     def decide(self, event: Event) -> Command:
         decision = decide(self.grant, event, self.policy, self.now)
@@ -359,7 +379,27 @@ class World(RuleBasedStateMachine):
             if isinstance(grant, AuthorizationRequired):
                 refresh_token = grant.tokens.refresh_token
                 assert refresh_token is not None
-                assert not self.provider.honours(refresh_token, self.now)
+                may_pass = self.kind.refuses_what_lives and self.is_excused()
+                assert may_pass or not self.provider.honours(refresh_token, self.now)
+
+    def is_excused(self) -> bool:
+        """Whether nobody can tell a refusal that passes from one that does not.
+
+        It was told of an access token that had ended; and who refuses early goes by the newest
+        one, whoever has lost that.
+        """
+        newest = f"{self.provider.name}access-{self.provider.serial}"
+        tokens = [grant.tokens for grant in self.grants if not isinstance(grant, Tokenless)]
+        has_newest = any(each.access_token == newest for each in tokens)
+        return self.kind.refuses_for is not None or not has_newest
+
+    @invariant()
+    def a_verdict_is_final_after_the_end_of_the_access_token_or_a_lost_answer_only(self) -> None:
+        for grant in self.grants:
+            if isinstance(grant, AuthorizationRequired) and grant.since not in self.judged:
+                self.judged.add(grant.since)
+                is_over = grant.tokens.expires_at is None or grant.tokens.expires_at <= grant.since
+                assert is_over or grant.cause is Cause.REFRESH_ANSWER_LOST
 
     @invariant()
     def an_attempt_in_flight_is_for_the_generation_that_is_there(self) -> None:

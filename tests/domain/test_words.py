@@ -22,6 +22,7 @@ WORDS: dict[type[Enum], list[str]] = {
         "revoked",
     ],
     Failure: [
+        "refused-for-now",
         "not-sent",
         "outcome-unknown",
         "provider-unavailable",

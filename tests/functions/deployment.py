@@ -325,6 +325,7 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             at=earlier(setbacks.at),
             retry_at=earlier(setbacks.retry_at),
             in_doubt_since=earlier(setbacks.in_doubt_since),
+            since=earlier(setbacks.since),
         )
 
     match grant:

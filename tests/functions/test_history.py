@@ -111,6 +111,24 @@ def test_history_of_what_needs_a_login_is_told_as_well(
     assert history(scripted, connection)[0] == ("verdict", 0, "API_KEY", "refresh-token-rejected")
 
 
+def test_history_and_verify_tell_of_a_verdict_that_is_not_final(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    log_in(scripted, connection)
+    scripted.age(connection, by=timedelta(minutes=26))
+    endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
+    expect_problem(scripted.refresh(connection), 503, "refused-for-now")
+    expect_json(scripted.token(connection))
+    assert history(scripted, connection)[0][::3] == ("refresh-failed", "refused-for-now")
+    verified = expect_json(scripted.verify(connection))
+    assert (verified["action_required"], verified["cause"]) == (True, "refresh-token-rejected")
+    assert verified["next_try_at"] > verified["access_token_expires_at"]
+    # At its end the provider takes it after all.
+    scripted.age(connection, by=timedelta(minutes=5))
+    expect_json(scripted.token(connection))
+    assert expect_json(scripted.verify(connection))["action_required"] is False
+
+
 def test_tombstone_and_the_login_over_it_keep_what_was_before(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:

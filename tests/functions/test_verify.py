@@ -1,5 +1,6 @@
 """GET /api/verify: how a connection stands, by the store alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +20,11 @@ MEMBERS = {
     "refresh_token_days_left",
     "last_refresh",
     "next_try_at",
+    "action_required",
+    "cause",
 }
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 A_MOMENT = timedelta(seconds=0.3)
 
 
@@ -38,6 +43,8 @@ def test_both_tokens_valid_is_200(deployment: Deployment, connection: str) -> No
         "refresh_token_days_left": 89,
         "last_refresh": {"at": text(grant.tokens.issued_at), "outcome": "tokens"},
         "next_try_at": None,
+        "action_required": False,
+        "cause": None,
     }
 
 
@@ -46,14 +53,16 @@ def test_access_token_expired_is_202(deployment: Deployment, connection: str) ->
     members = expect_json(deployment.verify(connection), 202)
     assert set(members) == MEMBERS
     assert members["state"] == "access-expired"
+    assert (members["action_required"], members["cause"]) == (False, None)
 
 
 def test_refresh_token_expired_is_404(deployment: Deployment, connection: str) -> None:
     now = datetime.now(UTC)
     deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
     members = expect_problem(deployment.verify(connection), 404, "not-authorized")
-    assert set(members) == {*PROBLEM_MEMBERS, "cause", "login"} | MEMBERS
+    assert set(members) == {*PROBLEM_MEMBERS, "login"} | MEMBERS
     assert (members["state"], members["cause"]) == ("refresh-expired", "refresh-token-expired")
+    assert members["action_required"] is True
     assert members["refresh_token_days_left"] == 0
     assert "log in" in members["detail"]
 
@@ -140,6 +149,43 @@ def test_expiry_belongs_to_what_is_over(
             assert status == since
         else:
             assert status in {before, since}
+
+
+@pytest.mark.parametrize(
+    ("failure", "failing_for", "cause"),
+    [
+        (Failure.UNAVAILABLE, HOUR - MINUTE, None),
+        (Failure.UNAVAILABLE, HOUR, "provider-unavailable"),
+        (Failure.UNKNOWN, HOUR, "outcome-unknown"),
+        (Failure.UNEXPLAINED, MINUTE, None),
+        (Failure.UNEXPLAINED, DAY, "refused-without-reason"),
+        (Failure.MISCONFIGURED, MINUTE, "client-refused"),
+        (Failure.REFUSED, MINUTE, "refresh-token-rejected"),
+    ],
+)
+@pytest.mark.parametrize("grant", [fresh, over])
+def test_alarms_can_be_set_on_what_does_not_mend_itself(
+    deployment: Deployment,
+    connection: str,
+    *,
+    grant: Callable[[], Authorized],
+    failure: Failure,
+    failing_for: timedelta,
+    cause: str | None,
+) -> None:
+    now = datetime.now(UTC)
+    setbacks = Setbacks(
+        failures=9,
+        failure=failure,
+        at=now - SECOND,
+        retry_at=now + MINUTE,
+        in_doubt_since=None,
+        since=now - failing_for,
+    )
+    deployment.put(connection, replace(grant(), setbacks=setbacks))
+    members = expect_json(deployment.verify(connection), 200 if grant is fresh else 202)
+    assert (members["action_required"], members["cause"]) == (cause is not None, cause)
+    assert members["next_try_at"] == text(now + MINUTE)
 
 
 def test_last_refresh_and_its_outcome_are_told(deployment: Deployment, connection: str) -> None:

@@ -35,6 +35,7 @@ from tests.simulation.promises import (
 )
 
 # A read, and where a refresh is begun two writes, of a store that is well.
+USUAL_MIN_TTL = timedelta(seconds=60)
 AT_ONCE = timedelta(seconds=2)
 
 
@@ -77,6 +78,9 @@ class AnswerJudge:
             raise BrokenRuleError(Rule.STORED_FIRST, token)
         left = history.provider.access_expires_at[token] - now
         demanded = min(call.min_ttl, history.provider.access_life / 2)
+        is_refused = token in history.refused or history.provider.has_refused
+        if is_refused and call.min_ttl <= USUAL_MIN_TTL:
+            demanded = timedelta(0)
         if left <= demanded - 2 * SKEW:
             raise BrokenRuleError(Rule.EXPIRED, f"{token} has {left}, not {demanded}")
         if left < min(REFRESHED_EARLY, history.provider.access_life / EARLY_PART) - 2 * SKEW:
@@ -123,10 +127,18 @@ class AnswerJudge:
         if history.login_token is not None or call.read_from <= history.login_at:
             return False
         self._judge_cause(call, answer.cause, now)
+        if answer.cause is Cause.REFRESH_TOKEN_REJECTED and history.may_pass():
+            # A person asks for a refresh, minutes apart, and need not log in: `Connection.take`.
+            return False
+        return self._judge_loss(call, answer.cause, now)
+
+    def _judge_loss(self, call: Call, cause: Cause, now: datetime) -> bool:
+        """Judge whether nothing is left that the provider honours."""
+        history = self.history
         for token, stored_at in history.stored_at.items():
             if history.honours(token, now):
                 if stored_at < call.read_from:
-                    raise BrokenRuleError(Rule.LOST, f"{token} ({answer.cause.value})")
+                    raise BrokenRuleError(Rule.LOST, f"{token} ({cause.value})")
                 return False
         held = list(history.held(now))
         for exchange in held:

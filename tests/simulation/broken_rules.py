@@ -128,7 +128,26 @@ def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_is_final", lambda *_args: False)
+    patch.setattr(decide_module, "_stands", lambda *_args: False)
+
+
+def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Refreshing, policy: Policy, now: datetime) -> Grant:
+        # What is over has had its last try.
+        over = replace(grant.tokens, expires_at=grant.attempt.started_at)
+        verdict = refuse(replace(grant, tokens=over), policy, now)
+        return replace(verdict, tokens=grant.tokens)
+
+    refuse = failures.refuse
+    patch.setattr(decide_module, "refuse", mutant)
+
+
+def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "last_try_at", lambda _self, _tokens, refused_at: refused_at)
+
+
+def have_a_verdict_stand_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide_module, "_stands", lambda *_args: True)
 
 
 def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:

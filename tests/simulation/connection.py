@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
 from domain.events import LoginCompleted, TokensRescued
 from domain.grant import (
+    AuthorizationRequired,
     Authorized,
+    Cause,
     Refreshing,
     Tokenless,
     Unauthorized,
@@ -25,7 +27,7 @@ from tests.simulation.faults import Quiet
 from tests.simulation.history import History
 from tests.simulation.instance import Instance, describe
 from tests.simulation.oracle import Oracle
-from tests.simulation.promises import LEASE, SKEW, BrokenRuleError, Rule
+from tests.simulation.promises import LEASE, SKEW, VERDICTS_APART, BrokenRuleError, Rule
 from tests.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
@@ -144,6 +146,18 @@ class Connection:
         """Judge an answer, and remember whether a login is needed."""
         with self.world.judging():
             self.login_wanted |= self.judge.answered(call, answer, self.world.now())
+        if self._may_pass(answer):
+            self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
+
+    def _may_pass(self, answer: Answer) -> bool:
+        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+        return answer == rejected and self.history.may_pass()
+
+    def _insist(self) -> None:
+        """Let a person, who is told to log in, ask for a refresh first."""
+        instances, verdict = self.world.instances, AuthorizationRequired
+        if instances and self.is_readable() and isinstance(self.history.grant, verdict):
+            self.request_refresh(instances[0])
 
     def forget_calls(self, instance: Instance) -> None:
         """Let go of the calls that died with their instance."""
@@ -273,8 +287,13 @@ class Connection:
         await self.recover()
         with self.world.judging():
             self.oracle.settled(self.world.now())
-            for call in self.calls.values():
+            for call in filter(self._is_overdue, self.calls.values()):
                 raise BrokenRuleError(Rule.ANSWERED, f"call {call.number} never is")
+
+    def _is_overdue(self, call: Call) -> bool:
+        # One who insists may have begun just now.
+        waited = self.world.now() - call.began_at
+        return waited > timedelta(seconds=LONGEST_CALL_WITHOUT_FAULTS)
 
     async def revive(self) -> None:
         """Ask until there is a token, and then for a new one; a login is the last resort."""
@@ -296,6 +315,9 @@ class Connection:
                 case TryLater(at=at):
                     await asyncio.sleep(max(0.0, (at - world.now()).total_seconds()) + 5)
                 case AskForAuthorization():
+                    if self._may_pass(answer) and not self.login_wanted:
+                        await asyncio.sleep(2 * VERDICTS_APART.total_seconds())
+                        continue
                     if not self.login_wanted:
                         raise BrokenRuleError(Rule.LOST, answer.cause.value)
                     await self.log_in()

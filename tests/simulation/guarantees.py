@@ -27,6 +27,8 @@ LONG_STALLS = (65.0, 130.0, 400.0)
 
 HEADINGS: Mapping[str, str] = {
     "no-rotation": "no rotation",
+    "no-rotation-refuses-early": "no rotation, refuses a refresh until the access token ends",
+    "no-rotation-refuses-for-minutes": "no rotation, refuses now and then for 4 min",
     "no-rotation-ends-access": "no rotation, a refresh ends the old access token",
     "optional": "may rotate",
     "grace-repeats": "rotates, repeats the pair for 10 min",

@@ -46,6 +46,8 @@ class History:
     login_at: datetime = T0
     login_token: str | None = None
     revoker: Exchange | None = None
+    # Access tokens to which a refresh was refused, and not for good yet.
+    refused: set[str] = field(default_factory=set)
     # When its owner's wish to end the grant that is there was stored.
     revoked_at: datetime | None = None
 
@@ -62,6 +64,20 @@ class History:
     def may_be_expired(self, token: str, now: datetime) -> bool:
         """Whether an instance may take a refresh token for expired."""
         return now >= self.counted_from[token] + self.provider.refresh_life - 2 * SKEW
+
+    def may_pass(self) -> bool:
+        """Whether a refresh token is refused that lives, and nobody can tell.
+
+        It was refused for a while, and after the access token's end; or by who refuses early, and
+        goes by an access token whose answer nobody has stored.
+        """
+        rules = self.provider.kind
+        is_unknown = any(
+            exchange.response is not None and not self.had(exchange.response.access_token)
+            for exchange in self.exchanges
+        )
+        refuses = rules.refuses_for is not None or (rules.refuses_early is not None and is_unknown)
+        return refuses and self.provider.has_refused
 
     def landed(self, exchange: Exchange, now: datetime, *, rotates: bool) -> None:
         """Let the provider act on a request, and remember what came of it."""

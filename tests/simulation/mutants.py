@@ -10,7 +10,7 @@ from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
 from tests.simulation.promises import Rule
-from tests.simulation.provider import KINDS, LONG_GRACE, ROTATING, SHORT_GRACE
+from tests.simulation.provider import KINDS, LONG_GRACE, REFUSING, ROTATING, SHORT_GRACE
 from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
 
 
@@ -157,6 +157,24 @@ MUTANTS = [
         name="a verdict is forgotten",
         apply=rules.forget_a_verdict,
         breaks=frozenset({Rule.BACKOFF}),
+    ),
+    Mutant(
+        name="a verdict is final at once",
+        apply=rules.take_a_verdict_for_final,
+        breaks=frozenset({Rule.ENDED_WRONGLY, Rule.LOST, Rule.BACKOFF}),
+        kinds=("no-rotation-refuses-early",),
+    ),
+    Mutant(
+        name="a verdict that is not final is asked for again at once",
+        apply=rules.try_again_before_the_end,
+        breaks=frozenset({Rule.INSISTED}),
+        kinds=REFUSING,
+    ),
+    Mutant(
+        name="a verdict stands for ever",
+        apply=rules.have_a_verdict_stand_for_ever,
+        breaks=frozenset({Rule.RECOVERS}),
+        kinds=("no-rotation-refuses-for-minutes",),
     ),
     Mutant(
         name="no backoff",

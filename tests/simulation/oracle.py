@@ -10,6 +10,8 @@ from domain.grant import (
     Attempt,
     AuthorizationRequired,
     Authorized,
+    Cause,
+    Failure,
     Grant,
     Kept,
     Moved,
@@ -33,6 +35,7 @@ from tests.simulation.promises import (
     REFRESHES_APART,
     SEND_WITHIN,
     SKEW,
+    VERDICTS_APART,
     BrokenRuleError,
     Rule,
 )
@@ -77,6 +80,8 @@ class Oracle:
             history.intents.append((process, grant.attempt, tokens.refresh_token))
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
+        if is_refused(grant):
+            history.refused.add(tokens.access_token)
 
     def _judge_revocation(self, before: Grant, grant: Revoking | Revoked, call: Call) -> None:
         """Judge who ends a grant, and note from when on it must not be used."""
@@ -163,15 +168,14 @@ class Oracle:
 
     def _judge_verdict(self, tokens: Tokens, now: datetime) -> None:
         assert tokens.refresh_token is not None
-        if self.history.provider.honours(tokens.refresh_token, now):
+        if self.history.provider.honours(tokens.refresh_token, now) and not self.history.may_pass():
             raise BrokenRuleError(Rule.ENDED_WRONGLY, tokens.refresh_token)
 
     # Intents.
 
     def _judge_intent(self, before: Kept, intent: Refreshing, call: Call) -> None:
         started_at, tokens = intent.attempt.started_at, before.tokens
-        if isinstance(before, AuthorizationRequired):
-            raise BrokenRuleError(Rule.BACKOFF, "after a verdict that is final")
+        self._judge_insistence(before, started_at, call)
         expiry = tokens.refresh_token_expires_at
         if expiry is not None and started_at >= expiry:
             raise BrokenRuleError(Rule.EXPIRED_SENT, f"{tokens.refresh_token} at {started_at}")
@@ -180,8 +184,26 @@ class Oracle:
         self._judge_risk(before, started_at, call)
         self.probes += 1
 
+    def _judge_insistence(self, before: Kept, started_at: datetime, call: Call) -> None:
+        """Judge who asks again for a verdict: one who asks for a refresh, minutes apart.
+
+        Where it is not final, anybody does once the access token has ended.
+        """
+        match before:
+            case AuthorizationRequired(cause=cause, since=since):
+                may_pass = cause is Cause.REFRESH_TOKEN_REJECTED and call.wish is Wish.REFRESH
+                if not may_pass or started_at < since + VERDICTS_APART:
+                    raise BrokenRuleError(Rule.BACKOFF, "after a verdict that is final")
+            case Authorized(setbacks=setbacks) if setbacks is not None and is_refused(before):
+                is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
+                is_wanted = call.wish is Wish.REFRESH
+                if not is_over and not (is_wanted and started_at >= setbacks.at + VERDICTS_APART):
+                    raise BrokenRuleError(Rule.INSISTED, f"at {started_at}")
+            case _:
+                pass
+
     def _judge_backoff(self, before: Kept, started_at: datetime) -> None:
-        if isinstance(before, Authorized) and before.setbacks is not None:
+        if isinstance(before, Authorized) and before.setbacks and not is_refused(before):
             retry_at = before.setbacks.retry_at
             if started_at < retry_at <= started_at + LONGEST_RETRY_AFTER:
                 raise BrokenRuleError(Rule.BACKOFF, f"at {started_at}, not {retry_at}")
@@ -212,7 +234,8 @@ class Oracle:
             case Wish.SWEEP:
                 assert tokens.refresh_token_expires_at is not None
                 life = tokens.refresh_token_expires_at - tokens.issued_at
-                if not _is_unheard(before) and started_at < tokens.issued_at + life / IDLE_PART:
+                is_unsettled = _is_unheard(before) or is_refused(before)
+                if not is_unsettled and started_at < tokens.issued_at + life / IDLE_PART:
                     raise BrokenRuleError(Rule.NOT_DUE, f"{tokens.access_token}")
             case _:
                 pass
@@ -324,6 +347,12 @@ class Oracle:
 def _serial(token: str | None) -> int:
     assert token is not None
     return int(token.rpartition("-")[2])
+
+
+def is_refused(grant: Grant) -> bool:
+    """Whether the store tells of a verdict that is not final."""
+    setbacks = grant.setbacks if isinstance(grant, Authorized | Refreshing) else None
+    return setbacks is not None and setbacks.failure is Failure.REFUSED
 
 
 def _is_unheard(grant: Kept) -> bool:

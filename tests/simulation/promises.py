@@ -15,6 +15,8 @@ LONGEST_BACKOFF = timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 # Who asks for a refresh so soon after another one gets what that brought.
 REFRESHES_APART = timedelta(seconds=10)
+# Who asks for a refresh has a verdict asked for again after this long.
+VERDICTS_APART = timedelta(minutes=5)
 # In its last minutes, or the last third of its life, a token is served and replaced meanwhile.
 REFRESHED_EARLY = timedelta(minutes=5)
 EARLY_PART = 3
@@ -54,6 +56,7 @@ class Rule(Enum):
     BACKOFF = "the provider is asked again before its time"
     APART = "tokens are replaced that had just been replaced"
     NOT_NEW = "a requested refresh is answered with tokens from before"
+    INSISTED = "a refresh token that was refused is tried again before its time"
     SPARED = "a living access token is risked for a refresh token in doubt"
     GRACE = "a refresh token in doubt is not used again while the provider still honours it"
     NOT_DUE = "the sweep refreshes what it should leave alone"

@@ -33,6 +33,13 @@ class ProviderKind:
 
 KINDS = {
     "no-rotation": ProviderKind(rules=Kind(rotation=RotationKind.NONE)),
+    # The end of an access token by one clock is near that by another.
+    "no-rotation-refuses-early": ProviderKind(
+        rules=Kind(rotation=RotationKind.NONE, refuses_early=timedelta(seconds=30))
+    ),
+    "no-rotation-refuses-for-minutes": ProviderKind(
+        rules=Kind(rotation=RotationKind.NONE, refuses_for=4 * _MINUTE)
+    ),
     "optional": ProviderKind(rules=Kind(rotation=RotationKind.OPTIONAL)),
     "grace-repeats": ProviderKind(
         rules=Kind(rotation=RotationKind.ALWAYS, grace=10 * _MINUTE, repeats=True)
@@ -61,6 +68,7 @@ SHORT_GRACE = tuple(
     name for name, kind in KINDS.items() if timedelta(0) < kind.rules.grace < _MINUTE
 )
 LONG_GRACE = tuple(name for name, kind in KINDS.items() if kind.rules.grace >= _MINUTE)
+REFUSING = tuple(name for name, kind in KINDS.items() if kind.rules.refuses_what_lives)
 ROTATING = tuple(name for name, kind in KINDS.items() if kind.rules.rotation is RotationKind.ALWAYS)
 
 

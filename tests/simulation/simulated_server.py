@@ -21,6 +21,7 @@ from tests.simulation.faults import NetworkFault, Point
 from tests.simulation.instance import Instance
 from tests.simulation.loop import current_process
 from tests.simulation.promises import LEASE, SKEW
+from tests.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -151,12 +152,20 @@ class SimulatedServer:
     ) -> None:
         world = self._world
         history = world.connection_of(exchange.refresh_token).history
+        self._turn_cold(history.provider)
         history.landed(exchange, world.now(), rotates=world.fate.random() < 1 / 2)
         response = exchange.response
         said = f"{response.access_token}, {response.refresh_token}" if response else "invalid_grant"
         world.note("provider", f"request {exchange.number} lands: {said}")
         if deliver is not None:
             world.later(back, deliver, response or INVALID_GRANT)
+
+    def _turn_cold(self, provider: SimulatedProvider) -> None:
+        """Let a provider that now and then refuses for a while begin with that."""
+        length, now = provider.kind.refuses_for, self._world.now()
+        is_over = provider.refuses_until is None or provider.refuses_until <= now
+        if length is not None and is_over and self._world.fate.random() < 1 / 3:
+            provider.refuses_until = now + length
 
     def _deliver(
         self, exchange: Exchange, answer: asyncio.Future[Outcome], outcome: Outcome

@@ -1,0 +1,226 @@
+"""Verdicts on a refresh token: which are final, and who may ask for one again, and when."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from domain.commands import (
+    AskForAuthorization,
+    Command,
+    LeaveAlone,
+    SendTokenRequest,
+    Serve,
+    TryLater,
+)
+from domain.decide import Decision, decide
+from domain.events import RefreshDue, RefreshRequested
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Setbacks,
+    due_at,
+)
+from domain.policy import Policy
+from domain.provider import RotationKind
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    MINUTE,
+    POLICY,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+    ask,
+    asked,
+    begin,
+    end,
+    policy,
+)
+from tests.domain.provider_model import INVALID_GRANT
+
+GRANT = Authorized(tokens=TOKENS)
+EXPIRED = T0 + ACCESS_LIFE
+EARLY = EXPIRED - 5 * MINUTE
+LAST_TRY = EXPIRED + 5 * SECOND
+TICK = timedelta(microseconds=1)
+REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
+DUE = RefreshDue(attempt_id="swept")
+
+
+def refused(grant: Grant, at: datetime, by: Policy = POLICY) -> Grant:
+    """Let an attempt begin and be refused at one instant."""
+    refreshing, command = begin(grant, at, by)
+    return end(refreshing, command, INVALID_GRANT, at, by)
+
+
+def requested(grant: Grant, at: datetime, by: Policy = POLICY) -> Decision:
+    """Ask for a refresh, as a person does."""
+    return decide(grant, RefreshRequested(attempt_id="requested", asked_at=at), by, at)
+
+
+def begins(command: Command) -> bool:
+    return isinstance(command, SendTokenRequest)
+
+
+# While the access token lives.
+
+
+def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final() -> None:
+    assert refused(GRANT, EARLY) == Authorized(
+        tokens=TOKENS,
+        setbacks=Setbacks(
+            failures=1,
+            failure=Failure.REFUSED,
+            at=EARLY,
+            retry_at=LAST_TRY,
+            in_doubt_since=None,
+            since=EARLY,
+        ),
+    )
+    refreshing, command = begin(GRANT, EXPIRED - TICK - 60 * SECOND)
+    heard_late = end(refreshing, command, INVALID_GRANT, EXPIRED + 20 * SECOND)
+    assert isinstance(heard_late, Authorized)
+    assert begins(ask(heard_late, EXPIRED + 21 * SECOND).command)
+
+
+@pytest.mark.parametrize("at", [EARLY, EXPIRED - 61 * SECOND, EXPIRED - TICK])
+def test_until_then_the_access_token_is_served_and_nobody_sends(at: datetime) -> None:
+    grant = refused(GRANT, EARLY)
+    assert ask(grant, at) == Decision(grant=grant, command=Serve(tokens=TOKENS))
+    assert decide(grant, DUE, POLICY, at).command == LeaveAlone()
+
+
+def test_one_who_demands_more_than_is_left_is_told_when_to_come_back() -> None:
+    grant = refused(GRANT, EARLY)
+    command = decide(grant, asked(min_ttl=6 * MINUTE), POLICY, EARLY).command
+    assert command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
+    assert ask(grant, EXPIRED).command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
+    assert ask(grant, LAST_TRY - TICK).command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
+
+
+def test_one_more_try_at_its_end_decides() -> None:
+    grant = refused(GRANT, EARLY)
+    refreshing, command = begin(grant, LAST_TRY)
+    assert end(refreshing, command, INVALID_GRANT, LAST_TRY + SECOND) == AuthorizationRequired(
+        tokens=TOKENS,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="client-1",
+        since=LAST_TRY + SECOND,
+    )
+    renewed = end(refreshing, command, RESPONSE, LAST_TRY + SECOND)
+    assert isinstance(renewed, Authorized)
+    assert (renewed.tokens.refresh_token, renewed.setbacks) == ("refresh-8", None)
+
+
+def test_a_last_try_that_finds_the_provider_away_decides_nothing() -> None:
+    refreshing, command = begin(refused(GRANT, EARLY), LAST_TRY)
+    away = end(refreshing, command, TokenErrorResponse(status=503, error=None), LAST_TRY)
+    assert isinstance(away, Authorized)
+    assert begins(ask(away, LAST_TRY + MINUTE).command)
+
+
+def test_the_sweep_makes_the_last_try_where_nobody_asks() -> None:
+    grant = refused(GRANT, EARLY)
+    assert due_at(grant) == LAST_TRY
+    assert begins(decide(grant, DUE, POLICY, LAST_TRY + DAY).command)
+
+
+def test_a_short_life_is_not_waited_out_twice() -> None:
+    short = replace(TOKENS, expires_at=T0 + 10 * SECOND)
+    grant = refused(Authorized(tokens=short), T0 + 7 * SECOND)
+    assert begins(ask(grant, T0 + 10.5 * SECOND).command)
+
+
+def test_a_verdict_on_what_replaces_an_access_token_without_an_end_is_never_final() -> None:
+    lasting = Authorized(tokens=replace(TOKENS, expires_at=None))
+    refreshing = requested(lasting, EARLY)
+    assert isinstance(refreshing.command, SendTokenRequest)
+    grant = end(refreshing.grant, refreshing.command, INVALID_GRANT, EARLY)
+    assert ask(grant, EARLY + DAY).command == Serve(tokens=lasting.tokens)
+    assert begins(requested(grant, EARLY + 5 * MINUTE).command)
+
+
+def test_a_refusal_that_is_ahead_of_now_binds_nobody() -> None:
+    long = replace(TOKENS, expires_at=T0 + 60 * DAY)
+    grant = refused(Authorized(tokens=long), T0 + 60 * DAY - MINUTE)
+    assert begins(requested(grant, T0 + DAY).command)
+
+
+# A person asks.
+
+
+@pytest.mark.parametrize("at", [EARLY, EXPIRED], ids=["early", "final"])
+def test_one_who_asks_for_a_refresh_has_it_tried_again_minutes_apart(at: datetime) -> None:
+    grant = refused(GRANT, at)
+    # The last try comes first where it does.
+    again = min(at + 5 * MINUTE, LAST_TRY) if at is EARLY else at + 5 * MINUTE
+    for _ in range(3):
+        assert not begins(requested(grant, again - TICK).command)
+        begun = requested(grant, again)
+        assert isinstance(begun.command, SendTokenRequest)
+        grant = end(begun.grant, begun.command, INVALID_GRANT, again)
+        assert not begins(requested(grant, again).command)
+        again += 5 * MINUTE
+
+
+def test_programs_and_the_sweep_do_not_ask_for_a_final_verdict_again() -> None:
+    grant = refused(GRANT, EXPIRED)
+    for at in (EXPIRED, EXPIRED + 5 * MINUTE, EXPIRED + 30 * DAY):
+        assert ask(grant, at) == Decision(grant=grant, command=REJECTED)
+        assert decide(grant, DUE, POLICY, at).command == LeaveAlone()
+
+
+def test_a_success_revives_the_grant() -> None:
+    begun = requested(refused(GRANT, EXPIRED), EXPIRED + DAY)
+    assert isinstance(begun.command, SendTokenRequest)
+    revived = end(begun.grant, begun.command, RESPONSE, EXPIRED + DAY)
+    assert ask(revived, EXPIRED + DAY).command == Serve(tokens=revived.tokens)  # type: ignore[union-attr]
+
+
+def test_a_late_answer_by_which_the_refresh_token_lived_revives_the_grant_too() -> None:
+    by = policy(RotationKind.NONE)
+    _, first = begin(GRANT, EXPIRED, by)
+    grant = refused(GRANT, EXPIRED + MINUTE, by)
+    assert isinstance(grant, AuthorizationRequired)
+    late = end(grant, first, replace(RESPONSE, refresh_token=None), EXPIRED + 2 * MINUTE, by)
+    assert isinstance(late, Authorized)
+    assert ask(late, EXPIRED + 2 * MINUTE, by).command == Serve(tokens=late.tokens)
+
+
+# Where a second try can do harm.
+
+
+@pytest.mark.parametrize(
+    "by",
+    [policy(), policy(RotationKind.OPTIONAL), policy(grace=30 * SECOND)],
+    ids=["rotates", "may rotate", "grace"],
+)
+def test_after_a_lost_answer_a_verdict_is_final_at_once_and_for_everybody(by: Policy) -> None:
+    refreshing, command = begin(GRANT, EARLY, by)
+    doubtful = end(refreshing, command, LOST, EARLY + SECOND, by)
+    again = requested(doubtful, EARLY + 2 * MINUTE, by)
+    assert isinstance(again.command, SendTokenRequest)
+    grant = end(again.grant, again.command, INVALID_GRANT, EARLY + 2 * MINUTE, by)
+    assert isinstance(grant, AuthorizationRequired)
+    assert grant.cause is Cause.REFRESH_ANSWER_LOST
+    for at in (EXPIRED, EXPIRED + DAY):
+        assert not begins(requested(grant, at, by).command)
+
+
+def test_where_a_replay_is_harmless_a_lost_answer_costs_nothing() -> None:
+    by = policy(RotationKind.NONE)
+    refreshing, command = begin(GRANT, EARLY, by)
+    doubtful = end(refreshing, command, LOST, EARLY + SECOND, by)
+    early = refused(doubtful, EARLY + MINUTE, by)
+    assert isinstance(early, Authorized)
+    assert ask(early, EXPIRED - SECOND, by).command == Serve(tokens=TOKENS)
+    late = refused(early, LAST_TRY, by)
+    assert isinstance(late, AuthorizationRequired)
+    assert late.cause is Cause.REFRESH_TOKEN_REJECTED
