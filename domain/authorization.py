@@ -21,7 +21,8 @@ class PendingLogin:
 
     `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
     `browser` is the fingerprint of what the browser remembers that the login began in, None where
-    any may finish it. `replaces` says that it is to replace whatever works.
+    any may finish it. `replaces` says that it is to replace whatever works. `read` is how far the
+    record had counted then (`domain.grant.place_of`), None where nobody knows.
     """
 
     connection: str
@@ -32,6 +33,7 @@ class PendingLogin:
     issuer_names_itself: bool = False
     browser: str | None = None
     replaces: bool = False
+    read: int | None = None
 
     def is_answered_by(self, issuer: str | None) -> bool:
         """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""

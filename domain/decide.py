@@ -98,6 +98,9 @@ from domain.grant import (
     Unauthorized,
     due_at,
     in_doubt_since,
+    last_revocation,
+    place_of,
+    tokens_of,
     usable_refresh_token,
 )
 from domain.moving import hand_over, take_back, take_over
@@ -128,7 +131,7 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
         return Decision(grant=grant, command=RevokeToken(request=late))
     match event:
         case TokenRequested() | RefreshRequested() | RefreshDue():
-            return _decide_question(grant, event, policy, now)
+            return _dated(_decide_question(grant, event, policy, now))
         case AttemptEnded():
             return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
         case LoginCompleted():
@@ -140,11 +143,20 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
         case ReturnRequested():
             return Decision(grant=take_back(grant), command=AskAgain())
         case GrantArrived(moved=moved):
-            return Decision(grant=take_over(grant, moved), command=AskAgain())
+            return Decision(grant=take_over(grant, moved, now), command=AskAgain())
         case RevokeRequested() | RevocationEnded():
             return Decision(grant=revoke(grant, event, now), command=AskAgain())
         case _:
             assert_never(event)
+
+
+def _dated(decision: Decision) -> Decision:
+    """Have whoever logs in do so to what the record says now."""
+    match decision.command:
+        case AskForAuthorization() as command:
+            return replace(decision, command=replace(command, read=place_of(decision.grant)))
+        case _:
+            return decision
 
 
 # Rules 1 to 3: questions.
@@ -356,17 +368,33 @@ def _setbacks_so_far(grant: Kept) -> Setbacks | None:
 
 
 def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Grant:
+    if _is_late(grant, completed):
+        return grant
     tokens = Tokens.first(
         completed.response,
         generation=0 if isinstance(grant, Tokenless) else grant.tokens.generation + 1,
         issued_at=completed.requested_at,
         provider=policy.provider,
-    )
-    is_late = (
-        not isinstance(grant, Tokenless) and grant.tokens.authorized_at >= completed.requested_at
+        authorized_at=completed.authorized_at,
+        place=max(place_of(grant), place_of(completed.read)) + 1,
+        revoked=last_revocation(grant),
     )
     is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now)
-    return grant if is_late or is_unwanted else Authorized(tokens=tokens)
+    return grant if is_unwanted else Authorized(tokens=tokens)
+
+
+def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
+    """Whether the login is there already, or one that comes after it.
+
+    That is one which has read it; and where it is noted late, one that has read what it has read.
+    Counted by the tokens: a move does not end a login that was begun before it.
+    """
+    tokens = tokens_of(grant)
+    if tokens is None:
+        return False
+    since_then = tokens.place - place_of(completed.read)
+    is_there = tokens.authorized_at == completed.authorized_at
+    return is_there or since_then > 1 or (since_then == 1 and completed.is_late)
 
 
 def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
@@ -390,7 +418,7 @@ def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: date
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Tokenless) or grant.tokens.age < tokens.age:
+    if isinstance(grant, Tokenless) or tokens.are_newer_than(grant.tokens):
         brought = Authorized(tokens=tokens)
         if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
             return replace(grant, grant=brought)

@@ -13,16 +13,21 @@ LINK_LIFETIME = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginLink:
-    """What a link says; its `id` is how it is known to have been used."""
+    """What a link says; its `id` is how it is known to have been used.
+
+    `read` is as in `domain.authorization.PendingLogin`.
+    """
 
     connection: str
     id: str
     expires_at: datetime
+    read: int | None = None
 
     def sign(self, key: bytes) -> str:
         """Write the link as one word of `A-Z a-z 0-9 - _ .`; the expiry to the second."""
         expires_at = int(self.expires_at.timestamp())
-        said = _encode(json.dumps([self.connection, self.id, expires_at]).encode())
+        read = [] if self.read is None else [self.read]
+        said = _encode(json.dumps([self.connection, self.id, expires_at, *read]).encode())
         return f"{said}.{_signature(said, key)}"
 
 
@@ -36,9 +41,13 @@ def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
     matches = [hmac.compare_digest(signature.encode(), known.encode()) for known in signatures]
     if not any(matches):
         return None
-    connection, id_, expires_at = json.loads(_decode(said))
+    # What a link has read is not in those that were made before it was told.
+    connection, id_, expires_at, *read = json.loads(_decode(said))
     return LoginLink(
-        connection=connection, id=id_, expires_at=datetime.fromtimestamp(expires_at, UTC)
+        connection=connection,
+        id=id_,
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
+        read=read[0] if read else None,
     )
 
 

@@ -36,7 +36,9 @@ class Tokens:
     """What a provider issued, with instants (aware UTC) in the place of durations.
 
     `generation` counts how often the refresh token of this connection has been replaced, and
-    `authorized_at` tells of which login all of them come.
+    `authorized_at` tells of which login all of them come. `place` is that login's in the order of
+    logins, revocations and moves that the record counts, or that of its arrival from elsewhere;
+    `revoked` is the place of the last revocation before it. Both are 0 where nothing was counted.
     `expires_at` is None for an access token that does not expire, and
     `refresh_token_expires_at` is None where nothing is known; `subject` is the fingerprint of the
     account, None where the provider does not tell it.
@@ -52,20 +54,45 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_at: datetime | None
     subject: str | None = None
+    place: int = 0
+    revoked: int = 0
 
     @property
     def age(self) -> tuple[datetime, int]:
-        """What orders tokens: their login first, as generations may begin anew with one."""
+        """What orders the tokens of two deployments, which have no count in common.
+
+        Their login first, as generations may begin anew with one. A login is never dated before
+        what it has read.
+        """
         return self.authorized_at, self.generation
+
+    def are_newer_than(self, others: Self) -> bool:
+        """Whether these come after others of the same deployment, by what its record counts."""
+        if self.authorized_at == others.authorized_at:
+            return self.generation > others.generation
+        if self.place == others.place == 0:
+            # From before logins were counted: there is nothing else to go by.
+            return self.authorized_at > others.authorized_at
+        return self.place > others.place
 
     @classmethod
     def first(
-        cls, response: TokenResponse, *, generation: int, issued_at: datetime, provider: Provider
+        cls,
+        response: TokenResponse,
+        *,
+        generation: int,
+        issued_at: datetime,
+        provider: Provider,
+        authorized_at: datetime | None = None,
+        place: int = 0,
+        revoked: int = 0,
     ) -> Self:
         """Keep the tokens of a login. `issued_at` is from before the request was sent."""
         return cls(
             generation=generation,
-            authorized_at=issued_at,
+            authorized_at=authorized_at or issued_at,
+            place=place,
+            revoked=revoked,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
@@ -91,6 +118,8 @@ class Tokens:
         return type(self)(
             generation=self.generation + replaced,
             authorized_at=self.authorized_at,
+            place=self.place,
+            revoked=self.revoked,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,

@@ -8,6 +8,7 @@ from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.login_results import (
     Account,
+    BegunBeforeRevocationError,
     CompletedLogin,
     ExchangeFailedError,
     LoginFailure,
@@ -85,6 +86,12 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
                 "other-issuer",
                 "the browser did not come back from the provider that it was sent to (its `iss` "
                 f"is missing, or of another one), so nothing was made of it; {START_OVER}",
+            )
+        case BegunBeforeRevocationError():
+            return problem(
+                "invalid-state",
+                "the connection was revoked after this login had begun, so nothing was made of "
+                f"it; {START_OVER}",
             )
         case LoginNotNeededError():
             return problem(

@@ -25,6 +25,10 @@ class OtherBrowserError(Exception):
     """The redirect came to a browser in which the login did not begin."""
 
 
+class BegunBeforeRevocationError(Exception):
+    """The connection was revoked after the login had begun."""
+
+
 class LoginNotNeededError(Exception):
     """The connection works, and only who has the API key may replace it."""
 
@@ -50,6 +54,7 @@ LoginFailure: TypeAlias = (
     | OtherBrowserError
     | OtherIssuerError
     | RefusedError
+    | BegunBeforeRevocationError
     | LoginNotNeededError
     | OtherAccountError
     | ExchangeFailedError
@@ -84,7 +89,7 @@ def judge(
 ) -> CompletedLogin:
     """Say what a login has come to. Raises OtherAccountError."""
     old, new = tokens_of(before), tokens_of(after)
-    is_new = new is not None and new.authorized_at == completed.requested_at
+    is_new = new is not None and new.authorized_at == completed.authorized_at
     subject = completed.response.subject
     if new is not None and not is_new and new.are_known_of_another(subject):
         _log.warning(

@@ -203,7 +203,7 @@ class World(RuleBasedStateMachine):
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
         self.deliver(response)
-        self.decide(LoginCompleted(response=response, requested_at=self.now))
+        self.decide(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
 
     def a_person_revokes_the_application(self, _data: st.DataObject) -> None:
         self.provider.revoked = True
