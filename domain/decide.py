@@ -103,6 +103,7 @@ from domain.grant import (
     tokens_of,
     usable_refresh_token,
 )
+from domain.instants import require_aware
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.revoking import late_tokens, revoke
@@ -126,7 +127,11 @@ class Decision:
 
 
 def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
-    """Apply the rules above to one event at one instant (aware UTC)."""
+    """Apply the rules above to one event at one instant (aware UTC).
+
+    Raises ValueError where an instant has no time zone.
+    """
+    require_aware(now, event)
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Decision(grant=grant, command=RevokeToken(request=late))
     match event:
@@ -186,11 +191,13 @@ def _answer_without_refresh(
     may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            usable = grant.tokens.outlives(min_ttl, now) and not may_be_dead
+            outlives = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
+            usable = outlives and not may_be_dead
             return Serve(tokens=grant.tokens) if usable else None
         case RefreshRequested(asked_at=asked_at):
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
+            is_new = is_new and not grant.tokens.were_issued_ahead(now)
             usable = is_new and grant.tokens.is_alive(now) and not may_be_dead
             # What never expires, and cannot be replaced, is as good as new.
             lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
@@ -198,8 +205,9 @@ def _answer_without_refresh(
         case RefreshDue():
             due = due_at(grant)
             spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
-            is_due = due is not None and due <= now and not spares_a_living_token
-            return None if is_due else LeaveAlone()
+            # What is due by a clock that was ahead may be due by now.
+            is_due = due is not None and (due <= now or grant.tokens.were_issued_ahead(now))
+            return None if is_due and not spares_a_living_token else LeaveAlone()
         case _:
             assert_never(question)
 
@@ -221,8 +229,10 @@ def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     once no grace window covers it any more.
     """
     since = _doubt_of(grant)
-    harmless = policy.provider.replay_is_harmless
-    return since is not None and not harmless and policy.replay_until(since) <= now
+    if since is None or policy.provider.replay_is_harmless:
+        return False
+    # Since an instant ahead means since some time before now.
+    return policy.replay_until(since) <= now or since > now + policy.lease
 
 
 def _doubt_of(grant: Kept) -> datetime | None:
@@ -315,12 +325,13 @@ def _keep_tokens(
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
     if attempt.age != before.age:
         return grant
-    issued_at = _issued_at(attempt, grant, policy)
+    issued_at = min(_issued_at(attempt, grant, policy), now)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
     if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
-        return replace(grant, tokens=tokens) if issued_at > before.issued_at else grant
+        is_later = issued_at > before.issued_at or before.were_issued_ahead(now)
+        return replace(grant, tokens=tokens) if is_later else grant
     if tokens.is_alive(now):
         return Authorized(tokens=tokens)
     setbacks = _setbacks_so_far(grant)
@@ -373,7 +384,7 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
     tokens = Tokens.first(
         completed.response,
         generation=0 if isinstance(grant, Tokenless) else grant.tokens.generation + 1,
-        issued_at=completed.requested_at,
+        issued_at=min(completed.requested_at, now),
         provider=policy.provider,
         authorized_at=completed.authorized_at,
         place=max(place_of(grant), place_of(completed.read)) + 1,
@@ -384,23 +395,22 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
 
 
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
-    """Whether the login is there already, or one that comes after it.
+    """Whether the login is there already, or another one that was stored since it began.
 
-    That is one which has read it; and where it is noted late, one that has read what it has read.
     Counted by the tokens: a move does not end a login that was begun before it.
     """
     tokens = tokens_of(grant)
     if tokens is None:
         return False
-    since_then = tokens.place - place_of(completed.read)
     is_there = tokens.authorized_at == completed.authorized_at
-    return is_there or since_then > 1 or (since_then == 1 and completed.is_late)
+    return is_there or tokens.place > place_of(completed.read)
 
 
 def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
-    To tokens that have to yield, no grant that works is.
+    A stranger is who does not prove to be of the same account, where that is known. To tokens that
+    have to yield, no grant that works is lost.
     """
     # What was handed over works elsewhere, or will: it must not be lost here before.
     there = take_back(grant)
@@ -411,7 +421,7 @@ def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: date
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
     yields = precedence is Precedence.YIELDS
-    return works and (yields or there.tokens.are_known_of_another(tokens.subject))
+    return works and (yields or there.tokens.may_be_of_another(tokens.subject))
 
 
 # Rule 9: rescue.

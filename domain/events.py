@@ -62,14 +62,13 @@ class LoginCompleted:
     """A code was traded for tokens; `requested_at` is from before the request was sent.
 
     `read` is what the record said then, by which what is stored meanwhile is told from what was
-    there before. `is_late` says that the store had not taken it at once.
+    there before.
     """
 
     response: TokenResponse
     requested_at: datetime
     precedence: Precedence = Precedence.RENEWS
     read: Grant = Unauthorized()  # noqa: RUF009 - it is frozen
-    is_late: bool = False
 
     @property
     def authorized_at(self) -> datetime:

@@ -1,7 +1,7 @@
 """Tokens and their freshness: the only expiry arithmetic there is."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
@@ -21,6 +21,11 @@ KEEP_ALIVE_MARGIN = timedelta(days=2)
 # Where nothing is known of the refresh token's life, it is used once a week: providers that let
 # idle refresh tokens die wait longer than that.
 KEEP_ALIVE_INTERVAL = timedelta(days=7)
+
+# As far as the clocks of instances may be apart, and longer than a token is served after its end.
+CLOCKS_APART = timedelta(minutes=1)
+# Before this software was written it issued nothing: a clock that said so was behind.
+FIRST_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Freshness(Enum):
@@ -138,37 +143,68 @@ class Tokens:
         """Whether these are known to be of another account than the one of this fingerprint."""
         return None not in {self.subject, subject} and self.subject != subject
 
+    def may_be_of_another(self, subject: str | None) -> bool:
+        """Whether the account is known that these are of, and this is not known to be the same."""
+        return self.subject is not None and self.subject != subject
+
     def freshness(self, now: datetime) -> Freshness:
         """Say what the tokens are good for at `now`; an expiry belongs to what is over."""
         if self.expires_at is None:
             return Freshness.FRESH
         if not self.can_refresh(now):
             return Freshness.REFRESH_EXPIRED
-        return Freshness.FRESH if self.is_alive(now) else Freshness.ACCESS_EXPIRED
+        is_fresh = self.is_alive(now) and not self.may_be_over(now)
+        return Freshness.FRESH if is_fresh else Freshness.ACCESS_EXPIRED
+
+    def ends_at(self, now: datetime) -> datetime | None:
+        """When the access token expires: what was issued after `now` has its own life at most."""
+        ahead = max(self.issued_at - now, timedelta(0))
+        return None if self.expires_at is None else self.expires_at - ahead
 
     def is_alive(self, now: datetime) -> bool:
         """Whether the access token has not expired at `now`."""
-        return self.expires_at is None or now < self.expires_at
+        ends_at = self.ends_at(now)
+        return ends_at is None or now < ends_at
+
+    def were_issued_ahead(self, now: datetime) -> bool:
+        """Whether the clock was ahead by which these were issued: it may have been at any time."""
+        return self.issued_at > now + CLOCKS_APART
+
+    def may_be_over(self, now: datetime) -> bool:
+        """Whether nobody knows when the access token expires, and another can be had."""
+        replaceable = self.expires_at is not None and self.refresh_token is not None
+        return replaceable and self.were_issued_ahead(now)
 
     def can_refresh(self, now: datetime) -> bool:
-        """Whether there is a refresh token that has not expired at `now`."""
+        """Whether there is a refresh token that is not known to have expired at `now`."""
         return self.refresh_token is not None and (
-            self.refresh_token_expires_at is None or now < self.refresh_token_expires_at
+            self.refresh_token_expires_at is None
+            or now < self.refresh_token_expires_at
+            or self._were_issued_behind()
         )
+
+    def _were_issued_behind(self) -> bool:
+        """Whether the clock was behind by which these were issued: they live longer than it says.
+
+        It was behind what had happened before: the login, or this software.
+        """
+        return self.issued_at + CLOCKS_APART < max(self.authorized_at, FIRST_INSTANT)
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
         """Whether the access token lives longer than `min_ttl`, capped at half its life."""
-        if self.expires_at is None:
+        ends_at = self.ends_at(now)
+        if self.expires_at is None or ends_at is None:
             return True
         life = self.expires_at - self.issued_at
-        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < self.expires_at
+        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < ends_at
 
     def is_near_end(self, margin: timedelta, now: datetime) -> bool:
         """Whether the access token is in its last `margin`, capped at a third of its life."""
-        if self.expires_at is None:
+        ends_at = self.ends_at(now)
+        if self.expires_at is None or ends_at is None:
             return False
         life = self.expires_at - self.issued_at
-        return self.expires_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
+        return ends_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
 
     def keep_alive_at(self) -> datetime | None:
         """When an unused grant must be refreshed to stay alive; None for one that cannot be."""

@@ -81,7 +81,7 @@ class LoginLinks:
         link = read_link(text, self._keys)
         if link is None:
             raise problem("invalid-link", f"this deployment has not made this link; {_ANOTHER}")
-        if link.expires_at <= self._clock.now():
+        if not link.is_alive(self._clock.now()):
             raise problem("invalid-link", f"this link has expired; {_ANOTHER}")
         return link
 

@@ -101,8 +101,9 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
         case OtherAccountError():
             return problem(
                 "other-account",
-                "another account logged in than before, and the earlier one works and stays in "
-                f"force; to change the account, {_REPLACE}",
+                "another account logged in than before, or the provider did not say which one, "
+                "and the earlier one works and stays in force; to change the account, "
+                f"{_REPLACE}",
             )
         case RefusedError():
             return problem(

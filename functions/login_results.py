@@ -34,7 +34,7 @@ class LoginNotNeededError(Exception):
 
 
 class OtherAccountError(Exception):
-    """Another account logged in than the one whose grant works, and stays."""
+    """Another account logged in than the one whose grant works, and stays; or one not told."""
 
 
 class RefusedError(Exception):
@@ -91,9 +91,11 @@ def judge(
     old, new = tokens_of(before), tokens_of(after)
     is_new = new is not None and new.authorized_at == completed.authorized_at
     subject = completed.response.subject
-    if new is not None and not is_new and new.are_known_of_another(subject):
+    if new is not None and not is_new and new.may_be_of_another(subject):
         _log.warning(
-            "connection %s: another account logged in, and nothing was replaced", connection
+            "connection %s: another account logged in, or one that the provider did not tell, and "
+            "nothing was replaced",
+            connection,
         )
         raise OtherAccountError
     account = _account(old, subject)

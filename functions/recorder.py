@@ -200,9 +200,6 @@ class Recorder:
 
     async def _note_later(self, connection: str, event: Happened) -> None:
         """Try again to store what has happened; to note it twice changes nothing."""
-        if isinstance(event, LoginCompleted):
-            # A person may have logged in again meanwhile.
-            event = replace(event, is_late=True)
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:

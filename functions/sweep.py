@@ -34,6 +34,8 @@ AT_ONCE = 4
 PAGE = 100
 # No refresh is begun after that; what has begun by then ends well before a function must (300 s).
 TIME_TO_BEGIN = timedelta(minutes=2)
+# What need not be looked at for longer than this is rare, or was dated by a clock that was ahead.
+LONGEST_REST = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Swept(Enum):
     REFRESHED = "refreshed"
     SKIPPED = "skipped"
     FAILED = "failed"
+    # It was looked at for its date only, and is not reported.
+    NOT_DUE = "not-due"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +80,15 @@ class Sweep:
         end = self._clock.now() + TIME_TO_BEGIN
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def take_turn(connection: str) -> Swept | None:
+        async def take_turn(connection: str, *, is_due: bool) -> Swept | None:
             async with turns:
-                return await self._refresh(connection) if self._clock.now() < end else None
+                if self._clock.now() >= end:
+                    return None
+                return await self._refresh(connection, is_due=is_due)
 
         swept: list[Swept | None] = []
-        async for page in self._due():
-            swept += await asyncio.gather(*map(take_turn, page))
+        async for page, is_due in self._due():
+            swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
             if None in swept:
                 break
         return SweepReport(
@@ -92,20 +98,30 @@ class Sweep:
             is_complete=None not in swept,
         )
 
-    async def _due(self) -> AsyncIterator[list[str]]:
-        """Name what is due, each connection once, although those that fail stay due."""
-        now, seen = self._clock.now(), set[str]()
-        while True:
-            with waiting_for("store"):
-                found = await self._store.due(now, limit=len(seen) + PAGE)
-            page = [connection for connection in found if connection not in seen]
-            if not page:
-                return
-            # Whoever writes to the store names what he likes, and names go into logs.
-            yield list(filter(is_connection, page))
-            seen.update(page)
+    async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
+        """Name what is due, each connection once, although those that fail stay due.
 
-    async def _refresh(self, connection: str) -> Swept:
+        And then what is not, by its date, which may be of a clock that was ahead.
+        """
+        now, seen = self._clock.now(), set[str]()
+        far = now + LONGEST_REST
+        for is_due in (True, False):
+            while True:
+                limit = len(seen) + PAGE
+                with waiting_for("store"):
+                    found = await (
+                        self._store.due(now, limit=limit)
+                        if is_due
+                        else self._store.due_later(far, limit=limit)
+                    )
+                page = [connection for connection in found if connection not in seen]
+                if not page:
+                    break
+                # Whoever writes to the store names what he likes, and names go into logs.
+                yield list(filter(is_connection, page)), is_due
+                seen.update(page)
+
+    async def _refresh(self, connection: str, *, is_due: bool) -> Swept:
         try:
             answered = await self._keeper.refresh_if_due(connection)
             if isinstance(answered.after, Revoking):
@@ -116,6 +132,8 @@ class Sweep:
         except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
             _log.exception("connection %s: not refreshed", connection)
             return Swept.FAILED
+        if isinstance(answered.answer, LeaveAlone) and not is_due:
+            return Swept.NOT_DUE
         swept = _judge(answered)
         if swept is Swept.FAILED:
             stands = standing(answered.after, self._clock.now())

@@ -15,7 +15,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "AskForAuthorization": {"read": None},
     "Authorized": {"setbacks": None},
     "AuthorizationResponse": {"browser": None},
-    "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized(), "is_late": False},
+    "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None},
     "Moved": {"place": 0},
     "PendingLogin": {
