@@ -132,7 +132,8 @@ class Sweep:
         except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
             _log.exception("connection %s: not refreshed", connection)
             return Swept.FAILED
-        if isinstance(answered.answer, LeaveAlone) and not is_due:
+        is_left_alone = isinstance(answered.answer, LeaveAlone)
+        if is_left_alone and not is_due and answered.after == answered.before:
             return Swept.NOT_DUE
         swept = _judge(answered)
         if swept is Swept.FAILED:
