@@ -21,11 +21,17 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
     of these earns one further attempt, the next ones back off. An answer that was a failure backs
     off from the start, and Retry-After is honoured.
 
+No order rests on a clock. A record counts the logins, revocations and moves that it has seen
+(`place_of`), and whatever takes time says what it has read. What is dated after `now` comes of a
+clock that was ahead: an access token may be over, and is replaced before it is served; a refresh
+token dated before all that can have been lives longer than it seems.
+
 A login (`LoginCompleted`) starts a new generation:
- 8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice).
+ 8. It replaces what it has read, and not a login that was stored meanwhile: of two that have read
+    the same, the first one stays (and so it does when it is noted twice).
     Unless it was begun to replace what works, it does not replace a refresh token that works by
-    tokens without one, nor a grant that works by one that is known to be of another account; nor,
-    where it has to yield, any grant that works.
+    tokens without one, nor a grant whose account is known by one that does not prove to be of the
+    same; nor, where it has to yield, any grant that works.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their login or, after the same login, their generation is newer than what is
@@ -36,15 +42,16 @@ A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnReq
     along. From then on the old deployment answers that it has moved, and sends nothing.
 11. What belongs to its login and comes late (rules 4 and 9) is kept in it, to be handed over
     again; a later login starts anew (rule 8).
-12. It is taken over where there is none, or an older one (rule 9); a deployment that has handed it
-    over itself uses it again only if it was handed over elsewhere later.
+12. It is taken over where there is none, or an older one; a deployment that has handed it over
+    itself uses it again only if it was handed over elsewhere later, by the count that it brings.
 
 Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`):
 13. It is fenced off first, an attempt in flight or not; one that was handed over is left to the
     deployment that has it. When the provider was told, its last token is forgotten as well.
 14. From then on a person has to log in. What belongs to a login of before and comes late (rules 4,
     8 and 9) is kept nowhere: the provider is told of it too.
-15. A login that begins later starts anew, and so does a grant that was handed over later.
+15. A login that has read the revocation starts anew; one that was begun before it is refused. So
+    does a grant of another login that was handed over later.
 """
 
 from dataclasses import dataclass, replace
