@@ -88,6 +88,7 @@ def dump_login(pending: "PendingLogin") -> bytes:
             "issuer_names_itself": pending.issuer_names_itself,
             "browser": pending.browser,
             "replaces": pending.replaces,
+            "read": pending.read,
         }
     )
 
@@ -107,6 +108,8 @@ def load_login(text: bytes) -> "PendingLogin":
             issuer_names_itself=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
+            # Not in what was written before it was told.
+            read=members.get("read"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error
@@ -158,14 +161,15 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "client": client,
                 "since": _to_text(since),
             }
-        case Moved(grant=moved, since=since):
-            return {"state": "moved", "grant": _grant_to_json(moved), "since": _to_text(since)}
-        case Revoking(request=request, at=at):
+        case Moved(grant=moved, since=since, place=place):
+            inner = _grant_to_json(moved)
+            return {"state": "moved", "grant": inner, "since": _to_text(since), "place": place}
+        case Revoking(request=request):
             hint = request.token_type_hint.value
             told = {"token": request.token, "token_type_hint": hint}
-            return {"state": "revoking", "request": told, "at": _to_text(at)}
-        case Revoked(at=at, result=result):
-            return {"state": "revoked", "at": _to_text(at), "result": result.value}
+            return {"state": "revoking", "request": told, **_end_to_json(grant)}
+        case Revoked(result=result):
+            return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
         case _:
             assert_never(grant)
 
@@ -189,19 +193,38 @@ def _grant_from_json(members: _Json) -> Grant:
             )
         case "moved":
             return Moved(
-                grant=_settled_from_json(members["grant"]), since=_instant(members["since"])
+                grant=_settled_from_json(members["grant"]),
+                since=_instant(members["since"]),
+                place=_place(members),
             )
         case "revoking":
             request = RevocationRequest(
                 token=members["request"]["token"],
                 token_type_hint=TokenTypeHint(members["request"]["token_type_hint"]),
             )
-            return Revoking(request=request, at=_instant(members["at"]))
+            return Revoking(request=request, **_end_from_json(members))
         case "revoked":
             result = RevocationResult(members["result"])
-            return Revoked(at=_instant(members["at"]), result=result)
+            return Revoked(result=result, **_end_from_json(members))
         case _:
             return _settled_from_json(members)
+
+
+def _end_to_json(grant: Revoking | Revoked) -> _Json:
+    return {"at": _to_text(grant.at), "place": grant.place, "login": _to_text(grant.login)}
+
+
+def _end_from_json(members: _Json) -> _Json:
+    login = _from_text(members.get("login"))
+    return {"at": _instant(members["at"]), "place": _place(members), "login": login}
+
+
+def _place(members: _Json, name: str = "place") -> int:
+    """Read a place, which is not in what was written before these were counted."""
+    place = members.get(name, 0)
+    if not isinstance(place, int):
+        raise TypeError(name)
+    return place
 
 
 def _settled_from_json(members: _Json) -> Settled:
@@ -260,6 +283,8 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
         "refresh_token": tokens.refresh_token,
         "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
         "subject": tokens.subject,
+        "place": tokens.place,
+        "revoked": tokens.revoked,
     }
 
 
@@ -276,6 +301,8 @@ def _tokens_from_json(members: _Json) -> Tokens:
         refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
         # Not in what was written before accounts were told apart.
         subject=members.get("subject"),
+        place=_place(members),
+        revoked=_place(members, "revoked"),
     )
 
 

@@ -58,7 +58,7 @@ class SealedRecords:
             pending = load_login(self._keys.open(sealed, "login", key))
         except (SealError, FormatError):
             return None
-        return pending if now < pending.expires_at else None
+        return pending if pending.is_alive(now) else None
 
 
 def _unreadable(connection: str, why: str, etag: str, *, is_damaged: bool) -> UnreadableRecordError:

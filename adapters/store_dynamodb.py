@@ -77,14 +77,24 @@ class DynamoDbStore:
 
         Raises StoreUnavailableError.
         """
+        return await self._due_where("due_at <= :at", before, limit)
+
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that, the next ones first.
+
+        Raises StoreUnavailableError.
+        """
+        return await self._due_where("due_at > :at", after, limit)
+
+    async def _due_where(self, condition: str, at: datetime, limit: int) -> list[str]:
         names: list[str] = []
         start: dict[str, object] = {}
         while len(names) < limit:
             page = await self._table.call(
                 "query",
                 IndexName="due",
-                KeyConditionExpression="agenda = :agenda AND due_at <= :before",
-                ExpressionAttributeValues={":agenda": _AGENDA, ":before": _number(before)},
+                KeyConditionExpression=f"agenda = :agenda AND {condition}",
+                ExpressionAttributeValues={":agenda": _AGENDA, ":at": _number(at)},
                 Limit=limit - len(names),
                 **start,
             )

@@ -37,6 +37,12 @@ class MemoryStore:
         overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
         return [name for _, name in overdue[:limit]]
 
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that, the next ones first."""
+        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        later = sorted((at, name) for at, name in dated if at is not None and at > after)
+        return [name for _, name in later[:limit]]
+
     async def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record."""
         for name in list(self._records):
@@ -49,7 +55,7 @@ class MemoryStore:
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
         """Return a login to its first taker."""
         pending = self._logins.get(key)
-        if pending is None or pending.expires_at <= now:
+        if pending is None or not pending.is_alive(now):
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
 

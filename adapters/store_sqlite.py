@@ -76,6 +76,14 @@ class SqliteStore:
         )
         return await self._names(query, before.timestamp(), limit)
 
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that, the next ones first.
+
+        Raises StoreUnavailableError.
+        """
+        query = "SELECT connection FROM grants WHERE due_at > ? ORDER BY due_at LIMIT ?"
+        return await self._names(query, after.timestamp(), limit)
+
     async def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record. Raises StoreUnavailableError."""
         query = (

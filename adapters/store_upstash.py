@@ -98,9 +98,17 @@ class UpstashStore:
 
         Raises StoreUnavailableError.
         """
-        found = await self._execute(
-            "ZRANGEBYSCORE", _DUE, "-inf", before.timestamp(), "LIMIT", 0, limit
-        )
+        return await self._due_between("-inf", before.timestamp(), limit)
+
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that, the next ones first.
+
+        Raises StoreUnavailableError.
+        """
+        return await self._due_between(f"({after.timestamp()}", "+inf", limit)
+
+    async def _due_between(self, least: str | float, most: str | float, limit: int) -> list[str]:
+        found = await self._execute("ZRANGEBYSCORE", _DUE, least, most, "LIMIT", 0, limit)
         return [name for name in _texts(found) if name is not None]
 
     async def connections(self) -> AsyncIterator[str]:

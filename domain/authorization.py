@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from domain.events import Precedence
 from domain.provider import Provider
 from domain.token_endpoint import AuthorizationCodeRequest
+from domain.tokens import CLOCKS_APART
 
 # Time to type a password and find a second factor (RFC 9700 §4.7.1 wants it short).
 LOGIN_LIFETIME = timedelta(minutes=10)
@@ -21,7 +22,8 @@ class PendingLogin:
 
     `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
     `browser` is the fingerprint of what the browser remembers that the login began in, None where
-    any may finish it. `replaces` says that it is to replace whatever works.
+    any may finish it. `replaces` says that it is to replace whatever works. `read` is how far the
+    record had counted then (`domain.grant.place_of`), None where nobody knows.
     """
 
     connection: str
@@ -32,6 +34,11 @@ class PendingLogin:
     issuer_names_itself: bool = False
     browser: str | None = None
     replaces: bool = False
+    read: int | None = None
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether it may still come back; not where a clock that was ahead says so for longer."""
+        return now < self.expires_at <= now + LOGIN_LIFETIME + CLOCKS_APART
 
     def is_answered_by(self, issuer: str | None) -> bool:
         """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""

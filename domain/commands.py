@@ -1,6 +1,6 @@
 """What to do after a decision, and what to answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -55,9 +55,13 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForAuthorization:
-    """Answer that a person has to log in."""
+    """Answer that a person has to log in.
+
+    `read` is how far the record had counted, which tells a link that is made now from older ones.
+    """
 
     cause: Cause
+    read: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

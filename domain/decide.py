@@ -30,11 +30,17 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
     of these earns one further attempt, the next ones back off. An answer that was a failure backs
     off from the start, and Retry-After is honoured.
 
+No order rests on a clock. A record counts the logins, revocations and moves that it has seen
+(`place_of`), and whatever takes time says what it has read. What is dated after `now` comes of a
+clock that was ahead: an access token may be over, and is replaced before it is served; a refresh
+token dated before all that can have been lives longer than it seems.
+
 A login (`LoginCompleted`) starts a new generation:
- 8. It replaces whatever there was, but not a later login (nor itself, when it is noted twice).
+ 8. It replaces what it has read, and not a login that was stored meanwhile: of two that have read
+    the same, the first one stays (and so it does when it is noted twice).
     Unless it was begun to replace what works, it does not replace a refresh token that works by
-    tokens without one, nor a grant that works by one that is known to be of another account; nor,
-    where it has to yield, any grant that works.
+    tokens without one, nor a grant whose account is known by one that does not prove to be of the
+    same; nor, where it has to yield, any grant that works.
 
 Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
  9. They are kept if their login or, after the same login, their generation is newer than what is
@@ -45,15 +51,16 @@ A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnReq
     along. From then on the old deployment answers that it has moved, and sends nothing.
 11. What belongs to its login and comes late (rules 4 and 9) is kept in it, to be handed over
     again; a later login starts anew (rule 8).
-12. It is taken over where there is none, or an older one (rule 9); a deployment that has handed it
-    over itself uses it again only if it was handed over elsewhere later.
+12. It is taken over where there is none, or an older one; a deployment that has handed it over
+    itself uses it again only if it was handed over elsewhere later, by the count that it brings.
 
 Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`):
 13. It is fenced off first, an attempt in flight or not; one that was handed over is left to the
     deployment that has it. When the provider was told, its last token is forgotten as well.
 14. From then on a person has to log in. What belongs to a login of before and comes late (rules 4,
     8 and 9) is kept nowhere: the provider is told of it too.
-15. A login that begins later starts anew, and so does a grant that was handed over later.
+15. A login that has read the revocation starts anew; one that was begun before it is refused. So
+    does a grant of another login that was handed over later.
 """
 
 from dataclasses import dataclass, replace
@@ -108,8 +115,12 @@ from domain.grant import (
     Unauthorized,
     due_at,
     in_doubt_since,
+    last_revocation,
+    place_of,
+    tokens_of,
     usable_refresh_token,
 )
+from domain.instants import require_aware
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.revoking import late_tokens, revoke
@@ -133,12 +144,16 @@ class Decision:
 
 
 def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
-    """Apply the rules above to one event at one instant (aware UTC)."""
+    """Apply the rules above to one event at one instant (aware UTC).
+
+    Raises ValueError where an instant has no time zone.
+    """
+    require_aware(now, event)
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Decision(grant=grant, command=RevokeToken(request=late))
     match event:
         case TokenRequested() | RefreshRequested() | RefreshDue():
-            return _decide_question(grant, event, policy, now)
+            return _dated(_decide_question(grant, event, policy, now))
         case AttemptEnded():
             return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
         case LoginCompleted():
@@ -150,11 +165,20 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
         case ReturnRequested():
             return Decision(grant=take_back(grant), command=AskAgain())
         case GrantArrived(moved=moved):
-            return Decision(grant=take_over(grant, moved), command=AskAgain())
+            return Decision(grant=take_over(grant, moved, now), command=AskAgain())
         case RevokeRequested() | RevocationEnded():
             return Decision(grant=revoke(grant, event, now), command=AskAgain())
         case _:
             assert_never(event)
+
+
+def _dated(decision: Decision) -> Decision:
+    """Have whoever logs in do so to what the record says now."""
+    match decision.command:
+        case AskForAuthorization() as command:
+            return replace(decision, command=replace(command, read=place_of(decision.grant)))
+        case _:
+            return decision
 
 
 # Rules 1 to 3: questions.
@@ -184,7 +208,7 @@ def _answer_without_refresh(
     may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            lasts = grant.tokens.outlives(min_ttl, now)
+            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
             # Who demands no more than everybody is better served by what is left than by nothing.
             is_all_there_is = _is_refused(grant) and min_ttl <= DEFAULT_MIN_TTL
             usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
@@ -192,6 +216,7 @@ def _answer_without_refresh(
         case RefreshRequested(asked_at=asked_at):
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
+            is_new = is_new and not grant.tokens.were_issued_ahead(now)
             usable = is_new and grant.tokens.is_alive(now) and not may_be_dead
             # What never expires, and cannot be replaced, is as good as new.
             lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
@@ -199,8 +224,9 @@ def _answer_without_refresh(
         case RefreshDue():
             due = due_at(grant)
             spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
-            is_due = due is not None and due <= now and not spares_a_living_token
-            return None if is_due else LeaveAlone()
+            # What is due by a clock that was ahead may be due by now.
+            is_due = due is not None and (due <= now or grant.tokens.were_issued_ahead(now))
+            return None if is_due and not spares_a_living_token else LeaveAlone()
         case _:
             assert_never(question)
 
@@ -222,8 +248,10 @@ def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     once no grace window covers it any more.
     """
     since = _doubt_of(grant)
-    harmless = policy.provider.replay_is_harmless
-    return since is not None and not harmless and policy.replay_until(since) <= now
+    if since is None or policy.provider.replay_is_harmless:
+        return False
+    # Since an instant ahead means since some time before now.
+    return policy.replay_until(since) <= now or since > now + policy.lease
 
 
 def _doubt_of(grant: Kept) -> datetime | None:
@@ -340,12 +368,12 @@ def _keep_tokens(
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
     if attempt.age != before.age:
         return grant
-    issued_at = _issued_at(attempt, grant, policy)
+    issued_at = min(_issued_at(attempt, grant, policy), now)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
     if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
-        if issued_at <= before.issued_at:
+        if issued_at <= before.issued_at and not before.were_issued_ahead(now):
             return grant
         return Authorized(tokens=tokens) if _may_pass(grant) else replace(grant, tokens=tokens)
     if tokens.is_alive(now):
@@ -395,23 +423,38 @@ def _setbacks_so_far(grant: Kept) -> Setbacks | None:
 
 
 def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Grant:
+    if _is_late(grant, completed):
+        return grant
     tokens = Tokens.first(
         completed.response,
         generation=0 if isinstance(grant, Tokenless) else grant.tokens.generation + 1,
-        issued_at=completed.requested_at,
+        issued_at=min(completed.requested_at, now),
         provider=policy.provider,
-    )
-    is_late = (
-        not isinstance(grant, Tokenless) and grant.tokens.authorized_at >= completed.requested_at
+        authorized_at=completed.authorized_at,
+        place=max(place_of(grant), place_of(completed.read)) + 1,
+        revoked=last_revocation(grant),
     )
     is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now)
-    return grant if is_late or is_unwanted else Authorized(tokens=tokens)
+    return grant if is_unwanted else Authorized(tokens=tokens)
+
+
+def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
+    """Whether the login is there already, or another one that was stored since it began.
+
+    Counted by the tokens: a move does not end a login that was begun before it.
+    """
+    tokens = tokens_of(grant)
+    if tokens is None:
+        return False
+    is_there = tokens.authorized_at == completed.authorized_at
+    return is_there or tokens.place > place_of(completed.read)
 
 
 def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
-    To tokens that have to yield, no grant that works is.
+    A stranger is who does not prove to be of the same account, where that is known. To tokens that
+    have to yield, no grant that works is lost.
     """
     # What was handed over works elsewhere, or will: it must not be lost here before.
     there = take_back(grant)
@@ -422,14 +465,14 @@ def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: date
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
     yields = precedence is Precedence.YIELDS
-    return works and (yields or there.tokens.are_known_of_another(tokens.subject))
+    return works and (yields or there.tokens.may_be_of_another(tokens.subject))
 
 
 # Rule 9: rescue.
 
 
 def _bring_back(grant: Grant, tokens: Tokens) -> Grant:
-    if isinstance(grant, Tokenless) or grant.tokens.age < tokens.age:
+    if isinstance(grant, Tokenless) or tokens.are_newer_than(grant.tokens):
         brought = Authorized(tokens=tokens)
         if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
             return replace(grant, grant=brought)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
-from domain.grant import Attempt, Moved
+from domain.grant import Attempt, Grant, Moved, Unauthorized, dated_after
 from domain.ledger import Ledger
 from domain.revocation import RevocationOutcome, RevocationRequest
 from domain.token_endpoint import Outcome, TokenResponse
@@ -59,11 +59,21 @@ class Precedence(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginCompleted:
-    """A code was traded for tokens; `requested_at` is from before the request was sent."""
+    """A code was traded for tokens; `requested_at` is from before the request was sent.
+
+    `read` is what the record said then, by which what is stored meanwhile is told from what was
+    there before.
+    """
 
     response: TokenResponse
     requested_at: datetime
     precedence: Precedence = Precedence.RENEWS
+    read: Grant = Unauthorized()  # noqa: RUF009 - it is frozen
+
+    @property
+    def authorized_at(self) -> datetime:
+        """By what its tokens are known: the instant, but never before what it has read."""
+        return dated_after(self.read, self.requested_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

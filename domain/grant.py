@@ -1,7 +1,7 @@
 """The states of a connection's grant, and the facts that each of them remembers."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias, assert_never
 
@@ -128,6 +128,8 @@ class Moved:
 
     grant: Settled
     since: datetime
+    # In the order of logins, revocations and moves, as everywhere below; 0 where none was counted.
+    place: int = 0
 
     @property
     def tokens(self) -> Tokens:
@@ -141,6 +143,9 @@ class Revoking:
 
     request: RevocationRequest
     at: datetime
+    place: int = 0
+    # Of which login it was, as `Tokens.authorized_at`; None where that was not yet remembered.
+    login: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +154,8 @@ class Revoked:
 
     at: datetime
     result: RevocationResult
+    place: int = 0
+    login: datetime | None = None
 
 
 Tokenless: TypeAlias = Unauthorized | Revoking | Revoked
@@ -161,6 +168,53 @@ Grant: TypeAlias = Tokenless | Kept | Moved
 def tokens_of(grant: Grant) -> Tokens | None:
     """Return the tokens that a grant can be used by or handed over with; None where it has none."""
     return None if isinstance(grant, Tokenless) else grant.tokens
+
+
+def place_of(grant: Grant) -> int:
+    """Count the logins, revocations and moves that have come to this."""
+    match grant:
+        case Unauthorized():
+            return 0
+        case Revoking() | Revoked() | Moved():
+            return grant.place
+        case Authorized() | Refreshing() | AuthorizationRequired():
+            return grant.tokens.place
+        case _:
+            assert_never(grant)
+
+
+def last_revocation(grant: Grant) -> int:
+    """Return the place of the last revocation; 0 where there was none."""
+    match grant:
+        case Unauthorized():
+            return 0
+        case Revoking() | Revoked():
+            return grant.place
+        case Authorized() | Refreshing() | AuthorizationRequired() | Moved():
+            return grant.tokens.revoked
+        case _:
+            assert_never(grant)
+
+
+def was_revoked_since(grant: Grant, read: int | None) -> bool:
+    """Whether there was a revocation after so much was counted; None is from who does not know."""
+    return read is not None and read < last_revocation(grant)
+
+
+def dated_after(grant: Grant, instant: datetime) -> datetime:
+    """Return the instant, or one just after whatever the grant is dated by, if that is later."""
+    match grant:
+        case Unauthorized():
+            return instant
+        case Revoking() | Revoked():
+            before = grant.at
+        case Moved():
+            before = max(grant.since, grant.tokens.authorized_at)
+        case Authorized() | Refreshing() | AuthorizationRequired():
+            before = grant.tokens.authorized_at
+        case _:
+            assert_never(grant)
+    return max(instant, before + timedelta.resolution)
 
 
 def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:

@@ -57,9 +57,16 @@ def with_entry(ledger: Ledger, entry: Entry) -> Ledger:
 
 
 def merged(there: Ledger, arrived: Ledger) -> Ledger:
-    """Make one ledger of two, in the order of time; what both of them tell is told once."""
-    new = (entry for entry in arrived if entry not in there)
-    return _shortened(tuple(sorted((*there, *new), key=lambda entry: entry.at)))
+    """Make one ledger of two; what both of them tell is told once.
+
+    Each of them is in the order in which it was written, and stays so, whatever a clock has said;
+    between the two, the times tell what comes first.
+    """
+    new = [entry for entry in arrived if entry not in there]
+    old, both = list(there), list[Entry]()
+    while old and new:
+        both.append((new if new[0].at < old[0].at else old).pop(0))
+    return _shortened((*both, *old, *new))
 
 
 def _shortened(entries: Ledger) -> Ledger:

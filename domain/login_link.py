@@ -7,22 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from domain.tokens import CLOCKS_APART
+
 # A message of the night is read in the morning, and one of Friday's has a successor by Monday.
 LINK_LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginLink:
-    """What a link says; its `id` is how it is known to have been used."""
+    """What a link says; its `id` is how it is known to have been used.
+
+    `read` is as in `domain.authorization.PendingLogin`.
+    """
 
     connection: str
     id: str
     expires_at: datetime
+    read: int | None = None
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether it is still good; not where a clock that was ahead says so for longer."""
+        return now < self.expires_at <= now + LINK_LIFETIME + CLOCKS_APART
 
     def sign(self, key: bytes) -> str:
         """Write the link as one word of `A-Z a-z 0-9 - _ .`; the expiry to the second."""
         expires_at = int(self.expires_at.timestamp())
-        said = _encode(json.dumps([self.connection, self.id, expires_at]).encode())
+        read = [] if self.read is None else [self.read]
+        said = _encode(json.dumps([self.connection, self.id, expires_at, *read]).encode())
         return f"{said}.{_signature(said, key)}"
 
 
@@ -36,9 +47,13 @@ def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
     matches = [hmac.compare_digest(signature.encode(), known.encode()) for known in signatures]
     if not any(matches):
         return None
-    connection, id_, expires_at = json.loads(_decode(said))
+    # What a link has read is not in those that were made before it was told.
+    connection, id_, expires_at, *read = json.loads(_decode(said))
     return LoginLink(
-        connection=connection, id=id_, expires_at=datetime.fromtimestamp(expires_at, UTC)
+        connection=connection,
+        id=id_,
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
+        read=read[0] if read else None,
     )
 
 

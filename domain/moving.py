@@ -1,14 +1,27 @@
 """How a grant moves from one deployment to another: rules 10 to 12 of `decide.py`.
 
 At each instant one deployment at most uses a grant. Of two that have exchanged it, the later move
-tells which one that is; and whatever has arrived, the newer tokens are kept (rule 9).
+tells which one that is; and whatever has arrived, the newer tokens are kept (rule 9). A grant takes
+the count of moves along, so that which is the later one is no question of clocks.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
 from domain.failures import without_lapsed_lease
-from domain.grant import Grant, Kept, Moved, Refreshing, Revoked, Revoking, Tokenless, Unauthorized
+from domain.grant import (
+    Grant,
+    Kept,
+    Moved,
+    Refreshing,
+    Revoked,
+    Revoking,
+    Settled,
+    Tokenless,
+    Unauthorized,
+    last_revocation,
+    place_of,
+)
 from domain.policy import Policy
 
 
@@ -17,7 +30,9 @@ def hand_over(grant: Grant, policy: Policy, now: datetime) -> Grant:
     if isinstance(grant, Tokenless | Moved):
         return grant
     settled = without_lapsed_lease(grant, policy, now)
-    return grant if isinstance(settled, Refreshing) else Moved(grant=settled, since=now)
+    if isinstance(settled, Refreshing):
+        return grant
+    return Moved(grant=settled, since=now, place=place_of(settled) + 1)
 
 
 def take_back(grant: Grant) -> Grant:
@@ -25,22 +40,52 @@ def take_back(grant: Grant) -> Grant:
     return grant.grant if isinstance(grant, Moved) else grant
 
 
-def take_over(grant: Grant, arrived: Moved) -> Grant:
+def take_over(grant: Grant, arrived: Moved, now: datetime) -> Grant:
     """Take what another deployment has let go of."""
     if isinstance(grant, Unauthorized):
-        return arrived.grant
+        return _counted_on(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
         # Rule 15: what was in a file at that time is not brought back by it.
-        return arrived.grant if arrived.since > grant.at else grant
+        is_over = _was_handed_over_before(grant, arrived, now)
+        return grant if is_over else _counted_on(arrived.grant, grant, arrived)
     is_newer = arrived.tokens.age > grant.tokens.age
     if isinstance(grant, Moved):
         return _meet_on_the_way(grant, arrived, is_newer=is_newer)
-    return arrived.grant if is_newer else grant
+    return _counted_on(arrived.grant, grant, arrived) if is_newer else grant
+
+
+def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: datetime) -> bool:
+    """Whether a grant left its deployment before this one was revoked, as far as can be told.
+
+    The login that was revoked did. Of another login two clocks tell, unless the one was wrong.
+    """
+    if revoked.login == arrived.tokens.authorized_at:
+        return True
+    tells_nothing = revoked.login is not None and revoked.at > now
+    return arrived.since <= revoked.at and not tells_nothing
 
 
 def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Kept | Moved:
-    if arrived.since <= moved.since:
+    if not _is_later(arrived, moved):
         # It has gone on from here, or never left: a repeated export brings what is newer.
         return replace(moved, grant=arrived.grant) if is_newer else moved
     is_same_age = arrived.tokens.age == moved.tokens.age
-    return arrived.grant if is_newer or is_same_age else moved.grant
+    return _counted_on(arrived.grant if is_newer or is_same_age else moved.grant, moved, arrived)
+
+
+def _is_later(move: Moved, other: Moved) -> bool:
+    if move.place == other.place == 0:
+        # From before moves were counted: there is nothing else to go by.
+        return move.since > other.since
+    return move.place > other.place
+
+
+def _counted_on(taken: Settled, before: Grant, arrived: Moved) -> Settled:
+    """Go on counting after whatever was counted in either place."""
+    tokens = taken.tokens
+    own = place_of(before)
+    place = max(tokens.place, arrived.place, own + 1 if own else 0)
+    revoked = max(tokens.revoked, last_revocation(before))
+    if (place, revoked) == (tokens.place, tokens.revoked):
+        return taken
+    return replace(taken, tokens=replace(tokens, place=place, revoked=revoked))

@@ -23,7 +23,7 @@ from domain.events import (
     TokenRequested,
     TokensRescued,
 )
-from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless
+from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless, place_of
 from domain.revocation import (
     RevocationOutcome,
     RevocationRequest,
@@ -60,12 +60,22 @@ def _fence_off(grant: Grant, now: datetime) -> Grant:
         access_token=tokens.access_token, refresh_token=tokens.refresh_token
     )
     # Whichever clock is behind: the login that is revoked was before that.
-    return Revoking(request=request, at=max(now, tokens.authorized_at))
+    return Revoking(
+        request=request,
+        at=max(now, tokens.authorized_at),
+        place=place_of(grant) + 1,
+        login=tokens.authorized_at,
+    )
 
 
 def _forget(grant: Grant, ended: RevocationEnded) -> Grant:
     if isinstance(grant, Revoking) and grant.request == ended.request:
-        return Revoked(at=grant.at, result=result_of(ended.outcome))
+        return Revoked(
+            at=grant.at,
+            result=result_of(ended.outcome),
+            place=grant.place,
+            login=grant.login,
+        )
     return grant
 
 
@@ -88,10 +98,10 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
     match event:
         case AttemptEnded(outcome=outcome):
             late = outcome if isinstance(outcome, TokenResponse) else None
-        case LoginCompleted(response=response, requested_at=requested_at):
-            late = response if requested_at <= grant.at else None
+        case LoginCompleted(response=response, read=read):
+            late = response if _is_before(read, grant) else None
         case TokensRescued(tokens=tokens):
-            late = tokens if tokens.authorized_at <= grant.at else None
+            late = tokens if _are_before(tokens, grant) else None
         case TokenRequested() | RefreshRequested() | RefreshDue():
             late = None
         case MoveRequested() | ReturnRequested() | GrantArrived():
@@ -105,3 +115,17 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
     return RevocationRequest.for_tokens(
         access_token=late.access_token, refresh_token=late.refresh_token
     )
+
+
+def _is_before(read: Grant, revoked: Revoking | Revoked) -> bool:
+    """Whether a login, by what it has read, was begun before a revocation."""
+    if revoked.place == 0:
+        # From before revocations were counted: who has read tokens has not read the end of them.
+        return not isinstance(read, Tokenless)
+    return place_of(read) < revoked.place
+
+
+def _are_before(tokens: Tokens, revoked: Revoking | Revoked) -> bool:
+    if tokens.place == revoked.place == 0:
+        return tokens.authorized_at <= revoked.at
+    return tokens.place <= revoked.place

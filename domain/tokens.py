@@ -1,7 +1,7 @@
 """Tokens and their freshness: the only expiry arithmetic there is."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
@@ -22,6 +22,11 @@ KEEP_ALIVE_MARGIN = timedelta(days=2)
 # idle refresh tokens die wait longer than that.
 KEEP_ALIVE_INTERVAL = timedelta(days=7)
 
+# As far as the clocks of instances may be apart, and longer than a token is served after its end.
+CLOCKS_APART = timedelta(minutes=1)
+# Before this software was written it issued nothing: a clock that said so was behind.
+FIRST_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 class Freshness(Enum):
     """What tokens are good for at an instant."""
@@ -36,7 +41,9 @@ class Tokens:
     """What a provider issued, with instants (aware UTC) in the place of durations.
 
     `generation` counts how often the refresh token of this connection has been replaced, and
-    `authorized_at` tells of which login all of them come.
+    `authorized_at` tells of which login all of them come. `place` is that login's in the order of
+    logins, revocations and moves that the record counts, or that of its arrival from elsewhere;
+    `revoked` is the place of the last revocation before it. Both are 0 where nothing was counted.
     `expires_at` is None for an access token that does not expire, and
     `refresh_token_expires_at` is None where nothing is known; `subject` is the fingerprint of the
     account, None where the provider does not tell it.
@@ -52,20 +59,45 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_at: datetime | None
     subject: str | None = None
+    place: int = 0
+    revoked: int = 0
 
     @property
     def age(self) -> tuple[datetime, int]:
-        """What orders tokens: their login first, as generations may begin anew with one."""
+        """What orders the tokens of two deployments, which have no count in common.
+
+        Their login first, as generations may begin anew with one. A login is never dated before
+        what it has read.
+        """
         return self.authorized_at, self.generation
+
+    def are_newer_than(self, others: Self) -> bool:
+        """Whether these come after others of the same deployment, by what its record counts."""
+        if self.authorized_at == others.authorized_at:
+            return self.generation > others.generation
+        if self.place == others.place == 0:
+            # From before logins were counted: there is nothing else to go by.
+            return self.authorized_at > others.authorized_at
+        return self.place > others.place
 
     @classmethod
     def first(
-        cls, response: TokenResponse, *, generation: int, issued_at: datetime, provider: Provider
+        cls,
+        response: TokenResponse,
+        *,
+        generation: int,
+        issued_at: datetime,
+        provider: Provider,
+        authorized_at: datetime | None = None,
+        place: int = 0,
+        revoked: int = 0,
     ) -> Self:
         """Keep the tokens of a login. `issued_at` is from before the request was sent."""
         return cls(
             generation=generation,
-            authorized_at=issued_at,
+            authorized_at=authorized_at or issued_at,
+            place=place,
+            revoked=revoked,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
@@ -91,6 +123,8 @@ class Tokens:
         return type(self)(
             generation=self.generation + replaced,
             authorized_at=self.authorized_at,
+            place=self.place,
+            revoked=self.revoked,
             issued_at=issued_at,
             access_token=response.access_token,
             token_type=response.token_type,
@@ -109,37 +143,68 @@ class Tokens:
         """Whether these are known to be of another account than the one of this fingerprint."""
         return None not in {self.subject, subject} and self.subject != subject
 
+    def may_be_of_another(self, subject: str | None) -> bool:
+        """Whether the account is known that these are of, and this is not known to be the same."""
+        return self.subject is not None and self.subject != subject
+
     def freshness(self, now: datetime) -> Freshness:
         """Say what the tokens are good for at `now`; an expiry belongs to what is over."""
         if self.expires_at is None:
             return Freshness.FRESH
         if not self.can_refresh(now):
             return Freshness.REFRESH_EXPIRED
-        return Freshness.FRESH if self.is_alive(now) else Freshness.ACCESS_EXPIRED
+        is_fresh = self.is_alive(now) and not self.may_be_over(now)
+        return Freshness.FRESH if is_fresh else Freshness.ACCESS_EXPIRED
+
+    def ends_at(self, now: datetime) -> datetime | None:
+        """When the access token expires: what was issued after `now` has its own life at most."""
+        ahead = max(self.issued_at - now, timedelta(0))
+        return None if self.expires_at is None else self.expires_at - ahead
 
     def is_alive(self, now: datetime) -> bool:
         """Whether the access token has not expired at `now`."""
-        return self.expires_at is None or now < self.expires_at
+        ends_at = self.ends_at(now)
+        return ends_at is None or now < ends_at
+
+    def were_issued_ahead(self, now: datetime) -> bool:
+        """Whether the clock was ahead by which these were issued: it may have been at any time."""
+        return self.issued_at > now + CLOCKS_APART
+
+    def may_be_over(self, now: datetime) -> bool:
+        """Whether nobody knows when the access token expires, and another can be had."""
+        replaceable = self.expires_at is not None and self.refresh_token is not None
+        return replaceable and self.were_issued_ahead(now)
 
     def can_refresh(self, now: datetime) -> bool:
-        """Whether there is a refresh token that has not expired at `now`."""
+        """Whether there is a refresh token that is not known to have expired at `now`."""
         return self.refresh_token is not None and (
-            self.refresh_token_expires_at is None or now < self.refresh_token_expires_at
+            self.refresh_token_expires_at is None
+            or now < self.refresh_token_expires_at
+            or self._were_issued_behind()
         )
+
+    def _were_issued_behind(self) -> bool:
+        """Whether the clock was behind by which these were issued: they live longer than it says.
+
+        It was behind what had happened before: the login, or this software.
+        """
+        return self.issued_at + CLOCKS_APART < max(self.authorized_at, FIRST_INSTANT)
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
         """Whether the access token lives longer than `min_ttl`, capped at half its life."""
-        if self.expires_at is None:
+        ends_at = self.ends_at(now)
+        if self.expires_at is None or ends_at is None:
             return True
         life = self.expires_at - self.issued_at
-        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < self.expires_at
+        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < ends_at
 
     def is_near_end(self, margin: timedelta, now: datetime) -> bool:
         """Whether the access token is in its last `margin`, capped at a third of its life."""
-        if self.expires_at is None:
+        ends_at = self.ends_at(now)
+        if self.expires_at is None or ends_at is None:
             return False
         life = self.expires_at - self.issued_at
-        return self.expires_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
+        return ends_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
 
     def keep_alive_at(self) -> datetime | None:
         """When an unused grant must be refreshed to stay alive; None for one that cannot be."""

@@ -64,8 +64,10 @@ _REFUSALS: Mapping[Failure, str] = {
 }
 
 
-def require_tokens(answer: Answer, now: datetime, *, offer: "Callable[[], LoginOffer]") -> Tokens:
-    """Return the tokens that somebody asked for; `offer` tells how to log in.
+def require_tokens(
+    answer: Answer, now: datetime, *, offer: "Callable[[int | None], LoginOffer]"
+) -> Tokens:
+    """Return the tokens that somebody asked for; `offer` tells how to log in to what was read.
 
     Raises ProblemError that says why there are none.
     """
@@ -85,8 +87,8 @@ def require_tokens(answer: Answer, now: datetime, *, offer: "Callable[[], LoginO
                 f"{_FAILURES[failure]}; it is asked again in {wait} s",
                 retry_after=wait,
             )
-        case AskForAuthorization(cause=cause):
-            login = offer()
+        case AskForAuthorization(cause=cause, read=read):
+            login = offer(read)
             raise problem(
                 "authorization-required",
                 why_and_how_to_log_in(cause, login),

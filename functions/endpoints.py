@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 
 from domain.events import DEFAULT_MIN_TTL
-from domain.grant import Moved
+from domain.grant import Moved, place_of
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
 from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
@@ -28,7 +28,7 @@ async def token(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, now, offer=lambda: wired.offer_login(caller))
+    tokens = require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
     return Response.json(200, _token_members(tokens, now))
 
 
@@ -46,7 +46,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        login = wired.offer_login(caller)
+        login = wired.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login),
@@ -72,7 +72,7 @@ def _min_ttl(request: Request) -> timedelta:
 
 
 def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
-    expires_at = tokens.expires_at
+    expires_at = tokens.ends_at(now)
     return {
         "access_token": tokens.access_token,
         "token_type": tokens.token_type,

@@ -237,18 +237,20 @@ class Keeper:
 
         This instance's own `attempt` is waited for; another's is looked for in the store.
         """
-        left = until - self._clock.now()
+        # A clock that is set back meanwhile must not make anybody wait for years.
+        left = min(until - self._clock.now(), PATIENCE)
         if left <= timedelta(0):
             return None
         task = attempt or self._looks.start(
-            connection, lambda: self._watch(connection, record, until)
+            connection, lambda: self._watch(connection, record, left)
         )
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
-    async def _watch(self, connection: str, record: Record, until: datetime) -> Record:
-        pause = FIRST_LOOK
-        while (left := until - self._clock.now()) > timedelta(0):
+    async def _watch(self, connection: str, record: Record, patience: timedelta) -> Record:
+        loop, pause = asyncio.get_running_loop(), FIRST_LOOK
+        give_up_at = loop.time() + patience.total_seconds()
+        while (left := timedelta(seconds=give_up_at - loop.time())) > timedelta(0):
             await asyncio.sleep(min(pause, left).total_seconds())
             pause = min(pause * LOOK_GROWTH, SLOWEST_LOOK)
             with suppress(StoreUnavailableError):

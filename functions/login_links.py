@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from domain.grant import Grant, was_revoked_since
 from domain.login_link import LINK_LIFETIME, LoginLink, read_link
 from functions.connections import DEFAULT_CONNECTION
 from functions.problems import problem
@@ -64,12 +65,15 @@ class LoginLinks:
         """Where logins begin; relative where the deployment's address is not known."""
         return f"{self._public_url or ''}/api/login"
 
-    def offer(self, connection: str, *, may_log_in: bool) -> LoginOffer:
-        """Say how to log in; to make a link asks nobody, and whose key may not gets none."""
+    def offer(self, connection: str, *, may_log_in: bool, read: int | None = None) -> LoginOffer:
+        """Say how to log in; to make a link asks nobody, and whose key may not gets none.
+
+        `read` is how far the connection's record has counted.
+        """
         query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
         url = self.login_url
         has_link = may_log_in and self._public_url is not None
-        link = f"{url}?link={self._sign(connection)}" if has_link else None
+        link = f"{url}?link={self._sign(connection, read)}" if has_link else None
         return LoginOffer(url=url + query, link=link, may_log_in=may_log_in)
 
     def read(self, text: str) -> LoginLink:
@@ -77,9 +81,17 @@ class LoginLinks:
         link = read_link(text, self._keys)
         if link is None:
             raise problem("invalid-link", f"this deployment has not made this link; {_ANOTHER}")
-        if link.expires_at <= self._clock.now():
+        if not link.is_alive(self._clock.now()):
             raise problem("invalid-link", f"this link has expired; {_ANOTHER}")
         return link
+
+    def check(self, link: LoginLink, grant: Grant) -> None:
+        """Refuse a link from before its connection was revoked. Raises ProblemError."""
+        if was_revoked_since(grant, link.read):
+            raise problem(
+                "invalid-link",
+                f"the connection was revoked after this link had been made; {_ANOTHER}",
+            )
 
     async def use_up(self, link: LoginLink) -> None:
         """Let the link be used by nobody else. Raises ProblemError, StoreUnavailableError."""
@@ -91,10 +103,11 @@ class LoginLinks:
                 f"else {_ANOTHER}",
             )
 
-    def _sign(self, connection: str) -> str:
+    def _sign(self, connection: str, read: int | None) -> str:
         link = LoginLink(
             connection=connection,
             id=self._entropy.token(),
             expires_at=self._clock.now() + LINK_LIFETIME,
+            read=read,
         )
         return link.sign(self._keys[0])

@@ -8,6 +8,7 @@ from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.login_results import (
     Account,
+    BegunBeforeRevocationError,
     CompletedLogin,
     ExchangeFailedError,
     LoginFailure,
@@ -86,6 +87,12 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
                 "the browser did not come back from the provider that it was sent to (its `iss` "
                 f"is missing, or of another one), so nothing was made of it; {START_OVER}",
             )
+        case BegunBeforeRevocationError():
+            return problem(
+                "invalid-state",
+                "the connection was revoked after this login had begun, so nothing was made of "
+                f"it; {START_OVER}",
+            )
         case LoginNotNeededError():
             return problem(
                 "login-not-needed",
@@ -94,8 +101,9 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
         case OtherAccountError():
             return problem(
                 "other-account",
-                "another account logged in than before, and the earlier one works and stays in "
-                f"force; to change the account, {_REPLACE}",
+                "another account logged in than before, or the provider did not say which one, "
+                "and the earlier one works and stays in force; to change the account, "
+                f"{_REPLACE}",
             )
         case RefusedError():
             return problem(

@@ -25,12 +25,16 @@ class OtherBrowserError(Exception):
     """The redirect came to a browser in which the login did not begin."""
 
 
+class BegunBeforeRevocationError(Exception):
+    """The connection was revoked after the login had begun."""
+
+
 class LoginNotNeededError(Exception):
     """The connection works, and only who has the API key may replace it."""
 
 
 class OtherAccountError(Exception):
-    """Another account logged in than the one whose grant works, and stays."""
+    """Another account logged in than the one whose grant works, and stays; or one not told."""
 
 
 class RefusedError(Exception):
@@ -50,6 +54,7 @@ LoginFailure: TypeAlias = (
     | OtherBrowserError
     | OtherIssuerError
     | RefusedError
+    | BegunBeforeRevocationError
     | LoginNotNeededError
     | OtherAccountError
     | ExchangeFailedError
@@ -84,11 +89,13 @@ def judge(
 ) -> CompletedLogin:
     """Say what a login has come to. Raises OtherAccountError."""
     old, new = tokens_of(before), tokens_of(after)
-    is_new = new is not None and new.authorized_at == completed.requested_at
+    is_new = new is not None and new.authorized_at == completed.authorized_at
     subject = completed.response.subject
-    if new is not None and not is_new and new.are_known_of_another(subject):
+    if new is not None and not is_new and new.may_be_of_another(subject):
         _log.warning(
-            "connection %s: another account logged in, and nothing was replaced", connection
+            "connection %s: another account logged in, or one that the provider did not tell, and "
+            "nothing was replaced",
+            connection,
         )
         raise OtherAccountError
     account = _account(old, subject)

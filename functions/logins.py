@@ -16,7 +16,7 @@ from domain.authorization import (
     login_key,
 )
 from domain.events import LoginCompleted, Precedence
-from domain.grant import Unauthorized, tokens_of
+from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
@@ -30,6 +30,7 @@ from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
 from functions.login_links import LoginLinks
 from functions.login_results import (
+    BegunBeforeRevocationError,
     CompletedLogin,
     ExchangeFailedError,
     LoginNotNeededError,
@@ -110,7 +111,8 @@ class Logins:
         Raises DiscoveryError, SettingsError, StoreUnavailableError.
         """
         provider = await self._provider()
-        return await self._begin(connection, provider, browser=None, replaces=replaces)
+        record = await self._replaceable_record(connection)
+        return await self._begin(connection, provider, record, browser=None, replaces=replaces)
 
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
         """Begin a login that only this browser may finish, and use up the link.
@@ -121,15 +123,23 @@ class Logins:
         # What may fail and come back is done first: it must not cost the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
+        self._links.check(link, record.grant)
         await self._links.use_up(link)
         if not self._needs_login(record):
             raise LoginNotNeededError
-        return await self._begin(link.connection, provider, browser=self._entropy.token())
+        browser = self._entropy.token()
+        return await self._begin(link.connection, provider, record, browser=browser)
 
     async def _begin(
-        self, connection: str, provider: Provider, *, browser: str | None, replaces: bool = False
+        self,
+        connection: str,
+        provider: Provider,
+        record: Record,
+        *,
+        browser: str | None,
+        replaces: bool = False,
     ) -> BegunLogin:
-        """Bind a new state to the connection."""
+        """Bind a new state to the connection, and to what its record says."""
         state = self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
@@ -140,6 +150,7 @@ class Logins:
             issuer_names_itself=provider.names_itself,
             browser=browser and fingerprint(browser),
             replaces=replaces,
+            read=place_of(record.grant),
         )
         with waiting_for("store"):
             await self._store.put_login(login_key(state), pending)
@@ -175,11 +186,13 @@ class Logins:
         pending = await self._checked(response, provider)
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
+        if was_revoked_since(before.grant, pending.read):
+            raise BegunBeforeRevocationError
         yields = pending.precedence is Precedence.YIELDS
         if yields and not self._needs_login(before):
             # Somebody else was faster.
             raise LoginNotNeededError
-        completed = await self._exchange(server, pending, response.code or "")
+        completed = await self._exchange(server, pending, response.code or "", read=before.grant)
         after = await self._recorder.keep(pending.connection, before, completed)
         judged = judge(pending.connection, completed, before.grant, after.grant)
         if yields and not judged.is_new and tokens_of(after.grant) is not None:
@@ -229,7 +242,7 @@ class Logins:
         return f"{token}-{self._keyed_hash(token)}"
 
     async def _exchange(
-        self, server: AuthorizationServer, pending: PendingLogin, code: str
+        self, server: AuthorizationServer, pending: PendingLogin, code: str, *, read: Grant
     ) -> LoginCompleted:
         request = pending.code_request(code)
         requested_at, outcome = await self._send(server, request)
@@ -240,7 +253,10 @@ class Logins:
             _log.warning("the exchange of a code brought %s", describe(outcome))
             raise ExchangeFailedError(outcome)
         return LoginCompleted(
-            response=outcome, requested_at=requested_at, precedence=pending.precedence
+            response=outcome,
+            requested_at=requested_at,
+            precedence=pending.precedence,
+            read=read,
         )
 
     async def _send(

@@ -35,6 +35,8 @@ AT_ONCE = 4
 PAGE = 100
 # No refresh is begun after that; what has begun by then ends well before a function must (300 s).
 TIME_TO_BEGIN = timedelta(minutes=2)
+# What need not be looked at for longer than this is rare, or was dated by a clock that was ahead.
+LONGEST_REST = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class Swept(Enum):
     REFRESHED = "refreshed"
     SKIPPED = "skipped"
     FAILED = "failed"
+    # It was looked at for its date only, and is not reported.
+    NOT_DUE = "not-due"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +81,15 @@ class Sweep:
         end = self._clock.now() + TIME_TO_BEGIN
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def take_turn(connection: str) -> Swept | None:
+        async def take_turn(connection: str, *, is_due: bool) -> Swept | None:
             async with turns:
-                return await self._refresh(connection) if self._clock.now() < end else None
+                if self._clock.now() >= end:
+                    return None
+                return await self._refresh(connection, is_due=is_due)
 
         swept: list[Swept | None] = []
-        async for page in self._due():
-            swept += await asyncio.gather(*map(take_turn, page))
+        async for page, is_due in self._due():
+            swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
             if None in swept:
                 break
         await self._tidy()
@@ -101,24 +107,34 @@ class Sweep:
         except StoreUnavailableError as error:
             _log.warning("what has expired is not removed: %s", error)
 
-    async def _due(self) -> AsyncIterator[list[str]]:
-        """Name what is due, each connection once, although those that fail stay due."""
+    async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
+        """Name what is due, each connection once, although those that fail stay due.
+
+        And then what is not, by its date, which may be of a clock that was ahead.
+        """
         now, seen = self._clock.now(), set[str]()
-        while True:
-            with waiting_for("store"):
+        far = now + LONGEST_REST
+        for is_due in (True, False):
+            while True:
                 # Those that were seen may still be due. In steps that double, all of them are read
                 # again about once.
-                found = await self._store.due(now, limit=2 * len(seen) + PAGE)
-            new = [connection for connection in found if connection not in seen]
-            if not new:
-                return
-            seen.update(new)
-            # Whoever writes to the store names what he likes, and names go into logs.
-            names = list(filter(is_connection, new))
-            for start in range(0, len(names), PAGE):
-                yield names[start : start + PAGE]
+                limit = 2 * len(seen) + PAGE
+                with waiting_for("store"):
+                    found = await (
+                        self._store.due(now, limit=limit)
+                        if is_due
+                        else self._store.due_later(far, limit=limit)
+                    )
+                new = [connection for connection in found if connection not in seen]
+                if not new:
+                    break
+                seen.update(new)
+                # Whoever writes to the store names what he likes, and names go into logs.
+                names = list(filter(is_connection, new))
+                for start in range(0, len(names), PAGE):
+                    yield names[start : start + PAGE], is_due
 
-    async def _refresh(self, connection: str) -> Swept:
+    async def _refresh(self, connection: str, *, is_due: bool) -> Swept:
         try:
             answered = await self._keeper.refresh_if_due(connection)
             if isinstance(answered.after, Revoking):
@@ -129,6 +145,9 @@ class Sweep:
         except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
             _log.exception("connection %s: not refreshed", connection)
             return Swept.FAILED
+        is_left_alone = isinstance(answered.answer, LeaveAlone)
+        if is_left_alone and not is_due and answered.after == answered.before:
+            return Swept.NOT_DUE
         swept = _judge(answered)
         if swept is Swept.FAILED:
             stands = standing(answered.after, self._clock.now())

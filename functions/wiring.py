@@ -134,9 +134,12 @@ class Wired:
             entropy=self._entropy,
         )
 
-    def offer_login(self, caller: "Caller") -> "LoginOffer":
-        """Say how to log in to the connection that a caller has asked about."""
-        return self.links.offer(caller.connection, may_log_in=caller.may_log_in)
+    def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
+        """Say how to log in to the connection that a caller has asked about.
+
+        `read` is how far its record has counted.
+        """
+        return self.links.offer(caller.connection, may_log_in=caller.may_log_in, read=read)
 
     async def finish(self) -> None:
         """Wait until all that was begun here is over and stored."""

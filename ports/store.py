@@ -90,6 +90,13 @@ class Store(Protocol):
         """
         ...
 
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that, the next ones first.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
     def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record, in any order and once, while others write.
 

@@ -41,6 +41,7 @@ long_tokens = st.text(min_size=1, max_size=8).map(
 )
 secrets = ids | long_tokens
 
+places = st.integers(min_value=0, max_value=2**40)
 tokens = st.builds(
     Tokens,
     generation=st.integers(min_value=0, max_value=2**40),
@@ -53,6 +54,8 @@ tokens = st.builds(
     refresh_token=st.none() | secrets,
     refresh_token_expires_at=st.none() | instants,
     subject=st.none() | texts,
+    place=places,
+    revoked=places,
 )
 setbacks = st.builds(
     Setbacks,
@@ -80,7 +83,7 @@ settled: st.SearchStrategy[Settled] = st.one_of(
         since=instants,
     ),
 )
-moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants)
+moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants, place=places)
 revocation_requests = st.builds(
     RevocationRequest, token=secrets, token_type_hint=st.sampled_from(TokenTypeHint)
 )
@@ -89,8 +92,20 @@ grants: st.SearchStrategy[Grant] = st.one_of(
     settled,
     st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
     moved,
-    st.builds(Revoking, request=revocation_requests, at=instants),
-    st.builds(Revoked, at=instants, result=st.sampled_from(RevocationResult)),
+    st.builds(
+        Revoking,
+        request=revocation_requests,
+        at=instants,
+        place=places,
+        login=st.none() | instants,
+    ),
+    st.builds(
+        Revoked,
+        at=instants,
+        result=st.sampled_from(RevocationResult),
+        place=places,
+        login=st.none() | instants,
+    ),
 )
 pending_logins = st.builds(
     PendingLogin,
@@ -102,6 +117,7 @@ pending_logins = st.builds(
     issuer_names_itself=st.booleans(),
     browser=st.none() | texts,
     replaces=st.booleans(),
+    read=st.none() | places,
 )
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,

@@ -837,6 +837,10 @@ def test_a_wish_shorter_than_the_backoff_does_not_shorten_it() -> None:
 
 # 8. Logins.
 
+YEARS = 4 * 365 * DAY
+# By how much a clock may be wrong that was ahead, or behind, and is put right.
+CLOCKS = [-YEARS, -DAY, timedelta(hours=3), DAY, YEARS]
+
 
 def log_in(grant: Grant, **changes: object) -> Grant:
     response = replace(RESPONSE, **changes)  # type: ignore[arg-type]
@@ -877,10 +881,45 @@ def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> N
         )
     )
     assert log_in(refreshed) is refreshed
-    later = Authorized(tokens=replace(refreshed.tokens, authorized_at=EXPIRED + TICK))
+    later = Authorized(tokens=replace(refreshed.tokens, authorized_at=EXPIRED - YEARS, place=2))
     assert log_in(later) is later
-    earlier = Authorized(tokens=replace(refreshed.tokens, authorized_at=EXPIRED - TICK))
-    assert log_in(earlier) != earlier
+
+
+@pytest.mark.parametrize("by", CLOCKS)
+def test_a_login_replaces_what_it_has_read_whatever_either_clock_said(by: timedelta) -> None:
+    there = Authorized(tokens=replace(TOKENS, authorized_at=EXPIRED + by, issued_at=EXPIRED + by))
+    for place in (0, 7):
+        before = replace(there, tokens=replace(there.tokens, place=place))
+        login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, read=before)
+        after = decide(before, login, POLICY, EXPIRED + SECOND).grant
+        assert isinstance(after, Authorized)
+        assert (after.tokens.access_token, after.tokens.place) == ("access-8", place + 1)
+        assert after.tokens.authorized_at > before.tokens.authorized_at
+        assert after.tokens.issued_at == EXPIRED
+        # Noted again, it finds itself.
+        assert decide(after, login, POLICY, EXPIRED + SECOND).grant is after
+
+
+@pytest.mark.parametrize("precedence", [Precedence.RENEWS, Precedence.REPLACES])
+@pytest.mark.parametrize("by", CLOCKS)
+def test_of_two_logins_that_read_the_same_the_one_that_is_stored_first_stays(
+    by: timedelta, precedence: Precedence
+) -> None:
+    logins = [
+        LoginCompleted(
+            response=replace(RESPONSE, refresh_token=name),
+            requested_at=at,
+            read=GRANT,
+            precedence=precedence,
+        )
+        for name, at in (("first", EXPIRED), ("second", EXPIRED + by))
+    ]
+    one, other = (decide(GRANT, login, POLICY, EXPIRED + SECOND).grant for login in logins)
+    assert decide(one, logins[1], POLICY, EXPIRED + SECOND).grant is one
+    # Nor does one that lies in a log come back over it.
+    lost = tokens_of(other)
+    assert lost is not None
+    assert decide(one, TokensRescued(tokens=lost), POLICY, EXPIRED + SECOND).grant is one
 
 
 def test_a_login_without_a_refresh_token_does_not_cost_one_that_works() -> None:
@@ -919,18 +958,19 @@ DEAD: dict[str, Grant] = {
 }
 
 
+@pytest.mark.parametrize("subject", [OTHER, None], ids=["another", "hidden"])
 @pytest.mark.parametrize("grant", WORKING.values(), ids=WORKING)
 def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_begun_to(
-    grant: Grant,
+    grant: Grant, subject: str | None
 ) -> None:
-    response = replace(RESPONSE, subject=OTHER)
+    response = replace(RESPONSE, subject=subject)
     login = LoginCompleted(response=response, requested_at=EXPIRED)
     assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
     after = decide(
         grant, replace(login, precedence=Precedence.REPLACES), POLICY, EXPIRED + SECOND
     ).grant
     assert isinstance(after, Authorized)
-    assert after.tokens.subject == OTHER
+    assert after.tokens.subject == subject
 
 
 @pytest.mark.parametrize("subject", [MINE, OTHER, None])
@@ -961,9 +1001,7 @@ def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
     assert after.tokens.subject == OTHER
 
 
-@pytest.mark.parametrize(
-    ("before", "subject"), [(MINE, MINE), (None, OTHER), (MINE, None), (None, None)]
-)
+@pytest.mark.parametrize(("before", "subject"), [(MINE, MINE), (None, OTHER), (None, None)])
 def test_a_login_that_is_not_known_to_be_of_another_account_replaces_what_works(
     before: str | None, subject: str | None
 ) -> None:
@@ -984,7 +1022,7 @@ def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too()
 
 
 def test_a_login_that_was_begun_to_replace_does_not_replace_a_later_one() -> None:
-    later = Authorized(tokens=replace(OF_MINE, authorized_at=EXPIRED + TICK))
+    later = Authorized(tokens=replace(OF_MINE, place=2))
     login = LoginCompleted(
         response=replace(RESPONSE, subject=OTHER),
         requested_at=EXPIRED,
@@ -1014,7 +1052,10 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
         (GRANT, True),
         (Authorized(tokens=replace(TOKENS, generation=8, refresh_token="other")), False),
         (Authorized(tokens=replace(TOKENS, generation=9)), False),
-        # Logins over what nobody could read begin at generation zero.
+        # A later login, whatever its clock said; and one that was stored meanwhile.
+        (Authorized(tokens=replace(TOKENS, authorized_at=T0 - YEARS, place=2)), False),
+        (Authorized(tokens=replace(TOKENS, authorized_at=T0 + YEARS, place=1)), False),
+        # Logins over what nobody could read begin at generation zero; these were not counted yet.
         (Authorized(tokens=replace(TOKENS, generation=0, authorized_at=T0 + SECOND)), False),
         (Authorized(tokens=replace(TOKENS, generation=99, authorized_at=T0 - SECOND)), True),
     ],
@@ -1022,6 +1063,13 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
 def test_rescued_tokens_replace_an_older_login_or_generation_only(
     grant: Grant, *, is_kept: bool
 ) -> None:
-    rescued = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")
+    counted = tokens_of(grant)
+    rescued = replace(
+        TOKENS,
+        generation=8,
+        access_token="access-8",
+        refresh_token="refresh-8",
+        place=1 if counted is not None and counted.place else 0,
+    )
     after = decide(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
     assert after == (Authorized(tokens=rescued) if is_kept else grant)

@@ -1,5 +1,6 @@
 """The ledger: short, in the order of time, and no refresh makes it forget who logged in."""
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -114,11 +115,27 @@ def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
     assert kinds.count(False) <= MOST_OTHERS
 
 
+def test_an_entry_of_a_clock_that_was_wrong_stays_where_it_was_written() -> None:
+    wrong = (entry(1), entry(900), entry(2), entry(-900), entry(3))
+    assert merged(wrong, ()) == merged((), wrong) == merged(wrong, wrong) == wrong
+    assert [
+        each for each in merged(wrong, (entry(2)._replace(generation=7),)) if each in wrong
+    ] == [*wrong]
+
+
 @given(there=ledgers, arrived=ledgers)
-def test_a_merged_ledger_is_sorted_and_short_and_to_merge_it_again_changes_nothing(
+def test_a_merged_ledger_keeps_the_order_of_both_and_is_short_and_to_merge_it_again_changes_nothing(
     there: Ledger, arrived: Ledger
 ) -> None:
     once = merged(there, arrived)
-    assert list(once) == sorted(once, key=lambda each: each.at)
+    for ledger in (there, tuple(each for each in arrived if each not in there)):
+        told = [each for each in ledger if each in once]
+        assert is_part_of(told, once) or len(there) + len(arrived) > len(once)
     assert len(once) <= MOST_ENTRIES
     assert merged(once, once) == once
+
+
+def is_part_of(part: Sequence[Entry], whole: Iterable[Entry]) -> bool:
+    """Whether a sequence is left if others are taken out of the whole."""
+    rest = iter(whole)
+    return all(any(each == other for other in rest) for each in part)

@@ -15,11 +15,16 @@ KEYS = [bytes([number]) * 32 for number in range(3)]
 LINK = LoginLink(connection="default", id="an-id", expires_at=T0 + LINK_LIFETIME)
 
 
-@given(connection=st.text(), id_=st.text(), key=st.sampled_from(KEYS))
+@given(
+    connection=st.text(),
+    id_=st.text(),
+    key=st.sampled_from(KEYS),
+    read=st.none() | st.integers(min_value=0),
+)
 def test_a_link_reads_back_as_it_was_signed_with_any_of_the_keys(
-    connection: str, id_: str, key: bytes
+    connection: str, id_: str, key: bytes, read: int | None
 ) -> None:
-    link = replace(LINK, connection=connection, id=id_)
+    link = replace(LINK, connection=connection, id=id_, read=read)
     assert read_link(link.sign(key), KEYS) == link
 
 

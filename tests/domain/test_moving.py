@@ -95,14 +95,14 @@ def arrives(grant: Grant, moved: Moved) -> Grant:
     ],
 )
 def test_a_grant_is_handed_over_as_it_is(grant: Authorized | AuthorizationRequired) -> None:
-    assert happens(grant, MoveRequested()) == Moved(grant=grant, since=EXPIRED)
+    assert happens(grant, MoveRequested()) == Moved(grant=grant, since=EXPIRED, place=1)
 
 
 def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along() -> None:
     over = EXPIRED + MINUTE
     assert happens(REFRESHING, MoveRequested(), over - TICK) is REFRESHING
     assert happens(REFRESHING, MoveRequested(), over) == Moved(
-        grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=over
+        grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=over, place=1
     )
 
 
@@ -220,7 +220,8 @@ def test_a_later_login_starts_anew() -> None:
 
 def test_a_login_that_is_noted_again_leaves_handed_over_what_has_become_of_it() -> None:
     assert log_in(MOVED, at=T0) is MOVED
-    assert log_in(MOVED, at=T0 - TICK) is MOVED
+    later = replace(MOVED, grant=Authorized(tokens=replace(TOKENS, place=2)))
+    assert log_in(later) is later
 
 
 def test_a_login_without_a_refresh_token_does_not_cost_what_was_handed_over() -> None:
@@ -311,6 +312,42 @@ def test_a_grant_goes_there_and_back_and_its_refresh_goes_with_it() -> None:
     refreshed = end(attempt, command, RESPONSE, EXPIRED + SECOND)
     back = happens(refreshed, MoveRequested(), EXPIRED + 2 * SECOND)
     assert isinstance(back, Moved)
-    assert arrives(away, back) == Authorized(
-        tokens=TOKENS.refreshed(RESPONSE, issued_at=EXPIRED + SECOND, provider=DIGIKEY)
+    tokens = TOKENS.refreshed(RESPONSE, issued_at=EXPIRED + SECOND, provider=DIGIKEY)
+    assert arrives(away, back) == Authorized(tokens=replace(tokens, place=2))
+
+
+@pytest.mark.parametrize("by", [-1500 * DAY, 1500 * DAY])
+def test_a_grant_comes_back_whatever_the_clocks_of_both_deployments_said(by: timedelta) -> None:
+    away = happens(GRANT, MoveRequested(), EXPIRED + by)
+    assert isinstance(away, Moved)
+    back = happens(arrives(Unauthorized(), away), MoveRequested(), EXPIRED)
+    assert isinstance(back, Moved)
+    here = arrives(away, back)
+    assert here == Authorized(tokens=replace(TOKENS, place=2))
+    # Neither file does any harm after that.
+    assert arrives(here, away) is here
+    assert arrives(back, away) is back
+    gone = happens(here, MoveRequested(), EXPIRED)
+    assert arrives(gone, back) is gone
+
+
+def test_what_was_handed_over_and_logged_in_to_anew_moves_too() -> None:
+    away = happens(GRANT, MoveRequested(), EXPIRED + 1500 * DAY)
+    assert isinstance(away, Moved)
+    there = arrives(Unauthorized(), away)
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, read=away)
+    anew = decide(away, login, POLICY, EXPIRED).grant
+    again = happens(anew, MoveRequested())
+    assert isinstance(again, Moved)
+    taken = arrives(there, again)
+    assert isinstance(taken, Authorized)
+    assert taken.tokens.refresh_token == "refresh-8"
+    assert arrives(taken, away) is taken
+
+
+def test_what_arrives_goes_on_counting_where_this_deployment_had_come_to() -> None:
+    old = replace(EARLIER_LOGIN, place=4, revoked=3)
+    arrived = replace(MOVED, place=2)
+    assert arrives(Authorized(tokens=old), arrived) == Authorized(
+        tokens=replace(TOKENS, place=5, revoked=3)
     )

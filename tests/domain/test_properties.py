@@ -213,7 +213,7 @@ class World(RuleBasedStateMachine):
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
         self.deliver(response)
-        self.decide(LoginCompleted(response=response, requested_at=self.now))
+        self.decide(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
 
     def the_provider_refuses_for_a_while(self, _data: st.DataObject) -> None:
         assert self.kind.refuses_for is not None

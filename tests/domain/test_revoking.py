@@ -32,6 +32,7 @@ from domain.grant import (
     Unauthorized,
     due_at,
     tokens_of,
+    was_revoked_since,
 )
 from domain.revocation import (
     RevocationOutcome,
@@ -40,7 +41,7 @@ from domain.revocation import (
     TokenTypeHint,
 )
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
-from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, SECOND, T0, TOKENS, asked
+from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, T0, TOKENS, asked
 from tests.domain.examples import begin as begin_attempt
 
 TICK = timedelta(microseconds=1)
@@ -52,8 +53,11 @@ REQUIRED = AuthorizationRequired(
 )
 REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 LATE = RevocationRequest(token="refresh-8", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
-REVOKING = Revoking(request=REQUEST, at=NOW)
-REVOKED = Revoked(at=NOW, result=RevocationResult.REVOKED)
+REVOKING = Revoking(request=REQUEST, at=NOW, place=1, login=T0)
+REVOKED = Revoked(at=NOW, result=RevocationResult.REVOKED, place=1, login=T0)
+YEARS = timedelta(days=1500)
+# By how much a clock may be wrong that was ahead, or behind, and is put right.
+CLOCKS = [-YEARS, -TICK, timedelta(0), TICK, timedelta(hours=3), YEARS]
 NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 
 over_each_end = pytest.mark.parametrize("grant", [REVOKING, REVOKED])
@@ -79,11 +83,11 @@ def test_a_grant_is_fenced_off_and_only_what_the_provider_must_be_told_stays(
 def test_an_access_token_is_ended_where_there_is_no_refresh_token() -> None:
     grant = Authorized(tokens=replace(TOKENS, refresh_token=None, refresh_token_expires_at=None))
     told = RevocationRequest(token="access-7", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
-    assert after(grant, RevokeRequested()) == Revoking(request=told, at=NOW)
+    assert after(grant, RevokeRequested()) == replace(REVOKING, request=told)
 
 
 def test_the_end_is_never_before_the_login_that_it_ends_whatever_the_clock_says() -> None:
-    assert after(GRANT, RevokeRequested(), T0 - MINUTE) == Revoking(request=REQUEST, at=T0)
+    assert after(GRANT, RevokeRequested(), T0 - MINUTE) == replace(REVOKING, at=T0)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ def test_the_last_token_is_forgotten_whatever_the_provider_made_of_it(
     outcome: RevocationOutcome, result: RevocationResult
 ) -> None:
     ended = RevocationEnded(request=REQUEST, outcome=outcome)
-    assert after(REVOKING, ended, NOW + MINUTE) == Revoked(at=NOW, result=result)
+    assert after(REVOKING, ended, NOW + MINUTE) == replace(REVOKED, result=result)
 
 
 @pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED, REVOKED])
@@ -176,18 +180,22 @@ def test_a_late_refresh_without_a_refresh_token_brings_an_access_token_to_end(
 
 
 @over_each_end
-@pytest.mark.parametrize("authorized_at", [T0, NOW - TICK, NOW])
-def test_rescued_tokens_of_a_login_of_before_are_ended(
-    grant: Grant, authorized_at: datetime
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("by", CLOCKS)
+def test_rescued_tokens_of_a_login_of_before_are_ended_whatever_its_clock_said(
+    grant: Grant, by: timedelta, place: int
 ) -> None:
-    rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=authorized_at))
+    rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=NOW + by, place=place))
     assert decide(grant, rescued, POLICY, NOW) == told(grant, REQUEST)
 
 
 @over_each_end
-@pytest.mark.parametrize("requested_at", [T0, NOW - TICK, NOW])
-def test_a_login_of_before_is_ended(grant: Grant, requested_at: datetime) -> None:
-    completed = LoginCompleted(response=RESPONSE, requested_at=requested_at)
+@pytest.mark.parametrize("read", [Unauthorized(), GRANT, REFRESHING, REQUIRED])
+@pytest.mark.parametrize("by", CLOCKS)
+def test_a_login_that_has_not_read_the_revocation_is_ended_whatever_its_clock_said(
+    grant: Grant, read: Grant, by: timedelta
+) -> None:
+    completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=read)
     assert decide(grant, completed, POLICY, NOW + MINUTE) == told(grant, LATE)
 
 
@@ -205,24 +213,63 @@ def told(grant: Grant, request: RevocationRequest) -> Decision:
 
 
 @over_each_end
-def test_a_login_that_begins_later_starts_anew(grant: Grant) -> None:
-    completed = LoginCompleted(response=RESPONSE, requested_at=NOW + TICK)
-    new = after(grant, completed, NOW + SECOND)
+@pytest.mark.parametrize("by", CLOCKS)
+def test_a_login_that_has_read_the_revocation_starts_anew_whatever_its_clock_says(
+    grant: Grant, by: timedelta
+) -> None:
+    completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=grant)
+    new = after(grant, completed, NOW + by)
     assert isinstance(new, Authorized)
-    assert (new.tokens.refresh_token, new.tokens.authorized_at) == ("refresh-8", NOW + TICK)
+    assert (new.tokens.refresh_token, new.tokens.place, new.tokens.revoked) == ("refresh-8", 2, 1)
+    assert after(new, completed, NOW + by) is new
+
+
+@pytest.mark.parametrize("by", CLOCKS)
+def test_a_login_starts_anew_over_a_revocation_of_before_these_were_counted(by: timedelta) -> None:
+    revoked = Revoked(at=NOW + by, result=RevocationResult.REVOKED)
+    completed = LoginCompleted(response=RESPONSE, requested_at=NOW, read=revoked)
+    assert isinstance(after(revoked, completed), Authorized)
+    before = replace(completed, read=GRANT)
+    assert decide(revoked, before, POLICY, NOW) == told(revoked, LATE)
 
 
 @over_each_end
-def test_rescued_tokens_of_a_later_login_come_back(grant: Grant) -> None:
-    tokens = replace(TOKENS, authorized_at=NOW + TICK)
+@pytest.mark.parametrize("by", CLOCKS)
+def test_rescued_tokens_of_a_later_login_come_back(grant: Grant, by: timedelta) -> None:
+    tokens = replace(TOKENS, authorized_at=NOW + by, place=2)
     assert after(grant, TokensRescued(tokens=tokens)) == Authorized(tokens=tokens)
+
+
+def test_what_was_begun_before_a_revocation_is_told_after_a_later_login_too() -> None:
+    completed = LoginCompleted(response=RESPONSE, requested_at=NOW, read=REVOKED)
+    new = after(REVOKED, completed)
+    for grant in (REVOKING, REVOKED, new, after(new, MoveRequested())):
+        assert was_revoked_since(grant, 0)
+        assert not was_revoked_since(grant, 1)
+        assert not was_revoked_since(grant, None)
+    for grant in (Unauthorized(), GRANT, REFRESHING, REQUIRED):
+        assert not was_revoked_since(grant, 0)
 
 
 @over_each_end
 def test_only_what_was_handed_over_later_is_taken_over(grant: Grant) -> None:
-    assert after(grant, GrantArrived(moved=Moved(grant=GRANT, since=NOW), ledger=())) is grant
-    later = Moved(grant=GRANT, since=NOW + TICK)
-    assert after(grant, GrantArrived(moved=later, ledger=())) == GRANT
+    for at in (NOW, NOW + TICK, NOW + YEARS):
+        moved = Moved(grant=GRANT, since=at)
+        assert after(grant, GrantArrived(moved=moved, ledger=())) is grant
+    other = Authorized(tokens=replace(TOKENS, authorized_at=T0 - TICK))
+    assert after(grant, GrantArrived(moved=Moved(grant=other, since=NOW), ledger=())) is grant
+    later = GrantArrived(moved=Moved(grant=other, since=NOW + TICK), ledger=())
+    taken = Authorized(tokens=replace(other.tokens, place=2, revoked=1))
+    assert after(grant, later) == taken
+
+
+@over_each_end
+def test_a_revocation_by_a_clock_ahead_does_not_keep_out_another_login(grant: Grant) -> None:
+    assert isinstance(grant, Revoking | Revoked)
+    ahead = replace(grant, at=NOW + YEARS)
+    other = Authorized(tokens=replace(TOKENS, authorized_at=T0 - TICK))
+    arrived = GrantArrived(moved=Moved(grant=other, since=NOW - MINUTE), ledger=())
+    assert isinstance(after(ahead, arrived), Authorized)
 
 
 def test_a_late_refresh_of_before_leaves_a_later_login_alone() -> None:

@@ -77,7 +77,7 @@ class WithAnOwner(World):
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
         self.rescued.clear()
-        self.decide(LoginCompleted(response=response, requested_at=self.now))
+        self.decide(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
         self.delivered = {str(response.refresh_token)} - self.told
 
     @invariant()

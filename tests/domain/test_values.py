@@ -7,19 +7,26 @@ from pkgutil import iter_modules
 
 import domain
 from domain.events import Precedence
+from domain.grant import Unauthorized
 from tests.domain.examples import MINUTE
 
 # What is meant where nothing is said.
 LEFT_OUT: dict[str, dict[str, object]] = {
+    "AskForAuthorization": {"read": None},
     "Authorized": {"setbacks": None},
     "AuthorizationResponse": {"browser": None},
-    "LoginCompleted": {"precedence": Precedence.RENEWS},
+    "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
+    "LoginLink": {"read": None},
+    "Moved": {"place": 0},
     "PendingLogin": {
         "issuer": None,
         "issuer_names_itself": False,
         "browser": None,
         "replaces": False,
+        "read": None,
     },
+    "Revoked": {"place": 0, "login": None},
+    "Revoking": {"place": 0, "login": None},
     "ServerMetadata": {
         "issuer": None,
         "authorization_endpoint": None,
@@ -38,7 +45,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     },
     "TokenRequested": {"min_ttl": MINUTE},
     "TokenResponse": {"subject": None},
-    "Tokens": {"subject": None},
+    "Tokens": {"subject": None, "place": 0, "revoked": 0},
 }
 # These have tables of their own.
 ELSEWHERE = {"Policy", "Provider", "Rotation"}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE
-from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
+from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with
+from tests.records import record_of
 
 SOON = 2 * DAY
 NOTHING = SweepReport(refreshed=0, skipped=0, failed=0, is_complete=True)
@@ -77,6 +79,26 @@ def test_what_is_due_is_refreshed_and_nothing_else() -> None:
         report = await bench.sweep().run()
         assert report == SweepReport(refreshed=2, skipped=0, failed=0, is_complete=True)
         assert len(bench.server.requests) == 2
+        assert await bench.sweep().run() == NOTHING
+
+    run(work)
+
+
+def test_what_a_clock_that_was_ahead_has_dated_is_refreshed_and_what_lives_long_is_not() -> None:
+    async def work() -> None:
+        bench = Bench()
+        years = timedelta(days=1461)
+        living = tokens_with(FRESH, refresh_left=10 * years)
+        ahead = replace(
+            living,
+            issued_at=living.issued_at + years,
+            expires_at=datetime.now(UTC) + years + FRESH,
+        )
+        for name, tokens in (("ahead", ahead), ("living", living)):
+            grant = Authorized(tokens=tokens)
+            await bench.store.swap(name, record_of(grant, name), expected_etag=None)
+        report = await bench.sweep().run()
+        assert report == SweepReport(refreshed=1, skipped=0, failed=0, is_complete=True)
         assert await bench.sweep().run() == NOTHING
 
     run(work)

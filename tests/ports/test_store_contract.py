@@ -456,6 +456,10 @@ async def test_what_is_due_is_named_longest_overdue_first(in_use: StoreInUse) ->
     )
     assert await store.due(NOW, limit=10) == ["first", "second", "third", "fourth"]
     assert await in_use.open().due(NOW, limit=10) == ["first", "second", "third", "fourth"]
+    assert await store.due_later(NOW, limit=10) == ["later"]
+    assert await store.due_later(NOW - TICK, limit=10) == ["later"]
+    assert await store.due_later(NOW - minute, limit=1) == ["fourth"]
+    assert await store.due_later(NOW + minute, limit=10) == []
 
 
 async def test_no_more_is_named_than_the_limit_and_never_the_less_overdue(

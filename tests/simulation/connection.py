@@ -202,7 +202,9 @@ class Connection:
             self.oracle.logged_in()
             self.judge.logged_in()
             world.note("person", f"{self.name}: logs in: {response.refresh_token}")
-            completed = LoginCompleted(response=response, requested_at=requested_at)
+            completed = LoginCompleted(
+                response=response, requested_at=requested_at, read=self.history.grant
+            )
             if await self._by_some_instance(Wish.LOGIN, completed, patience=400):
                 self.login_wanted = False
                 self.logins += 1

@@ -67,6 +67,16 @@ class SimulatedStore(NetworkedStore):
         assert isinstance(found, list)
         return found
 
+    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
+        """Name the connections that are due later than that."""
+
+        def read() -> list[str]:
+            return _run_at_once(self._memory.due_later(after, limit=limit))
+
+        found = await self._ask(read, None, writes=False)
+        assert isinstance(found, list)
+        return found
+
     def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record."""
         return self._memory.connections()

@@ -1,0 +1,50 @@
+"""Instants as the rules need them: with a time zone, so that any two can be compared."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+
+from domain.events import (
+    AttemptEnded,
+    Event,
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    RefreshDue,
+    RefreshRequested,
+    ReturnRequested,
+    RevocationEnded,
+    RevokeRequested,
+    TokenRequested,
+    TokensRescued,
+)
+
+
+def require_aware(now: datetime, event: Event) -> None:
+    """Raise ValueError where an instant has no time zone: nobody knows when it is."""
+    if any(instant.utcoffset() is None for instant in (now, *_instants_of(event))):
+        raise ValueError("an instant needs a time zone")
+
+
+def _instants_of(event: Event) -> Iterator[datetime]:
+    match event:
+        case TokenRequested():
+            # Who is given a fresh token waits for no more than this.
+            return
+        case RefreshRequested(asked_at=asked_at):
+            yield asked_at
+        case AttemptEnded(attempt=attempt):
+            yield from (attempt.started_at, attempt.authorized_at)
+        case LoginCompleted(requested_at=requested_at):
+            yield requested_at
+        case TokensRescued(tokens=tokens):
+            yield from (tokens.authorized_at, tokens.issued_at)
+            yield from filter(None, (tokens.expires_at, tokens.refresh_token_expires_at))
+        case GrantArrived(moved=moved):
+            yield from (moved.since, moved.tokens.authorized_at)
+        case RefreshDue() | MoveRequested() | ReturnRequested():
+            return
+        case RevokeRequested() | RevocationEnded():
+            return
+        case _:
+            assert_never(event)

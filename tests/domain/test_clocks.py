@@ -1,0 +1,205 @@
+"""A clock that was ahead, or behind, and is put right: what it dated is not believed for long."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.commands import AskForAuthorization, LeaveAlone, SendTokenRequest, Serve, TryLater
+from domain.decide import decide
+from domain.events import (
+    AttemptEnded,
+    Event,
+    GrantArrived,
+    LoginCompleted,
+    MoveRequested,
+    RefreshDue,
+    RefreshRequested,
+    TokensRescued,
+)
+from domain.grant import Authorized, Cause, Failure, Moved, Refreshing, Setbacks
+from domain.provider import RotationKind
+from domain.tokens import CLOCKS_APART, Freshness, Tokens
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    MINUTE,
+    POLICY,
+    REFRESH_LIFE,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+    ask,
+    asked,
+    begin,
+    end,
+    policy,
+)
+
+TICK = timedelta(microseconds=1)
+NOW = T0 + 30 * DAY
+YEARS = 1500 * DAY
+LASTING = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=None))
+AHEAD = [CLOCKS_APART + TICK, timedelta(hours=3), DAY, YEARS]
+
+
+def dated(by: timedelta) -> Tokens:
+    """Tokens that came a moment ago, by a clock that was wrong by so much."""
+    at = NOW + by
+    return replace(
+        TOKENS,
+        authorized_at=at,
+        issued_at=at,
+        expires_at=at + ACCESS_LIFE,
+        refresh_token_expires_at=at + REFRESH_LIFE,
+    )
+
+
+over_clocks_ahead = pytest.mark.parametrize("by", AHEAD, ids=str)
+
+
+@over_clocks_ahead
+def test_an_access_token_from_ahead_is_replaced_before_it_is_served(by: timedelta) -> None:
+    grant = Authorized(tokens=dated(by))
+    assert grant.tokens.freshness(NOW) is Freshness.ACCESS_EXPIRED
+    refreshing, command = begin(grant, NOW)
+    after = end(refreshing, command, RESPONSE, NOW)
+    assert isinstance(ask(after, NOW + SECOND).command, Serve)
+
+
+@over_clocks_ahead
+def test_a_requested_refresh_is_made_though_the_tokens_are_from_after_it(by: timedelta) -> None:
+    question = RefreshRequested(attempt_id="1", asked_at=NOW)
+    decision = decide(Authorized(tokens=dated(by)), question, POLICY, NOW)
+    assert isinstance(decision.command, SendTokenRequest)
+
+
+@over_clocks_ahead
+def test_the_sweep_refreshes_what_a_clock_ahead_has_dated(by: timedelta) -> None:
+    decision = decide(Authorized(tokens=dated(by)), RefreshDue(attempt_id="1"), POLICY, NOW)
+    assert isinstance(decision.command, SendTokenRequest)
+
+
+@over_clocks_ahead
+def test_what_nothing_can_replace_has_its_own_life_at_most(by: timedelta) -> None:
+    tokens = replace(dated(by), refresh_token=None, refresh_token_expires_at=None)
+    assert ask(Authorized(tokens=tokens), NOW).command == Serve(tokens=tokens)
+    assert tokens.ends_at(NOW) == NOW + ACCESS_LIFE
+    assert tokens.freshness(NOW) is Freshness.REFRESH_EXPIRED
+    requested = RefreshRequested(attempt_id="1", asked_at=NOW)
+    assert decide(Authorized(tokens=tokens), requested, POLICY, NOW).command == AskForAuthorization(
+        cause=Cause.REFRESH_TOKEN_MISSING
+    )
+
+
+def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
+    for by in (timedelta(0), TICK, CLOCKS_APART):
+        grant = Authorized(tokens=dated(by))
+        assert ask(grant, NOW).command == Serve(tokens=grant.tokens)
+        assert grant.tokens.ends_at(NOW) == NOW + ACCESS_LIFE
+        due = decide(grant, RefreshDue(attempt_id="1"), POLICY, NOW)
+        assert isinstance(due.command, LeaveAlone)
+
+
+@over_clocks_ahead
+def test_an_answer_is_from_now_at_most_though_the_clock_was_put_right_before_it(
+    by: timedelta,
+) -> None:
+    refreshing, command = begin(LASTING, NOW + by)
+    after = end(refreshing, command, RESPONSE, NOW)
+    assert isinstance(after, Authorized)
+    assert (after.tokens.issued_at, after.tokens.expires_at) == (NOW, NOW + ACCESS_LIFE)
+    login = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=after)
+    new = decide(after, login, POLICY, NOW).grant
+    assert isinstance(new, Authorized)
+    assert new.tokens.issued_at == NOW
+
+
+@over_clocks_ahead
+def test_an_answer_that_comes_late_replaces_an_access_token_from_ahead(by: timedelta) -> None:
+    always = policy(RotationKind.NONE)
+    refreshing, command = begin(Authorized(tokens=TOKENS), NOW, always)
+    other = replace(refreshing, tokens=replace(TOKENS, issued_at=NOW + by))
+    other = replace(other, attempt=replace(refreshing.attempt, id="another"))
+    after = end(other, command, replace(RESPONSE, refresh_token=None), NOW, always)
+    assert isinstance(after, Refreshing)
+    assert after.tokens.access_token == "access-8"
+
+
+@pytest.mark.parametrize("by", [-20 * 365 * DAY, -YEARS], ids=str)
+def test_a_refresh_token_from_a_clock_behind_is_tried_though_it_seems_to_have_expired(
+    by: timedelta,
+) -> None:
+    grant = Authorized(tokens=dated(by))
+    assert isinstance(ask(grant, NOW).command, SendTokenRequest)
+    assert grant.tokens.freshness(NOW) is Freshness.ACCESS_EXPIRED
+
+
+def test_a_refresh_by_a_clock_that_was_behind_its_login_costs_no_login() -> None:
+    refreshed = TOKENS.refreshed(RESPONSE, issued_at=T0 - DAY, provider=POLICY.provider)
+    assert isinstance(
+        ask(Authorized(tokens=refreshed), T0 + 10 * REFRESH_LIFE).command, SendTokenRequest
+    )
+    usual = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
+    assert isinstance(
+        ask(Authorized(tokens=usual), T0 + 10 * REFRESH_LIFE).command, AskForAuthorization
+    )
+
+
+@pytest.mark.parametrize("by", [-YEARS, -DAY, *AHEAD], ids=str)
+def test_an_attempt_from_another_time_holds_up_nobody(by: timedelta) -> None:
+    refreshing, _ = begin(LASTING, NOW + by)
+    assert isinstance(ask(refreshing, NOW).command, SendTokenRequest | TryLater)
+
+
+@pytest.mark.parametrize("by", AHEAD, ids=str)
+def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> None:
+    setbacks = Setbacks(
+        failures=1,
+        failure=Failure.UNKNOWN,
+        at=NOW + by,
+        retry_at=NOW + by,
+        in_doubt_since=NOW + by + POLICY.lease,
+    )
+    tokens = replace(dated(timedelta(0)), expires_at=NOW + 2 * MINUTE)
+    grant = Authorized(tokens=tokens, setbacks=setbacks)
+    in_grace = policy(grace=3 * MINUTE)
+    assert ask(grant, NOW, in_grace).command == Serve(tokens=tokens)
+
+
+NAIVE = NOW.replace(tzinfo=None)
+ATTEMPT = begin(Authorized(tokens=TOKENS), NOW)[1].attempt
+EVENTS: list[Event] = [
+    RefreshRequested(attempt_id="1", asked_at=NAIVE),
+    AttemptEnded(attempt=replace(ATTEMPT, started_at=NAIVE), outcome=RESPONSE),
+    AttemptEnded(attempt=replace(ATTEMPT, authorized_at=NAIVE), outcome=RESPONSE),
+    LoginCompleted(response=RESPONSE, requested_at=NAIVE),
+    TokensRescued(tokens=replace(TOKENS, issued_at=NAIVE)),
+    TokensRescued(tokens=replace(TOKENS, authorized_at=NAIVE)),
+    TokensRescued(tokens=replace(TOKENS, expires_at=NAIVE)),
+    TokensRescued(tokens=replace(TOKENS, refresh_token_expires_at=NAIVE)),
+    GrantArrived(moved=Moved(grant=Authorized(tokens=TOKENS), since=NAIVE), ledger=()),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_at_an_instant_without_a_time_zone_is_refused(event: Event) -> None:
+    for grant in (Authorized(tokens=TOKENS), Moved(grant=Authorized(tokens=TOKENS), since=T0)):
+        with pytest.raises(ValueError, match="time zone"):
+            decide(grant, event, POLICY, NOW)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        asked(),
+        RefreshDue(attempt_id="1"),
+        MoveRequested(),
+        LoginCompleted(response=RESPONSE, requested_at=NOW),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_now_without_a_time_zone_is_refused(event: Event) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        decide(Authorized(tokens=TOKENS), event, POLICY, NAIVE)
