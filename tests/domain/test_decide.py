@@ -455,6 +455,7 @@ def test_a_lease_that_ran_out_counts_as_an_unknown_outcome() -> None:
         at=EXPIRED + MINUTE,
         retry_at=EXPIRED + MINUTE,
         in_doubt_since=command.attempt.started_at,
+        since=EXPIRED + MINUTE,
     )
 
 
