@@ -19,9 +19,10 @@ import httpx
 from hypothesis import strategies as st
 
 from adapters.grant_json import FormatError, load_login, load_record
+from adapters.lifetimes import LONGEST_LIFETIME
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KEY_BYTES, KeyRing, SealError
-from adapters.token_response import LONGEST_LIFETIME, read_answer
+from adapters.token_response import read_answer
 from domain.provider import PRESETS
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from functions.application import Application
