@@ -37,7 +37,7 @@ WORDS: dict[type[Enum], list[str]] = {
     Freshness: ["fresh", "access-expired", "refresh-expired"],
     RevocationResult: ["yes", "not-supported", "failed"],
     # What the environment says.
-    ClientAuthentication: ["client_secret_post", "client_secret_basic"],
+    ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
     Pkce: ["S256", "none"],
     RotationKind: ["none", "optional", "always"],
     # What providers are told (RFC 7009 §2.1).

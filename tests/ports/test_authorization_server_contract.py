@@ -604,6 +604,27 @@ def test_the_reason_names_what_a_proxy_refuses(
     assert arrived.all("proxy-authorization") == ["Basic bmFtZTpwYXNzLXdvcmQ="]
 
 
+def test_tokens_are_heard_through_a_proxy(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = server_certificate(tmp_path, "provider.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    arrived: list[bytes] = []
+
+    def lead_on(connection: Connection) -> None:
+        connection.send(b"HTTP/1.0 200 Connection established\nVia nothing\n\n")
+        with context.wrap_socket(connection.socket, server_side=True) as inner:
+            arrived.append(inner.recv(65536))
+            inner.sendall(of_length(len(TOKENS), TOKENS, b"no colon\r\n"))
+
+    with serving(lead_on) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.endpoint.removesuffix("/token"))
+        outcome = ask("https://provider.test/token", adapter=adapter)
+    assert isinstance(outcome, TokenResponse)
+    assert proxy.requests[0].line == "CONNECT provider.test:443 HTTP/1.1"
+    assert arrived[0].startswith(b"POST /token HTTP/1.1\r\n")
+
+
 @pytest.mark.parametrize(
     ("issuer", "is_asked"), [("8.8.8.8", False), ("10.0.0.1", False), ("127.0.0.1", True)]
 )
