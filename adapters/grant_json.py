@@ -29,6 +29,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Entry, Happening, Ledger
+from domain.provider import Counted
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -260,6 +261,7 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
         "refresh_token": tokens.refresh_token,
         "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
         "subject": tokens.subject,
+        "refresh_token_counted": tokens.refresh_token_counted.value,
     }
 
 
@@ -276,6 +278,8 @@ def _tokens_from_json(members: _Json) -> Tokens:
         refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
         # Not in what was written before accounts were told apart.
         subject=members.get("subject"),
+        # Nor before lifetimes could be declared.
+        refresh_token_counted=Counted(members.get("refresh_token_counted", Counted.ISSUE.value)),
     )
 
 

@@ -6,7 +6,15 @@ from datetime import timedelta
 from urllib.parse import parse_qsl
 
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
+from domain.provider import (
+    PRESETS,
+    ClientAuthentication,
+    Counted,
+    Pkce,
+    Provider,
+    Rotation,
+    RotationKind,
+)
 from functions.reading import Reading
 
 _ROTATION = re.compile(
@@ -14,6 +22,10 @@ _ROTATION = re.compile(
     r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
     r"(?P<ends>;ends-access-token)?"
 )
+_LIFETIME = re.compile(
+    r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
+)
+_NEVER = "never"
 # What `domain.authorization` puts over any of the same name.
 _OF_EACH_LOGIN = frozenset(
     {
@@ -26,6 +38,7 @@ _OF_EACH_LOGIN = frozenset(
     }
 )
 _LONGEST_GRACE = timedelta(days=366)
+_LONGEST_LIFETIME = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -49,7 +62,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
     """Apply what is set to the preset; what the issuer is to be asked for stays empty."""
     preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
-        _rotation(reading, preset),
+        _lifetimes(reading, _rotation(reading, preset)),
         scope=reading.optional("SCOPE") or preset.scope,
         authorization_params=_authorization_params(reading, preset),
     )
@@ -109,7 +122,7 @@ def _rotation(reading: Reading, preset: Provider) -> Provider:
             "where they apply"
         )
         return preset
-    grace = timedelta(**{_UNITS[found["unit"]]: int(found["amount"])} if found["unit"] else {})
+    grace = _duration(found) if found["unit"] else timedelta(0)
     if grace > _LONGEST_GRACE:
         reading.faults.append("ROTATION has a grace of more than a year")
     return replace(
@@ -117,3 +130,35 @@ def _rotation(reading: Reading, preset: Provider) -> Provider:
         rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
         refresh_ends_access_token=found["ends"] is not None,
     )
+
+
+def _lifetimes(reading: Reading, provider: Provider) -> Provider:
+    """Apply what is declared for tokens whose response names no lifetime."""
+    if (text := reading.optional("ACCESS_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(reading, "ACCESS_TOKEN_LIFETIME", text)
+        if counted is not Counted.ISSUE:
+            reading.faults.append("ACCESS_TOKEN_LIFETIME counts from the refresh: 30m, 12h, never")
+        provider = replace(provider, access_token_lifetime=lifetime)
+    if (text := reading.optional("REFRESH_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(reading, "REFRESH_TOKEN_LIFETIME", text)
+        provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
+    return provider
+
+
+def _lifetime(reading: Reading, name: str, text: str) -> tuple[timedelta | None, Counted]:
+    found = _LIFETIME.fullmatch(text)
+    if found is None:
+        if text != _NEVER:
+            reading.faults.append(
+                f"{name} must be a number with a unit, such as 30m, 12h or 60d, or never; of a "
+                "refresh token it may end in ;sliding or ;from-login"
+            )
+        return None, Counted.ISSUE
+    lifetime = _duration(found)
+    if lifetime > _LONGEST_LIFETIME:
+        reading.faults.append(f"{name} is more than ten years: never is a word for that")
+    return lifetime, Counted(found["counted"] or Counted.ISSUE)
+
+
+def _duration(found: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[found["unit"]]: int(found["amount"])})

@@ -455,6 +455,7 @@ def test_a_lease_that_ran_out_counts_as_an_unknown_outcome() -> None:
         at=EXPIRED + MINUTE,
         retry_at=EXPIRED + MINUTE,
         in_doubt_since=command.attempt.started_at,
+        since=EXPIRED + MINUTE,
     )
 
 
@@ -632,6 +633,7 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
         at=late,
         retry_at=late,
         in_doubt_since=None,
+        since=late,
     )
     _, again = begin(after, late, id_="attempt-2")
     assert again.request == RefreshTokenRequest(refresh_token="refresh-8")
