@@ -22,12 +22,12 @@ WORDS: dict[type[Enum], list[str]] = {
         "revoked",
     ],
     Failure: [
-        "refused-for-now",
         "not-sent",
         "outcome-unknown",
         "provider-unavailable",
         "refused-without-reason",
         "client-refused",
+        "refused-for-now",
         "expired-on-arrival",
     ],
     Delivery: ["not sent", "unknown"],
