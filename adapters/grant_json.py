@@ -29,6 +29,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Entry, Happening, Ledger
+from domain.provider import Counted
 from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -285,6 +286,7 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
         "subject": tokens.subject,
         "place": tokens.place,
         "revoked": tokens.revoked,
+        "refresh_token_counted": tokens.refresh_token_counted.value,
     }
 
 
@@ -303,6 +305,8 @@ def _tokens_from_json(members: _Json) -> Tokens:
         subject=members.get("subject"),
         place=_place(members),
         revoked=_place(members, "revoked"),
+        # Nor before lifetimes could be declared.
+        refresh_token_counted=Counted(members.get("refresh_token_counted", Counted.ISSUE.value)),
     )
 
 

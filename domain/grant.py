@@ -25,13 +25,13 @@ class Cause(Enum):
 class Failure(Enum):
     """How an attempt failed that did not end the grant."""
 
-    # A verdict that is not final yet: rule 6 of `decide.py`.
-    REFUSED = "refused-for-now"
     NOT_SENT = "not-sent"
     UNKNOWN = "outcome-unknown"
     UNAVAILABLE = "provider-unavailable"
     UNEXPLAINED = "refused-without-reason"
     MISCONFIGURED = "client-refused"
+    # A verdict that is not final yet: rule 6 of `decide.py`.
+    REFUSED = "refused-for-now"
     EXPIRED_ON_ARRIVAL = "expired-on-arrival"
 
 

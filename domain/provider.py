@@ -40,12 +40,36 @@ class Rotation:
     grace: timedelta = timedelta(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A lifetime of access tokens that nobody has declared, shorter than any in common use.
+
+    It is safe to take where a refresh token can replace what may be over. Where nothing can, an
+    access token is taken to last until somebody says that it is refused (RFC 6749 §5.1 leaves its
+    lifetime to the documentation).
+    """
+
+    lifetime: timedelta
+
+
+class Counted(Enum):
+    """From when on a refresh token's lifetime counts, as the environment says it."""
+
+    # A refresh that replaces it begins anew.
+    ISSUE = "issue"
+    # Any refresh does: an idle limit.
+    USE = "sliding"
+    # None does: a person has to log in again, however often it is used.
+    LOGIN = "from-login"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """Everything that is particular to one provider.
 
     `access_token_lifetime` and `refresh_token_lifetime` stand in where a response names none;
     None declares that the token does not expire (access) or that nothing is known (refresh).
+    `refresh_token_counted` tells from when on the second one counts.
     An endpoint is empty until it is known.
     """
 
@@ -67,8 +91,9 @@ class Provider:
     rotation: Rotation = Rotation(kind=RotationKind.ALWAYS)
     # GitHub and GitLab end the old access token with the refresh; it is then refreshed late.
     refresh_ends_access_token: bool = False
-    access_token_lifetime: timedelta | None
+    access_token_lifetime: timedelta | Assumed | None
     refresh_token_lifetime: timedelta | None
+    refresh_token_counted: Counted = Counted.ISSUE
     # A vendor's own code or text, in lower case, to the RFC 6749 code it stands for: what
     # `refusals.py` cannot know, because elsewhere it means nothing or something else.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -98,9 +123,7 @@ def digikey(host: str, *, name: str) -> Provider:
     )
 
 
-# Where nothing is known of a provider's access tokens and a response does not say, an expiry is
-# assumed that is shorter than any in common use.
-UNDECLARED_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+UNDECLARED_ACCESS_TOKEN_LIFETIME = Assumed(timedelta(minutes=5))
 
 PRESETS: Mapping[str, Provider] = {
     "digikey": digikey("api.digikey.com", name="digikey"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from domain.provider import Provider
+from domain.provider import Assumed, Counted, Provider
 from domain.token_endpoint import TokenResponse
 
 # A caller's demand on what is left of a token never exceeds half of the token's life: a token
@@ -15,12 +15,13 @@ MOST_OF_LIFE_DEMANDED = 2
 # tokens are not refreshed all the time.
 EARLY_PART_OF_LIFE = 3
 # A grant that nobody uses is refreshed in the last third of its refresh token's life, and never
-# later than this before its end: a sweep that runs once a day then has two chances.
+# later than this before its end: a sweep that runs once a day, at any minute of an hour (Vercel's
+# cron), then has two chances.
 KEEP_ALIVE_PART_OF_LIFE = 3
-KEEP_ALIVE_MARGIN = timedelta(days=2)
-# Where nothing is known of the refresh token's life, it is used once a week: providers that let
-# idle refresh tokens die wait longer than that.
-KEEP_ALIVE_INTERVAL = timedelta(days=7)
+KEEP_ALIVE_MARGIN = timedelta(days=2, hours=2)
+# Where nothing is known of the refresh token's life: the shortest idle limit in common use is a
+# week (Okta's), and a daily sweep has three chances before that.
+KEEP_ALIVE_INTERVAL = timedelta(days=3)
 
 # As far as the clocks of instances may be apart, and longer than a token is served after its end.
 CLOCKS_APART = timedelta(minutes=1)
@@ -45,8 +46,9 @@ class Tokens:
     logins, revocations and moves that the record counts, or that of its arrival from elsewhere;
     `revoked` is the place of the last revocation before it. Both are 0 where nothing was counted.
     `expires_at` is None for an access token that does not expire, and
-    `refresh_token_expires_at` is None where nothing is known; `subject` is the fingerprint of the
-    account, None where the provider does not tell it.
+    `refresh_token_expires_at` is None where nothing is known, and `refresh_token_counted` tells
+    what moves it; `subject` is the fingerprint of the account, None where the provider does not
+    tell it.
     """
 
     generation: int
@@ -61,6 +63,7 @@ class Tokens:
     subject: str | None = None
     place: int = 0
     revoked: int = 0
+    refresh_token_counted: Counted = Counted.ISSUE
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -103,7 +106,9 @@ class Tokens:
             token_type=response.token_type,
             # RFC 6749 §5.1: no scope in the answer means the scope that was asked for.
             scope=provider.scope if response.scope is None else response.scope,
-            expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
+            expires_at=_access_end(
+                issued_at, response, provider, can_refresh=bool(response.refresh_token)
+            ),
             refresh_token=response.refresh_token,
             refresh_token_expires_at=_end(
                 issued_at, response.refresh_token_expires_in, provider.refresh_token_lifetime
@@ -111,6 +116,7 @@ class Tokens:
             if response.refresh_token
             else None,
             subject=response.subject,
+            refresh_token_counted=provider.refresh_token_counted,
         )
 
     def refreshed(
@@ -119,7 +125,8 @@ class Tokens:
         """Keep the tokens of a refresh. `issued_at` is from before the request was sent."""
         replaced = response.refresh_token not in {None, self.refresh_token}
         told = response.refresh_token_expires_in
-        restarted = replaced or told is not None
+        counted = provider.refresh_token_counted
+        is_moved = (replaced and counted is Counted.ISSUE) or counted is Counted.USE
         return type(self)(
             generation=self.generation + replaced,
             authorized_at=self.authorized_at,
@@ -129,14 +136,15 @@ class Tokens:
             access_token=response.access_token,
             token_type=response.token_type,
             scope=self.scope if response.scope is None else response.scope,
-            expires_at=_end(issued_at, response.expires_in, provider.access_token_lifetime),
+            expires_at=_access_end(issued_at, response, provider, can_refresh=True),
             # RFC 6749 §6: without a new refresh token the old one stays in force.
             refresh_token=response.refresh_token or self.refresh_token,
             refresh_token_expires_at=_end(issued_at, told, provider.refresh_token_lifetime)
-            if restarted
+            if is_moved or told is not None
             else self.refresh_token_expires_at,
             # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
             subject=self.subject or response.subject,
+            refresh_token_counted=counted,
         )
 
     def are_known_of_another(self, subject: str | None) -> bool:
@@ -210,13 +218,23 @@ class Tokens:
         """When an unused grant must be refreshed to stay alive; None for one that cannot be."""
         if self.refresh_token is None or self.expires_at is None:
             return None
-        if self.refresh_token_expires_at is None:
+        # Its use does not move an end that counts from the login, but may meet a limit not known.
+        if self.refresh_token_expires_at is None or self.refresh_token_counted is Counted.LOGIN:
             return self.issued_at + KEEP_ALIVE_INTERVAL
         life = self.refresh_token_expires_at - self.issued_at
         part = life / KEEP_ALIVE_PART_OF_LIFE
         # Never due as soon as issued: a refresh always leaves some rest.
         margin = min(max(part, KEEP_ALIVE_MARGIN), life - part)
         return self.refresh_token_expires_at - margin
+
+
+def _access_end(
+    start: datetime, response: TokenResponse, provider: Provider, *, can_refresh: bool
+) -> datetime | None:
+    declared = provider.access_token_lifetime
+    if isinstance(declared, Assumed):
+        declared = declared.lifetime if can_refresh else None
+    return _end(start, response.expires_in, declared)
 
 
 def _end(start: datetime, told: timedelta | None, declared: timedelta | None) -> datetime | None:

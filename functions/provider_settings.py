@@ -6,7 +6,15 @@ from datetime import timedelta
 from urllib.parse import parse_qsl
 
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
+from domain.provider import (
+    PRESETS,
+    ClientAuthentication,
+    Counted,
+    Pkce,
+    Provider,
+    Rotation,
+    RotationKind,
+)
 from functions.reading import Reading
 
 _ROTATION = re.compile(
@@ -18,6 +26,10 @@ _ROTATION = re.compile(
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 # RFC 6749 §8.2, and what some providers have beside.
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
+_LIFETIME = re.compile(
+    r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
+)
+_NEVER = "never"
 # What `domain.authorization` puts over any of the same name.
 _OF_EACH_LOGIN = frozenset(
     {
@@ -44,6 +56,7 @@ _OF_EACH_TOKEN_REQUEST = frozenset(
     }
 )
 _LONGEST_GRACE = timedelta(days=366)
+_LONGEST_LIFETIME = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -67,7 +80,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
     """Apply what is set to the preset; what the issuer is to be asked for stays empty."""
     preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
-        _rotation(reading, preset),
+        _lifetimes(reading, _rotation(reading, preset)),
         scope=_scope(reading) or preset.scope,
         authorization_params=_authorization_params(reading, preset),
         token_params=_token_params(reading, preset),
@@ -160,7 +173,7 @@ def _rotation(reading: Reading, preset: Provider) -> Provider:
             "where they apply"
         )
         return preset
-    grace = timedelta(**{_UNITS[found["unit"]]: int(found["amount"])} if found["unit"] else {})
+    grace = _duration(found) if found["unit"] else timedelta(0)
     if grace > _LONGEST_GRACE:
         reading.faults.append("ROTATION has a grace of more than a year")
     return replace(
@@ -168,3 +181,35 @@ def _rotation(reading: Reading, preset: Provider) -> Provider:
         rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
         refresh_ends_access_token=found["ends"] is not None,
     )
+
+
+def _lifetimes(reading: Reading, provider: Provider) -> Provider:
+    """Apply what is declared for tokens whose response names no lifetime."""
+    if (text := reading.optional("ACCESS_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(reading, "ACCESS_TOKEN_LIFETIME", text)
+        if counted is not Counted.ISSUE:
+            reading.faults.append("ACCESS_TOKEN_LIFETIME counts from the refresh: 30m, 12h, never")
+        provider = replace(provider, access_token_lifetime=lifetime)
+    if (text := reading.optional("REFRESH_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(reading, "REFRESH_TOKEN_LIFETIME", text)
+        provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
+    return provider
+
+
+def _lifetime(reading: Reading, name: str, text: str) -> tuple[timedelta | None, Counted]:
+    found = _LIFETIME.fullmatch(text)
+    if found is None:
+        if text != _NEVER:
+            reading.faults.append(
+                f"{name} must be a number with a unit, such as 30m, 12h or 60d, or never; of a "
+                "refresh token it may end in ;sliding or ;from-login"
+            )
+        return None, Counted.ISSUE
+    lifetime = _duration(found)
+    if lifetime > _LONGEST_LIFETIME:
+        reading.faults.append(f"{name} is more than ten years: never is a word for that")
+    return lifetime, Counted(found["counted"] or Counted.ISSUE)
+
+
+def _duration(found: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[found["unit"]]: int(found["amount"])})

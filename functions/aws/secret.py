@@ -8,6 +8,7 @@ from functions.settings import SettingsError
 
 VARIABLES = frozenset(
     {
+        "ACCESS_TOKEN_LIFETIME",
         "API_KEY",
         "API_KEYS",
         "AUTHORIZATION_ENDPOINT",
@@ -23,6 +24,7 @@ VARIABLES = frozenset(
         "PKCE",
         "PROVIDER",
         "PUBLIC_URL",
+        "REFRESH_TOKEN_LIFETIME",
         "REVOCATION_ENDPOINT",
         "ROTATION",
         "SCOPE",

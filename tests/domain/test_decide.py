@@ -633,6 +633,7 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
         at=late,
         retry_at=late,
         in_doubt_since=None,
+        since=late,
     )
     _, again = begin(after, late, id_="attempt-2")
     assert again.request == RefreshTokenRequest(refresh_token="refresh-8")

@@ -64,6 +64,7 @@ IN_DOUBT = Setbacks(
     at=EXPIRED + MINUTE,
     retry_at=EXPIRED + MINUTE,
     in_doubt_since=EXPIRED,
+    since=EXPIRED + MINUTE,
 )
 MOVED = Moved(grant=GRANT, since=EXPIRED)
 NEWER = replace(TOKENS, generation=8, access_token="access-8", refresh_token="refresh-8")

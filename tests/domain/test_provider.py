@@ -8,6 +8,7 @@ import pytest
 from domain.provider import (
     PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
+    Assumed,
     ClientAuthentication,
     Pkce,
     Provider,
@@ -48,7 +49,7 @@ CUSTOM = replace(
     authorization_endpoint="",
     token_endpoint="",
     pkce=Pkce.S256,
-    access_token_lifetime=5 * MINUTE,
+    access_token_lifetime=Assumed(5 * MINUTE),
     refresh_token_lifetime=None,
     error_aliases={},
 )

@@ -1,10 +1,13 @@
 """Tokens: every boundary of the expiry arithmetic, from both sides."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, Assumed, Counted
 from domain.tokens import Freshness, Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,
@@ -18,6 +21,7 @@ from tests.domain.examples import (
     TOKENS,
 )
 
+HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 ASKS_TO_WRITE = replace(DIGIKEY, scope="write")
 
@@ -187,9 +191,9 @@ def test_the_tokens_of_a_login_without_a_refresh_token_have_no_expiry_for_it() -
 
 @pytest.mark.parametrize(
     ("life", "margin"),
-    [(90 * DAY, 30 * DAY), (6 * DAY, 2 * DAY), (4 * DAY, 2 * DAY), (3 * DAY, 2 * DAY), (DAY, 16)],
+    [(90 * DAY, 30 * DAY), (6 * DAY, 50), (4 * DAY, 50), (3 * DAY, 48), (DAY, 16)],
 )
-def test_an_unused_grant_is_due_in_its_last_third_and_two_days_ahead_where_that_is_more(
+def test_an_unused_grant_is_due_in_its_last_third_and_over_two_days_ahead_where_that_is_more(
     life: timedelta, margin: timedelta | int
 ) -> None:
     tokens = replace(TOKENS, refresh_token_expires_at=T0 + life)
@@ -197,8 +201,87 @@ def test_an_unused_grant_is_due_in_its_last_third_and_two_days_ahead_where_that_
     assert tokens.keep_alive_at() == T0 + life - before_end
 
 
-def test_a_refresh_token_of_unknown_life_is_used_once_a_week() -> None:
-    assert replace(TOKENS, refresh_token_expires_at=None).keep_alive_at() == T0 + 7 * DAY
+def test_a_refresh_token_of_unknown_life_is_used_every_three_days() -> None:
+    assert replace(TOKENS, refresh_token_expires_at=None).keep_alive_at() == T0 + 3 * DAY
+
+
+@given(
+    life=st.one_of(st.none(), st.timedeltas(min_value=75 * HOUR, max_value=400 * DAY)),
+    first=st.timedeltas(min_value=timedelta(0), max_value=DAY),
+    lateness=st.lists(
+        st.timedeltas(min_value=timedelta(0), max_value=HOUR), min_size=6, max_size=6
+    ),
+)
+def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit(
+    life: timedelta | None, first: timedelta, lateness: list[timedelta]
+) -> None:
+    """Of a known one of 75 hours or more; and of one of a week, though nobody knows it."""
+    end = None if life is None else T0 + life
+    due = replace(
+        TOKENS, refresh_token_expires_at=end, refresh_token_counted=Counted.USE
+    ).keep_alive_at()
+    assert due is not None
+    day_before = (due - T0 - first) // DAY - 1
+    sweeps = [T0 + first + day * DAY + late for day, late in enumerate(lateness, day_before)]
+    looks = [at for at in sweeps if due <= at < (end or T0 + 7 * DAY)]
+    assert len(looks) >= 2
+    if end is None:
+        assert looks[0] - T0 <= 4 * DAY + HOUR
+
+
+def test_an_end_that_counts_from_the_login_makes_nothing_due() -> None:
+    from_login = replace(TOKENS, refresh_token_counted=Counted.LOGIN)
+    for life in (3 * DAY, 7 * DAY, 90 * DAY):
+        tokens = replace(from_login, refresh_token_expires_at=T0 + life)
+        assert tokens.keep_alive_at() == T0 + 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("counted", "replaces", "end"),
+    [
+        (Counted.ISSUE, False, T0 + 7 * DAY),
+        (Counted.ISSUE, True, T0 + 9 * DAY),
+        (Counted.USE, False, T0 + 9 * DAY),
+        (Counted.USE, True, T0 + 9 * DAY),
+        (Counted.LOGIN, False, T0 + 7 * DAY),
+        (Counted.LOGIN, True, T0 + 7 * DAY),
+    ],
+)
+def test_a_declared_lifetime_counts_from_where_it_is_said_to(
+    counted: Counted, end: datetime, *, replaces: bool
+) -> None:
+    provider = replace(DIGIKEY, refresh_token_lifetime=7 * DAY, refresh_token_counted=counted)
+    response = replace(RESPONSE, refresh_token_expires_in=None)
+    tokens = Tokens.first(response, generation=0, issued_at=T0, provider=provider)
+    assert tokens.refresh_token_expires_at == T0 + 7 * DAY
+    new = "refresh-9" if replaces else None
+    later = tokens.refreshed(
+        replace(response, refresh_token=new), issued_at=T0 + 2 * DAY, provider=provider
+    )
+    assert later.refresh_token_expires_at == end
+    told = tokens.refreshed(
+        replace(response, refresh_token_expires_in=DAY), issued_at=T0, provider=provider
+    )
+    assert told.refresh_token_expires_at == T0 + DAY
+
+
+@pytest.mark.parametrize(
+    ("declared", "refresh_token", "life"),
+    [
+        (UNDECLARED_ACCESS_TOKEN_LIFETIME, "refresh-8", timedelta(minutes=5)),
+        (UNDECLARED_ACCESS_TOKEN_LIFETIME, None, None),
+        (DAY, None, DAY),
+        (DAY, "refresh-8", DAY),
+        (None, "refresh-8", None),
+    ],
+)
+def test_an_access_token_of_undeclared_life_that_nothing_can_replace_lasts(
+    declared: timedelta | Assumed | None, refresh_token: str | None, life: timedelta | None
+) -> None:
+    provider = replace(DIGIKEY, access_token_lifetime=declared)
+    response = replace(RESPONSE, expires_in=None, refresh_token=refresh_token)
+    tokens = Tokens.first(response, generation=0, issued_at=T0, provider=provider)
+    assert tokens.expires_at == (None if life is None else T0 + life)
 
 
 def test_what_cannot_be_refreshed_or_needs_no_refresh_is_never_due() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, Pkce, RotationKind
+from domain.provider import ClientAuthentication, Counted, Pkce, RotationKind
 from domain.revocation import RevocationResult, TokenTypeHint
 from domain.token_endpoint import Delivery
 from domain.tokens import Freshness
@@ -22,12 +22,12 @@ WORDS: dict[type[Enum], list[str]] = {
         "revoked",
     ],
     Failure: [
-        "refused-for-now",
         "not-sent",
         "outcome-unknown",
         "provider-unavailable",
         "refused-without-reason",
         "client-refused",
+        "refused-for-now",
         "expired-on-arrival",
     ],
     Delivery: ["not sent", "unknown"],
@@ -39,6 +39,7 @@ WORDS: dict[type[Enum], list[str]] = {
     # What the environment says.
     ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
     Pkce: ["S256", "none"],
+    Counted: ["issue", "sliding", "from-login"],
     RotationKind: ["none", "optional", "always"],
     # What providers are told (RFC 7009 §2.1).
     TokenTypeHint: ["access_token", "refresh_token"],

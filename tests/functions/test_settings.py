@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from domain.provider import Counted
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.settings import Settings
@@ -88,6 +90,17 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "rotation without a unit": ({"ROTATION": "always;grace=30"}, ["ROTATION"]),
     "rotation with a negative grace": ({"ROTATION": "always;grace=-1m"}, ["ROTATION"]),
     "rotation with a grace of millennia": ({"ROTATION": "always;grace=999999d"}, ["ROTATION"]),
+    "lifetime without a unit": ({"ACCESS_TOKEN_LIFETIME": "30"}, ["ACCESS_TOKEN_LIFETIME"]),
+    "lifetime of nothing": ({"REFRESH_TOKEN_LIFETIME": "0d"}, ["REFRESH_TOKEN_LIFETIME"]),
+    "lifetime of millennia": ({"REFRESH_TOKEN_LIFETIME": "999999d"}, ["REFRESH_TOKEN_LIFETIME"]),
+    "lifetime that never slides": (
+        {"REFRESH_TOKEN_LIFETIME": "never;sliding"},
+        ["REFRESH_TOKEN_LIFETIME"],
+    ),
+    "access token that slides": (
+        {"ACCESS_TOKEN_LIFETIME": "1h;sliding"},
+        ["ACCESS_TOKEN_LIFETIME"],
+    ),
     "plain PKCE": ({"PKCE": "plain"}, ["PKCE"]),
     "PKCE in small letters": ({"PKCE": "s256"}, ["PKCE"]),
     "authorization parameters": ({"AUTHORIZATION_PARAMS": MARK}, ["AUTHORIZATION_PARAMS"]),
@@ -337,6 +350,8 @@ def test_environment_is_in_order(environ: dict[str, str]) -> None:
         {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "ISSUER": "https://a.test/b/"},
         {"ROTATION": "none"},
+        {"ACCESS_TOKEN_LIFETIME": "never"},
+        {"REFRESH_TOKEN_LIFETIME": "7d;from-login"},
         {"ROTATION": "optional;grace=2h"},
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
@@ -409,3 +424,21 @@ def test_settings_that_are_usable_are_not_complained_of(
 ) -> None:
     answers_of(environ)
     assert "not configured" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "lifetime", "counted"),
+    [
+        ("90d", timedelta(days=90), Counted.ISSUE),
+        ("7d;sliding", timedelta(days=7), Counted.USE),
+        ("168h;from-login", timedelta(days=7), Counted.LOGIN),
+        ("never", None, Counted.ISSUE),
+    ],
+)
+def test_lifetimes_are_declared_over_those_of_the_preset(
+    environ: dict[str, str], text: str, lifetime: timedelta | None, counted: Counted
+) -> None:
+    told = {"ACCESS_TOKEN_LIFETIME": "12h", "REFRESH_TOKEN_LIFETIME": text}
+    provider = Settings.from_environ(environ | told).provider
+    assert provider.access_token_lifetime == timedelta(hours=12)
+    assert (provider.refresh_token_lifetime, provider.refresh_token_counted) == (lifetime, counted)
