@@ -141,11 +141,16 @@ class Tokens:
             refresh_token=response.refresh_token or self.refresh_token,
             refresh_token_expires_at=_end(issued_at, told, provider.refresh_token_lifetime)
             if is_moved or told is not None
-            else self.refresh_token_expires_at,
+            else self._known_expiry(issued_at),
             # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
             subject=self.subject or response.subject,
             refresh_token_counted=counted,
         )
+
+    def _known_expiry(self, used_at: datetime) -> datetime | None:
+        """Return when the refresh token expires; None where it has been used after that."""
+        expires_at = self.refresh_token_expires_at
+        return None if expires_at is None or expires_at <= used_at else expires_at
 
     def are_known_of_another(self, subject: str | None) -> bool:
         """Whether these are known to be of another account than the one of this fingerprint."""

@@ -203,3 +203,12 @@ def test_an_event_at_an_instant_without_a_time_zone_is_refused(event: Event) -> 
 def test_now_without_a_time_zone_is_refused(event: Event) -> None:
     with pytest.raises(ValueError, match="time zone"):
         decide(Authorized(tokens=TOKENS), event, POLICY, NAIVE)
+
+
+def test_a_refresh_token_that_works_after_its_end_has_an_end_that_nobody_knows() -> None:
+    behind = dated(-YEARS)
+    again = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    after = behind.refreshed(again, issued_at=NOW, provider=POLICY.provider)
+    assert after.refresh_token_expires_at is None
+    usual = dated(timedelta(0)).refreshed(again, issued_at=NOW + DAY, provider=POLICY.provider)
+    assert usual.refresh_token_expires_at == NOW + REFRESH_LIFE

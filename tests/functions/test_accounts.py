@@ -53,6 +53,19 @@ def test_another_account_does_not_replace_one_that_works(
     assert "another account logged in" in scripted.running.log()
 
 
+def test_a_login_that_hides_its_account_does_not_replace_one_that_is_known(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, "alice"))
+    for account in (None, "bob"):
+        answer = log_in(scripted, endpoint, connection, account)
+        members = expect_problem(answer, 409, "other-account")
+        assert "did not say which" in members["detail"]
+        assert expect_token(scripted.token(connection)) == "access-of-alice"
+    expect_json(log_in(scripted, endpoint, connection, None, replace="true"))
+    assert expect_token(scripted.token(connection)) == "access-of-None"
+
+
 def test_account_is_changed_by_a_login_that_was_begun_to(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:

@@ -154,13 +154,42 @@ def test_a_later_login_starts_anew(deployment: Deployment, connection: str) -> N
 def test_a_login_of_before_the_revocation_is_not_kept_and_says_so(
     deployment: Deployment, connection: str
 ) -> None:
-    callback = deployment.provider.allow(deployment.begin_login(connection))
-    # The exchange of its code began before: by the clock of whoever has revoked.
-    ahead = Revoked(at=NOW + timedelta(hours=1), result=RevocationResult.REVOKED)
-    deployment.put(connection, ahead)
+    deployment.log_in(connection)
+    callback, another = (
+        deployment.provider.allow(deployment.begin_login(connection)) for _ in range(2)
+    )
+    expect_json(deployment.revoke(connection))
+    ended = deployment.grant(connection)
     members = expect_problem(deployment.follow(callback, JSON), 400, "invalid-state")
-    assert "revoked while this login" in members["detail"]
-    assert deployment.grant(connection) == ahead
+    assert "revoked after this login" in members["detail"]
+    assert deployment.grant(connection) == ended
+    # Nor when somebody has logged in again.
+    deployment.log_in(connection)
+    anew = deployment.grant(connection)
+    expect_problem(deployment.follow(another, JSON), 400, "invalid-state")
+    assert deployment.grant(connection) == anew
+
+
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("by", [timedelta(hours=3), timedelta(days=1461)], ids=str)
+def test_a_revocation_by_a_clock_that_was_ahead_does_not_keep_out_later_logins(
+    deployment: Deployment, connection: str, by: timedelta, place: int
+) -> None:
+    ahead = Revoked(at=NOW + by, result=RevocationResult.REVOKED, place=place)
+    deployment.put(connection, ahead)
+    deployment.log_in(connection)
+    assert deployment.provider.accepts(expect_token(deployment.token(connection)))
+
+
+def test_a_link_from_before_the_revocation_begins_no_login_and_a_later_one_does(
+    deployment: Deployment, connection: str
+) -> None:
+    before = deployment.link(connection)
+    deployment.log_in(connection)
+    expect_json(deployment.revoke(connection))
+    members = expect_problem(deployment.press(before, JSON), 400, "invalid-link")
+    assert "was revoked after" in members["detail"]
+    assert deployment.press(deployment.link(connection)).status_code == 303
 
 
 def test_what_cannot_be_read_is_not_revoked_and_stays_as_it_is(deploy: Deploy) -> None:

@@ -6,9 +6,11 @@ from functools import partial
 
 import pytest
 
+from tests.simulation import broken_clocks as clocks
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
+from tests.simulation.clocks import run_clocks
 from tests.simulation.promises import Rule
 from tests.simulation.provider import KINDS, LONG_GRACE, REFUSING, ROTATING, SHORT_GRACE
 from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
@@ -268,6 +270,37 @@ MUTANTS = [
         apply=rules.revoke_nothing,
         breaks=frozenset({Rule.RESURRECTED}),
         run=run_revocations,
+    ),
+    Mutant(
+        name="logins are in the order of their clocks",
+        apply=clocks.order_logins_by_their_clocks,
+        breaks=frozenset({Rule.TAKEN}),
+        run=run_clocks,
+    ),
+    Mutant(
+        name="a login that was begun before a revocation is finished",
+        apply=clocks.finish_what_was_begun_before,
+        breaks=frozenset({Rule.RESURRECTED}),
+        run=run_clocks,
+    ),
+    Mutant(
+        name="what a clock ahead has dated is believed",
+        apply=clocks.believe_what_is_ahead,
+        breaks=frozenset({Rule.EXPIRED, Rule.NOT_NEW, Rule.DIED_IDLE}),
+        run=run_clocks,
+    ),
+    Mutant(
+        name="what a clock behind has dated is believed",
+        apply=clocks.believe_what_is_behind,
+        breaks=frozenset({Rule.LOST}),
+        run=run_clocks,
+    ),
+    Mutant(
+        name="the sweep asks for nothing that is dated ahead",
+        apply=clocks.ask_for_nothing_later,
+        breaks=frozenset({Rule.DIED_IDLE}),
+        run=run_clocks,
+        kinds=ROTATING,
     ),
     Mutant(
         name="DynamoDB: a read may be old",

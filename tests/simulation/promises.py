@@ -63,6 +63,7 @@ class Rule(Enum):
     DIED_IDLE = "the sweep leaves a grant to die of disuse"
     COUNTED = "the sweep reports what is not so"
     RESURRECTED = "a grant that was revoked is used, or comes back"
+    TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"
     DELAYED = "a program waits although nothing is in flight"
     RAISED = "a program gets an exception that the keeper does not promise"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from functions.sweep import Swept
+from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KINDS, ROTATING
 from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
@@ -14,6 +15,7 @@ CHAOS_SEEDS = {"memory": 200, "dynamodb": 30}
 DOUBT_SEEDS = {"memory": 100, "dynamodb": 15}
 IDLE_SEEDS = {"memory": 40, "dynamodb": 10}
 REVOCATION_SEEDS = {"memory": 40, "dynamodb": 5}
+CLOCK_SEEDS = 40
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 
@@ -56,6 +58,15 @@ def test_what_was_revoked_is_neither_used_nor_kept_whatever_comes_late(
 ) -> None:
     tally = run_all(run_revocations, kind, store, REVOCATION_SEEDS[store])
     assert tally.answers["AskForAuthorization"] > tally.runs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clock_that_was_wrong_by_years_and_is_put_right_costs_nothing(kind: str) -> None:
+    tally = Tally()
+    for seed in range(CLOCK_SEEDS):
+        tally.add(run_clocks(kind, seed))
+    assert tally.runs == CLOCK_SEEDS
+    assert tally.logins > 2 * tally.runs
 
 
 def run_all(run: Callable[[str, int, str], Tally], kind: str, store: str, seeds: int) -> Tally:
