@@ -4,6 +4,7 @@ Nothing is built at import time: the settings are read, and the parts are wired,
 request on an event loop, or when `prepare` is called.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,13 +19,17 @@ from functions.per_loop import PerLoop
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
-from functions.sharing import beginning, in_time
+from functions.sharing import Begun, beginning, in_time
+from functions.termination import finish_before_sigterm
 from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 _FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
+
+# How often, in seconds, a process that is to end looks whether it may.
+_LAST_LOOK = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ class Application:
         self._routes = routes
         self._settings = settings
         self._parts = PerLoop(lambda: Wired(settings()))
+        self._serving: set[Begun] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -47,6 +53,7 @@ class Application:
         elif scope["type"] == "http":
             write_json_lines()
             with traced(request_id_of(scope)) as trace, beginning() as begun:
+                self._serving.add(begun)
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
@@ -54,6 +61,7 @@ class Application:
                     # The caller has its answer, or has gone. What it has set in motion, and no
                     # other has, goes to its end: behind a function's end its instance is frozen.
                     await begun.finish()
+                    self._serving.discard(begun)
         elif scope["type"] == "websocket":
             # Before it is accepted: the server refuses it with 403.
             await send({"type": "websocket.close"})
@@ -64,6 +72,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 write_json_lines()
                 self._complain()
+                finish_before_sigterm(self._serve_to_the_end)
             if message["type"] == "lifespan.shutdown":
                 await self.close()
             await send({"type": f"{message['type']}.complete"})
@@ -87,6 +96,16 @@ class Application:
         if (wired := self._parts.peek()) is not None:
             await in_time(wired.finish())
             await self._parts.close()
+
+    async def _serve_to_the_end(self) -> None:
+        """Wait until all that are served now have their answer, and what they began is over."""
+        served_now = frozenset(self._serving)
+
+        async def end() -> None:
+            while served_now & self._serving:  # noqa: ASYNC110 - no request is to cost an event
+                await asyncio.sleep(_LAST_LOOK)
+
+        await in_time(end())
 
     def _complain(self) -> None:
         """Log at once what every request will be answered; to end would be started again."""
