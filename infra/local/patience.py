@@ -15,8 +15,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_WITHIN = 10.0
 """Seconds, from a connection's beginning or its last answer, until a request's headers are here."""
-# Left for files, and for connections to the provider.
-_OTHERS = 128
+AT_ONCE = 64
+"""Connections to accept before the first of them is looked at (uvicorn's backlog)."""
+# Left for those, for files, and for connections to the provider.
+_OTHERS = 2 * AT_ONCE
 
 
 class ImpatientProtocol(H11Protocol):

@@ -21,7 +21,7 @@ from infra.local.environment import (
     LocalEnvironmentError,
 )
 from infra.local.listener import loopback_listener
-from infra.local.patience import ImpatientProtocol, raise_descriptor_limit
+from infra.local.patience import AT_ONCE, ImpatientProtocol, raise_descriptor_limit
 
 
 class WithSimulation:
@@ -62,7 +62,13 @@ def main() -> str | None:
         return f"Cannot start: {error}."
     print(_welcome(local), flush=True)
     raise_descriptor_limit()
-    config = uvicorn.Config(application, http=ImpatientProtocol, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        application,
+        http=ImpatientProtocol,
+        backlog=AT_ONCE,
+        log_config=None,
+        access_log=False,
+    )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return None
