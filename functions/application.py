@@ -6,8 +6,8 @@ request on an event loop, or when `prepare` is called.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from math import ceil
@@ -52,8 +52,7 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace, beginning() as begun:
-                self._serving.add(begun)
+            with traced(request_id_of(scope)) as trace, self._served() as begun:
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
@@ -61,7 +60,6 @@ class Application:
                     # The caller has its answer, or has gone. What it has set in motion, and no
                     # other has, goes to its end: behind a function's end its instance is frozen.
                     await begun.finish()
-                    self._serving.discard(begun)
         elif scope["type"] == "websocket":
             # Before it is accepted: the server refuses it with 403.
             await send({"type": "websocket.close"})
@@ -96,6 +94,16 @@ class Application:
         if (wired := self._parts.peek()) is not None:
             await in_time(wired.finish())
             await self._parts.close()
+
+    @contextmanager
+    def _served(self) -> Iterator[Begun]:
+        """Collect what a request begins, and note that it is being served."""
+        with beginning() as begun:
+            self._serving.add(begun)
+            try:
+                yield begun
+            finally:
+                self._serving.discard(begun)
 
     async def _serve_to_the_end(self) -> None:
         """Wait until all that are served now have their answer, and what they began is over."""
