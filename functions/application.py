@@ -4,9 +4,10 @@ Nothing is built at import time: the settings are read, and the parts are wired,
 request on an event loop, or when `prepare` is called.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from math import ceil
@@ -26,13 +27,17 @@ from functions.per_loop import PerLoop
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
 from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
-from functions.sharing import beginning, in_time
+from functions.sharing import Begun, beginning, in_time
+from functions.termination import finish_before_sigterm
 from functions.tracing import Trace, current, request_id_of, traced
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 _FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
+
+# How often, in seconds, a process that is to end looks whether it may.
+_LAST_LOOK = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class Application:
         self._routes = routes
         self._settings = settings
         self._parts = PerLoop(lambda: Wired(settings()))
+        self._serving: set[Begun] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -54,7 +60,7 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace, beginning() as begun:
+            with traced(request_id_of(scope)) as trace, self._served() as begun:
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
@@ -72,6 +78,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 write_json_lines()
                 self._complain()
+                finish_before_sigterm(self._serve_to_the_end)
             if message["type"] == "lifespan.shutdown":
                 await self.close()
             await send({"type": f"{message['type']}.complete"})
@@ -95,6 +102,26 @@ class Application:
         if (wired := self._parts.peek()) is not None:
             await in_time(wired.finish())
             await self._parts.close()
+
+    @contextmanager
+    def _served(self) -> Iterator[Begun]:
+        """Collect what a request begins, and note that it is being served."""
+        with beginning() as begun:
+            self._serving.add(begun)
+            try:
+                yield begun
+            finally:
+                self._serving.discard(begun)
+
+    async def _serve_to_the_end(self) -> None:
+        """Wait until all that are served now have their answer, and what they began is over."""
+        served_now = frozenset(self._serving)
+
+        async def end() -> None:
+            while served_now & self._serving:  # noqa: ASYNC110 - no request is to cost an event
+                await asyncio.sleep(_LAST_LOOK)
+
+        await in_time(end())
 
     def _complain(self) -> None:
         """Log at once what every request will be answered; to end would be started again."""

@@ -21,6 +21,7 @@ from infra.local.environment import (
     LocalEnvironmentError,
 )
 from infra.local.listener import loopback_listener
+from infra.local.patience import AT_ONCE, ImpatientProtocol, raise_descriptor_limit
 
 
 class WithSimulation:
@@ -60,7 +61,14 @@ def main() -> str | None:
     except (LocalEnvironmentError, StateFileError, OSError) as error:
         return f"Cannot start: {error}."
     print(_welcome(local), flush=True)
-    config = uvicorn.Config(application, log_config=None, access_log=False)
+    raise_descriptor_limit()
+    config = uvicorn.Config(
+        application,
+        http=ImpatientProtocol,
+        backlog=AT_ONCE,
+        log_config=None,
+        access_log=False,
+    )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return None

@@ -71,6 +71,7 @@ OUR_OWN = {
     "functions.sharing",
     "functions.standing",
     "functions.store_settings",
+    "functions.termination",
     "functions.tracing",
     "functions.wiring",
     "ports",
