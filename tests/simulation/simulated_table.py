@@ -115,6 +115,9 @@ class SimulatedTable(NetworkedStore):
         renamed = {**item, "etag": {"S": etag}, "sealed": {"S": sealed}}
         self._items.evaluate("put_item", Item=renamed)
 
+    def _remove(self, connection: str) -> None:
+        self._items.evaluate("delete_item", Key={"id": {"S": _GRANT + connection}})
+
 
 class Keys(SealedRecords):
     """What instances open records with: now and then the key of one is missing."""
@@ -129,7 +132,8 @@ class Keys(SealedRecords):
         process = current_instance()
         if not self._opens(etag):
             process.troubled_until = self._world.loop.time() + TROUBLE
-            raise UnreadableRecordError("simulated", etag=etag)
+            is_damaged = self._world.store.is_damaged(connection)
+            raise UnreadableRecordError("simulated", etag=etag, is_damaged=is_damaged)
         process.has_read.add(etag)
         return super().open_record(connection, etag, sealed)
 
