@@ -5,7 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -37,6 +37,7 @@ class SqliteStore:
         self._records = records
         self._reader = _DatabaseThread(path)
         self._writer = _DatabaseThread(path)
+        self._reader.beside, self._writer.beside = self._writer, self._reader
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
@@ -175,6 +176,8 @@ class _DatabaseThread:
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
+        # The other thread of the same store.
+        self.beside: _DatabaseThread | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
@@ -191,10 +194,26 @@ class _DatabaseThread:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
+    def look_again(self) -> None:
+        """Have it seen whether what the thread has open is still what is there.
+
+        SQLite shares a log's index between a process's connections: one that is idle would keep a
+        removed one in use for those that are opened anew.
+        """
+        with suppress(RuntimeError):
+            self._thread.submit(self._look)
+
+    def _look(self) -> None:
+        if self._file.is_open:
+            with suppress(sqlite3.Error, OSError):
+                self._file.current()
+
     def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
             return work(self._file.current())
         except (sqlite3.Error, OSError) as error:
+            if self.beside is not None:
+                self.beside.look_again()
             raise self._file.failed(error) from error
 
 
