@@ -100,7 +100,8 @@ class SimulatedTable(NetworkedStore):
         return answer
 
     def _catch_up(self, connection: str) -> None:
-        self._behind.evaluate("put_item", Item=self._items.item(_GRANT + connection))
+        if item := self._items.item(_GRANT + connection):
+            self._behind.evaluate("put_item", Item=item)
 
     def _current(self, connection: str) -> Record:
         item = self._items.item(_GRANT + connection)
