@@ -69,6 +69,8 @@ class SqliteFile:
         self._connection: sqlite3.Connection | None = None
         self._opened: _Parts | None = None
         self._damaged: _Parts | None = None
+        # The connection may be of no use any more; any thread may say so, and its own closes it.
+        self._is_doubtful = False
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +82,8 @@ class SqliteFile:
 
         To be asked before each read, and just before each transaction that writes.
         """
+        if self._is_doubtful:
+            self.close()
         if self._connection is not None and (found := _parts(self._real)) != self._opened:
             self._leave(self._connection, found)
         if self._connection is None:
@@ -88,11 +92,10 @@ class SqliteFile:
         return self._connection
 
     def failed(self, error: Exception) -> StoreUnavailableError:
-        """Say what an error of the connection's means; where it may be of no use, let go of it."""
+        """Say what an error of the connection's means; it is opened anew where that may help."""
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else code & 0xFF
-        if kind is not None and kind not in _PASSING:
-            self.close()
+        self._is_doubtful |= kind is not None and kind not in _PASSING
         text = f"SQLite at {self._path}: {error}"
         if kind not in _DAMAGE:
             return StoreUnavailableError(text)
@@ -104,7 +107,7 @@ class SqliteFile:
 
     def close(self) -> None:
         """Let go of the file."""
-        connection, self._connection, self._opened = self._connection, None, None
+        connection, self._connection, self._is_doubtful = self._connection, None, False
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
@@ -121,7 +124,7 @@ class SqliteFile:
         self.close()
         if found.database != opened.database or found.is_cut_off:
             with _alone_beside(self._real):
-                _clear_away(self._real, opened)
+                _clear_away(self._real, opened, is_emptied=found.is_cut_off)
 
 
 def _what_happened(opened: _Parts, found: _Parts) -> str:
@@ -134,17 +137,17 @@ def _what_happened(opened: _Parts, found: _Parts) -> str:
     return "has lost its write-ahead log while it was in use"
 
 
-def _clear_away(path: str, opened: _Parts) -> None:
+def _clear_away(path: str, opened: _Parts, *, is_emptied: bool) -> None:
     """Take away what belongs to a file that is gone, and would spoil the one in its place.
 
     Nothing that another process has put there meanwhile.
     """
     found = _parts(path)
-    if found.is_cut_off and found.database == opened.database and not _is_whole(path):
+    if found.database == opened.database:
+        if not is_emptied or _is_whole(path):
+            return
         # What is left of it is nothing that SQLite opens, but is not this program's to destroy.
         Path(path).rename(f"{path}.emptied-{time.time_ns()}")
-    elif found.database == opened.database:
-        return
     for suffix, before, now in (
         ("-wal", opened.wal, found.wal),
         ("-shm", opened.shm, found.shm),

@@ -14,7 +14,7 @@ from adapters.dynamodb_table import ConditionFailedError, Item
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 _GRANT = "grant#"
 _LOGIN = "login#"
@@ -157,7 +157,7 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        sealed = _text(answer.get("Attributes", {}), "sealed")
+        sealed = answer.get("Attributes", {}).get("sealed", {}).get("S")
         return self._records.open_login(key, sealed, now=now)
 
     async def forget_expired(self, now: datetime) -> None:
@@ -187,7 +187,8 @@ class DynamoDbStore:
     def _record(self, connection: str, item: Item) -> Record:
         if not item:
             return Record(grant=Unauthorized(), etag=None, ledger=())
-        return self._records.open_record(connection, _text(item, "etag"), _text(item, "sealed"))
+        etag, sealed = (item.get(name, {}).get("S") for name in ("etag", "sealed"))
+        return self._records.open_stored(connection, etag, sealed)
 
 
 def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
@@ -196,7 +197,12 @@ def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
         "ConditionExpression": "attribute_not_exists(id)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    if expected is not None:
+    if expected == NO_ETAG:
+        condition["ConditionExpression"] = (
+            "attribute_exists(id) AND NOT attribute_type(etag, :text)"
+        )
+        condition["ExpressionAttributeValues"] = {":text": {"S": "S"}}
+    elif expected is not None:
         condition["ConditionExpression"] = "etag = :expected"
         condition["ExpressionAttributeValues"] = {":expected": {"S": expected}}
     return condition

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -14,7 +15,7 @@ from adapters.sqlite_file import BUSY_TIMEOUT, SqliteFile, as_bytes, is_text
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record
+from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 # So many names are read at a time: an open read would keep the write-ahead log from being emptied.
 _NAMES_A_PAGE = 1000
@@ -37,6 +38,7 @@ class SqliteStore:
         self._records = records
         self._reader = _DatabaseThread(path)
         self._writer = _WriterThread(path)
+        self._reader.beside, self._writer.beside = self._writer, self._reader
         # Counts of windows that ended before have been removed.
         self._forgotten = float("-inf")
 
@@ -183,6 +185,8 @@ class _DatabaseThread:
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
+        # The other thread of the same store.
+        self.beside: _DatabaseThread | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
@@ -199,10 +203,29 @@ class _DatabaseThread:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
+    def look_again(self) -> None:
+        """Have it seen whether what the thread has open is still what is there.
+
+        SQLite shares a log's index between a process's connections: one that is idle would keep a
+        removed one in use for those that are opened anew.
+        """
+        with suppress(RuntimeError):
+            self._thread.submit(self._look)
+
+    def _have_other_look(self) -> None:
+        if self.beside is not None:
+            self.beside.look_again()
+
+    def _look(self) -> None:
+        if self._file.is_open:
+            with suppress(sqlite3.Error, OSError):
+                self._file.current()
+
     def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
             return work(self._file.current())
         except (sqlite3.Error, OSError) as error:
+            self._have_other_look()
             raise self._file.failed(error) from error
 
 
@@ -220,7 +243,11 @@ class _WriterThread(_DatabaseThread):
 
         Raises StoreUnavailableError.
         """
-        return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
+        try:
+            return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
+        except StoreUnavailableError:
+            self._have_other_look()
+            raise
 
 
 def _row(database: sqlite3.Connection, connection: str) -> _Row | None:

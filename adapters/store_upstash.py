@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.grant import Unauthorized, due_at
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
     # Imported at the first write: who only reads a fresh token must not pay for it.
@@ -27,9 +27,16 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 _COUNT_KEPT_PAST_END = timedelta(hours=1)
 
 # Everything is judged inside the script: reads may come from a replica that lags.
+# What others have put at a key need not be a hash: it stands for a record that nobody can read.
 _SWAP = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'none' and kind ~= 'hash' then
+  if ARGV[1] ~= ARGV[6] then return {'conflict', ARGV[6], false} end
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'etag', ARGV[6])
+end
 local found = redis.call('HMGET', KEYS[1], 'etag', 'sealed')
-local etag = found[1] or ''
+local etag = found[1] or (found[2] and ARGV[6]) or ''
 if etag == ARGV[2] then return {'done'} end
 if etag ~= ARGV[1] then return {'conflict', found[1], found[2]} end
 redis.call('HSET', KEYS[1], 'etag', ARGV[2], 'sealed', ARGV[3])
@@ -43,6 +50,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 # The taker's name stays, so that the same taker may ask again after an answer that was lost.
 _TAKE_LOGIN = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return false end
 local found = redis.call('HMGET', KEYS[1], 'sealed', 'taker')
 if not found[1] or (found[2] and found[2] ~= ARGV[1]) then return false end
 redis.call('HSET', KEYS[1], 'taker', ARGV[1])
@@ -67,7 +75,12 @@ class UpstashStore:
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
-        found = await self._reader.execute("HMGET", _grant_key(connection), "etag", "sealed")
+        try:
+            found = await self._reader.execute("HMGET", _grant_key(connection), "etag", "sealed")
+        except StoreUnavailableError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            found = [None, ""]
         return self._record(connection, _texts(found))
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
@@ -83,6 +96,7 @@ class UpstashStore:
                 self._records.seal_record(connection, record),
                 connection,
                 "" if due is None else due.timestamp(),
+                NO_ETAG,
             )
         )
         match answer:
@@ -161,10 +175,10 @@ class UpstashStore:
 
     def _record(self, connection: str, found: list[str | None]) -> Record:
         match found:
-            case [str(etag), str(sealed)]:
-                return self._records.open_record(connection, etag, sealed)
             case [None, None] | []:
                 return Record(grant=Unauthorized(), etag=None, ledger=())
+            case [etag, sealed]:
+                return self._records.open_stored(connection, etag, sealed)
             case _:
                 raise StoreUnavailableError("Upstash gave an answer that makes no sense")
 

@@ -123,7 +123,11 @@ class Recorder:
         try:
             return await self._put(connection, record, over=over)
         except ConflictError as conflict:
-            newest = await self.newest(connection, conflict.current)
+            try:
+                newest = await self.newest(connection, conflict.current)
+            except UnstoredError as error:
+                # Not only what could not be put back: what was to be written is nowhere else.
+                raise UnstoredError(self._to_write(connection, record, over=over)) from error
             raise ConflictError(newest) from conflict
 
     async def load(self, connection: str) -> Record:
@@ -190,9 +194,8 @@ class Recorder:
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
         """Write a record, with the next etag after its own, in the place of another."""
-        etag = next_etag(record.etag, self._entropy.token())
-        written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
-        rescued = Rescued(connection=connection, expected_etag=over.etag, record=written)
+        rescued = self._to_write(connection, record, over=over)
+        written = rescued.record
         for pause in (*SWAP_RETRIES, None):
             try:
                 with waiting_for("store"):
@@ -214,6 +217,11 @@ class Recorder:
                 break
         self._memory.note(connection, written)
         return written
+
+    def _to_write(self, connection: str, record: Record, *, over: Record) -> Rescued:
+        etag = next_etag(record.etag, self._entropy.token())
+        written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
+        return Rescued(connection=connection, expected_etag=over.etag, record=written)
 
     async def keep(self, connection: str, record: Record, event: Happened) -> Record:
         """Store what has happened, whoever else writes; return the record that it left.

@@ -21,7 +21,7 @@ from functions.admin.command import Command, declare_connections, do_for_each, n
 from functions.admin.new_file import new_file
 from functions.wiring import Wired
 from ports.export import HandedOver
-from ports.store import UnreadableRecordError
+from ports.store import StoreUnavailableError, UnreadableRecordError
 
 # An attempt is over in a second or two, as a rule, and at the end of its lease at the latest.
 _LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
@@ -66,9 +66,9 @@ async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
 
 
 async def hand_over_all(
-    wired: Wired, connections: AsyncIterable[str]
-) -> tuple[dict[str, HandedOver], list[str]]:
-    """Hand grants over; return them, and what went wrong with others.
+    wired: Wired, connections: AsyncIterable[str], grants: dict[str, HandedOver]
+) -> list[str]:
+    """Hand grants over, and add them to `grants` one by one; return what went wrong with others.
 
     Raises NothingToHandOverError, StoreUnavailableError.
     """
@@ -79,7 +79,7 @@ async def hand_over_all(
         except UnreadableRecordError as error:
             return str(error)
 
-    grants, faults = dict[str, HandedOver](), list[str]()
+    faults = list[str]()
     async for connection, found in do_for_each(connections, try_to_hand_over):
         match found:
             case HandedOver():
@@ -92,7 +92,7 @@ async def hand_over_all(
                 say(f"{printable(connection)}: nobody has logged in; there is nothing to hand over")
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
-    return grants, faults
+    return faults
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -105,11 +105,13 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
     grants: dict[str, HandedOver] = {}
     try:
         with new_file(options.file) as file:
-            grants, faults = await hand_over_all(wired, names)
+            faults = await hand_over_all(wired, names, grants)
             file.writelines(f"{line}\n" for line in wired.export.write(grants))
-    except (OSError, NothingToHandOverError) as error:
+    except (OSError, NothingToHandOverError, StoreUnavailableError) as error:
         if grants:
             return f"No file was written: {error}. {_what_is_left(grants)}"
+        if isinstance(error, StoreUnavailableError):
+            raise
         return f"Nothing was written: {error}."
     print(f"connections handed over, and in {printable(str(options.file))}: {len(grants)}")
     return f"Not handed over: {'; '.join(faults)}." if faults else None

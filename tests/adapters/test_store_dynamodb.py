@@ -12,7 +12,7 @@ from adapters.dynamodb_table import DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
-from ports.store import ConflictError, Store, StoreUnavailableError
+from ports.store import ConflictError, Store, StoreUnavailableError, UnreadableRecordError
 from tests.ports.store_contract import KEYS, Contender, DynamoDbTableAt, Processes, dynamodb
 from tests.ports.test_store_contract import (
     NOW,
@@ -241,10 +241,30 @@ async def test_what_is_kept_is_sealed(peer: DynamoDbPeer, table: str) -> None:
     assert "verifier" not in kept
 
 
-async def test_item_that_is_not_the_stores_is_no_record(peer: DynamoDbPeer, table: str) -> None:
-    peer.client.put_item(TableName=table, Item={"id": {"S": "grant#default"}, "etag": {"N": "1"}})
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        {"etag": {"N": "1"}},
+        {"etag": {"B": b"\0"}, "sealed": {"S": "x"}},
+        {"etag": {"S": "x"}},
+        {"etag": {"S": "x"}, "sealed": {"L": []}},
+    ],
+    ids=str,
+)
+async def test_item_that_is_not_the_stores_cannot_be_read_and_a_login_replaces_it(
+    peer: DynamoDbPeer, table: str, item: dict[str, Any]
+) -> None:
+    peer.client.put_item(TableName=table, Item={"id": {"S": "grant#default"}, **item})
     async with opened(peer, table) as store:
-        with pytest.raises(StoreUnavailableError, match="'etag'"):
+        with pytest.raises(UnreadableRecordError) as caught:
             await store.load("default")
-        with pytest.raises(StoreUnavailableError, match="'etag'"):
+        assert caught.value.is_damaged
+        with pytest.raises(UnreadableRecordError):
             await write(store)
+        after = record_of(authorized(1), "one")
+        await store.swap("default", after, expected_etag=caught.value.etag)
+        assert await store.load("default") == after
+        other = record_of(authorized(2), "two")
+        with pytest.raises(ConflictError):
+            await store.swap("default", other, expected_etag=caught.value.etag)

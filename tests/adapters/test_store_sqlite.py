@@ -212,6 +212,17 @@ async def test_counts_of_windows_that_are_long_over_are_forgotten(path: Path) ->
     assert execute(path, "SELECT key FROM counts ORDER BY key") == [("kept",), ("new",)]
 
 
+async def test_what_is_over_is_forgotten_also_where_a_clock_was_years_ahead(path: Path) -> None:
+    store = store_at(path)
+    years = timedelta(days=1500)
+    for key, late in (("ahead", years), ("over", timedelta(0)), ("goes on", timedelta(minutes=9))):
+        await store.put_login(key, replace(PENDING, expires_at=NOW + late))
+        await store.count(key, window_ends=NOW - LONGEST_WINDOW + late)
+    await store.forget_expired(NOW)
+    assert execute(path, "SELECT key FROM logins") == [("goes on",)]
+    assert execute(path, "SELECT key FROM counts") == [("goes on",)]
+
+
 async def test_who_writes_the_file_makes_no_login_last_longer(path: Path) -> None:
     store = store_at(path)
     await store.put_login("key", PENDING)

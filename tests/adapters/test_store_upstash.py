@@ -14,10 +14,16 @@ import pytest
 
 from adapters.sealed_records import SealedRecords
 from adapters.store_upstash import UpstashStore
-from ports.store import LONGEST_WINDOW, StoreUnavailableError
+from ports.store import (
+    LONGEST_WINDOW,
+    ConflictError,
+    StoreUnavailableError,
+    UnreadableRecordError,
+)
 from tests.ports.scripted_server import Arrived, Connection, Script, answer, serving
 from tests.ports.store_contract import KEYS, UpstashDatabase
-from tests.ports.test_store_contract import NOW
+from tests.ports.test_store_contract import NOW, authorized
+from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
 
@@ -109,4 +115,41 @@ async def test_answer_that_is_no_number_is_no_count(database: UpstashDatabase) -
     execute(database, "SET", key, "text")
     with pytest.raises(StoreUnavailableError):
         await store.count("key", window_ends=NOW)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("RPUSH", "x", "y"),
+        ("SET", "x"),
+        ("HSET", "etag", "x"),
+        ("HSET", "sealed", "x"),
+        ("HSET", "etag", "", "sealed", ""),
+    ],
+    ids=str,
+)
+async def test_value_that_is_not_the_stores_cannot_be_read_and_a_login_replaces_it(
+    database: UpstashDatabase, command: tuple[str, ...]
+) -> None:
+    execute(database, command[0], "oauth-callback:grant:default", *command[1:])
+    store = database.open()
+    with pytest.raises(UnreadableRecordError) as caught:
+        await store.load("default")
+    assert caught.value.is_damaged
+    after = record_of(authorized(1), "one")
+    with pytest.raises(UnreadableRecordError):
+        await store.swap("default", after, expected_etag="other")
+    await store.swap("default", after, expected_etag=caught.value.etag)
+    assert await store.load("default") == after
+    other = record_of(authorized(2), "two")
+    with pytest.raises(ConflictError):
+        await store.swap("default", other, expected_etag=caught.value.etag)
+    await store.close()
+
+
+async def test_value_that_is_not_the_stores_is_no_login(database: UpstashDatabase) -> None:
+    execute(database, "SET", "oauth-callback:login:key", "x")
+    store = database.open()
+    assert await store.take_login("key", taker="one", now=NOW) is None
     await store.close()

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
-from domain.grant import Cause, Refreshing, Unauthorized
+from domain.grant import Cause, Refreshing, Unauthorized, tokens_of
 from domain.token_endpoint import Outcome, RefreshTokenRequest
 from ports.store import Record, StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import RESPONSE, SECOND
@@ -167,6 +167,32 @@ def test_nobody_overwrites_what_a_key_that_is_missing_has_sealed() -> None:
         with pytest.raises(UnreadableRecordError):
             await keeper.token("c", min_ttl=SECOND)
         assert bench.store._records["c"].etag == "rubbish"
+
+    run(work)
+
+
+def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("functions.recorder.SWAP_RETRIES", ())
+
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(EXPIRED)
+        await bench.numbered()
+
+        async def reply() -> Outcome:
+            bench.lose()
+            bench.store.failing_swaps = {len(bench.store.etags) + 2}
+            return RESPONSE
+
+        bench.server.reply = reply
+        keeper = bench.instance()
+        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+        tokens = [tokens_of(rescued.record.grant) for rescued in bench.rescue.emitted]
+        assert "refresh-8" in {each.refresh_token for each in tokens if each is not None}
+        await keeper.finish()
+        assert (await bench.tokens("c")).refresh_token == "refresh-8"
 
     run(work)
 

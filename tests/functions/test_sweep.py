@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.authorization import PendingLogin
 from domain.grant import AuthorizationRequired, Authorized, Unauthorized
 from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
@@ -246,5 +247,20 @@ def test_a_store_that_cannot_tell_what_is_due_is_an_error() -> None:
         bench.store = BrokenStore(broken={"due": StoreUnavailableError("planned")})
         with pytest.raises(StoreUnavailableError):
             await bench.sweep().run()
+
+    run(work)
+
+
+def test_logins_that_nobody_finished_are_removed() -> None:
+    async def work() -> None:
+        bench = Bench()
+        pending = PendingLogin(
+            connection="c", redirect_uri="", code_verifier=None, expires_at=datetime.now(UTC)
+        )
+        await bench.store.put_login("ended", pending)
+        later = replace(pending, expires_at=pending.expires_at + timedelta(minutes=1))
+        await bench.store.put_login("goes on", later)
+        await bench.sweep().run()
+        assert list(bench.store._logins) == ["goes on"]
 
     run(work)

@@ -393,6 +393,19 @@ async def test_every_login_comes_back_as_it_was_put(
     assert taken == pending
 
 
+async def test_what_has_expired_is_forgotten_and_nothing_else(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.swap("default", record_of(refreshing(NOW), "one"), expected_etag=None)
+    await store.put_login("ends", PENDING)
+    await store.put_login("stays", replace(PENDING, expires_at=PENDING.expires_at + TICK))
+    assert await store.count("key", window_ends=NOW) == 1
+    await store.forget_expired(PENDING.expires_at)
+    assert await store.take_login("stays", taker="one", now=NOW) is not None
+    # Another window that goes on may be as far behind, and so may another clock.
+    assert await store.count("key", window_ends=NOW) == 2
+    assert await store.load("default") == record_of(refreshing(NOW), "one")
+
+
 # Counts
 
 

@@ -138,12 +138,18 @@ class Connection:
                 self.close(call, "StoreUnavailableError")
             case UnreadableRecordError() if self._was_unreadable(call):
                 self.close(call, "UnreadableRecordError")
+                # No key will come back, and whom this instance asks remembers nothing.
+                self.login_wanted |= self.world.store.is_damaged(self.name)
             case _:
                 self.world.loop.fail(BrokenRuleError(Rule.RAISED, repr(error)))
                 raise error
 
     def take(self, call: Call, answer: Answer) -> None:
         """Judge an answer, and remember whether a login is needed."""
+        if self.world.is_spoilt and isinstance(answer, AskForAuthorization):
+            self.login_wanted = True
+            self.history.losses[Loss.DAMAGED] += 1
+            return
         with self.world.judging():
             self.login_wanted |= self.judge.answered(call, answer, self.world.now())
         if self._may_pass(answer):
@@ -189,7 +195,8 @@ class Connection:
 
     def is_missed(self) -> bool:
         """Whether programs say that a login is needed, be it a false alarm, or get no answer."""
-        return self.login_wanted or self.judge.is_alarmed or not self.is_readable()
+        is_keyless = not (self.is_readable() or self.world.store.is_damaged(self.name))
+        return self.login_wanted or self.judge.is_alarmed or is_keyless
 
     async def log_in(self) -> None:
         """Let the person log in, and again if an instance or the store fails meanwhile."""
@@ -285,6 +292,9 @@ class Connection:
     async def heal(self) -> None:
         """Judge what is there now that all faults are over; log in where a record is damaged."""
         if not self.is_readable():
+            # Who asks has it put back, where the instance remembers it.
+            await self.ask(await self.world.some_instance(), NO_TIME)
+        if self.login_wanted:
             await self.log_in()
         await self.recover()
         with self.world.judging():

@@ -54,7 +54,7 @@ class Loss(Enum):
     STORE_AWAY = "the store was away or unreadable for longer than the write was retried"
     LANDED_AFTER_LEASE = "the request landed after its lease"
     EXPIRED = "the refresh token expired"
-    DAMAGED = "the record was damaged"
+    DAMAGED = "the record was damaged or removed"
 
 
 @dataclass(eq=False, kw_only=True)

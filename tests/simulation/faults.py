@@ -34,6 +34,7 @@ class StoreFault(Enum):
     OUTAGE = "store away for a minute"
     UNREADABLE = "record cannot be read for a while"
     DAMAGED = "record damaged for good"
+    GONE = "record gone"
 
 
 class Blow(Enum):
@@ -89,6 +90,7 @@ _RARE: Mapping[Fault, int] = {
     NetworkFault.AWAY: 10,
     StoreFault.UNREADABLE: 3,
     StoreFault.DAMAGED: 12,
+    StoreFault.GONE: 12,
 }
 
 

@@ -50,7 +50,7 @@ async def live_on(world: World) -> None:
         await _ask(world)
         await world.sleep(world.random.choice((1.0, 60.0, 90.0)))
         for connection in world.connections.values():
-            if connection.login_wanted or world.store.is_damaged(connection.name):
+            if connection.login_wanted:
                 await connection.log_in()
 
 
@@ -105,8 +105,10 @@ class Row:
     def may_cost_a_login(self, kind: ProviderKind) -> bool:
         """Whether no client could keep the grant."""
         rules = kind.rules
-        if self.fault is StoreFault.DAMAGED or self.story is forget:
+        if self.story is forget:
             return True
+        if self.fault in {StoreFault.DAMAGED, StoreFault.GONE}:
+            return rules.rotation is not RotationKind.NONE
         if self.story is lie_idle:
             # A refresh token that is not replaced dies of its age, however often it is used.
             return rules.rotation is not RotationKind.ALWAYS
@@ -259,9 +261,11 @@ REASONS: Mapping[Loss, str] = {
         "where the provider never replaces it, its age is the provider's last word."
     ),
     Loss.DAMAGED: (
-        "Nobody can read it any more, and only a login may replace it. While merely a key is "
-        "missing, programs are told so, nothing is overwritten, and when the key is back all goes "
-        "on."
+        "An instance puts back what it remembers of it: the newest that it has seen, of the last "
+        "thousand connections, for as long as it lives. A login is needed where no instance that "
+        "lives has seen it, or where the refresh token was replaced since by one that does not "
+        "live any more. While merely a key is missing, programs are told so, nothing is "
+        "overwritten, and when the key is back all goes on."
     ),
 }
 

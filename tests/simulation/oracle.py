@@ -83,6 +83,11 @@ class Oracle:
         if is_refused(grant):
             history.refused.add(tokens.access_token)
 
+    def put_back(self, grant: Grant, now: datetime) -> None:
+        """Note what takes the place of a record that is lost: it was in the store once."""
+        self.history.grant, self.history.written_at = grant, now
+        self.history.revoked_at = now if isinstance(grant, Revoking | Revoked) else None
+
     def _judge_revocation(self, before: Grant, grant: Revoking | Revoked, call: Call) -> None:
         """Judge who ends a grant, and note from when on it must not be used."""
         is_gone_on_with = call.wish is Wish.SWEEP and isinstance(before, Revoking)

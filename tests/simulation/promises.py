@@ -76,3 +76,18 @@ class BrokenRuleError(AssertionError):
     def __init__(self, rule: Rule, detail: str) -> None:
         super().__init__(f"{rule.value}: {detail}")
         self.rule = rule
+
+
+# What holds although a record was lost, and an older one may have been put back.
+NEVER_OFF = frozenset(
+    {
+        Rule.MIXED_UP,
+        Rule.STORED_FIRST,
+        Rule.EXPIRED,
+        Rule.EXPIRED_SENT,
+        Rule.SENT_IN_TIME,
+        Rule.ANSWERED,
+        Rule.RAISED,
+        Rule.RECOVERS,
+    }
+)

@@ -39,6 +39,9 @@ class SimulatedStore(NetworkedStore):
     def _rename(self, connection: str, etag: str) -> None:
         self._memory._records[connection] = replace(self._current(connection), etag=etag)
 
+    def _remove(self, connection: str) -> None:
+        del self._memory._records[connection]
+
     async def load(self, connection: str) -> Record:
         """Return the latest record."""
         process = current_instance()
@@ -112,7 +115,9 @@ class SimulatedStore(NetworkedStore):
         record = self._current(connection)
         if not self.is_readable(connection):
             process.troubled_until = self._world.loop.time() + TROUBLE
-            raise UnreadableRecordError("simulated", etag=str(record.etag))
+            raise UnreadableRecordError(
+                "simulated", etag=str(record.etag), is_damaged=self.is_damaged(connection)
+            )
         process.has_read.add(str(record.etag))
         return record
 

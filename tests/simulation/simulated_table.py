@@ -100,7 +100,8 @@ class SimulatedTable(NetworkedStore):
         return answer
 
     def _catch_up(self, connection: str) -> None:
-        self._behind.evaluate("put_item", Item=self._items.item(_GRANT + connection))
+        if item := self._items.item(_GRANT + connection):
+            self._behind.evaluate("put_item", Item=item)
 
     def _current(self, connection: str) -> Record:
         item = self._items.item(_GRANT + connection)
@@ -114,6 +115,9 @@ class SimulatedTable(NetworkedStore):
         item = self._items.item(_GRANT + connection)
         renamed = {**item, "etag": {"S": etag}, "sealed": {"S": sealed}}
         self._items.evaluate("put_item", Item=renamed)
+
+    def _remove(self, connection: str) -> None:
+        self._items.evaluate("delete_item", Key={"id": {"S": _GRANT + connection}})
 
 
 class Keys(SealedRecords):
@@ -129,7 +133,8 @@ class Keys(SealedRecords):
         process = current_instance()
         if not self._opens(etag):
             process.troubled_until = self._world.loop.time() + TROUBLE
-            raise UnreadableRecordError("simulated", etag=etag)
+            is_damaged = self._world.store.is_damaged(connection)
+            raise UnreadableRecordError("simulated", etag=etag, is_damaged=is_damaged)
         process.has_read.add(etag)
         return super().open_record(connection, etag, sealed)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from adapters.dynamodb_table import ConditionFailedError
-from domain.grant import Refreshing
-from domain.ledger import with_entry
+from domain.grant import Grant, Refreshing
+from domain.ledger import Ledger, with_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
 from tests.simulation.exchanges import Call, Wish
 from tests.simulation.faults import Point, StoreFault
@@ -46,6 +46,8 @@ class NetworkedStore(ABC):
         self.away_until = -1.0
         # The etags of records that cannot be read, and until when.
         self._unreadable: dict[str, float] = {}
+        # All that has been in the store.
+        self._had: set[tuple[str, Grant, Ledger]] = set()
 
     @abstractmethod
     def _current(self, connection: str) -> Record:
@@ -54,6 +56,10 @@ class NetworkedStore(ABC):
     @abstractmethod
     def _rename(self, connection: str, etag: str) -> None:
         """Give the record that is there another etag."""
+
+    @abstractmethod
+    def _remove(self, connection: str) -> None:
+        """Take away the record that is there."""
 
     # What an instance can be told.
 
@@ -98,7 +104,7 @@ class NetworkedStore(ABC):
         answer: asyncio.Future[object] = world.loop.create_future()
         there, back = world.latency(), world.latency()
         match fault:
-            case None | StoreFault.UNREADABLE | StoreFault.DAMAGED:
+            case None | StoreFault.UNREADABLE | StoreFault.DAMAGED | StoreFault.GONE:
                 world.later(there, self._act, action, answer, back)
             case StoreFault.SLOW:
                 slow = SLOWEST_STORE * world.fate.random()
@@ -121,7 +127,7 @@ class NetworkedStore(ABC):
             case StoreFault.OUTAGE:
                 self.go_away()
                 return StoreFault.OUTAGE
-            case StoreFault.UNREADABLE | StoreFault.DAMAGED as fault:
+            case StoreFault.UNREADABLE | StoreFault.DAMAGED | StoreFault.GONE as fault:
                 self.spoil(connection or world.fate.choice(list(world.connections)), fault)
                 return fault
             case StoreFault() as fault:
@@ -137,6 +143,13 @@ class NetworkedStore(ABC):
         """
         world, etag = self._world, self._current(connection).etag
         if etag is None:
+            return
+        if fault is not StoreFault.UNREADABLE:
+            world.is_spoilt = True
+        if fault is StoreFault.GONE:
+            self._remove(connection)
+            world.injected[fault.value] += 1
+            world.note("store", f"{connection}: {fault.value}")
             return
         if world.fate.random() < 1 / 2:
             etag = f"{etag} anew"
@@ -177,12 +190,18 @@ class NetworkedStore(ABC):
         world, subject = self._world, self._world.connections[connection]
         world.note(process.name, f"{connection}: stored: {describe(after.grant)}")
         with world.judging():
+            content = (connection, after.grant, after.ledger)
+            if world.is_spoilt and content in self._had:
+                # What an instance remembers is put back as it was.
+                subject.oracle.put_back(after.grant, world.now())
+                return
+            self._had.add(content)
             was_read = self._opens(before.etag) or before.etag in process.has_read
-            if not (was_read or call.wish is Wish.LOGIN):
+            if not (was_read or call.wish is Wish.LOGIN or world.is_spoilt):
                 raise BrokenRuleError(Rule.OVERWRITTEN, f"{connection} by {process.name}")
             # A login over what could not be read begins a ledger, as there is none to go on with.
             begins_anew = call.wish is Wish.LOGIN and len(after.ledger) == 1
-            if not (begins_anew or _is_noted(before, after)):
+            if not (begins_anew or world.is_spoilt or _is_noted(before, after)):
                 raise BrokenRuleError(Rule.LEDGER, f"{connection} by {process.name}")
             subject.oracle.stored(process, call, after.grant, world.now())
         point = Point.INTENT_STORED if isinstance(after.grant, Refreshing) else Point.WRITTEN
