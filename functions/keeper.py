@@ -31,7 +31,7 @@ from ports.store import ConflictError, Record, Store, StoreUnavailableError
 PATIENCE = timedelta(seconds=20)
 # Intents that an instance stores at one time. In the store's own queue the time would run in which
 # they may be sent, and tokens would wait behind them.
-INTENTS_AT_ONCE = 50
+INTENTS_AT_ONCE = 20
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5

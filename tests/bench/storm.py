@@ -1,7 +1,8 @@
 """Many connections that end at once, over a slow store; and strangers beside a refresh.
 
 Each connection has a caller of its own, and all ask at the same instant, spread over the workers.
-The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed.
+The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed, and
+another beside as many that ask whether the server is alive, which only takes processor time.
 """
 
 import argparse
@@ -75,10 +76,7 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
         storm_stage(store, folder, workers=options.workers, connections=names) as stage,
     ):
         told = f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
-        calls = [
-            Call(url=url, path=f"/api/token?connection={name}")
-            for name, url in zip(names, stage.urls(), strict=False)
-        ]
+        calls = [Call.for_token(url, name) for name, url in zip(names, stage.urls(), strict=False)]
         answers = asyncio.run(call_at_once(calls))
         asked = stage.provider_calls()
         logs = stage.workers.describe()
@@ -94,34 +92,38 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
 
 
 def _strangers(options: argparse.Namespace, folder: Path) -> None:
-    names = ["first", "alone", "beside"]
+    names = ["alone", "alive", "wrong"]
     with (
         _store(options.store, folder, fsync=STRANGERS_FSYNC) as store,
         storm_stage(store, folder, workers=1, connections=names) as stage,
     ):
-        alone, beside, strangers = asyncio.run(_beside_strangers(stage, options.strangers))
-    _print(f"{store.told}: {len(strangers)} wrong keys from as many addresses, 1 process")
-    _print_answers(strangers)
-    _print(f"  a refresh           {alone.status} in {alone.wait:.2f} s alone")
-    _print(f"                      {beside.status} in {beside.wait:.2f} s beside the strangers")
+        asyncio.run(_beside_strangers(stage, options.strangers))
 
 
-async def _beside_strangers(
-    stage: StormStage, number: int
-) -> tuple[Answered, Answered, list[Answered]]:
+async def _beside_strangers(stage: StormStage, number: int) -> None:
     url = stage.workers.urls[0]
-    # The first one waits for imports as well.
-    await call_at_once([Call(url=url, path="/api/token?connection=first")])
-    (alone,) = await call_at_once([Call(url=url, path="/api/token?connection=alone")])
-    calls = [
-        Call(url=url, path="/api/token", headers={**WRONG_KEY, "x-forwarded-for": _address(index)})
-        for index in range(number)
+    addresses = [{"x-forwarded-for": _address(index)} for index in range(number)]
+    alive = [Call(url=url, path="/api/health", headers=address) for address in addresses]
+    wrong = [
+        Call(url=url, path="/api/token", headers={**WRONG_KEY, **address}) for address in addresses
     ]
+    beside: dict[str, list[Call]] = {"alone": [], "alive": alive, "wrong": wrong}
+    for name, calls in beside.items():
+        refresh, answers = await _refresh_beside(url, name, calls)
+        _print(f"one refresh, strangers: {len(calls)} {name if calls else ''}")
+        _print_answers([refresh])
+        _print_answers(answers)
+
+
+async def _refresh_beside(
+    url: str, connection: str, calls: Sequence[Call]
+) -> tuple[Answered, list[Answered]]:
     strangers = asyncio.create_task(call_at_once(calls))
-    # All have asked by then.
-    await asyncio.sleep(1)
-    (beside,) = await call_at_once([Call(url=url, path="/api/token?connection=beside")])
-    return alone, beside, await strangers
+    if calls:
+        # Until all have asked.
+        await asyncio.sleep(0.5)
+    (refresh,) = await call_at_once([Call.for_token(url, connection)])
+    return refresh, await strangers
 
 
 def _address(index: int) -> str:
@@ -132,7 +134,8 @@ def _print_answers(answers: Sequence[Answered]) -> None:
     waits = sorted(answer.wait for answer in answers)
     for (status, problem), number in Counter((a.status, a.problem) for a in answers).most_common():
         _print(f"  answered {status or 'nothing':<10} {number:>4} {problem}")
-    _print(f"  the slowest took    {waits[-1]:.1f} s, half of them {waits[len(waits) // 2]:.1f} s")
+    if waits:
+        _print(f"  the slowest took    {waits[-1]:.2f} s, half {waits[len(waits) // 2]:.2f} s")
 
 
 def _print(line: str) -> None:

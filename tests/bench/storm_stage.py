@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from domain.grant import Authorized, Tokenless
@@ -29,7 +30,9 @@ API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
 WRONG_KEY = {"x-api-key": "not-a-real-key-of-anybody-at-all"}
 # Whoever has no answer by then is counted as not answered.
 _ANSWER_LIMIT = 240.0
-_AT_ONCE = 50
+_AT_ONCE = 8
+# The connections that workers refresh before the storm.
+_FIRST = "first-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,11 @@ class Call:
     path: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=lambda: API_KEY, repr=False)
+
+    @classmethod
+    def for_token(cls, url: str, connection: str) -> Self:
+        """Ask for a connection's token."""
+        return cls(url=url, path=f"/api/token?connection={connection}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +71,9 @@ class StormStage:
         return cycle(self.workers.urls)
 
     def provider_calls(self) -> Counter[str]:
-        """How often each refresh token was sent to the provider."""
-        return Counter(http.get(self.provider).raise_for_status().json())
+        """How often each refresh token of the storm was sent to the provider."""
+        counts: dict[str, int] = http.get(self.provider).raise_for_status().json()
+        return Counter({sent: n for sent, n in counts.items() if not sent.startswith(_FIRST)})
 
     def peak_memory(self) -> int:
         """How many megabytes the largest worker has ever had."""
@@ -75,7 +84,10 @@ class StormStage:
 def storm_stage(
     store: StormStore, folder: Path, *, workers: int, connections: Sequence[str]
 ) -> Iterator[StormStage]:
-    """Run all parts over a store that holds these connections, with tokens that have ended."""
+    """Run all parts over a store that holds these connections, with tokens that have ended.
+
+    Each worker has refreshed another one, and imported what that takes.
+    """
     port = free_port()
     provider = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.bench.storm_provider", "--port", str(port)]
@@ -94,8 +106,11 @@ def storm_stage(
             "TOKEN_ENDPOINT": f"{provider}/token",
             "PUBLIC_URL": public_url(opened),
         }
-        asyncio.run(_plant({**settings, **store.environ}, connections))
+        first = [f"{_FIRST}{number}" for number in range(workers)]
+        asyncio.run(_plant({**settings, **store.environ}, [*first, *connections]))
         with running(opened, {**settings, **store.slow}, folder) as started:
+            pairs = zip(started.urls, first, strict=True)
+            asyncio.run(call_at_once([Call.for_token(url, name) for url, name in pairs]))
             store.be_slow()
             yield StormStage(workers=started, provider=provider)
 
