@@ -1,8 +1,8 @@
 """Many connections that end at once, over a slow store; and strangers beside a refresh.
 
-Each connection has a caller of its own, and all ask at the same instant, spread over the workers.
-The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed, and
-another beside as many that ask whether the server is alive, which only takes processor time.
+Each connection has a caller of its own, and all ask at the same instant, spread over the workers;
+who is told to come back does.
+The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed.
 """
 
 import argparse
@@ -28,13 +28,16 @@ from tests.bench.storm_stage import (
 )
 from tests.bench.storm_stores import StormStore, dynamodb_store, sqlite_store, upstash_store
 
-# In seconds: a disk on its way out, and a cheap one.
+# In seconds: a disk on its way out, a cheap one, and for how long strangers come.
 STORM_FSYNC = 0.04
 STRANGERS_FSYNC = 0.015
+STRANGERS_SECONDS = 3.0
 # To the other side of the world, and back.
 ROUND_TRIP = 0.3
 # What the smallest tables have, some hundred times over.
 CAPACITY = 100.0
+# In seconds: for how long callers come back where they are told to.
+PATIENCE = 60.0
 STORES = ("sqlite", "upstash", "dynamodb")
 
 
@@ -77,11 +80,12 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
     ):
         told = f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
         calls = [Call.for_token(url, name) for name, url in zip(names, stage.urls(), strict=False)]
-        answers = asyncio.run(call_at_once(calls))
+        answers = asyncio.run(call_at_once(calls, patience=PATIENCE))
         asked = stage.provider_calls()
         logs = stage.workers.describe()
         _print(told)
         _print_answers(answers)
+        _print(f"  told to come back   {sum(answer.tries - 1 for answer in answers)} times")
         _print(f"  provider calls      {asked.total()} for {len(asked)} refresh tokens")
         _print(f"  stalled, not sent   {logs.count('stalled before sending')} intents")
         _print(f"  largest process     {stage.peak_memory()} MB at its peak")
@@ -92,38 +96,34 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
 
 
 def _strangers(options: argparse.Namespace, folder: Path) -> None:
-    names = ["alone", "alive", "wrong"]
     with (
         _store(options.store, folder, fsync=STRANGERS_FSYNC) as store,
-        storm_stage(store, folder, workers=1, connections=names) as stage,
+        storm_stage(store, folder, workers=1, connections=["alone", "beside"]) as stage,
     ):
-        asyncio.run(_beside_strangers(stage, options.strangers))
+        alone, beside, strangers = asyncio.run(_beside_strangers(stage, options.strangers))
+    _print(f"{store.told}: {len(strangers)} wrong keys, each from its own address, 1 process")
+    _print_answers(strangers)
+    _print(f"  a refresh           {alone.status} in {alone.wait:.2f} s alone")
+    _print(f"                      {beside.status} in {beside.wait:.2f} s beside them")
 
 
-async def _beside_strangers(stage: StormStage, number: int) -> None:
+async def _beside_strangers(
+    stage: StormStage, number: int
+) -> tuple[Answered, Answered, list[Answered]]:
     url = stage.workers.urls[0]
-    addresses = [{"x-forwarded-for": _address(index)} for index in range(number)]
-    alive = [Call(url=url, path="/api/health", headers=address) for address in addresses]
-    wrong = [
-        Call(url=url, path="/api/token", headers={**WRONG_KEY, **address}) for address in addresses
-    ]
-    beside: dict[str, list[Call]] = {"alone": [], "alive": alive, "wrong": wrong}
-    for name, calls in beside.items():
-        refresh, answers = await _refresh_beside(url, name, calls)
-        _print(f"one refresh, strangers: {len(calls)} {name if calls else ''}")
-        _print_answers([refresh])
-        _print_answers(answers)
+    (alone,) = await call_at_once([Call.for_token(url, "alone")])
+    strangers = asyncio.gather(*(_stranger(url, index, number) for index in range(number)))
+    await asyncio.sleep(STRANGERS_SECONDS * 2 / 3)
+    (beside,) = await call_at_once([Call.for_token(url, "beside")])
+    return alone, beside, await strangers
 
 
-async def _refresh_beside(
-    url: str, connection: str, calls: Sequence[Call]
-) -> tuple[Answered, list[Answered]]:
-    strangers = asyncio.create_task(call_at_once(calls))
-    if calls:
-        # Until all have asked.
-        await asyncio.sleep(0.5)
-    (refresh,) = await call_at_once([Call.for_token(url, connection)])
-    return refresh, await strangers
+async def _stranger(url: str, index: int, number: int) -> Answered:
+    """Ask in the order of the addresses, so that a server has time for all of them."""
+    await asyncio.sleep(STRANGERS_SECONDS * index / number)
+    headers = {**WRONG_KEY, "x-forwarded-for": _address(index)}
+    (answered,) = await call_at_once([Call(url=url, path="/api/token", headers=headers)])
+    return answered
 
 
 def _address(index: int) -> str:
