@@ -37,7 +37,10 @@ class DynamoDbTable:
     def __init__(self, name: str, **access: str | None) -> None:
         """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell."""
         self._name = name
-        self._client = AwsClient("dynamodb", called="DynamoDB", at_once=2 * AT_ONCE, **access)
+        # Of many callers that come back after a throttle, hardly any would get through by itself.
+        self._client = AwsClient(
+            "dynamodb", called="DynamoDB", at_once=2 * AT_ONCE, retries="adaptive", **access
+        )
         self._puts = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb-put")
         self._others = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb")
         self._is_closed = False

@@ -35,7 +35,7 @@ STRANGERS_SECONDS = 3.0
 # To the other side of the world, and back.
 ROUND_TRIP = 0.3
 # What the smallest tables have, some hundred times over.
-CAPACITY = 100.0
+CAPACITY = 100
 # In seconds: for how long callers come back where they are told to.
 PATIENCE = 60.0
 STORES = ("sqlite", "upstash", "dynamodb")
@@ -57,17 +57,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", choices=STORES, default="sqlite", help="%(default)s")
     parser.add_argument("--connections", type=int, default=600, help="%(default)s")
     parser.add_argument("--workers", type=int, default=4, help="%(default)s")
+    told = "calls a second that DynamoDB takes; %(default)s"
+    parser.add_argument("--capacity", type=int, default=CAPACITY, help=told)
     told = "wrong keys beside one refresh; %(default)s, 0 for none"
     parser.add_argument("--strangers", type=int, default=900, help=told)
     return parser.parse_args(arguments)
 
 
-def _store(name: str, folder: Path, *, fsync: float) -> AbstractContextManager[StormStore]:
-    match name:
+def _store(
+    options: argparse.Namespace, folder: Path, *, fsync: float
+) -> AbstractContextManager[StormStore]:
+    match options.store:
         case "upstash":
             return upstash_store(seconds=ROUND_TRIP)
         case "dynamodb":
-            return dynamodb_store(calls_a_second=CAPACITY)
+            return dynamodb_store(calls_a_second=options.capacity)
         case _:
             return sqlite_store(folder, seconds=fsync)
 
@@ -75,7 +79,7 @@ def _store(name: str, folder: Path, *, fsync: float) -> AbstractContextManager[S
 def _storm(options: argparse.Namespace, folder: Path) -> bool:
     names = [f"c{number}" for number in range(options.connections)]
     with (
-        _store(options.store, folder, fsync=STORM_FSYNC) as store,
+        _store(options, folder, fsync=STORM_FSYNC) as store,
         storm_stage(store, folder, workers=options.workers, connections=names) as stage,
     ):
         told = f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
@@ -97,7 +101,7 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
 
 def _strangers(options: argparse.Namespace, folder: Path) -> None:
     with (
-        _store(options.store, folder, fsync=STRANGERS_FSYNC) as store,
+        _store(options, folder, fsync=STRANGERS_FSYNC) as store,
         storm_stage(store, folder, workers=1, connections=["alone", "beside"]) as stage,
     ):
         alone, beside, strangers = asyncio.run(_beside_strangers(stage, options.strangers))
