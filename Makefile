@@ -7,7 +7,7 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench soak fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help 
 
 soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); ARGS=--help tells more
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
+storm: .venv/dev.stamp ## let 600 connections end at once over a slow disk, and strangers disturb a refresh; ARGS=--help tells more
+	@$(BIN)/python -m tests.bench.storm $(ARGS)
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -83,14 +83,24 @@ class AwsClient:
     It is made at the first call, and can be used by several threads.
     """
 
-    def __init__(self, service: str, *, called: str, at_once: int, **access: str | None) -> None:
+    def __init__(
+        self,
+        service: str,
+        *,
+        called: str,
+        at_once: int,
+        retries: str | None = None,
+        **access: str | None,
+    ) -> None:
         """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell.
 
-        `at_once` is the number of connections; errors call the service what it is `called`.
+        `at_once` is the number of connections; errors call the service what it is `called`. With
+        `adaptive` retries, not botocore's standard, it calls less often once it was throttled.
         """
         self._service = service
         self._called = called
         self._at_once = at_once
+        self._retries = retries or "standard"
         self._access = access
         # To make a client is not safe among threads, and takes long; to use one is safe.
         self._making = Lock()
@@ -139,7 +149,7 @@ class AwsClient:
                     config=Config(
                         connect_timeout=_CONNECT_LIMIT.total_seconds(),
                         read_timeout=_READ_LIMIT.total_seconds(),
-                        retries={"mode": "standard", "total_max_attempts": _TRIES},
+                        retries={"mode": self._retries, "total_max_attempts": _TRIES},
                         max_pool_connections=self._at_once,
                     ),
                     **self._access,

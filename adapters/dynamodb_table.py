@@ -13,8 +13,8 @@ from ports.store import StoreUnavailableError
 Item: TypeAlias = Mapping[str, Mapping[str, str]]
 """Attributes by name, each by its type: `{"id": {"S": "x"}, "due_at": {"N": "1"}}`."""
 
-# Calls at one time, each on a connection of its own.
-_AT_ONCE = 16
+# Calls at one time of either kind, each on a connection of its own.
+AT_ONCE = 16
 # For a call with its repetition, the pause between them, and the search for credentials.
 _LIMIT = timedelta(seconds=5)
 
@@ -30,14 +30,19 @@ class ConditionFailedError(Exception):
 class DynamoDbTable:
     """A table of the region, and with the credentials, that AWS's own variables tell.
 
-    Its client blocks, so threads make the calls; on any event loop.
+    Its client blocks, so threads make the calls; on any event loop. What is put there has threads
+    of its own: tokens do not wait behind however many who read, or strangers who are counted.
     """
 
     def __init__(self, name: str, **access: str | None) -> None:
         """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell."""
         self._name = name
-        self._client = AwsClient("dynamodb", called="DynamoDB", at_once=_AT_ONCE, **access)
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="dynamodb")
+        # Of many callers that come back after a throttle, hardly any would get through by itself.
+        self._client = AwsClient(
+            "dynamodb", called="DynamoDB", at_once=2 * AT_ONCE, retries="adaptive", **access
+        )
+        self._puts = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb-put")
+        self._others = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb")
         self._is_closed = False
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
@@ -48,9 +53,10 @@ class DynamoDbTable:
         if self._is_closed:
             raise RuntimeError("the table is closed")
         work = partial(self._call, operation, arguments)
+        threads = self._puts if operation == "put_item" else self._others
         try:
             async with asyncio.timeout(_LIMIT.total_seconds()):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await asyncio.get_running_loop().run_in_executor(threads, work)
         except TimeoutError as error:
             raise StoreUnavailableError("DynamoDB does not answer in time") from error
         except RuntimeError as error:
@@ -60,7 +66,8 @@ class DynamoDbTable:
     def close(self) -> None:
         """Let go of the connections."""
         self._is_closed = True
-        self._threads.shutdown()
+        self._others.shutdown()
+        self._puts.shutdown()
         self._client.close()
 
     def _call(self, operation: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:

@@ -1,9 +1,10 @@
 """Writes to a SQLite file: those that wait are committed together, each as if it were alone.
 
 A commit waits for the disk, which may take 40 ms, and costs that once, whatever is in it. So the
-thread that writes takes all that waits by now: tokens and logins first, and counts, which strangers
-can cause, in the places that are left. Each write has a savepoint, so that one which fails undoes
-nothing of the others; none of them is answered before all are on the disk.
+thread that writes takes all that waits by now: tokens and logins first, then some counts, which
+strangers can cause. None is answered before all are on the disk. Where one fails, all are undone,
+and the others begin anew without it: savepoints would spare that, and cost each write two more
+statements, for each of which the thread may have to wait for Python's lock (5 ms).
 
 Processes take turns: SQLite's own way of waiting sleeps longer and longer, up to 100 ms, and who
 writes without a pause would keep all others out.
@@ -16,19 +17,17 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 # Some milliseconds of work: those that come meanwhile should not wait for much more than the disk.
 MOST_TOGETHER = 200
+COUNTS_TOGETHER = 8
 # How often a writer that waits for its turn looks whether the file is free.
 _LOOK = 0.001
 # Who has had a turn leaves the file alone for several looks of the others.
 _OTHERS_TURN = 3 * _LOOK
 
 _Result = TypeVar("_Result")
-# What tells a caller what came of its write, once that is on the disk.
-_Answer: TypeAlias = Callable[[], None]
 
 
 class DatabaseFile(Protocol):
@@ -47,22 +46,6 @@ class DatabaseFile(Protocol):
 class _Write(Generic[_Result]):
     work: Callable[[sqlite3.Connection], _Result]
     future: Future[_Result]
-
-    def attempt(self, database: sqlite3.Connection, file: DatabaseFile) -> _Answer:
-        """Do it, or undo what it began; raises only where the others are undone as well."""
-        database.execute("SAVEPOINT one_write")
-        try:
-            result = self.work(database)
-        except Exception as error:
-            # https://sqlite.org/lang_transaction.html: some errors end the whole transaction.
-            if not database.in_transaction:
-                raise
-            database.execute("ROLLBACK TO one_write")
-            return partial(self.fail, error, file)
-        finally:
-            if database.in_transaction:
-                database.execute("RELEASE one_write")
-        return partial(self.future.set_result, result)
 
     def fail(self, error: BaseException, file: DatabaseFile) -> None:
         """Tell the caller, in the words of the port where the file is at fault."""
@@ -103,38 +86,43 @@ class SqliteWriter:
         return write.future
 
     def _write_what_waits(self) -> None:
-        if not (writes := self._taken()):
-            return
+        writes = self._taken()
         try:
-            answers = self._commit(writes)
+            while writes and (failed := self._commit(writes)) is not None:
+                writes.remove(failed)
         except BaseException as error:  # noqa: BLE001 - whatever it is, each caller is told
             for write in writes:
                 write.fail(error, self._file)
-        else:
-            for answer in answers:
-                answer()
 
     def _taken(self) -> list[_Write[Any]]:
         """Take what goes first, and leave out what nobody waits for any more."""
-        taken: list[_Write[Any]] = []
-        for waiting in (self._tokens, self._counts):
-            while waiting and len(taken) < MOST_TOGETHER:
-                write = waiting.popleft()
-                if write.future.set_running_or_notify_cancel():
-                    taken.append(write)
-        return taken
+        tokens = _taken_from(self._tokens, MOST_TOGETHER)
+        return tokens + _taken_from(self._counts, min(COUNTS_TOGETHER, MOST_TOGETHER - len(tokens)))
 
-    def _commit(self, writes: list[_Write[Any]]) -> list[_Answer]:
+    def _commit(self, writes: list[_Write[Any]]) -> _Write[Any] | None:
+        """Write all of them; or none, and return the one that failed and was told so."""
         database = self._file.current()
         self._begin(database)
         try:
-            answers = [write.attempt(database, self._file) for write in writes]
+            results = []
+            for write in writes:
+                try:
+                    results.append(write.work(database))
+                except Exception as error:
+                    # https://sqlite.org/lang_transaction.html: some errors end a transaction, and
+                    # are not of one write.
+                    if not database.in_transaction:
+                        raise
+                    write.fail(error, self._file)
+                    return write
             database.execute("COMMIT")
         finally:
             if database.in_transaction:
                 database.execute("ROLLBACK")
             self._others_turn_ends = time.monotonic() + _OTHERS_TURN
-        return answers
+        for write, result in zip(writes, results, strict=True):
+            write.future.set_result(result)
+        return None
 
     def _begin(self, database: sqlite3.Connection) -> None:
         database.execute("PRAGMA busy_timeout = 0")
@@ -153,3 +141,12 @@ class SqliteWriter:
                 time.sleep(_LOOK)
             else:
                 return
+
+
+def _taken_from(waiting: deque[_Write[Any]], most: int) -> list[_Write[Any]]:
+    taken: list[_Write[Any]] = []
+    while waiting and len(taken) < most:
+        write = waiting.popleft()
+        if write.future.set_running_or_notify_cancel():
+            taken.append(write)
+    return taken

@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from domain.commands import Answer, AskAgain, LeaveAlone, RevokeToken, SendTokenRequest, Wait
+from domain.commands import (
+    Answer,
+    AskAgain,
+    Command,
+    LeaveAlone,
+    RevokeToken,
+    SendTokenRequest,
+    Serve,
+    Wait,
+)
 from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
@@ -31,7 +40,7 @@ from ports.store import ConflictError, Record, Store, StoreUnavailableError
 PATIENCE = timedelta(seconds=20)
 # Intents that an instance stores at one time. In the store's own queue the time would run in which
 # they may be sent, and tokens would wait behind them.
-INTENTS_AT_ONCE = 50
+INTENTS_AT_ONCE = 20
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5
@@ -136,18 +145,8 @@ class Keeper:
         give_up_at = self._clock.now() + PATIENCE
         attempt: _Attempt | None = None
         while True:
-            now = self._clock.now()
-            decision = decide(record.grant, question, self._policy, now)
-            command = decision.command
-            is_late = now >= give_up_at
-            if isinstance(command, SendTokenRequest) and (
-                is_late or self._attempts.get(connection)
-            ):
-                # This instance's own attempt goes on: the record is from before it, or its lease
-                # has run out because the instance was frozen, and what it brings may be here
-                # already. It answers as if another one were in flight; so it does where one has
-                # waited for its turn for as long as callers can wait.
-                command = decide(decision.grant, question, self._policy, now).command
+            is_late = self._clock.now() >= give_up_at
+            command = self._decide(connection, record, question, is_late=is_late)
             match command:
                 case SendTokenRequest():
                     begun = await self._begin(connection, record, question, give_up_at)
@@ -171,15 +170,40 @@ class Keeper:
                 case answer:
                     return answer, record
 
+    def _decide(
+        self, connection: str, record: Record, question: Question, *, is_late: bool
+    ) -> Command:
+        """Decide; where this instance may not begin, as if another attempt were in flight."""
+        now = self._clock.now()
+        decision = decide(record.grant, question, self._policy, now)
+        if not isinstance(decision.command, SendTokenRequest):
+            return decision.command
+        meanwhile = decide(decision.grant, question, self._policy, now).command
+        if is_late or self._attempts.get(connection):
+            # It has waited for its turn for as long as callers can wait; or this instance's own
+            # attempt goes on: the record is from before it, or its lease has run out because the
+            # instance was frozen, and what it brings may be here already.
+            return meanwhile
+        if isinstance(meanwhile, Serve) and self._turns.locked():
+            # A token that lives does not wait for the turn of what replaces it.
+            self._start_intent(connection, record, question)
+            return meanwhile
+        return decision.command
+
     async def _begin(
         self, connection: str, record: Record, question: Question, until: datetime
     ) -> _Begun | None:
         """Store the intent and start to carry it out; None where its turn does not come in time."""
-        task = self._intents.start(
-            connection, lambda: self._store_intent(connection, record, question)
-        )
+        task = self._start_intent(connection, record, question)
         done, _ = await asyncio.wait({task}, timeout=(until - self._clock.now()).total_seconds())
         return task.result() if done else None
+
+    def _start_intent(
+        self, connection: str, record: Record, question: Question
+    ) -> asyncio.Task[_Begun]:
+        return self._intents.start(
+            connection, lambda: self._store_intent(connection, record, question)
+        )
 
     async def _store_intent(self, connection: str, record: Record, question: Question) -> _Begun:
         """Do it, unless somebody else was first, or it is not wanted any more in its turn."""

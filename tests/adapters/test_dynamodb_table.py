@@ -7,11 +7,12 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from threading import Event, Thread
 
 import pytest
 
-from adapters.dynamodb_table import DynamoDbTable
+from adapters.dynamodb_table import AT_ONCE, DynamoDbTable
 from ports.store import Store, StoreUnavailableError
 from tests.adapters.test_store_dynamodb import opened, write
 from tests.adapters.test_upstash_reader import start_in_vain
@@ -327,6 +328,25 @@ async def test_the_loop_goes_on_while_a_call_waits(peer: DynamoDbPeer) -> None:
             assert not load.done()
             may_answer.set()
             assert await load == NOTHING
+
+
+async def test_what_is_put_there_does_not_wait_for_those_who_read(peer: DynamoDbPeer) -> None:
+    may_answer, asked = Event(), count()
+
+    def script(connection: Connection) -> None:
+        if next(asked) < AT_ONCE:
+            may_answer.wait(PATIENCE)
+        amz(b"{}")(connection)
+
+    with serving(script) as server:
+        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
+            loads = [asyncio.ensure_future(store.load("default")) for _ in range(2 * AT_ONCE)]
+            while server.connections < AT_ONCE:  # noqa: ASYNC110 - a server cannot say when
+                await asyncio.sleep(0.01)
+            await write(store)
+            assert not any(load.done() for load in loads)
+            may_answer.set()
+            assert await asyncio.gather(*loads) == [NOTHING] * 2 * AT_ONCE
 
 
 async def test_a_page_that_is_not_the_last_is_followed_by_the_next(peer: DynamoDbPeer) -> None:

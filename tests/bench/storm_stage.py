@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import Message
+from http.client import parse_headers
+from io import BytesIO
 from itertools import cycle
 from pathlib import Path
+from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
 from domain.grant import Authorized, Tokenless
@@ -29,7 +33,11 @@ API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
 WRONG_KEY = {"x-api-key": "not-a-real-key-of-anybody-at-all"}
 # Whoever has no answer by then is counted as not answered.
 _ANSWER_LIMIT = 240.0
-_AT_ONCE = 50
+_AT_ONCE = 8
+# The connections that workers refresh before the storm.
+_FIRST = "first-"
+
+_Pair: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +49,23 @@ class Call:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=lambda: API_KEY, repr=False)
 
+    @classmethod
+    def for_token(cls, url: str, connection: str) -> Self:
+        """Ask for a connection's token."""
+        return cls(url=url, path=f"/api/token?connection={connection}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What one caller got, and how many seconds after it asked; status 0 is no answer."""
+    """What one caller got, and how many seconds after it asked; status 0 is no answer.
+
+    `tries` are its requests, as it comes back when it is told to.
+    """
 
     wait: float
     status: int
     problem: str = ""
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +80,9 @@ class StormStage:
         return cycle(self.workers.urls)
 
     def provider_calls(self) -> Counter[str]:
-        """How often each refresh token was sent to the provider."""
-        return Counter(http.get(self.provider).raise_for_status().json())
+        """How often each refresh token of the storm was sent to the provider."""
+        counts: dict[str, int] = http.get(self.provider).raise_for_status().json()
+        return Counter({sent: n for sent, n in counts.items() if not sent.startswith(_FIRST)})
 
     def peak_memory(self) -> int:
         """How many megabytes the largest worker has ever had."""
@@ -75,7 +93,10 @@ class StormStage:
 def storm_stage(
     store: StormStore, folder: Path, *, workers: int, connections: Sequence[str]
 ) -> Iterator[StormStage]:
-    """Run all parts over a store that holds these connections, with tokens that have ended."""
+    """Run all parts over a store that holds these connections, with tokens that have ended.
+
+    Each worker has refreshed another one, and imported what that takes.
+    """
     port = free_port()
     provider = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.bench.storm_provider", "--port", str(port)]
@@ -94,8 +115,11 @@ def storm_stage(
             "TOKEN_ENDPOINT": f"{provider}/token",
             "PUBLIC_URL": public_url(opened),
         }
-        asyncio.run(_plant({**settings, **store.environ}, connections))
+        first = [f"{_FIRST}{number}" for number in range(workers)]
+        asyncio.run(_plant({**settings, **store.environ}, [*first, *connections]))
         with running(opened, {**settings, **store.slow}, folder) as started:
+            pairs = zip(started.urls, first, strict=True)
+            asyncio.run(call_at_once([Call.for_token(url, name) for url, name in pairs]))
             store.be_slow()
             yield StormStage(workers=started, provider=provider)
 
@@ -116,12 +140,28 @@ def generation_of(record: Record) -> int:
     return record.grant.tokens.generation
 
 
-async def call_at_once(calls: Sequence[Call]) -> list[Answered]:
-    """Connect for everybody first, so that the requests themselves go out together."""
+async def call_at_once(calls: Sequence[Call], *, patience: float = 0) -> list[Answered]:
+    """Connect for everybody first, so that the requests themselves go out together.
+
+    Who is told to come back does so for as long as its patience lasts, in seconds.
+    """
     opened = await asyncio.gather(*(_connect(call) for call in calls))
-    return await asyncio.gather(
-        *(_ask(call, *pair) for call, pair in zip(calls, opened, strict=True))
-    )
+    pairs = zip(calls, opened, strict=True)
+    return await asyncio.gather(*(_call(call, pair, patience) for call, pair in pairs))
+
+
+async def _call(call: Call, pair: _Pair, patience: float) -> Answered:
+    begun, tries = time.perf_counter(), 1
+    while True:
+        status, headers, body = await _ask(call, *pair)
+        wait = time.perf_counter() - begun
+        pause = headers.get("retry-after")
+        if pause is None or wait + float(pause) > patience:
+            problem = str(json.loads(body or "{}").get("type", "")).rpartition(":")[2]
+            return Answered(wait=wait, status=status, problem=problem, tries=tries)
+        await asyncio.sleep(float(pause))
+        pair = await _connect(call)
+        tries += 1
 
 
 async def _plant(environment: Mapping[str, str], connections: Sequence[str]) -> None:
@@ -148,28 +188,28 @@ async def _put(store: Store, connection: str, turns: asyncio.Semaphore) -> None:
         await store.swap(connection, record, expected_etag=None)
 
 
-async def _connect(call: Call) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(call: Call) -> _Pair:
     parts = urlsplit(call.url)
     return await asyncio.open_connection(parts.hostname, parts.port)
 
 
-async def _ask(call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answered:
+async def _ask(
+    call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[int, Message, bytes]:
     headers = {"host": urlsplit(call.url).netloc, "connection": "close", **call.headers}
     lines = [f"{call.method} {call.path} HTTP/1.1", "content-length: 0"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    begun = time.perf_counter()
     message = b""
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(_ANSWER_LIMIT):
             writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
             message = await reader.read()
-    wait = time.perf_counter() - begun
     writer.close()
     head, _, body = message.partition(b"\r\n\r\n")
     if not body:
-        return Answered(wait=wait, status=0)
-    problem = str(json.loads(body).get("type", "")).rpartition(":")[2]
-    return Answered(wait=wait, status=int(head.split()[1]), problem=problem)
+        return 0, Message(), b""
+    status, _, rest = head.partition(b"\r\n")
+    return int(status.split()[1]), parse_headers(BytesIO(rest + b"\r\n\r\n")), body
 
 
 def _peak_memory(pid: int) -> int:

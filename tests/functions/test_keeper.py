@@ -359,6 +359,7 @@ def test_whose_turn_does_not_come_in_time_is_told_to_ask_again_and_is_not_forgot
         bench = Bench()
         await bench.keep(EXPIRED, "first")
         await bench.keep(EXPIRED)
+        await bench.keep(NEAR_ITS_END, "near")
         swap, may_swap = bench.store.swap, asyncio.Event()
 
         async def held(*args: Any, **change: Any) -> None:
@@ -369,11 +370,15 @@ def test_whose_turn_does_not_come_in_time_is_told_to_ask_again_and_is_not_forgot
         keeper = bench.instance()
         first = asyncio.ensure_future(keeper.token("first", min_ttl=timedelta(0)))
         assert isinstance(await asyncio.wait_for(ask(keeper), 60), Wait)
+        # A token that lives does not wait at all.
+        near = keeper.token("near", min_ttl=timedelta(0))
+        assert served(await asyncio.wait_for(near, 60)) == "access-7"
         may_swap.set()
         await first
         await keeper.finish()
         assert served(await ask(keeper)) == "access-8"
-        assert len(bench.server.requests) == 2
+        assert served(await keeper.token("near", min_ttl=timedelta(0))) == "access-8"
+        assert len(bench.server.requests) == 3
 
     asyncio.run(run())
 
