@@ -157,6 +157,7 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "cause": cause.value,
                 "client": client,
                 "since": _to_text(since),
+                **_said_to_json(grant.said),
             }
         case Moved(grant=moved, since=since):
             return {"state": "moved", "grant": _grant_to_json(moved), "since": _to_text(since)}
@@ -217,6 +218,7 @@ def _settled_from_json(members: _Json) -> Settled:
                 cause=Cause(members["cause"]),
                 client=members["client"],
                 since=_instant(members["since"]),
+                said=_said_from_json(members),
             )
         case state:
             raise ValueError(state)
@@ -227,7 +229,7 @@ def _ledger_to_text(ledger: Ledger) -> str:
 
     They are compressed apart: with the tokens, their length would tell something of those.
     """
-    rows = [(int(entry.at.timestamp()), entry.happening.value, *entry[2:]) for entry in ledger]
+    rows = [_entry_to_json(entry) for entry in ledger]
     return b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode())).decode()
 
 
@@ -239,11 +241,17 @@ def _ledger_from_text(text: str | None) -> Ledger:
     return tuple(entry for entry in map(_entry_from_json, rows) if entry is not None)
 
 
+def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
+    # Earlier versions pass over an entry that quotes somebody, and over no other.
+    told = entry[2:] if entry.said is not None else entry[2:-1]
+    return int(entry.at.timestamp()), entry.happening.value, *told
+
+
 def _entry_from_json(row: list[Any]) -> Entry | None:
     try:
-        at, happening, generation, key_name, outcome = row
+        at, happening, *told = row
         at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, Happening(happening), generation, key_name, outcome)
+        return Entry(at, Happening(happening), *told)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -288,7 +296,18 @@ def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
         "at": _to_text(setbacks.at),
         "retry_at": _to_text(setbacks.retry_at),
         "in_doubt_since": _to_text(setbacks.in_doubt_since),
+        **_said_to_json(setbacks.said),
     }
+
+
+def _said_to_json(said: str | None) -> _Json:
+    return {} if said is None else {"said": said}
+
+
+def _said_from_json(members: _Json) -> str | None:
+    # Not in what was written before answers were quoted.
+    said: str | None = members.get("said")
+    return said
 
 
 def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
@@ -300,6 +319,7 @@ def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
         at=_instant(members["at"]),
         retry_at=_instant(members["retry_at"]),
         in_doubt_since=_from_text(members["in_doubt_since"]),
+        said=_said_from_json(members),
     )
 
 

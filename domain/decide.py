@@ -15,7 +15,8 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
  4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
     however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
- 6. `invalid_grant` ends the grant; every other failure keeps it, and is remembered.
+ 6. A refusal that means that the refresh token is over (`refusals.py`) ends the grant; every other
+    failure keeps it, and is remembered.
  7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
     window inside it; else, and when that window is over, once no request can land any more. Each
     of these earns one further attempt, the next ones back off. An answer that was a failure backs
@@ -102,6 +103,7 @@ from domain.grant import (
 )
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.refusals import said_by
 from domain.revoking import late_tokens, revoke
 from domain.token_endpoint import (
     NoAnswer,
@@ -235,10 +237,10 @@ def _request_or_obstacle(
     if isinstance(refresh_token, Cause):
         return AskForAuthorization(cause=refresh_token)
     if isinstance(grant, AuthorizationRequired) and _is_final(grant, policy, now):
-        return AskForAuthorization(cause=grant.cause)
+        return AskForAuthorization(cause=grant.cause, said=grant.said)
     setbacks = _setbacks_so_far(grant)
     if setbacks is not None and policy.forbids(setbacks.retry_at, now):
-        return TryLater(at=setbacks.retry_at, failure=setbacks.failure)
+        return TryLater(at=setbacks.retry_at, failure=setbacks.failure, said=setbacks.said)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
@@ -340,10 +342,17 @@ def _fail(
             cause=Cause.REFRESH_ANSWER_LOST if was_lost else Cause.REFRESH_TOKEN_REJECTED,
             client=grant.attempt.client,
             since=now,
+            said=said_by(outcome),
         )
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
     setbacks = note_failure(
-        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait
+        grant.setbacks,
+        failure,
+        grant.attempt,
+        policy,
+        at=now,
+        retry_after=asked_to_wait,
+        said=said_by(outcome),
     )
     return Authorized(tokens=grant.tokens, setbacks=setbacks)
 

@@ -55,10 +55,11 @@ def note_failure(
     *,
     at: datetime,
     retry_after: timedelta | None = None,
+    said: str | None = None,
 ) -> Setbacks:
     """Add one failure of `attempt`, known since `at`, to what went wrong before.
 
-    `retry_after` is what the provider asked for.
+    `retry_after` is what the provider asked for, and `said` what it answered.
     """
     failures = 1 if before is None else before.failures + 1
     doubt = in_doubt_since(before)
@@ -74,6 +75,7 @@ def note_failure(
         at=at,
         retry_at=retry_at,
         in_doubt_since=doubt,
+        said=said,
     )
 
 

@@ -58,7 +58,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
-    "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
+    "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses to refresh"),
     "settings-unavailable": (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The deployment's configuration cannot be read now",

@@ -11,7 +11,9 @@ from tests.domain.examples import MINUTE
 
 # What is meant where nothing is said.
 LEFT_OUT: dict[str, dict[str, object]] = {
+    "AskForAuthorization": {"said": None},
     "Authorized": {"setbacks": None},
+    "AuthorizationRequired": {"said": None},
     "AuthorizationResponse": {"browser": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS},
     "PendingLogin": {
@@ -29,6 +31,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "pkce": None,
         "names_itself": None,
     },
+    "Setbacks": {"said": None},
     "TokenErrorResponse": {
         "description": None,
         "retry_after": None,
@@ -39,6 +42,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "TokenRequested": {"min_ttl": MINUTE},
     "TokenResponse": {"subject": None},
     "Tokens": {"subject": None},
+    "TryLater": {"said": None},
 }
 # These have tables of their own.
 ELSEWHERE = {"Policy", "Provider", "Rotation"}
