@@ -1,5 +1,6 @@
 """Which provider a deployment is told to ask: a preset, and what is different from it."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider, Rotation, RotationKind
+from domain.refusals import Meaning
 from functions.reading import Reading
 
 _ROTATION = re.compile(
@@ -26,6 +28,12 @@ _OF_EACH_LOGIN = frozenset(
     }
 )
 _LONGEST_GRACE = timedelta(days=366)
+# What a word of the provider's own can mean, and the code that means it (RFC 6749 §5.2, §4.1.2.1).
+_MEANINGS = {
+    Meaning.DEAD.value: "invalid_grant",
+    Meaning.CONFIGURATION.value: "invalid_client",
+    Meaning.TRY_LATER.value: "temporarily_unavailable",
+}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -52,6 +60,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
         _rotation(reading, preset),
         scope=reading.optional("SCOPE") or preset.scope,
         authorization_params=_authorization_params(reading, preset),
+        error_aliases={**preset.error_aliases, **_refusal_words(reading)},
     )
     provider = with_metadata(provider, told)
     for name in ("authorization_endpoint", "token_endpoint"):
@@ -92,6 +101,22 @@ def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str
     if "scope" in names and reading.optional("SCOPE") is not None:
         reading.faults.append("AUTHORIZATION_PARAMS must not have scope where SCOPE is set")
     return found
+
+
+def _refusal_words(reading: Reading) -> dict[str, str]:
+    """Read `REFUSAL_WORDS`: codes and texts of the provider's own, to what they mean."""
+    text = reading.optional("REFUSAL_WORDS")
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+        return {words.lower().strip(" .!"): _MEANINGS[found[words]] for words in found}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        reading.faults.append(
+            'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
+            "try-later for each"
+        )
+        return {}
 
 
 def _rotation(reading: Reading, preset: Provider) -> Provider:

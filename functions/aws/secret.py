@@ -23,6 +23,7 @@ VARIABLES = frozenset(
         "PKCE",
         "PROVIDER",
         "PUBLIC_URL",
+        "REFUSAL_WORDS",
         "REVOCATION_ENDPOINT",
         "ROTATION",
         "SCOPE",

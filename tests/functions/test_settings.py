@@ -88,6 +88,16 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "rotation without a unit": ({"ROTATION": "always;grace=30"}, ["ROTATION"]),
     "rotation with a negative grace": ({"ROTATION": "always;grace=-1m"}, ["ROTATION"]),
     "rotation with a grace of millennia": ({"ROTATION": "always;grace=999999d"}, ["ROTATION"]),
+    **{
+        f"refusal words, {name}": ({"REFUSAL_WORDS": text}, ["REFUSAL_WORDS"])
+        for name, text in {
+            "no JSON": MARK,
+            "a list": f'["{MARK}"]',
+            "with another meaning": f'{{"a": "{MARK}"}}',
+            "with no meaning": '{"a": ["dead"]}',
+            "too deep": '{"a":' * 5_000,
+        }.items()
+    },
     "plain PKCE": ({"PKCE": "plain"}, ["PKCE"]),
     "PKCE in small letters": ({"PKCE": "s256"}, ["PKCE"]),
     "authorization parameters": ({"AUTHORIZATION_PARAMS": MARK}, ["AUTHORIZATION_PARAMS"]),
