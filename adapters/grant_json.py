@@ -161,6 +161,7 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "cause": cause.value,
                 "client": client,
                 "since": _to_text(since),
+                **_said_to_json(grant.said),
             }
         case Moved(grant=moved, since=since, place=place):
             inner = _grant_to_json(moved)
@@ -241,6 +242,7 @@ def _settled_from_json(members: _Json) -> Settled:
                 cause=Cause(members["cause"]),
                 client=members["client"],
                 since=_instant(members["since"]),
+                said=_said_from_json(members),
             )
         case state:
             raise ValueError(state)
@@ -251,7 +253,7 @@ def _ledger_to_text(ledger: Ledger) -> str:
 
     They are compressed apart: with the tokens, their length would tell something of those.
     """
-    rows = [(int(entry.at.timestamp()), entry.happening.value, *entry[2:]) for entry in ledger]
+    rows = [_entry_to_json(entry) for entry in ledger]
     return b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode())).decode()
 
 
@@ -263,11 +265,17 @@ def _ledger_from_text(text: str | None) -> Ledger:
     return tuple(entry for entry in map(_entry_from_json, rows) if entry is not None)
 
 
+def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
+    # Earlier versions pass over an entry that quotes somebody, and over no other.
+    told = entry[2:] if entry.said is not None else entry[2:-1]
+    return int(entry.at.timestamp()), entry.happening.value, *told
+
+
 def _entry_from_json(row: list[Any]) -> Entry | None:
     try:
-        at, happening, generation, key_name, outcome = row
+        at, happening, *told = row
         at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, Happening(happening), generation, key_name, outcome)
+        return Entry(at, Happening(happening), *told)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -320,6 +328,7 @@ def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
         "retry_at": _to_text(setbacks.retry_at),
         "in_doubt_since": _to_text(setbacks.in_doubt_since),
         "since": _to_text(setbacks.since),
+        **_said_to_json(setbacks.said),
     }
 
 
@@ -334,6 +343,16 @@ def _failure_from_json(members: _Json) -> Failure:
     return Failure.REFUSED if members.get("is_refused") else Failure(members["failure"])
 
 
+def _said_to_json(said: str | None) -> _Json:
+    return {} if said is None else {"said": said}
+
+
+def _said_from_json(members: _Json) -> str | None:
+    # Not in what was written before answers were quoted.
+    said: str | None = members.get("said")
+    return said
+
+
 def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
     if members is None:
         return None
@@ -345,6 +364,7 @@ def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
         in_doubt_since=_from_text(members["in_doubt_since"]),
         # Not in what was written before it was told for how long refreshes fail.
         since=_from_text(members.get("since")),
+        said=_said_from_json(members),
     )
 
 

@@ -15,12 +15,12 @@ The end of an attempt (`AttemptEnded`) changes the grant so:
  4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
     however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
- 6. `invalid_grant` is a verdict on the refresh token; every other failure keeps the grant, and is
-    remembered. A verdict may pass: conditional access, an outage that is called so, a server that
-    refuses while the access token lives. So it is not final of an attempt begun before the access
-    token's end: that token is served for what is left of it, and then one more try decides. A
-    final one asks for a login; who asks for a refresh has it tried again, minutes apart, and so
-    may who asks for one before. A success revives the grant.
+ 6. A refusal that means that the refresh token is over (`refusals.py`) is a verdict on it; every
+    other failure keeps the grant, and is remembered. A verdict may pass: conditional access, an
+    outage that is called so, a server that refuses while the access token lives. So it is not
+    final of an attempt begun before the access token's end: that token is served for what is left
+    of it, and then one more try decides. A final one asks for a login; who asks for a refresh has
+    it tried again, minutes apart, and so may who asks for one before. A success revives the grant.
     Where an answer was lost before, a verdict is final at once and for everybody: the refresh
     token is spent then, and to show it once more may end all that came of it (RFC 9700 §4.14.2),
     unless a replay is harmless. Without such a doubt a second try can do no harm: if another
@@ -123,6 +123,7 @@ from domain.grant import (
 from domain.instants import require_aware
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.refusals import said_by
 from domain.revoking import late_tokens, revoke
 from domain.token_endpoint import (
     NoAnswer,
@@ -276,10 +277,10 @@ def _request_or_obstacle(
     if isinstance(refresh_token, Cause):
         return AskForAuthorization(cause=refresh_token)
     if isinstance(grant, AuthorizationRequired) and _stands(grant, question, policy, now):
-        return AskForAuthorization(cause=grant.cause)
+        return AskForAuthorization(cause=grant.cause, said=grant.said)
     setbacks = _setbacks_so_far(grant)
     if setbacks is not None and (at := _retry_at(setbacks, question, policy, now)) is not None:
-        return TryLater(at=at, failure=setbacks.failure)
+        return TryLater(at=at, failure=setbacks.failure, said=setbacks.said)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
@@ -401,10 +402,16 @@ def _fail(
 ) -> Grant:
     failure = classify(outcome)
     if failure is None:
-        return refuse(grant, policy, now)
+        return refuse(grant, policy, now, said=said_by(outcome))
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
     setbacks = note_failure(
-        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait
+        grant.setbacks,
+        failure,
+        grant.attempt,
+        policy,
+        at=now,
+        retry_after=asked_to_wait,
+        said=said_by(outcome),
     )
     return Authorized(tokens=grant.tokens, setbacks=setbacks)
 

@@ -51,18 +51,20 @@ def without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
     return grant
 
 
-def refuse(grant: Refreshing, policy: Policy, now: datetime) -> Settled:
+def refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Settled:
     """Take in a verdict on the refresh token: rule 6 of `decide.py`."""
     tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
     is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
     if is_harmless and tokens.is_alive(attempt.started_at):
-        noted = note_failure(before, Failure.REFUSED, attempt, policy, at=now)
+        noted = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
         last_try_at = policy.last_try_at(tokens, now)
         return Authorized(
             tokens=tokens, setbacks=replace(noted, retry_at=max(noted.retry_at, last_try_at))
         )
     cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
-    return AuthorizationRequired(tokens=tokens, cause=cause, client=attempt.client, since=now)
+    return AuthorizationRequired(
+        tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
+    )
 
 
 def note_failure(
@@ -73,10 +75,11 @@ def note_failure(
     *,
     at: datetime,
     retry_after: timedelta | None = None,
+    said: str | None = None,
 ) -> Setbacks:
     """Add one failure of `attempt`, known since `at`, to what went wrong before.
 
-    `retry_after` is what the provider asked for.
+    `retry_after` is what the provider asked for, and `said` what it answered.
     """
     failures = 1 if before is None else before.failures + 1
     doubt = in_doubt_since(before)
@@ -93,6 +96,7 @@ def note_failure(
         retry_at=retry_at,
         in_doubt_since=doubt,
         since=at if before is None else before.began_at,
+        said=said,
     )
 
 

@@ -61,7 +61,7 @@ class Setbacks:
 
     `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
     the provider is not asked again. `in_doubt_since` is the start of the first attempt since then
-    of which nobody knows whether the provider acted on it.
+    of which nobody knows whether the provider acted on it. `said` quotes the last answer.
     """
 
     failures: int
@@ -69,6 +69,7 @@ class Setbacks:
     at: datetime
     retry_at: datetime
     in_doubt_since: datetime | None
+    said: str | None = None
     # When the first of them was known; an earlier version of this software did not write that down.
     since: datetime | None = None
 
@@ -107,12 +108,16 @@ class Refreshing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequired:
-    """The provider refused the refresh token to `client`; the access token may still live."""
+    """The provider refused the refresh token to `client`; the access token may still live.
+
+    `said` quotes the provider.
+    """
 
     tokens: Tokens
     cause: Cause
     client: str = field(repr=False)
     since: datetime
+    said: str | None = None
 
 
 Settled: TypeAlias = Authorized | AuthorizationRequired

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 MOST_REFRESHES = 24
 MOST_OTHERS = 8
 MOST_ENTRIES = MOST_REFRESHES + MOST_OTHERS
+# Enough to know an error by, and little enough to be kept with each entry.
+LONGEST_SAID = 120
 
 
 class Happening(Enum):
@@ -35,7 +37,8 @@ class Entry(NamedTuple):
     """One thing that happened; `at` is whole seconds, `generation` that of the tokens it is about.
 
     `key_name` is the API key on whose request it happened; None where there was none, as with the
-    sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours.
+    sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours, and
+    `said` quotes the provider where it refused or did not answer.
 
     A tuple, as all of them are read with each token: a dataclass takes four times as long to make.
     """
@@ -45,6 +48,7 @@ class Entry(NamedTuple):
     generation: int | None
     key_name: str | None
     outcome: str
+    said: str | None = None
 
 
 Ledger: TypeAlias = tuple[Entry, ...]

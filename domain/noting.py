@@ -32,7 +32,8 @@ from domain.grant import (
     Refreshing,
     tokens_of,
 )
-from domain.ledger import Entry, Happening, Ledger, merged, with_entry
+from domain.ledger import LONGEST_SAID, Entry, Happening, Ledger, merged, with_entry
+from domain.refusals import said_by
 from domain.revocation import RevocationOutcome, RevocationResult
 from domain.revoking import result_of
 from domain.token_endpoint import NoAnswer, Outcome, TokenErrorResponse, TokenResponse
@@ -54,7 +55,7 @@ OUTCOMES = (
 """All that an entry's outcome can be."""
 
 
-_Told: TypeAlias = tuple[Happening, str]
+_Told: TypeAlias = tuple[Happening, str, str | None]
 
 
 def noted(
@@ -70,7 +71,7 @@ def noted(
     told = _told(before, event, after, now)
     if told is None:
         return ledger
-    happening, outcome = told
+    happening, outcome, said = told
     tokens = tokens_of(after) or tokens_of(before)
     entry = Entry(
         at=now.replace(microsecond=0),
@@ -79,6 +80,7 @@ def noted(
         # Of an attempt that ended without a word nobody remembers on whose request it began.
         key_name=None if isinstance(event, Question) else who,
         outcome=outcome,
+        said=said and said[:LONGEST_SAID],
     )
     return with_entry(ledger, entry)
 
@@ -88,20 +90,20 @@ def _told(before: Grant, event: Event, after: Grant, now: datetime) -> _Told | N
         case TokenRequested() | RefreshRequested() | RefreshDue():
             # An attempt begins, of which its end will tell. One that is in the way had no end.
             if isinstance(before, Refreshing):
-                return Happening.REFRESH_FAILED, Failure.UNKNOWN.value
+                return Happening.REFRESH_FAILED, Failure.UNKNOWN.value, None
             return None
         case AttemptEnded(outcome=outcome):
             return _end_of_attempt(outcome, after, now)
         case LoginCompleted():
-            return Happening.LOGIN, _whose(tokens_of(before), tokens_of(after))
+            return Happening.LOGIN, _whose(tokens_of(before), tokens_of(after)), None
         case TokensRescued():
-            return Happening.RESCUED, TOKENS
+            return Happening.RESCUED, TOKENS, None
         case MoveRequested() | ReturnRequested() | GrantArrived():
-            return _removal(event), DONE
+            return _removal(event), DONE, None
         case RevokeRequested():
-            return Happening.REVOKED, DONE
+            return Happening.REVOKED, DONE, None
         case RevocationEnded(outcome=outcome):
-            return Happening.PROVIDER_TOLD, _answer_to_revocation(outcome)
+            return Happening.PROVIDER_TOLD, *_answer_to_revocation(outcome)
         case _:
             assert_never(event)
 
@@ -123,13 +125,14 @@ def _end_of_attempt(outcome: Outcome, after: Grant, now: datetime) -> _Told:
         case TokenResponse():
             tokens = tokens_of(after)
             is_over = tokens is not None and not tokens.is_alive(now)
-            return Happening.REFRESH, Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS
+            came = Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS
+            return Happening.REFRESH, came, None
         case TokenErrorResponse() | NoAnswer():
             if isinstance(after, AuthorizationRequired):
-                return Happening.VERDICT, after.cause.value
+                return Happening.VERDICT, after.cause.value, said_by(outcome)
             if isinstance(after, Authorized) and after.setbacks is not None:
-                return Happening.REFRESH_FAILED, after.setbacks.failure.value
-            return Happening.REFRESH_FAILED, _name(outcome)
+                return Happening.REFRESH_FAILED, after.setbacks.failure.value, said_by(outcome)
+            return Happening.REFRESH_FAILED, _name(outcome), said_by(outcome)
         case _:
             assert_never(outcome)
 
@@ -139,13 +142,13 @@ def _whose(old: Tokens | None, new: Tokens | None) -> str:
     return TOKENS_OF_ANOTHER_ACCOUNT if is_known else TOKENS
 
 
-def _answer_to_revocation(outcome: RevocationOutcome) -> str:
+def _answer_to_revocation(outcome: RevocationOutcome) -> tuple[str, str | None]:
     result = result_of(outcome)
     if result is RevocationResult.REVOKED:
-        return DONE
+        return DONE, None
     if isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
-        return _name(outcome)
-    return NOT_SUPPORTED
+        return _name(outcome), said_by(outcome)
+    return NOT_SUPPORTED, None
 
 
 def _name(outcome: TokenErrorResponse | NoAnswer) -> str:

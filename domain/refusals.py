@@ -166,7 +166,10 @@ def said_by(outcome: TokenErrorResponse | NoAnswer) -> str | None:
         case NoAnswer(reason=reason):
             return reason[:LONGEST_QUOTE]
         case TokenErrorResponse(error=error, description=description):
-            return ": ".join(part for part in (error, description) if part)[:LONGEST_QUOTE] or None
+            words = ": ".join(part for part in (error, description) if part)[:LONGEST_QUOTE]
+            # A status that is about the address says enough.
+            status = f"status {outcome.status}" if is_about_the_address(outcome) else None
+            return words or status
         case _:
             assert_never(outcome)
 

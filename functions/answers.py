@@ -45,15 +45,17 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.NOT_SENT: "the provider cannot be reached",
     Failure.UNKNOWN: "the provider gave no answer that can be used",
     Failure.UNAVAILABLE: "the provider cannot answer now",
-    Failure.UNEXPLAINED: (
-        "the provider refused to refresh and did not say why; what is stored is kept"
-    ),
-    Failure.MISCONFIGURED: (
-        "the provider refuses this client or its request: check CLIENT_ID, CLIENT_SECRET, "
-        "PROVIDER and TOKEN_ENDPOINT_AUTH_METHOD; what is stored is kept"
-    ),
+    Failure.UNEXPLAINED: "the provider refused to refresh",
+    Failure.MISCONFIGURED: "the provider refuses this client or its request",
     Failure.EXPIRED_ON_ARRIVAL: (
         "the access token that the provider issued had expired when it arrived"
+    ),
+}
+_WHAT_TO_DO: Mapping[Failure, str] = {
+    Failure.UNEXPLAINED: "; what is stored is kept",
+    Failure.MISCONFIGURED: (
+        ": check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET, PROVIDER and "
+        "TOKEN_ENDPOINT_AUTH_METHOD; what is stored is kept"
     ),
 }
 # All others are the provider's absence.
@@ -80,18 +82,18 @@ def require_tokens(
                 "this token is being refreshed, and the provider takes its time",
                 retry_after=_seconds(min(until - now, _ASK_AGAIN_WITHIN)),
             )
-        case TryLater(at=at, failure=failure):
+        case TryLater(at=at, failure=failure, said=said):
             wait = _seconds(at - now)
             raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
-                f"{_FAILURES[failure]}; it is asked again in {wait} s",
+                f"{_why_there_is_none(failure, said)}; it is asked again in {wait} s",
                 retry_after=wait,
             )
-        case AskForAuthorization(cause=cause, read=read):
+        case AskForAuthorization(cause=cause, said=said, read=read):
             login = offer(read)
             raise problem(
                 "authorization-required",
-                why_and_how_to_log_in(cause, login),
+                why_and_how_to_log_in(cause, login, said=said),
                 members={"cause": cause.value, "login": login.members},
             )
         case PointElsewhere(since=since):
@@ -114,9 +116,19 @@ def connection_moved(
     )
 
 
-def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer") -> str:
-    """Say why a person has to log in, and where."""
-    return f"{_CAUSES[cause]}; {offer.how}"
+def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer", *, said: str | None = None) -> str:
+    """Say why a person has to log in, and where; `said` quotes the provider."""
+    return f"{_CAUSES[cause]}{_quoted(said)}; {offer.how}"
+
+
+def _why_there_is_none(failure: Failure, said: str | None) -> str:
+    is_silent = failure is Failure.UNEXPLAINED and said is None
+    why = " and did not say why" if is_silent else _quoted(said)
+    return f"{_FAILURES[failure]}{why}{_WHAT_TO_DO.get(failure, '')}"
+
+
+def _quoted(said: str | None) -> str:
+    return "" if said is None else f" ({said})"
 
 
 def _seconds(duration: timedelta) -> int:

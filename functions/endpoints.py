@@ -11,7 +11,13 @@ from functions.answers import connection_moved, require_tokens, why_and_how_to_l
 from functions.messages import Request, Response
 from functions.problems import problem
 from functions.routes import ALIVE, HEALTH, Routes
-from functions.standing import history, missing_authorization, rfc3339, standing
+from functions.standing import (
+    history,
+    missing_authorization,
+    rfc3339,
+    standing,
+    verdict_of,
+)
 from functions.wiring import Wired
 
 _MIN_TTL = re.compile(r"[0-9]{1,9}")
@@ -49,7 +55,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         login = wired.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
-            why_and_how_to_log_in(cause, login),
+            why_and_how_to_log_in(cause, login, said=verdict_of(record.grant)),
             members={**members, "login": login.members},
         )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)

@@ -27,6 +27,7 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import Policy
+from domain.refusals import said_by
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from functions.recorder import Recorder, UnstoredError
 from functions.sharing import Shared
@@ -285,12 +286,12 @@ class Keeper:
 
 
 def describe(outcome: Outcome) -> str:
-    """Say for a log what came of an attempt, with nothing that the provider may have echoed."""
+    """Say for a log what came of an attempt, and quote the provider where it gave no tokens."""
     match outcome:
         case NoAnswer(delivery=delivery, reason=reason):
             return f"no answer ({delivery.value}: {reason})"
-        case TokenErrorResponse(status=status, error=error):
-            return f"refused with {status} {error or 'and no reason'}"
+        case TokenErrorResponse(status=status):
+            return f"refused with {status} ({said_by(outcome) or 'no reason given'})"
         case TokenResponse():
             return "tokens"
         case _:

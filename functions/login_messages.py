@@ -5,6 +5,7 @@ from typing import assert_never
 
 from domain.failures import classify
 from domain.grant import Authorized, Failure, Moved
+from domain.refusals import is_about_the_address, said_by
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.login_results import (
     Account,
@@ -118,17 +119,18 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
 
 
 def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
-    if classify(outcome) is Failure.UNAVAILABLE:
-        return problem(
-            "provider-unavailable", f"the provider cannot answer now; {START_OVER}", retry_after=5
-        )
+    said = said_by(outcome)
     match outcome:
-        case TokenErrorResponse(error=error, description=description, status=status):
-            reason = ": ".join(part for part in (error, description) if part)
+        case TokenErrorResponse() if classify(outcome) is Failure.UNAVAILABLE:
+            detail = "the provider cannot answer now"
+        case TokenErrorResponse(status=status):
+            check = (
+                "TOKEN_ENDPOINT" if is_about_the_address(outcome) else "CLIENT_ID and CLIENT_SECRET"
+            )
             return problem(
                 "code-refused",
-                f"the provider answered {status} ({reason or 'no reason given'}); check CLIENT_ID "
-                f"and CLIENT_SECRET, then {START_OVER}",
+                f"the provider answered {status} ({said or 'no reason given'}); check {check}, "
+                f"then {START_OVER}",
             )
         case NoAnswer(delivery=Delivery.NOT_SENT, reason=reason):
             detail = f"the provider cannot be reached ({reason})"
@@ -136,4 +138,5 @@ def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
             detail = f"the provider gave no answer that can be used ({reason})"
         case _:
             assert_never(outcome)
-    return problem("provider-unavailable", f"{detail}; {START_OVER}", retry_after=5)
+    quoted = "" if said is None else f" ({said})"
+    return problem("provider-unavailable", f"{detail}{quoted}; {START_OVER}", retry_after=5)

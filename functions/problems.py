@@ -59,7 +59,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
     "refused-for-now": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider refuses to refresh for now"),
-    "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses and does not say why"),
+    "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses to refresh"),
     "settings-unavailable": (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The deployment's configuration cannot be read now",

@@ -1,5 +1,6 @@
 """Which provider a deployment is told to ask: a preset, and what is different from it."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,8 @@ from domain.provider import (
     Rotation,
     RotationKind,
 )
-from functions.reading import Reading
+from domain.refusals import Meaning
+from functions.reading import LAYOUT, Reading
 
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -57,6 +59,12 @@ _OF_EACH_TOKEN_REQUEST = frozenset(
 )
 _LONGEST_GRACE = timedelta(days=366)
 _LONGEST_LIFETIME = timedelta(days=3650)
+# What a word of the provider's own can mean, and the code that means it (RFC 6749 §5.2, §4.1.2.1).
+_MEANINGS = {
+    Meaning.DEAD.value: "invalid_grant",
+    Meaning.CONFIGURATION.value: "invalid_client",
+    Meaning.TRY_LATER.value: "temporarily_unavailable",
+}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -84,6 +92,7 @@ def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
         scope=_scope(reading) or preset.scope,
         authorization_params=_authorization_params(reading, preset),
         token_params=_token_params(reading, preset),
+        error_aliases={**preset.error_aliases, **_refusal_words(reading)},
     )
     provider = with_metadata(provider, told)
     for name in ("authorization_endpoint", "token_endpoint"):
@@ -156,6 +165,22 @@ def _params(reading: Reading, variable: str, example: str) -> tuple[tuple[str, s
     except ValueError:
         reading.faults.append(f"{variable} must look like {example}")
         return ()
+
+
+def _refusal_words(reading: Reading) -> dict[str, str]:
+    """Read `REFUSAL_WORDS`: codes and texts of the provider's own, to what they mean."""
+    text = reading.optional("REFUSAL_WORDS", invisible=LAYOUT)
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+        return {words.lower().strip(" .!"): _MEANINGS[found[words]] for words in found}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        reading.faults.append(
+            'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
+            "try-later for each"
+        )
+        return {}
 
 
 def _rotation(reading: Reading, preset: Provider) -> Provider:

@@ -63,6 +63,11 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
     return setbacks.failure.value if is_long or is_fault else None
 
 
+def verdict_of(grant: Grant) -> str | None:
+    """Quote the provider where it has refused the refresh token for good."""
+    return grant.said if isinstance(grant, AuthorizationRequired) else None
+
+
 def standing(grant: Grant, now: datetime) -> dict[str, object]:
     """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
     cause = needed_action(grant, now)
@@ -97,6 +102,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
             "generation": entry.generation,
             "key": entry.key_name,
             "outcome": entry.outcome,
+            **_quoted(entry.said),
         }
         for entry in reversed(ledger)
     ]
@@ -104,22 +110,28 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
 
 def _last_refresh(grant: Kept) -> dict[str, object]:
     """Tell of the last attempt and, where it failed, when the provider is asked again."""
-    next_try_at = None
+    next_try_at = said = None
     match grant:
         case Refreshing(attempt=attempt):
             at, outcome = attempt.started_at, "in-progress"
         case Authorized(setbacks=Setbacks() as setbacks):
             at, outcome, next_try_at = setbacks.at, setbacks.failure.value, setbacks.retry_at
+            said = setbacks.said
         case Authorized(tokens=tokens):
             at, outcome = tokens.issued_at, "tokens"
         case AuthorizationRequired(cause=cause, since=since):
-            at, outcome = since, cause.value
+            at, outcome, said = since, cause.value, grant.said
         case _:
             assert_never(grant)
     return {
-        "last_refresh": {"at": rfc3339(at), "outcome": outcome},
+        "last_refresh": {"at": rfc3339(at), "outcome": outcome, **_quoted(said)},
         "next_try_at": rfc3339(next_try_at),
     }
+
+
+def _quoted(said: str | None) -> dict[str, object]:
+    """Tell what the provider said, where it said something."""
+    return {} if said is None else {"said": said}
 
 
 def rfc3339(instant: datetime | None) -> str | None:

@@ -64,6 +64,7 @@ setbacks = st.builds(
     at=instants,
     retry_at=instants,
     in_doubt_since=st.none() | instants,
+    said=st.none() | texts,
 )
 attempts = st.builds(
     Attempt,
@@ -81,6 +82,7 @@ settled: st.SearchStrategy[Settled] = st.one_of(
         cause=st.sampled_from(Cause),
         client=ids,
         since=instants,
+        said=st.none() | texts,
     ),
 )
 moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants, place=places)
@@ -134,5 +136,6 @@ entries: st.SearchStrategy[Entry] = st.builds(
     generation=st.none() | st.integers(min_value=0, max_value=2**40),
     key_name=st.none() | texts,
     outcome=texts,
+    said=st.none() | texts,
 )
 ledgers: st.SearchStrategy[Ledger] = st.lists(entries, max_size=MOST_ENTRIES).map(tuple)

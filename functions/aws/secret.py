@@ -25,6 +25,7 @@ VARIABLES = frozenset(
         "PROVIDER",
         "PUBLIC_URL",
         "REFRESH_TOKEN_LIFETIME",
+        "REFUSAL_WORDS",
         "REVOCATION_ENDPOINT",
         "ROTATION",
         "SCOPE",

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from domain.grant import Cause, Failure
-from domain.ledger import MOST_ENTRIES, Happening
+from domain.ledger import LONGEST_SAID, MOST_ENTRIES, Happening
 from domain.noting import OUTCOMES
+from domain.refusals import LONGEST_QUOTE
 from domain.tokens import Freshness
 from functions.operations.operation import Schema
 
@@ -72,6 +73,12 @@ _LOGIN = closed(
         "link_expires_in": {**_COUNT, "description": "For how many seconds the link is good."},
     },
 )
+_SAID: Schema = {
+    "type": "string",
+    "maxLength": LONGEST_QUOTE,
+    "description": "What came instead of tokens, in the provider's words where it said something: "
+    "cut, and without secrets. There only where something was said.",
+}
 _STANDING: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": _STATES, "description": "What the tokens are good for."},
     "generation": {
@@ -95,6 +102,7 @@ _STANDING: Mapping[str, Schema] = {
             },
         },
         "The last attempt, or the login where there was none since.",
+        optional={"said": _SAID},
     ),
     "next_try_at": _instant("When the provider is asked again after a failure."),
     "action_required": {
@@ -166,6 +174,7 @@ SCHEMAS: Mapping[str, Schema] = {
                 },
             },
             "One thing that happened.",
+            optional={"said": {**_SAID, "maxLength": LONGEST_SAID}},
         ),
     },
     "BegunLogin": closed(

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -168,7 +168,7 @@ def test_record_from_before_there_were_ledgers_has_none(grant: Grant) -> None:
         "login",
         [],
         ENTRY[:-1],
-        [*ENTRY, "added later"],
+        [*ENTRY, "said", "added later"],
         [0, "added-later", 1, None, "tokens"],
         [0, [], 1, None, "tokens"],
         ["0", "login", 1, None, "tokens"],
@@ -191,6 +191,32 @@ def test_an_entry_that_only_a_later_version_knows_costs_neither_the_grant_nor_th
         outcome="tokens",
     )
     assert load_record(written(members)) == (AUTHORIZED, (login, login))
+
+
+@pytest.mark.parametrize("said", [None, "invalid_grant: \u2026 <b>"])
+def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) -> None:
+    setbacks = replace(SETBACKS, said=said)
+    required = AuthorizationRequired(
+        tokens=AUTHORIZED.tokens,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="client",
+        since=NOW,
+        said=said,
+    )
+    for grant in (Authorized(tokens=AUTHORIZED.tokens, setbacks=setbacks), required):
+        text = dump_record(grant, ())
+        assert (b"said" in text) is (said is not None)
+        assert load_record(text) == (grant, ())
+
+
+def test_an_entry_that_quotes_nobody_is_written_as_ever() -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC)
+    plain = Entry(at, Happening.LOGIN, 1, None, "tokens")
+    quoting = Entry(at, Happening.VERDICT, 1, None, "refresh-token-rejected", "invalid_grant")
+    text = dump_record(AUTHORIZED, (plain, quoting))
+    assert load_record(text) == (AUTHORIZED, (plain, quoting))
+    rows = json.loads(zlib.decompress(b64decode(json.loads(text)["ledger"])))
+    assert rows == [ENTRY, [0, "verdict", 1, None, "refresh-token-rejected", "invalid_grant"]]
 
 
 @pytest.mark.parametrize(

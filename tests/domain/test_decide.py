@@ -258,7 +258,7 @@ def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
     assert isinstance(again.command, SendTokenRequest)
     required = end(again.grant, again.command, INVALID_GRANT, near_end + MINUTE, ends)
     assert decide(required, modest, ends, near_end + MINUTE).command == AskForAuthorization(
-        cause=Cause.REFRESH_ANSWER_LOST
+        cause=Cause.REFRESH_ANSWER_LOST, said="invalid_grant"
     )
 
 
@@ -367,7 +367,9 @@ def test_a_verdict_is_final_for_the_credentials_it_was_passed_on() -> None:
     required = end(refreshing, command, INVALID_GRANT, EXPIRED)
     decision = ask(required, EXPIRED + DAY)
     assert decision.grant is required
-    assert decision.command == AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+    assert decision.command == AskForAuthorization(
+        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
+    )
 
 
 def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -> None:
@@ -375,7 +377,9 @@ def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -
     required = end(refreshing, command, INVALID_GRANT, EXPIRED)
     other = replace(POLICY, client="client-2")
     early = ask(required, EXPIRED + MINUTE - TICK, other)
-    assert early.command == AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+    assert early.command == AskForAuthorization(
+        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
+    )
     _, again = begin(required, EXPIRED + MINUTE, other)
     assert again.attempt.client == "client-2"
 
@@ -387,7 +391,7 @@ def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None
     )
     assert ask(required, near_end).command == Serve(tokens=TOKENS)
     assert ask(required, EXPIRED - MINUTE).command == AskForAuthorization(
-        cause=Cause.REFRESH_TOKEN_REJECTED
+        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
     )
 
 
@@ -678,6 +682,28 @@ def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=EXPIRED,
+        said="invalid_grant",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (TokenErrorResponse(status=400, error="wat", description="No."), "wat: No."),
+        (TokenErrorResponse(status=400, error=None), None),
+        (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
+    ],
+)
+def test_what_the_provider_said_is_told_until_it_is_asked_again(
+    outcome: TokenErrorResponse | NoAnswer, said: str | None
+) -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    after = end(refreshing, command, outcome, EXPIRED)
+    setbacks = setbacks_of(after)
+    assert setbacks is not None
+    assert setbacks.said == said
+    assert ask(after, EXPIRED).command == TryLater(
+        at=setbacks.retry_at, failure=setbacks.failure, said=said
     )
 
 

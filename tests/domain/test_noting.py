@@ -109,7 +109,7 @@ ENDS: list[tuple[Outcome, Told]] = [
         TokenErrorResponse(status=401, error="invalid_client"),
         ("refresh-failed", "client-refused", 7),
     ),
-    # What the provider has written, which may be anything, gets into no entry.
+    # What the provider has written, which may be anything, is no outcome.
     (
         TokenErrorResponse(status=418, error="refresh-7"),
         ("refresh-failed", "refused-without-reason", 7),
@@ -134,6 +134,43 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
     refreshing, command = begin(AUTHORIZED, early)
     event = AttemptEnded(attempt=command.attempt, outcome=INVALID_GRANT)
     assert told(refreshing, event) == FOR_NOW
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (RESPONSE, None),
+        (INVALID_GRANT, "invalid_grant"),
+        (TokenErrorResponse(status=400, error=None), None),
+        (TokenErrorResponse(status=400, error=None, description="x" * 200), "x" * 120),
+        (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
+    ],
+    ids=str,
+)
+def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
+    event = ended(outcome)
+    after = decide(BEGUN, event, POLICY, NOW).grant
+    [entry] = noted((), BEGUN, event, after, now=NOW, who=None)
+    assert entry.said == said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (RevocationResult.REVOKED, None),
+        (TokenErrorResponse(status=400, error="invalid_token"), None),
+        (TokenErrorResponse(status=400, error="unsupported_token_type"), None),
+        (TokenErrorResponse(status=503, error=None, description="Later."), "Later."),
+    ],
+    ids=str,
+)
+def test_a_revocation_that_failed_quotes_the_provider(
+    outcome: RevocationOutcome, said: str | None
+) -> None:
+    event = RevocationEnded(request=REQUEST, outcome=outcome)
+    after = decide(REVOKING, event, POLICY, NOW).grant
+    [entry] = noted((), REVOKING, event, after, now=NOW, who=None)
+    assert entry.said == said
 
 
 def test_a_verdict_after_a_lost_answer_says_so() -> None:

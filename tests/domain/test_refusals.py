@@ -302,7 +302,8 @@ def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | No
         (refusal("invalid_grant"), "invalid_grant"),
         (refusal(None, "It is dead."), "It is dead."),
         (refusal(), None),
-        (refusal(None, "", 404), None),
+        (refusal(None, "", 404), "status 404"),
+        (refusal(None, "There is nothing.", 404), "There is nothing."),
         (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
     ],
 )

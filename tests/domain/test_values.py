@@ -13,8 +13,9 @@ from tests.domain.examples import MINUTE
 
 # What is meant where nothing is said.
 LEFT_OUT: dict[str, dict[str, object]] = {
-    "AskForAuthorization": {"read": None},
+    "AskForAuthorization": {"said": None, "read": None},
     "Authorized": {"setbacks": None},
+    "AuthorizationRequired": {"said": None},
     "AuthorizationResponse": {"browser": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None},
@@ -37,6 +38,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "pkce": None,
         "names_itself": None,
     },
+    "Setbacks": {"said": None},
     "TokenErrorResponse": {
         "description": None,
         "retry_after": None,
@@ -52,6 +54,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "revoked": 0,
         "refresh_token_counted": Counted.ISSUE,
     },
+    "TryLater": {"said": None},
 }
 # These have tables of their own.
 ELSEWHERE = {"Policy", "Provider", "Rotation"}

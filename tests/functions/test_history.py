@@ -33,8 +33,8 @@ def history(deployment: Deployment, connection: str) -> list[Told]:
     """Ask for the history; each entry without its time."""
     answer = deployment.get(at("/api/verify", connection=connection, history="1"))
     members = ["at", "event", "generation", "key", "outcome"]
-    assert all(list(entry) == members for entry in answer.json()["history"])
-    return [tuple(entry.values())[1:] for entry in answer.json()["history"]]
+    assert all(list(entry)[:5] == members for entry in answer.json()["history"])
+    return [tuple(entry.values())[1:5] for entry in answer.json()["history"]]
 
 
 def log_in(deployment: Deployment, connection: str) -> None:

@@ -101,6 +101,16 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         {"ACCESS_TOKEN_LIFETIME": "1h;sliding"},
         ["ACCESS_TOKEN_LIFETIME"],
     ),
+    **{
+        f"refusal words, {name}": ({"REFUSAL_WORDS": text}, ["REFUSAL_WORDS"])
+        for name, text in {
+            "no JSON": MARK,
+            "a list": f'["{MARK}"]',
+            "with another meaning": f'{{"a": "{MARK}"}}',
+            "with no meaning": '{"a": ["dead"]}',
+            "too deep": '{"a":' * 5_000,
+        }.items()
+    },
     "plain PKCE": ({"PKCE": "plain"}, ["PKCE"]),
     "PKCE in small letters": ({"PKCE": "s256"}, ["PKCE"]),
     "authorization parameters": ({"AUTHORIZATION_PARAMS": MARK}, ["AUTHORIZATION_PARAMS"]),

@@ -132,10 +132,10 @@ def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Refreshing, policy: Policy, now: datetime) -> Grant:
+    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Grant:
         # What is over has had its last try.
         over = replace(grant.tokens, expires_at=grant.attempt.started_at)
-        verdict = refuse(replace(grant, tokens=over), policy, now)
+        verdict = refuse(replace(grant, tokens=over), policy, now, said=said)
         return replace(verdict, tokens=grant.tokens)
 
     refuse = failures.refuse
