@@ -387,7 +387,11 @@ def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -
 def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None:
     near_end = EXPIRED - 5 * MINUTE
     required = AuthorizationRequired(
-        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=near_end
+        tokens=TOKENS,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="client-1",
+        since=near_end,
+        said="invalid_grant",
     )
     assert ask(required, near_end).command == Serve(tokens=TOKENS)
     assert ask(required, EXPIRED - MINUTE).command == AskForAuthorization(

@@ -38,7 +38,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "pkce": None,
         "names_itself": None,
     },
-    "Setbacks": {"said": None},
+    "Setbacks": {"said": None, "since": None},
     "TokenErrorResponse": {
         "description": None,
         "retry_after": None,
