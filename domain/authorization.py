@@ -1,10 +1,11 @@
 """A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and what must come back of it."""
 
+import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from hmac import compare_digest
 from urllib.parse import urlencode
 
 from domain.events import Precedence
@@ -45,7 +46,7 @@ class PendingLogin:
         """Whether a browser that remembers this may finish the login (RFC 9700 §4.7.1)."""
         if self.browser is None:
             return True
-        return browser is not None and compare_digest(fingerprint(browser), self.browser)
+        return browser is not None and hmac.compare_digest(fingerprint(browser), self.browser)
 
     @property
     def precedence(self) -> Precedence:
@@ -72,6 +73,20 @@ class AuthorizationResponse:
     code: str | None = field(repr=False)
     issuer: str | None
     browser: str | None = field(repr=False, default=None)
+
+
+def sign_state(token: str, key: bytes) -> str:
+    """Make a state of a random token, by which it is known to have been given out here."""
+    return f"{token}-{hmac.digest(key, token.encode(), 'sha256').hex()[:32]}"
+
+
+def is_signed(state: str, keys: Sequence[bytes]) -> bool:
+    """Whether a state was signed with one of the keys."""
+    token, _, _ = state.rpartition("-")
+    signed = [sign_state(token, key).encode() for key in keys]
+    # Every one is compared, so that which one differs does not show.
+    matches = [hmac.compare_digest(state.encode(), known) for known in signed]
+    return any(matches)
 
 
 def login_key(state: str) -> str:

@@ -1,6 +1,6 @@
 """What the keeper answers: tokens, or a problem that says why there are none, and what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
@@ -59,7 +59,9 @@ _REFUSALS: Mapping[Failure, str] = {
 }
 
 
-def require_tokens(answer: Answer, now: datetime, *, offer: "Callable[[], LoginOffer]") -> Tokens:
+async def require_tokens(
+    answer: Answer, now: datetime, *, offer: "Callable[[], Awaitable[LoginOffer]]"
+) -> Tokens:
     """Return the tokens that somebody asked for; `offer` tells how to log in.
 
     Raises ProblemError that says why there are none.
@@ -81,7 +83,7 @@ def require_tokens(answer: Answer, now: datetime, *, offer: "Callable[[], LoginO
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause):
-            login = offer()
+            login = await offer()
             raise problem(
                 "authorization-required",
                 why_and_how_to_log_in(cause, login),

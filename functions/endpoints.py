@@ -28,7 +28,7 @@ async def token(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, now, offer=lambda: wired.offer_login(caller))
+    tokens = await require_tokens(answer, now, offer=lambda: wired.offer_login(caller))
     return Response.json(200, _token_members(tokens, now))
 
 
@@ -46,7 +46,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        login = wired.offer_login(caller)
+        login = await wired.offer_login(caller)
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login),

@@ -15,8 +15,9 @@ Where there is none, all failures are counted together. The store is given keyed
 few enough addresses to try them all.
 """
 
+import hmac
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -61,14 +62,14 @@ class FailureLimits:
         store: Store,
         clock: Clock,
         keys: Sequence[ApiKey],
-        keyed_hash: Callable[[str], str],
+        hash_keys: Callable[[], Awaitable[Sequence[bytes]]],
         most: int,
     ) -> None:
         """`most` are the failures of a window that are told in their own words; 0 is no limit."""
         self._store = store
         self._clock = clock
         self._keys = keys
-        self._keyed_hash = keyed_hash
+        self._hash_keys = hash_keys
         self._most = most
         # By window, the least recently used first: what this instance knows of.
         self._known: dict[tuple[str, datetime], int] = {}
@@ -99,7 +100,7 @@ class FailureLimits:
         return _Culprit(name=f"address {network_of(request.client)}", told="from this address")
 
     async def _is_too_much(self, culprit: _Culprit, ends: datetime) -> bool:
-        window = (self._keyed_hash(culprit.name), ends)
+        window = (await self._keyed_hash(culprit.name), ends)
         # Before the store is asked: of many at once no more are written than of one by one.
         known = self._one_more(window)
         if known > self._most:
@@ -123,6 +124,10 @@ class FailureLimits:
             return False
         self._learn(window, lambda known: max(known, min(number, self._most)))
         return number > self._most
+
+    async def _keyed_hash(self, name: str) -> str:
+        key, *_ = await self._hash_keys()
+        return hmac.digest(key, name.encode(), "sha256").hex()[:32]
 
     def _one_more(self, window: tuple[str, datetime]) -> int:
         number = self._known.pop(window, 0) + 1

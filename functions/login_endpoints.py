@@ -25,7 +25,7 @@ async def show_link(request: Request, wired: Wired) -> Response:
         raise problem(
             "invalid-request", "a login begins by a link, or by POST /api/login with the API key"
         )
-    link = wired.links.read(text)
+    link = await wired.links.read(text)
     return page(
         200,
         "Log in",
@@ -73,7 +73,7 @@ def _refuse_another_sites_button(request: Request) -> None:
 
 async def _begin_by_link(text: str, wired: Wired) -> Response:
     try:
-        begun = await wired.logins.begin_by_link(wired.links.read(text))
+        begun = await wired.logins.begin_by_link(await wired.links.read(text))
     except LoginNotNeededError as failed:
         raise login_problem(failed) from failed
     cookie = _cookies(wired).remember(begun)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -13,7 +13,9 @@ from domain.authorization import (
     PendingLogin,
     authorization_url,
     fingerprint,
+    is_signed,
     login_key,
+    sign_state,
 )
 from domain.events import LoginCompleted, Precedence
 from domain.grant import Unauthorized, tokens_of
@@ -81,13 +83,13 @@ class Logins:
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
-        keyed_hash: Callable[[str], str],
+        state_keys: Callable[[], Awaitable[Sequence[bytes]]],
         links: LoginLinks,
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
-        By its `keyed_hash`, in hexadecimal, a state is known to have been given out here, before
-        the store is asked.
+        By `state_keys`, of which the first signs, a state is known to have been given out here,
+        before the store is asked.
         `server` and `provider`, which raises DiscoveryError, are called when they are needed.
         """
         self._keeper = keeper
@@ -100,7 +102,7 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
-        self._keyed_hash = keyed_hash
+        self._state_keys = state_keys
         self._links = links
         self._completions: Shared[CompletedLogin] = Shared()
 
@@ -130,7 +132,7 @@ class Logins:
         self, connection: str, provider: Provider, *, browser: str | None, replaces: bool = False
     ) -> BegunLogin:
         """Bind a new state to the connection."""
-        state = self.state_of(self._entropy.token())
+        state = await self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
             redirect_uri=self._redirect_uri(),
@@ -155,7 +157,7 @@ class Logins:
 
         Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        if not (self._is_static(response.state) or self._was_given_out(response.state)):
+        if not (self.is_static(response.state) or await self._was_given_out(response.state)):
             # Whoever makes states up costs no question to the issuer, nor one to the store.
             raise UnknownStateError
         # Both may fail, and neither may cost a state: the same redirect works once they do not.
@@ -201,7 +203,7 @@ class Logins:
     async def _take(self, state: str, provider: Provider) -> PendingLogin:
         """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
-        if self._is_static(state):
+        if self.is_static(state):
             return PendingLogin(
                 connection=DEFAULT_CONNECTION,
                 redirect_uri=self._redirect_uri(),
@@ -216,17 +218,18 @@ class Logins:
             raise UnknownStateError
         return pending
 
-    def _is_static(self, state: str) -> bool:
+    def is_static(self, state: str) -> bool:
+        """Whether a state is the one with which logins are accepted that began elsewhere."""
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
-    def _was_given_out(self, state: str) -> bool:
-        token, _, _ = state.rpartition("-")
-        return compare_digest(state.encode(), self.state_of(token).encode())
+    async def _was_given_out(self, state: str) -> bool:
+        return is_signed(state, await self._state_keys())
 
-    def state_of(self, token: str) -> str:
+    async def state_of(self, token: str) -> str:
         """Return the state that is made of a random token."""
-        return f"{token}-{self._keyed_hash(token)}"
+        signing_key, *_ = await self._state_keys()
+        return sign_state(token, signing_key)
 
     async def _exchange(
         self, server: AuthorizationServer, pending: PendingLogin, code: str

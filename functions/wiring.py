@@ -1,6 +1,5 @@
 """The composition root of what answers requests: it alone names the adapters of that."""
 
-import hmac
 import json
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -12,6 +11,7 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
+from adapters.signing_keys import SigningKeys
 from domain.policy import Policy
 from domain.provider import Provider
 from functions.keeper import Keeper
@@ -53,8 +53,12 @@ class Wired:
         self._open = AsyncExitStack()
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
-        self._keys = keys_of(settings)
-        self._ring = KeyRing(self._keys)
+        self._ring = KeyRing(keys_of(settings))
+        self._signing = SigningKeys(
+            settings.encryption_keys,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+        )
         records = SealedRecords(self._ring)
         self.store = store_of(settings.store, records)
         self._open.push_async_callback(self.store.close)
@@ -94,7 +98,7 @@ class Wired:
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
-            keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
+            state_keys=lambda: self._signing.of("states"),
             links=self.links,
         )
 
@@ -116,7 +120,7 @@ class Wired:
             store=self.store,
             clock=self.clock,
             keys=self.settings.api_keys,
-            keyed_hash=lambda name: _keyed_hash(self.settings, "failures", name),
+            hash_keys=lambda: self._signing.of("failures"),
             most=self.settings.failure_limit,
         )
 
@@ -126,16 +130,16 @@ class Wired:
         from functions import login_links
 
         return login_links.LoginLinks(
-            keys=[derive_key(key, "login links") for key in self._keys],
+            keys=lambda: self._signing.of("login links"),
             public_url=self.settings.public_url,
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
         )
 
-    def offer_login(self, caller: "Caller") -> "LoginOffer":
+    async def offer_login(self, caller: "Caller") -> "LoginOffer":
         """Say how to log in to the connection that a caller has asked about."""
-        return self.links.offer(caller.connection, may_log_in=caller.may_log_in)
+        return await self.links.offer(caller.connection, may_log_in=caller.may_log_in)
 
     async def finish(self) -> None:
         """Wait until all that was begun here is over and stored."""
@@ -241,12 +245,6 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             return UpstashStore(url, token, records)
         case _:
             assert_never(settings)
-
-
-def _keyed_hash(settings: Settings, purpose: str, text: str) -> str:
-    """Name a text so that only who has the client's secret can tell which it is."""
-    secret = settings.client_secret.encode()
-    return hmac.digest(secret, f"{purpose} {text}".encode(), "sha256").hex()[:32]
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -351,6 +351,19 @@ _BEYOND = Chapter(
         ),
     ),
 )
+_HARDENING = Chapter(
+    title="What strangers are shown, and what they may try",
+    begins=61,
+    demands=(
+        Demand(
+            text="Nobody can try out a weak client secret, offline, on a state or a link.",
+            source="RFC 6749 §10.10, hardening",
+            besides="They are signed with a key of `ENCRYPTION_KEYS`; without one with a key that "
+            "scrypt makes of the client secret (N = 2^14, r = 8, p = 5: a quarter of a second a "
+            "guess).",
+        ),
+    ),
+)
 
 CHAPTERS = (
     _LOGIN,
@@ -360,6 +373,7 @@ CHAPTERS = (
     _REFRESH,
     _OWN_ENDPOINTS,
     _BEYOND,
+    _HARDENING,
 )
 DEMANDS = {
     number: demand

@@ -248,7 +248,7 @@ class Deployment:
     def put_login(self, pending: PendingLogin) -> str:
         """Store a login that has begun, and return its state."""
         logins = Wired(Settings.from_environ(self.environ)).logins
-        state = logins.state_of(secrets.token_urlsafe())
+        state = self._portal.call(logins.state_of, secrets.token_urlsafe())
         self._with_store(lambda store: store.put_login(login_key(state), pending))
         return state
 

@@ -200,6 +200,17 @@ def test_key_that_is_derived_of_the_secret_is_a_weakness(
     assert wrong(findings(environ)) == [("warning", "ENCRYPTION_KEYS")]
 
 
+@pytest.mark.parametrize(
+    ("secret", "is_weak"), [("changeme", True), ("5b1f0c9e7d3a4826b1f0c9e7d3a4826e", False)]
+)
+def test_client_secret_that_can_be_guessed_is_said_where_the_key_is_derived_of_it(
+    environ: Environ, secret: str, *, is_weak: bool
+) -> None:
+    told = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
+    found = list(check_environment(Settings.from_environ(told), NOW))
+    assert ("guess" in said(found, "ENCRYPTION_KEYS")) == is_weak
+
+
 def test_address_of_this_machine_is_a_weakness_where_the_provider_is_elsewhere(
     environ: Environ,
 ) -> None:

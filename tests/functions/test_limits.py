@@ -240,6 +240,10 @@ class Counting(MemoryStore):
         return await super().count(key, window_ends=window_ends)
 
 
+async def some_keys() -> list[bytes]:
+    return [b"a key"]
+
+
 class Instances:
     """Instances over one store and one clock."""
 
@@ -252,7 +256,7 @@ class Instances:
             clock=self.clock,
             keys=(),
             most=DEFAULT,
-            keyed_hash=lambda name: f"hash of {name}",
+            hash_keys=some_keys,
         )
 
 

@@ -1,15 +1,18 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from adapters.sealing import derive_key
+from adapters.sealing import derive_key, stretch_key
 from domain.grant import Authorized, Unauthorized
 from domain.login_link import LINK_LIFETIME, LoginLink
 from tests.functions.conftest import Deploy
@@ -50,7 +53,9 @@ def signed(
     key: bytes = b"",
 ) -> str:
     """A link that the deployment could have made, or somebody else."""
-    known = derive_key(derive_key(deployment.environ["CLIENT_SECRET"]), "login links")
+    salt = f"oauth-callback signatures of {deployment.environ['CLIENT_ID']}"
+    root = stretch_key(deployment.environ["CLIENT_SECRET"], salt)
+    known = derive_key(root, "login links")
     link = LoginLink(
         connection=connection,
         id=secrets.token_urlsafe(),
@@ -200,6 +205,37 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
     members = expect_problem(other.press(link, JSON), 400, "invalid-link")
     assert "not made" in members["detail"]
     begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
+
+
+@pytest.mark.parametrize("keys", [None, KEY], ids=["without keys", "with a key"])
+def test_checklist_61_nobody_tries_out_a_client_secret_on_what_strangers_are_shown(
+    deploy: Deploy, keys: str | None
+) -> None:
+    deployment = deploy(CLIENT_SECRET="changeme", ENCRYPTION_KEYS=keys)
+    state, _, state_signature = state_of(deployment.begin_login("default")).rpartition("-")
+    link, _, link_signature = query_of(deployment.link("default"))["link"].rpartition(".")
+    # Whatever is made of it in microseconds.
+    root = derive_key("changeme")
+    roots = [b"changeme", root, sha256(b"changeme").digest()]
+    guesses = [
+        *roots,
+        *(derive_key(one, name) for one in roots for name in ("states", "login links")),
+    ]
+    for guess in guesses:
+        for text in (state, f"state {state}"):
+            digest = hmac.digest(guess, text.encode(), "sha256")
+            assert not digest.hex().startswith(state_signature)
+        digest = hmac.digest(guess, link.encode(), "sha256")
+        assert urlsafe_b64encode(digest).decode().rstrip("=") != link_signature
+
+
+def test_checklist_61_encryption_keys_sign_whatever_the_client_secret_is(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    one = deploy(**endpoint.environ, ENCRYPTION_KEYS=KEY)
+    state = query_of(one.begin_login("default"))["state"]
+    other = deploy(**endpoint.environ, ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}", CLIENT_SECRET="else")
+    expect_page(other.callback(HTML, code="a-code", state=state))
 
 
 def test_checklist_13_button_of_another_site_begins_no_login(

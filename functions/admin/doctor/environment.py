@@ -25,12 +25,7 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     if settings.oauth_state is not None:
         yield _check_static_state(settings.oauth_state)
     if not settings.encryption_keys:
-        yield warning(
-            "ENCRYPTION_KEYS",
-            "it is not set: the key is derived from CLIENT_SECRET, and everybody has to log in "
-            "again when that changes; openssl rand -base64 32 makes one, and what the derived "
-            "key has sealed stays readable",
-        )
+        yield _warn_of_the_derived_key(settings.client_secret)
 
 
 def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
@@ -73,6 +68,17 @@ def _check_client_secret(settings: Settings) -> Iterator[Finding]:
             "CLIENT_SECRET",
             f"it is an API key as well, and every caller has it; {_MAKE_ONE} for API_KEY",
         )
+
+
+def _warn_of_the_derived_key(client_secret: str) -> Finding:
+    weakness = weakness_of(client_secret)
+    guessed = "" if weakness is None else f" (it {weakness}: who has the store may guess it)"
+    return warning(
+        "ENCRYPTION_KEYS",
+        f"it is not set: the key is derived from CLIENT_SECRET{guessed}, and everybody has to log "
+        "in again when that changes; openssl rand -base64 32 makes one, and what the derived key "
+        "has sealed stays readable",
+    )
 
 
 def _check_static_state(state: str) -> Finding:
