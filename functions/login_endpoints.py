@@ -91,6 +91,8 @@ async def callback(request: Request, wired: Wired) -> Response:
         raise problem("invalid-state", f"the callback carries no state; {START_OVER}")
     if bool(code) == bool(error):
         raise problem("invalid-request", "a callback carries either a code or an error")
+    if wired.logins.is_static(state):
+        await wired.limits.admit(request)
     browser = _cookies(wired).recall(request, state)
     forget = () if browser is None else (_cookies(wired).forget(state),)
     response = AuthorizationResponse(

@@ -362,6 +362,11 @@ _HARDENING = Chapter(
             "scrypt makes of the client secret (N = 2^14, r = 8, p = 5: a quarter of a second a "
             "guess).",
         ),
+        Demand(
+            text="A static state is none that can be guessed, and what comes with it is limited "
+            "before the provider is asked.",
+            source="RFC 6749 §10.12, §10.10",
+        ),
     ),
 )
 

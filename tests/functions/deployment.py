@@ -40,6 +40,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 PUBLIC_URL = "https://keeper.test"
 REDIRECT_URI = f"{PUBLIC_URL}/api/callback"
 API_KEY = "the-api-key-of-this-deployment"
+STATIC_STATE = "a static state: 5b1f0c9e7d3a"
 CRON_SECRET = "the-cron-secret-of-this-deployment"
 HTML = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 JSON = ("accept", "application/json")

@@ -23,7 +23,11 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield from _check_client_secret(settings)
     yield _check_redirect_uri(settings)
     if settings.oauth_state is not None:
-        yield _check_static_state(settings.oauth_state)
+        yield warning(
+            "OAUTH_STATE",
+            "it is set, so that a login can be finished without having been begun here, by whoever "
+            "knows it; unless one is under way that needs it, take it away",
+        )
     if not settings.encryption_keys:
         yield _warn_of_the_derived_key(settings.client_secret)
 
@@ -79,18 +83,6 @@ def _warn_of_the_derived_key(client_secret: str) -> Finding:
         "in again when that changes; openssl rand -base64 32 makes one, and what the derived key "
         "has sealed stays readable",
     )
-
-
-def _check_static_state(state: str) -> Finding:
-    text = (
-        "it is set, so that a login can be finished without having been begun here, by whoever "
-        "knows it; unless one is under way that needs it, take it away"
-    )
-    if (weakness := weakness_of(state)) is None:
-        return warning("OAUTH_STATE", text)
-    # Nothing keeps anybody from trying: good requests are let through, whatever was wrong before.
-    guessed = f"it {weakness}, and who guesses it puts an account of theirs in the place of yours"
-    return warning("OAUTH_STATE", f"{text}; {guessed}: {_MAKE_ONE}")
 
 
 def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:
