@@ -1,18 +1,34 @@
 """What a login is made of: its beginning, by the API key or by a link, and its callback."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
 from domain.grant import Revoked, Revoking
 from functions.access import require_api_key
 from functions.login_cookies import LoginCookies
-from functions.login_messages import START_OVER, advice, login_problem
-from functions.login_results import LOGIN_FAILURES, CompletedLogin, LoginNotNeededError
+from functions.login_messages import (
+    START_OVER,
+    advice,
+    login_problem,
+    quotation,
+    with_quotation,
+)
+from functions.login_results import (
+    LOGIN_FAILURES,
+    CompletedLogin,
+    LoginFailure,
+    LoginNotNeededError,
+    RefusedError,
+)
 from functions.messages import Request, Response
 from functions.pages import Button, page
 from functions.problems import ProblemError, problem
-from functions.routes import Routes
+from functions.routes import CALLBACK, Routes
 from functions.wiring import Wired
+
+_log = logging.getLogger(__name__)
 
 
 async def show_link(request: Request, wired: Wired) -> Response:
@@ -87,10 +103,12 @@ async def callback(request: Request, wired: Wired) -> Response:
     """
     parameters = request.parameters
     state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
+    quoted = quotation(parameters)
     if not state:
-        raise problem("invalid-state", f"the callback carries no state; {START_OVER}")
+        missing = problem("invalid-state", f"the callback carries no state; {START_OVER}")
+        raise with_quotation(missing, quoted)
     if bool(code) == bool(error):
-        raise problem("invalid-request", "a callback carries either a code or an error")
+        raise with_quotation(problem("invalid-request", _both_or_neither(code)), quoted)
     if wired.logins.is_static(state):
         await wired.limits.admit(request)
     browser = _cookies(wired).recall(request, state)
@@ -101,8 +119,7 @@ async def callback(request: Request, wired: Wired) -> Response:
     try:
         completed = await wired.logins.complete(response)
     except LOGIN_FAILURES as failed:
-        said = ": ".join(filter(None, (error, parameters.get("error_description"))))
-        raise _with_headers(login_problem(failed, said=said), forget) from failed
+        raise _with_headers(_why(failed, parameters), forget) from failed
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(
             problem(
@@ -113,6 +130,25 @@ async def callback(request: Request, wired: Wired) -> Response:
             forget,
         )
     return _done(request, completed, forget)
+
+
+def _both_or_neither(code: str | None) -> str:
+    if code:
+        return "a callback carries either a code or an error, and this one carries both"
+    return (
+        "a callback carries either a code or an error, and this one carries neither; where the "
+        "browser's address line has them behind a #, take response_mode out of "
+        "AUTHORIZATION_PARAMS, or set response_mode=query there"
+    )
+
+
+def _why(failed: LoginFailure, parameters: Mapping[str, str]) -> ProblemError:
+    quoted = quotation(parameters)
+    if isinstance(failed, RefusedError):
+        _log.warning("a login was refused at the provider: %s", quoted)
+        said = ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
+        return login_problem(failed, said=said)
+    return with_quotation(login_problem(failed), quoted)
 
 
 def _done(
@@ -137,6 +173,6 @@ def _cookies(wired: Wired) -> LoginCookies:
 
 ROUTES: Routes = {
     # No HEAD here: it would use up the code and show nothing.
-    "/api/callback": {"GET": callback},
+    CALLBACK: {"GET": callback},
     "/api/login": {"GET": show_link, "HEAD": show_link, "POST": login},
 }

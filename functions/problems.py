@@ -71,13 +71,17 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One error: what it is for a program (`name`), and what to do for a person (`detail`)."""
+    """One error: what it is for a program (`name`), and what to do for a person (`detail`).
+
+    `logged` is told to the log, unless there were too many of the kind.
+    """
 
     name: str
     detail: str
     status: int
     headers: tuple[tuple[str, str], ...]
     members: Mapping[str, object]
+    logged: str = ""
 
     @property
     def title(self) -> str:

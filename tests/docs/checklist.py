@@ -367,6 +367,11 @@ _HARDENING = Chapter(
             "before the provider is asked.",
             source="RFC 6749 §10.12, §10.10",
         ),
+        Demand(
+            text="What nobody reads in a callback does not matter; an error that comes with no "
+            "state that counts is quoted, as anybody's word, and uses up nothing.",
+            source="RFC 6749 §4.1.2, §4.1.2.1",
+        ),
     ),
 )
 

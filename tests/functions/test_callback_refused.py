@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from domain.grant import Unauthorized
+from functions.messages import parse_authorization_response
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import HTML, JSON, Call, Deployment, Header, at, query_of
 from tests.functions.expect import (
@@ -216,11 +218,11 @@ def test_error_of_any_length_is_quoted_in_part_only(begun: Begun) -> None:
         "code=a&code=a",
         "code=a&code=b",
         "error=a&error=a",
-        "code=a&connection=x&connection=y",
         "code=a&c%6fde=b",
         "code=a&state=another",
+        "code=a&iss=x&iss=x",
         "code=%ff",
-        "code=a&x=%ed%a0%80",
+        "error=%ff",
     ],
 )
 def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
@@ -233,6 +235,91 @@ def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_u
         expect_page(begun.deployment.call("GET", target, HTML), 400)
     assert begun.deployment.rows() == rows
     expect_page(begun.come_back())
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "connection=x&connection=y",
+        "x=%ed%a0%80",
+        "name=Jos%e9",
+        "n%e9m=x&scope=%zz&&=",
+        "error_description=&error_description=",
+        "error=&hd=a&hd=b",
+        "session_state=a=b==;c",
+    ],
+)
+def test_checklist_63_parameters_that_nobody_reads_are_ignored_however_they_are_written(
+    begun: Begun, others: str
+) -> None:
+    target = f"/api/callback?{others}&code={begun.code}&state={begun.state}"
+    expect_page(begun.deployment.call("GET", target, HTML))
+    assert begun.asked() == 1
+
+
+def test_raw_bytes_in_a_parameter_that_nobody_reads_are_ignored() -> None:
+    # Not every client sends such, nor every server hears it.
+    query = b"n\xe9m=Jos\xe9&error_description=refus\xe9&code=a"
+    read = {"code": "a", "error_description": "refusé"}
+    assert parse_authorization_response(query) == read
+
+
+@pytest.mark.parametrize("state", [{}, {"state": ""}, {"state": "never-given-out"}], ids=str)
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("refus%C3%A9", "refusé"),
+        ("refus%E9", "refusé"),
+        ("two%0D%0Alines%00", "two lines"),
+        ("%3Cb%3E&error_description=again", "<b>"),
+    ],
+)
+def test_checklist_63_error_of_nobodys_login_is_quoted_as_anybodys_word(
+    begun: Begun, state: dict[str, str], written: str, read: str
+) -> None:
+    # A wrong redirect URI or scope: providers send the browser back with no state, or another.
+    query = f"error=invalid_scope&error_description={written}&{urlencode(state)}"
+    with begun.nothing_changes():
+        answer = begun.deployment.call("GET", f"/api/callback?{query}", JSON)
+        detail = expect_problem(answer, 400, "invalid-state")["detail"]
+        assert f"“invalid_scope: {read}”" in detail
+        assert "nothing shows" in detail
+        answer = begun.deployment.call("GET", f"/api/callback?{query}", HTML)
+        page = expect_page(answer, 400)
+        assert f"invalid_scope: {escape(read)}" in page
+    expect_page(begun.come_back())
+
+
+def test_error_of_nobodys_login_is_quoted_in_part_only(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="e" * 5000)
+    assert len(expect_problem(answer, 400, "invalid-state")["detail"]) < 1000
+
+
+def test_error_beside_a_code_is_quoted(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="a", code="b", state=begun.state)
+    assert "“a”" in expect_problem(answer, 400, "invalid-request")["detail"]
+
+
+def test_person_who_declined_is_told_so(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="access_denied", state=begun.state)
+    assert "declined" in expect_problem(answer, 400, "authorization-refused")["detail"]
+
+
+def test_form_in_the_place_of_a_redirect_is_told_where_it_comes_from(begun: Begun) -> None:
+    form = ("content-type", "application/x-www-form-urlencoded")
+    body = urlencode({"code": begun.code, "state": begun.state}).encode()
+    with begun.nothing_changes():
+        for accept in (JSON, HTML):
+            answer = begun.deployment.call("POST", "/api/callback", form, accept, content=body)
+            assert answer.status_code == 405
+            assert "response_mode=form_post" in answer.text
+    expect_page(begun.come_back())
+
+
+def test_parameters_behind_a_number_sign_are_told_where_they_come_from(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, state=begun.state)
+    detail = expect_problem(answer, 400, "invalid-request")["detail"]
+    assert "response_mode=query" in detail
 
 
 # --- the provider's part
