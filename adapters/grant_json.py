@@ -88,6 +88,7 @@ def dump_login(pending: "PendingLogin") -> bytes:
             "issuer_names_itself": pending.issuer_names_itself,
             "browser": pending.browser,
             "replaces": pending.replaces,
+            "outcome": pending.outcome,
         }
     )
 
@@ -107,6 +108,8 @@ def load_login(text: bytes) -> "PendingLogin":
             issuer_names_itself=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
+            # Not in what was written before deliveries were remembered.
+            outcome=members.get("outcome"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error

@@ -22,7 +22,8 @@ class PendingLogin:
 
     `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
     `browser` is the fingerprint of what the browser remembers that the login began in, None where
-    any may finish it. `replaces` says that it is to replace whatever works.
+    any may finish it. `replaces` says that it is to replace whatever works. `outcome` is what has
+    come of it, where it is over and only remembered.
     """
 
     connection: str
@@ -33,6 +34,7 @@ class PendingLogin:
     issuer_names_itself: bool = False
     browser: str | None = None
     replaces: bool = False
+    outcome: str | None = None
 
     def is_answered_by(self, issuer: str | None) -> bool:
         """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""

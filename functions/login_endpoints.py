@@ -28,6 +28,10 @@ from functions.problems import ProblemError, problem
 from functions.routes import CALLBACK, Routes
 from functions.wiring import Wired
 
+# Fetch Metadata's `Sec-Purpose`, and what there was before it.
+_PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+_AHEAD = (b"prefetch", b"prerender", b"preview")
+
 _log = logging.getLogger(__name__)
 
 
@@ -101,6 +105,7 @@ async def callback(request: Request, wired: Wired) -> Response:
 
     Raises ProblemError.
     """
+    _refuse_to_be_ahead(request)
     parameters = request.parameters
     state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
     quoted = quotation(parameters)
@@ -132,6 +137,17 @@ async def callback(request: Request, wired: Wired) -> Response:
     return _done(request, completed, forget)
 
 
+def _refuse_to_be_ahead(request: Request) -> None:
+    """Use nothing up for a browser that only looks ahead: it is to come again with its person."""
+    purposes = (value for name in _PURPOSES for value in request.header_values(name))
+    if any(word in purpose.lower() for purpose in purposes for word in _AHEAD):
+        raise problem(
+            "prefetch-refused",
+            "this request came ahead of a person, and a login is completed for the person only",
+            retry_after=1,
+        )
+
+
 def _both_or_neither(code: str | None) -> str:
     if code:
         return "a callback carries either a code or an error, and this one carries both"
@@ -157,9 +173,10 @@ def _done(
     detail = advice(completed)
     if request.accepts_json_first():
         members = {"status": "authorized", "connection": completed.connection, "detail": detail}
-        return Response.json(200, members, headers=headers)
-    text = f"Connection “{completed.connection}”: {detail}"
-    return page(200, "Logged in", text, headers=headers)
+        told = {name: value for name, value in members.items() if value is not None}
+        return Response.json(200, told, headers=headers)
+    of_what = f"Connection “{completed.connection}”: " if completed.connection else ""
+    return page(200, "Logged in", f"{of_what}{detail}", headers=headers)
 
 
 def _with_headers(error: ProblemError, headers: tuple[tuple[str, str], ...]) -> ProblemError:

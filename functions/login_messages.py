@@ -9,6 +9,7 @@ from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.login_results import (
     Account,
+    BeingCompletedError,
     CompletedLogin,
     ExchangeFailedError,
     LoginFailure,
@@ -63,6 +64,8 @@ def with_quotation(failed: ProblemError, said: str) -> ProblemError:
 
 def advice(completed: CompletedLogin) -> str:
     """Say what the tokens are good for, and what to do next."""
+    if completed.connection is None:
+        return "this login was completed already. You can close this window."
     if not completed.is_new and isinstance(completed.grant, Moved):
         return (
             "it was handed over to another deployment, where the earlier login stays in force, "
@@ -108,6 +111,13 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
                 "other-issuer",
                 "the browser did not come back from the provider that it was sent to (its `iss` "
                 f"is missing, or of another one), so nothing was made of it; {START_OVER}",
+            )
+        case BeingCompletedError():
+            return problem(
+                "provider-unavailable",
+                "this login is being completed, and the provider takes its time: load this page "
+                "again",
+                retry_after=5,
             )
         case LoginNotNeededError():
             return problem(

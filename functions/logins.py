@@ -30,6 +30,7 @@ from domain.token_endpoint import (
 )
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
+from functions.login_deliveries import Deliveries, delivery_of
 from functions.login_links import LoginLinks
 from functions.login_results import (
     CompletedLogin,
@@ -40,6 +41,8 @@ from functions.login_results import (
     RefusedError,
     UnknownStateError,
     judge,
+    outcome_of,
+    remembered,
 )
 from functions.recorder import Recorder
 from functions.settings import SettingsError
@@ -104,6 +107,7 @@ class Logins:
         self._static_state = static_state
         self._state_keys = state_keys
         self._links = links
+        self._deliveries = Deliveries(store=store, clock=clock)
         self._completions: Shared[CompletedLogin] = Shared()
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
@@ -144,7 +148,10 @@ class Logins:
             replaces=replaces,
         )
         with waiting_for("store"):
-            await self._store.put_login(login_key(state), pending)
+            await asyncio.gather(
+                self._store.put_login(login_key(state), pending),
+                self._deliveries.expect(state, pending),
+            )
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
         return BegunLogin(
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
@@ -153,6 +160,7 @@ class Logins:
     async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
         """Use up the state, trade the code for tokens, and keep them.
 
+        Whoever brings the same state and code again is told the same, and the code is sent once.
         What this has begun goes to its end, even if whoever waits for it goes away.
 
         Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
@@ -162,9 +170,8 @@ class Logins:
             raise UnknownStateError
         # Both may fail, and neither may cost a state: the same redirect works once they do not.
         provider, server = await self._provider(), self._server()
-        task = self._completions.start(
-            self._entropy.token(), lambda: self._complete(response, provider, server)
-        )
+        delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
+        task = self._completions.start(delivery, lambda: self._complete(response, provider, server))
         return await asyncio.shield(task)
 
     async def finish(self) -> None:
@@ -174,7 +181,36 @@ class Logins:
     async def _complete(
         self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
     ) -> CompletedLogin:
-        pending = await self._checked(response, provider)
+        is_static = self.is_static(response.state)
+        if is_static and (found := await self._deliveries.find(response)):
+            return await self._remembered(found, response)
+        is_same = not is_static and await self._deliveries.is_first_or_same(response)
+        pending = await self._take(response.state, provider)
+        if pending is None:
+            found = await self._deliveries.wait(response) if is_same else None
+            if found is None:
+                raise UnknownStateError
+            return await self._remembered(found, response)
+        outcome = None
+        try:
+            completed = await self._completed(response, pending, server)
+            outcome = outcome_of(completed)
+        finally:
+            await self._deliveries.settle(response, pending, outcome)
+        return completed
+
+    async def _remembered(
+        self, found: PendingLogin, response: AuthorizationResponse
+    ) -> CompletedLogin:
+        if not found.began_in(response.browser):
+            return remembered(found.outcome or "", connection=None, grant=Unauthorized())
+        record = await self._replaceable_record(found.connection)
+        return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
+
+    async def _completed(
+        self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
+    ) -> CompletedLogin:
+        _check(response, pending)
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
         yields = pending.precedence is Precedence.YIELDS
@@ -189,18 +225,7 @@ class Logins:
             raise LoginNotNeededError
         return judged
 
-    async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
-        """Use up the state, and return what it stands for if the redirect brings its code."""
-        pending = await self._take(response.state, provider)
-        if not pending.began_in(response.browser):
-            raise OtherBrowserError
-        if not pending.is_answered_by(response.issuer):
-            raise OtherIssuerError
-        if not response.code:
-            raise RefusedError
-        return pending
-
-    async def _take(self, state: str, provider: Provider) -> PendingLogin:
+    async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
         """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
         if self.is_static(state):
@@ -213,10 +238,7 @@ class Logins:
                 issuer_names_itself=provider.names_itself,
             )
         taker = self._entropy.token()
-        pending = await self._store.take_login(login_key(state), taker=taker, now=now)
-        if pending is None:
-            raise UnknownStateError
-        return pending
+        return await self._store.take_login(login_key(state), taker=taker, now=now)
 
     def is_static(self, state: str) -> bool:
         """Whether a state is the one with which logins are accepted that began elsewhere."""
@@ -266,3 +288,13 @@ class Logins:
         if self._known_redirect_uri is None:
             raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
         return self._known_redirect_uri
+
+
+def _check(response: AuthorizationResponse, pending: PendingLogin) -> None:
+    """Let a redirect pass that brings a code to where the login began."""
+    if not pending.began_in(response.browser):
+        raise OtherBrowserError
+    if not pending.is_answered_by(response.issuer):
+        raise OtherIssuerError
+    if not response.code:
+        raise RefusedError

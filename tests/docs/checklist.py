@@ -89,8 +89,11 @@ _LOGIN = Chapter(
             source="RFC 6749 §3.1",
         ),
         Demand(
-            text="A code is sent at once and one time only, and a reload of the page does no harm.",
+            text="A code is sent at once and one time only; the redirect that brings it again is "
+            "told the same, and a prefetch uses up nothing.",
             source="RFC 6749 §4.1.2",
+            besides="To another browser than the one of a login by a link no more is told than that "
+            "it is over.",
         ),
         Demand(
             text="The page after a login has no token and nothing of third parties, and tells "

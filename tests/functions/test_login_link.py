@@ -389,6 +389,21 @@ def test_cookie_is_taken_back_when_the_login_is_over(
     assert (morsel["secure"], morsel["path"]) == (True, "/")
 
 
+def test_checklist_11_login_of_a_link_that_is_delivered_again_is_told_to_its_browser_only(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    redirect = {"code": "a-code", "state": state_of(location)}
+    first = expect_json(scripted.callback(JSON, cookie, **redirect), sets_cookie=True)
+    assert expect_json(scripted.callback(JSON, cookie, **redirect), sets_cookie=True) == first
+    for other in wrong_browsers(cookie):
+        answer = scripted.callback(JSON, *other, **redirect)
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"status", "detail"}
+        assert connection not in answer.text
+    assert len(endpoint.seen) == 1
+
+
 def test_logins_in_two_tabs_do_not_disturb_each_other(
     scripted: Deployment, connection: str
 ) -> None:
