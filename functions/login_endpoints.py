@@ -23,6 +23,7 @@ from functions.login_results import (
     RefusedError,
 )
 from functions.messages import Request, Response
+from functions.own_page import is_from_own_page
 from functions.pages import Button, page
 from functions.problems import ProblemError, problem
 from functions.routes import CALLBACK, Routes
@@ -58,7 +59,7 @@ async def show_link(request: Request, wired: Wired) -> Response:
 async def login(request: Request, wired: Wired) -> Response:
     """POST /api/login: where to send the browser, or its way there. Raises ProblemError."""
     if text := request.form().get("link"):
-        _refuse_another_sites_button(request)
+        _refuse_another_sites_button(request, wired.settings.public_url)
         return await _begin_by_link(text, wired)
     keys, now = wired.settings.api_keys, wired.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, beside=("replace",))
@@ -79,13 +80,13 @@ def _replaces(request: Request) -> bool:
     return text == "true"
 
 
-def _refuse_another_sites_button(request: Request) -> None:
-    """Have people see whose login it is: another site's form would send them on without a word.
+def _refuse_another_sites_button(request: Request, public_url: str | None) -> None:
+    """Have people see whose login it is: another page's form would send them on without a word.
 
     A provider that knows them may ask nothing either (RFC 6749 §10.12). Browsers tell where a form
-    was (Fetch Metadata) even to pages that have them send no `Referer`, nor an `Origin`.
+    was, by its origin and by Fetch Metadata, even to pages that have them send no `Referer`.
     """
-    if b"cross-site" in request.header_values(b"sec-fetch-site"):
+    if not is_from_own_page(request, public_url):
         raise problem(
             "invalid-link", "a login by a link begins on the link's own page: open it in a browser"
         )

@@ -92,8 +92,7 @@ _LOGIN = Chapter(
             text="A code is sent at once and one time only; the redirect that brings it again is "
             "told the same, and a prefetch uses up nothing.",
             source="RFC 6749 §4.1.2",
-            besides="To another browser than the one of a login by a link no more is told than that "
-            "it is over.",
+            besides="Another browser than that of a link's login is told only that it is over.",
         ),
         Demand(
             text="The page after a login has no token and nothing of third parties, and tells "

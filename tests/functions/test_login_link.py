@@ -15,6 +15,7 @@ import pytest
 from adapters.sealing import derive_key, stretch_key
 from domain.grant import Authorized, Unauthorized
 from domain.login_link import LINK_LIFETIME, LoginLink
+from functions.own_page import origin_of
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import HTML, JSON, PUBLIC_URL, Deployment, Header, at, query_of
 from tests.functions.expect import (
@@ -251,6 +252,69 @@ def test_checklist_13_button_of_another_site_begins_no_login(
     looked = deployment.open_link(link, HTML, ("sec-fetch-site", "cross-site"))
     expect_page(looked, has_form=True)
     assert deployment.press(link, HTML, ("sec-fetch-site", "same-origin")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [("sec-fetch-site", "same-site")],
+        [("sec-fetch-site", "none")],
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-origin"), ("origin", "https://evil.test")],
+        [("sec-fetch-site", "same-site"), ("origin", PUBLIC_URL)],
+        [("origin", "https://evil.test")],
+        [("origin", "https://other.keeper.test")],
+        [("origin", f"{PUBLIC_URL}.evil.test")],
+        [("origin", f"{PUBLIC_URL}:8443")],
+        [("origin", PUBLIC_URL.replace("https", "http"))],
+        [("origin", "null")],
+        [("origin", "")],
+        [("origin", PUBLIC_URL), ("origin", "https://evil.test")],
+        [("origin", "https://evil.test"), ("host", "evil.test")],
+    ],
+    ids=str,
+)
+def test_checklist_13_button_wants_its_own_origin(
+    deployment: Deployment, connection: str, told: list[Header]
+) -> None:
+    link = deployment.link(connection)
+    answer = deployment.press(link, JSON, *told)
+    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    # It is not used up by that, nor by what a proxy makes of the host.
+    own: list[Header] = [("origin", PUBLIC_URL), ("sec-fetch-site", "same-origin")]
+    answer = deployment.press(link, HTML, ("host", "inner.example"), *own)
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [("origin", PUBLIC_URL)],
+        [("origin", "null"), ("sec-fetch-site", "same-origin")],
+        [],
+    ],
+    ids=str,
+)
+def test_button_works_in_browsers_that_tell_less(
+    deployment: Deployment, connection: str, told: list[Header]
+) -> None:
+    link = deployment.link(connection)
+    assert 'name="referrer" content="same-origin"' in deployment.open_link(link).text
+    assert deployment.press(link, HTML, *told).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTPS://Keeper.Test:443/below/", "https://keeper.test"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:8000/x", "http://[::1]:8000"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://keeper.test:8443", "https://keeper.test:8443"),
+    ],
+)
+def test_origin_of_an_address_is_what_browsers_say(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
 
 
 def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
