@@ -11,7 +11,6 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from adapters.signing_keys import SigningKeys
 from domain.policy import Policy
 from domain.provider import Provider
 from functions.keeper import Keeper
@@ -31,6 +30,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from adapters.signing_keys import SigningKeys
     from functions.access import Caller
     from functions.limits import FailureLimits
     from functions.login_links import LoginLinks, LoginOffer
@@ -54,11 +54,6 @@ class Wired:
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
         self._ring = KeyRing(keys_of(settings))
-        self._signing = SigningKeys(
-            settings.encryption_keys,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-        )
         records = SealedRecords(self._ring)
         self.store = store_of(settings.store, records)
         self._open.push_async_callback(self.store.close)
@@ -122,6 +117,16 @@ class Wired:
             keys=self.settings.api_keys,
             hash_keys=lambda: self._signing.of("failures"),
             most=self.settings.failure_limit,
+        )
+
+    @cached_property
+    def _signing(self) -> "SigningKeys":
+        from adapters import signing_keys
+
+        return signing_keys.SigningKeys(
+            self.settings.encryption_keys,
+            client_id=self.settings.client_id,
+            client_secret=self.settings.client_secret,
         )
 
     @cached_property

@@ -209,6 +209,21 @@ def test_checklist_62_right_guess_counts_like_the_wrong_ones_before_it(
     assert fail(deployment, next(_addresses), 1, right)[0].status_code == 200
 
 
+@pytest.mark.usefixtures("address")
+def test_checklist_63_error_of_nobodys_login_is_in_the_log_until_there_are_too_many(
+    deploy: Deploy,
+) -> None:
+    deployment = deploy(FAILURE_LIMIT="2")
+    for number in range(4):
+        deployment.callback(JSON, error="invalid_scope", error_description=f"told\n{number}\x1b")
+    state = query_of(deployment.begin_login("default"))["state"]
+    deployment.callback(JSON, error="access_denied", error_description="of a login", state=state)
+    log = deployment.running.log()
+    assert "invalid_scope: told 1" in log
+    assert "invalid_scope: told 2" not in log
+    assert "access_denied: of a login" in log
+
+
 def test_of_many_failures_at_once_no_more_are_told_than_of_one_by_one(
     limited: Deployment, address: str
 ) -> None:
