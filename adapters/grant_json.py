@@ -90,6 +90,7 @@ def dump_login(pending: "PendingLogin") -> bytes:
             "browser": pending.browser,
             "replaces": pending.replaces,
             "read": pending.read,
+            "outcome": pending.outcome,
         }
     )
 
@@ -111,6 +112,8 @@ def load_login(text: bytes) -> "PendingLogin":
             replaces=members["replaces"],
             # Not in what was written before it was told.
             read=members.get("read"),
+            # Not in what was written before deliveries were remembered.
+            outcome=members.get("outcome"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks what its version must have") from error

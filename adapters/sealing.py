@@ -4,11 +4,13 @@ A sealed text is `v1.<key id>.<base64url of nonce and ciphertext>`. Its associat
 version, the key id and the context it belongs to, so that it opens nowhere else.
 """
 
+import hashlib
 import json
 import os
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +24,8 @@ _NONCE_BYTES = 12
 _VERSION = "v1"
 # What a version of this software may have sealed, with whatever key.
 _SEALED = re.compile(r"v1\.[0-9a-f]{8}\.|v(?!1\.)[0-9]+\.", re.ASCII)
+# What OWASP asks of scrypt with 16 MiB: a guess costs a quarter of a second and not microseconds.
+_SCRYPT_COST = {"n": 2**14, "r": 8, "p": 5}
 
 
 class SealError(Exception):
@@ -75,6 +79,15 @@ def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:
     material = secret.encode() if isinstance(secret, str) else secret
     info = f"oauth-callback {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(material)
+
+
+@lru_cache(maxsize=4)
+def stretch_key(secret: str, salt: str) -> bytes:
+    """Make a key of a secret that may be a weak one, so slowly that it is not guessed (RFC 7914).
+
+    It blocks for that long, once a process, and lets other threads run.
+    """
+    return hashlib.scrypt(secret.encode(), salt=salt.encode(), dklen=KEY_BYTES, **_SCRYPT_COST)
 
 
 def _associated_data(key_id: str, context: tuple[str, ...]) -> bytes:

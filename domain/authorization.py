@@ -1,10 +1,11 @@
 """A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and what must come back of it."""
 
+import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from hmac import compare_digest
 from urllib.parse import urlencode
 
 from domain.events import Precedence
@@ -23,7 +24,8 @@ class PendingLogin:
     `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
     `browser` is the fingerprint of what the browser remembers that the login began in, None where
     any may finish it. `replaces` says that it is to replace whatever works. `read` is how far the
-    record had counted then (`domain.grant.place_of`), None where nobody knows.
+    record had counted then (`domain.grant.place_of`), None where nobody knows. `outcome` is what
+    has come of it, where it is over and only remembered.
     """
 
     connection: str
@@ -35,6 +37,7 @@ class PendingLogin:
     browser: str | None = None
     replaces: bool = False
     read: int | None = None
+    outcome: str | None = None
 
     def is_alive(self, now: datetime) -> bool:
         """Whether it may still come back; not where a clock that was ahead says so for longer."""
@@ -52,7 +55,7 @@ class PendingLogin:
         """Whether a browser that remembers this may finish the login (RFC 9700 §4.7.1)."""
         if self.browser is None:
             return True
-        return browser is not None and compare_digest(fingerprint(browser), self.browser)
+        return browser is not None and hmac.compare_digest(fingerprint(browser), self.browser)
 
     @property
     def precedence(self) -> Precedence:
@@ -79,6 +82,20 @@ class AuthorizationResponse:
     code: str | None = field(repr=False)
     issuer: str | None
     browser: str | None = field(repr=False, default=None)
+
+
+def sign_state(token: str, key: bytes) -> str:
+    """Make a state of a random token, by which it is known to have been given out here."""
+    return f"{token}-{hmac.digest(key, token.encode(), 'sha256').hex()[:32]}"
+
+
+def is_signed(state: str, keys: Sequence[bytes]) -> bool:
+    """Whether a state was signed with one of the keys."""
+    token, _, _ = state.rpartition("-")
+    signed = [sign_state(token, key).encode() for key in keys]
+    # Every one is compared, so that which one differs does not show.
+    matches = [hmac.compare_digest(state.encode(), known) for known in signed]
+    return any(matches)
 
 
 def login_key(state: str) -> str:

@@ -1,6 +1,6 @@
 """What the keeper answers: tokens, or a problem that says why there are none, and what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from types import MappingProxyType
@@ -66,8 +66,8 @@ _REFUSALS: Mapping[Failure, str] = {
 }
 
 
-def require_tokens(
-    answer: Answer, now: datetime, *, offer: "Callable[[int | None], LoginOffer]"
+async def require_tokens(
+    answer: Answer, now: datetime, *, offer: "Callable[[int | None], Awaitable[LoginOffer]]"
 ) -> Tokens:
     """Return the tokens that somebody asked for; `offer` tells how to log in to what was read.
 
@@ -90,7 +90,7 @@ def require_tokens(
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause, said=said, read=read):
-            login = offer(read)
+            login = await offer(read)
             raise problem(
                 "authorization-required",
                 why_and_how_to_log_in(cause, login, said=said),

@@ -21,11 +21,12 @@ from functions.messages import (
     Response,
     Scope,
     Send,
+    parse_authorization_response,
     path_of,
 )
 from functions.per_loop import PerLoop
 from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
-from functions.routes import ALIVE, HEALTH, Routes, find_endpoint
+from functions.routes import ALIVE, CALLBACK, HEALTH, Routes, find_endpoint
 from functions.settings import RemoteSettingsError, Settings, SettingsError
 from functions.sharing import Begun, beginning, in_time
 from functions.termination import finish_before_sigterm
@@ -34,7 +35,8 @@ from functions.wiring import Wired
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-_FOR_PEOPLE = frozenset({"/api/callback", "/api/login"})
+_PARSERS = {CALLBACK: parse_authorization_response}
+_FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
 
 # How often, in seconds, a process that is to end looks whether it may.
 _LAST_LOOK = 0.05
@@ -132,14 +134,17 @@ class Application:
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
-            request = await Request.from_asgi(scope, receive)
+            request = await Request.from_asgi(scope, receive, parsers=_PARSERS)
             endpoint = find_endpoint(self._routes, request)
             return await endpoint(request, await self._parts.get())
         except RemoteSettingsError as error:
             # The instance lives, and what is kept elsewhere is mended elsewhere.
             return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            return _problem_response(scope, await self._judged(scope, _problem_of(error)))
+            found = await self._judged(scope, _problem_of(error))
+            if found.logged:
+                _log.warning("%s", found.logged)
+            return _problem_response(scope, found)
 
     async def _judged(self, scope: Scope, found: Problem) -> Problem:
         """Return the problem, or that there were too many of the kind."""

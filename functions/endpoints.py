@@ -34,7 +34,7 @@ async def token(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
-    tokens = require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
+    tokens = await require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
     return Response.json(200, _token_members(tokens, now))
 
 
@@ -52,7 +52,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        login = wired.offer_login(caller, place_of(record.grant))
+        login = await wired.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login, said=verdict_of(record.grant)),

@@ -3,9 +3,10 @@
 What is refused anyway is counted in windows of some minutes, by the address that it came from or by
 the API key that it showed; too many change the words of the refusal, and nothing else. A good
 request is neither counted nor asked after, so nobody is locked out by what others do at the same
-address. Once there were too many, this instance writes no more of them to the store or the log
-until the window is over; nor, wherever they come from, more than some number in all, and some at
-one time: who has a network has addresses without end.
+address; but for logins with a static state, which is right for everybody who knows it. Once there
+were too many, this instance writes no more of them to the store or the log until the window is
+over; nor, wherever they come from, more than some number in all, and some at one time: who has a
+network has addresses without end.
 
 The address is the one that the server tells (ASGI's `client`), and as good as what is in front. On
 Vercel, and behind a proxy on the same machine, uvicorn takes it from X-Forwarded-For, which they
@@ -15,8 +16,9 @@ Where there is none, all failures are counted together. The store is given keyed
 few enough addresses to try them all.
 """
 
+import hmac
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -25,12 +27,13 @@ from math import ceil
 from functions.access import shown_key
 from functions.api_keys import ApiKey
 from functions.messages import Request
-from functions.problems import Problem, problem
+from functions.problems import Problem, ProblemError, problem
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 
 WINDOW = timedelta(minutes=5)
 _SECONDS = WINDOW.total_seconds()
+_MINUTES = WINDOW // timedelta(minutes=1)
 # Windows that an instance remembers, some hundred bytes each, however many addresses there are.
 REMEMBERED = 1000
 # Failures of a window that an instance writes to the store, as each is a command to pay for, and a
@@ -55,6 +58,9 @@ class _Culprit:
     told: str
 
 
+_STATIC_STATE = _Culprit(name="static state", told="with the OAUTH_STATE")
+
+
 class FailureLimits:
     """Count what is refused, and refuse it in other words once there is too much of it."""
 
@@ -64,14 +70,14 @@ class FailureLimits:
         store: Store,
         clock: Clock,
         keys: Sequence[ApiKey],
-        keyed_hash: Callable[[str], str],
+        hash_keys: Callable[[], Awaitable[Sequence[bytes]]],
         most: int,
     ) -> None:
         """`most` are the failures of a window that are told in their own words; 0 is no limit."""
         self._store = store
         self._clock = clock
         self._keys = keys
-        self._keyed_hash = keyed_hash
+        self._hash_keys = hash_keys
         self._most = most
         # By window, the least recently used first: what this instance knows of.
         self._known: dict[tuple[str, datetime], int] = {}
@@ -85,25 +91,43 @@ class FailureLimits:
             return found
         culprit = self._culprit(found, request)
         now = self._clock.now()
-        ends = window_end(now)
-        if not await self._is_too_much(culprit, ends):
+        if not await self._is_too_much(culprit, window_end(now)):
             return found
-        return problem(
-            "too-many-failures",
-            f"more than {self._most} requests {culprit.told} were refused within "
-            f"{WINDOW // timedelta(minutes=1)} minutes, so why is not said again until these are "
-            "over; requests with nothing wrong are answered all the same",
-            retry_after=ceil((ends - now).total_seconds()),
+        return _too_many(
+            f"more than {self._most} requests {culprit.told} were refused within {_MINUTES} "
+            "minutes, so why is not said again until these are over; requests with nothing wrong "
+            "are answered all the same",
+            now,
         ).problem
+
+    async def admit(self, request: Request) -> None:
+        """Count a login that brings the static state, before its code is sent on.
+
+        Such a state is right again and again: it is limited like a wrong one, by its address and
+        in all, so that nobody finds it out, or has the provider asked for codes without end.
+
+        Raises ProblemError.
+        """
+        if self._most == 0:
+            return
+        now = self._clock.now()
+        for culprit in (_address_of(request), _STATIC_STATE):
+            if await self._is_too_much(culprit, window_end(now)):
+                raise _too_many(
+                    f"more than {self._most} logins and wrong requests {culprit.told} within "
+                    f"{_MINUTES} minutes: wait until these are over, or begin a login with POST "
+                    "/api/login and the API key",
+                    now,
+                )
 
     def _culprit(self, found: Problem, request: Request) -> _Culprit:
         key = shown_key(request, self._keys) if found.name in _OF_A_KEY else None
         if key is not None:
             return _Culprit(name=f"key {key.name}", told=f"with the API key {key.name!r}")
-        return _Culprit(name=f"address {network_of(request.client)}", told="from this address")
+        return _address_of(request)
 
     async def _is_too_much(self, culprit: _Culprit, ends: datetime) -> bool:
-        window = (self._keyed_hash(culprit.name), ends)
+        window = (await self._keyed_hash(culprit.name), ends)
         # Before the store is asked: of many at once no more are written than of one by one.
         known = self._one_more(window)
         if known > self._most:
@@ -131,6 +155,10 @@ class FailureLimits:
         self._learn(window, lambda known: max(known, min(number, self._most)))
         return number > self._most
 
+    async def _keyed_hash(self, name: str) -> str:
+        key, *_ = await self._hash_keys()
+        return hmac.digest(key, name.encode(), "sha256").hex()[:32]
+
     def _one_more(self, window: tuple[str, datetime]) -> int:
         number = self._known.pop(window, 0) + 1
         self._known[window] = number
@@ -150,6 +178,15 @@ class FailureLimits:
             return False
         self._written = (ends, number + 1)
         return True
+
+
+def _address_of(request: Request) -> _Culprit:
+    return _Culprit(name=f"address {network_of(request.client)}", told="from this address")
+
+
+def _too_many(detail: str, now: datetime) -> ProblemError:
+    wait = ceil((window_end(now) - now).total_seconds())
+    return problem("too-many-failures", detail, retry_after=wait)
 
 
 def window_end(now: datetime) -> datetime:

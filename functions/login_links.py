@@ -1,6 +1,6 @@
 """Links that begin a login without the API key: made for who has it, each good once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from domain.grant import Grant, was_revoked_since
@@ -47,7 +47,7 @@ class LoginLinks:
     def __init__(
         self,
         *,
-        keys: Sequence[bytes],
+        keys: Callable[[], Awaitable[Sequence[bytes]]],
         public_url: str | None,
         store: Store,
         clock: Clock,
@@ -65,7 +65,9 @@ class LoginLinks:
         """Where logins begin; relative where the deployment's address is not known."""
         return f"{self._public_url or ''}/api/login"
 
-    def offer(self, connection: str, *, may_log_in: bool, read: int | None = None) -> LoginOffer:
+    async def offer(
+        self, connection: str, *, may_log_in: bool, read: int | None = None
+    ) -> LoginOffer:
         """Say how to log in; to make a link asks nobody, and whose key may not gets none.
 
         `read` is how far the connection's record has counted.
@@ -73,12 +75,12 @@ class LoginLinks:
         query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
         url = self.login_url
         has_link = may_log_in and self._public_url is not None
-        link = f"{url}?link={self._sign(connection, read)}" if has_link else None
+        link = f"{url}?link={await self._sign(connection, read)}" if has_link else None
         return LoginOffer(url=url + query, link=link, may_log_in=may_log_in)
 
-    def read(self, text: str) -> LoginLink:
+    async def read(self, text: str) -> LoginLink:
         """Read a link, whether or not it was used. Raises ProblemError."""
-        link = read_link(text, self._keys)
+        link = read_link(text, await self._keys())
         if link is None:
             raise problem("invalid-link", f"this deployment has not made this link; {_ANOTHER}")
         if not link.is_alive(self._clock.now()):
@@ -103,11 +105,12 @@ class LoginLinks:
                 f"else {_ANOTHER}",
             )
 
-    def _sign(self, connection: str, read: int | None) -> str:
+    async def _sign(self, connection: str, read: int | None) -> str:
         link = LoginLink(
             connection=connection,
             id=self._entropy.token(),
             expires_at=self._clock.now() + LINK_LIFETIME,
             read=read,
         )
-        return link.sign(self._keys[0])
+        signing_key, *_ = await self._keys()
+        return link.sign(signing_key)

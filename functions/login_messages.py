@@ -1,6 +1,7 @@
 """What becomes of a login, in words: of one that worked, and of each way to fail."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from domain.failures import classify
@@ -10,6 +11,7 @@ from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.login_results import (
     Account,
     BegunBeforeRevocationError,
+    BeingCompletedError,
     CompletedLogin,
     ExchangeFailedError,
     LoginFailure,
@@ -40,8 +42,32 @@ _REPLACED: Mapping[Account, str] = {
 _LONGEST_QUOTE = 300
 
 
+def quotation(parameters: Mapping[str, str]) -> str:
+    """What a redirect says of an error, in a part that fits on a line; "" where it says none."""
+    if not parameters.get("error"):
+        return ""
+    said = ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
+    line = "".join(character if character.isprintable() else " " for character in said)
+    return " ".join(line.split())[:_LONGEST_QUOTE]
+
+
+def with_quotation(failed: ProblemError, said: str) -> ProblemError:
+    """Add what a redirect says of an error, though nothing shows that it is the provider's."""
+    if not said:
+        return failed
+    found = failed.problem
+    detail = (
+        f"{found.detail}. The callback brings the error “{said}”, and nothing shows that the "
+        "provider has sent it"
+    )
+    logged = f"a callback of nobody's login ({found.name}) brings the error: {said}"
+    return ProblemError(replace(found, detail=detail, logged=logged))
+
+
 def advice(completed: CompletedLogin) -> str:
     """Say what the tokens are good for, and what to do next."""
+    if completed.connection is None:
+        return "this login was completed already. You can close this window."
     if not completed.is_new and isinstance(completed.grant, Moved):
         return (
             "it was handed over to another deployment, where the earlier login stays in force, "
@@ -94,6 +120,13 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
                 "the connection was revoked after this login had begun, so nothing was made of "
                 f"it; {START_OVER}",
             )
+        case BeingCompletedError():
+            return problem(
+                "provider-unavailable",
+                "this login is being completed, and the provider takes its time: load this page "
+                "again",
+                retry_after=5,
+            )
         case LoginNotNeededError():
             return problem(
                 "login-not-needed",
@@ -107,15 +140,18 @@ def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
                 f"{_REPLACE}",
             )
         case RefusedError():
-            return problem(
-                "authorization-refused",
-                f"the provider sent the browser back without a code ({said[:_LONGEST_QUOTE]}); "
-                f"{START_OVER}",
-            )
+            return problem("authorization-refused", f"{_refusal(said)}; {START_OVER}")
         case ExchangeFailedError(outcome=outcome):
             return _not_exchanged(outcome)
         case _:
             assert_never(failed)
+
+
+def _refusal(said: str) -> str:
+    quoted = said[:_LONGEST_QUOTE]
+    if said.startswith("access_denied"):
+        return f"the person declined at the provider, or may not allow this ({quoted})"
+    return f"the provider sent the browser back without a code ({quoted})"
 
 
 def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:

@@ -29,6 +29,10 @@ class BegunBeforeRevocationError(Exception):
     """The connection was revoked after the login had begun."""
 
 
+class BeingCompletedError(Exception):
+    """The same redirect came before, and what comes of it is not known yet."""
+
+
 class LoginNotNeededError(Exception):
     """The connection works, and only who has the API key may replace it."""
 
@@ -58,6 +62,7 @@ LoginFailure: TypeAlias = (
     | LoginNotNeededError
     | OtherAccountError
     | ExchangeFailedError
+    | BeingCompletedError
 )
 LOGIN_FAILURES: tuple[type[LoginFailure], ...] = get_args(LoginFailure)
 
@@ -75,10 +80,11 @@ class Account(Enum):
 class CompletedLogin:
     """What a login left: `grant` is the one in force, `is_new` whether this login made it.
 
-    `account` compares who logged in with who had before.
+    `account` compares who logged in with who had before. `connection` is None where another browser
+    than the login's is told that it is over, and nothing else.
     """
 
-    connection: str
+    connection: str | None
     grant: Grant
     account: Account
     is_new: bool
@@ -115,3 +121,19 @@ def _account(before: Tokens | None, subject: str | None) -> Account:
     if None in {before.subject, subject}:
         return Account.NOT_TOLD
     return Account.OTHER if before.are_known_of_another(subject) else Account.SAME
+
+
+# What is remembered of a login that left the earlier one in force.
+_KEPT = "kept"
+
+
+def outcome_of(completed: CompletedLogin) -> str:
+    """Put into a word what a login has come to."""
+    return completed.account.value if completed.is_new else _KEPT
+
+
+def remembered(outcome: str, *, connection: str | None, grant: Grant) -> CompletedLogin:
+    """Read that word, over the grant that is in force by now."""
+    is_new = outcome != _KEPT
+    account = Account(outcome) if is_new else Account.NOT_TOLD
+    return CompletedLogin(connection=connection, grant=grant, account=account, is_new=is_new)

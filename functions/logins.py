@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -13,7 +13,9 @@ from domain.authorization import (
     PendingLogin,
     authorization_url,
     fingerprint,
+    is_signed,
     login_key,
+    sign_state,
 )
 from domain.events import LoginCompleted, Precedence
 from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
@@ -28,6 +30,7 @@ from domain.token_endpoint import (
 )
 from functions.connections import DEFAULT_CONNECTION
 from functions.keeper import Keeper, describe
+from functions.login_deliveries import Deliveries, delivery_of
 from functions.login_links import LoginLinks
 from functions.login_results import (
     BegunBeforeRevocationError,
@@ -39,6 +42,8 @@ from functions.login_results import (
     RefusedError,
     UnknownStateError,
     judge,
+    outcome_of,
+    remembered,
 )
 from functions.recorder import Recorder
 from functions.settings import SettingsError
@@ -82,13 +87,13 @@ class Logins:
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
-        keyed_hash: Callable[[str], str],
+        state_keys: Callable[[], Awaitable[Sequence[bytes]]],
         links: LoginLinks,
     ) -> None:
         """`static_state` is one with which logins that were begun elsewhere are accepted.
 
-        By its `keyed_hash`, in hexadecimal, a state is known to have been given out here, before
-        the store is asked.
+        By `state_keys`, of which the first signs, a state is known to have been given out here,
+        before the store is asked.
         `server` and `provider`, which raises DiscoveryError, are called when they are needed.
         """
         self._keeper = keeper
@@ -101,8 +106,9 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
-        self._keyed_hash = keyed_hash
+        self._state_keys = state_keys
         self._links = links
+        self._deliveries = Deliveries(store=store, clock=clock)
         self._completions: Shared[CompletedLogin] = Shared(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
@@ -140,7 +146,7 @@ class Logins:
         replaces: bool = False,
     ) -> BegunLogin:
         """Bind a new state to the connection, and to what its record says."""
-        state = self.state_of(self._entropy.token())
+        state = await self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
             redirect_uri=self._redirect_uri(),
@@ -153,7 +159,10 @@ class Logins:
             read=place_of(record.grant),
         )
         with waiting_for("store"):
-            await self._store.put_login(login_key(state), pending)
+            await asyncio.gather(
+                self._store.put_login(login_key(state), pending),
+                self._deliveries.expect(state, pending),
+            )
         url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
         return BegunLogin(
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
@@ -162,18 +171,18 @@ class Logins:
     async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
         """Use up the state, trade the code for tokens, and keep them.
 
+        Whoever brings the same state and code again is told the same, and the code is sent once.
         What this has begun goes to its end, even if whoever waits for it goes away.
 
         Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        if not (self._is_static(response.state) or self._was_given_out(response.state)):
+        if not (self.is_static(response.state) or await self._was_given_out(response.state)):
             # Whoever makes states up costs no question to the issuer, nor one to the store.
             raise UnknownStateError
         # Both may fail, and neither may cost a state: the same redirect works once they do not.
         provider, server = await self._provider(), self._server()
-        task = self._completions.start(
-            self._entropy.token(), lambda: self._complete(response, provider, server)
-        )
+        delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
+        task = self._completions.start(delivery, lambda: self._complete(response, provider, server))
         return await asyncio.shield(task)
 
     async def finish(self) -> None:
@@ -183,7 +192,36 @@ class Logins:
     async def _complete(
         self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
     ) -> CompletedLogin:
-        pending = await self._checked(response, provider)
+        is_static = self.is_static(response.state)
+        if is_static and (found := await self._deliveries.find(response)):
+            return await self._remembered(found, response)
+        is_same = not is_static and await self._deliveries.is_first_or_same(response)
+        pending = await self._take(response.state, provider)
+        if pending is None:
+            found = await self._deliveries.wait(response) if is_same else None
+            if found is None:
+                raise UnknownStateError
+            return await self._remembered(found, response)
+        outcome = None
+        try:
+            completed = await self._completed(response, pending, server)
+            outcome = outcome_of(completed)
+        finally:
+            await self._deliveries.settle(response, pending, outcome)
+        return completed
+
+    async def _remembered(
+        self, found: PendingLogin, response: AuthorizationResponse
+    ) -> CompletedLogin:
+        if not found.began_in(response.browser):
+            return remembered(found.outcome or "", connection=None, grant=Unauthorized())
+        record = await self._replaceable_record(found.connection)
+        return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
+
+    async def _completed(
+        self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
+    ) -> CompletedLogin:
+        _check(response, pending)
         # Before the code is spent: a store that is away costs the login nothing then.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
@@ -200,21 +238,10 @@ class Logins:
             raise LoginNotNeededError
         return judged
 
-    async def _checked(self, response: AuthorizationResponse, provider: Provider) -> PendingLogin:
-        """Use up the state, and return what it stands for if the redirect brings its code."""
-        pending = await self._take(response.state, provider)
-        if not pending.began_in(response.browser):
-            raise OtherBrowserError
-        if not pending.is_answered_by(response.issuer):
-            raise OtherIssuerError
-        if not response.code:
-            raise RefusedError
-        return pending
-
-    async def _take(self, state: str, provider: Provider) -> PendingLogin:
+    async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
         """Find the login that a redirect belongs to, and use up its state."""
         now = self._clock.now()
-        if self._is_static(state):
+        if self.is_static(state):
             return PendingLogin(
                 connection=DEFAULT_CONNECTION,
                 redirect_uri=self._redirect_uri(),
@@ -224,22 +251,20 @@ class Logins:
                 issuer_names_itself=provider.names_itself,
             )
         taker = self._entropy.token()
-        pending = await self._store.take_login(login_key(state), taker=taker, now=now)
-        if pending is None:
-            raise UnknownStateError
-        return pending
+        return await self._store.take_login(login_key(state), taker=taker, now=now)
 
-    def _is_static(self, state: str) -> bool:
+    def is_static(self, state: str) -> bool:
+        """Whether a state is the one with which logins are accepted that began elsewhere."""
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
-    def _was_given_out(self, state: str) -> bool:
-        token, _, _ = state.rpartition("-")
-        return compare_digest(state.encode(), self.state_of(token).encode())
+    async def _was_given_out(self, state: str) -> bool:
+        return is_signed(state, await self._state_keys())
 
-    def state_of(self, token: str) -> str:
+    async def state_of(self, token: str) -> str:
         """Return the state that is made of a random token."""
-        return f"{token}-{self._keyed_hash(token)}"
+        signing_key, *_ = await self._state_keys()
+        return sign_state(token, signing_key)
 
     async def _exchange(
         self, server: AuthorizationServer, pending: PendingLogin, code: str, *, read: Grant
@@ -279,3 +304,13 @@ class Logins:
         if self._known_redirect_uri is None:
             raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
         return self._known_redirect_uri
+
+
+def _check(response: AuthorizationResponse, pending: PendingLogin) -> None:
+    """Let a redirect pass that brings a code to where the login began."""
+    if not pending.began_in(response.browser):
+        raise OtherBrowserError
+    if not pending.is_answered_by(response.issuer):
+        raise OtherIssuerError
+    if not response.code:
+        raise RefusedError

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,7 +33,15 @@ _ENDPOINTS = "/api/"
 # RFC 9110 §9.2.1: these change nothing, so that a body which is cut off can do no harm. A browser
 # that has gone must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
+# What a callback is judged by (RFC 6749 §4.1.2, RFC 9207 §2).
+_JUDGED = frozenset({"code", "error", "iss", "state"})
+# What it only shows.
+_SHOWN = "error_description"
+
 _FORM = b"application/x-www-form-urlencoded"
+
+
+Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
 
 
 class MalformedRequestError(Exception):
@@ -59,9 +68,14 @@ class Request:
 
     @classmethod
     async def from_asgi(
-        cls, scope: Scope, receive: Receive, *, max_body_bytes: int = MAX_BODY_BYTES
+        cls,
+        scope: Scope,
+        receive: Receive,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        parsers: Mapping[str, Parse] = MappingProxyType({}),
     ) -> Self:
-        """Read a request whole.
+        """Read a request whole; `parsers` are for the queries of paths that want their own.
 
         Raises MalformedRequestError for what cannot be decoded, is too large or too slow, or names
         a parameter twice.
@@ -75,7 +89,7 @@ class Request:
         _limit(head.headers)
         return replace(
             head,
-            parameters=parse_parameters(query),
+            parameters=parsers.get(head.path.rstrip("/"), parse_parameters)(query),
             body=await _read_body(receive, max_body_bytes, may_end_early=head.method in _SAFE),
         )
 
@@ -132,6 +146,33 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     if len(parameters) < len(pairs):
         raise MalformedRequestError("a parameter is given more than once")
     return parameters
+
+
+def parse_authorization_response(encoded: bytes) -> dict[str, str]:
+    """Decode a callback's query: what nobody reads is ignored, however it is written.
+
+    RFC 6749 §4.1.2: providers send parameters of their own. Raises MalformedRequestError for those
+    that count, as `parse_parameters` does.
+    """
+    parameters: dict[str, str] = {}
+    for part in encoded.split(b"&"):
+        encoded_name, _, value = part.partition(b"=")
+        name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
+        if name in _JUDGED and name in parameters:
+            raise MalformedRequestError(f"{name} is given more than once")
+        if name in _JUDGED:
+            parameters |= parse_parameters(b"=".join((name.encode(), value)))
+        elif name == _SHOWN:
+            parameters.setdefault(name, _in_some_encoding(value))
+    return parameters
+
+
+def _in_some_encoding(encoded: bytes) -> str:
+    text = unquote_to_bytes(encoded.replace(b"+", b" "))
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:

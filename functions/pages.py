@@ -16,6 +16,9 @@ _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 # A form is ours, and leads to a provider and on from there: browsers hold every redirect that
 # follows it against this as well.
 _FORM_TARGETS = "'self' https: http://localhost:* http://127.0.0.1:*"
+# Where the header of every page says `no-referrer`, browsers tell a form's origin as `null`, and
+# those without Fetch Metadata nothing else: the page itself takes back so much of it.
+_FORM_REFERRER = '<meta name="referrer" content="same-origin">'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ def page(
     text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
     body = (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width">'
+        f'<meta name="viewport" content="width=device-width">{_FORM_REFERRER if button else ""}'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f"<h1>{escape(title)}</h1>{text}{button.markup() if button else ''}</html>"
     )

@@ -55,6 +55,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "other-account": (HTTPStatus.CONFLICT, "Another account than before has logged in"),
     "other-browser": (HTTPStatus.BAD_REQUEST, "This login began in another browser"),
     "other-issuer": (HTTPStatus.BAD_REQUEST, "This login comes from another provider"),
+    "prefetch-refused": (HTTPStatus.SERVICE_UNAVAILABLE, "A login waits for its person"),
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider is not available"),
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored cannot be read"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "A refresh is going on"),
@@ -72,13 +73,17 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One error: what it is for a program (`name`), and what to do for a person (`detail`)."""
+    """One error: what it is for a program (`name`), and what to do for a person (`detail`).
+
+    `logged` is told to the log, unless there were too many of the kind.
+    """
 
     name: str
     detail: str
     status: int
     headers: tuple[tuple[str, str], ...]
     members: Mapping[str, object]
+    logged: str = ""
 
     @property
     def title(self) -> str:

@@ -63,13 +63,13 @@ class Reading:
             self.faults.append(f"{name} is not set")
         return value or ""
 
-    def secret(self, name: str) -> str | None:
-        """Return a secret that callers send in a header, or None where there is none.
+    def secret(self, name: str, *, fits_a_header: bool = True) -> str | None:
+        """Return a secret that strangers may try to guess, or None where there is none.
 
         One that can be guessed is a fault.
         """
         faults = len(self.faults)
-        value = self.optional(name, fits_a_header=True)
+        value = self.optional(name, fits_a_header=fits_a_header)
         weakness = None if value is None or len(self.faults) > faults else weakness_of(value)
         if weakness is not None:
             self.faults.append(f"{name} {weakness}: openssl rand -hex 32 makes one that is good")

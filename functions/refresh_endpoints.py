@@ -22,7 +22,7 @@ async def refresh(request: Request, wired: Wired) -> Response:
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
     answered = await wired.keeper.refresh(caller.connection)
     now = wired.clock.now()
-    require_tokens(answered.answer, now, offer=lambda read: wired.offer_login(caller, read))
+    await require_tokens(answered.answer, now, offer=lambda read: wired.offer_login(caller, read))
     return Response.json(200, standing(answered.after, now))
 
 

@@ -12,6 +12,12 @@ Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
 HEALTH = "/api/health"
+CALLBACK = "/api/callback"
+# OAuth 2.0 Form Post Response Mode: it would come without the cookie of the login's browser, too.
+_NO_FORM = (
+    "; the provider was asked to answer with a form: take response_mode=form_post out of "
+    "AUTHORIZATION_PARAMS, and begin the login anew"
+)
 ALIVE = Response.json(200, {"status": "ok"})
 """What the endpoint for health answers."""
 
@@ -29,5 +35,7 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)
     if endpoint is None:
         detail = f"{request.method} is not among {allow[1]}"
+        if (request.method, request.path.rstrip("/")) == ("POST", CALLBACK):
+            detail += _NO_FORM
         raise problem("method-not-allowed", detail, headers=(allow,))
     return endpoint

@@ -82,7 +82,7 @@ class Settings:
             api_keys=read_api_keys(reading),
             cron_secret=reading.secret("CRON_SECRET"),
             failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
-            oauth_state=reading.optional("OAUTH_STATE"),
+            oauth_state=reading.secret("OAUTH_STATE", fits_a_header=False),
             provider=read_provider(reading, told),
             told=told,
             public_url=_public_url(reading),

@@ -1,6 +1,5 @@
 """The composition root of what answers requests: it alone names the adapters of that."""
 
-import hmac
 import json
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -32,6 +31,7 @@ from ports.way_out import WayOutError
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from adapters.signing_keys import SigningKeys
     from functions.access import Caller
     from functions.limits import FailureLimits
     from functions.login_links import LoginLinks, LoginOffer
@@ -54,8 +54,7 @@ class Wired:
         self._open = AsyncExitStack()
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
-        self._keys = keys_of(settings)
-        self._ring = KeyRing(self._keys)
+        self._ring = KeyRing(keys_of(settings))
         records = SealedRecords(self._ring)
         self.store = store_of(settings.store, records)
         self._open.push_async_callback(self.store.close)
@@ -95,7 +94,7 @@ class Wired:
             client_id=self.settings.client_id,
             redirect_uri=self.settings.redirect_uri,
             static_state=self.settings.oauth_state,
-            keyed_hash=lambda token: _keyed_hash(self.settings, "state", token),
+            state_keys=lambda: self._signing.of("states"),
             links=self.links,
         )
 
@@ -117,8 +116,18 @@ class Wired:
             store=self.store,
             clock=self.clock,
             keys=self.settings.api_keys,
-            keyed_hash=lambda name: _keyed_hash(self.settings, "failures", name),
+            hash_keys=lambda: self._signing.of("failures"),
             most=self.settings.failure_limit,
+        )
+
+    @cached_property
+    def _signing(self) -> "SigningKeys":
+        from adapters import signing_keys
+
+        return signing_keys.SigningKeys(
+            self.settings.encryption_keys,
+            client_id=self.settings.client_id,
+            client_secret=self.settings.client_secret,
         )
 
     @cached_property
@@ -127,19 +136,19 @@ class Wired:
         from functions import login_links
 
         return login_links.LoginLinks(
-            keys=[derive_key(key, "login links") for key in self._keys],
+            keys=lambda: self._signing.of("login links"),
             public_url=self.settings.public_url,
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
         )
 
-    def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
+    async def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
         """Say how to log in to the connection that a caller has asked about.
 
         `read` is how far its record has counted.
         """
-        return self.links.offer(caller.connection, may_log_in=caller.may_log_in, read=read)
+        return await self.links.offer(caller.connection, may_log_in=caller.may_log_in, read=read)
 
     async def finish(self) -> None:
         """Wait until all that was begun here is over and stored."""
@@ -274,12 +283,6 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             return UpstashStore(url, token, records)
         case _:
             assert_never(settings)
-
-
-def _keyed_hash(settings: Settings, purpose: str, text: str) -> str:
-    """Name a text so that only who has the client's secret, or a key, can tell which it is."""
-    secret = settings.client_secret.encode() or settings.encryption_keys[0]
-    return hmac.digest(secret, f"{purpose} {text}".encode(), "sha256").hex()[:32]
 
 
 def _fingerprint(settings: Settings) -> str:

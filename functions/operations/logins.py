@@ -88,8 +88,8 @@ _CALLBACK = Operation(
     summary="Complete a login",
     description="The provider's redirect (RFC 6749 §4.1.2) leads here; programs have nothing to "
     "ask here. Parameters that are not known are the provider's, and do not matter. A state is "
-    "good for one try, and where a link began the login in the browser that has its cookie. A "
-    "browser is answered with pages.",
+    "good for one try, whose repetition is answered alike for ten minutes, and where a link began "
+    "the login in the browser that has its cookie. A browser is answered with pages.",
     key=Key.NONE,
     parameters=(
         Parameter(
@@ -147,6 +147,7 @@ _CALLBACK = Operation(
         "other-account",
         "authorization-refused",
         "code-refused",
+        "prefetch-refused",
         "provider-unavailable",
         "store-unavailable",
     ),

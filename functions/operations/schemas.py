@@ -191,10 +191,15 @@ SCHEMAS: Mapping[str, Schema] = {
     "CompletedLogin": closed(
         {
             "status": {"const": "authorized"},
-            "connection": {"type": "string"},
             "detail": {"type": "string", "description": "What that means, for a person."},
         },
         "A login that worked.",
+        optional={
+            "connection": {
+                "type": "string",
+                "description": "Not told to another browser that brings the same redirect.",
+            }
+        },
     ),
     "SweepReport": closed(
         {

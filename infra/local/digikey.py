@@ -17,6 +17,7 @@ from typing import TypeAlias, assert_never
 import uvicorn
 
 from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from infra.local.digikey_callers import refuse_strangers
 from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
 from infra.local.digikey_errors import problem, request_error
 from infra.local.digikey_file import load_state, save_state
@@ -97,6 +98,8 @@ class SimulatedDigiKey:
                 assert_never(answer)
 
     def _answer(self, request: Request) -> Answer:
+        if (refusal := refuse_strangers(request)) is not None:
+            return refusal
         below = request.path.startswith(self._prefix)
         handlers = self._routes.get(request.path[len(self._prefix) :]) if below else None
         if handlers is None:

@@ -307,6 +307,10 @@ def test_a_missing_member_is_refused_unless_it_came_later(grant: Grant, path: Pa
 def test_a_missing_member_of_a_login_is_refused(name: str) -> None:
     members = json.loads(dump_login(PENDING))
     del members[name]
+    if name == "outcome":
+        # Not in what earlier releases wrote.
+        assert load_login(written(members)) == PENDING
+        return
     with pytest.raises(FormatError):
         load_login(written(members))
 

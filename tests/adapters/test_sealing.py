@@ -3,10 +3,11 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sealing import KEY_BYTES, KeyRing, SealError, derive_key
+from adapters.sealing import KEY_BYTES, KeyRing, SealError, derive_key, stretch_key
 
 FIRST, SECOND, THIRD = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 RING = KeyRing([FIRST])
@@ -126,3 +127,11 @@ def test_a_derived_key_depends_on_its_secret_and_on_nothing_else() -> None:
     assert derive_key("secret").hex() == expected
     assert len(derive_key("secret")) == KEY_BYTES
     assert len({derive_key(secret) for secret in ("secret", "Secret", "secret ", "", "é")}) == 5
+
+
+def test_a_stretched_key_costs_whoever_guesses_its_secret() -> None:
+    # Every instance of a deployment makes the same: the value is part of links that are under way.
+    # scrypt (RFC 7914) with N = 2**14, r = 8 and p = 5, computed apart from this code.
+    expected = Scrypt(salt=b"salt", length=KEY_BYTES, n=2**14, r=8, p=5).derive(b"secret")
+    assert stretch_key("secret", "salt") == expected
+    assert stretch_key("secret", "another salt") != expected

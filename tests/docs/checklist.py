@@ -89,8 +89,10 @@ _LOGIN = Chapter(
             source="RFC 6749 §3.1",
         ),
         Demand(
-            text="A code is sent at once and one time only, and a reload of the page does no harm.",
+            text="A code is sent at once and one time only; the redirect that brings it again is "
+            "told the same, and a prefetch uses up nothing.",
             source="RFC 6749 §4.1.2",
+            besides="Another browser than that of a link's login is told only that it is over.",
         ),
         Demand(
             text="The page after a login has no token and nothing of third parties, and tells "
@@ -351,6 +353,29 @@ _BEYOND = Chapter(
         ),
     ),
 )
+_HARDENING = Chapter(
+    title="What strangers are shown, and what they may try",
+    begins=61,
+    demands=(
+        Demand(
+            text="Nobody can try out a weak client secret, offline, on a state or a link.",
+            source="RFC 6749 §10.10, hardening",
+            besides="They are signed with a key of `ENCRYPTION_KEYS`; without one with a key that "
+            "scrypt makes of the client secret (N = 2^14, r = 8, p = 5: a quarter of a second a "
+            "guess).",
+        ),
+        Demand(
+            text="A static state is none that can be guessed, and what comes with it is limited "
+            "before the provider is asked.",
+            source="RFC 6749 §10.12, §10.10",
+        ),
+        Demand(
+            text="What nobody reads in a callback does not matter; an error that comes with no "
+            "state that counts is quoted, as anybody's word, and uses up nothing.",
+            source="RFC 6749 §4.1.2, §4.1.2.1",
+        ),
+    ),
+)
 
 CHAPTERS = (
     _LOGIN,
@@ -360,6 +385,7 @@ CHAPTERS = (
     _REFRESH,
     _OWN_ENDPOINTS,
     _BEYOND,
+    _HARDENING,
 )
 DEMANDS = {
     number: demand

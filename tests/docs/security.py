@@ -57,7 +57,7 @@ due | read a token, or pass one off as another connection's; make a link, or fin
 - *`ENCRYPTION_KEYS`*: put the new key first and leave the others. A record is sealed anew when it
   is next written; `.venv/bin/python -m functions.admin reseal` has that done at once, for all of
   them ([step by step](encryption-keys.md)). Then take the old key away. Links to log in that it has
-  signed end with it.
+  signed end with it, as do those of before the first key was set.
 - *`CLIENT_SECRET`*: without `ENCRYPTION_KEYS` tokens are sealed with what is derived from it, and
   who changes it has to log in again. So set `ENCRYPTION_KEYS` first, `reseal`, and then change it.
   Logins that have begun and not ended begin anew.

@@ -40,6 +40,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 PUBLIC_URL = "https://keeper.test"
 REDIRECT_URI = f"{PUBLIC_URL}/api/callback"
 API_KEY = "the-api-key-of-this-deployment"
+STATIC_STATE = "a static state: 5b1f0c9e7d3a"
 CRON_SECRET = "the-cron-secret-of-this-deployment"
 HTML = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 JSON = ("accept", "application/json")
@@ -248,7 +249,7 @@ class Deployment:
     def put_login(self, pending: PendingLogin) -> str:
         """Store a login that has begun, and return its state."""
         logins = Wired(Settings.from_environ(self.environ)).logins
-        state = logins.state_of(secrets.token_urlsafe())
+        state = self._portal.call(logins.state_of, secrets.token_urlsafe())
         self._with_store(lambda store: store.put_login(login_key(state), pending))
         return state
 

@@ -1,17 +1,29 @@
 """Callbacks that bring no tokens: what is answered, and that nothing that was there is lost."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from domain.grant import Unauthorized
+from functions.messages import parse_authorization_response
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import HTML, JSON, Call, Deployment, Header, at, query_of
+from tests.functions.deployment import (
+    HTML,
+    JSON,
+    STATIC_STATE,
+    Call,
+    Deployment,
+    Header,
+    at,
+    query_of,
+)
 from tests.functions.expect import (
     expect_json,
     expect_page,
@@ -22,6 +34,7 @@ from tests.functions.expect import (
 from tests.functions.grants import fresh
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+from tests.system.waiting import wait_until
 
 MARKUP = """<script>alert("x")</script> & 'quotes' <img src=x onerror=y>"""
 
@@ -116,9 +129,10 @@ def test_checklist_3_state_serves_once(begun_at_digikey: Begun) -> None:
     begun, deployment = begun_at_digikey, begun_at_digikey.deployment
     expect_page(begun.come_back())
     with begun.nothing_changes():
-        # What a browser's reload does.
-        expect_problem(begun.come_back(JSON), 400, "invalid-state")
-        expect_page(begun.come_back(), 400)
+        for code in ("another", f"{begun.code} ", begun.code[:-1]):
+            other = replace(begun, code=code)
+            expect_problem(other.come_back(JSON), 400, "invalid-state")
+            expect_page(other.come_back(), 400)
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
 
 
@@ -127,15 +141,83 @@ def test_checklist_2_state_replayed_at_the_same_time_serves_once(begun_at_digike
     before = deployment.provider.stats()
     target = at("/api/callback", code=begun.code, state=begun.state)
     answers = deployment.together([Call(method="GET", target=target, headers=(JSON,))] * 10)
-    won = [answer for answer in answers if answer.status_code == 200]
-    assert len(won) == 1
-    for answer in answers:
-        if answer is not won[0]:
-            expect_problem(answer, 400, "invalid-state")
+    # As after a double click: the code is sent once, and all are told what came of it.
+    assert all(expect_json(answer)["connection"] == begun.connection for answer in answers)
     after = deployment.provider.stats()
     assert after["authorization_code"] == before["authorization_code"] + 1
     assert after["refused"] == before["refused"]
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
+
+
+def test_checklist_11_redirect_that_is_delivered_again_is_told_the_same(
+    begun_at_digikey: Begun,
+) -> None:
+    begun = begun_at_digikey
+    first = expect_json(begun.come_back(JSON))
+    assert first["status"] == "authorized"
+    with begun.nothing_changes():
+        # What a browser's reload does.
+        assert expect_json(begun.come_back(JSON)) == first
+        assert begun.connection in expect_page(begun.come_back())
+
+
+def test_checklist_11_redirect_is_delivered_again_to_another_instance(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    one, other = deploy(**endpoint.environ), deploy(**endpoint.environ)
+    state = query_of(one.begin_login("default"))["state"]
+    with ThreadPoolExecutor() as pool:
+        with endpoint.held():
+            first = pool.submit(one.callback, JSON, code="a-code", state=state)
+            wait_until(lambda: bool(endpoint.seen))
+            second = pool.submit(other.callback, JSON, code="a-code", state=state)
+            # Another code is not told to wait.
+            wrong = other.callback(JSON, code="another", state=state)
+            expect_problem(wrong, 400, "invalid-state")
+        assert expect_json(second.result()) == expect_json(first.result())
+    assert len(endpoint.seen) == 1
+    assert expect_json(other.callback(JSON, code="a-code", state=state)) == first.result().json()
+
+
+def test_redirect_whose_code_was_refused_is_not_sent_again(
+    begun: Begun, endpoint: TokenEndpoint
+) -> None:
+    endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
+    with begun.nothing_changes(asks=1):
+        expect_problem(begun.come_back(JSON), 502, "code-refused")
+        expect_problem(begun.come_back(JSON), 400, "invalid-state")
+
+
+def test_redirect_with_the_static_state_that_is_delivered_again_is_sent_once(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE)
+    answers = [
+        deployment.callback(JSON, code="a-code", state=STATIC_STATE).json() for _ in range(3)
+    ]
+    assert answers == answers[:1] * 3
+    assert len(endpoint.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("sec-purpose", "prefetch"),
+        ("sec-purpose", "prefetch;prerender"),
+        ("purpose", "prefetch"),
+        ("x-moz", "prefetch"),
+        ("x-purpose", "preview"),
+    ],
+    ids=str,
+)
+def test_checklist_11_prefetch_uses_up_nothing(begun: Begun, header: Header) -> None:
+    rows = begun.deployment.rows()
+    with begun.nothing_changes():
+        answer = begun.come_back(JSON, header)
+        expect_problem(answer, 503, "prefetch-refused")
+        expect_page(begun.come_back(HTML, header), 503)
+    assert begun.deployment.rows() == rows
+    expect_page(begun.come_back(HTML, ("sec-purpose", "navigate")))
 
 
 def test_checklist_3_state_of_a_refused_login_is_used_up(begun: Begun) -> None:
@@ -216,11 +298,11 @@ def test_error_of_any_length_is_quoted_in_part_only(begun: Begun) -> None:
         "code=a&code=a",
         "code=a&code=b",
         "error=a&error=a",
-        "code=a&connection=x&connection=y",
         "code=a&c%6fde=b",
         "code=a&state=another",
+        "code=a&iss=x&iss=x",
         "code=%ff",
-        "code=a&x=%ed%a0%80",
+        "error=%ff",
     ],
 )
 def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
@@ -233,6 +315,91 @@ def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_u
         expect_page(begun.deployment.call("GET", target, HTML), 400)
     assert begun.deployment.rows() == rows
     expect_page(begun.come_back())
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "connection=x&connection=y",
+        "x=%ed%a0%80",
+        "name=Jos%e9",
+        "n%e9m=x&scope=%zz&&=",
+        "error_description=&error_description=",
+        "error=&hd=a&hd=b",
+        "session_state=a=b==;c",
+    ],
+)
+def test_checklist_63_parameters_that_nobody_reads_are_ignored_however_they_are_written(
+    begun: Begun, others: str
+) -> None:
+    target = f"/api/callback?{others}&code={begun.code}&state={begun.state}"
+    expect_page(begun.deployment.call("GET", target, HTML))
+    assert begun.asked() == 1
+
+
+def test_raw_bytes_in_a_parameter_that_nobody_reads_are_ignored() -> None:
+    # Not every client sends such, nor every server hears it.
+    query = b"n\xe9m=Jos\xe9&error_description=refus\xe9&code=a"
+    read = {"code": "a", "error_description": "refusé"}
+    assert parse_authorization_response(query) == read
+
+
+@pytest.mark.parametrize("state", [{}, {"state": ""}, {"state": "never-given-out"}], ids=str)
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("refus%C3%A9", "refusé"),
+        ("refus%E9", "refusé"),
+        ("two%0D%0Alines%00", "two lines"),
+        ("%3Cb%3E&error_description=again", "<b>"),
+    ],
+)
+def test_checklist_63_error_of_nobodys_login_is_quoted_as_anybodys_word(
+    begun: Begun, state: dict[str, str], written: str, read: str
+) -> None:
+    # A wrong redirect URI or scope: providers send the browser back with no state, or another.
+    query = f"error=invalid_scope&error_description={written}&{urlencode(state)}"
+    with begun.nothing_changes():
+        answer = begun.deployment.call("GET", f"/api/callback?{query}", JSON)
+        detail = expect_problem(answer, 400, "invalid-state")["detail"]
+        assert f"“invalid_scope: {read}”" in detail
+        assert "nothing shows" in detail
+        answer = begun.deployment.call("GET", f"/api/callback?{query}", HTML)
+        page = expect_page(answer, 400)
+        assert f"invalid_scope: {escape(read)}" in page
+    expect_page(begun.come_back())
+
+
+def test_error_of_nobodys_login_is_quoted_in_part_only(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="e" * 5000)
+    assert len(expect_problem(answer, 400, "invalid-state")["detail"]) < 1000
+
+
+def test_error_beside_a_code_is_quoted(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="a", code="b", state=begun.state)
+    assert "“a”" in expect_problem(answer, 400, "invalid-request")["detail"]
+
+
+def test_person_who_declined_is_told_so(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, error="access_denied", state=begun.state)
+    assert "declined" in expect_problem(answer, 400, "authorization-refused")["detail"]
+
+
+def test_form_in_the_place_of_a_redirect_is_told_where_it_comes_from(begun: Begun) -> None:
+    form = ("content-type", "application/x-www-form-urlencoded")
+    body = urlencode({"code": begun.code, "state": begun.state}).encode()
+    with begun.nothing_changes():
+        for accept in (JSON, HTML):
+            answer = begun.deployment.call("POST", "/api/callback", form, accept, content=body)
+            assert answer.status_code == 405
+            assert "response_mode=form_post" in answer.text
+    expect_page(begun.come_back())
+
+
+def test_parameters_behind_a_number_sign_are_told_where_they_come_from(begun: Begun) -> None:
+    answer = begun.deployment.callback(JSON, state=begun.state)
+    detail = expect_problem(answer, 400, "invalid-request")["detail"]
+    assert "response_mode=query" in detail
 
 
 # --- the provider's part

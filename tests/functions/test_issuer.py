@@ -4,7 +4,7 @@ import pytest
 
 from domain.grant import Unauthorized
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import JSON, Deployment, query_of
+from tests.functions.deployment import JSON, STATIC_STATE, Deployment, query_of
 from tests.functions.expect import (
     expect_json,
     expect_page,
@@ -79,8 +79,8 @@ def test_issuer_may_be_missing_where_the_provider_does_not_promise_it(
 
 def test_issuer_counts_for_a_static_state_too(deploy: Deploy, endpoint: TokenEndpoint) -> None:
     endpoint.metadata = NAMES_ITSELF
-    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE="a static state")
-    login = {"code": "a-code", "state": "a static state"}
+    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE=STATIC_STATE)
+    login = {"code": "a-code", "state": STATIC_STATE}
     expect_problem(deployment.callback(JSON, **login), 400, "other-issuer")
     expect_page(deployment.callback(**login, iss=endpoint.url))
 
@@ -131,14 +131,14 @@ def test_callback_that_meets_a_silent_issuer_works_once_it_speaks(
 def test_checklist_2_state_that_is_made_up_costs_no_question_to_the_issuer(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
-    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE="a static state")
+    deployment = deploy(**endpoint.issuer_environ, OAUTH_STATE=STATIC_STATE)
     endpoint.metadata = None
     for state in ("a-b", "x", "-", "a static"):
         answer = deployment.callback(JSON, code="a-code", state=state)
         expect_problem(answer, 400, "invalid-state")
     assert endpoint.described == 0
     # Whose state is good is told that the issuer is silent.
-    answer = deployment.callback(JSON, code="a-code", state="a static state")
+    answer = deployment.callback(JSON, code="a-code", state=STATIC_STATE)
     expect_problem(answer, 503, "provider-unavailable")
     assert endpoint.described > 0
 

@@ -31,10 +31,13 @@ from tests.functions.deployment import (
     CRON_SECRET,
     HTML,
     JSON,
+    STATIC_STATE,
     Call,
     Deployment,
     Header,
+    at,
     deployed,
+    query_of,
 )
 from tests.functions.expect import (
     expect_json,
@@ -47,6 +50,7 @@ from tests.functions.grants import fresh
 from tests.functions.hosts import Host
 from tests.functions.stores import raw_content
 from tests.functions.test_api_keys import CI, KEYS, OTHERS, with_key
+from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 Sent: TypeAlias = tuple[str, str, Sequence[Header]]
@@ -174,6 +178,53 @@ def test_login_comes_back_to_an_address_where_too_many_states_were_wrong(
     expect_page(limited.together([back])[0])
 
 
+def test_checklist_62_codes_that_come_with_the_static_state_are_limited_before_they_are_sent(
+    deploy: Deploy, endpoint: TokenEndpoint, address: str
+) -> None:
+    environ = {**endpoint.environ, "OAUTH_STATE": STATIC_STATE, "FAILURE_LIMIT": "3"}
+    deployment, other = deploy(**environ), deploy(**environ)
+    endpoint.plan(*[Answer.json({"error": "invalid_grant"}, status=400)] * 3)
+    for number in range(9):
+        # From wherever they come, and whichever instance they come to.
+        client, instance = address if number == 0 else next(_addresses), (deployment, other)
+        target = at("/api/callback", state=STATIC_STATE, code=f"junk {number}")
+        (answer,) = fail(instance[number % 2], client, 1, ("GET", target, [JSON]))
+        if number < 3:
+            expect_problem(answer, 502, "code-refused")
+        else:
+            expect_problem(answer, 429, "too-many-failures")
+    assert len(endpoint.seen) == 3
+    # A login that was begun here goes on.
+    state = query_of(deployment.begin_login("default"))["state"]
+    expect_page(deployment.callback(HTML, code="a-code", state=state))
+
+
+def test_checklist_62_right_guess_counts_like_the_wrong_ones_before_it(
+    deploy: Deploy, endpoint: TokenEndpoint, address: str
+) -> None:
+    deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE, FAILURE_LIMIT="3")
+    fail(deployment, address, 3, ("GET", "/api/callback?code=a&state=1", [JSON]))
+    right = ("GET", at("/api/callback", state=STATIC_STATE, code="a-code"), [JSON])
+    expect_problem(fail(deployment, address, 1, right)[0], 429, "too-many-failures")
+    assert endpoint.seen == []
+    assert fail(deployment, next(_addresses), 1, right)[0].status_code == 200
+
+
+@pytest.mark.usefixtures("address")
+def test_checklist_63_error_of_nobodys_login_is_in_the_log_until_there_are_too_many(
+    deploy: Deploy,
+) -> None:
+    deployment = deploy(FAILURE_LIMIT="2")
+    for number in range(4):
+        deployment.callback(JSON, error="invalid_scope", error_description=f"told\n{number}\x1b")
+    state = query_of(deployment.begin_login("default"))["state"]
+    deployment.callback(JSON, error="access_denied", error_description="of a login", state=state)
+    log = deployment.running.log()
+    assert "invalid_scope: told 1" in log
+    assert "invalid_scope: told 2" not in log
+    assert "access_denied: of a login" in log
+
+
 def test_of_many_failures_at_once_no_more_are_told_than_of_one_by_one(
     limited: Deployment, address: str
 ) -> None:
@@ -241,6 +292,10 @@ class Counting(MemoryStore):
         return await super().count(key, window_ends=window_ends)
 
 
+async def some_keys() -> list[bytes]:
+    return [b"a key"]
+
+
 class Instances:
     """Instances over one store and one clock."""
 
@@ -253,7 +308,7 @@ class Instances:
             clock=self.clock,
             keys=(),
             most=DEFAULT,
-            keyed_hash=lambda name: f"hash of {name}",
+            hash_keys=some_keys,
         )
 
 

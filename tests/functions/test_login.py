@@ -15,6 +15,7 @@ from tests.functions.deployment import (
     JSON,
     PUBLIC_URL,
     REDIRECT_URI,
+    STATIC_STATE,
     Deployment,
     query_of,
 )
@@ -286,10 +287,15 @@ def basic_credentials(authorization: str | None) -> tuple[str, str]:
 
 
 def test_static_state_is_accepted_while_it_is_set_and_nothing_like_it(deploy: Deploy) -> None:
-    deployment = deploy(OAUTH_STATE="a static state")
-    for state in ("a static", "a static state and more", "A STATIC STATE", "статический"):
+    deployment = deploy(OAUTH_STATE=STATIC_STATE)
+    for state in (
+        STATIC_STATE[:-1],
+        f"{STATIC_STATE} and more",
+        STATIC_STATE.upper(),
+        "статический",
+    ):
         expect_problem(deployment.callback(JSON, code="c", state=state), 400, "invalid-state")
-    url = deployment.provider.authorization_url(state="a static state")
+    url = deployment.provider.authorization_url(state=STATIC_STATE)
     for _ in range(2):
         # Unlike a one-time state, it serves again.
         answer = deployment.follow(deployment.provider.allow(url), JSON)
@@ -301,7 +307,7 @@ def test_static_state_is_accepted_while_it_is_set_and_nothing_like_it(deploy: De
 
 def test_static_state_is_refused_once_it_is_not_set_any_more(deployment: Deployment) -> None:
     before = deployment.rows(), deployment.provider.stats()
-    url = deployment.provider.authorization_url(state="a static state")
+    url = deployment.provider.authorization_url(state=STATIC_STATE)
     answer = deployment.follow(deployment.provider.allow(url), JSON)
     expect_problem(answer, 400, "invalid-state")
     assert (deployment.rows(), deployment.provider.stats()) == before

@@ -1,17 +1,21 @@
 """A login by a link, without the API key, and the browser that it is bound to."""
 
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from adapters.sealing import derive_key
+from adapters.sealing import derive_key, stretch_key
 from domain.grant import Authorized, Unauthorized
 from domain.login_link import LINK_LIFETIME, LoginLink
+from functions.own_page import origin_of
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import HTML, JSON, PUBLIC_URL, Deployment, Header, at, query_of
 from tests.functions.expect import (
@@ -50,7 +54,9 @@ def signed(
     key: bytes = b"",
 ) -> str:
     """A link that the deployment could have made, or somebody else."""
-    known = derive_key(derive_key(deployment.environ["CLIENT_SECRET"]), "login links")
+    salt = f"oauth-callback signatures of {deployment.environ['CLIENT_ID']}"
+    root = stretch_key(deployment.environ["CLIENT_SECRET"], salt)
+    known = derive_key(root, "login links")
     link = LoginLink(
         connection=connection,
         id=secrets.token_urlsafe(),
@@ -202,6 +208,37 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
     begun(deploy(ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}"), link)
 
 
+@pytest.mark.parametrize("keys", [None, KEY], ids=["without keys", "with a key"])
+def test_checklist_61_nobody_tries_out_a_client_secret_on_what_strangers_are_shown(
+    deploy: Deploy, keys: str | None
+) -> None:
+    deployment = deploy(CLIENT_SECRET="changeme", ENCRYPTION_KEYS=keys)
+    state, _, state_signature = state_of(deployment.begin_login("default")).rpartition("-")
+    link, _, link_signature = query_of(deployment.link("default"))["link"].rpartition(".")
+    # Whatever is made of it in microseconds.
+    root = derive_key("changeme")
+    roots = [b"changeme", root, sha256(b"changeme").digest()]
+    guesses = [
+        *roots,
+        *(derive_key(one, name) for one in roots for name in ("states", "login links")),
+    ]
+    for guess in guesses:
+        for text in (state, f"state {state}"):
+            digest = hmac.digest(guess, text.encode(), "sha256")
+            assert not digest.hex().startswith(state_signature)
+        digest = hmac.digest(guess, link.encode(), "sha256")
+        assert urlsafe_b64encode(digest).decode().rstrip("=") != link_signature
+
+
+def test_checklist_61_encryption_keys_sign_whatever_the_client_secret_is(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    one = deploy(**endpoint.environ, ENCRYPTION_KEYS=KEY)
+    state = query_of(one.begin_login("default"))["state"]
+    other = deploy(**endpoint.environ, ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}", CLIENT_SECRET="else")
+    expect_page(other.callback(HTML, code="a-code", state=state))
+
+
 def test_checklist_13_button_of_another_site_begins_no_login(
     deployment: Deployment, connection: str
 ) -> None:
@@ -215,6 +252,69 @@ def test_checklist_13_button_of_another_site_begins_no_login(
     looked = deployment.open_link(link, HTML, ("sec-fetch-site", "cross-site"))
     expect_page(looked, has_form=True)
     assert deployment.press(link, HTML, ("sec-fetch-site", "same-origin")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [("sec-fetch-site", "same-site")],
+        [("sec-fetch-site", "none")],
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-origin"), ("origin", "https://evil.test")],
+        [("sec-fetch-site", "same-site"), ("origin", PUBLIC_URL)],
+        [("origin", "https://evil.test")],
+        [("origin", "https://other.keeper.test")],
+        [("origin", f"{PUBLIC_URL}.evil.test")],
+        [("origin", f"{PUBLIC_URL}:8443")],
+        [("origin", PUBLIC_URL.replace("https", "http"))],
+        [("origin", "null")],
+        [("origin", "")],
+        [("origin", PUBLIC_URL), ("origin", "https://evil.test")],
+        [("origin", "https://evil.test"), ("host", "evil.test")],
+    ],
+    ids=str,
+)
+def test_checklist_13_button_wants_its_own_origin(
+    deployment: Deployment, connection: str, told: list[Header]
+) -> None:
+    link = deployment.link(connection)
+    answer = deployment.press(link, JSON, *told)
+    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    # It is not used up by that, nor by what a proxy makes of the host.
+    own: list[Header] = [("origin", PUBLIC_URL), ("sec-fetch-site", "same-origin")]
+    answer = deployment.press(link, HTML, ("host", "inner.example"), *own)
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [("origin", PUBLIC_URL)],
+        [("origin", "null"), ("sec-fetch-site", "same-origin")],
+        [],
+    ],
+    ids=str,
+)
+def test_button_works_in_browsers_that_tell_less(
+    deployment: Deployment, connection: str, told: list[Header]
+) -> None:
+    link = deployment.link(connection)
+    assert 'name="referrer" content="same-origin"' in deployment.open_link(link).text
+    assert deployment.press(link, HTML, *told).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("HTTPS://Keeper.Test:443/below/", "https://keeper.test"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::1]:8000/x", "http://[::1]:8000"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://keeper.test:8443", "https://keeper.test:8443"),
+    ],
+)
+def test_origin_of_an_address_is_what_browsers_say(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
 
 
 def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
@@ -351,6 +451,21 @@ def test_cookie_is_taken_back_when_the_login_is_over(
     assert cookie[1].startswith(f"{name}=")
     assert (morsel.value, morsel["max-age"]) == ("", "0")
     assert (morsel["secure"], morsel["path"]) == (True, "/")
+
+
+def test_checklist_11_login_of_a_link_that_is_delivered_again_is_told_to_its_browser_only(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    location, cookie = begun(scripted, scripted.link(connection))
+    redirect = {"code": "a-code", "state": state_of(location)}
+    first = expect_json(scripted.callback(JSON, cookie, **redirect), sets_cookie=True)
+    assert expect_json(scripted.callback(JSON, cookie, **redirect), sets_cookie=True) == first
+    for other in wrong_browsers(cookie):
+        answer = scripted.callback(JSON, *other, **redirect)
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"status", "detail"}
+        assert connection not in answer.text
+    assert len(endpoint.seen) == 1
 
 
 def test_logins_in_two_tabs_do_not_disturb_each_other(

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -36,11 +35,15 @@ async def digikey() -> Provider:
     return PRESETS["digikey"]
 
 
+async def some_keys() -> list[bytes]:
+    return [b"a key"]
+
+
 def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
     clock, entropy = SystemClock(), SystemEntropy()
     url = "https://keeper.test"
     links = LoginLinks(
-        keys=[b"a key"], public_url=url, store=bench.store, clock=clock, entropy=entropy
+        keys=some_keys, public_url=url, store=bench.store, clock=clock, entropy=entropy
     )
     return Logins(
         keeper=bench.instance(),
@@ -61,7 +64,7 @@ def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = N
         redirect_uri=f"{url}/api/callback",
         static_state=None,
         links=links,
-        keyed_hash=lambda token: sha256(token.encode()).hexdigest(),
+        state_keys=some_keys,
     )
 
 

@@ -34,7 +34,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 # With `+ / % :` in it, so that every encoding of it looks different.
 SECRET = "client%secret+with:special/characters"
-STATE = "the static/state"
+STATE = "the static/state of the tests"
 
 
 class Session:

@@ -214,6 +214,10 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
     "a secret that is no text": ({"CLIENT_SECRET": f"{MARK}\udcff"}, ["CLIENT_SECRET"]),
     "an id that is no text": ({"CLIENT_ID": f"{MARK}\udcff"}, ["CLIENT_ID"]),
     "a state that is no text": ({"OAUTH_STATE": f"{MARK}\udcff"}, ["OAUTH_STATE"]),
+    "a state of one character": ({"OAUTH_STATE": "1"}, ["OAUTH_STATE"]),
+    "a state that is a word": ({"OAUTH_STATE": "state"}, ["OAUTH_STATE"]),
+    "a state that repeats itself": ({"OAUTH_STATE": "hunter2-" * 4}, ["OAUTH_STATE"]),
+    "a state to be changed": ({"OAUTH_STATE": f"Change_Me-{MARK}"}, ["OAUTH_STATE"]),
     "several": (
         {
             "CLIENT_ID": "",
@@ -377,6 +381,8 @@ def test_environment_is_in_order(environ: dict[str, str]) -> None:
         {"TOKEN_ENDPOINT_AUTH_METHOD": "none"},
         {"PUBLIC_URL": "https://a.test/"},
         {"OAUTH_STATE": ""},
+        {"OAUTH_STATE": "5b1f0c9e7d3a4826b1f0c9e7d3a4826e"},
+        {"OAUTH_STATE": "статический: 5b1f 0c9e 7d3a 4826"},
     ],
     ids=str,
 )

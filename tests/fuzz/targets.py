@@ -172,7 +172,7 @@ def _application() -> Application:
         "CLIENT_SECRET": "a-secret-for-fuzzing",
         "API_KEY": _API_KEY,
         "CRON_SECRET": "a-cron-secret-for-fuzzing",
-        "OAUTH_STATE": "static-state",
+        "OAUTH_STATE": "a-static-state-of-the-fuzzing",
         "PUBLIC_URL": "https://keeper.example",
         "PROVIDER": "custom",
         # Nobody listens there: a code that gets so far meets an absent provider.

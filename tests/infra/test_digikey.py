@@ -456,6 +456,45 @@ def settings(app: SimulatedDigiKey) -> dict[str, Any]:
     return dict(ask(app, "GET", "/_control").json())
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"host": "evil.test"},
+        {"host": "127.0.0.1.evil.test:8000"},
+        {"host": "localhost.evil.test"},
+        {"host": "192.0.2.1"},
+        {"host": "[::1"},
+        {"host": ""},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.test"},
+        {"origin": "http://localhost:1"},
+        {"origin": "null"},
+    ],
+    ids=str,
+)
+def test_strangers_pages_and_names_change_nothing(told: dict[str, str]) -> None:
+    app = application()
+    before = settings(app)
+    for path, more in (
+        ("/_control", {"content": b'{"faults": ["html"]}'}),
+        ("/settings", {"data": {"fault": "html"}}),
+        ("/v1/oauth2/authorize", {"data": {**ASKED, "decision": "allow"}}),
+    ):
+        assert ask(app, "POST", path, headers=told, **more).status_code in {403, 421}
+    if "host" in told:
+        assert ask(app, "GET", "/", headers=told).status_code == 421
+    assert settings(app) == before
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "a.localhost"])
+def test_own_forms_are_obeyed(host: str) -> None:
+    app = application()
+    told = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    assert ask(app, "POST", "/settings", headers=told, data={"fault": "html"}).status_code == 303
+    assert settings(app)["faults"] == ["html"]
+
+
 def test_page_says_that_it_is_a_simulation_and_loads_nothing() -> None:
     app = application()
     for page in (

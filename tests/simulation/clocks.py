@@ -100,6 +100,9 @@ class ClockWorld:
         async def provider() -> Provider:
             return declared
 
+        async def signing_keys() -> list[bytes]:
+            return [b"a key"]
+
         self.logins = Logins(
             keeper=self.keeper,
             recorder=self.recorder,
@@ -111,9 +114,9 @@ class ClockWorld:
             client_id="a-client",
             redirect_uri="https://keeper.test/api/callback",
             static_state=None,
-            keyed_hash=lambda token: token[::-1],
+            state_keys=signing_keys,
             links=LoginLinks(
-                keys=[b"a key"], public_url=None, store=self.store, clock=self, entropy=entropy
+                keys=signing_keys, public_url=None, store=self.store, clock=self, entropy=entropy
             ),
         )
 

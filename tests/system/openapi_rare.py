@@ -126,6 +126,10 @@ def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:
     for prepare, accept in product(CALLBACKS, (HTML, JSON)):
         query = {"state": "x", "code": "y", **prepare(deployment)}
         ask(schema, "completeLogin", query, accept, at=deployment)
+    for accept in (HTML, JSON):
+        ask(schema, "completeLogin", "state=x&code=y&code=z", accept, at=deployment)
+        ahead = ("sec-purpose", "prefetch")
+        ask(schema, "completeLogin", {"state": "x", "code": "y"}, accept, ahead, at=deployment)
     for prepare, accept in product(LINKS, (HTML, JSON)):
         ask(schema, "showLoginLink", {"link": "x", **prepare(deployment)}, accept, at=deployment)
         form = urlencode({"link": "x", **prepare(deployment)}).encode()

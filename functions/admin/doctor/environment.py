@@ -23,14 +23,13 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield from _check_client_secret(settings)
     yield _check_redirect_uri(settings)
     if settings.oauth_state is not None:
-        yield _check_static_state(settings.oauth_state)
-    if not settings.encryption_keys:
         yield warning(
-            "ENCRYPTION_KEYS",
-            "it is not set: the key is derived from CLIENT_SECRET, and everybody has to log in "
-            "again when that changes; openssl rand -base64 32 makes one, and what the derived "
-            "key has sealed stays readable",
+            "OAUTH_STATE",
+            "it is set, so that a login can be finished without having been begun here, by whoever "
+            "knows it; unless one is under way that needs it, take it away",
         )
+    if not settings.encryption_keys:
+        yield _warn_of_the_derived_key(settings.client_secret)
 
 
 def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
@@ -75,16 +74,15 @@ def _check_client_secret(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _check_static_state(state: str) -> Finding:
-    text = (
-        "it is set, so that a login can be finished without having been begun here, by whoever "
-        "knows it; unless one is under way that needs it, take it away"
+def _warn_of_the_derived_key(client_secret: str) -> Finding:
+    weakness = weakness_of(client_secret)
+    guessed = "" if weakness is None else f" (it {weakness}: who has the store may guess it)"
+    return warning(
+        "ENCRYPTION_KEYS",
+        f"it is not set: the key is derived from CLIENT_SECRET{guessed}, and everybody has to log "
+        "in again when that changes; openssl rand -base64 32 makes one, and what the derived key "
+        "has sealed stays readable",
     )
-    if (weakness := weakness_of(state)) is None:
-        return warning("OAUTH_STATE", text)
-    # Nothing keeps anybody from trying: good requests are let through, whatever was wrong before.
-    guessed = f"it {weakness}, and who guesses it puts an account of theirs in the place of yours"
-    return warning("OAUTH_STATE", f"{text}; {guessed}: {_MAKE_ONE}")
 
 
 def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:
