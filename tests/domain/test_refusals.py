@@ -317,3 +317,11 @@ def test_a_quotation_is_cut() -> None:
     assert LONGEST_QUOTE == 300
     assert len(said_by(refusal("code", "x" * 400)) or "") == 300
     assert len(said_by(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300
+
+
+def test_the_codes_that_are_known_are_those_of_the_tables() -> None:
+    tables = TABLES[0], TABLES[2], TABLES[3], TABLES[4], TABLES[7]
+    known = [code for table in tables for code in getattr(refusals, table)]
+    assert sorted(refusals.KNOWN_CODES) == sorted(known)
+    assert {"invalid_client", "bad_refresh_token", "invalid_grant"} < refusals.KNOWN_CODES
+    assert {"server_error", "invalid_request"} < refusals.KNOWN_CODES
