@@ -25,6 +25,8 @@ KEEP_ALIVE_INTERVAL = timedelta(days=3)
 
 # As far as the clocks of instances may be apart, and longer than a token is served after its end.
 CLOCKS_APART = timedelta(minutes=1)
+# A clock that has lost its battery is behind by more than this.
+FAR_BEHIND = timedelta(days=365)
 # Before this software was written it issued nothing: a clock that said so was behind.
 FIRST_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -199,9 +201,9 @@ class Tokens:
     def _were_issued_behind(self) -> bool:
         """Whether the clock was behind by which these were issued: they live longer than it says.
 
-        It was behind what had happened before: the login, or this software.
+        It was behind what had happened before: this software, or by years the login.
         """
-        return self.issued_at + CLOCKS_APART < max(self.authorized_at, FIRST_INSTANT)
+        return self.issued_at < max(self.authorized_at - FAR_BEHIND, FIRST_INSTANT - CLOCKS_APART)
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
         """Whether the access token lives longer than `min_ttl`, capped at half its life."""

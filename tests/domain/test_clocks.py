@@ -137,7 +137,7 @@ def test_a_refresh_token_from_a_clock_behind_is_tried_though_it_seems_to_have_ex
 
 
 def test_a_refresh_by_a_clock_that_was_behind_its_login_costs_no_login() -> None:
-    refreshed = TOKENS.refreshed(RESPONSE, issued_at=T0 - DAY, provider=POLICY.provider)
+    refreshed = TOKENS.refreshed(RESPONSE, issued_at=T0 - YEARS, provider=POLICY.provider)
     assert isinstance(
         ask(Authorized(tokens=refreshed), T0 + 10 * REFRESH_LIFE).command, SendTokenRequest
     )
