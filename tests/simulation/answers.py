@@ -127,10 +127,16 @@ class AnswerJudge:
         if history.login_token is not None or call.read_from <= history.login_at:
             return False
         self._judge_cause(call, answer.cause, now)
-        if answer.cause is Cause.REFRESH_TOKEN_REJECTED and history.may_pass():
+        if answer.cause is Cause.REFRESH_TOKEN_REJECTED and self._may_pass(call):
             # A person asks for a refresh, minutes apart, and need not log in: `Connection.take`.
             return False
         return self._judge_loss(call, answer.cause, now)
+
+    def _may_pass(self, call: Call) -> bool:
+        """Whether a refusal passes, or has passed since whoever answers has read of it."""
+        history = self.history
+        is_old = call.read_from <= history.written_at
+        return history.may_pass() or (history.kind.rules.refuses_what_lives and is_old)
 
     def _judge_loss(self, call: Call, cause: Cause, now: datetime) -> bool:
         """Judge whether nothing is left that the provider honours."""
