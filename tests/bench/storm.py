@@ -34,8 +34,8 @@ STRANGERS_FSYNC = 0.015
 STRANGERS_SECONDS = 3.0
 # To the other side of the world, and back.
 ROUND_TRIP = 0.3
-# What the smallest tables have, some hundred times over.
-CAPACITY = 100
+# What a small table has. The imitation of DynamoDB takes little more: --connections 100 go with it.
+CAPACITY = 25
 # In seconds: for how long callers come back where they are told to.
 PATIENCE = 60.0
 STORES = ("sqlite", "upstash", "dynamodb")
