@@ -196,7 +196,9 @@ class Keeper:
     ) -> _Begun | None:
         """Store the intent and start to carry it out; None where its turn does not come in time."""
         task = self._start_intent(connection, record, question)
-        done, _ = await asyncio.wait({task}, timeout=(until - self._clock.now()).total_seconds())
+        # As in `_look`.
+        left = min(until - self._clock.now(), PATIENCE)
+        done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
     def _start_intent(

@@ -156,8 +156,11 @@ class Connection:
             self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
 
     def _may_pass(self, answer: Answer) -> bool:
-        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
-        return answer == rejected and self.history.may_pass()
+        match answer:
+            case AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED):
+                return self.history.may_pass()
+            case _:
+                return False
 
     def _insist(self) -> None:
         """Let a person, who is told to log in, ask for a refresh first."""
