@@ -35,7 +35,7 @@ from functions.tracing import waiting_for
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.store import ConflictError, Record, Store, StoreUnavailableError
+from ports.store import ConflictError, Record, StoreUnavailableError
 
 # Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
 PATIENCE = timedelta(seconds=20)
@@ -75,7 +75,6 @@ class Keeper:
     def __init__(
         self,
         *,
-        store: Store,
         recorder: Recorder,
         server: Callable[[], AuthorizationServer],
         clock: Clock,
@@ -83,7 +82,6 @@ class Keeper:
         policy: Policy,
     ) -> None:
         """`server` is called when there is something to send, which is seldom."""
-        self._store = store
         self._recorder = recorder
         self._server = server
         self._clock = clock

@@ -70,7 +70,6 @@ class Wired:
             policy=self._policy,
         )
         self.keeper = Keeper(
-            store=self.store,
             recorder=self.recorder,
             server=lambda: self._server,
             clock=self.clock,

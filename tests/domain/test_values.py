@@ -26,6 +26,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "browser": None,
         "replaces": False,
         "read": None,
+        "outcome": None,
     },
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},

@@ -49,7 +49,8 @@ EXPIRED = T0 + ACCESS_LIFE
 EARLY = EXPIRED - 5 * MINUTE
 LAST_TRY = EXPIRED + 5 * SECOND
 TICK = timedelta(microseconds=1)
-REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED)
+REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant")
+FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, said="invalid_grant")
 LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 DUE = RefreshDue(attempt_id="swept")
 
@@ -82,6 +83,7 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
             retry_at=LAST_TRY,
             in_doubt_since=None,
             since=EARLY,
+            said="invalid_grant",
         ),
     )
     refreshing, command = begin(GRANT, EXPIRED - TICK - 60 * SECOND)
@@ -100,9 +102,9 @@ def test_until_then_the_access_token_is_served_and_nobody_sends(at: datetime) ->
 def test_one_who_demands_more_than_is_left_is_told_when_to_come_back() -> None:
     grant = refused(GRANT, EARLY)
     command = decide(grant, asked(min_ttl=6 * MINUTE), POLICY, EARLY).command
-    assert command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
-    assert ask(grant, EXPIRED).command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
-    assert ask(grant, LAST_TRY - TICK).command == TryLater(at=LAST_TRY, failure=Failure.REFUSED)
+    assert command == FOR_NOW
+    assert ask(grant, EXPIRED).command == FOR_NOW
+    assert ask(grant, LAST_TRY - TICK).command == FOR_NOW
 
 
 def test_one_more_try_at_its_end_decides() -> None:
@@ -113,6 +115,7 @@ def test_one_more_try_at_its_end_decides() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=LAST_TRY + SECOND,
+        said="invalid_grant",
     )
     renewed = end(refreshing, command, RESPONSE, LAST_TRY + SECOND)
     assert isinstance(renewed, Authorized)

@@ -132,7 +132,6 @@ class Bench:
             policy=self.policy,
         )
         return Keeper(
-            store=self.store,
             recorder=recorder,
             server=server or (lambda: self.server),
             clock=clock,

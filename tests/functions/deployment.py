@@ -264,7 +264,7 @@ class Deployment:
         async def work() -> _Result:
             if self._store is None:
                 # The deployment's own, whichever it is: what is put there, the host reads.
-                self._store = Wired(Settings.from_environ(self.environ)).keeper._store
+                self._store = Wired(Settings.from_environ(self.environ)).store
             return await use(self._store)
 
         return self._portal.call(work)

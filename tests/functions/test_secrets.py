@@ -303,7 +303,7 @@ def test_no_object_shows_the_secret_that_it_holds(
         wired.keeper,
         wired.logins,
         wired.keeper._server,
-        wired.keeper._store,
+        wired.store,
         Request(
             method="GET",
             path="/api/token",

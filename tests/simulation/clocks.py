@@ -85,7 +85,6 @@ class ClockWorld:
             policy=policy,
         )
         self.keeper = Keeper(
-            store=self.store,
             recorder=self.recorder,
             server=lambda: self,
             clock=self,

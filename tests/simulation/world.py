@@ -134,7 +134,6 @@ class World:
         instance.keeper = keeper = WitnessedKeeper(
             self,
             instance,
-            store=store,
             recorder=instance.recorder,
             server=lambda: self.server,
             clock=clock,
