@@ -38,7 +38,7 @@ ABOUT_SETTINGS = frozenset(
 )
 # Entra's numbers: the client's secret is wrong, or has expired.
 ABOUT_SETTINGS_AT_ENTRA = frozenset({"7000215", "7000222"})
-# GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab.
+# GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab, Monzo.
 ENDS_OF_A_REFRESH_TOKEN = frozenset(
     {
         "bad_refresh_token",
@@ -52,13 +52,15 @@ ENDS_OF_A_REFRESH_TOKEN = frozenset(
         "refresh_token_reused",
     }
 )
-# RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and what Slack, Zoho and Firebase say.
+# RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and what Slack, Zoho and Firebase say. RFC 6750 has
+# `invalid_token` for access tokens, and none was sent.
 ENDS_OF_A_LOGIN = frozenset(
     {
         "consent_required",
         "interaction_required",
         "invalid_code",
         "invalid_grant",
+        "invalid_token",
         "login_required",
         "token_expired",
         "token_revoked",
@@ -102,8 +104,12 @@ OVER_AFTER = (
 )
 # "Invalid grant", as Twitch writes it.
 _CODES_IN_WORDS = frozenset({"invalid_grant"})
-# X's, and Exact Online's.
-OVER_IN_WORDS = ("old refresh token used", "value passed for the token was invalid")
+# Exact Online's, Better Auth's, and X's.
+OVER_IN_WORDS = (
+    "old refresh token used",
+    "session not found",
+    "value passed for the token was invalid",
+)
 # Patterns are compiled where they are first used, which is seldom.
 _TOKEN = r"refresh ?token\b"
 # "Invalid refresh token parameter" is about the request: nothing may follow but a few words, or
@@ -135,14 +141,15 @@ class Meaning(Enum):
 
 def meaning_of(answer: TokenErrorResponse) -> Meaning:
     """Say what a refusal means, by the rules above."""
-    codes = frozenset(_plain(code) for code in (answer.error, *answer.more_codes) if code)
+    codes_said = tuple(code for code in (answer.error, *answer.more_codes) if code)
+    codes = frozenset(map(_plain, codes_said))
     texts = _texts(answer)
-    said = " ".join((answer.error or "", *answer.more_codes, *texts))
+    said = " ".join((*codes_said, *texts))
     at_entra = frozenset(re.findall(_ENTRAS_NUMBER, said))
     is_away = answer.status == TOO_MANY_REQUESTS or answer.status >= SERVER_ERROR
     if codes & ABOUT_SETTINGS or at_entra & ABOUT_SETTINGS_AT_ENTRA:
         return Meaning.TRY_LATER if is_away else Meaning.CONFIGURATION
-    if codes & ENDS_OF_A_REFRESH_TOKEN:
+    if (codes | _parts(codes_said)) & ENDS_OF_A_REFRESH_TOKEN:
         return Meaning.DEAD
     sentences = [re.sub(_WORD_BREAKS, " ", text.casefold()) for text in texts]
     if is_away or codes & PASSING or at_entra & PASSING_AT_ENTRA or _is_passing(sentences):
@@ -185,6 +192,11 @@ def _plain(code: str) -> str:
     """Write a code as most do: `a.b.InvalidGrant`, `INVALID_GRANT`, "Invalid grant"."""
     last = code.strip(" .!").rpartition(".")[2]
     return re.sub(_WORD_BREAKS, "_", re.sub(_CAMELS_BACK, "_", last)).lower()
+
+
+def _parts(codes: tuple[str, ...]) -> frozenset[str]:
+    """Take codes apart that go into detail, such as `unauthorized.bad_refresh_token.evicted`."""
+    return frozenset(_plain(part) for code in codes for part in code.split("."))
 
 
 def _is_passing(sentences: list[str]) -> bool:
