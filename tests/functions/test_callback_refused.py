@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from domain.grant import Unauthorized
+from domain.token_endpoint import Delivery, NoAnswer
+from functions.login_messages import login_problem
+from functions.login_results import ExchangeFailedError
 from functions.messages import parse_authorization_response
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
@@ -525,3 +528,10 @@ def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection
     finally:
         deployment.provider.shift_clock(-61)
     assert isinstance(deployment.grant(connection), Unauthorized)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_why_the_provider_did_not_answer_is_told_once(delivery: Delivery) -> None:
+    outcome = NoAnswer(delivery=delivery, reason="ConnectError: no such name")
+    detail = login_problem(ExchangeFailedError(outcome)).problem.detail
+    assert detail.count("no such name") == 1
