@@ -111,12 +111,20 @@ _TOKEN = r"refresh ?token\b"
 _ENDS_SO = r"(?=$| (?:given|in request|passed|provided|received|sent|supplied)\b| \S*\d| \S{16})"
 _VERBS = "already|been|either|has|have|is|now|was"
 # "The refresh token is revoked when …" tells how things are, not what has happened.
-_BUT_FOR = "after|each|every|for|if|in|once|only|unless|until|upon|when|whenever|with|within"
+_BUT_FOR = (
+    "after|concurrently|each|every|for|if|in|less|once|only|recently|too|unless|until|upon|when"
+    "|whenever|with|within"
+)
 # What makes a sentence say less, or the contrary; one that names the client may be about that.
 _HEDGES = (
     r"\b(?:before|can|cannot|check|could|ensure|failed|if|may|might|missing|must|never|no|not|or"
-    r" the|should|sure|unable|unless|until|valid|verify|when|whether|will|would)\b"
+    r" the|required|scope|should|sure|type|unable|unless|until|valid|verify|when|whether|will"
+    r"|would)\b"
 )
+# "The certificate for the refresh token has expired": what came with it, or is about it.
+_OF_ANOTHER_THING = r"\b(?:beside|for|from|in|of|on|to|with) (?:(?:a|its|the|this|your) )?$"
+# There "refresh token" is the name of a grant type.
+_GRANT_TYPE = "grant type"
 _QUOTES = "[\"'`\u2018-\u201f\\\\]"
 _CLAUSE_ENDS = r"[^\w\s?/-]+"
 _WORD_BREAKS = r"[\s_-]+"
@@ -195,6 +203,8 @@ def _says_that_over(sentence: str) -> bool:
     if any(words in sentence for words in OVER_IN_WORDS):
         return True
     bare = re.sub(_QUOTES, "", sentence.replace("n't", " not"))
+    if _GRANT_TYPE in bare:
+        return False
     return any(map(_clause_says_that_over, re.split(_CLAUSE_ENDS, bare)))
 
 
@@ -208,4 +218,7 @@ def _clause_says_that_over(clause: str) -> bool:
         rf"|\b{_TOKEN} (?:(?:{_VERBS}) )*(?:{after})\b(?! (?:{_BUT_FOR})\b)",
         clause,
     )
-    return found is not None and not re.search(_HEDGES, clause[: found.start()])
+    if found is None:
+        return False
+    before_it = clause[: found.start()]
+    return not (re.search(_HEDGES, before_it) or re.search(_OF_ANOTHER_THING, before_it))
