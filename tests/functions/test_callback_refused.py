@@ -199,6 +199,20 @@ def test_redirect_with_the_static_state_that_is_delivered_again_is_sent_once(
     assert len(endpoint.seen) == 1
 
 
+def test_redirect_with_the_static_state_is_sent_once_more_where_it_failed(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE)
+    endpoint.plan(Answer(status=503))
+    first, *others = (
+        deployment.callback(JSON, code="a-code", state=STATIC_STATE) for _ in range(4)
+    )
+    expect_problem(first, 503, "provider-unavailable")
+    answers = [expect_json(answer) for answer in others]
+    assert answers == answers[:1] * 3
+    assert len(endpoint.seen) == 2
+
+
 @pytest.mark.parametrize(
     "header",
     [
