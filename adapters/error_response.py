@@ -35,7 +35,9 @@ _HIGHEST_NUMBER = 10**9
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _WRITTEN_LIKE_A_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
 _CODE_IN_TEXT = re.compile(
-    r"\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
+    # From the first of many backslashes only, or each of them would be begun at.
+    r"(?<!\\)\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:"
+    r"\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
     re.IGNORECASE,
 )
 _DEEPEST = 6
