@@ -10,8 +10,12 @@ _MOST_DIGITS = 400
 # No member of interest stands as deep as this, and Python's reader goes a thousand deep.
 _DEPTH = 50
 _PARTS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-# What stands before JSON so that no browser runs it as a script, and what else is no part of it.
-_BEFORE = re.compile(r"[\ufeff\s\0]*(?:\)\]\}'?,?|while\(1\);|for\(;;\);)?[\ufeff\s\0]*")
+# What stands before JSON so that no browser runs it as a script, or that it does (QQ's JSONP), and
+# what else is no part of it.
+_BEFORE = re.compile(
+    r"[\ufeff\s\0]*(?:\)\]\}'?,?|while\(1\);|for\(;;\);|[A-Za-z_$][\w$]{0,63}\()?[\ufeff\s\0]*",
+    re.ASCII,
+)
 _FORM = re.compile(rb"[A-Za-z0-9_.-]+=")
 
 _READER = json.JSONDecoder(

@@ -35,7 +35,9 @@ _HIGHEST_NUMBER = 10**9
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _WRITTEN_LIKE_A_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
 _CODE_IN_TEXT = re.compile(
-    r"\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
+    # From the first of many backslashes only, or each of them would be begun at.
+    r"(?<!\\)\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:"
+    r"\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
     re.IGNORECASE,
 )
 _DEEPEST = 6
@@ -45,6 +47,8 @@ _LONGEST_TEXT = 2_000
 _LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
+# RFC 6750 §3: what a challenge says of an error, which some say nowhere else.
+_CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_HEADER = 80
 _LONGEST_PLACE = 120
@@ -78,7 +82,9 @@ def read_error(
             retry_after=retry_after,
             is_page=True,
         )
-    said = _said(members if members is not None else _list(body))
+    said = _said(members if members is not None else _list(body)) or _said(
+        dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
+    )
     codes, texts = _codes(said), _texts(said)
     own = _own_word(provider, (*codes, *texts))
     if own is not None:

@@ -21,9 +21,15 @@ _DAY = timedelta(days=1).total_seconds()
 _SECOND_IN_MS, _FIVE_MINUTES_IN_MS, _HOUR_IN_MS = 1_000, 300_000, 3_600_000
 # Seconds to nanoseconds.
 _FRACTIONS = (1, 10**3, 10**6, 10**9)
-# The RFC's name, and those of Zoho, Microsoft, Facebook, ASP.NET, Go and others.
-_NAMES = ("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry")
-_OF_ACCESS = (*_NAMES, "expires_in_seconds", "expiration", ".expires", "access_token_expires_at")
+# The RFC's name, and those of Zoho, Microsoft, Facebook, ASP.NET, Go, Shopee and others.
+_NAMES = (
+    *("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry"),
+    "expire_in",
+)
+_OF_ACCESS = (
+    *(*_NAMES, "expires_in_seconds", "expiration", ".expires"),
+    *(f"access_token_{name}" for name in ("expires_at", "expires_in", "expire_in")),
+)
 # Those of Intuit and Keycloak beside.
 _OF_REFRESH = (
     *(f"refresh_token_{name}" for name in (*_NAMES, "expiration")),

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from adapters.nearness import Nearness, nearness_of
 from domain.metadata import ServerMetadata, is_safe_url
 from domain.provider import ClientAuthentication, Pkce
 
 _LONGEST_QUOTE = 200
+_NOT_SAFE = "neither https nor on this machine"
 
 
 # LinkedIn takes the credentials in the form only ("Authorization Code Flow", step 3).
@@ -26,7 +28,7 @@ class UnusableMetadataError(Exception):
 
 def _safe(url: str) -> str:
     if not is_safe_url(url):
-        raise ValueError("neither https nor loopback")
+        raise ValueError(_NOT_SAFE)
     return url
 
 
@@ -67,8 +69,8 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     try:
         document = _Document.model_validate(members)
     except ValidationError as error:
-        places = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
-        raise UnusableMetadataError(f"not usable: {', '.join(places)}") from error
+        faults = sorted({_in_words(fault) for fault in error.errors()})
+        raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
     if document.issuer != issuer:
         # RFC 8414 §3.3: to the letter, or another server could pose as this one.
         raise UnusableMetadataError(f"it is of another issuer, {_quoted(document.issuer)}")
@@ -91,6 +93,12 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         pkce=_pkce(document.code_challenge_methods_supported),
         names_itself=document.authorization_response_iss_parameter_supported,
     )
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """Name a member, and say where it leads to what is not asked: behind a proxy, often http."""
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place} is {_NOT_SAFE}" if _NOT_SAFE in fault["msg"] else place
 
 
 def _quoted(issuer: str) -> str:

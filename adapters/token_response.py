@@ -5,6 +5,7 @@ nothing else is taken for tokens.
 """
 
 import logging
+import re
 import unicodedata
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -42,6 +43,10 @@ _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
 # RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
 # `User Access Token`, is for whoever uses the token.
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
+
+# What answers that should have tokens, and have none, say beside nothing.
+_OF_SUCCESS = frozenset({"", "ok", "success"})
+_CAMELS_BACK = r"(?<=[a-z0-9])(?=[A-Z])"
 
 _log = logging.getLogger(__name__)
 
@@ -105,12 +110,30 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         if is_page(response.headers, body):
             return _unknown(about_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    if is_refusal(members):
+    found = _with_nested(_in_the_rfcs_names(members))
+    if is_refusal(found) or _is_told_in_its_place(found):
         return _error(response, body, members, provider)
     try:
-        return _tokens(_with_nested(members), response, provider)
+        return _tokens(found, response, provider)
     except ValidationError:
-        return _unknown("a success without an access token")
+        return _without_tokens(found, _error(response, body, members, provider))
+
+
+def _without_tokens(members: dict[str, Any], said: TokenErrorResponse) -> Outcome:
+    """Take what is said in the place of tokens for a refusal, as at WeChat, Lark and TikTok."""
+    words = (said.description or "").strip(" .!").lower()
+    if "access_token" not in members and words not in _OF_SUCCESS:
+        return said
+    return _unknown("a success without an access token")
+
+
+def _is_told_in_its_place(members: dict[str, Any]) -> bool:
+    """Whether an error stands where the token should, as at Casdoor: "error: token is expired".
+
+    No bearer token has a space in it (RFC 6750 §2.1).
+    """
+    text = _text(members.get("access_token")) or ""
+    return text.lower().startswith("error") and " " in text and not members.get("refresh_token")
 
 
 def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -> RevocationOutcome:
@@ -127,12 +150,20 @@ def _unknown(reason: str) -> NoAnswer:
     return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason)
 
 
+def _in_the_rfcs_names(members: dict[str, Any]) -> dict[str, Any]:
+    """Write names as RFC 6749 does: `accessToken` is `access_token`."""
+    return {re.sub(_CAMELS_BACK, "_", name).lower(): value for name, value in members.items()} | (
+        members
+    )
+
+
 def _with_nested(members: dict[str, Any]) -> dict[str, Any]:
     """Bring up what stands a level deeper: Slack's `authed_user`, Withings' `body`, Lark's `data`.
 
     Where there are several, nobody knows which tokens are meant.
     """
-    found = [value for value in members.values() if isinstance(value, dict)]
+    inner = [value for value in members.values() if isinstance(value, dict)]
+    found = map(_in_the_rfcs_names, inner)
     nested = [value for value in found if value.get("access_token")]
     return (
         {**members, **nested[0]}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from domain.events import Precedence
 from domain.provider import Provider
@@ -130,5 +130,13 @@ def authorization_url(
     if pending.code_verifier is not None:
         parameters["code_challenge"] = code_challenge(pending.code_verifier)
         parameters["code_challenge_method"] = "S256"
-    separator = "&" if "?" in provider.authorization_endpoint else "?"
-    return provider.authorization_endpoint + separator + urlencode(parameters)
+    endpoint = urlsplit(provider.authorization_endpoint)
+    # RFC 6749 §3.1: what the endpoint's own query has stays, and nothing is there twice.
+    kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
+    # Some read + as a space, as forms have it, and some as RFC 3986 does; all read %20.
+    query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
+    return endpoint._replace(query=query).geturl()
+
+
+def _name_of(parameter: str) -> str:
+    return unquote_plus(parameter.partition("=")[0])

@@ -1,10 +1,11 @@
 """Every transition of a grant, by the rules of refresh.
 
 A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through three steps:
- 1. *Need.* An access token is served if it outlives what the caller demands. Near its end it is
-    still served, while one attempt replaces it; where a refresh ends the old token, or a request
-    of unknown outcome may have, the refresh comes as late as possible instead, and the sweep
-    spares a token that lives. Who asks for a refresh gets one, or the one that has just been made.
+ 1. *Need.* An access token is served if it outlives what the caller demands. Near its end, or when
+    the refresh token is due, it is still served, while one attempt replaces it; where a refresh
+    ends the old token, the first comes as late as possible instead; where a request of unknown
+    outcome may have, both do, and the sweep spares a token that lives. Who asks for a refresh gets
+    one, or the one that has just been made.
  2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
     provider before `retry_at`. A final verdict on the refresh token stands for the credentials it
     was passed on (rule 6). A refresh token known to be dead is not sent.
@@ -175,11 +176,10 @@ def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decisio
 
 def _dated(decision: Decision) -> Decision:
     """Have whoever logs in do so to what the record says now."""
-    match decision.command:
-        case AskForAuthorization() as command:
-            return replace(decision, command=replace(command, read=place_of(decision.grant)))
-        case _:
-            return decision
+    command = decision.command
+    if not isinstance(command, AskForAuthorization):
+        return decision
+    return replace(decision, command=replace(command, read=place_of(decision.grant)))
 
 
 # Rules 1 to 3: questions.
@@ -234,12 +234,11 @@ def _answer_without_refresh(
 
 def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
     """Whether a refresh is wanted even though there is an answer without one."""
-    late = _is_risky(grant, policy, now) or policy.provider.refresh_ends_access_token
-    return (
-        isinstance(question, TokenRequested)
-        and not late
-        and grant.tokens.is_near_end(policy.refresh_early, now)
-    )
+    if not isinstance(question, TokenRequested) or _is_risky(grant, policy, now):
+        return False
+    is_near_end = grant.tokens.is_near_end(policy.refresh_early, now)
+    late = policy.provider.refresh_ends_access_token
+    return grant.tokens.is_due(now) or (is_near_end and not late)
 
 
 def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:

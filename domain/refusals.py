@@ -38,7 +38,7 @@ ABOUT_SETTINGS = frozenset(
 )
 # Entra's numbers: the client's secret is wrong, or has expired.
 ABOUT_SETTINGS_AT_ENTRA = frozenset({"7000215", "7000222"})
-# GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab.
+# GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab, Monzo.
 ENDS_OF_A_REFRESH_TOKEN = frozenset(
     {
         "bad_refresh_token",
@@ -52,13 +52,15 @@ ENDS_OF_A_REFRESH_TOKEN = frozenset(
         "refresh_token_reused",
     }
 )
-# RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and what Slack, Zoho and Firebase say.
+# RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and what Slack, Zoho and Firebase say. RFC 6750 has
+# `invalid_token` for access tokens, and none was sent.
 ENDS_OF_A_LOGIN = frozenset(
     {
         "consent_required",
         "interaction_required",
         "invalid_code",
         "invalid_grant",
+        "invalid_token",
         "login_required",
         "token_expired",
         "token_revoked",
@@ -102,8 +104,12 @@ OVER_AFTER = (
 )
 # "Invalid grant", as Twitch writes it.
 _CODES_IN_WORDS = frozenset({"invalid_grant"})
-# X's, and Exact Online's.
-OVER_IN_WORDS = ("old refresh token used", "value passed for the token was invalid")
+# Exact Online's, Better Auth's, and X's.
+OVER_IN_WORDS = (
+    "old refresh token used",
+    "session not found",
+    "value passed for the token was invalid",
+)
 # Patterns are compiled where they are first used, which is seldom.
 _TOKEN = r"refresh ?token\b"
 # "Invalid refresh token parameter" is about the request: nothing may follow but a few words, or
@@ -111,12 +117,20 @@ _TOKEN = r"refresh ?token\b"
 _ENDS_SO = r"(?=$| (?:given|in request|passed|provided|received|sent|supplied)\b| \S*\d| \S{16})"
 _VERBS = "already|been|either|has|have|is|now|was"
 # "The refresh token is revoked when …" tells how things are, not what has happened.
-_BUT_FOR = "after|each|every|for|if|in|once|only|unless|until|upon|when|whenever|with|within"
+_BUT_FOR = (
+    "after|concurrently|each|every|for|if|in|less|once|only|recently|too|unless|until|upon|when"
+    "|whenever|with|within"
+)
 # What makes a sentence say less, or the contrary; one that names the client may be about that.
 _HEDGES = (
     r"\b(?:before|can|cannot|check|could|ensure|failed|if|may|might|missing|must|never|no|not|or"
-    r" the|should|sure|unable|unless|until|valid|verify|when|whether|will|would)\b"
+    r" the|required|scope|should|sure|type|unable|unless|until|valid|verify|when|whether|will"
+    r"|would)\b"
 )
+# "The certificate for the refresh token has expired": what came with it, or is about it.
+_OF_ANOTHER_THING = r"\b(?:beside|for|from|in|of|on|to|with) (?:(?:a|its|the|this|your) )?$"
+# There "refresh token" is the name of a grant type.
+_GRANT_TYPE = "grant type"
 _QUOTES = "[\"'`\u2018-\u201f\\\\]"
 _CLAUSE_ENDS = r"[^\w\s?/-]+"
 _WORD_BREAKS = r"[\s_-]+"
@@ -135,14 +149,15 @@ class Meaning(Enum):
 
 def meaning_of(answer: TokenErrorResponse) -> Meaning:
     """Say what a refusal means, by the rules above."""
-    codes = frozenset(_plain(code) for code in (answer.error, *answer.more_codes) if code)
+    codes_said = tuple(code for code in (answer.error, *answer.more_codes) if code)
+    codes = frozenset(map(_plain, codes_said))
     texts = _texts(answer)
-    said = " ".join((answer.error or "", *answer.more_codes, *texts))
+    said = " ".join((*codes_said, *texts))
     at_entra = frozenset(re.findall(_ENTRAS_NUMBER, said))
     is_away = answer.status == TOO_MANY_REQUESTS or answer.status >= SERVER_ERROR
     if codes & ABOUT_SETTINGS or at_entra & ABOUT_SETTINGS_AT_ENTRA:
         return Meaning.TRY_LATER if is_away else Meaning.CONFIGURATION
-    if codes & ENDS_OF_A_REFRESH_TOKEN:
+    if (codes | _parts(codes_said)) & ENDS_OF_A_REFRESH_TOKEN:
         return Meaning.DEAD
     sentences = [re.sub(_WORD_BREAKS, " ", text.casefold()) for text in texts]
     if is_away or codes & PASSING or at_entra & PASSING_AT_ENTRA or _is_passing(sentences):
@@ -187,6 +202,11 @@ def _plain(code: str) -> str:
     return re.sub(_WORD_BREAKS, "_", re.sub(_CAMELS_BACK, "_", last)).lower()
 
 
+def _parts(codes: tuple[str, ...]) -> frozenset[str]:
+    """Take codes apart that go into detail, such as `unauthorized.bad_refresh_token.evicted`."""
+    return frozenset(_plain(part) for code in codes for part in code.split("."))
+
+
 def _is_passing(sentences: list[str]) -> bool:
     return any(words in sentence for sentence in sentences for words in PASSING_IN_WORDS)
 
@@ -195,6 +215,8 @@ def _says_that_over(sentence: str) -> bool:
     if any(words in sentence for words in OVER_IN_WORDS):
         return True
     bare = re.sub(_QUOTES, "", sentence.replace("n't", " not"))
+    if _GRANT_TYPE in bare:
+        return False
     return any(map(_clause_says_that_over, re.split(_CLAUSE_ENDS, bare)))
 
 
@@ -208,4 +230,7 @@ def _clause_says_that_over(clause: str) -> bool:
         rf"|\b{_TOKEN} (?:(?:{_VERBS}) )*(?:{after})\b(?! (?:{_BUT_FOR})\b)",
         clause,
     )
-    return found is not None and not re.search(_HEDGES, clause[: found.start()])
+    if found is None:
+        return False
+    before_it = clause[: found.start()]
+    return not (re.search(_HEDGES, before_it) or re.search(_OF_ANOTHER_THING, before_it))

@@ -221,6 +221,14 @@ class Tokens:
         life = self.expires_at - self.issued_at
         return ends_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether the refresh token nears an end that is known, though the access token may live.
+
+        Some expire together, or the refresh token first: waiting for the one loses the other.
+        """
+        due_at = self.keep_alive_at()
+        return self.refresh_token_expires_at is not None and due_at is not None and due_at <= now
+
     def keep_alive_at(self) -> datetime | None:
         """When an unused grant must be refreshed to stay alive; None for one that cannot be."""
         if self.refresh_token is None or self.expires_at is None:

@@ -168,10 +168,10 @@ def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
                 f"the provider answered {status} ({said or 'no reason given'}); check {check}, "
                 f"then {START_OVER}",
             )
-        case NoAnswer(delivery=Delivery.NOT_SENT, reason=reason):
-            detail = f"the provider cannot be reached ({reason})"
-        case NoAnswer(reason=reason):
-            detail = f"the provider gave no answer that can be used ({reason})"
+        case NoAnswer(delivery=Delivery.NOT_SENT):
+            detail = "the provider cannot be reached"
+        case NoAnswer():
+            detail = "the provider gave no answer that can be used"
         case _:
             assert_never(outcome)
     quoted = "" if said is None else f" ({said})"

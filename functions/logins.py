@@ -207,7 +207,9 @@ class Logins:
             completed = await self._completed(response, pending, server)
             outcome = outcome_of(completed)
         finally:
-            await self._deliveries.settle(response, pending, outcome)
+            # Nobody waits for a static state, and its code may be sent again where this fails.
+            if outcome is not None or not is_static:
+                await self._deliveries.settle(response, pending, outcome)
         return completed
 
     async def _remembered(

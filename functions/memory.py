@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from domain.grant import tokens_of
 from ports.store import Record
 
 # More than an instance is asked for between two looks of an attacker; some kilobytes each.
@@ -21,9 +22,15 @@ _Place: TypeAlias = tuple[str, int]
 _ETAG = re.compile(r"(?P<lineage>[A-Za-z0-9_\-]{8})\.(?P<number>[0-9]{1,18})\.[A-Za-z0-9_\-]+")
 
 
-def next_etag(etag: str | None, random: str) -> str:
-    """Make the etag of what is written after a record; `random` is new text that nobody guesses."""
+def next_etag(etag: str | None, random: str, *, over: str | None = None) -> str:
+    """Make the etag of what is written after a record; `random` is new text that nobody guesses.
+
+    `over` is that of what is in its place: where both count the same, it counts on from the higher.
+    """
     lineage, number = _place_of(etag) or (random[:8], 0)
+    there = _place_of(over)
+    if there is not None and there[0] == lineage:
+        number = max(number, there[1])
     return f"{lineage}.{number + 1}.{random}"
 
 
@@ -82,4 +89,19 @@ class Memory:
         if there is None or known is None:
             return None
         (lineage, number), (known_lineage, known_number) = there, known
-        return newest if lineage == known_lineage and number < known_number else None
+        if lineage != known_lineage:
+            return None
+        ahead = _generations_ahead(newest, record)
+        return newest if ahead > 0 or (ahead == 0 and number < known_number) else None
+
+
+def _generations_ahead(known: Record, there: Record) -> int:
+    """Say by how many generations of one login the known one is ahead; 0 where none can be told.
+
+    Where an instance has put back what it knew, and gone on from that, its writes count higher than
+    those that were lost, and its refresh token is spent.
+    """
+    ours, theirs = tokens_of(known.grant), tokens_of(there.grant)
+    if ours is None or theirs is None or ours.authorized_at != theirs.authorized_at:
+        return 0
+    return ours.generation - theirs.generation

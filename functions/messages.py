@@ -126,11 +126,13 @@ def path_of(scope: Scope) -> str:
     """Return the path of a request without the prefix that its server is mounted under.
 
     ASGI has the prefix (`root_path`) in the path, and not all servers do so: Hypercorn's paths come
-    without it. Every endpoint is below `/api/`.
+    without it, and uvicorn puts it before one that a proxy has left in. Every endpoint is below
+    `/api/`.
     """
     path, prefix = str(scope["path"]), scope.get("root_path", "").rstrip("/")
-    rest = path.removeprefix(prefix)
-    return rest if rest.startswith(_ENDPOINTS) else path
+    once = path.removeprefix(prefix)
+    found = (rest for rest in (once, once.removeprefix(prefix)) if rest.startswith(_ENDPOINTS))
+    return next(found, path)
 
 
 def parse_parameters(encoded: bytes) -> dict[str, str]:

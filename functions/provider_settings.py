@@ -32,6 +32,8 @@ _LIFETIME = re.compile(
     r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
 )
 _NEVER = "never"
+# What stands before the names of metadata (RFC 8615 §3).
+_WELL_KNOWN = "/.well-known/"
 # What `domain.authorization` puts over any of the same name.
 _OF_EACH_LOGIN = frozenset(
     {
@@ -108,6 +110,8 @@ def _issuer(reading: Reading) -> str | None:
     if issuer is not None and "?" in issuer:
         # RFC 8414 §2.
         reading.faults.append("ISSUER must not have a query")
+    if issuer is not None and _WELL_KNOWN in issuer:
+        reading.faults.append(f"ISSUER is the address of its metadata without {_WELL_KNOWN}…")
     return issuer
 
 

@@ -219,7 +219,7 @@ class Recorder:
         return written
 
     def _to_write(self, connection: str, record: Record, *, over: Record) -> Rescued:
-        etag = next_etag(record.etag, self._entropy.token())
+        etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
         written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
         return Rescued(connection=connection, expected_etag=over.etag, record=written)
 

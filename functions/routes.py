@@ -18,6 +18,10 @@ _NO_FORM = (
     "; the provider was asked to answer with a form: take response_mode=form_post out of "
     "AUTHORIZATION_PARAMS, and begin the login anew"
 )
+_PREFIX = (
+    "; something stands before one of them here: have the proxy take it away, or tell the server "
+    "of it (--root-path of uvicorn and Hypercorn)"
+)
 ALIVE = Response.json(200, {"status": "ok"})
 """What the endpoint for health answers."""
 
@@ -26,7 +30,8 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     """Return what answers a request. Raises ProblemError."""
     methods = routes.get(request.path.rstrip("/"))
     if methods is None:
-        raise problem("not-found", f"the endpoints are {', '.join(sorted(routes))}")
+        detail = f"the endpoints are {', '.join(sorted(routes))}"
+        raise problem("not-found", detail + (_PREFIX if _has_prefix(routes, request) else ""))
     allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
 
     async def tell_methods(_request: Request, _wired: Wired) -> Response:
@@ -39,3 +44,7 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
             detail += _NO_FORM
         raise problem("method-not-allowed", detail, headers=(allow,))
     return endpoint
+
+
+def _has_prefix(routes: Routes, request: Request) -> bool:
+    return any(request.path.rstrip("/").endswith(path) for path in routes)

@@ -31,6 +31,13 @@ def test_an_issuer_on_this_machine_may_name_it_and_each_may_name_https(issuer: s
         assert found.token_endpoint == endpoints["token_endpoint"]
 
 
+def test_an_endpoint_without_tls_is_told_as_what_it_is() -> None:
+    # As Keycloak publishes it behind a proxy that ends TLS (keycloak/keycloak#20549).
+    told = {"issuer": ISSUER, **ENDPOINTS, "token_endpoint": "http://issuer.test/token"}
+    with pytest.raises(UnusableMetadataError, match="token_endpoint is neither https"):
+        read_metadata(told, ISSUER)
+
+
 NEAR = ["https://127.0.0.1:8443/", "https://localhost/", "https://[::1]/", "https://127.1/"]
 INSIDE = ["https://10.0.0.1/", "https://[fd00::1]/", "https://[::ffff:192.168.0.1]/"]
 

@@ -203,6 +203,45 @@ def test_checklist_24_a_success_without_an_access_token_leaves_the_outcome_unkno
     assert is_unknown(read(good_with("access_token", value)))
 
 
+@pytest.mark.parametrize(
+    "body", [{"result": "0000", "message": "OK"}, {"code": 0, "msg": "success"}, {"status": "ok"}]
+)
+def test_a_success_that_says_no_more_than_that_leaves_the_outcome_unknown(body: object) -> None:
+    assert is_unknown(read(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errcode": 61023, "errmsg": "refresh_token is invalid"},
+        {"code": 20026, "msg": "refresh_token is invalid"},
+        {"code": 36004004, "message": "refresh_token is invalid", "data": {}},
+    ],
+)
+def test_words_in_the_place_of_tokens_are_a_refusal_whatever_the_status(body: object) -> None:
+    found = error_of(read(body))
+    assert (found.description, found.status) == ("refresh_token is invalid", 200)
+
+
+@pytest.mark.parametrize("text", ["error: token is expired by 23m58s", "Error: no such client"])
+def test_an_error_in_the_place_of_a_token_is_none(text: str) -> None:
+    error_of(read(good_with("access_token", text)))
+    kept = tokens_of(read({**GOOD, "access_token": text, "refresh_token": "refresh"}))
+    assert kept.refresh_token == "refresh"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_names_may_be_written_in_another_way(inside: bool) -> None:  # noqa: FBT001
+    body = {"accessToken": "a b", "RefreshToken": "refresh", "expireIn": 60, "tokenType": "bearer"}
+    found = tokens_of(read({"data": body} if inside else body))
+    assert (found.access_token, found.refresh_token, found.token_type) == (
+        "a b",
+        "refresh",
+        "Bearer",
+    )
+    assert found.expires_in == timedelta(minutes=1)
+
+
 def test_checklist_28_37_long_tokens_and_unknown_fields_are_no_obstacle() -> None:
     body = {"id_token": "x", "nested": {"a": [1]}, **GOOD}
     long = {"access_token": "a" * 8192, "refresh_token": "r" * 8192}
@@ -283,6 +322,7 @@ def test_json_is_understood_where_it_is_called_a_form() -> None:
         (b"while(1);", b""),
         (b"for (;;);".replace(b" ", b""), b""),
         (b"\r\n", b"<!-- 12 ms -->"),
+        (b"callback( ", b" );\n"),
     ],
     ids=repr,
 )

@@ -87,6 +87,25 @@ def test_an_endpoint_that_has_a_query_keeps_it() -> None:
     assert asked_of(provider) == ("https://a.test/", [("tenant", "1"), *ASKED])
 
 
+def test_nothing_is_asked_twice_where_the_endpoints_query_has_it_already() -> None:
+    endpoint = "https://a.test/?prompt=select_account&client%5Fid=other&state=x&tenant=%2f&y"
+    provider = replace(
+        CUSTOM,
+        scope=None,
+        authorization_params=(("prompt", "consent"),),
+        authorization_endpoint=endpoint,
+    )
+    url = authorization_url(provider, client_id="a-client", state="a state", pending=PENDING)
+    assert url.startswith("https://a.test/?tenant=%2f&y&prompt=consent&response_type=code&")
+    assert parse_qsl(urlsplit(url).query)[2:] == ASKED
+
+
+def test_spaces_are_written_so_that_every_provider_reads_them() -> None:
+    url = authorization_url(CUSTOM, client_id="a-client", state="a state", pending=PENDING)
+    assert "scope=read%20write" in url
+    assert "+" not in url
+
+
 def test_a_challenge_is_the_hash_of_its_verifier_as_rfc_7636_writes_it() -> None:
     assert code_challenge(VERIFIER) == CHALLENGE
 

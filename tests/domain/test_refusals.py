@@ -161,6 +161,17 @@ LIVING = [
     "Old refresh token kept",
     "Access Denied. You have made too many requests continuously",
     "refresh token already has 50 valid access tokens",
+    "grant_type=refresh_token is invalid",
+    "Invalid value of grant_type: refresh_token is invalid",
+    "The response type 'refresh_token' is invalid",
+    "The scope refresh_token is invalid",
+    "Required parameter refresh_token not found",
+    *(f"The refresh token has been used {so}" for so in ("concurrently", "too recently")),
+    *(f"The refresh token has been used {so}" for so in ("less than a second ago", "recently")),
+    *(f"The certificate {of} the refresh token has expired" for of in ("beside", "for", "from")),
+    *(f"The certificate {of} the refresh token has expired" for of in ("of", "on", "in", "to")),
+    *(f"What was sent with {one}refresh token is invalid" for one in ("", "a ", "its ", "the ")),
+    *(f"What was sent with {one} refresh token is invalid" for one in ("this", "your")),
 ]
 
 

@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from domain.grant import Unauthorized
+from domain.token_endpoint import Delivery, NoAnswer
+from functions.login_messages import login_problem
+from functions.login_results import ExchangeFailedError
 from functions.messages import parse_authorization_response
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
@@ -197,6 +200,20 @@ def test_redirect_with_the_static_state_that_is_delivered_again_is_sent_once(
     ]
     assert answers == answers[:1] * 3
     assert len(endpoint.seen) == 1
+
+
+def test_redirect_with_the_static_state_is_sent_once_more_where_it_failed(
+    deploy: Deploy, endpoint: TokenEndpoint
+) -> None:
+    deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE)
+    endpoint.plan(Answer(status=503))
+    first, *others = (
+        deployment.callback(JSON, code="a-code", state=STATIC_STATE) for _ in range(4)
+    )
+    expect_problem(first, 503, "provider-unavailable")
+    answers = [expect_json(answer) for answer in others]
+    assert answers == answers[:1] * 3
+    assert len(endpoint.seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -525,3 +542,10 @@ def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection
     finally:
         deployment.provider.shift_clock(-61)
     assert isinstance(deployment.grant(connection), Unauthorized)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_why_the_provider_did_not_answer_is_told_once(delivery: Delivery) -> None:
+    outcome = NoAnswer(delivery=delivery, reason="ConnectError: no such name")
+    detail = login_problem(ExchangeFailedError(outcome)).problem.detail
+    assert detail.count("no such name") == 1

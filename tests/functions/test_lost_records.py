@@ -12,7 +12,7 @@ import pytest
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
 from domain.grant import Cause, Refreshing, Unauthorized, tokens_of
-from domain.token_endpoint import Outcome, RefreshTokenRequest
+from domain.token_endpoint import Outcome, RefreshTokenRequest, TokenErrorResponse
 from ports.store import Record, StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
@@ -214,6 +214,38 @@ def test_a_newer_record_of_another_instance_takes_the_place_of_what_was_put_back
         answer = await ahead.token("c", min_ttl=SECOND)
         assert isinstance(answer, Serve)
         assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
+
+    run(work)
+
+
+@pytest.mark.parametrize("asked", ["ahead", "ahead behind ahead"])
+def test_a_newer_record_takes_the_place_of_what_went_on_from_an_older_one(asked: str) -> None:
+    async def work() -> None:
+        bench = SpoilableBench()
+        await bench.keep(EXPIRED)
+        await bench.numbered()
+        keepers = {name: bench.instance() for name in ("behind", "ahead")}
+        behind, ahead = keepers.values()
+        await behind.load("c")
+        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+        bench.lose()
+
+        async def refuse() -> Outcome:
+            return TokenErrorResponse(status=400, error="invalid_grant")
+
+        # Of what it puts back the refresh token is spent, and its writes count on.
+        bench.server.reply = refuse
+        assert isinstance(await behind.token("c", min_ttl=SECOND), AskForAuthorization)
+        for _ in range(5):
+            await behind._recorder.rewrite("c", await behind.load("c"))
+        for name in asked.split():
+            answer = await keepers[name].token("c", min_ttl=SECOND)
+            assert isinstance(answer, Serve)
+            assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
+        await bench.revocations(ahead).revoke("c")
+        for keeper in (behind, ahead):
+            answer = await keeper.token("c", min_ttl=SECOND)
+            assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
     run(work)
 

@@ -161,6 +161,8 @@ def test_scope_without_a_query_is_one_with_an_empty_one(application: Application
         ("/keeper", "/api/health"),
         ("/api", "/api/api/health"),
         ("/api", "/api/health"),
+        # As uvicorn has it behind a proxy that leaves the prefix in.
+        ("/keeper", "/keeper/keeper/api/health"),
     ],
 )
 def test_prefix_that_the_server_is_mounted_under_is_not_part_of_the_path(
@@ -168,6 +170,26 @@ def test_prefix_that_the_server_is_mounted_under_is_not_part_of_the_path(
 ) -> None:
     assert status_of(ask(application, path=path, root_path=root_path)) == 200
     assert status_of(ask(application, path=f"/other{path}", root_path=root_path)) == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "is_told"),
+    [
+        ("/keeper/api/callback", True),
+        ("//api/token", True),
+        ("/api/api/token/", True),
+        ("/keeper", False),
+        ("/api/tokens", False),
+    ],
+)
+def test_a_prefix_that_nobody_takes_away_is_told_of(
+    application: Application,
+    path: str,
+    is_told: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    sent = ask(application, path=path)
+    assert status_of(sent) == 404
+    assert (b"--root-path" in sent[1]["body"]) is is_told
 
 
 def test_page_below_a_prefix_is_a_page(application: Application) -> None:

@@ -228,10 +228,21 @@ def test_a_lineage_is_counted_on() -> None:
 def test_only_a_lower_number_of_the_same_lineage_is_older(etag: str | None) -> None:
     seen = Memory()
     seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))
-    other = record_of(keeper_grant(8), etag)
+    other = record_of(keeper_grant(7), etag)
     assert seen.newer_than("c", other) is None
     assert seen.newer_than("other", record_of(other.grant, "lineage1.4.x")) is None
     assert seen.newer_than("c", record_of(other.grant, "lineage1.4.x")) is not None
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_tokens_of_an_earlier_generation_are_older_however_often_they_were_written(
+    number: int,
+) -> None:
+    seen = Memory()
+    seen.note("c", record_of(keeper_grant(8), "lineage1.5.x"))
+    there = [record_of(keeper_grant(each), f"lineage1.{number}.x") for each in (7, 9)]
+    assert [seen.newer_than("c", each) is not None for each in there] == [True, False]
+    assert next_etag("lineage1.5.x", "random", over="lineage1.9.x") == "lineage1.10.random"
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

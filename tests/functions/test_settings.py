@@ -70,6 +70,10 @@ FAULTS: dict[str, tuple[dict[str, str], list[str]]] = {
         ["PROVIDER", "AUTHORIZATION_ENDPOINT", "ISSUER"],
     ),
     "an issuer over http": ({"ISSUER": f"http://{MARK}.test"}, ["ISSUER"]),
+    "an issuer's metadata": (
+        {"ISSUER": f"https://{MARK}.test/.well-known/openid-configuration"},
+        ["ISSUER"],
+    ),
     "an issuer with a query": ({"ISSUER": f"https://a.test/?{MARK}"}, ["ISSUER"]),
     "a place for revocation over http": (
         {"REVOCATION_ENDPOINT": f"http://{MARK}.test"},
