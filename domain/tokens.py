@@ -61,8 +61,9 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_at: datetime | None
     subject: str | None = None
-    place: int = 0
-    revoked: int = 0
+    # These tell nothing of the tokens themselves, which are the same in every deployment.
+    place: int = field(default=0, compare=False)
+    revoked: int = field(default=0, compare=False)
 
     @property
     def age(self) -> tuple[datetime, int]:
