@@ -134,7 +134,7 @@ class Moved:
     grant: Settled
     since: datetime
     # In the order of logins, revocations and moves, as everywhere below; 0 where none was counted.
-    place: int = 0
+    place: int = field(default=0, compare=False)
 
     @property
     def tokens(self) -> Tokens:
@@ -148,9 +148,9 @@ class Revoking:
 
     request: RevocationRequest
     at: datetime
-    place: int = 0
+    place: int = field(default=0, compare=False)
     # Of which login it was, as `Tokens.authorized_at`; None where that was not yet remembered.
-    login: datetime | None = None
+    login: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +159,8 @@ class Revoked:
 
     at: datetime
     result: RevocationResult
-    place: int = 0
-    login: datetime | None = None
+    place: int = field(default=0, compare=False)
+    login: datetime | None = field(default=None, compare=False)
 
 
 Tokenless: TypeAlias = Unauthorized | Revoking | Revoked

@@ -63,8 +63,9 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     refresh_token_expires_at: datetime | None
     subject: str | None = None
-    place: int = 0
-    revoked: int = 0
+    # Where it stands in its record is not what it is.
+    place: int = field(default=0, compare=False)
+    revoked: int = field(default=0, compare=False)
     refresh_token_counted: Counted = Counted.ISSUE
 
     @property
