@@ -124,6 +124,7 @@ from domain.grant import (
 from domain.instants import require_aware
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.provider import Assumed
 from domain.refusals import said_by
 from domain.revoking import late_tokens, revoke
 from domain.token_endpoint import (
@@ -440,7 +441,11 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
         place=max(place_of(grant), place_of(completed.read)) + 1,
         revoked=last_revocation(grant),
     )
-    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now)
+    lasts = tokens.refresh_token is not None or (
+        # Nor where it is merely taken to.
+        tokens.expires_at is None and not isinstance(policy.provider.access_token_lifetime, Assumed)
+    )
+    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now, lasts=lasts)
     return grant if is_unwanted else Authorized(tokens=tokens)
 
 
@@ -456,7 +461,9 @@ def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
     return is_there or tokens.place > place_of(completed.read)
 
 
-def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
+def _is_unwanted(
+    tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime, *, lasts: bool
+) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
     A stranger is who does not prove to be of the same account, where that is known. To tokens that
@@ -466,7 +473,6 @@ def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: date
     there = take_back(grant)
     if precedence is Precedence.REPLACES or not isinstance(there, Authorized | Refreshing):
         return False
-    lasts = tokens.refresh_token is not None or tokens.expires_at is None
     if there.tokens.can_refresh(now) and not lasts:
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED

@@ -74,8 +74,8 @@ def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Kept | 
 
 
 def _is_later(move: Moved, other: Moved) -> bool:
-    if move.place == other.place == 0:
-        # From before moves were counted: there is nothing else to go by.
+    if move.place == other.place or 0 in {move.place, other.place}:
+        # A deployment that did not count has had it: there is nothing else to go by.
         return move.since > other.since
     return move.place > other.place
 

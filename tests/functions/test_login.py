@@ -145,7 +145,8 @@ def test_new_login_replaces_the_old_one(deployment: Deployment, connection: str)
 def test_checklist_15_login_without_a_refresh_token_says_so(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    endpoint.plan(Answer.json({"access_token": "only-this", "token_type": "Bearer"}))
+    told = {"access_token": "only-this", "token_type": "Bearer", "expires_in": 1800}
+    endpoint.plan(Answer.json(told))
     state = query_of(scripted.begin_login(connection))["state"]
     page = expect_page(scripted.callback(code="a-code", state=state))
     assert "no refresh token" in page
