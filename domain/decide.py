@@ -3,9 +3,9 @@
 A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through three steps:
  1. *Need.* An access token is served if it outlives what the caller demands. Near its end, or when
     the refresh token is due, it is still served, while one attempt replaces it; where a refresh
-    ends the old token, the first comes as late as possible instead; where a request of unknown
-    outcome may have, both do, and the sweep spares a token that lives. Who asks for a refresh gets
-    one, or the one that has just been made.
+    ends the old token, or a request of unknown outcome may have, the refresh comes as late as
+    possible instead, and the sweep spares a token that lives. Who asks for a refresh gets one, or
+    the one that has just been made.
  2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
     provider before `retry_at`. A final verdict on the refresh token stands for the credentials it
     was passed on (rule 6). A refresh token known to be dead is not sent.
@@ -237,9 +237,9 @@ def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: dat
     """Whether a refresh is wanted even though there is an answer without one."""
     if not isinstance(question, TokenRequested) or _is_risky(grant, policy, now):
         return False
-    is_near_end = grant.tokens.is_near_end(policy.refresh_early, now)
-    late = policy.provider.refresh_ends_access_token
-    return grant.tokens.is_due(now) or (is_near_end and not late)
+    if policy.provider.refresh_ends_access_token:
+        return False
+    return grant.tokens.is_near_end(policy.refresh_early, now) or grant.tokens.is_due(now)
 
 
 def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:

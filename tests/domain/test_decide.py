@@ -106,18 +106,14 @@ def test_in_its_last_five_minutes_a_token_is_refreshed_and_served_meanwhile() ->
 
 
 @pytest.mark.parametrize("refresh_life", [ACCESS_LIFE / 2, ACCESS_LIFE, ACCESS_LIFE * 3 / 2])
-@pytest.mark.parametrize("ends_access_token", [False, True])
 def test_a_refresh_token_that_nears_its_end_is_used_while_the_access_token_lives(
     refresh_life: timedelta,
-    ends_access_token: bool,  # noqa: FBT001 - of a test
 ) -> None:
     tokens = replace(TOKENS, refresh_token_expires_at=T0 + refresh_life)
-    provider = replace(DIGIKEY, refresh_ends_access_token=ends_access_token)
-    by, due = replace(POLICY, provider=provider), T0 + refresh_life / 3
-    assert ask(Authorized(tokens=tokens), due - TICK, by).command == Serve(tokens=tokens)
-    refreshing, _ = begin(Authorized(tokens=tokens), due, by)
-    answer = ask(refreshing, due + SECOND, by).command
-    assert isinstance(answer, Wait) if ends_access_token else answer == Serve(tokens=tokens)
+    grant, due = Authorized(tokens=tokens), T0 + refresh_life / 3
+    assert ask(grant, due - TICK).command == Serve(tokens=tokens)
+    refreshing, _ = begin(grant, due)
+    assert ask(refreshing, due + SECOND).command == Serve(tokens=tokens)
 
 
 def test_a_token_that_does_not_outlive_the_demand_is_not_served_while_it_is_refreshed() -> None:
