@@ -441,7 +441,7 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
         place=max(place_of(grant), place_of(completed.read)) + 1,
         revoked=last_revocation(grant),
     )
-    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now)
+    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, policy, now)
     return grant if is_unwanted else Authorized(tokens=tokens)
 
 
@@ -457,7 +457,9 @@ def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
     return is_there or tokens.place > place_of(completed.read)
 
 
-def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime) -> bool:
+def _is_unwanted(
+    tokens: Tokens, grant: Grant, precedence: Precedence, policy: Policy, now: datetime
+) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
     A stranger is who does not prove to be of the same account, where that is known. To tokens that
@@ -467,7 +469,9 @@ def _is_unwanted(tokens: Tokens, grant: Grant, precedence: Precedence, now: date
     there = take_back(grant)
     if precedence is Precedence.REPLACES or not isinstance(there, Authorized | Refreshing):
         return False
-    lasts = tokens.refresh_token is not None or tokens.expires_at is None
+    # That an access token does not expire must have been declared, and not be merely assumed.
+    is_endless = tokens.expires_at is None and policy.provider.access_token_lifetime is None
+    lasts = tokens.refresh_token is not None or is_endless
     if there.tokens.can_refresh(now) and not lasts:
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
