@@ -124,7 +124,6 @@ from domain.grant import (
 from domain.instants import require_aware
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
-from domain.provider import Assumed
 from domain.refusals import said_by
 from domain.revoking import late_tokens, revoke
 from domain.token_endpoint import (
@@ -441,11 +440,7 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
         place=max(place_of(grant), place_of(completed.read)) + 1,
         revoked=last_revocation(grant),
     )
-    lasts = tokens.refresh_token is not None or (
-        # Nor where it is merely taken to.
-        tokens.expires_at is None and not isinstance(policy.provider.access_token_lifetime, Assumed)
-    )
-    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, now, lasts=lasts)
+    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, policy, now)
     return grant if is_unwanted else Authorized(tokens=tokens)
 
 
@@ -462,7 +457,7 @@ def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
 
 
 def _is_unwanted(
-    tokens: Tokens, grant: Grant, precedence: Precedence, now: datetime, *, lasts: bool
+    tokens: Tokens, grant: Grant, precedence: Precedence, policy: Policy, now: datetime
 ) -> bool:
     """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
 
@@ -473,6 +468,9 @@ def _is_unwanted(
     there = take_back(grant)
     if precedence is Precedence.REPLACES or not isinstance(there, Authorized | Refreshing):
         return False
+    # That an access token does not expire must have been declared, and not be merely assumed.
+    is_endless = tokens.expires_at is None and policy.provider.access_token_lifetime is None
+    lasts = tokens.refresh_token is not None or is_endless
     if there.tokens.can_refresh(now) and not lasts:
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED

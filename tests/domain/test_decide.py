@@ -38,7 +38,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.policy import Policy
-from domain.provider import RotationKind
+from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, RotationKind
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -1082,6 +1082,10 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
     after = decide(GRANT, login, for_ever, EXPIRED).grant
     assert isinstance(after, Authorized)
     assert after.tokens.access_token == "access-8"
+    # What nobody has declared is no reason to let go of a refresh token that works.
+    assumed = replace(DIGIKEY, access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME)
+    undeclared = replace(POLICY, provider=assumed)
+    assert decide(GRANT, login, undeclared, EXPIRED).grant is GRANT
 
 
 # 9. Rescue.
