@@ -37,8 +37,9 @@ clock that was ahead: an access token may be over, and is replaced before it is 
 token dated before all that can have been lives longer than it seems.
 
 A login (`LoginCompleted`) starts a new generation:
- 8. It replaces what it has read, and not a login that was stored meanwhile: of two that have read
-    the same, the first one stays (and so it does when it is noted twice).
+ 8. It replaces what it has read, and not a later login that was stored meanwhile: of two that have
+    read the same, which is a matter of seconds, the one that was sent last stays (and so it does
+    when it is noted twice).
     Unless it was begun to replace what works, it does not replace a refresh token that works by
     tokens without one, nor a grant whose account is known by one that does not prove to be of the
     same; nor, where it has to yield, any grant that works.
@@ -445,15 +446,15 @@ def _log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: dateti
 
 
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
-    """Whether the login is there already, or another one that was stored since it began.
+    """Whether the login is there already, or a later one that was stored since it began.
 
     Counted by the tokens: a move does not end a login that was begun before it.
     """
     tokens = tokens_of(grant)
-    if tokens is None:
-        return False
-    is_there = tokens.authorized_at == completed.authorized_at
-    return is_there or tokens.place > place_of(completed.read)
+    if tokens is None or tokens.place <= place_of(completed.read):
+        return tokens is not None and tokens.authorized_at == completed.authorized_at
+    # Both have read the same. What the store did not take in time may have come to it first.
+    return tokens.authorized_at >= completed.authorized_at
 
 
 def _is_unwanted(
