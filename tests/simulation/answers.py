@@ -21,7 +21,7 @@ from domain.grant import (
 )
 from functions.keeper import Answered
 from functions.sweep import Swept
-from tests.simulation.exchanges import Call, Wish
+from tests.simulation.exchanges import Call, Exchange, Wish
 from tests.simulation.history import History
 from tests.simulation.promises import (
     EARLY_PART,
@@ -148,6 +148,8 @@ class AnswerJudge:
                 return False
         held = list(history.held(now))
         for exchange in held:
+            if self._was_over_by_a_clock(call, exchange, cause, now):
+                return False
             if not exchange.stalled and not exchange.failed_writes:
                 raise BrokenRuleError(Rule.LOST, f"{exchange.new_refresh_token} in memory")
         if held:
@@ -158,6 +160,18 @@ class AnswerJudge:
             self.is_lost = True
             history.losses[history.explain(now)] += 1
         return True
+
+    def _was_over_by_a_clock(
+        self, call: Call, exchange: Exchange, cause: Cause, now: datetime
+    ) -> bool:
+        """Whether a refresh token was over by this clock, and not by that of who then used it.
+
+        Who has read before the intent was stored cannot know of that.
+        """
+        history = self.history
+        is_over = history.may_be_expired(exchange.refresh_token, now)
+        is_unknown = history.intended_at[exchange.attempt.id] >= call.read_from
+        return cause is Cause.REFRESH_TOKEN_EXPIRED and is_over and is_unknown
 
     def _judge_revoked(self, call: Call, cause: Cause) -> bool:
         history = self.history

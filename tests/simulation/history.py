@@ -33,6 +33,8 @@ class History:
     provider: SimulatedProvider
     exchanges: list[Exchange] = field(default_factory=list)
     intents: list[tuple[Process, Attempt, str]] = field(default_factory=list)
+    # When the intent of an attempt was stored, by its id.
+    intended_at: dict[str, datetime] = field(default_factory=dict)
     # When a refresh token was first in the store, and from when its life counts.
     stored_at: dict[str, datetime] = field(default_factory=dict)
     counted_from: dict[str, datetime] = field(default_factory=dict)

@@ -78,6 +78,7 @@ class Oracle:
             self._judge_intent(before, grant, call)
             assert tokens.refresh_token is not None
             history.intents.append((process, grant.attempt, tokens.refresh_token))
+            history.intended_at[grant.attempt.id] = now
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
         if is_refused(grant):
