@@ -11,6 +11,7 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    Grant,
     Kept,
     Refreshing,
     Setbacks,
@@ -49,6 +50,24 @@ def without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
         )
         return Authorized(tokens=grant.tokens, setbacks=setbacks)
     return grant
+
+
+def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
+    """Doubt what is put back from memory: others may have gone on from it, and that is lost.
+
+    Within its grace window a provider may answer with the tokens that it made for them, and tell
+    their full life again.
+    """
+    if not isinstance(grant, Authorized) or not policy.provider.rotation.grace:
+        return grant
+    tokens, before = grant.tokens, grant.setbacks
+    if tokens.refresh_token is None or in_doubt_since(before) is not None:
+        return grant
+    so_far = before or Setbacks(
+        failures=0, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=None, since=now
+    )
+    since = min(tokens.issued_at, now)
+    return replace(grant, setbacks=replace(so_far, in_doubt_since=since))
 
 
 def refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Settled:

@@ -26,6 +26,7 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
+from domain.failures import doubted
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -165,8 +166,9 @@ class Recorder:
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
         """Put what is known in the place of another record, unless somebody else is faster."""
+        grant = doubted(known.grant, self._policy, self._clock.now())
         try:
-            record = await self._put(connection, known, over=over)
+            record = await self._put(connection, replace(known, grant=grant), over=over)
         except ConflictError as conflict:
             return conflict.current
         except UnstoredError:

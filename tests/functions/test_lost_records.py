@@ -4,7 +4,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
 from domain.grant import Cause, Refreshing, Unauthorized, tokens_of
+from domain.provider import Rotation, RotationKind
 from domain.token_endpoint import Outcome, RefreshTokenRequest, TokenErrorResponse
 from ports.store import Record, StoreDamagedError, StoreUnavailableError, UnreadableRecordError
-from tests.domain.examples import RESPONSE, SECOND
+from tests.domain.examples import POLICY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
 from tests.functions.conftest import Deploy
 from tests.functions.expect import expect_token
@@ -246,6 +248,35 @@ def test_a_newer_record_takes_the_place_of_what_went_on_from_an_older_one(asked:
         for keeper in (behind, ahead):
             answer = await keeper.token("c", min_ttl=SECOND)
             assert answer == AskForAuthorization(cause=Cause.REVOKED)
+
+    run(work)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_repeated_answer_is_not_said_to_live_anew_where_an_older_record_was_put_back(
+    lose: Lose,
+) -> None:
+    grace = timedelta(minutes=10)
+    rotation = Rotation(kind=RotationKind.ALWAYS, grace=grace)
+
+    async def work() -> None:
+        bench = SpoilableBench()
+        bench.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
+        await bench.keep(EXPIRED)
+        await bench.numbered()
+        behind, ahead = bench.instance(), bench.instance()
+        await behind.load("c")
+        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+        first = await bench.tokens("c")
+        lose(bench)
+        # The provider tells the life of the tokens that it repeats as if they were new.
+        assert isinstance(await behind.token("c", min_ttl=SECOND), Serve)
+        again = await bench.tokens("c")
+        assert len(bench.server.requests) == 2
+        assert again.refresh_token == first.refresh_token
+        assert again.expires_at is not None
+        assert first.expires_at is not None
+        assert again.expires_at <= first.expires_at
 
     run(work)
 

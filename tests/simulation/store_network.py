@@ -4,10 +4,11 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.dynamodb_table import ConditionFailedError
-from domain.grant import Grant, Refreshing
+from domain.grant import Authorized, Grant, Refreshing
 from domain.ledger import Ledger, with_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
 from tests.simulation.exchanges import Call, Wish
@@ -190,9 +191,9 @@ class NetworkedStore(ABC):
         world, subject = self._world, self._world.connections[connection]
         world.note(process.name, f"{connection}: stored: {describe(after.grant)}")
         with world.judging():
-            content = (connection, after.grant, after.ledger)
+            content = (connection, _without_setbacks(after.grant), after.ledger)
             if world.is_spoilt and content in self._had:
-                # What an instance remembers is put back as it was.
+                # What an instance remembers is put back as it was, or in doubt.
                 subject.oracle.put_back(after.grant, world.now())
                 return
             self._had.add(content)
@@ -206,6 +207,11 @@ class NetworkedStore(ABC):
             subject.oracle.stored(process, call, after.grant, world.now())
         point = Point.INTENT_STORED if isinstance(after.grant, Refreshing) else Point.WRITTEN
         world.reach(process, point)
+
+
+def _without_setbacks(grant: Grant) -> Grant:
+    """Leave out what a ledger tells as well."""
+    return replace(grant, setbacks=None) if isinstance(grant, Authorized) else grant
 
 
 def _is_noted(before: Record, after: Record) -> bool:
