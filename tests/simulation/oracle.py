@@ -188,6 +188,9 @@ class Oracle:
         self._judge_backoff(before, started_at)
         self._judge_need(before, started_at, call)
         self._judge_risk(before, started_at, call)
+        if isinstance(before, AuthorizationRequired):
+            # A verdict ends a row of failures, and what follows it minutes later begins another.
+            self.probes = 0
         self.probes += 1
 
     def _judge_insistence(self, before: Kept, started_at: datetime, call: Call) -> None:
