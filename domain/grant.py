@@ -61,7 +61,8 @@ class Setbacks:
 
     `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
     the provider is not asked again. `in_doubt_since` is the start of the first attempt since then
-    of which nobody knows whether the provider acted on it. `said` quotes the last answer.
+    of which nobody knows whether the provider acted on it; of what was put back from memory, when
+    its tokens came, with no failure where none was known. `said` quotes the last answer.
     """
 
     failures: int
