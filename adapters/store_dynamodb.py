@@ -157,7 +157,9 @@ class DynamoDbStore:
             )
         except ConditionFailedError:
             return None
-        sealed = answer.get("Attributes", {}).get("sealed", {}).get("S")
+        if "Attributes" not in answer:
+            raise StoreUnavailableError("DynamoDB: an answer without 'sealed'")
+        sealed = answer["Attributes"].get("sealed", {}).get("S")
         return self._records.open_login(key, sealed, now=now)
 
     async def forget_expired(self, now: datetime) -> None:

@@ -38,12 +38,12 @@ class Deliveries:
 
     async def expect(self, state: str, pending: PendingLogin) -> None:
         """Let the first delivery of a state be known again. Raises StoreUnavailableError."""
-        await self._store.put_login(_first_key(state), replace(pending, code_verifier=None))
+        await self._store.put_login(first_delivery_key(state), replace(pending, code_verifier=None))
 
     async def is_first_or_same(self, response: AuthorizationResponse) -> bool:
         """Whether no other code came with this state before. Raises StoreUnavailableError."""
         first = await self._store.take_login(
-            _first_key(response.state), taker=delivery_of(response), now=self._clock.now()
+            first_delivery_key(response.state), taker=delivery_of(response), now=self._clock.now()
         )
         return first is not None
 
@@ -86,7 +86,8 @@ def delivery_of(response: AuthorizationResponse) -> str:
     return fingerprint(json.dumps([response.state, response.code]))
 
 
-def _first_key(state: str) -> str:
+def first_delivery_key(state: str) -> str:
+    """Name in the store what the first delivery of a state takes."""
     return login_key(f"first delivery of {state}")
 
 

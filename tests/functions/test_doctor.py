@@ -601,7 +601,7 @@ def test_that_nobody_has_logged_in_is_said(
 
 
 def test_command_succeeds_where_nothing_is_wrong_and_with_warnings(environ: Environ) -> None:
-    status, out, error = run_doctor(environ(OAUTH_STATE="a-state"))
+    status, out, error = run_doctor(environ(OAUTH_STATE=STATIC_STATE))
     assert (status, error) == (0, "")
     assert [line for line in out.splitlines() if not line.startswith("ok ")] == [
         line for line in out.splitlines() if line.startswith("warning  OAUTH_STATE: ")

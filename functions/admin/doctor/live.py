@@ -18,6 +18,7 @@ from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
 from functions.document_endpoint import DOCUMENT
+from functions.login_deliveries import first_delivery_key
 from functions.problems import PROBLEMS, TYPE_PREFIX
 from functions.settings import SettingsError
 from functions.store_settings import SqliteSettings
@@ -196,10 +197,10 @@ async def _check_sameness(url: str, wired: Wired) -> Finding:
         # Of another machine, perhaps; none is made here.
         return unknown("same store", "this environment's has no database yet")
     state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+    now = wired.clock.now()
     try:
-        pending = await wired.store.take_login(
-            login_key(state), taker="doctor", now=wired.clock.now()
-        )
+        pending = await wired.store.take_login(login_key(state), taker="doctor", now=now)
+        await wired.store.take_login(first_delivery_key(state), taker="doctor", now=now)
     except StoreUnavailableError:
         return unknown("same store", "this environment's is not available")
     if pending is None:
