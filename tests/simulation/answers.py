@@ -79,6 +79,7 @@ class AnswerJudge:
         left = history.provider.access_expires_at[token] - now
         demanded = min(call.min_ttl, history.provider.access_life / 2)
         is_refused = token in history.refused or history.provider.has_refused
+        is_refused |= _was_refused_just_now(call, answer, history)
         if is_refused and call.min_ttl <= USUAL_MIN_TTL:
             demanded = timedelta(0)
         if left <= demanded - 2 * SKEW:
@@ -239,6 +240,19 @@ class AnswerJudge:
     def logged_in(self) -> None:
         """Forget what belonged to the grant that is over."""
         self.is_lost = self.is_alarmed = False
+
+
+def _was_refused_just_now(call: Call, answer: Serve, history: History) -> bool:
+    """Whether who answers was refused a refresh of these tokens, and could not store that."""
+    return any(
+        exchange.is_refused
+        and exchange.sender is call.process
+        and exchange.ended_at is not None
+        and exchange.ended_at >= call.began_at
+        and exchange.left_alone_until is None
+        and exchange.refresh_token == answer.tokens.refresh_token
+        for exchange in history.exchanges
+    )
 
 
 def _what_went_wrong(grant: Grant) -> datetime | None:

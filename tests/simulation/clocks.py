@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from adapters.store_memory import MemoryStore
 from domain.authorization import AuthorizationResponse
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
-from domain.grant import Tokenless, tokens_of
+from domain.grant import Failure, Tokenless, tokens_of
 from domain.policy import Policy
 from domain.provider import Provider, RotationKind
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
@@ -200,6 +200,8 @@ class ClockWorld:
         answer = (await self.keeper.refresh(CONNECTION)).answer
         self.note(f"a refresh is answered {type(answer).__name__}")
         self.judge(answer, before)
+        # The clock may have been set on the way.
+        is_right = is_right and not self.offset
         tokens = tokens_of(record.grant)
         is_old = tokens is not None and self.issued_at(tokens) < self.true - MINUTE
         is_refreshed = self.provider.serial > serial
@@ -284,8 +286,11 @@ class ClockWorld:
                 self.excuse_late_look(answer, Rule.EXPIRED)
             case AskForAuthorization() if was_honoured:
                 raise BrokenRuleError(Rule.LOST, answer.cause.value)
-            case TryLater():
-                raise BrokenRuleError(Rule.DELAYED, answer.failure.value)
+            case TryLater(failure=failure) if (
+                failure is not Failure.REFUSED or not self.provider.has_refused
+            ):
+                # The provider may refuse early, and that passes.
+                raise BrokenRuleError(Rule.DELAYED, failure.value)
             case _:
                 pass
 

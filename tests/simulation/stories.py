@@ -167,6 +167,9 @@ async def _sweep_in_turn(world: World, dangers: Faults) -> None:
     if _ends_before(world, next_sweep) or world.random.random() < 1 / 3:
         world.end_faults()
         await world.sleep(SWEEP_TIME)
+        for connection in world.connections.values():
+            # What the store was away for when it was brought.
+            await connection.recover()
         await world.begin_sweep(await world.some_instance())
         # What a sweep has begun goes on when it has counted it as skipped.
         await world.sleep(LEASE.total_seconds())
