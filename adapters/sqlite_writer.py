@@ -11,6 +11,7 @@ writes without a pause would keep all others out.
 """
 
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,9 @@ COUNTS_TOGETHER = 8
 _LOOK = 0.001
 # Who has had a turn leaves the file alone for several looks of the others.
 _OTHERS_TURN = 3 * _LOOK
+
+# Unlike `time.sleep`, it works in a process that libfaketime gives another time.
+_pause = threading.Event().wait
 
 _Result = TypeVar("_Result")
 
@@ -126,7 +130,8 @@ class SqliteWriter:
 
     def _begin(self, database: sqlite3.Connection) -> None:
         database.execute("PRAGMA busy_timeout = 0")
-        time.sleep(max(0, self._others_turn_ends - time.monotonic()))
+        if (left := self._others_turn_ends - time.monotonic()) > 0:
+            _pause(left)
         limit = time.monotonic() + self._busy_limit
         while True:
             try:
@@ -138,7 +143,7 @@ class SqliteWriter:
                 is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
                 if not is_busy or time.monotonic() > limit:
                     raise
-                time.sleep(_LOOK)
+                _pause(_LOOK)
             else:
                 return
 

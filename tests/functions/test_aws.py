@@ -78,8 +78,10 @@ def test_login_with_its_page_and_token_come_through(behind: Deployment, connecti
     expect_page(behind.follow(url))
     assert behind.provider.accepts(expect_token(behind.token(connection)))
     assert expect_json(behind.verify(connection))["state"] == "fresh"
-    # The state serves once, and a program is told in its own format.
-    expect_problem(behind.follow(url, JSON), 400, "invalid-state")
+    # The state serves once, and a program is told of the same login in its own format.
+    assert expect_json(behind.follow(url, JSON))["status"] == "authorized"
+    other = url.replace("code=", "code=x")
+    expect_problem(behind.follow(other, JSON), 400, "invalid-state")
 
 
 def test_problem_comes_through_as_text(behind: Deployment, connection: str) -> None:

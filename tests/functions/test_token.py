@@ -202,15 +202,19 @@ def test_checklist_38_living_access_token_is_served_beside_a_dead_refresh_token(
     endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
     # The refresh that this one begins is refused behind its back.
     assert expect_token(scripted.token(connection)) == grant.tokens.access_token
-    until_outcome(scripted, connection, "refresh-token-rejected")
+    until_outcome(scripted, connection, "refused-for-now")
     for _ in range(3):
         assert expect_token(scripted.token(connection)) == grant.tokens.access_token
     assert len(endpoint.seen) == 1
-    members = expect_problem(scripted.verify(connection), 404, "not-authorized")
-    assert members["cause"] == "refresh-token-rejected"
-    scripted.age(connection, by=4 * MINUTE)
+    members = expect_json(scripted.verify(connection))
+    assert (members["action_required"], members["cause"]) == (True, "refresh-token-rejected")
+    # One more try decides, at the access token's end.
+    endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
+    scripted.age(connection, by=5 * MINUTE)
     expect_problem(scripted.token(connection), 401, LOGIN_IS_NEEDED)
-    assert len(endpoint.seen) == 1
+    expect_problem(scripted.verify(connection), 404, "not-authorized")
+    expect_problem(scripted.token(connection), 401, LOGIN_IS_NEEDED)
+    assert len(endpoint.seen) == 2
 
 
 def until_outcome(deployment: Deployment, connection: str, outcome: str) -> None:

@@ -188,9 +188,11 @@ def _ask_what_is_at_fault(
 ) -> None:
     """Ask deployments that lack a variable, their store, or the key of what is stored."""
     deployment.put("default", fresh())
+    no_database = Path(deployment.environ["SQLITE_PATH"]).with_name("no-database")
+    no_database.write_text("no database " * 100)
     faults = (
         {"CLIENT_ID": ""},
-        {"SQLITE_PATH": str(Path(deployment.environ["SQLITE_PATH"]).parent)},
+        {"SQLITE_PATH": str(no_database)},
         {"CLIENT_SECRET": "another-secret"},
     )
     for fault in faults:

@@ -39,12 +39,14 @@ OUR_OWN = {
     "domain.events",
     "domain.failures",
     "domain.grant",
+    "domain.instants",
     "domain.ledger",
     "domain.metadata",
     "domain.moving",
     "domain.noting",
     "domain.policy",
     "domain.provider",
+    "domain.refusals",
     "domain.revocation",
     "domain.revoking",
     "domain.token_endpoint",
@@ -60,6 +62,7 @@ OUR_OWN = {
     "functions.log_lines",
     "functions.memory",
     "functions.messages",
+    "functions.pasted",
     "functions.per_loop",
     "functions.problems",
     "functions.provider_settings",
@@ -81,6 +84,7 @@ OUR_OWN = {
     "ports.entropy",
     "ports.rescue",
     "ports.store",
+    "ports.way_out",
 }
 OTHERS = {"_cffi_backend", "cryptography"}
 API_KEY = "not-a-real-api-key-of-anything"
