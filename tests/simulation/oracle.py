@@ -80,6 +80,8 @@ class Oracle:
             history.intents.append((process, grant.attempt, tokens.refresh_token))
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
+            # The series is over: whoever insists begins another, `VERDICTS_APART` later.
+            self.probes = 0
         if is_refused(grant):
             history.refused.add(tokens.access_token)
 
