@@ -212,7 +212,8 @@ def _answer_without_refresh(
         case TokenRequested(min_ttl=min_ttl):
             lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
             # Who demands no more than everybody is better served by what is left than by nothing.
-            is_all_there_is = _is_refused(grant) and min_ttl <= DEFAULT_MIN_TTL
+            is_refused = _is_refused(grant, question, policy, now)
+            is_all_there_is = is_refused and min_ttl <= DEFAULT_MIN_TTL
             usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
             return Serve(tokens=grant.tokens) if usable and not may_be_dead else None
         case RefreshRequested(asked_at=asked_at):
@@ -312,6 +313,14 @@ def _retry_at(
         retry_at = min(retry_at, setbacks.at + policy.verdicts_apart)
     # The end of an access token may be months ahead; a refusal that is means a clock gone back.
     return retry_at if setbacks.at - policy.lease < now < retry_at else None
+
+
+def _is_refused(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
+    """Whether the provider has refused the refresh token, and it is not yet tried once more."""
+    setbacks = _setbacks_so_far(grant)
+    if setbacks is None or setbacks.failure is not Failure.REFUSED:
+        return False
+    return _retry_at(setbacks, question, policy, now) is not None
 
 
 def _begin(
@@ -414,12 +423,6 @@ def _fail(
         said=said_by(outcome),
     )
     return Authorized(tokens=grant.tokens, setbacks=setbacks)
-
-
-def _is_refused(grant: Kept) -> bool:
-    """Whether the provider has refused the refresh token, and not for good yet."""
-    setbacks = _setbacks_so_far(grant)
-    return setbacks is not None and setbacks.failure is Failure.REFUSED
 
 
 def _setbacks_so_far(grant: Kept) -> Setbacks | None:

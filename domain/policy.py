@@ -75,10 +75,11 @@ class Policy:
         to it, which is `send_within` after the attempt's start at most, as a rule. Where a life is
         short, that would be most of it.
         """
-        if tokens.expires_at is None:
+        ends_at = tokens.ends_at(refused_at)
+        if tokens.expires_at is None or ends_at is None:
             return refused_at + self.verdicts_apart
         life = tokens.expires_at - tokens.issued_at
-        return tokens.expires_at + min(self.send_within, life / 20)
+        return ends_at + min(self.send_within, life / 20)
 
     def forbids(self, retry_at: datetime, now: datetime) -> bool:
         """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back.

@@ -173,6 +173,15 @@ def test_one_who_asks_for_a_refresh_has_it_tried_again_minutes_apart(at: datetim
         again += 5 * MINUTE
 
 
+def test_what_a_clock_that_was_ahead_has_dated_is_served_for_one_life_once_it_is_refused() -> None:
+    by = 1461 * DAY
+    ahead = replace(TOKENS, issued_at=T0 + by, expires_at=EXPIRED + by)
+    grant, last_try = refused(Authorized(tokens=ahead), T0), LAST_TRY
+    assert ask(grant, last_try - TICK).command == Serve(tokens=ahead)
+    assert begins(ask(grant, last_try).command)
+    assert isinstance(refused(grant, last_try), AuthorizationRequired)
+
+
 def test_programs_and_the_sweep_do_not_ask_for_a_final_verdict_again() -> None:
     grant = refused(GRANT, EXPIRED)
     for at in (EXPIRED, EXPIRED + 5 * MINUTE, EXPIRED + 30 * DAY):

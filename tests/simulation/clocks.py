@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from adapters.store_memory import MemoryStore
 from domain.authorization import AuthorizationResponse
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
-from domain.grant import Failure, Tokenless, tokens_of
+from domain.grant import Cause, Failure, Tokenless, tokens_of
 from domain.policy import Policy
 from domain.provider import Provider, RotationKind
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
@@ -33,7 +33,8 @@ from functions.revoker import Revoker
 from functions.sweep import Sweep
 from ports.rescue import Rescued, Unread
 from tests.domain.examples import T0
-from tests.simulation.promises import BrokenRuleError, Rule
+from tests.simulation.exchanges import Wish
+from tests.simulation.promises import VERDICTS_APART, BrokenRuleError, Rule
 from tests.simulation.provider import KINDS, SimulatedProvider
 from tests.simulation.run import SimulationFailedError, Tally
 from tests.simulation.surroundings import SeededEntropy
@@ -62,6 +63,8 @@ class ClockWorld:
     offset: timedelta = timedelta(0)
     # From here on the clock stays right.
     is_right: bool = False
+    # When the provider last refused a refresh token that lives; None if not at last.
+    refused_at: datetime | None = None
     trace: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,9 +133,11 @@ class ClockWorld:
         if not self.is_right and self.random.random() < 1 / 8:
             self.change_clock()
         if isinstance(request, RefreshTokenRequest):
-            return self.provider.refresh(
+            answer = self.provider.refresh(
                 request.refresh_token, self.true, rotates=self.random.random() < 1 / 2
             )
+            self.refused_at = self.true if self.provider.has_refused else None
+            return answer
         return self.provider.log_in(self.true)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
@@ -191,7 +196,7 @@ class ClockWorld:
         before = await self.honoured()
         answer = await self.keeper.token(CONNECTION, min_ttl=MINUTE)
         self.note(f"a program is answered {type(answer).__name__}")
-        self.judge(answer, before)
+        await self.judge(answer, Wish.TOKEN, was_honoured=before)
 
     async def a_refresh_is_requested(self) -> None:
         """Ask for new tokens."""
@@ -199,12 +204,13 @@ class ClockWorld:
         record = await self.store.load(CONNECTION)
         answer = (await self.keeper.refresh(CONNECTION)).answer
         self.note(f"a refresh is answered {type(answer).__name__}")
-        self.judge(answer, before)
+        await self.judge(answer, Wish.REFRESH, was_honoured=before)
         # The clock may have been set on the way.
         is_right = is_right and not self.offset
         tokens = tokens_of(record.grant)
         is_old = tokens is not None and self.issued_at(tokens) < self.true - MINUTE
         is_refreshed = self.provider.serial > serial
+        is_right = is_right and not self.offset
         if is_right and before and is_old and isinstance(answer, Serve) and not is_refreshed:
             self.excuse_late_look(answer, Rule.NOT_NEW)
 
@@ -277,26 +283,49 @@ class ClockWorld:
         later = self.true + EXPECTED_EARLY
         return tokens is not None and self.provider.honours(str(tokens.refresh_token), later)
 
-    def judge(self, answer: Answer, was_honoured: bool) -> None:  # noqa: FBT001 - a fact
+    async def judge(self, answer: Answer, wish: Wish, *, was_honoured: bool) -> None:
         """Judge an answer that is given by a clock that is right."""
         if self.offset:
             return
         match answer:
             case Serve(tokens=tokens) if not self.provider.works(tokens.access_token, self.true):
-                self.excuse_late_look(answer, Rule.EXPIRED)
-            case AskForAuthorization() if was_honoured:
-                raise BrokenRuleError(Rule.LOST, answer.cause.value)
-            case TryLater(failure=failure) if (
-                failure is not Failure.REFUSED or not self.provider.has_refused
-            ):
-                # The provider may refuse early, and that passes.
-                raise BrokenRuleError(Rule.DELAYED, failure.value)
+                self.excuse_unknown_end(answer)
+            case AskForAuthorization(cause=cause) if was_honoured:
+                if cause is not Cause.REFRESH_TOKEN_REJECTED or not self.provider.has_refused:
+                    raise BrokenRuleError(Rule.LOST, cause.value)
+                await self.a_person_insists()
+            case TryLater(at=at, failure=failure):
+                # Who refuses a refresh token that lives makes those wait who insist on a refresh.
+                is_insisting = wish is Wish.REFRESH and failure is Failure.REFUSED
+                may_wait = is_insisting and self.provider.has_refused
+                if not may_wait or at > self.true + VERDICTS_APART:
+                    raise BrokenRuleError(Rule.DELAYED, f"{failure.value}, until {at}")
             case _:
                 pass
+
+    async def a_person_insists(self) -> None:
+        """Ask for a refresh once a refusal has passed: that must save the login."""
+        self.true += ACCESS_LIFE + VERDICTS_APART
+        self.is_right = True
+        answer = (await self.keeper.refresh(CONNECTION)).answer
+        self.is_right = False
+        self.note(f"a person who insists is answered {type(answer).__name__}")
+        if not isinstance(answer, Serve):
+            raise BrokenRuleError(Rule.LOST, "to one who insists as well")
 
     def issued_at(self, tokens: Tokens) -> datetime:
         """Return when an access token was issued indeed."""
         return self.provider.access_expires_at[tokens.access_token] - ACCESS_LIFE
+
+    def excuse_unknown_end(self, answer: Serve) -> None:
+        """Break the rule, unless the token is dated ahead, and the provider replaces none of it.
+
+        Nobody knows when it ends, then: it is served for one life at most.
+        """
+        is_ahead = answer.tokens.issued_at > self.true + CLOCKS_APART
+        was_refused = self.refused_at is not None and self.true < self.refused_at + ACCESS_LIFE
+        if not (is_ahead and was_refused and self.provider.has_refused):
+            self.excuse_late_look(answer, Rule.EXPIRED)
 
     def excuse_late_look(self, answer: Serve, rule: Rule) -> None:
         """Break the rule, unless nobody has looked until the wrong time had come round."""

@@ -81,6 +81,8 @@ class Oracle:
             history.intended_at[grant.attempt.id] = now
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
+            # The series is over: whoever insists begins another, `VERDICTS_APART` later.
+            self.probes = 0
         if is_refused(grant):
             history.refused.add(tokens.access_token)
 

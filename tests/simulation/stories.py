@@ -167,9 +167,7 @@ async def _sweep_in_turn(world: World, dangers: Faults) -> None:
     if _ends_before(world, next_sweep) or world.random.random() < 1 / 3:
         world.end_faults()
         await world.sleep(SWEEP_TIME)
-        for connection in world.connections.values():
-            # What the store was away for when it was brought.
-            await connection.recover()
+        await _recover(world)
         await world.begin_sweep(await world.some_instance())
         # What a sweep has begun goes on when it has counted it as skipped.
         await world.sleep(LEASE.total_seconds())
@@ -180,6 +178,11 @@ async def _sweep_in_turn(world: World, dangers: Faults) -> None:
     for _ in range(world.random.choice((1, 1, 2))):
         world.begin_sweep(await world.some_instance())
     await world.sleep(SWEEP_TIME)
+    await _recover(world)
+
+
+async def _recover(world: World) -> None:
+    """Let the operator replay what no store has taken, and what it has not taken again."""
     for connection in world.connections.values():
         await connection.recover()
 
