@@ -221,7 +221,8 @@ def test_a_later_login_starts_anew() -> None:
 
 def test_a_login_that_is_noted_again_leaves_handed_over_what_has_become_of_it() -> None:
     assert log_in(MOVED, at=T0) is MOVED
-    later = replace(MOVED, grant=Authorized(tokens=replace(TOKENS, place=2)))
+    tokens = replace(TOKENS, authorized_at=EXPIRED + SECOND, place=2)
+    later = replace(MOVED, grant=Authorized(tokens=tokens))
     assert log_in(later) is later
 
 

@@ -167,7 +167,7 @@ def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
 
 
 async def nothing_comes() -> dict[str, object]:
-    raise AssertionError("a callback has no body")
+    return {"type": "http.request"}
 
 
 async def nobody_listens(_message: object) -> None:
