@@ -127,8 +127,9 @@ def test_store_that_comes_and_goes_costs_no_login(
             lose_the_store_in_a_refresh(stage.connection, random, stage.switches, account)
     assert account.calls == stage.rounds
     assert account.logins == account.refused == 0
-    # Where the store was away, and not only slow, it was so each time.
-    assert account.put_off >= (stage.rounds if stage.fault is StoreFault.OUTAGE else 0)
+    # Where the store was away, and not only slow, it was felt, but in a round or two in which a
+    # read that had begun before was shared.
+    assert account.put_off >= (stage.rounds * 3 // 4 if stage.fault is StoreFault.OUTAGE else 0)
     assert (account.put_off > 0) == (stage.fault is StoreFault.OUTAGE)
     points = Point if stage.fault is StoreFault.OUTAGE else [None]
     assert not any(may_cost_a_login(REUSE_REVOKES, stage.fault, point) for point in points)
