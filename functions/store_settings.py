@@ -103,7 +103,8 @@ def _fault_of(text: str) -> str | None:
         # Without the path, as its own text would have it.
         return f"cannot be used: {error.strerror}"
     except ValueError:
-        return "can be the path of no file"
+        # It has a NUL, which is told of already.
+        return None
     return None if S_ISREG(found.st_mode) and not _is_of_the_system(path) else _KEEPS_NOTHING
 
 

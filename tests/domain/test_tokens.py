@@ -254,6 +254,7 @@ def test_a_declared_lifetime_counts_from_where_it_is_said_to(
     response = replace(RESPONSE, refresh_token_expires_in=None)
     tokens = Tokens.first(response, generation=0, issued_at=T0, provider=provider)
     assert tokens.refresh_token_expires_at == T0 + 7 * DAY
+    assert tokens.refresh_token_counted is counted
     new = "refresh-9" if replaces else None
     later = tokens.refreshed(
         replace(response, refresh_token=new), issued_at=T0 + 2 * DAY, provider=provider

@@ -146,14 +146,17 @@ class Connection:
 
     def take(self, call: Call, answer: Answer) -> None:
         """Judge an answer, and remember whether a login is needed."""
+        may_pass = self._may_pass(answer)
+        if may_pass:
+            self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
         if self.world.is_spoilt and isinstance(answer, AskForAuthorization):
-            self.login_wanted = True
-            self.history.losses[Loss.DAMAGED] += 1
+            # Who refuses for a while does so whatever has become of the record.
+            if not (may_pass and self.history.is_alive(self.world.now())):
+                self.login_wanted = True
+                self.history.losses[Loss.DAMAGED] += 1
             return
         with self.world.judging():
             self.login_wanted |= self.judge.answered(call, answer, self.world.now())
-        if self._may_pass(answer):
-            self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
 
     def _may_pass(self, answer: Answer) -> bool:
         match answer:

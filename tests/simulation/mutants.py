@@ -117,6 +117,8 @@ MUTANTS = [
         name="a login begins no new order",
         apply=rules.compare_generations_only,
         breaks=frozenset({Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.DROPPED}),
+        run=run_revocations,
+        kinds=ROTATING,
     ),
     Mutant(
         name="retry at once after an unknown outcome",

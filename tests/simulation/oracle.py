@@ -65,7 +65,19 @@ class Oracle:
         if isinstance(before, Revoking | Revoked):
             self._judge_return(grant)
             before = Unauthorized()
-        tokens = grant.tokens
+        try:
+            self._judge_kept(process, call, before, grant)
+        finally:
+            # What breaks a rule that is off is stored all the same, and sent.
+            if isinstance(grant, Refreshing) and not _is_same_attempt(before, grant):
+                assert grant.tokens.refresh_token is not None
+                history.intents.append((process, grant.attempt, grant.tokens.refresh_token))
+                history.intended_at[grant.attempt.id] = now
+
+    def _judge_kept(
+        self, process: Process, call: Call, before: Kept | Unauthorized, grant: Kept
+    ) -> None:
+        history, tokens, now = self.history, grant.tokens, self.history.written_at
         self._judge_tokens(tokens, now)
         if isinstance(before, Refreshing) or isinstance(grant, Refreshing):
             history.in_flight_at = now
@@ -76,9 +88,6 @@ class Oracle:
         if isinstance(grant, Refreshing) and not _is_same_attempt(before, grant):
             assert not isinstance(before, Unauthorized)
             self._judge_intent(before, grant, call)
-            assert tokens.refresh_token is not None
-            history.intents.append((process, grant.attempt, tokens.refresh_token))
-            history.intended_at[grant.attempt.id] = now
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
             # The series is over: whoever insists begins another, `VERDICTS_APART` later.

@@ -1,9 +1,10 @@
 """This machine as the only host: its free ports, and one client for what listens there."""
 
 import os
-import secrets
 import socket
 import ssl
+from itertools import cycle
+from random import SystemRandom
 
 import httpx
 
@@ -14,6 +15,9 @@ _PORTS = range(20_000, 32_000)
 _PARALLEL = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _OURS = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) :: _PARALLEL]
 
+# Each is given out once before any is again: who was given one may not listen there yet.
+_TURNS = cycle(SystemRandom().sample(_OURS, len(_OURS)))
+
 # One for all: to build one loads every certificate authority there is, unless told not to.
 http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
@@ -21,7 +25,7 @@ http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIE
 def free_port() -> int:
     """A loopback port that nobody listens at, and that no outgoing connection will take."""
     while True:
-        port = secrets.choice(_OURS)
+        port = next(_TURNS)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
