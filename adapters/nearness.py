@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -29,10 +30,15 @@ def nearness_of(host: str) -> Nearness:
     return Nearness.ELSEWHERE if address is None else _nearness(address)
 
 
-async def looked_up(host: str, port: int) -> Nearness:
-    """Tell by the nearest of a name's addresses. Raises OSError, UnicodeError."""
+async def addresses_of(host: str, port: int) -> list[str]:
+    """Look a name up. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return max((nearness_of(str(where[0])) for *_, where in found), default=Nearness.ELSEWHERE)
+    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+def nearest_of(addresses: Iterable[str]) -> Nearness:
+    """Tell by the nearest of them."""
+    return max(map(nearness_of, addresses), default=Nearness.ELSEWHERE)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from adapters.answer_head import AnswerHead
-from adapters.nearness import Nearness, looked_up, nearness_of
+from adapters.nearness import Nearness, addresses_of, nearest_of
 from adapters.reasons import InsideError
 from domain.metadata import ServerMetadata
 from domain.provider import Provider
@@ -32,19 +33,20 @@ class Outside:
         hosts = {_host(provider.token_endpoint), _host(provider.revocation_endpoint)}
         return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
 
-    async def nearest_of(self, host: str, port: int) -> Nearness:
-        """Say how near a host may be that is about to be connected to.
+    async def addresses_of(self, host: str, port: int) -> list[str]:
+        """Say where a host may be connected to: what a name leads to later may be elsewhere.
 
         Raises InsideError where it is nearer than its issuer, OSError, UnicodeError.
         """
         if host not in self.hosts:
-            return Nearness.MACHINE
-        near = await looked_up(host, port)
-        if near is not Nearness.ELSEWHERE and near > await looked_up(self.issuer, port):
-            raise InsideError(
-                f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
-            )
-        return near
+            return [host]
+        addresses = await addresses_of(host, port)
+        near = nearest_of(addresses)
+        if near is Nearness.ELSEWHERE or near <= nearest_of(await addresses_of(self.issuer, port)):
+            return addresses
+        raise InsideError(
+            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
+        )
 
 
 def _host(url: str | None) -> str:
@@ -104,22 +106,24 @@ class Network(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect, unless the host is nearer than it may be."""
-        nearest = Nearness.MACHINE
+        addresses = [host]
         if self._outside is not None:
             try:
                 async with asyncio.timeout(timeout):
-                    nearest = await self._outside.nearest_of(host, port)
+                    addresses = await self._outside.addresses_of(host, port)
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
             except (InsideError, OSError) as error:
                 raise httpcore.ConnectError(str(error)) from error
-        stream = await self._anyio.connect_tcp(host, port, timeout, local_address, socket_options)
-        peer = stream.get_extra_info("server_addr")
-        if nearest is not Nearness.MACHINE and nearness_of(str(peer[0])) > nearest:
-            # The name has led elsewhere a moment ago.
-            await stream.aclose()
-            raise httpcore.ConnectError from InsideError(f"{host} has led inside this network")
-        return RepairingStream(stream)
+        patience = None if timeout is None else timeout / len(addresses)
+        *others, last = addresses
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._connect(address, port, patience, local_address, socket_options)
+        return await self._connect(last, port, patience, local_address, socket_options)
+
+    async def _connect(self, *where: Any) -> RepairingStream:  # noqa: ANN401 - as it was called
+        return RepairingStream(await self._anyio.connect_tcp(*where))
 
     async def sleep(self, seconds: float) -> None:
         """Wait before another try."""

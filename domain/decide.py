@@ -212,7 +212,7 @@ def _answer_without_refresh(
         case TokenRequested(min_ttl=min_ttl):
             lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
             # Who demands no more than everybody is better served by what is left than by nothing.
-            is_refused = _is_refused(grant, question, policy, now)
+            is_refused = _is_refused(grant, policy, now)
             is_all_there_is = is_refused and min_ttl <= DEFAULT_MIN_TTL
             usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
             return Serve(tokens=grant.tokens) if usable and not may_be_dead else None
@@ -311,16 +311,23 @@ def _retry_at(
     retry_at = setbacks.retry_at
     if isinstance(question, RefreshRequested):
         retry_at = min(retry_at, setbacks.at + policy.verdicts_apart)
-    # The end of an access token may be months ahead; a refusal that is means a clock gone back.
-    return retry_at if setbacks.at - policy.lease < now < retry_at else None
+    return retry_at if _binds(setbacks, now, policy) and now < retry_at else None
 
 
-def _is_refused(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
+def _is_refused(grant: Kept, policy: Policy, now: datetime) -> bool:
     """Whether the provider has refused the refresh token, and it is not yet tried once more."""
     setbacks = _setbacks_so_far(grant)
     if setbacks is None or setbacks.failure is not Failure.REFUSED:
         return False
-    return _retry_at(setbacks, question, policy, now) is not None
+    return _binds(setbacks, now, policy) and now < setbacks.retry_at
+
+
+def _binds(refusal: Setbacks, now: datetime, policy: Policy) -> bool:
+    """Whether a refusal is to be believed; one that is ahead of now means a clock gone back.
+
+    When it is tried again tells nothing: the end of an access token may be months ahead.
+    """
+    return now > refusal.at - policy.lease
 
 
 def _begin(

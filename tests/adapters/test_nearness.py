@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from adapters.nearness import Nearness, looked_up, nearness_of
+from adapters.nearness import Nearness, addresses_of, nearest_of, nearness_of
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,7 @@ def test_an_address_tells_where_it_is(hosts: str, nearness: str) -> None:
 
 
 def test_a_name_tells_by_its_addresses() -> None:
-    assert asyncio.run(looked_up("localhost", 443)) is Nearness.MACHINE
-    assert asyncio.run(looked_up("10.0.0.1", 443)) is Nearness.NETWORK
+    assert nearest_of(asyncio.run(addresses_of("localhost", 443))) is Nearness.MACHINE
+    assert nearest_of(asyncio.run(addresses_of("10.0.0.1", 443))) is Nearness.NETWORK
+    assert nearest_of(["8.8.8.8", "10.0.0.1"]) is Nearness.NETWORK
+    assert nearest_of([]) is Nearness.ELSEWHERE

@@ -1,6 +1,7 @@
 """A login: what the browser is sent to the provider with, and what may come back of it."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -11,7 +12,9 @@ from domain.authorization import (
     authorization_url,
     code_challenge,
     fingerprint,
+    is_signed,
     login_key,
+    sign_state,
 )
 from domain.events import Precedence
 from domain.provider import PRESETS, Provider
@@ -23,6 +26,9 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 # FIPS 180-2, appendix B.1.
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+RFC_4231_CASE_2 = ("what do ya want for nothing?", b"Jefe")
+TICK = timedelta(microseconds=1)
 
 PENDING = PendingLogin(
     connection="default",
@@ -57,6 +63,46 @@ def test_a_login_takes_ten_minutes_at_most() -> None:
     assert LOGIN_LIFETIME == 10 * MINUTE
 
 
+@pytest.mark.parametrize(
+    ("now", "is_alive"),
+    [
+        (T0 - MINUTE - TICK, False),
+        (T0 - MINUTE, True),
+        (T0, True),
+        (T0 + LOGIN_LIFETIME - TICK, True),
+        (T0 + LOGIN_LIFETIME, False),
+    ],
+)
+def test_a_login_is_alive_until_its_end_and_not_before_a_clock_can_have_begun_it(
+    now: datetime, *, is_alive: bool
+) -> None:
+    assert PENDING.is_alive(now) is is_alive
+
+
+# The state.
+
+
+def test_a_state_is_signed_by_the_first_half_of_its_hmac() -> None:
+    token, key = RFC_4231_CASE_2
+    assert sign_state(token, key) == f"{token}-5bdcc146bf60754e6a042426089575c7"
+
+
+@pytest.mark.parametrize("token", ["token", "a-token-of-parts", "-", ""])
+def test_a_state_is_known_by_any_of_the_keys_that_may_have_signed_it(token: str) -> None:
+    state = sign_state(token, b"second")
+    assert is_signed(state, [b"first", b"second", b"third"])
+    assert not is_signed(state, [b"first", b"third"])
+    assert not is_signed(state, [])
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["", "x", "-", "token", sign_state("other", b"key").replace("other", "token"), "t\u00f6ken-0"],
+)
+def test_what_was_not_signed_is_no_state(state: str) -> None:
+    assert not is_signed(state, [b"key"])
+
+
 # The request.
 
 
@@ -88,7 +134,7 @@ def test_an_endpoint_that_has_a_query_keeps_it() -> None:
 
 
 def test_nothing_is_asked_twice_where_the_endpoints_query_has_it_already() -> None:
-    endpoint = "https://a.test/?prompt=select_account&client%5Fid=other&state=x&tenant=%2f&y"
+    endpoint = "https://a.test/?prompt=select_account&client%5Fid=other&state=x=y&tenant=%2f&y"
     provider = replace(
         CUSTOM,
         scope=None,

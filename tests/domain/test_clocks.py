@@ -158,14 +158,16 @@ def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> 
     setbacks = Setbacks(
         failures=1,
         failure=Failure.UNKNOWN,
-        at=NOW + by,
-        retry_at=NOW + by,
+        at=NOW,
+        retry_at=NOW,
         in_doubt_since=NOW + by + POLICY.lease,
     )
-    tokens = replace(dated(timedelta(0)), expires_at=NOW + 2 * MINUTE)
+    tokens = dated(2 * MINUTE - ACCESS_LIFE)
     grant = Authorized(tokens=tokens, setbacks=setbacks)
     in_grace = policy(grace=3 * MINUTE)
     assert ask(grant, NOW, in_grace).command == Serve(tokens=tokens)
+    at_the_edge = replace(grant, setbacks=replace(setbacks, in_doubt_since=NOW + POLICY.lease))
+    assert isinstance(ask(at_the_edge, NOW, in_grace).command, SendTokenRequest)
 
 
 NAIVE = NOW.replace(tzinfo=None)

@@ -32,6 +32,7 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Revoked,
     Setbacks,
     Unauthorized,
     due_at,
@@ -39,6 +40,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, RotationKind
+from domain.revocation import RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -46,6 +48,7 @@ from domain.token_endpoint import (
     RefreshTokenRequest,
     TokenErrorResponse,
 )
+from domain.tokens import Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,
     DAY,
@@ -67,6 +70,7 @@ from tests.domain.examples import (
 TICK = timedelta(microseconds=1)
 EXPIRED = T0 + ACCESS_LIFE
 GRANT = Authorized(tokens=TOKENS)
+REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
 NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="refused")
 UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
@@ -1089,6 +1093,49 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
     assumed = replace(DIGIKEY, access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME)
     undeclared = replace(POLICY, provider=assumed)
     assert decide(GRANT, login, undeclared, EXPIRED).grant is GRANT
+    # One that does expire is not endless because others of this provider are.
+    ends = replace(login, response=replace(RESPONSE, refresh_token=None))
+    assert decide(GRANT, ends, for_ever, EXPIRED).grant is GRANT
+
+
+@pytest.mark.parametrize(
+    ("there", "read", "place"),
+    [
+        (replace(TOKENS, place=3), Unauthorized(), None),
+        (replace(TOKENS, place=3, authorized_at=T0 - DAY), Unauthorized(), 4),
+        (replace(TOKENS, place=3), REVOKED, 6),
+        # An older record was put back under a login that had read a later one.
+        (replace(TOKENS, place=3, authorized_at=T0 + YEARS), REVOKED, 6),
+        # The release that stored these did not count.
+        (replace(TOKENS, place=0, authorized_at=T0 + YEARS), Unauthorized(), 1),
+    ],
+)
+def test_a_login_is_counted_after_all_that_it_has_read_and_replaces(
+    there: Tokens, read: Grant, place: int | None
+) -> None:
+    """Where both have read the same, the later instant is the later login."""
+    login = LoginCompleted(response=RESPONSE, requested_at=T0 - MINUTE, read=read)
+    grant = Authorized(tokens=there)
+    after = decide(grant, login, POLICY, EXPIRED).grant
+    if place is None:
+        assert after is grant
+    else:
+        assert isinstance(after, Authorized)
+        assert (after.tokens.refresh_token, after.tokens.place) == ("refresh-8", place)
+
+
+@pytest.mark.parametrize(
+    ("grant", "read"),
+    [
+        (Unauthorized(), 0),
+        (REVOKED, 5),
+        (Authorized(tokens=replace(TOKENS, place=4, refresh_token_expires_at=EXPIRED)), 4),
+    ],
+)
+def test_who_is_asked_to_log_in_is_told_what_the_record_counts(grant: Grant, read: int) -> None:
+    command = ask(grant, EXPIRED).command
+    assert isinstance(command, AskForAuthorization)
+    assert command.read == read
 
 
 # 9. Rescue.

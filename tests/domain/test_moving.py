@@ -300,6 +300,29 @@ def test_what_comes_back_is_used_again() -> None:
         assert arrives(MOVED, back) is back.grant
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "by", "is_later"),
+    [
+        # Both count.
+        (3, 4, -DAY, True),
+        (3, 2, DAY, False),
+        # A release that did not count had it last, or the same number was counted twice.
+        (3, 0, SECOND, True),
+        (3, 0, -SECOND, False),
+        (0, 3, SECOND, True),
+        (0, 3, -SECOND, False),
+        (3, 3, SECOND, True),
+        (3, 3, -SECOND, False),
+    ],
+)
+def test_of_two_moves_the_one_that_counts_more_is_later_and_else_the_instant_tells(
+    here: int, there: int, by: timedelta, *, is_later: bool
+) -> None:
+    back = replace(MOVED, since=EXPIRED + by, place=there)
+    after = arrives(replace(MOVED, place=here), back)
+    assert isinstance(after, Authorized if is_later else Moved)
+
+
 @pytest.mark.parametrize("tokens", [OLDER, EARLIER_LOGIN])
 def test_what_comes_back_does_not_cost_what_came_late(tokens: Tokens) -> None:
     back = Moved(grant=Authorized(tokens=tokens), since=EXPIRED + SECOND)

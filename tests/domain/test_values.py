@@ -74,6 +74,15 @@ SECRETS = {
     "Tokens": {"access_token", "refresh_token"},
 }
 
+# Where a value stands in its record, and what is known of it beside, is not what it is.
+NOT_COMPARED = {
+    "AskForAuthorization": {"read"},
+    "Moved": {"place"},
+    "Revoked": {"place", "login"},
+    "Revoking": {"place", "login"},
+    "Tokens": {"place", "revoked"},
+}
+
 
 def test_what_is_left_out_of_a_value_means_nothing_more_than_that() -> None:
     found = {
@@ -92,6 +101,15 @@ def test_no_value_shows_a_secret_and_every_value_shows_the_rest() -> None:
         if (hidden := {field.name for field in fields(kind) if field.repr is False})
     }
     assert found == SECRETS
+
+
+def test_what_a_record_counts_makes_no_value_another_one() -> None:
+    found = {
+        kind.__name__: beside
+        for kind in dataclasses()
+        if (beside := {field.name for field in fields(kind) if field.compare is False})
+    }
+    assert found == NOT_COMPARED
 
 
 def test_every_value_is_frozen_and_has_no_other_members_than_its_fields() -> None:

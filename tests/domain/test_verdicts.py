@@ -30,6 +30,7 @@ from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.examples import (
     ACCESS_LIFE,
     DAY,
+    DIGIKEY,
     MINUTE,
     POLICY,
     RESPONSE,
@@ -150,10 +151,23 @@ def test_a_verdict_on_what_replaces_an_access_token_without_an_end_is_never_fina
     assert begins(requested(grant, EARLY + 5 * MINUTE).command)
 
 
+def test_a_refusal_leaves_the_access_token_alive_though_a_refresh_would_have_ended_it() -> None:
+    ends_access = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+    refused_for_good = AuthorizationRequired(
+        tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
+    )
+    assert ask(refused_for_good, EARLY, ends_access).command == Serve(tokens=TOKENS)
+    lost = replace(refused_for_good, cause=Cause.REFRESH_ANSWER_LOST)
+    assert isinstance(ask(lost, EARLY, ends_access).command, AskForAuthorization)
+
+
 def test_a_refusal_that_is_ahead_of_now_binds_nobody() -> None:
     long = replace(TOKENS, expires_at=T0 + 60 * DAY)
-    grant = refused(Authorized(tokens=long), T0 + 60 * DAY - MINUTE)
+    at = T0 + 60 * DAY - MINUTE
+    grant = refused(Authorized(tokens=long), at)
     assert begins(requested(grant, T0 + DAY).command)
+    assert begins(requested(grant, at - POLICY.lease).command)
+    assert isinstance(requested(grant, at - POLICY.lease + TICK).command, TryLater)
 
 
 # A person asks.

@@ -50,6 +50,13 @@ SURVIVORS = (
         reason=_PADDING,
     ),
     Survivor(
+        module="domain.authorization",
+        place="sign_state",
+        before="return f\"{token}-{hmac.digest(key, token.encode(), 'sha256').hex()[:32]}\"",
+        after="return f\"{token}-{hmac.digest(key, token.encode(), 'SHA256').hex()[:32]}\"",
+        reason=_CODECS,
+    ),
+    Survivor(
         module="domain.login_link",
         place="read_link",
         before='said, _, signature = text.rpartition(".")',

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -650,6 +651,30 @@ def test_a_name_that_only_an_issuer_elsewhere_has_named_leads_to_no_connection_i
     if not is_asked:
         assert delivery_of(outcome) is Delivery.NOT_SENT
         assert "set TOKEN_ENDPOINT" in reason_of(outcome)
+
+
+def test_what_a_name_has_led_to_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is looked up again may lead elsewhere: what checked it would be no check."""
+    look_up, names = socket.getaddrinfo, list[object]()
+
+    def count(host: object, *arguments: Any, **options: Any) -> Any:
+        names.append(host)
+        return look_up(host, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", count)
+    with serving(answer("200 OK", TOKENS)) as server:
+        endpoint = server.endpoint.replace("127.0.0.1", "localhost")
+        provider = replace(PROVIDER, token_endpoint=endpoint)
+        asked = HttpxAuthorizationServer(
+            provider,
+            client_id="client",
+            client_secret="secret",
+            timeout=PATIENCE,
+            outside=Outside.named(provider, ServerMetadata(issuer="https://127.0.0.1")),
+        )
+        assert isinstance(asyncio.run(asked.request_tokens(REFRESH)), TokenResponse)
+    # anyio encodes a name before it looks it up.
+    assert len([name for name in names if name in {"localhost", b"localhost"}]) == 1
 
 
 def test_hosts_that_whoever_deploys_has_named_may_be_anywhere() -> None:
