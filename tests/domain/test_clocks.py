@@ -1,7 +1,7 @@
 """A clock that was ahead, or behind, and is put right: what it dated is not believed for long."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,8 +17,19 @@ from domain.events import (
     RefreshRequested,
     TokensRescued,
 )
-from domain.grant import Authorized, Cause, Failure, Moved, Refreshing, Setbacks
+from domain.grant import (
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Moved,
+    Refreshing,
+    Revoked,
+    Setbacks,
+    Unauthorized,
+)
 from domain.provider import RotationKind
+from domain.revocation import RevocationResult
 from domain.tokens import CLOCKS_APART, Freshness, Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,
@@ -168,6 +179,25 @@ def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> 
     assert ask(grant, NOW, in_grace).command == Serve(tokens=tokens)
     at_the_edge = replace(grant, setbacks=replace(setbacks, in_doubt_since=NOW + POLICY.lease))
     assert isinstance(ask(at_the_edge, NOW, in_grace).command, SendTokenRequest)
+
+
+@pytest.mark.parametrize(
+    ("read", "dated_at"),
+    [
+        (Unauthorized(), None),
+        (LASTING, T0),
+        (Revoked(at=NOW, result=RevocationResult.REVOKED), NOW),
+        (Moved(grant=LASTING, since=NOW), NOW),
+        (Moved(grant=Authorized(tokens=dated(DAY)), since=NOW), NOW + DAY),
+    ],
+)
+def test_a_login_is_dated_after_whatever_it_has_read(
+    read: Grant, dated_at: datetime | None
+) -> None:
+    login = LoginCompleted(response=RESPONSE, requested_at=T0 - YEARS, read=read)
+    assert login.authorized_at == (dated_at + TICK if dated_at else T0 - YEARS)
+    late = replace(login, requested_at=NOW + 2 * DAY)
+    assert late.authorized_at == NOW + 2 * DAY
 
 
 NAIVE = NOW.replace(tzinfo=None)
