@@ -32,6 +32,7 @@ from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorRespons
 from functions.recorder import Recorder, UnstoredError
 from functions.sharing import Shared
 from functions.tracing import waiting_for
+from functions.turns import Turns
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -39,8 +40,8 @@ from ports.store import ConflictError, Record, StoreUnavailableError
 
 # Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
 PATIENCE = timedelta(seconds=20)
-# Intents that an instance stores at one time. In the store's own queue the time would run in which
-# they may be sent, and tokens would wait behind them.
+# Intents that an instance stores at one time, and fewer where the store is slow. In the store's own
+# queue the time would run in which they may be sent, and tokens would wait behind them.
 INTENTS_AT_ONCE = 20
 # How often another instance's attempt is looked at: at first a fast provider's answer time.
 FIRST_LOOK = timedelta(seconds=0.1)
@@ -89,7 +90,8 @@ class Keeper:
         self._policy = policy
         self._loads: Shared[Record] = Shared()
         self._intents: Shared[_Begun] = Shared(must_end=True)
-        self._turns = asyncio.Semaphore(INTENTS_AT_ONCE)
+        # Of the time in which an intent may be sent, its write must leave most.
+        self._turns = Turns(INTENTS_AT_ONCE, slow=policy.send_within / 4)
         self._attempts: Shared[Record] = Shared(must_end=True)
         self._looks: Shared[Record] = Shared()
 
@@ -183,7 +185,7 @@ class Keeper:
             # attempt goes on: the record is from before it, or its lease has run out because the
             # instance was frozen, and what it brings may be here already.
             return meanwhile
-        if isinstance(meanwhile, Serve) and self._turns.locked():
+        if isinstance(meanwhile, Serve) and self._turns.are_taken():
             # A token that lives does not wait for the turn of what replaces it.
             self._start_intent(connection, record, question)
             return meanwhile
@@ -208,7 +210,7 @@ class Keeper:
 
     async def _store_intent(self, connection: str, record: Record, question: Question) -> _Begun:
         """Do it, unless somebody else was first, or it is not wanted any more in its turn."""
-        async with self._turns:
+        async with self._turns.turn():
             # Decided anew: from the instant in the intent on its time runs.
             now = self._clock.now()
             decision = decide(record.grant, question, self._policy, now)

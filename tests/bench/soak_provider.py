@@ -26,6 +26,8 @@ class SoakProvider:
     refused: int = 0
     _living: set[str] = field(default_factory=set)
     _spent: set[str] = field(default_factory=set)
+    # It never comes; and keeps hold of those that wait for it.
+    _end: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection for as long as it is kept."""
@@ -50,7 +52,7 @@ class SoakProvider:
             return 200, {"calls": self.calls, "refused": self.refused}
         self.calls += 1
         if self.hangs:
-            await asyncio.Event().wait()
+            await self._end.wait()
         # At once, as the token may be sent again while this one waits.
         granted = self._take(parse_qs(body.decode())["refresh_token"][0])
         await asyncio.sleep(random.uniform(FASTEST, SLOWEST))  # noqa: S311 - no secret

@@ -78,21 +78,24 @@ def _store(
 
 def _storm(options: argparse.Namespace, folder: Path) -> bool:
     names = [f"c{number}" for number in range(options.connections)]
-    with (
-        _store(options, folder, fsync=STORM_FSYNC) as store,
-        storm_stage(store, folder, workers=options.workers, connections=names) as stage,
-    ):
-        told = f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
-        calls = [Call.for_token(url, name) for name, url in zip(names, stage.urls(), strict=False)]
-        answers = asyncio.run(call_at_once(calls, patience=PATIENCE))
-        asked = stage.provider_calls()
-        logs = stage.workers.describe()
-        _print(told)
-        _print_answers(answers)
-        _print(f"  told to come back   {sum(answer.tries - 1 for answer in answers)} times")
+    with _store(options, folder, fsync=STORM_FSYNC) as store:
+        with storm_stage(store, folder, workers=options.workers, connections=names) as stage:
+            told = (
+                f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
+            )
+            pairs = zip(stage.urls(), names, strict=False)
+            calls = [Call.for_token(url, name) for url, name in pairs]
+            answers = asyncio.run(call_at_once(calls, patience=PATIENCE))
+            _print(told)
+            _print_answers(answers)
+            _print(f"  told to come back   {sum(answer.tries - 1 for answer in answers)} times")
+            _print(f"  largest process     {stage.peak_memory()} MB at its peak")
+            # What goes on behind the answers is brought to its end.
+            stage.workers.stop_all()
+            asked = stage.provider_calls()
+            logs = stage.workers.describe()
         _print(f"  provider calls      {asked.total()} for {len(asked)} refresh tokens")
         _print(f"  stalled, not sent   {logs.count('stalled before sending')} intents")
-        _print(f"  largest process     {stage.peak_memory()} MB at its peak")
         # Reached without its slowness.
         kept = records({**stage.workers.environment, **store.environ}, names)
     spent = [asked[f"{name}.0"] for name in names]
