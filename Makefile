@@ -68,7 +68,7 @@ format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: .venv/dev.stamp ## write functions/openapi.json anew, after a change of what the endpoints promise
+openapi: .venv/dev.stamp ## write functions/endpoints/openapi.json anew, after a change of what the endpoints promise
 	@$(BIN)/python -m infra.openapi
 
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all

@@ -12,9 +12,8 @@ from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 
-from functions.connections import DEFAULT_CONNECTION
-from functions.log_lines import write_json_lines
-from functions.messages import (
+from domain.connection import DEFAULT_CONNECTION
+from functions.http.messages import (
     MalformedRequestError,
     Receive,
     Request,
@@ -24,13 +23,14 @@ from functions.messages import (
     parse_authorization_response,
     path_of,
 )
-from functions.per_loop import PerLoop
-from functions.problems import CALLERS_FAULTS, Problem, ProblemError, problem
+from functions.http.problems import CALLERS_FAULTS, Problem, ProblemError, problem
+from functions.lifespan.per_loop import PerLoop
+from functions.lifespan.termination import finish_before_sigterm
+from functions.observability.log_lines import write_json_lines
+from functions.observability.tracing import Trace, current, request_id_of, traced
+from functions.refresh.sharing import Begun, beginning, in_time
 from functions.routes import ALIVE, CALLBACK, HEALTH, Routes, find_endpoint
-from functions.settings import RemoteSettingsError, Settings, SettingsError
-from functions.sharing import Begun, beginning, in_time
-from functions.termination import finish_before_sigterm
-from functions.tracing import Trace, current, request_id_of, traced
+from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -203,7 +203,7 @@ def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if path_of(scope).rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and are not to wait for what makes them.
-        from functions.pages import page
+        from functions.http.pages import page
 
         return page(found.status, found.title, found.detail, headers=found.headers)
     trace = current()

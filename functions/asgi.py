@@ -1,21 +1,27 @@
 """The whole application as one ASGI app, for any server."""
 
-from functions import (
-    document_endpoint,
-    endpoints,
-    login_endpoints,
-    refresh_endpoints,
-    revoke_endpoints,
-)
 from functions.application import Application
+from functions.endpoints import (
+    callback,
+    health,
+    login,
+    openapi,
+    refresh,
+    revoke,
+    token,
+    verify,
+)
 from functions.routes import Routes
 
 ROUTES: Routes = {
-    **endpoints.ROUTES,
-    **login_endpoints.ROUTES,
-    **refresh_endpoints.ROUTES,
-    **revoke_endpoints.ROUTES,
-    **document_endpoint.ROUTES,
+    **health.ROUTES,
+    **token.ROUTES,
+    **verify.ROUTES,
+    **callback.ROUTES,
+    **login.ROUTES,
+    **refresh.ROUTES,
+    **revoke.ROUTES,
+    **openapi.ROUTES,
 }
 
 app = Application(ROUTES)

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from functions.messages import Request, Response
-from functions.problems import problem
+from functions.http.messages import Request, Response
+from functions.http.problems import problem
 from functions.wiring import Wired
 
 Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]

@@ -13,11 +13,11 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
 from domain.policy import Policy
 from domain.provider import Provider
-from functions.keeper import Keeper
-from functions.recorder import Recorder
-from functions.revoker import Revoker
-from functions.settings import Settings, SettingsError, missing_library
-from functions.store_settings import (
+from functions.refresh.keeper import Keeper
+from functions.refresh.recorder import Recorder
+from functions.refresh.revoker import Revoker
+from functions.settings.settings import Settings, SettingsError, missing_library
+from functions.settings.store import (
     DynamoDbSettings,
     SqliteSettings,
     StoreSettings,
@@ -32,12 +32,12 @@ from ports.way_out import WayOutError
 if TYPE_CHECKING:
     # Imported where they are made.
     from adapters.signing_keys import SigningKeys
-    from functions.access import Caller
-    from functions.limits import FailureLimits
-    from functions.login_links import LoginLinks, LoginOffer
-    from functions.logins import Logins
-    from functions.revocations import Revocations
-    from functions.sweep import Sweep
+    from functions.access.gate import Caller
+    from functions.access.limits import FailureLimits
+    from functions.login.links import LoginLinks, LoginOffer
+    from functions.login.logins import Logins
+    from functions.refresh.revocations import Revocations
+    from functions.refresh.sweep import Sweep
     from ports.export import Export
 
 
@@ -80,7 +80,7 @@ class Wired:
     @cached_property
     def logins(self) -> "Logins":
         """What begins and completes logins."""
-        from functions import logins
+        from functions.login import logins
 
         return logins.Logins(
             keeper=self.keeper,
@@ -100,7 +100,7 @@ class Wired:
     @cached_property
     def revocations(self) -> "Revocations":
         """What ends grants."""
-        from functions import revocations
+        from functions.refresh import revocations
 
         return revocations.Revocations(
             keeper=self.keeper, recorder=self.recorder, revoker=self.revoker
@@ -109,7 +109,7 @@ class Wired:
     @cached_property
     def limits(self) -> "FailureLimits":
         """What counts failures."""
-        from functions import limits
+        from functions.access import limits
 
         return limits.FailureLimits(
             store=self.store,
@@ -132,7 +132,7 @@ class Wired:
     @cached_property
     def links(self) -> "LoginLinks":
         """What makes and reads links to log in with."""
-        from functions import login_links
+        from functions.login import links as login_links
 
         return login_links.LoginLinks(
             keys=lambda: self._signing.of("login links"),
@@ -158,7 +158,7 @@ class Wired:
     @cached_property
     def sweep(self) -> "Sweep":
         """What refreshes whatever is due."""
-        from functions import sweep
+        from functions.refresh import sweep
 
         return sweep.Sweep(
             keeper=self.keeper,

@@ -1,8 +1,8 @@
 """The HTTP interface as an OpenAPI document: `make openapi` writes it.
 
-It is made of what stands beside the endpoints (`functions/operations`), of the types of problems
-(`functions/problems.py`), and of the page that tells when each of these occurs. What comes out is
-kept in the repository, and served as it stands.
+It is made of what stands beside the endpoints (`functions/endpoints/promises`), of the types of
+problems (`functions/http/problems.py`), and of the page that tells when each of these occurs. What
+comes out is kept in the repository, and served as it stands.
 """
 
 import json
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from functions.document_endpoint import DOCUMENT
-from functions.operations import OPERATIONS
-from functions.operations.operation import Answer, Key, Operation, Parameter, Schema
-from functions.operations.schemas import (
+from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.operation import Answer, Key, Operation, Parameter, Schema
+from functions.endpoints.promises.schemas import (
     OPTIONAL_PROBLEM_MEMBERS,
     PROBLEM_EXAMPLES,
     PROBLEM_MEMBERS,
     SCHEMAS,
     closed,
 )
-from functions.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
+from functions.http.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 ROOT = Path(__file__).parents[1]
 PROBLEMS_PAGE = ROOT / "docs/problems.md"

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
 from functions.admin.command import Command, LocalCommand, place_of
 from functions.admin.doctor import command as doctor
-from functions.settings import Settings, SettingsError
-from functions.store_settings import SqliteSettings, StoreSettings
+from functions.settings.settings import Settings, SettingsError
+from functions.settings.store import SqliteSettings, StoreSettings
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 

@@ -15,8 +15,8 @@ from collections.abc import (
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
-from functions.connections import is_connection
-from functions.store_settings import (
+from domain.connection import is_connection
+from functions.settings.store import (
     DynamoDbSettings,
     SqliteSettings,
     StoreSettings,

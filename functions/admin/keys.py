@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
 from functions.admin.command import LocalCommand, say
-from functions.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
-from functions.reading import Reading
+from functions.settings.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
+from functions.settings.environment import Reading
 
 _DESCRIPTION = f"""\
 keys new NAME [--connections A,B] [--endpoints token,verify] [--expires 2027-01-31]

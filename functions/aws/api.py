@@ -20,9 +20,9 @@ from functions.aws.events import (
 )
 from functions.aws.load_balancer import LoadBalancer
 from functions.aws.settings import InstanceSettings
-from functions.log_lines import write_json_lines
-from functions.messages import Receive, Scope, Send
-from functions.problems import problem
+from functions.http.messages import Receive, Scope, Send
+from functions.http.problems import problem
+from functions.observability.log_lines import write_json_lines
 
 # What is answered as it is; all else goes in base64, which not everything in front undoes.
 _TEXT = ["text/", "application/json", "application/problem+json"]

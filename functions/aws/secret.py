@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from functions.settings import SettingsError
+from functions.settings.settings import SettingsError
 
 VARIABLES = frozenset(
     {

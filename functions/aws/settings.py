@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 from adapters.clock_system import SystemClock
 from functions.aws.secret import with_secret
-from functions.settings import RemoteSettingsError, Settings, SettingsError, missing_library
+from functions.settings.settings import (
+    RemoteSettingsError,
+    Settings,
+    SettingsError,
+    missing_library,
+)
 from ports.clock import Clock
 
 if TYPE_CHECKING:

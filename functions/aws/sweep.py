@@ -11,10 +11,10 @@ from contextvars import copy_context
 from dataclasses import asdict
 
 from functions.aws.settings import InstanceSettings
-from functions.log_lines import write_json_lines
-from functions.settings import SettingsError
-from functions.sweep import SweepReport
-from functions.tracing import request_id_of, traced
+from functions.observability.log_lines import write_json_lines
+from functions.observability.tracing import request_id_of, traced
+from functions.refresh.sweep import SweepReport
+from functions.settings.settings import SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 

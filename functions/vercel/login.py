@@ -1,6 +1,6 @@
 """The function behind `/api/login`: begins a login, by the API key or by a link."""
 
 from functions.application import Application
-from functions.login_endpoints import ROUTES
+from functions.endpoints.login import ROUTES
 
 app = Application(ROUTES)

@@ -1,6 +1,6 @@
 """The function behind `/api/openapi.json`: tells programs what there is to ask."""
 
 from functions.application import Application
-from functions.document_endpoint import ROUTES
+from functions.endpoints.openapi import ROUTES
 
 app = Application(ROUTES)

@@ -1,6 +1,6 @@
 """The function behind `/api/token`: gives out a token that works now."""
 
 from functions.application import Application
-from functions.endpoints import ROUTES
+from functions.endpoints.token import ROUTES
 
 app = Application(ROUTES)

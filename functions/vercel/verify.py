@@ -1,6 +1,6 @@
 """The function behind `/api/verify`: tells how the tokens stand."""
 
 from functions.application import Application
-from functions.endpoints import ROUTES
+from functions.endpoints.verify import ROUTES
 
 app = Application(ROUTES)

@@ -16,7 +16,7 @@ from typing import TypeAlias, assert_never
 
 import uvicorn
 
-from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.http.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from infra.local.digikey_callers import refuse_strangers
 from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
 from infra.local.digikey_errors import problem, request_error

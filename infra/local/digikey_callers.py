@@ -7,8 +7,8 @@ internet takes part in a developer's logins.
 from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
-from functions.messages import Request, Response
-from functions.own_page import is_from_own_page
+from functions.http.messages import Request, Response
+from functions.http.own_page import is_from_own_page
 from infra.local.digikey_errors import problem
 
 

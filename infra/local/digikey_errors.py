@@ -3,7 +3,7 @@
 import uuid
 from typing import assert_never
 
-from functions.messages import Response
+from functions.http.messages import Response
 from infra.local.digikey_rules import Refusal
 
 

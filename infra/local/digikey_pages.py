@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from functions.messages import Response
+from functions.http.messages import Response
 from infra.local.digikey_rules import Lifetimes
 from infra.local.digikey_state import Grant, State
 

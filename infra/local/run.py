@@ -9,8 +9,8 @@ import uvicorn
 
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.messages import Receive, Response, Scope, Send
-from functions.settings import Settings, SettingsError
+from functions.http.messages import Receive, Response, Scope, Send
+from functions.settings.settings import Settings, SettingsError
 from infra.local.digikey import SimulatedDigiKey
 from infra.local.digikey_file import StateFileError
 from infra.local.environment import (

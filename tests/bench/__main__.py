@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from functions.keeper import FIRST_LOOK, LOOK_GROWTH
+from functions.refresh.keeper import FIRST_LOOK, LOOK_GROWTH
 from tests.bench.cold_start import cold_start_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows

@@ -17,7 +17,7 @@ from adapters import store_upstash
 from adapters.store_upstash import UpstashStore
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.stage import API_KEY, CONNECTION, NO_CERTIFICATES, Stage
 

@@ -17,9 +17,9 @@ from math import sqrt
 from statistics import NormalDist, mean, median, stdev
 from typing import TypeAlias
 
-from functions.access import shown_key
-from functions.api_keys import ApiKey, digest_of
-from functions.messages import Request
+from functions.access.gate import shown_key
+from functions.http.messages import Request
+from functions.settings.api_keys import ApiKey, digest_of
 from tests.bench.figures import Row
 
 _KEYS = 10

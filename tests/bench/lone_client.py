@@ -11,7 +11,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from tests.bench.stage import Stage
 
 # Far more than it takes; a benchmark that hangs is of no use.

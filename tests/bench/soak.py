@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 
 from domain.grant import Authorized
 from domain.tokens import Tokens
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from tests.bench.load import Answer, Load, NextRequest, Target, percentile, statuses
 from tests.records import record_of

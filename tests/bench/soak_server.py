@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 from functions.asgi import app as application
-from functions.messages import Receive, Scope, Send
+from functions.http.messages import Receive, Scope, Send
 
 _PAGE = resource.getpagesize()
 _STATM = Path("/proc/self/statm")

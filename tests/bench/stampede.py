@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from domain.grant import Authorized
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.store import Store
 from tests.bench.figures import Row, count_row, time_row

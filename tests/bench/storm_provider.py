@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import uvicorn
 
-from functions.messages import Receive, Request, Response, Scope, Send
+from functions.http.messages import Receive, Request, Response, Scope, Send
 
 
 class StormProvider:

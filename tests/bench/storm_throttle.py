@@ -9,7 +9,7 @@ import time
 import httpx
 import uvicorn
 
-from functions.messages import Receive, Request, Response, Scope, Send
+from functions.http.messages import Receive, Request, Response, Scope, Send
 
 _BURST_SECONDS = 2.0
 _OF_A_CONNECTION = {b"host", b"content-length", b"accept-encoding", b"connection"}

@@ -11,14 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
+from domain.connection import _NAME as _CONNECTION
 from functions.asgi import ROUTES
-from functions.connections import _CONNECTION
-from functions.document_endpoint import DOCUMENT
-from functions.operations import OPERATIONS
-from functions.operations.operation import CONNECTION, Operation
-from functions.operations.schemas import OPTIONAL_PROBLEM_MEMBERS, PROBLEM_MEMBERS
-from functions.problems import PROBLEMS
-from functions.sweep import SweepReport
+from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.operation import CONNECTION, Operation
+from functions.endpoints.promises.schemas import OPTIONAL_PROBLEM_MEMBERS, PROBLEM_MEMBERS
+from functions.http.problems import PROBLEMS
+from functions.refresh.sweep import SweepReport
 from infra.openapi import PROBLEMS_PAGE, occurrences, text
 
 ROOT = Path(__file__).parents[2]

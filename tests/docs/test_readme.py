@@ -15,8 +15,8 @@ from domain.grant import Cause, Failure
 from domain.ledger import Happening
 from domain.noting import OUTCOMES
 from functions.asgi import ROUTES
-from functions.problems import PROBLEMS, TYPE_PREFIX
-from functions.settings import Settings
+from functions.http.problems import PROBLEMS, TYPE_PREFIX
+from functions.settings.settings import Settings
 from infra.local.digikey import DEFAULT_PREFIX
 from tests.system.local_server import LocalServer, local_server
 from tests.system.simulated_digikey import press

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from functions.settings import Settings
-from functions.store_settings import UpstashSettings
+from functions.settings.settings import Settings
+from functions.settings.store import UpstashSettings
 from tests.docs.test_readme import README
 from tests.system.loopback import free_port
 from tests.system.redis_peer import redis_server

@@ -13,11 +13,11 @@ from domain.policy import Policy
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import Outcome, TokenRequest
 from domain.tokens import Tokens
-from functions.keeper import Keeper
-from functions.recorder import Recorder
-from functions.revocations import Revocations
-from functions.revoker import Revoker
-from functions.sweep import Sweep
+from functions.refresh.keeper import Keeper
+from functions.refresh.recorder import Recorder
+from functions.refresh.revocations import Revocations
+from functions.refresh.revoker import Revoker
+from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.rescue import Rescued, Unread

@@ -27,7 +27,7 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.tokens import Tokens
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.store import Store
 from tests.functions.grants import DAY

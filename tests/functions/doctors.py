@@ -13,7 +13,7 @@ from adapters.sealing import derive_key
 from domain.grant import Grant
 from functions.admin.doctor.command import diagnose
 from functions.admin.doctor.findings import Finding, Level
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from tests.functions.conftest import environ_for
 from tests.functions.grants import fresh

@@ -30,8 +30,8 @@ from functions.application import Application
 from functions.asgi import ROUTES
 from functions.aws.api import HttpHandler
 from functions.aws.settings import InstanceSettings
-from functions.messages import Receive, Scope, Send
-from functions.settings import Settings
+from functions.http.messages import Receive, Scope, Send
+from functions.settings.settings import Settings
 from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
 from tests.system.client_address import BehindProxy, client_address
 from tests.system.lambda_deployment import lambda_deployment

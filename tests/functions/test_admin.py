@@ -17,7 +17,7 @@ from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Gran
 from domain.ledger import Happening
 from domain.tokens import Tokens
 from functions.admin.recover import find, recover
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.rescue import Rescued
 from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions.admin.keys import faults_of
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import at
 from tests.functions.expect import expect_problem, expect_token

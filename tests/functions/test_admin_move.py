@@ -31,7 +31,7 @@ from domain.tokens import Tokens
 from functions.admin.command import AT_ONCE
 from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.export import HandedOver
 from ports.store import Record

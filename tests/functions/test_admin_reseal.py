@@ -9,7 +9,7 @@ import pytest
 from domain.grant import Authorized, Grant, Refreshing, Revoked, Unauthorized
 from domain.revocation import RevocationResult
 from functions.admin.reseal import Resealing, reseal
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.store import ConflictError, Record
 from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin

@@ -8,12 +8,18 @@ from hashlib import sha256
 
 import pytest
 
-from functions import access
-from functions.access import require_api_key, shown_key
-from functions.api_keys import KEYED_ENDPOINTS, ApiKey, KeyedEndpoint, digest_of, end_of_day
-from functions.messages import Request
-from functions.problems import ProblemError
-from functions.settings import Settings, SettingsError
+from functions.access import gate as access
+from functions.access.gate import require_api_key, shown_key
+from functions.http.messages import Request
+from functions.http.problems import ProblemError
+from functions.settings.api_keys import (
+    KEYED_ENDPOINTS,
+    ApiKey,
+    KeyedEndpoint,
+    digest_of,
+    end_of_day,
+)
+from functions.settings.settings import Settings, SettingsError
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
     API_KEY,

@@ -19,11 +19,11 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from adapters import sqlite_file
-from functions import recorder
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.settings import InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
+from functions.refresh import recorder
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, JSON, Call, Deployment, at, deployed, idle, spoil
 from tests.functions.expect import (

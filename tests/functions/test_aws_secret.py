@@ -19,13 +19,13 @@ from anyio.from_thread import BlockingPortal
 
 from adapters.authorization_server_httpx import HttpxAuthorizationServer
 from adapters.store_sqlite import SqliteStore
-from functions.api_keys import digest_of
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.secret import VARIABLES, with_secret
 from functions.aws.settings import FAULTY_FOR, GOOD_FOR, USED_ON_FOR, InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
-from functions.settings import Settings, SettingsError
+from functions.settings.api_keys import digest_of
+from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wired
 from tests.adapters.test_secrets_manager import amz, refusal
 from tests.functions.conftest import environ_for

@@ -13,9 +13,9 @@ import pytest
 
 from domain.grant import Unauthorized
 from domain.token_endpoint import Delivery, NoAnswer
-from functions.login_messages import login_problem
-from functions.login_results import ExchangeFailedError
-from functions.messages import parse_authorization_response
+from functions.http.messages import parse_authorization_response
+from functions.login.results import ExchangeFailedError
+from functions.login.words import login_problem
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
     HTML,

@@ -33,7 +33,7 @@ from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, Level
 from functions.admin.doctor.provider import check_endpoints
 from functions.admin.doctor.store import judge
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
 from tests.functions.deployment import API_KEY, CRON_SECRET, STATIC_STATE

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from functions.document_endpoint import DOCUMENT
-from functions.operations import OPERATIONS
-from functions.operations.operation import Key, Operation
+from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.operation import Key, Operation
 from tests.functions.deployment import CRON_SECRET, JSON, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem
 

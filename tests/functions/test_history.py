@@ -14,7 +14,7 @@ from domain.events import MoveRequested, TokensRescued
 from domain.grant import Authorized, Moved, Refreshing
 from domain.ledger import Entry, Happening, Ledger
 from domain.token_endpoint import Outcome
-from functions.tracing import let_in, traced
+from functions.observability.tracing import let_in, traced
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
@@ -288,8 +288,8 @@ def test_write_that_is_tried_again_is_noted_once(*, applies: bool) -> None:
 def test_tokens_that_are_stored_late_are_noted_once_and_for_the_same_key(
     monkeypatch: pytest.MonkeyPatch, *, applies: bool
 ) -> None:
-    monkeypatch.setattr("functions.recorder.SWAP_RETRIES", ())
-    monkeypatch.setattr("functions.recorder.LATE_RETRIES", (timedelta(seconds=0.01),))
+    monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
+    monkeypatch.setattr("functions.refresh.recorder.LATE_RETRIES", (timedelta(seconds=0.01),))
 
     async def work(bench: Bench) -> None:
         await bench.keep(EXPIRED)

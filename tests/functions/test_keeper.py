@@ -19,9 +19,9 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenResponse,
 )
-from functions import keeper as keeper_module
-from functions import recorder as recorder_module
-from functions.keeper import Keeper
+from functions.refresh import keeper as keeper_module
+from functions.refresh import recorder as recorder_module
+from functions.refresh.keeper import Keeper
 from ports.authorization_server import AuthorizationServer
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND

@@ -11,8 +11,8 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from adapters.store_memory import MemoryStore
-from functions import limits as limits_module
-from functions.limits import (
+from functions.access import limits as limits_module
+from functions.access.limits import (
     MOST_WRITTEN,
     REMEMBERED,
     WINDOW,
@@ -21,9 +21,9 @@ from functions.limits import (
     network_of,
     window_end,
 )
-from functions.messages import Request
-from functions.problems import Problem, problem
-from functions.settings import DEFAULT_FAILURE_LIMIT, Settings
+from functions.http.messages import Request
+from functions.http.problems import Problem, problem
+from functions.settings.settings import DEFAULT_FAILURE_LIMIT, Settings
 from ports.store import StoreUnavailableError
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import (

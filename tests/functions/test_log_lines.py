@@ -15,8 +15,8 @@ from anyio.from_thread import BlockingPortal
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
-from functions.log_lines import JsonLine, write_json_lines
-from functions.tracing import let_in, traced
+from functions.observability.log_lines import JsonLine, write_json_lines
+from functions.observability.tracing import let_in, traced
 from ports.rescue import Rescued
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed

@@ -15,7 +15,7 @@ import pytest
 from adapters.sealing import derive_key, stretch_key
 from domain.grant import Authorized, Unauthorized
 from domain.login_link import LINK_LIFETIME, LoginLink
-from functions.own_page import origin_of
+from functions.http.own_page import origin_of
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import HTML, JSON, PUBLIC_URL, Deployment, Header, at, query_of
 from tests.functions.expect import (

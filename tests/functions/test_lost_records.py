@@ -176,7 +176,7 @@ def test_nobody_overwrites_what_a_key_that_is_missing_has_sealed() -> None:
 def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("functions.recorder.SWAP_RETRIES", ())
+    monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
     async def work() -> None:
         bench = SpoilableBench()
@@ -312,7 +312,7 @@ def test_what_is_remembered_is_rescued_once_where_the_store_is_damaged() -> None
 
 
 def test_what_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.recorder.SWAP_RETRIES", ())
+    monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
     async def work() -> None:
         bench = SpoilableBench()

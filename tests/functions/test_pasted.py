@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.settings import Settings, SettingsError
+from functions.settings.settings import Settings, SettingsError
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer

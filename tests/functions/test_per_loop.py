@@ -14,8 +14,8 @@ import pytest
 
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.per_loop import PerLoop
-from functions.settings import Settings
+from functions.lifespan.per_loop import PerLoop
+from functions.settings.settings import Settings
 from tests.functions.hosts import AsgiTransport
 from tests.functions.token_endpoint import token_endpoint
 

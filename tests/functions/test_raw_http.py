@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from domain.grant import Authorized, Grant
-from functions import messages
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.messages import Receive
-from functions.settings import Settings
+from functions.http import messages
+from functions.http.messages import Receive
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, Deployment, at

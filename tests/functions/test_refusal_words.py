@@ -5,8 +5,8 @@ import pytest
 from adapters.error_response import read_error
 from domain.metadata import ServerMetadata
 from domain.refusals import Meaning, meaning_of
-from functions.provider_settings import read_provider
-from functions.reading import Reading
+from functions.settings.environment import Reading
+from functions.settings.provider import read_provider
 
 ENVIRON = {
     "PROVIDER": "custom",

@@ -13,11 +13,11 @@ import pytest
 
 from domain.grant import Authorized, tokens_of
 from domain.token_endpoint import Outcome
-from functions import recorder, sharing
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.settings import Settings
-from functions.sharing import Shared, beginning
+from functions.refresh import recorder, sharing
+from functions.refresh.sharing import Shared, beginning
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 from tests.domain.examples import RESPONSE

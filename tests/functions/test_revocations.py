@@ -11,10 +11,10 @@ from domain.events import TokensRescued
 from domain.grant import Cause, Revoked, Revoking
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
-from functions import revoker as revoker_module
-from functions.revocations import Revocation, Revocations
-from functions.revoker import Revoker
-from functions.sweep import SweepReport
+from functions.refresh import revoker as revoker_module
+from functions.refresh.revocations import Revocation, Revocations
+from functions.refresh.revoker import Revoker
+from functions.refresh.sweep import SweepReport
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, tokens_with

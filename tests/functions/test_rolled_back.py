@@ -13,8 +13,8 @@ from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
 from domain.grant import Authorized, Cause, Grant, Refreshing, Unauthorized, tokens_of
 from domain.token_endpoint import Outcome, RefreshTokenRequest
-from functions import memory
-from functions.memory import Memory, next_etag
+from functions.refresh import memory
+from functions.refresh.memory import Memory, next_etag
 from ports.store import Record
 from tests.domain.examples import LEDGER, RESPONSE, SECOND, TOKENS
 from tests.functions.bench import EXPIRED, FRESH, Bench

@@ -18,10 +18,10 @@ from domain.events import AttemptEnded, LoginCompleted, TokenRequested
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Refreshing
 from domain.ledger import Happening
 from domain.token_endpoint import RefreshTokenRequest, TokenResponse
-from functions.login_links import LoginOffer
-from functions.logins import BegunLogin
-from functions.messages import Request, Response
-from functions.settings import Settings
+from functions.http.messages import Request, Response
+from functions.login.links import LoginOffer
+from functions.login.logins import BegunLogin
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of

@@ -12,7 +12,7 @@ import pytest
 from domain.provider import Counted
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import HTML, WITH_API_KEY, Header
 from tests.functions.expect import expect_page, expect_problem

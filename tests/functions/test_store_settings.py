@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.settings import Settings, SettingsError
-from functions.store_settings import DynamoDbSettings, SqliteSettings, UpstashSettings
+from functions.settings.settings import Settings, SettingsError
+from functions.settings.store import DynamoDbSettings, SqliteSettings, UpstashSettings
 from functions.wiring import Wired
 from ports.store import Record
 from tests.functions.grants import fresh
@@ -162,7 +162,7 @@ def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
 def test_nothing_of_aws_is_imported_for_another_store(store: dict[str, str]) -> None:
     program = (
         "import sys\n"
-        "from functions.settings import Settings\n"
+        "from functions.settings.settings import Settings\n"
         "from functions.wiring import Wired\n"
         "Wired(Settings.from_environ())\n"
         "print(sorted(name for name in sys.modules if name.startswith(('boto', 'jmespath'))))\n"

@@ -10,7 +10,7 @@ import pytest
 from domain.authorization import PendingLogin
 from domain.grant import AuthorizationRequired, Authorized, Unauthorized
 from domain.token_endpoint import Outcome, TokenErrorResponse
-from functions.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
+from functions.refresh.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with

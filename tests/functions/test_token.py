@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.grant import Authorized
-from functions import keeper
+from functions.refresh import keeper
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Call, Deployment, at, sequence_of
 from tests.functions.expect import (

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from functions import tracing
-from functions.tracing import let_in, request_id_of, traced, waiting_for
+from functions.observability import tracing
+from functions.observability.tracing import let_in, request_id_of, traced, waiting_for
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
 from tests.functions.token_endpoint import Answer, TokenEndpoint

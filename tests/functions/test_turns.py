@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from functions.turns import Turns
+from functions.refresh.turns import Turns
 
 SLOW = timedelta(seconds=1)
 MOST = 3

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from domain.authorization import AuthorizationResponse
-from functions.settings import Settings, SettingsError
+from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wired
 from tests.functions.doctors import findings, healthy
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer

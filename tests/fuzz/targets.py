@@ -27,9 +27,9 @@ from domain.provider import PRESETS
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.messages import MAX_QUERY_BYTES, MalformedRequestError, Request
-from functions.problems import PROBLEMS, TYPE_PREFIX
-from functions.settings import Settings
+from functions.http.messages import MAX_QUERY_BYTES, MalformedRequestError, Request
+from functions.http.problems import PROBLEMS, TYPE_PREFIX
+from functions.settings.settings import Settings
 from ports.store import UnreadableRecordError
 from tests.fuzz.bodies import PATHS, QUERIES, RECORDS, TOKEN_RESPONSES
 from tests.fuzz.mutations import HOSTILE, spoilt, with_odd_members

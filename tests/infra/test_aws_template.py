@@ -19,8 +19,8 @@ from adapters.sealing import KeyRing
 from domain.grant import Authorized
 from domain.provider import PRESETS
 from domain.token_endpoint import Outcome, TokenErrorResponse
-from functions.settings import Settings
-from functions.store_settings import DynamoDbSettings
+from functions.settings.settings import Settings
+from functions.settings.store import DynamoDbSettings
 from ports.rescue import Rescued
 from tests.domain.examples import TOKENS
 from tests.functions.bench import EXPIRED, Bench

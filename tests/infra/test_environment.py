@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.settings import Settings
-from functions.store_settings import SqliteSettings, UpstashSettings
+from functions.settings.settings import Settings
+from functions.settings.store import SqliteSettings, UpstashSettings
 from infra.local.environment import LocalEnvironment
 
 REDIS = {"KV_REST_API_URL": "https://eu1.upstash.io", "KV_REST_API_TOKEN": "not-a-real-token"}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import uvicorn
 
-from functions.messages import Receive, Scope, Send
+from functions.http.messages import Receive, Scope, Send
 from infra.local import patience
 from infra.local.listener import loopback_listener
 from infra.local.patience import ImpatientProtocol

@@ -19,8 +19,8 @@ from domain.grant import (
     Grant,
     Tokenless,
 )
-from functions.keeper import Answered
-from functions.sweep import Swept
+from functions.refresh.keeper import Answered
+from functions.refresh.sweep import Swept
 from tests.simulation.exchanges import Call, Exchange, Wish
 from tests.simulation.history import History
 from tests.simulation.promises import (

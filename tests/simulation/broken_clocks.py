@@ -9,7 +9,7 @@ from domain import decide as decide_module
 from domain.events import LoginCompleted
 from domain.grant import Grant, tokens_of
 from domain.tokens import Tokens
-from functions import logins
+from functions.login import logins
 
 
 def order_logins_by_their_clocks(patch: pytest.MonkeyPatch) -> None:

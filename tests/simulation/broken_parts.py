@@ -17,11 +17,11 @@ from domain.events import AttemptEnded, Event, Happened
 from domain.grant import Grant, Refreshing
 from domain.ledger import Ledger
 from domain.token_endpoint import Outcome
-from functions import recorder as recorder_module
-from functions import sweep as sweep_module
-from functions.keeper import Answered, Keeper
-from functions.recorder import Recorder
-from functions.sharing import Shared
+from functions.refresh import recorder as recorder_module
+from functions.refresh import sweep as sweep_module
+from functions.refresh.keeper import Answered, Keeper
+from functions.refresh.recorder import Recorder
+from functions.refresh.sharing import Shared
 from ports.store import ConflictError, Record, UnreadableRecordError
 from tests.records import record_of
 from tests.simulation.simulated_store import SimulatedStore

@@ -10,7 +10,7 @@ import pytest
 
 from adapters import store_dynamodb
 from adapters.dynamodb_table import ConditionFailedError
-from functions.keeper import Keeper
+from functions.refresh.keeper import Keeper
 from ports.store import ConflictError
 from tests.simulation.simulated_table import SimulatedTable, connection_of
 

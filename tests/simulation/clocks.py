@@ -23,14 +23,14 @@ from domain.provider import Provider, RotationKind
 from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import Outcome, RefreshTokenRequest, TokenRequest
 from domain.tokens import CLOCKS_APART, Tokens
-from functions.keeper import Keeper
-from functions.login_links import LoginLinks
-from functions.login_results import LOGIN_FAILURES
-from functions.logins import Logins
-from functions.recorder import Recorder
-from functions.revocations import Revocations
-from functions.revoker import Revoker
-from functions.sweep import Sweep
+from functions.login.links import LoginLinks
+from functions.login.logins import Logins
+from functions.login.results import LOGIN_FAILURES
+from functions.refresh.keeper import Keeper
+from functions.refresh.recorder import Recorder
+from functions.refresh.revocations import Revocations
+from functions.refresh.revoker import Revoker
+from functions.refresh.sweep import Sweep
 from ports.rescue import Rescued, Unread
 from tests.domain.examples import T0
 from tests.simulation.exchanges import Wish

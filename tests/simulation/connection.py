@@ -16,7 +16,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.provider import RotationKind
-from functions.keeper import PATIENCE
+from functions.refresh.keeper import PATIENCE
 from ports.rescue import Rescued
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0
@@ -254,7 +254,7 @@ class Connection:
         except UnreadableRecordError as error:
             if call.wish is not Wish.LOGIN:
                 raise
-            # As `functions.logins` does it.
+            # As `functions.login.logins` does it.
             if self.world.store.is_damaged(self.name):
                 self.history.losses[Loss.DAMAGED] += 1
             return record_of(Unauthorized(), error.etag)

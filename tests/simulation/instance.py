@@ -11,10 +11,10 @@ from domain.grant import (
     Grant,
     Tokenless,
 )
-from functions.keeper import Keeper
-from functions.recorder import Recorder
-from functions.revocations import Revocations
-from functions.sweep import Sweep
+from functions.refresh.keeper import Keeper
+from functions.refresh.recorder import Recorder
+from functions.refresh.revocations import Revocations
+from functions.refresh.sweep import Sweep
 from tests.domain.examples import T0
 from tests.simulation.loop import Process
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from functions.sweep import Swept
+from functions.refresh.sweep import Swept
 from tests.simulation.exchanges import Loss
 from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError

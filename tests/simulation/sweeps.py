@@ -4,8 +4,8 @@ from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from functions.keeper import Answered, Keeper
-from functions.sweep import SweepReport, Swept
+from functions.refresh.keeper import Answered, Keeper
+from functions.refresh.sweep import SweepReport, Swept
 from ports.store import StoreUnavailableError
 from tests.simulation.exchanges import Wish
 from tests.simulation.instance import Instance

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.sweep import Swept
+from functions.refresh.sweep import Swept
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KINDS, ROTATING

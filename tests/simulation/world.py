@@ -11,10 +11,10 @@ from random import Random
 from typing import Any, TypeAlias
 
 from domain.policy import Policy
-from functions.recorder import Recorder
-from functions.revocations import Revocations
-from functions.revoker import Revoker
-from functions.sweep import Sweep, SweepReport, Swept
+from functions.refresh.recorder import Recorder
+from functions.refresh.revocations import Revocations
+from functions.refresh.revoker import Revoker
+from functions.refresh.sweep import Sweep, SweepReport, Swept
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Blow, Faults, Point, Quiet, StoreFault

@@ -32,8 +32,8 @@ from domain.grant import (
     Tokenless,
 )
 from domain.tokens import Tokens
-from functions.settings import Settings
-from functions.store_settings import DynamoDbSettings
+from functions.settings.settings import Settings
+from functions.settings.store import DynamoDbSettings
 from functions.wiring import Wired
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from anyio.from_thread import BlockingPortal
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from functions.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
+from functions.http.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
 from tests.functions.deployment import (
     API_KEY,
     CRON_SECRET,

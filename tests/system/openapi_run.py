@@ -21,9 +21,9 @@ from schemathesis.engine import events, from_schema
 from schemathesis.generation.meta import negated_parameters
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from functions.connections import DEFAULT_CONNECTION
-from functions.operations.operation import CONNECTION
-from functions.problems import TYPE_PREFIX
+from domain.connection import DEFAULT_CONNECTION
+from functions.endpoints.promises.operation import CONNECTION
+from functions.http.problems import TYPE_PREFIX
 from tests.functions.deployment import API_KEY, CRON_SECRET, Deployment
 from tests.functions.hosts import Running
 from tests.system.loopback import http

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from domain.grant import Authorized
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.rescue import Rescued
 from tests.domain.examples import TOKENS

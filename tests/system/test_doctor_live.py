@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.document_endpoint import DOCUMENT
+from functions.endpoints.openapi import DOCUMENT
 from tests.functions.deployment import API_KEY
 from tests.functions.doctors import (
     Wrong,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from functions.document_endpoint import DOCUMENT
+from functions.endpoints.openapi import DOCUMENT
 from tests.conftest import COUNTED
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import REDIRECT_URI, Deployment, deployed

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from domain.grant import Cause, Failure
-from functions.standing import rfc3339
+from functions.refresh.standing import rfc3339
 from tests.system.deployment import (
     Answer,
     Connection,

@@ -19,7 +19,7 @@ import pytest
 
 from domain.grant import Authorized, Grant
 from domain.tokens import Tokens
-from functions.settings import Settings
+from functions.settings.settings import Settings
 from functions.wiring import Wired
 from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
 from tests.records import record_of

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
-from functions.document_endpoint import DOCUMENT
+from functions.endpoints.openapi import DOCUMENT
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
 from tests.system.account import RecordProperty
@@ -195,7 +195,7 @@ def test_endpoint_goes_to_its_function(path: str) -> None:
         "//api/token",
         "/domain/decide.py",
         "/functions",
-        "/functions/openapi.json",
+        "/functions/endpoints/openapi.json",
         "/functions/vercel/token",
         "/functions/vercel/token.py",
         "/pyproject.toml",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 
-from functions.messages import Response
+from functions.http.messages import Response
 from tests.system.redis_connections import Command
 
 _DELAY = re.compile(r"(delay|delay-answer):(\d+(?:\.\d+)?)")

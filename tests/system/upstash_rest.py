@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, assert_never
 
-from functions.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.http.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
 from tests.system.redis_connections import (
     Command,
     CommandError,

@@ -15,10 +15,10 @@ from functions.admin.doctor.findings import Finding, fault, summary, unknown
 from functions.admin.doctor.live import check_live
 from functions.admin.doctor.provider import check_provider
 from functions.admin.doctor.store import check_store
-from functions.api_keys import THE_API_KEY
-from functions.inspection import web
-from functions.reading import Reading
-from functions.settings import Settings, SettingsError
+from functions.admin.doctor.wiring import web
+from functions.settings.api_keys import THE_API_KEY
+from functions.settings.environment import Reading
+from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 

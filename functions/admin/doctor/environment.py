@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
 from functions.admin.doctor.findings import Finding, fault, ok, warning
-from functions.api_keys import ApiKey, digest_of
-from functions.reading import weakness_of
-from functions.settings import Settings
+from functions.settings.api_keys import ApiKey, digest_of
+from functions.settings.environment import weakness_of
+from functions.settings.settings import Settings
 
 # Time to make another key and to give it to whoever has the old one.
 _EXPIRES_SOON = timedelta(days=30)

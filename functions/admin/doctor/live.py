@@ -17,11 +17,11 @@ from domain.authorization import login_key
 from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
-from functions.document_endpoint import DOCUMENT
-from functions.login_deliveries import first_delivery_key
-from functions.problems import PROBLEMS, TYPE_PREFIX
-from functions.settings import SettingsError
-from functions.store_settings import SqliteSettings
+from functions.endpoints.openapi import DOCUMENT
+from functions.http.problems import PROBLEMS, TYPE_PREFIX
+from functions.login.deliveries import first_delivery_key
+from functions.settings.settings import SettingsError
+from functions.settings.store import SqliteSettings
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError

@@ -7,7 +7,7 @@ from domain.metadata import ServerMetadata
 from domain.provider import PRESETS, Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
-from functions.settings import SettingsError
+from functions.settings.settings import SettingsError
 from functions.wiring import Wired
 from ports.discovery import DiscoveryError
 from ports.web import NoWebAnswerError, Web

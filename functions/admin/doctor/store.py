@@ -9,10 +9,10 @@ from statistics import median
 from typing import assert_never
 
 from domain.authorization import PendingLogin
+from domain.connection import DEFAULT_CONNECTION
 from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
-from functions.connections import DEFAULT_CONNECTION
-from functions.inspection import store_facts
+from functions.admin.doctor.wiring import store_facts
 from functions.wiring import Wired
 from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, Unseen
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError

@@ -1,0 +1,49 @@
+"""The composition root of `doctor`: what it looks at beside the ports that requests need."""
+
+from typing import assert_never
+
+from adapters.facts_sqlite import sqlite_facts
+from adapters.facts_upstash import upstash_facts
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
+from adapters.web_httpx import HttpxWeb
+from functions.settings.settings import Settings
+from functions.settings.store import (
+    DynamoDbSettings,
+    SqliteSettings,
+    StoreSettings,
+    UpstashSettings,
+)
+from functions.wiring import keys_of, store_of
+from ports.facts import StoreFacts
+from ports.store import Store
+from ports.web import Web
+
+
+async def store_facts(settings: StoreSettings) -> StoreFacts:
+    """Tell what is special about the kind of store that is set.
+
+    To be asked before anything opens the store. Raises OSError.
+    """
+    match settings:
+        case DynamoDbSettings(table=table, region=region):
+            # Who has wired such a store has what this imports; others need not.
+            from adapters.facts_dynamodb import dynamodb_facts
+
+            return await dynamodb_facts(table, region_name=region)
+        case SqliteSettings(path=path):
+            return sqlite_facts(path)
+        case UpstashSettings(url=url, token=token):
+            return await upstash_facts(url, token)
+        case _:
+            assert_never(settings)
+
+
+def store_by_newest_key(settings: Settings) -> Store:
+    """Return the store as one sees it who has the key that seals, and none of the others."""
+    return store_of(settings.store, SealedRecords(KeyRing(keys_of(settings)[:1])))
+
+
+def web() -> Web:
+    """Return what asks other servers."""
+    return HttpxWeb()

@@ -1,0 +1,13 @@
+"""GET /api/health: a sign of life."""
+
+from functions.http.messages import Request, Response
+from functions.routes import ALIVE, HEALTH, Routes
+from functions.wiring import Wired
+
+
+async def health(_request: Request, _wired: Wired) -> Response:
+    """GET /api/health: alive."""
+    return ALIVE
+
+
+ROUTES: Routes = {HEALTH: {"GET": health, "HEAD": health}}

@@ -1,0 +1,25 @@
+"""POST /api/refresh: refresh one connection now. GET is the sweep."""
+
+from functions.access.gate import require_api_key
+from functions.endpoints.answers import require_tokens
+from functions.endpoints.sweep import sweep
+from functions.http.messages import Request, Response
+from functions.refresh.standing import standing
+from functions.routes import Routes
+from functions.wiring import Wired
+
+
+async def refresh(request: Request, wired: Wired) -> Response:
+    """POST /api/refresh: refresh one connection now. Raises ProblemError."""
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    caller = require_api_key(request, keys, endpoint="refresh", now=now)
+    answered = await wired.keeper.refresh(caller.connection)
+    now = wired.clock.now()
+    await require_tokens(answered.answer, now, offer=lambda read: wired.offer_login(caller, read))
+    return Response.json(200, standing(answered.after, now))
+
+
+ROUTES: Routes = {
+    # No HEAD here: it would sweep and not tell what came of it.
+    "/api/refresh": {"GET": sweep, "POST": refresh},
+}

@@ -1,0 +1,49 @@
+"""GET /api/token: an access token that works now."""
+
+import re
+from datetime import datetime, timedelta
+
+from domain.events import DEFAULT_MIN_TTL
+from domain.tokens import Tokens
+from functions.access.gate import require_api_key
+from functions.endpoints.answers import require_tokens
+from functions.http.messages import Request, Response
+from functions.http.problems import problem
+from functions.refresh.standing import rfc3339
+from functions.routes import Routes
+from functions.wiring import Wired
+
+_MIN_TTL = re.compile(r"[0-9]{1,9}")
+
+
+async def token(request: Request, wired: Wired) -> Response:
+    """GET /api/token: an access token that works now. Raises ProblemError."""
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
+    answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
+    now = wired.clock.now()
+    tokens = await require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
+    return Response.json(200, _token_members(tokens, now))
+
+
+def _min_ttl(request: Request) -> timedelta:
+    text = request.parameters.get("min_ttl")
+    if text is None:
+        return DEFAULT_MIN_TTL
+    if not _MIN_TTL.fullmatch(text):
+        raise problem("invalid-request", "min_ttl is a whole number of seconds")
+    return timedelta(seconds=int(text))
+
+
+def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
+    expires_at = tokens.ends_at(now)
+    return {
+        "access_token": tokens.access_token,
+        "token_type": tokens.token_type,
+        "expires_in": None if expires_at is None else int((expires_at - now).total_seconds()),
+        "expires_at": rfc3339(expires_at),
+        "scope": tokens.scope,
+    }
+
+
+ROUTES: Routes = {"/api/token": {"GET": token, "HEAD": token}}

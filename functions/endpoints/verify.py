@@ -1,0 +1,49 @@
+"""GET /api/verify: the status of a connection, from the store alone."""
+
+from domain.grant import Moved, place_of
+from domain.tokens import Freshness
+from functions.access.gate import require_api_key
+from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
+from functions.http.messages import Request, Response
+from functions.http.problems import problem
+from functions.refresh.standing import (
+    history,
+    missing_authorization,
+    standing,
+    verdict_of,
+)
+from functions.routes import Routes
+from functions.wiring import Wired
+
+
+async def verify(request: Request, wired: Wired) -> Response:
+    """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
+    keys, now = wired.settings.api_keys, wired.clock.now()
+    caller = require_api_key(request, keys, endpoint="verify", now=now, beside=("history",))
+    wants_history = _wants_history(request)
+    record = await wired.keeper.load(caller.connection)
+    now = wired.clock.now()
+    members = standing(record.grant, now)
+    if wants_history:
+        members["history"] = history(record.ledger)
+    if isinstance(record.grant, Moved):
+        raise connection_moved(record.grant.since, members)
+    cause = missing_authorization(record.grant, now)
+    if cause is not None:
+        login = await wired.offer_login(caller, place_of(record.grant))
+        raise problem(
+            "not-authorized",
+            why_and_how_to_log_in(cause, login, said=verdict_of(record.grant)),
+            members={**members, "login": login.members},
+        )
+    return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)
+
+
+def _wants_history(request: Request) -> bool:
+    text = request.parameters.get("history", "0")
+    if text not in {"0", "1"}:
+        raise problem("invalid-request", "history is 1 or 0")
+    return text == "1"
+
+
+ROUTES: Routes = {"/api/verify": {"GET": verify, "HEAD": verify}}

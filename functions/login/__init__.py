@@ -1,0 +1,1 @@
+"""Logins: begun, completed, and what is said of them."""

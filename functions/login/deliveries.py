@@ -1,0 +1,95 @@
+"""Redirects that are delivered again: by a second click, a reload, or software that looks first.
+
+A code is sent once (RFC 6749 §4.1.2). Whoever delivers it again, with the same state, waits for
+what comes of it, and is told the same for some minutes. Beside each login that has begun, two
+entries of its kind serve that: one that the first delivery takes, by which the same one is known
+again, and one that remembers what has come of it.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+from domain.authorization import (
+    LOGIN_LIFETIME,
+    AuthorizationResponse,
+    PendingLogin,
+    fingerprint,
+    login_key,
+)
+from functions.login.results import BeingCompletedError
+from ports.clock import Clock
+from ports.store import Store, StoreUnavailableError
+
+# Some twelve seconds: longer than a provider takes as a rule, and than a person waits.
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+# May ask again and again.
+_READER = "reader"
+_FAILED = "failed"
+
+
+class Deliveries:
+    """Know a delivery again, and remember what has come of it."""
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def expect(self, state: str, pending: PendingLogin) -> None:
+        """Let the first delivery of a state be known again. Raises StoreUnavailableError."""
+        await self._store.put_login(first_delivery_key(state), replace(pending, code_verifier=None))
+
+    async def is_first_or_same(self, response: AuthorizationResponse) -> bool:
+        """Whether no other code came with this state before. Raises StoreUnavailableError."""
+        first = await self._store.take_login(
+            first_delivery_key(response.state), taker=delivery_of(response), now=self._clock.now()
+        )
+        return first is not None
+
+    async def settle(
+        self, response: AuthorizationResponse, pending: PendingLogin, outcome: str | None
+    ) -> None:
+        """Remember what has come of a delivery, None for nothing; without the store, nothing is."""
+        settled = replace(
+            pending,
+            code_verifier=None,
+            expires_at=self._clock.now() + LOGIN_LIFETIME,
+            outcome=outcome or _FAILED,
+        )
+        with suppress(StoreUnavailableError):
+            await self._store.put_login(_outcome_key(response), settled)
+
+    async def find(self, response: AuthorizationResponse) -> PendingLogin | None:
+        """Return the login that a delivery has completed. Raises StoreUnavailableError."""
+        settled = await self._settled(response)
+        return None if settled is None or settled.outcome == _FAILED else settled
+
+    async def wait(self, response: AuthorizationResponse) -> PendingLogin | None:
+        """Return the login that a delivery completes elsewhere, None where it fails.
+
+        Raises BeingCompletedError, StoreUnavailableError.
+        """
+        for pause in _PAUSES:
+            if await self._settled(response) is not None:
+                return await self.find(response)
+            await asyncio.sleep(pause)
+        raise BeingCompletedError
+
+    async def _settled(self, response: AuthorizationResponse) -> PendingLogin | None:
+        key = _outcome_key(response)
+        return await self._store.take_login(key, taker=_READER, now=self._clock.now())
+
+
+def delivery_of(response: AuthorizationResponse) -> str:
+    """Tell one delivery of a state from others, which bring it another code."""
+    return fingerprint(json.dumps([response.state, response.code]))
+
+
+def first_delivery_key(state: str) -> str:
+    """Name in the store what the first delivery of a state takes."""
+    return login_key(f"first delivery of {state}")
+
+
+def _outcome_key(response: AuthorizationResponse) -> str:
+    return login_key(f"outcome of {delivery_of(response)}")

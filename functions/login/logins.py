@@ -1,0 +1,318 @@
+"""Logins: begun for a connection, and completed by the provider's redirect."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hmac import compare_digest
+
+from domain.authorization import (
+    LOGIN_LIFETIME,
+    AuthorizationResponse,
+    PendingLogin,
+    authorization_url,
+    fingerprint,
+    is_signed,
+    login_key,
+    sign_state,
+)
+from domain.connection import DEFAULT_CONNECTION
+from domain.events import LoginCompleted, Precedence
+from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
+from domain.login_link import LoginLink
+from domain.provider import Pkce, Provider
+from domain.token_endpoint import (
+    AuthorizationCodeRequest,
+    Delivery,
+    NoAnswer,
+    Outcome,
+    TokenResponse,
+)
+from functions.login.deliveries import Deliveries, delivery_of
+from functions.login.links import LoginLinks
+from functions.login.results import (
+    BegunBeforeRevocationError,
+    CompletedLogin,
+    ExchangeFailedError,
+    LoginNotNeededError,
+    OtherBrowserError,
+    OtherIssuerError,
+    RefusedError,
+    UnknownStateError,
+    judge,
+    outcome_of,
+    remembered,
+)
+from functions.observability.tracing import waiting_for
+from functions.refresh.keeper import Keeper, describe
+from functions.refresh.recorder import Recorder
+from functions.refresh.sharing import Shared
+from functions.refresh.standing import missing_authorization
+from functions.settings.settings import SettingsError
+from ports.authorization_server import AuthorizationServer
+from ports.clock import Clock
+from ports.entropy import Entropy
+from ports.store import Record, Store, UnreadableRecordError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunLogin:
+    """Where to send the browser, and for how long that is good.
+
+    `browser` is what it must remember until it comes back, None where any may do so.
+    """
+
+    authorization_url: str = field(repr=False)
+    state: str = field(repr=False)
+    lifetime: timedelta
+    browser: str | None = field(repr=False)
+
+
+class Logins:
+    """Begin and complete logins."""
+
+    def __init__(
+        self,
+        *,
+        keeper: Keeper,
+        recorder: Recorder,
+        store: Store,
+        server: Callable[[], AuthorizationServer],
+        clock: Clock,
+        entropy: Entropy,
+        provider: Callable[[], Awaitable[Provider]],
+        client_id: str,
+        redirect_uri: str | None,
+        static_state: str | None,
+        state_keys: Callable[[], Awaitable[Sequence[bytes]]],
+        links: LoginLinks,
+    ) -> None:
+        """`static_state` is one with which logins that were begun elsewhere are accepted.
+
+        By `state_keys`, of which the first signs, a state is known to have been given out here,
+        before the store is asked.
+        `server` and `provider`, which raises DiscoveryError, are called when they are needed.
+        """
+        self._keeper = keeper
+        self._recorder = recorder
+        self._store = store
+        self._server = server
+        self._clock = clock
+        self._entropy = entropy
+        self._provider = provider
+        self._client_id = client_id
+        self._known_redirect_uri = redirect_uri
+        self._static_state = static_state
+        self._state_keys = state_keys
+        self._links = links
+        self._deliveries = Deliveries(store=store, clock=clock)
+        self._completions: Shared[CompletedLogin] = Shared(must_end=True)
+
+    async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
+        """Begin a login that any browser may finish; one that `replaces` does so with what works.
+
+        Raises DiscoveryError, SettingsError, StoreUnavailableError.
+        """
+        provider = await self._provider()
+        record = await self._replaceable_record(connection)
+        return await self._begin(connection, provider, record, browser=None, replaces=replaces)
+
+    async def begin_by_link(self, link: LoginLink) -> BegunLogin:
+        """Begin a login that only this browser may finish, and use up the link.
+
+        Raises ProblemError, LoginNotNeededError, DiscoveryError, SettingsError,
+        StoreUnavailableError.
+        """
+        # What may fail and come back is done first: it must not cost the link.
+        provider = await self._provider()
+        record = await self._replaceable_record(link.connection)
+        self._links.check(link, record.grant)
+        await self._links.use_up(link)
+        if not self._needs_login(record):
+            raise LoginNotNeededError
+        browser = self._entropy.token()
+        return await self._begin(link.connection, provider, record, browser=browser)
+
+    async def _begin(
+        self,
+        connection: str,
+        provider: Provider,
+        record: Record,
+        *,
+        browser: str | None,
+        replaces: bool = False,
+    ) -> BegunLogin:
+        """Bind a new state to the connection, and to what its record says."""
+        state = await self.state_of(self._entropy.token())
+        pending = PendingLogin(
+            connection=connection,
+            redirect_uri=self._redirect_uri(),
+            code_verifier=self._entropy.token() if provider.pkce is Pkce.S256 else None,
+            expires_at=self._clock.now() + LOGIN_LIFETIME,
+            issuer=provider.issuer,
+            issuer_names_itself=provider.names_itself,
+            browser=browser and fingerprint(browser),
+            replaces=replaces,
+            read=place_of(record.grant),
+        )
+        with waiting_for("store"):
+            await asyncio.gather(
+                self._store.put_login(login_key(state), pending),
+                self._deliveries.expect(state, pending),
+            )
+        url = authorization_url(provider, client_id=self._client_id, state=state, pending=pending)
+        return BegunLogin(
+            authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
+        )
+
+    async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
+        """Use up the state, trade the code for tokens, and keep them.
+
+        Whoever brings the same state and code again is told the same, and the code is sent once.
+        What this has begun goes to its end, even if whoever waits for it goes away.
+
+        Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
+        """
+        if not (self.is_static(response.state) or await self._was_given_out(response.state)):
+            # Whoever makes states up costs no question to the issuer, nor one to the store.
+            raise UnknownStateError
+        # Both may fail, and neither may cost a state: the same redirect works once they do not.
+        provider, server = await self._provider(), self._server()
+        delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
+        task = self._completions.start(delivery, lambda: self._complete(response, provider, server))
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait until every login that has come back is completed."""
+        await self._completions.finish()
+
+    async def _complete(
+        self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
+    ) -> CompletedLogin:
+        is_static = self.is_static(response.state)
+        if is_static and (found := await self._deliveries.find(response)):
+            return await self._remembered(found, response)
+        is_same = not is_static and await self._deliveries.is_first_or_same(response)
+        pending = await self._take(response.state, provider)
+        if pending is None:
+            found = await self._deliveries.wait(response) if is_same else None
+            if found is None:
+                raise UnknownStateError
+            return await self._remembered(found, response)
+        outcome = None
+        try:
+            completed = await self._completed(response, pending, server)
+            outcome = outcome_of(completed)
+        finally:
+            # Nobody waits for a static state, and its code may be sent again where this fails.
+            if outcome is not None or not is_static:
+                await self._deliveries.settle(response, pending, outcome)
+        return completed
+
+    async def _remembered(
+        self, found: PendingLogin, response: AuthorizationResponse
+    ) -> CompletedLogin:
+        if not found.began_in(response.browser):
+            return remembered(found.outcome or "", connection=None, grant=Unauthorized())
+        record = await self._replaceable_record(found.connection)
+        return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
+
+    async def _completed(
+        self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
+    ) -> CompletedLogin:
+        _check(response, pending)
+        # Before the code is spent: a store that is away costs the login nothing then.
+        before = await self._replaceable_record(pending.connection)
+        if was_revoked_since(before.grant, pending.read):
+            raise BegunBeforeRevocationError
+        yields = pending.precedence is Precedence.YIELDS
+        if yields and not self._needs_login(before):
+            # Somebody else was faster.
+            raise LoginNotNeededError
+        completed = await self._exchange(server, pending, response.code or "", read=before.grant)
+        after = await self._recorder.keep(pending.connection, before, completed)
+        judged = judge(pending.connection, completed, before.grant, after.grant)
+        if yields and not judged.is_new and tokens_of(after.grant) is not None:
+            # Somebody else was faster in the meantime.
+            raise LoginNotNeededError
+        return judged
+
+    async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
+        """Find the login that a redirect belongs to, and use up its state."""
+        now = self._clock.now()
+        if self.is_static(state):
+            return PendingLogin(
+                connection=DEFAULT_CONNECTION,
+                redirect_uri=self._redirect_uri(),
+                code_verifier=None,
+                expires_at=now + LOGIN_LIFETIME,
+                issuer=provider.issuer,
+                issuer_names_itself=provider.names_itself,
+            )
+        taker = self._entropy.token()
+        return await self._store.take_login(login_key(state), taker=taker, now=now)
+
+    def is_static(self, state: str) -> bool:
+        """Whether a state is the one with which logins are accepted that began elsewhere."""
+        static = self._static_state
+        return static is not None and compare_digest(state.encode(), static.encode())
+
+    async def _was_given_out(self, state: str) -> bool:
+        return is_signed(state, await self._state_keys())
+
+    async def state_of(self, token: str) -> str:
+        """Return the state that is made of a random token."""
+        signing_key, *_ = await self._state_keys()
+        return sign_state(token, signing_key)
+
+    async def _exchange(
+        self, server: AuthorizationServer, pending: PendingLogin, code: str, *, read: Grant
+    ) -> LoginCompleted:
+        request = pending.code_request(code)
+        requested_at, outcome = await self._send(server, request)
+        if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
+            # The code is still good, and a person has waited for it.
+            requested_at, outcome = await self._send(server, request)
+        if not isinstance(outcome, TokenResponse):
+            _log.warning("the exchange of a code brought %s", describe(outcome))
+            raise ExchangeFailedError(outcome)
+        return LoginCompleted(
+            response=outcome,
+            requested_at=requested_at,
+            precedence=pending.precedence,
+            read=read,
+        )
+
+    async def _send(
+        self, server: AuthorizationServer, request: AuthorizationCodeRequest
+    ) -> tuple[datetime, Outcome]:
+        requested_at = self._clock.now()
+        return requested_at, await server.request_tokens(request)
+
+    async def _replaceable_record(self, connection: str) -> Record:
+        try:
+            return await self._keeper.load(connection)
+        except UnreadableRecordError as error:
+            # Its owner has just logged in anew: what nobody can read is worth less than that.
+            return Record(grant=Unauthorized(), etag=error.etag, ledger=())
+
+    def _needs_login(self, record: Record) -> bool:
+        return missing_authorization(record.grant, self._clock.now()) is not None
+
+    def _redirect_uri(self) -> str:
+        if self._known_redirect_uri is None:
+            raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
+        return self._known_redirect_uri
+
+
+def _check(response: AuthorizationResponse, pending: PendingLogin) -> None:
+    """Let a redirect pass that brings a code to where the login began."""
+    if not pending.began_in(response.browser):
+        raise OtherBrowserError
+    if not pending.is_answered_by(response.issuer):
+        raise OtherIssuerError
+    if not response.code:
+        raise RefusedError

@@ -1,0 +1,1 @@
+"""The loop that keeps tokens fresh, and the store's side of it."""

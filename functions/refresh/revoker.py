@@ -1,0 +1,94 @@
+"""The way to the provider's revocation endpoint: again while it is away, for a while."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from domain.failures import classify
+from domain.grant import Failure
+from domain.revocation import (
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+)
+from domain.revoking import result_of
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from functions.refresh.sharing import Shared
+from ports.authorization_server import AuthorizationServer
+
+# Who revokes waits for the answer, and most HTTP clients give up after 30 seconds.
+BUDGET = timedelta(seconds=15)
+FIRST_PAUSE = timedelta(seconds=0.5)
+PAUSE_GROWTH = 2
+# To end a token twice does no harm, so that no answer is as good a reason to ask again as a 503
+# (RFC 7009 §2.2.1).
+_PASSING = frozenset({Failure.NOT_SENT, Failure.UNKNOWN, Failure.UNAVAILABLE})
+
+_log = logging.getLogger(__name__)
+
+
+class Revoker:
+    """Tell the provider of tokens that must end."""
+
+    def __init__(self, *, server: Callable[[], AuthorizationServer]) -> None:
+        """`server` is called when there is something to send."""
+        self._server = server
+        self._late: Shared[None] = Shared(must_end=True)
+
+    async def tell(self, request: RevocationRequest) -> RevocationOutcome:
+        """Have a token ended, and say what came of it; no longer than the budget. Raises nothing.
+
+        Retry-After is honoured as far as the budget goes.
+        """
+        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
+        give_up_at = loop.time() + BUDGET.total_seconds()
+        outcome: RevocationOutcome = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(give_up_at):
+                while True:
+                    outcome = await self._send(request)
+                    wait = max(pause, _asked_to_wait(outcome)).total_seconds()
+                    if not _passes(outcome) or loop.time() + wait >= give_up_at:
+                        break
+                    await asyncio.sleep(wait)
+                    pause *= PAUSE_GROWTH
+        return outcome
+
+    def tell_late(self, connection: str, request: RevocationRequest) -> None:
+        """Have a token ended that came after its connection was revoked; nobody waits for it."""
+        self._late.start(request.token, lambda: self._tell_late(connection, request))
+
+    async def finish(self) -> None:
+        """Wait until the provider was told of everything, or it has been tried enough."""
+        await self._late.finish()
+
+    async def _tell_late(self, connection: str, request: RevocationRequest) -> None:
+        result = result_of(await self.tell(request))
+        level = logging.WARNING if result is RevocationResult.FAILED else logging.INFO
+        _log.log(
+            level,
+            "connection %s: tokens came after it was revoked; ended at the provider: %s",
+            connection,
+            result.value,
+        )
+
+    async def _send(self, request: RevocationRequest) -> RevocationOutcome:
+        try:
+            return await self._server().revoke_token(request)
+        except Exception as error:  # noqa: BLE001 - the port promises none, and the owner waits
+            _log.exception("the provider's client failed unexpectedly")
+            return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
+
+
+def _passes(outcome: RevocationOutcome) -> bool:
+    """Whether the same request may bring something else in a while."""
+    if isinstance(outcome, RevocationResult):
+        return False
+    return classify(outcome) in _PASSING
+
+
+def _asked_to_wait(outcome: RevocationOutcome) -> timedelta:
+    wish = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
+    return wish or timedelta(0)

@@ -1,0 +1,182 @@
+"""The API keys of a deployment, and what each is for.
+
+`API_KEY` is one key, for all connections and endpoints. `API_KEYS` names several, as a JSON array;
+where both are set, all of them are accepted:
+
+    [{"name": "ci", "sha256": "9f86…", "connections": ["default"], "endpoints": ["token", "verify"],
+      "expires": "2027-01-31"}]
+
+`sha256` is the hash of the key in hexadecimal, so that who reads the variable has no key. Without
+`connections` or `endpoints` the key is for all of them. `expires` is the last day that it is good
+for, in UTC. `python -m functions.admin keys new NAME` makes a key and its entry.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Literal, TypeAlias, get_args
+
+from domain.connection import is_connection
+from functions.settings.environment import LAYOUT, Reading
+
+KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
+"""An endpoint that asks for an API key."""
+
+KEYED_ENDPOINTS: tuple[KeyedEndpoint, ...] = get_args(KeyedEndpoint)
+THE_API_KEY = "API_KEY"
+"""The name of the key that has no entry: its variable's."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MEMBERS = ("name", "sha256", "connections", "endpoints", "expires")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """One key: its name, its SHA-256, and what it is for; None is no restriction."""
+
+    name: str
+    digest: bytes = field(repr=False)
+    connections: frozenset[str] | None = None
+    endpoints: frozenset[str] | None = None
+    expires_at: datetime | None = None
+
+
+class _EntryError(Exception):
+    """An entry cannot be used; the text says why, and repeats no value."""
+
+
+def digest_of(key: bytes) -> bytes:
+    """Return what is kept of a key: it is long and random, so a plain hash hides it."""
+    return sha256(key).digest()
+
+
+def is_key_name(text: str) -> bool:
+    """Tell whether a key can have this name, which is written to logs and into the records."""
+    return _NAME.fullmatch(text) is not None and text != THE_API_KEY
+
+
+def end_of_day(text: str) -> datetime:
+    """Return the instant after a day in UTC, such as 2027-01-31. Raises ValueError."""
+    if not _DAY.fullmatch(text):
+        raise ValueError("a day is written as 2027-01-31")
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
+    except OverflowError as error:
+        raise ValueError("a day is written as 2027-01-31") from error
+
+
+def read_api_keys(reading: Reading) -> tuple[ApiKey, ...]:
+    """Read `API_KEY` and `API_KEYS`, of which one is needed at least."""
+    faults = len(reading.faults)
+    keys = []
+    if (key := reading.secret(THE_API_KEY)) is not None:
+        keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
+    if (text := reading.optional("API_KEYS", invisible=LAYOUT)) is not None:
+        keys += _listed(text, reading.faults)
+    reading.faults += _repetitions(keys)
+    if not keys and len(reading.faults) == faults:
+        reading.faults.append("API_KEY is not set, nor is API_KEYS")
+    return tuple(keys)
+
+
+def _listed(text: str, faults: list[str]) -> Iterator[ApiKey]:
+    try:
+        entries = json.loads(text, object_pairs_hook=_members)
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, list) or not entries:
+        faults.append('API_KEYS must be a JSON array of entries: [{"name": …, "sha256": …}, …]')
+        return
+    for number, entry in enumerate(entries, start=1):
+        try:
+            yield _key(entry)
+        except _EntryError as error:
+            faults.append(f"API_KEYS, entry {_title(entry, number)}: {error}")
+
+
+def _members(pairs: list[tuple[str, object]]) -> Mapping[str, object] | None:
+    """Make an object; None where a member is there twice, of which one would be lost."""
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else None
+
+
+def _title(entry: object, number: int) -> str:
+    match entry:
+        case {"name": str(name)} if is_key_name(name):
+            return f"{name!r}"
+        case _:
+            return str(number)
+
+
+def _key(entry: object) -> ApiKey:
+    if not isinstance(entry, dict):
+        raise _EntryError("it must be an object, with each member once")
+    if not entry.keys() <= set(_MEMBERS):
+        # A restriction that was misspelt would be none.
+        raise _EntryError(f"it has a member that is none of {', '.join(_MEMBERS)}")
+    return ApiKey(
+        name=_name(entry.get("name")),
+        digest=_digest(entry.get("sha256")),
+        connections=_some(entry, "connections", is_connection, "names of connections"),
+        endpoints=_some(entry, "endpoints", _is_endpoint, f"some of {', '.join(KEYED_ENDPOINTS)}"),
+        expires_at=_expires_at(entry),
+    )
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not is_key_name(value):
+        raise _EntryError("name must be up to 64 letters, digits and . _ - (and not API_KEY)")
+    return value
+
+
+def _digest(value: object) -> bytes:
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise _EntryError("sha256 must be the SHA-256 of the key, 64 hexadecimal digits")
+    digest = bytes.fromhex(value)
+    if digest == digest_of(b""):
+        # What comes of `sha256sum` where a shell's variable was not set.
+        raise _EntryError("sha256 is that of an empty key")
+    return digest
+
+
+def _some(
+    entry: Mapping[str, object], name: str, is_fit: Callable[[str], bool], what: str
+) -> frozenset[str] | None:
+    if name not in entry:
+        return None
+    values = entry[name]
+    given = values if isinstance(values, list) else []
+    fitting = [value for value in given if isinstance(value, str) and is_fit(value)]
+    if given and len(fitting) == len(given):
+        return frozenset(fitting)
+    raise _EntryError(f"{name} must be a list of {what}; without it the key is for all")
+
+
+def _is_endpoint(text: str) -> bool:
+    return text in KEYED_ENDPOINTS
+
+
+def _expires_at(entry: Mapping[str, object]) -> datetime | None:
+    if "expires" not in entry:
+        return None
+    try:
+        return end_of_day(str(entry["expires"]))
+    except ValueError as error:
+        raise _EntryError("expires must be a day, such as 2027-01-31") from error
+
+
+def _repetitions(keys: list[ApiKey]) -> Iterator[str]:
+    for name, number in Counter(key.name for key in keys).items():
+        if number > 1:
+            yield f"API_KEYS has the name {name!r} more than once"
+    named: dict[bytes, str] = {}
+    for key in keys:
+        if (other := named.setdefault(key.digest, key.name)) != key.name:
+            # Which of their restrictions would be in force?
+            yield f"{other!r} and {key.name!r} of API_KEYS are the same key"

@@ -1,0 +1,148 @@
+"""The environment, read once: what a deployment is told."""
+
+import os
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+from domain.metadata import ServerMetadata
+from domain.provider import ClientAuthentication, Provider
+from functions.settings.api_keys import ApiKey, read_api_keys
+from functions.settings.environment import LAYOUT, Reading
+from functions.settings.provider import read_metadata, read_provider
+from functions.settings.store import StoreSettings, read_store
+
+_CALLBACK_PATH = "/api/callback"
+_KEY_BYTES = 32
+# A person who mistypes makes fewer, and whoever guesses gets nowhere with so few.
+DEFAULT_FAILURE_LIMIT = 30
+
+
+class SettingsError(Exception):
+    """The environment is not usable; the message names each variable and what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class RemoteSettingsError(SettingsError):
+    """What is kept outside of the environment cannot be read, or not be used.
+
+    `retry_after` says when it is read again, where nobody has to do anything about it.
+    """
+
+    def __init__(self, faults: list[str], *, retry_after: timedelta | None = None) -> None:
+        super().__init__(faults)
+        self.retry_after = retry_after
+
+
+def missing_library(variable: str, error: ModuleNotFoundError) -> str:
+    """Say what to install, where a variable needs what is no part of every deployment."""
+    return f"{variable} needs {error.name}: pip install -r infra/locks/aws.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says, checked.
+
+    `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
+    `provider` lacks what the issuer is to be asked for. `client_secret` is empty for a public
+    client, and `user_agent` None where the application names itself.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    api_keys: tuple[ApiKey, ...]
+    cron_secret: str | None = field(repr=False)
+    failure_limit: int
+    oauth_state: str | None = field(repr=False)
+    provider: Provider
+    told: ServerMetadata
+    public_url: str | None
+    store: StoreSettings
+    encryption_keys: tuple[bytes, ...] = field(repr=False)
+    user_agent: str | None = None
+
+    @property
+    def redirect_uri(self) -> str | None:
+        """Where the provider sends the browser back to (RFC 6749 §3.1.2); to be registered."""
+        return None if self.public_url is None else self.public_url + _CALLBACK_PATH
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read and check every variable. Raises SettingsError that names all that is wrong."""
+        reading = Reading(environ)
+        told = read_metadata(reading)
+        settings = cls(
+            client_id=reading.required("CLIENT_ID"),
+            client_secret=_client_secret(reading, told),
+            api_keys=read_api_keys(reading),
+            cron_secret=reading.secret("CRON_SECRET"),
+            failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
+            oauth_state=reading.secret("OAUTH_STATE", fits_a_header=False),
+            provider=read_provider(reading, told),
+            told=told,
+            public_url=_public_url(reading),
+            store=read_store(reading),
+            encryption_keys=_encryption_keys(reading),
+            user_agent=_user_agent(reading),
+        )
+        if reading.faults:
+            raise SettingsError(reading.faults)
+        return settings
+
+
+def _client_secret(reading: Reading, told: ServerMetadata) -> str:
+    """Read the secret, which a public client lacks: nothing can be derived of it then."""
+    if told.client_authentication is not ClientAuthentication.NONE:
+        return reading.required("CLIENT_SECRET")
+    secret = reading.optional("CLIENT_SECRET")
+    if secret is None and reading.optional("ENCRYPTION_KEYS") is None:
+        reading.faults.append(
+            "ENCRYPTION_KEYS is not set, and a client without a CLIENT_SECRET needs it: "
+            "openssl rand -base64 32 makes one"
+        )
+    return secret or ""
+
+
+def _user_agent(reading: Reading) -> str | None:
+    text = reading.optional("USER_AGENT")
+    if text is not None and not (text.isascii() and text.isprintable()):
+        reading.faults.append("USER_AGENT must be printable ASCII")
+    return text
+
+
+def _encryption_keys(reading: Reading) -> tuple[bytes, ...]:
+    text = reading.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
+    if text is None:
+        return ()
+    keys = [_key(part) for part in text.replace(",", " ").split()]
+    if not keys or None in keys:
+        reading.faults.append(
+            "each of ENCRYPTION_KEYS must be 32 bytes in base64: openssl rand -base64 32 makes one"
+        )
+    return tuple(key for key in keys if key is not None)
+
+
+def _key(text: str) -> bytes | None:
+    try:
+        key = b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except ValueError:
+        return None
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _public_url(reading: Reading) -> str | None:
+    url = reading.url("PUBLIC_URL")
+    if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
+        url = f"https://{host}"
+    if url is None:
+        return None
+    if "?" in url:
+        reading.faults.append("PUBLIC_URL must not have a query")
+    if url.rstrip("/").endswith(_CALLBACK_PATH):
+        reading.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
+    return url.rstrip("/")
