@@ -76,6 +76,7 @@ OUR_OWN = {
     "functions.store_settings",
     "functions.termination",
     "functions.tracing",
+    "functions.turns",
     "functions.wiring",
     "ports",
     "ports.authorization_server",
