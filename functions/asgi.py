@@ -8,6 +8,7 @@ from functions.endpoints import (
     openapi,
     refresh,
     revoke,
+    sweep,
     token,
     verify,
 )
@@ -21,6 +22,7 @@ ROUTES: Routes = {
     **login.ROUTES,
     **refresh.ROUTES,
     **revoke.ROUTES,
+    **sweep.ROUTES,
     **openapi.ROUTES,
 }
 

@@ -180,6 +180,7 @@ def _operation(method: str, operation: Operation, told: Mapping[str, Occurrence]
         "operationId": operation.id,
         "summary": operation.summary,
         "description": operation.description,
+        **({"deprecated": True} if operation.is_deprecated else {}),
         "security": _SECURITY[operation.key],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         **({"requestBody": _form(operation.form)} if operation.form else {}),

@@ -1,4 +1,4 @@
-"""POST /api/refresh: refresh one connection now. GET is the sweep."""
+"""POST /api/refresh: refresh one connection now."""
 
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
@@ -20,6 +20,6 @@ async def refresh(request: Request, wired: Wired) -> Response:
 
 
 ROUTES: Routes = {
-    # No HEAD here: it would sweep and not tell what came of it.
+    # GET was the sweep's only path once, and schedules have it.
     "/api/refresh": {"GET": sweep, "POST": refresh},
 }

@@ -1,13 +1,18 @@
-"""The sweep, for a scheduler: refreshes idle connections before they expire."""
+"""GET /api/sweep, for a scheduler: refreshes idle connections before they expire."""
 
 from dataclasses import asdict
 
 from functions.access.gate import require_cron_secret
 from functions.http.messages import Request, Response
+from functions.routes import Routes
 from functions.wiring import Wired
 
 
 async def sweep(request: Request, wired: Wired) -> Response:
-    """GET /api/refresh: refresh what would die of disuse. Raises ProblemError."""
+    """GET /api/sweep: refresh idle connections before they expire. Raises ProblemError."""
     require_cron_secret(request, wired.settings.cron_secret)
     return Response.json(200, asdict(await wired.sweep.run()))
+
+
+# No HEAD: it would sweep and not tell what came of it.
+ROUTES: Routes = {"/api/sweep": {"GET": sweep}}

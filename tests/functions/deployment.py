@@ -167,7 +167,7 @@ class Deployment:
     def sweep(self) -> httpx.Response:
         """GET /api/refresh, as whoever knows the secret."""
         secret = ("authorization", f"Bearer {self.environ['CRON_SECRET']}")
-        return self.call("GET", "/api/refresh", secret)
+        return self.call("GET", "/api/sweep", secret)
 
     def verify(self, connection: str) -> httpx.Response:
         """GET /api/verify."""

@@ -19,10 +19,11 @@ ENDPOINTS = [
     ("GET", "/api/health"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/refresh"),
+    ("GET", "/api/sweep"),
 ]
 PATHS = sorted({path for _, path in ENDPOINTS})
 # They do something: the answer to HEAD would not show what.
-WITHOUT_HEAD = {"/api/callback", "/api/refresh"}
+WITHOUT_HEAD = {"/api/callback", "/api/refresh", "/api/sweep"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
 
 

@@ -56,16 +56,26 @@ def test_sweep_counts_what_fails_and_verify_says_why(deploy: Deploy) -> None:
     assert verified["cause"] == "refresh-token-rejected"
 
 
+def test_a_schedule_with_the_sweeps_former_path_sweeps(deployment: Deployment) -> None:
+    idle(deployment, "a")
+    secret = ("authorization", f"Bearer {CRON_SECRET}")
+    counts = {"refreshed": 1, "skipped": 0, "failed": 0, "is_complete": True}
+    assert expect_json(deployment.call("GET", "/api/refresh", secret)) == counts
+
+
+@pytest.mark.parametrize("path", ["/api/sweep", "/api/refresh"])
 @pytest.mark.parametrize("headers", WITHOUT_SECRET.values(), ids=WITHOUT_SECRET)
-def test_sweep_is_refused_without_its_secret(deployment: Deployment, headers: list[Header]) -> None:
-    answer = deployment.call("GET", "/api/refresh", *headers)
+def test_sweep_is_refused_without_its_secret(
+    deployment: Deployment, path: str, headers: list[Header]
+) -> None:
+    answer = deployment.call("GET", path, *headers)
     expect_problem(answer, 401, "cron-secret-required")
     assert answer.headers["www-authenticate"] == 'Bearer realm="oauth-callback"'
 
 
 def test_sweep_takes_no_api_key_and_a_refresh_no_cron_secret(deployment: Deployment) -> None:
     bearer = ("authorization", f"Bearer {deployment.key[1]!s}")
-    expect_problem(deployment.call("GET", "/api/refresh", bearer), 401, "cron-secret-required")
+    expect_problem(deployment.call("GET", "/api/sweep", bearer), 401, "cron-secret-required")
     secret = ("authorization", f"Bearer {CRON_SECRET}")
     expect_problem(deployment.call("POST", "/api/refresh", secret), 401, "api-key-invalid")
 
@@ -73,7 +83,7 @@ def test_sweep_takes_no_api_key_and_a_refresh_no_cron_secret(deployment: Deploym
 def test_sweep_without_a_secret_in_the_environment_says_so(deploy: Deploy) -> None:
     deployment = deploy(CRON_SECRET=None)
     for headers in ([], [("authorization", "Bearer None")]):
-        answer = deployment.call("GET", "/api/refresh", *headers)
+        answer = deployment.call("GET", "/api/sweep", *headers)
         assert "CRON_SECRET" in expect_problem(answer, 500, "not-configured")["detail"]
     # Nothing else needs it.
     deployment.log_in("default")

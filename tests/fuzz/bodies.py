@@ -120,6 +120,7 @@ PATHS = (
     "/api/login",
     "/api/openapi.json",
     "/api/refresh",
+    "/api/sweep",
     "/api/token",
     "/api/verify",
 )

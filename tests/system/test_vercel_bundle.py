@@ -163,7 +163,7 @@ def test_functions_have_the_time_for_what_they_do(function: Function) -> None:
 
 def test_sweep_is_called_every_day() -> None:
     (cron,) = CONFIG["crons"]
-    assert cron["path"] == "/api/refresh"
+    assert cron["path"] == "/api/sweep"
     assert re.fullmatch(r"\d+ \d+ \* \* \*", cron["schedule"])
 
 

@@ -17,6 +17,7 @@ MAX_DURATIONS = {
     "openapi": 30,
     "refresh": 300,
     "revoke": 300,
+    "sweep": 300,
     "token": 300,
     "verify": 30,
 }
@@ -24,7 +25,7 @@ MAX_DURATIONS = {
 
 # The application, its document, what it depends on, and the module that starts the runtime.
 _BELONGS = re.compile(
-    r"(adapters|domain|functions|ports)/.*\.pyc?|functions/openapi\.json|_vendor/.*"
+    r"(adapters|domain|functions|ports)/.*\.pyc?|functions/endpoints/openapi\.json|_vendor/.*"
     r"|vc__handler__python\.py"
 )
 _NAME_OF_DIST = re.compile(r"_vendor/(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/")

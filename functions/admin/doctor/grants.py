@@ -163,7 +163,7 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
         yield fault(
             "sweep",
             f"nobody has looked after {_names(census.forgotten)} for two days, and their logins "
-            "will die: let something ask once a day for GET /api/refresh with the CRON_SECRET",
+            "will die: let something ask once a day for GET /api/sweep with the CRON_SECRET",
         )
     elif census.number:
         yield ok("sweep", "nothing is overdue")

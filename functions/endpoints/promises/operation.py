@@ -84,6 +84,7 @@ class Operation:
     open_parameters: bool = False
     has_head: bool = True
     has_error_pages: bool = False
+    is_deprecated: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:

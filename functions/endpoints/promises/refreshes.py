@@ -1,5 +1,7 @@
 """What the endpoints `refresh` and `sweep` promise."""
 
+from dataclasses import replace
+
 from functions.endpoints.promises.operation import (
     CONNECTION,
     TOKEN_PROBLEMS,
@@ -12,7 +14,7 @@ from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
 
 _SWEEP = Operation(
     id="sweep",
-    summary="Refresh what would die of disuse",
+    summary="Refresh idle connections before they expire",
     description="For a scheduler, once a day: refreshes those connections whose refresh token is "
     "near its end. It can be asked for at any time, and twice.",
     key=Key.CRON_SECRET,
@@ -43,4 +45,15 @@ _REFRESH = Operation(
     own_problems=TOKEN_PROBLEMS,
 )
 
-OPERATIONS: Operations = {"/api/refresh": {"GET": _SWEEP, "POST": _REFRESH}}
+OPERATIONS: Operations = {
+    "/api/refresh": {
+        "GET": replace(
+            _SWEEP,
+            id="sweepByFormerPath",
+            description="The same as GET /api/sweep, for schedules that have this path.",
+            is_deprecated=True,
+        ),
+        "POST": _REFRESH,
+    },
+    "/api/sweep": {"GET": _SWEEP},
+}
