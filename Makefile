@@ -15,8 +15,8 @@ help: ## list the commands
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
 
-test: .venv/dev.stamp $(AWS_TOOLS) ## set up all that the tests need and run all of them, in parallel; ARGS go to pytest (-n 0: one by one)
-	@$(SET_UP_NPM_PARTS)
+test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up all that the tests need and run all of them, in parallel; with ARGS for pytest those, and what they need
+	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # Most of the time they wait for servers, clocks and locks: more of them than there are cores.
 PARALLEL := -n 6 --no-loadscope-reorder

@@ -1,24 +1,22 @@
 """The stack's template as AWS would get it; made once."""
 
 import json
-import os
 from functools import cache
 from typing import Any
 
-import pytest
-
 from infra.aws.check import TEMPLATE, missing, transformed
+from tests.needs import cannot_run, set_up
 
 BUCKET, KEY = "bucket", "key"
 """Where its functions' code is said to be."""
 
 
 def require_tools() -> None:
-    """Skip the test where AWS's tools are missing; in CI, fail it."""
+    """Install AWS's tools, if need be. Skips the test where that cannot be; in CI, fails it."""
+    if missing():
+        set_up("aws-tools")
     if reason := missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        cannot_run(reason)
 
 
 @cache

@@ -6,7 +6,6 @@ taken. All is built for this machine's processor, and kept in `.venv` until what
 another.
 """
 
-import os
 import platform
 import subprocess
 import sys
@@ -15,10 +14,9 @@ from functools import cache, partial
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
 from infra.aws.artifact import ARCHITECTURES, LOCK, MINOR_VERSION, make_artifact
 from infra.interpreters import interpreter
+from tests.needs import cannot_run
 from tests.system.built_once import built_once, digest_of
 from tests.system.vercel_artifact import ROOT, repository
 
@@ -42,9 +40,7 @@ class LambdaArtifact:
 def require_lambda() -> None:
     """Skip the test where Lambda's Python or its emulator cannot be; in CI, fail it."""
     if reason := _missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        cannot_run(reason)
 
 
 def _missing() -> str | None:

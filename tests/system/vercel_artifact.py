@@ -17,9 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-import pytest
-
 from infra.interpreters import interpreter
+from tests.needs import cannot_run, set_up
 from tests.system.built_once import built_once, digest_of
 
 ROOT = Path(__file__).parents[2]
@@ -77,20 +76,16 @@ class Artifact:
 
 def require_builder() -> None:
     """Skip the test where Vercel's builder, or a Python for it, is missing; in CI, fail it."""
-    if reason := _missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
-def _missing() -> str | None:
     if not shutil.which("node"):
-        return "Vercel's builder needs node"
-    if not (_BUILDER / "node_modules/@vercel/python").is_dir():
-        return f"Vercel's builder is not installed: npm ci --prefix {_BUILDER.relative_to(ROOT)}"
+        cannot_run("Vercel's builder needs node")
     if vercels_python() is None:
-        return "Vercel's runtime needs Python 3.12 or newer, and none is on the PATH or in pyenv"
-    return None
+        cannot_run(
+            "Vercel's runtime needs Python 3.12 or newer, and none is on the PATH or in pyenv"
+        )
+    folder = _BUILDER.relative_to(ROOT)
+    set_up(f"{folder}/node_modules/.stamp")
+    if not (_BUILDER / "node_modules/@vercel/python").is_dir():
+        cannot_run(f"Vercel's builder is not installed: npm ci --prefix {folder}")
 
 
 @cache

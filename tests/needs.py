@@ -1,0 +1,31 @@
+"""What some tests need of the machine: it is set up where that can be done, and else said."""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """Skip the test, which is said at the end; in CI, fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@cache
+def set_up(target: str) -> None:
+    """Make a target of the Makefile, once for all processes; whether it is there then is not told.
+
+    `make test` sets up everything at its beginning, unless it was given ARGS.
+    """
+    with Path(tempfile.gettempdir(), "oauth-callback-set-up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", target], cwd=_ROOT, capture_output=True, check=False)
