@@ -5,10 +5,14 @@ process. pytest-xdist's own way to say so, the mark `xdist_group`, is ignored un
 without a word (pytest-xdist issue 1386).
 """
 
+import re
+
 from xdist.scheduler import LoadScopeScheduling
 
-# The tests of these folders share what is started once a session.
-_TOGETHER = ("tests/functions/",)
+# The tests of this folder share a deployment on each host.
+_ON_HOSTS = "tests/functions/"
+# As `tests.functions.hosts` names them: where one name begins like another, the longer one first.
+_HOST = re.compile(r"[\[-](in-process|uvicorn|vercel|lambda-runtime|lambda)[]-]")
 # The tests of these files share nothing, and take long. The longest come first.
 _APART = (
     "tests/system/test_kill.py",
@@ -31,14 +35,16 @@ class BySharing(LoadScopeScheduling):  # type: ignore[misc]  # untyped
         file = _file(nodeid)
         if file in _APART:
             return nodeid
-        return next((folder for folder in _TOGETHER if file.startswith(folder)), file)
+        if file.startswith(_ON_HOSTS) and (host := _HOST.search(nodeid.removeprefix(file))):
+            return host[1]
+        return file
 
 
 def turn(nodeid: str) -> tuple[int, bool]:
     """Return the place of a test among all others, to sort them by."""
     file = _file(nodeid)
     place = _APART.index(file) if file in _APART else len(_APART)
-    return place, not file.startswith((_WAITING, *_TOGETHER))
+    return place, not file.startswith((_WAITING, _ON_HOSTS))
 
 
 def _file(nodeid: str) -> str:
