@@ -1,4 +1,4 @@
-"""Every transition of a grant, by the rules of refresh.
+"""Every transition of a grant, by the rules of refresh: questions are decided, events applied.
 
 A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through three steps:
  1. *Need.* An access token is served if it outlives what the caller demands. Near its end, or when
@@ -65,18 +65,17 @@ Its owner ends a grant (`RevokeRequested`), and the provider is told (`Revocatio
     does a grant of another login that was handed over later.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import (
     Answer,
-    AskAgain,
     AskForAuthorization,
-    Command,
+    Decision,
+    Effect,
     LeaveAlone,
     PointElsewhere,
-    RevokeToken,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -138,39 +137,38 @@ from domain.tokens import Freshness, Tokens
 _Kept = TypeVar("_Kept", bound=Kept)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the grant is from now on (the same object where nothing changed), and what to do."""
+def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+    """Return what to answer to a question, or to do before, at one instant (aware UTC).
 
-    grant: Grant
-    command: Command
+    Raises ValueError where an instant has no time zone.
+    """
+    require_aware(now, question)
+    return _dated(_decide_question(grant, question, policy, now))
 
 
-def decide(grant: Grant, event: Event, policy: Policy, now: datetime) -> Decision:
-    """Apply the rules above to one event at one instant (aware UTC).
+def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
+    """Return what an event makes of a grant, at one instant (aware UTC).
 
     Raises ValueError where an instant has no time zone.
     """
     require_aware(now, event)
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
-        return Decision(grant=grant, command=RevokeToken(request=late))
+        return Effect(grant=grant, to_revoke=late)
     match event:
-        case TokenRequested() | RefreshRequested() | RefreshDue():
-            return _dated(_decide_question(grant, event, policy, now))
         case AttemptEnded():
-            return Decision(grant=_end_attempt(grant, event, policy, now), command=AskAgain())
+            return Effect(grant=_end_attempt(grant, event, policy, now))
         case LoginCompleted():
-            return Decision(grant=_log_in(grant, event, policy, now), command=AskAgain())
+            return Effect(grant=_log_in(grant, event, policy, now))
         case TokensRescued(tokens=tokens):
-            return Decision(grant=_bring_back(grant, tokens), command=AskAgain())
+            return Effect(grant=_bring_back(grant, tokens))
         case MoveRequested():
-            return Decision(grant=hand_over(grant, policy, now), command=AskAgain())
+            return Effect(grant=hand_over(grant, policy, now))
         case ReturnRequested():
-            return Decision(grant=take_back(grant), command=AskAgain())
+            return Effect(grant=take_back(grant))
         case GrantArrived(moved=moved):
-            return Decision(grant=take_over(grant, moved, now), command=AskAgain())
+            return Effect(grant=take_over(grant, moved, now))
         case RevokeRequested() | RevocationEnded():
-            return Decision(grant=revoke(grant, event, now), command=AskAgain())
+            return Effect(grant=revoke(grant, event, now))
         case _:
             assert_never(event)
 

@@ -59,7 +59,13 @@ _Told: TypeAlias = tuple[Happening, str, str | None]
 
 
 def noted(
-    ledger: Ledger, before: Grant, event: Event, after: Grant, *, now: datetime, who: str | None
+    ledger: Ledger,
+    before: Grant,
+    event: Question | Event,
+    after: Grant,
+    *,
+    now: datetime,
+    who: str | None,
 ) -> Ledger:
     """Return the ledger once `event` has made `after` of `before`, on the request of `who`.
 
@@ -85,7 +91,7 @@ def noted(
     return with_entry(ledger, entry)
 
 
-def _told(before: Grant, event: Event, after: Grant, now: datetime) -> _Told | None:
+def _told(before: Grant, event: Question | Event, after: Grant, now: datetime) -> _Told | None:
     match event:
         case TokenRequested() | RefreshRequested() | RefreshDue():
             # An attempt begins, of which its end will tell. One that is in the way had no end.

@@ -14,13 +14,10 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     Revocation,
     RevocationEnded,
     RevokeRequested,
-    TokenRequested,
     TokensRescued,
 )
 from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless, place_of
@@ -102,8 +99,6 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
             late = response if _is_before(read, grant) else None
         case TokensRescued(tokens=tokens):
             late = tokens if _are_before(tokens, grant) else None
-        case TokenRequested() | RefreshRequested() | RefreshDue():
-            late = None
         case MoveRequested() | ReturnRequested() | GrantArrived():
             late = None
         case RevokeRequested() | RevocationEnded():

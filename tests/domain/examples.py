@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from domain.commands import SendTokenRequest
-from domain.decide import Decision, decide
+from domain.commands import Decision, SendTokenRequest
+from domain.decide import apply, decide
 from domain.events import AttemptEnded, TokenRequested
 from domain.grant import Grant, Refreshing
 from domain.ledger import Entry, Happening, Ledger
@@ -87,7 +87,7 @@ def end(
 ) -> Grant:
     """Report the end of an attempt."""
     ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
-    return decide(grant, ended, by, now).grant
+    return apply(grant, ended, by, now).grant
 
 
 def ask(grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt-2") -> Decision:

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.commands import (
-    AskAgain,
     AskForAuthorization,
+    Decision,
     LeaveAlone,
     SendTokenRequest,
     Serve,
     TryLater,
     Wait,
 )
-from domain.decide import Decision, decide
+from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
     LoginCompleted,
@@ -509,10 +509,12 @@ def test_tokens_replace_the_ones_they_were_asked_with_and_all_setbacks() -> None
     assert ask(after, EXPIRED + 2 * SECOND).command == Serve(tokens=after.tokens)
 
 
-def test_the_end_of_an_attempt_puts_the_question_again() -> None:
+def test_the_question_that_led_to_an_attempt_is_answered_when_it_is_put_again_at_its_end() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     ended = AttemptEnded(attempt=command.attempt, outcome=RESPONSE)
-    assert decide(refreshing, ended, POLICY, EXPIRED).command == AskAgain()
+    effect = apply(refreshing, ended, POLICY, EXPIRED)
+    assert effect.to_revoke is None
+    assert isinstance(decide(effect.grant, asked(), POLICY, EXPIRED).command, Serve)
 
 
 def test_checklist_33_an_expiry_counts_from_before_the_request_was_sent() -> None:
@@ -567,7 +569,7 @@ def test_late_tokens_never_replace_a_newer_generation() -> None:
 def test_late_tokens_never_replace_those_of_a_new_login() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
-    fresh = decide(refreshing, login, POLICY, EXPIRED).grant
+    fresh = apply(refreshing, login, POLICY, EXPIRED).grant
     assert end(fresh, command, replace(RESPONSE, refresh_token="old"), EXPIRED) is fresh
 
 
@@ -892,7 +894,7 @@ CLOCKS = [-YEARS, -DAY, timedelta(hours=3), DAY, YEARS]
 def log_in(grant: Grant, **changes: object) -> Grant:
     response = replace(RESPONSE, **changes)  # type: ignore[arg-type]
     login = LoginCompleted(response=response, requested_at=EXPIRED)
-    return decide(grant, login, POLICY, EXPIRED + SECOND).grant
+    return apply(grant, login, POLICY, EXPIRED + SECOND).grant
 
 
 def test_the_first_login_is_generation_zero_counted_from_before_its_request() -> None:
@@ -938,13 +940,13 @@ def test_a_login_replaces_what_it_has_read_whatever_either_clock_said(by: timede
     for place in (0, 7):
         before = replace(there, tokens=replace(there.tokens, place=place))
         login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, read=before)
-        after = decide(before, login, POLICY, EXPIRED + SECOND).grant
+        after = apply(before, login, POLICY, EXPIRED + SECOND).grant
         assert isinstance(after, Authorized)
         assert (after.tokens.access_token, after.tokens.place) == ("access-8", place + 1)
         assert after.tokens.authorized_at > before.tokens.authorized_at
         assert after.tokens.issued_at == EXPIRED
         # Noted again, it finds itself.
-        assert decide(after, login, POLICY, EXPIRED + SECOND).grant is after
+        assert apply(after, login, POLICY, EXPIRED + SECOND).grant is after
 
 
 @pytest.mark.parametrize("precedence", [Precedence.RENEWS, Precedence.REPLACES])
@@ -962,14 +964,14 @@ def test_of_two_logins_that_read_the_same_the_one_that_was_sent_last_stays(
         for name, at in (("first", EXPIRED), ("second", EXPIRED + SECOND))
     ]
     now = EXPIRED + 2 * SECOND
-    grants = [decide(GRANT, login, POLICY, now).grant for login in logins]
-    after = decide(grants[first_stored], logins[1 - first_stored], POLICY, now).grant
+    grants = [apply(GRANT, login, POLICY, now).grant for login in logins]
+    after = apply(grants[first_stored], logins[1 - first_stored], POLICY, now).grant
     tokens, lost = tokens_of(after), tokens_of(grants[0])
     assert tokens is not None
     assert lost is not None
     assert tokens.refresh_token == "second"
     # Nor does one that lies in a log come back over it.
-    assert decide(after, TokensRescued(tokens=lost), POLICY, now).grant is after
+    assert apply(after, TokensRescued(tokens=lost), POLICY, now).grant is after
 
 
 def test_a_login_without_a_refresh_token_does_not_cost_one_that_works() -> None:
@@ -1015,8 +1017,8 @@ def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_be
 ) -> None:
     response = replace(RESPONSE, subject=subject)
     login = LoginCompleted(response=response, requested_at=EXPIRED)
-    assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
-    after = decide(
+    assert apply(grant, login, POLICY, EXPIRED + SECOND).grant is grant
+    after = apply(
         grant, replace(login, precedence=Precedence.REPLACES), POLICY, EXPIRED + SECOND
     ).grant
     assert isinstance(after, Authorized)
@@ -1033,13 +1035,13 @@ def test_a_login_that_has_to_yield_replaces_nothing_that_works(
         requested_at=EXPIRED,
         precedence=Precedence.YIELDS,
     )
-    assert decide(grant, login, POLICY, EXPIRED + SECOND).grant is grant
+    assert apply(grant, login, POLICY, EXPIRED + SECOND).grant is grant
 
 
 @pytest.mark.parametrize("grant", [*DEAD.values(), Unauthorized()], ids=[*DEAD, "nobody's"])
 def test_a_login_that_has_to_yield_replaces_what_is_dead(grant: Grant) -> None:
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, precedence=Precedence.YIELDS)
-    after = decide(grant, login, POLICY, EXPIRED + SECOND).grant
+    after = apply(grant, login, POLICY, EXPIRED + SECOND).grant
     assert isinstance(after, Authorized)
     assert after.tokens.access_token == "access-8"
 
@@ -1066,7 +1068,7 @@ def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too()
         requested_at=EXPIRED,
         precedence=Precedence.REPLACES,
     )
-    after = decide(GRANT, login, POLICY, EXPIRED + SECOND).grant
+    after = apply(GRANT, login, POLICY, EXPIRED + SECOND).grant
     assert isinstance(after, Authorized)
     assert after.tokens.refresh_token is None
 
@@ -1078,7 +1080,7 @@ def test_a_login_that_was_begun_to_replace_does_not_replace_a_later_one() -> Non
         requested_at=EXPIRED,
         precedence=Precedence.REPLACES,
     )
-    assert decide(later, login, POLICY, EXPIRED + SECOND).grant is later
+    assert apply(later, login, POLICY, EXPIRED + SECOND).grant is later
 
 
 def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> None:
@@ -1086,16 +1088,16 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
     login = LoginCompleted(
         response=replace(RESPONSE, refresh_token=None, expires_in=None), requested_at=EXPIRED
     )
-    after = decide(GRANT, login, for_ever, EXPIRED).grant
+    after = apply(GRANT, login, for_ever, EXPIRED).grant
     assert isinstance(after, Authorized)
     assert after.tokens.access_token == "access-8"
     # What nobody has declared is no reason to let go of a refresh token that works.
     assumed = replace(DIGIKEY, access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME)
     undeclared = replace(POLICY, provider=assumed)
-    assert decide(GRANT, login, undeclared, EXPIRED).grant is GRANT
+    assert apply(GRANT, login, undeclared, EXPIRED).grant is GRANT
     # One that does expire is not endless because others of this provider are.
     ends = replace(login, response=replace(RESPONSE, refresh_token=None))
-    assert decide(GRANT, ends, for_ever, EXPIRED).grant is GRANT
+    assert apply(GRANT, ends, for_ever, EXPIRED).grant is GRANT
 
 
 @pytest.mark.parametrize(
@@ -1116,7 +1118,7 @@ def test_a_login_is_counted_after_all_that_it_has_read_and_replaces(
     """Where both have read the same, the later instant is the later login."""
     login = LoginCompleted(response=RESPONSE, requested_at=T0 - MINUTE, read=read)
     grant = Authorized(tokens=there)
-    after = decide(grant, login, POLICY, EXPIRED).grant
+    after = apply(grant, login, POLICY, EXPIRED).grant
     if place is None:
         assert after is grant
     else:
@@ -1168,5 +1170,5 @@ def test_rescued_tokens_replace_an_older_login_or_generation_only(
         refresh_token="refresh-8",
         place=1 if counted is not None and counted.place else 0,
     )
-    after = decide(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
+    after = apply(grant, TokensRescued(tokens=rescued), POLICY, EXPIRED).grant
     assert after == (Authorized(tokens=rescued) if is_kept else grant)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.decide import decide
+from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
     Event,
@@ -13,6 +13,7 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Precedence,
+    Question,
     RefreshDue,
     RefreshRequested,
     ReturnRequested,
@@ -72,9 +73,12 @@ REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
 Told = tuple[str, str, int | None]
 
 
-def note(before: Grant, event: Event, ledger: Ledger = ()) -> Ledger:
+def note(before: Grant, event: Question | Event, ledger: Ledger = ()) -> Ledger:
     """Let something happen that changes a grant, and return what the ledger is then."""
-    after = decide(before, event, POLICY, NOW).grant
+    if isinstance(event, Question):
+        after = decide(before, event, POLICY, NOW).grant
+    else:
+        after = apply(before, event, POLICY, NOW).grant
     assert after is not before
     return noted(ledger, before, event, after, now=NOW, who="ci")
 
@@ -149,7 +153,7 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
 )
 def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
     event = ended(outcome)
-    after = decide(BEGUN, event, POLICY, NOW).grant
+    after = apply(BEGUN, event, POLICY, NOW).grant
     [entry] = noted((), BEGUN, event, after, now=NOW, who=None)
     assert entry.said == said
 
@@ -168,7 +172,7 @@ def test_a_revocation_that_failed_quotes_the_provider(
     outcome: RevocationOutcome, said: str | None
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
-    after = decide(REVOKING, event, POLICY, NOW).grant
+    after = apply(REVOKING, event, POLICY, NOW).grant
     [entry] = noted((), REVOKING, event, after, now=NOW, who=None)
     assert entry.said == said
 
@@ -190,7 +194,7 @@ def test_a_verdict_after_a_lost_answer_says_so() -> None:
 )
 def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
     now = ASKED_AT + ACCESS_LIFE + late
-    after = decide(BEGUN, ended(RESPONSE), POLICY, now).grant
+    after = apply(BEGUN, ended(RESPONSE), POLICY, now).grant
     [entry] = noted((), BEGUN, ended(RESPONSE), after, now=now, who=None)
     assert (entry.happening, entry.outcome) == (Happening.REFRESH, outcome)
     assert (entry.generation, entry.key_name) == (8, None)
@@ -222,7 +226,7 @@ def test_tokens_that_come_when_the_grant_has_moved_are_a_refresh() -> None:
     ids=lambda event: type(event).__name__,
 )
 def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_the_next(
-    question: Event,
+    question: Question,
 ) -> None:
     tokens = replace(TOKENS, issued_at=T0 - 60 * DAY, refresh_token_expires_at=NOW + DAY)
     due = Authorized(tokens=tokens)

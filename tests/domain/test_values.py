@@ -17,6 +17,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "Authorized": {"setbacks": None},
     "AuthorizationRequired": {"said": None},
     "AuthorizationResponse": {"browser": None},
+    "Effect": {"to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None},
     "Moved": {"place": 0},

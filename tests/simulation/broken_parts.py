@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from domain.commands import SendTokenRequest, Wait
-from domain.decide import decide
-from domain.events import AttemptEnded, Event, Happened
+from domain.decide import apply
+from domain.events import AttemptEnded, Event, Question
 from domain.grant import Grant, Refreshing
 from domain.ledger import Ledger
 from domain.token_endpoint import Outcome
@@ -30,11 +30,11 @@ from tests.simulation.simulated_store import SimulatedStore
 def serve_before_storing(patch: pytest.MonkeyPatch) -> None:
     keep = Recorder.keep
 
-    async def mutant(self: Recorder, connection: str, record: Record, event: Happened) -> Record:
+    async def mutant(self: Recorder, connection: str, record: Record, event: Event) -> Record:
         if not isinstance(event, AttemptEnded):
             return await keep(self, connection, record, event)
         _in_background(keep(self, connection, record, event))
-        grant = decide(record.grant, event, self._policy, self._clock.now()).grant
+        grant = apply(record.grant, event, self._policy, self._clock.now()).grant
         return record_of(grant, record.etag)
 
     patch.setattr(Recorder, "keep", mutant)
@@ -48,7 +48,7 @@ def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Event,
+        event: Question | Event,
         *,
         now: datetime,
     ) -> Record:
@@ -68,7 +68,7 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Event,
+        event: Question | Event,
         *,
         now: datetime,
     ) -> Record:

@@ -13,8 +13,7 @@ import pytest
 from adapters import store_memory
 from domain import decide as decide_module
 from domain import failures, revoking
-from domain.commands import Answer, LeaveAlone
-from domain.decide import Decision
+from domain.commands import Answer, Decision, LeaveAlone
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
