@@ -15,7 +15,6 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     ReturnRequested,
-    Revocation,
     RevocationEnded,
     RevokeRequested,
     TokensRescued,
@@ -37,18 +36,8 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 }
 
 
-def revoke(grant: Grant, event: Revocation, now: datetime) -> Grant:
-    """Fence a grant off, and forget its last token when the provider was told of it."""
-    match event:
-        case RevokeRequested():
-            return _fence_off(grant, now)
-        case RevocationEnded():
-            return _forget(grant, event)
-        case _:
-            assert_never(event)
-
-
-def _fence_off(grant: Grant, now: datetime) -> Grant:
+def fence_off(grant: Grant, now: datetime) -> Grant:
+    """Keep nothing of a grant but what the provider must be told of (rule 13)."""
     # What was handed over is for the deployment that has it.
     if isinstance(grant, Tokenless | Moved):
         return grant
@@ -65,7 +54,8 @@ def _fence_off(grant: Grant, now: datetime) -> Grant:
     )
 
 
-def _forget(grant: Grant, ended: RevocationEnded) -> Grant:
+def forget(grant: Grant, ended: RevocationEnded) -> Grant:
+    """Forget the last token, once the provider was told of it (rule 13)."""
     if isinstance(grant, Revoking) and grant.request == ended.request:
         return Revoked(
             at=grant.at,
@@ -90,7 +80,7 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
-    """Say what must be ended of what has come too late for a grant that was revoked."""
+    """Say what must be ended of what has come too late for a grant that was revoked (rule 14)."""
     late: TokenResponse | Tokens | None
     match event:
         case AttemptEnded(outcome=outcome):

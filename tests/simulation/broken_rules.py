@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from adapters import store_memory
+from domain import attempts, failures, questions
 from domain import decide as decide_module
-from domain import failures, revoking
 from domain.commands import Answer, Decision, LeaveAlone
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import (
@@ -36,7 +36,7 @@ SHORT_LEASE = timedelta(seconds=20)
 
 
 def check_no_generation(patch: pytest.MonkeyPatch) -> None:
-    keep_tokens = decide_module._keep_tokens
+    keep_tokens = attempts._keep_tokens
 
     def mutant(
         grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
@@ -44,7 +44,7 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
         current = replace(attempt, generation=grant.tokens.generation)
         return keep_tokens(grant, current, response, policy, now)
 
-    patch.setattr(decide_module, "_keep_tokens", mutant)
+    patch.setattr(attempts, "_keep_tokens", mutant)
 
 
 def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
@@ -59,17 +59,17 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
             return Authorized(tokens=replace(tokens, authorized_at=ended.attempt.authorized_at))
         return end_attempt(grant, ended, policy, now)
 
-    end_attempt = decide_module._end_attempt
-    patch.setattr(decide_module, "_end_attempt", mutant)
+    end_attempt = attempts.end_attempt
+    patch.setattr(decide_module, "end_attempt", mutant)
     patch.setattr(decide_module, "late_tokens", lambda _grant, _event: None)
 
 
 def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(revoking, "_fence_off", lambda grant, _now: grant)
+    patch.setattr(decide_module, "fence_off", lambda grant, _now: grant)
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
-    keep_tokens = decide_module._keep_tokens
+    keep_tokens = attempts._keep_tokens
 
     def mutant(
         grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
@@ -78,18 +78,18 @@ def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
             return keep_tokens(grant, attempt, response, policy, now)
         return grant
 
-    patch.setattr(decide_module, "_keep_tokens", mutant)
+    patch.setattr(attempts, "_keep_tokens", mutant)
 
 
 def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
-    end_attempt = decide_module._end_attempt
+    end_attempt = attempts.end_attempt
 
     def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
         if isinstance(grant, Refreshing) and not isinstance(ended.outcome, TokenResponse):
             ended = replace(ended, attempt=grant.attempt)
         return end_attempt(grant, ended, policy, now)
 
-    patch.setattr(decide_module, "_end_attempt", mutant)
+    patch.setattr(decide_module, "end_attempt", mutant)
 
 
 def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
         failure = classify(outcome)
         return None if failure is Failure.UNAVAILABLE else failure
 
-    patch.setattr(decide_module, "classify", mutant)
+    patch.setattr(attempts, "classify", mutant)
 
 
 def retry_at_once_after_unknown(patch: pytest.MonkeyPatch) -> None:
@@ -122,12 +122,12 @@ def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return replace(note_failure(*args, **kwargs), in_doubt_since=None)
 
-    for module in (decide_module, failures):
+    for module in (attempts, failures):
         patch.setattr(module, "note_failure", mutant)
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_stands", lambda *_args: False)
+    patch.setattr(questions, "_stands", lambda *_args: False)
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
@@ -137,8 +137,8 @@ def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
         verdict = refuse(replace(grant, tokens=over), policy, now, said=said)
         return replace(verdict, tokens=grant.tokens)
 
-    refuse = failures.refuse
-    patch.setattr(decide_module, "refuse", mutant)
+    refuse = attempts._refuse
+    patch.setattr(attempts, "_refuse", mutant)
 
 
 def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def have_a_verdict_stand_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_stands", lambda *_args: True)
+    patch.setattr(questions, "_stands", lambda *_args: True)
 
 
 def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return note_failure(*args, **{**kwargs, "retry_after": None})
 
-    for module in (decide_module, failures):
+    for module in (attempts, failures):
         patch.setattr(module, "note_failure", mutant)
 
 
@@ -176,14 +176,14 @@ def answer_every_sweep_with(
     """Decide for the sweep by something else than the rules: None is a refresh."""
 
     def apply(patch: pytest.MonkeyPatch) -> None:
-        by_the_rules = decide_module._answer_without_refresh
+        by_the_rules = questions._answer_without_refresh
 
         def mutant(grant: Kept, question: Question, policy: Policy, now: datetime) -> Answer | None:
             if isinstance(question, RefreshDue):
                 return answer(grant, now)
             return by_the_rules(grant, question, policy, now)
 
-        patch.setattr(decide_module, "_answer_without_refresh", mutant)
+        patch.setattr(questions, "_answer_without_refresh", mutant)
 
     return apply
 
@@ -202,7 +202,7 @@ def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
         return None if isinstance(grant, Refreshing) else due_at(grant)
 
     patch.setattr(store_memory, "due_at", mutant)
-    patch.setattr(decide_module, "due_at", mutant)
+    patch.setattr(questions, "due_at", mutant)
 
 
 def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -213,18 +213,18 @@ def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def refresh_without_backing_off(patch: pytest.MonkeyPatch) -> None:
-    decide_question = decide_module._decide_question
+    answer_question = questions.answer_question
 
     def mutant(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
         if isinstance(question, RefreshRequested) and isinstance(grant, Authorized):
             grant = replace(grant, setbacks=None)
-        return decide_question(grant, question, policy, now)
+        return answer_question(grant, question, policy, now)
 
-    patch.setattr(decide_module, "_decide_question", mutant)
+    patch.setattr(decide_module, "answer_question", mutant)
 
 
 def send_what_has_expired(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "usable_refresh_token", lambda tokens, _now: tokens.refresh_token)
+    patch.setattr(questions, "usable_refresh_token", lambda tokens, _now: tokens.refresh_token)
 
 
 def let_a_grace_window_pass(patch: pytest.MonkeyPatch) -> None:
