@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from domain.grant import Attempt, Cause, Failure, Grant
-from domain.revocation import RevocationRequest
-from domain.token_endpoint import RefreshTokenRequest
+from domain.token_endpoint import RefreshTokenRequest, RevocationRequest
 from domain.tokens import Tokens
 
 

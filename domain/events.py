@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 from domain.grant import Attempt, Grant, Moved, Unauthorized, dated_after
 from domain.ledger import Ledger
-from domain.revocation import RevocationOutcome, RevocationRequest
-from domain.token_endpoint import Outcome, TokenResponse
+from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenResponse
 from domain.tokens import Tokens
 
 # Time enough for a program to use the token it was given.

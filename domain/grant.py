@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias, assert_never
 
-from domain.revocation import RevocationRequest, RevocationResult
+from domain.token_endpoint import RevocationRequest, RevocationResult
 from domain.tokens import Tokens
 
 

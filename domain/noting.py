@@ -34,9 +34,15 @@ from domain.grant import (
 )
 from domain.ledger import LONGEST_SAID, Entry, Happening, Ledger, merged, with_entry
 from domain.refusals import said_by
-from domain.revocation import RevocationOutcome, RevocationResult
 from domain.revoking import result_of
-from domain.token_endpoint import NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from domain.token_endpoint import (
+    NoAnswer,
+    Outcome,
+    RevocationOutcome,
+    RevocationResult,
+    TokenErrorResponse,
+    TokenResponse,
+)
 from domain.tokens import Tokens
 
 TOKENS = "tokens"

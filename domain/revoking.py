@@ -20,12 +20,14 @@ from domain.events import (
     TokensRescued,
 )
 from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless, place_of
-from domain.revocation import (
+from domain.token_endpoint import (
+    NoAnswer,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
+    TokenResponse,
 )
-from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
 _MEANT: Mapping[str | None, RevocationResult] = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from domain.events import RevocationEnded, RevokeRequested
 from domain.grant import Moved, Revoked, Revoking
-from domain.revocation import RevocationResult
 from domain.revoking import result_of
+from domain.token_endpoint import RevocationResult
 from functions.keeper import Keeper
 from functions.recorder import Recorder
 from functions.revoker import Revoker

@@ -1,6 +1,6 @@
 """What `functions.revoke_endpoints` promises: the end of a connection."""
 
-from domain.revocation import RevocationResult
+from domain.token_endpoint import RevocationResult
 from functions.operations.operation import (
     CONNECTION,
     STORE_PROBLEMS,

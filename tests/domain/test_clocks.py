@@ -30,7 +30,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.provider import RotationKind
-from domain.revocation import RevocationResult
+from domain.token_endpoint import RevocationResult
 from domain.tokens import CLOCKS_APART, Freshness, Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,

@@ -40,12 +40,12 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, RotationKind
-from domain.revocation import RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
+    RevocationResult,
     TokenErrorResponse,
 )
 from domain.tokens import Tokens

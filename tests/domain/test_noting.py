@@ -34,13 +34,16 @@ from domain.grant import (
 )
 from domain.ledger import MOST_OTHERS, Entry, Happening, Ledger
 from domain.noting import OUTCOMES, noted
-from domain.revocation import (
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
     TokenTypeHint,
 )
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from tests.domain.examples import (
     ACCESS_LIFE,
     DAY,

@@ -34,13 +34,16 @@ from domain.grant import (
     tokens_of,
     was_revoked_since,
 )
-from domain.revocation import (
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
     TokenTypeHint,
 )
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, T0, TOKENS, asked
 from tests.domain.examples import begin as begin_attempt
 

@@ -16,8 +16,7 @@ from domain.events import (
     TokensRescued,
 )
 from domain.grant import Authorized, Refreshing, Revoked, Revoking, Tokenless
-from domain.revocation import RevocationRequest, RevocationResult
-from domain.token_endpoint import Outcome, TokenResponse
+from domain.token_endpoint import Outcome, RevocationRequest, RevocationResult, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Flight, Step, World, visited_by

@@ -50,7 +50,6 @@ OUR_OWN = {
     "domain.provider",
     "domain.questions",
     "domain.refusals",
-    "domain.revocation",
     "domain.revoking",
     "domain.token_endpoint",
     "domain.tokens",
