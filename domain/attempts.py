@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard, TypeVar, assert_never
 
+from domain.commands import Effect
 from domain.events import AttemptEnded
 from domain.failures import classify, note_failure
 from domain.grant import (
@@ -20,11 +21,12 @@ from domain.grant import (
     Kept,
     Moved,
     Refreshing,
-    Settled,
+    Setbacks,
     Tokenless,
     in_doubt_since,
     setbacks_of,
 )
+from domain.ledger import TOKENS, Happening, Note
 from domain.policy import Policy
 from domain.refusals import said_by
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
@@ -32,19 +34,20 @@ from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 _Kept = TypeVar("_Kept", bound=Kept)
 
 
-def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
     """Keep the tokens that came, or remember the failure."""
     if isinstance(grant, Tokenless):
-        return grant
-    if isinstance(grant, Moved):
-        return _keep_for_who_has_it(grant, ended, policy, now)
+        return Effect(grant=grant)
     match ended.outcome:
         case TokenResponse() as response:
-            return _keep_tokens(grant, ended.attempt, response, policy, now)
+            if isinstance(grant, Moved):
+                return _keep_for_who_has_it(grant, ended.attempt, response, policy, now)
+            kept = _keep_tokens(grant, ended.attempt, response, policy, now)
+            return Effect(grant=kept, note=None if kept is grant else _refresh_of(kept, now))
         case TokenErrorResponse() | NoAnswer() as outcome:
             if _is_in_charge(grant, ended.attempt):
                 return _fail(grant, outcome, policy, now)
-            return grant
+            return Effect(grant=grant)
         case _:
             assert_never(ended.outcome)
 
@@ -89,54 +92,77 @@ def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
     return attempt.started_at if doubt is None else min(attempt.started_at, max(doubt, oldest))
 
 
-def _keep_for_who_has_it(moved: Moved, ended: AttemptEnded, policy: Policy, now: datetime) -> Moved:
+def _keep_for_who_has_it(
+    moved: Moved, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> Effect:
     """Keep tokens in what was handed over, for the deployment that has it (rule 11)."""
-    if not isinstance(ended.outcome, TokenResponse):
-        return moved
-    kept = _keep_tokens(moved.grant, ended.attempt, ended.outcome, policy, now)
-    return moved if kept is moved.grant else replace(moved, grant=kept)
+    kept = _keep_tokens(moved.grant, attempt, response, policy, now)
+    if kept is moved.grant:
+        return Effect(grant=moved)
+    return Effect(grant=replace(moved, grant=kept), note=_refresh_of(kept, now))
+
+
+def _refresh_of(kept: Kept, now: datetime) -> Note:
+    is_over = not kept.tokens.is_alive(now)
+    return Note(
+        happening=Happening.REFRESH,
+        generation=kept.tokens.generation,
+        outcome=Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS,
+    )
 
 
 # Rules 5 to 7: a failure counts if it is of the attempt in charge.
 
 
-def _is_in_charge(grant: Kept, attempt: Attempt) -> TypeGuard[Refreshing]:
+def _is_in_charge(grant: Grant, attempt: Attempt) -> TypeGuard[Refreshing]:
     return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
 
 
 def _fail(
     grant: Refreshing, outcome: TokenErrorResponse | NoAnswer, policy: Policy, now: datetime
-) -> Settled:
+) -> Effect:
     """Remember a failure (rule 7), or take it for a verdict (rule 6)."""
-    failure = classify(outcome)
+    failure, said = classify(outcome), said_by(outcome)
     if failure is None:
-        return _refuse(grant, policy, now, said=said_by(outcome))
+        return _refuse(grant, policy, now, said=said)
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
     setbacks = note_failure(
-        grant.setbacks,
-        failure,
-        grant.attempt,
-        policy,
-        at=now,
-        retry_after=asked_to_wait,
-        said=said_by(outcome),
+        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait, said=said
     )
-    return Authorized(tokens=grant.tokens, setbacks=setbacks)
+    return _set_back(grant, setbacks)
 
 
-def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Settled:
+def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
     """Take in a refusal that means that the refresh token is over (rule 6)."""
     tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
     is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
     if is_harmless and not _is_last_try(grant):
-        noted = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
+        refused = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
         last_try_at = policy.last_try_at(tokens, now)
-        return Authorized(
-            tokens=tokens, setbacks=replace(noted, retry_at=max(noted.retry_at, last_try_at))
-        )
+        return _set_back(grant, replace(refused, retry_at=max(refused.retry_at, last_try_at)))
     cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
-    return AuthorizationRequired(
-        tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
+    return Effect(
+        grant=AuthorizationRequired(
+            tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
+        ),
+        note=Note(
+            happening=Happening.VERDICT,
+            generation=tokens.generation,
+            outcome=cause.value,
+            said=said,
+        ),
+    )
+
+
+def _set_back(grant: Refreshing, setbacks: Setbacks) -> Effect:
+    return Effect(
+        grant=Authorized(tokens=grant.tokens, setbacks=setbacks),
+        note=Note(
+            happening=Happening.REFRESH_FAILED,
+            generation=grant.tokens.generation,
+            outcome=setbacks.failure.value,
+            said=setbacks.said,
+        ),
     )
 
 

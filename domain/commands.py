@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from domain.grant import Attempt, Cause, Failure, Grant
+from domain.ledger import Note
 from domain.token_endpoint import RefreshTokenRequest, RevocationRequest
 from domain.tokens import Tokens
 
@@ -77,18 +78,24 @@ Command: TypeAlias = Answer | SendTokenRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What comes of a question: the grant (the same object if unchanged), and what to do."""
+    """What comes of a question: the grant (the same object if unchanged), and what to do.
+
+    `note` is for the ledger, when the grant is stored.
+    """
 
     grant: Grant
     command: Command
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """What comes of an event: the grant from now on, the same object if unchanged.
 
-    `to_revoke` is a token that came too late for a revoked grant: the provider has to end it.
+    `note` is for the ledger, when the grant is stored. `to_revoke` is a token that came too late
+    for a revoked grant: the provider has to end it.
     """
 
     grant: Grant
+    note: Note | None = None
     to_revoke: RevocationRequest | None = None

@@ -110,20 +110,20 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
         return Effect(grant=grant, to_revoke=late)
     match event:
         case AttemptEnded():
-            return Effect(grant=end_attempt(grant, event, policy, now))
+            return end_attempt(grant, event, policy, now)
         case LoginCompleted():
-            return Effect(grant=log_in(grant, event, policy, now))
+            return log_in(grant, event, policy, now)
         case TokensRescued(tokens=tokens):
-            return Effect(grant=bring_back(grant, tokens))
+            return bring_back(grant, tokens)
         case MoveRequested():
-            return Effect(grant=hand_over(grant, policy, now))
+            return hand_over(grant, policy, now)
         case ReturnRequested():
-            return Effect(grant=take_back(grant))
-        case GrantArrived(moved=moved):
-            return Effect(grant=take_over(grant, moved, now))
+            return take_back(grant)
+        case GrantArrived():
+            return take_over(grant, event, now)
         case RevokeRequested():
-            return Effect(grant=fence_off(grant, now))
+            return fence_off(grant, now)
         case RevocationEnded():
-            return Effect(grant=forget(grant, event))
+            return forget(grant, event)
         case _:
             assert_never(event)

@@ -6,6 +6,7 @@ The rules are those of `decide.py`.
 from dataclasses import replace
 from datetime import datetime
 
+from domain.commands import Effect
 from domain.events import LoginCompleted, Precedence
 from domain.grant import (
     Authorized,
@@ -17,27 +18,36 @@ from domain.grant import (
     place_of,
     tokens_of,
 )
+from domain.ledger import TOKENS, TOKENS_OF_ANOTHER_ACCOUNT, Happening, Note
 from domain.policy import Policy
 from domain.tokens import Freshness, Tokens
 
 # Rule 8: logins.
 
 
-def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Grant:
+def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Effect:
     """Start a new generation, unless the login is late or would cost a grant that works."""
     if _is_late(grant, completed):
-        return grant
+        return Effect(grant=grant)
+    before = tokens_of(grant)
     tokens = Tokens.first(
         completed.response,
-        generation=0 if isinstance(grant, Tokenless) else grant.tokens.generation + 1,
+        generation=0 if before is None else before.generation + 1,
         issued_at=min(completed.requested_at, now),
         provider=policy.provider,
         authorized_at=completed.authorized_at,
         place=max(place_of(grant), place_of(completed.read)) + 1,
         revoked=last_revocation(grant),
     )
-    is_unwanted = _is_unwanted(tokens, grant, completed.precedence, policy, now)
-    return grant if is_unwanted else Authorized(tokens=tokens)
+    if _is_unwanted(tokens, grant, completed.precedence, policy, now):
+        return Effect(grant=grant)
+    is_of_another = before is not None and before.are_known_of_another(tokens.subject)
+    note = Note(
+        happening=Happening.LOGIN,
+        generation=tokens.generation,
+        outcome=TOKENS_OF_ANOTHER_ACCOUNT if is_of_another else TOKENS,
+    )
+    return Effect(grant=Authorized(tokens=tokens), note=note)
 
 
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
@@ -77,11 +87,13 @@ def _is_unwanted(
 # Rule 9: rescue.
 
 
-def bring_back(grant: Grant, tokens: Tokens) -> Grant:
+def bring_back(grant: Grant, tokens: Tokens) -> Effect:
     """Keep tokens that the store did not take when they came, if they are newer."""
-    if isinstance(grant, Tokenless) or tokens.are_newer_than(grant.tokens):
-        brought = Authorized(tokens=tokens)
-        if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
-            return replace(grant, grant=brought)
-        return brought
-    return grant
+    if not isinstance(grant, Tokenless) and not tokens.are_newer_than(grant.tokens):
+        return Effect(grant=grant)
+    brought: Grant = Authorized(tokens=tokens)
+    if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
+        # Rule 11: to be handed over again.
+        brought = replace(grant, grant=Authorized(tokens=tokens))
+    note = Note(happening=Happening.RESCUED, generation=tokens.generation, outcome=TOKENS)
+    return Effect(grant=brought, note=note)

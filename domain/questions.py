@@ -45,6 +45,7 @@ from domain.grant import (
     setbacks_of,
     usable_refresh_token,
 )
+from domain.ledger import Happening, Note
 from domain.policy import Policy
 from domain.token_endpoint import RefreshTokenRequest
 
@@ -72,7 +73,8 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
         return Decision(grant=grant, command=content)
     way = _request_or_obstacle(current, question, policy, now)
     if isinstance(way, RefreshTokenRequest):
-        return _begin(current, way, question.attempt_id, policy, now)
+        decision = _begin(current, way, question.attempt_id, policy, now)
+        return decision if current is grant else replace(decision, note=_lapse_of(current))
     return Decision(grant=grant, command=content or way)
 
 
@@ -205,6 +207,16 @@ def _binds(refusal: Setbacks, now: datetime, policy: Policy) -> bool:
 
 
 # Rule 3: begin.
+
+
+def _lapse_of(grant: Kept) -> Note:
+    """Note that an attempt had no end: of one that begins, its end will be noted."""
+    return Note(
+        happening=Happening.REFRESH_FAILED,
+        generation=grant.tokens.generation,
+        outcome=Failure.UNKNOWN.value,
+        is_requested=False,
+    )
 
 
 def _begin(

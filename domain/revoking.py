@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
+from domain.commands import Effect
 from domain.events import (
     AttemptEnded,
     Event,
@@ -19,7 +20,10 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless, place_of
+from domain.failures import classify
+from domain.grant import Failure, Grant, Moved, Revoked, Revoking, Tokenless, place_of
+from domain.ledger import DONE, NOT_SUPPORTED, Happening, Note
+from domain.refusals import said_by
 from domain.token_endpoint import (
     NoAnswer,
     RevocationOutcome,
@@ -38,34 +42,46 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 }
 
 
-def fence_off(grant: Grant, now: datetime) -> Grant:
-    """Keep nothing of a grant but what the provider must be told of (rule 13)."""
+# Rule 13: the grant ends here, and then at the provider.
+
+
+def fence_off(grant: Grant, now: datetime) -> Effect:
+    """Keep nothing of a grant but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
     if isinstance(grant, Tokenless | Moved):
-        return grant
+        return Effect(grant=grant)
     tokens = grant.tokens
     request = RevocationRequest.for_tokens(
         access_token=tokens.access_token, refresh_token=tokens.refresh_token
     )
-    # Whichever clock is behind: the login that is revoked was before that.
-    return Revoking(
+    revoking = Revoking(
         request=request,
+        # Whichever clock is behind: the login that is revoked was before that.
         at=max(now, tokens.authorized_at),
         place=place_of(grant) + 1,
         login=tokens.authorized_at,
     )
+    note = Note(happening=Happening.REVOKED, generation=tokens.generation, outcome=DONE)
+    return Effect(grant=revoking, note=note)
 
 
-def forget(grant: Grant, ended: RevocationEnded) -> Grant:
-    """Forget the last token, once the provider was told of it (rule 13)."""
-    if isinstance(grant, Revoking) and grant.request == ended.request:
-        return Revoked(
-            at=grant.at,
-            result=result_of(ended.outcome),
-            place=grant.place,
-            login=grant.login,
-        )
-    return grant
+def forget(grant: Grant, ended: RevocationEnded) -> Effect:
+    """Forget the last token, once the provider was told of it."""
+    if not isinstance(grant, Revoking) or grant.request != ended.request:
+        return Effect(grant=grant)
+    result = result_of(ended.outcome)
+    revoked = Revoked(at=grant.at, result=result, place=grant.place, login=grant.login)
+    return Effect(grant=revoked, note=_answer(ended.outcome, result))
+
+
+def _answer(outcome: RevocationOutcome, result: RevocationResult) -> Note:
+    told, said = NOT_SUPPORTED, None
+    if result is RevocationResult.REVOKED:
+        told = DONE
+    elif isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
+        # A verdict on a refresh token explains nothing where none was used.
+        told, said = (classify(outcome) or Failure.UNEXPLAINED).value, said_by(outcome)
+    return Note(happening=Happening.PROVIDER_TOLD, generation=None, outcome=told, said=said)
 
 
 def result_of(outcome: RevocationOutcome) -> RevocationResult:
@@ -79,6 +95,9 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
             return RevocationResult.FAILED
         case _:
             assert_never(outcome)
+
+
+# Rule 14: what comes late.
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:

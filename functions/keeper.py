@@ -214,7 +214,7 @@ class Keeper:
                 return record, None
             try:
                 stored = await self._recorder.swap(
-                    connection, record, decision.grant, question, now=now
+                    connection, record, decision.grant, decision.note, now=now
                 )
             except ConflictError as conflict:
                 return conflict.current, None

@@ -19,7 +19,6 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
@@ -35,7 +34,7 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.noting import noted
+from domain.ledger import Note, append_history
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
 from functions.memory import Memory, next_etag
@@ -104,17 +103,19 @@ class Recorder:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Question | Event,
+        note: Note | None,
         *,
         now: datetime,
     ) -> Record:
-        """Store what an event has made of a record, and note it; return the new one.
+        """Store what has become of a grant, with the note on it; return the new record.
 
         Raises ConflictError with the `newest` record, UnstoredError.
         """
         trace = current()
         who = trace.key_name if trace else None
-        ledger = noted(record.ledger, record.grant, event, grant, now=now, who=who)
+        ledger = record.ledger
+        if note is not None:
+            ledger = append_history(ledger, note, now=now, key_name=who)
         after = replace(record, grant=grant, ledger=ledger)
         return await self._write(connection, after, over=record)
 
@@ -262,7 +263,7 @@ class Recorder:
             if effect.grant is record.grant:
                 return record
             try:
-                after = await self.swap(connection, record, effect.grant, event, now=now)
+                after = await self.swap(connection, record, effect.grant, effect.note, now=now)
             except ConflictError as conflict:
                 record = conflict.current
             else:

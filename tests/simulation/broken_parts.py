@@ -13,9 +13,9 @@ import pytest
 
 from domain.commands import SendTokenRequest, Wait
 from domain.decide import apply
-from domain.events import AttemptEnded, Event, Question
+from domain.events import AttemptEnded, Event
 from domain.grant import Grant, Refreshing
-from domain.ledger import Ledger
+from domain.ledger import Ledger, Note
 from domain.token_endpoint import Outcome
 from functions import recorder as recorder_module
 from functions import sweep as sweep_module
@@ -48,13 +48,13 @@ def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Question | Event,
+        note: Note | None,
         *,
         now: datetime,
     ) -> Record:
         if not isinstance(grant, Refreshing):
-            return await swap(self, connection, record, grant, event, now=now)
-        _in_background(swap(self, connection, record, grant, event, now=now))
+            return await swap(self, connection, record, grant, note, now=now)
+        _in_background(swap(self, connection, record, grant, note, now=now))
         return record_of(grant, "not yet")
 
     patch.setattr(Recorder, "swap", mutant)
@@ -68,14 +68,14 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Question | Event,
+        note: Note | None,
         *,
         now: datetime,
     ) -> Record:
         try:
-            return await swap(self, connection, record, grant, event, now=now)
+            return await swap(self, connection, record, grant, note, now=now)
         except ConflictError as conflict:
-            return await swap(self, connection, conflict.current, grant, event, now=now)
+            return await swap(self, connection, conflict.current, grant, note, now=now)
 
     patch.setattr(Recorder, "swap", mutant)
 

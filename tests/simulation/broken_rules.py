@@ -13,10 +13,11 @@ import pytest
 from adapters import store_memory
 from domain import attempts, failures, questions
 from domain import decide as decide_module
-from domain.commands import Answer, Decision, LeaveAlone
+from domain.commands import Answer, Decision, Effect, LeaveAlone
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
+    AuthorizationRequired,
     Authorized,
     Failure,
     Grant,
@@ -48,7 +49,7 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Revoked) and isinstance(ended.outcome, TokenResponse):
             tokens = Tokens.first(
                 ended.outcome,
@@ -56,7 +57,8 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
                 issued_at=ended.attempt.started_at,
                 provider=policy.provider,
             )
-            return Authorized(tokens=replace(tokens, authorized_at=ended.attempt.authorized_at))
+            kept = replace(tokens, authorized_at=ended.attempt.authorized_at)
+            return Effect(grant=Authorized(tokens=kept))
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
@@ -65,7 +67,7 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
 
 
 def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "fence_off", lambda grant, _now: grant)
+    patch.setattr(decide_module, "fence_off", lambda grant, _now: Effect(grant=grant))
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
@@ -84,7 +86,7 @@ def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
 def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
     end_attempt = attempts.end_attempt
 
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Refreshing) and not isinstance(ended.outcome, TokenResponse):
             ended = replace(ended, attempt=grant.attempt)
         return end_attempt(grant, ended, policy, now)
@@ -131,11 +133,12 @@ def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Grant:
+    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
         # What is over has had its last try.
         over = replace(grant.tokens, expires_at=grant.attempt.started_at)
-        verdict = refuse(replace(grant, tokens=over), policy, now, said=said)
-        return replace(verdict, tokens=grant.tokens)
+        effect = refuse(replace(grant, tokens=over), policy, now, said=said)
+        assert isinstance(effect.grant, Authorized | AuthorizationRequired)
+        return replace(effect, grant=replace(effect.grant, tokens=grant.tokens))
 
     refuse = attempts._refuse
     patch.setattr(attempts, "_refuse", mutant)

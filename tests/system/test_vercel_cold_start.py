@@ -45,7 +45,6 @@ OUR_OWN = {
     "domain.logins",
     "domain.metadata",
     "domain.moving",
-    "domain.noting",
     "domain.policy",
     "domain.provider",
     "domain.questions",
