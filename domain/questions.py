@@ -18,13 +18,7 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.events import (
-    DEFAULT_MIN_TTL,
-    Question,
-    RefreshDue,
-    RefreshRequested,
-    TokenRequested,
-)
+from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.failures import without_lapsed_lease
 from domain.grant import (
     Attempt,
@@ -36,6 +30,8 @@ from domain.grant import (
     Kept,
     Moved,
     Refreshing,
+    Revoked,
+    Revoking,
     Setbacks,
     Tokenless,
     Unauthorized,
@@ -48,6 +44,7 @@ from domain.grant import (
 from domain.ledger import Happening, Note
 from domain.policy import Policy
 from domain.token_endpoint import RefreshTokenRequest
+from domain.tokens import Freshness
 
 
 def answer_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -236,3 +233,27 @@ def _begin(
             attempt=attempt, request=request, send_by=now + policy.send_within
         ),
     )
+
+
+# Without a question: why a person has to log in.
+
+
+def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
+    """Return why a person has to log in; None if the refresh token is good, or none is needed."""
+    match grant:
+        case Unauthorized():
+            return Cause.NEVER_AUTHORIZED
+        case Revoking() | Revoked():
+            return Cause.REVOKED
+        case AuthorizationRequired(cause=cause):
+            return cause
+        case Moved():
+            # Whether one is needed, the deployment knows that has the grant now.
+            return None
+        case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
+            if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
+                return None
+            found = usable_refresh_token(tokens, now)
+            return found if isinstance(found, Cause) else None
+        case _:
+            assert_never(grant)

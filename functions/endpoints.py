@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from domain.events import DEFAULT_MIN_TTL
 from domain.grant import Moved, place_of
+from domain.questions import missing_authorization
 from domain.tokens import Freshness, Tokens
 from functions.access import require_api_key
 from functions.answers import connection_moved, require_tokens, why_and_how_to_log_in
@@ -13,7 +14,6 @@ from functions.problems import problem
 from functions.routes import ALIVE, HEALTH, Routes
 from functions.standing import (
     history,
-    missing_authorization,
     rfc3339,
     standing,
     verdict_of,

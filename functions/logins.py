@@ -21,6 +21,7 @@ from domain.events import LoginCompleted, Precedence
 from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
+from domain.questions import missing_authorization
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
@@ -48,7 +49,6 @@ from functions.login_results import (
 from functions.recorder import Recorder
 from functions.settings import SettingsError
 from functions.sharing import Shared
-from functions.standing import missing_authorization
 from functions.tracing import waiting_for
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock

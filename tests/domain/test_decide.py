@@ -33,6 +33,7 @@ from domain.grant import (
     Moved,
     Refreshing,
     Revoked,
+    Revoking,
     Setbacks,
     Unauthorized,
     due_at,
@@ -40,13 +41,16 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, RotationKind
+from domain.questions import missing_authorization
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
+    RevocationRequest,
     RevocationResult,
     TokenErrorResponse,
+    TokenTypeHint,
 )
 from domain.tokens import Tokens
 from tests.domain.examples import (
@@ -70,6 +74,7 @@ from tests.domain.examples import (
 TICK = timedelta(microseconds=1)
 EXPIRED = T0 + ACCESS_LIFE
 GRANT = Authorized(tokens=TOKENS)
+REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
 NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="refused")
 UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
@@ -450,6 +455,45 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
     begin(failed, EXPIRED)
     refreshing, _ = begin(Authorized(tokens=replace(TOKENS, expires_at=T0)), T0 + DAY)
     begin(refreshing, T0, id_="attempt-2")
+
+
+# Without a question.
+
+
+@pytest.mark.parametrize(
+    ("grant", "cause"),
+    [
+        (Unauthorized(), Cause.NEVER_AUTHORIZED),
+        (REVOKED, Cause.REVOKED),
+        (Revoking(request=REQUEST, at=T0), Cause.REVOKED),
+        (GRANT, None),
+        (Authorized(tokens=replace(TOKENS, refresh_token=None)), Cause.REFRESH_TOKEN_MISSING),
+        (
+            Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
+            Cause.REFRESH_TOKEN_EXPIRED,
+        ),
+        # What never expires needs no refresh token.
+        (Authorized(tokens=replace(TOKENS, refresh_token=None, expires_at=None)), None),
+        (begin(GRANT, EXPIRED)[0], None),
+        (
+            AuthorizationRequired(
+                tokens=TOKENS, cause=Cause.REFRESH_ANSWER_LOST, client="c", since=T0
+            ),
+            Cause.REFRESH_ANSWER_LOST,
+        ),
+        (Moved(grant=Authorized(tokens=replace(TOKENS, refresh_token=None)), since=T0), None),
+    ],
+)
+def test_why_a_person_has_to_log_in_is_read_off_what_is_stored(
+    grant: Grant, cause: Cause | None
+) -> None:
+    assert missing_authorization(grant, EXPIRED) is cause
+
+
+def test_a_refresh_token_is_missed_from_its_end_on() -> None:
+    grant = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED))
+    assert missing_authorization(grant, EXPIRED - TICK) is None
+    assert missing_authorization(grant, EXPIRED) is Cause.REFRESH_TOKEN_EXPIRED
 
 
 # 3. Begin.
