@@ -4,8 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from domain.provider import Provider
-from domain.revocation import RevocationOutcome, RevocationRequest
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RevocationOutcome,
+    RevocationRequest,
+    TokenRequest,
+)
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.discovery import Discovery, DiscoveryError

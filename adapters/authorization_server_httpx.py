@@ -17,13 +17,15 @@ from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
 from domain.provider import ClientAuthentication, Provider
 from domain.refusals import KNOWN_CODES
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
     TokenErrorResponse,
     TokenRequest,
 )

@@ -30,7 +30,7 @@ from domain.grant import (
 )
 from domain.ledger import Entry, Happening, Ledger
 from domain.provider import Counted
-from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
 if TYPE_CHECKING:

@@ -26,11 +26,12 @@ from adapters.error_response import about_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
 from adapters.lifetimes import read_lifetimes
 from domain.provider import Provider
-from domain.revocation import RevocationOutcome, RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
+    RevocationOutcome,
+    RevocationResult,
     TokenErrorResponse,
     TokenResponse,
 )

@@ -1,12 +1,12 @@
-"""What to do after a decision, and what to answer."""
+"""What comes of a question or an event: the grant from now on, and what to do or answer."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from domain.grant import Attempt, Cause, Failure
-from domain.revocation import RevocationRequest
-from domain.token_endpoint import RefreshTokenRequest
+from domain.grant import Attempt, Cause, Failure, Grant
+from domain.ledger import Note
+from domain.token_endpoint import RefreshTokenRequest, RevocationRequest
 from domain.tokens import Tokens
 
 
@@ -17,18 +17,6 @@ class SendTokenRequest:
     attempt: Attempt
     request: RefreshTokenRequest
     send_by: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AskAgain:
-    """The event is taken in: put the question that led to it to the new grant."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokeToken:
-    """The event brought what belongs to a grant that was revoked: have the provider end it."""
-
-    request: RevocationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +72,30 @@ class LeaveAlone:
 Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | PointElsewhere | LeaveAlone
 """What whoever asked is told: nothing is left to do."""
 
-Command: TypeAlias = Answer | SendTokenRequest | AskAgain | RevokeToken
+Command: TypeAlias = Answer | SendTokenRequest
 """An answer, or what has to be done before there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What comes of a question: the grant (the same object if unchanged), and what to do.
+
+    `note` is for the ledger, when the grant is stored.
+    """
+
+    grant: Grant
+    command: Command
+    note: Note | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What comes of an event: the grant from now on, the same object if unchanged.
+
+    `note` is for the ledger, when the grant is stored. `to_revoke` is a token that came too late
+    for a revoked grant: the provider has to end it.
+    """
+
+    grant: Grant
+    note: Note | None = None
+    to_revoke: RevocationRequest | None = None

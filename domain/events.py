@@ -1,4 +1,4 @@
-"""What happened to a connection."""
+"""What a grant is asked, and what happens to it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 from domain.grant import Attempt, Grant, Moved, Unauthorized, dated_after
 from domain.ledger import Ledger
-from domain.revocation import RevocationOutcome, RevocationRequest
-from domain.token_endpoint import Outcome, TokenResponse
+from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenResponse
 from domain.tokens import Tokens
 
 # Time enough for a program to use the token it was given.
@@ -123,8 +122,5 @@ Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
 Revocation: TypeAlias = RevokeRequested | RevocationEnded
 """The owner ends the grant (rules 13 to 15)."""
 
-Happened: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
-"""Something that the grant has to take in, and no question."""
-
-Event: TypeAlias = Question | Happened
-"""All that a grant is told."""
+Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
+"""Something that has happened, which the grant has to take in (rules 4 to 15)."""

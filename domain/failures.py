@@ -7,15 +7,12 @@ from typing import assert_never
 
 from domain.grant import (
     Attempt,
-    AuthorizationRequired,
     Authorized,
-    Cause,
     Failure,
     Grant,
     Kept,
     Refreshing,
     Setbacks,
-    Settled,
     in_doubt_since,
 )
 from domain.policy import Policy
@@ -68,33 +65,6 @@ def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
     )
     since = min(tokens.issued_at, now)
     return replace(grant, setbacks=replace(so_far, in_doubt_since=since))
-
-
-def refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Settled:
-    """Take in a verdict on the refresh token: rule 6 of `decide.py`."""
-    tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
-    is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
-    if is_harmless and not _is_last_try(grant):
-        noted = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
-        last_try_at = policy.last_try_at(tokens, now)
-        return Authorized(
-            tokens=tokens, setbacks=replace(noted, retry_at=max(noted.retry_at, last_try_at))
-        )
-    cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
-    return AuthorizationRequired(
-        tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
-    )
-
-
-def _is_last_try(grant: Refreshing) -> bool:
-    """Whether the attempt was begun after the access token's end, as far as it is known."""
-    tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.setbacks
-    if not tokens.were_issued_ahead(started_at):
-        return not tokens.is_alive(started_at)
-    # Its end by a clock that was ahead tells nothing: it was given its life since the refusal.
-    if before is None or before.failure is not Failure.REFUSED:
-        return False
-    return before.retry_at <= started_at
 
 
 def note_failure(

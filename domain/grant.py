@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias, assert_never
 
-from domain.revocation import RevocationRequest, RevocationResult
+from domain.token_endpoint import RevocationRequest, RevocationResult
 from domain.tokens import Tokens
 
 
@@ -120,6 +120,11 @@ class AuthorizationRequired:
     since: datetime
     said: str | None = None
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the verdict, though final, may turn out to be none: no answer was lost before."""
+        return self.cause is Cause.REFRESH_TOKEN_REJECTED
+
 
 Settled: TypeAlias = Authorized | AuthorizationRequired
 """A grant that has tokens, with no attempt in flight: what can be handed over."""
@@ -174,6 +179,11 @@ Grant: TypeAlias = Tokenless | Kept | Moved
 def tokens_of(grant: Grant) -> Tokens | None:
     """Return the tokens that a grant can be used by or handed over with; None where it has none."""
     return None if isinstance(grant, Tokenless) else grant.tokens
+
+
+def setbacks_of(grant: Kept) -> Setbacks | None:
+    """Return what has gone wrong since tokens last came; a verdict does not remember that."""
+    return None if isinstance(grant, AuthorizationRequired) else grant.setbacks
 
 
 def place_of(grant: Grant) -> int:

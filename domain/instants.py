@@ -10,6 +10,7 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
+    Question,
     RefreshDue,
     RefreshRequested,
     ReturnRequested,
@@ -20,13 +21,13 @@ from domain.events import (
 )
 
 
-def require_aware(now: datetime, event: Event) -> None:
+def require_aware(now: datetime, event: Question | Event) -> None:
     """Raise ValueError where an instant has no time zone: nobody knows when it is."""
     if any(instant.utcoffset() is None for instant in (now, *_instants_of(event))):
         raise ValueError("an instant needs a time zone")
 
 
-def _instants_of(event: Event) -> Iterator[datetime]:
+def _instants_of(event: Question | Event) -> Iterator[datetime]:
     match event:
         case TokenRequested():
             # Who is given a fresh token waits for no more than this.

@@ -1,8 +1,15 @@
-"""What has become of a connection lately: a short list, without secrets, that its record keeps."""
+"""What has become of a connection lately: a short list, without secrets, that its record keeps.
 
+An entry goes with a change that is stored anyway, and what changes nothing leaves none. The rule
+that makes the change returns the note on it.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, TypeAlias
+
+from domain.grant import Cause, Failure
 
 # Half a day of half-hourly refreshes. They crowd out each other only: however busy a connection is,
 # who logged in to it and what was done to it is still told.
@@ -32,6 +39,21 @@ class Happening(Enum):
 
 _REFRESHES = frozenset({Happening.REFRESH, Happening.REFRESH_FAILED})
 
+TOKENS = "tokens"
+TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
+DONE = "done"
+NOT_SUPPORTED = "not-supported"
+OUTCOMES = (
+    TOKENS,
+    TOKENS_OF_ANOTHER_ACCOUNT,
+    DONE,
+    NOT_SUPPORTED,
+    Cause.REFRESH_TOKEN_REJECTED.value,
+    Cause.REFRESH_ANSWER_LOST.value,
+    *(failure.value for failure in Failure),
+)
+"""All that an entry's outcome can be."""
+
 
 class Entry(NamedTuple):
     """One thing that happened; `at` is whole seconds, `generation` that of the tokens it is about.
@@ -53,6 +75,35 @@ class Entry(NamedTuple):
 
 Ledger: TypeAlias = tuple[Entry, ...]
 """The last entries, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a rule has the ledger keep of a change; the entry adds when, and on whose request.
+
+    `arrived` is the ledger that comes along with a grant from elsewhere.
+    """
+
+    happening: Happening
+    generation: int | None
+    outcome: str
+    said: str | None = None
+    # Of an attempt that ended without a word nobody remembers on whose request it began.
+    is_requested: bool = True
+    arrived: Ledger = ()
+
+
+def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str | None) -> Ledger:
+    """Return the ledger after a change that was made on a request with the key of that name."""
+    entry = Entry(
+        at=now.replace(microsecond=0),
+        happening=note.happening,
+        generation=note.generation,
+        key_name=key_name if note.is_requested else None,
+        outcome=note.outcome,
+        said=note.said and note.said[:LONGEST_SAID],
+    )
+    return with_entry(merged(ledger, note.arrived), entry)
 
 
 def with_entry(ledger: Ledger, entry: Entry) -> Ledger:

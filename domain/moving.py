@@ -8,6 +8,8 @@ the count of moves along, so that which is the later one is no question of clock
 from dataclasses import replace
 from datetime import datetime
 
+from domain.commands import Effect
+from domain.events import GrantArrived
 from domain.failures import without_lapsed_lease
 from domain.grant import (
     Grant,
@@ -22,36 +24,58 @@ from domain.grant import (
     last_revocation,
     place_of,
 )
+from domain.ledger import DONE, Happening, Note
 from domain.policy import Policy
 
+# Rule 10: handing over.
 
-def hand_over(grant: Grant, policy: Policy, now: datetime) -> Grant:
+
+def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
     """Let go of a grant, unless an attempt is in flight: its answer belongs to who made it."""
     if isinstance(grant, Tokenless | Moved):
-        return grant
+        return Effect(grant=grant)
     settled = without_lapsed_lease(grant, policy, now)
     if isinstance(settled, Refreshing):
-        return grant
-    return Moved(grant=settled, since=now, place=place_of(settled) + 1)
+        return Effect(grant=grant)
+    moved = Moved(grant=settled, since=now, place=place_of(settled) + 1)
+    return Effect(grant=moved, note=_note(Happening.MOVED, moved))
 
 
-def take_back(grant: Grant) -> Grant:
+def take_back(grant: Grant) -> Effect:
     """Use again what was handed over."""
-    return grant.grant if isinstance(grant, Moved) else grant
+    if not isinstance(grant, Moved):
+        return Effect(grant=grant)
+    return Effect(grant=grant.grant, note=_note(Happening.TAKEN_BACK, grant))
 
 
-def take_over(grant: Grant, arrived: Moved, now: datetime) -> Grant:
-    """Take what another deployment has let go of."""
+# Rule 12: taking over.
+
+
+def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
+    """Take what another deployment has let go of, and the ledger that it has kept."""
+    taken = _taken(grant, arrived.moved, now)
+    if taken is None:
+        return Effect(grant=grant)
+    note = replace(_note(Happening.IMPORTED, taken), arrived=arrived.ledger)
+    return Effect(grant=taken, note=note)
+
+
+def _note(happening: Happening, grant: Kept | Moved) -> Note:
+    return Note(happening=happening, generation=grant.tokens.generation, outcome=DONE)
+
+
+def _taken(grant: Grant, arrived: Moved, now: datetime) -> Kept | Moved | None:
+    """Return what is there once a grant has arrived; None where that changes nothing."""
     if isinstance(grant, Unauthorized):
         return _counted_on(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
         # Rule 15: what was in a file at that time is not brought back by it.
         is_over = _was_handed_over_before(grant, arrived, now)
-        return grant if is_over else _counted_on(arrived.grant, grant, arrived)
+        return None if is_over else _counted_on(arrived.grant, grant, arrived)
     is_newer = arrived.tokens.age > grant.tokens.age
     if isinstance(grant, Moved):
         return _meet_on_the_way(grant, arrived, is_newer=is_newer)
-    return _counted_on(arrived.grant, grant, arrived) if is_newer else grant
+    return _counted_on(arrived.grant, grant, arrived) if is_newer else None
 
 
 def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: datetime) -> bool:
@@ -65,10 +89,10 @@ def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: da
     return arrived.since <= revoked.at and not tells_nothing
 
 
-def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Kept | Moved:
+def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Kept | Moved | None:
     if not _is_later(arrived, moved):
         # It has gone on from here, or never left: a repeated export brings what is newer.
-        return replace(moved, grant=arrived.grant) if is_newer else moved
+        return replace(moved, grant=arrived.grant) if is_newer else None
     is_same_age = arrived.tokens.age == moved.tokens.age
     return _counted_on(arrived.grant if is_newer or is_same_age else moved.grant, moved, arrived)
 

@@ -8,28 +8,30 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
+from domain.commands import Effect
 from domain.events import (
     AttemptEnded,
     Event,
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
-    Revocation,
     RevocationEnded,
     RevokeRequested,
-    TokenRequested,
     TokensRescued,
 )
-from domain.grant import Grant, Moved, Revoked, Revoking, Tokenless, place_of
-from domain.revocation import (
+from domain.failures import classify
+from domain.grant import Failure, Grant, Moved, Revoked, Revoking, Tokenless, place_of
+from domain.ledger import DONE, NOT_SUPPORTED, Happening, Note
+from domain.refusals import said_by
+from domain.token_endpoint import (
+    NoAnswer,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
+    TokenResponse,
 )
-from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
 _MEANT: Mapping[str | None, RevocationResult] = {
@@ -40,43 +42,46 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 }
 
 
-def revoke(grant: Grant, event: Revocation, now: datetime) -> Grant:
-    """Fence a grant off, and forget its last token when the provider was told of it."""
-    match event:
-        case RevokeRequested():
-            return _fence_off(grant, now)
-        case RevocationEnded():
-            return _forget(grant, event)
-        case _:
-            assert_never(event)
+# Rule 13: the grant ends here, and then at the provider.
 
 
-def _fence_off(grant: Grant, now: datetime) -> Grant:
+def fence_off(grant: Grant, now: datetime) -> Effect:
+    """Keep nothing of a grant but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
     if isinstance(grant, Tokenless | Moved):
-        return grant
+        return Effect(grant=grant)
     tokens = grant.tokens
     request = RevocationRequest.for_tokens(
         access_token=tokens.access_token, refresh_token=tokens.refresh_token
     )
-    # Whichever clock is behind: the login that is revoked was before that.
-    return Revoking(
+    revoking = Revoking(
         request=request,
+        # Whichever clock is behind: the login that is revoked was before that.
         at=max(now, tokens.authorized_at),
         place=place_of(grant) + 1,
         login=tokens.authorized_at,
     )
+    note = Note(happening=Happening.REVOKED, generation=tokens.generation, outcome=DONE)
+    return Effect(grant=revoking, note=note)
 
 
-def _forget(grant: Grant, ended: RevocationEnded) -> Grant:
-    if isinstance(grant, Revoking) and grant.request == ended.request:
-        return Revoked(
-            at=grant.at,
-            result=result_of(ended.outcome),
-            place=grant.place,
-            login=grant.login,
-        )
-    return grant
+def forget(grant: Grant, ended: RevocationEnded) -> Effect:
+    """Forget the last token, once the provider was told of it."""
+    if not isinstance(grant, Revoking) or grant.request != ended.request:
+        return Effect(grant=grant)
+    result = result_of(ended.outcome)
+    revoked = Revoked(at=grant.at, result=result, place=grant.place, login=grant.login)
+    return Effect(grant=revoked, note=_answer(ended.outcome, result))
+
+
+def _answer(outcome: RevocationOutcome, result: RevocationResult) -> Note:
+    told, said = NOT_SUPPORTED, None
+    if result is RevocationResult.REVOKED:
+        told = DONE
+    elif isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
+        # A verdict on a refresh token explains nothing where none was used.
+        told, said = (classify(outcome) or Failure.UNEXPLAINED).value, said_by(outcome)
+    return Note(happening=Happening.PROVIDER_TOLD, generation=None, outcome=told, said=said)
 
 
 def result_of(outcome: RevocationOutcome) -> RevocationResult:
@@ -92,8 +97,11 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
             assert_never(outcome)
 
 
+# Rule 14: what comes late.
+
+
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
-    """Say what must be ended of what has come too late for a grant that was revoked."""
+    """Say what must be ended of what has come too late for a grant that was revoked (rule 14)."""
     late: TokenResponse | Tokens | None
     match event:
         case AttemptEnded(outcome=outcome):
@@ -102,8 +110,6 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
             late = response if _is_before(read, grant) else None
         case TokensRescued(tokens=tokens):
             late = tokens if _are_before(tokens, grant) else None
-        case TokenRequested() | RefreshRequested() | RefreshDue():
-            late = None
         case MoveRequested() | ReturnRequested() | GrantArrived():
             late = None
         case RevokeRequested() | RevocationEnded():

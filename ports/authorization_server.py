@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from domain.revocation import RevocationOutcome, RevocationRequest
-from domain.token_endpoint import Outcome, TokenRequest
+from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenRequest
 
 
 class AuthorizationServer(Protocol):

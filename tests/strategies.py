@@ -22,7 +22,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import MOST_ENTRIES, Entry, Happening, Ledger
-from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
 LONG_TOKEN_LENGTH = 8 * 1024

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from domain.grant import Moved
-from domain.revocation import RevocationResult
+from domain.token_endpoint import RevocationResult
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved
 from functions.http.messages import Request, Response

@@ -1,6 +1,7 @@
 """GET /api/verify: the status of a connection, from the store alone."""
 
 from domain.grant import Moved, place_of
+from domain.questions import missing_authorization
 from domain.tokens import Freshness
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
@@ -8,7 +9,6 @@ from functions.http.messages import Request, Response
 from functions.http.problems import problem
 from functions.refresh.standing import (
     history,
-    missing_authorization,
     standing,
     verdict_of,
 )

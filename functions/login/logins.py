@@ -22,6 +22,7 @@ from domain.events import LoginCompleted, Precedence
 from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
+from domain.questions import missing_authorization
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,
@@ -48,7 +49,6 @@ from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper, describe
 from functions.refresh.recorder import Recorder
 from functions.refresh.sharing import Shared
-from functions.refresh.standing import missing_authorization
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock

@@ -15,10 +15,8 @@ from typing import TypeAlias, assert_never
 
 from domain.commands import (
     Answer,
-    AskAgain,
     Command,
     LeaveAlone,
-    RevokeToken,
     SendTokenRequest,
     Serve,
     Wait,
@@ -160,8 +158,6 @@ class Keeper:
                     if looked is None:
                         return answer, record
                     record, attempt = looked, None
-                case AskAgain() | RevokeToken():
-                    raise AssertionError("these are for what has happened, not for questions")
                 case LeaveAlone() as answer if attempt is not None:
                     # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
                     looked = await self._look(connection, record, attempt, give_up_at)
@@ -218,7 +214,7 @@ class Keeper:
                 return record, None
             try:
                 stored = await self._recorder.swap(
-                    connection, record, decision.grant, question, now=now
+                    connection, record, decision.grant, decision.note, now=now
                 )
             except ConflictError as conflict:
                 return conflict.current, None

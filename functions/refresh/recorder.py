@@ -12,13 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from domain.commands import RevokeToken
-from domain.decide import decide
+from domain.decide import apply
 from domain.events import (
     AttemptEnded,
     Event,
     GrantArrived,
-    Happened,
     LoginCompleted,
     MoveRequested,
     ReturnRequested,
@@ -36,7 +34,7 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.noting import noted
+from domain.ledger import Note, append_history
 from domain.policy import Policy
 from domain.token_endpoint import TokenResponse
 from functions.observability.tracing import current, waiting_for
@@ -101,15 +99,23 @@ class Recorder:
         self._memory = Memory()
 
     async def swap(
-        self, connection: str, record: Record, grant: Grant, event: Event, *, now: datetime
+        self,
+        connection: str,
+        record: Record,
+        grant: Grant,
+        note: Note | None,
+        *,
+        now: datetime,
     ) -> Record:
-        """Store what an event has made of a record, and note it; return the new one.
+        """Store what has become of a grant, with the note on it; return the new record.
 
         Raises ConflictError with the `newest` record, UnstoredError.
         """
         trace = current()
         who = trace.key_name if trace else None
-        ledger = noted(record.ledger, record.grant, event, grant, now=now, who=who)
+        ledger = record.ledger
+        if note is not None:
+            ledger = append_history(ledger, note, now=now, key_name=who)
         after = replace(record, grant=grant, ledger=ledger)
         return await self._write(connection, after, over=record)
 
@@ -225,7 +231,7 @@ class Recorder:
         written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
         return Rescued(connection=connection, expected_etag=over.etag, record=written)
 
-    async def keep(self, connection: str, record: Record, event: Happened) -> Record:
+    async def keep(self, connection: str, record: Record, event: Event) -> Record:
         """Store what has happened, whoever else writes; return the record that it left.
 
         Tokens that the store does not take are not let go of: they are rescued, and brought to it
@@ -248,16 +254,16 @@ class Recorder:
         await self._late_writes.finish()
         await self._revoker.finish()
 
-    async def _note(self, connection: str, record: Record, event: Happened) -> Record:
+    async def _note(self, connection: str, record: Record, event: Event) -> Record:
         while True:
             now = self._clock.now()
-            decision = decide(record.grant, event, self._policy, now)
-            if isinstance(decision.command, RevokeToken):
-                self._revoker.tell_late(connection, decision.command.request)
-            if decision.grant is record.grant:
+            effect = apply(record.grant, event, self._policy, now)
+            if effect.to_revoke is not None:
+                self._revoker.tell_late(connection, effect.to_revoke)
+            if effect.grant is record.grant:
                 return record
             try:
-                after = await self.swap(connection, record, decision.grant, event, now=now)
+                after = await self.swap(connection, record, effect.grant, effect.note, now=now)
             except ConflictError as conflict:
                 record = conflict.current
             else:
@@ -265,7 +271,7 @@ class Recorder:
                     _tell_of_an_end(connection, after.grant)
                 return after
 
-    async def _note_later(self, connection: str, event: Happened) -> None:
+    async def _note_later(self, connection: str, event: Event) -> None:
         """Try again to store what has happened; to note it twice changes nothing."""
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
@@ -295,7 +301,7 @@ def _tell_of_an_end(connection: str, after: Grant) -> None:
             pass
 
 
-def _brings_tokens(event: Happened) -> bool:
+def _brings_tokens(event: Event) -> bool:
     match event:
         case AttemptEnded(outcome=outcome):
             return isinstance(outcome, TokenResponse)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from domain.events import RevocationEnded, RevokeRequested
 from domain.grant import Moved, Revoked, Revoking
-from domain.revocation import RevocationResult
 from domain.revoking import result_of
+from domain.token_endpoint import RevocationResult
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revoker import Revoker

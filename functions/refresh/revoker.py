@@ -8,13 +8,15 @@ from datetime import timedelta
 
 from domain.failures import classify
 from domain.grant import Failure
-from domain.revocation import (
+from domain.revoking import result_of
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
 )
-from domain.revoking import result_of
-from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.refresh.sharing import Shared
 from ports.authorization_server import AuthorizationServer
 

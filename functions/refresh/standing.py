@@ -16,34 +16,12 @@ from domain.grant import (
     Revoking,
     Setbacks,
     Unauthorized,
-    usable_refresh_token,
 )
 from domain.ledger import Ledger
-from domain.tokens import Freshness
+from domain.questions import missing_authorization
 
 # Outages are shorter as a rule, and nobody need get up for those.
 FAILING_FOR_LONG = timedelta(hours=1)
-
-
-def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Say why a person has to log in; None where the refresh token is good, or none is needed."""
-    match grant:
-        case Unauthorized():
-            return Cause.NEVER_AUTHORIZED
-        case Revoking() | Revoked():
-            return Cause.REVOKED
-        case AuthorizationRequired(cause=cause):
-            return cause
-        case Moved():
-            # Whether one is needed, the deployment knows that has the grant now.
-            return None
-        case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
-            if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
-                return None
-            found = usable_refresh_token(tokens, now)
-            return found if isinstance(found, Cause) else None
-        case _:
-            assert_never(grant)
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:

@@ -38,7 +38,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Entry, Happening, Ledger
-from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 from tests.strategies import grants, json_values, ledgers, pending_logins
 

@@ -12,8 +12,7 @@ import httpx
 import pytest
 
 from domain.grant import Cause, Failure
-from domain.ledger import Happening
-from domain.noting import OUTCOMES
+from domain.ledger import OUTCOMES, Happening
 from functions.asgi import ROUTES
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from functions.settings.settings import Settings

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from domain.commands import SendTokenRequest
-from domain.decide import Decision, decide
+from domain.commands import Decision, SendTokenRequest
+from domain.decide import apply, decide
 from domain.events import AttemptEnded, TokenRequested
-from domain.grant import Grant, Refreshing
+from domain.grant import Authorized, Grant, Refreshing, Setbacks
 from domain.ledger import Entry, Happening, Ledger
 from domain.policy import Policy
 from domain.provider import PRESETS, Provider, Rotation, RotationKind
@@ -35,6 +35,7 @@ TOKENS = Tokens(
     refresh_token="refresh-7",
     refresh_token_expires_at=T0 + REFRESH_LIFE,
 )
+EXPIRED = T0 + ACCESS_LIFE
 LEDGER: Ledger = (
     Entry(at=T0, happening=Happening.LOGIN, generation=0, key_name=None, outcome="tokens"),
     Entry(
@@ -87,9 +88,24 @@ def end(
 ) -> Grant:
     """Report the end of an attempt."""
     ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
-    return decide(grant, ended, by, now).grant
+    return apply(grant, ended, by, now).grant
 
 
 def ask(grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt-2") -> Decision:
     """Ask for a token."""
     return decide(grant, asked(id_=id_), by, now)
+
+
+def setbacks_of(grant: Grant) -> Setbacks:
+    """Return what has gone wrong, where something has."""
+    assert isinstance(grant, Authorized), grant
+    assert grant.setbacks is not None
+    return grant.setbacks
+
+
+def fail(outcome: Outcome, at: datetime = EXPIRED, by: Policy = POLICY) -> Authorized:
+    """Let an attempt begin when the access token expires, and end at `at`."""
+    refreshing, command = begin(Authorized(tokens=TOKENS), EXPIRED, by)
+    after = end(refreshing, command, outcome, at, by)
+    assert isinstance(after, Authorized), after
+    return after

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands import AskAgain, PointElsewhere
-from domain.decide import Decision, decide
+from domain.commands import Decision, PointElsewhere
+from domain.decide import apply, decide
 from domain.events import (
     GrantArrived,
     LoginCompleted,
@@ -74,9 +74,9 @@ EARLIER_LOGIN = replace(TOKENS, generation=99, authorized_at=T0 - TICK)
 
 
 def happens(grant: Grant, event: Removal | TokensRescued, now: datetime = EXPIRED) -> Grant:
-    decision = decide(grant, event, POLICY, now)
-    assert decision.command == AskAgain()
-    return decision.grant
+    effect = apply(grant, event, POLICY, now)
+    assert effect.to_revoke is None
+    return effect.grant
 
 
 def arrives(grant: Grant, moved: Moved) -> Grant:
@@ -210,7 +210,7 @@ def test_tokens_of_another_generation_or_login_are_not_kept(attempt: Attempt) ->
 def log_in(grant: Grant, *, at: datetime = EXPIRED, refresh_token: str | None = "new") -> Grant:
     response = replace(RESPONSE, refresh_token=refresh_token)
     login = LoginCompleted(response=response, requested_at=at)
-    return decide(grant, login, POLICY, EXPIRED).grant
+    return apply(grant, login, POLICY, EXPIRED).grant
 
 
 def test_a_later_login_starts_anew() -> None:
@@ -278,7 +278,7 @@ def test_what_is_as_new_or_newer_is_never_overwritten(
 def test_of_the_same_generation_the_one_that_is_there_goes_on() -> None:
     used = Authorized(tokens=replace(TOKENS, issued_at=EXPIRED, access_token="access-8"))
     by = policy(RotationKind.NONE)
-    assert decide(used, GrantArrived(moved=MOVED, ledger=()), by, EXPIRED).grant is used
+    assert apply(used, GrantArrived(moved=MOVED, ledger=()), by, EXPIRED).grant is used
 
 
 @pytest.mark.parametrize("since", [EXPIRED, EXPIRED - SECOND], ids=["the same", "an earlier"])
@@ -361,7 +361,7 @@ def test_what_was_handed_over_and_logged_in_to_anew_moves_too() -> None:
     assert isinstance(away, Moved)
     there = arrives(Unauthorized(), away)
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, read=away)
-    anew = decide(away, login, POLICY, EXPIRED).grant
+    anew = apply(away, login, POLICY, EXPIRED).grant
     again = happens(anew, MoveRequested())
     assert isinstance(again, Moved)
     taken = arrives(there, again)

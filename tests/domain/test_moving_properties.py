@@ -78,14 +78,14 @@ class TwoDeployments(World):
         if isinstance(self.grant, Refreshing) and data.draw(st.booleans()):
             # The owner waits until the attempt cannot be in flight any more.
             self.now = max(self.now, self.policy.lands_by(self.grant.attempt))
-        self.decide(MoveRequested())
+        self.apply(MoveRequested())
         if isinstance(self.grant, Moved):
             self.files.append(self.grant)
         else:
             assert isinstance(self.grant, Refreshing)
 
     def it_arrives(self, file: Moved, _data: st.DataObject) -> None:
-        self.decide(GrantArrived(moved=file, ledger=()))
+        self.apply(GrantArrived(moved=file, ledger=()))
 
     def may_be_taken_back(self) -> bool:
         """Whether the owner may say that nobody has taken it."""
@@ -96,7 +96,7 @@ class TwoDeployments(World):
 
     def it_is_taken_back(self, _data: st.DataObject) -> None:
         self.files.clear()
-        self.decide(ReturnRequested())
+        self.apply(ReturnRequested())
 
     @invariant()
     def of_each_login_one_deployment_has_the_use(self) -> None:

@@ -1,11 +1,12 @@
 """What is noted of each event: one entry for what changes, none for what begins."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from domain.decide import decide
+from domain.commands import Decision, Effect
+from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
     Event,
@@ -13,6 +14,7 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Precedence,
+    Question,
     RefreshDue,
     RefreshRequested,
     ReturnRequested,
@@ -31,15 +33,17 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import MOST_OTHERS, Entry, Happening, Ledger
-from domain.noting import OUTCOMES, noted
-from domain.revocation import (
+from domain.ledger import MOST_OTHERS, OUTCOMES, Entry, Happening, Ledger, Note, append_history
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
     TokenTypeHint,
 )
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from tests.domain.examples import (
     ACCESS_LIFE,
     DAY,
@@ -72,11 +76,23 @@ REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
 Told = tuple[str, str, int | None]
 
 
-def note(before: Grant, event: Event, ledger: Ledger = ()) -> Ledger:
+def note(before: Grant, event: Question | Event, ledger: Ledger = ()) -> Ledger:
     """Let something happen that changes a grant, and return what the ledger is then."""
-    after = decide(before, event, POLICY, NOW).grant
-    assert after is not before
-    return noted(ledger, before, event, after, now=NOW, who="ci")
+    came: Decision | Effect
+    if isinstance(event, Question):
+        came = decide(before, event, POLICY, NOW)
+    else:
+        came = apply(before, event, POLICY, NOW)
+    assert came.grant is not before
+    if came.note is None:
+        return ledger
+    return append_history(ledger, came.note, now=NOW, key_name="ci")
+
+
+def noted(note: Note | None, *, now: datetime = NOW) -> Ledger:
+    """Return the ledger of a change that nobody has asked for."""
+    assert note is not None
+    return append_history((), note, now=now, key_name=None)
 
 
 def told(before: Grant, event: Event) -> Told:
@@ -149,8 +165,7 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
 )
 def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
     event = ended(outcome)
-    after = decide(BEGUN, event, POLICY, NOW).grant
-    [entry] = noted((), BEGUN, event, after, now=NOW, who=None)
+    [entry] = noted(apply(BEGUN, event, POLICY, NOW).note)
     assert entry.said == said
 
 
@@ -168,8 +183,7 @@ def test_a_revocation_that_failed_quotes_the_provider(
     outcome: RevocationOutcome, said: str | None
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
-    after = decide(REVOKING, event, POLICY, NOW).grant
-    [entry] = noted((), REVOKING, event, after, now=NOW, who=None)
+    [entry] = noted(apply(REVOKING, event, POLICY, NOW).note)
     assert entry.said == said
 
 
@@ -190,8 +204,7 @@ def test_a_verdict_after_a_lost_answer_says_so() -> None:
 )
 def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
     now = ASKED_AT + ACCESS_LIFE + late
-    after = decide(BEGUN, ended(RESPONSE), POLICY, now).grant
-    [entry] = noted((), BEGUN, ended(RESPONSE), after, now=now, who=None)
+    [entry] = noted(apply(BEGUN, ended(RESPONSE), POLICY, now).note, now=now)
     assert (entry.happening, entry.outcome) == (Happening.REFRESH, outcome)
     assert (entry.generation, entry.key_name) == (8, None)
 
@@ -222,7 +235,7 @@ def test_tokens_that_come_when_the_grant_has_moved_are_a_refresh() -> None:
     ids=lambda event: type(event).__name__,
 )
 def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_the_next(
-    question: Event,
+    question: Question,
 ) -> None:
     tokens = replace(TOKENS, issued_at=T0 - 60 * DAY, refresh_token_expires_at=NOW + DAY)
     due = Authorized(tokens=tokens)

@@ -23,18 +23,17 @@ from hypothesis.stateful import (
 )
 
 from domain.commands import (
-    AskAgain,
     AskForAuthorization,
     Command,
+    Effect,
     LeaveAlone,
     PointElsewhere,
-    RevokeToken,
     SendTokenRequest,
     Serve,
     TryLater,
     Wait,
 )
-from domain.decide import decide
+from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
     Event,
@@ -213,7 +212,7 @@ class World(RuleBasedStateMachine):
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
         self.deliver(response)
-        self.decide(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
+        self.apply(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
 
     def the_provider_refuses_for_a_while(self, _data: st.DataObject) -> None:
         assert self.kind.refuses_for is not None
@@ -300,8 +299,6 @@ class World(RuleBasedStateMachine):
                 assert isinstance(self.grant, Moved)
             case LeaveAlone():
                 assert isinstance(event, RefreshDue)
-            case AskAgain() | RevokeToken():
-                pytest.fail("a question has no use for this")
 
     def demanded_by(self, question: Question) -> timedelta:
         match question:
@@ -320,12 +317,21 @@ class World(RuleBasedStateMachine):
         setbacks = getattr(self.grant, "setbacks", None)
         return setbacks is not None and setbacks.failure is Failure.REFUSED
 
-    def decide(self, event: Event) -> Command:
-        decision = decide(self.grant, event, self.policy, self.now)
-        self.grants[self.here] = decision.grant
-        self.visited.add(type(decision.grant))
+    def decide(self, question: Question) -> Command:
+        decision = decide(self.grant, question, self.policy, self.now)
+        self.take(decision.grant)
         self.visited.add(type(decision.command))
         return decision.command
+
+    def apply(self, event: Event) -> Effect:
+        effect = apply(self.grant, event, self.policy, self.now)
+        self.take(effect.grant)
+        self.visited.add(type(effect.to_revoke))
+        return effect
+
+    def take(self, grant: Grant) -> None:
+        self.grants[self.here] = grant
+        self.visited.add(type(grant))
 
     def deliver(self, outcome: Outcome) -> None:
         if isinstance(outcome, TokenResponse) and outcome.refresh_token is not None:
@@ -336,7 +342,7 @@ class World(RuleBasedStateMachine):
         self.deliver(outcome)
         self.here = flight.of
         before = self.grant
-        self.decide(AttemptEnded(attempt=flight.command.attempt, outcome=outcome))
+        self.apply(AttemptEnded(attempt=flight.command.attempt, outcome=outcome))
         if isinstance(self.grant, AuthorizationRequired) and self.grant is not before:
             assert outcome == INVALID_GRANT, "a transient fault ended the grant"
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands import AskAgain, AskForAuthorization, RevokeToken
-from domain.decide import Decision, decide
+from domain.commands import AskForAuthorization, Decision, Effect
+from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
     Event,
@@ -34,13 +34,16 @@ from domain.grant import (
     tokens_of,
     was_revoked_since,
 )
-from domain.revocation import (
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
     TokenTypeHint,
 )
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, T0, TOKENS, asked
 from tests.domain.examples import begin as begin_attempt
 
@@ -64,9 +67,9 @@ over_each_end = pytest.mark.parametrize("grant", [REVOKING, REVOKED])
 
 
 def after(grant: Grant, event: Event, now: datetime = NOW) -> Grant:
-    decision = decide(grant, event, POLICY, now)
-    assert decision.command == AskAgain()
-    return decision.grant
+    effect = apply(grant, event, POLICY, now)
+    assert effect.to_revoke is None
+    return effect.grant
 
 
 # 13. The grant is fenced off, the provider is told, and the last token is forgotten.
@@ -158,7 +161,7 @@ def test_sweep_looks_at_what_the_provider_must_be_told_and_no_more_when_it_was()
 @over_each_end
 def test_tokens_that_a_late_refresh_brings_are_ended(grant: Grant) -> None:
     ended = AttemptEnded(attempt=COMMAND.attempt, outcome=RESPONSE)
-    assert decide(grant, ended, POLICY, NOW) == told(grant, LATE)
+    assert apply(grant, ended, POLICY, NOW) == told(grant, LATE)
 
 
 @over_each_end
@@ -176,7 +179,7 @@ def test_a_late_refresh_without_a_refresh_token_brings_an_access_token_to_end(
     response = replace(RESPONSE, refresh_token=None)
     ended = AttemptEnded(attempt=COMMAND.attempt, outcome=response)
     access = RevocationRequest(token="access-8", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
-    assert decide(grant, ended, POLICY, NOW) == told(grant, access)
+    assert apply(grant, ended, POLICY, NOW) == told(grant, access)
 
 
 @over_each_end
@@ -186,7 +189,7 @@ def test_rescued_tokens_of_a_login_of_before_are_ended_whatever_its_clock_said(
     grant: Grant, by: timedelta, place: int
 ) -> None:
     rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=NOW + by, place=place))
-    assert decide(grant, rescued, POLICY, NOW) == told(grant, REQUEST)
+    assert apply(grant, rescued, POLICY, NOW) == told(grant, REQUEST)
 
 
 @over_each_end
@@ -196,7 +199,7 @@ def test_a_login_that_has_not_read_the_revocation_is_ended_whatever_its_clock_sa
     grant: Grant, read: Grant, by: timedelta
 ) -> None:
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=read)
-    assert decide(grant, completed, POLICY, NOW + MINUTE) == told(grant, LATE)
+    assert apply(grant, completed, POLICY, NOW + MINUTE) == told(grant, LATE)
 
 
 @over_each_end
@@ -205,8 +208,8 @@ def test_there_is_nothing_to_hand_over_and_nothing_to_take_back(grant: Grant) ->
     assert after(grant, ReturnRequested()) is grant
 
 
-def told(grant: Grant, request: RevocationRequest) -> Decision:
-    return Decision(grant=grant, command=RevokeToken(request=request))
+def told(grant: Grant, request: RevocationRequest) -> Effect:
+    return Effect(grant=grant, to_revoke=request)
 
 
 # 15. What begins later starts anew.
@@ -230,7 +233,7 @@ def test_a_login_starts_anew_over_a_revocation_of_before_these_were_counted(by: 
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW, read=revoked)
     assert isinstance(after(revoked, completed), Authorized)
     before = replace(completed, read=GRANT)
-    assert decide(revoked, before, POLICY, NOW) == told(revoked, LATE)
+    assert apply(revoked, before, POLICY, NOW) == told(revoked, LATE)
 
 
 @over_each_end

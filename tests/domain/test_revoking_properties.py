@@ -6,11 +6,17 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
-from domain.commands import Command, RevokeToken, SendTokenRequest, Serve
-from domain.events import Event, LoginCompleted, RevocationEnded, RevokeRequested, TokensRescued
+from domain.commands import Command, Effect, SendTokenRequest, Serve
+from domain.events import (
+    Event,
+    LoginCompleted,
+    Question,
+    RevocationEnded,
+    RevokeRequested,
+    TokensRescued,
+)
 from domain.grant import Authorized, Refreshing, Revoked, Revoking, Tokenless
-from domain.revocation import RevocationResult
-from domain.token_endpoint import Outcome, TokenResponse
+from domain.token_endpoint import Outcome, RevocationRequest, RevocationResult, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Flight, Step, World, visited_by
@@ -38,35 +44,40 @@ class WithAnOwner(World):
     def the_owner_revokes(self, _data: st.DataObject) -> None:
         assert not isinstance(self.grant, Tokenless)
         self.rescued.append(self.grant.tokens)
-        self.decide(RevokeRequested())
+        self.apply(RevokeRequested())
         self.revoked_until = self.revoking().at
 
     def the_provider_is_told(self, _data: st.DataObject) -> None:
         request = self.revoking().request
         self.tell(request.token)
-        self.decide(RevocationEnded(request=request, outcome=RevocationResult.REVOKED))
+        self.apply(RevocationEnded(request=request, outcome=RevocationResult.REVOKED))
 
     def revoking(self) -> Revoking:
         assert isinstance(self.grant, Revoking)
         return self.grant
 
     def a_rescue_line_is_replayed(self, data: st.DataObject) -> None:
-        self.decide(TokensRescued(tokens=data.draw(st.sampled_from(self.rescued))))
+        self.apply(TokensRescued(tokens=data.draw(st.sampled_from(self.rescued))))
 
     def tell(self, token: str) -> None:
         self.told.add(token)
         # One token and no other: what comes late has to be ended by itself.
         self.provider.issued.pop(token, None)
 
-    def decide(self, event: Event) -> Command:
+    def decide(self, question: Question) -> Command:
         was_over = isinstance(self.grant, Revoking | Revoked)
-        command = super().decide(event)
-        if isinstance(command, RevokeToken):
-            assert was_over
-            self.tell(command.request.token)
-        elif was_over:
+        command = super().decide(question)
+        if was_over:
             assert not isinstance(command, Serve | SendTokenRequest)
         return command
+
+    def apply(self, event: Event) -> Effect:
+        was_over = isinstance(self.grant, Revoking | Revoked)
+        effect = super().apply(event)
+        if effect.to_revoke is not None:
+            assert was_over
+            self.tell(effect.to_revoke.token)
+        return effect
 
     def conclude(self, flight: Flight, outcome: Outcome) -> None:
         is_late = isinstance(self.grants[flight.of], Revoking | Revoked)
@@ -77,7 +88,7 @@ class WithAnOwner(World):
     def a_person_logs_in(self, _data: st.DataObject) -> None:
         response = self.provider.log_in(self.now)
         self.rescued.clear()
-        self.decide(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
+        self.apply(LoginCompleted(response=response, requested_at=self.now, read=self.grant))
         self.delivered = {str(response.refresh_token)} - self.told
 
     @invariant()
@@ -89,4 +100,4 @@ class WithAnOwner(World):
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_nothing_of_a_revoked_grant_is_used_or_kept_whatever_comes_late(kind: Kind) -> None:
     visited = visited_by(WithAnOwner, kind, examples=100)
-    assert visited >= {Authorized, Refreshing, Revoking, Revoked, RevokeToken}
+    assert visited >= {Authorized, Refreshing, Revoking, Revoked, RevocationRequest}

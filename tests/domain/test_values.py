@@ -17,9 +17,12 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "Authorized": {"setbacks": None},
     "AuthorizationRequired": {"said": None},
     "AuthorizationResponse": {"browser": None},
+    "Decision": {"note": None},
+    "Effect": {"note": None, "to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None},
     "Moved": {"place": 0},
+    "Note": {"said": None, "is_requested": True, "arrived": ()},
     "PendingLogin": {
         "issuer": None,
         "issuer_names_itself": False,

@@ -8,12 +8,13 @@ import pytest
 from domain.commands import (
     AskForAuthorization,
     Command,
+    Decision,
     LeaveAlone,
     SendTokenRequest,
     Serve,
     TryLater,
 )
-from domain.decide import Decision, decide
+from domain.decide import decide
 from domain.events import RefreshDue, RefreshRequested
 from domain.grant import (
     AuthorizationRequired,

@@ -7,8 +7,7 @@ import pytest
 from domain.events import Precedence
 from domain.grant import Cause, Failure
 from domain.provider import ClientAuthentication, Counted, Pkce, RotationKind
-from domain.revocation import RevocationResult, TokenTypeHint
-from domain.token_endpoint import Delivery
+from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
 
 WORDS: dict[type[Enum], list[str]] = {

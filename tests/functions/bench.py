@@ -10,8 +10,13 @@ from adapters.entropy_system import SystemEntropy
 from adapters.store_memory import MemoryStore
 from domain.grant import Authorized, Grant, tokens_of
 from domain.policy import Policy
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
-from domain.token_endpoint import Outcome, TokenRequest
+from domain.token_endpoint import (
+    Outcome,
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    TokenRequest,
+)
 from domain.tokens import Tokens
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.grant import Authorized, Grant, Refreshing, Revoked, Unauthorized
-from domain.revocation import RevocationResult
+from domain.token_endpoint import RevocationResult
 from functions.admin.reseal import Resealing, reseal
 from functions.settings.settings import Settings
 from functions.wiring import Wired

@@ -9,8 +9,15 @@ from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization
 from domain.events import TokensRescued
 from domain.grant import Cause, Revoked, Revoking
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    TokenErrorResponse,
+)
 from functions.refresh import revoker as revoker_module
 from functions.refresh.revocations import Revocation, Revocations
 from functions.refresh.revoker import Revoker

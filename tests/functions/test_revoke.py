@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.grant import Authorized, Moved, Revoked, Revoking, Unauthorized
-from domain.revocation import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import JSON, Deployment
 from tests.functions.expect import expect_json, expect_problem, expect_token

@@ -25,8 +25,6 @@ _PADDING = (
     "What is in front of the padding of base64url is never an X: the last character before `=` "
     "stands for two or four bits, and without padding the text ends with the last bits of a `]`."
 )
-_NARROWED = "For the type checker: where tokens came and were kept, the grant has some."
-
 SURVIVORS = (
     Survivor(
         module="domain.authorization",
@@ -86,26 +84,11 @@ SURVIVORS = (
         "missing; and base64 that is read leniently may have too much padding.",
     ),
     Survivor(
-        module="domain.noting",
-        place="_end_of_attempt",
-        before="is_over = tokens is not None and not tokens.is_alive(now)",
-        after="is_over = not tokens.is_alive(now)",
-        reason=_NARROWED,
-    ),
-    Survivor(
-        module="domain.noting",
-        place="_whose",
-        before="is_known = old is not None and new is not None and "
-        "old.are_known_of_another(new.subject)",
-        after="is_known = old is not None and old.are_known_of_another(new.subject)",
-        reason=_NARROWED,
-    ),
-    Survivor(
-        module="domain.noting",
-        place="_answer_to_revocation",
-        before="if isinstance(outcome, TokenErrorResponse | NoAnswer) and "
+        module="domain.revoking",
+        place="_answer",
+        before="elif isinstance(outcome, TokenErrorResponse | NoAnswer) and "
         "result is RevocationResult.FAILED:",
-        after="if result is RevocationResult.FAILED:",
+        after="elif result is RevocationResult.FAILED:",
         reason="For the type checker: nothing else than an error or no answer has failed.",
     ),
 )

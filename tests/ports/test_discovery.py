@@ -18,8 +18,15 @@ from adapters.provider_metadata import read_metadata
 from domain.metadata import ServerMetadata
 from domain.policy import Policy
 from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
-from domain.revocation import RevocationOutcome, RevocationRequest, TokenTypeHint
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenRequest
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RevocationOutcome,
+    RevocationRequest,
+    TokenRequest,
+    TokenTypeHint,
+)
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from tests.ports.asking import IMPATIENCE, REFRESH
 from tests.ports.scripted_server import Connection, Script, ScriptedServer, answer, serving, stall

@@ -9,13 +9,15 @@ from urllib.parse import quote_plus
 import pytest
 
 from domain.provider import ClientAuthentication
-from domain.revocation import (
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
     RevocationOutcome,
     RevocationRequest,
     RevocationResult,
+    TokenErrorResponse,
     TokenTypeHint,
 )
-from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.ports.asking import (
     ADAPTERS,
     CLIENT_ID,

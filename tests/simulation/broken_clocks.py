@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from adapters.store_memory import MemoryStore
-from domain import decide as decide_module
+from domain import logins as login_rules
 from domain.events import LoginCompleted
 from domain.grant import Grant, tokens_of
 from domain.tokens import Tokens
@@ -17,7 +17,7 @@ def order_logins_by_their_clocks(patch: pytest.MonkeyPatch) -> None:
         tokens = tokens_of(grant)
         return tokens is not None and tokens.authorized_at >= completed.requested_at
 
-    patch.setattr(decide_module, "_is_late", mutant)
+    patch.setattr(login_rules, "_is_late", mutant)
 
 
 def finish_what_was_begun_before(patch: pytest.MonkeyPatch) -> None:

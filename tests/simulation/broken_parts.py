@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from domain.commands import SendTokenRequest, Wait
-from domain.decide import decide
-from domain.events import AttemptEnded, Event, Happened
+from domain.decide import apply
+from domain.events import AttemptEnded, Event
 from domain.grant import Grant, Refreshing
-from domain.ledger import Ledger
+from domain.ledger import Ledger, Note
 from domain.token_endpoint import Outcome
 from functions.refresh import recorder as recorder_module
 from functions.refresh import sweep as sweep_module
@@ -30,11 +30,11 @@ from tests.simulation.simulated_store import SimulatedStore
 def serve_before_storing(patch: pytest.MonkeyPatch) -> None:
     keep = Recorder.keep
 
-    async def mutant(self: Recorder, connection: str, record: Record, event: Happened) -> Record:
+    async def mutant(self: Recorder, connection: str, record: Record, event: Event) -> Record:
         if not isinstance(event, AttemptEnded):
             return await keep(self, connection, record, event)
         _in_background(keep(self, connection, record, event))
-        grant = decide(record.grant, event, self._policy, self._clock.now()).grant
+        grant = apply(record.grant, event, self._policy, self._clock.now()).grant
         return record_of(grant, record.etag)
 
     patch.setattr(Recorder, "keep", mutant)
@@ -48,13 +48,13 @@ def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Event,
+        note: Note | None,
         *,
         now: datetime,
     ) -> Record:
         if not isinstance(grant, Refreshing):
-            return await swap(self, connection, record, grant, event, now=now)
-        _in_background(swap(self, connection, record, grant, event, now=now))
+            return await swap(self, connection, record, grant, note, now=now)
+        _in_background(swap(self, connection, record, grant, note, now=now))
         return record_of(grant, "not yet")
 
     patch.setattr(Recorder, "swap", mutant)
@@ -68,14 +68,14 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
         connection: str,
         record: Record,
         grant: Grant,
-        event: Event,
+        note: Note | None,
         *,
         now: datetime,
     ) -> Record:
         try:
-            return await swap(self, connection, record, grant, event, now=now)
+            return await swap(self, connection, record, grant, note, now=now)
         except ConflictError as conflict:
-            return await swap(self, connection, conflict.current, grant, event, now=now)
+            return await swap(self, connection, conflict.current, grant, note, now=now)
 
     patch.setattr(Recorder, "swap", mutant)
 

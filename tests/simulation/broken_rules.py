@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from adapters import store_memory
+from domain import attempts, failures, questions
 from domain import decide as decide_module
-from domain import failures, revoking
-from domain.commands import Answer, LeaveAlone
-from domain.decide import Decision
+from domain.commands import Answer, Decision, Effect, LeaveAlone
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
+    AuthorizationRequired,
     Authorized,
     Failure,
     Grant,
@@ -37,7 +37,7 @@ SHORT_LEASE = timedelta(seconds=20)
 
 
 def check_no_generation(patch: pytest.MonkeyPatch) -> None:
-    keep_tokens = decide_module._keep_tokens
+    keep_tokens = attempts._keep_tokens
 
     def mutant(
         grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
@@ -45,11 +45,11 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
         current = replace(attempt, generation=grant.tokens.generation)
         return keep_tokens(grant, current, response, policy, now)
 
-    patch.setattr(decide_module, "_keep_tokens", mutant)
+    patch.setattr(attempts, "_keep_tokens", mutant)
 
 
 def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Revoked) and isinstance(ended.outcome, TokenResponse):
             tokens = Tokens.first(
                 ended.outcome,
@@ -57,20 +57,21 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
                 issued_at=ended.attempt.started_at,
                 provider=policy.provider,
             )
-            return Authorized(tokens=replace(tokens, authorized_at=ended.attempt.authorized_at))
+            kept = replace(tokens, authorized_at=ended.attempt.authorized_at)
+            return Effect(grant=Authorized(tokens=kept))
         return end_attempt(grant, ended, policy, now)
 
-    end_attempt = decide_module._end_attempt
-    patch.setattr(decide_module, "_end_attempt", mutant)
+    end_attempt = attempts.end_attempt
+    patch.setattr(decide_module, "end_attempt", mutant)
     patch.setattr(decide_module, "late_tokens", lambda _grant, _event: None)
 
 
 def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(revoking, "_fence_off", lambda grant, _now: grant)
+    patch.setattr(decide_module, "fence_off", lambda grant, _now: Effect(grant=grant))
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
-    keep_tokens = decide_module._keep_tokens
+    keep_tokens = attempts._keep_tokens
 
     def mutant(
         grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
@@ -79,18 +80,18 @@ def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
             return keep_tokens(grant, attempt, response, policy, now)
         return grant
 
-    patch.setattr(decide_module, "_keep_tokens", mutant)
+    patch.setattr(attempts, "_keep_tokens", mutant)
 
 
 def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
-    end_attempt = decide_module._end_attempt
+    end_attempt = attempts.end_attempt
 
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Grant:
+    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Refreshing) and not isinstance(ended.outcome, TokenResponse):
             ended = replace(ended, attempt=grant.attempt)
         return end_attempt(grant, ended, policy, now)
 
-    patch.setattr(decide_module, "_end_attempt", mutant)
+    patch.setattr(decide_module, "end_attempt", mutant)
 
 
 def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,7 @@ def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
         failure = classify(outcome)
         return None if failure is Failure.UNAVAILABLE else failure
 
-    patch.setattr(decide_module, "classify", mutant)
+    patch.setattr(attempts, "classify", mutant)
 
 
 def retry_at_once_after_unknown(patch: pytest.MonkeyPatch) -> None:
@@ -123,23 +124,24 @@ def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return replace(note_failure(*args, **kwargs), in_doubt_since=None)
 
-    for module in (decide_module, failures):
+    for module in (attempts, failures):
         patch.setattr(module, "note_failure", mutant)
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_stands", lambda *_args: False)
+    patch.setattr(questions, "_stands", lambda *_args: False)
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Grant:
+    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
         # What is over has had its last try.
         over = replace(grant.tokens, expires_at=grant.attempt.started_at)
-        verdict = refuse(replace(grant, tokens=over), policy, now, said=said)
-        return replace(verdict, tokens=grant.tokens)
+        effect = refuse(replace(grant, tokens=over), policy, now, said=said)
+        assert isinstance(effect.grant, Authorized | AuthorizationRequired)
+        return replace(effect, grant=replace(effect.grant, tokens=grant.tokens))
 
-    refuse = failures.refuse
-    patch.setattr(decide_module, "refuse", mutant)
+    refuse = attempts._refuse
+    patch.setattr(attempts, "_refuse", mutant)
 
 
 def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -147,7 +149,7 @@ def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def have_a_verdict_stand_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "_stands", lambda *_args: True)
+    patch.setattr(questions, "_stands", lambda *_args: True)
 
 
 def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:
@@ -167,7 +169,7 @@ def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
     def mutant(*args: Any, **kwargs: Any) -> Setbacks:
         return note_failure(*args, **{**kwargs, "retry_after": None})
 
-    for module in (decide_module, failures):
+    for module in (attempts, failures):
         patch.setattr(module, "note_failure", mutant)
 
 
@@ -177,14 +179,14 @@ def answer_every_sweep_with(
     """Decide for the sweep by something else than the rules: None is a refresh."""
 
     def apply(patch: pytest.MonkeyPatch) -> None:
-        by_the_rules = decide_module._answer_without_refresh
+        by_the_rules = questions._answer_without_refresh
 
         def mutant(grant: Kept, question: Question, policy: Policy, now: datetime) -> Answer | None:
             if isinstance(question, RefreshDue):
                 return answer(grant, now)
             return by_the_rules(grant, question, policy, now)
 
-        patch.setattr(decide_module, "_answer_without_refresh", mutant)
+        patch.setattr(questions, "_answer_without_refresh", mutant)
 
     return apply
 
@@ -203,7 +205,7 @@ def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
         return None if isinstance(grant, Refreshing) else due_at(grant)
 
     patch.setattr(store_memory, "due_at", mutant)
-    patch.setattr(decide_module, "due_at", mutant)
+    patch.setattr(questions, "due_at", mutant)
 
 
 def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -214,18 +216,18 @@ def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def refresh_without_backing_off(patch: pytest.MonkeyPatch) -> None:
-    decide_question = decide_module._decide_question
+    answer_question = questions.answer_question
 
     def mutant(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
         if isinstance(question, RefreshRequested) and isinstance(grant, Authorized):
             grant = replace(grant, setbacks=None)
-        return decide_question(grant, question, policy, now)
+        return answer_question(grant, question, policy, now)
 
-    patch.setattr(decide_module, "_decide_question", mutant)
+    patch.setattr(decide_module, "answer_question", mutant)
 
 
 def send_what_has_expired(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "usable_refresh_token", lambda tokens, _now: tokens.refresh_token)
+    patch.setattr(questions, "usable_refresh_token", lambda tokens, _now: tokens.refresh_token)
 
 
 def let_a_grace_window_pass(patch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,14 @@ from domain.commands import Answer, AskForAuthorization, Serve, TryLater
 from domain.grant import Cause, Failure, Tokenless, tokens_of
 from domain.policy import Policy
 from domain.provider import Provider, RotationKind
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
-from domain.token_endpoint import Outcome, RefreshTokenRequest, TokenRequest
+from domain.token_endpoint import (
+    Outcome,
+    RefreshTokenRequest,
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
+    TokenRequest,
+)
 from domain.tokens import CLOCKS_APART, Tokens
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins

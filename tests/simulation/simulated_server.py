@@ -6,12 +6,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain.revocation import RevocationOutcome, RevocationRequest, RevocationResult
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
     Outcome,
     RefreshTokenRequest,
+    RevocationOutcome,
+    RevocationRequest,
+    RevocationResult,
     TokenErrorResponse,
     TokenRequest,
 )

@@ -20,8 +20,7 @@ from domain.grant import (
     Refreshing,
     Setbacks,
 )
-from domain.ledger import Entry, Happening
-from domain.noting import OUTCOMES
+from domain.ledger import OUTCOMES, Entry, Happening
 from domain.tokens import Freshness
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.grants import DAY, OVER, authorized, fresh, over

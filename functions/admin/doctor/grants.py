@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.grant import Authorized, Failure, Grant, Moved, due_at
+from domain.questions import missing_authorization
 from functions.admin.command import do_for_each
 from functions.admin.doctor.findings import Finding, fault, listed, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_newest_key
-from functions.refresh.standing import missing_authorization
 from functions.wiring import Wired
 from ports.store import Store, UnreadableRecordError
 

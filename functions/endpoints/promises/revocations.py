@@ -1,6 +1,6 @@
 """What `functions.endpoints.revoke` promises: the end of a connection."""
 
-from domain.revocation import RevocationResult
+from domain.token_endpoint import RevocationResult
 from functions.endpoints.promises.operation import (
     CONNECTION,
     STORE_PROBLEMS,

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from domain.grant import Cause, Failure
-from domain.ledger import LONGEST_SAID, MOST_ENTRIES, Happening
-from domain.noting import OUTCOMES
+from domain.ledger import LONGEST_SAID, MOST_ENTRIES, OUTCOMES, Happening
 from domain.refusals import LONGEST_QUOTE
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema

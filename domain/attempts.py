@@ -1,0 +1,177 @@
+"""The end of an attempt: what its answer makes of the grant (rules 4 to 7).
+
+The rules are those of `decide.py`. How a failure is named, and when the next attempt may begin
+(rule 7), is in `failures.py`.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeGuard, TypeVar, assert_never
+
+from domain.commands import Effect
+from domain.events import AttemptEnded
+from domain.failures import classify, note_failure
+from domain.grant import (
+    Attempt,
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Grant,
+    Kept,
+    Moved,
+    Refreshing,
+    Setbacks,
+    Tokenless,
+    in_doubt_since,
+    setbacks_of,
+)
+from domain.ledger import TOKENS, Happening, Note
+from domain.policy import Policy
+from domain.refusals import said_by
+from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+
+_Kept = TypeVar("_Kept", bound=Kept)
+
+
+def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+    """Keep the tokens that came, or remember the failure."""
+    if isinstance(grant, Tokenless):
+        return Effect(grant=grant)
+    match ended.outcome:
+        case TokenResponse() as response:
+            if isinstance(grant, Moved):
+                return _keep_for_who_has_it(grant, ended.attempt, response, policy, now)
+            kept = _keep_tokens(grant, ended.attempt, response, policy, now)
+            return Effect(grant=kept, note=None if kept is grant else _refresh_of(kept, now))
+        case TokenErrorResponse() | NoAnswer() as outcome:
+            if _is_in_charge(grant, ended.attempt):
+                return _fail(grant, outcome, policy, now)
+            return Effect(grant=grant)
+        case _:
+            assert_never(ended.outcome)
+
+
+# Rule 4: tokens are kept.
+
+
+def _keep_tokens(
+    grant: _Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> _Kept | Authorized:
+    """Keep tokens unless their generation was superseded, however late they come (rule 4)."""
+    before = grant.tokens
+    # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
+    if attempt.age != before.age:
+        return grant
+    issued_at = min(_issued_at(attempt, grant, policy), now)
+    tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
+    if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
+        # The refresh token stays, and so does who is in charge; of two access tokens the one
+        # that was asked for last wins.
+        if issued_at <= before.issued_at and not before.were_issued_ahead(now):
+            return grant
+        is_revived = isinstance(grant, AuthorizationRequired) and grant.may_pass
+        return Authorized(tokens=tokens) if is_revived else replace(grant, tokens=tokens)
+    if tokens.is_alive(now):
+        return Authorized(tokens=tokens)
+    setbacks = setbacks_of(grant)
+    late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
+    return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
+
+
+def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
+    """Count an expiry from the earliest instant at which these tokens may have been made.
+
+    Within its grace window a provider may answer a replay with the tokens it made for the first
+    request, and tell their full life again. A verdict does not remember whether this was a replay.
+    """
+    oldest = attempt.started_at - policy.provider.rotation.grace
+    if isinstance(grant, AuthorizationRequired):
+        return oldest
+    doubt = in_doubt_since(grant.setbacks)
+    return attempt.started_at if doubt is None else min(attempt.started_at, max(doubt, oldest))
+
+
+def _keep_for_who_has_it(
+    moved: Moved, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> Effect:
+    """Keep tokens in what was handed over, for the deployment that has it (rule 11)."""
+    kept = _keep_tokens(moved.grant, attempt, response, policy, now)
+    if kept is moved.grant:
+        return Effect(grant=moved)
+    return Effect(grant=replace(moved, grant=kept), note=_refresh_of(kept, now))
+
+
+def _refresh_of(kept: Kept, now: datetime) -> Note:
+    is_over = not kept.tokens.is_alive(now)
+    return Note(
+        happening=Happening.REFRESH,
+        generation=kept.tokens.generation,
+        outcome=Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS,
+    )
+
+
+# Rules 5 to 7: a failure counts if it is of the attempt in charge.
+
+
+def _is_in_charge(grant: Grant, attempt: Attempt) -> TypeGuard[Refreshing]:
+    return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
+
+
+def _fail(
+    grant: Refreshing, outcome: TokenErrorResponse | NoAnswer, policy: Policy, now: datetime
+) -> Effect:
+    """Remember a failure (rule 7), or take it for a verdict (rule 6)."""
+    failure, said = classify(outcome), said_by(outcome)
+    if failure is None:
+        return _refuse(grant, policy, now, said=said)
+    asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
+    setbacks = note_failure(
+        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait, said=said
+    )
+    return _set_back(grant, setbacks)
+
+
+def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
+    """Take in a refusal that means that the refresh token is over (rule 6)."""
+    tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
+    is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
+    if is_harmless and not _is_last_try(grant):
+        refused = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
+        last_try_at = policy.last_try_at(tokens, now)
+        return _set_back(grant, replace(refused, retry_at=max(refused.retry_at, last_try_at)))
+    cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
+    return Effect(
+        grant=AuthorizationRequired(
+            tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
+        ),
+        note=Note(
+            happening=Happening.VERDICT,
+            generation=tokens.generation,
+            outcome=cause.value,
+            said=said,
+        ),
+    )
+
+
+def _set_back(grant: Refreshing, setbacks: Setbacks) -> Effect:
+    return Effect(
+        grant=Authorized(tokens=grant.tokens, setbacks=setbacks),
+        note=Note(
+            happening=Happening.REFRESH_FAILED,
+            generation=grant.tokens.generation,
+            outcome=setbacks.failure.value,
+            said=setbacks.said,
+        ),
+    )
+
+
+def _is_last_try(grant: Refreshing) -> bool:
+    """Whether the attempt was begun after the access token's end, as far as it is known."""
+    tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.setbacks
+    if not tokens.were_issued_ahead(started_at):
+        return not tokens.is_alive(started_at)
+    # Its end by a clock that was ahead tells nothing: it was given its life since the refusal.
+    if before is None or before.failure is not Failure.REFUSED:
+        return False
+    return before.retry_at <= started_at

@@ -1,0 +1,451 @@
+"""The end of an attempt, by the rules that `decide.py` states (4 to 7), one by one."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.commands import (
+    Serve,
+    TryLater,
+)
+from domain.decide import apply, decide
+from domain.events import (
+    AttemptEnded,
+    LoginCompleted,
+)
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Failure,
+    Refreshing,
+    Setbacks,
+    Unauthorized,
+)
+from domain.policy import Policy
+from domain.provider import RotationKind
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+)
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    DAY,
+    DIGIKEY,
+    EXPIRED,
+    MINUTE,
+    POLICY,
+    RESPONSE,
+    SECOND,
+    T0,
+    TOKENS,
+    ask,
+    asked,
+    begin,
+    end,
+    fail,
+    policy,
+    setbacks_of,
+)
+
+TICK = timedelta(microseconds=1)
+GRANT = Authorized(tokens=TOKENS)
+NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="refused")
+UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
+INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
+UNAVAILABLE = TokenErrorResponse(status=503, error=None)
+NO_ROTATION = policy(RotationKind.NONE)
+GRACE = policy(grace=10 * MINUTE)
+SHORT_GRACE = policy(grace=30 * SECOND)
+
+
+# 4. Tokens belong to a generation.
+
+
+def test_tokens_replace_the_ones_they_were_asked_with_and_all_setbacks() -> None:
+    again, command = begin(fail(UNAVAILABLE), EXPIRED + SECOND)
+    after = end(again, command, RESPONSE, EXPIRED + 2 * SECOND)
+    assert after == Authorized(
+        tokens=TOKENS.refreshed(RESPONSE, issued_at=EXPIRED + SECOND, provider=DIGIKEY)
+    )
+    assert ask(after, EXPIRED + 2 * SECOND).command == Serve(tokens=after.tokens)
+
+
+def test_the_question_that_led_to_an_attempt_is_answered_when_it_is_put_again_at_its_end() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    ended = AttemptEnded(attempt=command.attempt, outcome=RESPONSE)
+    effect = apply(refreshing, ended, POLICY, EXPIRED)
+    assert effect.to_revoke is None
+    assert isinstance(decide(effect.grant, asked(), POLICY, EXPIRED).command, Serve)
+
+
+def test_checklist_33_an_expiry_counts_from_before_the_request_was_sent() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    after = end(refreshing, command, RESPONSE, EXPIRED + 20 * SECOND)
+    assert isinstance(after, Authorized)
+    assert after.tokens.expires_at == EXPIRED + ACCESS_LIFE
+
+
+def test_late_tokens_are_kept_after_the_lease_has_run_out() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    after = end(refreshing, command, RESPONSE, EXPIRED + 10 * MINUTE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token == "refresh-8"
+
+
+def test_late_tokens_are_kept_while_a_second_attempt_is_in_flight() -> None:
+    refreshing, first = begin(GRANT, EXPIRED)
+    again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
+    after = end(again, first, RESPONSE, EXPIRED + MINUTE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token == "refresh-8"
+    assert end(after, second, INVALID_GRANT, EXPIRED + MINUTE) is after
+
+
+def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
+    refreshing, first = begin(GRANT, EXPIRED)
+    again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
+    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE)
+    assert isinstance(required, AuthorizationRequired)
+    after = end(required, first, RESPONSE, EXPIRED + MINUTE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.refresh_token == "refresh-8"
+
+
+def test_late_tokens_that_come_after_a_verdict_are_counted_as_a_replay_within_grace() -> None:
+    refreshing, first = begin(GRANT, EXPIRED, SHORT_GRACE)
+    again, second = begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2")
+    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE, SHORT_GRACE)
+    after = end(required, first, RESPONSE, EXPIRED + MINUTE, SHORT_GRACE)
+    assert isinstance(after, Authorized)
+    assert after.tokens.issued_at == EXPIRED - 30 * SECOND
+
+
+def test_late_tokens_never_replace_a_newer_generation() -> None:
+    refreshing, first = begin(GRANT, EXPIRED)
+    again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
+    newer = end(again, second, replace(RESPONSE, refresh_token="newer"), EXPIRED + MINUTE)
+    assert end(newer, first, RESPONSE, EXPIRED + 2 * MINUTE) is newer
+
+
+def test_late_tokens_never_replace_those_of_a_new_login() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
+    fresh = apply(refreshing, login, POLICY, EXPIRED).grant
+    assert end(fresh, command, replace(RESPONSE, refresh_token="old"), EXPIRED) is fresh
+
+
+def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
+    first = Authorized(tokens=replace(TOKENS, generation=0))
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
+    anew = apply(Unauthorized(), login, POLICY, EXPIRED + SECOND).grant
+    old = replace(RESPONSE, refresh_token="old")
+    for clock in (-MINUTE, timedelta(0), MINUTE):
+        _, command = begin(first, EXPIRED + clock)
+        assert end(anew, command, old, EXPIRED + 2 * MINUTE) is anew
+    _, command = begin(anew, EXPIRED + ACCESS_LIFE)
+    late = end(anew, command, RESPONSE, EXPIRED + ACCESS_LIFE + 2 * MINUTE)
+    assert isinstance(late, Authorized)
+    assert late.tokens.refresh_token == "refresh-8"
+
+
+def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
+    again, second = begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2")
+    after = end(again, second, replace(kept, access_token="last"), EXPIRED + MINUTE, NO_ROTATION)
+    assert end(after, first, kept, EXPIRED + 2 * MINUTE, NO_ROTATION) is after
+
+
+def test_late_tokens_without_a_refresh_token_leave_the_attempt_in_flight_in_charge() -> None:
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
+    again, second = begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2")
+    after = end(again, first, kept, EXPIRED + MINUTE, NO_ROTATION)
+    assert isinstance(after, Refreshing)
+    assert (after.attempt, after.tokens.access_token) == (second.attempt, "access-8")
+
+
+def test_where_the_refresh_token_stays_an_answer_ends_its_attempt_all_the_same() -> None:
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
+    after = end(refreshing, command, kept, EXPIRED, NO_ROTATION)
+    assert isinstance(after, Authorized)
+    assert (after.tokens.access_token, after.tokens.refresh_token) == ("access-8", "refresh-7")
+
+
+def test_where_the_refresh_token_stays_of_two_asked_for_at_once_the_one_that_came_first_stays() -> (
+    None
+):
+    kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
+    refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
+    after = end(refreshing, command, kept, EXPIRED, NO_ROTATION)
+    at_once = replace(command, attempt=replace(command.attempt, id="attempt-2"))
+    other = replace(kept, access_token="other")
+    assert end(after, at_once, other, EXPIRED, NO_ROTATION) is after
+
+
+def test_without_a_grant_the_end_of_an_attempt_means_nothing() -> None:
+    _, command = begin(GRANT, EXPIRED)
+    assert end(Unauthorized(), command, RESPONSE, EXPIRED) == Unauthorized()
+
+
+@pytest.mark.parametrize(
+    ("grace", "retried_after", "counted_from"),
+    [
+        # No grace: a second 200 means that the first request never arrived.
+        (timedelta(0), MINUTE, MINUTE),
+        # Grace: the answer may be the first one, told again with its full life.
+        (10 * MINUTE, 5 * MINUTE, timedelta(0)),
+        (10 * MINUTE, 15 * MINUTE, 5 * MINUTE),
+    ],
+)
+def test_after_a_doubt_an_expiry_counts_from_when_the_token_may_have_been_made(
+    grace: timedelta, retried_after: timedelta, counted_from: timedelta
+) -> None:
+    by = policy(grace=grace)
+    again, command = begin(fail(UNKNOWN, by=by), EXPIRED + retried_after, by, id_="attempt-2")
+    after = end(again, command, RESPONSE, EXPIRED + retried_after, by)
+    assert isinstance(after, Authorized)
+    assert after.tokens.issued_at == EXPIRED + counted_from
+    assert after.tokens.expires_at == EXPIRED + counted_from + ACCESS_LIFE
+
+
+def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    late = EXPIRED + ACCESS_LIFE
+    after = end(refreshing, command, RESPONSE, late)
+    assert setbacks_of(after) == Setbacks(
+        failures=1,
+        failure=Failure.EXPIRED_ON_ARRIVAL,
+        at=late,
+        retry_at=late,
+        in_doubt_since=None,
+        since=late,
+    )
+    _, again = begin(after, late, id_="attempt-2")
+    assert again.request == RefreshTokenRequest(refresh_token="refresh-8")
+
+
+def test_tokens_that_have_expired_on_arrival_settle_a_doubt() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    after = end(again, command, RESPONSE, EXPIRED + MINUTE + ACCESS_LIFE)
+    assert setbacks_of(after).failure is Failure.EXPIRED_ON_ARRIVAL
+    assert setbacks_of(after).in_doubt_since is None
+
+
+def test_checklist_48_a_provider_whose_tokens_always_expire_on_arrival_is_not_asked_in_a_loop() -> (
+    None
+):
+    stillborn = replace(RESPONSE, expires_in=TICK)
+    refreshing, command = begin(GRANT, EXPIRED)
+    once = end(refreshing, command, stillborn, EXPIRED + SECOND)
+    again, second = begin(once, EXPIRED + SECOND, id_="attempt-2")
+    twice = end(again, second, replace(stillborn, refresh_token="r"), EXPIRED + 2 * SECOND)
+    assert isinstance(ask(twice, EXPIRED + 2 * SECOND).command, TryLater)
+
+
+# 5. Failures are heard from the attempt in charge only.
+
+
+@pytest.mark.parametrize("outcome", [INVALID_GRANT, UNAVAILABLE, UNKNOWN, NOT_SENT])
+def test_a_failure_of_an_attempt_that_lost_its_lease_changes_nothing(outcome: Outcome) -> None:
+    refreshing, first = begin(GRANT, EXPIRED)
+    again, _ = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
+    assert end(again, first, outcome, EXPIRED + MINUTE) is again
+    assert end(GRANT, first, outcome, EXPIRED + MINUTE) is GRANT
+
+
+# 6. What ends a grant.
+
+
+def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    assert end(refreshing, command, INVALID_GRANT, EXPIRED) == AuthorizationRequired(
+        tokens=TOKENS,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="client-1",
+        since=EXPIRED,
+        said="invalid_grant",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (TokenErrorResponse(status=400, error="wat", description="No."), "wat: No."),
+        (TokenErrorResponse(status=400, error=None), None),
+        (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
+    ],
+)
+def test_what_the_provider_said_is_told_until_it_is_asked_again(
+    outcome: TokenErrorResponse | NoAnswer, said: str | None
+) -> None:
+    refreshing, command = begin(GRANT, EXPIRED)
+    after = end(refreshing, command, outcome, EXPIRED)
+    setbacks = setbacks_of(after)
+    assert setbacks is not None
+    assert setbacks.said == said
+    assert ask(after, EXPIRED).command == TryLater(
+        at=setbacks.retry_at, failure=setbacks.failure, said=said
+    )
+
+
+def test_invalid_grant_after_a_lost_answer_names_that_as_the_cause() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    after = end(again, command, INVALID_GRANT, EXPIRED + MINUTE)
+    assert isinstance(after, AuthorizationRequired)
+    assert after.cause is Cause.REFRESH_ANSWER_LOST
+
+
+def test_a_doubt_begins_with_the_first_answer_that_was_lost() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    failed = end(again, command, UNKNOWN, EXPIRED + MINUTE)
+    assert setbacks_of(failed).in_doubt_since == EXPIRED
+
+
+def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:
+    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
+    failed = end(again, command, UNAVAILABLE, EXPIRED + MINUTE)
+    assert setbacks_of(failed).in_doubt_since == EXPIRED
+    third, command = begin(failed, EXPIRED + 10 * MINUTE)
+    after = end(third, command, INVALID_GRANT, EXPIRED + 10 * MINUTE)
+    assert isinstance(after, AuthorizationRequired)
+    assert after.cause is Cause.REFRESH_ANSWER_LOST
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failure"),
+    [
+        (NOT_SENT, Failure.NOT_SENT),
+        (UNKNOWN, Failure.UNKNOWN),
+        (TokenErrorResponse(status=503, error=None), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=500, error="invalid_grant"), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=499, error=None), Failure.UNEXPLAINED),
+        (TokenErrorResponse(status=429, error="invalid_client"), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=400, error="temporarily_unavailable"), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=400, error="server_error"), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=400, error="slow_down"), Failure.UNAVAILABLE),
+        (TokenErrorResponse(status=401, error="invalid_client"), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error="unauthorized_client"), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error="invalid_scope"), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error="invalid_request"), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error="unsupported_grant_type"), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error=None), Failure.UNEXPLAINED),
+        (TokenErrorResponse(status=401, error=None), Failure.UNEXPLAINED),
+        (TokenErrorResponse(status=302, error=None), Failure.MISCONFIGURED),
+        (TokenErrorResponse(status=400, error="wat"), Failure.UNEXPLAINED),
+    ],
+)
+def test_checklist_40_every_other_failure_keeps_the_grant_and_is_remembered(
+    outcome: Outcome, failure: Failure
+) -> None:
+    failed = fail(outcome)
+    assert failed.tokens is TOKENS
+    setbacks = setbacks_of(failed)
+    assert (setbacks.failure, setbacks.failures, setbacks.at) == (failure, 1, EXPIRED)
+
+
+# 7. When the next attempt may begin.
+
+
+def test_what_was_not_sent_is_sent_again_at_once_and_then_backs_off() -> None:
+    once = fail(NOT_SENT)
+    again, command = begin(once, EXPIRED, id_="attempt-2")
+    twice = end(again, command, NOT_SENT, EXPIRED)
+    retry_at = setbacks_of(twice).retry_at
+    assert EXPIRED + SECOND / 2 <= retry_at <= EXPIRED + SECOND
+
+
+@pytest.mark.parametrize(
+    ("by", "retry_after"),
+    [
+        (POLICY, MINUTE),
+        (policy(RotationKind.OPTIONAL), MINUTE),
+        (NO_ROTATION, timedelta(0)),
+        (GRACE, MINUTE),
+        (SHORT_GRACE, 15 * SECOND),
+    ],
+)
+def test_after_an_unknown_outcome_the_same_refresh_token_is_sent_again_when_that_is_safe(
+    by: Policy, retry_after: timedelta
+) -> None:
+    assert setbacks_of(fail(UNKNOWN, by=by)).retry_at == EXPIRED + retry_after
+
+
+def test_after_an_unknown_outcome_that_shows_late_a_retry_does_not_wait_longer_than_it_must() -> (
+    None
+):
+    assert setbacks_of(fail(UNKNOWN, EXPIRED + 30 * SECOND)).retry_at == EXPIRED + MINUTE
+    late = setbacks_of(fail(UNKNOWN, EXPIRED + 10 * MINUTE))
+    assert late.retry_at == EXPIRED + 10 * MINUTE
+
+
+@pytest.mark.parametrize(("known_after", "retry_after"), [(2, 15), (20, 20), (25, 60), (30, 60)])
+def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_when_none_can_land(
+    known_after: int, retry_after: int
+) -> None:
+    failed = fail(UNKNOWN, EXPIRED + known_after * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+
+
+@pytest.mark.parametrize(("wish", "retry_after"), [(9, 24), (10, 85)])
+def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none_can_land(
+    wish: int, retry_after: int
+) -> None:
+    doubtful = fail(UNKNOWN, by=SHORT_GRACE)
+    again, command = begin(doubtful, EXPIRED + 15 * SECOND, SHORT_GRACE, id_="attempt-2")
+    away = replace(UNAVAILABLE, retry_after=wish * SECOND)
+    failed = end(again, command, away, EXPIRED + 15 * SECOND, SHORT_GRACE)
+    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 2000])
+def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_to_five_minutes(
+    failures: int,
+) -> None:
+    before = Setbacks(
+        failures=failures - 1,
+        failure=Failure.UNAVAILABLE,
+        at=T0,
+        retry_at=T0,
+        in_doubt_since=None,
+    )
+    grant = Authorized(tokens=TOKENS, setbacks=before if failures > 1 else None)
+    refreshing, command = begin(grant, EXPIRED)
+    wait = setbacks_of(end(refreshing, command, UNAVAILABLE, EXPIRED)).retry_at - EXPIRED
+    ceiling = min(SECOND * 2 ** min(failures - 1, 10), 5 * MINUTE)
+    assert ceiling / 2 <= wait <= ceiling
+
+
+def test_the_backoff_differs_from_attempt_to_attempt() -> None:
+    def wait(attempt_id: str) -> timedelta:
+        refreshing, command = begin(GRANT, EXPIRED, id_=attempt_id)
+        failed = end(refreshing, command, UNAVAILABLE, EXPIRED)
+        return setbacks_of(failed).retry_at - EXPIRED
+
+    waits = {wait(f"attempt-{number}") for number in range(100)}
+    assert len(waits) == 100
+    assert min(waits) < 0.6 * SECOND
+    assert max(waits) > 0.9 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("wish", "granted"),
+    [(20 * SECOND, 20 * SECOND), (59 * MINUTE, 59 * MINUTE), (DAY, 60 * MINUTE)],
+)
+def test_a_providers_wish_to_be_left_alone_is_granted_up_to_an_hour(
+    wish: timedelta, granted: timedelta
+) -> None:
+    failed = fail(replace(UNAVAILABLE, retry_after=wish))
+    assert setbacks_of(failed).retry_at == EXPIRED + granted
+    assert isinstance(ask(failed, EXPIRED).command, TryLater)
+
+
+def test_a_wish_shorter_than_the_backoff_does_not_shorten_it() -> None:
+    failed = fail(replace(UNAVAILABLE, retry_after=timedelta(0)))
+    assert setbacks_of(failed).retry_at >= EXPIRED + SECOND / 2
