@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_readme import ROOT, blocks
+from tests.docs.pages import ROOT, blocks
 from tests.system.local_server import LocalServer, local_server
 from tests.system.simulated_digikey import simulated_digikey
 

@@ -1,178 +1,203 @@
-"""The README: its commands are run as they stand, its tables compared with the code."""
+"""The README: its commands and its program are run as they stand, its tables held to the code."""
 
 import json
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from domain.grant import Cause, Failure
-from domain.ledger import OUTCOMES, Happening
+from domain.authorization import LOGIN_LIFETIME
+from domain.login_link import LINK_LIFETIME
+from domain.provider import PRESETS
+from domain.token_endpoint import TokenResponse
+from domain.tokens import Tokens
 from functions.asgi import ROUTES
-from functions.http.problems import PROBLEMS, TYPE_PREFIX
+from functions.refresh.standing import FAILING_FOR_LONG
 from functions.settings.settings import Settings
 from infra.local.digikey import DEFAULT_PREFIX
-from tests.system.local_server import LocalServer, local_server
+from tests.docs.conftest import let_expire
+from tests.docs.pages import README, all_first_cells, block, blocks, first_cells, page, run_python
+from tests.system.local_server import LocalServer
 from tests.system.simulated_digikey import press
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-PROBLEMS_PAGE = (ROOT / "docs/problems.md").read_text()
-DOCUMENTS = [
-    ROOT / name
-    for name in subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
-]
+# Asked through this, a program says at its end what it has asked for and what was answered.
+LISTEN = """
+import requests
+_send, asked = requests.request, []
+def _recorded(method, url, **options):
+    response = _send(method, url, **options)
+    asked.append([method, url.rpartition("/")[2], response.status_code])
+    return response
+requests.request = _recorded
+"""
+PROGRAM = block("python", README, having="class AccessToken")
+IN_CI = block("sh", README, having="--fail-with-body")
 
 
-def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def run(program: str, server: LocalServer) -> tuple[Any, list[object]]:
+    """Run the README's program and more after it; return what `result` is then, and `asked`."""
+    environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
+    end = "import json\nprint(json.dumps([result, asked]))"
+    printed = run_python(f"{LISTEN}\n{PROGRAM}\n{program}\n{end}", environ)
+    result, asked = json.loads(printed)
+    return result, asked
 
 
-def first_cells(heading: str, text: str) -> list[str]:
-    """The code words in the first column of the first table below a heading."""
-    below = text.split(f"{heading}\n", 1)[1]
-    table = re.search(r"(^\|.*\n)+", below, re.MULTILINE)
-    assert table is not None
-    rows = table.group().splitlines()[2:]
-    return [word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
+def test_the_page_is_short() -> None:
+    assert len(README.splitlines()) <= 200
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with local_server(tmp_path_factory.mktemp("newcomer")) as running:
-        yield running
+def test_without_a_login_the_program_is_given_a_link_to_one(server: LocalServer) -> None:
+    (why, link), asked = run(
+        "try:\n    AccessToken().get()\nexcept LoginRequired as error:\n    result = error.args",
+        server,
+    )
+    assert "nobody has logged in" in why
+    assert "<button" in httpx.get(link, headers={"accept": "text/html"}).text
+    assert asked == [["GET", "token", 401]]
 
 
-def test_the_three_commands_lead_from_nothing_to_a_token(server: LocalServer) -> None:
+def test_without_a_login_the_job_fails_and_prints_why(server: LocalServer) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        in_a_job(server)
+    assert "nobody has logged in" in failed.value.output
+
+
+def in_a_job(server: LocalServer) -> str:
+    environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
+    return server.shell(f'{IN_CI}\necho "$token"', environ).strip()
+
+
+def test_the_commands_lead_from_nothing_to_a_token(server: LocalServer) -> None:
     log_in, get_token, verify = (
         command
-        for block in blocks("sh")
-        for command in block.splitlines()
+        for each in blocks("sh")
+        for command in each.splitlines()
         if command.startswith("curl") and "localhost:8000" in command
     )
     assert '"status":401' in server.shell(get_token)
     authorization_url = re.search(r'"authorization_url":"([^"]+)"', server.shell(log_in))
     assert authorization_url is not None
-    page = httpx.get(press(authorization_url.group(1), "allow"), headers={"accept": "text/html"})
-    assert "Logged in" in page.text
-    token = re.search(r'"access_token":"([^"]+)"', server.shell(get_token))
-    assert token is not None
-    assert server.token_works(token.group(1))
+    shown = httpx.get(press(authorization_url.group(1), "allow"), headers={"accept": "text/html"})
+    assert "Logged in" in shown.text
+    answer = json.loads(server.shell(get_token))
+    (example,) = blocks("json")
+    assert list(answer) == list(json.loads(example))
+    assert server.token_works(answer["access_token"])
     assert '"state":"fresh"' in server.shell(verify)
 
 
-def test_the_server_prints_the_same_three_commands(server: LocalServer) -> None:
+def test_the_server_prints_the_same_commands(server: LocalServer) -> None:
     commands = re.findall(r"curl .*", server.greeting)
     documented = [
-        line for block in blocks("sh") for line in block.splitlines() if "localhost:8000" in line
+        line for each in blocks("sh") for line in each.splitlines() if "localhost:8000" in line
     ]
     there = [command.replace(server.address, "http://localhost:8000") for command in commands]
     assert there == [line for line in documented if line.startswith("curl")]
 
 
-def test_the_shell_and_python_examples_give_a_token(server: LocalServer) -> None:
-    environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
-    (curl,) = (block for block in blocks("sh") if "min_ttl" in block)
-    assert '"access_token"' in server.shell(curl, environ)
-    (curl,) = (block for block in blocks("sh") if "history" in block)
-    told = json.loads(server.shell(curl, environ))["history"]
-    (example,) = blocks("json")
-    assert list(told[-1]) == list(json.loads(f"{{{example}}}")["history"][-1])
-    assert (told[-1]["event"], told[-1]["outcome"]) == ("login", "tokens")
-    (python,) = (block for block in blocks("python") if "httpx" in block)
-    token = run_python(f"{python}\nprint(access_token())", environ).strip()
-    assert server.token_works(token)
+def test_the_threads_of_the_program_share_one_token(logged_in: LocalServer) -> None:
+    tokens, asked = run(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "token = AccessToken()\n"
+        "with ThreadPoolExecutor(8) as threads:\n"
+        "    result = list(threads.map(lambda _: token.get(), range(40)))",
+        logged_in,
+    )
+    assert isinstance(tokens, list)
+    assert len(set(tokens)) == 1
+    assert logged_in.token_works(tokens[0])
+    assert asked == [["GET", "token", 200]]
 
 
-def test_the_step_of_a_job_masks_a_token_and_hands_it_on(
-    server: LocalServer, tmp_path: Path
-) -> None:
-    (yaml,) = blocks("yaml")
-    steps = re.findall(r"^    (.*)\n", yaml.partition("  env:")[0], re.MULTILINE)
-    handed_on = tmp_path / "env"
-    environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
-    said = server.shell("\n".join(steps), environ | {"GITHUB_ENV": str(handed_on)})
-    token = handed_on.read_text().removeprefix("ACCESS_TOKEN=").strip()
-    assert server.token_works(token)
-    assert said == f"::add-mask::{token}\n"
+def test_the_program_has_a_token_replaced_that_the_api_rejects(logged_in: LocalServer) -> None:
+    _, asked = run(
+        "token = AccessToken()\n"
+        "token.replace('another')\n"
+        "first = token.get()\n"
+        "token.replace(first)\n"
+        "result = token.get()",
+        logged_in,
+    )
+    assert asked == [["GET", "token", 200], ["POST", "refresh", 200], ["GET", "token", 200]]
 
 
-def test_the_library_example_prints_what_it_says() -> None:
-    (python,) = (block for block in blocks("python") if "decide(" in block)
-    assert run_python(python, {}) == blocks("text")[-1]
+def test_the_program_waits_as_long_as_a_503_says(logged_in: LocalServer) -> None:
+    let_expire(logged_in, fault="unavailable")
+    (token, seconds), asked = run(
+        "began = time.time()\nresult = [AccessToken().get(), time.time() - began]", logged_in
+    )
+    assert asked == [["GET", "token", 503], ["GET", "token", 200]]
+    assert seconds >= 1
+    assert logged_in.token_works(token)
 
 
-def test_the_line_of_a_crontab_sweeps(server: LocalServer) -> None:
-    (line,) = (block for block in blocks("text") if "curl" in block)
-    command = " ".join(line.split()[5:])
-    # The server of `make run` has no secret for it, and says so.
-    answer = server.shell(command.replace("PUBLIC_URL", server.address), {})
-    assert "CRON_SECRET is not set" in answer
+def test_the_job_waits_as_long_as_a_503_says(logged_in: LocalServer) -> None:
+    let_expire(logged_in, fault="unavailable")
+    assert logged_in.token_works(in_a_job(logged_in))
 
 
-def run_python(code: str, environ: Mapping[str, str]) -> str:
-    return subprocess.check_output(
-        [sys.executable, "-c", code], cwd=ROOT, text=True, env={**os.environ, **environ}
+def test_the_times_are_those_of_the_code() -> None:
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    response = TokenResponse(
+        access_token="access",
+        token_type="Bearer",
+        expires_in=None,
+        refresh_token="refresh",
+        refresh_token_expires_in=None,
+        scope=None,
+    )
+    digikey = PRESETS["digikey"]
+    tokens = Tokens.first(response, generation=0, issued_at=begin, provider=digikey)
+    assert tokens.keep_alive_at() == begin + timedelta(days=90 - 30)
+    assert "it refreshes when 30 days are left" in README
+    assert timedelta(hours=1) == FAILING_FOR_LONG
+    assert "after one hour without tokens" in README
+    assert timedelta(minutes=10) == LOGIN_LIFETIME
+    assert "valid for ten minutes" in README
+    assert timedelta(hours=24) == LINK_LIFETIME
+    assert "single use, valid for 24 hours" in README
+
+
+def test_the_variables_of_each_provider_can_be_used(tmp_path: Path) -> None:
+    table = README.split("## Your provider\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| ([^|`]+) \| (.*) \|$", table, re.MULTILINE)
+    settings = {name.strip(): settings_of(row, tmp_path) for name, row in rows[1:]}
+    assert list(settings) == ["Digi-Key", "Google", "GitHub", "any other"]
+    assert settings["Digi-Key"].provider.name == "digikey-sandbox"
+    assert settings["GitHub"].provider.refresh_ends_access_token
+    assert settings["Google"].provider.replay_is_harmless
+
+
+def settings_of(row: str, folder: Path) -> Settings:
+    given = dict(re.findall(r"`([A-Z_]+)=([^`]+)`", row))
+    given = {name: value.replace("…", "read") for name, value in given.items()}
+    if "`ISSUER`" in row:
+        given["ISSUER"] = "https://login.example"
+    return Settings.from_environ(
+        {
+            "CLIENT_ID": "client",
+            "CLIENT_SECRET": "secret",
+            "API_KEY": "the-api-key-of-this-test",
+            "SQLITE_PATH": str(folder / "grants.sqlite"),
+            **given,
+        }
     )
 
 
-def test_the_variables_listed_are_the_ones_that_are_read() -> None:
-    read: set[str] = set()
-
-    class Recording(dict[str, str]):
-        def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
-            read.add(key)
-            return super().get(key, default)
-
-    key = "the-api-key-of-this-test"
-    Settings.from_environ(Recording(CLIENT_ID="c", CLIENT_SECRET="s", API_KEY=key, SQLITE_PATH="x"))
-    documented = set(first_cells("## Environment variables", README))
-    # Set by the platform, not by the owner; and read on Lambda, for more of the others.
-    assert read - {"VERCEL_PROJECT_PRODUCTION_URL"} == documented - {"SECRET_ID"}
+def test_the_variables_are_those_that_most_deployments_need() -> None:
+    named = set(first_cells("## Environment variables", README))
+    assert named < set(all_first_cells(page("configuration.md")))
 
 
 def test_the_endpoints_listed_are_the_ones_there_are() -> None:
-    listed = {tuple(cell.split()) for cell in first_cells("## HTTP", README)}
+    listed = {tuple(cell.split()) for cell in first_cells('## Endpoints <a id="http"></a>', README)}
     there = {(method, path) for path, methods in ROUTES.items() for method in methods}
     assert listed == {(method, path) for method, path in there if method != "HEAD"}
-
-
-def test_the_problems_listed_are_the_ones_there_are() -> None:
-    assert sorted(first_cells("# Problems", PROBLEMS_PAGE)) == sorted(PROBLEMS)
-    assert TYPE_PREFIX in PROBLEMS_PAGE
-    assert first_cells("## Causes", PROBLEMS_PAGE) == [cause.value for cause in Cause]
-    outcomes = first_cells("## Outcomes of a refresh", PROBLEMS_PAGE)
-    assert outcomes == [failure.value for failure in Failure]
-    assert first_cells("## History", PROBLEMS_PAGE) == [event.value for event in Happening]
-    told = PROBLEMS_PAGE.split("## Outcomes of a refresh", 1)[1]
-    assert [outcome for outcome in OUTCOMES if f"`{outcome}`" not in told] == []
-
-
-def test_the_statuses_listed_are_the_ones_answered() -> None:
-    for name, (status, _) in PROBLEMS.items():
-        assert re.search(rf"\| `{name}` \| {status.value}", PROBLEMS_PAGE), name
-
-
-def test_the_make_commands_named_in_the_documents_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        command
-        for document in DOCUMENTS
-        for command in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)
-    }
-    assert named <= targets
-    assert {"run", "test", "check"} <= named
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_within_the_documents_leads_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
-        assert (document.parent / target).exists(), target
 
 
 def test_the_simulation_is_where_the_readme_says() -> None:

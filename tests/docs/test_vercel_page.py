@@ -1,4 +1,4 @@
-"""The README's way to a token on Vercel, done with what is deployed there."""
+"""docs/vercel.md: its way to a token, done with what is deployed there."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from functions.settings.settings import Settings
 from functions.settings.store import UpstashSettings
-from tests.docs.test_readme import README
+from tests.docs.pages import DOCUMENTS, blocks, page
 from tests.system.loopback import free_port
 from tests.system.redis_peer import redis_server
 from tests.system.simulated_digikey import press, simulated_digikey
@@ -20,8 +20,8 @@ from tests.system.upstash_front import upstash_front
 from tests.system.vercel_deployment import vercel_deployment
 from tests.system.vercel_door import vercel_door
 
-SECTION = README.split("## On Vercel\n", 1)[1].split("\n## ", 1)[0]
-BUTTON = re.search(r"^\[deploy\]: (.*)$", README, re.MULTILINE)
+PAGE = page("vercel.md")
+BUTTON = re.search(r"^\[deploy\]: (.*)$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def environ() -> Iterator[dict[str, str]]:
 
 
 def test_the_steps_lead_to_a_token(environ: dict[str, str]) -> None:
-    log_in, check = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+    log_in, check = blocks("sh", PAGE)
     authorization_url = json.loads(shell(log_in, environ))["authorization_url"]
     page = httpx.get(press(authorization_url, "allow"), headers={"accept": "text/html"})
     assert "Logged in" in page.text
@@ -66,7 +66,7 @@ def test_the_steps_lead_to_a_token(environ: dict[str, str]) -> None:
 
 def test_the_cron_is_let_in(environ: dict[str, str]) -> None:
     answer = httpx.get(
-        f"{environ['PUBLIC_URL']}/api/refresh",
+        f"{environ['PUBLIC_URL']}/api/sweep",
         headers={"authorization": f"Bearer {environ['CRON_SECRET']}", "user-agent": "vercel-cron"},
     )
     assert answer.json() == {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
@@ -85,7 +85,7 @@ def test_the_button_asks_for_what_is_needed_and_for_a_store() -> None:
 
 
 def test_the_address_of_the_repository_is_a_placeholder_in_one_place() -> None:
-    assert README.count("YOUR-ACCOUNT") == 1
+    assert sum(document.read_text().count("YOUR-ACCOUNT") for document in DOCUMENTS) == 1
     assert urlsplit(parameters()["repository-url"]).path == "/YOUR-ACCOUNT/oauth-callback"
 
 
@@ -97,7 +97,7 @@ def parameters() -> dict[str, str]:
 
 
 def secret() -> str:
-    (command,) = set(re.findall(r"`(openssl [^`]+)`", SECTION))
+    (command,) = set(re.findall(r"`(openssl [^`]+)`", PAGE))
     assert command in parameters()["envDescription"]
     return shell(command, {}).strip()
 
