@@ -14,6 +14,7 @@ from domain.grant import (
     Refreshing,
     Tokenless,
     Unauthorized,
+    tokens_of,
 )
 from domain.provider import RotationKind
 from functions.refresh.keeper import PATIENCE
@@ -151,7 +152,7 @@ class Connection:
             self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
         if self.world.is_spoilt and isinstance(answer, AskForAuthorization):
             # Who refuses for a while does so whatever has become of the record.
-            if not (may_pass and self.history.is_alive(self.world.now())):
+            if not (may_pass and self._is_honoured()):
                 self.login_wanted = True
                 self.history.losses[Loss.DAMAGED] += 1
             return
@@ -164,6 +165,13 @@ class Connection:
                 return self.history.may_pass()
             case _:
                 return False
+
+    def _is_honoured(self) -> bool:
+        """Whether the provider honours the refresh token that is in the store."""
+        tokens = tokens_of(self.history.grant)
+        if tokens is None or tokens.refresh_token is None:
+            return False
+        return self.history.honours(tokens.refresh_token, self.world.now())
 
     def _insist(self) -> None:
         """Let a person, who is told to log in, ask for a refresh first."""
