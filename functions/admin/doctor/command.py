@@ -122,8 +122,8 @@ def _run(options: Namespace) -> str | None:
     except SettingsError as error:
         found = [fault("variables", text) for text in error.faults]
         rest = (
-            "not looked at until the variables can be used: docs/configuration.md says of each what it is, "
-            "below Environment variables, and .env is not read"
+            "not looked at until the variables can be used: docs/configuration.md says of each "
+            "what it is, and .env is not read"
         )
         print(*found, unknown("the rest", rest), sep="\n")
         return summary(found, strict=options.strict)
