@@ -1,7 +1,6 @@
-"""The end of an attempt: what its answer makes of the grant (rules 4 to 7).
+"""The end of an attempt, and what its answer makes of the grant: rules 4 to 7 of `decide.py`.
 
-The rules are those of `decide.py`. How a failure is named, and when the next attempt may begin
-(rule 7), is in `failures.py`.
+How a failure is named, and when the next attempt may begin (rule 7), is in `failures.py`.
 """
 
 from dataclasses import replace

@@ -1,7 +1,4 @@
-"""Logins, and tokens that are brought back: which of them a grant keeps (rules 8 and 9).
-
-The rules are those of `decide.py`.
-"""
+"""Logins, and tokens that are brought back: rules 8 and 9 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""Questions: what is answered at once, and when an attempt begins first (rules 1 to 3).
-
-The rules are those of `decide.py`.
-"""
+"""What a question is answered, and when an attempt begins first: rules 1 to 3 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime

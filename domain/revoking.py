@@ -46,7 +46,7 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 
 
 def fence_off(grant: Grant, now: datetime) -> Effect:
-    """Keep nothing of a grant but what the provider must be told of."""
+    """Fence a grant off: nothing is kept of it but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
     if isinstance(grant, Tokenless | Moved):
         return Effect(grant=grant)
@@ -101,7 +101,7 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
-    """Say what must be ended of what has come too late for a grant that was revoked (rule 14)."""
+    """Return what must be ended of what has come too late for a grant that was revoked."""
     late: TokenResponse | Tokens | None
     match event:
         case AttemptEnded(outcome=outcome):
