@@ -8,9 +8,9 @@ from domain.events import LoginCompleted, Precedence
 from domain.grant import (
     Authorized,
     Grant,
+    Inactive,
     Moved,
     Refreshing,
-    Tokenless,
     last_revocation,
     place_of,
     tokens_of,
@@ -86,7 +86,7 @@ def _is_unwanted(
 
 def bring_back(grant: Grant, tokens: Tokens) -> Effect:
     """Keep tokens that the store did not take when they came, if they are newer."""
-    if not isinstance(grant, Tokenless) and not tokens.are_newer_than(grant.tokens):
+    if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)
     brought: Grant = Authorized(tokens=tokens)
     if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:

@@ -21,7 +21,7 @@ from domain.events import (
     TokensRescued,
 )
 from domain.failures import classify
-from domain.grant import Failure, Grant, Moved, Revoked, Revoking, Tokenless, place_of
+from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, Happening, Note
 from domain.refusals import said_by
 from domain.token_endpoint import (
@@ -48,7 +48,7 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 def fence_off(grant: Grant, now: datetime) -> Effect:
     """Fence a grant off: nothing is kept of it but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
-    if isinstance(grant, Tokenless | Moved):
+    if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
     tokens = grant.tokens
     request = RevocationRequest.for_tokens(
@@ -127,7 +127,7 @@ def _is_before(read: Grant, revoked: Revoking | Revoked) -> bool:
     """Whether a login, by what it has read, was begun before a revocation."""
     if revoked.place == 0:
         # From before revocations were counted: who has read tokens has not read the end of them.
-        return not isinstance(read, Tokenless)
+        return not isinstance(read, Inactive)
     return place_of(read) < revoked.place
 
 
