@@ -57,8 +57,9 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
                 issued_at=ended.attempt.started_at,
                 provider=policy.provider,
             )
-            kept = replace(tokens, authorized_at=ended.attempt.authorized_at)
-            return Effect(grant=Authorized(tokens=kept))
+            tokens = replace(tokens, authorized_at=ended.attempt.authorized_at)
+            kept = Authorized(tokens=tokens)
+            return Effect(grant=kept, note=attempts._refresh_of(kept, now))
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
