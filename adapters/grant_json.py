@@ -20,12 +20,12 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Idle,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
     Setbacks,
-    Settled,
     Unauthorized,
 )
 from domain.ledger import Entry, Happening, Ledger
@@ -232,7 +232,7 @@ def _place(members: _Json, name: str = "place") -> int:
     return place
 
 
-def _settled_from_json(members: _Json) -> Settled:
+def _settled_from_json(members: _Json) -> Idle:
     match members["state"]:
         case "authorized":
             return Authorized(

@@ -1,7 +1,6 @@
-"""The end of an attempt: what its answer makes of the grant (rules 4 to 7).
+"""The end of an attempt, and what its answer makes of the grant: rules 4 to 7 of `decide.py`.
 
-The rules are those of `decide.py`. How a failure is named, and when the next attempt may begin
-(rule 7), is in `failures.py`.
+How a failure is named, and when the next attempt may begin (rule 7), is in `failures.py`.
 """
 
 from dataclasses import replace
@@ -12,17 +11,17 @@ from domain.commands import Effect
 from domain.events import AttemptEnded
 from domain.failures import classify, note_failure
 from domain.grant import (
+    Active,
     Attempt,
     AuthorizationRequired,
     Authorized,
     Cause,
     Failure,
     Grant,
-    Kept,
+    Inactive,
     Moved,
     Refreshing,
     Setbacks,
-    Tokenless,
     in_doubt_since,
     setbacks_of,
 )
@@ -31,12 +30,12 @@ from domain.policy import Policy
 from domain.refusals import said_by
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 
-_Kept = TypeVar("_Kept", bound=Kept)
+_Active = TypeVar("_Active", bound=Active)
 
 
 def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
     """Keep the tokens that came, or remember the failure."""
-    if isinstance(grant, Tokenless):
+    if isinstance(grant, Inactive):
         return Effect(grant=grant)
     match ended.outcome:
         case TokenResponse() as response:
@@ -56,8 +55,8 @@ def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime
 
 
 def _keep_tokens(
-    grant: _Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
-) -> _Kept | Authorized:
+    grant: _Active, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+) -> _Active | Authorized:
     """Keep tokens unless their generation was superseded, however late they come (rule 4)."""
     before = grant.tokens
     # Not by the generation alone: who logs in over a record that nobody can read starts at zero.
@@ -79,7 +78,7 @@ def _keep_tokens(
     return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
 
 
-def _issued_at(attempt: Attempt, grant: Kept, policy: Policy) -> datetime:
+def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:
     """Count an expiry from the earliest instant at which these tokens may have been made.
 
     Within its grace window a provider may answer a replay with the tokens it made for the first
@@ -102,7 +101,7 @@ def _keep_for_who_has_it(
     return Effect(grant=replace(moved, grant=kept), note=_refresh_of(kept, now))
 
 
-def _refresh_of(kept: Kept, now: datetime) -> Note:
+def _refresh_of(kept: Active, now: datetime) -> Note:
     is_over = not kept.tokens.is_alive(now)
     return Note(
         happening=Happening.REFRESH,

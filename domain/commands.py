@@ -58,18 +58,18 @@ class AskForAuthorization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PointElsewhere:
+class ReportMoved:
     """Answer that another deployment has the grant, to which it was handed over at `since`."""
 
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveAlone:
+class NothingDue:
     """Nothing is due."""
 
 
-Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | PointElsewhere | LeaveAlone
+Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | ReportMoved | NothingDue
 """What whoever asked is told: nothing is left to do."""
 
 Command: TypeAlias = Answer | SendTokenRequest

@@ -1,6 +1,7 @@
 """Every transition of a grant, by the rules of refresh: questions are decided, events applied.
 
-A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through three steps:
+Each group of rules is a module. A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is
+taken through three steps (`questions.py`):
  1. *Need.* An access token is served if it outlives what the caller demands. Near its end, or when
     the refresh token is due, it is still served, while one attempt replaces it; where a refresh
     ends the old token, or a request of unknown outcome may have, the refresh comes as late as
@@ -12,7 +13,7 @@ A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is taken through
  3. *Begin.* The intent (attempt, generation, time) is the new grant, to be stored before anything
     is sent. A lease that ran out counts as an attempt of unknown outcome.
 
-The end of an attempt (`AttemptEnded`) changes the grant so:
+The end of an attempt (`AttemptEnded`) changes the grant so (`attempts.py`, `failures.py`):
  4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
     however late they come, even after a verdict: they may hold the only living refresh token.
  5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
@@ -36,7 +37,7 @@ No order rests on a clock. A record counts the logins, revocations and moves tha
 clock that was ahead: an access token may be over, and is replaced before it is served; a refresh
 token dated before all that can have been lives longer than it seems.
 
-A login (`LoginCompleted`) starts a new generation:
+A login (`LoginCompleted`) starts a new generation (`logins.py`):
  8. It replaces what it has read, and not a later login that was stored meanwhile: of two that have
     read the same, which is a matter of seconds, the one that was sent last stays (and so it does
     when it is noted twice).
@@ -44,11 +45,13 @@ A login (`LoginCompleted`) starts a new generation:
     tokens without one, nor a grant whose account is known by one that does not prove to be of the
     same; nor, where it has to yield, any grant that works.
 
-Tokens that the store would not take when they came (`TokensRescued`) are brought back later:
+Tokens that the store would not take when they came (`TokensRescued`) are brought back later
+(`logins.py`):
  9. They are kept if their login or, after the same login, their generation is newer than what is
     there.
 
-A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnRequested` undoes it):
+A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnRequested` undoes it;
+`moving.py`):
 10. It is handed over once no attempt is in flight; a lease that has run out is a doubt that goes
     along. From then on the old deployment answers that it has moved, and sends nothing.
 11. What belongs to its login and comes late (rules 4 and 9) is kept in it, to be handed over
@@ -56,7 +59,8 @@ A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnReq
 12. It is taken over where there is none, or an older one; a deployment that has handed it over
     itself uses it again only if it was handed over elsewhere later, by the count that it brings.
 
-Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`):
+Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`;
+`revoking.py`):
 13. It is fenced off first, an attempt in flight or not; one that was handed over is left to the
     deployment that has it. When the provider was told, its last token is forgotten as well.
 14. From then on a person has to log in. What belongs to a login of before and comes late (rules 4,

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from domain.grant import (
+    Active,
     Attempt,
     Authorized,
     Failure,
     Grant,
-    Kept,
     Refreshing,
     Setbacks,
     in_doubt_since,
@@ -38,7 +38,7 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
-def without_lapsed_lease(grant: Kept, policy: Policy, now: datetime) -> Kept:
+def without_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
     """Count an attempt that is over without a word as failed: its instance died, or stalls."""
     if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
         attempt = grant.attempt

@@ -126,10 +126,10 @@ class AuthorizationRequired:
         return self.cause is Cause.REFRESH_TOKEN_REJECTED
 
 
-Settled: TypeAlias = Authorized | AuthorizationRequired
+Idle: TypeAlias = Authorized | AuthorizationRequired
 """A grant that has tokens, with no attempt in flight: what can be handed over."""
 
-Kept: TypeAlias = Settled | Refreshing
+Active: TypeAlias = Idle | Refreshing
 """A grant that has tokens, and is used here."""
 
 
@@ -137,7 +137,7 @@ Kept: TypeAlias = Settled | Refreshing
 class Moved:
     """The grant was handed over to another deployment: kept as it was then, and not used here."""
 
-    grant: Settled
+    grant: Idle
     since: datetime
     # In the order of logins, revocations and moves, as everywhere below; 0 where none was counted.
     place: int = field(default=0, compare=False)
@@ -169,19 +169,19 @@ class Revoked:
     login: datetime | None = field(default=None, compare=False)
 
 
-Tokenless: TypeAlias = Unauthorized | Revoking | Revoked
+Inactive: TypeAlias = Unauthorized | Revoking | Revoked
 """A grant that nothing can be served or refreshed from."""
 
-Grant: TypeAlias = Tokenless | Kept | Moved
+Grant: TypeAlias = Inactive | Active | Moved
 """Every state that a connection's grant can be in."""
 
 
 def tokens_of(grant: Grant) -> Tokens | None:
     """Return the tokens that a grant can be used by or handed over with; None where it has none."""
-    return None if isinstance(grant, Tokenless) else grant.tokens
+    return None if isinstance(grant, Inactive) else grant.tokens
 
 
-def setbacks_of(grant: Kept) -> Setbacks | None:
+def setbacks_of(grant: Active) -> Setbacks | None:
     """Return what has gone wrong since tokens last came; a verdict does not remember that."""
     return None if isinstance(grant, AuthorizationRequired) else grant.setbacks
 

@@ -1,7 +1,4 @@
-"""Logins, and tokens that are brought back: which of them a grant keeps (rules 8 and 9).
-
-The rules are those of `decide.py`.
-"""
+"""Logins, and tokens that are brought back: rules 8 and 9 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -11,9 +8,9 @@ from domain.events import LoginCompleted, Precedence
 from domain.grant import (
     Authorized,
     Grant,
+    Inactive,
     Moved,
     Refreshing,
-    Tokenless,
     last_revocation,
     place_of,
     tokens_of,
@@ -89,7 +86,7 @@ def _is_unwanted(
 
 def bring_back(grant: Grant, tokens: Tokens) -> Effect:
     """Keep tokens that the store did not take when they came, if they are newer."""
-    if not isinstance(grant, Tokenless) and not tokens.are_newer_than(grant.tokens):
+    if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)
     brought: Grant = Authorized(tokens=tokens)
     if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:

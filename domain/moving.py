@@ -12,14 +12,14 @@ from domain.commands import Effect
 from domain.events import GrantArrived
 from domain.failures import without_lapsed_lease
 from domain.grant import (
+    Active,
     Grant,
-    Kept,
+    Idle,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Settled,
-    Tokenless,
     Unauthorized,
     last_revocation,
     place_of,
@@ -32,7 +32,7 @@ from domain.policy import Policy
 
 def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
     """Let go of a grant, unless an attempt is in flight: its answer belongs to who made it."""
-    if isinstance(grant, Tokenless | Moved):
+    if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
     settled = without_lapsed_lease(grant, policy, now)
     if isinstance(settled, Refreshing):
@@ -60,11 +60,11 @@ def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
     return Effect(grant=taken, note=note)
 
 
-def _note(happening: Happening, grant: Kept | Moved) -> Note:
+def _note(happening: Happening, grant: Active | Moved) -> Note:
     return Note(happening=happening, generation=grant.tokens.generation, outcome=DONE)
 
 
-def _taken(grant: Grant, arrived: Moved, now: datetime) -> Kept | Moved | None:
+def _taken(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
     """Return what is there once a grant has arrived; None where that changes nothing."""
     if isinstance(grant, Unauthorized):
         return _counted_on(arrived.grant, grant, arrived)
@@ -89,7 +89,7 @@ def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: da
     return arrived.since <= revoked.at and not tells_nothing
 
 
-def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Kept | Moved | None:
+def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Active | Moved | None:
     if not _is_later(arrived, moved):
         # It has gone on from here, or never left: a repeated export brings what is newer.
         return replace(moved, grant=arrived.grant) if is_newer else None
@@ -104,7 +104,7 @@ def _is_later(move: Moved, other: Moved) -> bool:
     return move.place > other.place
 
 
-def _counted_on(taken: Settled, before: Grant, arrived: Moved) -> Settled:
+def _counted_on(taken: Idle, before: Grant, arrived: Moved) -> Idle:
     """Go on counting after whatever was counted in either place."""
     tokens = taken.tokens
     own = place_of(before)

@@ -1,7 +1,4 @@
-"""Questions: what is answered at once, and when an attempt begins first (rules 1 to 3).
-
-The rules are those of `decide.py`.
-"""
+"""What a question is answered, and when an attempt begins first: rules 1 to 3 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -11,8 +8,8 @@ from domain.commands import (
     Answer,
     AskForAuthorization,
     Decision,
-    LeaveAlone,
-    PointElsewhere,
+    NothingDue,
+    ReportMoved,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -21,19 +18,19 @@ from domain.commands import (
 from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.failures import without_lapsed_lease
 from domain.grant import (
+    Active,
     Attempt,
     AuthorizationRequired,
     Authorized,
     Cause,
     Failure,
     Grant,
-    Kept,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
     Setbacks,
-    Tokenless,
     Unauthorized,
     due_at,
     in_doubt_since,
@@ -58,12 +55,12 @@ def answer_question(grant: Grant, question: Question, policy: Policy, now: datet
 
 
 def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    if isinstance(grant, Tokenless):
+    if isinstance(grant, Inactive):
         never = isinstance(grant, Unauthorized)
         cause = Cause.NEVER_AUTHORIZED if never else Cause.REVOKED
         return Decision(grant=grant, command=AskForAuthorization(cause=cause))
     if isinstance(grant, Moved):
-        return Decision(grant=grant, command=PointElsewhere(since=grant.since))
+        return Decision(grant=grant, command=ReportMoved(since=grant.since))
     current = without_lapsed_lease(grant, policy, now)
     content = _answer_without_refresh(current, question, policy, now)
     if content is not None and not _is_refresh_wanted(current, question, policy, now):
@@ -79,7 +76,7 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
 
 
 def _answer_without_refresh(
-    grant: Kept, question: Question, policy: Policy, now: datetime
+    grant: Active, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
     """Return what this question can be answered at once; None where it needs a refresh."""
     in_doubt = _doubt_of(grant) is not None
@@ -105,12 +102,12 @@ def _answer_without_refresh(
             spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
             # What is due by a clock that was ahead may be due by now.
             is_due = due is not None and (due <= now or grant.tokens.were_issued_ahead(now))
-            return None if is_due and not spares_a_living_token else LeaveAlone()
+            return None if is_due and not spares_a_living_token else NothingDue()
         case _:
             assert_never(question)
 
 
-def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: datetime) -> bool:
+def _is_refresh_wanted(grant: Active, question: Question, policy: Policy, now: datetime) -> bool:
     """Whether a refresh is wanted even though there is an answer without one."""
     if not isinstance(question, TokenRequested) or _is_risky(grant, policy, now):
         return False
@@ -119,7 +116,7 @@ def _is_refresh_wanted(grant: Kept, question: Question, policy: Policy, now: dat
     return grant.tokens.is_near_end(policy.refresh_early, now) or grant.tokens.is_due(now)
 
 
-def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
+def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
     """Whether a refresh may end everything, the living access token included.
 
     That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2),
@@ -132,7 +129,7 @@ def _is_risky(grant: Kept, policy: Policy, now: datetime) -> bool:
     return policy.replay_until(since) <= now or since > now + policy.lease
 
 
-def _doubt_of(grant: Kept) -> datetime | None:
+def _doubt_of(grant: Active) -> datetime | None:
     """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
         case Refreshing(attempt=attempt, setbacks=setbacks):
@@ -145,7 +142,7 @@ def _doubt_of(grant: Kept) -> datetime | None:
             assert_never(grant)
 
 
-def _is_refused(grant: Kept, policy: Policy, now: datetime) -> bool:
+def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
     """Whether the provider has refused the refresh token, and it is not yet tried once more."""
     setbacks = setbacks_of(grant)
     if setbacks is None or setbacks.failure is not Failure.REFUSED:
@@ -157,7 +154,7 @@ def _is_refused(grant: Kept, policy: Policy, now: datetime) -> bool:
 
 
 def _request_or_obstacle(
-    grant: Kept, question: Question, policy: Policy, now: datetime
+    grant: Active, question: Question, policy: Policy, now: datetime
 ) -> RefreshTokenRequest | Answer:
     """Return the request to send, or the answer where nobody may send one now."""
     if isinstance(grant, Refreshing):
@@ -206,7 +203,7 @@ def _binds(refusal: Setbacks, now: datetime, policy: Policy) -> bool:
 # Rule 3: begin.
 
 
-def _lapse_of(grant: Kept) -> Note:
+def _lapse_of(grant: Active) -> Note:
     """Note that an attempt had no end: of one that begins, its end will be noted."""
     return Note(
         happening=Happening.REFRESH_FAILED,
@@ -217,7 +214,7 @@ def _lapse_of(grant: Kept) -> Note:
 
 
 def _begin(
-    grant: Kept, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
+    grant: Active, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
 ) -> Decision:
     """Make the intent the new grant: it is stored before anything is sent."""
     attempt = Attempt(

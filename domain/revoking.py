@@ -21,7 +21,7 @@ from domain.events import (
     TokensRescued,
 )
 from domain.failures import classify
-from domain.grant import Failure, Grant, Moved, Revoked, Revoking, Tokenless, place_of
+from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, Happening, Note
 from domain.refusals import said_by
 from domain.token_endpoint import (
@@ -46,9 +46,9 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 
 
 def fence_off(grant: Grant, now: datetime) -> Effect:
-    """Keep nothing of a grant but what the provider must be told of."""
+    """Fence a grant off: nothing is kept of it but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
-    if isinstance(grant, Tokenless | Moved):
+    if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
     tokens = grant.tokens
     request = RevocationRequest.for_tokens(
@@ -101,7 +101,7 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
-    """Say what must be ended of what has come too late for a grant that was revoked (rule 14)."""
+    """Return what must be ended of what has come too late for a grant that was revoked."""
     late: TokenResponse | Tokens | None
     match event:
         case AttemptEnded(outcome=outcome):
@@ -127,7 +127,7 @@ def _is_before(read: Grant, revoked: Revoking | Revoked) -> bool:
     """Whether a login, by what it has read, was begun before a revocation."""
     if revoked.place == 0:
         # From before revocations were counted: who has read tokens has not read the end of them.
-        return not isinstance(read, Tokenless)
+        return not isinstance(read, Inactive)
     return place_of(read) < revoked.place
 
 

@@ -13,12 +13,12 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Idle,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
     Setbacks,
-    Settled,
     Unauthorized,
 )
 from domain.ledger import MOST_ENTRIES, Entry, Happening, Ledger
@@ -74,7 +74,7 @@ attempts = st.builds(
     client=ids,
     started_at=instants,
 )
-settled: st.SearchStrategy[Settled] = st.one_of(
+settled: st.SearchStrategy[Idle] = st.one_of(
     st.builds(Authorized, tokens=tokens, setbacks=st.none() | setbacks),
     st.builds(
         AuthorizationRequired,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, assert_never
 from domain.commands import (
     Answer,
     AskForAuthorization,
-    LeaveAlone,
-    PointElsewhere,
+    NothingDue,
+    ReportMoved,
     Serve,
     TryLater,
     Wait,
@@ -96,9 +96,9 @@ async def require_tokens(
                 why_and_how_to_log_in(cause, login, said=said),
                 members={"cause": cause.value, "login": login.members},
             )
-        case PointElsewhere(since=since):
+        case ReportMoved(since=since):
             raise connection_moved(since)
-        case LeaveAlone():
+        case NothingDue():
             raise AssertionError("this answers the sweep only")
         case _:
             assert_never(answer)

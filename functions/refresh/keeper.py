@@ -16,7 +16,7 @@ from typing import TypeAlias, assert_never
 from domain.commands import (
     Answer,
     Command,
-    LeaveAlone,
+    NothingDue,
     SendTokenRequest,
     Serve,
     Wait,
@@ -113,7 +113,7 @@ class Keeper:
         return await self._answer(connection, question)
 
     async def refresh_if_due(self, connection: str) -> Answered:
-        """Replace the tokens if the grant would die of disuse; `LeaveAlone` where it would not.
+        """Replace the tokens if the grant would die of disuse; `NothingDue` where it would not.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -158,7 +158,7 @@ class Keeper:
                     if looked is None:
                         return answer, record
                     record, attempt = looked, None
-                case LeaveAlone() as answer if attempt is not None:
+                case NothingDue() as answer if attempt is not None:
                     # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
                     looked = await self._look(connection, record, attempt, give_up_at)
                     if looked is None:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from domain.grant import (
+    Active,
     AuthorizationRequired,
     Authorized,
     Cause,
     Failure,
     Grant,
-    Kept,
     Moved,
     Refreshing,
     Revoked,
@@ -86,7 +86,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
     ]
 
 
-def _last_refresh(grant: Kept) -> dict[str, object]:
+def _last_refresh(grant: Active) -> dict[str, object]:
     """Tell of the last attempt and, where it failed, when the provider is asked again."""
     next_try_at = said = None
     match grant:

@@ -15,8 +15,8 @@ from typing import assert_never
 
 from domain.commands import (
     AskForAuthorization,
-    LeaveAlone,
-    PointElsewhere,
+    NothingDue,
+    ReportMoved,
     Serve,
     TryLater,
     Wait,
@@ -145,7 +145,7 @@ class Sweep:
         except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
             _log.exception("connection %s: not refreshed", connection)
             return Swept.FAILED
-        is_left_alone = isinstance(answered.answer, LeaveAlone)
+        is_left_alone = isinstance(answered.answer, NothingDue)
         if is_left_alone and not is_due and answered.after == answered.before:
             return Swept.NOT_DUE
         swept = _judge(answered)
@@ -165,10 +165,10 @@ def _judge(answered: Answered) -> Swept:
             return Swept.REFRESHED
         case TryLater():
             return Swept.FAILED
-        case Wait() | PointElsewhere():
+        case Wait() | ReportMoved():
             # An attempt goes on; or it was handed over after it had been found to be due.
             return Swept.SKIPPED
-        case Serve() | LeaveAlone():
+        case Serve() | NothingDue():
             # What has changed and is not refreshed has had an attempt that failed, or has one now.
             is_over = not isinstance(answered.after, Refreshing)
             has_failed = is_over and answered.after != answered.before

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
-from domain.grant import Authorized, Tokenless
+from domain.grant import Authorized, Inactive
 from domain.tokens import Tokens
 from ports.store import Record, Store
 from tests.bench.storm_stores import StormStore, answers
@@ -136,7 +136,7 @@ def records(environment: Mapping[str, str], connections: Sequence[str]) -> list[
 
 def generation_of(record: Record) -> int:
     """Say how often the refresh token that is stored was replaced."""
-    assert not isinstance(record.grant, Tokenless)
+    assert not isinstance(record.grant, Inactive)
     return record.grant.tokens.generation
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands import AskForAuthorization, LeaveAlone, SendTokenRequest, Serve, TryLater
+from domain.commands import AskForAuthorization, NothingDue, SendTokenRequest, Serve, TryLater
 from domain.decide import apply, decide
 from domain.events import (
     AttemptEnded,
@@ -111,7 +111,7 @@ def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
         assert ask(grant, NOW).command == Serve(tokens=grant.tokens)
         assert grant.tokens.ends_at(NOW) == NOW + ACCESS_LIFE
         due = decide(grant, RefreshDue(attempt_id="1"), POLICY, NOW)
-        assert isinstance(due.command, LeaveAlone)
+        assert isinstance(due.command, NothingDue)
 
 
 @over_clocks_ahead

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands import Decision, PointElsewhere
+from domain.commands import Decision, ReportMoved
 from domain.decide import apply, decide
 from domain.events import (
     GrantArrived,
@@ -131,7 +131,7 @@ def test_whatever_is_asked_of_it_is_answered_by_where_it_is_and_nothing_is_sent(
 ) -> None:
     moved = Moved(grant=inside, since=EXPIRED)
     decision = decide(moved, question, POLICY, now)
-    assert decision == Decision(grant=moved, command=PointElsewhere(since=EXPIRED))
+    assert decision == Decision(grant=moved, command=ReportMoved(since=EXPIRED))
     assert decision.grant is moved
 
 
@@ -172,7 +172,7 @@ def test_tokens_that_come_late_are_kept_and_not_used(moved: Moved) -> None:
     assert isinstance(after.grant, Authorized)
     assert after.grant.setbacks is None
     assert (after.tokens.generation, after.tokens.refresh_token) == (8, "refresh-8")
-    assert isinstance(decide(after, asked(), POLICY, EXPIRED).command, PointElsewhere)
+    assert isinstance(decide(after, asked(), POLICY, EXPIRED).command, ReportMoved)
 
 
 def test_an_access_token_that_comes_late_is_kept_too() -> None:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
-from domain.commands import PointElsewhere, SendTokenRequest, Serve
+from domain.commands import ReportMoved, SendTokenRequest, Serve
 from domain.decide import decide
 from domain.events import GrantArrived, MoveRequested, ReturnRequested, TokenRequested
 from domain.grant import (
     Authorized,
+    Inactive,
     Moved,
     Refreshing,
-    Tokenless,
     Unauthorized,
 )
 from tests.domain.provider_model import Kind
@@ -44,7 +44,7 @@ class TwoDeployments(World):
     def owners_steps(self) -> list[Step]:
         steps: list[Step] = [self.one_turns_to_the_other_deployment]
         steps += [partial(self.it_arrives, file) for file in self.files]
-        if not isinstance(self.grant, Tokenless):
+        if not isinstance(self.grant, Inactive):
             steps += [self.it_is_handed_over] * 2
         if isinstance(self.grant, Authorized):
             steps += [self.an_instance_stalls_with_an_answer]
@@ -90,9 +90,9 @@ class TwoDeployments(World):
     def may_be_taken_back(self) -> bool:
         """Whether the owner may say that nobody has taken it."""
         there = self.grants[1 - self.here]
-        if not isinstance(self.grant, Moved) or not isinstance(there, Tokenless | Moved):
+        if not isinstance(self.grant, Moved) or not isinstance(there, Inactive | Moved):
             return False
-        return isinstance(there, Tokenless) or there.since < self.grant.since
+        return isinstance(there, Inactive) or there.since < self.grant.since
 
     def it_is_taken_back(self, _data: st.DataObject) -> None:
         self.files.clear()
@@ -103,7 +103,7 @@ class TwoDeployments(World):
         users = [
             grant.tokens.authorized_at
             for grant in self.grants
-            if not isinstance(grant, Tokenless | Moved)
+            if not isinstance(grant, Inactive | Moved)
         ]
         assert len(set(users)) == len(users)
 
@@ -111,4 +111,4 @@ class TwoDeployments(World):
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_promise_is_kept_while_a_grant_moves(kind: Kind) -> None:
     visited = visited_by(TwoDeployments, kind, examples=100)
-    assert visited >= {Moved, Authorized, Refreshing, PointElsewhere, Serve, SendTokenRequest}
+    assert visited >= {Moved, Authorized, Refreshing, ReportMoved, Serve, SendTokenRequest}

@@ -26,8 +26,8 @@ from domain.commands import (
     AskForAuthorization,
     Command,
     Effect,
-    LeaveAlone,
-    PointElsewhere,
+    NothingDue,
+    ReportMoved,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -49,11 +49,11 @@ from domain.grant import (
     Cause,
     Failure,
     Grant,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Tokenless,
     Unauthorized,
 )
 from domain.policy import Policy
@@ -166,7 +166,7 @@ class World(RuleBasedStateMachine):
         happens(data)
 
     def steps(self) -> list[Step]:
-        if isinstance(self.grant, Tokenless) or not self.grant.tokens.can_refresh(self.now):
+        if isinstance(self.grant, Inactive) or not self.grant.tokens.can_refresh(self.now):
             steps: list[Step] = [self.a_program_asks, self.the_sweep_comes_by]
             return [*steps, self.a_refresh_is_requested, self.a_person_logs_in]
         steps = [*[self.time_passes, self.a_program_asks] * 3, self.the_sweep_comes_by]
@@ -266,7 +266,7 @@ class World(RuleBasedStateMachine):
 
     def near_ends(self) -> list[datetime]:
         ends: list[datetime | None] = []
-        if not isinstance(self.grant, Tokenless):
+        if not isinstance(self.grant, Inactive):
             ends.append(self.grant.tokens.expires_at)
         if isinstance(self.grant, Refreshing):
             attempt = self.grant.attempt
@@ -295,9 +295,9 @@ class World(RuleBasedStateMachine):
                 assert self.now < until
             case TryLater(at=at):
                 assert self.now < at <= self.now + self.policy.longest_retry_after
-            case PointElsewhere():
+            case ReportMoved():
                 assert isinstance(self.grant, Moved)
-            case LeaveAlone():
+            case NothingDue():
                 assert isinstance(event, RefreshDue)
 
     def demanded_by(self, question: Question) -> timedelta:
@@ -307,7 +307,7 @@ class World(RuleBasedStateMachine):
             case TokenRequested(min_ttl=min_ttl):
                 return min(min_ttl, self.provider.access_life / 2)
             case RefreshRequested(asked_at=asked_at):
-                assert not isinstance(self.grant, Tokenless)
+                assert not isinstance(self.grant, Inactive)
                 assert self.grant.tokens.issued_at >= asked_at - 10 * SECOND
                 return timedelta(0)
             case RefreshDue():
@@ -364,7 +364,7 @@ class World(RuleBasedStateMachine):
             case Cause.REFRESH_TOKEN_MISSING:
                 pytest.fail("this provider always issues one")
             case Cause.REFRESH_TOKEN_EXPIRED:
-                assert not isinstance(grant, Tokenless)
+                assert not isinstance(grant, Inactive)
                 assert grant.tokens.refresh_token_expires_at is not None
                 assert grant.tokens.refresh_token_expires_at <= self.now
             case Cause.REVOKED:
@@ -375,7 +375,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def tokens_never_go_back_to_older_ones(self) -> None:
         for number, grant in enumerate(self.grants):
-            if not isinstance(grant, Tokenless):
+            if not isinstance(grant, Inactive):
                 assert grant.tokens.age >= self.oldest[number]
                 self.oldest[number] = grant.tokens.age
 
@@ -395,7 +395,7 @@ class World(RuleBasedStateMachine):
         one, whoever has lost that.
         """
         newest = f"{self.provider.name}access-{self.provider.serial}"
-        tokens = [grant.tokens for grant in self.grants if not isinstance(grant, Tokenless)]
+        tokens = [grant.tokens for grant in self.grants if not isinstance(grant, Inactive)]
         has_newest = any(each.access_token == newest for each in tokens)
         return self.kind.refuses_for is not None or not has_newest
 
@@ -418,7 +418,7 @@ class World(RuleBasedStateMachine):
         kept = {
             str(grant.tokens.refresh_token)
             for grant in self.grants
-            if not isinstance(grant, Tokenless)
+            if not isinstance(grant, Inactive)
         }
         living = {token for token in self.delivered if self.provider.honours(token, self.now)}
         assert not kept or not living or kept & living
@@ -445,7 +445,7 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
 def test_every_promise_is_kept_on_every_path_and_every_state_is_reached(kind: Kind) -> None:
     visited = visited_by(World, kind, examples=300)
     states = {Unauthorized, Authorized, Refreshing, AuthorizationRequired}
-    answers = {Serve, Wait, TryLater, AskForAuthorization, LeaveAlone, SendTokenRequest}
+    answers = {Serve, Wait, TryLater, AskForAuthorization, NothingDue, SendTokenRequest}
     if kind.rotation is RotationKind.NONE:
         # Nothing ever makes such a provider refuse its refresh token, but its end.
         states -= {AuthorizationRequired}

@@ -8,7 +8,7 @@ import pytest
 from domain.commands import (
     AskForAuthorization,
     Decision,
-    LeaveAlone,
+    NothingDue,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -181,7 +181,7 @@ def test_when_a_grace_window_is_over_a_retry_waits_for_the_token_to_die() -> Non
 def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     due = T0 + REFRESH_LIFE - 30 * DAY
     early = decide(GRANT, RefreshDue(attempt_id="a"), POLICY, due - TICK)
-    assert (early.grant, early.command) == (GRANT, LeaveAlone())
+    assert (early.grant, early.command) == (GRANT, NothingDue())
     decision = decide(GRANT, RefreshDue(attempt_id="a"), POLICY, due)
     assert isinstance(decision.command, SendTokenRequest)
 
@@ -199,7 +199,7 @@ def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_set
     later = decide(refreshing, sweep, POLICY, EXPIRED + MINUTE)
     assert isinstance(later.command, SendTokenRequest)
     doubtful = fail(UNKNOWN)
-    assert decide(doubtful, sweep, POLICY, EXPIRED).command == LeaveAlone()
+    assert decide(doubtful, sweep, POLICY, EXPIRED).command == NothingDue()
     assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED + MINUTE).command, SendTokenRequest)
 
 
@@ -208,7 +208,7 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     refreshing, command = begin(GRANT, near_end)
     doubtful = end(refreshing, command, UNKNOWN, near_end)
     sweep = RefreshDue(attempt_id="a")
-    assert decide(doubtful, sweep, POLICY, EXPIRED - TICK).command == LeaveAlone()
+    assert decide(doubtful, sweep, POLICY, EXPIRED - TICK).command == NothingDue()
     assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED).command, SendTokenRequest)
     harmless = end(*begin(GRANT, near_end, GRACE), UNKNOWN, near_end, GRACE)
     later = decide(harmless, sweep, GRACE, near_end + MINUTE)
@@ -218,7 +218,7 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     begun = decide(GRANT, asked_for, GRACE, beginning)
     assert isinstance(begun.command, SendTokenRequest)
     lost = end(begun.grant, begun.command, UNKNOWN, beginning, GRACE)
-    assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == LeaveAlone()
+    assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == NothingDue()
 
 
 def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_another_runs() -> (
@@ -236,7 +236,7 @@ def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_a
     refreshing = Refreshing(tokens=TOKENS, attempt=attempt, setbacks=doubtful)
     sweep = RefreshDue(attempt_id="a")
     assert isinstance(decide(refreshing, sweep, GRACE, window_ends - TICK).command, Wait)
-    assert decide(refreshing, sweep, GRACE, window_ends).command == LeaveAlone()
+    assert decide(refreshing, sweep, GRACE, window_ends).command == NothingDue()
 
 
 def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_before_does_not() -> (
@@ -269,7 +269,7 @@ def test_the_sweep_leaves_alone_what_needs_a_login() -> None:
         tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
     )
     sweep = RefreshDue(attempt_id="a")
-    assert decide(required, sweep, POLICY, T0 + 1000 * DAY).command == LeaveAlone()
+    assert decide(required, sweep, POLICY, T0 + 1000 * DAY).command == NothingDue()
 
 
 def test_a_requested_refresh_replaces_a_token_that_is_still_good() -> None:

@@ -15,7 +15,7 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.grant import Authorized, Refreshing, Revoked, Revoking, Tokenless
+from domain.grant import Authorized, Inactive, Refreshing, Revoked, Revoking
 from domain.token_endpoint import Outcome, RevocationRequest, RevocationResult, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
@@ -37,12 +37,12 @@ class WithAnOwner(World):
             steps.append(self.a_rescue_line_is_replayed)
         if isinstance(self.grant, Revoking):
             steps += [self.the_provider_is_told] * 2
-        if not isinstance(self.grant, Tokenless):
+        if not isinstance(self.grant, Inactive):
             steps += [self.the_owner_revokes] * 2
         return steps
 
     def the_owner_revokes(self, _data: st.DataObject) -> None:
-        assert not isinstance(self.grant, Tokenless)
+        assert not isinstance(self.grant, Inactive)
         self.rescued.append(self.grant.tokens)
         self.apply(RevokeRequested())
         self.revoked_until = self.revoking().at
@@ -93,7 +93,7 @@ class WithAnOwner(World):
 
     @invariant()
     def what_was_revoked_does_not_come_back(self) -> None:
-        if self.revoked_until is not None and not isinstance(self.grant, Tokenless):
+        if self.revoked_until is not None and not isinstance(self.grant, Inactive):
             assert self.grant.tokens.authorized_at > self.revoked_until
 
 

@@ -9,7 +9,7 @@ from domain.commands import (
     AskForAuthorization,
     Command,
     Decision,
-    LeaveAlone,
+    NothingDue,
     SendTokenRequest,
     Serve,
     TryLater,
@@ -98,7 +98,7 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
 def test_until_then_the_access_token_is_served_and_nobody_sends(at: datetime) -> None:
     grant = refused(GRANT, EARLY)
     assert ask(grant, at) == Decision(grant=grant, command=Serve(tokens=TOKENS))
-    assert decide(grant, DUE, POLICY, at).command == LeaveAlone()
+    assert decide(grant, DUE, POLICY, at).command == NothingDue()
 
 
 def test_one_who_demands_more_than_is_left_is_told_when_to_come_back() -> None:
@@ -201,7 +201,7 @@ def test_programs_and_the_sweep_do_not_ask_for_a_final_verdict_again() -> None:
     grant = refused(GRANT, EXPIRED)
     for at in (EXPIRED, EXPIRED + 5 * MINUTE, EXPIRED + 30 * DAY):
         assert ask(grant, at) == Decision(grant=grant, command=REJECTED)
-        assert decide(grant, DUE, POLICY, at).command == LeaveAlone()
+        assert decide(grant, DUE, POLICY, at).command == NothingDue()
 
 
 def test_a_success_revives_the_grant() -> None:

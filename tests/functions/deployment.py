@@ -17,12 +17,12 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Grant,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
     Setbacks,
-    Tokenless,
     Unauthorized,
 )
 from domain.ledger import Ledger
@@ -232,7 +232,7 @@ class Deployment:
     def tokens(self, connection: str) -> Tokens:
         """The tokens that are stored for the connection."""
         grant = self.grant(connection)
-        assert not isinstance(grant, Tokenless)
+        assert not isinstance(grant, Inactive)
         return grant.tokens
 
     def put(self, connection: str, grant: Grant, ledger: Ledger | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.store_memory import MemoryStore
-from domain.commands import Answer, AskForAuthorization, LeaveAlone, Serve, TryLater, Wait
+from domain.commands import Answer, AskForAuthorization, NothingDue, Serve, TryLater, Wait
 from domain.grant import Authorized, Cause, Failure, Grant, Refreshing
 from domain.token_endpoint import (
     Delivery,
@@ -606,7 +606,7 @@ def test_what_is_not_due_is_left_alone() -> None:
         bench = Bench()
         await bench.keep(EXPIRED)
         found = await bench.instance().refresh_if_due("c")
-        assert (found.answer, found.is_refreshed) == (LeaveAlone(), False)
+        assert (found.answer, found.is_refreshed) == (NothingDue(), False)
         assert (bench.store.etags, bench.server.requests) == ([], [])
 
     asyncio.run(run())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.grant import AuthorizationRequired, Authorized, Cause, Moved, Settled
+from domain.grant import AuthorizationRequired, Authorized, Cause, Idle, Moved
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.expect import (
@@ -27,7 +27,7 @@ REQUIRED = AuthorizationRequired(
 
 @pytest.mark.parametrize("grant", [fresh(), over(), REQUIRED], ids=["fresh", "over", "required"])
 def test_whoever_asks_is_told_that_it_has_moved_and_the_provider_is_not_asked(
-    deployment: Deployment, connection: str, grant: Settled
+    deployment: Deployment, connection: str, grant: Idle
 ) -> None:
     moved = Moved(grant=grant, since=NOW)
     deployment.put(connection, moved)

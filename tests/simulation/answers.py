@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from domain.commands import (
     Answer,
     AskForAuthorization,
-    LeaveAlone,
-    PointElsewhere,
+    NothingDue,
+    ReportMoved,
     Serve,
     TryLater,
     Wait,
@@ -17,7 +17,7 @@ from domain.grant import (
     Authorized,
     Cause,
     Grant,
-    Tokenless,
+    Inactive,
 )
 from functions.refresh.keeper import Answered
 from functions.refresh.sweep import Swept
@@ -57,11 +57,11 @@ class AnswerJudge:
                 return self._judge_refusal(call, answer, now)
             case TryLater():
                 self._judge_delay(call, now)
-            case LeaveAlone() if call.wish is not Wish.SWEEP:
+            case NothingDue() if call.wish is not Wish.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
-            case PointElsewhere():
+            case ReportMoved():
                 raise BrokenRuleError(Rule.RAISED, "nothing was handed over")
-            case LeaveAlone() | Wait():
+            case NothingDue() | Wait():
                 pass
         return False
 
@@ -104,7 +104,7 @@ class AnswerJudge:
     def _judge_delay(self, call: Call, now: datetime) -> None:
         """Judge whether a grace window is used while there is time, when somebody asks in it."""
         history, grace = self.history, self.history.kind.rules.grace
-        if not (grace and history.exchanges) or isinstance(history.grant, Tokenless):
+        if not (grace and history.exchanges) or isinstance(history.grant, Inactive):
             return
         last, token = history.exchanges[-1], history.grant.tokens.refresh_token
         tries = [intent for intent in history.intents if intent[2] == last.refresh_token]
@@ -184,7 +184,7 @@ class AnswerJudge:
 
     def _judge_cause(self, call: Call, cause: Cause, now: datetime) -> None:
         history = self.history
-        assert not isinstance(history.grant, Tokenless)
+        assert not isinstance(history.grant, Inactive)
         token = history.grant.tokens.refresh_token
         assert token is not None
         if cause in {Cause.NEVER_AUTHORIZED, Cause.REFRESH_TOKEN_MISSING}:
@@ -198,7 +198,7 @@ class AnswerJudge:
 
     def is_ready(self, call: Call) -> bool:
         """Whether the store has what a program asks for, with time to spare."""
-        if isinstance(self.history.grant, Tokenless) or call.wish is not Wish.TOKEN:
+        if isinstance(self.history.grant, Inactive) or call.wish is not Wish.TOKEN:
             return False
         tokens = self.history.grant.tokens
         if self.history.kind.ends_access_token or tokens.expires_at is None:
@@ -217,9 +217,9 @@ class AnswerJudge:
     def swept(self, call: Call, answered: Answered) -> Swept:
         """Judge what the sweep is told of a connection; say what it must be counted as."""
         match answered.answer:
-            case AskForAuthorization() | PointElsewhere():
+            case AskForAuthorization() | ReportMoved():
                 return Swept.FAILED
-            case TryLater() | Serve() | LeaveAlone() | Wait() as answer:
+            case TryLater() | Serve() | NothingDue() | Wait() as answer:
                 if self._is_replaced(call, answered.before, answered.after):
                     return Swept.REFRESHED
                 went_wrong = _what_went_wrong(answered.after)
@@ -229,8 +229,8 @@ class AnswerJudge:
                 return Swept.FAILED if is_failing else Swept.SKIPPED
 
     def _is_replaced(self, call: Call, before: Grant, after: Grant) -> bool:
-        assert not isinstance(before, Tokenless)
-        assert not isinstance(after, Tokenless)
+        assert not isinstance(before, Inactive)
+        assert not isinstance(after, Inactive)
         return self.history.is_replaced(
             before=before.tokens.access_token,
             after=after.tokens.access_token,

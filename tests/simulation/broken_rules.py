@@ -13,15 +13,15 @@ import pytest
 from adapters import store_memory
 from domain import attempts, failures, questions
 from domain import decide as decide_module
-from domain.commands import Answer, Decision, Effect, LeaveAlone
+from domain.commands import Answer, Decision, Effect, NothingDue
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
 from domain.grant import (
+    Active,
     Attempt,
     AuthorizationRequired,
     Authorized,
     Failure,
     Grant,
-    Kept,
     Refreshing,
     Revoked,
     Setbacks,
@@ -40,7 +40,7 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
     keep_tokens = attempts._keep_tokens
 
     def mutant(
-        grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+        grant: Active, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
     ) -> Grant:
         current = replace(attempt, generation=grant.tokens.generation)
         return keep_tokens(grant, current, response, policy, now)
@@ -57,8 +57,9 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
                 issued_at=ended.attempt.started_at,
                 provider=policy.provider,
             )
-            kept = replace(tokens, authorized_at=ended.attempt.authorized_at)
-            return Effect(grant=Authorized(tokens=kept))
+            tokens = replace(tokens, authorized_at=ended.attempt.authorized_at)
+            kept = Authorized(tokens=tokens)
+            return Effect(grant=kept, note=attempts._refresh_of(kept, now))
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
@@ -74,7 +75,7 @@ def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
     keep_tokens = attempts._keep_tokens
 
     def mutant(
-        grant: Kept, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
+        grant: Active, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
     ) -> Grant:
         if isinstance(grant, Refreshing) and grant.attempt.id == attempt.id:
             return keep_tokens(grant, attempt, response, policy, now)
@@ -174,14 +175,16 @@ def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
 
 
 def answer_every_sweep_with(
-    answer: Callable[[Kept, datetime], Answer | None],
+    answer: Callable[[Active, datetime], Answer | None],
 ) -> Callable[[pytest.MonkeyPatch], None]:
     """Decide for the sweep by something else than the rules: None is a refresh."""
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         by_the_rules = questions._answer_without_refresh
 
-        def mutant(grant: Kept, question: Question, policy: Policy, now: datetime) -> Answer | None:
+        def mutant(
+            grant: Active, question: Question, policy: Policy, now: datetime
+        ) -> Answer | None:
             if isinstance(question, RefreshDue):
                 return answer(grant, now)
             return by_the_rules(grant, question, policy, now)
@@ -191,12 +194,12 @@ def answer_every_sweep_with(
     return apply
 
 
-def whatever_is_due(grant: Kept, now: datetime) -> Answer | None:
+def whatever_is_due(grant: Active, now: datetime) -> Answer | None:
     due = due_at(grant)
-    return None if due is not None and due <= now else LeaveAlone()
+    return None if due is not None and due <= now else NothingDue()
 
 
-def everything(_grant: Kept, _now: datetime) -> Answer | None:
+def everything(_grant: Active, _now: datetime) -> Answer | None:
     return None
 
 

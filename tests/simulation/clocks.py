@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from adapters.store_memory import MemoryStore
 from domain.authorization import AuthorizationResponse
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
-from domain.grant import Cause, Failure, Tokenless, tokens_of
+from domain.grant import Cause, Failure, Inactive, tokens_of
 from domain.policy import Policy
 from domain.provider import Provider, RotationKind
 from domain.token_endpoint import (
@@ -228,7 +228,7 @@ class ClockWorld:
             await self.the_owner_revokes()
             if self.random.random() < 1 / 2:
                 await self.finish_login(await self.begun_state())
-        has_ended = isinstance((await self.store.load(CONNECTION)).grant, Tokenless)
+        has_ended = isinstance((await self.store.load(CONNECTION)).grant, Inactive)
         serial = self.provider.serial
         worked = await self.finish_login(begun.state)
         was_there = is_ended and self.was_revoked
@@ -262,7 +262,7 @@ class ClockWorld:
         self.was_revoked = tokens_of(before.grant) is not None
         await self.revocations.revoke(CONNECTION)
         self.note("the owner revokes")
-        if not isinstance((await self.store.load(CONNECTION)).grant, Tokenless):
+        if not isinstance((await self.store.load(CONNECTION)).grant, Inactive):
             raise BrokenRuleError(Rule.RESURRECTED, "it is not ended")
 
     async def the_sweep_comes_by(self) -> None:

@@ -11,8 +11,8 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Inactive,
     Refreshing,
-    Tokenless,
     Unauthorized,
     tokens_of,
 )
@@ -296,7 +296,7 @@ class Connection:
         """Replay the rescue lines."""
         lines, self.rescue_lines = self.rescue_lines, []
         for rescued in lines:
-            assert not isinstance(rescued.record.grant, Tokenless)
+            assert not isinstance(rescued.record.grant, Inactive)
             event = TokensRescued(tokens=rescued.record.grant.tokens)
             if not await self._by_some_instance(Wish.RECOVERY, event, patience=500):
                 self.rescue_lines.append(rescued)
@@ -357,7 +357,7 @@ class Connection:
         # What a refresh does not replace dies of its age, however often it is used.
         is_replaced = self.world.kind.rules.rotation is RotationKind.ALWAYS
         is_alive = is_replaced and self.history.is_alive(self.world.now())
-        if isinstance(grant, Tokenless) or not is_alive:
+        if isinstance(grant, Inactive) or not is_alive:
             return False
         expiry = grant.tokens.refresh_token_expires_at
         return expiry is not None and expiry <= instant
@@ -365,7 +365,7 @@ class Connection:
     def ends(self, now: datetime) -> list[float]:
         """Say when the tokens in the store will end, in seconds from the start."""
         grant = self.history.grant
-        if isinstance(grant, Tokenless):
+        if isinstance(grant, Inactive):
             return []
         return _coming([grant.tokens.expires_at, grant.tokens.refresh_token_expires_at], now)
 

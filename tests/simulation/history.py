@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.grant import Attempt, Grant, Refreshing, Tokenless, Unauthorized
+from domain.grant import Attempt, Grant, Inactive, Refreshing, Unauthorized
 from domain.policy import Policy
 from domain.provider import RotationKind
 from domain.token_endpoint import Outcome, TokenErrorResponse, TokenResponse
@@ -188,7 +188,7 @@ class History:
 
     def explain(self, now: datetime) -> Loss:
         """Say why the grant is lost. Raises BrokenRuleError where nothing explains it."""
-        assert not isinstance(self.grant, Tokenless)
+        assert not isinstance(self.grant, Inactive)
         token = self.grant.tokens.refresh_token
         assert token is not None
         issued = self.provider.issued.get(token)

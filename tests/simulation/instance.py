@@ -9,7 +9,7 @@ from datetime import datetime
 from domain.grant import (
     Authorized,
     Grant,
-    Tokenless,
+    Inactive,
 )
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
@@ -47,7 +47,7 @@ class Instance(Process):
 
 def describe(grant: Grant) -> str:
     """Say what a grant is, in a line of the trace."""
-    if isinstance(grant, Tokenless):
+    if isinstance(grant, Inactive):
         return type(grant).__name__
     what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"
     if isinstance(grant, Authorized) and grant.setbacks is not None:

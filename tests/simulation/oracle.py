@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.grant import (
+    Active,
     Attempt,
     AuthorizationRequired,
     Authorized,
     Cause,
     Failure,
     Grant,
-    Kept,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Tokenless,
     Unauthorized,
     tokens_of,
 )
@@ -75,7 +75,7 @@ class Oracle:
                 history.intended_at[grant.attempt.id] = now
 
     def _judge_kept(
-        self, process: Process, call: Call, before: Kept | Unauthorized, grant: Kept
+        self, process: Process, call: Call, before: Active | Unauthorized, grant: Active
     ) -> None:
         history, tokens, now = self.history, grant.tokens, self.history.written_at
         self._judge_tokens(tokens, now)
@@ -119,7 +119,7 @@ class Oracle:
         if tokens is not None and tokens.authorized_at < call.began_at:
             raise BrokenRuleError(Rule.RESURRECTED, f"{tokens.refresh_token} is there")
 
-    def _judge_return(self, grant: Kept) -> None:
+    def _judge_return(self, grant: Active) -> None:
         """Judge what replaces a grant that was revoked: a login that began later."""
         history = self.history
         assert history.revoked_at is not None
@@ -165,14 +165,14 @@ class Oracle:
             if exchange.attempt.generation < tokens.generation:
                 exchange.is_superseded = True
 
-    def _hear_of_wishes(self, before: Kept, grant: Kept) -> None:
+    def _hear_of_wishes(self, before: Active, grant: Active) -> None:
         """Note what the provider asked for in an answer that is noted as a failure."""
         if isinstance(before, Refreshing) and isinstance(grant, Authorized) and grant.setbacks:
             for exchange in self.history.exchanges:
                 if exchange.attempt == before.attempt:
                     self.left_alone_until = exchange.left_alone_until
 
-    def _judge_failure(self, process: Process, before: Kept, grant: Kept) -> None:
+    def _judge_failure(self, process: Process, before: Active, grant: Active) -> None:
         """Judge who says that an attempt has failed: the others prove nothing."""
         is_new = grant.tokens.access_token != before.tokens.access_token
         if is_new or isinstance(grant, Refreshing) or not isinstance(before, Refreshing):
@@ -190,7 +190,7 @@ class Oracle:
 
     # Intents.
 
-    def _judge_intent(self, before: Kept, intent: Refreshing, call: Call) -> None:
+    def _judge_intent(self, before: Active, intent: Refreshing, call: Call) -> None:
         started_at, tokens = intent.attempt.started_at, before.tokens
         self._judge_insistence(before, started_at, call)
         expiry = tokens.refresh_token_expires_at
@@ -204,7 +204,7 @@ class Oracle:
             self.probes = 0
         self.probes += 1
 
-    def _judge_insistence(self, before: Kept, started_at: datetime, call: Call) -> None:
+    def _judge_insistence(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge who asks again for a verdict: one who asks for a refresh, minutes apart.
 
         Where it is not final, anybody does once the access token has ended.
@@ -222,7 +222,7 @@ class Oracle:
             case _:
                 pass
 
-    def _judge_backoff(self, before: Kept, started_at: datetime) -> None:
+    def _judge_backoff(self, before: Active, started_at: datetime) -> None:
         if isinstance(before, Authorized) and before.setbacks and not is_refused(before):
             retry_at = before.setbacks.retry_at
             if started_at < retry_at <= started_at + LONGEST_RETRY_AFTER:
@@ -239,7 +239,7 @@ class Oracle:
                     Rule.BACKOFF, f"probe {self.probes + 1} after {gap}, less than {least}"
                 )
 
-    def _judge_need(self, before: Kept, started_at: datetime, call: Call) -> None:
+    def _judge_need(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether whoever asked had reason to."""
         tokens = before.tokens
         match call.wish:
@@ -260,7 +260,7 @@ class Oracle:
             case _:
                 pass
 
-    def _judge_risk(self, before: Kept, started_at: datetime, call: Call) -> None:
+    def _judge_risk(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether a living access token is risked, or ended, before it must be."""
         history, tokens = self.history, before.tokens
         assert tokens.refresh_token is not None
@@ -348,7 +348,7 @@ class Oracle:
     def settled(self, now: datetime) -> None:
         """Judge the store when all instances are well and idle."""
         history = self.history
-        if isinstance(history.grant, Tokenless):
+        if isinstance(history.grant, Inactive):
             return
         token = history.grant.tokens.refresh_token
         assert token is not None
@@ -375,7 +375,7 @@ def is_refused(grant: Grant) -> bool:
     return setbacks is not None and setbacks.failure is Failure.REFUSED
 
 
-def _is_unheard(grant: Kept) -> bool:
+def _is_unheard(grant: Active) -> bool:
     """Whether the store tells of an attempt whose outcome nobody has heard."""
     match grant:
         case Refreshing():

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from domain.grant import (
-    Tokenless,
+    Inactive,
 )
 from ports.rescue import Rescued, Unread
 from tests.simulation.instance import Instance, describe
@@ -32,7 +32,7 @@ class RescueLines:
         self.world.note(process.name, f"rescues {describe(grant)}")
         connection = self.world.connections[rescued.connection]
         connection.rescue_lines.append(rescued)
-        if not isinstance(grant, Tokenless):
+        if not isinstance(grant, Inactive):
             with self.world.judging():
                 connection.history.rescued(process, grant.tokens.access_token)
 

@@ -28,8 +28,8 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Grant,
+    Inactive,
     Refreshing,
-    Tokenless,
 )
 from domain.tokens import Tokens
 from functions.settings.settings import Settings
@@ -243,7 +243,7 @@ class Connection:
     def tokens(self) -> Tokens:
         """The tokens that are stored."""
         grant = self.record().grant
-        assert not isinstance(grant, Tokenless)
+        assert not isinstance(grant, Inactive)
         return grant.tokens
 
     def wait_for_the_refresh(self) -> None:
