@@ -1,4 +1,4 @@
-"""The token endpoint and the revocation endpoint over HTTP."""
+"""The authorization server over HTTP: its token and revocation endpoints."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -41,12 +41,12 @@ _NOT_SENT = (
 
 _Request: TypeAlias = TokenRequest | RevocationRequest
 _Outcome = TypeVar("_Outcome")
-# What makes of an answer, and of its whole body, what the provider has said.
+# Reads a response and its complete body.
 _Read: TypeAlias = Callable[[httpx.Response, bytes, Provider], _Outcome]
 
 
 class HttpxAuthorizationServer:
-    """Send requests with httpx; what came of each is said, never raised."""
+    """Sends requests with httpx. Failures are returned as outcomes, never raised."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class HttpxAuthorizationServer:
         outside: Outside | None = None,
         user_agent: str = USER_AGENT,
     ) -> None:
-        """`timeout` is for the whole of a request and its answer.
+        """`timeout` limits a whole request and its response.
 
-        `client_secret` is empty for a client that has none, and `outside` tells of the hosts that
-        the provider's metadata has named.
+        `client_secret`: empty for a public client.
+        `outside`: the hosts that only the provider's metadata has named.
         """
         self._provider = provider
         self._client_id = client_id
@@ -70,18 +70,18 @@ class HttpxAuthorizationServer:
         self._http = provider_client(outside, user_agent=user_agent)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
-        """Send the request and say what came of it. Raises nothing."""
+        """Send the request and return its outcome. Raises nothing."""
         return await self._ask(self._provider.token_endpoint, request, read_answer)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
-        """Ask for the end of a token, and say what came of it. Raises nothing."""
+        """Send the revocation request and return its outcome. Raises nothing."""
         endpoint = self._provider.revocation_endpoint
         if endpoint is None:
             return RevocationResult.NOT_SUPPORTED
         return await self._ask(endpoint, request, read_revocation)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def _ask(
@@ -135,14 +135,14 @@ class HttpxAuthorizationServer:
     def _without_secrets(
         self, answer: TokenErrorResponse | NoAnswer, request: _Request, body: bytes
     ) -> TokenErrorResponse | NoAnswer:
-        """Some providers repeat in their errors what they were sent, or what they might send."""
+        """Remove secrets: some providers repeat the request, or tokens, in their errors."""
         sent = [secret for secret in (self._client_secret, *_secrets(request)) if secret]
         secrets = Redaction([*sent, *tokens_in(body)])
         if isinstance(answer, NoAnswer):
             return replace(answer, reason=secrets.quote(answer.reason))
         code, description = answer.error, answer.description
         if code is not None and code not in KNOWN_CODES and secrets.reveals(code):
-            # It is not to be shown, and may be judged by.
+            # Not shown, but still available to the decision.
             answer = replace(answer, error=None, more_codes=(code, *answer.more_codes))
         return replace(
             answer, description=None if description is None else secrets.quote(description) or None

@@ -1,17 +1,16 @@
-"""The members of a body, out of the JSON object or the form that it is, whatever it is called."""
+"""The members of a response body: a JSON object or a form, with any content type."""
 
 import json
 import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-# RFC 8259 §6 sets no bound on numbers, and Python one on the digits of those that it reads.
+# RFC 8259 §6 sets no limit for numbers. Python limits the digits of an integer.
 _MOST_DIGITS = 400
-# No member of interest stands as deep as this, and Python's reader goes a thousand deep.
+# All members of interest are less deep. Python's reader stops at a thousand levels.
 _DEPTH = 50
 _PARTS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-# What stands before JSON so that no browser runs it as a script, or that it does (QQ's JSONP), and
-# what else is no part of it.
+# Prefixes of JSON: guards against script inclusion, QQ's JSONP call, byte order marks.
 _BEFORE = re.compile(
     r"[\ufeff\s\0]*(?:\)\]\}'?,?|while\(1\);|for\(;;\);|[A-Za-z_$][\w$]{0,63}\()?[\ufeff\s\0]*",
     re.ASCII,
@@ -25,7 +24,7 @@ _READER = json.JSONDecoder(
 
 
 def read_members(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object, or a form; None for what is neither."""
+    """Read a JSON object or a form. Return None for any other body."""
     members = json_object(body)
     if members is not None or not _FORM.match(body.strip()):
         return members
@@ -35,12 +34,11 @@ def read_members(body: bytes) -> dict[str, Any] | None:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None where this is none, or not all of it.
+    """Read a JSON object. Return None for any other body, or an incomplete object.
 
-    Members that are not as they should be, such as a name in another encoding, a text with a line
-    break (RFC 8259 §8.1, §7) or a value a thousand deep, must not cost the others, nor must what
-    stands around the object; bytes that are no characters become halves of some, which no token
-    has.
+    Invalid members must not cost the valid ones: another encoding, a line break in a text
+    (RFC 8259 §8.1, §7), a value a thousand levels deep. Text around the object is ignored.
+    Invalid bytes become surrogates, which no token contains.
     """
     try:
         text = _BEFORE.sub("", body.decode(json.detect_encoding(body), "surrogateescape"), count=1)
@@ -58,7 +56,7 @@ def _read(text: str) -> object:
 
 
 def _without_depths(text: str) -> str:
-    """Put null in the place of whatever stands too deep."""
+    """Replace values that are too deep by null."""
     parts, depth, start = list[str](), 0, 0
     for part in _PARTS.finditer(text):
         if part[0] in {"[", "{"}:

@@ -1,4 +1,4 @@
-"""How a DynamoDB table is made, as far as the credentials may describe it."""
+"""The facts about a DynamoDB table that the credentials may read."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from adapters.dynamodb_table import DynamoDbTable
 from ports.facts import DynamoDbFacts, Unseen
 from ports.store import StoreUnavailableError
 
-# As infra/aws/table.json has them: attribute, type, role.
+# From infra/aws/table.json: attribute, type, role.
 _KEY = [("id", "S", "HASH")]
 _INDEX = "due"
 _INDEX_KEY = [("agenda", "S", "HASH"), ("due_at", "N", "RANGE")]
@@ -17,7 +17,7 @@ _Fact = TypeVar("_Fact")
 
 
 async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
-    """Describe the table; `access` is as for `DynamoDbTable`."""
+    """Describe the table. `access` has the meaning it has for `DynamoDbTable`."""
     table = DynamoDbTable(name, **access)
     try:
         return DynamoDbFacts(

@@ -1,4 +1,4 @@
-"""The metadata that an issuer publishes, read (RFC 8414 §2; OpenID Connect Discovery 1.0 §3)."""
+"""The parser of the metadata that an issuer publishes (RFC 8414 §2, OpenID Connect)."""
 
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,12 +14,15 @@ _LONGEST_QUOTE = 200
 _NOT_SAFE = "neither https nor on this machine"
 
 
-# LinkedIn takes the credentials in the form only ("Authorization Code Flow", step 3).
+# LinkedIn accepts the credentials in the form only ("Authorization Code Flow", step 3).
 _UNLISTED = {"www.linkedin.com": ClientAuthentication.POST}
 
 
 class UnusableMetadataError(Exception):
-    """There is no metadata of the issuer; the message says why, in our own words."""
+    """The issuer's metadata cannot be used. The message quotes little of it.
+
+    `may_pass`: whether a retry can succeed.
+    """
 
     def __init__(self, reason: str, *, may_pass: bool = False) -> None:
         super().__init__(reason)
@@ -44,7 +47,7 @@ _Endpoint = Annotated[str, Field(strict=True), AfterValidator(_safe)]
 
 
 class _Document(BaseModel):
-    """What is read of it; all else is ignored (RFC 8414 §3.2)."""
+    """The members that are read. All others are ignored (RFC 8414 §3.2)."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -63,7 +66,7 @@ class _Document(BaseModel):
 
 
 def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
-    """Read a document, None for what was none. Raises UnusableMetadataError."""
+    """Read a document; None stands for an invalid one. Raises UnusableMetadataError."""
     if members is None:
         raise UnusableMetadataError("no JSON object")
     try:
@@ -72,13 +75,13 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         faults = sorted({_in_words(fault) for fault in error.errors()})
         raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
     if document.issuer != issuer:
-        # RFC 8414 §3.3: to the letter, or another server could pose as this one.
+        # RFC 8414 §3.3: identical, or another server could pose as this one.
         raise UnusableMetadataError(f"it is of another issuer, {_quoted(document.issuer)}")
     if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
-        # Who is elsewhere knows nothing of this machine, and must not have it called.
+        # An issuer elsewhere must not direct requests to this machine.
         raise UnusableMetadataError("an endpoint on loopback, of an issuer that is not there")
     if max(map(_nearness, document.endpoints())) > _nearness(issuer):
-        # Names are looked up, and held to the same, when they are connected to.
+        # `Network` applies the same rule to names when it resolves them.
         raise UnusableMetadataError(
             "an endpoint on loopback or in a network that its issuer is not in"
         )
@@ -96,22 +99,22 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
 
 
 def _in_words(fault: ErrorDetails) -> str:
-    """Name a member, and say where it leads to what is not asked: behind a proxy, often http."""
+    """Name the invalid member, and an unsafe URL: behind a proxy, it is often http."""
     place = ".".join(map(str, fault["loc"]))
     return f"{place} is {_NOT_SAFE}" if _NOT_SAFE in fault["msg"] else place
 
 
 def _quoted(issuer: str) -> str:
-    """Quote what is found, and say what is known of those who publish another one than theirs."""
+    """Quote the other issuer, with advice for Entra's multi-tenant issuer."""
     if "{tenantid}" in issuer:
         return f"{issuer!a}: put the tenant's id in ISSUER in the place of common"
     return ascii(issuer[:_LONGEST_QUOTE])
 
 
 def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuthentication | None:
-    """Prefer the form: fewer servers are particular about how it is encoded."""
+    """Prefer the form: servers agree more on its encoding."""
     if offered is None:
-        # RFC 8414 §2 has what is meant; some mean something else.
+        # RFC 8414 §2: Basic is the default. Some servers mean another one.
         host = urlsplit(issuer).hostname or ""
         return _UNLISTED.get(host, ClientAuthentication.BASIC)
     wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
@@ -119,9 +122,10 @@ def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuth
 
 
 def _pkce(offered: list[str]) -> Pkce | None:
-    """Leave it to the preset where nothing is offered, as Microsoft and Salesforce do that have it.
+    """Return the offered method, or None to use the preset if nothing is offered.
 
-    Others ignore what they do not know (RFC 6749 §3.1).
+    Microsoft and Salesforce support PKCE without offering it. Other servers ignore unknown
+    parameters (RFC 6749 §3.1).
     """
     if not offered:
         return None

@@ -1,4 +1,4 @@
-"""The way of a request to a provider: straight or by a proxy, found out when it is sent."""
+"""The transport of requests to a provider: direct or by a proxy, chosen for each request."""
 
 import httpcore
 import httpx
@@ -9,10 +9,9 @@ from adapters.tls import tls_context
 
 
 class ProviderTransport(httpx.AsyncBaseTransport):
-    """Send each request on a connection of its own.
+    """Sends each request on its own connection.
 
-    Variables that cannot be used keep only those requests from being sent that need them; these
-    raise WayOutError.
+    A variable that cannot be used affects only the requests that need it. They raise WayOutError.
     """
 
     def __init__(self, outside: Outside | None = None) -> None:
@@ -27,20 +26,20 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         return await self._ways[scheme, proxy].handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         for way in self._ways.values():
             await way.aclose()
 
 
 class _Way(httpx.AsyncHTTPTransport):
-    """What httpx does with a pool of httpcore, whose network its own constructor cannot set."""
+    """httpx's transport with a pool of ours: its constructor cannot set the network backend."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
 
 
 def _pool(scheme: str, proxy: Proxy | None, network: Network) -> httpcore.AsyncConnectionPool:
-    """Keep no connection: one that the provider has closed meanwhile looks like a lost answer."""
+    """Create a pool without keep-alive: a reused connection may be closed, like a lost answer."""
     tls = tls_context() if scheme == "https" else None
     if proxy is None:
         return httpcore.AsyncConnectionPool(

@@ -1,4 +1,4 @@
-"""Which proxy a request takes, by the variables that curl and others read."""
+"""The choice of a proxy for a request, by the variables that curl and others read."""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ _SCHEMES = frozenset({"http", "https"}) | _SOCKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """One proxy: where it is, and with which name and password it is used."""
+    """One proxy: its address and credentials."""
 
     scheme: str
     host: str
@@ -25,20 +25,20 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS, and not HTTP."""
+        """Whether the proxy speaks SOCKS, not HTTP."""
         return self.scheme in _SOCKS
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """Return the proxy on the way to an address; None where the way is straight.
+    """Return the proxy for a URL, or None for a direct connection. Raises WayOutError.
 
-    http is for this machine only, where no proxy has any business. Raises WayOutError.
+    http URLs lead to this machine only, and need no proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https" or is_loopback(host):
         return None
-    # Those of the system, where no variable names one.
+    # Includes the system's proxies, if no variable names one.
     found = getproxies()
     kind = next((kind for kind in ("https", "all") if found.get(kind)), None)
     if kind is None or _is_exempt(host, parts.port or 443, found.get("no", "")):
@@ -52,7 +52,7 @@ def _variable(kind: str) -> str:
 
 
 def _proxy(variable: str, text: str) -> Proxy:
-    """Read one. What is wrong is told without quoting it: there may be a password in it."""
+    """Read a proxy's address. Errors do not quote it: it may contain a password."""
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port, host = parts.port, (parts.hostname or "").encode("idna").decode()
@@ -73,7 +73,7 @@ def _auth(parts: SplitResult) -> tuple[str, str] | None:
 
 
 def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host; a part of it that makes no sense names none."""
+    """Whether NO_PROXY names the host. Its invalid parts are ignored."""
     return any(_names(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
 
 

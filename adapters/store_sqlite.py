@@ -1,4 +1,4 @@
-"""A store in one SQLite file, shared by any number of processes on one machine."""
+"""The store in one SQLite file, which all processes of one machine can share."""
 
 import asyncio
 import logging
@@ -17,21 +17,21 @@ from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
 
-# So many names are read at a time: an open read would keep the write-ahead log from being emptied.
+# Names are read in pages: a long read would prevent a checkpoint of the write-ahead log.
 _NAMES_A_PAGE = 1000
 
 _Result = TypeVar("_Result")
-# An etag and what is sealed to it, both of which others may have made of any type.
+# An etag and its sealed text. Other programs may have stored either with another type.
 _Row: TypeAlias = tuple[object, object]
 
 _log = logging.getLogger(__name__)
 
 
 class SqliteStore:
-    """Keep sealed records in a file that only its owner can read.
+    """Stores encrypted records in a file that only its owner can read.
 
-    Who only reads has a thread and a connection of its own: beside a write-ahead log SQLite lets
-    readers in at once, while those who write wait for the disk and for other processes.
+    Reads have their own thread and connection. With a write-ahead log they need not wait, but
+    writes wait for the disk and for other processes.
     """
 
     def __init__(self, path: Path, records: SealedRecords) -> None:
@@ -39,7 +39,7 @@ class SqliteStore:
         self._reader = _DatabaseThread(path)
         self._writer = _WriterThread(path)
         self._reader.beside, self._writer.beside = self._writer, self._reader
-        # Counts of windows that ended before have been removed.
+        # Counts of windows that ended before this time have been removed.
         self._forgotten = float("-inf")
 
     async def load(self, connection: str) -> Record:
@@ -48,7 +48,7 @@ class SqliteStore:
         return self._record(connection, row)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag.
+        """Replace the record that has the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
@@ -68,7 +68,7 @@ class SqliteStore:
             raise ConflictError(self._record(connection, found))
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due, longest overdue first.
+        """Return the connections that are due, longest overdue first.
 
         Raises StoreUnavailableError.
         """
@@ -79,7 +79,7 @@ class SqliteStore:
         return await self._names(query, before.timestamp(), limit)
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first.
+        """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
@@ -87,7 +87,7 @@ class SqliteStore:
         return await self._names(query, after.timestamp(), limit)
 
     async def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record. Raises StoreUnavailableError."""
+        """Yield each connection that has a record. Raises StoreUnavailableError."""
         query = (
             "SELECT connection FROM grants WHERE connection {} CAST(? AS TEXT) "
             "AND typeof(connection) = 'text' ORDER BY connection LIMIT ?"
@@ -99,11 +99,11 @@ class SqliteStore:
                     yield name
                 else:
                     _log.error("a record of no connection is passed over: %a", name)
-            # As bytes, which any name can be given back as.
+            # As bytes, which can hold any name.
             names = await self._names(query.format(">"), as_bytes(names[-1]), _NAMES_A_PAGE)
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
-        """Keep a login that has begun. Raises StoreUnavailableError."""
+        """Store a pending login. Raises StoreUnavailableError."""
         values = (key, self._records.seal_login(key, pending), pending.expires_at.timestamp())
 
         def write(database: sqlite3.Connection) -> None:
@@ -114,7 +114,7 @@ class SqliteStore:
         await self._writer.write(write)
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
-        """Return a login to its first taker. Raises StoreUnavailableError."""
+        """Return a login to its first taker only. Raises StoreUnavailableError."""
 
         def write(database: sqlite3.Connection) -> object:
             database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
@@ -129,13 +129,13 @@ class SqliteStore:
         return self._records.open_login(key, await self._writer.write(write), now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
+        """Add one to a count and return the new count. Raises StoreUnavailableError."""
         window = (key, window_ends.timestamp())
-        # No other clock, nor another window that goes on, is as far behind as that.
+        # All other clocks, and all open windows, are later than that.
         forgotten = (window_ends - LONGEST_WINDOW).timestamp()
 
         def write(database: sqlite3.Connection) -> int:
-            # Once a window, as it looks at all that is counted.
+            # Once per window, because it scans all counts.
             if forgotten > self._forgotten:
                 database.execute("DELETE FROM counts WHERE window_ends <= ?", (forgotten,))
                 self._forgotten = forgotten
@@ -152,9 +152,9 @@ class SqliteStore:
         return await self._writer.write(write, is_count=True)
 
     async def forget_expired(self, now: datetime) -> None:
-        """Remove the logins and counts that are over. Raises StoreUnavailableError."""
+        """Remove expired logins and counts. Raises StoreUnavailableError."""
         expired, over = now.timestamp(), (now - LONGEST_WINDOW).timestamp()
-        # What is no number compares as greater than all of them.
+        # SQLite orders any other type after all numbers.
         too_far = (now + 2 * LONGEST_WINDOW).timestamp()
 
         def write(database: sqlite3.Connection) -> None:
@@ -166,7 +166,7 @@ class SqliteStore:
         await self._writer.write(write, is_count=True)
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         await self._reader.close()
         await self._writer.close()
 
@@ -181,7 +181,7 @@ class SqliteStore:
 
 
 class _DatabaseThread:
-    """A thread that SQLite may block, and its connection, which opens at the first call."""
+    """A thread that SQLite may block, and its connection. The first call opens it."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
@@ -190,7 +190,7 @@ class _DatabaseThread:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Let the thread do it, after all that it was given before.
+        """Run `work` in the thread, after all earlier calls.
 
         Raises StoreUnavailableError.
         """
@@ -198,16 +198,16 @@ class _DatabaseThread:
         return await loop.run_in_executor(self._thread, self._do, work)
 
     async def close(self) -> None:
-        """Let go of the file, and end the thread."""
+        """Close the file and stop the thread."""
         if self._file.is_open:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
     def look_again(self) -> None:
-        """Have it seen whether what the thread has open is still what is there.
+        """Check in the thread whether its open file is still the one at the path.
 
-        SQLite shares a log's index between a process's connections: one that is idle would keep a
-        removed one in use for those that are opened anew.
+        SQLite shares a log's index between a process's connections. An idle connection would keep
+        a removed index in use for the new ones.
         """
         with suppress(RuntimeError):
             self._thread.submit(self._look)
@@ -230,7 +230,7 @@ class _DatabaseThread:
 
 
 class _WriterThread(_DatabaseThread):
-    """One that commits together what waits to be written."""
+    """A thread with group commit."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -239,7 +239,7 @@ class _WriterThread(_DatabaseThread):
     async def write(
         self, work: Callable[[sqlite3.Connection], _Result], *, is_count: bool = False
     ) -> _Result:
-        """Let the thread do it in a transaction, after what matters more.
+        """Run `work` in a transaction. Counts wait for all other writes.
 
         Raises StoreUnavailableError.
         """

@@ -1,7 +1,7 @@
-"""What a provider answers, read: status, headers and body to an outcome.
+"""The parser of provider responses: status, headers and body to an outcome.
 
-Providers differ from RFC 6749 §5 in many small ways, so everything that can be understood is, and
-nothing else is taken for tokens.
+Providers differ from RFC 6749 §5 in many small ways. The parser accepts all forms that are
+unambiguous, and takes no other text for a token.
 """
 
 import logging
@@ -35,16 +35,16 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 
-# Here a gateway speaks (nginx's 499, Cloudflare's 520 to 527), or the provider of a request that
-# it did not see whole: nobody knows what has been done.
+# Statuses of a gateway (nginx's 499, Cloudflare's 520 to 527), or of an incomplete request: the
+# provider may have acted on it or not.
 _GATEWAY_STATUSES = frozenset({408, 499, 502, 504, *range(520, 528)})
-# Apigee's BearerToken is the same thing.
+# Apigee's BearerToken means Bearer.
 _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
-# RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
-# `User Access Token`, is for whoever uses the token.
+# RFC 6749 §7.1, RFC 9449 §5. Callers decide how to use other types, such as Slack's `bot` and
+# eBay's `User Access Token`.
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
 
-# What answers that should have tokens, and have none, say beside nothing.
+# Texts of success, in responses that should have tokens and do not.
 _OF_SUCCESS = frozenset({"", "ok", "success"})
 _CAMELS_BACK = r"(?<=[a-z0-9])(?=[A-Z])"
 
@@ -52,23 +52,23 @@ _log = logging.getLogger(__name__)
 
 
 def _text(value: object) -> str | None:
-    """Return a text that can be stored and shown; None for what is none."""
+    """Return a text that can be stored and shown. Return None for any other value."""
     if not isinstance(value, str) or not value:
         return None
-    # JSON may name half of a character (RFC 8259 §8.2).
+    # JSON can contain a lone surrogate (RFC 8259 §8.2).
     return value if value == value.encode("utf-8", "replace").decode() else None
 
 
 def _goes_into_a_header(value: str) -> str:
-    # RFC 6749 §A.12: visible characters and spaces. What goes beyond is let pass, but nothing that
-    # would end a line of a header, or of a file of variables, where callers put it.
+    # RFC 6749 §A.12 allows visible ASCII and spaces. Other characters are accepted, except those
+    # that end a line: callers put the value into headers and into files of variables.
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("a control character")
     return value
 
 
 def _bearer(value: str) -> str:
-    # Nobody means the spaces and line breaks around it, and no header can have them.
+    # Spaces and line breaks around a token are mistakes, and not valid in a header.
     if (text := _text(value.strip())) is None:
         raise ValueError("no text")
     return _goes_into_a_header(text)
@@ -88,7 +88,7 @@ def _scope(value: object) -> str | None:
 
 
 class _TokenBody(BaseModel):
-    """RFC 6749 §5.1; members that are not known are ignored, as it demands."""
+    """The members of RFC 6749 §5.1. Unknown members are ignored, as it requires."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -100,7 +100,7 @@ class _TokenBody(BaseModel):
 
 
 def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Outcome:
-    """Understand an answer; `body` is all of it, decoded from any content encoding."""
+    """Read a token response. `body` is complete and decompressed."""
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
     members = read_members(body)
@@ -120,7 +120,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
 
 
 def _without_tokens(members: dict[str, Any], said: TokenErrorResponse) -> Outcome:
-    """Take what is said in the place of tokens for a refusal, as at WeChat, Lark and TikTok."""
+    """Treat an error text without tokens as a refusal, as at WeChat, Lark and TikTok."""
     words = (said.description or "").strip(" .!").lower()
     if "access_token" not in members and words not in _OF_SUCCESS:
         return said
@@ -128,16 +128,16 @@ def _without_tokens(members: dict[str, Any], said: TokenErrorResponse) -> Outcom
 
 
 def _is_told_in_its_place(members: dict[str, Any]) -> bool:
-    """Whether an error stands where the token should, as at Casdoor: "error: token is expired".
+    """Whether `access_token` holds an error, as at Casdoor: "error: token is expired".
 
-    No bearer token has a space in it (RFC 6750 §2.1).
+    A bearer token contains no space (RFC 6750 §2.1).
     """
     text = _text(members.get("access_token")) or ""
     return text.lower().startswith("error") and " " in text and not members.get("refresh_token")
 
 
 def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -> RevocationOutcome:
-    """Understand an answer of a revocation endpoint: the body of a success says nothing."""
+    """Read a revocation response. The body of a success is ignored."""
     if response.is_success:
         # RFC 7009 §2.2.
         return RevocationResult.REVOKED
@@ -151,16 +151,16 @@ def _unknown(reason: str) -> NoAnswer:
 
 
 def _in_the_rfcs_names(members: dict[str, Any]) -> dict[str, Any]:
-    """Write names as RFC 6749 does: `accessToken` is `access_token`."""
+    """Convert names to RFC 6749's form: `accessToken` to `access_token`."""
     return {re.sub(_CAMELS_BACK, "_", name).lower(): value for name, value in members.items()} | (
         members
     )
 
 
 def _with_nested(members: dict[str, Any]) -> dict[str, Any]:
-    """Bring up what stands a level deeper: Slack's `authed_user`, Withings' `body`, Lark's `data`.
+    """Merge nested tokens: Slack's `authed_user`, Withings' `body`, Lark's `data`.
 
-    Where there are several, nobody knows which tokens are meant.
+    Several nested objects with tokens are ambiguous, and ignored.
     """
     inner = [value for value in members.values() if isinstance(value, dict)]
     found = map(_in_the_rfcs_names, inner)
@@ -200,7 +200,7 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
 
 
 def _date(headers: httpx.Headers) -> datetime | None:
-    """Read when the answer was sent, by its own clock (RFC 9110 §6.6.1)."""
+    """Read the response's Date (RFC 9110 §6.6.1)."""
     try:
         sent = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -10,22 +10,22 @@ import httpx
 from adapters.provider_http import in_time, provider_client, read_capped
 from ports.web import NoWebAnswerError, WebAnswer
 
-# The longest answer of interest is the description of the interface, some 120 KiB.
+# The longest response of interest is the OpenAPI document, about 120 KiB.
 _LONGEST_BODY = 1024 * 1024
 _LIMIT = timedelta(seconds=5)
 
 
 class HttpxWeb:
-    """Ask, on a connection of its own each time."""
+    """Sends each request on its own connection."""
 
     def __init__(self, *, limit: timedelta = _LIMIT) -> None:
-        """`limit` is for a whole request and its answer."""
+        """`limit` is for a whole request and its response."""
         self._limit = limit
 
     async def ask(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None
     ) -> WebAnswer:
-        """Send a request without a body. Raises NoWebAnswerError."""
+        """Send a request without a body and return the response. Raises NoWebAnswerError."""
         try:
             return await in_time(_ask(method, url, headers or {}), self._limit)
         except TimeoutError as error:
