@@ -1,4 +1,4 @@
-"""Other Pythons of this machine: platforms want a version of their own, for bytecode and to run."""
+"""Other Pythons of this machine, for the platforms that require their own version."""
 
 import os
 import shutil
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @cache
 def interpreter(minor: int) -> Path | None:
-    """Find a Python 3 of this minor version, on the PATH or in pyenv; None where there is none.
+    """Find a Python 3 of this minor version, on the PATH or in pyenv. Return None without one.
 
-    It is the program itself, in its own folder, and not one of a virtual environment.
+    The result is the installed program, not a shim or a virtual environment's link.
     """
     name = f"python3.{minor}"
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
@@ -21,7 +21,7 @@ def interpreter(minor: int) -> Path | None:
 
 
 def _itself(program: str, name: str) -> Path | None:
-    """Look behind a shim, which runs whichever is chosen, if any, or a virtual environment."""
+    """Return the program behind a shim or a virtual environment, or None."""
     told = "import sys; print(sys.base_prefix)"
     asked = subprocess.run(  # noqa: S603 - found on the PATH
         [program, "-c", told], capture_output=True, text=True, check=False

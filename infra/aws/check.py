@@ -1,8 +1,8 @@
-"""`make aws-check`: what four tools find wrong with the stack's template, without AWS.
+"""The check of the stack's template by four tools, without AWS (`make aws-check`).
 
-CloudFormation's linter, SAM's own validation, checkov, and Guard with the rules of `rules.guard`.
-What is deployed is the template after SAM's transformation, so that is looked at too: some mistakes
-are only seen there.
+The tools are CloudFormation's linter, SAM's validation, checkov, and Guard with `rules.guard`.
+AWS deploys the template after SAM's transformation. Some mistakes show only there, so the tools
+check that form too.
 """
 
 import json
@@ -27,26 +27,26 @@ _PROCESSORS = {"arm64": "aarch64"}
 
 
 class ToolError(Exception):
-    """A tool did not do its work; the text is what it said."""
+    """A tool failed. The message is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What breaks a rule."""
+    """A violation of a rule."""
 
     rule: str
     text: str
 
 
 def missing() -> str | None:
-    """Say which tool is not there; None where all are."""
+    """Return a message that names the missing tools, or None."""
     programs = (_TOOLS / "bin/sam", _TOOLS / "bin/cfn-lint", _CHECKOV / "bin/checkov", _guard())
     gone = [program.name for program in programs if not program.exists()]
     return f"not installed: {', '.join(gone)}; `make aws-tools` installs them" if gone else None
 
 
 def transformed(template: str, *, bucket: str, key: str) -> str:
-    """Return the template as AWS transforms it, in JSON; the code is in that bucket.
+    """Return the template as AWS transforms it, in JSON, with the code in that bucket.
 
     Raises ToolError.
     """
@@ -55,7 +55,7 @@ def transformed(template: str, *, bucket: str, key: str) -> str:
 
 
 def lint(path: Path) -> Iterator[Finding]:
-    """Find what CloudFormation would refuse, or might not understand. Raises ToolError."""
+    """Find what CloudFormation would refuse or misread. Raises ToolError."""
     command = [str(_TOOLS / "bin/cfn-lint"), "--format", "json", "--template", str(path)]
     for found in json.loads(_run(command, fine=range(16)) or "[]"):
         line = found["Location"]["Start"]["LineNumber"]
@@ -72,11 +72,11 @@ def validate(path: Path) -> Iterator[Finding]:
 
 
 def judge(path: Path) -> Iterator[Finding]:
-    """Find what checkov advises against, unless the template says why not. Raises ToolError."""
+    """Find what checkov reports, except skips with a reason. Raises ToolError."""
     command = [str(_CHECKOV / "bin/checkov"), "--framework", "cloudformation", "--file", str(path)]
     command += ["--skip-download", "--output", "json"]
     report = json.loads(_run(command, fine=range(2)))
-    # Of what it cannot read it tells nothing, as if all were well.
+    # checkov reports nothing for a file that it cannot read.
     if "results" not in report or report["summary"]["parsing_errors"]:
         raise ToolError(f"checkov could not read {path.name}")
     for found in report["results"]["failed_checks"]:
@@ -88,13 +88,13 @@ def judge(path: Path) -> Iterator[Finding]:
 
 
 def guard(path: Path) -> Iterator[Finding]:
-    """Find what breaks a rule of ours, and which of them found nothing to look at.
+    """Find violations of our own rules, and rules that apply to nothing.
 
     Raises ToolError.
     """
     command = [str(_guard()), "validate", "--rules", str(RULES), "--data", str(path)]
     command += ["--structured", "--output-format", "json", "--show-summary", "none"]
-    # As it says that rules are broken.
+    # Status 19: rules are violated.
     (report,) = json.loads(_run(command, fine=(0, 19)))
     for broken in report["not_compliant"]:
         rule = broken["Rule"]
@@ -104,7 +104,7 @@ def guard(path: Path) -> Iterator[Finding]:
 
 
 def findings(template: Path) -> Iterator[Finding]:
-    """Find all that is wrong with a template. Raises ToolError."""
+    """Run all tools on a template. Raises ToolError."""
     yield from lint(template)
     yield from validate(template)
     with TemporaryDirectory() as folder:
@@ -122,7 +122,7 @@ def _guard() -> Path:
 
 
 def _messages(checks: object) -> Iterator[str]:
-    """Find the messages in Guard's report, however deep they are."""
+    """Find the messages in Guard's report, at any depth."""
     match checks:
         case {"error_message": str(message)} if message:
             yield message
@@ -139,7 +139,7 @@ def _run(command: Sequence[str], *, told: str = "", fine: Sequence[int] = (0,)) 
     environ = {
         **os.environ,
         "SAM_CLI_TELEMETRY": "0",
-        # Where it would keep what it remembers.
+        # SAM's folder for its own state.
         "__SAM_CLI_APP_DIR": str(_TOOLS / "sam"),
     }
     ended = subprocess.run(  # noqa: S603 - the tools, and files of ours
@@ -151,7 +151,7 @@ def _run(command: Sequence[str], *, told: str = "", fine: Sequence[int] = (0,)) 
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Say what is wrong, if anything."""
+    """Print the findings. Return the error, if any."""
     if reason := missing():
         return reason
     found = list(findings(Path(arguments[0]) if arguments else TEMPLATE))

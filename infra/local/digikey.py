@@ -1,7 +1,7 @@
-"""A simulated Digi-Key, for development only: its HTTP, as one ASGI application.
+"""A simulated Digi-Key for development, as one ASGI application.
 
 `python -m infra.local.digikey --port 0` serves it alone on a loopback port and prints its address.
-Inside another server it is mounted by handing it, untouched, every scope below its prefix.
+Another server mounts it by passing it, unchanged, each scope below its prefix.
 """
 
 import argparse
@@ -35,11 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 class SimulatedDigiKey:
-    """The ASGI application; one client is registered with it.
+    """The ASGI application. It has one registered client.
 
-    `now` tells seconds since the epoch. With a `state_path`, codes and grants outlive the process;
-    lifetimes, planned faults and statistics never do.
-    Raises StateFileError when the state file is not one, and OSError when it cannot be read.
+    `now`: returns seconds since the epoch.
+    `state_path`: a file that keeps codes and grants. Other settings are lost at a restart.
+
+    Raises StateFileError if the file is invalid, OSError if it cannot be read.
     """
 
     def __init__(
@@ -161,12 +162,12 @@ class SimulatedDigiKey:
 
 
 async def _start_an_answer_that_never_ends(send: Send) -> None:
-    """Promise a body and send none, so that the server closes the connection (uvicorn does).
+    """Announce a body and send none, so that the server closes the connection (as uvicorn does).
 
-    Only this is the same in every ASGI server: to say nothing at all makes them answer 500, and a
-    hook into uvicorn's transport would not work where another server mounts this application.
-    The client reads a status and then loses the peer before the body; it cannot know whether the
-    request was obeyed, as after a timeout.
+    Other ways differ between ASGI servers: without any message they answer 500, and a hook into
+    uvicorn's transport does not work when another server mounts this application.
+    The client reads a status, then loses the connection. As after a timeout, it cannot know
+    whether the request took effect.
     """
     _log.info("simulated Digi-Key: this answer is lost, as planned")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
@@ -182,7 +183,7 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a simulated Digi-Key on a loopback port until interrupted; print its address first."""
+    """Print the address, then serve a simulated Digi-Key on a loopback port until interrupted."""
     parser = argparse.ArgumentParser(description="A simulated Digi-Key, for development only.")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--client-id", default="simulated-client")
@@ -205,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    # It listens already, so who reads the address can connect at once and waits in the backlog.
+    # The socket listens already, so clients can connect as soon as the address is printed.
     with loopback_listener(options.port) as listener:
         host, port = listener.getsockname()
         print(f"http://{host}:{port}{options.prefix}", flush=True)

@@ -1,6 +1,6 @@
-"""A simulated Digi-Key's endpoints: HTTP requests into rules, and what the rules say into answers.
+"""A simulated Digi-Key's endpoints: translates HTTP requests for the rules, and their results.
 
-The handlers are plain functions of a request: what takes time, or fails, is an answer like another.
+The handlers are plain functions of a request. A delay or a lost response is a return value.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,13 +13,13 @@ from infra.local.digikey_errors import gateway_error, problem, refusal_response,
 from infra.local.digikey_pages import authorization_page, error_page, page_response
 from infra.local.digikey_rules import AuthorizationServer, Refusal, Tokens
 
-# A second is enough to be seen, and does not make a test wait long.
+# One second is visible, and short for a test.
 RETRY_AFTER = ("retry-after", "1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """A response that is held back for some seconds."""
+    """A response with a delay in seconds."""
 
     response: Response
     seconds: float
@@ -27,21 +27,21 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """No response: the connection closes before one is complete."""
+    """A lost response: the connection closes before it is complete."""
 
 
 Answer: TypeAlias = Response | Late | Unanswered
 
 
 class OAuthEndpoints:
-    """The authorization endpoint, the token endpoint, and one resource that they protect."""
+    """The authorization endpoint, the token endpoint, and one protected resource."""
 
     def __init__(self, *, rules: AuthorizationServer, settings: Settings) -> None:
         self._rules = rules
         self._settings = settings
 
     def ask_the_person(self, request: Request) -> Response:
-        """GET on the authorization endpoint: the page, or why there is none."""
+        """Return the page of the authorization endpoint, or its refusal (GET)."""
         asked = self._rules.read_authorization_request(request.parameters)
         if isinstance(asked, Refusal):
             return refusal_response(asked)
@@ -56,7 +56,7 @@ class OAuthEndpoints:
         )
 
     def obey_the_person(self, request: Request) -> Response:
-        """POST of that page: back to the client, with a code or without."""
+        """Redirect to the client, with a code or an error (POST of that page)."""
         form = read_form(request)
         asked = self._rules.read_authorization_request(form)
         if isinstance(asked, Refusal):
@@ -76,7 +76,7 @@ class OAuthEndpoints:
         return Response(status=302, content_type="text/plain", headers=(("location", location),))
 
     def token(self, request: Request) -> Answer:
-        """POST on the token endpoint, which meets the next planned fault."""
+        """Answer a token request, with the next planned fault (POST)."""
         match fault := self._settings.next_fault():
             case None:
                 return self._obey_token_request(request)
@@ -113,7 +113,7 @@ class OAuthEndpoints:
                 assert_never(given)
 
     def example_product(self, request: Request) -> Response:
-        """GET of a protected resource: whether an access token works."""
+        """Return a protected resource, or the refusal of an access token (GET)."""
         if request.header_values(b"x-digikey-client-id") != [self._rules.client.client_id.encode()]:
             return gateway_error(
                 "Invalid Client-Id", "X-DIGIKEY-Client-Id invalid for requested resource"
@@ -131,7 +131,7 @@ class OAuthEndpoints:
 
 
 def read_form(request: Request) -> dict[str, str]:
-    """The form in the body, which may be as large as a body; a field without a value is omitted.
+    """Return the form in the body, without fields that have no value.
 
     Raises MalformedRequestError.
     """
@@ -140,12 +140,12 @@ def read_form(request: Request) -> dict[str, str]:
         b"application/x-www-form-urlencoded"
     ]:
         raise MalformedRequestError("the body must be application/x-www-form-urlencoded")
-    # RFC 6749 §3.2: a parameter without a value is as if omitted.
+    # RFC 6749 §3.2: a parameter without a value counts as omitted.
     return {name: value for name, value in parse_parameters(request.body).items() if value}
 
 
 def _bearer_tokens(request: Request) -> list[str]:
-    """The token of the one Authorization header, or nothing (RFC 6750 §2.1)."""
+    """Return the token of the only Authorization header, if any (RFC 6750 §2.1)."""
     values = request.header_values(b"authorization")
     scheme, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
     return [token.strip().decode("latin-1")] if scheme.lower() == b"bearer" else []

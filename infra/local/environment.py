@@ -1,7 +1,6 @@
-"""What `make run` tells the application: the caller's environment, `.env`, and local defaults.
+"""The environment of `make run`: the caller's variables, `.env`, and local defaults.
 
-Whatever has to be the same at the next start (keys, tokens) is kept in `.local`, readable by its
-owner only.
+The folder `.local` keeps secrets and data for the next start, readable by its owner only.
 """
 
 import os
@@ -20,7 +19,7 @@ API_KEY_FILE = KEPT / "api-key"
 SIMULATION_PREFIX = "/simulated-digikey"
 SIMULATION_STATE = KEPT / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
-# Whoever sets one of these means a provider of their own.
+# One of these selects a real provider.
 _OF_A_PROVIDER = frozenset(
     {
         "AUTHORIZATION_ENDPOINT",
@@ -31,7 +30,7 @@ _OF_A_PROVIDER = frozenset(
         "TOKEN_ENDPOINT",
     }
 )
-# Whoever sets one of these has a store.
+# One of these selects a store.
 _OF_A_STORE = frozenset(
     {
         "DYNAMODB_TABLE",
@@ -47,12 +46,16 @@ _SIMULATED_SECRET_FILE = KEPT / "simulated-client-secret"
 
 
 class LocalEnvironmentError(Exception):
-    """The environment, `.env` or the folder of what is kept cannot be used; says why."""
+    """The environment, `.env` or the folder `.local` cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEnvironment:
-    """The variables to run with; whether the provider is simulated, and the API key our own."""
+    """The variables to run with.
+
+    `is_simulated`: whether the provider is the simulated Digi-Key.
+    `keeps_api_key`: whether the API key is in `.local`.
+    """
 
     variables: Mapping[str, str] = field(repr=False)
     is_simulated: bool
@@ -61,7 +64,7 @@ class LocalEnvironment:
 
     @classmethod
     def complete(cls, environ: Mapping[str, str]) -> Self:
-        """Fill in what is not set; where nothing names a provider, it is the simulated Digi-Key.
+        """Add the local defaults. Without a provider's variables, use the simulated Digi-Key.
 
         Raises LocalEnvironmentError.
         """
@@ -74,7 +77,7 @@ class LocalEnvironment:
 
     @classmethod
     def _complete(cls, environ: Mapping[str, str]) -> Self:
-        # Not interpolated: a `$` may be part of a secret.
+        # Without interpolation: a `$` may be part of a secret.
         if Path(".env").is_dir():
             raise LocalEnvironmentError(".env is a folder; it must be a file")
         file = dotenv_values(".env", interpolate=False, encoding="utf-8-sig")
@@ -82,7 +85,7 @@ class LocalEnvironment:
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
         is_simulated = _OF_A_PROVIDER.isdisjoint(given)
-        # Also where no secret is to be kept: the database is in it.
+        # Always: the database is in it.
         KEPT.mkdir(mode=0o700, exist_ok=True)
         variables = {
             "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
@@ -93,7 +96,7 @@ class LocalEnvironment:
             variables["SQLITE_PATH"] = str(KEPT / "grants.sqlite")
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
-            # In a store of its own: its logins would replace those of a real provider.
+            # With its own store: its logins would replace those of a real provider.
             variables = {name: variables[name] for name in variables.keys() - _OF_A_STORE} | {
                 "SQLITE_PATH": str(KEPT / "simulated.sqlite"),
                 "CLIENT_ID": SIMULATED_CLIENT_ID,
@@ -119,9 +122,9 @@ def _port(text: str) -> int:
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in a file, made at the first time. Raises OSError."""
+    """Return the secret in a file. The first call creates it. Raises OSError."""
     if not path.exists():
-        # Whole or not at all: an empty file would be an empty secret for ever.
+        # Atomically: a partial write would leave an empty secret for ever.
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")

@@ -1,4 +1,4 @@
-"""`make run`: the application on this machine, with a simulated provider where no other is set."""
+"""`make run`: the application on this machine, by default with a simulated provider."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ class WithSimulation:
         self._simulation = simulation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the scope to whose path it is."""
+        """Route a scope by its path."""
         path = scope.get("path", "")
         if path == "/":
             where = (("location", f"{SIMULATION_PREFIX}/"),)
@@ -44,10 +44,10 @@ class WithSimulation:
 
 
 def main() -> str | None:
-    """Serve until interrupted; return why not, where that is the case."""
+    """Serve until interrupted. Return the error that prevents it, if any."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # The simulation does so on purpose, and says so itself.
+    # The simulation does so on purpose, and logs it itself.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: "without completing response" not in record.getMessage()
     )
