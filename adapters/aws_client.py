@@ -130,7 +130,7 @@ class AwsClient:
             raise self._failure(error) from None
         if "RequestId" not in answer["ResponseMetadata"]:
             # botocore reads the page of a proxy as an empty answer.
-            text = f"something else answered instead of {self._called}"
+            text = f"another server answered instead of {self._called}"
             raise NoAnswerError(text, is_passing=True)
         return answer
 
@@ -174,7 +174,7 @@ class AwsClient:
 def _refusal(error: ClientError) -> RefusedError | NoAnswerError:
     refused = RefusedError(error)
     if refused.code in _CREDENTIALS_REFUSED:
-        text = f"AWS does not accept the credentials: {refused.code}"
+        text = f"AWS refused the credentials: {refused.code}"
         return NoAnswerError(text, is_passing=False)
     return refused
 

@@ -87,10 +87,13 @@ class DynamoDbTable:
             case "ResourceNotFoundException":
                 return f"{table} does not exist in this account and region: create it"
             case "ValidationException":
-                return f"{table} is not made as docs/adr/0011-dynamodb.md says: {error.message}"
+                schema = "docs/adr/0011-dynamodb.md"
+                return f"{table} does not have the schema of {schema}: {error.message}"
             case "AccessDeniedException":
                 return f"the credentials do not allow dynamodb:{error.operation} on {table}"
             case code if code in THROTTLED:
-                return f"{table} is throttled ({code}): raise its capacity, or let it be on demand"
+                return (
+                    f"{table} is throttled ({code}): raise its capacity, or use on-demand capacity"
+                )
             case code:
                 return f"{table}: {error.operation} failed: {code}"

@@ -46,7 +46,9 @@ class SealedExport:
 
     def _check_end(self, body: Sequence[str], members: Mapping[str, str] | None) -> None:
         if members is None:
-            raise UnreadableExportError("its last line is missing: it is cut off, or no export")
+            raise UnreadableExportError(
+                "its last line is missing: it is incomplete, or not an export"
+            )
         try:
             end = json.loads(self._keys.open(members["end"], "export's end"))
         except SealError as error:
@@ -57,12 +59,12 @@ class SealedExport:
                 "to whom those refresh tokens are of no use"
             )
         if {**_sum(body), "client": self._client} != end:
-            raise UnreadableExportError("lines are missing, or were changed")
+            raise UnreadableExportError("lines are missing or changed")
 
     def _grant(self, number: int, line: str) -> tuple[str, HandedOver]:
         members = _members(line, "connection", "sealed")
         if members is None:
-            raise UnreadableExportError(f"its line {number} is no connection's")
+            raise UnreadableExportError(f"its line {number} does not hold a connection")
         connection = members["connection"]
         try:
             text = self._keys.open(members["sealed"], "export", connection)

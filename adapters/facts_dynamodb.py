@@ -37,7 +37,7 @@ async def _described(
     except StoreUnavailableError as error:
         return Unseen(str(error))
     except (KeyError, TypeError):
-        return Unseen(f"{operation} gave an answer that makes no sense")
+        return Unseen(f"{operation} returned an invalid answer")
 
 
 def _misshapen(answer: Mapping[str, Any]) -> str | None:

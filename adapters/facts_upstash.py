@@ -37,4 +37,4 @@ def _in_config(answer: object) -> str | None:
 
 def _in_info(answer: object) -> str | Unseen:
     found = _IN_INFO.search(answer) if isinstance(answer, str) else None
-    return Unseen("the database does not tell it") if found is None else found[1]
+    return Unseen("the database does not report it") if found is None else found[1]

@@ -73,7 +73,7 @@ def load_record(text: bytes) -> tuple[Grant, Ledger]:
         # Missing in records older than ledgers.
         return _grant_from_json(members), _ledger_from_text(members.get("ledger"))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise FormatError("the record lacks what its version must have") from error
+        raise FormatError("the record lacks members of its version") from error
 
 
 def dump_login(pending: "PendingLogin") -> bytes:
@@ -115,7 +115,7 @@ def load_login(text: bytes) -> "PendingLogin":
             outcome=members.get("outcome"),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError("the login lacks what its version must have") from error
+        raise FormatError("the login lacks members of its version") from error
 
 
 def _dump(members: _Json, version: int = FIRST_VERSION) -> bytes:

@@ -34,7 +34,7 @@ def read_subject(id_token: str, issuer: str | None) -> str | None:
     if claims is None:
         return None
     if issuer is not None and claims.iss != issuer:
-        _log.warning("the ID token is of another issuer than ISSUER; whose it is does not count")
+        _log.warning("the ID token's issuer is not ISSUER: its account is ignored")
         return None
     return sha256(json.dumps([claims.iss, claims.sub]).encode()).hexdigest()
 

@@ -45,7 +45,7 @@ class Outside:
         if near is Nearness.ELSEWHERE or near <= nearest_of(await addresses_of(self.issuer, port)):
             return addresses
         raise InsideError(
-            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
+            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT to allow it"
         )
 
 

@@ -68,7 +68,7 @@ class _Document(BaseModel):
 def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
     """Read a document; None stands for an invalid one. Raises UnusableMetadataError."""
     if members is None:
-        raise UnusableMetadataError("no JSON object")
+        raise UnusableMetadataError("not a JSON object")
     try:
         document = _Document.model_validate(members)
     except ValidationError as error:
@@ -76,14 +76,14 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
         raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
     if document.issuer != issuer:
         # RFC 8414 §3.3: identical, or another server could pose as this one.
-        raise UnusableMetadataError(f"it is of another issuer, {_quoted(document.issuer)}")
+        raise UnusableMetadataError(f"its issuer is {_quoted(document.issuer)}")
     if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
         # An issuer elsewhere must not direct requests to this machine.
-        raise UnusableMetadataError("an endpoint on loopback, of an issuer that is not there")
+        raise UnusableMetadataError("an endpoint is on loopback, and its issuer is not")
     if max(map(_nearness, document.endpoints())) > _nearness(issuer):
         # `Network` applies the same rule to names when it resolves them.
         raise UnusableMetadataError(
-            "an endpoint on loopback or in a network that its issuer is not in"
+            "an endpoint is on loopback or in a network, and its issuer is not"
         )
     return ServerMetadata(
         issuer=issuer,
@@ -107,7 +107,7 @@ def _in_words(fault: ErrorDetails) -> str:
 def _quoted(issuer: str) -> str:
     """Quote the other issuer, with advice for Entra's multi-tenant issuer."""
     if "{tenantid}" in issuer:
-        return f"{issuer!a}: put the tenant's id in ISSUER in the place of common"
+        return f"{issuer!a}: put the tenant's id in ISSUER instead of common"
     return ascii(issuer[:_LONGEST_QUOTE])
 
 

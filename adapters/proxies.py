@@ -57,10 +57,12 @@ def _proxy(variable: str, text: str) -> Proxy:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port, host = parts.port, (parts.hostname or "").encode("idna").decode()
     except ValueError:
-        raise WayOutError(f"{variable} is no address of a proxy") from None
+        raise WayOutError(f"{variable} is not the address of a proxy") from None
     if parts.scheme not in _SCHEMES or not host:
         known = ", ".join(sorted(_SCHEMES))
-        raise WayOutError(f"{variable} must be the address of a proxy: its host, after {known}")
+        raise WayOutError(
+            f"{variable} must be the URL of a proxy, with a host and one of these schemes: {known}"
+        )
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
         raise WayOutError(f"{variable} needs socksio: pip install 'httpx[socks]'")
     return Proxy(scheme=parts.scheme, host=host, port=port, auth=_auth(parts))

@@ -41,7 +41,7 @@ class SealedRecords:
         if isinstance(etag, str) and isinstance(sealed, str):
             return self.open_record(connection, etag, sealed)
         there = etag if isinstance(etag, str) else NO_ETAG
-        raise _unreadable(connection, "it is no text", there, is_damaged=True)
+        raise _unreadable(connection, "it is not text", there, is_damaged=True)
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Encrypt a login, bound to its key."""

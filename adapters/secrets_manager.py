@@ -59,12 +59,12 @@ class Secret:
             case {"SecretString": str(text)}:
                 return text
             case {"SecretBinary": _}:
-                raise SecretError(f"{self.name} is binary, and a text is needed: {self.putting}")
+                raise SecretError(f"{self.name} is binary, but must be text: {self.putting}")
             case {"ARN": str()} if "SecretString" not in answer:
                 # AWS imitations answer so where AWS refuses, as below.
                 raise self._empty()
             case _:
-                text = f"{self.name}: something else answered instead of Secrets Manager"
+                text = f"{self.name}: another server answered instead of Secrets Manager"
                 raise SecretError(text, is_passing=True)
 
     def _empty(self) -> SecretError:
@@ -77,10 +77,12 @@ class Secret:
                 return self._empty()
             case "ResourceNotFoundException":
                 where = "in this account and region"
-                return SecretError(f"{self.name} does not exist {where}: correct it, or create one")
+                return SecretError(
+                    f"{self.name} does not exist {where}: correct its name, or create it"
+                )
             case "InvalidRequestException" if "deletion" in error.message:
                 restoring = f"aws secretsmanager restore-secret --secret-id {shlex.quote(self._id)}"
-                return SecretError(f"{self.name} is about to be deleted: {restoring}")
+                return SecretError(f"{self.name} is scheduled for deletion: {restoring}")
             case "AccessDeniedException" if "KMS" in error.message:
                 key = "the key that it is encrypted with"
                 return SecretError(
@@ -91,7 +93,7 @@ class Secret:
                 return SecretError(f"the credentials do not allow {action} on {self.name}")
             case "DecryptionFailure" | "DecryptionFailureException":
                 return SecretError(
-                    f"{self.name} cannot be decrypted: see whether its key is enabled"
+                    f"{self.name} cannot be decrypted: check that its key is enabled"
                 )
             case code if code in THROTTLED:
                 return SecretError(f"{self.name} is asked for too often ({code})", is_passing=True)

@@ -129,12 +129,12 @@ class SqliteFile:
 
 def _what_happened(opened: _Parts, found: _Parts) -> str:
     if found.database is None:
-        return "was removed while it was in use; an empty one is made in its place"
+        return "was removed while in use; an empty file replaces it"
     if found.database != opened.database:
-        return "was replaced while it was in use; what is there now is used"
+        return "was replaced while in use; the new file is used"
     if found.is_cut_off:
-        return "was emptied while it was in use"
-    return "has lost its write-ahead log while it was in use"
+        return "was emptied while in use"
+    return "lost its write-ahead log while in use"
 
 
 def _clear_away(path: str, opened: _Parts, *, is_emptied: bool) -> None:

@@ -157,7 +157,7 @@ class DynamoDbStore:
         except ConditionFailedError:
             return None
         if "Attributes" not in answer:
-            raise StoreUnavailableError("DynamoDB: an answer without 'sealed'")
+            raise StoreUnavailableError("DynamoDB returned an update without attributes")
         sealed = answer["Attributes"].get("sealed", {}).get("S")
         return self._records.open_login(key, sealed, now=now)
 
@@ -224,7 +224,7 @@ def _soon_after(end: datetime) -> dict[str, str]:
 
 def _items(page: Mapping[str, Any]) -> list[Item]:
     if "Items" not in page:
-        raise StoreUnavailableError("an answer of DynamoDB's has no items")
+        raise StoreUnavailableError("DynamoDB returned a page without items")
     items: list[Item] = page["Items"]
     return items
 
@@ -233,4 +233,4 @@ def _text(item: Item, name: str, *, kind: str = "S") -> str:
     try:
         return item[name][kind]
     except KeyError as error:
-        raise StoreUnavailableError(f"an item of DynamoDB's has no {name!r}") from error
+        raise StoreUnavailableError(f"DynamoDB returned an item without {name!r}") from error

@@ -98,7 +98,7 @@ class SqliteStore:
                 if is_text(name):
                     yield name
                 else:
-                    _log.error("a record of no connection is passed over: %a", name)
+                    _log.error("skipped a record whose connection is not UTF-8: %a", name)
             # As bytes, which can hold any name.
             names = await self._names(query.format(">"), as_bytes(names[-1]), _NAMES_A_PAGE)
 

@@ -105,7 +105,7 @@ class UpstashStore:
             case ["conflict", *found]:
                 raise ConflictError(self._record(connection, found))
             case _:
-                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+                raise StoreUnavailableError("Upstash returned an invalid answer")
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due, longest overdue first.
@@ -163,7 +163,7 @@ class UpstashStore:
         milliseconds = kept_for // timedelta(milliseconds=1)
         number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
         if not isinstance(number, int):
-            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+            raise StoreUnavailableError("Upstash returned an invalid answer")
         return number
 
     async def close(self) -> None:
@@ -179,7 +179,7 @@ class UpstashStore:
             case [etag, sealed]:
                 return self._records.open_stored(connection, etag, sealed)
             case _:
-                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+                raise StoreUnavailableError("Upstash returned an invalid answer")
 
     async def _execute(self, *command: str | float) -> object:
         writer = self._open_writer()
@@ -216,11 +216,11 @@ def _scanned(page: object) -> tuple[str, set[str]]:
         case [int() | str() as cursor, keys]:
             return str(cursor), {key for key in _texts(keys) if key is not None}
         case _:
-            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+            raise StoreUnavailableError("Upstash returned an invalid answer")
 
 
 def _texts(found: object) -> list[str | None]:
     """Return an answer that is a list of texts and nulls, or raise StoreUnavailableError."""
     if isinstance(found, list) and all(text is None or isinstance(text, str) for text in found):
         return found
-    raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+    raise StoreUnavailableError("Upstash returned an invalid answer")

@@ -23,11 +23,11 @@ def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
         cafile = str(_certifis_file())
     elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
         # OpenSSL would report no error, and trust no certificate.
-        raise WayOutError("SSL_CERT_DIR is no directory of certificates")
+        raise WayOutError("SSL_CERT_DIR is not a directory")
     try:
         return ssl.create_default_context(cafile=cafile, capath=capath)
     except OSError as error:
-        reason = "is no file of certificates in PEM" if isinstance(error, ssl.SSLError) else None
+        reason = "is not a file of PEM certificates" if isinstance(error, ssl.SSLError) else None
         reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
         raise WayOutError(f"SSL_CERT_FILE {reason}") from error
 

@@ -70,7 +70,7 @@ def _goes_into_a_header(value: str) -> str:
 def _bearer(value: str) -> str:
     # Spaces and line breaks around a token are mistakes, and not valid in a header.
     if (text := _text(value.strip())) is None:
-        raise ValueError("no text")
+        raise ValueError("not a text")
     return _goes_into_a_header(text)
 
 
@@ -176,18 +176,18 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     body = _TokenBody.model_validate(members)
     token_type = (body.token_type or "").strip() or "bearer"
     if token_type.lower() in _UNUSABLE_TYPES:
-        return _unknown("tokens of a type that wants proofs with each use")
+        return _unknown("a token type that needs a proof with each use")
     if token_type.lower() in _BEARER_TYPES:
         token_type = "Bearer"
     else:
-        _log.warning("the token response's token_type is not Bearer; it is passed on as it is")
+        _log.warning("the token response's token_type is not Bearer; it is returned unchanged")
     if body.token_type is None:
-        _log.warning("the token response names no token_type; taken for Bearer")
+        _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
     can_refresh = body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
-        _log.warning("the token response has no usable expires_in; the provider's default is taken")
+        _log.warning("the token response has no usable expires_in; the provider's default is used")
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,

@@ -67,7 +67,7 @@ class _Call:
     def go_on(self) -> None:
         """Raise ConnectionAbortedError if the caller has given up."""
         if self.is_given_up:
-            raise ConnectionAbortedError("nobody waits for the answer")
+            raise ConnectionAbortedError("the caller has given up")
 
     def give_up(self) -> None:
         """Shut the socket down: the answer could arrive byte by byte, for ever."""
@@ -207,7 +207,7 @@ class UpstashReader:
         with connection.getresponse() as response:
             answer = response.read(_LONGEST_ANSWER)
             if not response.isclosed():
-                raise HTTPException("an answer that is cut off, or too long")
+                raise HTTPException("the answer is cut off or too long")
             return answer, not response.will_close
 
 

@@ -27,7 +27,7 @@ class UpstashWriter:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         except (httpx.InvalidURL, ValueError) as error:
             # The error quotes the proxy's URL, which may contain a password.
-            text = f"Upstash: a proxy that cannot be used: {type(error).__name__}"
+            text = f"Upstash: the proxy cannot be used: {type(error).__name__}"
             raise StoreUnavailableError(text) from None
         # The library has no timeout (upstash-redis issue 46). Its version is pinned.
         self._redis._http._client.timeout = httpx.Timeout(  # noqa: SLF001

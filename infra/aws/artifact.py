@@ -53,7 +53,7 @@ def make_artifact(folder: Path, *, architecture: str, python: Path | None = None
     """
     compiler = _compiler(python)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ArtifactError(f"{folder} is there already, and not an empty folder: remove it first.")
+        raise ArtifactError(f"{folder} already exists and is not an empty folder: remove it first.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=".artifact-") as workshop:
         made = Path(workshop, "artifact")
@@ -136,7 +136,7 @@ def _run(command: Sequence[str]) -> str:
     )
     if ended.returncode != 0:
         what = " ".join(command[:4])
-        raise ArtifactError(f"{what} … has failed:\n{ended.stdout}{ended.stderr}")
+        raise ArtifactError(f"{what} … failed:\n{ended.stdout}{ended.stderr}")
     return ended.stdout
 
 
@@ -149,12 +149,12 @@ def _told(folder: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> str | None:
     """Make an artifact and print its size. Return the error, if any."""
     parser = argparse.ArgumentParser(prog="python -m infra.aws.artifact", description=__doc__)
-    parser.add_argument("folder", type=Path, help="empty, or not there yet")
+    parser.add_argument("folder", type=Path, help="a new or empty folder")
     parser.add_argument(
         "--architecture", choices=ARCHITECTURES, default="arm64", help="%(default)s"
     )
     parser.add_argument(
-        "--python", type=Path, help=f"a Python 3.{MINOR_VERSION}, else it is looked for"
+        "--python", type=Path, help=f"a Python 3.{MINOR_VERSION}; default: on the PATH or in pyenv"
     )
     options = parser.parse_args(arguments)
     try:

@@ -159,7 +159,7 @@ def main(arguments: Sequence[str]) -> str | None:
         sys.stdout.write(f"{finding.rule}: {finding.text}\n")
     if found:
         return f"{len(found)} findings"
-    sys.stdout.write("the template is as it should be\n")
+    sys.stdout.write("no findings\n")
     return None
 
 

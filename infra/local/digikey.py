@@ -108,7 +108,7 @@ class SimulatedDigiKey:
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             allowed = ", ".join(handlers).replace("GET", "GET, HEAD")
-            detail = f"Here only {allowed}."
+            detail = f"Only {allowed} is allowed here."
             return problem(405, "Method Not Allowed", detail, headers=(("allow", allowed),))
         answer = handler(request)
         if self._state_path is not None and self._rules.state is not self._saved:
@@ -150,7 +150,7 @@ class SimulatedDigiKey:
         try:
             self._apply(Change.from_form(read_form(request)))
         except InvalidChangeError as error:
-            return page_response(400, error_page("That cannot be set", str(error)))
+            return page_response(400, error_page("Invalid setting", str(error)))
         location = ("location", f"{self._prefix}/")
         return Response(status=303, content_type="text/plain", headers=(location,))
 
@@ -169,7 +169,7 @@ async def _start_an_answer_that_never_ends(send: Send) -> None:
     The client reads a status, then loses the connection. As after a timeout, it cannot know
     whether the request took effect.
     """
-    _log.info("simulated Digi-Key: this answer is lost, as planned")
+    _log.info("simulated Digi-Key: response dropped, as planned")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -185,10 +185,10 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the address, then serve a simulated Digi-Key on a loopback port until interrupted."""
     parser = argparse.ArgumentParser(description="A simulated Digi-Key, for development only.")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="default 0: any free port")
     parser.add_argument("--client-id", default="simulated-client")
     parser.add_argument("--client-secret", default="simulated-secret")
-    parser.add_argument("--redirect-uri", action="append", default=[], help="may be repeated")
+    parser.add_argument("--redirect-uri", action="append", default=[], help="can be repeated")
     parser.add_argument("--prefix", default=DEFAULT_PREFIX)
     parser.add_argument("--state", type=Path, help="a file that keeps codes and grants")
     options = parser.parse_args(arguments)

@@ -16,9 +16,9 @@ def refuse_strangers(request: Request) -> Response | None:
     """Return a refusal for other host names (DNS rebinding) and for forms of other pages."""
     here = _here(request)
     if here is None:
-        return problem(421, "Misdirected Request", "The simulation answers to loopback names only.")
+        return problem(421, "Misdirected Request", "The simulation accepts loopback names only.")
     if request.method == "POST" and not is_from_own_page(request, here):
-        return problem(403, "Forbidden", "The simulation's forms are sent by its own pages only.")
+        return problem(403, "Forbidden", "Only the simulation's own pages may send its forms.")
     return None
 
 

@@ -29,7 +29,7 @@ def load_state(path: Path) -> State:
         return TypeAdapter(State).validate_json(saved)
     except ValidationError as error:
         raise StateFileError(
-            f"{path} is not the state of a simulated Digi-Key; delete it to start afresh"
+            f"{path} is not the state of a simulated Digi-Key; delete it to start again"
         ) from error
 
 

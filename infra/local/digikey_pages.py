@@ -67,14 +67,14 @@ so that a login, a refresh and an expiry can be watched without an account.</p>
 <tr><th>A protected resource<td><code>{prefix}/products/v4/search/example</code>
 <tr><th>Control, for programs<td><code>{prefix}/_control</code>
 </table>
-<h2>How long things live</h2>
+<h2>Lifetimes</h2>
 <form method="post" action="{prefix}/settings">
 {_seconds_input("code", "An authorization code", self.lifetimes.code)}
 {_seconds_input("access_token", "An access token", self.lifetimes.access_token)}
 {_seconds_input("refresh_token", "A refresh token", self.lifetimes.refresh_token)}
-<button class="main">Set for what is given from now on</button>
+<button class="main">Set for new codes and tokens</button>
 </form>
-<p>Tokens that were given before keep their life: log in again to see the new one.</p>
+<p>Existing tokens keep their lifetimes. Log in again to use the new ones.</p>
 <h2>Plan a fault</h2>
 <form method="post" action="{prefix}/settings">
 <label>The next token request meets <select name="fault">{options}</select></label>
@@ -84,7 +84,7 @@ so that a login, a refresh and an expiry can be watched without an account.</p>
 Token requests so far: {escape(counts)}.</p>
 <h2>Grants</h2>
 {self._grants()}
-<p><a href="{prefix}/">Look again</a></p>""",
+<p><a href="{prefix}/">Reload</a></p>""",
         )
 
     def _grants(self) -> str:
@@ -162,7 +162,7 @@ def _page(title: str, body: str) -> str:
 
 def _seconds_input(name: str, label: str, value: float) -> str:
     return (
-        f"<label>{label} lives, in seconds"
+        f"<label>{label}, seconds"
         f' <input name="{name}" value="{value:.15g}" inputmode="decimal" required></label>'
     )
 

@@ -169,7 +169,7 @@ class AuthorizationServer:
         for grant_id, grant in self.state.grants.items():
             if grant.code == key:
                 self._revoke(grant_id, "its authorization code was used twice", now)
-                return _invalid_grant("the code was used before; what it gave is revoked")
+                return _invalid_grant("the code was used before; its tokens are revoked")
         code = self.state.codes.get(key)
         if code is None or code.expires_at <= now:
             return _invalid_grant("the code is unknown or has expired")

@@ -94,7 +94,7 @@ def _welcome(local: LocalEnvironment) -> str:
     key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
     where = "in this folder" if local.keeps_api_key else "with API_KEY as you have set it"
     provider = (
-        f"a simulated Digi-Key (look at it, or break it: {served}{SIMULATION_PREFIX}/)"
+        f"a simulated Digi-Key (settings and faults: {served}{SIMULATION_PREFIX}/)"
         if local.is_simulated
         else local.variables.get("PROVIDER", "digikey")
     )

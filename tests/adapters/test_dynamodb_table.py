@@ -139,9 +139,9 @@ async def test_a_table_that_is_made_otherwise_is_said_to_be_and_where_to_look(
         failures = await failures_of(store)
     assert failures.keys() == failing
     for said in failures.values():
-        before, _, how = said.partition(" says: ")
+        before, _, how = said.partition(".md: ")
         assert before == (
-            f"table {table!r} (DYNAMODB_TABLE) is not made as docs/adr/0011-dynamodb.md"
+            f"table {table!r} (DYNAMODB_TABLE) does not have the schema of docs/adr/0011-dynamodb"
         )
         assert re.search(named, how)
 
@@ -152,7 +152,7 @@ async def test_a_table_without_any_index_is_said_to_lack_it(peer: DynamoDbPeer) 
     async with opened(peer, table) as store:
         failures = await failures_of(store)
     assert failures.keys() == {"due"}
-    assert re.search("not made as .*index: due", failures["due"])
+    assert re.search("have the schema of .*index: due", failures["due"])
 
 
 # Refusals and silence, by a server that does what the test says
@@ -195,10 +195,10 @@ async def failure(peer: DynamoDbPeer, script: Script, *, requests: int) -> str:
         ("RequestLimitExceeded", 2, "throttled"),
         ("TransactionConflictException", 1, "TransactionConflictException"),
         ("AccessDeniedException", 1, "do not allow dynamodb:GetItem on table 'grants'"),
-        ("ExpiredTokenException", 1, "does not accept the credentials"),
-        ("UnrecognizedClientException", 1, "does not accept the credentials"),
+        ("ExpiredTokenException", 1, "AWS refused the credentials"),
+        ("UnrecognizedClientException", 1, "AWS refused the credentials"),
         # Its message quotes the request's headers, the session token among them.
-        ("InvalidSignatureException", 1, "does not accept the credentials"),
+        ("InvalidSignatureException", 1, "AWS refused the credentials"),
         ("SomethingNewException", 1, "GetItem failed: SomethingNewException"),
     ],
 )
@@ -255,9 +255,9 @@ async def test_an_answer_without_what_was_asked_for_names_nothing_and_gives_nobo
 ) -> None:
     with serving(amz(json.dumps(found).encode())) as server:
         async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
-            with pytest.raises(StoreUnavailableError, match=r"no items|'id'"):
+            with pytest.raises(StoreUnavailableError, match=r"without items|without 'id'"):
                 await store.due(NOW, limit=1)
-            with pytest.raises(StoreUnavailableError, match="'sealed'"):
+            with pytest.raises(StoreUnavailableError, match="without attributes"):
                 await store.take_login("key", taker="one", now=NOW)
 
 
