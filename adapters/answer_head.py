@@ -27,30 +27,30 @@ class AnswerHead:
     def __init__(self) -> None:
         self._held = bytearray()
         self._searched = 0
-        self._is_over = False
+        self._is_done = False
 
     def pass_on(self, data: bytes) -> bytes:
         """Return the bytes that can be read now, b"" if the head is incomplete. b"" ends it."""
-        if self._is_over:
+        if self._is_done:
             return data
         self._held += data
-        passed = b""
+        ready = b""
         while head := self._take_head():
-            passed += head
+            ready += head
         if not data or not self._may_become_a_head():
-            self._is_over = True
-        if self._is_over:
-            passed += self._held
+            self._is_done = True
+        if self._is_done:
+            ready += self._held
             self._held.clear()
-        return passed
+        return ready
 
     def _may_become_a_head(self) -> bool:
-        begins = self._held[: len(_PROTOCOL)].upper()
-        return begins == _PROTOCOL[: len(begins)] and len(self._held) <= _LONGEST_HEAD
+        prefix = self._held[: len(_PROTOCOL)].upper()
+        return prefix == _PROTOCOL[: len(prefix)] and len(self._held) <= _LONGEST_HEAD
 
     def _take_head(self) -> bytes:
         """Remove a complete head from the buffer and return it repaired; else return b""."""
-        if self._is_over:
+        if self._is_done:
             return b""
         if self._held[:1].isspace():
             self._held, self._searched = self._held.lstrip(), 0
@@ -60,23 +60,23 @@ class AnswerHead:
             return b""
         head = bytes(self._held[: end.start()])
         if (found := _STATUS.match(head)) is None:
-            self._is_over = True
+            self._is_done = True
             return b""
         del self._held[: end.end()]
         self._searched = 0
         status = int(found[1])
         # RFC 9110 §15.2: another head follows an interim response.
-        self._is_over = status >= _FIRST_FINAL or status == _SWITCHING_PROTOCOLS
-        return _repaired(status, head)
+        self._is_done = status >= _FIRST_FINAL or status == _SWITCHING_PROTOCOLS
+        return _repair(status, head)
 
 
-def _repaired(status: int, head: bytes) -> bytes:
+def _repair(status: int, head: bytes) -> bytes:
     _, _, rest = head.partition(b"\n")
     # RFC 9112 §5.2: a line that begins with a space continues the one before.
     lines = re.sub(rb"\r?\n[ \t]+", b" ", rest.lstrip()).split(b"\n")
     fields = list(_fields(lines))
-    told = [field for field in fields if field[0].lower() not in _FRAMING]
-    repaired = [b"%s: %s" % field for field in (*told, *_framing(fields))]
+    others = [field for field in fields if field[0].lower() not in _FRAMING]
+    repaired = [b"%s: %s" % field for field in (*others, *_framing(fields))]
     return b"\r\n".join([b"HTTP/1.1 %d" % status, *repaired, b"", b""])
 
 

@@ -33,15 +33,15 @@ class DiscoveredAuthorizationServer:
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and return its outcome. Raises nothing."""
-        server = await self._found()
+        server = await self._find_server()
         return server if isinstance(server, NoAnswer) else await server.request_tokens(request)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """Send the revocation request and return its outcome. Raises nothing."""
-        server = await self._found()
+        server = await self._find_server()
         return server if isinstance(server, NoAnswer) else await server.revoke_token(request)
 
-    async def _found(self) -> AuthorizationServer | NoAnswer:
+    async def _find_server(self) -> AuthorizationServer | NoAnswer:
         asked_at = self._clock.now()
         try:
             provider = await self._discovery.provider()

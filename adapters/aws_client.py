@@ -57,9 +57,9 @@ class RefusedError(Exception):
     """The service refused a call. The message is the code: AWS's own text may repeat secrets."""
 
     def __init__(self, error: ClientError) -> None:
-        told = error.response.get("Error", {})
-        self.code = str(told.get("Code"))
-        self.message = str(told.get("Message"))
+        details = error.response.get("Error", {})
+        self.code = str(details.get("Code"))
+        self.message = str(details.get("Message"))
         self.operation = error.operation_name
         self.response: Mapping[str, Any] = error.response
         super().__init__(self.code)
@@ -86,24 +86,24 @@ class AwsClient:
         self,
         service: str,
         *,
-        called: str,
-        at_once: int,
+        label: str,
+        max_connections: int,
         retries: str | None = None,
         **access: str | None,
     ) -> None:
         """`access` (`region_name`, `endpoint_url`, …) overrides the variables.
 
-        `called`: the service's name in errors.
-        `at_once`: the number of connections.
+        `label`: the service's name in errors.
+        `max_connections`: the number of connections.
         `retries`: botocore's mode. `adaptive` lowers the rate of calls after a throttle.
         """
         self._service = service
-        self._called = called
-        self._at_once = at_once
+        self._label = label
+        self._max_connections = max_connections
         self._retries = retries or "standard"
         self._access = access
         # Creating a client is slow and not thread-safe. Using one is thread-safe.
-        self._making = Lock()
+        self._lock = Lock()
         self._client: BaseClient | None = None
 
     def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
@@ -112,7 +112,7 @@ class AwsClient:
         Raises RefusedError, NoAnswerError.
         """
         try:
-            answer: Mapping[str, Any] = getattr(self._made(), operation)(**arguments)
+            answer: Mapping[str, Any] = getattr(self._open(), operation)(**arguments)
         except ClientError as error:
             raise _refusal(error) from None
         # botocore also raises the errors of files that it reads, and of its parser when an answer
@@ -130,7 +130,7 @@ class AwsClient:
             raise self._failure(error) from None
         if "RequestId" not in answer["ResponseMetadata"]:
             # botocore reads the page of a proxy as an empty answer.
-            text = f"another server answered instead of {self._called}"
+            text = f"another server answered instead of {self._label}"
             raise NoAnswerError(text, is_passing=True)
         return answer
 
@@ -139,8 +139,8 @@ class AwsClient:
         if self._client is not None:
             self._client.close()
 
-    def _made(self) -> BaseClient:
-        with self._making:
+    def _open(self) -> BaseClient:
+        with self._lock:
             if self._client is None:
                 session = botocore.session.Session()
                 session.register_component("data_loader", _loader())
@@ -150,7 +150,7 @@ class AwsClient:
                         connect_timeout=_CONNECT_LIMIT.total_seconds(),
                         read_timeout=_READ_LIMIT.total_seconds(),
                         retries={"mode": self._retries, "total_max_attempts": _TRIES},
-                        max_pool_connections=self._at_once,
+                        max_pool_connections=self._max_connections,
                     ),
                     **self._access,
                 )
@@ -167,7 +167,7 @@ class AwsClient:
                 )
                 return NoAnswerError(text, is_passing=False)
             case _:
-                text = f"{self._called} cannot be reached: {type(error).__name__}"
+                text = f"{self._label} cannot be reached: {type(error).__name__}"
                 return NoAnswerError(text, is_passing=True)
 
 

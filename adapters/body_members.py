@@ -6,12 +6,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 # RFC 8259 §6 sets no limit for numbers. Python limits the digits of an integer.
-_MOST_DIGITS = 400
+_MAX_DIGITS = 400
 # All members of interest are less deep. Python's reader stops at a thousand levels.
-_DEPTH = 50
+_MAX_DEPTH = 50
 _PARTS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # Prefixes of JSON: guards against script inclusion, QQ's JSONP call, byte order marks.
-_BEFORE = re.compile(
+_JSON_PREFIX = re.compile(
     r"[\ufeff\s\0]*(?:\)\]\}'?,?|while\(1\);|for\(;;\);|[A-Za-z_$][\w$]{0,63}\()?[\ufeff\s\0]*",
     re.ASCII,
 )
@@ -19,7 +19,7 @@ _FORM = re.compile(rb"[A-Za-z0-9_.-]+=")
 
 _READER = json.JSONDecoder(
     strict=False,
-    parse_int=lambda digits: int(digits) if len(digits) <= _MOST_DIGITS else float(digits),
+    parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else float(digits),
 )
 
 
@@ -41,7 +41,9 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     Invalid bytes become surrogates, which no token contains.
     """
     try:
-        text = _BEFORE.sub("", body.decode(json.detect_encoding(body), "surrogateescape"), count=1)
+        text = _JSON_PREFIX.sub(
+            "", body.decode(json.detect_encoding(body), "surrogateescape"), count=1
+        )
         members = _read(text)
     except (ValueError, RecursionError):
         return None
@@ -52,20 +54,20 @@ def _read(text: str) -> object:
     try:
         return _READER.raw_decode(text)[0]
     except RecursionError:
-        return _READER.raw_decode(_without_depths(text))[0]
+        return _READER.raw_decode(_cut_depths(text))[0]
 
 
-def _without_depths(text: str) -> str:
+def _cut_depths(text: str) -> str:
     """Replace values that are too deep by null."""
     parts, depth, start = list[str](), 0, 0
     for part in _PARTS.finditer(text):
         if part[0] in {"[", "{"}:
             depth += 1
-            if depth == _DEPTH:
+            if depth == _MAX_DEPTH:
                 parts.append(text[start : part.start()])
         elif part[0] in {"]", "}"}:
-            if depth == _DEPTH:
+            if depth == _MAX_DEPTH:
                 parts.append("null")
                 start = part.end()
             depth -= 1
-    return "".join([*parts, text[start:] if depth < _DEPTH else ""])
+    return "".join([*parts, text[start:] if depth < _MAX_DEPTH else ""])

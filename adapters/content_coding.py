@@ -11,20 +11,20 @@ from adapters.body_members import json_object
 _GZIP = b"\x1f\x8b"
 _DEFLATE = 8
 # Proxies compress bodies that are compressed already.
-_MOST_LAYERS = 3
+_MAX_LAYERS = 3
 
 
-def unpacked(body: bytes, content_encoding: str, *, most: int) -> bytes:
+def decompress(body: bytes, content_encoding: str, *, most: int) -> bytes:
     """Return the body decompressed, or unchanged if it is plain. Longer than `most`: b""."""
-    for _ in range(_MOST_LAYERS):
+    for _ in range(_MAX_LAYERS):
         bits = _window_bits(body)
-        found = None if bits is None else _inflated(body, bits, most)
+        found = None if bits is None else _inflate(body, bits, most)
         if found is None:
             break
         body = found
     if "deflate" in content_encoding.lower() and json_object(body) is None:
         # Some servers send deflate without zlib's header and checksum.
-        return _inflated(body, -zlib.MAX_WBITS, most) or body
+        return _inflate(body, -zlib.MAX_WBITS, most) or body
     return body
 
 
@@ -36,7 +36,7 @@ def _window_bits(body: bytes) -> int | None:
     return zlib.MAX_WBITS if is_zlib else None
 
 
-def _inflated(body: bytes, bits: int, most: int) -> bytes | None:
+def _inflate(body: bytes, bits: int, most: int) -> bytes | None:
     """Decompress a complete stream, or a complete JSON object. Return None for other bytes."""
     inflating = zlib.decompressobj(bits)
     try:

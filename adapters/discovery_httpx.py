@@ -75,9 +75,9 @@ class HttpxDiscovery:
                 except UnusableMetadataError as error:
                     reasons.append(f"{url}: {error}")
                     may_pass = may_pass or error.may_pass
-        told = "; ".join(reasons)
-        _log.warning("the provider's metadata was not found: %s", told)
-        raise DiscoveryError(told) if may_pass else UnusableIssuerError(f"ISSUER: {told}")
+        reason = "; ".join(reasons)
+        _log.warning("the provider's metadata was not found: %s", reason)
+        raise DiscoveryError(reason) if may_pass else UnusableIssuerError(f"ISSUER: {reason}")
 
     async def _get(self, http: httpx.AsyncClient, url: str) -> ServerMetadata:
         headers = {"accept": "application/json", "accept-encoding": "identity"}

@@ -14,7 +14,7 @@ Item: TypeAlias = Mapping[str, Mapping[str, str]]
 """Attributes by name, each by its type: `{"id": {"S": "x"}, "due_at": {"N": "1"}}`."""
 
 # Concurrent calls of each kind. Each has its own connection.
-AT_ONCE = 16
+MAX_CONCURRENCY = 16
 # For a call, its retry, the pause between them, and the lookup of credentials.
 _LIMIT = timedelta(seconds=5)
 
@@ -39,10 +39,14 @@ class DynamoDbTable:
         self._name = name
         # With standard retries, many callers that return after a throttle block one another.
         self._client = AwsClient(
-            "dynamodb", called="DynamoDB", at_once=2 * AT_ONCE, retries="adaptive", **access
+            "dynamodb",
+            label="DynamoDB",
+            max_connections=2 * MAX_CONCURRENCY,
+            retries="adaptive",
+            **access,
         )
-        self._puts = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb-put")
-        self._others = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb")
+        self._puts = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="dynamodb-put")
+        self._others = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="dynamodb")
         self._is_closed = False
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:

@@ -28,21 +28,21 @@ _TEXT_NAMES = (
     *("reason", "error", "errors", "err", "title"),
 )
 # Under these names a word is a code only if it looks like one.
-_OFTEN_TEXTS = frozenset({"status", "reason", "message", "errormessage"})
+_AMBIGUOUS_NAMES = frozenset({"status", "reason", "message", "errormessage"})
 # Entra's error numbers; its texts use the prefix AADSTS.
 _NUMBERS = "errorcodes"
 _HIGHEST_NUMBER = 10**9
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-_WRITTEN_LIKE_A_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
+_CODE_FORM = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
 _CODE_IN_TEXT = re.compile(
     # From the first of many backslashes only: a match from each would be quadratic.
     r"(?<!\\)\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:"
     r"\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
     re.IGNORECASE,
 )
-_DEEPEST = 6
-_MOST_NODES = 256
-_MOST_SAID = 16
+_MAX_DEPTH = 6
+_MAX_NODES = 256
+_MAX_TEXTS = 16
 _LONGEST_TEXT = 2_000
 _LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
@@ -53,7 +53,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_HEADER = 80
 _LONGEST_PLACE = 120
 
-_Said: TypeAlias = dict[str, list[str]]
+_Texts: TypeAlias = dict[str, list[str]]
 
 
 def read_error(
@@ -72,21 +72,24 @@ def read_error(
     retry_after = _retry_after(headers)
     if members is None and status in _REDIRECTS:
         return TokenErrorResponse(
-            status=status, error=None, description=_leads_to(location), retry_after=retry_after
+            status=status,
+            error=None,
+            description=_describe_redirect(location),
+            retry_after=retry_after,
         )
     if members is None and is_page(headers, body):
         return TokenErrorResponse(
             status=status,
             error=None,
-            description=about_page(status, headers),
+            description=describe_page(status, headers),
             retry_after=retry_after,
             is_page=True,
         )
-    said = _said(members if members is not None else _list(body)) or _said(
-        dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
-    )
-    codes, texts = _codes(said), _texts(said)
-    own = _own_word(provider, (*codes, *texts))
+    found_texts = _collect_texts(
+        members if members is not None else _read_list(body)
+    ) or _collect_texts(dict(_CHALLENGE.findall(headers.get("www-authenticate", ""))))
+    codes, texts = _codes(found_texts), _texts(found_texts)
+    own = _find_alias(provider, (*codes, *texts))
     if own is not None:
         # A known word of the provider replaces all other codes.
         words = next(iter((*texts, *codes)))
@@ -116,7 +119,7 @@ def is_page(headers: Mapping[str, str], body: bytes) -> bool:
     return "html" in headers.get("content-type", "").lower() or bool(_PAGE.match(body))
 
 
-def about_page(status: int, headers: Mapping[str, str]) -> str:
+def describe_page(status: int, headers: Mapping[str, str]) -> str:
     """Describe a page: its status and its sender, from the headers."""
     senders = ((name, headers.get(name, "")) for name in ("server", "cf-mitigated"))
     sent_by = "".join(
@@ -127,7 +130,7 @@ def about_page(status: int, headers: Mapping[str, str]) -> str:
     return f"a page came instead of an answer (status {status}{sent_by})"
 
 
-def _leads_to(location: str | None) -> str:
+def _describe_redirect(location: str | None) -> str:
     """Describe a redirect by host and path. Its query may repeat the request."""
     try:
         parts = urlsplit(_UNPRINTABLE.sub("", location or ""))
@@ -137,7 +140,7 @@ def _leads_to(location: str | None) -> str:
     return f"a redirect to {where[:_LONGEST_PLACE]}" if where else "a redirect"
 
 
-def _list(body: bytes) -> object:
+def _read_list(body: bytes) -> object:
     """Read a JSON list, as Salesforce's errors are. Return None for any other body."""
     try:
         found: object = json.loads(body) if body.lstrip()[:1] == b"[" else None
@@ -146,32 +149,32 @@ def _list(body: bytes) -> object:
     return found
 
 
-def _said(body: object) -> _Said:
+def _collect_texts(body: object) -> _Texts:
     """Collect the texts of a body by the plain names of their members, outer ones first."""
-    said: _Said = {}
+    found_texts: _Texts = {}
     queue = deque([("", body, 0)])
-    for _ in range(_MOST_NODES):
+    for _ in range(_MAX_NODES):
         if not queue:
             break
         name, value, depth = queue.popleft()
         match value:
             case str():
                 text = _text(value)
-                said.setdefault(name, []).extend(text)
-                queue.extend((name, inner, depth + 1) for inner in _inside(text, depth))
+                found_texts.setdefault(name, []).extend(text)
+                queue.extend((name, inner, depth + 1) for inner in _parse_nested(text, depth))
             case bool():
                 continue
             case int() if name == _NUMBERS and 0 <= value < _HIGHEST_NUMBER:
-                said.setdefault(name, []).append(f"AADSTS{value}")
-            case list() if depth < _DEEPEST:
-                queue.extend((name, item, depth + 1) for item in value[:_MOST_NODES])
-            case dict() if depth < _DEEPEST:
-                queue.extend((_plain(key), item, depth + 1) for key, item in value.items())
-                said.setdefault("detail", []).extend(_about_field(value))
-    return said
+                found_texts.setdefault(name, []).append(f"AADSTS{value}")
+            case list() if depth < _MAX_DEPTH:
+                queue.extend((name, item, depth + 1) for item in value[:_MAX_NODES])
+            case dict() if depth < _MAX_DEPTH:
+                queue.extend((_normalize_name(key), item, depth + 1) for key, item in value.items())
+                found_texts.setdefault("detail", []).extend(_join_field(value))
+    return found_texts
 
 
-def _plain(name: object) -> str:
+def _normalize_name(name: object) -> str:
     return str(name)[:64].replace("_", "").replace("-", "").lower()
 
 
@@ -181,48 +184,55 @@ def _text(value: str) -> list[str]:
     return [text] if text and text == text.encode("utf-8", "replace").decode() else []
 
 
-def _inside(texts: list[str], depth: int) -> Iterator[object]:
+def _parse_nested(texts: list[str], depth: int) -> Iterator[object]:
     for text in texts:
-        if depth < _DEEPEST and text[0] in "{[":
+        if depth < _MAX_DEPTH and text[0] in "{[":
             with suppress(ValueError, RecursionError):
                 yield json.loads(text)
 
 
-def _about_field(members: Mapping[object, object]) -> list[str]:
+def _join_field(members: Mapping[object, object]) -> list[str]:
     """Read Strava's `{"field": "refresh_token", "code": "invalid"}` as one sentence."""
     field, code = members.get("field"), members.get("code")
     return _text(f"{field} {code}") if isinstance(field, str) and isinstance(code, str) else []
 
 
-def _codes(said: _Said) -> tuple[str, ...]:
-    found = [text for name in _CODE_NAMES for text in said.get(name, ()) if _is_code(name, text)]
-    found += said.get(_NUMBERS, ())
-    inside = (code for name in _TEXT_NAMES for text in said.get(name, ()) for code in _hidden(text))
-    return tuple(dict.fromkeys((*found, *inside)))[:_MOST_SAID]
+def _codes(found_texts: _Texts) -> tuple[str, ...]:
+    found = [
+        text for name in _CODE_NAMES for text in found_texts.get(name, ()) if _is_code(name, text)
+    ]
+    found += found_texts.get(_NUMBERS, ())
+    inside = (
+        code
+        for name in _TEXT_NAMES
+        for text in found_texts.get(name, ())
+        for code in _find_codes(text)
+    )
+    return tuple(dict.fromkeys((*found, *inside)))[:_MAX_TEXTS]
 
 
-def _texts(said: _Said) -> tuple[str, ...]:
+def _texts(found_texts: _Texts) -> tuple[str, ...]:
     found = (
         text
         for name in _TEXT_NAMES
-        for text in said.get(name, ())
+        for text in found_texts.get(name, ())
         if name not in _CODE_NAMES or not _is_code(name, text)
     )
-    return tuple(dict.fromkeys(found))[:_MOST_SAID]
+    return tuple(dict.fromkeys(found))[:_MAX_TEXTS]
 
 
 def _is_code(name: str, text: str) -> bool:
     return _CODE.fullmatch(text) is not None and (
-        name not in _OFTEN_TEXTS or _WRITTEN_LIKE_A_CODE.fullmatch(text) is not None
+        name not in _AMBIGUOUS_NAMES or _CODE_FORM.fullmatch(text) is not None
     )
 
 
-def _hidden(text: str) -> list[str]:
+def _find_codes(text: str) -> list[str]:
     return _CODE_IN_TEXT.findall(text)
 
 
-def _own_word(provider: Provider, said: tuple[str, ...]) -> str | None:
-    known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in said)
+def _find_alias(provider: Provider, found_texts: tuple[str, ...]) -> str | None:
+    known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in found_texts)
     return next((alias for alias in known if alias), None)
 
 

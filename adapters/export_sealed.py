@@ -13,7 +13,7 @@ from adapters.sealing import KeyRing, SealError
 from domain.grant import Moved
 from ports.export import HandedOver, UnreadableExportError
 
-_WHICH_KEYS = (
+_KEY_ADVICE = (
     "set the CLIENT_SECRET and the ENCRYPTION_KEYS that it was exported with; those may follow "
     "this deployment's own"
 )
@@ -52,7 +52,7 @@ class SealedExport:
         try:
             end = json.loads(self._keys.open(members["end"], "export's end"))
         except SealError as error:
-            raise UnreadableExportError(f"it cannot be opened: {error}; {_WHICH_KEYS}") from error
+            raise UnreadableExportError(f"it cannot be opened: {error}; {_KEY_ADVICE}") from error
         if end["client"] != self._client:
             raise UnreadableExportError(
                 f"it is of client {end['client']}, and this deployment is client {self._client}, "
@@ -71,7 +71,7 @@ class SealedExport:
             moved, ledger = load_record(text)
         except (SealError, FormatError) as error:
             raise UnreadableExportError(
-                f"its line {number} cannot be opened: {error}; {_WHICH_KEYS}"
+                f"its line {number} cannot be opened: {error}; {_KEY_ADVICE}"
             ) from error
         if not isinstance(moved, Moved):
             raise UnreadableExportError(f"its line {number} is of a grant that was not handed over")

@@ -50,8 +50,8 @@ class FormatError(Exception):
 
 def dump_record(grant: Grant, ledger: Ledger) -> bytes:
     """Write a grant and its ledger. Versions without ledgers ignore the ledger."""
-    told = {"ledger": _ledger_to_text(ledger)} if ledger else {}
-    return _dump({**_grant_to_json(grant), **told}, _version_of(grant))
+    history = {"ledger": _ledger_to_text(ledger)} if ledger else {}
+    return _dump({**_grant_to_json(grant), **history}, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -170,8 +170,8 @@ def _grant_to_json(grant: Grant) -> _Json:
             return {"state": "moved", "grant": inner, "since": _to_text(since), "place": place}
         case Revoking(request=request):
             hint = request.token_type_hint.value
-            told = {"token": request.token, "token_type_hint": hint}
-            return {"state": "revoking", "request": told, **_end_to_json(grant)}
+            members = {"token": request.token, "token_type_hint": hint}
+            return {"state": "revoking", "request": members, **_end_to_json(grant)}
         case Revoked(result=result):
             return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
         case _:
@@ -269,15 +269,15 @@ def _ledger_from_text(text: str | None) -> Ledger:
 
 def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
     # Earlier versions skip entries with a quote, and read all others.
-    told = entry[2:] if entry.said is not None else entry[2:-1]
-    return int(entry.at.timestamp()), entry.happening.value, *told
+    rest = entry[2:] if entry.said is not None else entry[2:-1]
+    return int(entry.at.timestamp()), entry.happening.value, *rest
 
 
 def _entry_from_json(row: list[Any]) -> Entry | None:
     try:
-        at, happening, *told = row
+        at, happening, *rest = row
         at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, Happening(happening), *told)
+        return Entry(at, Happening(happening), *rest)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 

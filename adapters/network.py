@@ -115,12 +115,14 @@ class Network(httpcore.AsyncNetworkBackend):
                 raise httpcore.ConnectTimeout from error
             except (InsideError, OSError) as error:
                 raise httpcore.ConnectError(str(error)) from error
-        patience = None if timeout is None else timeout / len(addresses)
+        per_address = None if timeout is None else timeout / len(addresses)
         *others, last = addresses
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._connect(address, port, patience, local_address, socket_options)
-        return await self._connect(last, port, patience, local_address, socket_options)
+                return await self._connect(
+                    address, port, per_address, local_address, socket_options
+                )
+        return await self._connect(last, port, per_address, local_address, socket_options)
 
     async def _connect(self, *where: Any) -> RepairingStream:  # noqa: ANN401 - as it was called
         return RepairingStream(await self._anyio.connect_tcp(*where))

@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 
 from adapters.body_members import json_object
-from adapters.content_coding import unpacked
+from adapters.content_coding import decompress
 from adapters.network import Outside
 from adapters.provider_transport import ProviderTransport
 
@@ -22,9 +22,9 @@ MAX_BODY_BYTES = 64 * 1024
 # A failure to connect is reported early: the request was not sent, so a retry is safe.
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Enough time to read a response that has arrived.
-_LAST_LOOK = timedelta(seconds=0.5)
+_GRACE = timedelta(seconds=0.5)
 # A response has few chunks. A peer that sends more must not block other requests.
-_MOST_LOOKS = 100
+_MAX_PARSES = 100
 
 _Result = TypeVar("_Result")
 
@@ -36,7 +36,7 @@ def provider_client(
 
     A request raises WayOutError if a proxy or certificate variable cannot be used.
     """
-    _look_for_sniffio_once()
+    _mark_missing_sniffio()
     return httpx.AsyncClient(
         transport=ProviderTransport(outside),
         # A redirect would send the client secret to another host.
@@ -44,14 +44,14 @@ def provider_client(
         # For connecting only: `in_time` limits the whole.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
         # For an invalid location httpx raises the error of a request that was not sent.
-        event_hooks={"response": [_forget_location]},
+        event_hooks={"response": [_move_location]},
         headers={"user-agent": user_agent},
         # Cookies would link the requests of different people.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
 
 
-def _look_for_sniffio_once() -> None:
+def _mark_missing_sniffio() -> None:
     """Mark sniffio as missing if it is: httpcore tries to import it seven times per request.
 
     Each try searches all of Python's path, a fifth of a request's cost. Python does not search for
@@ -61,7 +61,7 @@ def _look_for_sniffio_once() -> None:
         sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
-async def _forget_location(response: httpx.Response) -> None:
+async def _move_location(response: httpx.Response) -> None:
     response.extensions["location"] = response.headers.pop("location", None)
 
 
@@ -75,8 +75,8 @@ async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Re
     """
     task = asyncio.create_task(work)
     try:
-        for patience in (limit, _LAST_LOOK):
-            done, _ = await asyncio.wait({task}, timeout=patience.total_seconds())
+        for timeout in (limit, _GRACE):
+            done, _ = await asyncio.wait({task}, timeout=timeout.total_seconds())
             if done:
                 return task.result()
     finally:
@@ -94,19 +94,19 @@ async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -
 
     Raises httpx.HTTPError.
     """
-    body, looks = b"", 0
+    body, count = b"", 0
     encoding = response.headers.get("content-encoding", "")
     try:
         async for chunk in response.aiter_raw():
-            body, looks = body + chunk, looks + 1
+            body, count = body + chunk, count + 1
             if len(body) > most:
                 return b""
-            if looks <= _MOST_LOOKS and _is_whole(text := unpacked(body, encoding, most=most)):
+            if count <= _MAX_PARSES and _is_whole(text := decompress(body, encoding, most=most)):
                 return text
     except httpx.HTTPError:
-        if not _is_whole(unpacked(body, encoding, most=most)):
+        if not _is_whole(decompress(body, encoding, most=most)):
             raise
-    return unpacked(body, encoding, most=most)
+    return decompress(body, encoding, most=most)
 
 
 def _is_whole(body: bytes) -> bool:

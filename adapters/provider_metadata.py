@@ -15,7 +15,7 @@ _NOT_SAFE = "neither https nor on this machine"
 
 
 # LinkedIn accepts the credentials in the form only ("Authorization Code Flow", step 3).
-_UNLISTED = {"www.linkedin.com": ClientAuthentication.POST}
+_UNLISTED_METHODS = {"www.linkedin.com": ClientAuthentication.POST}
 
 
 class UnusableMetadataError(Exception):
@@ -29,7 +29,7 @@ class UnusableMetadataError(Exception):
         self.may_pass = may_pass
 
 
-def _safe(url: str) -> str:
+def _require_safe(url: str) -> str:
     if not is_safe_url(url):
         raise ValueError(_NOT_SAFE)
     return url
@@ -43,7 +43,7 @@ def _is_https(url: str) -> bool:
     return urlsplit(url).scheme == "https"
 
 
-_Endpoint = Annotated[str, Field(strict=True), AfterValidator(_safe)]
+_Endpoint = Annotated[str, Field(strict=True), AfterValidator(_require_safe)]
 
 
 class _Document(BaseModel):
@@ -61,8 +61,8 @@ class _Document(BaseModel):
     authorization_response_iss_parameter_supported: bool = False
 
     def endpoints(self) -> list[str]:
-        told = (self.authorization_endpoint, self.token_endpoint, self.revocation_endpoint)
-        return [url for url in told if url is not None]
+        urls = (self.authorization_endpoint, self.token_endpoint, self.revocation_endpoint)
+        return [url for url in urls if url is not None]
 
 
 def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
@@ -72,11 +72,11 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     try:
         document = _Document.model_validate(members)
     except ValidationError as error:
-        faults = sorted({_in_words(fault) for fault in error.errors()})
+        faults = sorted({_describe(fault) for fault in error.errors()})
         raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
     if document.issuer != issuer:
         # RFC 8414 §3.3: identical, or another server could pose as this one.
-        raise UnusableMetadataError(f"its issuer is {_quoted(document.issuer)}")
+        raise UnusableMetadataError(f"its issuer is {_quote(document.issuer)}")
     if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
         # An issuer elsewhere must not direct requests to this machine.
         raise UnusableMetadataError("an endpoint is on loopback, and its issuer is not")
@@ -98,13 +98,13 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     )
 
 
-def _in_words(fault: ErrorDetails) -> str:
+def _describe(fault: ErrorDetails) -> str:
     """Name the invalid member, and an unsafe URL: behind a proxy, it is often http."""
     place = ".".join(map(str, fault["loc"]))
     return f"{place} is {_NOT_SAFE}" if _NOT_SAFE in fault["msg"] else place
 
 
-def _quoted(issuer: str) -> str:
+def _quote(issuer: str) -> str:
     """Quote the other issuer, with advice for Entra's multi-tenant issuer."""
     if "{tenantid}" in issuer:
         return f"{issuer!a}: put the tenant's id in ISSUER instead of common"
@@ -116,7 +116,7 @@ def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuth
     if offered is None:
         # RFC 8414 §2: Basic is the default. Some servers mean another one.
         host = urlsplit(issuer).hostname or ""
-        return _UNLISTED.get(host, ClientAuthentication.BASIC)
+        return _UNLISTED_METHODS.get(host, ClientAuthentication.BASIC)
     wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
     return next((method for method in wanted if method.value in offered), None)
 

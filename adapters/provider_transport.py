@@ -16,29 +16,33 @@ class ProviderTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, outside: Outside | None = None) -> None:
         self._network = Network(outside)
-        self._ways: dict[tuple[str, Proxy | None], _Way] = {}
+        self._transports: dict[tuple[str, Proxy | None], _PoolTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises WayOutError, httpx.TransportError."""
         scheme, proxy = request.url.scheme, proxy_of(str(request.url))
-        if (scheme, proxy) not in self._ways:
-            self._ways[scheme, proxy] = _Way(_pool(scheme, proxy, self._network))
-        return await self._ways[scheme, proxy].handle_async_request(request)
+        if (scheme, proxy) not in self._transports:
+            self._transports[scheme, proxy] = _PoolTransport(
+                _create_pool(scheme, proxy, self._network)
+            )
+        return await self._transports[scheme, proxy].handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for way in self._ways.values():
-            await way.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
-class _Way(httpx.AsyncHTTPTransport):
+class _PoolTransport(httpx.AsyncHTTPTransport):
     """httpx's transport with a pool of ours: its constructor cannot set the network backend."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
 
 
-def _pool(scheme: str, proxy: Proxy | None, network: Network) -> httpcore.AsyncConnectionPool:
+def _create_pool(
+    scheme: str, proxy: Proxy | None, network: Network
+) -> httpcore.AsyncConnectionPool:
     """Create a pool without keep-alive: a reused connection may be closed, like a lost answer."""
     tls = tls_context() if scheme == "https" else None
     if proxy is None:

@@ -41,7 +41,7 @@ def proxy_of(url: str) -> Proxy | None:
     # Includes the system's proxies, if no variable names one.
     found = getproxies()
     kind = next((kind for kind in ("https", "all") if found.get(kind)), None)
-    if kind is None or _is_exempt(host, parts.port or 443, found.get("no", "")):
+    if kind is None or _is_excluded(host, parts.port or 443, found.get("no", "")):
         return None
     return _proxy(_variable(kind), found[kind])
 
@@ -65,21 +65,21 @@ def _proxy(variable: str, text: str) -> Proxy:
         )
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
         raise WayOutError(f"{variable} needs socksio: pip install 'httpx[socks]'")
-    return Proxy(scheme=parts.scheme, host=host, port=port, auth=_auth(parts))
+    return Proxy(scheme=parts.scheme, host=host, port=port, auth=_credentials(parts))
 
 
-def _auth(parts: SplitResult) -> tuple[str, str] | None:
+def _credentials(parts: SplitResult) -> tuple[str, str] | None:
     if not parts.username and not parts.password:
         return None
     return unquote(parts.username or ""), unquote(parts.password or "")
 
 
-def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
+def _is_excluded(host: str, port: int, no_proxy: str) -> bool:
     """Whether NO_PROXY names the host. Its invalid parts are ignored."""
-    return any(_names(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
+    return any(_matches(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
 
 
-def _names(part: str, host: str, port: int) -> bool:
+def _matches(part: str, host: str, port: int) -> bool:
     if part == "*":
         return True
     part = part.partition("://")[2] or part

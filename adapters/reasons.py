@@ -17,11 +17,11 @@ class InsideError(Exception):
 def reason_of(error: BaseException) -> str:
     """Name the error, and the detail of its cause that helps to correct it."""
     name = type(error).__name__
-    detail = next(filter(None, map(_detail, _beneath(error))), None)
+    detail = next(filter(None, map(_detail, _causes(error))), None)
     return f"{name}: {detail}"[:_LONGEST] if detail else name
 
 
-def _beneath(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     while True:
         yield error
         within = error.__cause__ or error.__context__

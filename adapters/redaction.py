@@ -22,8 +22,8 @@ WINDOW = 8
 _SHORTEST = 3
 _LONGEST_TEXT = 2_000
 # The test corpus of refusals needs 23 and 15,000.
-_MOST_READINGS = 96
-_MOST_CHARACTERS = 200_000
+_MAX_READINGS = 96
+_MAX_CHARACTERS = 200_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}")
 _JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 # A token in a body of any type: `"access_token": "…"`, `refresh_token=…`.
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"([^\s\"'&,;<>{}()\[\]\\]{16,4096})",
     re.IGNORECASE,
 )
-_MOST_TOKENS = 8
+_MAX_TOKENS = 8
 
 
 class Redaction:
@@ -40,18 +40,18 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
-        bare = {_bare(form) for form in forms} | {_bare(form)[::-1] for form in forms}
+        bare = {_normalize(form) for form in forms} | {_normalize(form)[::-1] for form in forms}
         self._short = {text for text in bare if _SHORTEST <= len(text) < WINDOW}
         self._windows = {window for text in bare for window in _windows(text)}
 
     def reveals(self, text: str) -> bool:
         """Whether a reading of a text shows a secret, or the text has too many readings."""
         readings = _readings(text)
-        return readings is None or any(self._shows(_bare(reading)) for reading in readings)
+        return readings is None or any(self._shows(_normalize(reading)) for reading in readings)
 
     def quote(self, text: str) -> str:
         """Return a text on one line, cut to the limit, without secrets."""
-        plain = " ".join("".join(map(_printable, text[:_LONGEST_TEXT])).split())
+        plain = " ".join("".join(map(_to_printable, text[:_LONGEST_TEXT])).split())
         if self.reveals(plain):
             words = (REMOVED if self.reveals(word) else word for word in plain.split())
             plain = " ".join(words)
@@ -68,10 +68,10 @@ class Redaction:
 def tokens_in(body: bytes) -> list[str]:
     """Return the tokens in a body: a refusal may contain some."""
     found = _TOKEN.finditer(body.decode("utf-8", "replace"))
-    return [token[1] for token in islice(found, _MOST_TOKENS)]
+    return [token[1] for token in islice(found, _MAX_TOKENS)]
 
 
-def _bare(text: str) -> str:
+def _normalize(text: str) -> str:
     """Normalize a text: no difference by case or spaces."""
     return "".join(text.casefold().split())
 
@@ -92,7 +92,7 @@ def _forms(secret: str) -> Iterator[str]:
             yield inner.replace("+", "-").replace("/", "_")
 
 
-def _printable(character: str) -> str:
+def _to_printable(character: str) -> str:
     return " " if unicodedata.category(character)[0] in "CZ" else character
 
 
@@ -103,27 +103,27 @@ def _readings(text: str) -> set[str] | None:
     while fresh:
         fresh = {decode(each) for each in fresh for decode in _DECODERS} - known
         known = known | fresh
-        if len(known) > _MOST_READINGS or sum(map(len, known)) > _MOST_CHARACTERS:
+        if len(known) > _MAX_READINGS or sum(map(len, known)) > _MAX_CHARACTERS:
             return None
     return known
 
 
-def _without_json_escapes(text: str) -> str:
-    return _JSON_ESCAPE.sub(_unescaped, text)
+def _unescape_json(text: str) -> str:
+    return _JSON_ESCAPE.sub(_unescape_match, text)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape_match(escape: re.Match[str]) -> str:
     kind, rest = escape[0][1], escape[0][2:]
     if rest:
         return chr(int(rest, 16))
     return {"b": "", "f": "", "n": "", "r": "", "t": ""}.get(kind, kind)
 
 
-def _out_of_base64(text: str) -> str:
-    return "\n".join(read for run in _BASE64.findall(text) for read in _decoded(run))
+def _decode_base64(text: str) -> str:
+    return "\n".join(read for run in _BASE64.findall(text) for read in _decode_run(run))
 
 
-def _decoded(run: str) -> Iterator[str]:
+def _decode_run(run: str) -> Iterator[str]:
     standard = run.replace("-", "+").replace("_", "/")
     for begin in range(4):
         part = standard[begin:]
@@ -139,15 +139,15 @@ def _decoded(run: str) -> Iterator[str]:
         yield data.decode("latin-1")
 
 
-def _without_spaces(text: str) -> str:
+def _remove_spaces(text: str) -> str:
     return "".join(text.split())
 
 
 _DECODERS: tuple[Callable[[str], str], ...] = (
     unquote,
     unescape,
-    _without_json_escapes,
-    _without_spaces,
+    _unescape_json,
+    _remove_spaces,
     lambda text: text.replace("+", " "),
-    _out_of_base64,
+    _decode_base64,
 )

@@ -25,7 +25,9 @@ class Secret:
     def __init__(self, secret_id: str, **access: str | None) -> None:
         """`access` (`region_name`, `endpoint_url`, …) overrides the variables."""
         self._id = secret_id
-        self._client = AwsClient("secretsmanager", called="Secrets Manager", at_once=1, **access)
+        self._client = AwsClient(
+            "secretsmanager", label="Secrets Manager", max_connections=1, **access
+        )
 
     @property
     def name(self) -> str:
@@ -62,19 +64,19 @@ class Secret:
                 raise SecretError(f"{self.name} is binary, but must be text: {self.putting}")
             case {"ARN": str()} if "SecretString" not in answer:
                 # AWS imitations answer so where AWS refuses, as below.
-                raise self._empty()
+                raise self._empty_error()
             case _:
                 text = f"{self.name}: another server answered instead of Secrets Manager"
                 raise SecretError(text, is_passing=True)
 
-    def _empty(self) -> SecretError:
+    def _empty_error(self) -> SecretError:
         return SecretError(f"{self.name} has no value yet: {self.putting}")
 
     def _refusal(self, error: RefusedError) -> SecretError:
         """Return what to do. Some cases differ by AWS's message only, not by its code."""
         match error.code:
             case "ResourceNotFoundException" if "staging label" in error.message:
-                return self._empty()
+                return self._empty_error()
             case "ResourceNotFoundException":
                 where = "in this account and region"
                 return SecretError(
@@ -99,9 +101,9 @@ class Secret:
                 return SecretError(f"{self.name} is asked for too often ({code})", is_passing=True)
             case code:
                 text = f"{self.name}: {error.operation} failed: {code}"
-                return SecretError(text, is_passing=_is_of_the_server(error))
+                return SecretError(text, is_passing=_is_server_error(error))
 
 
-def _is_of_the_server(error: RefusedError) -> bool:
+def _is_server_error(error: RefusedError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -23,17 +23,17 @@ class SigningKeys:
         self._encryption_keys = encryption_keys
         self._client_id = client_id
         self._client_secret = client_secret
-        self._stretching: asyncio.Task[bytes] | None = None
+        self._stretch_task: asyncio.Task[bytes] | None = None
 
     async def of(self, purpose: str) -> Sequence[bytes]:
         """Return the keys of a purpose. The first one signs, and each one verifies."""
-        roots = self._encryption_keys or [await self._stretched()]
+        roots = self._encryption_keys or [await self._stretch()]
         return [derive_key(root, purpose) for root in roots]
 
-    async def _stretched(self) -> bytes:
-        if self._stretching is None:
+    async def _stretch(self) -> bytes:
+        if self._stretch_task is None:
             # In a thread, once for all callers.
             salt = f"{_SALT} {self._client_id}"
             work = asyncio.to_thread(stretch_key, self._client_secret, salt)
-            self._stretching = asyncio.create_task(work)
-        return await asyncio.shield(self._stretching)
+            self._stretch_task = asyncio.create_task(work)
+        return await asyncio.shield(self._stretch_task)

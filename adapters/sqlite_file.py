@@ -44,7 +44,7 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _Inode: TypeAlias = tuple[int, int] | None
 
 _log = logging.getLogger(__name__)
-_creation = Lock()
+_creation_lock = Lock()
 
 
 class _Parts(NamedTuple):
@@ -70,7 +70,7 @@ class SqliteFile:
         self._opened: _Parts | None = None
         self._damaged: _Parts | None = None
         # The connection may have failed. Any thread sets this, and the connection's own closes it.
-        self._is_doubtful = False
+        self._must_reopen = False
 
     @property
     def is_open(self) -> bool:
@@ -82,24 +82,24 @@ class SqliteFile:
 
         Call it before each read, and just before each writing transaction.
         """
-        if self._is_doubtful:
+        if self._must_reopen:
             self.close()
-        if self._connection is not None and (found := _parts(self._real)) != self._opened:
-            self._leave(self._connection, found)
+        if self._connection is not None and (found := _read_parts(self._real)) != self._opened:
+            self._abandon(self._connection, found)
         if self._connection is None:
             self._real = os.path.realpath(self._path)
-            self._connection, self._opened = _open_what_is_there(self._real)
+            self._connection, self._opened = _open_current(self._real)
         return self._connection
 
-    def failed(self, error: Exception) -> StoreUnavailableError:
+    def to_store_error(self, error: Exception) -> StoreUnavailableError:
         """Return the store's error for a connection's error. Reopen the file if that may help."""
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else code & 0xFF
-        self._is_doubtful |= kind is not None and kind not in _PASSING
+        self._must_reopen |= kind is not None and kind not in _PASSING
         text = f"SQLite at {self._path}: {error}"
         if kind not in _DAMAGE:
             return StoreUnavailableError(text)
-        if (found := _parts(self._real)) != self._damaged:
+        if (found := _read_parts(self._real)) != self._damaged:
             self._damaged = found
             # Operators search logs for this word: docs/sqlite.md.
             _log.critical("store-file-damaged: %s", text)
@@ -107,27 +107,27 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the file."""
-        connection, self._connection, self._is_doubtful = self._connection, None, False
+        connection, self._connection, self._must_reopen = self._connection, None, False
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def _leave(self, connection: sqlite3.Connection, found: _Parts) -> None:
+    def _abandon(self, connection: sqlite3.Connection, found: _Parts) -> None:
         """Log that the file has changed, save its write-ahead log, and close the old file."""
         opened = self._opened
         assert opened is not None  # noqa: S101 - it is set with the connection
         # Operators search logs for this word: docs/sqlite.md.
-        _log.critical("store-file-changed: %s %s", self._path, _what_happened(opened, found))
+        _log.critical("store-file-changed: %s %s", self._path, _describe_change(opened, found))
         # A checkpoint moves the log into its own file, at its present place.
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.close()
         if found.database != opened.database or found.is_cut_off:
-            with _alone_beside(self._real):
-                _clear_away(self._real, opened, is_emptied=found.is_cut_off)
+            with _lock_folder(self._real):
+                _remove_leftovers(self._real, opened, is_emptied=found.is_cut_off)
 
 
-def _what_happened(opened: _Parts, found: _Parts) -> str:
+def _describe_change(opened: _Parts, found: _Parts) -> str:
     if found.database is None:
         return "was removed while in use; an empty file replaces it"
     if found.database != opened.database:
@@ -137,12 +137,12 @@ def _what_happened(opened: _Parts, found: _Parts) -> str:
     return "lost its write-ahead log while in use"
 
 
-def _clear_away(path: str, opened: _Parts, *, is_emptied: bool) -> None:
+def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
     """Remove the log and index of a lost file: they would damage the file in its place.
 
     Files that another process has put there meanwhile stay.
     """
-    found = _parts(path)
+    found = _read_parts(path)
     if found.database == opened.database:
         if not is_emptied or _is_whole(path):
             return
@@ -170,7 +170,7 @@ def _is_whole(path: str) -> bool:
 
 
 @contextmanager
-def _alone_beside(path: str) -> Iterator[None]:
+def _lock_folder(path: str) -> Iterator[None]:
     """Hold a lock on the folder, against other processes that do the same."""
     descriptor = os.open(Path(path).parent, os.O_RDONLY)
     try:
@@ -180,13 +180,13 @@ def _alone_beside(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_what_is_there(path: str) -> tuple[sqlite3.Connection, _Parts]:
+def _open_current(path: str) -> tuple[sqlite3.Connection, _Parts]:
     """Open the file at the path. Retry if it changed meanwhile. Raises sqlite3.Error, OSError."""
     while True:
         _create(path)
-        before = _parts(path).database
+        before = _read_parts(path).database
         connection = _open(path)
-        parts = _parts(path)
+        parts = _read_parts(path)
         if parts.database == before:
             return connection, parts
         connection.close()
@@ -196,7 +196,7 @@ def _create(path: str) -> None:
     # SQLite would create the file with the umask's permissions. Its -wal and -shm files inherit the
     # mode. Only create it, in one thread at a time: closing a file that this process has open
     # elsewhere drops its locks.
-    with _creation, suppress(FileExistsError):
+    with _creation_lock, suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
@@ -250,12 +250,14 @@ def _prepare(database: sqlite3.Connection) -> None:
             return
 
 
-def _parts(path: str) -> _Parts:
-    database, size = _look(path)
-    return _Parts(database, _look(f"{path}-wal")[0], _look(f"{path}-shm")[0], size < _SMALLEST)
+def _read_parts(path: str) -> _Parts:
+    database, size = _read_inode(path)
+    return _Parts(
+        database, _read_inode(f"{path}-wal")[0], _read_inode(f"{path}-shm")[0], size < _SMALLEST
+    )
 
 
-def _look(path: str) -> tuple[_Inode, int]:
+def _read_inode(path: str) -> tuple[_Inode, int]:
     try:
         found = os.stat(path)  # noqa: PTH116 - three times for each read, and a Path is slower
     except OSError:

@@ -21,12 +21,12 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 # Some milliseconds of work: later writes should wait for little more than the disk.
-MOST_TOGETHER = 200
-COUNTS_TOGETHER = 8
+MAX_BATCH = 200
+MAX_COUNTS = 8
 # The interval at which a waiting writer checks whether the file is free.
-_LOOK = 0.001
+_POLL_INTERVAL = 0.001
 # After its turn a writer pauses for several checks of the others.
-_OTHERS_TURN = 3 * _LOOK
+_TURN_PAUSE = 3 * _POLL_INTERVAL
 
 # Unlike `time.sleep`, it works under libfaketime.
 _pause = threading.Event().wait
@@ -41,7 +41,7 @@ class DatabaseFile(Protocol):
         """Return the connection. Called before each commit."""
         ...
 
-    def failed(self, error: Exception) -> Exception:
+    def to_store_error(self, error: Exception) -> Exception:
         """Return the caller's error for an error of the file."""
         ...
 
@@ -54,7 +54,7 @@ class _Write(Generic[_Result]):
     def fail(self, error: BaseException, file: DatabaseFile) -> None:
         """Fail the caller's future. An error of the file becomes the port's error."""
         if isinstance(error, sqlite3.Error | OSError):
-            error = file.failed(error)
+            error = file.to_store_error(error)
         self.future.set_exception(error)
 
 
@@ -72,7 +72,7 @@ class SqliteWriter:
         self._thread = thread
         self._file = file
         self._busy_limit = busy_limit.total_seconds()
-        self._others_turn_ends = 0.0
+        self._next_turn_at = 0.0
         self._tokens: deque[_Write[Any]] = deque()
         self._counts: deque[_Write[Any]] = deque()
 
@@ -86,11 +86,11 @@ class SqliteWriter:
         write = _Write(work, Future())
         (self._counts if is_count else self._tokens).append(write)
         # One call per write, so that each is taken. Most calls find their write done.
-        self._thread.submit(self._write_what_waits)
+        self._thread.submit(self._write_batch)
         return write.future
 
-    def _write_what_waits(self) -> None:
-        writes = self._taken()
+    def _write_batch(self) -> None:
+        writes = self._take_batch()
         try:
             while writes and (failed := self._commit(writes)) is not None:
                 writes.remove(failed)
@@ -98,10 +98,10 @@ class SqliteWriter:
             for write in writes:
                 write.fail(error, self._file)
 
-    def _taken(self) -> list[_Write[Any]]:
+    def _take_batch(self) -> list[_Write[Any]]:
         """Take the next writes, without those that were cancelled."""
-        tokens = _taken_from(self._tokens, MOST_TOGETHER)
-        return tokens + _taken_from(self._counts, min(COUNTS_TOGETHER, MOST_TOGETHER - len(tokens)))
+        tokens = _take_from(self._tokens, MAX_BATCH)
+        return tokens + _take_from(self._counts, min(MAX_COUNTS, MAX_BATCH - len(tokens)))
 
     def _commit(self, writes: list[_Write[Any]]) -> _Write[Any] | None:
         """Commit all writes. If one fails, roll back, fail its future, and return it."""
@@ -123,14 +123,14 @@ class SqliteWriter:
         finally:
             if database.in_transaction:
                 database.execute("ROLLBACK")
-            self._others_turn_ends = time.monotonic() + _OTHERS_TURN
+            self._next_turn_at = time.monotonic() + _TURN_PAUSE
         for write, result in zip(writes, results, strict=True):
             write.future.set_result(result)
         return None
 
     def _begin(self, database: sqlite3.Connection) -> None:
         database.execute("PRAGMA busy_timeout = 0")
-        if (left := self._others_turn_ends - time.monotonic()) > 0:
+        if (left := self._next_turn_at - time.monotonic()) > 0:
             _pause(left)
         limit = time.monotonic() + self._busy_limit
         while True:
@@ -143,12 +143,12 @@ class SqliteWriter:
                 is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
                 if not is_busy or time.monotonic() > limit:
                     raise
-                _pause(_LOOK)
+                _pause(_POLL_INTERVAL)
             else:
                 return
 
 
-def _taken_from(waiting: deque[_Write[Any]], most: int) -> list[_Write[Any]]:
+def _take_from(waiting: deque[_Write[Any]], most: int) -> list[_Write[Any]]:
     taken: list[_Write[Any]] = []
     while waiting and len(taken) < most:
         write = waiting.popleft()

@@ -23,7 +23,7 @@ _COUNT = "count#"
 # those of one partition, a thousand per second.
 _AGENDA = {"S": "refresh"}
 # DynamoDB removes items late, by its clock. Whether a login has expired depends on our clock.
-_KEPT_PAST_EXPIRY = timedelta(minutes=1)
+_DELETION_DELAY = timedelta(minutes=1)
 
 
 class Table(Protocol):
@@ -77,16 +77,16 @@ class DynamoDbStore:
 
         Raises StoreUnavailableError.
         """
-        return await self._due_where("due_at <= :at", before, limit)
+        return await self._query_due("due_at <= :at", before, limit)
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
-        return await self._due_where("due_at > :at", after, limit)
+        return await self._query_due("due_at > :at", after, limit)
 
-    async def _due_where(self, condition: str, at: datetime, limit: int) -> list[str]:
+    async def _query_due(self, condition: str, at: datetime, limit: int) -> list[str]:
         names: list[str] = []
         start: dict[str, object] = {}
         while len(names) < limit:
@@ -131,7 +131,7 @@ class DynamoDbStore:
                 Item={
                     "id": {"S": _LOGIN + key},
                     "sealed": sealed,
-                    "delete_after": _soon_after(pending.expires_at),
+                    "delete_after": _deletion_time(pending.expires_at),
                 },
                 # A late retry must not restore a login that was taken meanwhile.
                 **_if_etag_is(None),
@@ -175,7 +175,7 @@ class DynamoDbStore:
             UpdateExpression="ADD how_many :one SET delete_after = :delete_after",
             ExpressionAttributeValues={
                 ":one": {"N": "1"},
-                ":delete_after": _soon_after(window_ends),
+                ":delete_after": _deletion_time(window_ends),
             },
             ReturnValues="UPDATED_NEW",
         )
@@ -218,8 +218,8 @@ def _number(at: datetime) -> dict[str, str]:
     return {"N": str(at.timestamp())}
 
 
-def _soon_after(end: datetime) -> dict[str, str]:
-    return {"N": str(math.ceil((end + _KEPT_PAST_EXPIRY).timestamp()))}
+def _deletion_time(end: datetime) -> dict[str, str]:
+    return {"N": str(math.ceil((end + _DELETION_DELAY).timestamp()))}
 
 
 def _items(page: Mapping[str, Any]) -> list[Item]:

@@ -38,9 +38,9 @@ class SqliteStore:
         self._records = records
         self._reader = _DatabaseThread(path)
         self._writer = _WriterThread(path)
-        self._reader.beside, self._writer.beside = self._writer, self._reader
+        self._reader.sibling, self._writer.sibling = self._writer, self._reader
         # Counts of windows that ended before this time have been removed.
-        self._forgotten = float("-inf")
+        self._removed_before = float("-inf")
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
@@ -136,9 +136,9 @@ class SqliteStore:
 
         def write(database: sqlite3.Connection) -> int:
             # Once per window, because it scans all counts.
-            if forgotten > self._forgotten:
+            if forgotten > self._removed_before:
                 database.execute("DELETE FROM counts WHERE window_ends <= ?", (forgotten,))
-                self._forgotten = forgotten
+                self._removed_before = forgotten
             database.execute(
                 "INSERT INTO counts VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
                 window,
@@ -186,7 +186,7 @@ class _DatabaseThread:
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
         # The other thread of the same store.
-        self.beside: _DatabaseThread | None = None
+        self.sibling: _DatabaseThread | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
@@ -195,7 +195,7 @@ class _DatabaseThread:
         Raises StoreUnavailableError.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._do, work)
+        return await loop.run_in_executor(self._thread, self._run, work)
 
     async def close(self) -> None:
         """Close the file and stop the thread."""
@@ -203,30 +203,30 @@ class _DatabaseThread:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
-    def look_again(self) -> None:
+    def check_file(self) -> None:
         """Check in the thread whether its open file is still the one at the path.
 
         SQLite shares a log's index between a process's connections. An idle connection would keep
         a removed index in use for the new ones.
         """
         with suppress(RuntimeError):
-            self._thread.submit(self._look)
+            self._thread.submit(self._check)
 
-    def _have_other_look(self) -> None:
-        if self.beside is not None:
-            self.beside.look_again()
+    def _check_sibling(self) -> None:
+        if self.sibling is not None:
+            self.sibling.check_file()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._file.is_open:
             with suppress(sqlite3.Error, OSError):
                 self._file.current()
 
-    def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
             return work(self._file.current())
         except (sqlite3.Error, OSError) as error:
-            self._have_other_look()
-            raise self._file.failed(error) from error
+            self._check_sibling()
+            raise self._file.to_store_error(error) from error
 
 
 class _WriterThread(_DatabaseThread):
@@ -246,7 +246,7 @@ class _WriterThread(_DatabaseThread):
         try:
             return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
         except StoreUnavailableError:
-            self._have_other_look()
+            self._check_sibling()
             raise
 
 

@@ -24,7 +24,7 @@ _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
 # Strangers can cause counts, and space is limited: a count is kept past its window only for the
 # difference that clocks may have.
-_COUNT_KEPT_PAST_END = timedelta(hours=1)
+_COUNT_RETENTION = timedelta(hours=1)
 
 # The script itself compares: reads may come from a replica that lags. Another program may have
 # stored another type at a key: the script treats it as an unreadable record.
@@ -130,7 +130,7 @@ class UpstashStore:
         seen, cursor = set[str](), "0"
         while True:
             page = await self._execute("SCAN", cursor, "MATCH", f"{_GRANT}*", "COUNT", _KEYS_A_PAGE)
-            cursor, keys = _scanned(page)
+            cursor, keys = _read_page(page)
             # A scan may return a key twice while the database grows or shrinks.
             for key in keys - seen:
                 yield key.removeprefix(_GRANT)
@@ -159,7 +159,7 @@ class UpstashStore:
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Add one to a count and return the new count. Raises StoreUnavailableError."""
-        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_KEPT_PAST_END
+        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_RETENTION
         milliseconds = kept_for // timedelta(milliseconds=1)
         number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
         if not isinstance(number, int):
@@ -210,7 +210,7 @@ def _count_key(key: str, window_ends: datetime) -> str:
     return f"{_PREFIX}count:{window_ends.timestamp()}:{key}"
 
 
-def _scanned(page: object) -> tuple[str, set[str]]:
+def _read_page(page: object) -> tuple[str, set[str]]:
     """Return the cursor and keys of an answer, or raise StoreUnavailableError."""
     match page:
         case [int() | str() as cursor, keys]:

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from adapters.body_members import read_members
-from adapters.error_response import about_page, is_page, is_refusal, read_error
+from adapters.error_response import describe_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
 from adapters.lifetimes import read_lifetimes
 from domain.provider import Provider
@@ -45,8 +45,8 @@ _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
 
 # Texts of success, in responses that should have tokens and do not.
-_OF_SUCCESS = frozenset({"", "ok", "success"})
-_CAMELS_BACK = r"(?<=[a-z0-9])(?=[A-Z])"
+_SUCCESS_TEXTS = frozenset({"", "ok", "success"})
+_CASE_BOUNDARY = r"(?<=[a-z0-9])(?=[A-Z])"
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _text(value: object) -> str | None:
     return value if value == value.encode("utf-8", "replace").decode() else None
 
 
-def _goes_into_a_header(value: str) -> str:
+def _require_header_value(value: str) -> str:
     # RFC 6749 §A.12 allows visible ASCII and spaces. Other characters are accepted, except those
     # that end a line: callers put the value into headers and into files of variables.
     if any(unicodedata.category(character) == "Cc" for character in value):
@@ -71,12 +71,12 @@ def _bearer(value: str) -> str:
     # Spaces and line breaks around a token are mistakes, and not valid in a header.
     if (text := _text(value.strip())) is None:
         raise ValueError("not a text")
-    return _goes_into_a_header(text)
+    return _require_header_value(text)
 
 
 def _type(value: object) -> str | None:
     try:
-        return _goes_into_a_header(_text(value) or "") or None
+        return _require_header_value(_text(value) or "") or None
     except ValueError:
         return None
 
@@ -108,26 +108,26 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _error(response, body, members, provider)
     if members is None:
         if is_page(response.headers, body):
-            return _unknown(about_page(response.status_code, response.headers))
+            return _unknown(describe_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    found = _with_nested(_in_the_rfcs_names(members))
-    if is_refusal(found) or _is_told_in_its_place(found):
+    found = _merge_nested(_to_snake_case(members))
+    if is_refusal(found) or _has_error_as_token(found):
         return _error(response, body, members, provider)
     try:
         return _tokens(found, response, provider)
     except ValidationError:
-        return _without_tokens(found, _error(response, body, members, provider))
+        return _read_missing_tokens(found, _error(response, body, members, provider))
 
 
-def _without_tokens(members: dict[str, Any], said: TokenErrorResponse) -> Outcome:
+def _read_missing_tokens(members: dict[str, Any], refusal: TokenErrorResponse) -> Outcome:
     """Treat an error text without tokens as a refusal, as at WeChat, Lark and TikTok."""
-    words = (said.description or "").strip(" .!").lower()
-    if "access_token" not in members and words not in _OF_SUCCESS:
-        return said
+    words = (refusal.description or "").strip(" .!").lower()
+    if "access_token" not in members and words not in _SUCCESS_TEXTS:
+        return refusal
     return _unknown("a success without an access token")
 
 
-def _is_told_in_its_place(members: dict[str, Any]) -> bool:
+def _has_error_as_token(members: dict[str, Any]) -> bool:
     """Whether `access_token` holds an error, as at Casdoor: "error: token is expired".
 
     A bearer token contains no space (RFC 6750 §2.1).
@@ -150,20 +150,20 @@ def _unknown(reason: str) -> NoAnswer:
     return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason)
 
 
-def _in_the_rfcs_names(members: dict[str, Any]) -> dict[str, Any]:
+def _to_snake_case(members: dict[str, Any]) -> dict[str, Any]:
     """Convert names to RFC 6749's form: `accessToken` to `access_token`."""
-    return {re.sub(_CAMELS_BACK, "_", name).lower(): value for name, value in members.items()} | (
+    return {re.sub(_CASE_BOUNDARY, "_", name).lower(): value for name, value in members.items()} | (
         members
     )
 
 
-def _with_nested(members: dict[str, Any]) -> dict[str, Any]:
+def _merge_nested(members: dict[str, Any]) -> dict[str, Any]:
     """Merge nested tokens: Slack's `authed_user`, Withings' `body`, Lark's `data`.
 
     Several nested objects with tokens are ambiguous, and ignored.
     """
     inner = [value for value in members.values() if isinstance(value, dict)]
-    found = map(_in_the_rfcs_names, inner)
+    found = map(_to_snake_case, inner)
     nested = [value for value in found if value.get("access_token")]
     return (
         {**members, **nested[0]}

@@ -23,9 +23,9 @@ from adapters.tls import tls_context
 from ports.store import StoreUnavailableError
 
 # Concurrent reads, each with its own connection and thread. They only wait.
-_AT_ONCE = 100
+_MAX_CONCURRENCY = 100
 # A connection that was idle for longer may be broken. httpx has the same limit.
-_KEPT_FOR = timedelta(seconds=5)
+_MAX_IDLE = timedelta(seconds=5)
 _LONGEST_ANSWER = 1024 * 1024
 
 
@@ -39,10 +39,10 @@ class _Idle:
     @property
     def is_old(self) -> bool:
         """Whether the connection was idle too long."""
-        return time.monotonic() - self.since >= _KEPT_FOR.total_seconds()
+        return time.monotonic() - self.since >= _MAX_IDLE.total_seconds()
 
     @property
-    def is_fit(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether it may be open: readable bytes mean its end, or an unrelated answer."""
         poll = select.poll()
         poll.register(self.connection.sock, select.POLLIN)
@@ -58,13 +58,13 @@ class _Call:
     sock: socket.socket | None = None
     is_given_up: bool = False
 
-    def go_over(self, sock: socket.socket) -> None:
+    def use_socket(self, sock: socket.socket) -> None:
         """Set the socket. Raises ConnectionAbortedError if the caller has given up."""
         self.sock = sock
         # `give_up` has the opposite order, so that one of the two sees the other's change.
-        self.go_on()
+        self.check_wanted()
 
-    def go_on(self) -> None:
+    def check_wanted(self) -> None:
         """Raise ConnectionAbortedError if the caller has given up."""
         if self.is_given_up:
             raise ConnectionAbortedError("the caller has given up")
@@ -90,7 +90,9 @@ class UpstashReader:
         self._token = token
         self._limit = limit
         self._connect_limit = connect_limit
-        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
+        self._threads = ThreadPoolExecutor(
+            max_workers=_MAX_CONCURRENCY, thread_name_prefix="upstash"
+        )
         self._is_closed = False
         self._calls: set[_Call] = set()
         self._idle: deque[_Idle] = deque()
@@ -133,21 +135,21 @@ class UpstashReader:
 
     def _ask(self, call: _Call) -> object:
         # The call may have waited for a thread.
-        call.go_on()
-        if (connection := self._kept_connection()) is not None:
+        call.check_wanted()
+        if (connection := self._take_idle()) is not None:
             try:
-                return self._ask_over(connection, call)
+                return self._send_over(connection, call)
             except OSError as error:
                 # The server has closed the connection meanwhile. A retry is safe.
                 if call.is_given_up or isinstance(error, TimeoutError):
                     raise
-        return self._ask_over(self._new_connection(), call)
+        return self._send_over(self._new_connection(), call)
 
-    def _kept_connection(self) -> HTTPConnection | None:
+    def _take_idle(self) -> HTTPConnection | None:
         with suppress(IndexError):
             while True:
                 idle = self._idle.pop()
-                if idle.is_fit:
+                if idle.is_usable:
                     return idle.connection
                 idle.connection.close()
         return None
@@ -177,9 +179,9 @@ class UpstashReader:
         sock.settimeout(self._limit.total_seconds())
         return sock
 
-    def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
+    def _send_over(self, connection: HTTPConnection, call: _Call) -> object:
         try:
-            call.go_over(connection.sock)
+            call.use_socket(connection.sock)
             answer, is_kept = self._exchange(connection, call.body)
             # After an invalid answer, another one may follow, which the next read would take.
             members = json.loads(answer)

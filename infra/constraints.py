@@ -22,7 +22,7 @@ def constraints(lock: str) -> list[str]:
     return [found["text"] for found in _REQUIREMENT.finditer(lock)]
 
 
-def constrained(pyproject: str, lock: str) -> str:
+def with_constraints(pyproject: str, lock: str) -> str:
     """Return the project file with the constraints of the lock."""
     lines = [f"    {json.dumps(text)},\n" for text in constraints(lock)]
     block = "".join(["constraint-dependencies = [\n", *lines, "]\n"])
@@ -30,4 +30,4 @@ def constrained(pyproject: str, lock: str) -> str:
 
 
 if __name__ == "__main__":
-    PYPROJECT.write_text(constrained(PYPROJECT.read_text(), LOCK.read_text()))
+    PYPROJECT.write_text(with_constraints(PYPROJECT.read_text(), LOCK.read_text()))

@@ -16,15 +16,15 @@ def interpreter(minor: int) -> Path | None:
     name = f"python3.{minor}"
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     installed = map(str, root.glob(f"versions/3.{minor}.*/bin/{name}"))
-    found = (_itself(program, name) for program in [shutil.which(name), *installed] if program)
+    found = (_resolve(program, name) for program in [shutil.which(name), *installed] if program)
     return next(filter(None, found), None)
 
 
-def _itself(program: str, name: str) -> Path | None:
+def _resolve(program: str, name: str) -> Path | None:
     """Return the program behind a shim or a virtual environment, or None."""
-    told = "import sys; print(sys.base_prefix)"
-    asked = subprocess.run(  # noqa: S603 - found on the PATH
-        [program, "-c", told], capture_output=True, text=True, check=False
+    code = "import sys; print(sys.base_prefix)"
+    completed = subprocess.run(  # noqa: S603 - found on the PATH
+        [program, "-c", code], capture_output=True, text=True, check=False
     )
-    found = Path(asked.stdout.strip(), "bin", name)
-    return found if asked.returncode == 0 and found.exists() else None
+    found = Path(completed.stdout.strip(), "bin", name)
+    return found if completed.returncode == 0 and found.exists() else None

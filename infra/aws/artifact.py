@@ -37,7 +37,7 @@ _TASK = "/var/task"
 _DATE = 315_619_200
 _LARGEST = 8
 _ONLY = f"Only Python 3.{MINOR_VERSION} compiles for Lambda's functions, which run on it"
-_HOW_TO_GET_IT = f"""\
+_INSTALL_ADVICE = f"""\
 {_ONLY}, and there is none on the PATH or in pyenv. Install it (`pyenv install 3.{MINOR_VERSION}`, \
 or `uv python install 3.{MINOR_VERSION}`), or name the program: --python PATH"""
 
@@ -62,7 +62,7 @@ def make_artifact(folder: Path, *, architecture: str, python: Path | None = None
         for package in _PACKAGES:
             shutil.copytree(ROOT / package, made / package, ignore=_LEFT_OUT)
         _compile(made, compiler)
-        _make_equal(made)
+        _normalize(made)
         made.rename(folder)
 
 
@@ -78,10 +78,10 @@ def sizes(folder: Path) -> Counter[str]:
 def _compiler(python: Path | None) -> Path:
     found = python or interpreter(MINOR_VERSION)
     if found is None:
-        raise ArtifactError(_HOW_TO_GET_IT)
-    told = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
+        raise ArtifactError(_INSTALL_ADVICE)
+    program = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
     try:
-        answer = _run([str(found), "-c", told]).split()
+        answer = _run([str(found), "-c", program]).split()
     except OSError as error:
         raise ArtifactError(f"{found} cannot be run: {error.strerror}.") from error
     if answer != ["cpython", "3", str(MINOR_VERSION)]:
@@ -123,7 +123,7 @@ def _compile(folder: Path, compiler: Path) -> None:
             raise ArtifactError(f"{source.relative_to(folder)} was not compiled.")
 
 
-def _make_equal(folder: Path) -> None:
+def _normalize(folder: Path) -> None:
     """Give each file the same date, and read permission for any user of Lambda."""
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -131,16 +131,16 @@ def _make_equal(folder: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> str:
-    ended = subprocess.run(  # noqa: S603 - Pythons, and the program that the user names
+    completed = subprocess.run(  # noqa: S603 - Pythons, and the program that the user names
         command, capture_output=True, text=True, check=False
     )
-    if ended.returncode != 0:
+    if completed.returncode != 0:
         what = " ".join(command[:4])
-        raise ArtifactError(f"{what} … failed:\n{ended.stdout}{ended.stderr}")
-    return ended.stdout
+        raise ArtifactError(f"{what} … failed:\n{completed.stdout}{completed.stderr}")
+    return completed.stdout
 
 
-def _told(folder: Path) -> str:
+def _summarize(folder: Path) -> str:
     weights = sizes(folder)
     largest = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in weights.most_common(_LARGEST))
     return f"{folder}: {weights.total() / 1e6:.1f} MB; the largest parts: {largest}\n"
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> str | None:
         make_artifact(options.folder, architecture=options.architecture, python=options.python)
     except ArtifactError as error:
         return str(error)
-    sys.stdout.write(_told(options.folder))
+    sys.stdout.write(_summarize(options.folder))
     return None
 
 

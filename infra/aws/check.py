@@ -38,26 +38,26 @@ class Finding:
     text: str
 
 
-def missing() -> str | None:
+def find_missing() -> str | None:
     """Return a message that names the missing tools, or None."""
     programs = (_TOOLS / "bin/sam", _TOOLS / "bin/cfn-lint", _CHECKOV / "bin/checkov", _guard())
     gone = [program.name for program in programs if not program.exists()]
     return f"not installed: {', '.join(gone)}; `make aws-tools` installs them" if gone else None
 
 
-def transformed(template: str, *, bucket: str, key: str) -> str:
+def transform(template: str, *, bucket: str, key: str) -> str:
     """Return the template as AWS transforms it, in JSON, with the code in that bucket.
 
     Raises ToolError.
     """
     command = [str(_TOOLS / "bin/python"), "-m", "infra.aws.transform", bucket, key]
-    return _run(command, told=template)
+    return _run(command, stdin=template)
 
 
 def lint(path: Path) -> Iterator[Finding]:
     """Find what CloudFormation would refuse or misread. Raises ToolError."""
     command = [str(_TOOLS / "bin/cfn-lint"), "--format", "json", "--template", str(path)]
-    for found in json.loads(_run(command, fine=range(16)) or "[]"):
+    for found in json.loads(_run(command, accepted=range(16)) or "[]"):
         line = found["Location"]["Start"]["LineNumber"]
         yield Finding(found["Rule"]["Id"], f"line {line}: {found['Message']}")
 
@@ -71,11 +71,11 @@ def validate(path: Path) -> Iterator[Finding]:
         yield Finding("sam", str(error))
 
 
-def judge(path: Path) -> Iterator[Finding]:
+def run_checkov(path: Path) -> Iterator[Finding]:
     """Find what checkov reports, except skips with a reason. Raises ToolError."""
     command = [str(_CHECKOV / "bin/checkov"), "--framework", "cloudformation", "--file", str(path)]
     command += ["--skip-download", "--output", "json"]
-    report = json.loads(_run(command, fine=range(2)))
+    report = json.loads(_run(command, accepted=range(2)))
     # checkov reports nothing for a file that it cannot read.
     if "results" not in report or report["summary"]["parsing_errors"]:
         raise ToolError(f"checkov could not read {path.name}")
@@ -87,7 +87,7 @@ def judge(path: Path) -> Iterator[Finding]:
             yield Finding(found["check_id"], f"{found['resource']}: skipped without a reason")
 
 
-def guard(path: Path) -> Iterator[Finding]:
+def run_guard(path: Path) -> Iterator[Finding]:
     """Find violations of our own rules, and rules that apply to nothing.
 
     Raises ToolError.
@@ -95,7 +95,7 @@ def guard(path: Path) -> Iterator[Finding]:
     command = [str(_guard()), "validate", "--rules", str(RULES), "--data", str(path)]
     command += ["--structured", "--output-format", "json", "--show-summary", "none"]
     # Status 19: rules are violated.
-    (report,) = json.loads(_run(command, fine=(0, 19)))
+    (report,) = json.loads(_run(command, accepted=(0, 19)))
     for broken in report["not_compliant"]:
         rule = broken["Rule"]
         yield Finding(rule["name"], "; ".join(_messages(rule["checks"])))
@@ -109,10 +109,10 @@ def findings(template: Path) -> Iterator[Finding]:
     yield from validate(template)
     with TemporaryDirectory() as folder:
         path = Path(folder, "template.json")
-        path.write_text(transformed(template.read_text(), bucket="bucket", key="key"))
+        path.write_text(transform(template.read_text(), bucket="bucket", key="key"))
         yield from lint(path)
-        yield from guard(path)
-        yield from judge(path)
+        yield from run_guard(path)
+        yield from run_checkov(path)
 
 
 def _guard() -> Path:
@@ -135,24 +135,24 @@ def _messages(checks: object) -> Iterator[str]:
             pass
 
 
-def _run(command: Sequence[str], *, told: str = "", fine: Sequence[int] = (0,)) -> str:
+def _run(command: Sequence[str], *, stdin: str = "", accepted: Sequence[int] = (0,)) -> str:
     environ = {
         **os.environ,
         "SAM_CLI_TELEMETRY": "0",
         # SAM's folder for its own state.
         "__SAM_CLI_APP_DIR": str(_TOOLS / "sam"),
     }
-    ended = subprocess.run(  # noqa: S603 - the tools, and files of ours
-        command, input=told, capture_output=True, text=True, check=False, cwd=ROOT, env=environ
+    completed = subprocess.run(  # noqa: S603 - the tools, and files of ours
+        command, input=stdin, capture_output=True, text=True, check=False, cwd=ROOT, env=environ
     )
-    if ended.returncode not in fine:
-        raise ToolError(f"{Path(command[0]).name}: {ended.stdout}{ended.stderr}")
-    return ended.stdout
+    if completed.returncode not in accepted:
+        raise ToolError(f"{Path(command[0]).name}: {completed.stdout}{completed.stderr}")
+    return completed.stdout
 
 
 def main(arguments: Sequence[str]) -> str | None:
     """Print the findings. Return the error, if any."""
-    if reason := missing():
+    if reason := find_missing():
         return reason
     found = list(findings(Path(arguments[0]) if arguments else TEMPLATE))
     for finding in found:

@@ -21,7 +21,13 @@ from infra.local.digikey_callers import refuse_strangers
 from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
 from infra.local.digikey_errors import problem, request_error
 from infra.local.digikey_file import load_state, save_state
-from infra.local.digikey_oauth import Answer, Late, OAuthEndpoints, Unanswered, read_form
+from infra.local.digikey_oauth import (
+    Answer,
+    DelayedResponse,
+    LostResponse,
+    OAuthEndpoints,
+    read_form,
+)
 from infra.local.digikey_pages import FrontPage, error_page, page_response
 from infra.local.digikey_rules import DIGIKEY_LIFETIMES, AuthorizationServer, Client, Lifetimes
 from infra.local.digikey_state import State
@@ -72,7 +78,7 @@ class SimulatedDigiKey:
             "/": {"GET": self._front_page},
             "/settings": {"POST": self._change_by_form},
             "/_control": {"GET": self._show_settings, "POST": self._change_by_json},
-            "/v1/oauth2/authorize": {"GET": oauth.ask_the_person, "POST": oauth.obey_the_person},
+            "/v1/oauth2/authorize": {"GET": oauth.show_page, "POST": oauth.apply_decision},
             "/v1/oauth2/token": {"POST": oauth.token},
             "/products/v4/search/example": {"GET": oauth.example_product},
         }
@@ -90,11 +96,11 @@ class SimulatedDigiKey:
         match answer:
             case Response():
                 await answer.send(send, without_body=without_body)
-            case Late():
+            case DelayedResponse():
                 await asyncio.sleep(answer.seconds)
                 await answer.response.send(send, without_body=without_body)
-            case Unanswered():
-                await _start_an_answer_that_never_ends(send)
+            case LostResponse():
+                await _drop_response(send)
             case _:
                 assert_never(answer)
 
@@ -155,13 +161,13 @@ class SimulatedDigiKey:
         return Response(status=303, content_type="text/plain", headers=(location,))
 
     def _apply(self, change: Change) -> None:
-        self._rules.lifetimes = change.applied_to(self._rules.lifetimes)
+        self._rules.lifetimes = change.apply_to(self._rules.lifetimes)
         self._settings.change(change)
         if change.shift_clock:
             self._rules.shift_clock(change.shift_clock)
 
 
-async def _start_an_answer_that_never_ends(send: Send) -> None:
+async def _drop_response(send: Send) -> None:
     """Announce a body and send none, so that the server closes the connection (as uvicorn does).
 
     Other ways differ between ASGI servers: without any message they answer 500, and a hook into

@@ -108,7 +108,7 @@ class Change(BaseModel):
         try:
             return cls.model_validate_json(body, strict=True)
         except ValidationError as error:
-            raise InvalidChangeError(_said_plainly(error)) from error
+            raise InvalidChangeError(_describe_errors(error)) from error
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
@@ -123,14 +123,14 @@ class Change(BaseModel):
                 {"lifetimes": members, "faults": (fault,) if fault is not None else ()}
             )
         except ValidationError as error:
-            raise InvalidChangeError(_said_plainly(error)) from error
+            raise InvalidChangeError(_describe_errors(error)) from error
 
-    def applied_to(self, lifetimes: Lifetimes) -> Lifetimes:
+    def apply_to(self, lifetimes: Lifetimes) -> Lifetimes:
         """Return the lifetimes after this change."""
         return replace(lifetimes, **self.lifetimes.model_dump(exclude_none=True))
 
 
-def _said_plainly(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     return "; ".join(
         ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
         for problem in error.errors(include_input=False, include_url=False)

@@ -18,7 +18,7 @@ RETRY_AFTER = ("retry-after", "1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Late:
+class DelayedResponse:
     """A response with a delay in seconds."""
 
     response: Response
@@ -26,11 +26,11 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class LostResponse:
     """A lost response: the connection closes before it is complete."""
 
 
-Answer: TypeAlias = Response | Late | Unanswered
+Answer: TypeAlias = Response | DelayedResponse | LostResponse
 
 
 class OAuthEndpoints:
@@ -40,7 +40,7 @@ class OAuthEndpoints:
         self._rules = rules
         self._settings = settings
 
-    def ask_the_person(self, request: Request) -> Response:
+    def show_page(self, request: Request) -> Response:
         """Return the page of the authorization endpoint, or its refusal (GET)."""
         asked = self._rules.read_authorization_request(request.parameters)
         if isinstance(asked, Refusal):
@@ -55,7 +55,7 @@ class OAuthEndpoints:
             ),
         )
 
-    def obey_the_person(self, request: Request) -> Response:
+    def apply_decision(self, request: Request) -> Response:
         """Redirect to the client, with a code or an error (POST of that page)."""
         form = read_form(request)
         asked = self._rules.read_authorization_request(form)
@@ -79,27 +79,29 @@ class OAuthEndpoints:
         """Answer a token request, with the next planned fault (POST)."""
         match fault := self._settings.next_fault():
             case None:
-                return self._obey_token_request(request)
+                return self._grant_token_request(request)
             case Delay():
-                return Late(response=self._obey_token_request(request), seconds=fault.seconds)
+                return DelayedResponse(
+                    response=self._grant_token_request(request), seconds=fault.seconds
+                )
             case Fault.UNAVAILABLE:
                 return problem(503, "Service Unavailable", "As planned.", headers=(RETRY_AFTER,))
             case Fault.RATE_LIMITED:
                 return problem(429, "Too Many Requests", "As planned.", headers=(RETRY_AFTER,))
             case Fault.LOSE_REQUEST:
-                return Unanswered()
+                return LostResponse()
             case Fault.LOSE_ANSWER:
-                self._obey_token_request(request)
-                return Unanswered()
+                self._grant_token_request(request)
+                return LostResponse()
             case Fault.HTML:
-                self._obey_token_request(request)
+                self._grant_token_request(request)
                 return page_response(200, error_page("We will be back soon", "As planned."))
             case Fault.EMPTY_400:
                 return Response(status=400, content_type="text/plain")
             case _:
                 assert_never(fault)
 
-    def _obey_token_request(self, request: Request) -> Response:
+    def _grant_token_request(self, request: Request) -> Response:
         form = read_form(request)
         given = self._rules.answer_token_request(form)
         match given:
@@ -118,7 +120,7 @@ class OAuthEndpoints:
             return gateway_error(
                 "Invalid Client-Id", "X-DIGIKEY-Client-Id invalid for requested resource"
             )
-        if not any(map(self._rules.access_token_is_alive, _bearer_tokens(request))):
+        if not any(map(self._rules.is_access_token_valid, _bearer_tokens(request))):
             return problem(
                 401,
                 "Unauthorized",

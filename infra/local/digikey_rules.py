@@ -126,8 +126,8 @@ class AuthorizationServer:
         now = self.now()
         code = secrets.token_urlsafe(24)
         remembered = Code(redirect_uri=request.redirect_uri, expires_at=now + self.lifetimes.code)
-        living = self.state.without_the_dead(now)
-        self.state = replace(living, codes={**living.codes, digest(code): remembered})
+        present = self.state.without_expired(now)
+        self.state = replace(present, codes={**present.codes, digest(code): remembered})
         return code
 
     def answer_token_request(self, form: Mapping[str, str]) -> Tokens | Refusal:
@@ -150,7 +150,7 @@ class AuthorizationServer:
                     description="only authorization_code and refresh_token are supported",
                 )
 
-    def access_token_is_alive(self, access_token: str) -> bool:
+    def is_access_token_valid(self, access_token: str) -> bool:
         """Whether a protected resource accepts the token now."""
         now, key = self.now(), digest(access_token)
         return any(now < grant.access_tokens.get(key, now) for grant in self.state.grants.values())
@@ -210,8 +210,8 @@ class AuthorizationServer:
             refresh_token=digest(tokens.refresh_token),
             refresh_token_expires_at=now + self.lifetimes.refresh_token,
         )
-        kept = replace(self.state, grants={**self.state.grants, grant_id: grant})
-        self.state = kept.without_the_dead(now)
+        state = replace(self.state, grants={**self.state.grants, grant_id: grant})
+        self.state = state.without_expired(now)
         return tokens
 
     def _revoke(self, grant_id: str, because: str, now: float) -> None:

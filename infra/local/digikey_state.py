@@ -48,13 +48,13 @@ class State:
     revoked: tuple[RevokedGrant, ...] = ()
     clock_shift: float = 0.0
 
-    def without_the_dead(self, now: float) -> Self:
+    def without_expired(self, now: float) -> Self:
         """Remove expired codes and tokens, so that the state has a limited size."""
         grants = {
             grant_id: replace(
                 grant,
-                access_tokens=_alive(grant.access_tokens, now),
-                replaced_refresh_tokens=_alive(grant.replaced_refresh_tokens, now),
+                access_tokens=_unexpired(grant.access_tokens, now),
+                replaced_refresh_tokens=_unexpired(grant.replaced_refresh_tokens, now),
             )
             for grant_id, grant in self.grants.items()
         }
@@ -74,5 +74,5 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _alive(expiries: Mapping[str, float], now: float) -> dict[str, float]:
+def _unexpired(expiries: Mapping[str, float], now: float) -> dict[str, float]:
     return {key: expires_at for key, expires_at in expiries.items() if now < expires_at}

@@ -14,13 +14,13 @@ from typing import Self
 
 from dotenv import dotenv_values
 
-KEPT = Path(".local")
-API_KEY_FILE = KEPT / "api-key"
+STATE_FOLDER = Path(".local")
+API_KEY_FILE = STATE_FOLDER / "api-key"
 SIMULATION_PREFIX = "/simulated-digikey"
-SIMULATION_STATE = KEPT / "simulated-digikey.json"
+SIMULATION_STATE = STATE_FOLDER / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
 # One of these selects a real provider.
-_OF_A_PROVIDER = frozenset(
+_PROVIDER_VARIABLES = frozenset(
     {
         "AUTHORIZATION_ENDPOINT",
         "CLIENT_ID",
@@ -31,7 +31,7 @@ _OF_A_PROVIDER = frozenset(
     }
 )
 # One of these selects a store.
-_OF_A_STORE = frozenset(
+_STORE_VARIABLES = frozenset(
     {
         "DYNAMODB_TABLE",
         "KV_REST_API_TOKEN",
@@ -42,7 +42,7 @@ _OF_A_STORE = frozenset(
     }
 )
 _PORTS = range(1, 65536)
-_SIMULATED_SECRET_FILE = KEPT / "simulated-client-secret"
+_SIMULATED_SECRET_FILE = STATE_FOLDER / "simulated-client-secret"
 
 
 class LocalEnvironmentError(Exception):
@@ -73,7 +73,9 @@ class LocalEnvironment:
         except UnicodeDecodeError as error:
             raise LocalEnvironmentError(".env is not UTF-8") from error
         except OSError as error:
-            raise LocalEnvironmentError(f".env or {KEPT} cannot be used: {error}") from error
+            raise LocalEnvironmentError(
+                f".env or {STATE_FOLDER} cannot be used: {error}"
+            ) from error
 
     @classmethod
     def _complete(cls, environ: Mapping[str, str]) -> Self:
@@ -84,23 +86,23 @@ class LocalEnvironment:
         given = {name: value for name, value in {**file, **environ}.items() if value}
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
-        is_simulated = _OF_A_PROVIDER.isdisjoint(given)
+        is_simulated = _PROVIDER_VARIABLES.isdisjoint(given)
         # Always: the database is in it.
-        KEPT.mkdir(mode=0o700, exist_ok=True)
+        STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
-            "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
+            "API_KEY": given.get("API_KEY") or load_secret(API_KEY_FILE),
             "PUBLIC_URL": address,
             **given,
         }
-        if _OF_A_STORE.isdisjoint(given):
-            variables["SQLITE_PATH"] = str(KEPT / "grants.sqlite")
+        if _STORE_VARIABLES.isdisjoint(given):
+            variables["SQLITE_PATH"] = str(STATE_FOLDER / "grants.sqlite")
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
             # With its own store: its logins would replace those of a real provider.
-            variables = {name: variables[name] for name in variables.keys() - _OF_A_STORE} | {
-                "SQLITE_PATH": str(KEPT / "simulated.sqlite"),
+            variables = {name: variables[name] for name in variables.keys() - _STORE_VARIABLES} | {
+                "SQLITE_PATH": str(STATE_FOLDER / "simulated.sqlite"),
                 "CLIENT_ID": SIMULATED_CLIENT_ID,
-                "CLIENT_SECRET": kept_secret(_SIMULATED_SECRET_FILE),
+                "CLIENT_SECRET": load_secret(_SIMULATED_SECRET_FILE),
                 "PROVIDER": "digikey",
                 "AUTHORIZATION_ENDPOINT": f"{endpoints}/authorize",
                 "TOKEN_ENDPOINT": f"{endpoints}/token",
@@ -121,7 +123,7 @@ def _port(text: str) -> int:
     return port
 
 
-def kept_secret(path: Path) -> str:
+def load_secret(path: Path) -> str:
     """Return the secret in a file. The first call creates it. Raises OSError."""
     if not path.exists():
         # Atomically: a partial write would leave an empty secret for ever.

@@ -13,15 +13,15 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEADERS_WITHIN = 10.0
+HEADERS_TIMEOUT = 10.0
 """Seconds for a request's headers, from the connection's start or its last response."""
-AT_ONCE = 64
+BACKLOG = 64
 """Connections that wait to be accepted (uvicorn's backlog)."""
 # Descriptors reserved for the backlog, for files, and for connections to the provider.
-_OTHERS = 2 * AT_ONCE
+_RESERVED = 2 * BACKLOG
 
 
-class ImpatientProtocol(H11Protocol):
+class LimitedProtocol(H11Protocol):
     """Closes connections with slow headers, and connections beyond the limit."""
 
     _deadline: asyncio.TimerHandle | None = None
@@ -29,7 +29,7 @@ class ImpatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn has a narrower type
         """Start to wait for headers, or close a connection beyond the limit."""
         super().connection_made(transport)
-        if len(self.connections) > most_connections():
+        if len(self.connections) > max_connections():
             self.transport.close()
         self._watch()
 
@@ -47,7 +47,7 @@ class ImpatientProtocol(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._stop_watching()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEADERS_WITHIN, self.transport.close)
+            self._deadline = self.loop.call_later(HEADERS_TIMEOUT, self.transport.close)
 
     def _stop_watching(self) -> None:
         if self._deadline is not None:
@@ -55,11 +55,11 @@ class ImpatientProtocol(H11Protocol):
             self._deadline = None
 
 
-def most_connections() -> int:
+def max_connections() -> int:
     """Return the number of connections that leaves the reserved descriptors free."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (
-        sys.maxsize if allowed == resource.RLIM_INFINITY else max(allowed - _OTHERS, allowed // 2)
+        sys.maxsize if allowed == resource.RLIM_INFINITY else max(allowed - _RESERVED, allowed // 2)
     )
 
 

@@ -21,7 +21,7 @@ from infra.local.environment import (
     LocalEnvironmentError,
 )
 from infra.local.listener import loopback_listener
-from infra.local.patience import AT_ONCE, ImpatientProtocol, raise_descriptor_limit
+from infra.local.patience import BACKLOG, LimitedProtocol, raise_descriptor_limit
 
 
 class WithSimulation:
@@ -64,8 +64,8 @@ def main() -> str | None:
     raise_descriptor_limit()
     config = uvicorn.Config(
         application,
-        http=ImpatientProtocol,
-        backlog=AT_ONCE,
+        http=LimitedProtocol,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
     )

@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import pytest
 
-from adapters.dynamodb_table import AT_ONCE, DynamoDbTable
+from adapters.dynamodb_table import MAX_CONCURRENCY, DynamoDbTable
 from ports.store import Store, StoreUnavailableError
 from tests.adapters.test_store_dynamodb import opened, write
 from tests.adapters.test_upstash_reader import start_in_vain
@@ -334,19 +334,21 @@ async def test_what_is_put_there_does_not_wait_for_those_who_read(peer: DynamoDb
     may_answer, asked = Event(), count()
 
     def script(connection: Connection) -> None:
-        if next(asked) < AT_ONCE:
+        if next(asked) < MAX_CONCURRENCY:
             may_answer.wait(PATIENCE)
         amz(b"{}")(connection)
 
     with serving(script) as server:
         async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
-            loads = [asyncio.ensure_future(store.load("default")) for _ in range(2 * AT_ONCE)]
-            while server.connections < AT_ONCE:  # noqa: ASYNC110 - a server cannot say when
+            loads = [
+                asyncio.ensure_future(store.load("default")) for _ in range(2 * MAX_CONCURRENCY)
+            ]
+            while server.connections < MAX_CONCURRENCY:  # noqa: ASYNC110 - a server cannot say when
                 await asyncio.sleep(0.01)
             await write(store)
             assert not any(load.done() for load in loads)
             may_answer.set()
-            assert await asyncio.gather(*loads) == [NOTHING] * 2 * AT_ONCE
+            assert await asyncio.gather(*loads) == [NOTHING] * 2 * MAX_CONCURRENCY
 
 
 async def test_a_page_that_is_not_the_last_is_followed_by_the_next(peer: DynamoDbPeer) -> None:
@@ -384,7 +386,7 @@ async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPe
 def test_clients_of_one_process_share_the_description_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
-    one, other = (table._client._made().meta.service_model for table in tables)
+    one, other = (table._client._open().meta.service_model for table in tables)
     assert one._service_description is other._service_description
     for table in tables:
         table.close()

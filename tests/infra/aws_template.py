@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.aws.check import TEMPLATE, missing, transformed
+from infra.aws.check import TEMPLATE, find_missing, transform
 
 BUCKET, KEY = "bucket", "key"
 """Where its functions' code is said to be."""
@@ -15,7 +15,7 @@ BUCKET, KEY = "bucket", "key"
 
 def require_tools() -> None:
     """Skip the test where AWS's tools are missing; in CI, fail it."""
-    if reason := missing():
+    if reason := find_missing():
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -25,7 +25,7 @@ def require_tools() -> None:
 def native() -> str:
     """Return the template after SAM's transformation, in JSON. Skips the test without tools."""
     require_tools()
-    return transformed(TEMPLATE.read_text(), bucket=BUCKET, key=KEY)
+    return transform(TEMPLATE.read_text(), bucket=BUCKET, key=KEY)
 
 
 def resources(kind: str) -> dict[str, Any]:
