@@ -115,8 +115,7 @@ class AwsClient:
             answer: Mapping[str, Any] = getattr(self._open(), operation)(**arguments)
         except ClientError as error:
             raise _refusal(error) from None
-        # botocore also raises the errors of files that it reads, and of its parser when an answer
-        # has the wrong form.
+        # botocore also raises the errors of its files, and of its parser for an invalid answer.
         except (
             BotoCoreError,
             ResponseParserError,

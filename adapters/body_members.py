@@ -36,8 +36,8 @@ def read_members(body: bytes) -> dict[str, Any] | None:
 def json_object(body: bytes) -> dict[str, Any] | None:
     """Read a JSON object. Return None for any other body, or an incomplete object.
 
-    Invalid members must not cost the valid ones: another encoding, a line break in a text
-    (RFC 8259 §8.1, §7), a value a thousand levels deep. Text around the object is ignored.
+    Invalid members must not cost the valid ones. Such are: another encoding (RFC 8259 §8.1), a line
+    break in a text (§7), a value a thousand levels deep. Text around the object is ignored.
     Invalid bytes become surrogates, which no token contains.
     """
     try:

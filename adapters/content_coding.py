@@ -1,7 +1,7 @@
 """Decompression of response bodies whose content coding no request asked for (RFC 9110 §8.4).
 
-`Content-Encoding` is often wrong: gzip under another name, zlib called deflate, a name on a plain
-body, no name on a compressed one. The first bytes of gzip and zlib are reliable.
+`Content-Encoding` is often wrong: gzip under another name, zlib called deflate, a plain body with
+a name, a compressed one without. The first bytes of gzip and zlib are reliable.
 """
 
 import zlib

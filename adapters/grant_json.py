@@ -1,7 +1,7 @@
 """The stored format: grants and pending logins as JSON, with a version number.
 
-Each record has the lowest version that can express it, so that an earlier version of this software
-can read it. For newer records that version reports that another version wrote them.
+Each record has the lowest version that can express it. So an earlier version of this software can
+read it, or report that another version wrote it.
 
 Standard library only: each token request runs this code, and `sealing` has authenticated its input.
 """

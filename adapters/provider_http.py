@@ -89,8 +89,8 @@ async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -
     """Read the body and decompress it. Return b"" if it is longer than `most`.
 
     The limit is for the received and for the decompressed bytes. Reading stops at the end of a
-    JSON object, which may hold the only valid refresh token: some bodies never reach the length
-    that they declare.
+    JSON object: some bodies never reach their declared length. The object may hold the only valid
+    refresh token.
 
     Raises httpx.HTTPError.
     """

@@ -1,8 +1,8 @@
 """Redaction of a provider's texts: removes each secret that was sent or received.
 
 Providers repeat a request in many forms: encoded, escaped, cut, in another case. So a text is
-decoded repeatedly by each decoder. If a reading shows eight consecutive characters of a secret,
-the word that shows them is removed, or the whole text.
+decoded repeatedly by each decoder. A word is removed if a reading of it shows eight consecutive
+characters of a secret. If the rest still shows them, the whole text is removed.
 """
 
 import re

@@ -194,8 +194,8 @@ def _open_current(path: str) -> tuple[sqlite3.Connection, _Parts]:
 
 def _create(path: str) -> None:
     # SQLite would create the file with the umask's permissions. Its -wal and -shm files inherit the
-    # mode. Only create it, in one thread at a time: closing a file that this process has open
-    # elsewhere drops its locks.
+    # mode. Only create it: closing a file that is open elsewhere in this process drops its
+    # locks. For the same reason, one thread creates at a time.
     with _creation_lock, suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 

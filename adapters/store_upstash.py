@@ -22,8 +22,8 @@ _KEYS_A_PAGE = 1000
 # Upstash answers in milliseconds: after these limits the network is down.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
-# Strangers can cause counts, and space is limited: a count is kept past its window only for the
-# difference that clocks may have.
+# Strangers can cause counts, and space is limited. So the margin past a window covers only the
+# difference of clocks.
 _COUNT_RETENTION = timedelta(hours=1)
 
 # The script itself compares: reads may come from a replica that lags. Another program may have

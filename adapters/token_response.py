@@ -35,8 +35,8 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 
-# Statuses of a gateway (nginx's 499, Cloudflare's 520 to 527), or of an incomplete request: the
-# provider may have acted on it or not.
+# Statuses of a gateway (nginx's 499, Cloudflare's 520 to 527), or of an incomplete request. The
+# provider may have acted on it.
 _GATEWAY_STATUSES = frozenset({408, 499, 502, 504, *range(520, 528)})
 # Apigee's BearerToken means Bearer.
 _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
@@ -60,8 +60,8 @@ def _text(value: object) -> str | None:
 
 
 def _require_header_value(value: str) -> str:
-    # RFC 6749 §A.12 allows visible ASCII and spaces. Other characters are accepted, except those
-    # that end a line: callers put the value into headers and into files of variables.
+    # RFC 6749 §A.12 allows visible ASCII and spaces. Others are accepted, except line ends
+    # and other controls: callers put the value into headers and files of variables.
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("a control character")
     return value

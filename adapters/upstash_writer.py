@@ -45,8 +45,8 @@ class UpstashWriter:
             # httpx's limit is for each step, and an answer may arrive byte by byte.
             async with asyncio.timeout(self._limit.total_seconds()):
                 return await self._redis.execute(list(command))
-        # The client also raises the errors of httpx, of TLS on an open connection, and of its
-        # decoding when an answer has the wrong form.
+        # The client also raises the errors of httpx and of TLS on an open connection. Its decoder
+        # raises others for an invalid answer.
         except (
             OSError,
             UpstashError,

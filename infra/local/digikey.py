@@ -170,8 +170,8 @@ class SimulatedDigiKey:
 async def _drop_response(send: Send) -> None:
     """Announce a body and send none, so that the server closes the connection (as uvicorn does).
 
-    Other ways differ between ASGI servers: without any message they answer 500, and a hook into
-    uvicorn's transport does not work when another server mounts this application.
+    Other ways differ between ASGI servers. Without any message they answer 500. A hook into
+    uvicorn's transport fails when another server mounts this application.
     The client reads a status, then loses the connection. As after a timeout, it cannot know
     whether the request took effect.
     """

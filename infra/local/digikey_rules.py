@@ -7,7 +7,7 @@ The rules, in the order of the code:
    A second use revokes its tokens (§4.1.2).
 3. A refresh returns a new refresh token and revokes the old one at once, without a grace period.
 4. The use of a replaced refresh token revokes its whole grant, with the access tokens
-   (RFC 9700 §4.14.2): one of its two holders is a thief, and the server cannot know which.
+   (RFC 9700 §4.14.2). One of its two holders is a thief, and the server cannot know which.
 5. A code or token is invalid from the instant of its expiry.
 """
 
