@@ -29,7 +29,7 @@ class AnswerHead:
         self._searched = 0
         self._is_done = False
 
-    def pass_on(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> bytes:
         """Return the bytes that can be read now, b"" if the head is incomplete. b"" ends it."""
         if self._is_done:
             return data

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 import httpx
 
 from adapters.network import Outside
-from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
+from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.reasons import reason_of
 from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
@@ -88,7 +88,7 @@ class HttpxAuthorizationServer:
         self, endpoint: str, request: _Request, read: _Read[_Outcome]
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
-            outcome = await in_time(self._send(endpoint, request, read), self._timeout)
+            outcome = await run_in_time(self._send(endpoint, request, read), self._timeout)
         except WayOutError as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
@@ -102,7 +102,7 @@ class HttpxAuthorizationServer:
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         form, headers = self._message(request)
         async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
-            body = await read_capped(response)
+            body = await read_body(response)
             outcome = read(response, body, self._provider)
         if isinstance(outcome, TokenErrorResponse | NoAnswer):
             return self._without_secrets(outcome, request, body)

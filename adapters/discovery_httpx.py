@@ -8,7 +8,7 @@ from ssl import SSLError
 import httpx
 
 from adapters.body_members import json_object
-from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
+from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
 from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
@@ -55,7 +55,7 @@ class HttpxDiscovery:
 
     async def _find(self) -> Provider:
         try:
-            found = await in_time(self._ask(), self._limit)
+            found = await run_in_time(self._ask(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
         except WayOutError as error:
@@ -85,7 +85,7 @@ class HttpxDiscovery:
             status = response.status_code
             if status != httpx.codes.OK:
                 raise UnusableMetadataError(f"status {status}", may_pass=_may_pass(status))
-            members = json_object(await read_capped(response))
+            members = json_object(await read_body(response))
         return read_metadata(members, self._issuer)
 
 

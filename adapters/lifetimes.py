@@ -27,12 +27,12 @@ _NAMES = (
     *("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry"),
     "expire_in",
 )
-_OF_ACCESS = (
+_ACCESS_NAMES = (
     *(*_NAMES, "expires_in_seconds", "expiration", ".expires"),
     *(f"access_token_{name}" for name in ("expires_at", "expires_in", "expire_in")),
 )
 # Also the names of Intuit and Keycloak.
-_OF_REFRESH = (
+_REFRESH_NAMES = (
     *(f"refresh_token_{name}" for name in (*_NAMES, "expiration")),
     *("x_refresh_token_expires_in", "refresh_expires_in", "refresh_expires_at"),
 )
@@ -46,15 +46,19 @@ def read_lifetimes(
     `now`: the response's date. None stands for a lifetime without a usable member.
     """
     access, refresh = (
-        [members[name] for name in names if name in members] for names in (_OF_ACCESS, _OF_REFRESH)
+        [members[name] for name in names if name in members]
+        for names in (_ACCESS_NAMES, _REFRESH_NAMES)
     )
-    numbers = _numbers(access, now)
+    numbers = _read_numbers(access, now)
     in_ms = can_refresh and any(map(_is_in_ms, numbers))
     return (
-        _shortest(_ends(access, now), [_life(n, in_ms=in_ms and _is_in_ms(n)) for n in numbers]),
         _shortest(
-            _ends(refresh, now),
-            [_life(n, in_ms=in_ms or n > _TEN_YEARS) for n in _numbers(refresh, now)],
+            _read_instants(access, now),
+            [_to_lifetime(n, in_ms=in_ms and _is_in_ms(n)) for n in numbers],
+        ),
+        _shortest(
+            _read_instants(refresh, now),
+            [_to_lifetime(n, in_ms=in_ms or n > _TEN_YEARS) for n in _read_numbers(refresh, now)],
         ),
     )
 
@@ -70,20 +74,20 @@ def seconds_of(value: object) -> float | None:
     return number if isfinite(number) and number > 0 else None
 
 
-def _numbers(values: list[object], now: datetime) -> list[float]:
+def _read_numbers(values: list[object], now: datetime) -> list[float]:
     found = [number for value in values if (number := seconds_of(value)) is not None]
-    return [number for number in found if _left(number, now) is None]
+    return [number for number in found if _remaining(number, now) is None]
 
 
-def _ends(values: list[object], now: datetime) -> list[timedelta]:
+def _read_instants(values: list[object], now: datetime) -> list[timedelta]:
     found = [
-        _until(value, now) if (number := seconds_of(value)) is None else _left(number, now)
+        _read_date(value, now) if (number := seconds_of(value)) is None else _remaining(number, now)
         for value in values
     ]
     return [left for left in found if left is not None]
 
 
-def _left(number: float, now: datetime) -> timedelta | None:
+def _remaining(number: float, now: datetime) -> timedelta | None:
     """Read a number as an instant within ten years of now. Return None for any other number."""
     for fraction in _FRACTIONS:
         seconds = number / fraction - now.timestamp()
@@ -92,7 +96,7 @@ def _left(number: float, now: datetime) -> timedelta | None:
     return None
 
 
-def _until(value: object, now: datetime) -> timedelta | None:
+def _read_date(value: object, now: datetime) -> timedelta | None:
     """Read a date of ISO 8601 or RFC 5322. A date without a zone is UTC."""
     if not isinstance(value, str):
         return None
@@ -113,12 +117,12 @@ def _is_in_ms(number: float) -> bool:
     return is_whole and (not is_days or number % _HOUR_IN_MS == 0)
 
 
-def _life(number: float, *, in_ms: bool) -> timedelta:
+def _to_lifetime(number: float, *, in_ms: bool) -> timedelta:
     seconds = number / 1000 if in_ms else number
     return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
 
 
-def _shortest(*lives: list[timedelta]) -> timedelta | None:
+def _shortest(*lifetimes: list[timedelta]) -> timedelta | None:
     # A lifetime below half a microsecond is zero.
-    found = [life for some in lives for life in some if life > timedelta(0)]
+    found = [lifetime for some in lifetimes for lifetime in some if lifetime > timedelta(0)]
     return min(*found, LONGEST_LIFETIME) if found else None

@@ -64,7 +64,7 @@ class RepairingStream(httpcore.AsyncNetworkStream):
         """Read some bytes. b"" is the end."""
         while True:
             data = await self._stream.read(max_bytes, timeout)
-            passed = self._head.pass_on(data)
+            passed = self._head.feed(data)
             if passed or not data:
                 return passed
 

@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 def provider_client(
     outside: Outside | None = None, *, user_agent: str = USER_AGENT
 ) -> httpx.AsyncClient:
-    """Create a client. Send each of its requests through `in_time`.
+    """Create a client. Send each of its requests through `run_in_time`.
 
     A request raises WayOutError if a proxy or certificate variable cannot be used.
     """
@@ -41,7 +41,7 @@ def provider_client(
         transport=ProviderTransport(outside),
         # A redirect would send the client secret to another host.
         follow_redirects=False,
-        # For connecting only: `in_time` limits the whole.
+        # For connecting only: `run_in_time` limits the whole.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
         # For an invalid location httpx raises the error of a request that was not sent.
         event_hooks={"response": [_move_location]},
@@ -65,7 +65,7 @@ async def _move_location(response: httpx.Response) -> None:
     response.extensions["location"] = response.headers.pop("location", None)
 
 
-async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:
+async def run_in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:
     """Run `work` within the time limit, then wait a moment longer for a response that has arrived.
 
     A serverless platform may freeze the process past the limit while the response waits in the
@@ -85,7 +85,7 @@ async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Re
     raise TimeoutError
 
 
-async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
+async def read_body(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
     """Read the body and decompress it. Return b"" if it is longer than `most`.
 
     The limit is for the received and for the decompressed bytes. Reading stops at the end of a

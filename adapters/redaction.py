@@ -47,7 +47,9 @@ class Redaction:
     def reveals(self, text: str) -> bool:
         """Whether a reading of a text shows a secret, or the text has too many readings."""
         readings = _readings(text)
-        return readings is None or any(self._shows(_normalize(reading)) for reading in readings)
+        return readings is None or any(
+            self._contains_secret(_normalize(reading)) for reading in readings
+        )
 
     def quote(self, text: str) -> str:
         """Return a text on one line, cut to the limit, without secrets."""
@@ -59,7 +61,7 @@ class Redaction:
                 return REMOVED
         return plain[:LONGEST_QUOTE]
 
-    def _shows(self, bare: str) -> bool:
+    def _contains_secret(self, bare: str) -> bool:
         return any(window in self._windows for window in _windows(bare)) or any(
             short in bare for short in self._short
         )

@@ -29,7 +29,7 @@ class SealedRecords:
             grant, ledger = load_record(self._keys.open(sealed, "grant", connection, etag))
         except (SealError, FormatError) as error:
             is_damaged = isinstance(error, DamagedError)
-            raise _unreadable(connection, str(error), etag, is_damaged=is_damaged) from error
+            raise _unreadable_error(connection, str(error), etag, is_damaged=is_damaged) from error
         is_older = not self._keys.is_sealed_by_first(sealed)
         return Record(grant=grant, etag=etag, ledger=ledger, is_sealed_by_older_key=is_older)
 
@@ -41,7 +41,7 @@ class SealedRecords:
         if isinstance(etag, str) and isinstance(sealed, str):
             return self.open_record(connection, etag, sealed)
         there = etag if isinstance(etag, str) else NO_ETAG
-        raise _unreadable(connection, "it is not text", there, is_damaged=True)
+        raise _unreadable_error(connection, "it is not text", there, is_damaged=True)
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Encrypt a login, bound to its key."""
@@ -61,6 +61,8 @@ class SealedRecords:
         return pending if pending.is_alive(now) else None
 
 
-def _unreadable(connection: str, why: str, etag: str, *, is_damaged: bool) -> UnreadableRecordError:
+def _unreadable_error(
+    connection: str, why: str, etag: str, *, is_damaged: bool
+) -> UnreadableRecordError:
     text = f"the stored record of connection {connection!r} cannot be read: {why}"
     return UnreadableRecordError(text, etag=etag, is_damaged=is_damaged)

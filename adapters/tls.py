@@ -20,7 +20,7 @@ def tls_context() -> ssl.SSLContext:
 @cache
 def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     if not (cafile or capath):
-        cafile = str(_certifis_file())
+        cafile = str(_certifi_bundle())
     elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
         # OpenSSL would report no error, and trust no certificate.
         raise WayOutError("SSL_CERT_DIR is not a directory")
@@ -32,7 +32,7 @@ def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
         raise WayOutError(f"SSL_CERT_FILE {reason}") from error
 
 
-def _certifis_file() -> Path:
+def _certifi_bundle() -> Path:
     """Return the path of `certifi.where()` without the import, which costs a cold start 5 ms."""
     spec = find_spec("certifi")
     if spec is None or not spec.submodule_search_locations:

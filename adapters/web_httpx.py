@@ -7,7 +7,7 @@ from ssl import cert_time_to_seconds
 
 import httpx
 
-from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.provider_http import provider_client, read_body, run_in_time
 from ports.web import NoWebAnswerError, WebAnswer
 
 # The longest response of interest is the OpenAPI document, about 120 KiB.
@@ -27,7 +27,7 @@ class HttpxWeb:
     ) -> WebAnswer:
         """Send a request without a body and return the response. Raises NoWebAnswerError."""
         try:
-            return await in_time(_ask(method, url, headers or {}), self._limit)
+            return await run_in_time(_ask(method, url, headers or {}), self._limit)
         except TimeoutError as error:
             seconds = self._limit.total_seconds()
             raise NoWebAnswerError(f"no answer within {seconds:g} s") from error
@@ -45,7 +45,7 @@ async def _ask(method: str, url: str, headers: Mapping[str, str]) -> WebAnswer:
             return WebAnswer(
                 status=response.status_code,
                 headers={name.lower(): value for name, value in response.headers.items()},
-                body=await read_capped(response, most=_LONGEST_BODY),
+                body=await read_body(response, most=_LONGEST_BODY),
                 sent_at=sent_at,
                 came_at=came_at,
                 took=took,

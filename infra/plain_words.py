@@ -209,7 +209,7 @@ def _blocks(text: str, *, line: int, last_line: int | None = None) -> Iterator[T
 _READERS = {".py": python_texts, ".md": markdown_texts}
 
 
-def tracked(scope: Sequence[str]) -> list[str]:
+def list_files(scope: Sequence[str]) -> list[str]:
     """Return the paths of the tracked files in scope that the check can read."""
     listed = subprocess.run(  # noqa: S603 - git, and pathspecs of ours
         ["git", "ls-files", "-z", "--", *scope],  # noqa: S607 - git is on the PATH
@@ -224,7 +224,7 @@ def tracked(scope: Sequence[str]) -> list[str]:
 def main(scope: Sequence[str] = SCOPE) -> int:
     """Print each finding as `file:line: phrase: advice`. Return the exit status."""
     lines: list[str] = []
-    for path in tracked(scope):
+    for path in list_files(scope):
         source = (ROOT / path).read_text()
         found = findings(source, _READERS[Path(path).suffix](source))
         lines += [f"{path}:{each.line}: {each.phrase!r}: {each.advice}\n" for each in found]

@@ -130,7 +130,7 @@ def test_findings_are_printed_and_fail_the_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def listed(paths: str) -> None:
-        monkeypatch.setattr(plain_words, "tracked", lambda _scope: paths.split())
+        monkeypatch.setattr(plain_words, "list_files", lambda _scope: paths.split())
 
     monkeypatch.setattr(plain_words, "ROOT", tmp_path)
     Path(tmp_path, "good.md").write_text("Fine.\n")
