@@ -30,7 +30,7 @@ class AnswerHead:
         self._is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes that can be read now, b"" if the head is incomplete. b"" ends it."""
+        """Return the bytes that can be read now. Empty `data` is the end of the connection."""
         if self._is_done:
             return data
         self._held += data

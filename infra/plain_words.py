@@ -1,7 +1,8 @@
 """The plain-words check: finds phrases that the writing rules exclude (`make check`).
 
 It reads the docstrings, comments and string literals of tracked Python files, and the prose of
-tracked Markdown files. A line is allowed with a reason, on that line or on the last of its text:
+tracked Markdown files. `python -m infra.plain_words PATH…` checks other paths than the usual ones.
+A line is allowed with a reason, on that line or on the last of its text:
 
     # plain words: REASON
     <!-- plain words: REASON -->
@@ -26,7 +27,7 @@ MOST_WORDS = 30
 _ALLOWED = re.compile(r"(?:#|<!--) plain words: \w")
 # Not prose: code, the targets of links, and directives of linters.
 _CODE = re.compile(r"`[^`]*`|(?<=\])\([^)\s]*\)|https?://\S+|noqa: [A-Z0-9, ]+|type: ignore\S*")
-_FENCE_OR_HEADING = re.compile(r"^(```|~~~).*?^\1|^#.*?$", re.MULTILINE | re.DOTALL)
+_FENCE_OR_HEADING = re.compile(r"^ *(```|~~~).*?^ *\1|^#.*?$", re.MULTILINE | re.DOTALL)
 _NEXT_BLOCK = re.compile(r"\n[ \t]*(?=\n|(?:[-*>]|\d+\.)\s)|\n(?=\|)")
 _MARKER = re.compile(r"\s*(?:[-*>]|\d+\.)\s+|\s+")
 _SENTENCE_END = re.compile(r"[.!?][\"')*]*(?=\s)|\|")
@@ -60,9 +61,7 @@ RULES = (
     _rule(_IS + r"said\b", "write reported or stated"),
     _rule(r"(?:^|\b(?:and|to)\s+)say\b", "write report, state or return"),
     _rule(r"\bnone\s+that\b|\bnot\s+unless\b", "write it affirmatively"),
-    _rule(
-        r"(?<!\bthere\s)" + _IS + r"no\s+(?!longer\b|more\b)", "write it affirmatively: is not a"
-    ),
+    _rule(r"(?<!\bthere\s)" + _IS + r"no\s+(?!longer\b|more\b)", 'write "is not a"'),
     _rule(r"\bthere\s+(?:is|are)\s+no\b[^.;:,]*?\bthat\b", "write it affirmatively"),
     _rule(
         r"\b(?:lives|dies|died|dead|living)\b|(?<!keep-)\balive\b", "write expires, valid, stops"
@@ -145,7 +144,7 @@ def python_texts(source: str) -> Iterator[Text]:
     yield from _comments(source)
     tree = ast.parse(source)
     docstrings = {
-        id(node.value): node.value
+        id(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
@@ -218,7 +217,8 @@ def list_files(scope: Sequence[str]) -> list[str]:
         check=True,
         cwd=ROOT,
     )
-    return [path for path in listed.stdout.split("\0") if Path(path).suffix in _READERS]
+    paths = [path for path in listed.stdout.split("\0") if Path(path).suffix in _READERS]
+    return [path for path in paths if (ROOT / path).exists()]
 
 
 def main(scope: Sequence[str] = SCOPE) -> int:

@@ -108,6 +108,12 @@ A paragraph. ```whoever```
 ```sh
 whoever
 ```
+
+1. Run it:
+
+   ```sh
+   whoever
+   ```
 """
     found = findings(source, markdown_texts(source))
     assert [(finding.line, finding.phrase) for finding in found] == [(5, "What"), (10, "Told")]
