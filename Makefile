@@ -58,11 +58,12 @@ aws-deploy: ## deploy to AWS what was built; ARGS go to `sam deploy`
 aws-check: aws-tools ## lint the stack's template, and hold it against the rules in infra/aws/rules.guard
 	@$(BIN)/python -m infra.aws.check
 
-check: .venv/dev.stamp ## lint, types, and the direction of the imports
+check: .venv/dev.stamp ## lint, types, the direction of the imports, and plain words
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m infra.plain_words
 
 format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff format .

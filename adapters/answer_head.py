@@ -1,14 +1,13 @@
-"""The head of an HTTP answer, written anew as h11 wants it.
+"""Repair of HTTP response heads, so that h11 accepts what curl and browsers accept.
 
-curl and browsers read heads that h11 refuses. The request was sent by then, and what stands behind
-the head may be the only living refresh token. A connection carries one request, so nothing that is
-understood too kindly here can be taken for the answer to another one.
+A refused response may hold the only valid refresh token. Lenient parsing is safe here: each
+connection carries one request, so a response cannot be mistaken for another request's.
 """
 
 import re
 from collections.abc import Iterator
 
-# As much as curl reads.
+# The limit of curl.
 _LONGEST_HEAD = 300 * 1024
 _PROTOCOL = b"HTTP/"
 _STATUS = re.compile(rb"HTTP/[0-9.]{1,8}[ \t]+([0-9]{3})(?![0-9])", re.IGNORECASE)
@@ -23,35 +22,35 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 class AnswerHead:
-    """Hold back what comes on a connection until a head is whole, and repair that."""
+    """A buffer that holds received bytes back until a head is complete, and repairs it."""
 
     def __init__(self) -> None:
         self._held = bytearray()
         self._searched = 0
-        self._is_over = False
+        self._is_done = False
 
-    def pass_on(self, data: bytes) -> bytes:
-        """Return what can be read now, b"" where the head goes on; no `data` is the end."""
-        if self._is_over:
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes that can be read now. Empty `data` is the end of the connection."""
+        if self._is_done:
             return data
         self._held += data
-        passed = b""
+        ready = b""
         while head := self._take_head():
-            passed += head
+            ready += head
         if not data or not self._may_become_a_head():
-            self._is_over = True
-        if self._is_over:
-            passed += self._held
+            self._is_done = True
+        if self._is_done:
+            ready += self._held
             self._held.clear()
-        return passed
+        return ready
 
     def _may_become_a_head(self) -> bool:
-        begins = self._held[: len(_PROTOCOL)].upper()
-        return begins == _PROTOCOL[: len(begins)] and len(self._held) <= _LONGEST_HEAD
+        prefix = self._held[: len(_PROTOCOL)].upper()
+        return prefix == _PROTOCOL[: len(prefix)] and len(self._held) <= _LONGEST_HEAD
 
     def _take_head(self) -> bytes:
-        """Cut off a head that is whole and return it repaired; b"" where there is none."""
-        if self._is_over:
+        """Remove a complete head from the buffer and return it repaired; else return b""."""
+        if self._is_done:
             return b""
         if self._held[:1].isspace():
             self._held, self._searched = self._held.lstrip(), 0
@@ -61,23 +60,23 @@ class AnswerHead:
             return b""
         head = bytes(self._held[: end.start()])
         if (found := _STATUS.match(head)) is None:
-            self._is_over = True
+            self._is_done = True
             return b""
         del self._held[: end.end()]
         self._searched = 0
         status = int(found[1])
-        # RFC 9110 §15.2: behind each of the others comes another one.
-        self._is_over = status >= _FIRST_FINAL or status == _SWITCHING_PROTOCOLS
-        return _repaired(status, head)
+        # RFC 9110 §15.2: another head follows an interim response.
+        self._is_done = status >= _FIRST_FINAL or status == _SWITCHING_PROTOCOLS
+        return _repair(status, head)
 
 
-def _repaired(status: int, head: bytes) -> bytes:
+def _repair(status: int, head: bytes) -> bytes:
     _, _, rest = head.partition(b"\n")
-    # RFC 9112 §5.2: a line that begins with a space goes on with the one before.
+    # RFC 9112 §5.2: a line that begins with a space continues the one before.
     lines = re.sub(rb"\r?\n[ \t]+", b" ", rest.lstrip()).split(b"\n")
     fields = list(_fields(lines))
-    told = [field for field in fields if field[0].lower() not in _FRAMING]
-    repaired = [b"%s: %s" % field for field in (*told, *_framing(fields))]
+    others = [field for field in fields if field[0].lower() not in _FRAMING]
+    repaired = [b"%s: %s" % field for field in (*others, *_framing(fields))]
     return b"\r\n".join([b"HTTP/1.1 %d" % status, *repaired, b"", b""])
 
 
@@ -89,7 +88,7 @@ def _fields(lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _framing(fields: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-    """Say how long the body is (RFC 9112 §6.3); where that is unclear, it ends with the answer."""
+    """Return the framing fields (RFC 9112 §6.3). Without one, the body ends with the connection."""
     if b"chunked" in _parts(fields, b"transfer-encoding"):
         yield b"Transfer-Encoding", b"chunked"
     elif len(lengths := _parts(fields, b"content-length")) == 1:

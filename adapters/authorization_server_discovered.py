@@ -1,4 +1,4 @@
-"""A token endpoint, and one for revocation, whose place the provider has to be asked for first."""
+"""The authorization server whose endpoints come from the provider's metadata."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,13 +16,13 @@ from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.discovery import Discovery, DiscoveryError
 
-# A request that comes later than this after it was asked for is not sent: its instance was stalled
-# meanwhile. What the policy leaves of a lease is more (`send_within`, then this, then the request).
+# A request that is older than this is not sent: its instance was stalled. The policy reserves more
+# of a lease than that (`send_within`, then this, then the request).
 SEND_WITHIN = timedelta(seconds=10)
 
 
 class DiscoveredAuthorizationServer:
-    """Find the endpoint, then send; what keeps it from being found counts as not sent."""
+    """Finds the endpoints, then sends. A failed discovery counts as not sent."""
 
     def __init__(
         self,
@@ -31,23 +31,23 @@ class DiscoveredAuthorizationServer:
         server_of: Callable[[Provider], AuthorizationServer],
         clock: Clock,
     ) -> None:
-        """`server_of` makes the server that requests are sent to, once."""
+        """`server_of` creates the server for the provider. It is called once."""
         self._discovery = discovery
         self._server_of = server_of
         self._clock = clock
         self._server: AuthorizationServer | None = None
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
-        """Send the request and say what came of it. Raises nothing."""
-        server = await self._found()
+        """Send the request and return its outcome. Raises nothing."""
+        server = await self._find_server()
         return server if isinstance(server, NoAnswer) else await server.request_tokens(request)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
-        """Ask for the end of a token, and say what came of it. Raises nothing."""
-        server = await self._found()
+        """Send the revocation request and return its outcome. Raises nothing."""
+        server = await self._find_server()
         return server if isinstance(server, NoAnswer) else await server.revoke_token(request)
 
-    async def _found(self) -> AuthorizationServer | NoAnswer:
+    async def _find_server(self) -> AuthorizationServer | NoAnswer:
         asked_at = self._clock.now()
         try:
             provider = await self._discovery.provider()

@@ -1,4 +1,4 @@
-"""The token endpoint and the revocation endpoint over HTTP."""
+"""The authorization server over HTTP: its token and revocation endpoints."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 import httpx
 
 from adapters.network import Outside
-from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
+from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.reasons import reason_of
 from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
@@ -43,12 +43,12 @@ _NOT_SENT = (
 
 _Request: TypeAlias = TokenRequest | RevocationRequest
 _Outcome = TypeVar("_Outcome")
-# What makes of an answer, and of its whole body, what the provider has said.
+# Reads a response and its complete body.
 _Read: TypeAlias = Callable[[httpx.Response, bytes, Provider], _Outcome]
 
 
 class HttpxAuthorizationServer:
-    """Send requests with httpx; what came of each is said, never raised."""
+    """Sends requests with httpx. Failures are returned as outcomes, never raised."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class HttpxAuthorizationServer:
         outside: Outside | None = None,
         user_agent: str = USER_AGENT,
     ) -> None:
-        """`timeout` is for the whole of a request and its answer.
+        """`timeout` limits a whole request and its response.
 
-        `client_secret` is empty for a client that has none, and `outside` tells of the hosts that
-        the provider's metadata has named.
+        `client_secret`: empty for a public client.
+        `outside`: the hosts that only the provider's metadata has named.
         """
         self._provider = provider
         self._client_id = client_id
@@ -72,25 +72,25 @@ class HttpxAuthorizationServer:
         self._http = provider_client(outside, user_agent=user_agent)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
-        """Send the request and say what came of it. Raises nothing."""
+        """Send the request and return its outcome. Raises nothing."""
         return await self._ask(self._provider.token_endpoint, request, read_answer)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
-        """Ask for the end of a token, and say what came of it. Raises nothing."""
+        """Send the revocation request and return its outcome. Raises nothing."""
         endpoint = self._provider.revocation_endpoint
         if endpoint is None:
             return RevocationResult.NOT_SUPPORTED
         return await self._ask(endpoint, request, read_revocation)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def _ask(
         self, endpoint: str, request: _Request, read: _Read[_Outcome]
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
-            outcome = await in_time(self._send(endpoint, request, read), self._timeout)
+            outcome = await run_in_time(self._send(endpoint, request, read), self._timeout)
         except WayOutError as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
@@ -104,7 +104,7 @@ class HttpxAuthorizationServer:
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         form, headers = self._message(request)
         async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
-            body = await read_capped(response)
+            body = await read_body(response)
             outcome = read(response, body, self._provider)
         if isinstance(outcome, TokenErrorResponse | NoAnswer):
             return self._without_secrets(outcome, request, body)
@@ -137,14 +137,14 @@ class HttpxAuthorizationServer:
     def _without_secrets(
         self, answer: TokenErrorResponse | NoAnswer, request: _Request, body: bytes
     ) -> TokenErrorResponse | NoAnswer:
-        """Some providers repeat in their errors what they were sent, or what they might send."""
+        """Remove secrets: some providers repeat the request, or tokens, in their errors."""
         sent = [secret for secret in (self._client_secret, *_secrets(request)) if secret]
         secrets = Redaction([*sent, *tokens_in(body)])
         if isinstance(answer, NoAnswer):
             return replace(answer, reason=secrets.quote(answer.reason))
         code, description = answer.error, answer.description
         if code is not None and code not in KNOWN_CODES and secrets.reveals(code):
-            # It is not to be shown, and may be judged by.
+            # Not shown, but still available to the decision.
             answer = replace(answer, error=None, more_codes=(code, *answer.more_codes))
         return replace(
             answer, description=None if description is None else secrets.quote(description) or None

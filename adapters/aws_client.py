@@ -1,7 +1,7 @@
-"""A client of one of AWS's services through botocore: within limits, and how its calls fail.
+"""The client of one AWS service through botocore, with time limits and two kinds of error.
 
-botocore repeats a call once by itself, after an answer that was lost as well as after a refusal. So
-whatever is asked for here must be the same when it is done twice.
+botocore retries a call once, after a lost answer as well as after a refusal. So each call made
+here must be idempotent.
 """
 
 import logging
@@ -25,13 +25,12 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
-# AWS answers in milliseconds; whoever waits this long waits for a network that is gone.
+# AWS answers in milliseconds: after these limits the network is down.
 _CONNECT_LIMIT = timedelta(seconds=1)
 _READ_LIMIT = timedelta(seconds=2)
 _TRIES = 2
 
-# What it has to say below that is all that it sends and is sent: the credentials' session token,
-# and the text of a secret.
+# Its DEBUG lines hold whole requests and responses: session tokens, and the text of a secret.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
 THROTTLED = frozenset(
@@ -41,7 +40,7 @@ THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
-"""The codes of refusals because of too many calls."""
+"""Error codes of AWS's rate limits."""
 
 _CREDENTIALS_REFUSED = frozenset(
     {
@@ -55,21 +54,21 @@ _CREDENTIALS_REFUSED = frozenset(
 
 
 class RefusedError(Exception):
-    """The service refuses a call; its text is the code, since AWS's words may repeat secrets."""
+    """The service refused a call. The message is the code: AWS's own text may repeat secrets."""
 
     def __init__(self, error: ClientError) -> None:
-        told = error.response.get("Error", {})
-        self.code = str(told.get("Code"))
-        self.message = str(told.get("Message"))
+        details = error.response.get("Error", {})
+        self.code = str(details.get("Code"))
+        self.message = str(details.get("Message"))
         self.operation = error.operation_name
         self.response: Mapping[str, Any] = error.response
         super().__init__(self.code)
 
 
 class NoAnswerError(Exception):
-    """The service has not been asked, or has not answered; the text says what to do.
+    """The service did not receive the call, or did not answer. The message says what to do.
 
-    `is_passing` where the cause is not of this deployment's making.
+    `is_passing`: whether a retry can succeed without a change to this deployment.
     """
 
     def __init__(self, text: str, *, is_passing: bool) -> None:
@@ -78,45 +77,45 @@ class NoAnswerError(Exception):
 
 
 class AwsClient:
-    """A client in the region, and with the credentials, that AWS's own variables tell.
+    """A client with the region and credentials of AWS's own variables.
 
-    It is made at the first call, and can be used by several threads.
+    The first call creates the botocore client. Threads can share it.
     """
 
     def __init__(
         self,
         service: str,
         *,
-        called: str,
-        at_once: int,
+        label: str,
+        max_connections: int,
         retries: str | None = None,
         **access: str | None,
     ) -> None:
-        """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell.
+        """`access` (`region_name`, `endpoint_url`, …) overrides the variables.
 
-        `at_once` is the number of connections; errors call the service what it is `called`. With
-        `adaptive` retries, not botocore's standard, it calls less often once it was throttled.
+        `label`: the service's name in errors.
+        `max_connections`: the number of connections.
+        `retries`: botocore's mode. `adaptive` lowers the rate of calls after a throttle.
         """
         self._service = service
-        self._called = called
-        self._at_once = at_once
+        self._label = label
+        self._max_connections = max_connections
         self._retries = retries or "standard"
         self._access = access
-        # To make a client is not safe among threads, and takes long; to use one is safe.
-        self._making = Lock()
+        # Creating a client is slow and not thread-safe. Using one is thread-safe.
+        self._lock = Lock()
         self._client: BaseClient | None = None
 
     def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
-        """Return the answer to an operation that can be done twice. It blocks.
+        """Call an idempotent operation and return the answer. Blocks.
 
         Raises RefusedError, NoAnswerError.
         """
         try:
-            answer: Mapping[str, Any] = getattr(self._made(), operation)(**arguments)
+            answer: Mapping[str, Any] = getattr(self._open(), operation)(**arguments)
         except ClientError as error:
             raise _refusal(error) from None
-        # Beside its own errors botocore lets through those of files that it reads, and what an
-        # answer of the wrong form makes its parser fail with.
+        # botocore also raises the errors of its files, and of its parser for an invalid answer.
         except (
             BotoCoreError,
             ResponseParserError,
@@ -129,18 +128,18 @@ class AwsClient:
         ) as error:
             raise self._failure(error) from None
         if "RequestId" not in answer["ResponseMetadata"]:
-            # To botocore the page of a proxy is an answer with nothing in it.
-            text = f"something else answered instead of {self._called}"
+            # botocore reads the page of a proxy as an empty answer.
+            text = f"another server answered instead of {self._label}"
             raise NoAnswerError(text, is_passing=True)
         return answer
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         if self._client is not None:
             self._client.close()
 
-    def _made(self) -> BaseClient:
-        with self._making:
+    def _open(self) -> BaseClient:
+        with self._lock:
             if self._client is None:
                 session = botocore.session.Session()
                 session.register_component("data_loader", _loader())
@@ -150,7 +149,7 @@ class AwsClient:
                         connect_timeout=_CONNECT_LIMIT.total_seconds(),
                         read_timeout=_READ_LIMIT.total_seconds(),
                         retries={"mode": self._retries, "total_max_attempts": _TRIES},
-                        max_pool_connections=self._at_once,
+                        max_pool_connections=self._max_connections,
                     ),
                     **self._access,
                 )
@@ -167,19 +166,19 @@ class AwsClient:
                 )
                 return NoAnswerError(text, is_passing=False)
             case _:
-                text = f"{self._called} cannot be reached: {type(error).__name__}"
+                text = f"{self._label} cannot be reached: {type(error).__name__}"
                 return NoAnswerError(text, is_passing=True)
 
 
 def _refusal(error: ClientError) -> RefusedError | NoAnswerError:
     refused = RefusedError(error)
     if refused.code in _CREDENTIALS_REFUSED:
-        text = f"AWS does not accept the credentials: {refused.code}"
+        text = f"AWS refused the credentials: {refused.code}"
         return NoAnswerError(text, is_passing=False)
     return refused
 
 
 @cache
 def _loader() -> Loader:
-    """Return what has AWS's description of its services: megabytes, which all clients can share."""
+    """Return the loader of AWS's service descriptions: megabytes, which all clients share."""
     return create_loader()

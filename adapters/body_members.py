@@ -1,18 +1,17 @@
-"""The members of a body, out of the JSON object or the form that it is, whatever it is called."""
+"""The members of a response body: a JSON object or a form, with any content type."""
 
 import json
 import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-# RFC 8259 §6 sets no bound on numbers, and Python one on the digits of those that it reads.
-_MOST_DIGITS = 400
-# No member of interest stands as deep as this, and Python's reader goes a thousand deep.
-_DEPTH = 50
+# RFC 8259 §6 sets no limit for numbers. Python limits the digits of an integer.
+_MAX_DIGITS = 400
+# All members of interest are less deep. Python's reader stops at a thousand levels.
+_MAX_DEPTH = 50
 _PARTS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-# What stands before JSON so that no browser runs it as a script, or that it does (QQ's JSONP), and
-# what else is no part of it.
-_BEFORE = re.compile(
+# Prefixes of JSON: guards against script inclusion, QQ's JSONP call, byte order marks.
+_JSON_PREFIX = re.compile(
     r"[\ufeff\s\0]*(?:\)\]\}'?,?|while\(1\);|for\(;;\);|[A-Za-z_$][\w$]{0,63}\()?[\ufeff\s\0]*",
     re.ASCII,
 )
@@ -20,12 +19,12 @@ _FORM = re.compile(rb"[A-Za-z0-9_.-]+=")
 
 _READER = json.JSONDecoder(
     strict=False,
-    parse_int=lambda digits: int(digits) if len(digits) <= _MOST_DIGITS else float(digits),
+    parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else float(digits),
 )
 
 
 def read_members(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object, or a form; None for what is neither."""
+    """Read a JSON object or a form. Return None for any other body."""
     members = json_object(body)
     if members is not None or not _FORM.match(body.strip()):
         return members
@@ -35,15 +34,16 @@ def read_members(body: bytes) -> dict[str, Any] | None:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None where this is none, or not all of it.
+    """Read a JSON object. Return None for any other body, or an incomplete object.
 
-    Members that are not as they should be, such as a name in another encoding, a text with a line
-    break (RFC 8259 §8.1, §7) or a value a thousand deep, must not cost the others, nor must what
-    stands around the object; bytes that are no characters become halves of some, which no token
-    has.
+    Invalid members must not cost the valid ones. Such are: another encoding (RFC 8259 §8.1), a line
+    break in a text (§7), a value a thousand levels deep. Text around the object is ignored.
+    Invalid bytes become surrogates, which no token contains.
     """
     try:
-        text = _BEFORE.sub("", body.decode(json.detect_encoding(body), "surrogateescape"), count=1)
+        text = _JSON_PREFIX.sub(
+            "", body.decode(json.detect_encoding(body), "surrogateescape"), count=1
+        )
         members = _read(text)
     except (ValueError, RecursionError):
         return None
@@ -54,20 +54,20 @@ def _read(text: str) -> object:
     try:
         return _READER.raw_decode(text)[0]
     except RecursionError:
-        return _READER.raw_decode(_without_depths(text))[0]
+        return _READER.raw_decode(_cut_depths(text))[0]
 
 
-def _without_depths(text: str) -> str:
-    """Put null in the place of whatever stands too deep."""
+def _cut_depths(text: str) -> str:
+    """Replace values that are too deep by null."""
     parts, depth, start = list[str](), 0, 0
     for part in _PARTS.finditer(text):
         if part[0] in {"[", "{"}:
             depth += 1
-            if depth == _DEPTH:
+            if depth == _MAX_DEPTH:
                 parts.append(text[start : part.start()])
         elif part[0] in {"]", "}"}:
-            if depth == _DEPTH:
+            if depth == _MAX_DEPTH:
                 parts.append("null")
                 start = part.end()
             depth -= 1
-    return "".join([*parts, text[start:] if depth < _DEPTH else ""])
+    return "".join([*parts, text[start:] if depth < _MAX_DEPTH else ""])

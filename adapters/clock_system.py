@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Tell the time as the operating system does."""
+    """The operating system's time."""
 
     def now(self) -> datetime:
-        """Return the instant as aware UTC."""
+        """Return the current time, as aware UTC."""
         return datetime.now(UTC)

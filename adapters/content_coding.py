@@ -1,8 +1,7 @@
-"""A body out of its content codings, which no request asks for (RFC 9110 §8.4).
+"""Decompression of response bodies whose content coding no request asked for (RFC 9110 §8.4).
 
-What `Content-Encoding` says is wrong as often as it is right: gzip by another name, deflate that is
-zlib's, a name over a body that was never packed, none over one that was. What gzip and zlib have
-written says so itself.
+`Content-Encoding` is often wrong: gzip under another name, zlib called deflate, a plain body with
+a name, a compressed one without. The first bytes of gzip and zlib are reliable.
 """
 
 import zlib
@@ -11,21 +10,21 @@ from adapters.body_members import json_object
 
 _GZIP = b"\x1f\x8b"
 _DEFLATE = 8
-# Proxies pack what is packed already.
-_MOST_LAYERS = 3
+# Proxies compress bodies that are compressed already.
+_MAX_LAYERS = 3
 
 
-def unpacked(body: bytes, content_encoding: str, *, most: int) -> bytes:
-    """Return what was packed, and b"" where it is longer than `most`; what was not as it is."""
-    for _ in range(_MOST_LAYERS):
+def decompress(body: bytes, content_encoding: str, *, most: int) -> bytes:
+    """Return the body decompressed, or unchanged if it is plain. Longer than `most`: b""."""
+    for _ in range(_MAX_LAYERS):
         bits = _window_bits(body)
-        found = None if bits is None else _inflated(body, bits, most)
+        found = None if bits is None else _inflate(body, bits, most)
         if found is None:
             break
         body = found
     if "deflate" in content_encoding.lower() and json_object(body) is None:
-        # Without zlib's head and end, as some have understood the name.
-        return _inflated(body, -zlib.MAX_WBITS, most) or body
+        # Some servers send deflate without zlib's header and checksum.
+        return _inflate(body, -zlib.MAX_WBITS, most) or body
     return body
 
 
@@ -37,8 +36,8 @@ def _window_bits(body: bytes) -> int | None:
     return zlib.MAX_WBITS if is_zlib else None
 
 
-def _inflated(body: bytes, bits: int, most: int) -> bytes | None:
-    """Return what is whole by its own account, or by its braces; None where nothing is."""
+def _inflate(body: bytes, bits: int, most: int) -> bytes | None:
+    """Decompress a complete stream, or a complete JSON object. Return None for other bytes."""
     inflating = zlib.decompressobj(bits)
     try:
         text = inflating.decompress(body, most + 1)

@@ -1,4 +1,4 @@
-"""What an issuer says of itself, asked over HTTP (RFC 8414, OpenID Connect Discovery 1.0)."""
+"""Discovery over HTTP: the metadata that an issuer publishes (RFC 8414, OpenID Connect)."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from ssl import SSLError
 import httpx
 
 from adapters.body_members import json_object
-from adapters.provider_http import USER_AGENT, in_time, provider_client, read_capped
+from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
 from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
@@ -16,7 +16,7 @@ from domain.provider import Provider
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.way_out import WayOutError
 
-# For both places together; a person waits, or a refresh that must be over within its lease.
+# For both URLs together. A person waits, or a refresh that must finish within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
 _PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class HttpxDiscovery:
-    """Complete a provider by what its issuer says; asked once, by the first who needs it."""
+    """Completes a provider with its issuer's metadata. The first caller starts the only request."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class HttpxDiscovery:
         limit: timedelta = DISCOVERY_LIMIT,
         user_agent: str = USER_AGENT,
     ) -> None:
-        """`told` wins over what the issuer says, and that over what `provider` has."""
+        """`told` takes precedence over the issuer's metadata, which does over `provider`."""
         self._provider = provider
         self._issuer = issuer
         self._told = told
@@ -49,13 +49,13 @@ class HttpxDiscovery:
         if self._known is None:
             if self._search is None or self._search.done():
                 self._search = asyncio.create_task(self._find())
-            # Who comes meanwhile shares the search, and outlives whoever began it.
+            # Later callers share the search. It continues if the first caller is cancelled.
             self._known = await asyncio.shield(self._search)
         return self._known
 
     async def _find(self) -> Provider:
         try:
-            found = await in_time(self._ask(), self._limit)
+            found = await run_in_time(self._ask(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
         except WayOutError as error:
@@ -63,7 +63,7 @@ class HttpxDiscovery:
         return with_metadata(with_metadata(self._provider, found), self._told)
 
     async def _ask(self) -> ServerMetadata:
-        """Ask at each place until one has what is looked for. Raises DiscoveryError."""
+        """Request each URL until one returns usable metadata. Raises DiscoveryError."""
         reasons, may_pass = [], False
         async with provider_client(user_agent=self._user_agent) as http:
             for url in metadata_urls(self._issuer):
@@ -75,9 +75,9 @@ class HttpxDiscovery:
                 except UnusableMetadataError as error:
                     reasons.append(f"{url}: {error}")
                     may_pass = may_pass or error.may_pass
-        told = "; ".join(reasons)
-        _log.warning("the provider's metadata was not found: %s", told)
-        raise DiscoveryError(told) if may_pass else UnusableIssuerError(f"ISSUER: {told}")
+        reason = "; ".join(reasons)
+        _log.warning("the provider's metadata was not found: %s", reason)
+        raise DiscoveryError(reason) if may_pass else UnusableIssuerError(f"ISSUER: {reason}")
 
     async def _get(self, http: httpx.AsyncClient, url: str) -> ServerMetadata:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
@@ -85,7 +85,7 @@ class HttpxDiscovery:
             status = response.status_code
             if status != httpx.codes.OK:
                 raise UnusableMetadataError(f"status {status}", may_pass=_may_pass(status))
-            members = json_object(await read_capped(response))
+            members = json_object(await read_body(response))
         return read_metadata(members, self._issuer)
 
 

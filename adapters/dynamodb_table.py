@@ -1,4 +1,4 @@
-"""One DynamoDB table: calls off the event loop, within a limit of time, and how they fail."""
+"""One DynamoDB table: calls in threads, with a time limit and the store's errors."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from ports.store import StoreUnavailableError
 Item: TypeAlias = Mapping[str, Mapping[str, str]]
 """Attributes by name, each by its type: `{"id": {"S": "x"}, "due_at": {"N": "1"}}`."""
 
-# Calls at one time of either kind, each on a connection of its own.
-AT_ONCE = 16
-# For a call with its repetition, the pause between them, and the search for credentials.
+# Concurrent calls of each kind. Each has its own connection.
+MAX_CONCURRENCY = 16
+# For a call, its retry, the pause between them, and the lookup of credentials.
 _LIMIT = timedelta(seconds=5)
 
 
 class ConditionFailedError(Exception):
-    """The item is not as the call's condition wants it; `item` is what is there, if anything."""
+    """The item does not meet the call's condition. `item` is the stored item, or empty."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("the condition does not hold")
@@ -28,25 +28,29 @@ class ConditionFailedError(Exception):
 
 
 class DynamoDbTable:
-    """A table of the region, and with the credentials, that AWS's own variables tell.
+    """A table in the region, and with the credentials, of AWS's own variables.
 
-    Its client blocks, so threads make the calls; on any event loop. What is put there has threads
-    of its own: tokens do not wait behind however many who read, or strangers who are counted.
+    The client blocks, so threads make the calls, for any event loop. Puts have their own threads:
+    new tokens do not wait for reads or for counts, which strangers can cause.
     """
 
     def __init__(self, name: str, **access: str | None) -> None:
-        """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell."""
+        """`access` (`region_name`, `endpoint_url`, …) overrides the variables."""
         self._name = name
-        # Of many callers that come back after a throttle, hardly any would get through by itself.
+        # With standard retries, many callers that return after a throttle block one another.
         self._client = AwsClient(
-            "dynamodb", called="DynamoDB", at_once=2 * AT_ONCE, retries="adaptive", **access
+            "dynamodb",
+            label="DynamoDB",
+            max_connections=2 * MAX_CONCURRENCY,
+            retries="adaptive",
+            **access,
         )
-        self._puts = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb-put")
-        self._others = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dynamodb")
+        self._puts = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="dynamodb-put")
+        self._others = ThreadPoolExecutor(MAX_CONCURRENCY, thread_name_prefix="dynamodb")
         self._is_closed = False
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
-        """Return the answer to an operation on the table, which can be done twice.
+        """Call an idempotent operation on the table and return the answer.
 
         Raises ConditionFailedError, StoreUnavailableError.
         """
@@ -60,11 +64,11 @@ class DynamoDbTable:
         except TimeoutError as error:
             raise StoreUnavailableError("DynamoDB does not answer in time") from error
         except RuntimeError as error:
-            # A thread that cannot be started; another one may still find the call.
+            # A thread could not be started. Another thread may still run the call.
             raise StoreUnavailableError(f"DynamoDB: {error}") from error
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._is_closed = True
         self._others.shutdown()
         self._puts.shutdown()
@@ -81,16 +85,19 @@ class DynamoDbTable:
             raise StoreUnavailableError(str(error)) from None
 
     def _refusal(self, error: RefusedError) -> str:
-        """Say what to do; AWS's words may repeat the session's token, so few of them are quoted."""
+        """Return what to do. AWS's text may repeat the session token, so little is quoted."""
         table = f"table {self._name!r} (DYNAMODB_TABLE)"
         match error.code:
             case "ResourceNotFoundException":
                 return f"{table} does not exist in this account and region: create it"
             case "ValidationException":
-                return f"{table} is not made as docs/adr/0011-dynamodb.md says: {error.message}"
+                schema = "docs/adr/0011-dynamodb.md"
+                return f"{table} does not have the schema of {schema}: {error.message}"
             case "AccessDeniedException":
                 return f"the credentials do not allow dynamodb:{error.operation} on {table}"
             case code if code in THROTTLED:
-                return f"{table} is throttled ({code}): raise its capacity, or let it be on demand"
+                return (
+                    f"{table} is throttled ({code}): raise its capacity, or use on-demand capacity"
+                )
             case code:
                 return f"{table}: {error.operation} failed: {code}"

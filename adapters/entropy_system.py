@@ -4,8 +4,8 @@ import secrets
 
 
 class SystemEntropy:
-    """Draw from the operating system."""
+    """The operating system's random source."""
 
     def token(self) -> str:
-        """Return 43 characters that hold 256 random bits."""
+        """Return 256 random bits as 43 characters."""
         return secrets.token_urlsafe(32)

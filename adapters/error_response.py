@@ -1,7 +1,7 @@
-"""What a provider says where it does not give tokens: codes and texts, wherever they stand.
+"""The error codes and texts of a provider's response, at any place in its body.
 
-Nothing is decided here. The body is walked through breadth first, in bounds that no real one
-reaches; what a text has inside (JSON in JSON, as gateways pass it on) is looked for as well.
+This module decides nothing. It walks the body breadth first, within limits that no real body
+reaches. It also reads JSON inside a text, as gateways pass it on.
 """
 
 import json
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from domain.provider import Provider
 from domain.token_endpoint import TokenErrorResponse
 
-# Names without `_` and `-`, in small letters; the first one that is there is told first.
+# Names in lower case without `_` and `-`, by precedence.
 _CODE_NAMES = (
     *("error", "errorcode", "code", "suberror", "errorsubtype", "errorreason", "errortype"),
     *("ecode", "err", "status", "reason", "message", "errormessage", "type", "title"),
@@ -27,33 +27,33 @@ _TEXT_NAMES = (
     *("faultstring", "description", "errorsummary", "hint", "errorhint", "developermessage"),
     *("reason", "error", "errors", "err", "title"),
 )
-# Under these a word is a code only if it is written like one.
-_OFTEN_TEXTS = frozenset({"status", "reason", "message", "errormessage"})
-# Entra's numbers, which its texts call so.
+# Under these names a word is a code only if it looks like one.
+_AMBIGUOUS_NAMES = frozenset({"status", "reason", "message", "errormessage"})
+# Entra's error numbers; its texts use the prefix AADSTS.
 _NUMBERS = "errorcodes"
 _HIGHEST_NUMBER = 10**9
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-_WRITTEN_LIKE_A_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
+_CODE_FORM = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
 _CODE_IN_TEXT = re.compile(
-    # From the first of many backslashes only, or each of them would be begun at.
+    # From the first of many backslashes only: a match from each would be quadratic.
     r"(?<!\\)\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:"
     r"\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
     re.IGNORECASE,
 )
-_DEEPEST = 6
-_MOST_NODES = 256
-_MOST_SAID = 16
+_MAX_DEPTH = 6
+_MAX_NODES = 256
+_MAX_TEXTS = 16
 _LONGEST_TEXT = 2_000
 _LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
-# RFC 6750 §3: what a challenge says of an error, which some say nowhere else.
+# RFC 6750 §3: the error in a challenge. Some providers report it there only.
 _CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_HEADER = 80
 _LONGEST_PLACE = 120
 
-_Said: TypeAlias = dict[str, list[str]]
+_Texts: TypeAlias = dict[str, list[str]]
 
 
 def read_error(
@@ -65,30 +65,33 @@ def read_error(
     *,
     location: str | None = None,
 ) -> TokenErrorResponse:
-    """Understand an answer that is none of tokens; `members` are what its body was read to.
+    """Read a response without tokens. `members` are the members of its body.
 
-    `location` is where a redirect leads, as it came.
+    `location`: the target of a redirect, as received.
     """
     retry_after = _retry_after(headers)
     if members is None and status in _REDIRECTS:
         return TokenErrorResponse(
-            status=status, error=None, description=_leads_to(location), retry_after=retry_after
+            status=status,
+            error=None,
+            description=_describe_redirect(location),
+            retry_after=retry_after,
         )
     if members is None and is_page(headers, body):
         return TokenErrorResponse(
             status=status,
             error=None,
-            description=about_page(status, headers),
+            description=describe_page(status, headers),
             retry_after=retry_after,
             is_page=True,
         )
-    said = _said(members if members is not None else _list(body)) or _said(
-        dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
-    )
-    codes, texts = _codes(said), _texts(said)
-    own = _own_word(provider, (*codes, *texts))
+    found_texts = _collect_texts(
+        members if members is not None else _read_list(body)
+    ) or _collect_texts(dict(_CHALLENGE.findall(headers.get("www-authenticate", ""))))
+    codes, texts = _codes(found_texts), _texts(found_texts)
+    own = _find_alias(provider, (*codes, *texts))
     if own is not None:
-        # A word that the provider is known by says all that there is to say.
+        # A known word of the provider replaces all other codes.
         words = next(iter((*texts, *codes)))
         return TokenErrorResponse(
             status=status, error=own, description=words, retry_after=retry_after
@@ -104,7 +107,7 @@ def read_error(
 
 
 def is_refusal(members: Mapping[str, Any]) -> bool:
-    """Whether a body is none of tokens though its status says so, as at Slack and GitHub."""
+    """Whether a body is an error despite a success status, as at Slack and GitHub."""
     if members.get("error") or members.get("ok") is False:
         return True
     named = any(members.get(name) for name in ("errors", "error_code", "errorCode", "fault"))
@@ -112,12 +115,12 @@ def is_refusal(members: Mapping[str, Any]) -> bool:
 
 
 def is_page(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether this is a page for people: a firewall's, a captive portal's, a web server's."""
+    """Whether a response is an HTML page: a firewall's, a captive portal's, a web server's."""
     return "html" in headers.get("content-type", "").lower() or bool(_PAGE.match(body))
 
 
-def about_page(status: int, headers: Mapping[str, str]) -> str:
-    """Say that a page came, and who sent it, as far as it says so itself."""
+def describe_page(status: int, headers: Mapping[str, str]) -> str:
+    """Describe a page: its status and its sender, from the headers."""
     senders = ((name, headers.get(name, "")) for name in ("server", "cf-mitigated"))
     sent_by = "".join(
         f", {name}: {_UNPRINTABLE.sub(' ', value)[:_LONGEST_HEADER]}"
@@ -127,8 +130,8 @@ def about_page(status: int, headers: Mapping[str, str]) -> str:
     return f"a page came instead of an answer (status {status}{sent_by})"
 
 
-def _leads_to(location: str | None) -> str:
-    """Say where a redirect leads: its host and path. A query may hold what was sent."""
+def _describe_redirect(location: str | None) -> str:
+    """Describe a redirect by host and path. Its query may repeat the request."""
     try:
         parts = urlsplit(_UNPRINTABLE.sub("", location or ""))
         where = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
@@ -137,8 +140,8 @@ def _leads_to(location: str | None) -> str:
     return f"a redirect to {where[:_LONGEST_PLACE]}" if where else "a redirect"
 
 
-def _list(body: bytes) -> object:
-    """Read what is no object, as Salesforce's errors are; nothing where it is no list either."""
+def _read_list(body: bytes) -> object:
+    """Read a JSON list, as Salesforce's errors are. Return None for any other body."""
     try:
         found: object = json.loads(body) if body.lstrip()[:1] == b"[" else None
     except (ValueError, RecursionError):
@@ -146,90 +149,97 @@ def _list(body: bytes) -> object:
     return found
 
 
-def _said(body: object) -> _Said:
-    """Gather the texts of a body by the plain names of their members, the outer ones first."""
-    said: _Said = {}
+def _collect_texts(body: object) -> _Texts:
+    """Collect the texts of a body by the plain names of their members, outer ones first."""
+    found_texts: _Texts = {}
     queue = deque([("", body, 0)])
-    for _ in range(_MOST_NODES):
+    for _ in range(_MAX_NODES):
         if not queue:
             break
         name, value, depth = queue.popleft()
         match value:
             case str():
                 text = _text(value)
-                said.setdefault(name, []).extend(text)
-                queue.extend((name, inner, depth + 1) for inner in _inside(text, depth))
+                found_texts.setdefault(name, []).extend(text)
+                queue.extend((name, inner, depth + 1) for inner in _parse_nested(text, depth))
             case bool():
                 continue
             case int() if name == _NUMBERS and 0 <= value < _HIGHEST_NUMBER:
-                said.setdefault(name, []).append(f"AADSTS{value}")
-            case list() if depth < _DEEPEST:
-                queue.extend((name, item, depth + 1) for item in value[:_MOST_NODES])
-            case dict() if depth < _DEEPEST:
-                queue.extend((_plain(key), item, depth + 1) for key, item in value.items())
-                said.setdefault("detail", []).extend(_about_field(value))
-    return said
+                found_texts.setdefault(name, []).append(f"AADSTS{value}")
+            case list() if depth < _MAX_DEPTH:
+                queue.extend((name, item, depth + 1) for item in value[:_MAX_NODES])
+            case dict() if depth < _MAX_DEPTH:
+                queue.extend((_normalize_name(key), item, depth + 1) for key, item in value.items())
+                found_texts.setdefault("detail", []).extend(_join_field(value))
+    return found_texts
 
 
-def _plain(name: object) -> str:
+def _normalize_name(name: object) -> str:
     return str(name)[:64].replace("_", "").replace("-", "").lower()
 
 
 def _text(value: str) -> list[str]:
     text = value[:_LONGEST_TEXT].strip()
-    # JSON may name half of a character (RFC 8259 §8.2).
+    # JSON can contain a lone surrogate (RFC 8259 §8.2).
     return [text] if text and text == text.encode("utf-8", "replace").decode() else []
 
 
-def _inside(texts: list[str], depth: int) -> Iterator[object]:
+def _parse_nested(texts: list[str], depth: int) -> Iterator[object]:
     for text in texts:
-        if depth < _DEEPEST and text[0] in "{[":
+        if depth < _MAX_DEPTH and text[0] in "{[":
             with suppress(ValueError, RecursionError):
                 yield json.loads(text)
 
 
-def _about_field(members: Mapping[object, object]) -> list[str]:
-    """Read Strava's `{"field": "refresh_token", "code": "invalid"}` as the sentence that it is."""
+def _join_field(members: Mapping[object, object]) -> list[str]:
+    """Read Strava's `{"field": "refresh_token", "code": "invalid"}` as one sentence."""
     field, code = members.get("field"), members.get("code")
     return _text(f"{field} {code}") if isinstance(field, str) and isinstance(code, str) else []
 
 
-def _codes(said: _Said) -> tuple[str, ...]:
-    found = [text for name in _CODE_NAMES for text in said.get(name, ()) if _is_code(name, text)]
-    found += said.get(_NUMBERS, ())
-    inside = (code for name in _TEXT_NAMES for text in said.get(name, ()) for code in _hidden(text))
-    return tuple(dict.fromkeys((*found, *inside)))[:_MOST_SAID]
+def _codes(found_texts: _Texts) -> tuple[str, ...]:
+    found = [
+        text for name in _CODE_NAMES for text in found_texts.get(name, ()) if _is_code(name, text)
+    ]
+    found += found_texts.get(_NUMBERS, ())
+    inside = (
+        code
+        for name in _TEXT_NAMES
+        for text in found_texts.get(name, ())
+        for code in _find_codes(text)
+    )
+    return tuple(dict.fromkeys((*found, *inside)))[:_MAX_TEXTS]
 
 
-def _texts(said: _Said) -> tuple[str, ...]:
+def _texts(found_texts: _Texts) -> tuple[str, ...]:
     found = (
         text
         for name in _TEXT_NAMES
-        for text in said.get(name, ())
+        for text in found_texts.get(name, ())
         if name not in _CODE_NAMES or not _is_code(name, text)
     )
-    return tuple(dict.fromkeys(found))[:_MOST_SAID]
+    return tuple(dict.fromkeys(found))[:_MAX_TEXTS]
 
 
 def _is_code(name: str, text: str) -> bool:
     return _CODE.fullmatch(text) is not None and (
-        name not in _OFTEN_TEXTS or _WRITTEN_LIKE_A_CODE.fullmatch(text) is not None
+        name not in _AMBIGUOUS_NAMES or _CODE_FORM.fullmatch(text) is not None
     )
 
 
-def _hidden(text: str) -> list[str]:
+def _find_codes(text: str) -> list[str]:
     return _CODE_IN_TEXT.findall(text)
 
 
-def _own_word(provider: Provider, said: tuple[str, ...]) -> str | None:
-    known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in said)
+def _find_alias(provider: Provider, found_texts: tuple[str, ...]) -> str | None:
+    known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in found_texts)
     return next((alias for alias in known if alias), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
 
-    A date is measured against the answer's own Date, so that no clock of ours matters.
+    A date is compared with the response's own Date, so this machine's clock does not matter.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -1,7 +1,7 @@
-"""The form of an export: a line for each connection, and one that seals how many there are.
+"""The export format: one encrypted line per connection, and a last line that authenticates all.
 
-A line is `{"connection": …, "sealed": …}`, sealed to its connection; the last one is `{"end": …}`,
-with the number of the others, their digest, and the client whose grants they are.
+A line is `{"connection": …, "sealed": …}`, bound to its connection. The last line is
+`{"end": …}`: the number of the other lines, their digest, and the client of the grants.
 """
 
 import json
@@ -13,28 +13,28 @@ from adapters.sealing import KeyRing, SealError
 from domain.grant import Moved
 from ports.export import HandedOver, UnreadableExportError
 
-_WHICH_KEYS = (
+_KEY_ADVICE = (
     "set the CLIENT_SECRET and the ENCRYPTION_KEYS that it was exported with; those may follow "
     "this deployment's own"
 )
 
 
 class SealedExport:
-    """Seal grants with the first key of the ring; every key of a ring opens."""
+    """Encrypts grants with the first key of the ring. Each key of the ring can decrypt."""
 
     def __init__(self, keys: KeyRing, *, client: str) -> None:
-        """`client` names client and provider: to others the refresh tokens are of no use."""
+        """`client` names client and provider: refresh tokens are useless to any other client."""
         self._keys = keys
         self._client = client
 
     def write(self, grants: Mapping[str, HandedOver]) -> list[str]:
-        """Seal the grants; the last line tells of them all."""
+        """Encrypt the grants. The last line authenticates all others."""
         lines = [self._line(connection, grant) for connection, grant in grants.items()]
         end = {**_sum(lines), "client": self._client}
         return [*lines, json.dumps({"end": self._keys.seal(_dump(end), "export's end")})]
 
     def read(self, lines: Iterable[str]) -> dict[str, HandedOver]:
-        """Return the grants by their connections. Raises UnreadableExportError."""
+        """Return the grants by connection. Raises UnreadableExportError."""
         *body, last = [line.strip() for line in lines] or [""]
         self._check_end(body, _members(last, "end"))
         return dict(self._grant(number, line) for number, line in enumerate(body, start=1))
@@ -46,30 +46,32 @@ class SealedExport:
 
     def _check_end(self, body: Sequence[str], members: Mapping[str, str] | None) -> None:
         if members is None:
-            raise UnreadableExportError("its last line is missing: it is cut off, or no export")
+            raise UnreadableExportError(
+                "its last line is missing: it is incomplete, or not an export"
+            )
         try:
             end = json.loads(self._keys.open(members["end"], "export's end"))
         except SealError as error:
-            raise UnreadableExportError(f"it cannot be opened: {error}; {_WHICH_KEYS}") from error
+            raise UnreadableExportError(f"it cannot be opened: {error}; {_KEY_ADVICE}") from error
         if end["client"] != self._client:
             raise UnreadableExportError(
                 f"it is of client {end['client']}, and this deployment is client {self._client}, "
                 "to whom those refresh tokens are of no use"
             )
         if {**_sum(body), "client": self._client} != end:
-            raise UnreadableExportError("lines are missing, or were changed")
+            raise UnreadableExportError("lines are missing or changed")
 
     def _grant(self, number: int, line: str) -> tuple[str, HandedOver]:
         members = _members(line, "connection", "sealed")
         if members is None:
-            raise UnreadableExportError(f"its line {number} is no connection's")
+            raise UnreadableExportError(f"its line {number} does not hold a connection")
         connection = members["connection"]
         try:
             text = self._keys.open(members["sealed"], "export", connection)
             moved, ledger = load_record(text)
         except (SealError, FormatError) as error:
             raise UnreadableExportError(
-                f"its line {number} cannot be opened: {error}; {_WHICH_KEYS}"
+                f"its line {number} cannot be opened: {error}; {_KEY_ADVICE}"
             ) from error
         if not isinstance(moved, Moved):
             raise UnreadableExportError(f"its line {number} is of a grant that was not handed over")
@@ -86,7 +88,7 @@ def _dump(members: Mapping[str, object]) -> bytes:
 
 
 def _members(line: str, *names: str) -> Mapping[str, str] | None:
-    """Return the members of a line that has texts of these names; None for any other line."""
+    """Return the members of a line if all these names are texts. Return None if not."""
     try:
         members = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How a DynamoDB table is made, as far as the credentials may describe it."""
+"""The facts about a DynamoDB table that the credentials may read."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from adapters.dynamodb_table import DynamoDbTable
 from ports.facts import DynamoDbFacts, Unseen
 from ports.store import StoreUnavailableError
 
-# As infra/aws/table.json has them: attribute, type, role.
+# From infra/aws/table.json: attribute, type, role.
 _KEY = [("id", "S", "HASH")]
 _INDEX = "due"
 _INDEX_KEY = [("agenda", "S", "HASH"), ("due_at", "N", "RANGE")]
@@ -17,19 +17,19 @@ _Fact = TypeVar("_Fact")
 
 
 async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
-    """Describe the table; `access` is as for `DynamoDbTable`."""
+    """Describe the table. `access` has the meaning it has for `DynamoDbTable`."""
     table = DynamoDbTable(name, **access)
     try:
         return DynamoDbFacts(
-            misshapen=await _described(table, "describe_table", _misshapen),
-            forgets_expired=await _described(table, "describe_time_to_live", _forgets_expired),
-            can_go_back=await _described(table, "describe_continuous_backups", _can_go_back),
+            misshapen=await _describe(table, "describe_table", _find_difference),
+            forgets_expired=await _describe(table, "describe_time_to_live", _forgets_expired),
+            can_go_back=await _describe(table, "describe_continuous_backups", _can_go_back),
         )
     finally:
         table.close()
 
 
-async def _described(
+async def _describe(
     table: DynamoDbTable, operation: str, read: Callable[[Mapping[str, Any]], _Fact]
 ) -> _Fact | Unseen:
     try:
@@ -37,10 +37,10 @@ async def _described(
     except StoreUnavailableError as error:
         return Unseen(str(error))
     except (KeyError, TypeError):
-        return Unseen(f"{operation} gave an answer that makes no sense")
+        return Unseen(f"{operation} returned an invalid answer")
 
 
-def _misshapen(answer: Mapping[str, Any]) -> str | None:
+def _find_difference(answer: Mapping[str, Any]) -> str | None:
     table = answer["Table"]
     types = {part["AttributeName"]: part["AttributeType"] for part in table["AttributeDefinitions"]}
     if _key(table, types) != _KEY:
@@ -53,17 +53,17 @@ def _misshapen(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _key(made: Mapping[str, Any], types: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    named = [(part["AttributeName"], part["KeyType"]) for part in made["KeySchema"]]
+def _key(schema: Mapping[str, Any], types: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    named = [(part["AttributeName"], part["KeyType"]) for part in schema["KeySchema"]]
     return [(name, types[name], role) for name, role in named]
 
 
 def _forgets_expired(answer: Mapping[str, Any]) -> bool:
-    told = answer["TimeToLiveDescription"]
-    is_on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    return is_on and told.get("AttributeName") == _EXPIRY
+    status = answer["TimeToLiveDescription"]
+    is_on = status.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    return is_on and status.get("AttributeName") == _EXPIRY
 
 
 def _can_go_back(answer: Mapping[str, Any]) -> bool:
-    told = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    return bool(told.get("PointInTimeRecoveryStatus") == "ENABLED")
+    status = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(status.get("PointInTimeRecoveryStatus") == "ENABLED")

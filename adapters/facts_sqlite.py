@@ -1,4 +1,4 @@
-"""How a SQLite store's file lies on the disk, before this process opens it."""
+"""The facts about a SQLite store's file, before this process opens it."""
 
 import os
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 from ports.facts import SqliteFacts
 
 _OTHERS = 0o077
-# https://sqlite.org/fileformat2.html §1.3: the first text, and the file format's two versions,
-# which are 2 for write-ahead logging.
+# https://sqlite.org/fileformat2.html §1.3: the magic text, and two format versions, which are 2
+# for write-ahead logging.
 _HEADER_BYTES = 20
 _MAGIC = b"SQLite format 3\0"
-# Where the memory is used for a disk, on every Linux.
-_IN_MEMORY = ("/dev/shm", "/run")  # noqa: S108 - nothing is put there
+# Folders in memory, on every Linux.
+_IN_MEMORY = ("/dev/shm", "/run")  # noqa: S108 - no file is written there
 _WAL = b"\x02\x02"
 
 
 def sqlite_facts(path: Path) -> SqliteFacts:
-    """Look at the file. Raises OSError.
+    """Describe the file. Raises OSError.
 
-    Not while this process has it open: to close it here would drop SQLite's locks.
+    Do not call it while this process has the file open: closing it here drops SQLite's locks.
     """
     folder_is_writable = os.access(path.parent, os.W_OK | os.X_OK)
     is_on_disk = not any(path.resolve().is_relative_to(folder) for folder in _IN_MEMORY)

@@ -1,4 +1,4 @@
-"""What an Upstash database, or another Redis behind its protocol, shows of its eviction."""
+"""The eviction policy of an Upstash database, or of another Redis behind its protocol."""
 
 import re
 from datetime import timedelta
@@ -12,7 +12,7 @@ _IN_INFO = re.compile(r"^maxmemory_policy:(\S+)", re.MULTILINE)
 
 
 async def upstash_facts(url: str, token: str) -> RedisFacts:
-    """Ask for the policy in the two ways that there are; a database need not offer either."""
+    """Read the policy by CONFIG, else by INFO. A database may support neither."""
     reader = UpstashReader(url, token, limit=_LIMIT, connect_limit=_LIMIT)
     try:
         try:
@@ -27,7 +27,7 @@ async def upstash_facts(url: str, token: str) -> RedisFacts:
 
 
 def _in_config(answer: object) -> str | None:
-    """Read pairs, which come as a list (RESP2) or as an object (RESP3)."""
+    """Read the pair, a list in RESP2 or an object in RESP3."""
     match answer:
         case ["maxmemory-policy", str(policy)] | {"maxmemory-policy": str(policy)}:
             return policy
@@ -37,4 +37,4 @@ def _in_config(answer: object) -> str | None:
 
 def _in_info(answer: object) -> str | Unseen:
     found = _IN_INFO.search(answer) if isinstance(answer, str) else None
-    return Unseen("the database does not tell it") if found is None else found[1]
+    return Unseen("the database does not report it") if found is None else found[1]

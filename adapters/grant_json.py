@@ -1,10 +1,9 @@
-"""The one stored format: grants and pending logins as JSON, with a version number.
+"""The stored format: grants and pending logins as JSON, with a version number.
 
-Each record has the lowest version that can tell it, so that a deployment may go back to an earlier
-version of this software; of what that does not know it then says that another version wrote it.
+Each record has the lowest version that can express it. So an earlier version of this software can
+read it, or report that another version wrote it.
 
-Standard library only: this stands on the way of every token request, and what it reads has been
-authenticated by `sealing`.
+Standard library only: each token request runs this code, and `sealing` has authenticated its input.
 """
 
 import json
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from domain.authorization import PendingLogin
 
 FIRST_VERSION = 1
-# Since this version grants move, and since the next one they are revoked.
+# Version 2 added moved grants, version 3 revoked ones.
 MOVING_VERSION = 2
 FORMAT_VERSION = 3
 
@@ -46,13 +45,13 @@ _Json: TypeAlias = dict[str, Any]
 
 
 class FormatError(Exception):
-    """The text is not of a format that this version reads."""
+    """The text has a format that this version cannot read."""
 
 
 def dump_record(grant: Grant, ledger: Ledger) -> bytes:
-    """Write a grant and its ledger, which versions that know of none pass over."""
-    told = {"ledger": _ledger_to_text(ledger)} if ledger else {}
-    return _dump({**_grant_to_json(grant), **told}, _version_of(grant))
+    """Write a grant and its ledger. Versions without ledgers ignore the ledger."""
+    history = {"ledger": _ledger_to_text(ledger)} if ledger else {}
+    return _dump({**_grant_to_json(grant), **history}, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -71,14 +70,14 @@ def load_record(text: bytes) -> tuple[Grant, Ledger]:
     """Read a grant and its ledger. Raises FormatError."""
     members = _load(text)
     try:
-        # Not in what was written before there were ledgers.
+        # Missing in records older than ledgers.
         return _grant_from_json(members), _ledger_from_text(members.get("ledger"))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise FormatError("the record lacks what its version must have") from error
+        raise FormatError("the record lacks members of its version") from error
 
 
 def dump_login(pending: "PendingLogin") -> bytes:
-    """Write a login that has begun."""
+    """Write a pending login."""
     return _dump(
         {
             "connection": pending.connection,
@@ -96,7 +95,7 @@ def dump_login(pending: "PendingLogin") -> bytes:
 
 
 def load_login(text: bytes) -> "PendingLogin":
-    """Read a login that has begun. Raises FormatError."""
+    """Read a pending login. Raises FormatError."""
     from domain.authorization import PendingLogin
 
     members = _load(text)
@@ -110,13 +109,13 @@ def load_login(text: bytes) -> "PendingLogin":
             issuer_names_itself=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
-            # Not in what was written before it was told.
+            # Missing in logins of earlier versions.
             read=members.get("read"),
-            # Not in what was written before deliveries were remembered.
+            # Missing in logins of earlier versions.
             outcome=members.get("outcome"),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError("the login lacks what its version must have") from error
+        raise FormatError("the login lacks members of its version") from error
 
 
 def _dump(members: _Json, version: int = FIRST_VERSION) -> bytes:
@@ -171,8 +170,8 @@ def _grant_to_json(grant: Grant) -> _Json:
             return {"state": "moved", "grant": inner, "since": _to_text(since), "place": place}
         case Revoking(request=request):
             hint = request.token_type_hint.value
-            told = {"token": request.token, "token_type_hint": hint}
-            return {"state": "revoking", "request": told, **_end_to_json(grant)}
+            members = {"token": request.token, "token_type_hint": hint}
+            return {"state": "revoking", "request": members, **_end_to_json(grant)}
         case Revoked(result=result):
             return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
         case _:
@@ -225,7 +224,7 @@ def _end_from_json(members: _Json) -> _Json:
 
 
 def _place(members: _Json, name: str = "place") -> int:
-    """Read a place, which is not in what was written before these were counted."""
+    """Read a place. Records of earlier versions have none: 0."""
     place = members.get(name, 0)
     if not isinstance(place, int):
         raise TypeError(name)
@@ -252,16 +251,16 @@ def _settled_from_json(members: _Json) -> Idle:
 
 
 def _ledger_to_text(ledger: Ledger) -> str:
-    """Write the entries, compressed to a fifth: what is read with each token is to stay small.
+    """Write the entries, compressed to a fifth, because each token request reads them.
 
-    They are compressed apart: with the tokens, their length would tell something of those.
+    They are compressed without the tokens, whose content the length could reveal.
     """
     rows = [_entry_to_json(entry) for entry in ledger]
     return b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode())).decode()
 
 
 def _ledger_from_text(text: str | None) -> Ledger:
-    """Read the entries; one that only a later version knows must not cost the grant."""
+    """Read the entries. Skip entries of a later version: they must not cost the grant."""
     if text is None:
         return ()
     rows = json.loads(zlib.decompress(b64decode(text)))
@@ -269,16 +268,16 @@ def _ledger_from_text(text: str | None) -> Ledger:
 
 
 def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
-    # Earlier versions pass over an entry that quotes somebody, and over no other.
-    told = entry[2:] if entry.said is not None else entry[2:-1]
-    return int(entry.at.timestamp()), entry.happening.value, *told
+    # Earlier versions skip entries with a quote, and read all others.
+    rest = entry[2:] if entry.said is not None else entry[2:-1]
+    return int(entry.at.timestamp()), entry.happening.value, *rest
 
 
 def _entry_from_json(row: list[Any]) -> Entry | None:
     try:
-        at, happening, *told = row
+        at, happening, *rest = row
         at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, Happening(happening), *told)
+        return Entry(at, Happening(happening), *rest)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -312,11 +311,11 @@ def _tokens_from_json(members: _Json) -> Tokens:
         expires_at=_from_text(members["expires_at"]),
         refresh_token=members["refresh_token"],
         refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
-        # Not in what was written before accounts were told apart.
+        # Missing in records of earlier versions.
         subject=members.get("subject"),
         place=_place(members),
         revoked=_place(members, "revoked"),
-        # Nor before lifetimes could be declared.
+        # Missing in records of earlier versions.
         refresh_token_counted=Counted(members.get("refresh_token_counted", Counted.ISSUE.value)),
     )
 
@@ -337,7 +336,7 @@ def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
 
 def _failure_to_json(failure: Failure) -> _Json:
     if failure is Failure.REFUSED:
-        # Versions that know of no second try take it for the other refusal that is not final.
+        # Earlier versions, which make no second try, read it as the other refusal that may pass.
         return {"failure": Failure.UNEXPLAINED.value, "is_refused": True}
     return {"failure": failure.value}
 
@@ -351,7 +350,7 @@ def _said_to_json(said: str | None) -> _Json:
 
 
 def _said_from_json(members: _Json) -> str | None:
-    # Not in what was written before answers were quoted.
+    # Missing in records of earlier versions.
     said: str | None = members.get("said")
     return said
 
@@ -365,7 +364,7 @@ def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
         at=_instant(members["at"]),
         retry_at=_instant(members["retry_at"]),
         in_doubt_since=_from_text(members["in_doubt_since"]),
-        # Not in what was written before it was told for how long refreshes fail.
+        # Missing in records of earlier versions.
         since=_from_text(members.get("since")),
         said=_said_from_json(members),
     )

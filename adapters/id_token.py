@@ -1,4 +1,4 @@
-"""Who logged in, as an ID token tells it (OpenID Connect Core 1.0 §2)."""
+"""The account of an ID token, as a fingerprint (OpenID Connect Core 1.0 §2)."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Claims(BaseModel):
-    """The two that together name an account, and no other two (§2, §5.7)."""
+    """The two claims that together identify an account (§2, §5.7)."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -25,23 +25,23 @@ class _Claims(BaseModel):
 
 
 def read_subject(id_token: str, issuer: str | None) -> str | None:
-    """Return a fingerprint of the account; None where the token does not tell it.
+    """Return a fingerprint of the account, or None if the token does not name one.
 
-    The signature is not checked: the token came from the token endpoint over TLS, which says as
-    much (§3.1.3.7, point 6). `issuer` is who must have made it, where that is known.
+    The signature is not checked: TLS authenticates the token endpoint (§3.1.3.7, point 6).
+    `issuer`: the only issuer to accept, None for any.
     """
     claims = _claims(id_token)
     if claims is None:
         return None
     if issuer is not None and claims.iss != issuer:
-        _log.warning("the ID token is of another issuer than ISSUER; whose it is does not count")
+        _log.warning("the ID token's issuer is not ISSUER: its account is ignored")
         return None
     return sha256(json.dumps([claims.iss, claims.sub]).encode()).hexdigest()
 
 
 def _claims(id_token: str) -> _Claims | None:
     parts = id_token.split(".")
-    # An encrypted one has five.
+    # An encrypted token has five.
     if len(parts) != _PARTS:
         return None
     try:

@@ -1,12 +1,13 @@
-"""How long tokens live, out of what a response says of it, in its provider's own units.
+"""The lifetimes of tokens in a response, in any unit that providers use.
 
-1. A lifetime is in seconds (RFC 6749 §5.1). A number near now, in seconds or a fraction of them, is
-   an instant, and so is a date: it counts from the response's own clock.
-2. More than ten years are milliseconds. So are five minutes of them or more, in whole seconds, that
-   would be no whole days in seconds; and whole hours of them, which nobody means by 125 days.
-3. Rule 2 shortens lives, so it holds where a refresh makes up for that. A refresh token's life is
-   in milliseconds if it is more than ten years, or if the access token's is.
-4. Of several members the shortest counts: a dead token costs more than an early refresh.
+1. A lifetime is in seconds (RFC 6749 §5.1). A date is an instant, and so is a number near now, in
+   seconds or a fraction of them. Instants are compared with the response's own clock.
+2. A number above ten years is in milliseconds. So are whole seconds in
+   milliseconds, from five minutes on, unless the number is whole days in seconds. So are whole
+   hours in milliseconds.
+3. Rule 2 shortens lifetimes, so it applies only if a refresh is possible. A refresh token's
+   lifetime is in milliseconds if it is above ten years, or if the access token's lifetime is.
+4. The shortest of several members counts: an expired token costs more than an early refresh.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-# A clamp for lifetimes that stand for "for ever" (RFC 6749 sets no bound).
+# The limit for lifetimes that mean "for ever" (RFC 6749 sets none).
 LONGEST_LIFETIME = timedelta(days=3650)
 _TEN_YEARS = timedelta(days=3653).total_seconds()
 _DAY = timedelta(days=1).total_seconds()
@@ -26,12 +27,12 @@ _NAMES = (
     *("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry"),
     "expire_in",
 )
-_OF_ACCESS = (
+_ACCESS_NAMES = (
     *(*_NAMES, "expires_in_seconds", "expiration", ".expires"),
     *(f"access_token_{name}" for name in ("expires_at", "expires_in", "expire_in")),
 )
-# Those of Intuit and Keycloak beside.
-_OF_REFRESH = (
+# Also the names of Intuit and Keycloak.
+_REFRESH_NAMES = (
     *(f"refresh_token_{name}" for name in (*_NAMES, "expiration")),
     *("x_refresh_token_expires_in", "refresh_expires_in", "refresh_expires_at"),
 )
@@ -40,26 +41,30 @@ _OF_REFRESH = (
 def read_lifetimes(
     members: Mapping[str, object], *, now: datetime, can_refresh: bool
 ) -> tuple[timedelta | None, timedelta | None]:
-    """Return what is left of the access token's life, and of the refresh token's.
+    """Return the remaining lifetimes of the access token and of the refresh token.
 
-    `now` is the response's instant. None stands for a life of which nothing usable is said.
+    `now`: the response's date. None stands for a lifetime without a usable member.
     """
     access, refresh = (
-        [members[name] for name in names if name in members] for names in (_OF_ACCESS, _OF_REFRESH)
+        [members[name] for name in names if name in members]
+        for names in (_ACCESS_NAMES, _REFRESH_NAMES)
     )
-    numbers = _numbers(access, now)
+    numbers = _read_numbers(access, now)
     in_ms = can_refresh and any(map(_is_in_ms, numbers))
     return (
-        _shortest(_ends(access, now), [_life(n, in_ms=in_ms and _is_in_ms(n)) for n in numbers]),
         _shortest(
-            _ends(refresh, now),
-            [_life(n, in_ms=in_ms or n > _TEN_YEARS) for n in _numbers(refresh, now)],
+            _read_instants(access, now),
+            [_to_lifetime(n, in_ms=in_ms and _is_in_ms(n)) for n in numbers],
+        ),
+        _shortest(
+            _read_instants(refresh, now),
+            [_to_lifetime(n, in_ms=in_ms or n > _TEN_YEARS) for n in _read_numbers(refresh, now)],
         ),
     )
 
 
 def seconds_of(value: object) -> float | None:
-    """Read a number above zero, also out of a text; None for what is none."""
+    """Read a number above zero, also from a text. Return None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -69,21 +74,21 @@ def seconds_of(value: object) -> float | None:
     return number if isfinite(number) and number > 0 else None
 
 
-def _numbers(values: list[object], now: datetime) -> list[float]:
+def _read_numbers(values: list[object], now: datetime) -> list[float]:
     found = [number for value in values if (number := seconds_of(value)) is not None]
-    return [number for number in found if _left(number, now) is None]
+    return [number for number in found if _remaining(number, now) is None]
 
 
-def _ends(values: list[object], now: datetime) -> list[timedelta]:
+def _read_instants(values: list[object], now: datetime) -> list[timedelta]:
     found = [
-        _until(value, now) if (number := seconds_of(value)) is None else _left(number, now)
+        _read_date(value, now) if (number := seconds_of(value)) is None else _remaining(number, now)
         for value in values
     ]
     return [left for left in found if left is not None]
 
 
-def _left(number: float, now: datetime) -> timedelta | None:
-    """Read a number as an instant; None where it is none, which are within ten years of now."""
+def _remaining(number: float, now: datetime) -> timedelta | None:
+    """Read a number as an instant within ten years of now. Return None for any other number."""
     for fraction in _FRACTIONS:
         seconds = number / fraction - now.timestamp()
         if abs(seconds) <= _TEN_YEARS:
@@ -91,8 +96,8 @@ def _left(number: float, now: datetime) -> timedelta | None:
     return None
 
 
-def _until(value: object, now: datetime) -> timedelta | None:
-    """Read a date, of ISO 8601 or RFC 5322; one without a zone is taken for UTC."""
+def _read_date(value: object, now: datetime) -> timedelta | None:
+    """Read a date of ISO 8601 or RFC 5322. A date without a zone is UTC."""
     if not isinstance(value, str):
         return None
     for read in (datetime.fromisoformat, parsedate_to_datetime):
@@ -112,12 +117,12 @@ def _is_in_ms(number: float) -> bool:
     return is_whole and (not is_days or number % _HOUR_IN_MS == 0)
 
 
-def _life(number: float, *, in_ms: bool) -> timedelta:
+def _to_lifetime(number: float, *, in_ms: bool) -> timedelta:
     seconds = number / 1000 if in_ms else number
     return timedelta(seconds=min(seconds, LONGEST_LIFETIME.total_seconds()))
 
 
-def _shortest(*lives: list[timedelta]) -> timedelta | None:
-    # Less than half of a microsecond is none.
-    found = [life for some in lives for life in some if life > timedelta(0)]
+def _shortest(*lifetimes: list[timedelta]) -> timedelta | None:
+    # A lifetime below half a microsecond is zero.
+    found = [lifetime for some in lifetimes for lifetime in some if lifetime > timedelta(0)]
     return min(*found, LONGEST_LIFETIME) if found else None

@@ -1,4 +1,4 @@
-"""How near to this machine a host is: what an outsider names must not lead inside."""
+"""How near a host is to this machine: a host that an outsider names must not be inside."""
 
 import asyncio
 import socket
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-# RFC 6052 §2.1: an IPv4 address stands at its end.
+# RFC 6052 §2.1: the last 32 bits are an IPv4 address.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class Nearness(IntEnum):
-    """Where a host is; the greater, the nearer."""
+    """The place of a host. A greater value is nearer."""
 
     ELSEWHERE = 0
     NETWORK = 1
@@ -19,9 +19,9 @@ class Nearness(IntEnum):
 
 
 def nearness_of(host: str) -> Nearness:
-    """Tell by an address, in any form that resolvers take, or by localhost's names.
+    """Return the nearness of an address, in any form that resolvers accept, or of localhost.
 
-    Of any other name nothing is known before it is looked up.
+    Any other name is ELSEWHERE until it is resolved.
     """
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
@@ -31,13 +31,13 @@ def nearness_of(host: str) -> Nearness:
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
-    """Look a name up. Raises OSError, UnicodeError."""
+    """Resolve a name. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
 def nearest_of(addresses: Iterable[str]) -> Nearness:
-    """Tell by the nearest of them."""
+    """Return the nearness of the nearest address."""
     return max(map(nearness_of, addresses), default=Nearness.ELSEWHERE)
 
 

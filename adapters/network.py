@@ -1,4 +1,4 @@
-"""Connections to providers: their answers' heads are repaired, and none leads inside unasked."""
+"""Connections to providers: heads are repaired, and hosts that metadata names stay outside."""
 
 import asyncio
 import ssl
@@ -19,14 +19,14 @@ from domain.provider import Provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """The hosts that only an issuer has named: they may be no nearer than it is itself."""
+    """The hosts that only the metadata has named. None may be nearer than its issuer."""
 
     issuer: str
     hosts: frozenset[str]
 
     @classmethod
     def named(cls, provider: Provider, told: ServerMetadata) -> Self | None:
-        """Tell them of a provider; None where its endpoints are all `told`."""
+        """Return the hosts of a provider's endpoints. Return None if `told` has them all."""
         if told.issuer is None:
             return None
         issuer, *trusted = map(_host, (told.issuer, told.token_endpoint, told.revocation_endpoint))
@@ -34,9 +34,9 @@ class Outside:
         return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
 
     async def addresses_of(self, host: str, port: int) -> list[str]:
-        """Say where a host may be connected to: what a name leads to later may be elsewhere.
+        """Return the addresses to connect to. A later lookup of the name may give others.
 
-        Raises InsideError where it is nearer than its issuer, OSError, UnicodeError.
+        Raises InsideError if the host is nearer than its issuer, OSError, UnicodeError.
         """
         if host not in self.hosts:
             return [host]
@@ -45,7 +45,7 @@ class Outside:
         if near is Nearness.ELSEWHERE or near <= nearest_of(await addresses_of(self.issuer, port)):
             return addresses
         raise InsideError(
-            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT if that is right"
+            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT to allow it"
         )
 
 
@@ -54,22 +54,22 @@ def _host(url: str | None) -> str:
 
 
 class RepairingStream(httpcore.AsyncNetworkStream):
-    """A connection on which the head of an answer is repaired before it is read."""
+    """A connection that repairs the head of a response before the reader sees it."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._head = AnswerHead()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read some; b"" is the end."""
+        """Read some bytes. b"" is the end."""
         while True:
             data = await self._stream.read(max_bytes, timeout)
-            passed = self._head.pass_on(data)
+            passed = self._head.feed(data)
             if passed or not data:
                 return passed
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write all of it."""
+        """Write the whole buffer."""
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -82,16 +82,16 @@ class RepairingStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        """Go on with TLS, in which another answer begins."""
+        """Start TLS. The response inside it has its own head."""
         return RepairingStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's own type
-        """Tell of what is beneath."""
+        """Return information about the underlying connection."""
         return self._stream.get_extra_info(info)
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """What makes connections."""
+    """The backend that opens connections."""
 
     def __init__(self, outside: Outside | None = None) -> None:
         self._outside = outside
@@ -105,7 +105,7 @@ class Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect, unless the host is nearer than it may be."""
+        """Connect, unless the host is too near."""
         addresses = [host]
         if self._outside is not None:
             try:
@@ -115,16 +115,18 @@ class Network(httpcore.AsyncNetworkBackend):
                 raise httpcore.ConnectTimeout from error
             except (InsideError, OSError) as error:
                 raise httpcore.ConnectError(str(error)) from error
-        patience = None if timeout is None else timeout / len(addresses)
+        per_address = None if timeout is None else timeout / len(addresses)
         *others, last = addresses
         for address in others:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._connect(address, port, patience, local_address, socket_options)
-        return await self._connect(last, port, patience, local_address, socket_options)
+                return await self._connect(
+                    address, port, per_address, local_address, socket_options
+                )
+        return await self._connect(last, port, per_address, local_address, socket_options)
 
     async def _connect(self, *where: Any) -> RepairingStream:  # noqa: ANN401 - as it was called
         return RepairingStream(await self._anyio.connect_tcp(*where))
 
     async def sleep(self, seconds: float) -> None:
-        """Wait before another try."""
+        """Wait before a retry."""
         await self._anyio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""How a provider is asked over HTTP: no redirect, no cookie, no proxy for loopback, and in time."""
+"""The HTTP client for providers: no redirects, no cookies, no proxy for loopback, a time limit."""
 
 import asyncio
 import sys
@@ -11,20 +11,20 @@ from typing import TypeVar
 import httpx
 
 from adapters.body_members import json_object
-from adapters.content_coding import unpacked
+from adapters.content_coding import decompress
 from adapters.network import Outside
 from adapters.provider_transport import ProviderTransport
 
-# Firewalls and some providers single out those of HTTP libraries. The version is pyproject.toml's.
+# Firewalls and some providers block the names of HTTP libraries. The version is pyproject.toml's.
 USER_AGENT = "oauth-callback/0.1.0"
-# Beyond this a body is no token response; the longest tokens in use are some 8 KiB each.
+# A larger body is not a token response. The longest tokens in use have about 8 KiB each.
 MAX_BODY_BYTES = 64 * 1024
-# What fails before the request is on its way is over soon, and can be retried with no risk.
+# A failure to connect is reported early: the request was not sent, so a retry is safe.
 _CONNECT_TIMEOUT = timedelta(seconds=5)
-# Time enough for reading what is there.
-_LAST_LOOK = timedelta(seconds=0.5)
-# An answer comes in a few pieces; whatever sends more is not to keep everybody else waiting.
-_MOST_LOOKS = 100
+# Enough time to read a response that has arrived.
+_GRACE = timedelta(seconds=0.5)
+# A response has few chunks. A peer that sends more must not block other requests.
+_MAX_PARSES = 100
 
 _Result = TypeVar("_Result")
 
@@ -32,51 +32,51 @@ _Result = TypeVar("_Result")
 def provider_client(
     outside: Outside | None = None, *, user_agent: str = USER_AGENT
 ) -> httpx.AsyncClient:
-    """Make a client; every request on it is to be sent through `in_time`.
+    """Create a client. Send each of its requests through `run_in_time`.
 
-    Where a variable of the environment keeps a request from being sent, that raises WayOutError.
+    A request raises WayOutError if a proxy or certificate variable cannot be used.
     """
-    _look_for_sniffio_once()
+    _mark_missing_sniffio()
     return httpx.AsyncClient(
         transport=ProviderTransport(outside),
-        # A redirect would carry the client's secret to somewhere else.
+        # A redirect would send the client secret to another host.
         follow_redirects=False,
-        # Only until the request is on its way; `in_time` sees to the rest.
+        # For connecting only: `run_in_time` limits the whole.
         timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT.total_seconds()),
-        # Of one that cannot be read, httpx would say what it says of requests that were not sent.
-        event_hooks={"response": [_forget_location]},
+        # For an invalid location httpx raises the error of a request that was not sent.
+        event_hooks={"response": [_move_location]},
         headers={"user-agent": user_agent},
-        # Connections of different people have nothing to tell each other.
+        # Cookies would link the requests of different people.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     )
 
 
-def _look_for_sniffio_once() -> None:
-    """Note where it is not installed: httpcore tries to import it seven times a request.
+def _mark_missing_sniffio() -> None:
+    """Mark sniffio as missing if it is: httpcore tries to import it seven times per request.
 
-    Python looks through every folder of its path each time, which is a fifth of what a request
-    costs. What is noted so is not looked for (https://docs.python.org/3/reference/import.html).
+    Each try searches all of Python's path, a fifth of a request's cost. Python does not search for
+    a marked module (https://docs.python.org/3/reference/import.html).
     """
     if "sniffio" not in sys.modules and find_spec("sniffio") is None:
         sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
-async def _forget_location(response: httpx.Response) -> None:
+async def _move_location(response: httpx.Response) -> None:
     response.extensions["location"] = response.headers.pop("location", None)
 
 
-async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:
-    """Wait for an answer until the time limit, and then once more for a moment.
+async def run_in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Result:
+    """Run `work` within the time limit, then wait a moment longer for a response that has arrived.
 
-    A process that was frozen (as serverless platforms do) finds its time over and the answer in the
-    socket at once. What has come is read then: it may hold the only living refresh token.
+    A serverless platform may freeze the process past the limit while the response waits in the
+    socket. That response may hold the only valid refresh token.
 
     Raises TimeoutError, and what `work` raises.
     """
     task = asyncio.create_task(work)
     try:
-        for patience in (limit, _LAST_LOOK):
-            done, _ = await asyncio.wait({task}, timeout=patience.total_seconds())
+        for timeout in (limit, _GRACE):
+            done, _ = await asyncio.wait({task}, timeout=timeout.total_seconds())
             if done:
                 return task.result()
     finally:
@@ -85,28 +85,28 @@ async def in_time(work: Coroutine[None, None, _Result], limit: timedelta) -> _Re
     raise TimeoutError
 
 
-async def read_capped(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
-    """Read the body, out of its content codings; one that is too long counts as empty.
+async def read_body(response: httpx.Response, *, most: int = MAX_BODY_BYTES) -> bytes:
+    """Read the body and decompress it. Return b"" if it is longer than `most`.
 
-    The cap is on what comes and on what becomes of it, because a few bytes can unpack to anything.
-    A JSON object is whole with its last brace, and nothing after it is waited for: by its own
-    account a body may be longer and never end, and it may hold the only living refresh token.
+    The limit is for the received and for the decompressed bytes. Reading stops at the end of a
+    JSON object: some bodies never reach their declared length. The object may hold the only valid
+    refresh token.
 
     Raises httpx.HTTPError.
     """
-    body, looks = b"", 0
+    body, count = b"", 0
     encoding = response.headers.get("content-encoding", "")
     try:
         async for chunk in response.aiter_raw():
-            body, looks = body + chunk, looks + 1
+            body, count = body + chunk, count + 1
             if len(body) > most:
                 return b""
-            if looks <= _MOST_LOOKS and _is_whole(text := unpacked(body, encoding, most=most)):
+            if count <= _MAX_PARSES and _is_whole(text := decompress(body, encoding, most=most)):
                 return text
     except httpx.HTTPError:
-        if not _is_whole(unpacked(body, encoding, most=most)):
+        if not _is_whole(decompress(body, encoding, most=most)):
             raise
-    return unpacked(body, encoding, most=most)
+    return decompress(body, encoding, most=most)
 
 
 def _is_whole(body: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The metadata that an issuer publishes, read (RFC 8414 §2; OpenID Connect Discovery 1.0 §3)."""
+"""The parser of the metadata that an issuer publishes (RFC 8414 §2, OpenID Connect)."""
 
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,19 +14,22 @@ _LONGEST_QUOTE = 200
 _NOT_SAFE = "neither https nor on this machine"
 
 
-# LinkedIn takes the credentials in the form only ("Authorization Code Flow", step 3).
-_UNLISTED = {"www.linkedin.com": ClientAuthentication.POST}
+# LinkedIn accepts the credentials in the form only ("Authorization Code Flow", step 3).
+_UNLISTED_METHODS = {"www.linkedin.com": ClientAuthentication.POST}
 
 
 class UnusableMetadataError(Exception):
-    """There is no metadata of the issuer; the message says why, in our own words."""
+    """The issuer's metadata cannot be used. The message quotes little of it.
+
+    `may_pass`: whether a retry can succeed.
+    """
 
     def __init__(self, reason: str, *, may_pass: bool = False) -> None:
         super().__init__(reason)
         self.may_pass = may_pass
 
 
-def _safe(url: str) -> str:
+def _require_safe(url: str) -> str:
     if not is_safe_url(url):
         raise ValueError(_NOT_SAFE)
     return url
@@ -40,11 +43,11 @@ def _is_https(url: str) -> bool:
     return urlsplit(url).scheme == "https"
 
 
-_Endpoint = Annotated[str, Field(strict=True), AfterValidator(_safe)]
+_Endpoint = Annotated[str, Field(strict=True), AfterValidator(_require_safe)]
 
 
 class _Document(BaseModel):
-    """What is read of it; all else is ignored (RFC 8414 §3.2)."""
+    """The members that are read. All others are ignored (RFC 8414 §3.2)."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -58,29 +61,29 @@ class _Document(BaseModel):
     authorization_response_iss_parameter_supported: bool = False
 
     def endpoints(self) -> list[str]:
-        told = (self.authorization_endpoint, self.token_endpoint, self.revocation_endpoint)
-        return [url for url in told if url is not None]
+        urls = (self.authorization_endpoint, self.token_endpoint, self.revocation_endpoint)
+        return [url for url in urls if url is not None]
 
 
 def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
-    """Read a document, None for what was none. Raises UnusableMetadataError."""
+    """Read a document; None stands for an invalid one. Raises UnusableMetadataError."""
     if members is None:
-        raise UnusableMetadataError("no JSON object")
+        raise UnusableMetadataError("not a JSON object")
     try:
         document = _Document.model_validate(members)
     except ValidationError as error:
-        faults = sorted({_in_words(fault) for fault in error.errors()})
+        faults = sorted({_describe(fault) for fault in error.errors()})
         raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
     if document.issuer != issuer:
-        # RFC 8414 §3.3: to the letter, or another server could pose as this one.
-        raise UnusableMetadataError(f"it is of another issuer, {_quoted(document.issuer)}")
+        # RFC 8414 §3.3: identical, or another server could pose as this one.
+        raise UnusableMetadataError(f"its issuer is {_quote(document.issuer)}")
     if _is_https(issuer) and not all(map(_is_https, document.endpoints())):
-        # Who is elsewhere knows nothing of this machine, and must not have it called.
-        raise UnusableMetadataError("an endpoint on loopback, of an issuer that is not there")
+        # An issuer elsewhere must not direct requests to this machine.
+        raise UnusableMetadataError("an endpoint is on loopback, and its issuer is not")
     if max(map(_nearness, document.endpoints())) > _nearness(issuer):
-        # Names are looked up, and held to the same, when they are connected to.
+        # `Network` applies the same rule to names when it resolves them.
         raise UnusableMetadataError(
-            "an endpoint on loopback or in a network that its issuer is not in"
+            "an endpoint is on loopback or in a network, and its issuer is not"
         )
     return ServerMetadata(
         issuer=issuer,
@@ -95,33 +98,34 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     )
 
 
-def _in_words(fault: ErrorDetails) -> str:
-    """Name a member, and say where it leads to what is not asked: behind a proxy, often http."""
+def _describe(fault: ErrorDetails) -> str:
+    """Name the invalid member, and an unsafe URL: behind a proxy, it is often http."""
     place = ".".join(map(str, fault["loc"]))
     return f"{place} is {_NOT_SAFE}" if _NOT_SAFE in fault["msg"] else place
 
 
-def _quoted(issuer: str) -> str:
-    """Quote what is found, and say what is known of those who publish another one than theirs."""
+def _quote(issuer: str) -> str:
+    """Quote the other issuer, with advice for Entra's multi-tenant issuer."""
     if "{tenantid}" in issuer:
-        return f"{issuer!a}: put the tenant's id in ISSUER in the place of common"
+        return f"{issuer!a}: put the tenant's id in ISSUER instead of common"
     return ascii(issuer[:_LONGEST_QUOTE])
 
 
 def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuthentication | None:
-    """Prefer the form: fewer servers are particular about how it is encoded."""
+    """Prefer the form: servers agree more on its encoding."""
     if offered is None:
-        # RFC 8414 §2 has what is meant; some mean something else.
+        # RFC 8414 §2: Basic is the default. Some servers mean another one.
         host = urlsplit(issuer).hostname or ""
-        return _UNLISTED.get(host, ClientAuthentication.BASIC)
+        return _UNLISTED_METHODS.get(host, ClientAuthentication.BASIC)
     wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
     return next((method for method in wanted if method.value in offered), None)
 
 
 def _pkce(offered: list[str]) -> Pkce | None:
-    """Leave it to the preset where nothing is offered, as Microsoft and Salesforce do that have it.
+    """Return the offered method, or None to use the preset if nothing is offered.
 
-    Others ignore what they do not know (RFC 6749 §3.1).
+    Microsoft and Salesforce support PKCE without offering it. Other servers ignore unknown
+    parameters (RFC 6749 §3.1).
     """
     if not offered:
         return None

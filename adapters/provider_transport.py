@@ -1,4 +1,4 @@
-"""The way of a request to a provider: straight or by a proxy, found out when it is sent."""
+"""The transport of requests to a provider: direct or by a proxy, chosen for each request."""
 
 import httpcore
 import httpx
@@ -9,38 +9,41 @@ from adapters.tls import tls_context
 
 
 class ProviderTransport(httpx.AsyncBaseTransport):
-    """Send each request on a connection of its own.
+    """Sends each request on its own connection.
 
-    Variables that cannot be used keep only those requests from being sent that need them; these
-    raise WayOutError.
+    A variable that cannot be used affects only the requests that need it. They raise WayOutError.
     """
 
     def __init__(self, outside: Outside | None = None) -> None:
         self._network = Network(outside)
-        self._ways: dict[tuple[str, Proxy | None], _Way] = {}
+        self._transports: dict[tuple[str, Proxy | None], _PoolTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises WayOutError, httpx.TransportError."""
         scheme, proxy = request.url.scheme, proxy_of(str(request.url))
-        if (scheme, proxy) not in self._ways:
-            self._ways[scheme, proxy] = _Way(_pool(scheme, proxy, self._network))
-        return await self._ways[scheme, proxy].handle_async_request(request)
+        if (scheme, proxy) not in self._transports:
+            self._transports[scheme, proxy] = _PoolTransport(
+                _create_pool(scheme, proxy, self._network)
+            )
+        return await self._transports[scheme, proxy].handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
-        for way in self._ways.values():
-            await way.aclose()
+        """Close all connections."""
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
-class _Way(httpx.AsyncHTTPTransport):
-    """What httpx does with a pool of httpcore, whose network its own constructor cannot set."""
+class _PoolTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport with a pool of ours: its constructor cannot set the network backend."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
         self._pool = pool
 
 
-def _pool(scheme: str, proxy: Proxy | None, network: Network) -> httpcore.AsyncConnectionPool:
-    """Keep no connection: one that the provider has closed meanwhile looks like a lost answer."""
+def _create_pool(
+    scheme: str, proxy: Proxy | None, network: Network
+) -> httpcore.AsyncConnectionPool:
+    """Create a pool without keep-alive: a reused connection may be closed, like a lost answer."""
     tls = tls_context() if scheme == "https" else None
     if proxy is None:
         return httpcore.AsyncConnectionPool(

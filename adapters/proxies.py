@@ -1,4 +1,4 @@
-"""Which proxy a request takes, by the variables that curl and others read."""
+"""The choice of a proxy for a request, by the variables that curl and others read."""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ _SCHEMES = frozenset({"http", "https"}) | _SOCKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """One proxy: where it is, and with which name and password it is used."""
+    """One proxy: its address and credentials."""
 
     scheme: str
     host: str
@@ -25,23 +25,23 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS, and not HTTP."""
+        """Whether the proxy speaks SOCKS, not HTTP."""
         return self.scheme in _SOCKS
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """Return the proxy on the way to an address; None where the way is straight.
+    """Return the proxy for a URL, or None for a direct connection. Raises WayOutError.
 
-    http is for this machine only, where no proxy has any business. Raises WayOutError.
+    http URLs lead to this machine only, and need no proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https" or is_loopback(host):
         return None
-    # Those of the system, where no variable names one.
+    # Includes the system's proxies, if no variable names one.
     found = getproxies()
     kind = next((kind for kind in ("https", "all") if found.get(kind)), None)
-    if kind is None or _is_exempt(host, parts.port or 443, found.get("no", "")):
+    if kind is None or _is_excluded(host, parts.port or 443, found.get("no", "")):
         return None
     return _proxy(_variable(kind), found[kind])
 
@@ -52,32 +52,34 @@ def _variable(kind: str) -> str:
 
 
 def _proxy(variable: str, text: str) -> Proxy:
-    """Read one. What is wrong is told without quoting it: there may be a password in it."""
+    """Read a proxy's address. Errors do not quote it: it may contain a password."""
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port, host = parts.port, (parts.hostname or "").encode("idna").decode()
     except ValueError:
-        raise WayOutError(f"{variable} is no address of a proxy") from None
+        raise WayOutError(f"{variable} is not the address of a proxy") from None
     if parts.scheme not in _SCHEMES or not host:
         known = ", ".join(sorted(_SCHEMES))
-        raise WayOutError(f"{variable} must be the address of a proxy: its host, after {known}")
+        raise WayOutError(
+            f"{variable} must be the URL of a proxy, with a host and one of these schemes: {known}"
+        )
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
         raise WayOutError(f"{variable} needs socksio: pip install 'httpx[socks]'")
-    return Proxy(scheme=parts.scheme, host=host, port=port, auth=_auth(parts))
+    return Proxy(scheme=parts.scheme, host=host, port=port, auth=_credentials(parts))
 
 
-def _auth(parts: SplitResult) -> tuple[str, str] | None:
+def _credentials(parts: SplitResult) -> tuple[str, str] | None:
     if not parts.username and not parts.password:
         return None
     return unquote(parts.username or ""), unquote(parts.password or "")
 
 
-def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host; a part of it that makes no sense names none."""
-    return any(_names(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
+def _is_excluded(host: str, port: int, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host. Its invalid parts are ignored."""
+    return any(_matches(part.lower(), host, port) for part in no_proxy.replace(",", " ").split())
 
 
-def _names(part: str, host: str, port: int) -> bool:
+def _matches(part: str, host: str, port: int) -> bool:
     if part == "*":
         return True
     part = part.partition("://")[2] or part

@@ -1,4 +1,4 @@
-"""Why a request brought no answer, in a few words for a log and a person; without secrets."""
+"""Short descriptions of failed requests, for logs and people, without secrets."""
 
 import re
 import ssl
@@ -11,17 +11,17 @@ _STATUS = re.compile(r"[1-5][0-9]{2}\b")
 
 
 class InsideError(Exception):
-    """A host that an outsider has named is inside this network; the message says so."""
+    """A host that an outsider has named is inside this network."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Name the error, and what lies beneath it as far as it helps whoever has to mend it."""
+    """Name the error, and the detail of its cause that helps to correct it."""
     name = type(error).__name__
-    detail = next(filter(None, map(_detail, _beneath(error))), None)
+    detail = next(filter(None, map(_detail, _causes(error))), None)
     return f"{name}: {detail}"[:_LONGEST] if detail else name
 
 
-def _beneath(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     while True:
         yield error
         within = error.__cause__ or error.__context__
@@ -43,7 +43,7 @@ def _detail(error: BaseException) -> str | None:
         case OSError(strerror=str(text)):
             return text
         case httpx.ProxyError():
-            # Its own words are a stranger's.
+            # The rest of the message is the proxy's own text.
             status = _STATUS.match(str(error))
             return f"the proxy answered {status[0]}" if status else "the proxy does not answer"
         case _:

@@ -1,8 +1,8 @@
-"""What a provider says, without any secret that was sent or received.
+"""Redaction of a provider's texts: removes each secret that was sent or received.
 
-Providers repeat what they were sent in more ways than can be listed: encoded, escaped, cut, in
-other letters. So a text is decoded every way there is, again and again, and where any reading of it
-shows eight characters of a secret in a row, what shows them goes, or all of it.
+Providers repeat a request in many forms: encoded, escaped, cut, in another case. So a text is
+decoded repeatedly by each decoder. A word is removed if a reading of it shows eight consecutive
+characters of a secret. If the rest still shows them, the whole text is removed.
 """
 
 import re
@@ -16,42 +16,44 @@ from urllib.parse import quote, quote_plus, unquote
 
 LONGEST_QUOTE = 300
 REMOVED = "…"
-# So many characters of a secret in a row are part of it; fewer may be a word that is in it.
+# Consecutive characters that count as part of a secret. Fewer may be a common word.
 WINDOW = 8
-# A shorter secret would be found in anything.
+# A shorter secret would match most texts.
 _SHORTEST = 3
 _LONGEST_TEXT = 2_000
-# The corpus of refusals needs 23 and 15,000.
-_MOST_READINGS = 96
-_MOST_CHARACTERS = 200_000
+# The test corpus of refusals needs 23 and 15,000.
+_MAX_READINGS = 96
+_MAX_CHARACTERS = 200_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}")
 _JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
-# A token in a body, whatever else that is: `"access_token": "…"`, `refresh_token=…`.
+# A token in a body of any type: `"access_token": "…"`, `refresh_token=…`.
 _TOKEN = re.compile(
     r"token\w{0,16}\\{0,4}[\"']?\s{0,4}[:=]\s{0,4}\\{0,4}[\"']?"
     r"([^\s\"'&,;<>{}()\[\]\\]{16,4096})",
     re.IGNORECASE,
 )
-_MOST_TOKENS = 8
+_MAX_TOKENS = 8
 
 
 class Redaction:
-    """Keep some secrets out of texts; one that is empty is none."""
+    """Removes these secrets from texts. Empty secrets are ignored."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
-        bare = {_bare(form) for form in forms} | {_bare(form)[::-1] for form in forms}
+        bare = {_normalize(form) for form in forms} | {_normalize(form)[::-1] for form in forms}
         self._short = {text for text in bare if _SHORTEST <= len(text) < WINDOW}
         self._windows = {window for text in bare for window in _windows(text)}
 
     def reveals(self, text: str) -> bool:
-        """Whether any reading of a text shows a secret, or has more in it than can be looked at."""
+        """Whether a reading of a text shows a secret, or the text has too many readings."""
         readings = _readings(text)
-        return readings is None or any(self._shows(_bare(reading)) for reading in readings)
+        return readings is None or any(
+            self._contains_secret(_normalize(reading)) for reading in readings
+        )
 
     def quote(self, text: str) -> str:
-        """Return what may be shown of a text: on one line, cut, and without secrets."""
-        plain = " ".join("".join(map(_printable, text[:_LONGEST_TEXT])).split())
+        """Return a text on one line, cut to the limit, without secrets."""
+        plain = " ".join("".join(map(_to_printable, text[:_LONGEST_TEXT])).split())
         if self.reveals(plain):
             words = (REMOVED if self.reveals(word) else word for word in plain.split())
             plain = " ".join(words)
@@ -59,20 +61,20 @@ class Redaction:
                 return REMOVED
         return plain[:LONGEST_QUOTE]
 
-    def _shows(self, bare: str) -> bool:
+    def _contains_secret(self, bare: str) -> bool:
         return any(window in self._windows for window in _windows(bare)) or any(
             short in bare for short in self._short
         )
 
 
 def tokens_in(body: bytes) -> list[str]:
-    """Find what a body calls a token: also a refusal may carry some."""
+    """Return the tokens in a body: a refusal may contain some."""
     found = _TOKEN.finditer(body.decode("utf-8", "replace"))
-    return [token[1] for token in islice(found, _MOST_TOKENS)]
+    return [token[1] for token in islice(found, _MAX_TOKENS)]
 
 
-def _bare(text: str) -> str:
-    """Write a text so that neither its letters' case nor the spaces in it make a difference."""
+def _normalize(text: str) -> str:
+    """Normalize a text: no difference by case or spaces."""
     return "".join(text.casefold().split())
 
 
@@ -81,54 +83,54 @@ def _windows(text: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Write a secret as a provider may have read it, and in base64 at each alignment."""
+    """Return the decoded and encoded forms of a secret, and base64 at each alignment."""
     for form in {secret, unquote(secret), unescape(secret), quote(secret), quote_plus(secret)}:
         yield form
         for shift in range(3):
             encoded = b64encode(b"\0" * shift + form.encode("utf-8", "replace")).decode()
-            # The characters at the ends are those of the neighbours as well.
+            # The characters at both ends also depend on the neighbours.
             inner = encoded[4 if shift else 0 :].rstrip("=")[:-1]
             yield inner
             yield inner.replace("+", "-").replace("/", "_")
 
 
-def _printable(character: str) -> str:
+def _to_printable(character: str) -> str:
     return " " if unicodedata.category(character)[0] in "CZ" else character
 
 
 def _readings(text: str) -> set[str] | None:
-    """Read a text in every way there is, and what comes of that; None where that has no end."""
+    """Return all readings of a text, decoded repeatedly. Return None beyond the limits."""
     known = {text}
     fresh = known
     while fresh:
         fresh = {decode(each) for each in fresh for decode in _DECODERS} - known
         known = known | fresh
-        if len(known) > _MOST_READINGS or sum(map(len, known)) > _MOST_CHARACTERS:
+        if len(known) > _MAX_READINGS or sum(map(len, known)) > _MAX_CHARACTERS:
             return None
     return known
 
 
-def _without_json_escapes(text: str) -> str:
-    return _JSON_ESCAPE.sub(_unescaped, text)
+def _unescape_json(text: str) -> str:
+    return _JSON_ESCAPE.sub(_unescape_match, text)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape_match(escape: re.Match[str]) -> str:
     kind, rest = escape[0][1], escape[0][2:]
     if rest:
         return chr(int(rest, 16))
     return {"b": "", "f": "", "n": "", "r": "", "t": ""}.get(kind, kind)
 
 
-def _out_of_base64(text: str) -> str:
-    return "\n".join(read for run in _BASE64.findall(text) for read in _decoded(run))
+def _decode_base64(text: str) -> str:
+    return "\n".join(read for run in _BASE64.findall(text) for read in _decode_run(run))
 
 
-def _decoded(run: str) -> Iterator[str]:
+def _decode_run(run: str) -> Iterator[str]:
     standard = run.replace("-", "+").replace("_", "/")
     for begin in range(4):
         part = standard[begin:]
         whole = part[: len(part) // 4 * 4]
-        # What is left over of a run that was cut still tells a character or two.
+        # The rest of a cut run still encodes one or two characters.
         rest = part[len(whole) :]
         padded = whole + (rest + "=" * (4 - len(rest)) if len(rest) > 1 else "")
         try:
@@ -139,15 +141,15 @@ def _decoded(run: str) -> Iterator[str]:
         yield data.decode("latin-1")
 
 
-def _without_spaces(text: str) -> str:
+def _remove_spaces(text: str) -> str:
     return "".join(text.split())
 
 
 _DECODERS: tuple[Callable[[str], str], ...] = (
     unquote,
     unescape,
-    _without_json_escapes,
-    _without_spaces,
+    _unescape_json,
+    _remove_spaces,
     lambda text: text.replace("+", " "),
-    _out_of_base64,
+    _decode_base64,
 )

@@ -1,4 +1,4 @@
-"""Rescue by log: a sealed line in this process's log, which whoever has the key ring can read."""
+"""Rescue by log: encrypted records as lines of this process's log."""
 
 import json
 import logging
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 
 
 class RescueLog:
-    """Write rescue lines at the level CRITICAL, and read them out of any log they ended up in."""
+    """Writes rescue lines at level CRITICAL, and reads them from any log."""
 
     def __init__(self, records: SealedRecords) -> None:
         self._records = records
 
     def emit(self, rescued: Rescued) -> None:
         """Write one line. Raises nothing."""
-        # Platforms cut long lines off, and what is cut off is lost.
+        # Platforms cut long lines, so the ledger is left out.
         record = replace(rescued.record, ledger=())
         members = {
             "connection": rescued.connection,
@@ -34,8 +34,8 @@ class RescueLog:
         _log.critical("%s %s", _MARK, json.dumps(members))
 
     def read(self, line: str) -> list[Rescued | Unread]:
-        """Open what follows each mark in a line."""
-        # Platforms quote what a program logs in JSON of their own, and some put lines together.
+        """Decrypt the record after each mark in a line."""
+        # Platforms wrap lines in their own JSON, and some join lines.
         parts = line.replace("\\", "").split(_MARK)[1:]
         found = [_MEMBERS.match(part) for part in parts]
         return [self._open(_members(each[1])) for each in found if each is not None]
@@ -54,7 +54,7 @@ class RescueLog:
                     record=record,
                 )
             case _:
-                # Or of anybody's making: a proxy's log repeats what browsers call themselves.
+                # Or forged: a proxy's log repeats the User-Agent of a request.
                 return Unread("a rescue line is cut off or damaged")
 
 

@@ -1,4 +1,4 @@
-"""What a store holds: grants and logins, sealed to their place."""
+"""Stored records: grants and logins, encrypted and bound to their place."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,44 +13,44 @@ if TYPE_CHECKING:
 
 
 class SealedRecords:
-    """Translate between values of the domain and the text that a store keeps."""
+    """Translates between values of the domain and the text in a store."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
     def seal_record(self, connection: str, record: Record) -> str:
-        """Seal a record to its connection and etag: moved or rolled back, it does not open."""
+        """Encrypt a record, bound to its connection and etag. Elsewhere it cannot be decrypted."""
         text = dump_record(record.grant, record.ledger)
         return self._keys.seal(text, "grant", connection, str(record.etag))
 
     def open_record(self, connection: str, etag: str, sealed: str) -> Record:
-        """Open a record. Raises UnreadableRecordError."""
+        """Decrypt a record. Raises UnreadableRecordError."""
         try:
             grant, ledger = load_record(self._keys.open(sealed, "grant", connection, etag))
         except (SealError, FormatError) as error:
             is_damaged = isinstance(error, DamagedError)
-            raise _unreadable(connection, str(error), etag, is_damaged=is_damaged) from error
+            raise _unreadable_error(connection, str(error), etag, is_damaged=is_damaged) from error
         is_older = not self._keys.is_sealed_by_first(sealed)
         return Record(grant=grant, etag=etag, ledger=ledger, is_sealed_by_older_key=is_older)
 
     def open_stored(self, connection: str, etag: object, sealed: object) -> Record:
-        """Open what a store has in the place of a record, of whatever type that is.
+        """Decrypt a stored value of any type.
 
         Raises UnreadableRecordError.
         """
         if isinstance(etag, str) and isinstance(sealed, str):
             return self.open_record(connection, etag, sealed)
         there = etag if isinstance(etag, str) else NO_ETAG
-        raise _unreadable(connection, "it is no text", there, is_damaged=True)
+        raise _unreadable_error(connection, "it is not text", there, is_damaged=True)
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
-        """Seal a login to its key."""
+        """Encrypt a login, bound to its key."""
         return self._keys.seal(dump_login(pending), "login", key)
 
     def open_login(self, key: str, sealed: object, *, now: datetime) -> "PendingLogin | None":
-        """Open a login; one that cannot be read, or has expired, is worth no more than none.
+        """Decrypt a login. Return None if it cannot be read or has expired.
 
-        What a store says of its expiry beside it is not sealed, and does not count.
+        The store's own expiry is ignored: it is not authenticated.
         """
         if not isinstance(sealed, str):
             return None
@@ -61,6 +61,8 @@ class SealedRecords:
         return pending if pending.is_alive(now) else None
 
 
-def _unreadable(connection: str, why: str, etag: str, *, is_damaged: bool) -> UnreadableRecordError:
+def _unreadable_error(
+    connection: str, why: str, etag: str, *, is_damaged: bool
+) -> UnreadableRecordError:
     text = f"the stored record of connection {connection!r} cannot be read: {why}"
     return UnreadableRecordError(text, etag=etag, is_damaged=is_damaged)

@@ -1,7 +1,7 @@
-"""Authenticated encryption of what is stored: AES-256-GCM under a ring of keys.
+"""Authenticated encryption of stored texts: AES-256-GCM with a ring of keys.
 
 A sealed text is `v1.<key id>.<base64url of nonce and ciphertext>`. Its associated data are the
-version, the key id and the context it belongs to, so that it opens nowhere else.
+version, the key id and its context. In another context it cannot be decrypted.
 """
 
 import hashlib
@@ -19,32 +19,32 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
-# NIST SP 800-38D §8.2.2: a random nonce of 96 bits, good for 2**32 messages a key.
+# NIST SP 800-38D §8.2.2: a random nonce of 96 bits, safe for 2**32 messages per key.
 _NONCE_BYTES = 12
 _VERSION = "v1"
-# What a version of this software may have sealed, with whatever key.
+# A text that some version of this software has sealed, with any key.
 _SEALED = re.compile(r"v1\.[0-9a-f]{8}\.|v(?!1\.)[0-9]+\.", re.ASCII)
-# What OWASP asks of scrypt with 16 MiB: a guess costs a quarter of a second and not microseconds.
+# OWASP's minimum for scrypt with 16 MiB: a guess costs 250 ms instead of microseconds.
 _SCRYPT_COST = {"n": 2**14, "r": 8, "p": 5}
 
 
 class SealError(Exception):
-    """The text cannot be opened with this ring in this context; the message says why."""
+    """The text cannot be decrypted with this ring in this context."""
 
 
 class DamagedError(SealError):
-    """The text can be opened by nobody in this context, whatever keys there are."""
+    """The text cannot be decrypted in this context with any key."""
 
 
 class KeyRing:
-    """Keys to seal and open with; the first one seals, every one opens."""
+    """A ring of keys. The first one encrypts, and each one decrypts."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = {sha256(b"key id" + key).hexdigest()[:8]: AESGCM(key) for key in keys}
         self._active = next(iter(self._keys))
 
     def seal(self, plaintext: bytes, *context: str) -> str:
-        """Encrypt; the same `context` must be given to open."""
+        """Encrypt a text. Decryption needs the same `context`."""
         nonce = os.urandom(_NONCE_BYTES)
         box = self._keys[self._active].encrypt(
             nonce, plaintext, _associated_data(self._active, context)
@@ -52,11 +52,11 @@ class KeyRing:
         return f"{_VERSION}.{self._active}.{urlsafe_b64encode(nonce + box).decode()}"
 
     def is_sealed_by_first(self, sealed: str) -> bool:
-        """Whether the key that seals has sealed a text that opens."""
+        """Whether the first key encrypted a text that `open` accepts."""
         return sealed.startswith(f"{_VERSION}.{self._active}.")
 
     def open(self, sealed: str, *context: str) -> bytes:
-        """Decrypt. Raises SealError."""
+        """Decrypt a text. Raises SealError."""
         version, _, rest = sealed.partition(".")
         key_id, _, encoded = rest.partition(".")
         if not _SEALED.match(sealed):
@@ -75,7 +75,7 @@ class KeyRing:
 
 
 def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:
-    """Make a key of a secret that has another use as well (RFC 5869)."""
+    """Derive a key for one purpose from a secret (RFC 5869)."""
     material = secret.encode() if isinstance(secret, str) else secret
     info = f"oauth-callback {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(material)
@@ -83,9 +83,9 @@ def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:
 
 @lru_cache(maxsize=4)
 def stretch_key(secret: str, salt: str) -> bytes:
-    """Make a key of a secret that may be a weak one, so slowly that it is not guessed (RFC 7914).
+    """Derive a key from a secret that may be weak, slowly enough to prevent guesses (RFC 7914).
 
-    It blocks for that long, once a process, and lets other threads run.
+    Blocks once per process. Other threads can run.
     """
     return hashlib.scrypt(secret.encode(), salt=salt.encode(), dklen=KEY_BYTES, **_SCRYPT_COST)
 

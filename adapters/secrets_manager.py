@@ -1,4 +1,4 @@
-"""One secret in AWS Secrets Manager: its text, and what to do where there is none."""
+"""One secret in AWS Secrets Manager: its text, and advice if it cannot be read."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from adapters.aws_client import THROTTLED, AwsClient, NoAnswerError, RefusedErro
 
 
 class SecretError(Exception):
-    """There is no text to be had; the message names the secret and says what to do.
+    """The secret cannot be read. The message names it and what to do.
 
-    `is_passing` where nobody has to do anything.
+    `is_passing`: whether a retry can succeed without any change.
     """
 
     def __init__(self, text: str, *, is_passing: bool = False) -> None:
@@ -20,28 +20,30 @@ class SecretError(Exception):
 
 
 class Secret:
-    """The secret of that name or ARN, read with what AWS's own variables tell."""
+    """The secret of a name or ARN, with the region and credentials of AWS's own variables."""
 
     def __init__(self, secret_id: str, **access: str | None) -> None:
-        """Take `access` (`region_name`, `endpoint_url`, …) for what the variables would tell."""
+        """`access` (`region_name`, `endpoint_url`, …) overrides the variables."""
         self._id = secret_id
-        self._client = AwsClient("secretsmanager", called="Secrets Manager", at_once=1, **access)
+        self._client = AwsClient(
+            "secretsmanager", label="Secrets Manager", max_connections=1, **access
+        )
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The secret's name in messages."""
         return f"secret {self._id!r} (SECRET_ID)"
 
     @property
     def putting(self) -> str:
-        """The command that gives it another value: one JSON object of variables, from a file."""
+        """The command that sets its value: a JSON object of variables, from a file."""
         return (
             f"aws secretsmanager put-secret-value --secret-id {shlex.quote(self._id)} "
             "--secret-string file://variables.json"
         )
 
     def text(self) -> str:
-        """Return its current value. It blocks. Raises SecretError."""
+        """Return its current value. Blocks. Raises SecretError."""
         try:
             answer = self._client.call("get_secret_value", SecretId=self._id)
         except RefusedError as error:
@@ -51,7 +53,7 @@ class Secret:
         return self._text_of(answer)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def _text_of(self, answer: Mapping[str, Any]) -> str:
@@ -59,28 +61,30 @@ class Secret:
             case {"SecretString": str(text)}:
                 return text
             case {"SecretBinary": _}:
-                raise SecretError(f"{self.name} is binary, and a text is needed: {self.putting}")
+                raise SecretError(f"{self.name} is binary, but must be text: {self.putting}")
             case {"ARN": str()} if "SecretString" not in answer:
-                # So say imitations what AWS refuses, as below.
-                raise self._empty()
+                # AWS imitations answer so where AWS refuses, as below.
+                raise self._empty_error()
             case _:
-                text = f"{self.name}: something else answered instead of Secrets Manager"
+                text = f"{self.name}: another server answered instead of Secrets Manager"
                 raise SecretError(text, is_passing=True)
 
-    def _empty(self) -> SecretError:
+    def _empty_error(self) -> SecretError:
         return SecretError(f"{self.name} has no value yet: {self.putting}")
 
     def _refusal(self, error: RefusedError) -> SecretError:
-        """Say what to do. What AWS's words tell apart is not told by its codes."""
+        """Return what to do. Some cases differ by AWS's message only, not by its code."""
         match error.code:
             case "ResourceNotFoundException" if "staging label" in error.message:
-                return self._empty()
+                return self._empty_error()
             case "ResourceNotFoundException":
                 where = "in this account and region"
-                return SecretError(f"{self.name} does not exist {where}: correct it, or create one")
+                return SecretError(
+                    f"{self.name} does not exist {where}: correct its name, or create it"
+                )
             case "InvalidRequestException" if "deletion" in error.message:
                 restoring = f"aws secretsmanager restore-secret --secret-id {shlex.quote(self._id)}"
-                return SecretError(f"{self.name} is about to be deleted: {restoring}")
+                return SecretError(f"{self.name} is scheduled for deletion: {restoring}")
             case "AccessDeniedException" if "KMS" in error.message:
                 key = "the key that it is encrypted with"
                 return SecretError(
@@ -91,15 +95,15 @@ class Secret:
                 return SecretError(f"the credentials do not allow {action} on {self.name}")
             case "DecryptionFailure" | "DecryptionFailureException":
                 return SecretError(
-                    f"{self.name} cannot be decrypted: see whether its key is enabled"
+                    f"{self.name} cannot be decrypted: check that its key is enabled"
                 )
             case code if code in THROTTLED:
                 return SecretError(f"{self.name} is asked for too often ({code})", is_passing=True)
             case code:
                 text = f"{self.name}: {error.operation} failed: {code}"
-                return SecretError(text, is_passing=_is_of_the_server(error))
+                return SecretError(text, is_passing=_is_server_error(error))
 
 
-def _is_of_the_server(error: RefusedError) -> bool:
+def _is_server_error(error: RefusedError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return bool(status >= HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,8 +1,8 @@
-"""The SQLite store's file: opened for its owner only, and noticed where it is another one by now.
+"""The SQLite store's file: private to its owner, and checked for replacement before each use.
 
-SQLite goes on with the file that it has opened, whatever becomes of its name: one that was removed
-takes what is written with it. So before each use the file, its write-ahead log and its index are
-compared with what was opened, which costs some microseconds.
+SQLite continues to use an opened file after its removal, and what it writes there is lost. So each
+use first compares the file, its write-ahead log and the log's index with those that were opened.
+The comparison takes some microseconds.
 """
 
 import fcntl
@@ -31,12 +31,12 @@ CREATE TABLE IF NOT EXISTS counts (
     key TEXT, window_ends REAL, number INTEGER NOT NULL, PRIMARY KEY (key, window_ends)
 );
 """
-# A writer holds the file for milliseconds; whoever waits this long waits for a dead disk.
+# A writer locks the file for milliseconds: after this limit the disk does not work.
 BUSY_TIMEOUT = timedelta(seconds=5)
 _BUSY_PAUSE = timedelta(milliseconds=10)
-# https://sqlite.org/fileformat2.html §1.3.2: no page is smaller, and a database has one.
+# https://sqlite.org/fileformat2.html §1.3.2: the smallest page. A database has at least one.
 _SMALLEST = 512
-# Others hold a lock, or there is no space: the same connection works once that is over.
+# A lock, or a full disk: afterwards the same connection works again.
 _PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -44,13 +44,13 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _Inode: TypeAlias = tuple[int, int] | None
 
 _log = logging.getLogger(__name__)
-_creation = Lock()
+_creation_lock = Lock()
 
 
 class _Parts(NamedTuple):
-    """Which files are at a path: the database, its write-ahead log, and the log's index.
+    """The files at a path: the database, its write-ahead log, and the log's index.
 
-    A tuple, as it is compared before each read.
+    A tuple, because each read compares one.
     """
 
     database: _Inode
@@ -60,93 +60,93 @@ class _Parts(NamedTuple):
 
 
 class SqliteFile:
-    """One thread's connection to the file at a path, opened when it is first needed."""
+    """One thread's connection to the file at a path. The first use opens it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # SQLite keeps the others beside the file that a link leads to.
+        # SQLite keeps the log and its index next to the target of a link.
         self._real = str(path)
         self._connection: sqlite3.Connection | None = None
         self._opened: _Parts | None = None
         self._damaged: _Parts | None = None
-        # The connection may be of no use any more; any thread may say so, and its own closes it.
-        self._is_doubtful = False
+        # The connection may have failed. Any thread sets this, and the connection's own closes it.
+        self._must_reopen = False
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something to let go of."""
+        """Whether a connection is open."""
         return self._connection is not None
 
     def current(self) -> sqlite3.Connection:
-        """Return a connection to what is at the path now. Raises sqlite3.Error, OSError.
+        """Return a connection to the current file at the path. Raises sqlite3.Error, OSError.
 
-        To be asked before each read, and just before each transaction that writes.
+        Call it before each read, and just before each writing transaction.
         """
-        if self._is_doubtful:
+        if self._must_reopen:
             self.close()
-        if self._connection is not None and (found := _parts(self._real)) != self._opened:
-            self._leave(self._connection, found)
+        if self._connection is not None and (found := _read_parts(self._real)) != self._opened:
+            self._abandon(self._connection, found)
         if self._connection is None:
             self._real = os.path.realpath(self._path)
-            self._connection, self._opened = _open_what_is_there(self._real)
+            self._connection, self._opened = _open_current(self._real)
         return self._connection
 
-    def failed(self, error: Exception) -> StoreUnavailableError:
-        """Say what an error of the connection's means; it is opened anew where that may help."""
+    def to_store_error(self, error: Exception) -> StoreUnavailableError:
+        """Return the store's error for a connection's error. Reopen the file if that may help."""
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else code & 0xFF
-        self._is_doubtful |= kind is not None and kind not in _PASSING
+        self._must_reopen |= kind is not None and kind not in _PASSING
         text = f"SQLite at {self._path}: {error}"
         if kind not in _DAMAGE:
             return StoreUnavailableError(text)
-        if (found := _parts(self._real)) != self._damaged:
+        if (found := _read_parts(self._real)) != self._damaged:
             self._damaged = found
-            # To be found in logs by these words: docs/sqlite.md.
+            # Operators search logs for this word: docs/sqlite.md.
             _log.critical("store-file-damaged: %s", text)
         return StoreDamagedError(text)
 
     def close(self) -> None:
-        """Let go of the file."""
-        connection, self._connection, self._is_doubtful = self._connection, None, False
+        """Close the file."""
+        connection, self._connection, self._must_reopen = self._connection, None, False
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def _leave(self, connection: sqlite3.Connection, found: _Parts) -> None:
-        """Say that the file is another one, save what can be, and let go of what was opened."""
+    def _abandon(self, connection: sqlite3.Connection, found: _Parts) -> None:
+        """Log that the file has changed, save its write-ahead log, and close the old file."""
         opened = self._opened
         assert opened is not None  # noqa: S101 - it is set with the connection
-        # To be found in logs by these words: docs/sqlite.md.
-        _log.critical("store-file-changed: %s %s", self._path, _what_happened(opened, found))
-        # What is in the log only comes into the file that it belongs to, wherever that is now.
+        # Operators search logs for this word: docs/sqlite.md.
+        _log.critical("store-file-changed: %s %s", self._path, _describe_change(opened, found))
+        # A checkpoint moves the log into its own file, at its present place.
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.close()
         if found.database != opened.database or found.is_cut_off:
-            with _alone_beside(self._real):
-                _clear_away(self._real, opened, is_emptied=found.is_cut_off)
+            with _lock_folder(self._real):
+                _remove_leftovers(self._real, opened, is_emptied=found.is_cut_off)
 
 
-def _what_happened(opened: _Parts, found: _Parts) -> str:
+def _describe_change(opened: _Parts, found: _Parts) -> str:
     if found.database is None:
-        return "was removed while it was in use; an empty one is made in its place"
+        return "was removed while in use; an empty file replaces it"
     if found.database != opened.database:
-        return "was replaced while it was in use; what is there now is used"
+        return "was replaced while in use; the new file is used"
     if found.is_cut_off:
-        return "was emptied while it was in use"
-    return "has lost its write-ahead log while it was in use"
+        return "was emptied while in use"
+    return "lost its write-ahead log while in use"
 
 
-def _clear_away(path: str, opened: _Parts, *, is_emptied: bool) -> None:
-    """Take away what belongs to a file that is gone, and would spoil the one in its place.
+def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
+    """Remove the log and index of a lost file: they would damage the file in its place.
 
-    Nothing that another process has put there meanwhile.
+    Files that another process has put there meanwhile stay.
     """
-    found = _parts(path)
+    found = _read_parts(path)
     if found.database == opened.database:
         if not is_emptied or _is_whole(path):
             return
-        # What is left of it is nothing that SQLite opens, but is not this program's to destroy.
+        # SQLite cannot open the rest of the file. It is kept for its owner under another name.
         Path(path).rename(f"{path}.emptied-{time.time_ns()}")
     for suffix, before, now in (
         ("-wal", opened.wal, found.wal),
@@ -157,7 +157,7 @@ def _clear_away(path: str, opened: _Parts, *, is_emptied: bool) -> None:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether the write-ahead log had all of a file that was emptied, and has brought it back."""
+    """Whether the write-ahead log has restored all of an emptied file."""
     with suppress(sqlite3.Error):
         database = sqlite3.connect(path, isolation_level=None)
         try:
@@ -170,8 +170,8 @@ def _is_whole(path: str) -> bool:
 
 
 @contextmanager
-def _alone_beside(path: str) -> Iterator[None]:
-    """Keep other processes from doing the same at the same time."""
+def _lock_folder(path: str) -> Iterator[None]:
+    """Hold a lock on the folder, against other processes that do the same."""
     descriptor = os.open(Path(path).parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -180,34 +180,34 @@ def _alone_beside(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_what_is_there(path: str) -> tuple[sqlite3.Connection, _Parts]:
-    """Open the file that is at the path before and after. Raises sqlite3.Error, OSError."""
+def _open_current(path: str) -> tuple[sqlite3.Connection, _Parts]:
+    """Open the file at the path. Retry if it changed meanwhile. Raises sqlite3.Error, OSError."""
     while True:
         _create(path)
-        before = _parts(path).database
+        before = _read_parts(path).database
         connection = _open(path)
-        parts = _parts(path)
+        parts = _read_parts(path)
         if parts.database == before:
             return connection, parts
         connection.close()
 
 
 def _create(path: str) -> None:
-    # Created here, because SQLite would make it readable by everybody the umask lets in; its
-    # -wal and -shm files inherit the mode. Only created, and by one thread at a time: to close a
-    # file that this process has open elsewhere would drop its locks.
-    with _creation, suppress(FileExistsError):
+    # SQLite would create the file with the umask's permissions. Its -wal and -shm files inherit the
+    # mode. Only create it: closing a file that is open elsewhere in this process drops its
+    # locks. For the same reason, one thread creates at a time.
+    with _creation_lock, suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _open(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
-        # What is no UTF-8 is no record either, and does not make a row unreadable.
+        # Text that is not UTF-8 must not make the other columns of its row unreadable.
         database.text_factory = _text
         _prepare(database)
         database.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT // timedelta(milliseconds=1)}")
-        # A swap that was answered survives a power cut: it may hold the only living refresh token.
+        # A finished swap survives a power cut: it may hold the only valid refresh token.
         database.execute("PRAGMA synchronous = FULL")
     except BaseException:
         database.close()
@@ -220,20 +220,20 @@ def _text(raw: bytes) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    """Return what the database has for a text that was read from it."""
+    """Return the database's bytes of a text that was read from it."""
     return text.encode(errors="surrogateescape")
 
 
 def is_text(text: str) -> bool:
-    """Whether the database has UTF-8 for a text that was read from it."""
+    """Whether a text that was read from the database is UTF-8 there."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side, and let there be the tables.
+    """Switch to write-ahead logging, and create the tables.
 
-    With a limit for the whole of it, and no busy timeout yet: whether the switch heeds that
-    depends on who has locked what.
+    One time limit covers both. The busy timeout is not set yet: for some locks, the switch to
+    write-ahead logging ignores it.
     """
     limit = time.monotonic() + BUSY_TIMEOUT.total_seconds()
     while True:
@@ -241,7 +241,7 @@ def _prepare(database: sqlite3.Connection) -> None:
             database.execute("PRAGMA journal_mode = WAL")
             database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
-            # https://sqlite.org/rescode.html: the low byte; the others say what it is busy with.
+            # https://sqlite.org/rescode.html: the low byte is the kind of error.
             is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() > limit:
                 raise
@@ -250,14 +250,16 @@ def _prepare(database: sqlite3.Connection) -> None:
             return
 
 
-def _parts(path: str) -> _Parts:
-    database, size = _look(path)
-    return _Parts(database, _look(f"{path}-wal")[0], _look(f"{path}-shm")[0], size < _SMALLEST)
+def _read_parts(path: str) -> _Parts:
+    database, size = _read_inode(path)
+    return _Parts(
+        database, _read_inode(f"{path}-wal")[0], _read_inode(f"{path}-shm")[0], size < _SMALLEST
+    )
 
 
-def _look(path: str) -> tuple[_Inode, int]:
+def _read_inode(path: str) -> tuple[_Inode, int]:
     try:
-        found = os.stat(path)  # noqa: PTH116 - three times for each read, and a Path takes longer
+        found = os.stat(path)  # noqa: PTH116 - three times for each read, and a Path is slower
     except OSError:
         return None, 0
     return (found.st_dev, found.st_ino), found.st_size

@@ -1,7 +1,7 @@
-"""A store in one DynamoDB table: one request an operation.
+"""The store in one DynamoDB table: one request per operation.
 
-The table is made as `infra/aws/table.json` says. Its key `id` is `grant#CONNECTION`, `login#KEY` or
-`count#WINDOW#KEY`. Only grants that will be due have `agenda` and `due_at`, the keys of the index
+`infra/aws/table.json` defines the table. Its key `id` is `grant#CONNECTION`, `login#KEY` or
+`count#WINDOW#KEY`. Only grants that become due have `agenda` and `due_at`, the keys of the index
 `due`. Only logins and counts have `delete_after`, the table's time to live.
 """
 
@@ -19,27 +19,27 @@ from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 _GRANT = "grant#"
 _LOGIN = "login#"
 _COUNT = "count#"
-# One value for all, so that one query finds what is due. It limits the writes of all grants to what
-# one partition takes, a thousand a second.
+# One value for all, so that one query finds all due grants. It limits the writes of all grants to
+# those of one partition, a thousand per second.
 _AGENDA = {"S": "refresh"}
-# DynamoDB removes them by its clock, if late; whether a login has expired is told by ours.
-_KEPT_PAST_EXPIRY = timedelta(minutes=1)
+# DynamoDB removes items late, by its clock. Whether a login has expired depends on our clock.
+_DELETION_DELAY = timedelta(minutes=1)
 
 
 class Table(Protocol):
-    """What the items are in: `DynamoDbTable`, or one that evaluates the same calls."""
+    """The table of the items: `DynamoDbTable`, or one that evaluates the same calls."""
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
-        """Return the answer to an operation. Raises ConditionFailedError, StoreUnavailableError."""
+        """Call an operation. Raises ConditionFailedError, StoreUnavailableError."""
         ...
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         ...
 
 
 class DynamoDbStore:
-    """Keep sealed records as items; consistent reads, and conditional writes."""
+    """Stores encrypted records as items, with consistent reads and conditional writes."""
 
     def __init__(self, table: Table, records: SealedRecords) -> None:
         self._table = table
@@ -53,7 +53,7 @@ class DynamoDbStore:
         return self._record(connection, answer.get("Item", {}))
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag.
+        """Replace the record that has the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
@@ -66,27 +66,27 @@ class DynamoDbStore:
         try:
             await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
         except ConditionFailedError as failed:
-            # Our own etag: it was written, the answer was lost, and the call was made again.
+            # Our own etag: a retry after a lost answer.
             if failed.item.get("etag") != item["etag"]:
                 raise ConflictError(self._record(connection, failed.item)) from failed
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due, longest overdue first.
+        """Return the connections that are due, longest overdue first.
 
-        The index follows the table with a delay, so a change of the last moment may be missing.
+        The index follows the table with a delay, so a recent change may be missing.
 
         Raises StoreUnavailableError.
         """
-        return await self._due_where("due_at <= :at", before, limit)
+        return await self._query_due("due_at <= :at", before, limit)
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first.
+        """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
-        return await self._due_where("due_at > :at", after, limit)
+        return await self._query_due("due_at > :at", after, limit)
 
-    async def _due_where(self, condition: str, at: datetime, limit: int) -> list[str]:
+    async def _query_due(self, condition: str, at: datetime, limit: int) -> list[str]:
         names: list[str] = []
         start: dict[str, object] = {}
         while len(names) < limit:
@@ -105,7 +105,7 @@ class DynamoDbStore:
         return names
 
     async def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record. Raises StoreUnavailableError."""
+        """Yield each connection that has a record. Raises StoreUnavailableError."""
         start: dict[str, object] = {}
         while True:
             page = await self._table.call(
@@ -123,7 +123,7 @@ class DynamoDbStore:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
-        """Keep a login that has begun. Raises StoreUnavailableError."""
+        """Store a pending login. Raises StoreUnavailableError."""
         sealed = {"S": self._records.seal_login(key, pending)}
         try:
             await self._table.call(
@@ -131,9 +131,9 @@ class DynamoDbStore:
                 Item={
                     "id": {"S": _LOGIN + key},
                     "sealed": sealed,
-                    "delete_after": _soon_after(pending.expires_at),
+                    "delete_after": _deletion_time(pending.expires_at),
                 },
-                # A late repetition must not bring back a login that was taken meanwhile.
+                # A late retry must not restore a login that was taken meanwhile.
                 **_if_etag_is(None),
             )
         except ConditionFailedError as failed:
@@ -141,14 +141,13 @@ class DynamoDbStore:
                 raise StoreUnavailableError("another login has this key") from failed
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
-        """Return a login to its first taker. Raises StoreUnavailableError."""
+        """Return a login to its first taker only. Raises StoreUnavailableError."""
         try:
             answer = await self._table.call(
                 "update_item",
                 Key={"id": {"S": _LOGIN + key}},
                 UpdateExpression="SET taker = :taker",
-                # The taker's name stays, so that the same taker may ask again after an answer that
-                # was lost.
+                # The taker stays, so that the same taker can repeat the call after a lost answer.
                 ConditionExpression=(
                     "attribute_exists(id) AND (attribute_not_exists(taker) OR taker = :taker)"
                 ),
@@ -158,17 +157,17 @@ class DynamoDbStore:
         except ConditionFailedError:
             return None
         if "Attributes" not in answer:
-            raise StoreUnavailableError("DynamoDB: an answer without 'sealed'")
+            raise StoreUnavailableError("DynamoDB returned an update without attributes")
         sealed = answer["Attributes"].get("sealed", {}).get("S")
         return self._records.open_login(key, sealed, now=now)
 
     async def forget_expired(self, now: datetime) -> None:
-        """Leave it to DynamoDB, which was told when to remove each of them."""
+        """Do nothing: DynamoDB removes expired items by their time to live."""
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more, and return how many there are by now. Raises StoreUnavailableError.
+        """Add one to a count and return the new count. Raises StoreUnavailableError.
 
-        Where botocore makes the call again, one is counted twice.
+        A retry of botocore counts twice.
         """
         answer = await self._table.call(
             "update_item",
@@ -176,14 +175,14 @@ class DynamoDbStore:
             UpdateExpression="ADD how_many :one SET delete_after = :delete_after",
             ExpressionAttributeValues={
                 ":one": {"N": "1"},
-                ":delete_after": _soon_after(window_ends),
+                ":delete_after": _deletion_time(window_ends),
             },
             ReturnValues="UPDATED_NEW",
         )
         return int(_text(answer.get("Attributes", {}), "how_many", kind="N"))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._table.close()
 
     def _record(self, connection: str, item: Item) -> Record:
@@ -194,7 +193,7 @@ class DynamoDbStore:
 
 
 def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
-    """Write only over that etag, or where there is nothing; else be told what is there."""
+    """Return the condition that the etag is stored. On failure, DynamoDB returns the item."""
     condition: dict[str, Any] = {
         "ConditionExpression": "attribute_not_exists(id)",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -219,13 +218,13 @@ def _number(at: datetime) -> dict[str, str]:
     return {"N": str(at.timestamp())}
 
 
-def _soon_after(end: datetime) -> dict[str, str]:
-    return {"N": str(math.ceil((end + _KEPT_PAST_EXPIRY).timestamp()))}
+def _deletion_time(end: datetime) -> dict[str, str]:
+    return {"N": str(math.ceil((end + _DELETION_DELAY).timestamp()))}
 
 
 def _items(page: Mapping[str, Any]) -> list[Item]:
     if "Items" not in page:
-        raise StoreUnavailableError("an answer of DynamoDB's has no items")
+        raise StoreUnavailableError("DynamoDB returned a page without items")
     items: list[Item] = page["Items"]
     return items
 
@@ -234,4 +233,4 @@ def _text(item: Item, name: str, *, kind: str = "S") -> str:
     try:
         return item[name][kind]
     except KeyError as error:
-        raise StoreUnavailableError(f"an item of DynamoDB's has no {name!r}") from error
+        raise StoreUnavailableError(f"DynamoDB returned an item without {name!r}") from error

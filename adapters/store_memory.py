@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests, and as the shortest statement of the protocol."""
+"""The store in this process's memory: for tests, and as the shortest form of the protocol."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from ports.store import LONGEST_WINDOW, ConflictError, Record
 
 
 class MemoryStore:
-    """Keep records in dictionaries; nothing here awaits, so every operation is atomic."""
+    """Stores records in dictionaries. No operation awaits, so each is atomic."""
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
@@ -23,7 +23,7 @@ class MemoryStore:
         return self._current(connection)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag. Raises ConflictError."""
+        """Replace the record that has the expected etag. Raises ConflictError."""
         current = self._current(connection)
         if current.etag == record.etag:
             return
@@ -32,47 +32,47 @@ class MemoryStore:
         self._records[connection] = record
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due, longest overdue first."""
+        """Return the connections that are due, longest overdue first."""
         dated = ((due_at(record.grant), name) for name, record in self._records.items())
         overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
         return [name for _, name in overdue[:limit]]
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first."""
+        """Return the connections that are due after that time, earliest first."""
         dated = ((due_at(record.grant), name) for name, record in self._records.items())
         later = sorted((at, name) for at, name in dated if at is not None and at > after)
         return [name for _, name in later[:limit]]
 
     async def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record."""
+        """Yield each connection that has a record."""
         for name in list(self._records):
             yield name
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
-        """Keep a login that has begun."""
+        """Store a pending login."""
         self._logins[key] = pending
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
-        """Return a login to its first taker."""
+        """Return a login to its first taker only."""
         pending = self._logins.get(key)
         if pending is None or not pending.is_alive(now):
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
 
     async def forget_expired(self, now: datetime) -> None:
-        """Remove the logins and counts that are over."""
+        """Remove expired logins and counts."""
         self._logins = {key: each for key, each in self._logins.items() if each.expires_at > now}
         for key, window_ends in list(self._counts):
             if window_ends <= now - LONGEST_WINDOW:
                 del self._counts[key, window_ends]
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more, and return how many there are by now."""
+        """Add one to a count and return the new count."""
         self._counts[key, window_ends] += 1
         return self._counts[key, window_ends]
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: no resource is open."""
 
     def _current(self, connection: str) -> Record:
         return self._records.get(connection, Record(grant=Unauthorized(), etag=None, ledger=()))

@@ -1,4 +1,4 @@
-"""A store in one SQLite file, shared by any number of processes on one machine."""
+"""The store in one SQLite file, which all processes of one machine can share."""
 
 import asyncio
 import logging
@@ -17,30 +17,30 @@ from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
 
-# So many names are read at a time: an open read would keep the write-ahead log from being emptied.
+# Names are read in pages: a long read would prevent a checkpoint of the write-ahead log.
 _NAMES_A_PAGE = 1000
 
 _Result = TypeVar("_Result")
-# An etag and what is sealed to it, both of which others may have made of any type.
+# An etag and its sealed text. Other programs may have stored either with another type.
 _Row: TypeAlias = tuple[object, object]
 
 _log = logging.getLogger(__name__)
 
 
 class SqliteStore:
-    """Keep sealed records in a file that only its owner can read.
+    """Stores encrypted records in a file that only its owner can read.
 
-    Who only reads has a thread and a connection of its own: beside a write-ahead log SQLite lets
-    readers in at once, while those who write wait for the disk and for other processes.
+    Reads have their own thread and connection. With a write-ahead log they need not wait, but
+    writes wait for the disk and for other processes.
     """
 
     def __init__(self, path: Path, records: SealedRecords) -> None:
         self._records = records
         self._reader = _DatabaseThread(path)
         self._writer = _WriterThread(path)
-        self._reader.beside, self._writer.beside = self._writer, self._reader
-        # Counts of windows that ended before have been removed.
-        self._forgotten = float("-inf")
+        self._reader.sibling, self._writer.sibling = self._writer, self._reader
+        # Counts of windows that ended before this time have been removed.
+        self._removed_before = float("-inf")
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
@@ -48,7 +48,7 @@ class SqliteStore:
         return self._record(connection, row)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag.
+        """Replace the record that has the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
@@ -68,7 +68,7 @@ class SqliteStore:
             raise ConflictError(self._record(connection, found))
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due, longest overdue first.
+        """Return the connections that are due, longest overdue first.
 
         Raises StoreUnavailableError.
         """
@@ -79,7 +79,7 @@ class SqliteStore:
         return await self._names(query, before.timestamp(), limit)
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first.
+        """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
@@ -87,7 +87,7 @@ class SqliteStore:
         return await self._names(query, after.timestamp(), limit)
 
     async def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record. Raises StoreUnavailableError."""
+        """Yield each connection that has a record. Raises StoreUnavailableError."""
         query = (
             "SELECT connection FROM grants WHERE connection {} CAST(? AS TEXT) "
             "AND typeof(connection) = 'text' ORDER BY connection LIMIT ?"
@@ -98,12 +98,12 @@ class SqliteStore:
                 if is_text(name):
                     yield name
                 else:
-                    _log.error("a record of no connection is passed over: %a", name)
-            # As bytes, which any name can be given back as.
+                    _log.error("skipped a record whose connection is not UTF-8: %a", name)
+            # As bytes, which can hold any name.
             names = await self._names(query.format(">"), as_bytes(names[-1]), _NAMES_A_PAGE)
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
-        """Keep a login that has begun. Raises StoreUnavailableError."""
+        """Store a pending login. Raises StoreUnavailableError."""
         values = (key, self._records.seal_login(key, pending), pending.expires_at.timestamp())
 
         def write(database: sqlite3.Connection) -> None:
@@ -114,7 +114,7 @@ class SqliteStore:
         await self._writer.write(write)
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
-        """Return a login to its first taker. Raises StoreUnavailableError."""
+        """Return a login to its first taker only. Raises StoreUnavailableError."""
 
         def write(database: sqlite3.Connection) -> object:
             database.execute("DELETE FROM logins WHERE expires_at <= ?", (now.timestamp(),))
@@ -129,16 +129,16 @@ class SqliteStore:
         return self._records.open_login(key, await self._writer.write(write), now=now)
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
+        """Add one to a count and return the new count. Raises StoreUnavailableError."""
         window = (key, window_ends.timestamp())
-        # No other clock, nor another window that goes on, is as far behind as that.
+        # All other clocks, and all open windows, are later than that.
         forgotten = (window_ends - LONGEST_WINDOW).timestamp()
 
         def write(database: sqlite3.Connection) -> int:
-            # Once a window, as it looks at all that is counted.
-            if forgotten > self._forgotten:
+            # Once per window, because it scans all counts.
+            if forgotten > self._removed_before:
                 database.execute("DELETE FROM counts WHERE window_ends <= ?", (forgotten,))
-                self._forgotten = forgotten
+                self._removed_before = forgotten
             database.execute(
                 "INSERT INTO counts VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET number = number + 1",
                 window,
@@ -152,9 +152,9 @@ class SqliteStore:
         return await self._writer.write(write, is_count=True)
 
     async def forget_expired(self, now: datetime) -> None:
-        """Remove the logins and counts that are over. Raises StoreUnavailableError."""
+        """Remove expired logins and counts. Raises StoreUnavailableError."""
         expired, over = now.timestamp(), (now - LONGEST_WINDOW).timestamp()
-        # What is no number compares as greater than all of them.
+        # SQLite orders any other type after all numbers.
         too_far = (now + 2 * LONGEST_WINDOW).timestamp()
 
         def write(database: sqlite3.Connection) -> None:
@@ -166,7 +166,7 @@ class SqliteStore:
         await self._writer.write(write, is_count=True)
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         await self._reader.close()
         await self._writer.close()
 
@@ -181,56 +181,56 @@ class SqliteStore:
 
 
 class _DatabaseThread:
-    """A thread that SQLite may block, and its connection, which opens at the first call."""
+    """A thread that SQLite may block, and its connection. The first call opens it."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
         # The other thread of the same store.
-        self.beside: _DatabaseThread | None = None
+        self.sibling: _DatabaseThread | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Let the thread do it, after all that it was given before.
+        """Run `work` in the thread, after all earlier calls.
 
         Raises StoreUnavailableError.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._do, work)
+        return await loop.run_in_executor(self._thread, self._run, work)
 
     async def close(self) -> None:
-        """Let go of the file, and end the thread."""
+        """Close the file and stop the thread."""
         if self._file.is_open:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
-    def look_again(self) -> None:
-        """Have it seen whether what the thread has open is still what is there.
+    def check_file(self) -> None:
+        """Check in the thread whether its open file is still the one at the path.
 
-        SQLite shares a log's index between a process's connections: one that is idle would keep a
-        removed one in use for those that are opened anew.
+        SQLite shares a log's index between a process's connections. An idle connection would keep
+        a removed index in use for the new ones.
         """
         with suppress(RuntimeError):
-            self._thread.submit(self._look)
+            self._thread.submit(self._check)
 
-    def _have_other_look(self) -> None:
-        if self.beside is not None:
-            self.beside.look_again()
+    def _check_sibling(self) -> None:
+        if self.sibling is not None:
+            self.sibling.check_file()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._file.is_open:
             with suppress(sqlite3.Error, OSError):
                 self._file.current()
 
-    def _do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    def _run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         try:
             return work(self._file.current())
         except (sqlite3.Error, OSError) as error:
-            self._have_other_look()
-            raise self._file.failed(error) from error
+            self._check_sibling()
+            raise self._file.to_store_error(error) from error
 
 
 class _WriterThread(_DatabaseThread):
-    """One that commits together what waits to be written."""
+    """A thread with group commit."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -239,14 +239,14 @@ class _WriterThread(_DatabaseThread):
     async def write(
         self, work: Callable[[sqlite3.Connection], _Result], *, is_count: bool = False
     ) -> _Result:
-        """Let the thread do it in a transaction, after what matters more.
+        """Run `work` in a transaction. Counts wait for all other writes.
 
         Raises StoreUnavailableError.
         """
         try:
             return await asyncio.wrap_future(self._writes.write(work, is_count=is_count))
         except StoreUnavailableError:
-            self._have_other_look()
+            self._check_sibling()
             raise
 
 

@@ -1,4 +1,4 @@
-"""A store in Upstash Redis (Vercel KV), over its REST protocol: one HTTP request an operation."""
+"""The store in Upstash Redis (Vercel KV), by its REST protocol: one request per operation."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,24 +10,24 @@ from domain.grant import Unauthorized, due_at
 from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
-    # Imported at the first write: who only reads a fresh token must not pay for it.
+    # Imported at the first write: reading a fresh token must not pay for it.
     from adapters.upstash_writer import UpstashWriter
     from domain.authorization import PendingLogin
 
 _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
 _DUE = f"{_PREFIX}due"
-# So many keys of the database are looked at by one command; they need not be ours.
+# Keys of the database that one command scans. They may belong to other programs.
 _KEYS_A_PAGE = 1000
-# Upstash answers in milliseconds; whoever waits this long waits for a network that is gone.
+# Upstash answers in milliseconds: after these limits the network is down.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
-# Strangers' failures are counted, and a database has a size: a count is kept past the end of its
-# window for no longer than clocks may disagree.
-_COUNT_KEPT_PAST_END = timedelta(hours=1)
+# Strangers can cause counts, and space is limited. So the margin past a window covers only the
+# difference of clocks.
+_COUNT_RETENTION = timedelta(hours=1)
 
-# Everything is judged inside the script: reads may come from a replica that lags.
-# What others have put at a key need not be a hash: it stands for a record that nobody can read.
+# The script itself compares: reads may come from a replica that lags. Another program may have
+# stored another type at a key: the script treats it as an unreadable record.
 _SWAP = """
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'none' and kind ~= 'hash' then
@@ -48,7 +48,7 @@ _PUT_LOGIN = """
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-# The taker's name stays, so that the same taker may ask again after an answer that was lost.
+# The taker stays, so that the same taker can repeat the call after a lost answer.
 _TAKE_LOGIN = """
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return false end
 local found = redis.call('HMGET', KEYS[1], 'sealed', 'taker')
@@ -64,7 +64,7 @@ return number
 
 
 class UpstashStore:
-    """Keep sealed records in Redis hashes; for one event loop, as its connections belong to it."""
+    """Stores encrypted records in Redis hashes. Its connections belong to one event loop."""
 
     def __init__(self, url: str, token: str, records: SealedRecords) -> None:
         self._url = url
@@ -84,7 +84,7 @@ class UpstashStore:
         return self._record(connection, _texts(found))
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag.
+        """Replace the record that has the expected etag.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
@@ -105,17 +105,17 @@ class UpstashStore:
             case ["conflict", *found]:
                 raise ConflictError(self._record(connection, found))
             case _:
-                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+                raise StoreUnavailableError("Upstash returned an invalid answer")
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due, longest overdue first.
+        """Return the connections that are due, longest overdue first.
 
         Raises StoreUnavailableError.
         """
         return await self._due_between("-inf", before.timestamp(), limit)
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first.
+        """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
@@ -126,12 +126,12 @@ class UpstashStore:
         return [name for name in _texts(found) if name is not None]
 
     async def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record. Raises StoreUnavailableError."""
+        """Yield each connection that has a record. Raises StoreUnavailableError."""
         seen, cursor = set[str](), "0"
         while True:
             page = await self._execute("SCAN", cursor, "MATCH", f"{_GRANT}*", "COUNT", _KEYS_A_PAGE)
-            cursor, keys = _scanned(page)
-            # A scan may show a key twice, where the database grows or shrinks meanwhile.
+            cursor, keys = _read_page(page)
+            # A scan may return a key twice while the database grows or shrinks.
             for key in keys - seen:
                 yield key.removeprefix(_GRANT)
             seen |= keys
@@ -139,36 +139,35 @@ class UpstashStore:
                 return
 
     async def put_login(self, key: str, pending: "PendingLogin") -> None:
-        """Keep a login that has begun. Raises StoreUnavailableError."""
+        """Store a pending login. Raises StoreUnavailableError."""
         from domain.authorization import LOGIN_LIFETIME
 
         sealed = self._records.seal_login(key, pending)
-        # The server removes logins after a while, counted by itself; whether one has expired is
-        # told by our clock.
+        # The server removes logins by its own clock. Whether one has expired depends on ours.
         milliseconds = (LOGIN_LIFETIME + timedelta(minutes=1)) // timedelta(milliseconds=1)
         await self._execute("EVAL", _PUT_LOGIN, 1, _login_key(key), sealed, milliseconds)
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> "PendingLogin | None":
-        """Return a login to its first taker. Raises StoreUnavailableError."""
+        """Return a login to its first taker only. Raises StoreUnavailableError."""
         sealed = await self._execute("EVAL", _TAKE_LOGIN, 1, _login_key(key), taker)
         if not isinstance(sealed, str):
             return None
         return self._records.open_login(key, sealed, now=now)
 
     async def forget_expired(self, now: datetime) -> None:
-        """Leave it to Redis, which was told when to remove each of them."""
+        """Do nothing: Redis removes expired keys by their time to live."""
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more, and return how many there are by now. Raises StoreUnavailableError."""
-        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_KEPT_PAST_END
+        """Add one to a count and return the new count. Raises StoreUnavailableError."""
+        kept_for = max(window_ends - datetime.now(UTC), timedelta(0)) + _COUNT_RETENTION
         milliseconds = kept_for // timedelta(milliseconds=1)
         number = await self._execute("EVAL", _COUNT, 1, _count_key(key, window_ends), milliseconds)
         if not isinstance(number, int):
-            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+            raise StoreUnavailableError("Upstash returned an invalid answer")
         return number
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._reader.close()
         if self._writer is not None:
             await self._writer.close()
@@ -180,7 +179,7 @@ class UpstashStore:
             case [etag, sealed]:
                 return self._records.open_stored(connection, etag, sealed)
             case _:
-                raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+                raise StoreUnavailableError("Upstash returned an invalid answer")
 
     async def _execute(self, *command: str | float) -> object:
         writer = self._open_writer()
@@ -211,17 +210,17 @@ def _count_key(key: str, window_ends: datetime) -> str:
     return f"{_PREFIX}count:{window_ends.timestamp()}:{key}"
 
 
-def _scanned(page: object) -> tuple[str, set[str]]:
-    """Check that an answer is a cursor and keys."""
+def _read_page(page: object) -> tuple[str, set[str]]:
+    """Return the cursor and keys of an answer, or raise StoreUnavailableError."""
     match page:
         case [int() | str() as cursor, keys]:
             return str(cursor), {key for key in _texts(keys) if key is not None}
         case _:
-            raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+            raise StoreUnavailableError("Upstash returned an invalid answer")
 
 
 def _texts(found: object) -> list[str | None]:
-    """Check that an answer is a list of texts and nulls."""
+    """Return an answer that is a list of texts and nulls, or raise StoreUnavailableError."""
     if isinstance(found, list) and all(text is None or isinstance(text, str) for text in found):
         return found
-    raise StoreUnavailableError("Upstash gave an answer that makes no sense")
+    raise StoreUnavailableError("Upstash returned an invalid answer")

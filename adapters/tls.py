@@ -1,4 +1,4 @@
-"""The one TLS context of a process: loading the certificate authorities is what takes long."""
+"""The one TLS context of a process: loading the certificate authorities is slow."""
 
 import os
 import ssl
@@ -10,10 +10,9 @@ from ports.way_out import WayOutError
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return a context for clients, which checks certificates and host names.
+    """Return the context for clients. It checks certificates and host names. Raises WayOutError.
 
-    The authorities are certifi's, or those that OpenSSL's own variables name, as with httpx.
-    Raises WayOutError.
+    The authorities are those of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's, as in httpx.
     """
     return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
@@ -21,20 +20,20 @@ def tls_context() -> ssl.SSLContext:
 @cache
 def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     if not (cafile or capath):
-        cafile = str(_certifis_file())
+        cafile = str(_certifi_bundle())
     elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
-        # OpenSSL would say nothing, and trust nobody.
-        raise WayOutError("SSL_CERT_DIR is no directory of certificates")
+        # OpenSSL would report no error, and trust no certificate.
+        raise WayOutError("SSL_CERT_DIR is not a directory")
     try:
         return ssl.create_default_context(cafile=cafile, capath=capath)
     except OSError as error:
-        reason = "is no file of certificates in PEM" if isinstance(error, ssl.SSLError) else None
+        reason = "is not a file of PEM certificates" if isinstance(error, ssl.SSLError) else None
         reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
         raise WayOutError(f"SSL_CERT_FILE {reason}") from error
 
 
-def _certifis_file() -> Path:
-    """Return what `certifi.where()` would, whose import costs a cold start 5 ms."""
+def _certifi_bundle() -> Path:
+    """Return the path of `certifi.where()` without the import, which costs a cold start 5 ms."""
     spec = find_spec("certifi")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("certifi is not installed")

@@ -1,7 +1,7 @@
-"""What a provider answers, read: status, headers and body to an outcome.
+"""The parser of provider responses: status, headers and body to an outcome.
 
-Providers differ from RFC 6749 §5 in many small ways, so everything that can be understood is, and
-nothing else is taken for tokens.
+Providers differ from RFC 6749 §5 in many small ways. The parser accepts all forms that are
+unambiguous, and takes no other text for a token.
 """
 
 import logging
@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from adapters.body_members import read_members
-from adapters.error_response import about_page, is_page, is_refusal, read_error
+from adapters.error_response import describe_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
 from adapters.lifetimes import read_lifetimes
 from domain.provider import Provider
@@ -36,48 +36,48 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 
-# Here a gateway speaks (nginx's 499, Cloudflare's 520 to 527), or the provider of a request that
-# it did not see whole: nobody knows what has been done.
+# Statuses of a gateway (nginx's 499, Cloudflare's 520 to 527), or of an incomplete request. The
+# provider may have acted on it.
 _GATEWAY_STATUSES = frozenset({408, 499, 502, 504, *range(520, 528)})
-# Apigee's BearerToken is the same thing.
+# Apigee's BearerToken means Bearer.
 _BEARER_TYPES = frozenset({"bearer", "bearertoken"})
-# RFC 6749 §7.1, RFC 9449 §5. What to make of other types, such as Slack's `bot` and eBay's
-# `User Access Token`, is for whoever uses the token.
+# RFC 6749 §7.1, RFC 9449 §5. Callers decide how to use other types, such as Slack's `bot` and
+# eBay's `User Access Token`.
 _UNUSABLE_TYPES = frozenset({"dpop", "mac"})
 
-# What answers that should have tokens, and have none, say beside nothing.
-_OF_SUCCESS = frozenset({"", "ok", "success"})
-_CAMELS_BACK = r"(?<=[a-z0-9])(?=[A-Z])"
+# Texts of success, in responses that should have tokens and do not.
+_SUCCESS_TEXTS = frozenset({"", "ok", "success"})
+_CASE_BOUNDARY = r"(?<=[a-z0-9])(?=[A-Z])"
 
 _log = logging.getLogger(__name__)
 
 
 def _text(value: object) -> str | None:
-    """Return a text that can be stored and shown; None for what is none."""
+    """Return a text that can be stored and shown. Return None for any other value."""
     if not isinstance(value, str) or not value:
         return None
-    # JSON may name half of a character (RFC 8259 §8.2).
+    # JSON can contain a lone surrogate (RFC 8259 §8.2).
     return value if value == value.encode("utf-8", "replace").decode() else None
 
 
-def _goes_into_a_header(value: str) -> str:
-    # RFC 6749 §A.12: visible characters and spaces. What goes beyond is let pass, but nothing that
-    # would end a line of a header, or of a file of variables, where callers put it.
+def _require_header_value(value: str) -> str:
+    # RFC 6749 §A.12 allows visible ASCII and spaces. Others are accepted, except line ends
+    # and other controls: callers put the value into headers and files of variables.
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise ValueError("a control character")
     return value
 
 
 def _bearer(value: str) -> str:
-    # Nobody means the spaces and line breaks around it, and no header can have them.
+    # Spaces and line breaks around a token are mistakes, and not valid in a header.
     if (text := _text(value.strip())) is None:
-        raise ValueError("no text")
-    return _goes_into_a_header(text)
+        raise ValueError("not a text")
+    return _require_header_value(text)
 
 
 def _type(value: object) -> str | None:
     try:
-        return _goes_into_a_header(_text(value) or "") or None
+        return _require_header_value(_text(value) or "") or None
     except ValueError:
         return None
 
@@ -89,7 +89,7 @@ def _scope(value: object) -> str | None:
 
 
 class _TokenBody(BaseModel):
-    """RFC 6749 §5.1; members that are not known are ignored, as it demands."""
+    """The members of RFC 6749 §5.1. Unknown members are ignored, as it requires."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -101,7 +101,7 @@ class _TokenBody(BaseModel):
 
 
 def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Outcome:
-    """Understand an answer; `body` is all of it, decoded from any content encoding."""
+    """Read a token response. `body` is complete and decompressed."""
     if response.status_code in _GATEWAY_STATUSES:
         return _unknown(f"the gateway answered {response.status_code}")
     members = read_members(body)
@@ -109,36 +109,36 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         return _error(response, body, members, provider)
     if members is None:
         if is_page(response.headers, body):
-            return _unknown(about_page(response.status_code, response.headers))
+            return _unknown(describe_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    found = _with_nested(_in_the_rfcs_names(members))
-    if is_refusal(found) or _is_told_in_its_place(found):
+    found = _merge_nested(_to_snake_case(members))
+    if is_refusal(found) or _has_error_as_token(found):
         return _error(response, body, members, provider)
     try:
         return _tokens(found, response, provider)
     except ValidationError:
-        return _without_tokens(found, _error(response, body, members, provider))
+        return _read_missing_tokens(found, _error(response, body, members, provider))
 
 
-def _without_tokens(members: dict[str, Any], said: TokenErrorResponse) -> Outcome:
-    """Take what is said in the place of tokens for a refusal, as at WeChat, Lark and TikTok."""
-    words = (said.description or "").strip(" .!").lower()
-    if "access_token" not in members and words not in _OF_SUCCESS:
-        return said
+def _read_missing_tokens(members: dict[str, Any], refusal: TokenErrorResponse) -> Outcome:
+    """Treat an error text without tokens as a refusal, as at WeChat, Lark and TikTok."""
+    words = (refusal.description or "").strip(" .!").lower()
+    if "access_token" not in members and words not in _SUCCESS_TEXTS:
+        return refusal
     return _unknown("a success without an access token")
 
 
-def _is_told_in_its_place(members: dict[str, Any]) -> bool:
-    """Whether an error stands where the token should, as at Casdoor: "error: token is expired".
+def _has_error_as_token(members: dict[str, Any]) -> bool:
+    """Whether `access_token` holds an error, as at Casdoor: "error: token is expired".
 
-    No bearer token has a space in it (RFC 6750 §2.1).
+    A bearer token contains no space (RFC 6750 §2.1).
     """
     text = _text(members.get("access_token")) or ""
     return text.lower().startswith("error") and " " in text and not members.get("refresh_token")
 
 
 def read_revocation(response: httpx.Response, body: bytes, provider: Provider) -> RevocationOutcome:
-    """Understand an answer of a revocation endpoint: the body of a success says nothing."""
+    """Read a revocation response. The body of a success is ignored."""
     if response.is_success:
         # RFC 7009 §2.2.
         return RevocationResult.REVOKED
@@ -151,20 +151,20 @@ def _unknown(reason: str) -> NoAnswer:
     return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason)
 
 
-def _in_the_rfcs_names(members: dict[str, Any]) -> dict[str, Any]:
-    """Write names as RFC 6749 does: `accessToken` is `access_token`."""
-    return {re.sub(_CAMELS_BACK, "_", name).lower(): value for name, value in members.items()} | (
+def _to_snake_case(members: dict[str, Any]) -> dict[str, Any]:
+    """Convert names to RFC 6749's form: `accessToken` to `access_token`."""
+    return {re.sub(_CASE_BOUNDARY, "_", name).lower(): value for name, value in members.items()} | (
         members
     )
 
 
-def _with_nested(members: dict[str, Any]) -> dict[str, Any]:
-    """Bring up what stands a level deeper: Slack's `authed_user`, Withings' `body`, Lark's `data`.
+def _merge_nested(members: dict[str, Any]) -> dict[str, Any]:
+    """Merge nested tokens: Slack's `authed_user`, Withings' `body`, Lark's `data`.
 
-    Where there are several, nobody knows which tokens are meant.
+    Several nested objects with tokens are ambiguous, and ignored.
     """
     inner = [value for value in members.values() if isinstance(value, dict)]
-    found = map(_in_the_rfcs_names, inner)
+    found = map(_to_snake_case, inner)
     nested = [value for value in found if value.get("access_token")]
     return (
         {**members, **nested[0]}
@@ -177,18 +177,18 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     body = _TokenBody.model_validate(members)
     token_type = (body.token_type or "").strip() or "bearer"
     if token_type.lower() in _UNUSABLE_TYPES:
-        return _unknown("tokens of a type that wants proofs with each use")
+        return _unknown("a token type that needs a proof with each use")
     if token_type.lower() in _BEARER_TYPES:
         token_type = "Bearer"
     else:
-        _log.warning("the token response's token_type is not Bearer; it is passed on as it is")
+        _log.warning("the token response's token_type is not Bearer; it is returned unchanged")
     if body.token_type is None:
-        _log.warning("the token response names no token_type; taken for Bearer")
+        _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
     can_refresh = body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
-        _log.warning("the token response has no usable expires_in; the provider's default is taken")
+        _log.warning("the token response has no usable expires_in; the provider's default is used")
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,
@@ -201,7 +201,7 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
 
 
 def _date(headers: httpx.Headers) -> datetime | None:
-    """Read when the answer was sent, by its own clock (RFC 9110 §6.6.1)."""
+    """Read the response's Date (RFC 9110 §6.6.1)."""
     try:
         sent = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -1,8 +1,8 @@
-"""Reading from Upstash with the standard library: what stands on the way of every token.
+"""Reads from Upstash with the standard library, for each token request.
 
-Its REST protocol is a POST of the command as a JSON array, answered by `{"result": …}` or
-`{"error": …}`. The client library that does the rest of the work would cost the first caller of a
-cold function a third of the runtime's own start (`docs/adr/0010-cold-start.md`).
+Upstash's REST protocol is a POST of the command as a JSON array. The answer is `{"result": …}` or
+`{"error": …}`. The client library, which sends the writes, would lengthen a cold start by a third
+(`docs/adr/0010-cold-start.md`).
 """
 
 import asyncio
@@ -22,28 +22,28 @@ from urllib.parse import urlsplit
 from adapters.tls import tls_context
 from ports.store import StoreUnavailableError
 
-# Reads at one time, each on a connection and in a thread of its own; they only wait.
-_AT_ONCE = 100
-# A connection that was idle for longer may have been cut on the way (what httpx takes, too).
-_KEPT_FOR = timedelta(seconds=5)
+# Concurrent reads, each with its own connection and thread. They only wait.
+_MAX_CONCURRENCY = 100
+# A connection that was idle for longer may be broken. httpx has the same limit.
+_MAX_IDLE = timedelta(seconds=5)
 _LONGEST_ANSWER = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    """A connection that is open, and since when nobody uses it."""
+    """An open connection, and the time of its last use."""
 
     connection: HTTPConnection
     since: float = field(default_factory=time.monotonic)
 
     @property
     def is_old(self) -> bool:
-        """Whether nobody may use it any more."""
-        return time.monotonic() - self.since >= _KEPT_FOR.total_seconds()
+        """Whether the connection was idle too long."""
+        return time.monotonic() - self.since >= _MAX_IDLE.total_seconds()
 
     @property
-    def is_fit(self) -> bool:
-        """Whether it may still be open; what comes unasked is its end, or an answer to nobody."""
+    def is_usable(self) -> bool:
+        """Whether it may be open: readable bytes mean its end, or an unrelated answer."""
         poll = select.poll()
         poll.register(self.connection.sock, select.POLLIN)
         return not self.is_old and not poll.poll(0)
@@ -51,50 +51,52 @@ class _Idle:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Call:
-    """A command on its way, in a thread."""
+    """A command that a thread sends."""
 
     body: str
-    # Not the HTTPConnection, which forgets it as soon as a server says that it will close.
+    # Not the HTTPConnection, which drops its socket when the server announces the end.
     sock: socket.socket | None = None
     is_given_up: bool = False
 
-    def go_over(self, sock: socket.socket) -> None:
-        """Take a connection. Raises ConnectionAbortedError where nobody waits any more."""
+    def use_socket(self, sock: socket.socket) -> None:
+        """Set the socket. Raises ConnectionAbortedError if the caller has given up."""
         self.sock = sock
-        # `give_up` does it the other way round, so that one of the two sees what the other did.
-        self.go_on()
+        # `give_up` has the opposite order, so that one of the two sees the other's change.
+        self.check_wanted()
 
-    def go_on(self) -> None:
-        """Raise ConnectionAbortedError where nobody waits any more."""
+    def check_wanted(self) -> None:
+        """Raise ConnectionAbortedError if the caller has given up."""
         if self.is_given_up:
-            raise ConnectionAbortedError("nobody waits for the answer")
+            raise ConnectionAbortedError("the caller has given up")
 
     def give_up(self) -> None:
-        """End what the thread waits for, which could come byte by byte for ever."""
+        """Shut the socket down: the answer could arrive byte by byte, for ever."""
         self.is_given_up = True
         if (sock := self.sock) is not None:
             with suppress(OSError):
-                # Not TLS's own, which would let the thread go on sending in the clear.
+                # Not TLS's own shutdown: the thread would continue in plain text.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class UpstashReader:
-    """Ask for things that can be asked for again; on any event loop.
+    """Sends commands that change nothing, for any event loop.
 
     http.client blocks, so threads make the calls.
     """
 
     def __init__(self, url: str, token: str, *, limit: timedelta, connect_limit: timedelta) -> None:
-        """`limit` is for a whole request and its answer, `connect_limit` for a connection."""
+        """`limit` is for a whole request and its answer, `connect_limit` for connecting."""
         self._url = urlsplit(url)
         self._token = token
         self._limit = limit
         self._connect_limit = connect_limit
-        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="upstash")
+        self._threads = ThreadPoolExecutor(
+            max_workers=_MAX_CONCURRENCY, thread_name_prefix="upstash"
+        )
         self._is_closed = False
         self._calls: set[_Call] = set()
         self._idle: deque[_Idle] = deque()
-        # What the last write was told: a replica that does not have it yet lets others answer.
+        # The last write's token: a replica without that write forwards the read.
         self.sync_token = ""
 
     async def execute(self, *command: str) -> object:
@@ -109,7 +111,7 @@ class UpstashReader:
                 return await loop.run_in_executor(self._threads, self._ask, call)
         except TimeoutError as error:
             raise StoreUnavailableError("Upstash does not answer") from error
-        # A RuntimeError is an answer that is nested too deep, or a thread that cannot be started.
+        # RuntimeError: the answer is nested too deep, or a thread could not be started.
         except (OSError, HTTPException, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         finally:
@@ -117,7 +119,7 @@ class UpstashReader:
             call.give_up()
 
     def close(self) -> None:
-        """Give up the reads in flight, and let go of the connections; it waits for nothing."""
+        """Abort the reads and close all connections, without waiting."""
         self._is_closed = True
         for call in tuple(self._calls):
             call.give_up()
@@ -125,29 +127,29 @@ class UpstashReader:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Close the connections that nobody will use any more: after the end, all that are idle."""
-        # Where another thread is quicker, this ends, or closes a younger one, which is no harm.
+        """Close the connections that are too old. After `close`, close all idle ones."""
+        # If another thread is faster, this stops, or closes a newer connection, which is harmless.
         with suppress(IndexError):
             while self._is_closed or self._idle[0].is_old:
                 self._idle.popleft().connection.close()
 
     def _ask(self, call: _Call) -> object:
-        # It may have waited for a thread.
-        call.go_on()
-        if (connection := self._kept_connection()) is not None:
+        # The call may have waited for a thread.
+        call.check_wanted()
+        if (connection := self._take_idle()) is not None:
             try:
-                return self._ask_over(connection, call)
+                return self._send_over(connection, call)
             except OSError as error:
-                # The server has closed it meanwhile, and this can be asked again.
+                # The server has closed the connection meanwhile. A retry is safe.
                 if call.is_given_up or isinstance(error, TimeoutError):
                     raise
-        return self._ask_over(self._new_connection(), call)
+        return self._send_over(self._new_connection(), call)
 
-    def _kept_connection(self) -> HTTPConnection | None:
+    def _take_idle(self) -> HTTPConnection | None:
         with suppress(IndexError):
             while True:
                 idle = self._idle.pop()
-                if idle.is_fit:
+                if idle.is_usable:
                     return idle.connection
                 idle.connection.close()
         return None
@@ -163,12 +165,12 @@ class UpstashReader:
         return connection
 
     def _new_socket(self, host: str, port: int) -> socket.socket:
-        """Do what `connect` would, whose way with names imports the codec of those beyond ASCII.
+        """Connect as `HTTPConnection.connect` does, without its import of the IDNA codec.
 
-        That would cost a cold start 2 ms.
+        The import would cost a cold start 2 ms.
         """
         name = host.encode("ascii")
-        # The type stubs want text; what is resolved, and told to the server, may be bytes.
+        # The type stubs require text. The resolver and TLS also accept bytes.
         address = cast("tuple[str, int]", (name, port))
         sock = socket.create_connection(address, self._connect_limit.total_seconds())
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -177,20 +179,20 @@ class UpstashReader:
         sock.settimeout(self._limit.total_seconds())
         return sock
 
-    def _ask_over(self, connection: HTTPConnection, call: _Call) -> object:
+    def _send_over(self, connection: HTTPConnection, call: _Call) -> object:
         try:
-            call.go_over(connection.sock)
+            call.use_socket(connection.sock)
             answer, is_kept = self._exchange(connection, call.body)
-            # What is no answer may be followed by one, which the next read would take for its own.
+            # After an invalid answer, another one may follow, which the next read would take.
             members = json.loads(answer)
         except BaseException:
             connection.close()
             raise
-        # From here on it is not this call's to end.
+        # From here on the call does not own the connection.
         call.sock = None
         if is_kept:
             self._idle.append(_Idle(connection))
-            # `close` does it the other way round, as `give_up` does.
+            # `close` has the opposite order, as `give_up` has.
             self._sweep()
         else:
             connection.close()
@@ -207,7 +209,7 @@ class UpstashReader:
         with connection.getresponse() as response:
             answer = response.read(_LONGEST_ANSWER)
             if not response.isclosed():
-                raise HTTPException("an answer that is cut off, or too long")
+                raise HTTPException("the answer is cut off or too long")
             return answer, not response.will_close
 
 

@@ -1,4 +1,4 @@
-"""Commands to Upstash by its own client library, each sent once, with a time limit."""
+"""Writes to Upstash by its client library: each command is sent once, with a time limit."""
 
 import asyncio
 from datetime import timedelta
@@ -11,43 +11,42 @@ from ports.store import StoreUnavailableError
 
 
 class UpstashWriter:
-    """Execute commands; for one event loop, as the connections belong to it."""
+    """Executes commands. Its connections belong to one event loop."""
 
     def __init__(self, url: str, token: str, *, limit: timedelta, connect_limit: timedelta) -> None:
-        """`limit` is for a whole request and its answer, `connect_limit` for a connection.
+        """`limit` is for a whole request and its answer, `connect_limit` for connecting.
 
-        Raises StoreUnavailableError where the certificate authorities cannot be loaded, or the
-        proxy that the environment names cannot be used.
+        Raises StoreUnavailableError if the certificate authorities, or the environment's proxy,
+        cannot be used.
         """
         self._limit = limit
         try:
-            # Its own retry repeats whatever it was, even what has been executed.
+            # Its retry repeats any command, even one that was executed.
             self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
         except (OSError, ImportError) as error:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
         except (httpx.InvalidURL, ValueError) as error:
-            # Its words quote the proxy's URL, which may have a password in it.
-            text = f"Upstash: a proxy that cannot be used: {type(error).__name__}"
+            # The error quotes the proxy's URL, which may contain a password.
+            text = f"Upstash: the proxy cannot be used: {type(error).__name__}"
             raise StoreUnavailableError(text) from None
-        # It offers no timeout and has none (upstash-redis issue 46); the version is pinned.
+        # The library has no timeout (upstash-redis issue 46). Its version is pinned.
         self._redis._http._client.timeout = httpx.Timeout(  # noqa: SLF001
             limit.total_seconds(), connect=connect_limit.total_seconds()
         )
 
     @property
     def sync_token(self) -> str:
-        """What a read must send in order to see what has been written here."""
-        return self._redis._sync_token  # noqa: SLF001 - it offers no other way
+        """The token that a read must send to see the writes made here."""
+        return self._redis._sync_token  # noqa: SLF001 - the library offers no other way
 
     async def execute(self, *command: str | float) -> object:
         """Return the result of a command. Raises StoreUnavailableError."""
         try:
-            # httpx's limit is for each step, and an answer may come byte by byte.
+            # httpx's limit is for each step, and an answer may arrive byte by byte.
             async with asyncio.timeout(self._limit.total_seconds()):
                 return await self._redis.execute(list(command))
-        # Beside its own error the client lets through what httpx does (which lets through TLS's own
-        # of a connection that is open), and whatever an answer of the wrong form makes its decoding
-        # fail with.
+        # The client also raises the errors of httpx and of TLS on an open connection. Its decoder
+        # raises others for an invalid answer.
         except (
             OSError,
             UpstashError,
@@ -62,5 +61,5 @@ class UpstashWriter:
             raise StoreUnavailableError(f"Upstash: {type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         await self._redis.close()

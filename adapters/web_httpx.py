@@ -7,27 +7,27 @@ from ssl import cert_time_to_seconds
 
 import httpx
 
-from adapters.provider_http import in_time, provider_client, read_capped
+from adapters.provider_http import provider_client, read_body, run_in_time
 from ports.web import NoWebAnswerError, WebAnswer
 
-# The longest answer of interest is the description of the interface, some 120 KiB.
+# The longest response of interest is the OpenAPI document, about 120 KiB.
 _LONGEST_BODY = 1024 * 1024
 _LIMIT = timedelta(seconds=5)
 
 
 class HttpxWeb:
-    """Ask, on a connection of its own each time."""
+    """Sends each request on its own connection."""
 
     def __init__(self, *, limit: timedelta = _LIMIT) -> None:
-        """`limit` is for a whole request and its answer."""
+        """`limit` is for a whole request and its response."""
         self._limit = limit
 
     async def ask(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None
     ) -> WebAnswer:
-        """Send a request without a body. Raises NoWebAnswerError."""
+        """Send a request without a body and return the response. Raises NoWebAnswerError."""
         try:
-            return await in_time(_ask(method, url, headers or {}), self._limit)
+            return await run_in_time(_ask(method, url, headers or {}), self._limit)
         except TimeoutError as error:
             seconds = self._limit.total_seconds()
             raise NoWebAnswerError(f"no answer within {seconds:g} s") from error
@@ -45,7 +45,7 @@ async def _ask(method: str, url: str, headers: Mapping[str, str]) -> WebAnswer:
             return WebAnswer(
                 status=response.status_code,
                 headers={name.lower(): value for name, value in response.headers.items()},
-                body=await read_capped(response, most=_LONGEST_BODY),
+                body=await read_body(response, most=_LONGEST_BODY),
                 sent_at=sent_at,
                 came_at=came_at,
                 took=took,

@@ -1,1 +1,1 @@
-"""Where the application runs."""
+"""The environments that the application runs in, and the checks of this tree."""

@@ -1,8 +1,8 @@
-"""The versions of `infra/locks/runtime.txt` in `pyproject.toml`, for builders that resolve anew.
+"""The versions of `infra/locks/runtime.txt` as constraints in `pyproject.toml`.
 
-Vercel's builder reads no requirement file and lets uv resolve what `pyproject.toml` asks for; with
-these constraints it can find nothing but what is locked. `python -m infra.constraints`, which
-`make lock` ends with, writes them.
+Vercel's builder reads no requirement file: uv resolves the dependencies of `pyproject.toml`. With
+these constraints it selects the locked versions. `make lock` writes them, by
+`python -m infra.constraints`.
 """
 
 import json
@@ -18,16 +18,16 @@ _CONSTRAINTS = re.compile(r"^constraint-dependencies = \[\n(?:.*\n)*?\]\n", re.M
 
 
 def constraints(lock: str) -> list[str]:
-    """Return what a requirement file asks for, as it stands there but without the hashes."""
+    """Return the requirements of a file, without the hashes."""
     return [found["text"] for found in _REQUIREMENT.finditer(lock)]
 
 
-def constrained(pyproject: str, lock: str) -> str:
-    """Return the project file with the constraints that the lock implies."""
+def with_constraints(pyproject: str, lock: str) -> str:
+    """Return the project file with the constraints of the lock."""
     lines = [f"    {json.dumps(text)},\n" for text in constraints(lock)]
     block = "".join(["constraint-dependencies = [\n", *lines, "]\n"])
     return _CONSTRAINTS.sub(lambda _: block, pyproject)
 
 
 if __name__ == "__main__":
-    PYPROJECT.write_text(constrained(PYPROJECT.read_text(), LOCK.read_text()))
+    PYPROJECT.write_text(with_constraints(PYPROJECT.read_text(), LOCK.read_text()))

@@ -1,4 +1,4 @@
-"""Other Pythons of this machine: platforms want a version of their own, for bytecode and to run."""
+"""Other Pythons of this machine, for the platforms that require their own version."""
 
 import os
 import shutil
@@ -9,22 +9,22 @@ from pathlib import Path
 
 @cache
 def interpreter(minor: int) -> Path | None:
-    """Find a Python 3 of this minor version, on the PATH or in pyenv; None where there is none.
+    """Find a Python 3 of this minor version, on the PATH or in pyenv. Return None without one.
 
-    It is the program itself, in its own folder, and not one of a virtual environment.
+    The result is the installed program, not a shim or a virtual environment's link.
     """
     name = f"python3.{minor}"
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     installed = map(str, root.glob(f"versions/3.{minor}.*/bin/{name}"))
-    found = (_itself(program, name) for program in [shutil.which(name), *installed] if program)
+    found = (_resolve(program, name) for program in [shutil.which(name), *installed] if program)
     return next(filter(None, found), None)
 
 
-def _itself(program: str, name: str) -> Path | None:
-    """Look behind a shim, which runs whichever is chosen, if any, or a virtual environment."""
-    told = "import sys; print(sys.base_prefix)"
-    asked = subprocess.run(  # noqa: S603 - found on the PATH
-        [program, "-c", told], capture_output=True, text=True, check=False
+def _resolve(program: str, name: str) -> Path | None:
+    """Return the program behind a shim or a virtual environment, or None."""
+    code = "import sys; print(sys.base_prefix)"
+    completed = subprocess.run(  # noqa: S603 - found on the PATH
+        [program, "-c", code], capture_output=True, text=True, check=False
     )
-    found = Path(asked.stdout.strip(), "bin", name)
-    return found if asked.returncode == 0 and found.exists() else None
+    found = Path(completed.stdout.strip(), "bin", name)
+    return found if completed.returncode == 0 and found.exists() else None

@@ -1,1 +1,1 @@
-"""What the application needs of the outside: Protocols, and the exceptions they may raise."""
+"""The application's ports: a Protocol for each outside system, and the exceptions it raises."""

@@ -1,4 +1,4 @@
-"""What a provider is asked for: tokens, and the end of them."""
+"""The port to a provider: requests for tokens, and for their revocation."""
 
 from typing import Protocol
 
@@ -6,16 +6,15 @@ from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest,
 
 
 class AuthorizationServer(Protocol):
-    """Send one request, once."""
+    """A provider's token and revocation endpoints. Each request is sent at most once."""
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
-        """Send the request and say what came of it.
+        """Send the request and return its outcome. Raises nothing.
 
-        Raises nothing: every way in which a request can fail is an Outcome, because what may
-        have happened at the provider decides what may be done next.
+        A failure is an outcome too: it states whether the provider may have acted on the request.
         """
         ...
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
-        """Ask for the end of a token, and say what came of it. Raises nothing."""
+        """Send the revocation request and return its outcome. Raises nothing."""
         ...

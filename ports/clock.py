@@ -1,12 +1,12 @@
-"""The time."""
+"""The port to the current time."""
 
 from datetime import datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tell the time."""
+    """A clock."""
 
     def now(self) -> datetime:
-        """Return the instant as aware UTC."""
+        """Return the current time, as aware UTC."""
         ...

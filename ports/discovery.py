@@ -1,4 +1,4 @@
-"""Where a provider's endpoints are, and what it supports."""
+"""The port to a provider's metadata: its endpoints, and what it supports."""
 
 from typing import Protocol
 
@@ -6,18 +6,18 @@ from domain.provider import Provider
 
 
 class DiscoveryError(Exception):
-    """The provider does not say where its endpoints are; the message says why not."""
+    """The provider's endpoints could not be found. The message gives the reason."""
 
 
 class UnusableIssuerError(DiscoveryError):
-    """Asking again is of no use: the message names the variable, or what the issuer must change."""
+    """A retry cannot succeed. The message names the variable to set, or the issuer's mistake."""
 
 
 class Discovery(Protocol):
-    """Ask the provider what is not told of it otherwise."""
+    """A source of the provider settings that the configuration leaves open."""
 
     async def provider(self) -> Provider:
-        """Return the provider with its endpoints; once that is known, without asking again.
+        """Return the provider with its endpoints. A result is kept for later calls.
 
         Raises DiscoveryError.
         """

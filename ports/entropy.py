@@ -1,14 +1,14 @@
-"""Randomness that nobody can guess."""
+"""The port to cryptographic randomness."""
 
 from typing import Protocol
 
 
 class Entropy(Protocol):
-    """Draw random text."""
+    """A source of random text."""
 
     def token(self) -> str:
-        """Return 43 characters of `A-Z a-z 0-9 - _` that hold 256 random bits.
+        """Return 256 random bits as 43 characters of `A-Z a-z 0-9 - _`.
 
-        Fit for a state, an id, and a code verifier (RFC 7636 §4.1).
+        The text can serve as a state, an id, or a code verifier (RFC 7636 §4.1).
         """
         ...

@@ -1,4 +1,4 @@
-"""Grants on their way to another deployment, as lines of text that only its key ring opens."""
+"""The port for exported grants: lines of text that only the receiver's key ring decrypts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from domain.ledger import Ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver:
-    """A grant that was handed over, and its ledger."""
+    """A grant that moves to another deployment, and its ledger."""
 
     moved: Moved
     ledger: Ledger
 
 
 class UnreadableExportError(Exception):
-    """The lines are no whole export for this deployment; the text says why, and what to do."""
+    """The lines are not a complete export for this deployment. The message says what to do."""
 
 
 class Export(Protocol):
-    """Write grants as lines, and read them again where they are to be used."""
+    """A writer and reader of exported grants."""
 
     def write(self, grants: Mapping[str, HandedOver]) -> list[str]:
-        """Seal the grants, by the connections that they are of; the last line tells of them all."""
+        """Encrypt the grants of these connections. The last line authenticates all others."""
         ...
 
     def read(self, lines: Iterable[str]) -> dict[str, HandedOver]:
-        """Return the grants by their connections, in the order of the lines.
+        """Return the grants by connection, in the order of the lines.
 
-        Raises UnreadableExportError where a line is missing, changed, or cannot be opened.
+        Raises UnreadableExportError if a line is missing, changed, or cannot be decrypted.
         """
         ...

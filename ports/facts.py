@@ -1,4 +1,4 @@
-"""What can be seen of a store beside what `ports.store` does with it: facts, judged elsewhere."""
+"""Facts about a store's setup, for the doctor. This module makes no judgement of them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,18 +6,18 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A fact that the store does not show; the text says why."""
+    """A fact that could not be read, and why."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqliteFacts:
-    """How the file lies on the disk.
+    """The state of the file on the disk.
 
-    `is_begun` is False where there is none yet, or an empty one; then only the folder is told of.
-    `others_can` has the parts, of those named `file`, `-wal` and `-shm`, that somebody beside the
-    owner may read or write. `is_on_disk` is False where a restart of the machine takes it away.
+    `is_begun`: False if the file is missing or empty. Then only the folder's facts are set.
+    `others_can`: the parts (`file`, `-wal`, `-shm`) that users other than the owner can access.
+    `is_on_disk`: False if the folder is in memory, and lost when the machine restarts.
     """
 
     is_begun: bool
@@ -30,18 +30,18 @@ class SqliteFacts:
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """By which policy the database removes keys that nobody asked it to remove."""
+    """The policy by which the database evicts keys when its memory is full."""
 
     eviction_policy: str | Unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamoDbFacts:
-    """How the table is made.
+    """The table's setup.
 
-    `misshapen` says what is other than the store needs it, None where nothing is.
-    `forgets_expired` is whether its time to live removes logins and counts, `can_go_back` whether
-    it can be restored to an instant.
+    `misshapen`: the first difference from the schema that the store needs; None if it fits.
+    `forgets_expired`: whether its time to live removes logins and counts.
+    `can_go_back`: whether point-in-time recovery is on.
     """
 
     misshapen: str | Unseen | None

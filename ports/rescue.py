@@ -1,4 +1,4 @@
-"""The last resort for tokens that the store would not take."""
+"""The port that saves records outside the store when the store refuses them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from ports.store import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
-    """A record that was to be stored, in the place of the one with `expected_etag`."""
+    """A record that could not be stored. It replaces the one with `expected_etag`."""
 
     connection: str
     expected_etag: str | None
@@ -17,18 +17,18 @@ class Rescued:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What begins as a record and cannot be read; `why` repeats nothing of it."""
+    """A rescue line that cannot be read. `why` quotes nothing of it."""
 
     why: str
 
 
 class Rescue(Protocol):
-    """Put records somewhere that is not the store, for an operator to bring back."""
+    """A place outside the store, from which an operator restores records."""
 
     def emit(self, rescued: Rescued) -> None:
-        """Write one line of text with the record in it, sealed. Raises nothing."""
+        """Write one line of text that holds the encrypted record. Raises nothing."""
         ...
 
     def read(self, line: str) -> list[Rescued | Unread]:
-        """Find the records that a line of text holds: none as a rule, and several in some logs."""
+        """Return the records in a line of text. Most lines hold none; some logs join several."""
         ...

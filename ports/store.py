@@ -1,4 +1,4 @@
-"""What is kept: one grant a connection, the logins that have begun, and counts."""
+"""The port to the store: one grant per connection, the pending logins, and counts."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -9,19 +9,20 @@ from domain.grant import Grant
 from domain.ledger import Ledger
 
 if TYPE_CHECKING:
-    # Who is given a fresh token does not wait for what logins are made of.
+    # Type-only import: the success path needs no login.
     from domain.authorization import PendingLogin
 
 LONGEST_WINDOW = timedelta(hours=24)
-"""What is counted is counted in windows that are no longer, and kept for about as long."""
+"""The upper limit of a count's window. Counts are kept for about as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A grant as the store holds it; `etag` is None for one that was never stored.
+    """A grant as the store holds it.
 
-    `ledger` tells how it has come to that. `is_sealed_by_older_key` says how it is stored, and
-    nothing of what.
+    `etag`: None if the grant was never stored.
+    `ledger`: the grant's history.
+    `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
     grant: Grant
@@ -31,7 +32,7 @@ class Record:
 
 
 class ConflictError(Exception):
-    """Somebody else wrote first; `current` is what is there now."""
+    """Another writer was first. `current` is the stored record."""
 
     def __init__(self, current: Record) -> None:
         super().__init__("the record has changed")
@@ -39,22 +40,23 @@ class ConflictError(Exception):
 
 
 class StoreUnavailableError(Exception):
-    """The store did not answer; whether it wrote is not known."""
+    """The store did not answer. It may have written."""
 
 
 class StoreDamagedError(StoreUnavailableError):
-    """The store is there, and what it holds cannot be read, at least not all of it."""
+    """The store answers, but some or all of its data cannot be read."""
 
 
 NO_ETAG = "unreadable"
-"""Stands for the etag of a record that has none, or one that is no text."""
+"""Replaces an etag that is missing or not text."""
 
 
 class UnreadableRecordError(Exception):
-    """The record was sealed with another key, damaged, moved, or written by a later version.
+    """The record was encrypted with another key, damaged, moved, or written by a later version.
 
-    It stays as it is; `etag` is what it can be replaced by, should its owner log in anew. It
-    `is_damaged` where no key and no version of this software can ever open it.
+    The record is left unchanged.
+    `etag`: the etag to expect when a new login replaces the record.
+    `is_damaged`: whether no key and no version of this software can decrypt it.
     """
 
     def __init__(self, reason: str, *, etag: str, is_damaged: bool = False) -> None:
@@ -64,83 +66,84 @@ class UnreadableRecordError(Exception):
 
 
 class Store(Protocol):
-    """One record a connection, changed by nothing but compare-and-swap."""
+    """One record per connection, written by compare-and-swap only."""
 
     async def load(self, connection: str) -> Record:
-        """Return the latest record; `Unauthorized` without an etag where there is none.
+        """Return the latest record. Without one, return `Unauthorized` with no etag.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
         ...
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
-        """Put a record in the place of the one with the expected etag, in one atomic round trip.
+        """Replace the record that has the expected etag, in one atomic round trip.
 
-        The new one's etag is the caller's choice and new for each change: a swap that finds it in
-        place is its own retry after a lost answer, and has succeeded.
+        The caller gives each change a new etag. A swap that finds its own etag succeeds: it is a
+        retry after a lost answer.
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
         ...
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due (`domain.grant.due_at`), longest overdue first.
+        """Return the connections that are due (`domain.grant.due_at`), longest overdue first.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that, the next ones first.
+        """Return the connections that are due after that time, earliest first.
 
         Raises StoreUnavailableError.
         """
         ...
 
     def connections(self) -> AsyncIterator[str]:
-        """Name each connection that has a record, in any order and once, while others write.
+        """Yield each connection that has a record, once, in any order.
 
-        One that comes into being meanwhile may be missing. For operators: it reads the whole store.
+        A connection that is created during the call may be missing. For operators only: the call
+        reads the whole store.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def put_login(self, key: str, pending: "PendingLogin") -> None:
-        """Keep a login that has begun until it expires.
+        """Store a pending login until it expires.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def forget_expired(self, now: datetime) -> None:
-        """Remove the logins and counts that are over, where the store does not by itself.
+        """Remove expired logins and counts, if the store does not do so itself.
 
-        Also those that a clock which was far ahead has written.
+        Also remove those dated far in the future, by a clock that was ahead.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def take_login(self, key: str, *, taker: str, now: datetime) -> "PendingLogin | None":
-        """Return a login to the first taker, and to nobody else; None once it has expired.
+        """Return a login to its first taker only, or None. An expired login is None.
 
-        The same taker may ask again, after an answer that was lost.
+        The same taker can repeat the call after a lost answer.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def count(self, key: str, *, window_ends: datetime) -> int:
-        """Count one more in the window that ends then, and return how many there are by now.
+        """Add one to the count of this key and window, atomically, and return the new count.
 
-        In one atomic round trip. Each window of a key is counted by itself, and is forgotten some
-        time after its end. Where an answer was lost, one may be counted twice.
+        Each window of a key has its own count, which is removed some time after the window ends.
+        A retry after a lost answer may count twice.
 
         Raises StoreUnavailableError.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of what is held open, at the end of the event loop that it was used on."""
+        """Close all connections and files. Call it before the event loop ends."""
         ...

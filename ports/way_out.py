@@ -1,5 +1,5 @@
-"""The way out to other servers, as the environment's variables have it."""
+"""The error for proxy and certificate variables that cannot be used."""
 
 
 class WayOutError(OSError):
-    """A variable for proxies or certificates keeps requests from being sent; it is named."""
+    """A proxy or certificate variable prevents all requests. The message names it."""

@@ -1,4 +1,4 @@
-"""One HTTP request to whoever serves an address, as a stranger makes it."""
+"""The port for single HTTP requests without credentials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebAnswer:
-    """What was answered, and when: `sent_at` and `came_at` by this machine's clock.
+    """A response and its times, by this machine's clock.
 
-    The names of the headers are in lower case. `body` is empty where it is too long.
-    `certificate_ends` is None where there was no TLS, or where it does not show.
+    `headers`: by lower-case name.
+    `body`: empty if it was too long.
+    `certificate_ends`: None without TLS, or if the certificate is not available.
     """
 
     status: int
@@ -24,14 +25,14 @@ class WebAnswer:
 
 
 class NoWebAnswerError(Exception):
-    """There was no whole answer in time; the text says why, and repeats nothing that was sent."""
+    """No complete response arrived in time. The message quotes nothing of the request."""
 
 
 class Web(Protocol):
-    """What asks; certificates are checked, and redirects not followed."""
+    """An HTTP client that checks certificates and follows no redirects."""
 
     async def ask(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None
     ) -> WebAnswer:
-        """Send a request without a body. Raises NoWebAnswerError."""
+        """Send a request without a body and return the response. Raises NoWebAnswerError."""
         ...

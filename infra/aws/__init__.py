@@ -1,1 +1,1 @@
-"""What runs the application on AWS: its table, and what a function of Lambda is made of."""
+"""The application on AWS: its table, its stack, and the artifact of its Lambda functions."""

@@ -1,8 +1,8 @@
-"""`make aws-check`: what four tools find wrong with the stack's template, without AWS.
+"""The check of the stack's template by four tools, without AWS (`make aws-check`).
 
-CloudFormation's linter, SAM's own validation, checkov, and Guard with the rules of `rules.guard`.
-What is deployed is the template after SAM's transformation, so that is looked at too: some mistakes
-are only seen there.
+The tools are CloudFormation's linter, SAM's validation, checkov, and Guard with `rules.guard`.
+AWS deploys the template after SAM's transformation. Some mistakes show only there, so the tools
+check that form too.
 """
 
 import json
@@ -27,37 +27,37 @@ _PROCESSORS = {"arm64": "aarch64"}
 
 
 class ToolError(Exception):
-    """A tool did not do its work; the text is what it said."""
+    """A tool failed. The message is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What breaks a rule."""
+    """A violation of a rule."""
 
     rule: str
     text: str
 
 
-def missing() -> str | None:
-    """Say which tool is not there; None where all are."""
+def find_missing() -> str | None:
+    """Return a message that names the missing tools, or None."""
     programs = (_TOOLS / "bin/sam", _TOOLS / "bin/cfn-lint", _CHECKOV / "bin/checkov", _guard())
     gone = [program.name for program in programs if not program.exists()]
     return f"not installed: {', '.join(gone)}; `make aws-tools` installs them" if gone else None
 
 
-def transformed(template: str, *, bucket: str, key: str) -> str:
-    """Return the template as AWS transforms it, in JSON; the code is in that bucket.
+def transform(template: str, *, bucket: str, key: str) -> str:
+    """Return the template as AWS transforms it, in JSON, with the code in that bucket.
 
     Raises ToolError.
     """
     command = [str(_TOOLS / "bin/python"), "-m", "infra.aws.transform", bucket, key]
-    return _run(command, told=template)
+    return _run(command, stdin=template)
 
 
 def lint(path: Path) -> Iterator[Finding]:
-    """Find what CloudFormation would refuse, or might not understand. Raises ToolError."""
+    """Find what CloudFormation would refuse or misread. Raises ToolError."""
     command = [str(_TOOLS / "bin/cfn-lint"), "--format", "json", "--template", str(path)]
-    for found in json.loads(_run(command, fine=range(16)) or "[]"):
+    for found in json.loads(_run(command, accepted=range(16)) or "[]"):
         line = found["Location"]["Start"]["LineNumber"]
         yield Finding(found["Rule"]["Id"], f"line {line}: {found['Message']}")
 
@@ -71,12 +71,12 @@ def validate(path: Path) -> Iterator[Finding]:
         yield Finding("sam", str(error))
 
 
-def judge(path: Path) -> Iterator[Finding]:
-    """Find what checkov advises against, unless the template says why not. Raises ToolError."""
+def run_checkov(path: Path) -> Iterator[Finding]:
+    """Find what checkov reports, except skips with a reason. Raises ToolError."""
     command = [str(_CHECKOV / "bin/checkov"), "--framework", "cloudformation", "--file", str(path)]
     command += ["--skip-download", "--output", "json"]
-    report = json.loads(_run(command, fine=range(2)))
-    # Of what it cannot read it tells nothing, as if all were well.
+    report = json.loads(_run(command, accepted=range(2)))
+    # checkov reports nothing for a file that it cannot read.
     if "results" not in report or report["summary"]["parsing_errors"]:
         raise ToolError(f"checkov could not read {path.name}")
     for found in report["results"]["failed_checks"]:
@@ -87,15 +87,15 @@ def judge(path: Path) -> Iterator[Finding]:
             yield Finding(found["check_id"], f"{found['resource']}: skipped without a reason")
 
 
-def guard(path: Path) -> Iterator[Finding]:
-    """Find what breaks a rule of ours, and which of them found nothing to look at.
+def run_guard(path: Path) -> Iterator[Finding]:
+    """Find violations of our own rules, and rules that apply to nothing.
 
     Raises ToolError.
     """
     command = [str(_guard()), "validate", "--rules", str(RULES), "--data", str(path)]
     command += ["--structured", "--output-format", "json", "--show-summary", "none"]
-    # As it says that rules are broken.
-    (report,) = json.loads(_run(command, fine=(0, 19)))
+    # Status 19: rules are violated.
+    (report,) = json.loads(_run(command, accepted=(0, 19)))
     for broken in report["not_compliant"]:
         rule = broken["Rule"]
         yield Finding(rule["name"], "; ".join(_messages(rule["checks"])))
@@ -104,15 +104,15 @@ def guard(path: Path) -> Iterator[Finding]:
 
 
 def findings(template: Path) -> Iterator[Finding]:
-    """Find all that is wrong with a template. Raises ToolError."""
+    """Run all tools on a template. Raises ToolError."""
     yield from lint(template)
     yield from validate(template)
     with TemporaryDirectory() as folder:
         path = Path(folder, "template.json")
-        path.write_text(transformed(template.read_text(), bucket="bucket", key="key"))
+        path.write_text(transform(template.read_text(), bucket="bucket", key="key"))
         yield from lint(path)
-        yield from guard(path)
-        yield from judge(path)
+        yield from run_guard(path)
+        yield from run_checkov(path)
 
 
 def _guard() -> Path:
@@ -122,7 +122,7 @@ def _guard() -> Path:
 
 
 def _messages(checks: object) -> Iterator[str]:
-    """Find the messages in Guard's report, however deep they are."""
+    """Find the messages in Guard's report, at any depth."""
     match checks:
         case {"error_message": str(message)} if message:
             yield message
@@ -135,31 +135,31 @@ def _messages(checks: object) -> Iterator[str]:
             pass
 
 
-def _run(command: Sequence[str], *, told: str = "", fine: Sequence[int] = (0,)) -> str:
+def _run(command: Sequence[str], *, stdin: str = "", accepted: Sequence[int] = (0,)) -> str:
     environ = {
         **os.environ,
         "SAM_CLI_TELEMETRY": "0",
-        # Where it would keep what it remembers.
+        # SAM's folder for its own state.
         "__SAM_CLI_APP_DIR": str(_TOOLS / "sam"),
     }
-    ended = subprocess.run(  # noqa: S603 - the tools, and files of ours
-        command, input=told, capture_output=True, text=True, check=False, cwd=ROOT, env=environ
+    completed = subprocess.run(  # noqa: S603 - the tools, and files of ours
+        command, input=stdin, capture_output=True, text=True, check=False, cwd=ROOT, env=environ
     )
-    if ended.returncode not in fine:
-        raise ToolError(f"{Path(command[0]).name}: {ended.stdout}{ended.stderr}")
-    return ended.stdout
+    if completed.returncode not in accepted:
+        raise ToolError(f"{Path(command[0]).name}: {completed.stdout}{completed.stderr}")
+    return completed.stdout
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Say what is wrong, if anything."""
-    if reason := missing():
+    """Print the findings. Return the error, if any."""
+    if reason := find_missing():
         return reason
     found = list(findings(Path(arguments[0]) if arguments else TEMPLATE))
     for finding in found:
         sys.stdout.write(f"{finding.rule}: {finding.text}\n")
     if found:
         return f"{len(found)} findings"
-    sys.stdout.write("the template is as it should be\n")
+    sys.stdout.write("no findings\n")
     return None
 
 

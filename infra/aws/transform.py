@@ -1,8 +1,7 @@
-"""What AWS makes of the template first: `python -m infra.aws.transform BUCKET KEY < SAM > JSON`.
+"""SAM's transformation of the template: `python -m infra.aws.transform BUCKET KEY < SAM > JSON`.
 
-SAM's own transformation, which AWS runs at a deployment, without AWS. The functions' code is said
-to be in that bucket, under that key. It needs what `infra/locks/aws-tools.txt` names, and is run by
-the Python that has it.
+AWS runs the same transformation at a deployment. The result refers to the functions' code by that
+bucket and key. The Python that runs it needs the packages of `infra/locks/aws-tools.txt`.
 """
 
 import json
@@ -13,14 +12,14 @@ from types import SimpleNamespace
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-# SAM asks for a region's partition. No resource is given the region.
+# SAM needs a region for its partition. The result does not contain the region.
 _REGION = "eu-central-1"
-# Policies that AWS keeps, by their names; the roles here have none of them.
+# AWS's managed policies by name. The roles here use none.
 _NO_POLICIES = SimpleNamespace(load=dict)
 
 
 def main(bucket: str, key: str) -> None:
-    """Read a template and write what it is transformed to."""
+    """Read a template from stdin and write its transformation to stdout."""
     os.environ.setdefault("AWS_DEFAULT_REGION", _REGION)
     template = yaml_parse(sys.stdin.read())
     template["Globals"]["Function"]["CodeUri"] = f"s3://{bucket}/{key}"

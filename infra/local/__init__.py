@@ -1,1 +1,1 @@
-"""One machine: a server, and a simulated provider to log in to."""
+"""The application on one machine: a server, and a simulated provider."""

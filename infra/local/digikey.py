@@ -1,7 +1,7 @@
-"""A simulated Digi-Key, for development only: its HTTP, as one ASGI application.
+"""A simulated Digi-Key for development, as one ASGI application.
 
 `python -m infra.local.digikey --port 0` serves it alone on a loopback port and prints its address.
-Inside another server it is mounted by handing it, untouched, every scope below its prefix.
+Another server mounts it by passing it, unchanged, each scope below its prefix.
 """
 
 import argparse
@@ -21,7 +21,13 @@ from infra.local.digikey_callers import refuse_strangers
 from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
 from infra.local.digikey_errors import problem, request_error
 from infra.local.digikey_file import load_state, save_state
-from infra.local.digikey_oauth import Answer, Late, OAuthEndpoints, Unanswered, read_form
+from infra.local.digikey_oauth import (
+    Answer,
+    DelayedResponse,
+    LostResponse,
+    OAuthEndpoints,
+    read_form,
+)
 from infra.local.digikey_pages import FrontPage, error_page, page_response
 from infra.local.digikey_rules import DIGIKEY_LIFETIMES, AuthorizationServer, Client, Lifetimes
 from infra.local.digikey_state import State
@@ -35,11 +41,12 @@ _log = logging.getLogger(__name__)
 
 
 class SimulatedDigiKey:
-    """The ASGI application; one client is registered with it.
+    """The ASGI application. It has one registered client.
 
-    `now` tells seconds since the epoch. With a `state_path`, codes and grants outlive the process;
-    lifetimes, planned faults and statistics never do.
-    Raises StateFileError when the state file is not one, and OSError when it cannot be read.
+    `now`: returns seconds since the epoch.
+    `state_path`: a file that keeps codes and grants. Other settings are lost at a restart.
+
+    Raises StateFileError if the file is invalid, OSError if it cannot be read.
     """
 
     def __init__(
@@ -71,7 +78,7 @@ class SimulatedDigiKey:
             "/": {"GET": self._front_page},
             "/settings": {"POST": self._change_by_form},
             "/_control": {"GET": self._show_settings, "POST": self._change_by_json},
-            "/v1/oauth2/authorize": {"GET": oauth.ask_the_person, "POST": oauth.obey_the_person},
+            "/v1/oauth2/authorize": {"GET": oauth.show_page, "POST": oauth.apply_decision},
             "/v1/oauth2/token": {"POST": oauth.token},
             "/products/v4/search/example": {"GET": oauth.example_product},
         }
@@ -89,11 +96,11 @@ class SimulatedDigiKey:
         match answer:
             case Response():
                 await answer.send(send, without_body=without_body)
-            case Late():
+            case DelayedResponse():
                 await asyncio.sleep(answer.seconds)
                 await answer.response.send(send, without_body=without_body)
-            case Unanswered():
-                await _start_an_answer_that_never_ends(send)
+            case LostResponse():
+                await _drop_response(send)
             case _:
                 assert_never(answer)
 
@@ -107,7 +114,7 @@ class SimulatedDigiKey:
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             allowed = ", ".join(handlers).replace("GET", "GET, HEAD")
-            detail = f"Here only {allowed}."
+            detail = f"Only {allowed} is allowed here."
             return problem(405, "Method Not Allowed", detail, headers=(("allow", allowed),))
         answer = handler(request)
         if self._state_path is not None and self._rules.state is not self._saved:
@@ -149,26 +156,26 @@ class SimulatedDigiKey:
         try:
             self._apply(Change.from_form(read_form(request)))
         except InvalidChangeError as error:
-            return page_response(400, error_page("That cannot be set", str(error)))
+            return page_response(400, error_page("Invalid setting", str(error)))
         location = ("location", f"{self._prefix}/")
         return Response(status=303, content_type="text/plain", headers=(location,))
 
     def _apply(self, change: Change) -> None:
-        self._rules.lifetimes = change.applied_to(self._rules.lifetimes)
+        self._rules.lifetimes = change.apply_to(self._rules.lifetimes)
         self._settings.change(change)
         if change.shift_clock:
             self._rules.shift_clock(change.shift_clock)
 
 
-async def _start_an_answer_that_never_ends(send: Send) -> None:
-    """Promise a body and send none, so that the server closes the connection (uvicorn does).
+async def _drop_response(send: Send) -> None:
+    """Announce a body and send none, so that the server closes the connection (as uvicorn does).
 
-    Only this is the same in every ASGI server: to say nothing at all makes them answer 500, and a
-    hook into uvicorn's transport would not work where another server mounts this application.
-    The client reads a status and then loses the peer before the body; it cannot know whether the
-    request was obeyed, as after a timeout.
+    Other ways differ between ASGI servers. Without any message they answer 500. A hook into
+    uvicorn's transport fails when another server mounts this application.
+    The client reads a status, then loses the connection. As after a timeout, it cannot know
+    whether the request took effect.
     """
-    _log.info("simulated Digi-Key: this answer is lost, as planned")
+    _log.info("simulated Digi-Key: response dropped, as planned")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -182,12 +189,12 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a simulated Digi-Key on a loopback port until interrupted; print its address first."""
+    """Print the address, then serve a simulated Digi-Key on a loopback port until interrupted."""
     parser = argparse.ArgumentParser(description="A simulated Digi-Key, for development only.")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="default 0: any free port")
     parser.add_argument("--client-id", default="simulated-client")
     parser.add_argument("--client-secret", default="simulated-secret")
-    parser.add_argument("--redirect-uri", action="append", default=[], help="may be repeated")
+    parser.add_argument("--redirect-uri", action="append", default=[], help="can be repeated")
     parser.add_argument("--prefix", default=DEFAULT_PREFIX)
     parser.add_argument("--state", type=Path, help="a file that keeps codes and grants")
     options = parser.parse_args(arguments)
@@ -205,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    # It listens already, so who reads the address can connect at once and waits in the backlog.
+    # The socket listens already, so clients can connect as soon as the address is printed.
     with loopback_listener(options.port) as listener:
         host, port = listener.getsockname()
         print(f"http://{host}:{port}{options.prefix}", flush=True)

@@ -1,7 +1,7 @@
-"""Who may ask the simulated Digi-Key: this machine, and in browsers its own pages.
+"""Access to the simulated Digi-Key: from this machine, and in browsers from its own pages.
 
-It is no secret service, but whoever can plan its faults or press its buttons from a page on the
-internet takes part in a developer's logins.
+A page on the internet that could plan faults or press buttons here would interfere with a
+developer's logins.
 """
 
 from urllib.parse import urlsplit
@@ -13,19 +13,19 @@ from infra.local.digikey_errors import problem
 
 
 def refuse_strangers(request: Request) -> Response | None:
-    """Refuse what another name leads to, as by DNS rebinding, and forms of other pages."""
+    """Return a refusal for other host names (DNS rebinding) and for forms of other pages."""
     here = _here(request)
     if here is None:
-        return problem(421, "Misdirected Request", "The simulation answers to loopback names only.")
+        return problem(421, "Misdirected Request", "The simulation accepts loopback names only.")
     if request.method == "POST" and not is_from_own_page(request, here):
-        return problem(403, "Forbidden", "The simulation's forms are sent by its own pages only.")
+        return problem(403, "Forbidden", "Only the simulation's own pages may send its forms.")
     return None
 
 
 def _here(request: Request) -> str | None:
-    """Return the address that was asked for, None unless it is of this machine.
+    """Return the requested origin, or None if it is not of this machine.
 
-    Browsers always name one; who names none is none.
+    Without a Host header the client is not a browser, and is accepted.
     """
     try:
         [value] = request.header_values(b"host") or [b"localhost"]

@@ -1,4 +1,4 @@
-"""What can be changed in a simulated Digi-Key while it runs, and the faults that can be planned."""
+"""The settings of a running simulated Digi-Key, and the faults to plan."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ STATISTICS = ("authorization_code", "refresh_token", "refused")
 
 
 class Fault(StrEnum):
-    """What goes wrong with one token request."""
+    """A fault of one token request."""
 
     UNAVAILABLE = "unavailable"
     RATE_LIMITED = "rate-limited"
@@ -30,7 +30,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The request is obeyed at once, and answered late."""
+    """A late response: the request takes effect at once."""
 
     seconds: float
 
@@ -39,7 +39,7 @@ PlannedFault: TypeAlias = Fault | Delay
 
 
 def parse_fault(name: object) -> PlannedFault:
-    """A fault from its name: one of `Fault`, or `delay:SECONDS`.
+    """Read a fault's name: one of `Fault`, or `delay:SECONDS`.
 
     Raises ValueError.
     """
@@ -60,7 +60,7 @@ def parse_fault(name: object) -> PlannedFault:
 
 
 def fault_name(fault: PlannedFault) -> str:
-    """The name that plans the fault."""
+    """Return the name that plans the fault."""
     match fault:
         case Delay():
             return f"delay:{fault.seconds:g}"
@@ -75,11 +75,11 @@ Shift: TypeAlias = Annotated[float, Field(ge=-MAX_SECONDS, le=MAX_SECONDS, allow
 
 
 class InvalidChangeError(Exception):
-    """A change that is not understood; the text says what is wrong where. Nothing was changed."""
+    """The change is invalid, and nothing was changed. The message names the member."""
 
 
 class LifetimesChange(BaseModel):
-    """New lifetimes, in seconds, for what is given from now on; None leaves one as it is."""
+    """Lifetimes in seconds for new codes and tokens. None keeps the present one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -89,7 +89,7 @@ class LifetimesChange(BaseModel):
 
 
 class Change(BaseModel):
-    """One change of the settings, all of it or nothing."""
+    """One atomic change of the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -108,7 +108,7 @@ class Change(BaseModel):
         try:
             return cls.model_validate_json(body, strict=True)
         except ValidationError as error:
-            raise InvalidChangeError(_said_plainly(error)) from error
+            raise InvalidChangeError(_describe_errors(error)) from error
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
@@ -123,14 +123,14 @@ class Change(BaseModel):
                 {"lifetimes": members, "faults": (fault,) if fault is not None else ()}
             )
         except ValidationError as error:
-            raise InvalidChangeError(_said_plainly(error)) from error
+            raise InvalidChangeError(_describe_errors(error)) from error
 
-    def applied_to(self, lifetimes: Lifetimes) -> Lifetimes:
-        """The lifetimes after this change."""
+    def apply_to(self, lifetimes: Lifetimes) -> Lifetimes:
+        """Return the lifetimes after this change."""
         return replace(lifetimes, **self.lifetimes.model_dump(exclude_none=True))
 
 
-def _said_plainly(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     return "; ".join(
         ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
         for problem in error.errors(include_input=False, include_url=False)
@@ -138,14 +138,14 @@ def _said_plainly(error: ValidationError) -> str:
 
 
 class Settings:
-    """The planned faults, in the order in which token requests will meet them, and the counts."""
+    """The planned faults, in the order of the token requests, and the counts."""
 
     def __init__(self) -> None:
         self._faults: deque[PlannedFault] = deque()
         self._counts: Counter[str] = Counter()
 
     def next_fault(self) -> PlannedFault | None:
-        """Take the fault that the token request in hand meets."""
+        """Remove and return the fault of the present token request."""
         return self._faults.popleft() if self._faults else None
 
     def count(self, outcome: str) -> None:
@@ -153,7 +153,7 @@ class Settings:
         self._counts[outcome] += 1
 
     def change(self, change: Change) -> None:
-        """Apply what the change says of faults and counts."""
+        """Apply a change to faults and counts."""
         if change.clear_faults:
             self._faults.clear()
         self._faults.extend(change.faults)
@@ -161,9 +161,9 @@ class Settings:
             self._counts.clear()
 
     def planned_faults(self) -> list[str]:
-        """The names of the faults still to come."""
+        """Return the names of the planned faults."""
         return [fault_name(fault) for fault in self._faults]
 
     def statistics(self) -> dict[str, int]:
-        """How many token requests were obeyed, by grant type, and how many refused."""
+        """Return the numbers of granted token requests, by grant type, and of refused ones."""
         return {name: self._counts[name] for name in STATISTICS}

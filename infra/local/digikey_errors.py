@@ -1,4 +1,4 @@
-"""The four shapes in which Digi-Key says no; all were seen in public bug reports."""
+"""The four forms of Digi-Key's errors, as public bug reports show them."""
 
 import uuid
 from typing import assert_never
@@ -8,7 +8,7 @@ from infra.local.digikey_rules import Refusal
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """What a refused authorization or token request is answered."""
+    """Return the response to a refused authorization or token request."""
     match refusal.reason:
         case "invalid_client":
             return gateway_error("Invalid clientId", refusal.description)
@@ -24,7 +24,7 @@ def refusal_response(refusal: Refusal) -> Response:
 
 
 def gateway_error(message: str, details: str) -> Response:
-    """401 for a client that is not known."""
+    """Return the 401 for an unknown client."""
     return Response.json(
         401,
         {
@@ -39,14 +39,14 @@ def gateway_error(message: str, details: str) -> Response:
 
 
 def request_error(error: str, *, status: int = 400) -> Response:
-    """For a request whose parameters are wrong."""
+    """Return the error for invalid parameters."""
     return Response.json(status, {"ErrorCode": "invalid_request", "Error": error})
 
 
 def problem(
     status: int, title: str, detail: str, *, headers: tuple[tuple[str, str], ...] = ()
 ) -> Response:
-    """For version 4 of the interfaces: a problem (RFC 9457) with a `correlationId`."""
+    """Return an error of Digi-Key's API version 4: RFC 9457 with a `correlationId`."""
     return Response.json(
         status,
         {

@@ -1,6 +1,6 @@
-"""The file in which a simulated Digi-Key keeps its state between two runs.
+"""The file that keeps a simulated Digi-Key's state between two runs.
 
-One process at a time may use a file: the last to write wins.
+Use a file in one process at a time: the last write wins.
 """
 
 import os
@@ -13,13 +13,13 @@ from infra.local.digikey_state import State
 
 
 class StateFileError(Exception):
-    """The file is there and cannot be understood."""
+    """The file is not a valid state."""
 
 
 def load_state(path: Path) -> State:
-    """What was saved, or an empty state when there is no file.
+    """Return the saved state, or an empty one without a file.
 
-    Raises StateFileError, and OSError when the file cannot be read.
+    Raises StateFileError, OSError.
     """
     try:
         saved = path.read_bytes()
@@ -29,17 +29,17 @@ def load_state(path: Path) -> State:
         return TypeAdapter(State).validate_json(saved)
     except ValidationError as error:
         raise StateFileError(
-            f"{path} is not the state of a simulated Digi-Key; delete it to start afresh"
+            f"{path} is not the state of a simulated Digi-Key; delete it to start again"
         ) from error
 
 
 def save_state(path: Path, state: State) -> None:
-    """Replace the file whole, readable by its owner only; its folder is made if there is none.
+    """Replace the file atomically, readable by its owner only. Create its folder if necessary.
 
-    Raises OSError, and then the old file is as it was.
+    Raises OSError. Then the old file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp creates with mode 0600; the same folder, so that the replacement is atomic.
+    # mkstemp uses mode 0600. The same folder makes the replacement atomic.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,6 +1,6 @@
-"""A simulated Digi-Key's endpoints: HTTP requests into rules, and what the rules say into answers.
+"""A simulated Digi-Key's endpoints: translates HTTP requests for the rules, and their results.
 
-The handlers are plain functions of a request: what takes time, or fails, is an answer like another.
+The handlers are plain functions of a request. A delay or a lost response is a return value.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,35 +13,35 @@ from infra.local.digikey_errors import gateway_error, problem, refusal_response,
 from infra.local.digikey_pages import authorization_page, error_page, page_response
 from infra.local.digikey_rules import AuthorizationServer, Refusal, Tokens
 
-# A second is enough to be seen, and does not make a test wait long.
+# One second is visible, and short for a test.
 RETRY_AFTER = ("retry-after", "1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Late:
-    """A response that is held back for some seconds."""
+class DelayedResponse:
+    """A response with a delay in seconds."""
 
     response: Response
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
-    """No response: the connection closes before one is complete."""
+class LostResponse:
+    """A lost response: the connection closes before it is complete."""
 
 
-Answer: TypeAlias = Response | Late | Unanswered
+Answer: TypeAlias = Response | DelayedResponse | LostResponse
 
 
 class OAuthEndpoints:
-    """The authorization endpoint, the token endpoint, and one resource that they protect."""
+    """The authorization endpoint, the token endpoint, and one protected resource."""
 
     def __init__(self, *, rules: AuthorizationServer, settings: Settings) -> None:
         self._rules = rules
         self._settings = settings
 
-    def ask_the_person(self, request: Request) -> Response:
-        """GET on the authorization endpoint: the page, or why there is none."""
+    def show_page(self, request: Request) -> Response:
+        """Return the page of the authorization endpoint, or its refusal (GET)."""
         asked = self._rules.read_authorization_request(request.parameters)
         if isinstance(asked, Refusal):
             return refusal_response(asked)
@@ -55,8 +55,8 @@ class OAuthEndpoints:
             ),
         )
 
-    def obey_the_person(self, request: Request) -> Response:
-        """POST of that page: back to the client, with a code or without."""
+    def apply_decision(self, request: Request) -> Response:
+        """Redirect to the client, with a code or an error (POST of that page)."""
         form = read_form(request)
         asked = self._rules.read_authorization_request(form)
         if isinstance(asked, Refusal):
@@ -76,30 +76,32 @@ class OAuthEndpoints:
         return Response(status=302, content_type="text/plain", headers=(("location", location),))
 
     def token(self, request: Request) -> Answer:
-        """POST on the token endpoint, which meets the next planned fault."""
+        """Answer a token request, with the next planned fault (POST)."""
         match fault := self._settings.next_fault():
             case None:
-                return self._obey_token_request(request)
+                return self._grant_token_request(request)
             case Delay():
-                return Late(response=self._obey_token_request(request), seconds=fault.seconds)
+                return DelayedResponse(
+                    response=self._grant_token_request(request), seconds=fault.seconds
+                )
             case Fault.UNAVAILABLE:
                 return problem(503, "Service Unavailable", "As planned.", headers=(RETRY_AFTER,))
             case Fault.RATE_LIMITED:
                 return problem(429, "Too Many Requests", "As planned.", headers=(RETRY_AFTER,))
             case Fault.LOSE_REQUEST:
-                return Unanswered()
+                return LostResponse()
             case Fault.LOSE_ANSWER:
-                self._obey_token_request(request)
-                return Unanswered()
+                self._grant_token_request(request)
+                return LostResponse()
             case Fault.HTML:
-                self._obey_token_request(request)
+                self._grant_token_request(request)
                 return page_response(200, error_page("We will be back soon", "As planned."))
             case Fault.EMPTY_400:
                 return Response(status=400, content_type="text/plain")
             case _:
                 assert_never(fault)
 
-    def _obey_token_request(self, request: Request) -> Response:
+    def _grant_token_request(self, request: Request) -> Response:
         form = read_form(request)
         given = self._rules.answer_token_request(form)
         match given:
@@ -113,12 +115,12 @@ class OAuthEndpoints:
                 assert_never(given)
 
     def example_product(self, request: Request) -> Response:
-        """GET of a protected resource: whether an access token works."""
+        """Return a protected resource, or the refusal of an access token (GET)."""
         if request.header_values(b"x-digikey-client-id") != [self._rules.client.client_id.encode()]:
             return gateway_error(
                 "Invalid Client-Id", "X-DIGIKEY-Client-Id invalid for requested resource"
             )
-        if not any(map(self._rules.access_token_is_alive, _bearer_tokens(request))):
+        if not any(map(self._rules.is_access_token_valid, _bearer_tokens(request))):
             return problem(
                 401,
                 "Unauthorized",
@@ -131,7 +133,7 @@ class OAuthEndpoints:
 
 
 def read_form(request: Request) -> dict[str, str]:
-    """The form in the body, which may be as large as a body; a field without a value is omitted.
+    """Return the form in the body, without fields that have no value.
 
     Raises MalformedRequestError.
     """
@@ -140,12 +142,12 @@ def read_form(request: Request) -> dict[str, str]:
         b"application/x-www-form-urlencoded"
     ]:
         raise MalformedRequestError("the body must be application/x-www-form-urlencoded")
-    # RFC 6749 §3.2: a parameter without a value is as if omitted.
+    # RFC 6749 §3.2: a parameter without a value counts as omitted.
     return {name: value for name, value in parse_parameters(request.body).items() if value}
 
 
 def _bearer_tokens(request: Request) -> list[str]:
-    """The token of the one Authorization header, or nothing (RFC 6750 §2.1)."""
+    """Return the token of the only Authorization header, if any (RFC 6750 §2.1)."""
     values = request.header_values(b"authorization")
     scheme, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
     return [token.strip().decode("latin-1")] if scheme.lower() == b"bearer" else []

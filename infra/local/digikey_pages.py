@@ -1,4 +1,4 @@
-"""The simulated Digi-Key's pages: plain HTML, no scripts, nothing from elsewhere."""
+"""The simulated Digi-Key's pages: plain HTML, no scripts, no external resources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from functions.http.messages import Response
 from infra.local.digikey_rules import Lifetimes
 from infra.local.digikey_state import Grant, State
 
-# No form-action: browsers would apply it to the redirect that answers the form, too.
+# No form-action: browsers also apply it to the redirect after the form.
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -42,7 +42,7 @@ _NOTICE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontPage:
-    """What the front page shows at the instant `now`, in seconds since the epoch."""
+    """The content of the front page at the time `now`, in seconds since the epoch."""
 
     prefix: str
     now: float
@@ -53,7 +53,7 @@ class FrontPage:
     statistics: Mapping[str, int]
 
     def html(self) -> str:
-        """The page: what this is, its settings, and its grants with the time they have left."""
+        """Return the page: a description, the settings, the grants and their remaining time."""
         prefix = escape(self.prefix)
         options = "".join(f"<option>{escape(name)}" for name in self.known_faults)
         counts = ", ".join(f"{name} {count}" for name, count in self.statistics.items())
@@ -67,14 +67,14 @@ so that a login, a refresh and an expiry can be watched without an account.</p>
 <tr><th>A protected resource<td><code>{prefix}/products/v4/search/example</code>
 <tr><th>Control, for programs<td><code>{prefix}/_control</code>
 </table>
-<h2>How long things live</h2>
+<h2>Lifetimes</h2>
 <form method="post" action="{prefix}/settings">
 {_seconds_input("code", "An authorization code", self.lifetimes.code)}
 {_seconds_input("access_token", "An access token", self.lifetimes.access_token)}
 {_seconds_input("refresh_token", "A refresh token", self.lifetimes.refresh_token)}
-<button class="main">Set for what is given from now on</button>
+<button class="main">Set for new codes and tokens</button>
 </form>
-<p>Tokens that were given before keep their life: log in again to see the new one.</p>
+<p>Existing tokens keep their lifetimes. Log in again to use the new ones.</p>
 <h2>Plan a fault</h2>
 <form method="post" action="{prefix}/settings">
 <label>The next token request meets <select name="fault">{options}</select></label>
@@ -84,7 +84,7 @@ so that a login, a refresh and an expiry can be watched without an account.</p>
 Token requests so far: {escape(counts)}.</p>
 <h2>Grants</h2>
 {self._grants()}
-<p><a href="{prefix}/">Look again</a></p>""",
+<p><a href="{prefix}/">Reload</a></p>""",
         )
 
     def _grants(self) -> str:
@@ -117,7 +117,7 @@ Token requests so far: {escape(counts)}.</p>
 
 
 def authorization_page(*, action: str, client_id: str, redirect_uri: str, state: str | None) -> str:
-    """The page that asks the person; the form repeats the request beside the decision."""
+    """Return the page that asks the person. Its form repeats the request."""
     fields = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri}
     if state is not None:
         fields["state"] = state
@@ -137,12 +137,12 @@ Either answer brings you back to <code>{escape(redirect_uri)}</code>.</p>
 
 
 def error_page(title: str, detail: str) -> str:
-    """A page that says what went wrong."""
+    """Return a page for an error."""
     return _page(title, f"<p>{escape(detail)}</p>")
 
 
 def page_response(status: int, html: str) -> Response:
-    """A page on its way out, with leave to load nothing."""
+    """Return a response for a page, with a policy that forbids external resources."""
     return Response(
         status=status,
         content_type="text/html; charset=utf-8",
@@ -162,13 +162,13 @@ def _page(title: str, body: str) -> str:
 
 def _seconds_input(name: str, label: str, value: float) -> str:
     return (
-        f"<label>{label} lives, in seconds"
+        f"<label>{label}, seconds"
         f' <input name="{name}" value="{value:.15g}" inputmode="decimal" required></label>'
     )
 
 
 def _life(left: float, lifetime: float) -> str:
-    """The time left, and a bar that shrinks with it while the page stays open."""
+    """Return the remaining time, with a bar that shrinks while the page is open."""
     return (
         f"{_in_words(left)} left"
         f'<span class="life" style="width:{min(1.0, left / lifetime):.1%};'
@@ -181,7 +181,7 @@ def _ago(seconds: float) -> str:
 
 
 def _in_words(seconds: float) -> str:
-    """The two largest units, such as `29 min 58 s`."""
+    """Return the two largest units, such as `29 min 58 s`."""
     minutes, second = divmod(seconds, 60)
     if not minutes:
         return f"{second:.1f} s"

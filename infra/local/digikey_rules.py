@@ -1,14 +1,14 @@
-"""A simulated Digi-Key's rules: who is given codes and tokens, and what kills them.
+"""A simulated Digi-Key's rules: the issue, expiry and revocation of codes and tokens.
 
 The rules, in the order of the code:
 
-1. A client and its redirect URI are known exactly or not at all (RFC 6749 §3.1.2.3).
-2. A code lives a minute, serves once, and only with the redirect URI it was given for (§4.1.3).
-   Used again, it revokes what it gave (§4.1.2).
-3. A refresh answers with a new refresh token and kills the old one at once, with no grace.
-4. A refresh token that was replaced and comes back revokes its whole grant, access tokens
-   included (RFC 9700 §4.14.2): one of the two who hold it is a thief, and nobody knows which.
-5. A code or token is dead from the very instant it expires.
+1. A client and its redirect URI must match exactly (RFC 6749 §3.1.2.3).
+2. A code expires after a minute, is valid once, and only with its redirect URI (§4.1.3).
+   A second use revokes its tokens (§4.1.2).
+3. A refresh returns a new refresh token and revokes the old one at once, without a grace period.
+4. The use of a replaced refresh token revokes its whole grant, with the access tokens
+   (RFC 9700 §4.14.2). One of its two holders is a thief, and the server cannot know which.
+5. A code or token is invalid from the instant of its expiry.
 """
 
 import math
@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from infra.local.digikey_state import Code, Grant, RevokedGrant, State, digest
 
-# Enough for a person to see what happened, and a bound to what is kept.
+# Enough for a person to understand what happened, and a limit to the state.
 MAX_REVOKED_GRANTS = 20
 
 
@@ -34,7 +34,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
-    """How long what is given from now on will live, in seconds."""
+    """The lifetimes of new codes and tokens, in seconds."""
 
     code: float
     access_token: float
@@ -46,7 +46,7 @@ DIGIKEY_LIFETIMES = Lifetimes(code=60.0, access_token=30 * 60.0, refresh_token=9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """What a known client asks the person for (RFC 6749 §4.1.1)."""
+    """A known client's authorization request (RFC 6749 §4.1.1)."""
 
     redirect_uri: str
     state: str | None = field(repr=False)
@@ -54,7 +54,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What a token request is given; both lifetimes in whole seconds."""
+    """The tokens of a response. Both lifetimes are in whole seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -73,14 +73,14 @@ RefusalReason: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why nothing is given; the description is for people."""
+    """The reason of a refusal. The description is for people."""
 
     reason: RefusalReason
     description: str
 
 
 class AuthorizationServer:
-    """The rules at work on `state`, a value that each change replaces whole."""
+    """Applies the rules to `state`, an immutable value that each change replaces."""
 
     def __init__(
         self,
@@ -96,17 +96,17 @@ class AuthorizationServer:
         self._now = now
 
     def now(self) -> float:
-        """The time here, which `shift_clock` moves."""
+        """Return the simulated time, which `shift_clock` moves."""
         return self._now() + self.state.clock_shift
 
     def shift_clock(self, seconds: float) -> None:
-        """Move the clock on, or back; what was given before does not move with it."""
+        """Move the clock forward or back. Expiries that are already set stay."""
         self.state = replace(self.state, clock_shift=self.state.clock_shift + seconds)
 
     def read_authorization_request(
         self, parameters: Mapping[str, str]
     ) -> AuthorizationRequest | Refusal:
-        """Judge an authorization request; one that is refused must not be redirected."""
+        """Check an authorization request. Do not redirect a refused one."""
         if parameters.get("client_id") != self.client.client_id:
             return Refusal(
                 reason="invalid_client",
@@ -122,16 +122,16 @@ class AuthorizationServer:
         )
 
     def give_code(self, request: AuthorizationRequest) -> str:
-        """A new code, once the person has allowed the request."""
+        """Return a new code for a request that the person has allowed."""
         now = self.now()
         code = secrets.token_urlsafe(24)
         remembered = Code(redirect_uri=request.redirect_uri, expires_at=now + self.lifetimes.code)
-        living = self.state.without_the_dead(now)
-        self.state = replace(living, codes={**living.codes, digest(code): remembered})
+        present = self.state.without_expired(now)
+        self.state = replace(present, codes={**present.codes, digest(code): remembered})
         return code
 
     def answer_token_request(self, form: Mapping[str, str]) -> Tokens | Refusal:
-        """Judge a token request; what it is given is committed when this returns."""
+        """Check a token request and return new tokens, already part of `state`, or the refusal."""
         if not self._is_authenticated(form):
             return Refusal(
                 reason="invalid_client", description="clientId invalid for requested resource"
@@ -150,8 +150,8 @@ class AuthorizationServer:
                     description="only authorization_code and refresh_token are supported",
                 )
 
-    def access_token_is_alive(self, access_token: str) -> bool:
-        """Whether a protected resource should accept the token now."""
+    def is_access_token_valid(self, access_token: str) -> bool:
+        """Whether a protected resource accepts the token now."""
         now, key = self.now(), digest(access_token)
         return any(now < grant.access_tokens.get(key, now) for grant in self.state.grants.values())
 
@@ -169,7 +169,7 @@ class AuthorizationServer:
         for grant_id, grant in self.state.grants.items():
             if grant.code == key:
                 self._revoke(grant_id, "its authorization code was used twice", now)
-                return _invalid_grant("the code was used before; what it gave is revoked")
+                return _invalid_grant("the code was used before; its tokens are revoked")
         code = self.state.codes.get(key)
         if code is None or code.expires_at <= now:
             return _invalid_grant("the code is unknown or has expired")
@@ -196,7 +196,7 @@ class AuthorizationServer:
         return _invalid_grant("the refresh token is unknown, has expired or was revoked")
 
     def _give_tokens(self, grant_id: str, grant: Grant, now: float) -> Tokens:
-        """Put a new access token beside the grant's others, and a new refresh token in place."""
+        """Add an access token to the grant, and replace its refresh token."""
         tokens = Tokens(
             access_token=secrets.token_urlsafe(24),
             refresh_token=secrets.token_urlsafe(24),
@@ -210,8 +210,8 @@ class AuthorizationServer:
             refresh_token=digest(tokens.refresh_token),
             refresh_token_expires_at=now + self.lifetimes.refresh_token,
         )
-        kept = replace(self.state, grants={**self.state.grants, grant_id: grant})
-        self.state = kept.without_the_dead(now)
+        state = replace(self.state, grants={**self.state.grants, grant_id: grant})
+        self.state = state.without_expired(now)
         return tokens
 
     def _revoke(self, grant_id: str, because: str, now: float) -> None:
@@ -225,7 +225,7 @@ class AuthorizationServer:
 
 
 def _whole_seconds(lifetime: float) -> int:
-    # Digi-Key says 1799 of its 1800 s and 7775999 of its 7776000.
+    # Digi-Key reports 1799 for its 1800 s, and 7775999 for its 7776000.
     return math.ceil(lifetime) - 1
 
 

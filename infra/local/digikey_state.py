@@ -1,7 +1,7 @@
-"""What a simulated Digi-Key remembers: codes, grants, and a clock that was moved.
+"""A simulated Digi-Key's state: codes, grants, and the shift of its clock.
 
-Codes and tokens are named by their SHA-256 digests, so a state gives none of them away. Times are
-seconds since the epoch.
+Codes and tokens are stored as SHA-256 digests, so a state reveals none of them. Times are seconds
+since the epoch.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """A code that nobody has used yet."""
+    """An unused code."""
 
     redirect_uri: str
     expires_at: float
@@ -20,7 +20,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """All that the code gave: tokens by digest, and when each expires."""
+    """A grant from one code: its tokens by digest, and their expiries."""
 
     code: str
     given_at: float
@@ -32,7 +32,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokedGrant:
-    """What is remembered of a grant whose tokens were all killed."""
+    """A revoked grant, without its tokens."""
 
     given_at: float
     revoked_at: float
@@ -41,20 +41,20 @@ class RevokedGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Everything that outlives the process; codes are named by digest, grants by an id."""
+    """The state that a restart keeps. Keys are digests of codes, and ids of grants."""
 
     codes: Mapping[str, Code] = field(default_factory=dict)
     grants: Mapping[str, Grant] = field(default_factory=dict)
     revoked: tuple[RevokedGrant, ...] = ()
     clock_shift: float = 0.0
 
-    def without_the_dead(self, now: float) -> Self:
-        """Forget what could only be refused, so that the state does not grow for ever."""
+    def without_expired(self, now: float) -> Self:
+        """Remove expired codes and tokens, so that the state has a limited size."""
         grants = {
             grant_id: replace(
                 grant,
-                access_tokens=_alive(grant.access_tokens, now),
-                replaced_refresh_tokens=_alive(grant.replaced_refresh_tokens, now),
+                access_tokens=_unexpired(grant.access_tokens, now),
+                replaced_refresh_tokens=_unexpired(grant.replaced_refresh_tokens, now),
             )
             for grant_id, grant in self.grants.items()
         }
@@ -70,9 +70,9 @@ class State:
 
 
 def digest(token: str) -> str:
-    """What names a code or a token here."""
+    """Return the digest of a code or token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _alive(expiries: Mapping[str, float], now: float) -> dict[str, float]:
+def _unexpired(expiries: Mapping[str, float], now: float) -> dict[str, float]:
     return {key: expires_at for key, expires_at in expiries.items() if now < expires_at}

@@ -1,7 +1,6 @@
-"""What `make run` tells the application: the caller's environment, `.env`, and local defaults.
+"""The environment of `make run`: the caller's variables, `.env`, and local defaults.
 
-Whatever has to be the same at the next start (keys, tokens) is kept in `.local`, readable by its
-owner only.
+The folder `.local` keeps secrets and data for the next start, readable by its owner only.
 """
 
 import os
@@ -15,13 +14,13 @@ from typing import Self
 
 from dotenv import dotenv_values
 
-KEPT = Path(".local")
-API_KEY_FILE = KEPT / "api-key"
+STATE_FOLDER = Path(".local")
+API_KEY_FILE = STATE_FOLDER / "api-key"
 SIMULATION_PREFIX = "/simulated-digikey"
-SIMULATION_STATE = KEPT / "simulated-digikey.json"
+SIMULATION_STATE = STATE_FOLDER / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
-# Whoever sets one of these means a provider of their own.
-_OF_A_PROVIDER = frozenset(
+# One of these selects a real provider.
+_PROVIDER_VARIABLES = frozenset(
     {
         "AUTHORIZATION_ENDPOINT",
         "CLIENT_ID",
@@ -31,8 +30,8 @@ _OF_A_PROVIDER = frozenset(
         "TOKEN_ENDPOINT",
     }
 )
-# Whoever sets one of these has a store.
-_OF_A_STORE = frozenset(
+# One of these selects a store.
+_STORE_VARIABLES = frozenset(
     {
         "DYNAMODB_TABLE",
         "KV_REST_API_TOKEN",
@@ -43,16 +42,20 @@ _OF_A_STORE = frozenset(
     }
 )
 _PORTS = range(1, 65536)
-_SIMULATED_SECRET_FILE = KEPT / "simulated-client-secret"
+_SIMULATED_SECRET_FILE = STATE_FOLDER / "simulated-client-secret"
 
 
 class LocalEnvironmentError(Exception):
-    """The environment, `.env` or the folder of what is kept cannot be used; says why."""
+    """The environment, `.env` or the folder `.local` cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEnvironment:
-    """The variables to run with; whether the provider is simulated, and the API key our own."""
+    """The variables to run with.
+
+    `is_simulated`: whether the provider is the simulated Digi-Key.
+    `keeps_api_key`: whether the API key is in `.local`.
+    """
 
     variables: Mapping[str, str] = field(repr=False)
     is_simulated: bool
@@ -61,7 +64,7 @@ class LocalEnvironment:
 
     @classmethod
     def complete(cls, environ: Mapping[str, str]) -> Self:
-        """Fill in what is not set; where nothing names a provider, it is the simulated Digi-Key.
+        """Add the local defaults. Without a provider's variables, use the simulated Digi-Key.
 
         Raises LocalEnvironmentError.
         """
@@ -70,34 +73,36 @@ class LocalEnvironment:
         except UnicodeDecodeError as error:
             raise LocalEnvironmentError(".env is not UTF-8") from error
         except OSError as error:
-            raise LocalEnvironmentError(f".env or {KEPT} cannot be used: {error}") from error
+            raise LocalEnvironmentError(
+                f".env or {STATE_FOLDER} cannot be used: {error}"
+            ) from error
 
     @classmethod
     def _complete(cls, environ: Mapping[str, str]) -> Self:
-        # Not interpolated: a `$` may be part of a secret.
+        # Without interpolation: a `$` may be part of a secret.
         if Path(".env").is_dir():
             raise LocalEnvironmentError(".env is a folder; it must be a file")
         file = dotenv_values(".env", interpolate=False, encoding="utf-8-sig")
         given = {name: value for name, value in {**file, **environ}.items() if value}
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
-        is_simulated = _OF_A_PROVIDER.isdisjoint(given)
-        # Also where no secret is to be kept: the database is in it.
-        KEPT.mkdir(mode=0o700, exist_ok=True)
+        is_simulated = _PROVIDER_VARIABLES.isdisjoint(given)
+        # Always: the database is in it.
+        STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
-            "API_KEY": given.get("API_KEY") or kept_secret(API_KEY_FILE),
+            "API_KEY": given.get("API_KEY") or load_secret(API_KEY_FILE),
             "PUBLIC_URL": address,
             **given,
         }
-        if _OF_A_STORE.isdisjoint(given):
-            variables["SQLITE_PATH"] = str(KEPT / "grants.sqlite")
+        if _STORE_VARIABLES.isdisjoint(given):
+            variables["SQLITE_PATH"] = str(STATE_FOLDER / "grants.sqlite")
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
-            # In a store of its own: its logins would replace those of a real provider.
-            variables = {name: variables[name] for name in variables.keys() - _OF_A_STORE} | {
-                "SQLITE_PATH": str(KEPT / "simulated.sqlite"),
+            # With its own store: its logins would replace those of a real provider.
+            variables = {name: variables[name] for name in variables.keys() - _STORE_VARIABLES} | {
+                "SQLITE_PATH": str(STATE_FOLDER / "simulated.sqlite"),
                 "CLIENT_ID": SIMULATED_CLIENT_ID,
-                "CLIENT_SECRET": kept_secret(_SIMULATED_SECRET_FILE),
+                "CLIENT_SECRET": load_secret(_SIMULATED_SECRET_FILE),
                 "PROVIDER": "digikey",
                 "AUTHORIZATION_ENDPOINT": f"{endpoints}/authorize",
                 "TOKEN_ENDPOINT": f"{endpoints}/token",
@@ -118,10 +123,10 @@ def _port(text: str) -> int:
     return port
 
 
-def kept_secret(path: Path) -> str:
-    """Return the secret in a file, made at the first time. Raises OSError."""
+def load_secret(path: Path) -> str:
+    """Return the secret in a file. The first call creates it. Raises OSError."""
     if not path.exists():
-        # Whole or not at all: an empty file would be an empty secret for ever.
+        # Atomically: a partial write would leave an empty secret for ever.
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")

@@ -1,11 +1,11 @@
-"""A loopback port to serve on."""
+"""The loopback socket of a local server."""
 
 import errno
 import socket
 
 
 def loopback_listener(port: int) -> socket.socket:
-    """Listen on 127.0.0.1; port 0 takes a free one. Raises OSError that says what to do."""
+    """Listen on 127.0.0.1. Port 0 takes a free one. Raises OSError, which says what to do."""
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
@@ -13,6 +13,6 @@ def loopback_listener(port: int) -> socket.socket:
             advice = f"port {port} is in use; PORT=8001 make run serves on another one"
             raise OSError(advice) from error
         raise
-    # asyncio sets this on sockets of its own only; without it each answer waits for an ACK.
+    # asyncio sets this on its own sockets only. Without it each response waits for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -1,4 +1,4 @@
-"""`make run`: the application on this machine, with a simulated provider where no other is set."""
+"""`make run`: the application on this machine, by default with a simulated provider."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from infra.local.environment import (
     LocalEnvironmentError,
 )
 from infra.local.listener import loopback_listener
-from infra.local.patience import AT_ONCE, ImpatientProtocol, raise_descriptor_limit
+from infra.local.patience import BACKLOG, LimitedProtocol, raise_descriptor_limit
 
 
 class WithSimulation:
@@ -32,7 +32,7 @@ class WithSimulation:
         self._simulation = simulation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the scope to whose path it is."""
+        """Route a scope by its path."""
         path = scope.get("path", "")
         if path == "/":
             where = (("location", f"{SIMULATION_PREFIX}/"),)
@@ -44,10 +44,10 @@ class WithSimulation:
 
 
 def main() -> str | None:
-    """Serve until interrupted; return why not, where that is the case."""
+    """Serve until interrupted. Return the error that prevents it, if any."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # The simulation does so on purpose, and says so itself.
+    # The simulation does so on purpose, and logs it itself.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: "without completing response" not in record.getMessage()
     )
@@ -64,8 +64,8 @@ def main() -> str | None:
     raise_descriptor_limit()
     config = uvicorn.Config(
         application,
-        http=ImpatientProtocol,
-        backlog=AT_ONCE,
+        http=LimitedProtocol,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
     )
@@ -94,7 +94,7 @@ def _welcome(local: LocalEnvironment) -> str:
     key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
     where = "in this folder" if local.keeps_api_key else "with API_KEY as you have set it"
     provider = (
-        f"a simulated Digi-Key (look at it, or break it: {served}{SIMULATION_PREFIX}/)"
+        f"a simulated Digi-Key (settings and faults: {served}{SIMULATION_PREFIX}/)"
         if local.is_simulated
         else local.variables.get("PROVIDER", "digikey")
     )

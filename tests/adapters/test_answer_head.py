@@ -27,8 +27,8 @@ def passed(data: bytes, pieces: list[int]) -> bytes:
     head, out, start = AnswerHead(), b"", 0
     for end in [*sorted(pieces), len(data)]:
         if end > start:
-            out, start = out + head.pass_on(data[start:end]), end
-    return out + head.pass_on(b"")
+            out, start = out + head.feed(data[start:end]), end
+    return out + head.feed(b"")
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
@@ -59,9 +59,9 @@ def test_h11_reads_any_head_that_has_a_status(
 @pytest.mark.parametrize("promise", [b"100 Continue", b"103 Early Hints"])
 def test_heads_that_only_promise_another_are_passed_on_before_it(promise: bytes) -> None:
     head = AnswerHead()
-    assert head.pass_on(b"HTTP/1.1 %s\nLink: x\n\nHTTP" % promise).startswith(b"HTTP/1.1 1")
-    assert head.pass_on(b"/1.1 200 OK\n\nbody") == b"HTTP/1.1 200\r\n\r\nbody"
-    assert head.pass_on(b"\nHTTP/1.1 500\n\n") == b"\nHTTP/1.1 500\n\n"
+    assert head.feed(b"HTTP/1.1 %s\nLink: x\n\nHTTP" % promise).startswith(b"HTTP/1.1 1")
+    assert head.feed(b"/1.1 200 OK\n\nbody") == b"HTTP/1.1 200\r\n\r\nbody"
+    assert head.feed(b"\nHTTP/1.1 500\n\n") == b"\nHTTP/1.1 500\n\n"
 
 
 @example(b"220 mail.example ESMTP\r\n")
@@ -69,4 +69,4 @@ def test_heads_that_only_promise_another_are_passed_on_before_it(promise: bytes)
 @given(st.binary(min_size=1, max_size=8))
 def test_what_cannot_become_a_head_is_not_held_back(data: bytes) -> None:
     if not b"HTTP/".startswith(data.lstrip().upper()[:5]):
-        assert AnswerHead().pass_on(data) == data.lstrip()
+        assert AnswerHead().feed(data) == data.lstrip()

@@ -120,10 +120,10 @@ NO_RIGHT = f"User: {MARK} is not authorized to perform: secretsmanager:GetSecret
     [
         ("AccessDeniedException", NO_RIGHT, "do not allow secretsmanager:GetSecretValue on secret"),
         ("AccessDeniedException", NO_KEY, "do not allow kms:Decrypt"),
-        ("DecryptionFailure", MARK, "see whether its key is enabled"),
-        ("UnrecognizedClientException", MARK, "does not accept the credentials"),
+        ("DecryptionFailure", MARK, "check that its key is enabled"),
+        ("UnrecognizedClientException", MARK, "AWS refused the credentials"),
         # Its message quotes the request's headers, the session token among them.
-        ("InvalidSignatureException", MARK, "does not accept the credentials"),
+        ("InvalidSignatureException", MARK, "AWS refused the credentials"),
         ("ValidationException", MARK, "GetSecretValue failed: ValidationException"),
         ("SomethingNewException", MARK, "GetSecretValue failed: SomethingNewException"),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapters import sqlite_writer
-from adapters.sqlite_writer import MOST_TOGETHER, SqliteWriter
+from adapters.sqlite_writer import MAX_BATCH, SqliteWriter
 from ports.store import StoreUnavailableError
 
 # Nobody waits this long unless something is wrong.
@@ -45,7 +45,7 @@ class Writing:
     def current(self) -> sqlite3.Connection:
         return self._database
 
-    def failed(self, error: Exception) -> Exception:
+    def to_store_error(self, error: Exception) -> Exception:
         return error
 
     @contextmanager
@@ -83,7 +83,7 @@ class FileThatIsNotThere:
         self.tries += 1
         raise FileNotFoundError
 
-    def failed(self, error: Exception) -> Exception:
+    def to_store_error(self, error: Exception) -> Exception:
         return StoreUnavailableError(type(error).__name__)
 
 
@@ -135,8 +135,8 @@ def test_all_that_waits_is_committed_at_once(writing: Writing) -> None:
 
 def test_no_more_is_committed_at_once_than_takes_some_milliseconds(writing: Writing) -> None:
     with writing.held_up():
-        futures = [writing.writer.write(insert(f"{n}")) for n in range(2 * MOST_TOGETHER + 1)]
-    assert len(set(results(futures))) == 2 * MOST_TOGETHER + 1
+        futures = [writing.writer.write(insert(f"{n}")) for n in range(2 * MAX_BATCH + 1)]
+    assert len(set(results(futures))) == 2 * MAX_BATCH + 1
     assert writing.commits == 3
 
 
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_opened_is_told_to_all_and_asked_for_again() -> No
 def test_counts_take_the_places_that_tokens_leave(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_writer, "MOST_TOGETHER", 3)
+    monkeypatch.setattr(sqlite_writer, "MAX_BATCH", 3)
     with writing.held_up():
         futures = [writing.writer.write(insert(f"count {n}"), is_count=True) for n in range(3)]
         futures += [writing.writer.write(insert(f"token {n}")) for n in range(4)]

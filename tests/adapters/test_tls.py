@@ -5,7 +5,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from adapters.tls import _certifis_file, tls_context
+from adapters.tls import _certifi_bundle, tls_context
 from ports.way_out import WayOutError
 from tests.system.certificates import server_certificate
 
@@ -17,7 +17,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_authorities_are_those_of_certifi() -> None:
-    assert _certifis_file() == Path(certifi.where())
+    assert _certifi_bundle() == Path(certifi.where())
     assert len(tls_context().get_ca_certs()) > 50
 
 

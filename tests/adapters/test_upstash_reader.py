@@ -229,7 +229,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
 ) -> None:
     async def read_much_later(reader: UpstashReader) -> object:
         await read(reader)
-        monkeypatch.setattr("adapters.upstash_reader._KEPT_FOR", timedelta(0))
+        monkeypatch.setattr("adapters.upstash_reader._MAX_IDLE", timedelta(0))
         return await read(reader)
 
     reading(url_of(kept_open), read_much_later)
@@ -393,7 +393,7 @@ def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
 
 
 def test_a_read_that_waits_for_a_thread_ends_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.upstash_reader._AT_ONCE", 1)
+    monkeypatch.setattr("adapters.upstash_reader._MAX_CONCURRENCY", 1)
     with serving(stall) as server:
 
         async def read_twice_and_close(reader: UpstashReader) -> None:

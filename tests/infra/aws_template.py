@@ -4,7 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
-from infra.aws.check import TEMPLATE, missing, transformed
+from infra.aws.check import TEMPLATE, find_missing, transform
 from tests.needs import cannot_run, set_up
 
 BUCKET, KEY = "bucket", "key"
@@ -13,9 +13,9 @@ BUCKET, KEY = "bucket", "key"
 
 def require_tools() -> None:
     """Install AWS's tools, if need be. Skips the test where that cannot be; in CI, fails it."""
-    if missing():
+    if find_missing():
         set_up("aws-tools")
-    if reason := missing():
+    if reason := find_missing():
         cannot_run(reason)
 
 
@@ -23,7 +23,7 @@ def require_tools() -> None:
 def native() -> str:
     """Return the template after SAM's transformation, in JSON. Skips the test without tools."""
     require_tools()
-    return transformed(TEMPLATE.read_text(), bucket=BUCKET, key=KEY)
+    return transform(TEMPLATE.read_text(), bucket=BUCKET, key=KEY)
 
 
 def resources(kind: str) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from infra.aws.check import (
     TEMPLATE,
     Finding,
     ToolError,
-    guard,
-    judge,
     lint,
-    transformed,
+    run_checkov,
+    run_guard,
+    transform,
     validate,
 )
 from tests.infra.aws_template import BUCKET, KEY, native, require_tools
@@ -138,7 +138,7 @@ def planted(folder: Path, text: str) -> Path:
 def test_each_rule_finds_its_fault_and_no_other_does(tmp_path: Path, fault: Fault) -> None:
     template = json.loads(native())
     fault.change(template["Resources"][fault.resource])
-    assert broken(guard(planted(tmp_path, json.dumps(template)))) == {fault.rule}
+    assert broken(run_guard(planted(tmp_path, json.dumps(template)))) == {fault.rule}
 
 
 def test_each_rule_has_had_its_fault() -> None:
@@ -150,7 +150,7 @@ def test_a_rule_that_finds_nothing_to_look_at_is_a_finding(tmp_path: Path) -> No
     template = json.loads(native())
     del template["Resources"]["FailedSweeps"]
     path = planted(tmp_path, json.dumps(template))
-    assert list(guard(path)) == [
+    assert list(run_guard(path)) == [
         Finding("queues_are_encrypted", "the rule found nothing to look at")
     ]
 
@@ -166,9 +166,7 @@ def test_the_linter_finds_what_is_misspelt_once_it_is_transformed(tmp_path: Path
     for before, after in misspelt.values():
         assert text.count(before) == 1
         text = text.replace(before, after)
-    assert broken(lint(planted(tmp_path, transformed(text, bucket=BUCKET, key=KEY)))) == set(
-        misspelt
-    )
+    assert broken(lint(planted(tmp_path, transform(text, bucket=BUCKET, key=KEY)))) == set(misspelt)
 
 
 def test_sam_finds_what_it_cannot_transform(tmp_path: Path) -> None:
@@ -188,10 +186,10 @@ def test_checkov_finds_what_it_advises_against_and_what_was_skipped_for_no_reaso
     del found["ApiUrl"]["Metadata"]
     del found["FailedSweeps"]["Metadata"]["checkov"]["skip"][0]["comment"]
     path = planted(tmp_path, json.dumps(template))
-    assert broken(judge(path)) == {"CKV_AWS_28", "CKV_AWS_258", "CKV_AWS_27"}
+    assert broken(run_checkov(path)) == {"CKV_AWS_28", "CKV_AWS_258", "CKV_AWS_27"}
 
 
-@pytest.mark.parametrize("tool", [guard, judge])
+@pytest.mark.parametrize("tool", [run_guard, run_checkov])
 def test_what_a_tool_cannot_read_is_no_success(tmp_path: Path, tool: Tool) -> None:
     require_tools()
     path = planted(tmp_path, "{")

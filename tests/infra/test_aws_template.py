@@ -31,7 +31,7 @@ from tests.system.dynamodb_peer import TABLE
 # What the store is asked for by the functions: the HTTP endpoints, and the sweep.
 CALLED = {
     "ApiRole": {"load", "swap", "put_login", "take_login", "count"},
-    "SweepRole": {"load", "swap", "_due_where"},
+    "SweepRole": {"load", "swap", "_query_due"},
 }
 # What operators' commands ask for besides, with the rights of whoever runs them.
 OPERATORS = {"connections"}

@@ -97,7 +97,7 @@ def test_code_younger_than_a_minute_gives_tokens(age: float) -> None:
     clock.seconds += age
     tokens = given(exchange(server, code))
     assert (tokens.expires_in, tokens.refresh_token_expires_in) == (1799, 7_775_999)
-    assert server.access_token_is_alive(tokens.access_token)
+    assert server.is_access_token_valid(tokens.access_token)
 
 
 @pytest.mark.parametrize("age", [MINUTE, MINUTE + A_MOMENT])
@@ -115,8 +115,8 @@ def test_code_used_again_is_refused_and_revokes_what_it_gave() -> None:
     # The code itself has long expired: it is still known as the one that gave this grant.
     clock.seconds += MINUTE * 2
     assert reason(exchange(server, code)) == "invalid_grant"
-    assert not server.access_token_is_alive(tokens.access_token)
-    assert not server.access_token_is_alive(newer.access_token)
+    assert not server.is_access_token_valid(tokens.access_token)
+    assert not server.is_access_token_valid(newer.access_token)
     assert reason(refresh(server, newer.refresh_token)) == "invalid_grant"
 
 
@@ -152,15 +152,15 @@ def test_access_token_lives_until_exactly_half_an_hour() -> None:
     server = rules(clock := Clock())
     tokens = given(exchange(server, code_from(server)))
     clock.seconds = HALF_AN_HOUR - A_MOMENT
-    assert server.access_token_is_alive(tokens.access_token)
+    assert server.is_access_token_valid(tokens.access_token)
     clock.seconds = HALF_AN_HOUR
-    assert not server.access_token_is_alive(tokens.access_token)
+    assert not server.is_access_token_valid(tokens.access_token)
 
 
 def test_refresh_token_is_no_access_token() -> None:
     server = rules(Clock())
     tokens = given(exchange(server, code_from(server)))
-    assert not server.access_token_is_alive(tokens.refresh_token)
+    assert not server.is_access_token_valid(tokens.refresh_token)
     assert reason(refresh(server, tokens.access_token)) == "invalid_grant"
 
 
@@ -177,8 +177,8 @@ def test_refresh_lets_the_older_access_token_live_on() -> None:
     server = rules(Clock())
     first = given(exchange(server, code_from(server)))
     second = given(refresh(server, first.refresh_token))
-    assert server.access_token_is_alive(first.access_token)
-    assert server.access_token_is_alive(second.access_token)
+    assert server.is_access_token_valid(first.access_token)
+    assert server.is_access_token_valid(second.access_token)
 
 
 def test_replaced_refresh_token_revokes_its_whole_grant_and_no_other() -> None:
@@ -189,10 +189,10 @@ def test_replaced_refresh_token_revokes_its_whole_grant_and_no_other() -> None:
     third = given(refresh(server, second.refresh_token))
     assert reason(refresh(server, first.refresh_token)) == "invalid_grant"
     for tokens in (first, second, third):
-        assert not server.access_token_is_alive(tokens.access_token)
+        assert not server.is_access_token_valid(tokens.access_token)
         assert reason(refresh(server, tokens.refresh_token)) == "invalid_grant"
     assert len(server.state.revoked) == 1
-    assert server.access_token_is_alive(other.access_token)
+    assert server.is_access_token_valid(other.access_token)
     given(refresh(server, other.refresh_token))
 
 
@@ -251,11 +251,11 @@ def test_shifted_clock_ages_what_was_given() -> None:
     server = rules(Clock())
     tokens = given(exchange(server, code_from(server)))
     server.shift_clock(HALF_AN_HOUR - A_MOMENT)
-    assert server.access_token_is_alive(tokens.access_token)
+    assert server.is_access_token_valid(tokens.access_token)
     server.shift_clock(A_MOMENT * 2)
-    assert not server.access_token_is_alive(tokens.access_token)
+    assert not server.is_access_token_valid(tokens.access_token)
     server.shift_clock(-1.0)
-    assert server.access_token_is_alive(tokens.access_token)
+    assert server.is_access_token_valid(tokens.access_token)
 
 
 def test_state_keeps_no_secret() -> None:
@@ -290,7 +290,7 @@ def test_grant_whose_refresh_token_died_first_keeps_its_access_token() -> None:
     tokens = given(exchange(server, code_from(server)))
     clock.seconds = 1.0
     code_from(server)
-    assert server.access_token_is_alive(tokens.access_token)
+    assert server.is_access_token_valid(tokens.access_token)
     assert reason(refresh(server, tokens.refresh_token)) == "invalid_grant"
 
 
