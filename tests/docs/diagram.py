@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from domain.grant import Grant, Kept
+from domain.grant import Active, Grant
 from tests.docs.transitions import Transitions, members, transitions
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ DIAGRAM = ROOT / "docs/grant-states.svg"
 
 STATES = tuple(state.__name__ for state in members(Grant))
 # An arrow from the frame around these is one from each of them.
-FRAMED = tuple(state.__name__ for state in members(Kept))
+FRAMED = tuple(state.__name__ for state in members(Active))
 _CAPTION = "Drawn from domain/decide.py. Events that leave the state as it is are not shown."
 ANY = "any other state"
 FRAME = "frame"
