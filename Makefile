@@ -7,13 +7,21 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
+
+quick: .venv/dev.stamp ## a minute: lint, types, imports, words, and the tests that tell most
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target check quick-tests
+
+quick-tests: .venv/dev.stamp
+	@$(BIN)/python -m pytest -n 2 -q -p no:cacheprovider $(QUICK) $(ARGS)
+# The rules, what reads and writes, and the endpoints in one process; no server, no platform.
+QUICK := tests/domain tests/adapters tests/functions -k "not (properties or uvicorn or vercel or lambda or sqlite_file or eight_processes)"
 
 test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up all that the tests need and run all of them, in parallel; with ARGS for pytest those, and what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))

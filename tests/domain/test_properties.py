@@ -67,6 +67,7 @@ from domain.token_endpoint import (
 )
 from tests.domain.examples import DIGIKEY, T0
 from tests.domain.provider_model import INVALID_GRANT, Kind, ProviderModel
+from tests.thorough import times
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -431,7 +432,7 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
     run_state_machine_as_test(
         world,
         settings=settings(
-            max_examples=examples,
+            max_examples=times(examples),
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -15,7 +15,7 @@ from tests.mutation.run import SECONDS, Outcome, outcomes, tables
 from tests.mutation.survivors import SURVIVORS, is_named
 
 # Some two dozen mutants.
-EVERY = 100
+EVERY = 250
 
 
 def test_the_page_counts_the_mutants_of_today_and_names_those_that_survive() -> None:

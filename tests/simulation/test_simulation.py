@@ -9,13 +9,14 @@ from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KINDS, ROTATING
 from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
+from tests.thorough import times
 
 # Of each kind of provider, by the store: the second one really evaluates what the adapter asks for.
-CHAOS_SEEDS = {"memory": 200, "dynamodb": 30}
-DOUBT_SEEDS = {"memory": 100, "dynamodb": 15}
-IDLE_SEEDS = {"memory": 40, "dynamodb": 10}
-REVOCATION_SEEDS = {"memory": 40, "dynamodb": 5}
-CLOCK_SEEDS = 40
+CHAOS_SEEDS = {"memory": times(200), "dynamodb": times(30)}
+DOUBT_SEEDS = {"memory": times(100), "dynamodb": times(15)}
+IDLE_SEEDS = {"memory": times(40), "dynamodb": times(10)}
+REVOCATION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
+CLOCK_SEEDS = times(40)
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 

@@ -28,9 +28,10 @@ from tests.system.peers import RefreshPolicy, django_oauth_toolkit, oidc_provide
 from tests.system.promises import GRACE_REPEATS, REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import WorkersStore
 from tests.system.waiting import wait_until
+from tests.thorough import times
 
-ROUNDS = 100
-ROUNDS_WITH_GRACE = 40
+ROUNDS = times(100)
+ROUNDS_WITH_GRACE = times(40)
 CALLERS = 20
 SEED = 3
 LEASE = timedelta(seconds=60)

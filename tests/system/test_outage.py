@@ -23,8 +23,9 @@ from tests.system.lossy_proxy import lossy_proxy
 from tests.system.peers import oidc_provider
 from tests.system.promises import REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import StoreKind, rest_store
+from tests.thorough import times
 
-ROUNDS = 40
+ROUNDS = times(40)
 CALLERS = 20
 SEED = 5
 LEASE = timedelta(seconds=60)

@@ -19,8 +19,9 @@ from tests.system.deployment import (
 from tests.system.peers import oidc_provider
 from tests.system.stores import WorkersStore
 from tests.system.waiting import wait_until
+from tests.thorough import times
 
-ROUNDS = 50
+ROUNDS = times(50)
 CALLERS = 200
 # In seconds. A token is served to everybody in the first half of its life: that must be much more
 # than what it takes to answer all callers, on a machine that is busy with other things.
