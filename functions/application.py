@@ -23,7 +23,7 @@ from functions.http.messages import (
     parse_authorization_response,
     path_of,
 )
-from functions.http.problems import CALLERS_FAULTS, Problem, ProblemError, problem
+from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
@@ -148,7 +148,7 @@ class Application:
 
     async def _judged(self, scope: Scope, found: Problem) -> Problem:
         """Return the problem, or that there were too many of the kind."""
-        if found.name not in CALLERS_FAULTS:
+        if found.name not in CLIENT_ERRORS:
             return found
         try:
             wired = await self._parts.get()
@@ -159,7 +159,7 @@ class Application:
 
 def _traced(response: Response, trace: Trace) -> Response:
     told = [("x-request-id", trace.request_id)]
-    if trace.is_let_in:
+    if trace.is_authenticated:
         # To a stranger, how long the store took tells which connections and logins there are.
         told.append(("server-timing", trace.server_timing()))
     return replace(response, headers=(*response.headers, *told))

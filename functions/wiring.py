@@ -179,16 +179,16 @@ class Wired:
 
     @cached_property
     def _discovery(self) -> Discovery | None:
-        told = self.settings.told
-        if told.issuer is None:
+        overrides = self.settings.overrides
+        if overrides.issuer is None:
             return None
         from adapters.discovery_httpx import HttpxDiscovery
         from adapters.provider_http import USER_AGENT
 
         return HttpxDiscovery(
             self.settings.provider,
-            issuer=told.issuer,
-            told=told,
+            issuer=overrides.issuer,
+            told=overrides,
             user_agent=self.settings.user_agent or USER_AGENT,
         )
 
@@ -201,7 +201,7 @@ class Wired:
         """What writes and reads grants on their way to another deployment."""
         from adapters.export_sealed import SealedExport
 
-        where = self.settings.provider.token_endpoint or self.settings.told.issuer
+        where = self.settings.provider.token_endpoint or self.settings.overrides.issuer
         client = f"{self.settings.client_id} at {where}"
         return SealedExport(self._ring, client=client)
 
@@ -220,13 +220,13 @@ class Wired:
         from adapters.network import Outside
         from adapters.provider_http import USER_AGENT
 
-        told = self.settings.told
+        overrides = self.settings.overrides
         server = HttpxAuthorizationServer(
             provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
-            outside=Outside.named(provider, told),
+            outside=Outside.named(provider, overrides),
             user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from functions.http.connections import connection_of
 from functions.http.messages import Request
 from functions.http.problems import ProblemError, problem
-from functions.observability.tracing import let_in
+from functions.observability.tracing import mark_authenticated
 from functions.settings.api_keys import ApiKey, KeyedEndpoint, digest_of
 from functions.settings.settings import SettingsError
 
@@ -36,7 +36,7 @@ def require_api_key(
     *,
     endpoint: KeyedEndpoint,
     now: datetime,
-    beside: tuple[str, ...] = (),
+    extra_params: tuple[str, ...] = (),
 ) -> Caller:
     """Let the request pass if it carries a key that is for this endpoint and its connection.
 
@@ -48,11 +48,11 @@ def require_api_key(
     key = _living_key(request, keys, now)
     if key.endpoints is not None and endpoint not in key.endpoints:
         raise _not_allowed(key, f"the endpoint {endpoint}")
-    connection = connection_of(request, beside=beside)
+    connection = connection_of(request, extra_params=extra_params)
     if key.connections is not None and connection not in key.connections:
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints
-    let_in(key.name)
+    mark_authenticated(key.name)
     return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
 
 
@@ -83,7 +83,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
             "the sweep asks for the deployment's CRON_SECRET: send it as `Authorization: Bearer "
             "SECRET`; to refresh one connection, POST with the API key",
         )
-    let_in(None)
+    mark_authenticated(None)
 
 
 def _living_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:

@@ -42,7 +42,7 @@ REMEMBERED = 1000
 MOST_WRITTEN = 1000
 # Failures that wait for the store at one time: what one address needs to use up the default limit.
 # What refreshes wait for they are not to fill; this instance remembers what is over.
-WRITTEN_AT_ONCE = 32
+MAX_CONCURRENT_WRITES = 32
 
 # Counted by the key, if one was shown; all else by the address.
 _OF_A_KEY = frozenset({"invalid-request", "key-not-allowed"})
@@ -51,14 +51,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Culprit:
-    """Whose failures are counted together: by what name, and how that is told."""
+class RateLimitSubject:
+    """An address or API key whose failures are counted together; texts show the `label`."""
 
     name: str
-    told: str
+    label: str
 
 
-_STATIC_STATE = _Culprit(name="static state", told="with the OAUTH_STATE")
+_STATIC_STATE = RateLimitSubject(name="static state", label="with the OAUTH_STATE")
 
 
 class FailureLimits:
@@ -89,12 +89,12 @@ class FailureLimits:
         """Return what is wrong by a request's own fault, or `too-many-failures` in its place."""
         if self._most == 0:
             return found
-        culprit = self._culprit(found, request)
+        subject = self._subject_of(found, request)
         now = self._clock.now()
-        if not await self._is_too_much(culprit, window_end(now)):
+        if not await self._is_too_much(subject, window_end(now)):
             return found
         return _too_many(
-            f"more than {self._most} requests {culprit.told} were refused within {_MINUTES} "
+            f"more than {self._most} requests {subject.label} were refused within {_MINUTES} "
             "minutes, so why is not said again until these are over; requests with nothing wrong "
             "are answered all the same",
             now,
@@ -111,23 +111,23 @@ class FailureLimits:
         if self._most == 0:
             return
         now = self._clock.now()
-        for culprit in (_address_of(request), _STATIC_STATE):
-            if await self._is_too_much(culprit, window_end(now)):
+        for subject in (_address_of(request), _STATIC_STATE):
+            if await self._is_too_much(subject, window_end(now)):
                 raise _too_many(
-                    f"more than {self._most} logins and wrong requests {culprit.told} within "
+                    f"more than {self._most} logins and wrong requests {subject.label} within "
                     f"{_MINUTES} minutes: wait until these are over, or begin a login with POST "
                     "/api/login and the API key",
                     now,
                 )
 
-    def _culprit(self, found: Problem, request: Request) -> _Culprit:
+    def _subject_of(self, found: Problem, request: Request) -> RateLimitSubject:
         key = shown_key(request, self._keys) if found.name in _OF_A_KEY else None
         if key is not None:
-            return _Culprit(name=f"key {key.name}", told=f"with the API key {key.name!r}")
+            return RateLimitSubject(name=f"key {key.name}", label=f"with the API key {key.name!r}")
         return _address_of(request)
 
-    async def _is_too_much(self, culprit: _Culprit, ends: datetime) -> bool:
-        window = (await self._keyed_hash(culprit.name), ends)
+    async def _is_too_much(self, subject: RateLimitSubject, ends: datetime) -> bool:
+        window = (await self._keyed_hash(subject.name), ends)
         # Before the store is asked: of many at once no more are written than of one by one.
         known = self._one_more(window)
         if known > self._most:
@@ -136,7 +136,7 @@ class FailureLimits:
                     "more than %d requests %s (%.8s) were refused: no more of them are counted "
                     "until %s",
                     self._most,
-                    culprit.told,
+                    subject.label,
                     window[0],
                     ends.isoformat(),
                 )
@@ -174,14 +174,14 @@ class FailureLimits:
     def _may_write(self, ends: datetime) -> bool:
         """Count one more that is written in the window, if it is not too much."""
         number = self._written[1] if self._written[0] == ends else 0
-        if number == MOST_WRITTEN or self._being_written == WRITTEN_AT_ONCE:
+        if number == MOST_WRITTEN or self._being_written == MAX_CONCURRENT_WRITES:
             return False
         self._written = (ends, number + 1)
         return True
 
 
-def _address_of(request: Request) -> _Culprit:
-    return _Culprit(name=f"address {network_of(request.client)}", told="from this address")
+def _address_of(request: Request) -> RateLimitSubject:
+    return RateLimitSubject(name=f"address {network_of(request.client)}", label="from this address")
 
 
 def _too_many(detail: str, now: datetime) -> ProblemError:

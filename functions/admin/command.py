@@ -25,7 +25,7 @@ from functions.settings.store import (
 from functions.wiring import Wired
 
 # A store of the network answers in some milliseconds, of which most are the way there and back.
-AT_ONCE = 8
+MAX_CONCURRENCY = 8
 
 _Result = TypeVar("_Result")
 
@@ -62,7 +62,7 @@ async def do_for_each(
     try:
         async for name in names:
             begun.append((name, asyncio.ensure_future(work(name))))
-            if len(begun) == AT_ONCE:
+            if len(begun) == MAX_CONCURRENCY:
                 first, result = begun.popleft()
                 yield first, await result
         for name, result in begun:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from functions.admin.command import LocalCommand, say
 from functions.settings.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 
 _DESCRIPTION = f"""\
 keys new NAME [--connections A,B] [--endpoints token,verify] [--expires 2027-01-31]
@@ -55,10 +55,10 @@ def _run(options: Namespace) -> str | None:
 def faults_of(entry: str, now: datetime) -> list[str]:
     """Say why the application would not accept an entry, or its key."""
     # As the application will read it.
-    reading = Reading({"API_KEYS": f"[{entry}]"})
-    keys = read_api_keys(reading)
+    env = EnvReader({"API_KEYS": f"[{entry}]"})
+    keys = read_api_keys(env)
     is_over = any(key.expires_at is not None and key.expires_at <= now for key in keys)
-    return [*reading.faults, *(["expires is a day that is over, in UTC"] if is_over else [])]
+    return [*env.faults, *(["expires is a day that is over, in UTC"] if is_over else [])]
 
 
 COMMAND = LocalCommand(

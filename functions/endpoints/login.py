@@ -38,7 +38,7 @@ async def login(request: Request, wired: Wired) -> Response:
         _refuse_another_sites_button(request, wired.settings.public_url)
         return await _begin_by_link(text, wired)
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="login", now=now, beside=("replace",))
+    caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
     begun = await wired.logins.begin(caller.connection, replaces=_replaces(request))
     return Response.json(
         200,

@@ -7,9 +7,9 @@ from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
 from functions.refresh.standing import (
+    connection_status,
     history,
     missing_authorization,
-    standing,
     verdict_of,
 )
 from functions.routes import Routes
@@ -19,11 +19,11 @@ from functions.wiring import Wired
 async def verify(request: Request, wired: Wired) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="verify", now=now, beside=("history",))
+    caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
     record = await wired.keeper.load(caller.connection)
     now = wired.clock.now()
-    members = standing(record.grant, now)
+    members = connection_status(record.grant, now)
     if wants_history:
         members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):

@@ -5,7 +5,7 @@ from functions.http.messages import Request
 from functions.http.problems import problem
 
 
-def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
+def connection_of(request: Request, *, extra_params: tuple[str, ...] = ()) -> str:
     """Return the connection that a request names; it may have the parameters `beside` as well.
 
     Any other is refused, and so is a body: where `connection` was misspelt, or put into a form, the
@@ -14,7 +14,7 @@ def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
     Raises ProblemError.
     """
     _refuse_body(request)
-    known = {"connection", *beside}
+    known = {"connection", *extra_params}
     if unknown := request.parameters.keys() - known:
         told = ", ".join(sorted(known))
         raise problem("invalid-request", f"{min(unknown)!r:.40} is no parameter here: {told}")

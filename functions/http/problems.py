@@ -17,7 +17,7 @@ _CHALLENGED_WITH = MappingProxyType(
 )
 
 # What goes wrong by whoever asks, and goes on like that: `functions.access.limits` counts it.
-CALLERS_FAULTS = frozenset(
+CLIENT_ERRORS = frozenset(
     {
         "api-key-invalid",
         "api-key-missing",

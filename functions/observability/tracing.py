@@ -25,17 +25,16 @@ _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """One request: since when it is answered (monotonic seconds), and what it has come to.
+    """One request, its authentication and its round trips.
 
-    `waits` are its round trips, in seconds, each with what it was made to. `is_let_in` says that it
-    carries a secret of the deployment's that is good for what it asks; `key_name` is the name of
-    that API key, None where it was another secret.
+    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that the
+    request has a valid secret for what it asks. `key_name` names its API key, None for CRON_SECRET.
     """
 
     request_id: str
     began_at: float
     waits: list[tuple[Part, float]] = field(default_factory=list)
-    is_let_in: bool = False
+    is_authenticated: bool = False
     key_name: str | None = None
 
     def server_timing(self) -> str:
@@ -79,10 +78,10 @@ def traced(request_id: str) -> Iterator[Trace]:
         _current.reset(token)
 
 
-def let_in(key_name: str | None) -> None:
-    """Note that the request has shown what lets it in: an API key of that name, or else."""
+def mark_authenticated(key_name: str | None) -> None:
+    """Mark the request as authenticated, by the API key of that name or by another secret."""
     if (trace := _current.get()) is not None:
-        trace.is_let_in, trace.key_name = True, key_name
+        trace.is_authenticated, trace.key_name = True, key_name
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def verdict_of(grant: Grant) -> str | None:
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 
 
-def standing(grant: Grant, now: datetime) -> dict[str, object]:
+def connection_status(grant: Grant, now: datetime) -> dict[str, object]:
     """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
     cause = needed_action(grant, now)
     return {**_tokens(grant, now), "action_required": cause is not None, "cause": cause}

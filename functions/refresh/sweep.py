@@ -26,12 +26,12 @@ from domain.grant import Cause, Refreshing, Revoking
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Answered, Keeper
 from functions.refresh.revocations import Revocations
-from functions.refresh.standing import standing
+from functions.refresh.standing import connection_status
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
 # Providers count token requests; more at once would not make a sweep of a few minutes better.
-AT_ONCE = 4
+MAX_CONCURRENCY = 4
 PAGE = 100
 # No refresh is begun after that; what has begun by then ends well before a function must (300 s).
 TIME_TO_BEGIN = timedelta(minutes=2)
@@ -79,7 +79,7 @@ class Sweep:
         one connection is counted and logged.
         """
         end = self._clock.now() + TIME_TO_BEGIN
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def take_turn(connection: str, *, is_due: bool) -> Swept | None:
             async with turns:
@@ -150,7 +150,7 @@ class Sweep:
             return Swept.NOT_DUE
         swept = _judge(answered)
         if swept is Swept.FAILED:
-            stands = standing(answered.after, self._clock.now())
+            stands = connection_status(answered.after, self._clock.now())
             _log.warning("connection %s: not refreshed: %s", connection, stands)
         return swept
 

@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import Literal, TypeAlias, get_args
 
 from domain.connection import is_connection
-from functions.settings.environment import LAYOUT, Reading
+from functions.settings.environment import LAYOUT, EnvReader
 
 KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
 """An endpoint that asks for an API key."""
@@ -71,17 +71,17 @@ def end_of_day(text: str) -> datetime:
         raise ValueError("a day is written as 2027-01-31") from error
 
 
-def read_api_keys(reading: Reading) -> tuple[ApiKey, ...]:
+def read_api_keys(env: EnvReader) -> tuple[ApiKey, ...]:
     """Read `API_KEY` and `API_KEYS`, of which one is needed at least."""
-    faults = len(reading.faults)
+    faults = len(env.faults)
     keys = []
-    if (key := reading.secret(THE_API_KEY)) is not None:
+    if (key := env.secret(THE_API_KEY)) is not None:
         keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
-    if (text := reading.optional("API_KEYS", invisible=LAYOUT)) is not None:
-        keys += _listed(text, reading.faults)
-    reading.faults += _repetitions(keys)
-    if not keys and len(reading.faults) == faults:
-        reading.faults.append("API_KEY is not set, nor is API_KEYS")
+    if (text := env.optional("API_KEYS", invisible=LAYOUT)) is not None:
+        keys += _listed(text, env.faults)
+    env.faults += _repetitions(keys)
+    if not keys and len(env.faults) == faults:
+        env.faults.append("API_KEY is not set, nor is API_KEYS")
     return tuple(keys)
 
 

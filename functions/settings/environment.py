@@ -28,7 +28,7 @@ LAYOUT = "\n\r\t"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-class Reading:
+class EnvReader:
     """One pass over the environment that gathers all faults before it complains."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The environment, read once: what a deployment is told."""
+"""The environment, read once: what a deployment is overrides."""
 
 import os
 from base64 import b64decode
@@ -10,7 +10,7 @@ from typing import Self
 from domain.metadata import ServerMetadata
 from domain.provider import ClientAuthentication, Provider
 from functions.settings.api_keys import ApiKey, read_api_keys
-from functions.settings.environment import LAYOUT, Reading
+from functions.settings.environment import LAYOUT, EnvReader
 from functions.settings.provider import read_metadata, read_provider
 from functions.settings.store import StoreSettings, read_store
 
@@ -46,11 +46,11 @@ def missing_library(variable: str, error: ModuleNotFoundError) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says, checked.
+    """The checked environment.
 
-    `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
-    `provider` lacks what the issuer is to be asked for. `client_secret` is empty for a public
-    client, and `user_agent` None where the application names itself.
+    `public_url` is None if unset; only logins need it. If `overrides` names an issuer, `provider`
+    lacks what the issuer's metadata provides. `client_secret` is empty for a public client.
+    `user_agent` is None for the default.
     """
 
     client_id: str
@@ -60,7 +60,7 @@ class Settings:
     failure_limit: int
     oauth_state: str | None = field(repr=False)
     provider: Provider
-    told: ServerMetadata
+    overrides: ServerMetadata
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
@@ -74,54 +74,54 @@ class Settings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read and check every variable. Raises SettingsError that names all that is wrong."""
-        reading = Reading(environ)
-        told = read_metadata(reading)
+        env = EnvReader(environ)
+        overrides = read_metadata(env)
         settings = cls(
-            client_id=reading.required("CLIENT_ID"),
-            client_secret=_client_secret(reading, told),
-            api_keys=read_api_keys(reading),
-            cron_secret=reading.secret("CRON_SECRET"),
-            failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
-            oauth_state=reading.secret("OAUTH_STATE", fits_a_header=False),
-            provider=read_provider(reading, told),
-            told=told,
-            public_url=_public_url(reading),
-            store=read_store(reading),
-            encryption_keys=_encryption_keys(reading),
-            user_agent=_user_agent(reading),
+            client_id=env.required("CLIENT_ID"),
+            client_secret=_client_secret(env, overrides),
+            api_keys=read_api_keys(env),
+            cron_secret=env.secret("CRON_SECRET"),
+            failure_limit=env.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
+            oauth_state=env.secret("OAUTH_STATE", fits_a_header=False),
+            provider=read_provider(env, overrides),
+            overrides=overrides,
+            public_url=_public_url(env),
+            store=read_store(env),
+            encryption_keys=_encryption_keys(env),
+            user_agent=_user_agent(env),
         )
-        if reading.faults:
-            raise SettingsError(reading.faults)
+        if env.faults:
+            raise SettingsError(env.faults)
         return settings
 
 
-def _client_secret(reading: Reading, told: ServerMetadata) -> str:
+def _client_secret(env: EnvReader, overrides: ServerMetadata) -> str:
     """Read the secret, which a public client lacks: nothing can be derived of it then."""
-    if told.client_authentication is not ClientAuthentication.NONE:
-        return reading.required("CLIENT_SECRET")
-    secret = reading.optional("CLIENT_SECRET")
-    if secret is None and reading.optional("ENCRYPTION_KEYS") is None:
-        reading.faults.append(
+    if overrides.client_authentication is not ClientAuthentication.NONE:
+        return env.required("CLIENT_SECRET")
+    secret = env.optional("CLIENT_SECRET")
+    if secret is None and env.optional("ENCRYPTION_KEYS") is None:
+        env.faults.append(
             "ENCRYPTION_KEYS is not set, and a client without a CLIENT_SECRET needs it: "
             "openssl rand -base64 32 makes one"
         )
     return secret or ""
 
 
-def _user_agent(reading: Reading) -> str | None:
-    text = reading.optional("USER_AGENT")
+def _user_agent(env: EnvReader) -> str | None:
+    text = env.optional("USER_AGENT")
     if text is not None and not (text.isascii() and text.isprintable()):
-        reading.faults.append("USER_AGENT must be printable ASCII")
+        env.faults.append("USER_AGENT must be printable ASCII")
     return text
 
 
-def _encryption_keys(reading: Reading) -> tuple[bytes, ...]:
-    text = reading.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
+def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:
+    text = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
     if text is None:
         return ()
     keys = [_key(part) for part in text.replace(",", " ").split()]
     if not keys or None in keys:
-        reading.faults.append(
+        env.faults.append(
             "each of ENCRYPTION_KEYS must be 32 bytes in base64: openssl rand -base64 32 makes one"
         )
     return tuple(key for key in keys if key is not None)
@@ -135,14 +135,14 @@ def _key(text: str) -> bytes | None:
     return key if len(key) == _KEY_BYTES else None
 
 
-def _public_url(reading: Reading) -> str | None:
-    url = reading.url("PUBLIC_URL")
-    if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
+def _public_url(env: EnvReader) -> str | None:
+    url = env.url("PUBLIC_URL")
+    if url is None and (host := env.optional("VERCEL_PROJECT_PRODUCTION_URL")):
         url = f"https://{host}"
     if url is None:
         return None
     if "?" in url:
-        reading.faults.append("PUBLIC_URL must not have a query")
+        env.faults.append("PUBLIC_URL must not have a query")
     if url.rstrip("/").endswith(_CALLBACK_PATH):
-        reading.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
+        env.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
     return url.rstrip("/")

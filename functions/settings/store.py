@@ -6,7 +6,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TypeAlias
 
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 
 _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
@@ -51,35 +51,35 @@ class DynamoDbSettings:
 StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
 
 
-def read_store(reading: Reading) -> StoreSettings:
+def read_store(env: EnvReader) -> StoreSettings:
     """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
     # Persian and Indic names of folders are written with these.
-    path = reading.optional("SQLITE_PATH", invisible="\u200c\u200d")
+    path = env.optional("SQLITE_PATH", invisible="\u200c\u200d")
     if path and (fault := _fault_of(path)):
-        reading.faults.append(f"SQLITE_PATH {fault}")
+        env.faults.append(f"SQLITE_PATH {fault}")
     databases = {
         (url_name, token_name): UpstashSettings(
-            url=reading.url(url_name) or "",
-            token=reading.optional(token_name, fits_a_header=True) or "",
+            url=env.url(url_name) or "",
+            token=env.optional(token_name, fits_a_header=True) or "",
         )
         for url_name, token_name in _UPSTASH_NAMES
-        if reading.optional(url_name) or reading.optional(token_name)
+        if env.optional(url_name) or env.optional(token_name)
     }
     for (url_name, token_name), database in databases.items():
         if not (database.url and database.token):
-            reading.faults.append(f"{url_name} and {token_name} go together")
+            env.faults.append(f"{url_name} and {token_name} go together")
     stores: set[StoreSettings] = set(databases.values())
     names = [url for url, _ in databases]
     if path:
         stores.add(SqliteSettings(Path(path)))
         names.append("SQLITE_PATH")
-    if table := _dynamodb_table(reading):
+    if table := _dynamodb_table(env):
         stores.add(table)
         names.append("DYNAMODB_TABLE")
     if len(stores) > 1:
-        reading.faults.append(f"several stores are set, and one is needed: {', '.join(names)}")
+        env.faults.append(f"several stores are set, and one is needed: {', '.join(names)}")
     if not stores:
-        reading.faults.append(
+        env.faults.append(
             "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
             "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or DYNAMODB_TABLE"
         )
@@ -114,10 +114,10 @@ def _is_of_the_system(path: Path) -> bool:
     return parts[1:2] in _OF_THE_SYSTEM and parts[:3] != _SHARED_MEMORY
 
 
-def _dynamodb_table(reading: Reading) -> DynamoDbSettings | None:
-    table = reading.optional("DYNAMODB_TABLE")
+def _dynamodb_table(env: EnvReader) -> DynamoDbSettings | None:
+    table = env.optional("DYNAMODB_TABLE")
     if table is None:
         return None
     if not _DYNAMODB_TABLE.fullmatch(table):
-        reading.faults.append("DYNAMODB_TABLE must be the name of a table")
-    return DynamoDbSettings(table=table, region=reading.optional("AWS_REGION"))
+        env.faults.append("DYNAMODB_TABLE must be the name of a table")
+    return DynamoDbSettings(table=table, region=env.optional("AWS_REGION"))

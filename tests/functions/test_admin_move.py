@@ -28,7 +28,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.tokens import Tokens
-from functions.admin.command import AT_ONCE
+from functions.admin.command import MAX_CONCURRENCY
 from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings.settings import Settings
@@ -196,7 +196,7 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
 def test_more_connections_than_go_at_once_go_in_one_file(
     source: Place, target: Place, file: Path
 ) -> None:
-    names = [f"c{number:03}" for number in range(100 + AT_ONCE)]
+    names = [f"c{number:03}" for number in range(100 + MAX_CONCURRENCY)]
     source.keep(**dict.fromkeys(names, GRANT))
     _, _, error = source.run("export", str(file))
     assert error == "100 connections are handed over\n"

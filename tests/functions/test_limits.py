@@ -13,10 +13,10 @@ from anyio.from_thread import BlockingPortal
 from adapters.store_memory import MemoryStore
 from functions.access import limits as limits_module
 from functions.access.limits import (
+    MAX_CONCURRENT_WRITES,
     MOST_WRITTEN,
     REMEMBERED,
     WINDOW,
-    WRITTEN_AT_ONCE,
     FailureLimits,
     network_of,
     window_end,
@@ -454,7 +454,7 @@ def test_addresses_without_end_do_not_make_a_queue_without_end() -> None:
             await asyncio.gather(*(judged(limits, 1, client) for client in from_many(300)))
 
     asyncio.run(at_once())
-    assert instances.store.asked == 2 * WRITTEN_AT_ONCE
+    assert instances.store.asked == 2 * MAX_CONCURRENT_WRITES
     # What this instance sees itself it goes on counting.
     assert outcome(asyncio.run(judged(limits, DEFAULT, from_many(300)[-1]))) == (DEFAULT - 2, 2)
 

@@ -17,7 +17,7 @@ from functions.admin.doctor.provider import check_provider
 from functions.admin.doctor.store import check_store
 from functions.admin.doctor.wiring import web
 from functions.settings.api_keys import THE_API_KEY
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
@@ -99,7 +99,7 @@ def ending_within(limit: timedelta) -> Iterator[None]:
 
 async def _report(settings: Settings, options: Namespace) -> str | None:
     found: list[Finding] = []
-    key = Reading(os.environ).optional(THE_API_KEY)
+    key = EnvReader(os.environ).optional(THE_API_KEY)
     async with aclosing(diagnose(settings, live=options.live, api_key=key)) as findings:
         async for finding in findings:
             print(finding, flush=True)

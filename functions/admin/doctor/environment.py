@@ -94,7 +94,7 @@ def _check_redirect_uri(settings: Settings) -> Finding:
     if settings.public_url is None:
         return fault("PUBLIC_URL", "it is not set, and nobody can log in: logins come back to it")
     register = f"the redirect URI to register at the provider is {settings.redirect_uri}"
-    provider = settings.provider.authorization_endpoint or settings.told.issuer or ""
+    provider = settings.provider.authorization_endpoint or settings.overrides.issuer or ""
     if _is_here(settings.public_url) and not _is_here(provider):
         return warning(
             "PUBLIC_URL",

@@ -25,7 +25,7 @@ async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None
     except SettingsError as error:
         yield fault("provider", f"nothing can be asked of it: {error}")
         return
-    for finding in check_endpoints(provider, wired.settings.told):
+    for finding in check_endpoints(provider, wired.settings.overrides):
         yield finding
     parts = urlsplit(provider.token_endpoint)
     host = f"{parts.scheme}://{parts.netloc}"
@@ -39,7 +39,7 @@ async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None
         yield compare_clocks(f"the provider's clock ({parts.netloc})", answer)
 
 
-def check_endpoints(provider: Provider, told: ServerMetadata) -> Iterator[Finding]:
+def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[Finding]:
     """Judge whether the endpoints are those of one provider, and of the one that is named."""
     endpoints = {
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
@@ -52,7 +52,7 @@ def check_endpoints(provider: Provider, told: ServerMetadata) -> Iterator[Findin
     if mixed:
         return
     # An issuer vouches for what it names itself.
-    if told.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
+    if overrides.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
         yield warning("PROVIDER", f"its endpoints are at different hosts: {where}; is that right?")
         return
