@@ -176,35 +176,36 @@ def _problem_of(error: Exception) -> Problem:
         case MalformedRequestError():
             return problem("invalid-request", str(error), status=error.status).problem
         case RemoteSettingsError(retry_after=timedelta() as pause):
-            detail, seconds = str(error), ceil(pause.total_seconds())
+            seconds = ceil(pause.total_seconds())
+            detail = f"The configuration cannot be read: {error}. Retry in {seconds} s."
             return problem("settings-unavailable", detail, retry_after=seconds).problem
         case SettingsError() | UnusableIssuerError():
-            return problem("not-configured", str(error)).problem
+            return problem("not-configured", f"Invalid configuration: {error}.").problem
         case DiscoveryError():
-            detail = f"the provider does not say where its endpoints are: {error}; check ISSUER"
+            detail = f"Cannot read the provider's metadata: {error}. Check ISSUER; retry in 5 s."
             return problem("provider-unavailable", detail, retry_after=5).problem
         case StoreUnavailableError():
             _log.error("the store is not available: %s", error)
-            detail = "what is stored cannot be reached now; nothing is lost"
+            detail = "The store is unavailable. No data was lost. Retry in 2 s."
             return problem("store-unavailable", detail, retry_after=2).problem
         case UnreadableRecordError():
-            _log.error("%s", error)
+            _log.error("stored record unreadable: %s", error)
             detail = (
-                f"{error}; put back the CLIENT_SECRET or the ENCRYPTION_KEYS that it was stored "
-                "with, or log in anew"
+                f"Cannot read the stored record: {error}. Restore the CLIENT_SECRET or "
+                "ENCRYPTION_KEYS that encrypted it, or log in again."
             )
             return problem("record-unreadable", detail).problem
         case _:
-            _log.error("unexpected", exc_info=error)
-            return problem("unexpected", "the deployment's log says more").problem
+            _log.error("unexpected error", exc_info=error)
+            return problem("unexpected", "Internal error. See the deployment's log.").problem
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if path_of(scope).rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
-        # Programs get no pages, and are not to wait for what makes them.
+        # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 
-        return page(found.status, found.title, found.detail, headers=found.headers)
+        return page(found.status, found.title, found.on_page or found.detail, headers=found.headers)
     trace = current()
     return found.response(request_id=trace.request_id if trace else None)

@@ -94,9 +94,8 @@ class FailureLimits:
         if not await self._is_too_much(subject, window_end(now)):
             return found
         return _too_many(
-            f"more than {self._most} requests {subject.label} were refused within {_MINUTES} "
-            "minutes, so why is not said again until these are over; requests with nothing wrong "
-            "are answered all the same",
+            f"Too many failed requests {subject.label} ({self._most} in {_MINUTES} minutes). Valid "
+            "requests still work.",
             now,
         ).problem
 
@@ -114,10 +113,10 @@ class FailureLimits:
         for subject in (_address_of(request), _STATIC_STATE):
             if await self._is_too_much(subject, window_end(now)):
                 raise _too_many(
-                    f"more than {self._most} logins and wrong requests {subject.label} within "
-                    f"{_MINUTES} minutes: wait until these are over, or begin a login with POST "
-                    "/api/login and the API key",
+                    f"Too many logins and failed requests {subject.label} ({self._most} in "
+                    f"{_MINUTES} minutes). Retry later, or start a login with POST /api/login.",
                     now,
+                    on_page="Too many logins and failed requests. Retry in a few minutes.",
                 )
 
     def _subject_of(self, found: Problem, request: Request) -> RateLimitSubject:
@@ -133,11 +132,11 @@ class FailureLimits:
         if known > self._most:
             if known == self._most + 1:
                 _log.warning(
-                    "more than %d requests %s (%.8s) were refused: no more of them are counted "
-                    "until %s",
-                    self._most,
+                    "too many failed requests %s (%.8s): more than %d; no more are counted until "
+                    "%s",
                     subject.label,
                     window[0],
+                    self._most,
                     ends.isoformat(),
                 )
             return True
@@ -184,9 +183,9 @@ def _address_of(request: Request) -> RateLimitSubject:
     return RateLimitSubject(name=f"address {network_of(request.client)}", label="from this address")
 
 
-def _too_many(detail: str, now: datetime) -> ProblemError:
+def _too_many(detail: str, now: datetime, *, on_page: str = "") -> ProblemError:
     wait = ceil((window_end(now) - now).total_seconds())
-    return problem("too-many-failures", detail, retry_after=wait)
+    return problem("too-many-failures", detail, on_page=on_page, retry_after=wait)
 
 
 def window_end(now: datetime) -> datetime:

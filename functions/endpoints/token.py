@@ -31,7 +31,7 @@ def _min_ttl(request: Request) -> timedelta:
     if text is None:
         return DEFAULT_MIN_TTL
     if not _MIN_TTL.fullmatch(text):
-        raise problem("invalid-request", "min_ttl is a whole number of seconds")
+        raise problem("invalid-request", "Invalid min_ttl. Use a whole number of seconds.")
     return timedelta(seconds=int(text))
 
 

@@ -42,7 +42,7 @@ async def verify(request: Request, wired: Wired) -> Response:
 def _wants_history(request: Request) -> bool:
     text = request.parameters.get("history", "0")
     if text not in {"0", "1"}:
-        raise problem("invalid-request", "history is 1 or 0")
+        raise problem("invalid-request", "Invalid history. Use 0 or 1.")
     return text == "1"
 
 

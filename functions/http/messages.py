@@ -45,7 +45,7 @@ Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
 
 
 class MalformedRequestError(Exception):
-    """The request cannot be understood; `status` is what to answer, the text says why."""
+    """The request is malformed; `status` is the response's, the text its detail."""
 
     def __init__(self, detail: str, *, status: int = 400) -> None:
         super().__init__(detail)
@@ -84,7 +84,7 @@ class Request:
         # holds the code.
         query, scope["query_string"] = scope.get("query_string", b""), b""
         if len(query) > MAX_QUERY_BYTES:
-            raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
+            raise MalformedRequestError(f"The query exceeds {MAX_QUERY_BYTES} bytes.", status=414)
         head = cls.head(scope)
         _limit(head.headers)
         return replace(
@@ -143,10 +143,10 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError as error:
-        raise MalformedRequestError("the parameters are not URL-encoded UTF-8") from error
+        raise MalformedRequestError("The parameters are not URL-encoded UTF-8.") from error
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise MalformedRequestError("a parameter is given more than once")
+        raise MalformedRequestError("A parameter appears more than once.")
     return parameters
 
 
@@ -161,7 +161,7 @@ def parse_authorization_response(encoded: bytes) -> dict[str, str]:
         encoded_name, _, value = part.partition(b"=")
         name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
         if name in _JUDGED and name in parameters:
-            raise MalformedRequestError(f"{name} is given more than once")
+            raise MalformedRequestError(f"The parameter {name} appears more than once.")
         if name in _JUDGED:
             parameters |= parse_parameters(b"=".join((name.encode(), value)))
         elif name == _SHOWN:
@@ -179,9 +179,9 @@ def _in_some_encoding(encoded: bytes) -> str:
 
 def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     if len(headers) > MAX_HEADERS:
-        raise MalformedRequestError(f"more than {MAX_HEADERS} headers", status=431)
+        raise MalformedRequestError(f"The request has more than {MAX_HEADERS} headers.", status=431)
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        raise MalformedRequestError(f"headers of more than {MAX_HEADER_BYTES} bytes", status=431)
+        raise MalformedRequestError(f"The headers exceed {MAX_HEADER_BYTES} bytes.", status=431)
 
 
 async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
@@ -190,7 +190,7 @@ async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -
         async with asyncio.timeout(seconds):
             return await _received(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
-        detail = f"the body did not come within {seconds:g} seconds"
+        detail = f"The body did not arrive within {seconds:g} s."
         raise MalformedRequestError(detail, status=408) from error
 
 
@@ -201,10 +201,10 @@ async def _received(receive: Receive, max_bytes: int, *, may_end_early: bool) ->
         if message["type"] == "http.disconnect":
             if may_end_early:
                 return body
-            raise MalformedRequestError("the body ends before its end")
+            raise MalformedRequestError("The body is incomplete.")
         body += bytes(message.get("body", b""))
         if len(body) > max_bytes:
-            raise MalformedRequestError(f"a body of more than {max_bytes} bytes", status=413)
+            raise MalformedRequestError(f"The body exceeds {max_bytes} bytes.", status=413)
         if not message.get("more_body"):
             return body
 

@@ -18,7 +18,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from functions.login.results import BeingCompletedError
+from functions.login.words import being_completed
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 
@@ -68,13 +68,13 @@ class Deliveries:
     async def wait(self, response: AuthorizationResponse) -> PendingLogin | None:
         """Return the login that a delivery completes elsewhere, None where it fails.
 
-        Raises BeingCompletedError, StoreUnavailableError.
+        Raises ProblemError, StoreUnavailableError.
         """
         for pause in _PAUSES:
             if await self._settled(response) is not None:
                 return await self.find(response)
             await asyncio.sleep(pause)
-        raise BeingCompletedError
+        raise being_completed()
 
     async def _settled(self, response: AuthorizationResponse) -> PendingLogin | None:
         key = _outcome_key(response)

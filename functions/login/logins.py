@@ -32,17 +32,21 @@ from domain.token_endpoint import (
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks
 from functions.login.results import (
-    BegunBeforeRevocationError,
     CompletedLogin,
-    ExchangeFailedError,
-    LoginNotNeededError,
-    OtherBrowserError,
-    OtherIssuerError,
-    RefusedError,
-    UnknownStateError,
-    judge,
+    is_of_another_account,
     outcome_of,
     remembered,
+    result_of,
+)
+from functions.login.words import (
+    login_not_needed,
+    not_exchanged,
+    other_account,
+    other_browser,
+    other_issuer,
+    refused,
+    revoked_meanwhile,
+    unknown_state,
 )
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper, describe
@@ -123,16 +127,15 @@ class Logins:
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
         """Begin a login that only this browser may finish, and use up the link.
 
-        Raises ProblemError, LoginNotNeededError, DiscoveryError, SettingsError,
-        StoreUnavailableError.
+        Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        # What may fail and come back is done first: it must not cost the link.
+        # First what may fail for a while: it must not use up the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
         self._links.check(link, record.grant)
         await self._links.use_up(link)
         if not self._needs_login(record):
-            raise LoginNotNeededError
+            raise login_not_needed()
         browser = self._entropy.token()
         return await self._begin(link.connection, provider, record, browser=browser)
 
@@ -168,21 +171,23 @@ class Logins:
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
         )
 
-    async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
-        """Use up the state, trade the code for tokens, and keep them.
+    async def complete(self, response: AuthorizationResponse, *, said: str = "") -> CompletedLogin:
+        """Use up the state, exchange the code for tokens, and store them.
 
-        Whoever brings the same state and code again is told the same, and the code is sent once.
-        What this has begun goes to its end, even if whoever waits for it goes away.
+        The same state and code return the same result, and the code is sent once. The exchange
+        continues if the caller goes away. `said` quotes the redirect's error.
 
-        Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
+        Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
         if not (self.is_static(response.state) or await self._was_given_out(response.state)):
-            # Whoever makes states up costs no question to the issuer, nor one to the store.
-            raise UnknownStateError
-        # Both may fail, and neither may cost a state: the same redirect works once they do not.
+            # A made-up state causes no request to the issuer or the store.
+            raise unknown_state()
+        # Both may fail, and neither may use up the state: the same redirect works later.
         provider, server = await self._provider(), self._server()
         delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
-        task = self._completions.start(delivery, lambda: self._complete(response, provider, server))
+        task = self._completions.start(
+            delivery, lambda: self._complete(response, provider, server, said)
+        )
         return await asyncio.shield(task)
 
     async def finish(self) -> None:
@@ -190,7 +195,11 @@ class Logins:
         await self._completions.finish()
 
     async def _complete(
-        self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
+        self,
+        response: AuthorizationResponse,
+        provider: Provider,
+        server: AuthorizationServer,
+        said: str,
     ) -> CompletedLogin:
         is_static = self.is_static(response.state)
         if is_static and (found := await self._deliveries.find(response)):
@@ -200,10 +209,11 @@ class Logins:
         if pending is None:
             found = await self._deliveries.wait(response) if is_same else None
             if found is None:
-                raise UnknownStateError
+                raise unknown_state()
             return await self._remembered(found, response)
         outcome = None
         try:
+            _check(response, pending, said)
             completed = await self._completed(response, pending, server)
             outcome = outcome_of(completed)
         finally:
@@ -223,22 +233,28 @@ class Logins:
     async def _completed(
         self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
     ) -> CompletedLogin:
-        _check(response, pending)
-        # Before the code is spent: a store that is away costs the login nothing then.
+        # Before the code is used: without the store, the login is not lost.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
-            raise BegunBeforeRevocationError
+            raise revoked_meanwhile()
         yields = pending.precedence is Precedence.YIELDS
         if yields and not self._needs_login(before):
-            # Somebody else was faster.
-            raise LoginNotNeededError
+            # Another login was faster.
+            raise login_not_needed()
         completed = await self._exchange(server, pending, response.code or "", read=before.grant)
         after = await self._recorder.keep(pending.connection, before, completed)
-        judged = judge(pending.connection, completed, before.grant, after.grant)
-        if yields and not judged.is_new and tokens_of(after.grant) is not None:
-            # Somebody else was faster in the meantime.
-            raise LoginNotNeededError
-        return judged
+        if is_of_another_account(completed, after.grant):
+            _log.warning(
+                "connection %s: a different account logged in, or one that the provider did not "
+                "name; the earlier login stays in force",
+                pending.connection,
+            )
+            raise other_account()
+        result = result_of(pending.connection, completed, before.grant, after.grant)
+        if yields and not result.is_new and tokens_of(after.grant) is not None:
+            # Another login was faster in the meantime.
+            raise login_not_needed()
+        return result
 
     async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
         """Find the login that a redirect belongs to, and use up its state."""
@@ -277,8 +293,8 @@ class Logins:
             # The code is still good, and a person has waited for it.
             requested_at, outcome = await self._send(server, request)
         if not isinstance(outcome, TokenResponse):
-            _log.warning("the exchange of a code brought %s", describe(outcome))
-            raise ExchangeFailedError(outcome)
+            _log.warning("code exchange failed: %s", describe(outcome))
+            raise not_exchanged(outcome)
         return LoginCompleted(
             response=outcome,
             requested_at=requested_at,
@@ -304,15 +320,15 @@ class Logins:
 
     def _redirect_uri(self) -> str:
         if self._known_redirect_uri is None:
-            raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
+            raise SettingsError(["PUBLIC_URL is not set, and logins redirect to it"])
         return self._known_redirect_uri
 
 
-def _check(response: AuthorizationResponse, pending: PendingLogin) -> None:
-    """Let a redirect pass that brings a code to where the login began."""
+def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) -> None:
+    """Check the browser and the issuer of a redirect, and that it has a code."""
     if not pending.began_in(response.browser):
-        raise OtherBrowserError
+        raise other_browser()
     if not pending.is_answered_by(response.issuer):
-        raise OtherIssuerError
+        raise other_issuer()
     if not response.code:
-        raise RefusedError
+        raise refused(said)

@@ -99,7 +99,7 @@ def test_key_is_refused_every_endpoint_that_it_is_not_for(keyed: Deployment) -> 
             expect_json(answer)
         else:
             members = expect_problem(answer, 403, "key-not-allowed")
-            assert f"'ci' is not for the endpoint {path[5:]}" in members["detail"]
+            assert f"'ci' is not allowed for the endpoint {path[5:]}" in members["detail"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/token"), ("GET", "/api/verify")])
@@ -137,7 +137,7 @@ def test_checklist_13_key_that_is_not_for_logins_is_given_no_link_to_one(
         answer = keyed.call("GET", target, with_key(CI))
         members = answer.json()
         assert (answer.status_code, members["login"]) == (status, {"method": "POST", "url": url})
-        assert "an API key that is for the endpoint login" in members["detail"]
+        assert "an API key that is allowed for login" in members["detail"]
         assert "link" not in answer.text
         # Who may begin logins is given one, and so is who has the key for everything.
         for key in (OPERATOR, LOGINS_TOO, API_KEY):
@@ -176,7 +176,7 @@ def test_two_good_keys_at_once_are_refused(keyed: Deployment) -> None:
     both = [("x-api-key", OPERATOR), with_key(API_KEY)]
     answer = keyed.call("GET", "/api/token", *both)
     detail = expect_problem(answer, 401, "api-key-invalid")["detail"]
-    assert "different API keys were sent" in detail
+    assert "two different API keys" in detail
     # The same is said of keys that are none, and so nothing of these.
     neither = [("x-api-key", f"{OPERATOR}x"), with_key(f"{API_KEY}x")]
     answer = keyed.call("GET", "/api/token", *neither)

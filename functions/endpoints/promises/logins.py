@@ -133,8 +133,7 @@ _CALLBACK = Operation(
             example={
                 "status": "authorized",
                 "connection": "default",
-                "detail": "the tokens are stored, and GET /api/token gives them out. You can "
-                "close this window.",
+                "detail": "The tokens are stored; GET /api/token returns the access token.",
             },
             is_page=True,
         )

@@ -42,7 +42,7 @@ _REVOKE = Operation(
                 "connection": "default",
                 "forgotten": True,
                 "revoked": "yes",
-                "detail": "the provider has ended the tokens, and they are forgotten here",
+                "detail": "The provider revoked the tokens. They are deleted here.",
             },
         )
     },
