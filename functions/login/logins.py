@@ -19,7 +19,7 @@ from domain.authorization import (
 )
 from domain.connection import DEFAULT_CONNECTION
 from domain.events import LoginCompleted, Precedence
-from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
+from domain.grant import Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.token_endpoint import (
@@ -49,7 +49,8 @@ from functions.login.words import (
     unknown_state,
 )
 from functions.observability.tracing import waiting_for
-from functions.refresh.keeper import Keeper, describe
+from functions.refresh.keeper import Keeper
+from functions.refresh.outcomes import cause_of
 from functions.refresh.recorder import Recorder
 from functions.refresh.sharing import Shared
 from functions.refresh.standing import missing_authorization
@@ -214,7 +215,7 @@ class Logins:
         outcome = None
         try:
             _check(response, pending, said)
-            completed = await self._completed(response, pending, server)
+            completed = await self._completed(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
             # Nobody waits for a static state, and its code may be sent again where this fails.
@@ -231,7 +232,11 @@ class Logins:
         return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
 
     async def _completed(
-        self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
+        self,
+        response: AuthorizationResponse,
+        pending: PendingLogin,
+        provider: Provider,
+        server: AuthorizationServer,
     ) -> CompletedLogin:
         # Before the code is used: without the store, the login is not lost.
         before = await self._replaceable_record(pending.connection)
@@ -241,7 +246,17 @@ class Logins:
         if yields and not self._needs_login(before):
             # Another login was faster.
             raise login_not_needed()
-        completed = await self._exchange(server, pending, response.code or "", read=before.grant)
+        requested_at, outcome = await self._exchange(server, pending, response.code or "")
+        if not isinstance(outcome, TokenResponse):
+            cause = cause_of(outcome, provider)
+            _log.warning("connection %s: login failed: %s", pending.connection, cause)
+            raise not_exchanged(outcome)
+        completed = LoginCompleted(
+            response=outcome,
+            requested_at=requested_at,
+            precedence=pending.precedence,
+            read=before.grant,
+        )
         after = await self._recorder.keep(pending.connection, before, completed)
         if is_of_another_account(completed, after.grant):
             _log.warning(
@@ -285,22 +300,14 @@ class Logins:
         return sign_state(token, signing_key)
 
     async def _exchange(
-        self, server: AuthorizationServer, pending: PendingLogin, code: str, *, read: Grant
-    ) -> LoginCompleted:
+        self, server: AuthorizationServer, pending: PendingLogin, code: str
+    ) -> tuple[datetime, Outcome]:
         request = pending.code_request(code)
         requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
             # The code is still good, and a person has waited for it.
-            requested_at, outcome = await self._send(server, request)
-        if not isinstance(outcome, TokenResponse):
-            _log.warning("code exchange failed: %s", describe(outcome))
-            raise not_exchanged(outcome)
-        return LoginCompleted(
-            response=outcome,
-            requested_at=requested_at,
-            precedence=pending.precedence,
-            read=read,
-        )
+            return await self._send(server, request)
+        return requested_at, outcome
 
     async def _send(
         self, server: AuthorizationServer, request: AuthorizationCodeRequest

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from domain.commands import (
     Answer,
@@ -27,9 +27,9 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import Policy
-from domain.refusals import said_by
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
+from functions.refresh.outcomes import failure_text
 from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.sharing import Shared
 from functions.refresh.turns import Turns
@@ -228,33 +228,36 @@ class Keeper:
         return stored, attempt
 
     async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
-        outcome = await self._send(command)
-        _log.info(
-            "connection %s: the refresh of generation %d brought %s",
-            connection,
-            command.attempt.generation,
-            describe(outcome),
-        )
+        outcome = await self._send(connection, command)
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
-            return await self._recorder.keep(connection, record, ended)
+            after = await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
-            # Whoever waits is answered all the same: with the tokens, if that is what came.
-            return error.rescued.record
+            # Callers get their answer without the store: the tokens, if the provider sent any.
+            after = error.rescued.record
+        self._log_outcome(connection, outcome, after.grant)
+        return after
 
-    async def _send(self, command: SendTokenRequest) -> Outcome:
+    def _log_outcome(self, connection: str, outcome: Outcome, after: Grant) -> None:
+        provider, now = self._policy.provider, self._clock.now()
+        if (failed := failure_text(outcome, after, provider, now)) is None:
+            _log.info("connection %s: refreshed", connection)
+        else:
+            _log.warning("connection %s: refresh failed: %s", connection, failed)
+
+    async def _send(self, connection: str, command: SendTokenRequest) -> Outcome:
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
         try:
             server = self._server()
         except Exception as error:  # noqa: BLE001 - whatever it is, the intent is stored already
-            _log.exception("there is nothing to ask the provider with")
+            _log.exception("connection %s: cannot create the provider client", connection)
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         try:
             with waiting_for("provider"):
                 return await server.request_tokens(command.request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and callers wait
-            _log.exception("the provider's client failed unexpectedly")
+            _log.exception("connection %s: unexpected error of the provider client", connection)
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
     async def _look(
@@ -285,16 +288,3 @@ class Keeper:
                 if current.etag != record.etag:
                     return current
         return record
-
-
-def describe(outcome: Outcome) -> str:
-    """Say for a log what came of an attempt, and quote the provider where it gave no tokens."""
-    match outcome:
-        case NoAnswer(delivery=delivery, reason=reason):
-            return f"no answer ({delivery.value}: {reason})"
-        case TokenErrorResponse(status=status):
-            return f"refused with {status} ({said_by(outcome) or 'no reason given'})"
-        case TokenResponse():
-            return "tokens"
-        case _:
-            assert_never(outcome)

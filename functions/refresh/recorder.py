@@ -211,7 +211,7 @@ class Recorder:
                 if isinstance(error, StoreDamagedError):
                     self._rescue_what_is_known()
                 elif not isinstance(error, StoreUnavailableError):
-                    _log.exception("connection %s: the store failed unexpectedly", connection)
+                    _log.exception("connection %s: unexpected error of the store", connection)
                 if pause is None:
                     raise UnstoredError(rescued) from error
                 await asyncio.sleep(pause.total_seconds())
@@ -237,7 +237,11 @@ class Recorder:
             return await self._note(connection, record, event)
         except UnstoredError as error:
             if _brings_tokens(event):
-                _log.critical("connection %s: new tokens could not be stored yet", connection)
+                _log.critical(
+                    "connection %s: new tokens could not be stored yet; they are in the log, "
+                    "encrypted, and the write is retried",
+                    connection,
+                )
                 self._rescue.emit(error.rescued)
                 etag = str(error.rescued.record.etag)
                 self._late_writes.start(etag, lambda: self._note_later(connection, event))
@@ -274,7 +278,7 @@ class Recorder:
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
             except Exception:  # noqa: BLE001 - whatever it is, the tokens are not let go of
-                _log.exception("connection %s: the store failed unexpectedly", connection)
+                _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
 
@@ -286,8 +290,8 @@ def _tell_of_an_end(connection: str, after: Grant) -> None:
             _log.warning("connection %s: a person has to log in: %s", connection, cause.value)
         case Authorized(setbacks=Setbacks(failure=Failure.REFUSED, retry_at=last_try_at)):
             _log.warning(
-                "connection %s: the provider refuses the refresh token; one more try decides, at "
-                "%s or later",
+                "connection %s: the provider refuses the refresh token; the access token is served "
+                "until it expires, and the last try is at %s",
                 connection,
                 last_try_at.isoformat(timespec="seconds"),
             )

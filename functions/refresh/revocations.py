@@ -47,7 +47,7 @@ class Revocations:
                 await self._recorder.keep(connection, record, ended)
                 result = result_of(outcome)
                 _log.warning(
-                    "connection %s: revoked; ended at the provider: %s", connection, result.value
+                    "connection %s: revoked; revoked at the provider: %s", connection, result.value
                 )
                 return Revocation(result=result)
             case Revoked(result=result):

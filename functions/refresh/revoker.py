@@ -69,7 +69,7 @@ class Revoker:
         level = logging.WARNING if result is RevocationResult.FAILED else logging.INFO
         _log.log(
             level,
-            "connection %s: tokens came after it was revoked; ended at the provider: %s",
+            "connection %s: tokens arrived after it was revoked; revoked at the provider: %s",
             connection,
             result.value,
         )
@@ -78,7 +78,7 @@ class Revoker:
         try:
             return await self._server().revoke_token(request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and the owner waits
-            _log.exception("the provider's client failed unexpectedly")
+            _log.exception("unexpected error of the provider client")
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
 

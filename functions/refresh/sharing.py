@@ -62,7 +62,10 @@ async def in_time(finishing: Coroutine[None, None, None]) -> None:
         async with asyncio.timeout(LONGEST_END.total_seconds()):
             await finishing
     except TimeoutError:
-        _log.warning("what was begun is not over after %d s", LONGEST_END.total_seconds())
+        _log.warning(
+            "work of a request still runs after %d s; no longer waiting for it",
+            LONGEST_END.total_seconds(),
+        )
 
 
 class Shared(Generic[_Result]):

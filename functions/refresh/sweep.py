@@ -105,7 +105,7 @@ class Sweep:
             with waiting_for("store"):
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
-            _log.warning("what has expired is not removed: %s", error)
+            _log.warning("sweep: expired entries are not removed: %s", error)
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Name what is due, each connection once, although those that fail stay due.

@@ -546,7 +546,7 @@ def test_log_of_a_sweep_goes_by_the_id_of_its_call(deploy: Deploy) -> None:
     lines = [json.loads(line) for line in output.getvalue().splitlines()]
     swept = [line["request_id"] for line in lines if line["message"].startswith("swept: ")]
     assert swept == ["the-first", "the-second"]
-    [refreshed] = [line for line in lines if "the refresh of generation" in line["message"]]
+    [refreshed] = [line for line in lines if line["message"].endswith(": refreshed")]
     assert (refreshed["request_id"], refreshed["connection"]) == ("the-second", "a")
 
 
