@@ -61,7 +61,7 @@ class HttpHandler:
         except Exception as error:
             # The application raises nothing: what does is the reading of the event.
             reason = type(error).__name__
-            raise UnknownEventError(f"an HTTP event that cannot be read: {reason}") from error
+            raise UnknownEventError(f"unreadable HTTP event: {reason}") from error
         if answer["statusCode"] == HTTPStatus.NO_CONTENT:
             # Mangum names a type where there is none (RFC 9110 §8.3: it is for content).
             answer.get("headers", {}).pop("content-type", None)
@@ -77,7 +77,7 @@ def _mangum(application: Any) -> Mangum:  # noqa: ANN401 - Mangum's ASGI has typ
 
 def _refuse(event: Event, context: Any, part: str) -> dict[str, Any]:  # noqa: ANN401 - AWS's
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        found = problem("invalid-request", f"The request has {part}, which cannot be read.")
+        found = problem("invalid-request", f"Cannot read the request: it has {part}.")
         await found.problem.response(request_id=None).send(send)
 
     return _mangum(answer)(without_sender_parts(event), context)

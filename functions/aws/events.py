@@ -37,7 +37,7 @@ def require_http_event(event: object) -> Event:
             return _require_shapes(event)
         case dict():
             members = ", ".join(sorted(map(str, event))[:_MEMBERS_SHOWN])
-            raise UnknownEventError(f"not an event of {_KINDS}, or not a whole one: {members}")
+            raise UnknownEventError(f"not an event of {_KINDS}, or incomplete: {members}")
         case _:
             raise UnknownEventError(f"not an event of {_KINDS}: a {type(event).__name__}")
 
@@ -87,7 +87,7 @@ def _header_values(event: Event, name: str) -> Iterator[str]:
 def _require_shapes(event: Event) -> Event:
     """Return the event if its members have the shapes that AWS gives them, as deep as is read."""
     for name in _misshapen(event):
-        raise UnknownEventError(f"an HTTP event that cannot be read: {name}")
+        raise UnknownEventError(f"unreadable HTTP event: {name}")
     return event
 
 

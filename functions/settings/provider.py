@@ -1,4 +1,4 @@
-"""Which provider a deployment is told to ask: a preset, and what is different from it."""
+"""The provider in the environment: a preset, and its overrides."""
 
 import json
 import re
@@ -26,15 +26,15 @@ _ROTATION = re.compile(
 )
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
-# RFC 6749 §8.2, and what some providers have beside.
+# RFC 6749 §8.2, and names that some providers use.
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
 _LIFETIME = re.compile(
     r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
 )
 _NEVER = "never"
-# What stands before the names of metadata (RFC 8615 §3).
+# The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
-# What `domain.authorization` puts over any of the same name.
+# Parameters that `domain.authorization` sets.
 _OF_EACH_LOGIN = frozenset(
     {
         "client_id",
@@ -45,7 +45,7 @@ _OF_EACH_LOGIN = frozenset(
         "state",
     }
 )
-# What each request for tokens has of its own (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
+# Parameters of each token request (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
 _OF_EACH_TOKEN_REQUEST = frozenset(
     {
         "client_assertion",
@@ -61,7 +61,7 @@ _OF_EACH_TOKEN_REQUEST = frozenset(
 )
 _LONGEST_GRACE = timedelta(days=366)
 _LONGEST_LIFETIME = timedelta(days=3650)
-# What a word of the provider's own can mean, and the code that means it (RFC 6749 §5.2, §4.1.2.1).
+# The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
     Meaning.CONFIGURATION.value: "invalid_client",
@@ -71,7 +71,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_metadata(env: EnvReader) -> ServerMetadata:
-    """Read what is told of the provider over its preset, and over what it says of itself."""
+    """Read the overrides of the preset and of the issuer's metadata."""
     method = env.choice(
         "TOKEN_ENDPOINT_AUTH_METHOD", [method.value for method in ClientAuthentication]
     )
@@ -87,7 +87,7 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
 
 
 def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply what is set to the preset; what the issuer is to be asked for stays empty."""
+    """Apply the overrides to the preset; what the issuer publishes stays empty."""
     preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
         _lifetimes(env, _rotation(env, preset)),
@@ -99,7 +99,7 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
     provider = with_metadata(provider, overrides)
     for name in ("authorization_endpoint", "token_endpoint"):
         if not getattr(provider, name) and overrides.issuer is None:
-            env.faults.append(f"PROVIDER is custom, and neither {name.upper()} nor ISSUER is set")
+            env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
 
 
@@ -109,14 +109,16 @@ def _issuer(env: EnvReader) -> str | None:
         # RFC 8414 §2.
         env.faults.append("ISSUER must not have a query")
     if issuer is not None and _WELL_KNOWN in issuer:
-        env.faults.append(f"ISSUER is the address of its metadata without {_WELL_KNOWN}…")
+        env.faults.append(
+            f"ISSUER must not contain {_WELL_KNOWN}: set the issuer, not its metadata URL"
+        )
     return issuer
 
 
 def _scope(env: EnvReader) -> str | None:
     scope = env.optional("SCOPE")
     if scope is not None and not _SCOPE.fullmatch(scope):
-        env.add_fault("SCOPE must be names of printable ASCII, without quotes and backslashes")
+        env.add_fault("SCOPE must be printable ASCII without quotes and backslashes")
     return scope
 
 
@@ -127,18 +129,18 @@ def _authorization_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, 
     names = [name for name, _ in found]
     if not all(map(_PARAMETER_NAME.fullmatch, names)):
         env.faults.append(
-            "AUTHORIZATION_PARAMS has a name with other characters than letters, digits and . _ -: "
-            "it begins without ?"
+            "AUTHORIZATION_PARAMS has an invalid parameter name: use letters, digits and . _ -, "
+            "and no ? at the beginning"
         )
     if len(set(names)) < len(names):
         # RFC 6749 §3.1.
-        env.faults.append("AUTHORIZATION_PARAMS has a parameter more than once")
+        env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
     if own := sorted(_OF_EACH_LOGIN.intersection(names)):
         env.faults.append(
-            f"AUTHORIZATION_PARAMS must not have {', '.join(own)}: each login has its own"
+            f"AUTHORIZATION_PARAMS must not set {', '.join(own)}: each login sets its own"
         )
     if "scope" in names and env.optional("SCOPE") is not None:
-        env.faults.append("AUTHORIZATION_PARAMS must not have scope where SCOPE is set")
+        env.faults.append("AUTHORIZATION_PARAMS must not set scope if SCOPE is set")
     return found
 
 
@@ -148,17 +150,17 @@ def _token_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ..
         return preset.token_params
     if own := sorted(_OF_EACH_TOKEN_REQUEST.intersection(name for name, _ in found)):
         env.faults.append(
-            f"TOKEN_PARAMS must not have {', '.join(own)}: each request for tokens has its own"
+            f"TOKEN_PARAMS must not set {', '.join(own)}: each token request sets its own"
         )
     # RFC 8707 §2: `resource` may be there more than once.
     names = [name for name, _ in found if name != "resource"]
     if len(set(names)) < len(names):
-        env.faults.append("TOKEN_PARAMS has a parameter other than resource more than once")
+        env.faults.append("TOKEN_PARAMS repeats a parameter other than resource")
     return found
 
 
 def _params(env: EnvReader, variable: str, example: str) -> tuple[tuple[str, str], ...] | None:
-    """Read further parameters; None where the variable is not set."""
+    """Read parameters; None if the variable is unset."""
     text = env.optional(variable)
     if text is None:
         return None
@@ -170,7 +172,7 @@ def _params(env: EnvReader, variable: str, example: str) -> tuple[tuple[str, str
 
 
 def _refusal_words(env: EnvReader) -> dict[str, str]:
-    """Read `REFUSAL_WORDS`: codes and texts of the provider's own, to what they mean."""
+    """Read `REFUSAL_WORDS`: the provider's own codes and texts, and their meanings."""
     text = env.optional("REFUSAL_WORDS", invisible=LAYOUT)
     if text is None:
         return {}
@@ -186,23 +188,20 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
 
 
 def _rotation(env: EnvReader, preset: Provider) -> Provider:
-    """Apply `ROTATION`: what a refresh does to the old refresh token, and to the old access token.
-
-    The second is a property of its own, but nobody can tell one without the other.
-    """
+    """Apply `ROTATION`: what a refresh does to the old refresh token and access token."""
     text = env.optional("ROTATION")
     if text is None:
         return preset
     found = _ROTATION.fullmatch(text)
     if found is None:
         env.faults.append(
-            "ROTATION must be none, optional or always, with ;grace=30m or ;ends-access-token "
-            "where they apply"
+            "ROTATION must be none, optional or always, optionally with ;grace=30m and "
+            ";ends-access-token"
         )
         return preset
     grace = _duration(found) if found["unit"] else timedelta(0)
     if grace > _LONGEST_GRACE:
-        env.faults.append("ROTATION has a grace of more than a year")
+        env.faults.append("ROTATION must have a grace of at most 366 days")
     return replace(
         preset,
         rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
@@ -211,11 +210,13 @@ def _rotation(env: EnvReader, preset: Provider) -> Provider:
 
 
 def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
-    """Apply what is declared for tokens whose response names no lifetime."""
+    """Apply the declared lifetimes of tokens whose response has none."""
     if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
         lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
         if counted is not Counted.ISSUE:
-            env.faults.append("ACCESS_TOKEN_LIFETIME counts from the refresh: 30m, 12h, never")
+            env.faults.append(
+                "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
+            )
         provider = replace(provider, access_token_lifetime=lifetime)
     if (text := env.optional("REFRESH_TOKEN_LIFETIME")) is not None:
         lifetime, counted = _lifetime(env, "REFRESH_TOKEN_LIFETIME", text)
@@ -228,13 +229,13 @@ def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, C
     if found is None:
         if text != _NEVER:
             env.faults.append(
-                f"{name} must be a number with a unit, such as 30m, 12h or 60d, or never; of a "
-                "refresh token it may end in ;sliding or ;from-login"
+                f"{name} must be a duration such as 30m, 12h or 60d, or never (a refresh token's "
+                "may end in ;sliding or ;from-login)"
             )
         return None, Counted.ISSUE
     lifetime = _duration(found)
     if lifetime > _LONGEST_LIFETIME:
-        env.faults.append(f"{name} is more than ten years: never is a word for that")
+        env.faults.append(f"{name} must be at most 3650 days, or never")
     return lifetime, Counted(found["counted"] or Counted.ISSUE)
 
 

@@ -1,4 +1,4 @@
-"""The environment, read once: what a deployment is overrides."""
+"""The settings of a deployment, read from the environment once."""
 
 import os
 from base64 import b64decode
@@ -16,12 +16,12 @@ from functions.settings.store import StoreSettings, read_store
 
 _CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
-# A person who mistypes makes fewer, and whoever guesses gets nowhere with so few.
+# More than a person mistypes, and too few for guessing.
 DEFAULT_FAILURE_LIMIT = 30
 
 
 class SettingsError(Exception):
-    """The environment is not usable; the message names each variable and what to do."""
+    """An invalid environment; the message names each variable and what to do."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -29,9 +29,9 @@ class SettingsError(Exception):
 
 
 class RemoteSettingsError(SettingsError):
-    """What is kept outside of the environment cannot be read, or not be used.
+    """Settings outside of the environment cannot be read, or are invalid.
 
-    `retry_after` says when it is read again, where nobody has to do anything about it.
+    `retry_after` is the time until the next read, if the fault may pass by itself.
     """
 
     def __init__(self, faults: list[str], *, retry_after: timedelta | None = None) -> None:
@@ -40,8 +40,8 @@ class RemoteSettingsError(SettingsError):
 
 
 def missing_library(variable: str, error: ModuleNotFoundError) -> str:
-    """Say what to install, where a variable needs what is no part of every deployment."""
-    return f"{variable} needs {error.name}: pip install -r infra/locks/aws.txt"
+    """Say which library a variable requires, and how to install it."""
+    return f"{variable} requires {error.name}: pip install -r infra/locks/aws.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,12 @@ class Settings:
 
     @property
     def redirect_uri(self) -> str | None:
-        """Where the provider sends the browser back to (RFC 6749 §3.1.2); to be registered."""
+        """The redirect URI (RFC 6749 §3.1.2), to register at the provider."""
         return None if self.public_url is None else self.public_url + _CALLBACK_PATH
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read and check every variable. Raises SettingsError that names all that is wrong."""
+        """Read and check every variable. Raises SettingsError with every fault."""
         env = EnvReader(environ)
         overrides = read_metadata(env)
         settings = cls(
@@ -96,14 +96,14 @@ class Settings:
 
 
 def _client_secret(env: EnvReader, overrides: ServerMetadata) -> str:
-    """Read the secret, which a public client lacks: nothing can be derived of it then."""
+    """Read CLIENT_SECRET; a public client has none, and requires ENCRYPTION_KEYS instead."""
     if overrides.client_authentication is not ClientAuthentication.NONE:
         return env.required("CLIENT_SECRET")
     secret = env.optional("CLIENT_SECRET")
     if secret is None and env.optional("ENCRYPTION_KEYS") is None:
         env.faults.append(
-            "ENCRYPTION_KEYS is not set, and a client without a CLIENT_SECRET needs it: "
-            "openssl rand -base64 32 makes one"
+            "ENCRYPTION_KEYS is not set, and is required without CLIENT_SECRET: generate one with "
+            "openssl rand -base64 32"
         )
     return secret or ""
 
@@ -122,7 +122,8 @@ def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:
     keys = [_key(part) for part in text.replace(",", " ").split()]
     if not keys or None in keys:
         env.faults.append(
-            "each of ENCRYPTION_KEYS must be 32 bytes in base64: openssl rand -base64 32 makes one"
+            "ENCRYPTION_KEYS must be keys of 32 bytes in base64: generate one with openssl rand "
+            "-base64 32"
         )
     return tuple(key for key in keys if key is not None)
 
@@ -144,5 +145,5 @@ def _public_url(env: EnvReader) -> str | None:
     if "?" in url:
         env.faults.append("PUBLIC_URL must not have a query")
     if url.rstrip("/").endswith(_CALLBACK_PATH):
-        env.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
+        env.faults.append(f"PUBLIC_URL must not end in {_CALLBACK_PATH}")
     return url.rstrip("/")

@@ -274,7 +274,7 @@ FAULTS: dict[str, tuple[list[object], str]] = {
     "the key itself": ([{"name": "ci", "sha256": f"{MARK}-in-the-place-of-its-hash"}], "sha256"),
     "half a digest": ([{"name": "ci", "sha256": DIGEST[:32]}], "entry 'ci': sha256"),
     "a digest and a line feed": ([{"name": "ci", "sha256": f"{DIGEST}\n"}], "entry 'ci': sha256"),
-    "the digest of nothing": ([entry("ci", "")], "entry 'ci': sha256 is that of an empty key"),
+    "the digest of nothing": ([entry("ci", "")], "entry 'ci': sha256 is the hash of an empty key"),
     "a member that is misspelt": ([entry("ci", CI, connection=[MARK])], "entry 'ci': it has"),
     "a connection that is none": ([entry("ci", CI, connections=[f"{MARK}/"])], "connections"),
     "a text for connections": ([entry("ci", CI, connections=MARK)], "connections"),
@@ -310,7 +310,7 @@ def test_member_that_is_there_twice_is_a_fault() -> None:
     text = (
         f'[{{"name": "ci", "sha256": "{DIGEST}", "endpoints": ["token"], "endpoints": ["login"]}}]'
     )
-    assert "each member once" in faults_of({**OTHERS, "API_KEYS": text})[0]
+    assert "without repeated members" in faults_of({**OTHERS, "API_KEYS": text})[0]
 
 
 def test_all_faults_of_a_list_are_named_at_once() -> None:
