@@ -41,7 +41,7 @@ class EnvReader:
         """Return a text, None if unset; it may contain the `invisible` characters."""
         value = self._environ.get(name, "").strip()
         if value and not value.strip(".…"):
-            self.add_fault(f"{name} is still the placeholder … of an example: set your own value")
+            self.add_fault(f"{name} is still the placeholder … of the example: set your own value")
             return value
         if value != value.encode("utf-8", "replace").decode():
             self.add_fault(f"{name} is not UTF-8")
