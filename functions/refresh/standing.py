@@ -1,4 +1,4 @@
-"""How a connection stands, in the words of `GET /api/verify`."""
+"""The status of a connection, as `GET /api/verify` returns it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -21,12 +21,12 @@ from domain.grant import (
 from domain.ledger import Ledger
 from domain.tokens import Freshness
 
-# Outages are shorter as a rule, and nobody need get up for those.
+# Most outages are shorter, and need no person.
 FAILING_FOR_LONG = timedelta(hours=1)
 
 
 def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Say why a person has to log in; None where the refresh token is good, or none is needed."""
+    """Return why a login is required; None if none is."""
     match grant:
         case Unauthorized():
             return Cause.NEVER_AUTHORIZED
@@ -35,7 +35,7 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
         case AuthorizationRequired(cause=cause):
             return cause
         case Moved():
-            # Whether one is needed, the deployment knows that has the grant now.
+            # Only the deployment that has the grant knows.
             return None
         case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
             if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:
@@ -47,9 +47,9 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:
-    """Say what somebody has to do something about; None where all is well, or mends itself.
+    """Return the cause that a person must act on; None if there is none.
 
-    A grant that cannot be refreshed for long is such a thing, whatever the reason.
+    An hour of failed refreshes is one, whatever their reason.
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
@@ -64,12 +64,12 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
 
 
 def verdict_of(grant: Grant) -> str | None:
-    """Quote the provider where it has refused the refresh token for good."""
+    """Return the provider's words of a final refusal."""
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 
 
 def connection_status(grant: Grant, now: datetime) -> dict[str, object]:
-    """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
+    """Return the grant's status without secrets; instants as RFC 3339, durations in days."""
     cause = needed_action(grant, now)
     return {**_tokens(grant, now), "action_required": cause is not None, "cause": cause}
 
@@ -94,7 +94,7 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
 
 
 def history(ledger: Ledger) -> list[dict[str, object]]:
-    """Tell what the ledger tells, newest first."""
+    """Return the ledger's entries, newest first."""
     return [
         {
             "at": rfc3339(entry.at),
@@ -109,7 +109,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
 
 
 def _last_refresh(grant: Kept) -> dict[str, object]:
-    """Tell of the last attempt and, where it failed, when the provider is asked again."""
+    """Return the last refresh and, after a failure, the next try."""
     next_try_at = said = None
     match grant:
         case Refreshing(attempt=attempt):
@@ -130,7 +130,7 @@ def _last_refresh(grant: Kept) -> dict[str, object]:
 
 
 def _quoted(said: str | None) -> dict[str, object]:
-    """Tell what the provider said, where it said something."""
+    """Return the member `said`, if there is a quotation."""
     return {} if said is None else {"said": said}
 
 
