@@ -1,4 +1,4 @@
-"""Logins: begun for a connection, and completed by the provider's redirect."""
+"""Logins: started for a connection, and completed by the provider's redirect."""
 
 import asyncio
 import logging
@@ -65,9 +65,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunLogin:
-    """Where to send the browser, and for how long that is good.
+    """The authorization URL, and its lifetime.
 
-    `browser` is what it must remember until it comes back, None where any may do so.
+    `browser` is the value of the browser's cookie; None if any browser may complete the login.
     """
 
     authorization_url: str = field(repr=False)
@@ -77,7 +77,7 @@ class BegunLogin:
 
 
 class Logins:
-    """Begin and complete logins."""
+    """Starts and completes logins."""
 
     def __init__(
         self,
@@ -95,11 +95,10 @@ class Logins:
         state_keys: Callable[[], Awaitable[Sequence[bytes]]],
         links: LoginLinks,
     ) -> None:
-        """`static_state` is one with which logins that were begun elsewhere are accepted.
+        """`static_state` is the state of logins that were started elsewhere.
 
-        By `state_keys`, of which the first signs, a state is known to have been given out here,
-        before the store is asked.
-        `server` and `provider`, which raises DiscoveryError, are called when they are needed.
+        `state_keys` sign states, with the first key, so that unknown ones cause no store request.
+        `server` and `provider`, which raises DiscoveryError, are called late.
         """
         self._keeper = keeper
         self._recorder = recorder
@@ -117,7 +116,7 @@ class Logins:
         self._completions: Shared[CompletedLogin] = Shared(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
-        """Begin a login that any browser may finish; one that `replaces` does so with what works.
+        """Start a login for any browser; with `replaces` it may replace a working one.
 
         Raises DiscoveryError, SettingsError, StoreUnavailableError.
         """
@@ -126,7 +125,7 @@ class Logins:
         return await self._begin(connection, provider, record, browser=None, replaces=replaces)
 
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
-        """Begin a login that only this browser may finish, and use up the link.
+        """Start a login for this browser only, and use up the link.
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
@@ -149,7 +148,7 @@ class Logins:
         browser: str | None,
         replaces: bool = False,
     ) -> BegunLogin:
-        """Bind a new state to the connection, and to what its record says."""
+        """Bind a new state to the connection and the position of its record."""
         state = await self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
@@ -192,7 +191,7 @@ class Logins:
         return await asyncio.shield(task)
 
     async def finish(self) -> None:
-        """Wait until every login that has come back is completed."""
+        """Wait until every redirected login is completed."""
         await self._completions.finish()
 
     async def _complete(
@@ -218,7 +217,7 @@ class Logins:
             completed = await self._completed(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
-            # Nobody waits for a static state, and its code may be sent again where this fails.
+            # A static state has no waiters, and its code may be sent again after a failure.
             if outcome is not None or not is_static:
                 await self._deliveries.settle(response, pending, outcome)
         return completed
@@ -272,7 +271,7 @@ class Logins:
         return result
 
     async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
-        """Find the login that a redirect belongs to, and use up its state."""
+        """Return the login of a redirect, and use up its state."""
         now = self._clock.now()
         if self.is_static(state):
             return PendingLogin(
@@ -287,7 +286,7 @@ class Logins:
         return await self._store.take_login(login_key(state), taker=taker, now=now)
 
     def is_static(self, state: str) -> bool:
-        """Whether a state is the one with which logins are accepted that began elsewhere."""
+        """Whether a state is OAUTH_STATE."""
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
@@ -295,7 +294,7 @@ class Logins:
         return is_signed(state, await self._state_keys())
 
     async def state_of(self, token: str) -> str:
-        """Return the state that is made of a random token."""
+        """Return the signed state of a random token."""
         signing_key, *_ = await self._state_keys()
         return sign_state(token, signing_key)
 
@@ -305,7 +304,7 @@ class Logins:
         request = pending.code_request(code)
         requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
-            # The code is still good, and a person has waited for it.
+            # The code was not sent, and a person waits: retry once.
             return await self._send(server, request)
         return requested_at, outcome
 
@@ -319,7 +318,7 @@ class Logins:
         try:
             return await self._keeper.load(connection)
         except UnreadableRecordError as error:
-            # Its owner has just logged in anew: what nobody can read is worth less than that.
+            # The new login replaces a record that nobody can read.
             return Record(grant=Unauthorized(), etag=error.etag, ledger=())
 
     def _needs_login(self, record: Record) -> bool:
