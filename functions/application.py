@@ -1,7 +1,7 @@
-"""An ASGI application of some endpoints: HTTP to them, and what goes wrong to problems.
+"""The ASGI application: routes requests to endpoints, and turns errors into problems.
 
-Nothing is built at import time: the settings are read, and the parts are wired, at the first
-request on an event loop, or when `prepare` is called.
+The settings are read, and the parts are wired, at the first request on an event loop or by
+`prepare`, and never at import time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from functions.http.messages import (
     parse_authorization_response,
     path_of,
 )
-from functions.http.problems import CALLERS_FAULTS, Problem, ProblemError, problem
+from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
@@ -38,19 +38,19 @@ from ports.store import StoreUnavailableError, UnreadableRecordError
 _PARSERS = {CALLBACK: parse_authorization_response}
 _FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
 
-# How often, in seconds, a process that is to end looks whether it may.
+# Seconds between checks whether a process may end.
 _LAST_LOOK = 0.05
 
 _log = logging.getLogger(__name__)
 
 
 class Application:
-    """An ASGI application over one environment, or whatever else has its settings."""
+    """An ASGI application over one source of settings."""
 
     def __init__(
         self, routes: Routes, settings: Callable[[], Settings] = Settings.from_environ
     ) -> None:
-        """`settings` is called until it returns; it may raise SettingsError."""
+        """`settings` is called for each request until it succeeds; it may raise SettingsError."""
         self._routes = routes
         self._settings = settings
         self._parts = PerLoop(lambda: Wired(settings()))
@@ -67,11 +67,11 @@ class Application:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
                 finally:
-                    # The caller has its answer, or has gone. What it has set in motion, and no
-                    # other has, goes to its end: behind a function's end its instance is frozen.
+                    # After the response, finish the work that this request started: a function's
+                    # instance is frozen at its end.
                     await begun.finish()
         elif scope["type"] == "websocket":
-            # Before it is accepted: the server refuses it with 403.
+            # Closed before it is accepted: the server answers 403.
             await send({"type": "websocket.close"})
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -88,18 +88,18 @@ class Application:
                 return
 
     async def prepare(self) -> None:
-        """Make what a request for a fresh token needs, and reach the store once; raises nothing.
+        """Make the parts of a request for a token, and read the store once; raises nothing.
 
-        What is wrong, the first request is told.
+        The first request reports an error.
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
             wired = await self._parts.get()
             await wired.keeper.load(DEFAULT_CONNECTION)
 
     async def close(self) -> None:
-        """Let go of the parts when what they have begun is stored; not while a request is served.
+        """Close the parts after their work is stored. Call it between requests.
 
-        The next request reads the settings anew.
+        The next request reads the settings again.
         """
         if (wired := self._parts.peek()) is not None:
             await in_time(wired.finish())
@@ -107,7 +107,7 @@ class Application:
 
     @contextmanager
     def _served(self) -> Iterator[Begun]:
-        """Collect what a request begins, and note that it is being served."""
+        """Collect the tasks of a request, and mark it as running."""
         with beginning() as begun:
             self._serving.add(begun)
             try:
@@ -116,17 +116,17 @@ class Application:
                 self._serving.discard(begun)
 
     async def _serve_to_the_end(self) -> None:
-        """Wait until all that are served now have their answer, and what they began is over."""
+        """Wait until the running requests and their tasks are done."""
         served_now = frozenset(self._serving)
 
         async def end() -> None:
-            while served_now & self._serving:  # noqa: ASYNC110 - no request is to cost an event
+            while served_now & self._serving:  # noqa: ASYNC110 - an event would slow every request
                 await asyncio.sleep(_LAST_LOOK)
 
         await in_time(end())
 
     def _complain(self) -> None:
-        """Log at once what every request will be answered; to end would be started again."""
+        """Log a configuration error at the start; the server would restart a process that ends."""
         try:
             self._settings()
         except SettingsError as error:
@@ -138,17 +138,17 @@ class Application:
             endpoint = find_endpoint(self._routes, request)
             return await endpoint(request, await self._parts.get())
         except RemoteSettingsError as error:
-            # The instance lives, and what is kept elsewhere is mended elsewhere.
+            # The instance is healthy: the fault is outside of it.
             return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - every error gets a response
             found = await self._judged(scope, _problem_of(error))
             if found.logged:
                 _log.warning("%s", found.logged)
             return _problem_response(scope, found)
 
     async def _judged(self, scope: Scope, found: Problem) -> Problem:
-        """Return the problem, or that there were too many of the kind."""
-        if found.name not in CALLERS_FAULTS:
+        """Return the problem, or `too-many-failures`."""
+        if found.name not in CLIENT_ERRORS:
             return found
         try:
             wired = await self._parts.get()
@@ -158,11 +158,11 @@ class Application:
 
 
 def _traced(response: Response, trace: Trace) -> Response:
-    told = [("x-request-id", trace.request_id)]
-    if trace.is_let_in:
-        # To a stranger, how long the store took tells which connections and logins there are.
-        told.append(("server-timing", trace.server_timing()))
-    return replace(response, headers=(*response.headers, *told))
+    headers = [("x-request-id", trace.request_id)]
+    if trace.is_authenticated:
+        # For others, the store's time would reveal which connections and logins exist.
+        headers.append(("server-timing", trace.server_timing()))
+    return replace(response, headers=(*response.headers, *headers))
 
 
 def _is_for_health(scope: Scope) -> bool:
@@ -176,35 +176,36 @@ def _problem_of(error: Exception) -> Problem:
         case MalformedRequestError():
             return problem("invalid-request", str(error), status=error.status).problem
         case RemoteSettingsError(retry_after=timedelta() as pause):
-            detail, seconds = str(error), ceil(pause.total_seconds())
+            seconds = ceil(pause.total_seconds())
+            detail = f"The configuration cannot be read: {error}. Retry in {seconds} s."
             return problem("settings-unavailable", detail, retry_after=seconds).problem
         case SettingsError() | UnusableIssuerError():
-            return problem("not-configured", str(error)).problem
+            return problem("not-configured", f"Invalid configuration: {error}.").problem
         case DiscoveryError():
-            detail = f"the provider does not say where its endpoints are: {error}; check ISSUER"
+            detail = f"Cannot read the provider's metadata: {error}. Check ISSUER; retry in 5 s."
             return problem("provider-unavailable", detail, retry_after=5).problem
         case StoreUnavailableError():
             _log.error("the store is not available: %s", error)
-            detail = "what is stored cannot be reached now; nothing is lost"
+            detail = "The store is unavailable. No data was lost. Retry in 2 s."
             return problem("store-unavailable", detail, retry_after=2).problem
         case UnreadableRecordError():
-            _log.error("%s", error)
+            _log.error("stored record unreadable: %s", error)
             detail = (
-                f"{error}; put back the CLIENT_SECRET or the ENCRYPTION_KEYS that it was stored "
-                "with, or log in anew"
+                f"Cannot read the stored record: {error}. Restore the CLIENT_SECRET or "
+                "ENCRYPTION_KEYS that encrypted it, or log in again."
             )
             return problem("record-unreadable", detail).problem
         case _:
-            _log.error("unexpected", exc_info=error)
-            return problem("unexpected", "the deployment's log says more").problem
+            _log.error("unexpected error", exc_info=error)
+            return problem("unexpected", "Internal error. See the deployment's log.").problem
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if path_of(scope).rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
-        # Programs get no pages, and are not to wait for what makes them.
+        # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 
-        return page(found.status, found.title, found.detail, headers=found.headers)
+        return page(found.status, found.title, found.on_page or found.detail, headers=found.headers)
     trace = current()
     return found.response(request_id=trace.request_id if trace else None)

@@ -1,4 +1,4 @@
-"""Where requests go: paths and methods to endpoints."""
+"""Routes: the endpoint for each path and method."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -13,24 +13,21 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
 HEALTH = "/api/health"
 CALLBACK = "/api/callback"
-# OAuth 2.0 Form Post Response Mode: it would come without the cookie of the login's browser, too.
+# OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
 _NO_FORM = (
-    "; the provider was asked to answer with a form: take response_mode=form_post out of "
-    "AUTHORIZATION_PARAMS, and begin the login anew"
+    " The provider sent the login as a form: remove response_mode=form_post from "
+    "AUTHORIZATION_PARAMS and log in again."
 )
-_PREFIX = (
-    "; something stands before one of them here: have the proxy take it away, or tell the server "
-    "of it (--root-path of uvicorn and Hypercorn)"
-)
+_PREFIX = " The path has a prefix: remove it in the proxy, or set --root-path (uvicorn, Hypercorn)."
 ALIVE = Response.json(200, {"status": "ok"})
-"""What the endpoint for health answers."""
+"""The response of GET /api/health."""
 
 
 def find_endpoint(routes: Routes, request: Request) -> Endpoint:
-    """Return what answers a request. Raises ProblemError."""
+    """Return the endpoint of a request. Raises ProblemError."""
     methods = routes.get(request.path.rstrip("/"))
     if methods is None:
-        detail = f"the endpoints are {', '.join(sorted(routes))}"
+        detail = f"No such endpoint; the endpoints are {', '.join(sorted(routes))}."
         raise problem("not-found", detail + (_PREFIX if _has_prefix(routes, request) else ""))
     allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
 
@@ -39,7 +36,7 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
 
     endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)
     if endpoint is None:
-        detail = f"{request.method} is not among {allow[1]}"
+        detail = f"{request.method} is not allowed here; the methods are {allow[1]}."
         if (request.method, request.path.rstrip("/")) == ("POST", CALLBACK):
             detail += _NO_FORM
         raise problem("method-not-allowed", detail, headers=(allow,))

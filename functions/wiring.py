@@ -1,4 +1,4 @@
-"""The composition root of what answers requests: it alone names the adapters of that."""
+"""The composition root for requests: only this module names their adapters."""
 
 import json
 from contextlib import AsyncExitStack
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 
 class Wired:
-    """The application's parts for one event loop, made when they are needed.
+    """The application's parts for one event loop, made on demand.
 
-    Most requests are for a fresh token: they need neither an HTTP client for the provider nor what
-    logins and the sweep are made of, and a cold start is spared their import.
+    Most requests need a fresh token only. They skip the import of the provider's client, logins and
+    the sweep, which speeds up a cold start.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Choose and join the adapters."""
+        """Choose and connect the adapters."""
         self.settings = settings
         self._open = AsyncExitStack()
         self.clock = SystemClock()
@@ -79,7 +79,7 @@ class Wired:
 
     @cached_property
     def logins(self) -> "Logins":
-        """What begins and completes logins."""
+        """Starts and completes logins."""
         from functions.login import logins
 
         return logins.Logins(
@@ -99,7 +99,7 @@ class Wired:
 
     @cached_property
     def revocations(self) -> "Revocations":
-        """What ends grants."""
+        """Revokes grants."""
         from functions.refresh import revocations
 
         return revocations.Revocations(
@@ -108,7 +108,7 @@ class Wired:
 
     @cached_property
     def limits(self) -> "FailureLimits":
-        """What counts failures."""
+        """Counts failed requests."""
         from functions.access import limits
 
         return limits.FailureLimits(
@@ -131,7 +131,7 @@ class Wired:
 
     @cached_property
     def links(self) -> "LoginLinks":
-        """What makes and reads links to log in with."""
+        """Makes and checks login links."""
         from functions.login import links as login_links
 
         return login_links.LoginLinks(
@@ -143,21 +143,18 @@ class Wired:
         )
 
     async def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
-        """Say how to log in to the connection that a caller has asked about.
-
-        `read` is how far its record has counted.
-        """
+        """Return how to log in to the caller's connection; `read` is its record's position."""
         return await self.links.offer(caller.connection, may_log_in=caller.may_log_in, read=read)
 
     async def finish(self) -> None:
-        """Wait until all that was begun here is over and stored."""
+        """Wait until all work is done and stored."""
         if "logins" in vars(self):
             await self.logins.finish()
         await self.keeper.finish()
 
     @cached_property
     def sweep(self) -> "Sweep":
-        """What refreshes whatever is due."""
+        """Refreshes due connections."""
         from functions.refresh import sweep
 
         return sweep.Sweep(
@@ -168,9 +165,9 @@ class Wired:
         )
 
     async def provider(self) -> Provider:
-        """Return the provider that can be asked, and ask for what is known to its issuer only.
+        """Return the provider, with its issuer's metadata if ISSUER is set.
 
-        Raises DiscoveryError, and SettingsError where there is no way out to it.
+        Raises DiscoveryError, and SettingsError if a proxy or certificate setting blocks requests.
         """
         discovery = self._discovery
         provider = self.settings.provider if discovery is None else await discovery.provider()
@@ -179,29 +176,29 @@ class Wired:
 
     @cached_property
     def _discovery(self) -> Discovery | None:
-        told = self.settings.told
-        if told.issuer is None:
+        overrides = self.settings.overrides
+        if overrides.issuer is None:
             return None
         from adapters.discovery_httpx import HttpxDiscovery
         from adapters.provider_http import USER_AGENT
 
         return HttpxDiscovery(
             self.settings.provider,
-            issuer=told.issuer,
-            told=told,
+            issuer=overrides.issuer,
+            told=overrides,
             user_agent=self.settings.user_agent or USER_AGENT,
         )
 
     async def close(self) -> None:
-        """Let go of what is held open, at the end of the event loop or of the settings."""
+        """Close the adapters."""
         await self._open.aclose()
 
     @cached_property
     def export(self) -> "Export":
-        """What writes and reads grants on their way to another deployment."""
+        """Writes and reads files of exported grants."""
         from adapters.export_sealed import SealedExport
 
-        where = self.settings.provider.token_endpoint or self.settings.told.issuer
+        where = self.settings.provider.token_endpoint or self.settings.overrides.issuer
         client = f"{self.settings.client_id} at {where}"
         return SealedExport(self._ring, client=client)
 
@@ -220,13 +217,13 @@ class Wired:
         from adapters.network import Outside
         from adapters.provider_http import USER_AGENT
 
-        told = self.settings.told
+        overrides = self.settings.overrides
         server = HttpxAuthorizationServer(
             provider,
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
-            outside=Outside.named(provider, told),
+            outside=Outside.named(provider, overrides),
             user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)
@@ -234,7 +231,7 @@ class Wired:
 
 
 def check_way_out(url: str) -> None:
-    """Find out what keeps requests from being sent, before a person logs in for one.
+    """Check proxy and certificate settings, before a person logs in for nothing.
 
     Raises SettingsError.
     """
@@ -250,18 +247,18 @@ def check_way_out(url: str) -> None:
 
 
 def keys_of(settings: Settings) -> list[bytes]:
-    """Return the keys of records; the first one seals.
+    """Return the encryption keys of records; the first one encrypts.
 
-    What the derived key has sealed stays readable whatever comes before it.
+    The derived key is the last, so that its records stay readable.
     """
     derived = [derive_key(settings.client_secret)] if settings.client_secret else []
     return [*settings.encryption_keys, *derived]
 
 
 def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
-    """Import the one adapter that is used: the others would cost a cold start.
+    """Make the store, and import its adapter only, for a fast cold start.
 
-    Raises SettingsError where what it needs is not installed.
+    Raises SettingsError if a library is missing.
     """
     match settings:
         case DynamoDbSettings(table=table, region=region):
@@ -285,6 +282,6 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """Tell one set of client credentials from another, without telling what they are."""
+    """Return a fingerprint of the client credentials."""
     credentials = json.dumps([settings.client_id, settings.client_secret])
     return sha256(credentials.encode()).hexdigest()[:16]

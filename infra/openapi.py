@@ -37,15 +37,13 @@ _ROW = re.compile(
 # Of a body that does not come in time, or is too large.
 _OF_BODIES = {408, 413}
 _DESCRIPTION = """\
-Log in once in a browser; from then on one URL gives programs an OAuth 2.0 access token that works
-now.
+Log in once in a browser; from then on one URL returns a valid OAuth 2.0 access token to programs.
 
-Every error is a problem document (RFC 9457) with a stable `type`. A path that is not here is
-answered 404 `not-found`, a method that is not 405 `method-not-allowed` with an `Allow`. `HEAD` is
-there where `GET` only reads, `OPTIONS` everywhere. Scripts of other origins are not let in (no
-CORS). A parameter that is not named here is refused where a connection is asked about, and so is
-one that is given twice. Parameters belong into the query: with a key, a body that is neither blank
-nor `{}` is refused.
+Every error is a problem document (RFC 9457) with a stable `type`. An unknown path returns 404
+`not-found`, an unknown method 405 `method-not-allowed` with `Allow`. Every `GET` that only reads
+has a `HEAD`, and every path has `OPTIONS`. There is no CORS. Endpoints with a connection refuse
+unknown and repeated parameters. Send parameters in the query: with a key, a body other than blank
+or `{}` is refused.
 """
 _SECURITY: Mapping[Key, list[_Object]] = {
     Key.NONE: [],
@@ -63,45 +61,47 @@ _SECURITY_SCHEMES: _Object = {
 _HEADERS: Mapping[str, tuple[str, _Object]] = {
     "CacheControl": (
         "Cache-Control",
-        {"description": "Nothing is kept.", "schema": {"const": "no-store"}},
+        {"description": "Responses must not be cached.", "schema": {"const": "no-store"}},
     ),
     "ContentTypeOptions": (
         "X-Content-Type-Options",
-        {"description": "It is what it says it is.", "schema": {"const": "nosniff"}},
+        {"description": "Browsers must not guess the type.", "schema": {"const": "nosniff"}},
     ),
     "RequestId": (
         "X-Request-Id",
         {
-            "description": "By what name the log tells of this request: the one that the platform "
-            "has for it, or the request's own `X-Request-Id`, or a new one.",
+            "description": "The request's id in the log: the platform's, or the request's own "
+            "`X-Request-Id`, or a new one.",
             "schema": {"type": "string", "minLength": 1},
         },
     ),
     "RetryAfter": (
         "Retry-After",
         {
-            "description": "In how many seconds it pays to ask again.",
+            "description": "Seconds to wait before a retry.",
             "schema": {"type": "integer", "minimum": 1},
         },
     ),
     "Location": (
         "Location",
-        {"description": "Where to.", "schema": {"type": "string", "format": "uri"}},
+        {
+            "description": "The provider's authorization URL.",
+            "schema": {"type": "string", "format": "uri"},
+        },
     ),
     "SetCookie": (
         "Set-Cookie",
-        {"description": "For this login only.", "schema": {"type": "string"}},
+        {"description": "A cookie for this login only.", "schema": {"type": "string"}},
     ),
     "Challenge": (
         "WWW-Authenticate",
-        {"description": "How to show a key (RFC 6750 §3).", "schema": {"type": "string"}},
+        {"description": "How to authenticate (RFC 6750 §3).", "schema": {"type": "string"}},
     ),
     "ServerTiming": (
         "Server-Timing",
         {
-            "description": "What the answer has waited for (W3C Server Timing), in milliseconds: "
-            "`store` and `provider`, each with its round trips, and `total`. Only who has shown "
-            "a key that is good for the request is told.",
+            "description": "Milliseconds spent on `store`, `provider` and in `total`, with the "
+            "number of round trips (W3C Server Timing). Only for authenticated requests.",
             "schema": {"type": "string"},
             "required": False,
         },
@@ -149,7 +149,7 @@ def document() -> _Object:
             "license": {"name": project["license"], "identifier": project["license"]},
             "description": _DESCRIPTION,
         },
-        "servers": [{"url": "/", "description": "Where this document was found."}],
+        "servers": [{"url": "/", "description": "The origin of this document."}],
         "paths": {
             path: {method.lower(): _operation(method, of, told) for method, of in methods.items()}
             for path, methods in OPERATIONS.items()
@@ -289,12 +289,12 @@ def _problem(name: str, told: Occurrence) -> Schema:
         "detail": {
             "type": "string",
             "minLength": 1,
-            "description": "What is the matter now, and what to do; for a person.",
+            "description": "What happened and what to do, for a person.",
         },
         "instance": {
             "type": "string",
             "pattern": f"^{INSTANCE_PREFIX}.",
-            "description": "Which request this was, by the id that the log has for it.",
+            "description": "The request's id, as in the log.",
         },
         **PROBLEM_MEMBERS.get(name, {}),
     }
@@ -307,7 +307,7 @@ def _problem_example(name: str, told: Occurrence) -> _Object:
         "type": TYPE_PREFIX + name,
         "title": PROBLEMS[name][1],
         "status": told.statuses[0],
-        "detail": "what is the matter now, and what to do",
+        "detail": "What happened. What to do.",
         "instance": f"{INSTANCE_PREFIX}5f0c1d8e9a7b4c3d2e1f0a9b8c7d6e5f",
         **PROBLEM_EXAMPLES.get(name, {}),
     }

@@ -1,1 +1,1 @@
-"""Who may ask for what, and how often in vain."""
+"""Authentication and rate limits."""

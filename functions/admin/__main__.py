@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Command | LocalCommand] = {
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m functions.admin",
-        description="For who runs a deployment; in the same environment as the deployment.",
+        description="Operator commands. Run them in the environment of the deployment.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
@@ -46,7 +46,7 @@ async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str
     try:
         fault = await running
     except StoreUnavailableError as error:
-        return f"The store is not available: {error}. Nothing is lost; run this again."
+        return f"The store is not available: {error}. No data was lost; run this again."
     else:
         return fault
     finally:
@@ -54,16 +54,16 @@ async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str
 
 
 def _is_missing(store: StoreSettings) -> bool:
-    """Whether the first use of a store would make it, empty."""
+    """Whether the store is a file that does not exist, which the first use would create."""
     try:
         return isinstance(store, SqliteSettings) and not store.path.exists()
     except OSError:
-        # To be told by the store itself.
+        # The store reports it itself.
         return False
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Run a command; return what went wrong, where something did."""
+    """Run a command; return its error text, None on success."""
     options = _parser().parse_args(arguments)
     command: Command | LocalCommand = options.command
     if isinstance(command, LocalCommand):
@@ -72,18 +72,18 @@ def main(arguments: Sequence[str]) -> str | None:
         settings = Settings.from_environ()
         wired = Wired(settings)
     except SettingsError as error:
-        return f"The environment cannot be used: {error}."
+        return f"Invalid configuration: {error}."
     if not command.begins_a_store and _is_missing(settings.store):
         return (
-            f"{place_of(settings.store)} is not there: name the file that the deployment uses. "
-            "None was made."
+            f"{place_of(settings.store)} does not exist, and was not created. Set the deployment's "
+            "file."
         )
     try:
-        # Some read what they need before there is an event loop.
+        # Some commands read their input before there is an event loop.
         running = command.run(wired, options)
         return asyncio.run(_finish_and_close(running, wired))
     except KeyboardInterrupt:
-        return "Interrupted. Nothing is lost; run this again."
+        return "Interrupted. No data was lost; run this again."
 
 
 if __name__ == "__main__":

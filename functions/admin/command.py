@@ -1,4 +1,4 @@
-"""What an operator command is, and what several of them do."""
+"""Operator commands, and what they share."""
 
 import asyncio
 import sys
@@ -24,17 +24,17 @@ from functions.settings.store import (
 )
 from functions.wiring import Wired
 
-# A store of the network answers in some milliseconds, of which most are the way there and back.
-AT_ONCE = 8
+# A store on the network takes some milliseconds, mostly for the round trip.
+MAX_CONCURRENCY = 8
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command; `run` returns what went wrong, where something did.
+    """One command; `run` returns its error text, None on success.
 
-    `begins_a_store` where it is one for a store in which there is nothing yet.
+    `begins_a_store` if it may create the store.
     """
 
     summary: str
@@ -46,7 +46,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommand:
-    """One command that needs no deployment; `run` returns what went wrong, where something did."""
+    """One command without a store; `run` returns its error text, None on success."""
 
     summary: str
     description: str
@@ -57,18 +57,18 @@ class LocalCommand:
 async def do_for_each(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
 ) -> AsyncGenerator[tuple[str, _Result], None]:
-    """Do some of the work at a time; yield each name with what came of it, in their order."""
+    """Do the work for several names at once; yield each name and result, in order."""
     begun = deque[tuple[str, asyncio.Future[_Result]]]()
     try:
         async for name in names:
             begun.append((name, asyncio.ensure_future(work(name))))
-            if len(begun) == AT_ONCE:
+            if len(begun) == MAX_CONCURRENCY:
                 first, result = begun.popleft()
                 yield first, await result
         for name, result in begun:
             yield name, await result
     finally:
-        # Where one has failed, the others must not outlive the store.
+        # After a failure, the others must not outlive the store.
         left = [result for _, result in begun]
         for result in left:
             result.cancel()
@@ -76,13 +76,13 @@ async def do_for_each(
 
 
 async def named(names: Iterable[str]) -> AsyncIterator[str]:
-    """Give names one by one, as a store does."""
+    """Yield the names, as a store does."""
     for name in names:
         yield name
 
 
 def declare_connections(parser: ArgumentParser) -> None:
-    """Let a command be for some connections only."""
+    """Declare the optional names of connections."""
     parser.add_argument(
         "connections", nargs="*", type=_connection, metavar="CONNECTION", help="these only"
     )
@@ -90,12 +90,12 @@ def declare_connections(parser: ArgumentParser) -> None:
 
 def _connection(text: str) -> str:
     if not is_connection(text):
-        raise ArgumentTypeError(f"{text!a} can be the name of no connection")
+        raise ArgumentTypeError(f"{text!a} is not a valid connection name")
     return text
 
 
 def place_of(store: StoreSettings) -> str:
-    """Say where a store is, for who may have meant another one."""
+    """Return the location of a store, for an operator."""
     match store:
         case SqliteSettings(path=path):
             return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
@@ -108,10 +108,10 @@ def place_of(store: StoreSettings) -> str:
 
 
 def printable(text: str) -> str:
-    """Take out of a text in one line what terminals obey; it may be of anybody's making."""
+    """Replace unprintable characters, such as a terminal's control codes."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def say(text: str) -> None:
-    """Tell the operator how far things are."""
+    """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`export`: grants are handed over, and written into a file for another deployment."""
+"""`export`: hands grants over, and writes them to a file for another deployment."""
 
 import asyncio
 from argparse import ArgumentParser, Namespace
@@ -23,25 +23,25 @@ from functions.wiring import Wired
 from ports.export import HandedOver
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-# An attempt is over in a second or two, as a rule, and at the end of its lease at the latest.
+# A refresh usually ends in a second or two, and at its lease's end at the latest.
 _LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
 _TELL_EVERY = 100
 
 _DESCRIPTION = """\
-Hands the connections over, all of them unless some are named: from then on this deployment answers
-that they have moved, and refreshes nothing. Then writes FILE, sealed, for `import` to read in the
-environment of another deployment. A refresh in flight is waited for.
+Hands over the named connections, or all of them: from then on this deployment answers 410 and
+refreshes nothing. Then writes FILE, encrypted, for `import` in the environment of another
+deployment. It waits for a refresh in flight.
 
-Run it again, with another FILE, as often as you like: what was handed over before is written again,
-and nothing is lost where it ends in the middle. `take-back` undoes it."""
+It can be run again with another FILE at any time: it writes connections that were handed over
+before, too. An interruption loses nothing. `take-back` undoes it."""
 
 
 class NothingToHandOverError(Exception):
-    """No connection was handed over, be it now or before; the text says why."""
+    """No connection is handed over; the text says why."""
 
 
 async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
-    """Hand a grant over as soon as no attempt is in flight; None where there is none.
+    """Hand a grant over once no refresh is in flight; None without a grant.
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
@@ -56,7 +56,7 @@ async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
                 return None
             case Refreshing():
                 if not is_told:
-                    say(f"{name}: a refresh is in flight, and waited for (a minute at most)")
+                    say(f"{name}: waiting for a refresh in flight (a minute at most)")
                 is_told = True
                 await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
             case Authorized() | AuthorizationRequired():
@@ -68,7 +68,7 @@ async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
 async def hand_over_all(
     wired: Wired, connections: AsyncIterable[str], grants: dict[str, HandedOver]
 ) -> list[str]:
-    """Hand grants over, and add them to `grants` one by one; return what went wrong with others.
+    """Hand grants over, and add each to `grants`; return the errors of the others.
 
     Raises NothingToHandOverError, StoreUnavailableError.
     """
@@ -89,14 +89,16 @@ async def hand_over_all(
             case str():
                 faults.append(found)
             case None:
-                say(f"{printable(connection)}: nobody has logged in; there is nothing to hand over")
+                say(f"{printable(connection)}: nothing to hand over, because nobody has logged in")
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
     return faults
 
 
 def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="where to write; not there yet")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the file to write, which must not exist"
+    )
     declare_connections(parser)
 
 
@@ -118,10 +120,10 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
 
 
 def _what_is_left(grants: Mapping[str, HandedOver]) -> str:
-    """Say how things stand where connections are handed over, and there is no file."""
+    """Return the next step after a handover without a file."""
     return (
-        f"Handed over already, and answered 410 from here on: {len(grants)}. Run this again, with "
-        "a FILE elsewhere, to write them; or undo it: take-back."
+        f"Handed over already, and answered 410 from now on: {len(grants)}. Run this again with "
+        "another FILE to write them, or undo it with take-back."
     )
 
 

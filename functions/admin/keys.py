@@ -1,4 +1,4 @@
-"""`keys new`: an API key is made, and the entry by which a deployment knows it."""
+"""`keys new`: makes an API key, and its entry for API_KEYS."""
 
 import json
 import secrets
@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 
 from functions.admin.command import LocalCommand, say
 from functions.settings.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 
 _DESCRIPTION = f"""\
 keys new NAME [--connections A,B] [--endpoints token,verify] [--expires 2027-01-31]
 
-Makes an API key and prints it, alone, this once. What a deployment is told is the entry that is
-printed beside it, on standard error: put it into the array of API_KEYS. It has only the hash of the
-key. Without restrictions the key is for all connections and for all endpoints that ask for a key
-({", ".join(KEYED_ENDPOINTS)}), until its entry is taken away."""
+Makes an API key and prints it once, on standard output. Its entry for the array of API_KEYS, which
+has only the hash of the key, goes to standard error. Without restrictions the key is for all
+connections and endpoints ({", ".join(KEYED_ENDPOINTS)}), until its entry is removed."""
 
 
 def new_entry(key: str, options: Namespace) -> dict[str, object]:
-    """Return the entry of a key with these restrictions."""
+    """Return a key's entry with these restrictions."""
     restrictions = {
         "connections": _listed(options.connections),
         "endpoints": _listed(options.endpoints),
@@ -36,10 +35,14 @@ def _listed(text: str | None) -> list[str] | None:
 def _declare(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     new = actions.add_parser("new", help="make a key")
-    new.add_argument("name", metavar="NAME", help="what logs call it")
-    new.add_argument("--connections", metavar="A,B", help="what it is for; all, if not given")
-    new.add_argument("--endpoints", metavar="A,B", help=f"of {', '.join(KEYED_ENDPOINTS)}; all")
-    new.add_argument("--expires", metavar="DAY", help="the last day, in UTC; none, if not given")
+    new.add_argument("name", metavar="NAME", help="its name in logs")
+    new.add_argument(
+        "--connections", metavar="A,B", help="the connections that it is for; default: all"
+    )
+    new.add_argument(
+        "--endpoints", metavar="A,B", help=f"some of {', '.join(KEYED_ENDPOINTS)}; default: all"
+    )
+    new.add_argument("--expires", metavar="DAY", help="its last day, in UTC; default: none")
 
 
 def _run(options: Namespace) -> str | None:
@@ -48,21 +51,21 @@ def _run(options: Namespace) -> str | None:
     if faults := faults_of(entry, datetime.now(UTC)):
         return f"No key was made: {'; '.join(faults)}."
     print(key)
-    say(f"That is the key; it is kept nowhere. Its entry in the array of API_KEYS:\n{entry}")
+    say(f"That is the key; it is stored nowhere. Its entry in the array of API_KEYS:\n{entry}")
     return None
 
 
 def faults_of(entry: str, now: datetime) -> list[str]:
-    """Say why the application would not accept an entry, or its key."""
-    # As the application will read it.
-    reading = Reading({"API_KEYS": f"[{entry}]"})
-    keys = read_api_keys(reading)
+    """Return the reasons why the application would refuse an entry or its key."""
+    # Read it as the application does.
+    env = EnvReader({"API_KEYS": f"[{entry}]"})
+    keys = read_api_keys(env)
     is_over = any(key.expires_at is not None and key.expires_at <= now for key in keys)
-    return [*reading.faults, *(["expires is a day that is over, in UTC"] if is_over else [])]
+    return [*env.faults, *(["expires is in the past, in UTC"] if is_over else [])]
 
 
 COMMAND = LocalCommand(
-    summary="make an API key with a name, and restrictions",
+    summary="make an API key with a name and restrictions",
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,

@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all, for its owner's eyes only."""
+"""A file that is written as a whole or not at all, readable by its owner only."""
 
 import os
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from typing import IO
 def new_file(path: Path) -> Iterator[IO[str]]:
     """Make a file that appears, and is on the disk, at the end of the block.
 
-    That its folder lets it appear so is tried before the block.
+    A trial before the block shows that the folder allows it.
 
-    Raises OSError: FileExistsError where there is one, which stays as it is.
+    Raises OSError: FileExistsError if the file exists, which stays as it is.
     """
-    # Also a link to nothing.
+    # `lexists`: also a dangling link.
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists")
     # Readable by its owner only, from the beginning.
@@ -35,8 +35,8 @@ def new_file(path: Path) -> Iterator[IO[str]]:
 
 
 def _put_in_place(draft: str, path: Path) -> None:
-    """Give a draft its name. Raises OSError, and then nothing has that name."""
-    # Unlike a renaming, not in the place of what has come to be there meanwhile.
+    """Give a draft its name. Raises OSError, after which nothing has that name."""
+    # Unlike a rename, a link replaces no other file.
     os.link(draft, path)
     try:
         _put_on_the_disk(path.parent)
@@ -46,7 +46,7 @@ def _put_in_place(draft: str, path: Path) -> None:
 
 
 def _put_on_the_disk(folder: Path) -> None:
-    """Make sure of the folder's entries, which a file's own are not."""
+    """Flush the folder's entries; a file's own flush does not."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""`recover`: tokens that the store would not take are brought back."""
+"""`recover`: stores the tokens of rescue lines in a log."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -17,17 +17,17 @@ from ports.store import StoreUnavailableError, UnreadableRecordError
 _DESCRIPTION = """\
 recover < LOGS
 
-Reads logs to their end, finds their rescue lines, and says for each whether it was applied, was
-already there, or has been superseded by newer tokens, which are never overwritten. What was
-revoked since does not come back: the provider is told of those tokens as well.
+Reads logs to their end, and reports for each rescue line whether it was applied, was already there,
+or was superseded by newer tokens, which are never overwritten. Tokens of a connection that was
+revoked since are revoked at the provider as well.
 
-A rescue line that is cut off, damaged, or sealed with another key is said by its number, and the
-command fails: get it whole from where the log is kept, for it may hold the only refresh token that
-is good. A stranger can put what looks like one into a log, and it cannot be told from that."""
+A rescue line that is cut off, damaged or encrypted with another key fails the command, which names
+its line. Get the whole line from the log's source: it may have the only valid refresh token. A
+stranger can write a fake line into a log, which looks like a damaged one."""
 
 
 class Recovery(Enum):
-    """What became of a rescue line."""
+    """The result of a rescue line."""
 
     APPLIED = "applied"
     ALREADY_THERE = "already there"
@@ -36,7 +36,7 @@ class Recovery(Enum):
 
 
 def find(rescue: Rescue, lines: Iterable[str]) -> list[Rescued | Unread]:
-    """Find the rescue lines among the lines, in their order."""
+    """Return the rescue lines, in order."""
     found: list[Rescued | Unread] = []
     for number, text in enumerate(lines, start=1):
         for each in rescue.read(text):
@@ -51,7 +51,7 @@ def find(rescue: Rescue, lines: Iterable[str]) -> list[Rescued | Unread]:
 
 
 async def recover(wired: Wired, found: Iterable[Rescued | Unread]) -> bool:
-    """Replay rescue lines, in their order; say whether all could be."""
+    """Replay rescue lines, in order; return whether every one could be."""
     is_complete = True
     for each in found:
         try:
@@ -87,38 +87,38 @@ def _declare(_parser: ArgumentParser) -> None:
 
 
 def _run(wired: Wired, _options: Namespace) -> Awaitable[str | None]:
-    # Before there is an event loop, on which the first Ctrl-C would not end the wait for a line.
+    # Before there is an event loop, which would swallow the first Ctrl-C.
     return _replay_all(wired, _read(wired.rescue))
 
 
 def _read(rescue: Rescue) -> list[Rescued | Unread] | None:
-    """Find the rescue lines in what is on standard input; None where that is closed."""
-    # As it is, whatever the type checker was told.
+    """Return the rescue lines of standard input; None if it is closed."""
+    # `object`, because sys.stdin may be None or a replacement.
     logs: object = sys.stdin
     if not isinstance(logs, TextIOWrapper):
         return None
     if logs.isatty():
         say("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
-    # What strangers have sent is in logs as it came, in no encoding.
+    # Logs quote requests of strangers, in any encoding.
     logs.reconfigure(errors="replace")
     return find(rescue, logs)
 
 
 async def _replay_all(wired: Wired, found: list[Rescued | Unread] | None) -> str | None:
     if found is None:
-        return "Nothing was read: standard input is closed. Give it the logs: recover < LOGS."
+        return "Nothing was read: standard input is closed. Run recover < LOGS."
     if not found:
-        say("No rescue line was found in what was read.")
+        say("No rescue line was found.")
     if not await recover(wired, found):
         return (
-            "Not every rescue line could be replayed; run this again once the cause is gone, with "
-            "the whole of what is cut off."
+            "Not every rescue line could be replayed. Run this again with whole lines, once the "
+            "cause is gone."
         )
     return None
 
 
 COMMAND = Command(
-    summary="bring back tokens that the store would not take when they came",
+    summary="store the tokens of rescue lines in a log",
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,

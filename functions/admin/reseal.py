@@ -1,4 +1,4 @@
-"""`reseal`: what an older key of the ring has sealed is sealed with the first one."""
+"""`reseal`: encrypts records of older keys with the first one."""
 
 from argparse import Namespace
 from collections import Counter
@@ -20,18 +20,16 @@ from ports.store import ConflictError, UnreadableRecordError
 _TELL_EVERY = 100
 
 _DESCRIPTION = """\
-Seals each connection's record anew with the first of ENCRYPTION_KEYS, unless it is so already. Run
-it once every instance has that key as its first one: one that has another seals with that. What
-others write meanwhile is not lost. Where it has ended in the middle, run it again: what is done is
-not done twice.
+Encrypts each connection's record with the first of ENCRYPTION_KEYS, unless it is already. Run it
+once every instance has that key first: others encrypt with their own first key. It loses no
+concurrent write, and can be run again after an interruption.
 
-Once this says that all are sealed with the first key, the older ones can be taken out of the ring,
-unless there are logs whose rescue lines have not been replayed, or files of `export`: those stay
-sealed as they were."""
+Once every record has the first key, the older keys can be removed, unless rescue lines in logs or
+files of `export` still need them: those stay encrypted as they were."""
 
 
 class Resealing(Enum):
-    """What became of a record."""
+    """The result of a record."""
 
     RESEALED = "sealed anew"
     ALREADY = "sealed with the first key already"
@@ -40,7 +38,7 @@ class Resealing(Enum):
 
 
 async def reseal(wired: Wired, connection: str) -> Resealing:
-    """Seal one record with the first key, whoever else writes. Raises StoreUnavailableError."""
+    """Encrypt one record with the first key. Raises StoreUnavailableError."""
     try:
         record = await wired.store.load(connection)
         if record.etag is None:
@@ -65,10 +63,10 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
     async for _, outcome in do_for_each(names, lambda name: reseal(wired, name)):
         counts[outcome] += 1
         if counts.total() % _TELL_EVERY == 0:
-            say(f"{counts.total()} records are looked at")
+            say(f"{counts.total()} records done")
     place = place_of(wired.settings.store)
     if not counts:
-        return f"No connection is stored in {place}: is that the deployment's store?"
+        return f"No connection is stored in {place}. Check that it is the deployment's store."
     for outcome in Resealing:
         if outcome is Resealing.MISSING and not counts[outcome]:
             continue
@@ -79,15 +77,15 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
 def _faults(counts: Counter[Resealing], place: str) -> Iterator[str]:
     if unreadable := counts[Resealing.UNREADABLE]:
         yield (
-            f"{unreadable} of {counts.total()} records cannot be read: put back the key that they "
-            "were sealed with, or log in anew; keep the older keys until then."
+            f"{unreadable} of {counts.total()} records cannot be read. Restore the key that "
+            "encrypted them, or log in again; keep the older keys until then."
         )
     if missing := counts[Resealing.MISSING]:
         yield f"{missing} of {counts.total()} connections are not stored in {place}."
 
 
 COMMAND = Command(
-    summary="seal with the first key what an older one has sealed",
+    summary="encrypt the records of older keys with the first one",
     description=_DESCRIPTION,
     declare=declare_connections,
     run=_run,

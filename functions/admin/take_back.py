@@ -1,4 +1,4 @@
-"""`take-back`: what was handed over, and nobody else has taken, is used here again."""
+"""`take-back`: undoes `export` for connections that no deployment imported."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -9,20 +9,20 @@ from functions.wiring import Wired
 from ports.store import UnreadableRecordError
 
 _DESCRIPTION = """\
-Undoes `export`: this deployment uses again what it has handed over, all of it unless some
-connections are named. Without --not-imported it only lists them.
+Undoes `export`: this deployment uses the named connections, or all that it handed over, again.
+Without --not-imported it only lists them.
 
-Once another deployment has imported a connection, do not: both would refresh, and the provider may
-end the grant. Let that one export it, and import it here. Where nothing has imported it, take it
-back, and delete the file."""
+Do not take back a connection that another deployment imported: both would refresh it, and the
+provider may end the grant. Export it there and import it here instead. After taking back, delete
+the exported file."""
 _WARNING = (
-    "Nothing was changed. If no deployment has imported these, run this again with --not-imported, "
-    "and delete the exported file."
+    "Nothing was changed. If no deployment imported these, run this again with --not-imported, and "
+    "delete the exported file."
 )
 
 
 async def take_back(wired: Wired, connection: str, *, really: bool) -> str | None:
-    """Say what was, or would be, taken back; None where nothing was handed over.
+    """Return what was, or would be, taken back; None if nothing was handed over.
 
     Raises StoreUnavailableError.
     """

@@ -1,4 +1,4 @@
-"""`import`: grants that another deployment has handed over are taken over by this one."""
+"""`import`: takes over grants that another deployment handed over."""
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -16,15 +16,15 @@ from ports.store import Record, UnreadableRecordError
 _TELL_EVERY = 100
 
 _DESCRIPTION = """\
-Reads a FILE that `export` has written in the environment of another deployment, checks all of it
-before it writes anything, takes each grant over, and reads it back. What is here already, or newer,
-is never overwritten. Run it again where it has ended in the middle.
+Reads a FILE that `export` wrote in the environment of another deployment. It checks the whole file
+first, then stores each grant and reads it back. It never overwrites a grant that is here already,
+or newer. It can be run again after an interruption.
 
 Import a file into one deployment only: two that refresh the same grant end it."""
 
 
 class Import(Enum):
-    """What became of a grant that has arrived."""
+    """The result of an imported grant."""
 
     IMPORTED = "imported"
     ALREADY_THERE = "already there"
@@ -40,7 +40,7 @@ _FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Impo
 
 
 async def take_over(wired: Wired, connection: str, arrived: HandedOver) -> Import:
-    """Take a grant over unless what is there is newer, and read it back.
+    """Store a grant unless a newer one is there, and read it back.
 
     Raises StoreUnavailableError.
     """
@@ -68,7 +68,7 @@ def _what_was_kept(there: Record, moved: Moved) -> Import:
 
 
 def _follows(there: Record, written: Record) -> bool:
-    """Whether a record is what was written, or what an instance has made of it since."""
+    """Whether a record is the written one, or its successor by another instance."""
     if there.etag == written.etag:
         return there == written
     now, then = tokens_of(there.grant), tokens_of(written.grant)
@@ -76,7 +76,7 @@ def _follows(there: Record, written: Record) -> bool:
 
 
 async def take_over_all(wired: Wired, grants: Mapping[str, HandedOver]) -> Counter[Import]:
-    """Take grants over, say what became of each, and count. Raises StoreUnavailableError."""
+    """Take grants over, print each result, and count. Raises StoreUnavailableError."""
     counts = Counter[Import]()
     done = do_for_each(named(grants), lambda name: take_over(wired, name, grants[name]))
     async for connection, outcome in done:
@@ -88,13 +88,13 @@ async def take_over_all(wired: Wired, grants: Mapping[str, HandedOver]) -> Count
 
 
 def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `export` has written")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `export` wrote")
 
 
 async def _run(wired: Wired, options: Namespace) -> str | None:
     try:
         lines = options.file.read_text(encoding="utf-8").splitlines()
-        # Editors, and who puts files together, leave blank ones.
+        # Editors leave blank lines.
         grants = wired.export.read(line for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         return f"Nothing was imported: {error}."
@@ -106,7 +106,7 @@ async def _run(wired: Wired, options: Namespace) -> str | None:
 
 
 COMMAND = Command(
-    summary="take over the connections in a file that another deployment has written",
+    summary="take over the connections in a file that another deployment wrote",
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,

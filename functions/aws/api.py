@@ -1,6 +1,6 @@
-"""The function behind HTTP: the whole application, for whatever AWS puts in front of it.
+"""The Lambda function for HTTP: the whole application.
 
-An HTTP API, a Function URL, a REST API, or a load balancer.
+Behind an HTTP API, a Function URL, a REST API or a load balancer.
 """
 
 import asyncio
@@ -24,26 +24,25 @@ from functions.http.messages import Receive, Scope, Send
 from functions.http.problems import problem
 from functions.observability.log_lines import write_json_lines
 
-# What is answered as it is; all else goes in base64, which not everything in front undoes.
+# Types to return as text; others go in base64, which not every front end decodes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
 
 
 class HttpHandler:
-    """A Lambda handler over the whole application, to be made and called in one thread.
+    """A Lambda handler over the whole application, for one thread.
 
-    It returns when the application does, and not at the end of the answer: behind it the instance
-    is frozen, with whatever it was at.
+    It returns after the application's background work, because AWS freezes the instance then.
     """
 
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
         self._application = Application(ROUTES, settings.current)
-        # Mangum runs every call on the thread's loop, so that connections outlive a call. Where
-        # none is set, it asks for one in a way that Python deprecates from 3.12 on.
+        # Mangum runs every call on the thread's loop, so that connections stay open. Without
+        # a loop, it gets one in a way that Python 3.12 deprecates.
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._mangum = _mangum(self._application)
-        # Ahead of the first event: meanwhile Lambda gives a whole processor, and then a part of it.
+        # Before the first event, while Lambda gives a whole processor.
         settings.update()
         self._loop.run_until_complete(self._application.prepare())
 
@@ -54,16 +53,16 @@ class HttpHandler:
         if (part := unreadable_part(known)) is not None:
             return _refuse(known, context, part)
         if self._settings.update():
-            # Nothing is in flight between two events.
+            # No request is in flight between two events.
             self._loop.run_until_complete(self._application.close())
         try:
             answer = self._mangum(known, context)
         except Exception as error:
-            # The application raises nothing: what does is the reading of the event.
+            # The application raises nothing, so Mangum could not read the event.
             reason = type(error).__name__
-            raise UnknownEventError(f"an HTTP event that cannot be read: {reason}") from error
+            raise UnknownEventError(f"unreadable HTTP event: {reason}") from error
         if answer["statusCode"] == HTTPStatus.NO_CONTENT:
-            # Mangum names a type where there is none (RFC 9110 §8.3: it is for content).
+            # Mangum adds a type to a 204 (RFC 9110 §8.3: only for content).
             answer.get("headers", {}).pop("content-type", None)
         return answer
 
@@ -77,7 +76,7 @@ def _mangum(application: Any) -> Mangum:  # noqa: ANN401 - Mangum's ASGI has typ
 
 def _refuse(event: Event, context: Any, part: str) -> dict[str, Any]:  # noqa: ANN401 - AWS's
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        found = problem("invalid-request", f"The request has {part}, which cannot be read.")
+        found = problem("invalid-request", f"Cannot read the request: it has {part}.")
         await found.problem.response(request_id=None).send(send)
 
     return _mangum(answer)(without_sender_parts(event), context)

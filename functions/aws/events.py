@@ -1,8 +1,7 @@
-"""HTTP events, of the kinds that AWS hands to a function, and what each kind always has.
+"""AWS's HTTP events, and the members that each kind always has.
 
-Mangum reads what is missing as empty, and some of what has another shape as something else. A query
-that is not there would mean the default connection, whose token is not the one that was asked for;
-so an event is taken whole or not at all.
+Mangum reads missing members as empty, and misreads some shapes. A missing query would select the
+default connection and return the wrong token, so incomplete events are refused.
 """
 
 import json
@@ -16,7 +15,7 @@ Event: TypeAlias = dict[str, object]
 _QUERIES = ("queryStringParameters", "multiValueQueryStringParameters")
 _KINDS = "HTTP API, Function URL, REST API, or load balancer"
 _MEMBERS_SHOWN = 20
-# Headers that Mangum parses and nothing here reads, and what it can make of them.
+# Headers that Mangum parses, though nothing here reads them, and their valid forms.
 _PARSED_HEADERS = {
     "host": re.compile(r"[^:]*(:[0-9]{1,5})?"),
     "x-forwarded-port": re.compile(r"[0-9]{1,5}"),
@@ -24,11 +23,11 @@ _PARSED_HEADERS = {
 
 
 class UnknownEventError(Exception):
-    """An event is no HTTP request that can be understood; the text tells no value of it."""
+    """An event that is not a readable HTTP request; the text quotes no value of it."""
 
 
 def require_http_event(event: object) -> Event:
-    """Return the event if it is an HTTP request with all that belongs to it.
+    """Return the event if it is a complete HTTP request.
 
     Raises UnknownEventError.
     """
@@ -37,16 +36,15 @@ def require_http_event(event: object) -> Event:
             return _require_shapes(event)
         case dict():
             members = ", ".join(sorted(map(str, event))[:_MEMBERS_SHOWN])
-            raise UnknownEventError(f"not an event of {_KINDS}, or not a whole one: {members}")
+            raise UnknownEventError(f"not an event of {_KINDS}, or incomplete: {members}")
         case _:
             raise UnknownEventError(f"not an event of {_KINDS}: a {type(event).__name__}")
 
 
 def unreadable_part(event: Event) -> str | None:
-    """Name a part that its sender has written so that it cannot be read; None where there is none.
+    """Name a part that the client sent malformed; None if there is none.
 
-    AWS passes such parts on as they came, so the fault is the sender's and no failure of this
-    function.
+    AWS passes such parts on, so this is a client error and not a failure of the function.
     """
     try:
         json.dumps({**event, "body": None}, ensure_ascii=False).encode()
@@ -59,7 +57,7 @@ def unreadable_part(event: Event) -> str | None:
 
 
 def without_sender_parts(event: Event) -> Event:
-    """Return the event without what its sender has written, to answer it in its own format."""
+    """Return the event without the client's parts, to answer it in its own format."""
     emptied: Event = {name: {} for name in ("headers", "multiValueHeaders") if event.get(name)}
     context = event["requestContext"]
     if isinstance(context, dict) and "http" in context:
@@ -85,9 +83,9 @@ def _header_values(event: Event, name: str) -> Iterator[str]:
 
 
 def _require_shapes(event: Event) -> Event:
-    """Return the event if its members have the shapes that AWS gives them, as deep as is read."""
+    """Return the event if its members have AWS's shapes, as deep as Mangum reads."""
     for name in _misshapen(event):
-        raise UnknownEventError(f"an HTTP event that cannot be read: {name}")
+        raise UnknownEventError(f"unreadable HTTP event: {name}")
     return event
 
 
@@ -121,7 +119,7 @@ def _is_body(body: object, *, is_base64: bool) -> bool:
 
 
 def _is_base64(body: str) -> bool:
-    """Tell whether all of it is. Mangum leaves out what is not, and reads the rest."""
+    """Whether all of the body is base64; Mangum would skip other characters."""
     try:
         b64decode(body, validate=True)
     except ValueError:
@@ -130,7 +128,7 @@ def _is_base64(body: str) -> bool:
 
 
 def _is_v2(event: Event) -> bool:
-    """Tell whether this is the payload format 2.0 of an HTTP API, which is a Function URL's too."""
+    """Whether this is the payload format 2.0, of an HTTP API or a Function URL."""
     match event:
         case {
             "version": "2.0",
@@ -145,7 +143,7 @@ def _is_v2(event: Event) -> bool:
 
 
 def _is_v1(event: Event) -> bool:
-    """Tell whether this is a REST API's payload, which is the format 1.0 of an HTTP API too."""
+    """Whether this is the payload of a REST API, or the format 1.0 of an HTTP API."""
     match event:
         case {
             "resource": str(),
@@ -164,7 +162,7 @@ def _is_v1(event: Event) -> bool:
 
 
 def _is_load_balancers(event: Event) -> bool:
-    """Tell whether this is the payload of a load balancer's target, of either setting."""
+    """Whether this is a load balancer's payload, with or without multi-value headers."""
     match event:
         case {
             "requestContext": {"elb": {}},
@@ -182,7 +180,7 @@ def _has_parts(event: Event) -> bool:
         case {"multiValueHeaders": {}, "multiValueQueryStringParameters": {}}:
             return True
         case {"headers": {}, "queryStringParameters": {}}:
-            # With the last value only of what is given twice.
+            # Only the last value of a repeated parameter.
             return True
         case _:
             return False

@@ -1,4 +1,4 @@
-"""Requests from a load balancer, with their query as it was sent."""
+"""A load balancer's requests, with their original query."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,21 +8,21 @@ from mangum.types import Scope
 
 
 class LoadBalancer(ALB):
-    """Mangum's reading of such events, but for the query.
+    """Mangum's handler, except for the query.
 
-    A load balancer decodes nothing, and Mangum does so name by name: what was given twice in two
-    spellings is one then, and what is no UTF-8 is replaced. The application refuses both.
+    A load balancer passes the query undecoded. Mangum decodes each name, which merges two spellings
+    of a parameter and replaces invalid UTF-8; the application refuses both.
     """
 
     @property
     def scope(self) -> Scope:
-        """Make an ASGI scope."""
+        """Return the ASGI scope."""
         query = "&".join(f"{name}={value}" for name, value in _parameters(self.event))
         return {**super().scope, "query_string": query.encode()}
 
 
 def _parameters(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """List names and values in the spelling of the request."""
+    """Yield names and values as the request spells them."""
     if (every := event.get("multiValueQueryStringParameters")) is None:
         yield from event["queryStringParameters"].items()
         return

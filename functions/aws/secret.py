@@ -1,4 +1,4 @@
-"""What a secret says: more variables, as one JSON object of texts."""
+"""A secret with more variables, as one JSON object of strings."""
 
 import json
 import re
@@ -36,35 +36,35 @@ VARIABLES = frozenset(
         "USER_AGENT",
     }
 )
-"""What may stand in a secret. Not which store there is: another one has none of the grants."""
+"""Variables that a secret may set. The store is not among them: another one has no grants."""
 
-# What does not look like a variable may be a value in the wrong place, and is not repeated.
+# Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def with_secret(environ: Mapping[str, str], text: str) -> dict[str, str]:
-    """Return the environment and the variables of the secret. Raises SettingsError."""
+    """Return the environment with the secret's variables. Raises SettingsError."""
     variables = _variables(text)
     both = [name for name in variables if environ.get(name, "").strip()]
     if both:
-        raise SettingsError([f"both in the environment and in the secret: {_listed(both)}"])
+        raise SettingsError([f"set both in the environment and in the secret: {_listed(both)}"])
     return {**environ, **variables}
 
 
 def _variables(text: str) -> dict[str, str]:
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
-    # The second for lists in lists, a thousand deep.
+    # RecursionError: JSON that is nested a thousand deep.
     except (ValueError, RecursionError):
-        raise SettingsError(["the secret is no JSON"]) from None
+        raise SettingsError(["the secret is not JSON"]) from None
     if not isinstance(pairs, _Pairs):
-        raise SettingsError(["the secret is no JSON object"])
+        raise SettingsError(["the secret is not a JSON object"])
     names = [name for name, _ in pairs]
     texts = {name: value for name, value in pairs if isinstance(value, str)}
     faults = {
-        "not to be in the secret": [name for name in names if name not in VARIABLES],
-        "more than once in the secret": [name for name in names if names.count(name) > 1],
-        "not a text in the secret": [name for name in names if name not in texts],
+        "not allowed in the secret": [name for name in names if name not in VARIABLES],
+        "repeated in the secret": [name for name in names if names.count(name) > 1],
+        "not a string in the secret": [name for name in names if name not in texts],
     }
     found = [f"{fault}: {_listed(named)}" for fault, named in faults.items() if named]
     if found:
@@ -73,10 +73,10 @@ def _variables(text: str) -> dict[str, str]:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """The members of a JSON object, those of the same name as well."""
+    """The members of a JSON object, repeated ones included."""
 
 
 def _listed(names: list[str]) -> str:
     told = sorted({name for name in names if _NAME.fullmatch(name)})
     untold = len({name for name in names if not _NAME.fullmatch(name)})
-    return ", ".join(told + ([f"{untold} that cannot be variables"] if untold else []))
+    return ", ".join(told + ([f"{untold} that cannot be variable names"] if untold else []))

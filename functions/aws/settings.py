@@ -1,8 +1,7 @@
-"""The settings of one instance: the environment, and what a secret adds to it.
+"""The settings of one Lambda instance: the environment, and the secret that SECRET_ID names.
 
-The variable SECRET_ID names the secret. It is read ahead of the first event and now and then after
-that, so that it can be changed without a deployment. Here, and nowhere else, Lambda's adapters are
-named.
+The secret is read before the first event, and every few minutes after that, so that it can change
+without a deployment. Only this module names Lambda's adapters.
 """
 
 import logging
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     # Imported where it is made.
     from adapters.secrets_manager import Secret
 
-# How long it takes, after a change of the secret, until every instance has it. AWS takes 5 cents
-# for 10,000 readings: what an instance that is never idle costs in a month.
+# The time until every instance has a changed secret. AWS charges 5 cents for 10,000 reads, which is
+# one busy instance for a month.
 GOOD_FOR = timedelta(minutes=5)
-# Meanwhile a fault is told from memory, so that nobody can run up the bill by calling.
+# Meanwhile the fault is remembered, so that requests cannot run up the bill.
 FAULTY_FOR = timedelta(seconds=10)
-# Each time that is over, one caller waits for AWS, in vain perhaps, though there are settings.
+# After each such time one request waits for AWS, though there are settings.
 USED_ON_FOR = timedelta(seconds=30)
 
 # The names that AWS allows, and its ARNs.
@@ -41,11 +40,11 @@ _log = logging.getLogger(__name__)
 
 
 class InstanceSettings:
-    """What one instance has been told, remembered for some time."""
+    """The settings of one instance, cached for some minutes."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ, clock: Clock | None = None) -> None:
         self._source = _Source(environ)
-        # The time of day: in an instance that was frozen, other clocks may have stood still.
+        # The wall clock: other clocks may stand still while an instance is frozen.
         self._clock = clock or SystemClock()
         self._settings: Settings | None = None
         self._fault: SettingsError | None = None
@@ -53,18 +52,18 @@ class InstanceSettings:
         self._stands_for = timedelta(0)
 
     def current(self) -> Settings:
-        """Return the last settings that could be used. Raises SettingsError."""
+        """Return the last valid settings. Raises SettingsError."""
         if self._settings is not None:
             return self._settings
         if self._fault is None:
             raise AssertionError("nothing has been read yet")
-        # Raised again and again, it would grow by its way here each time.
+        # A traceback would grow with every raise.
         raise self._fault.with_traceback(None)
 
     def update(self) -> bool:
-        """Read anew if it is time; tell whether other settings are in the place of those before.
+        """Read the settings if they are due; return whether they changed.
 
-        It blocks. A fault is logged, the same one once; `current` has what came of it.
+        It blocks. A fault is logged, the same one once; `current` raises it.
         """
         now, before = self._clock.now(), self._settings
         if self._read_at is not None and self._read_at <= now < self._read_at + self._stands_for:
@@ -83,20 +82,20 @@ class InstanceSettings:
 
     def _note(self, error: SettingsError) -> None:
         if self._fault is None or self._fault.faults != error.faults:
-            consequence = "" if self._settings is None else "; the settings from before are kept"
+            consequence = "" if self._settings is None else "; the previous settings stay in use"
             _log.error("not configured: %s%s", error, consequence)
         self._fault = error
 
 
 class _Source:
-    """Where settings are read: the environment, and the secret if it names one."""
+    """Reads the settings from the environment, and from the secret if there is one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._secret: Secret | None = None
 
     def read(self) -> Settings:
-        """Return the settings as they are now. It blocks. Raises SettingsError."""
+        """Return the current settings. It blocks. Raises SettingsError."""
         secret_id = self._environ.get("SECRET_ID", "").strip()
         if not secret_id:
             return Settings.from_environ(self._environ)
@@ -118,7 +117,7 @@ class _Source:
 
 
 def _secret(secret_id: str, *, region: str | None) -> "Secret":
-    """Import what only a secret needs. Raises RemoteSettingsError."""
+    """Make the adapter, whose import only a secret needs. Raises RemoteSettingsError."""
     if not _SECRET_ID.fullmatch(secret_id):
         raise RemoteSettingsError(["SECRET_ID must be the name or the ARN of a secret"])
     try:

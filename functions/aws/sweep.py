@@ -1,8 +1,7 @@
-"""The function behind the schedule: refreshes whatever would die of disuse.
+"""The scheduled Lambda function: refreshes connections before they expire.
 
-What calls it (EventBridge Scheduler) is let in by AWS and has no secret to show. It looks at no
-answer either: a sweep that did not do all it should raises, so that AWS calls again and sets aside
-what stays undone. It may be called at any time, and twice.
+AWS authorizes the caller (EventBridge Scheduler), which has no secret. An incomplete sweep raises,
+so that AWS retries it and keeps the event if it stays undone. It may run at any time, and twice.
 """
 
 import asyncio
@@ -19,12 +18,12 @@ from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
-# On Lambda the root logger lets nothing less than a warning through.
+# Lambda's root logger drops everything below WARNING.
 _log.setLevel(logging.INFO)
 
 
 class SweepFailedError(Exception):
-    """A sweep has not refreshed all that it came to; the text says why, and no secret."""
+    """A sweep failed for some connections; the text says why, without secrets."""
 
 
 class ScheduledSweep:
@@ -36,13 +35,13 @@ class ScheduledSweep:
         self._wired: Wired | None = None
 
     def __call__(self, _event: object, context: object) -> dict[str, object]:
-        """Sweep once, and return how many came to what. Raises SweepFailedError."""
+        """Sweep once, and return the counts. Raises SweepFailedError."""
         write_json_lines()
         with traced(request_id_of({"headers": (), "aws.context": context})):
             return self._call()
 
     async def close(self) -> None:
-        """Let go of the parts; the next sweep has others."""
+        """Close the parts; the next sweep makes new ones."""
         if self._wired is not None:
             wired, self._wired = self._wired, None
             await wired.close()
@@ -73,8 +72,8 @@ def _judge(report: SweepReport) -> dict[str, object]:
     counts = asdict(report)
     told = ", ".join(f"{name}: {value}" for name, value in counts.items())
     if report.failed:
-        raise SweepFailedError(f"{told}; the log says what happened to each that failed")
-    # What time did not suffice for, the next sweep goes on with.
+        raise SweepFailedError(f"{told}; see the log for each failed connection")
+    # The next sweep continues an incomplete one.
     _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", told)
     return counts
 

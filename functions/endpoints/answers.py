@@ -1,4 +1,4 @@
-"""What the keeper answers: tokens, or a problem that says why there are none, and what to do."""
+"""The keeper's answer as tokens, or as a problem that says why there are none."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -21,44 +21,39 @@ from functions.http.problems import ProblemError, problem
 from functions.refresh.standing import rfc3339
 
 if TYPE_CHECKING:
-    # Who has a token needs no link.
+    # Type-only import: the success path builds no login link.
     from functions.login.links import LoginOffer
 
-# An attempt is over long before its lease as a rule; until then it pays to ask again.
+# A refresh usually ends long before its lease, so callers may retry early.
 _ASK_AGAIN_WITHIN = timedelta(seconds=5)
 
 _CAUSES: Mapping[Cause, str] = {
-    Cause.NEVER_AUTHORIZED: "nobody has logged in to this connection",
-    Cause.REFRESH_TOKEN_MISSING: "the provider issued no refresh token at the last login",
-    Cause.REFRESH_TOKEN_EXPIRED: "the refresh token has expired",
-    Cause.REFRESH_TOKEN_REJECTED: "the provider no longer accepts the refresh token",
+    Cause.NEVER_AUTHORIZED: "Nobody has logged in to this connection",
+    Cause.REFRESH_TOKEN_MISSING: "The provider issued no refresh token at the last login",
+    Cause.REFRESH_TOKEN_EXPIRED: "The refresh token has expired",
+    Cause.REFRESH_TOKEN_REJECTED: "The provider no longer accepts the refresh token",
     Cause.REFRESH_ANSWER_LOST: (
-        "the answer to a refresh was lost, and with it the refresh token that replaced this one"
+        "The provider's answer to a refresh was lost, and the new refresh token with it"
     ),
-    Cause.REVOKED: "the connection was revoked here, and its tokens are forgotten",
+    Cause.REVOKED: "The connection was revoked, and its tokens are deleted",
 }
 _FAILURES: Mapping[Failure, str] = {
-    Failure.REFUSED: (
-        "the provider refuses the refresh token, which may pass; the access token is served for "
-        "what is left of it, and POST /api/refresh asks every five minutes"
-    ),
-    Failure.NOT_SENT: "the provider cannot be reached",
-    Failure.UNKNOWN: "the provider gave no answer that can be used",
-    Failure.UNAVAILABLE: "the provider cannot answer now",
-    Failure.UNEXPLAINED: "the provider refused to refresh",
-    Failure.MISCONFIGURED: "the provider refuses this client or its request",
-    Failure.EXPIRED_ON_ARRIVAL: (
-        "the access token that the provider issued had expired when it arrived"
-    ),
+    Failure.REFUSED: "The provider refuses the refresh token for now",
+    Failure.NOT_SENT: "Cannot connect to the provider",
+    Failure.UNKNOWN: "The provider gave no usable answer",
+    Failure.UNAVAILABLE: "The provider is unavailable",
+    Failure.UNEXPLAINED: "The provider refused the refresh",
+    Failure.MISCONFIGURED: "The provider refuses this client or its request",
+    Failure.EXPIRED_ON_ARRIVAL: "The provider issued an access token that had already expired",
 }
 _WHAT_TO_DO: Mapping[Failure, str] = {
-    Failure.UNEXPLAINED: "; what is stored is kept",
+    Failure.REFUSED: "The current access token is served until it expires; ",
+    Failure.UNEXPLAINED: "The stored tokens are kept; ",
     Failure.MISCONFIGURED: (
-        ": check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET, PROVIDER and "
-        "TOKEN_ENDPOINT_AUTH_METHOD; what is stored is kept"
+        "Check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET, PROVIDER and TOKEN_ENDPOINT_AUTH_METHOD; "
     ),
 }
-# All others are the provider's absence.
+# Every other failure is `provider-unavailable`.
 _REFUSALS: Mapping[Failure, str] = {
     Failure.REFUSED: "refused-for-now",
     Failure.UNEXPLAINED: "refused-without-reason",
@@ -69,24 +64,22 @@ _REFUSALS: Mapping[Failure, str] = {
 async def require_tokens(
     answer: Answer, now: datetime, *, offer: "Callable[[int | None], Awaitable[LoginOffer]]"
 ) -> Tokens:
-    """Return the tokens that somebody asked for; `offer` tells how to log in to what was read.
+    """Return the tokens of an answer; `offer` makes the ways to log in.
 
-    Raises ProblemError that says why there are none.
+    Raises ProblemError if there are none.
     """
     match answer:
         case Serve(tokens=tokens):
             return tokens
         case Wait(until=until):
-            raise problem(
-                "refresh-in-progress",
-                "this token is being refreshed, and the provider takes its time",
-                retry_after=_seconds(min(until - now, _ASK_AGAIN_WITHIN)),
-            )
+            wait = _seconds(min(until - now, _ASK_AGAIN_WITHIN))
+            detail = f"A refresh is in progress. Retry in {wait} s."
+            raise problem("refresh-in-progress", detail, retry_after=wait)
         case TryLater(at=at, failure=failure, said=said):
             wait = _seconds(at - now)
             raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
-                f"{_why_there_is_none(failure, said)}; it is asked again in {wait} s",
+                f"{_what_failed(failure, said)}. {_next_step(failure)} in {wait} s.",
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause, said=said, read=read):
@@ -99,7 +92,7 @@ async def require_tokens(
         case ReportMoved(since=since):
             raise connection_moved(since)
         case NothingDue():
-            raise AssertionError("this answers the sweep only")
+            raise AssertionError("only the sweep gets this answer")
         case _:
             assert_never(answer)
 
@@ -107,24 +100,29 @@ async def require_tokens(
 def connection_moved(
     since: datetime, members: Mapping[str, object] = MappingProxyType({})
 ) -> ProblemError:
-    """Say that the grant was handed over, and what to do; `members` are told besides."""
+    """Make the problem of a connection that was handed over; `members` are added."""
     return problem(
         "connection-moved",
-        "this connection was handed over to another deployment: ask that one, under its own "
-        "address. Nothing is refreshed here any more; a login here would begin another grant",
+        "This connection was handed over to another deployment. Ask that deployment, at its own "
+        "address.",
         members={"moved_at": rfc3339(since), **members},
     )
 
 
 def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer", *, said: str | None = None) -> str:
-    """Say why a person has to log in, and where; `said` quotes the provider."""
-    return f"{_CAUSES[cause]}{_quoted(said)}; {offer.how}"
+    """Return the reason for a login, and how to log in; `said` quotes the provider."""
+    return f"{_CAUSES[cause]}{_quoted(said)}. {offer.how}"
 
 
-def _why_there_is_none(failure: Failure, said: str | None) -> str:
+def _what_failed(failure: Failure, said: str | None) -> str:
     is_silent = failure is Failure.UNEXPLAINED and said is None
-    why = " and did not say why" if is_silent else _quoted(said)
-    return f"{_FAILURES[failure]}{why}{_WHAT_TO_DO.get(failure, '')}"
+    why = " and gave no reason" if is_silent else _quoted(said)
+    return f"{_FAILURES[failure]}{why}"
+
+
+def _next_step(failure: Failure) -> str:
+    what_to_do = _WHAT_TO_DO.get(failure)
+    return f"{what_to_do}next try" if what_to_do else "Next try"
 
 
 def _quoted(said: str | None) -> str:
@@ -132,5 +130,5 @@ def _quoted(said: str | None) -> str:
 
 
 def _seconds(duration: timedelta) -> int:
-    """Round up, so that who waits that long does not come too early (RFC 9110 §10.2.3)."""
+    """Round up to whole seconds (RFC 9110 §10.2.3), at least 1."""
     return max(1, ceil(duration.total_seconds()))

@@ -1,7 +1,5 @@
-"""GET /api/callback: the provider sends the browser back, and the login is completed."""
+"""GET /api/callback: the provider redirects the browser here, which completes the login."""
 
-import logging
-from collections.abc import Mapping
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
@@ -10,17 +8,14 @@ from functions.http.messages import Request, Response
 from functions.http.pages import page
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
-from functions.login.results import (
-    LOGIN_FAILURES,
-    CompletedLogin,
-    LoginFailure,
-    RefusedError,
-)
+from functions.login.results import CompletedLogin
 from functions.login.words import (
     START_OVER,
+    START_OVER_ON_PAGE,
     advice,
-    login_problem,
-    quotation,
+    error_of,
+    on_one_line,
+    revoked_meanwhile,
     with_quotation,
 )
 from functions.routes import CALLBACK, Routes
@@ -30,20 +25,22 @@ from functions.wiring import Wired
 _PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _AHEAD = (b"prefetch", b"prerender", b"preview")
 
-_log = logging.getLogger(__name__)
-
 
 async def callback(request: Request, wired: Wired) -> Response:
-    """GET /api/callback: the provider sends the browser back (RFC 6749 §4.1.2).
+    """GET /api/callback: complete a login (RFC 6749 §4.1.2).
 
     Raises ProblemError.
     """
     _refuse_to_be_ahead(request)
     parameters = request.parameters
     state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
-    quoted = quotation(parameters)
+    said = error_of(parameters)
+    quoted = on_one_line(said)
     if not state:
-        missing = problem("invalid-state", f"the callback carries no state; {START_OVER}")
+        what = "The callback has no state."
+        missing = problem(
+            "invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}"
+        )
         raise with_quotation(missing, quoted)
     if bool(code) == bool(error):
         raise with_quotation(problem("invalid-request", _both_or_neither(code)), quoted)
@@ -56,61 +53,45 @@ async def callback(request: Request, wired: Wired) -> Response:
         state=state, code=code, issuer=parameters.get("iss"), browser=browser
     )
     try:
-        completed = await wired.logins.complete(response)
-    except LOGIN_FAILURES as failed:
-        raise _with_headers(_why(failed, parameters), forget) from failed
+        completed = await wired.logins.complete(response, said=said)
+    except ProblemError as failed:
+        is_quoted = failed.problem.name == "authorization-refused"
+        quoting = failed if is_quoted else with_quotation(failed, quoted)
+        raise _with_headers(quoting, forget) from failed
     if isinstance(completed.grant, Revoking | Revoked):
-        raise _with_headers(
-            problem(
-                "invalid-state",
-                "the connection was revoked while this login was being completed, and nothing of "
-                f"it is kept; if it is to be used again, {START_OVER}",
-            ),
-            forget,
-        )
+        raise _with_headers(revoked_meanwhile(), forget)
     return _done(request, completed, forget)
 
 
 def _refuse_to_be_ahead(request: Request) -> None:
-    """Use nothing up for a browser that only looks ahead: it is to come again with its person."""
+    """Refuse a prefetch: it must not use up the code."""
     purposes = (value for name in _PURPOSES for value in request.header_values(name))
     if any(word in purpose.lower() for purpose in purposes for word in _AHEAD):
         raise problem(
             "prefetch-refused",
-            "this request came ahead of a person, and a login is completed for the person only",
+            "This request is a prefetch. Open the page to complete the login.",
             retry_after=1,
         )
 
 
 def _both_or_neither(code: str | None) -> str:
     if code:
-        return "a callback carries either a code or an error, and this one carries both"
+        return "The callback has both a code and an error. Exactly one is required."
     return (
-        "a callback carries either a code or an error, and this one carries neither; where the "
-        "browser's address line has them behind a #, take response_mode out of "
-        "AUTHORIZATION_PARAMS, or set response_mode=query there"
+        "The callback has neither a code nor an error. If the address has them after a #, set "
+        "response_mode=query in AUTHORIZATION_PARAMS."
     )
-
-
-def _why(failed: LoginFailure, parameters: Mapping[str, str]) -> ProblemError:
-    quoted = quotation(parameters)
-    if isinstance(failed, RefusedError):
-        _log.warning("a login was refused at the provider: %s", quoted)
-        said = ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
-        return login_problem(failed, said=said)
-    return with_quotation(login_problem(failed), quoted)
 
 
 def _done(
     request: Request, completed: CompletedLogin, headers: tuple[tuple[str, str], ...]
 ) -> Response:
-    detail = advice(completed)
     if request.accepts_json_first():
-        members = {"status": "authorized", "connection": completed.connection, "detail": detail}
-        told = {name: value for name, value in members.items() if value is not None}
-        return Response.json(200, told, headers=headers)
-    of_what = f"Connection “{completed.connection}”: " if completed.connection else ""
-    return page(200, "Logged in", f"{of_what}{detail}", headers=headers)
+        members = {"status": "authorized", "detail": advice(completed)}
+        named = {} if completed.connection is None else {"connection": completed.connection}
+        return Response.json(200, members | named, headers=headers)
+    named_on_page = [f"Connection “{completed.connection}”."] if completed.connection else []
+    return page(200, "Logged in", *named_on_page, advice(completed, on_page=True), headers=headers)
 
 
 def _with_headers(error: ProblemError, headers: tuple[tuple[str, str], ...]) -> ProblemError:
@@ -118,5 +99,5 @@ def _with_headers(error: ProblemError, headers: tuple[tuple[str, str], ...]) -> 
     return ProblemError(replace(found, headers=(*found.headers, *headers)))
 
 
-# No HEAD: it would use up the code and show nothing.
+# No HEAD: it would use up the code and return nothing.
 ROUTES: Routes = {CALLBACK: {"GET": callback}}

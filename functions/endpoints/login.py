@@ -1,4 +1,4 @@
-"""POST /api/login begins a login; GET /api/login shows the page of a login link."""
+"""POST /api/login starts a login; GET /api/login shows the page of a login link."""
 
 from functions.access.gate import require_api_key
 from functions.http.messages import Request, Response
@@ -6,39 +6,39 @@ from functions.http.own_page import is_from_own_page
 from functions.http.pages import Button, page
 from functions.http.problems import problem
 from functions.login.cookies import LoginCookies
-from functions.login.results import LoginNotNeededError
-from functions.login.words import login_problem
 from functions.routes import Routes
 from functions.wiring import Wired
 
 
 async def show_link(request: Request, wired: Wired) -> Response:
-    """GET /api/login: a page whose button begins the login of a link. Raises ProblemError.
+    """GET /api/login: a page whose button starts the login. Raises ProblemError.
 
-    Whoever only looks at it, as chat programs do for a preview, uses up nothing.
+    A GET uses up nothing, so that previews of chat programs do no harm.
     """
     text = request.parameters.get("link")
     if not text:
         raise problem(
-            "invalid-request", "a login begins by a link, or by POST /api/login with the API key"
+            "invalid-request",
+            "The parameter `link` is missing. Open the whole link, or use POST /api/login.",
+            on_page="This login link is incomplete. Open the whole link.",
         )
     link = await wired.links.read(text)
     return page(
         200,
         "Log in",
-        f"Connection “{link.connection}” wants somebody to log in at its provider. This link is "
-        "good for one login, to be finished in the browser that it is begun in.",
+        f"Log in at the provider for the connection “{link.connection}”. This link works once; "
+        "finish the login in this browser.",
         button=Button(text="Log in", url=wired.links.login_url, fields={"link": text}),
     )
 
 
 async def login(request: Request, wired: Wired) -> Response:
-    """POST /api/login: where to send the browser, or its way there. Raises ProblemError."""
+    """POST /api/login: return the URL to log in at, or redirect there. Raises ProblemError."""
     if text := request.form().get("link"):
         _refuse_another_sites_button(request, wired.settings.public_url)
         return await _begin_by_link(text, wired)
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="login", now=now, beside=("replace",))
+    caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
     begun = await wired.logins.begin(caller.connection, replaces=_replaces(request))
     return Response.json(
         200,
@@ -52,27 +52,23 @@ async def login(request: Request, wired: Wired) -> Response:
 def _replaces(request: Request) -> bool:
     text = request.parameters.get("replace", "false")
     if text not in {"true", "false"}:
-        raise problem("invalid-request", "replace is true or false")
+        raise problem("invalid-request", "Invalid replace. Use true or false.")
     return text == "true"
 
 
 def _refuse_another_sites_button(request: Request, public_url: str | None) -> None:
-    """Have people see whose login it is: another page's form would send them on without a word.
+    """Refuse a form of another site, which would log a person in unseen (RFC 6749 §10.12).
 
-    A provider that knows them may ask nothing either (RFC 6749 §10.12). Browsers tell where a form
-    was, by its origin and by Fetch Metadata, even to pages that have them send no `Referer`.
+    Browsers send a form's origin, and Fetch Metadata, even where a page suppresses the `Referer`.
     """
     if not is_from_own_page(request, public_url):
         raise problem(
-            "invalid-link", "a login by a link begins on the link's own page: open it in a browser"
+            "invalid-link", "Start the login on the link's own page. Open the link in a browser."
         )
 
 
 async def _begin_by_link(text: str, wired: Wired) -> Response:
-    try:
-        begun = await wired.logins.begin_by_link(await wired.links.read(text))
-    except LoginNotNeededError as failed:
-        raise login_problem(failed) from failed
+    begun = await wired.logins.begin_by_link(await wired.links.read(text))
     cookie = LoginCookies(wired.settings.public_url).remember(begun)
     return Response.redirect(begun.authorization_url, headers=(cookie,))
 

@@ -4,7 +4,7 @@ from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
 from functions.endpoints.sweep import sweep
 from functions.http.messages import Request, Response
-from functions.refresh.standing import standing
+from functions.refresh.standing import connection_status
 from functions.routes import Routes
 from functions.wiring import Wired
 
@@ -16,7 +16,7 @@ async def refresh(request: Request, wired: Wired) -> Response:
     answered = await wired.keeper.refresh(caller.connection)
     now = wired.clock.now()
     await require_tokens(answered.answer, now, offer=lambda read: wired.offer_login(caller, read))
-    return Response.json(200, standing(answered.after, now))
+    return Response.json(200, connection_status(answered.after, now))
 
 
 ROUTES: Routes = {

@@ -1,4 +1,4 @@
-"""What ends a connection."""
+"""POST /api/revoke: revoke a connection's tokens and delete them."""
 
 from collections.abc import Mapping
 
@@ -10,22 +10,22 @@ from functions.http.messages import Request, Response
 from functions.routes import Routes
 from functions.wiring import Wired
 
-_BY_HAND = "to end it there as well, its owner removes this application's access at the provider"
+_BY_HAND = "Remove this application's access at the provider."
 _DETAILS: Mapping[RevocationResult | None, str] = {
-    None: "nobody is logged in to this connection: there was nothing to revoke",
-    RevocationResult.REVOKED: "the provider has ended the tokens, and they are forgotten here",
+    None: "Nobody is logged in to this connection. There was nothing to revoke.",
+    RevocationResult.REVOKED: "The provider revoked the tokens. They are deleted here.",
     RevocationResult.NOT_SUPPORTED: (
-        "the tokens are forgotten here; this provider has no way to be told (REVOCATION_ENDPOINT "
-        f"is not set, or it refuses such tokens): {_BY_HAND}"
+        "The tokens are deleted here, but this provider cannot revoke them (REVOCATION_ENDPOINT is "
+        f"not set, or it refuses such tokens). {_BY_HAND}"
     ),
     RevocationResult.FAILED: (
-        f"the tokens are forgotten here, but the provider did not confirm their end: {_BY_HAND}"
+        f"The tokens are deleted here, but the provider did not confirm the revocation. {_BY_HAND}"
     ),
 }
 
 
 async def revoke(request: Request, wired: Wired) -> Response:
-    """POST /api/revoke: end the connection, at the provider and here. Raises ProblemError."""
+    """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
     revoked = await wired.revocations.revoke(connection)

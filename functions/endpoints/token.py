@@ -19,7 +19,7 @@ _MIN_TTL = re.compile(r"[0-9]{1,9}")
 async def token(request: Request, wired: Wired) -> Response:
     """GET /api/token: an access token that works now. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="token", now=now, beside=("min_ttl",))
+    caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
     answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wired.clock.now()
     tokens = await require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
@@ -31,7 +31,7 @@ def _min_ttl(request: Request) -> timedelta:
     if text is None:
         return DEFAULT_MIN_TTL
     if not _MIN_TTL.fullmatch(text):
-        raise problem("invalid-request", "min_ttl is a whole number of seconds")
+        raise problem("invalid-request", "Invalid min_ttl. Use a whole number of seconds.")
     return timedelta(seconds=int(text))
 
 

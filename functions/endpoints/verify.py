@@ -8,8 +8,8 @@ from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
 from functions.refresh.standing import (
+    connection_status,
     history,
-    standing,
     verdict_of,
 )
 from functions.routes import Routes
@@ -19,11 +19,11 @@ from functions.wiring import Wired
 async def verify(request: Request, wired: Wired) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
     keys, now = wired.settings.api_keys, wired.clock.now()
-    caller = require_api_key(request, keys, endpoint="verify", now=now, beside=("history",))
+    caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
     record = await wired.keeper.load(caller.connection)
     now = wired.clock.now()
-    members = standing(record.grant, now)
+    members = connection_status(record.grant, now)
     if wants_history:
         members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):
@@ -42,7 +42,7 @@ async def verify(request: Request, wired: Wired) -> Response:
 def _wants_history(request: Request) -> bool:
     text = request.parameters.get("history", "0")
     if text not in {"0", "1"}:
-        raise problem("invalid-request", "history is 1 or 0")
+        raise problem("invalid-request", "Invalid history. Use 0 or 1.")
     return text == "1"
 
 

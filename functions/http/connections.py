@@ -1,39 +1,40 @@
-"""Which connection a request is about."""
+"""The connection of a request."""
 
 from domain.connection import DEFAULT_CONNECTION, is_connection
 from functions.http.messages import Request
 from functions.http.problems import problem
 
 
-def connection_of(request: Request, *, beside: tuple[str, ...] = ()) -> str:
-    """Return the connection that a request names; it may have the parameters `beside` as well.
+def connection_of(request: Request, *, extra_params: tuple[str, ...] = ()) -> str:
+    """Return the `connection` of the query, `default` if it is missing.
 
-    Any other is refused, and so is a body: where `connection` was misspelt, or put into a form, the
-    token of another one would be given, or another one be revoked.
+    Other parameters than `extra_params` are refused, and so is a body. A misspelt or misplaced
+    `connection` would otherwise return the token of the default one, or revoke it.
 
     Raises ProblemError.
     """
     _refuse_body(request)
-    known = {"connection", *beside}
+    known = {"connection", *extra_params}
     if unknown := request.parameters.keys() - known:
-        told = ", ".join(sorted(known))
-        raise problem("invalid-request", f"{min(unknown)!r:.40} is no parameter here: {told}")
+        allowed = ", ".join(sorted(known))
+        detail = f"Unknown parameter {min(unknown)!r:.40}. Allowed: {allowed}."
+        raise problem("invalid-request", detail)
     connection = request.parameters.get("connection", DEFAULT_CONNECTION)
     if not is_connection(connection):
         raise problem(
             "invalid-request",
-            "a connection is named by up to 128 letters, digits and . _ - @, of which the first "
-            "is a letter or digit",
+            "Invalid connection name. Use up to 128 letters, digits and . _ - @, starting with a "
+            "letter or digit.",
         )
     return connection
 
 
 def _refuse_body(request: Request) -> None:
-    # Many clients send an empty object where they have nothing to say.
+    # Many clients send an empty object instead of no body.
     if b"".join(request.body.split()) not in {b"", b"{}"}:
-        # Its length only: what was sent in a wrong place may be a secret.
+        # Its length only: a misplaced value may be a secret.
         raise problem(
             "invalid-request",
-            f"the request has a body (length {len(request.body)}), and none is read here: "
-            "parameters belong into the query, as in ?connection=ID",
+            f"This endpoint reads no body (length {len(request.body)}). Send parameters in the "
+            "query, as in ?connection=ID.",
         )

@@ -1,7 +1,6 @@
-"""HTTP messages as values: what an ASGI scope asks, and what is sent back.
+"""HTTP requests and responses over ASGI.
 
-These few lines take the place of a framework, whose import alone would cost the first caller of
-a cold function more than all the rest on the way to a fresh token
+They replace a framework, whose import would dominate a cold start
 (`docs/adr/0003-no-web-framework.md`).
 """
 
@@ -22,20 +21,20 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # An authorization response carries a code and a state; 8 KiB is what common servers allow.
 MAX_QUERY_BYTES = 8 * 1024
 MAX_BODY_BYTES = 64 * 1024
-# What Apache takes; proxies and platforms add some of their own.
+# Apache's limit; proxies and platforms add headers.
 MAX_HEADERS = 100
-# All names and values together; Vercel takes as much.
+# All names and values together; Vercel's limit.
 MAX_HEADER_BYTES = 32 * 1024
-# For a body of that size, over any line. One that trickles would keep an instance busy for ever.
+# Time for a body over a slow line; a trickling one must not keep an instance busy.
 BODY_LIMIT = timedelta(seconds=10)
 
 _ENDPOINTS = "/api/"
-# RFC 9110 §9.2.1: these change nothing, so that a body which is cut off can do no harm. A browser
-# that has gone must not cost a callback its code.
+# RFC 9110 §9.2.1: safe methods, so that an incomplete body does no harm. A browser that disconnects
+# must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
-# What a callback is judged by (RFC 6749 §4.1.2, RFC 9207 §2).
+# The significant parameters of a callback (RFC 6749 §4.1.2, RFC 9207 §2).
 _JUDGED = frozenset({"code", "error", "iss", "state"})
-# What it only shows.
+# Only shown to a person.
 _SHOWN = "error_description"
 
 _FORM = b"application/x-www-form-urlencoded"
@@ -45,7 +44,7 @@ Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
 
 
 class MalformedRequestError(Exception):
-    """The request cannot be understood; `status` is what to answer, the text says why."""
+    """The request is malformed; `status` is the response's, the text its detail."""
 
     def __init__(self, detail: str, *, status: int = 400) -> None:
         super().__init__(detail)
@@ -54,10 +53,7 @@ class MalformedRequestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request; the parts that may carry secrets stay out of its repr.
-
-    `client` is the address of who sent it, as the server tells it, or nothing.
-    """
+    """One HTTP request; its repr has no secrets. `client` is the client's address, if known."""
 
     method: str
     path: str
@@ -75,16 +71,15 @@ class Request:
         max_body_bytes: int = MAX_BODY_BYTES,
         parsers: Mapping[str, Parse] = MappingProxyType({}),
     ) -> Self:
-        """Read a request whole; `parsers` are for the queries of paths that want their own.
+        """Read a whole request; `parsers` are the parsers of special paths' queries.
 
-        Raises MalformedRequestError for what cannot be decoded, is too large or too slow, or names
-        a parameter twice.
+        Raises MalformedRequestError if it cannot be decoded, is too large or too slow, or repeats a
+        parameter.
         """
-        # Taken out of the scope, because servers write it to their access logs, and a callback's
-        # holds the code.
+        # Removed from the scope, because servers log it, and a callback's has the code.
         query, scope["query_string"] = scope.get("query_string", b""), b""
         if len(query) > MAX_QUERY_BYTES:
-            raise MalformedRequestError(f"a query of more than {MAX_QUERY_BYTES} bytes", status=414)
+            raise MalformedRequestError(f"The query exceeds {MAX_QUERY_BYTES} bytes.", status=414)
         head = cls.head(scope)
         _limit(head.headers)
         return replace(
@@ -95,7 +90,7 @@ class Request:
 
     @classmethod
     def head(cls, scope: Scope) -> Self:
-        """Read what can always be read, without parameters and body."""
+        """Read a request without its parameters and body, which cannot fail."""
         host, *_ = scope.get("client") or ("",)
         return cls(
             method=scope["method"],
@@ -110,24 +105,23 @@ class Request:
         return [value for key, value in self.headers if key == name]
 
     def form(self) -> Mapping[str, str]:
-        """The parameters of a body that is a form, else none. Raises MalformedRequestError."""
+        """The parameters of a form, {} for another body. Raises MalformedRequestError."""
         values = self.header_values(b"content-type")
-        # RFC 9110 §8.3.1: in whatever case.
+        # RFC 9110 §8.3.1: case-insensitive.
         types = [value.partition(b";")[0].strip().lower() for value in values]
         return parse_parameters(self.body) if types == [_FORM] else {}
 
     def accepts_json_first(self) -> bool:
-        """Whether the client asks for JSON by name and does not ask for HTML."""
+        """Whether the client accepts JSON by name, but not HTML."""
         accept = b",".join(self.header_values(b"accept"))
         return b"application/json" in accept and b"text/html" not in accept
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path of a request without the prefix that its server is mounted under.
+    """Return the path of a request without the server's prefix (`root_path`).
 
-    ASGI has the prefix (`root_path`) in the path, and not all servers do so: Hypercorn's paths come
-    without it, and uvicorn puts it before one that a proxy has left in. Every endpoint is below
-    `/api/`.
+    By ASGI the path includes the prefix. Hypercorn leaves it out, and uvicorn adds it even if the
+    proxy did. Every endpoint is below `/api/`.
     """
     path, prefix = str(scope["path"]), scope.get("root_path", "").rstrip("/")
     once = path.removeprefix(prefix)
@@ -136,32 +130,31 @@ def path_of(scope: Scope) -> str:
 
 
 def parse_parameters(encoded: bytes) -> dict[str, str]:
-    """Decode a query or form; a parameter given twice is refused (RFC 6749 §3.1).
+    """Decode a query or form, without repeated parameters (RFC 6749 §3.1).
 
     Raises MalformedRequestError.
     """
     try:
         pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError as error:
-        raise MalformedRequestError("the parameters are not URL-encoded UTF-8") from error
+        raise MalformedRequestError("The parameters are not URL-encoded UTF-8.") from error
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise MalformedRequestError("a parameter is given more than once")
+        raise MalformedRequestError("A parameter appears more than once.")
     return parameters
 
 
 def parse_authorization_response(encoded: bytes) -> dict[str, str]:
-    """Decode a callback's query: what nobody reads is ignored, however it is written.
+    """Decode a callback's query, and ignore other parameters (RFC 6749 §4.1.2).
 
-    RFC 6749 §4.1.2: providers send parameters of their own. Raises MalformedRequestError for those
-    that count, as `parse_parameters` does.
+    Raises MalformedRequestError for a malformed or repeated significant parameter.
     """
     parameters: dict[str, str] = {}
     for part in encoded.split(b"&"):
         encoded_name, _, value = part.partition(b"=")
         name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
         if name in _JUDGED and name in parameters:
-            raise MalformedRequestError(f"{name} is given more than once")
+            raise MalformedRequestError(f"The parameter {name} appears more than once.")
         if name in _JUDGED:
             parameters |= parse_parameters(b"=".join((name.encode(), value)))
         elif name == _SHOWN:
@@ -179,9 +172,9 @@ def _in_some_encoding(encoded: bytes) -> str:
 
 def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     if len(headers) > MAX_HEADERS:
-        raise MalformedRequestError(f"more than {MAX_HEADERS} headers", status=431)
+        raise MalformedRequestError(f"The request has more than {MAX_HEADERS} headers.", status=431)
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        raise MalformedRequestError(f"headers of more than {MAX_HEADER_BYTES} bytes", status=431)
+        raise MalformedRequestError(f"The headers exceed {MAX_HEADER_BYTES} bytes.", status=431)
 
 
 async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
@@ -190,7 +183,7 @@ async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -
         async with asyncio.timeout(seconds):
             return await _received(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
-        detail = f"the body did not come within {seconds:g} seconds"
+        detail = f"The body did not arrive within {seconds:g} s."
         raise MalformedRequestError(detail, status=408) from error
 
 
@@ -201,10 +194,10 @@ async def _received(receive: Receive, max_bytes: int, *, may_end_early: bool) ->
         if message["type"] == "http.disconnect":
             if may_end_early:
                 return body
-            raise MalformedRequestError("the body ends before its end")
+            raise MalformedRequestError("The body is incomplete.")
         body += bytes(message.get("body", b""))
         if len(body) > max_bytes:
-            raise MalformedRequestError(f"a body of more than {max_bytes} bytes", status=413)
+            raise MalformedRequestError(f"The body exceeds {max_bytes} bytes.", status=413)
         if not message.get("more_body"):
             return body
 
@@ -227,14 +220,14 @@ class Response:
         content_type: str = "application/json",
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Self:
-        """Answer with a JSON object."""
+        """Make a JSON response."""
         body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
         return cls(status=status, content_type=content_type, body=body, headers=headers)
 
     @classmethod
     def redirect(cls, url: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Self:
-        """Send the browser elsewhere, to GET what is there (RFC 9110 §15.4.4)."""
-        # What is left behind may hold secrets in its URL.
+        """Make a redirect with GET (RFC 9110 §15.4.4)."""
+        # The current URL may have secrets.
         policy = ("referrer-policy", "no-referrer")
         return cls(
             status=HTTPStatus.SEE_OTHER,
@@ -243,13 +236,13 @@ class Response:
         )
 
     async def send(self, send: Send, *, without_body: bool = False) -> None:
-        """Put the response on the wire; `without_body` answers HEAD."""
+        """Send the response; `without_body` is for HEAD."""
         content = (
             ("content-type", self.content_type),
             ("content-length", str(len(self.body))),
         )
         headers = (
-            # RFC 9110 §8.6: an answer that can have no content does not tell its length.
+            # RFC 9110 §8.6: a 204 has no Content-Length.
             *(() if self.status == HTTPStatus.NO_CONTENT else content),
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),

@@ -1,4 +1,4 @@
-"""Whether a form was sent by a page of this deployment, as browsers tell it."""
+"""Detects forms of other sites, by the headers of browsers."""
 
 from urllib.parse import urlsplit
 
@@ -8,11 +8,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_from_own_page(request: Request, public_url: str | None) -> bool:
-    """Whether nothing that the browser says is of another origin than the deployment's address.
+    """Whether no header says that the form is of another origin than `public_url`.
 
-    The host that the request names is not asked: proxies change it, and strangers. `null` is the
-    origin of pages that have browsers tell none, such as this deployment's once were: then
-    Fetch Metadata has to say that they are its own. Browsers that send neither are older than both.
+    The Host header does not count, because proxies and attackers change it. `null` is the origin of
+    pages that hide theirs; it requires Fetch Metadata. Old browsers send neither header, and pass.
     """
     sites = request.header_values(b"sec-fetch-site")
     origins = request.header_values(b"origin")
@@ -25,7 +24,7 @@ def is_from_own_page(request: Request, public_url: str | None) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Write the origin of an address as browsers do (RFC 6454 §6.2)."""
+    """Return the origin of a URL as browsers write it (RFC 6454 §6.2)."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     name = host if host.isascii() else host.encode("idna").decode()

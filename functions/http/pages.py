@@ -1,4 +1,4 @@
-"""The pages a person sees in the browser before and after a login."""
+"""The HTML pages before and after a login."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -13,24 +13,23 @@ _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}"
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
-# A form is ours, and leads to a provider and on from there: browsers hold every redirect that
-# follows it against this as well.
+# The form redirects to the provider: browsers check every redirect after it as well.
 _FORM_TARGETS = "'self' https: http://localhost:* http://127.0.0.1:*"
-# Where the header of every page says `no-referrer`, browsers tell a form's origin as `null`, and
-# those without Fetch Metadata nothing else: the page itself takes back so much of it.
+# With the header `no-referrer`, browsers send a form's origin as `null`; this restores it for those
+# without Fetch Metadata.
 _FORM_REFERRER = '<meta name="referrer" content="same-origin">'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A form with nothing to fill in: what is on the button, and what pressing it sends."""
+    """A form of one button and hidden fields."""
 
     text: str
     url: str
     fields: Mapping[str, str] = field(repr=False)
 
     def markup(self) -> str:
-        """Write the form; every text is escaped here."""
+        """Return the form, with every text escaped."""
         hidden = "".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
             for name, value in self.fields.items()
@@ -48,7 +47,7 @@ def page(
     button: Button | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Response:
-    """Make a page; every text is escaped here."""
+    """Make a page, with every text escaped."""
     text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
     body = (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -65,7 +64,7 @@ def page(
 
 
 def _headers(form_targets: str) -> tuple[tuple[str, str], ...]:
-    """Allow one style sheet, known by its hash; no script, no frame, nothing from elsewhere."""
+    """Allow one style sheet by its hash, and neither scripts, frames nor other sources."""
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
         f"base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'"

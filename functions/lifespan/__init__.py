@@ -1,1 +1,1 @@
-"""The parts of the application, from its start to its end on each event loop."""
+"""Start and end of the application on each event loop."""

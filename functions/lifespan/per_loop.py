@@ -1,4 +1,4 @@
-"""Parts that belong to one event loop: made at their first use there, and let go of with it."""
+"""Parts of one event loop: made at their first use, and closed with the loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -7,10 +7,10 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Closable(Protocol):
-    """What holds something open: connections, files, threads."""
+    """Something with open connections, files or threads."""
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
 
@@ -18,7 +18,7 @@ _Parts = TypeVar("_Parts", bound=Closable)
 
 
 class PerLoop(Generic[_Parts]):
-    """The parts of each event loop that uses them."""
+    """The parts of each event loop."""
 
     def __init__(self, make: Callable[[], _Parts]) -> None:
         self._make = make
@@ -31,18 +31,18 @@ class PerLoop(Generic[_Parts]):
         loop, parts = asyncio.get_running_loop(), self._make()
         closing = self._closing(loop, parts)
         self._open[loop] = parts, closing
-        # Before they end, loops close the generators that were begun on them.
+        # Loops close their asynchronous generators before they end.
         await anext(closing)
         await self._let_go_of_ended_loops()
         return parts
 
     def peek(self) -> _Parts | None:
-        """Return the parts of the running loop, if there are any."""
+        """Return the parts of the running loop, None before the first use."""
         parts, _ = self._open.get(asyncio.get_running_loop(), (None, None))
         return parts
 
     async def close(self) -> None:
-        """Let go of the parts of the running loop; the next `get` makes others."""
+        """Close the parts of the running loop; the next `get` makes new ones."""
         _, closing = self._open.get(asyncio.get_running_loop(), (None, None))
         if closing is not None:
             await closing.aclose()
@@ -57,9 +57,9 @@ class PerLoop(Generic[_Parts]):
             await parts.close()
 
     async def _let_go_of_ended_loops(self) -> None:
-        """Close what is left of loops whose generators nobody closed."""
+        """Close the parts of loops that ended without closing their generators."""
         for loop in [loop for loop in self._open if loop.is_closed()]:
             parts, _ = self._open.pop(loop)
             with suppress(Exception):
-                # What was bound to the loop cannot be closed in order any more.
+                # Without its loop, a part may fail to close.
                 await parts.close()

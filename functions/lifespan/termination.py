@@ -1,7 +1,7 @@
-"""SIGTERM where the server leaves it to the system, which ends a process in the middle of its work.
+"""SIGTERM for servers that do not handle it, such as Hypercorn's workers.
 
-Hypercorn's workers do, and it sends SIGTERM to those that are at work as soon as another one has
-ended. A refresh that is cut off may have spent the refresh token.
+Hypercorn sends SIGTERM to working workers once another one has ended. An interrupted refresh may
+lose the refresh token.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 def finish_before_sigterm(finish: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Let SIGTERM end this process after `finish` only; leave it to a server that handles it."""
+    """Let SIGTERM end this process after `finish`, unless the server handles it."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
@@ -29,6 +29,6 @@ def finish_before_sigterm(finish: Callable[[], Coroutine[None, None, None]]) -> 
         if not finishing:
             finishing.append(loop.create_task(end()))
 
-    # Not on Windows, where nothing sends it.
+    # Windows has no SIGTERM.
     with suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGTERM, handle)

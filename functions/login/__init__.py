@@ -1,1 +1,1 @@
-"""Logins: begun, completed, and what is said of them."""
+"""Logins: start, completion, links and texts."""

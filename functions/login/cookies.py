@@ -1,33 +1,32 @@
-"""The cookie by which a browser shows that a login began in it."""
+"""The cookie that binds a login to the browser that started it."""
 
 from domain.authorization import login_key
 from functions.http.messages import Request
 from functions.login.logins import BegunLogin
 
-# Each login has its own: two that are begun in two tabs do not take each other's.
+# One cookie per login, so that logins in two tabs do not collide.
 _NAME = "oauth-login-"
 _KEY_LENGTH = 16
 
 
 class LoginCookies:
-    """Write and read the cookies of logins that come back to one address."""
+    """Writes and reads the cookies of logins."""
 
     def __init__(self, public_url: str | None) -> None:
-        # RFC 6265bis §4.1.3.2: with this prefix no other host, and nobody on plain HTTP, can set
-        # it. Only http on loopback, which stays within this machine, has to do without: not every
-        # browser takes a Secure cookie from there.
+        # RFC 6265bis §4.1.3.2: with this prefix, neither another host nor plain HTTP can set it.
+        # Not every browser accepts a Secure cookie from http on loopback.
         self._is_secure = not (public_url or "").lower().startswith("http:")
 
     def remember(self, begun: BegunLogin) -> tuple[str, str]:
-        """Make the header that has the browser remember that the login began in it."""
+        """Return the header that sets a login's cookie."""
         return self._header(begun.state, begun.browser or "", int(begun.lifetime.total_seconds()))
 
     def forget(self, state: str) -> tuple[str, str]:
-        """Make the header that has the browser forget it."""
+        """Return the header that deletes a login's cookie."""
         return self._header(state, "", 0)
 
     def recall(self, request: Request, state: str) -> str | None:
-        """Return what the browser remembers of this login; None for nothing."""
+        """Return the value of a login's cookie; None without one."""
         pairs = (
             pair.strip().partition(b"=")
             for value in request.header_values(b"cookie")
@@ -37,7 +36,7 @@ class LoginCookies:
         return found[0].decode("ascii", "replace") if len(found) == 1 else None
 
     def _header(self, state: str, value: str, max_age: int) -> tuple[str, str]:
-        # Lax: it comes along when the provider sends the browser back, which Strict would not.
+        # Lax: browsers send it with the provider's redirect, unlike Strict.
         attributes = f"Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax"
         secure = "; Secure" if self._is_secure else ""
         return "set-cookie", f"{self._name(state)}={value}; {attributes}{secure}"

@@ -1,9 +1,8 @@
-"""Redirects that are delivered again: by a second click, a reload, or software that looks first.
+"""Repeated redirects: by a second click, a reload, or software that opens links first.
 
-A code is sent once (RFC 6749 §4.1.2). Whoever delivers it again, with the same state, waits for
-what comes of it, and is told the same for some minutes. Beside each login that has begun, two
-entries of its kind serve that: one that the first delivery takes, by which the same one is known
-again, and one that remembers what has come of it.
+A code is sent once (RFC 6749 §4.1.2). A repeated redirect waits for the result of the first one,
+and gets the same result for ten minutes. Two entries in the store serve that: one that the first
+delivery takes, and one with its result.
 """
 
 import asyncio
@@ -18,30 +17,30 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from functions.login.results import BeingCompletedError
+from functions.login.words import being_completed
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 
-# Some twelve seconds: longer than a provider takes as a rule, and than a person waits.
+# Twelve seconds: more than most providers take, and than a person waits.
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-# May ask again and again.
+# One taker for all reads, so that each succeeds.
 _READER = "reader"
 _FAILED = "failed"
 
 
 class Deliveries:
-    """Know a delivery again, and remember what has come of it."""
+    """Recognizes repeated redirects, and stores their results."""
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def expect(self, state: str, pending: PendingLogin) -> None:
-        """Let the first delivery of a state be known again. Raises StoreUnavailableError."""
+        """Store the entry for a state's first delivery. Raises StoreUnavailableError."""
         await self._store.put_login(first_delivery_key(state), replace(pending, code_verifier=None))
 
     async def is_first_or_same(self, response: AuthorizationResponse) -> bool:
-        """Whether no other code came with this state before. Raises StoreUnavailableError."""
+        """Whether no other code arrived with this state. Raises StoreUnavailableError."""
         first = await self._store.take_login(
             first_delivery_key(response.state), taker=delivery_of(response), now=self._clock.now()
         )
@@ -50,7 +49,7 @@ class Deliveries:
     async def settle(
         self, response: AuthorizationResponse, pending: PendingLogin, outcome: str | None
     ) -> None:
-        """Remember what has come of a delivery, None for nothing; without the store, nothing is."""
+        """Store the result of a delivery, None for a failure. Ignores an unavailable store."""
         settled = replace(
             pending,
             code_verifier=None,
@@ -61,20 +60,20 @@ class Deliveries:
             await self._store.put_login(_outcome_key(response), settled)
 
     async def find(self, response: AuthorizationResponse) -> PendingLogin | None:
-        """Return the login that a delivery has completed. Raises StoreUnavailableError."""
+        """Return the login that a delivery completed. Raises StoreUnavailableError."""
         settled = await self._settled(response)
         return None if settled is None or settled.outcome == _FAILED else settled
 
     async def wait(self, response: AuthorizationResponse) -> PendingLogin | None:
-        """Return the login that a delivery completes elsewhere, None where it fails.
+        """Wait for a login that another request completes; None if it fails.
 
-        Raises BeingCompletedError, StoreUnavailableError.
+        Raises ProblemError, StoreUnavailableError.
         """
         for pause in _PAUSES:
             if await self._settled(response) is not None:
                 return await self.find(response)
             await asyncio.sleep(pause)
-        raise BeingCompletedError
+        raise being_completed()
 
     async def _settled(self, response: AuthorizationResponse) -> PendingLogin | None:
         key = _outcome_key(response)
@@ -82,12 +81,12 @@ class Deliveries:
 
 
 def delivery_of(response: AuthorizationResponse) -> str:
-    """Tell one delivery of a state from others, which bring it another code."""
+    """Return a fingerprint of a state and its code."""
     return fingerprint(json.dumps([response.state, response.code]))
 
 
 def first_delivery_key(state: str) -> str:
-    """Name in the store what the first delivery of a state takes."""
+    """Return the store's key for a state's first delivery."""
     return login_key(f"first delivery of {state}")
 
 

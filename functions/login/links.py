@@ -1,4 +1,4 @@
-"""Links that begin a login without the API key: made for who has it, each good once."""
+"""Login links, for a person without an API key. Single use, 24 hours."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from domain.connection import DEFAULT_CONNECTION
 from domain.grant import Grant, was_revoked_since
 from domain.login_link import LINK_LIFETIME, LoginLink, read_link
-from functions.http.problems import problem
+from functions.http.problems import ProblemError, problem
+from functions.login.words import START_OVER_ON_PAGE
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import Store
 
-_ANOTHER = "GET /api/verify with the API key gives another while a login is needed"
+_ANOTHER = "GET /api/verify returns a new link while a login is required."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginOffer:
-    """The ways to a login: by POST with an API key, and by a link.
+    """How to log in: POST with an API key, or a login link.
 
-    The link is None without an address, and for whose key does not begin logins.
+    `link` is None without PUBLIC_URL, and for a key that may not start logins.
     """
 
     url: str
@@ -27,14 +28,14 @@ class LoginOffer:
 
     @property
     def how(self) -> str:
-        """What to do, in words; without the link, which belongs into no log."""
-        key = "the API key" if self.may_log_in else "an API key that is for the endpoint login"
-        how = f"to log in, POST to {self.url} with {key} and open the authorization_url"
-        return f"{how}, or open the link in `login`" if self.link else how
+        """The next step as a sentence, without the link, which is secret."""
+        key = "an API key" if self.may_log_in else "an API key that is allowed for login"
+        how = f"To log in, send POST {self.url} with {key} and open the authorization_url"
+        return f"{how}, or open the link in `login`." if self.link else f"{how}."
 
     @property
     def members(self) -> dict[str, object]:
-        """The same for a program."""
+        """The problem's member `login`."""
         post: dict[str, object] = {"method": "POST", "url": self.url}
         if self.link is None:
             return post
@@ -42,7 +43,7 @@ class LoginOffer:
 
 
 class LoginLinks:
-    """Make links, and tell which of them still begin a login."""
+    """Make login links, and check them."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class LoginLinks:
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        """The first of the keys signs, all of them are known; without a URL there are no links."""
+        """The first key signs, every key verifies. Without `public_url` there are no links."""
         self._keys = keys
         self._public_url = public_url
         self._store = store
@@ -62,15 +63,15 @@ class LoginLinks:
 
     @property
     def login_url(self) -> str:
-        """Where logins begin; relative where the deployment's address is not known."""
+        """The URL of POST /api/login; relative without PUBLIC_URL."""
         return f"{self._public_url or ''}/api/login"
 
     async def offer(
         self, connection: str, *, may_log_in: bool, read: int | None = None
     ) -> LoginOffer:
-        """Say how to log in; to make a link asks nobody, and whose key may not gets none.
+        """Return how to log in; `read` is the position of the record that was read.
 
-        `read` is how far the connection's record has counted.
+        A link is made without the store or the provider.
         """
         query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
         url = self.login_url
@@ -79,31 +80,24 @@ class LoginLinks:
         return LoginOffer(url=url + query, link=link, may_log_in=may_log_in)
 
     async def read(self, text: str) -> LoginLink:
-        """Read a link, whether or not it was used. Raises ProblemError."""
+        """Check the signature and expiry of a link. Raises ProblemError."""
         link = read_link(text, await self._keys())
         if link is None:
-            raise problem("invalid-link", f"this deployment has not made this link; {_ANOTHER}")
+            raise _invalid("This deployment did not issue this login link.")
         if not link.is_alive(self._clock.now()):
-            raise problem("invalid-link", f"this link has expired; {_ANOTHER}")
+            raise _invalid("This login link has expired.")
         return link
 
     def check(self, link: LoginLink, grant: Grant) -> None:
-        """Refuse a link from before its connection was revoked. Raises ProblemError."""
+        """Refuse a link older than the revocation of its connection. Raises ProblemError."""
         if was_revoked_since(grant, link.read):
-            raise problem(
-                "invalid-link",
-                f"the connection was revoked after this link had been made; {_ANOTHER}",
-            )
+            raise _invalid("The connection was revoked after this login link was issued.")
 
     async def use_up(self, link: LoginLink) -> None:
-        """Let the link be used by nobody else. Raises ProblemError, StoreUnavailableError."""
+        """Count one use, and refuse a second. Raises ProblemError, StoreUnavailableError."""
         uses = await self._store.count(f"login-link {link.id}", window_ends=link.expires_at)
         if uses > 1:
-            raise problem(
-                "invalid-link",
-                "this link was used before; if the login has worked, nothing is left to do, "
-                f"else {_ANOTHER}",
-            )
+            raise _invalid("This login link was already used.")
 
     async def _sign(self, connection: str, read: int | None) -> str:
         link = LoginLink(
@@ -114,3 +108,7 @@ class LoginLinks:
         )
         signing_key, *_ = await self._keys()
         return link.sign(signing_key)
+
+
+def _invalid(what: str) -> ProblemError:
+    return problem("invalid-link", f"{what} {_ANOTHER}", on_page=f"{what} {START_OVER_ON_PAGE}")

@@ -1,4 +1,4 @@
-"""Logins: begun for a connection, and completed by the provider's redirect."""
+"""Logins: started for a connection, and completed by the provider's redirect."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from domain.authorization import (
 )
 from domain.connection import DEFAULT_CONNECTION
 from domain.events import LoginCompleted, Precedence
-from domain.grant import Grant, Unauthorized, place_of, tokens_of, was_revoked_since
+from domain.grant import Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import Pkce, Provider
 from domain.questions import missing_authorization
@@ -33,20 +33,25 @@ from domain.token_endpoint import (
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks
 from functions.login.results import (
-    BegunBeforeRevocationError,
     CompletedLogin,
-    ExchangeFailedError,
-    LoginNotNeededError,
-    OtherBrowserError,
-    OtherIssuerError,
-    RefusedError,
-    UnknownStateError,
-    judge,
+    is_of_another_account,
     outcome_of,
     remembered,
+    result_of,
+)
+from functions.login.words import (
+    login_not_needed,
+    not_exchanged,
+    other_account,
+    other_browser,
+    other_issuer,
+    refused,
+    revoked_meanwhile,
+    unknown_state,
 )
 from functions.observability.tracing import waiting_for
-from functions.refresh.keeper import Keeper, describe
+from functions.refresh.keeper import Keeper
+from functions.refresh.outcomes import cause_of
 from functions.refresh.recorder import Recorder
 from functions.refresh.sharing import Shared
 from functions.settings.settings import SettingsError
@@ -60,9 +65,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunLogin:
-    """Where to send the browser, and for how long that is good.
+    """The authorization URL, and its lifetime.
 
-    `browser` is what it must remember until it comes back, None where any may do so.
+    `browser` is the value of the browser's cookie; None if any browser may complete the login.
     """
 
     authorization_url: str = field(repr=False)
@@ -72,7 +77,7 @@ class BegunLogin:
 
 
 class Logins:
-    """Begin and complete logins."""
+    """Starts and completes logins."""
 
     def __init__(
         self,
@@ -90,11 +95,10 @@ class Logins:
         state_keys: Callable[[], Awaitable[Sequence[bytes]]],
         links: LoginLinks,
     ) -> None:
-        """`static_state` is one with which logins that were begun elsewhere are accepted.
+        """`static_state` is the state of logins that were started elsewhere.
 
-        By `state_keys`, of which the first signs, a state is known to have been given out here,
-        before the store is asked.
-        `server` and `provider`, which raises DiscoveryError, are called when they are needed.
+        `state_keys` sign states, with the first key, so that unknown ones cause no store request.
+        `server` and `provider`, which raises DiscoveryError, are called late.
         """
         self._keeper = keeper
         self._recorder = recorder
@@ -112,7 +116,7 @@ class Logins:
         self._completions: Shared[CompletedLogin] = Shared(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
-        """Begin a login that any browser may finish; one that `replaces` does so with what works.
+        """Start a login for any browser; with `replaces` it may replace a working one.
 
         Raises DiscoveryError, SettingsError, StoreUnavailableError.
         """
@@ -121,18 +125,17 @@ class Logins:
         return await self._begin(connection, provider, record, browser=None, replaces=replaces)
 
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
-        """Begin a login that only this browser may finish, and use up the link.
+        """Start a login for this browser only, and use up the link.
 
-        Raises ProblemError, LoginNotNeededError, DiscoveryError, SettingsError,
-        StoreUnavailableError.
+        Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        # What may fail and come back is done first: it must not cost the link.
+        # First what may fail for a while: it must not use up the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
         self._links.check(link, record.grant)
         await self._links.use_up(link)
         if not self._needs_login(record):
-            raise LoginNotNeededError
+            raise login_not_needed()
         browser = self._entropy.token()
         return await self._begin(link.connection, provider, record, browser=browser)
 
@@ -145,7 +148,7 @@ class Logins:
         browser: str | None,
         replaces: bool = False,
     ) -> BegunLogin:
-        """Bind a new state to the connection, and to what its record says."""
+        """Bind a new state to the connection and the position of its record."""
         state = await self.state_of(self._entropy.token())
         pending = PendingLogin(
             connection=connection,
@@ -168,29 +171,35 @@ class Logins:
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
         )
 
-    async def complete(self, response: AuthorizationResponse) -> CompletedLogin:
-        """Use up the state, trade the code for tokens, and keep them.
+    async def complete(self, response: AuthorizationResponse, *, said: str = "") -> CompletedLogin:
+        """Use up the state, exchange the code for tokens, and store them.
 
-        Whoever brings the same state and code again is told the same, and the code is sent once.
-        What this has begun goes to its end, even if whoever waits for it goes away.
+        The same state and code return the same result, and the code is sent once. The exchange
+        continues if the caller goes away. `said` quotes the redirect's error.
 
-        Raises one of LOGIN_FAILURES, DiscoveryError, SettingsError, StoreUnavailableError.
+        Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
         if not (self.is_static(response.state) or await self._was_given_out(response.state)):
-            # Whoever makes states up costs no question to the issuer, nor one to the store.
-            raise UnknownStateError
-        # Both may fail, and neither may cost a state: the same redirect works once they do not.
+            # A made-up state causes no request to the issuer or the store.
+            raise unknown_state()
+        # Both may fail, and neither may use up the state: the same redirect works later.
         provider, server = await self._provider(), self._server()
         delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
-        task = self._completions.start(delivery, lambda: self._complete(response, provider, server))
+        task = self._completions.start(
+            delivery, lambda: self._complete(response, provider, server, said)
+        )
         return await asyncio.shield(task)
 
     async def finish(self) -> None:
-        """Wait until every login that has come back is completed."""
+        """Wait until every redirected login is completed."""
         await self._completions.finish()
 
     async def _complete(
-        self, response: AuthorizationResponse, provider: Provider, server: AuthorizationServer
+        self,
+        response: AuthorizationResponse,
+        provider: Provider,
+        server: AuthorizationServer,
+        said: str,
     ) -> CompletedLogin:
         is_static = self.is_static(response.state)
         if is_static and (found := await self._deliveries.find(response)):
@@ -200,14 +209,15 @@ class Logins:
         if pending is None:
             found = await self._deliveries.wait(response) if is_same else None
             if found is None:
-                raise UnknownStateError
+                raise unknown_state()
             return await self._remembered(found, response)
         outcome = None
         try:
-            completed = await self._completed(response, pending, server)
+            _check(response, pending, said)
+            completed = await self._completed(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
-            # Nobody waits for a static state, and its code may be sent again where this fails.
+            # A static state has no waiters, and its code may be sent again after a failure.
             if outcome is not None or not is_static:
                 await self._deliveries.settle(response, pending, outcome)
         return completed
@@ -221,27 +231,47 @@ class Logins:
         return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
 
     async def _completed(
-        self, response: AuthorizationResponse, pending: PendingLogin, server: AuthorizationServer
+        self,
+        response: AuthorizationResponse,
+        pending: PendingLogin,
+        provider: Provider,
+        server: AuthorizationServer,
     ) -> CompletedLogin:
-        _check(response, pending)
-        # Before the code is spent: a store that is away costs the login nothing then.
+        # Before the code is used: without the store, the login is not lost.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
-            raise BegunBeforeRevocationError
+            raise revoked_meanwhile()
         yields = pending.precedence is Precedence.YIELDS
         if yields and not self._needs_login(before):
-            # Somebody else was faster.
-            raise LoginNotNeededError
-        completed = await self._exchange(server, pending, response.code or "", read=before.grant)
+            # Another login was faster.
+            raise login_not_needed()
+        requested_at, outcome = await self._exchange(server, pending, response.code or "")
+        if not isinstance(outcome, TokenResponse):
+            cause = cause_of(outcome, provider)
+            _log.warning("connection %s: login failed: %s", pending.connection, cause)
+            raise not_exchanged(outcome)
+        completed = LoginCompleted(
+            response=outcome,
+            requested_at=requested_at,
+            precedence=pending.precedence,
+            read=before.grant,
+        )
         after = await self._recorder.keep(pending.connection, before, completed)
-        judged = judge(pending.connection, completed, before.grant, after.grant)
-        if yields and not judged.is_new and tokens_of(after.grant) is not None:
-            # Somebody else was faster in the meantime.
-            raise LoginNotNeededError
-        return judged
+        if is_of_another_account(completed, after.grant):
+            _log.warning(
+                "connection %s: a different account logged in, or one that the provider did not "
+                "name; the earlier login stays in force",
+                pending.connection,
+            )
+            raise other_account()
+        result = result_of(pending.connection, completed, before.grant, after.grant)
+        if yields and not result.is_new and tokens_of(after.grant) is not None:
+            # Another login was faster in the meantime.
+            raise login_not_needed()
+        return result
 
     async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
-        """Find the login that a redirect belongs to, and use up its state."""
+        """Return the login of a redirect, and use up its state."""
         now = self._clock.now()
         if self.is_static(state):
             return PendingLogin(
@@ -256,7 +286,7 @@ class Logins:
         return await self._store.take_login(login_key(state), taker=taker, now=now)
 
     def is_static(self, state: str) -> bool:
-        """Whether a state is the one with which logins are accepted that began elsewhere."""
+        """Whether a state is OAUTH_STATE."""
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
@@ -264,27 +294,19 @@ class Logins:
         return is_signed(state, await self._state_keys())
 
     async def state_of(self, token: str) -> str:
-        """Return the state that is made of a random token."""
+        """Return the signed state of a random token."""
         signing_key, *_ = await self._state_keys()
         return sign_state(token, signing_key)
 
     async def _exchange(
-        self, server: AuthorizationServer, pending: PendingLogin, code: str, *, read: Grant
-    ) -> LoginCompleted:
+        self, server: AuthorizationServer, pending: PendingLogin, code: str
+    ) -> tuple[datetime, Outcome]:
         request = pending.code_request(code)
         requested_at, outcome = await self._send(server, request)
         if isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.NOT_SENT:
-            # The code is still good, and a person has waited for it.
-            requested_at, outcome = await self._send(server, request)
-        if not isinstance(outcome, TokenResponse):
-            _log.warning("the exchange of a code brought %s", describe(outcome))
-            raise ExchangeFailedError(outcome)
-        return LoginCompleted(
-            response=outcome,
-            requested_at=requested_at,
-            precedence=pending.precedence,
-            read=read,
-        )
+            # The code was not sent, and a person waits: retry once.
+            return await self._send(server, request)
+        return requested_at, outcome
 
     async def _send(
         self, server: AuthorizationServer, request: AuthorizationCodeRequest
@@ -296,7 +318,7 @@ class Logins:
         try:
             return await self._keeper.load(connection)
         except UnreadableRecordError as error:
-            # Its owner has just logged in anew: what nobody can read is worth less than that.
+            # The new login replaces a record that nobody can read.
             return Record(grant=Unauthorized(), etag=error.etag, ledger=())
 
     def _needs_login(self, record: Record) -> bool:
@@ -304,15 +326,15 @@ class Logins:
 
     def _redirect_uri(self) -> str:
         if self._known_redirect_uri is None:
-            raise SettingsError(["PUBLIC_URL is not set, and logins come back to it"])
+            raise SettingsError(["PUBLIC_URL is not set, and logins redirect to it"])
         return self._known_redirect_uri
 
 
-def _check(response: AuthorizationResponse, pending: PendingLogin) -> None:
-    """Let a redirect pass that brings a code to where the login began."""
+def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) -> None:
+    """Check the browser and the issuer of a redirect, and that it has a code."""
     if not pending.began_in(response.browser):
-        raise OtherBrowserError
+        raise other_browser()
     if not pending.is_answered_by(response.issuer):
-        raise OtherIssuerError
+        raise other_issuer()
     if not response.code:
-        raise RefusedError
+        raise refused(said)

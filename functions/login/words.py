@@ -1,4 +1,8 @@
-"""What becomes of a login, in words: of one that worked, and of each way to fail."""
+"""The texts of a login: what a completed one says, and a problem for each way to fail.
+
+A problem's `detail` is for a program's author, who has an API key; `on_page` is for a person in a
+browser, who has none.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,170 +13,184 @@ from domain.grant import Authorized, Failure, Moved
 from domain.refusals import is_about_the_address, said_by
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.http.problems import ProblemError, problem
-from functions.login.results import (
-    Account,
-    BegunBeforeRevocationError,
-    BeingCompletedError,
-    CompletedLogin,
-    ExchangeFailedError,
-    LoginFailure,
-    LoginNotNeededError,
-    OtherAccountError,
-    OtherBrowserError,
-    OtherIssuerError,
-    RefusedError,
-    UnknownStateError,
-)
+from functions.login.results import Account, CompletedLogin
 
-START_OVER = (
-    "start the login anew: POST /api/login with the API key gives a new authorization_url; who has "
-    "come by a link asks for another one"
-)
-_REPLACE = "begin with POST /api/login?replace=true and the API key"
+START_OVER = "Start again with POST /api/login."
+START_OVER_ON_PAGE = "Ask for a new login link."
+_REPLACE = "use POST /api/login?replace=true"
+_CLOSE = "You can close this window."
 _REPLACED: Mapping[Account, str] = {
     Account.FIRST: "",
-    Account.SAME: "the account is the same as before; ",
-    Account.OTHER: "this is another account than before, and has taken its place; ",
+    Account.SAME: "The account is the same as before. ",
+    Account.OTHER: "A different account has replaced the earlier one. ",
     Account.NOT_TOLD: (
-        "this login has replaced an earlier one, and the provider does not tell whether both are "
-        "of the same account; "
+        "This login replaced an earlier one, and the provider does not say whether the account is "
+        "the same. "
     ),
 }
-# What a provider may say about an error is shown, but not at any length.
+# A quotation from a redirect is cut to this length.
 _LONGEST_QUOTE = 300
 
 
-def quotation(parameters: Mapping[str, str]) -> str:
-    """What a redirect says of an error, in a part that fits on a line; "" where it says none."""
+def error_of(parameters: Mapping[str, str]) -> str:
+    """Return the `error` of a redirect and its description; "" without an error."""
     if not parameters.get("error"):
         return ""
-    said = ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
+    return ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
+
+
+def on_one_line(said: str) -> str:
+    """Return the start of a text as one printable line."""
     line = "".join(character if character.isprintable() else " " for character in said)
     return " ".join(line.split())[:_LONGEST_QUOTE]
 
 
 def with_quotation(failed: ProblemError, said: str) -> ProblemError:
-    """Add what a redirect says of an error, though nothing shows that it is the provider's."""
+    """Add the error of a redirect that may come from anybody; `said` is on one line."""
     if not said:
         return failed
     found = failed.problem
-    detail = (
-        f"{found.detail}. The callback brings the error “{said}”, and nothing shows that the "
-        "provider has sent it"
+    quotation = f" The callback has the error “{said}”; nothing shows that the provider sent it."
+    return ProblemError(
+        replace(
+            found,
+            detail=found.detail + quotation,
+            on_page=found.on_page and found.on_page + quotation,
+            logged=f"a callback that belongs to no login ({found.name}) has the error: {said}",
+        )
     )
-    logged = f"a callback of nobody's login ({found.name}) brings the error: {said}"
-    return ProblemError(replace(found, detail=detail, logged=logged))
 
 
-def advice(completed: CompletedLogin) -> str:
-    """Say what the tokens are good for, and what to do next."""
+def advice(completed: CompletedLogin, *, on_page: bool = False) -> str:
+    """Say what a completed login left, and what to do next."""
     if completed.connection is None:
-        return "this login was completed already. You can close this window."
-    if not completed.is_new and isinstance(completed.grant, Moved):
+        return f"This login was already completed. {_CLOSE}"
+    grant, replaced = completed.grant, _REPLACED[completed.account]
+    if not completed.is_new and isinstance(grant, Moved):
         return (
-            "it was handed over to another deployment, where the earlier login stays in force, "
-            "because the provider issued no refresh token this time. Log in there instead."
+            "The provider issued no refresh token, and this connection was handed over to another "
+            "deployment. Log in there instead."
         )
     if not completed.is_new:
-        return (
-            "the earlier login stays in force, because the provider issued no refresh token this "
-            "time (or a later login has replaced this one already). If you meant to replace it, "
-            f"{_REPLACE}."
+        kept = (
+            "The earlier login stays in force, because the provider issued no refresh token this "
+            "time, or a later login replaced this one."
         )
-    replaced = _REPLACED[completed.account]
-    grant = completed.grant
+        return f"{kept} {_CLOSE if on_page else f'To replace it, {_REPLACE}.'}"
     tokens = grant.tokens if isinstance(grant, Authorized) else None
     if tokens is not None and tokens.refresh_token is None and tokens.expires_at is not None:
         return (
-            f"{replaced}the provider issued no refresh token, so this login ends with its access "
-            "token. Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
+            f"{replaced}The provider issued no refresh token, so this login ends when the access "
+            "token expires. Many providers issue one if asked: see SCOPE and AUTHORIZATION_PARAMS."
         )
-    return (
-        f"{replaced}the tokens are stored, and GET /api/token gives them out. You can close this "
-        "window."
+    next_step = f". {_CLOSE}" if on_page else "; GET /api/token returns the access token."
+    return f"{replaced}The tokens are stored{next_step}"
+
+
+def unknown_state() -> ProblemError:
+    """Make the problem of a state that is unknown, expired or used."""
+    return problem(
+        "invalid-state",
+        "The state is unknown, expired or already used. If the login did not work, start again "
+        "with POST /api/login.",
+        on_page="This login has expired or was already completed. If it did not work, ask for a "
+        "new login link.",
     )
 
 
-def login_problem(failed: LoginFailure, *, said: str = "") -> ProblemError:
-    """Say why a login failed; `said` is what the provider says in its redirect."""
-    match failed:
-        case UnknownStateError():
-            return problem(
-                "invalid-state",
-                "the state is unknown, has expired or was used before; if the login has just "
-                f"worked, nothing is left to do, else {START_OVER}",
-            )
-        case OtherBrowserError():
-            return problem(
-                "other-browser",
-                "the login came back to another browser than it began in, or to one that keeps no "
-                f"cookies, so nothing was made of it; {START_OVER}",
-            )
-        case OtherIssuerError():
-            return problem(
-                "other-issuer",
-                "the browser did not come back from the provider that it was sent to (its `iss` "
-                f"is missing, or of another one), so nothing was made of it; {START_OVER}",
-            )
-        case BegunBeforeRevocationError():
-            return problem(
-                "invalid-state",
-                "the connection was revoked after this login had begun, so nothing was made of "
-                f"it; {START_OVER}",
-            )
-        case BeingCompletedError():
-            return problem(
-                "provider-unavailable",
-                "this login is being completed, and the provider takes its time: load this page "
-                "again",
-                retry_after=5,
-            )
-        case LoginNotNeededError():
-            return problem(
-                "login-not-needed",
-                f"this connection works, so nothing is left to do; to replace it, {_REPLACE}",
-            )
-        case OtherAccountError():
-            return problem(
-                "other-account",
-                "another account logged in than before, or the provider did not say which one, "
-                "and the earlier one works and stays in force; to change the account, "
-                f"{_REPLACE}",
-            )
-        case RefusedError():
-            return problem("authorization-refused", f"{_refusal(said)}; {START_OVER}")
-        case ExchangeFailedError(outcome=outcome):
-            return _not_exchanged(outcome)
-        case _:
-            assert_never(failed)
+def other_browser() -> ProblemError:
+    """Make the problem of a redirect in a browser without the login's cookie."""
+    what = "The login came back to a different browser, or this browser blocks cookies."
+    return problem("other-browser", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}")
 
 
-def _refusal(said: str) -> str:
-    quoted = said[:_LONGEST_QUOTE]
-    if said.startswith("access_denied"):
-        return f"the person declined at the provider, or may not allow this ({quoted})"
-    return f"the provider sent the browser back without a code ({quoted})"
+def other_issuer() -> ProblemError:
+    """Make the problem of a redirect with a wrong or missing `iss` (RFC 9207)."""
+    return problem(
+        "other-issuer",
+        f"The redirect's `iss` is missing, or names a different provider. {START_OVER}",
+        on_page="The browser came back from a different provider than it was sent to. "
+        f"{START_OVER_ON_PAGE}",
+    )
 
 
-def _not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+def revoked_meanwhile() -> ProblemError:
+    """Make the problem of a login whose connection was revoked after it had started."""
+    what = "The connection was revoked after this login started, so no token was stored."
+    return problem("invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}")
+
+
+def being_completed() -> ProblemError:
+    """Make the problem of a redirect that another request still completes."""
+    return problem(
+        "provider-unavailable",
+        "This login is still being completed. Retry in 5 s.",
+        on_page="This login is still being completed. Reload this page in a few seconds.",
+        retry_after=5,
+    )
+
+
+def login_not_needed() -> ProblemError:
+    """Make the problem of a login by link for a connection that works."""
+    return problem(
+        "login-not-needed",
+        f"This connection works and needs no login. To replace it, {_REPLACE}.",
+        on_page=f"This connection works and needs no login. {_CLOSE}",
+    )
+
+
+def other_account() -> ProblemError:
+    """Make the problem of a login that would replace the grant of another account."""
+    what = (
+        "A different account logged in, or the provider did not say which; the earlier login stays "
+        "in force."
+    )
+    return problem(
+        "other-account",
+        f"{what} To change the account, {_REPLACE}.",
+        on_page=f"{what} Log in with the earlier account, or ask for a login that changes it.",
+    )
+
+
+def refused(said: str) -> ProblemError:
+    """Make the problem of a redirect with an error; `said` quotes it."""
+    declined = "The person declined at the provider, or may not allow this"
+    no_code = "The provider returned an error instead of a code"
+    why = declined if said.startswith("access_denied") else no_code
+    what = f"{why} ({said[:_LONGEST_QUOTE]})."
+    return problem(
+        "authorization-refused",
+        f"{what} {START_OVER}",
+        on_page=f"{what} {START_OVER_ON_PAGE}",
+        logged=f"login refused by the provider: {on_one_line(said)}",
+    )
+
+
+def not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+    """Make the problem of a code for which the provider gave no tokens."""
     said = said_by(outcome)
     match outcome:
         case TokenErrorResponse() if classify(outcome) is Failure.UNAVAILABLE:
-            detail = "the provider cannot answer now"
+            what = "The provider is unavailable"
         case TokenErrorResponse(status=status):
-            check = (
-                "TOKEN_ENDPOINT" if is_about_the_address(outcome) else "CLIENT_ID and CLIENT_SECRET"
-            )
+            about_address = is_about_the_address(outcome)
+            check = "TOKEN_ENDPOINT" if about_address else "CLIENT_ID and CLIENT_SECRET"
+            what = f"The provider refused the code ({status}: {said or 'no reason given'})."
             return problem(
                 "code-refused",
-                f"the provider answered {status} ({said or 'no reason given'}); check {check}, "
-                f"then {START_OVER}",
+                f"{what} Check {check}, then start again with POST /api/login.",
+                on_page=f"{what} Ask the operator to check {check}.",
             )
         case NoAnswer(delivery=Delivery.NOT_SENT):
-            detail = "the provider cannot be reached"
+            what = "Cannot connect to the provider"
         case NoAnswer():
-            detail = "the provider gave no answer that can be used"
+            what = "The provider gave no usable answer"
         case _:
             assert_never(outcome)
     quoted = "" if said is None else f" ({said})"
-    return problem("provider-unavailable", f"{detail}{quoted}; {START_OVER}", retry_after=5)
+    return problem(
+        "provider-unavailable",
+        f"{what}{quoted}. {START_OVER}",
+        on_page=f"{what}{quoted}. {START_OVER_ON_PAGE}",
+        retry_after=5,
+    )

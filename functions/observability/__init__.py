@@ -1,1 +1,1 @@
-"""What is logged, and how long things took."""
+"""Logs and timings."""

@@ -1,8 +1,8 @@
-"""The log: one JSON object a line, with the request that it is about.
+"""The log: one JSON object per line, with its request's id.
 
-Whoever runs the process may say how it logs (a handler of the root logger, as of `make run`, or of
-uvicorn's `--log-config`), and is left alone. Where nobody has, and on platforms whose own handlers
-are always there, the loggers of this software get a handler of their own.
+A process that configures logging itself (a handler of the root logger, as `make run` or uvicorn's
+`--log-config` set it) keeps its configuration. Otherwise, and on platforms with handlers of their
+own, this software's loggers get a JSON handler.
 """
 
 import json
@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from functions.observability.tracing import current
 
 _OUR_LOGGERS = ("adapters", "functions")
-# The runtimes of AWS Lambda and of Vercel: what their handlers leave of a record is a text.
+# The runtimes of AWS Lambda and Vercel, whose handlers write plain text.
 _PLATFORMS = frozenset({"awslambdaric", "vercel_runtime"})
-# So begins each message that is about one, and so it stays where people read it.
+# The prefix of every message about a connection.
 _ABOUT_A_CONNECTION = "connection %s: "
 
 
 class JsonLine(logging.Formatter):
-    """Write a record as a JSON object on one line."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line without its line feed."""
         trace = current()
         members = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -35,30 +35,30 @@ class JsonLine(logging.Formatter):
             "connection": _connection(record),
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        told = {name: value for name, value in members.items() if value is not None}
-        return json.dumps(told, ensure_ascii=False)
+        known = {name: value for name, value in members.items() if value is not None}
+        return json.dumps(known, ensure_ascii=False)
 
 
 class _Output(logging.Handler):
-    """Standard error for what somebody should look at, and standard output for the rest.
+    """Writes WARNING and above to standard error, the rest to standard output.
 
-    By that, platforms tell errors from what is just told. The streams are looked up each time:
-    platforms replace them.
+    Platforms classify lines by the stream. The streams are looked up each time, because platforms
+    replace them.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line. Raises nothing."""
         try:
             stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-            # In one piece, so that no other line comes in between.
+            # In one write, so that lines do not mix.
             stream.write(self.format(record) + "\n")
             stream.flush()
-        except Exception:  # noqa: BLE001 - logging's own way: what is done matters more than its log
+        except Exception:  # noqa: BLE001 - as logging does: an error of the log must not stop the work
             self.handleError(record)
 
 
 def write_json_lines() -> None:
-    """Let our loggers write JSON, unless whoever runs the process has said how it logs."""
+    """Let our loggers write JSON, unless the process configures logging itself."""
     if not all(map(_is_a_platforms, logging.getLogger().handlers)):
         return
     for name in _OUR_LOGGERS:
@@ -71,7 +71,7 @@ def _equip(logger: logging.Logger) -> None:
     handler = _Output()
     handler.setFormatter(JsonLine())
     logger.addHandler(handler)
-    # The platform's handler would tell it a second time.
+    # The platform's handler would write the line again.
     logger.propagate = False
     if logger.getEffectiveLevel() > logging.INFO:
         logger.setLevel(logging.INFO)

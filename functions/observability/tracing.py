@@ -1,7 +1,7 @@
-"""What goes with one request wherever it goes: its id, whose it is, and where its time went.
+"""The trace of one request: its id, its API key and its round trips.
 
-A context variable carries it, into the tasks too that the request begins: an attempt that several
-wait for goes by the id of who began it.
+A context variable carries it into the tasks that the request starts. A shared task has the trace of
+the request that started it.
 """
 
 import os
@@ -14,32 +14,30 @@ from time import monotonic
 from typing import Any, Literal, TypeAlias
 
 Part: TypeAlias = Literal["store", "provider"]
-"""What is waited for: a port, by the name that `Server-Timing` has for it."""
+"""A port that requests wait for, by its name in `Server-Timing`."""
 
-# The platform's own name of a request first, so that its log and ours can be told together: of
-# Vercel, of what stands in front of a Lambda function, and of whatever proxy there is.
+# The platform's id first, so that its log and ours have the same one: Vercel's, AWS's, a proxy's.
 _ID_HEADERS = (b"x-vercel-id", b"x-amzn-trace-id", b"x-request-id")
-# It is written to logs, headers and URIs, whoever has made it up.
+# A client may choose it, and it goes into logs, headers and URIs.
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
 
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """One request: since when it is answered (monotonic seconds), and what it has come to.
+    """One request, its authentication and its round trips.
 
-    `waits` are its round trips, in seconds, each with what it was made to. `is_let_in` says that it
-    carries a secret of the deployment's that is good for what it asks; `key_name` is the name of
-    that API key, None where it was another secret.
+    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that the
+    request has a valid secret for what it asks. `key_name` names its API key, None for CRON_SECRET.
     """
 
     request_id: str
     began_at: float
     waits: list[tuple[Part, float]] = field(default_factory=list)
-    is_let_in: bool = False
+    is_authenticated: bool = False
     key_name: str | None = None
 
     def server_timing(self) -> str:
-        """Tell where the time went until now (W3C Server Timing), in milliseconds."""
+        """Return the time spent so far, in milliseconds (W3C Server Timing)."""
         spent: dict[Part, list[float]] = {}
         for part, seconds in self.waits:
             spent.setdefault(part, []).append(seconds)
@@ -51,14 +49,14 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def current() -> Trace | None:
-    """Return the request that this is done for, if there is one."""
+    """Return the trace of the current request, if there is one."""
     return _current.get()
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:
-    """Return the id that a request (ASGI) has already, or a new one."""
+    """Return the id of a request (ASGI scope), or a new one."""
     values = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
-    # So Mangum hands on what Lambda tells of a call.
+    # Mangum's member for Lambda's context.
     named = getattr(scope.get("aws.context"), "aws_request_id", None)
     found = [named, *(values.get(name, b"").decode("latin-1") for name in _ID_HEADERS)]
     return next(filter(_is_harmless, found), None) or os.urandom(16).hex()
@@ -70,7 +68,7 @@ def _is_harmless(name: object) -> bool:
 
 @contextmanager
 def traced(request_id: str) -> Iterator[Trace]:
-    """Trace what is done within, and what is begun within."""
+    """Trace the work within the block, and the tasks that it starts."""
     trace = Trace(request_id=request_id, began_at=monotonic())
     token = _current.set(trace)
     try:
@@ -79,15 +77,15 @@ def traced(request_id: str) -> Iterator[Trace]:
         _current.reset(token)
 
 
-def let_in(key_name: str | None) -> None:
-    """Note that the request has shown what lets it in: an API key of that name, or else."""
+def mark_authenticated(key_name: str | None) -> None:
+    """Mark the request as authenticated, by the API key of that name or by another secret."""
     if (trace := _current.get()) is not None:
-        trace.is_let_in, trace.key_name = True, key_name
+        trace.is_authenticated, trace.key_name = True, key_name
 
 
 @contextmanager
 def waiting_for(part: Part) -> Iterator[None]:
-    """Count what is done within as one round trip, if there is a request that it is done for."""
+    """Count the block as one round trip of the current request."""
     trace = _current.get()
     if trace is None:
         yield

@@ -1,1 +1,1 @@
-"""The loop that keeps tokens fresh, and the store's side of it."""
+"""Refreshes: the loop that keeps tokens fresh, and its storage."""

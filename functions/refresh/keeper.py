@@ -1,8 +1,7 @@
-"""The one loop: load, decide, swap, send, decide again, answer.
+"""The refresh loop: load, decide, swap, send, decide again, answer.
 
-All that is known about when to refresh and what to make of an answer is in `domain.decide`. This
-module carries it out, and `functions.refresh.recorder` stores what comes of it: the intent before
-it sends, and the answer before it serves.
+`domain.decide` has the rules. This module executes them, and `functions.refresh.recorder` stores
+the intent before a request is sent, and the response before callers get it.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from domain.commands import (
     Answer,
@@ -25,9 +24,9 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import Policy
-from domain.refusals import said_by
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
+from functions.refresh.outcomes import failure_text
 from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.sharing import Shared
 from functions.refresh.turns import Turns
@@ -36,19 +35,19 @@ from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import ConflictError, Record, StoreUnavailableError
 
-# Most HTTP clients give up after 30 seconds; they are to be told to come back before that.
+# Most HTTP clients time out after 30 seconds; they get a Retry-After before that.
 PATIENCE = timedelta(seconds=20)
-# Intents that an instance stores at one time, and fewer where the store is slow. In the store's own
-# queue the time would run in which they may be sent, and tokens would wait behind them.
+# The most intents that an instance stores at once; fewer if the store is slow. In the store's own
+# queue they would miss the time in which they may be sent, and delay reads of tokens.
 INTENTS_AT_ONCE = 20
-# How often another instance's attempt is looked at: at first a fast provider's answer time.
+# The first pause between looks at another instance's attempt: a fast provider's response time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5
 SLOWEST_LOOK = timedelta(seconds=1)
 
-# An attempt of this instance, and what it leaves in the store.
+# An attempt of this instance; its result is the stored record.
 _Attempt: TypeAlias = asyncio.Task[Record]
-# The record to decide on next, and this instance's attempt that it speaks of.
+# The record to decide on next, and this instance's attempt in it.
 _Begun: TypeAlias = tuple[Record, _Attempt | None]
 
 _log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer, the grant that was there when the question came, and the one it is about."""
+    """An answer, with the grant before the question and after it."""
 
     answer: Answer
     before: Grant
@@ -64,12 +63,12 @@ class Answered:
 
     @property
     def is_refreshed(self) -> bool:
-        """Whether the tokens were replaced meanwhile, by whomever."""
+        """Whether the tokens were replaced meanwhile, by any instance."""
         return tokens_of(self.before) != tokens_of(self.after)
 
 
 class Keeper:
-    """Answer for any number of connections, sharing the work between concurrent callers."""
+    """Answers for any number of connections; concurrent callers share the work."""
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class Keeper:
         entropy: Entropy,
         policy: Policy,
     ) -> None:
-        """`server` is called when there is something to send, which is seldom."""
+        """`server` is called for each request to the provider, so that its import is late."""
         self._recorder = recorder
         self._server = server
         self._clock = clock
@@ -94,10 +93,10 @@ class Keeper:
         self._looks: Shared[Record] = Shared()
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
-        """Give an access token that lives for `min_ttl` at least, or say why there is none.
+        """Return an access token that is valid for `min_ttl` at least, or why there is none.
 
-        No token has to live longer than half of its life.
-        `Wait` is an answer too, where an attempt in flight takes longer than callers can wait.
+        Above half of a token's lifetime, `min_ttl` counts as that half. `Wait` means that a refresh
+        in flight takes longer than callers can wait.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -105,7 +104,7 @@ class Keeper:
         return (await self._answer(connection, question)).answer
 
     async def refresh(self, connection: str) -> Answered:
-        """Replace the tokens now, unless somebody has just done so: `Serve` is what was wanted.
+        """Refresh, unless a refresh finished in the last 10 s; `Serve` is success.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -113,21 +112,21 @@ class Keeper:
         return await self._answer(connection, question)
 
     async def refresh_if_due(self, connection: str) -> Answered:
-        """Replace the tokens if the grant would die of disuse; `NothingDue` where it would not.
+        """Refresh a grant that is due for the sweep; `NothingDue` if it is not due.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
         return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
 
     async def load(self, connection: str) -> Record:
-        """Return what is stored. Raises StoreUnavailableError, UnreadableRecordError."""
+        """Return the stored record. Raises StoreUnavailableError, UnreadableRecordError."""
         task = self._loads.start(connection, lambda: self._recorder.load(connection))
-        # Also who waits for what another one has begun waits for the store.
+        # A caller that shares another's load waits for the store as well.
         with waiting_for("store"):
             return await asyncio.shield(task)
 
     async def finish(self) -> None:
-        """Wait until every attempt that this instance has begun is over and stored."""
+        """Wait until every attempt of this instance is stored."""
         await self._intents.finish()
         await self._attempts.finish()
         await self._recorder.finish()
@@ -140,7 +139,7 @@ class Keeper:
     async def _pursue(
         self, connection: str, record: Record, question: Question
     ) -> tuple[Answer, Record]:
-        """Do what the rules command, until they answer; return that, and the record it is of."""
+        """Execute the rules' commands up to an answer; return it with its record."""
         give_up_at = self._clock.now() + PATIENCE
         attempt: _Attempt | None = None
         while True:
@@ -159,7 +158,7 @@ class Keeper:
                         return answer, record
                     record, attempt = looked, None
                 case NothingDue() as answer if attempt is not None:
-                    # The sweep has begun it, a token lives meanwhile, and what comes of it counts.
+                    # The sweep started it, and needs its result, although the token is still valid.
                     looked = await self._look(connection, record, attempt, give_up_at)
                     if looked is None:
                         return answer, record
@@ -170,19 +169,19 @@ class Keeper:
     def _decide(
         self, connection: str, record: Record, question: Question, *, is_late: bool
     ) -> Command:
-        """Decide; where this instance may not begin, as if another attempt were in flight."""
+        """Decide; if this instance may not start an attempt, as if one were in flight."""
         now = self._clock.now()
         decision = decide(record.grant, question, self._policy, now)
         if not isinstance(decision.command, SendTokenRequest):
             return decision.command
         meanwhile = decide(decision.grant, question, self._policy, now).command
         if is_late or self._attempts.get(connection):
-            # It has waited for its turn for as long as callers can wait; or this instance's own
-            # attempt goes on: the record is from before it, or its lease has run out because the
-            # instance was frozen, and what it brings may be here already.
+            # The caller has waited long enough for a turn. Or this instance's own attempt runs: the
+            # record is older, or the lease expired while the instance was frozen, and the response
+            # may have arrived already.
             return meanwhile
         if isinstance(meanwhile, Serve) and self._turns.are_taken():
-            # A token that lives does not wait for the turn of what replaces it.
+            # A valid token does not wait for the turn of its refresh.
             self._start_intent(connection, record, question)
             return meanwhile
         return decision.command
@@ -190,7 +189,7 @@ class Keeper:
     async def _begin(
         self, connection: str, record: Record, question: Question, until: datetime
     ) -> _Begun | None:
-        """Store the intent and start to carry it out; None where its turn does not come in time."""
+        """Store the intent and start its attempt; None if it gets no turn in time."""
         task = self._start_intent(connection, record, question)
         # As in `_look`.
         left = min(until - self._clock.now(), PATIENCE)
@@ -205,9 +204,9 @@ class Keeper:
         )
 
     async def _store_intent(self, connection: str, record: Record, question: Question) -> _Begun:
-        """Do it, unless somebody else was first, or it is not wanted any more in its turn."""
+        """Store the intent, unless another instance was first or it became needless."""
         async with self._turns.turn():
-            # Decided anew: from the instant in the intent on its time runs.
+            # Decide again: the intent's time starts now.
             now = self._clock.now()
             decision = decide(record.grant, question, self._policy, now)
             if not isinstance(command := decision.command, SendTokenRequest):
@@ -224,43 +223,46 @@ class Keeper:
         return stored, attempt
 
     async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
-        outcome = await self._send(command)
-        _log.info(
-            "connection %s: the refresh of generation %d brought %s",
-            connection,
-            command.attempt.generation,
-            describe(outcome),
-        )
+        outcome = await self._send(connection, command)
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
-            return await self._recorder.keep(connection, record, ended)
+            after = await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
-            # Whoever waits is answered all the same: with the tokens, if that is what came.
-            return error.rescued.record
+            # Callers get their answer without the store: the tokens, if the provider sent any.
+            after = error.rescued.record
+        self._log_outcome(connection, outcome, after.grant)
+        return after
 
-    async def _send(self, command: SendTokenRequest) -> Outcome:
+    def _log_outcome(self, connection: str, outcome: Outcome, after: Grant) -> None:
+        provider, now = self._policy.provider, self._clock.now()
+        if (failed := failure_text(outcome, after, provider, now)) is None:
+            _log.info("connection %s: refreshed", connection)
+        else:
+            _log.warning("connection %s: refresh failed: %s", connection, failed)
+
+    async def _send(self, connection: str, command: SendTokenRequest) -> Outcome:
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
         try:
             server = self._server()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the intent is stored already
-            _log.exception("there is nothing to ask the provider with")
+        except Exception as error:  # noqa: BLE001 - the intent is stored already
+            _log.exception("connection %s: cannot create the provider client", connection)
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         try:
             with waiting_for("provider"):
                 return await server.request_tokens(command.request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and callers wait
-            _log.exception("the provider's client failed unexpectedly")
+            _log.exception("connection %s: unexpected error of the provider client", connection)
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
     async def _look(
         self, connection: str, record: Record, attempt: _Attempt | None, until: datetime
     ) -> Record | None:
-        """Wait for the attempt in flight; return what it left, or None where it takes too long.
+        """Wait for the attempt in flight; return its record, None on timeout.
 
-        This instance's own `attempt` is waited for; another's is looked for in the store.
+        `attempt` is this instance's own; the store shows another's.
         """
-        # A clock that is set back meanwhile must not make anybody wait for years.
+        # A clock that is set back must not make callers wait for years.
         left = min(until - self._clock.now(), PATIENCE)
         if left <= timedelta(0):
             return None
@@ -281,16 +283,3 @@ class Keeper:
                 if current.etag != record.etag:
                     return current
         return record
-
-
-def describe(outcome: Outcome) -> str:
-    """Say for a log what came of an attempt, and quote the provider where it gave no tokens."""
-    match outcome:
-        case NoAnswer(delivery=delivery, reason=reason):
-            return f"no answer ({delivery.value}: {reason})"
-        case TokenErrorResponse(status=status):
-            return f"refused with {status} ({said_by(outcome) or 'no reason given'})"
-        case TokenResponse():
-            return "tokens"
-        case _:
-            assert_never(outcome)

@@ -1,8 +1,8 @@
-"""What an instance remembers of records, for when the store has an older one, or none any more.
+"""The records that an instance remembers, to detect older or missing ones in the store.
 
-An etag is `LINEAGE.NUMBER.RANDOM`. The number counts the writes since the lineage began, which it
-does with a new record, and with one that another version of this software wrote. A record is sealed
-to its etag, so that nobody else can say of an older one that it is newer.
+An etag is `LINEAGE.NUMBER.RANDOM`. NUMBER counts the writes of a lineage, which starts with a new
+record, or with one of another version of this software. A record is encrypted together with its
+etag, so that an older record cannot claim to be newer.
 """
 
 import re
@@ -13,19 +13,19 @@ from typing import TypeAlias
 from domain.grant import tokens_of
 from ports.store import Record
 
-# More than an instance is asked for between two looks of an attacker; some kilobytes each.
+# Some kilobytes each.
 MOST_CONNECTIONS = 1000
 
-# A lineage, and how many writes there were in it.
+# A lineage, and its number of writes.
 _Place: TypeAlias = tuple[str, int]
 
 _ETAG = re.compile(r"(?P<lineage>[A-Za-z0-9_\-]{8})\.(?P<number>[0-9]{1,18})\.[A-Za-z0-9_\-]+")
 
 
 def next_etag(etag: str | None, random: str, *, over: str | None = None) -> str:
-    """Make the etag of what is written after a record; `random` is new text that nobody guesses.
+    """Return the etag after `etag`; `random` is fresh random text.
 
-    `over` is that of what is in its place: where both count the same, it counts on from the higher.
+    `over` is the etag that it replaces: in the same lineage, the higher number counts on.
     """
     lineage, number = _place_of(etag) or (random[:8], 0)
     there = _place_of(over)
@@ -40,18 +40,18 @@ def _place_of(etag: str | None) -> _Place | None:
 
 
 class Memory:
-    """The newest record of each connection that this instance has seen lately."""
+    """The newest record of each connection that this instance saw lately."""
 
     def __init__(self) -> None:
         self._newest: OrderedDict[str, Record] = OrderedDict()
-        # Those that were put elsewhere already, by their connections.
+        # The records that have a rescue line already.
         self._elsewhere: dict[str, Record] = {}
 
     def note(self, connection: str, record: Record) -> None:
-        """Remember a record that is, or was just now, in the store; not an older one.
+        """Remember a record of the store, unless a newer one is known.
 
-        Nor that there is none, or one that has no place: who deletes a record, and later puts back
-        an older one, would have had the newest forgotten by it.
+        A missing record does not replace a known one: otherwise an attacker could delete it first,
+        and then restore an older one.
         """
         if _place_of(record.etag) is None:
             return
@@ -63,24 +63,24 @@ class Memory:
                 self._elsewhere.pop(forgotten, None)
 
     def get(self, connection: str) -> Record | None:
-        """Return the newest record that was seen of a connection, if one was."""
+        """Return the newest known record of a connection."""
         return self._newest.get(connection)
 
     def connections(self) -> list[str]:
-        """Name the connections of which a record is remembered."""
+        """Return the connections with a known record."""
         return list(self._newest)
 
     def put_elsewhere(self) -> Iterator[tuple[str, Record]]:
-        """Give each record that is to be put elsewhere, once."""
+        """Yield each record that has no rescue line yet, once."""
         for connection, record in self._newest.items():
             if self._elsewhere.get(connection) is not record:
                 self._elsewhere[connection] = record
                 yield connection, record
 
     def newer_than(self, connection: str, record: Record) -> Record | None:
-        """Return a record that is known to have been written after this one; None if none is.
+        """Return the known record if it was written after this one, else None.
 
-        Also where there is no record any more: nothing here ever removes one.
+        A missing record is always older, because this software never removes one.
         """
         newest = self._newest.get(connection)
         if newest is None or record.etag is None:
@@ -96,10 +96,10 @@ class Memory:
 
 
 def _generations_ahead(known: Record, there: Record) -> int:
-    """Say by how many generations of one login the known one is ahead; 0 where none can be told.
+    """Return how many generations of one login the known record is ahead; 0 if unknown.
 
-    Where an instance has put back what it knew, and gone on from that, its writes count higher than
-    those that were lost, and its refresh token is spent.
+    An instance that put back its record counts more writes than the lost ones, although its refresh
+    token is used.
     """
     ours, theirs = tokens_of(known.grant), tokens_of(there.grant)
     if ours is None or theirs is None or ours.authorized_at != theirs.authorized_at:

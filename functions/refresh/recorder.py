@@ -1,8 +1,7 @@
-"""What has happened is stored before anybody is told of it, and tokens are never let go of.
+"""Stores each event by compare-and-swap before callers see it.
 
-The way to the store: one change (`swap`) that is asked for again under the same etag, an event that
-is noted whoever else writes (`keep`), and what becomes of tokens that the store does not take: they
-are rescued, and brought to it again later.
+`swap` retries one change with the same etag. `keep` stores an event despite concurrent writes. If
+the store is down, tokens go to a rescue log line, and the write is retried later.
 """
 
 import asyncio
@@ -53,10 +52,10 @@ from ports.store import (
     UnreadableRecordError,
 )
 
-# A store that fails is asked again with the same etag: what it holds may be irreplaceable.
+# Retries use the same etag: the new tokens may be irreplaceable.
 SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(seconds=1.5))
-# Beyond that callers are answered first, and the store is asked on for some two minutes; at short
-# intervals, because once it is back others may send again what has been spent.
+# Then callers get their answer, and the retries continue for two minutes. The pauses are short:
+# once the store is back, another instance may send the used refresh token.
 LATE_RETRIES = (timedelta(seconds=1),) * 120
 
 _ROLLED_BACK = "record-rolled-back: an older record was in the place of a newer one"
@@ -69,7 +68,7 @@ _log = logging.getLogger(__name__)
 
 
 class UnstoredError(StoreUnavailableError):
-    """The store would not take a record, or took it and did not say so."""
+    """The store refused a record, or stored it without a confirmation."""
 
     def __init__(self, rescued: Rescued) -> None:
         super().__init__("a change could not be stored")
@@ -77,7 +76,7 @@ class UnstoredError(StoreUnavailableError):
 
 
 class Recorder:
-    """Write to the store, for any number of connections."""
+    """Writes records of any number of connections."""
 
     def __init__(
         self,
@@ -107,7 +106,7 @@ class Recorder:
         *,
         now: datetime,
     ) -> Record:
-        """Store what has become of a grant, with the note on it; return the new record.
+        """Store a grant, with the note on it in the ledger; return the new record.
 
         Raises ConflictError with the `newest` record, UnstoredError.
         """
@@ -120,7 +119,7 @@ class Recorder:
         return await self._write(connection, after, over=record)
 
     async def rewrite(self, connection: str, record: Record) -> Record:
-        """Store a record as it is once more, sealed anew; return the new one.
+        """Store the same record again, encrypted with the first key; return the new one.
 
         Raises ConflictError with the `newest` record, UnstoredError.
         """
@@ -133,12 +132,12 @@ class Recorder:
             try:
                 newest = await self.newest(connection, conflict.current)
             except UnstoredError as error:
-                # Not only what could not be put back: what was to be written is nowhere else.
+                # Rescue the record to write, too: it is nowhere else.
                 raise UnstoredError(self._to_write(connection, record, over=over)) from error
             raise ConflictError(newest) from conflict
 
     async def load(self, connection: str) -> Record:
-        """Return the record that is stored, or what this instance knows better.
+        """Return the stored record, or a newer one that this instance remembers.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -147,7 +146,7 @@ class Recorder:
         except UnreadableRecordError as error:
             known = self._memory.get(connection)
             if known is None or not error.is_damaged:
-                # With a key that comes back it can be read again, and may be newer.
+                # A restored key can decrypt it, and it may be newer.
                 raise
             damaged = Record(grant=Unauthorized(), etag=error.etag, ledger=())
             record = await self._put_back(connection, known, over=damaged, why=_DAMAGED)
@@ -157,10 +156,10 @@ class Recorder:
         return await self.newest(connection, record)
 
     async def newest(self, connection: str, record: Record) -> Record:
-        """Return a record that was read, or the newer one that this instance knows of, put back.
+        """Return a record that was read, or put back the newer one that this instance remembers.
 
-        It is put back only where the older one, or none, is in the store indeed, and has not just
-        been read before somebody wrote: what it holds may be a refresh token that is spent.
+        It is put back by compare-and-swap, so that a newer write wins over a stale read. Its
+        refresh token may be used already.
 
         Raises UnstoredError.
         """
@@ -171,7 +170,7 @@ class Recorder:
         return record
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
-        """Put what is known in the place of another record, unless somebody else is faster."""
+        """Replace a record by the remembered one, unless another write is faster."""
         grant = doubted(known.grant, self._policy, self._clock.now())
         try:
             record = await self._put(connection, replace(known, grant=grant), over=over)
@@ -180,28 +179,28 @@ class Recorder:
         except UnstoredError:
             self._rescue_what_is_known()
             raise
-        # To be found in logs by these words: docs/encryption-keys.md.
+        # docs/encryption-keys.md and an alarm name these words.
         _log.critical("connection %s: %s, which is put back", connection, why)
         if why is not _ROLLED_BACK:
-            # What has happened to one record has seldom happened to that one only.
+            # A loss seldom concerns one record only.
             self._late_writes.start(_ALL, self._look_at_all)
         return record
 
     async def _look_at_all(self) -> None:
-        """Put back whatever is known and not in the store any more."""
+        """Put back every remembered record that is missing in the store."""
         for connection in self._memory.connections():
             with suppress(StoreUnavailableError, UnreadableRecordError):
                 await self.load(connection)
 
     def _rescue_what_is_known(self) -> None:
-        """Put all that this instance remembers where it outlives this instance, once."""
+        """Write a rescue line for every remembered record, once."""
         for connection, record in self._memory.put_elsewhere():
             if tokens_of(record.grant) is not None:
                 rescued = Rescued(connection=connection, expected_etag=None, record=record)
                 self._rescue.emit(rescued)
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
-        """Write a record, with the next etag after its own, in the place of another."""
+        """Replace a record, with the next etag."""
         rescued = self._to_write(connection, record, over=over)
         written = rescued.record
         for pause in (*SWAP_RETRIES, None):
@@ -213,11 +212,11 @@ class Recorder:
             except UnreadableRecordError as error:
                 raise UnstoredError(rescued) from error
             except Exception as error:
-                # Whatever it is, it must not take new tokens with it.
+                # No error of the store may lose new tokens.
                 if isinstance(error, StoreDamagedError):
                     self._rescue_what_is_known()
                 elif not isinstance(error, StoreUnavailableError):
-                    _log.exception("connection %s: the store failed unexpectedly", connection)
+                    _log.exception("connection %s: unexpected error of the store", connection)
                 if pause is None:
                     raise UnstoredError(rescued) from error
                 await asyncio.sleep(pause.total_seconds())
@@ -232,10 +231,10 @@ class Recorder:
         return Rescued(connection=connection, expected_etag=over.etag, record=written)
 
     async def keep(self, connection: str, record: Record, event: Event) -> Record:
-        """Store what has happened, whoever else writes; return the record that it left.
+        """Store an event despite concurrent writes; return the new record.
 
-        Tokens that the store does not take are not let go of: they are rescued, and brought to it
-        again for as long as this instance lives and `finish` waits.
+        If the store is down, new tokens go to a rescue line, and the write is retried while this
+        instance runs and `finish` waits.
 
         Raises UnstoredError.
         """
@@ -243,14 +242,18 @@ class Recorder:
             return await self._note(connection, record, event)
         except UnstoredError as error:
             if _brings_tokens(event):
-                _log.critical("connection %s: new tokens could not be stored yet", connection)
+                _log.critical(
+                    "connection %s: new tokens could not be stored yet; they are in the log, "
+                    "encrypted, and the write is retried",
+                    connection,
+                )
                 self._rescue.emit(error.rescued)
                 etag = str(error.rescued.record.etag)
                 self._late_writes.start(etag, lambda: self._note_later(connection, event))
             raise
 
     async def finish(self) -> None:
-        """Wait until nothing is left to be brought anywhere, or it has been tried enough."""
+        """Wait until late writes and revocations are done, or given up."""
         await self._late_writes.finish()
         await self._revoker.finish()
 
@@ -272,15 +275,15 @@ class Recorder:
                 return after
 
     async def _note_later(self, connection: str, event: Event) -> None:
-        """Try again to store what has happened; to note it twice changes nothing."""
+        """Retry storing an event, which is idempotent."""
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:
                 await self._note(connection, await self.load(connection), event)
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
-            except Exception:  # noqa: BLE001 - whatever it is, the tokens are not let go of
-                _log.exception("connection %s: the store failed unexpectedly", connection)
+            except Exception:  # noqa: BLE001 - no error may lose the tokens
+                _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
 
@@ -292,8 +295,8 @@ def _tell_of_an_end(connection: str, after: Grant) -> None:
             _log.warning("connection %s: a person has to log in: %s", connection, cause.value)
         case Authorized(setbacks=Setbacks(failure=Failure.REFUSED, retry_at=last_try_at)):
             _log.warning(
-                "connection %s: the provider refuses the refresh token; one more try decides, at "
-                "%s or later",
+                "connection %s: the provider refuses the refresh token; the access token is served "
+                "until it expires, and the last try is at %s",
                 connection,
                 last_try_at.isoformat(timespec="seconds"),
             )
@@ -308,7 +311,7 @@ def _brings_tokens(event: Event) -> bool:
         case LoginCompleted():
             return True
         case TokensRescued() | GrantArrived():
-            # They are in a log or in a file already.
+            # A log or a file has them already.
             return False
         case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
             return False

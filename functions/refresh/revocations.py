@@ -1,4 +1,4 @@
-"""Revocations: a connection is ended by its owner, here and at the provider."""
+"""Revokes a connection, at the provider and here."""
 
 import logging
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """What became of the last token; `result` is None where there was none to end."""
+    """The result of a revocation; None if there was no token."""
 
     result: RevocationResult | None
 
 
 class Revocations:
-    """End grants."""
+    """Revokes grants."""
 
     def __init__(self, *, keeper: Keeper, recorder: Recorder, revoker: Revoker) -> None:
         self._keeper = keeper
@@ -30,9 +30,9 @@ class Revocations:
         self._revoker = revoker
 
     async def revoke(self, connection: str) -> Revocation | Moved:
-        """Fence the grant off, tell the provider, and forget; what was handed over is left alone.
+        """Fence off the grant, revoke it at the provider, and delete it; a moved one stays.
 
-        Where it ends in the middle it can be asked for again, and goes on from there.
+        It can be repeated after an interruption, and continues.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
@@ -47,7 +47,7 @@ class Revocations:
                 await self._recorder.keep(connection, record, ended)
                 result = result_of(outcome)
                 _log.warning(
-                    "connection %s: revoked; ended at the provider: %s", connection, result.value
+                    "connection %s: revoked; revoked at the provider: %s", connection, result.value
                 )
                 return Revocation(result=result)
             case Revoked(result=result):

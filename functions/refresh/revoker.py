@@ -1,4 +1,4 @@
-"""The way to the provider's revocation endpoint: again while it is away, for a while."""
+"""Requests to the provider's revocation endpoint, with retries."""
 
 import asyncio
 import logging
@@ -20,30 +20,26 @@ from domain.token_endpoint import (
 from functions.refresh.sharing import Shared
 from ports.authorization_server import AuthorizationServer
 
-# Who revokes waits for the answer, and most HTTP clients give up after 30 seconds.
+# The caller waits, and most HTTP clients time out after 30 seconds.
 BUDGET = timedelta(seconds=15)
 FIRST_PAUSE = timedelta(seconds=0.5)
 PAUSE_GROWTH = 2
-# To end a token twice does no harm, so that no answer is as good a reason to ask again as a 503
-# (RFC 7009 §2.2.1).
+# RFC 7009 §2.2.1: a 503 may be retried. Revoking twice does no harm, so other failures may be, too.
 _PASSING = frozenset({Failure.NOT_SENT, Failure.UNKNOWN, Failure.UNAVAILABLE})
 
 _log = logging.getLogger(__name__)
 
 
 class Revoker:
-    """Tell the provider of tokens that must end."""
+    """Revokes tokens at the provider."""
 
     def __init__(self, *, server: Callable[[], AuthorizationServer]) -> None:
-        """`server` is called when there is something to send."""
+        """`server` is called for each request, so that its import is late."""
         self._server = server
         self._late: Shared[None] = Shared(must_end=True)
 
     async def tell(self, request: RevocationRequest) -> RevocationOutcome:
-        """Have a token ended, and say what came of it; no longer than the budget. Raises nothing.
-
-        Retry-After is honoured as far as the budget goes.
-        """
+        """Revoke a token within the budget, which limits Retry-After as well. Raises nothing."""
         loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
         give_up_at = loop.time() + BUDGET.total_seconds()
         outcome: RevocationOutcome = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
@@ -59,11 +55,11 @@ class Revoker:
         return outcome
 
     def tell_late(self, connection: str, request: RevocationRequest) -> None:
-        """Have a token ended that came after its connection was revoked; nobody waits for it."""
+        """Revoke, in the background, a token that arrived after its connection was revoked."""
         self._late.start(request.token, lambda: self._tell_late(connection, request))
 
     async def finish(self) -> None:
-        """Wait until the provider was told of everything, or it has been tried enough."""
+        """Wait until background revocations are done, or given up."""
         await self._late.finish()
 
     async def _tell_late(self, connection: str, request: RevocationRequest) -> None:
@@ -71,7 +67,7 @@ class Revoker:
         level = logging.WARNING if result is RevocationResult.FAILED else logging.INFO
         _log.log(
             level,
-            "connection %s: tokens came after it was revoked; ended at the provider: %s",
+            "connection %s: tokens arrived after it was revoked; revoked at the provider: %s",
             connection,
             result.value,
         )
@@ -80,12 +76,12 @@ class Revoker:
         try:
             return await self._server().revoke_token(request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and the owner waits
-            _log.exception("the provider's client failed unexpectedly")
+            _log.exception("unexpected error of the provider client")
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
 
 def _passes(outcome: RevocationOutcome) -> bool:
-    """Whether the same request may bring something else in a while."""
+    """Whether a retry may succeed."""
     if isinstance(outcome, RevocationResult):
         return False
     return classify(outcome) in _PASSING

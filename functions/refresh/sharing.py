@@ -1,7 +1,6 @@
-"""One task for all callers on this instance that want the same thing at the same time.
+"""One task for all concurrent callers of this instance that need the same result.
 
-A task that must end, like an attempt whose answer is to be stored, is waited for behind the answer:
-by the request that has begun it, and by no other.
+The request that starts a task which must end, such as a refresh, waits for it after its response.
 """
 
 import asyncio
@@ -12,8 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-# Longer than an attempt takes, and then the two minutes in which a store that is away is asked on;
-# shorter than functions may run (300 s). What takes longer goes on where the instance does.
+# More than a refresh and the two minutes of late writes; less than a function may run (300 s).
 LONGEST_END = timedelta(minutes=3)
 
 _Result = TypeVar("_Result")
@@ -22,18 +20,18 @@ _log = logging.getLogger(__name__)
 
 
 class Begun:
-    """What one request has set in motion, and what that has, as long as it runs."""
+    """The running tasks that one request started, directly or not."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def add(self, task: asyncio.Task[Any]) -> None:
-        """Note a task until it is over."""
+        """Add a task until it is done."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self) -> None:
-        """Wait until nothing runs, whatever comes of it, but not for ever."""
+        """Wait until no task runs, within a limit."""
         if self._tasks:
             await in_time(self._finish())
 
@@ -47,7 +45,7 @@ _begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
 
 @contextmanager
 def beginning() -> Iterator[Begun]:
-    """Collect what must end of what is begun within, and within the tasks that are begun there."""
+    """Collect the tasks that must end and that start within the block, or within its tasks."""
     begun = Begun()
     token = _begun.set(begun)
     try:
@@ -57,26 +55,29 @@ def beginning() -> Iterator[Begun]:
 
 
 async def in_time(finishing: Coroutine[None, None, None]) -> None:
-    """Wait for the end of what was begun; where it takes too long, log so and let it run."""
+    """Wait within the limit; after it, log a warning and let the work run."""
     try:
         async with asyncio.timeout(LONGEST_END.total_seconds()):
             await finishing
     except TimeoutError:
-        _log.warning("what was begun is not over after %d s", LONGEST_END.total_seconds())
+        _log.warning(
+            "work of a request still runs after %d s; no longer waiting for it",
+            LONGEST_END.total_seconds(),
+        )
 
 
 class Shared(Generic[_Result]):
-    """Running tasks by key. A task outlives the callers that wait for it."""
+    """Running tasks by key, which outlive their callers."""
 
     def __init__(self, *, must_end: bool = False) -> None:
-        """What `must_end` belongs to the request that starts it."""
+        """A task that `must_end` belongs to the request that starts it."""
         self._must_end = must_end
         self._tasks: dict[str, asyncio.Task[_Result]] = {}
 
     def get(self, key: str) -> asyncio.Task[_Result] | None:
-        """Return the task that runs for this key, if one does; never one that is over.
+        """Return the running task of this key, never a done one.
 
-        To wait for a task that is over does not yield, and who looped on it would never let it go.
+        Awaiting a done task does not yield, so that a loop over it would never end.
         """
         task = self._tasks.get(key)
         return None if task is None or task.done() else task
@@ -84,7 +85,7 @@ class Shared(Generic[_Result]):
     def start(
         self, key: str, work: Callable[[], Coroutine[None, None, _Result]]
     ) -> asyncio.Task[_Result]:
-        """Return the task that runs for this key, or start one."""
+        """Return the running task of this key, or start one."""
         task = self.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(work())
@@ -94,13 +95,13 @@ class Shared(Generic[_Result]):
         return task
 
     async def finish(self) -> None:
-        """Wait until nothing runs, whoever has begun it and whatever comes of it."""
+        """Wait until no task runs."""
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
 
     def _end(self, key: str, task: asyncio.Task[_Result]) -> None:
         if self._tasks.get(key) is task:
             del self._tasks[key]
-        # Where every caller has gone, nobody else would look at the exception.
+        # Retrieve the exception, because every caller may be gone.
         if not task.cancelled():
             task.exception()

@@ -1,4 +1,4 @@
-"""How a connection stands, in the words of `GET /api/verify`."""
+"""The status of a connection, as `GET /api/verify` returns it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -20,14 +20,14 @@ from domain.grant import (
 from domain.ledger import Ledger
 from domain.questions import missing_authorization
 
-# Outages are shorter as a rule, and nobody need get up for those.
+# Most outages are shorter, and need no person.
 FAILING_FOR_LONG = timedelta(hours=1)
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:
-    """Say what somebody has to do something about; None where all is well, or mends itself.
+    """Return the cause that a person must act on; None if there is none.
 
-    A grant that cannot be refreshed for long is such a thing, whatever the reason.
+    An hour of failed refreshes is one, whatever their reason.
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
@@ -42,12 +42,12 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
 
 
 def verdict_of(grant: Grant) -> str | None:
-    """Quote the provider where it has refused the refresh token for good."""
+    """Return the provider's words of a final refusal."""
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 
 
-def standing(grant: Grant, now: datetime) -> dict[str, object]:
-    """Describe the grant without its secrets; instants as RFC 3339, durations in whole days."""
+def connection_status(grant: Grant, now: datetime) -> dict[str, object]:
+    """Return the grant's status without secrets; instants as RFC 3339, durations in days."""
     cause = needed_action(grant, now)
     return {**_tokens(grant, now), "action_required": cause is not None, "cause": cause}
 
@@ -72,7 +72,7 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
 
 
 def history(ledger: Ledger) -> list[dict[str, object]]:
-    """Tell what the ledger tells, newest first."""
+    """Return the ledger's entries, newest first."""
     return [
         {
             "at": rfc3339(entry.at),
@@ -87,7 +87,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
 
 
 def _last_refresh(grant: Active) -> dict[str, object]:
-    """Tell of the last attempt and, where it failed, when the provider is asked again."""
+    """Return the last refresh and, after a failure, the next try."""
     next_try_at = said = None
     match grant:
         case Refreshing(attempt=attempt):
@@ -108,7 +108,7 @@ def _last_refresh(grant: Active) -> dict[str, object]:
 
 
 def _quoted(said: str | None) -> dict[str, object]:
-    """Tell what the provider said, where it said something."""
+    """Return the member `said`, if there is a quotation."""
     return {} if said is None else {"said": said}
 
 

@@ -1,8 +1,7 @@
-"""The sweep: whatever would die of disuse is refreshed, one connection after the other.
+"""The sweep: refreshes connections before they expire.
 
-A revocation that was begun and has not ended is gone on with. What the sweep has done is in the
-store, so that one which ran out of time is gone on with by the next. At its end it has removed what
-has expired, logins that nobody finished among them.
+It also continues interrupted revocations, and removes expired entries, such as unfinished logins.
+Its progress is in the store, so that the next sweep continues one that ran out of time.
 """
 
 import asyncio
@@ -26,34 +25,34 @@ from domain.grant import Cause, Refreshing, Revoking
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Answered, Keeper
 from functions.refresh.revocations import Revocations
-from functions.refresh.standing import standing
+from functions.refresh.standing import connection_status
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
-# Providers count token requests; more at once would not make a sweep of a few minutes better.
-AT_ONCE = 4
+# Providers limit token requests, and a sweep has minutes.
+MAX_CONCURRENCY = 4
 PAGE = 100
-# No refresh is begun after that; what has begun by then ends well before a function must (300 s).
+# No refresh starts after that, so that all end before the function's limit (300 s).
 TIME_TO_BEGIN = timedelta(minutes=2)
-# What need not be looked at for longer than this is rare, or was dated by a clock that was ahead.
+# A later due date is rare, or from a clock that was ahead.
 LONGEST_REST = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
 
 class Swept(Enum):
-    """What a sweep did to a connection that was due."""
+    """The result of a connection in a sweep."""
 
     REFRESHED = "refreshed"
     SKIPPED = "skipped"
     FAILED = "failed"
-    # It was looked at for its date only, and is not reported.
+    # Checked for its date only, and not counted.
     NOT_DUE = "not-due"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """How many connections came to what; `is_complete` where time sufficed for all of them."""
+    """Counts of connections by result; `is_complete` if time sufficed."""
 
     refreshed: int
     skipped: int
@@ -62,7 +61,7 @@ class SweepReport:
 
 
 class Sweep:
-    """Refresh what is due."""
+    """Refreshes due connections."""
 
     def __init__(
         self, *, keeper: Keeper, revocations: Revocations, store: Store, clock: Clock
@@ -73,13 +72,13 @@ class Sweep:
         self._clock = clock
 
     async def run(self) -> SweepReport:
-        """Refresh all that is due, longest overdue first, until time is up.
+        """Refresh all due connections, the longest overdue first, until time is up.
 
-        Raises StoreUnavailableError where the store cannot tell what is due; what goes wrong with
-        one connection is counted and logged.
+        A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
+        cannot list due connections.
         """
         end = self._clock.now() + TIME_TO_BEGIN
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def take_turn(connection: str, *, is_due: bool) -> Swept | None:
             async with turns:
@@ -105,19 +104,18 @@ class Sweep:
             with waiting_for("store"):
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
-            _log.warning("what has expired is not removed: %s", error)
+            _log.warning("sweep: expired entries are not removed: %s", error)
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
-        """Name what is due, each connection once, although those that fail stay due.
+        """Yield pages of due connections, each once, although failed ones stay due.
 
-        And then what is not, by its date, which may be of a clock that was ahead.
+        Then those far from due, whose date may be from a clock that was ahead.
         """
         now, seen = self._clock.now(), set[str]()
         far = now + LONGEST_REST
         for is_due in (True, False):
             while True:
-                # Those that were seen may still be due. In steps that double, all of them are read
-                # again about once.
+                # Seen ones may still be due; doubling limits read each about twice.
                 limit = 2 * len(seen) + PAGE
                 with waiting_for("store"):
                     found = await (
@@ -129,7 +127,7 @@ class Sweep:
                 if not new:
                     break
                 seen.update(new)
-                # Whoever writes to the store names what he likes, and names go into logs.
+                # A foreign writer may store any name, and names go into logs.
                 names = list(filter(is_connection, new))
                 for start in range(0, len(names), PAGE):
                     yield names[start : start + PAGE], is_due
@@ -142,7 +140,7 @@ class Sweep:
         except (StoreUnavailableError, UnreadableRecordError) as error:
             _log.error("connection %s: not refreshed: %s", connection, error)
             return Swept.FAILED
-        except Exception:  # noqa: BLE001 - whatever it is, the others must not suffer from it
+        except Exception:  # noqa: BLE001 - the other connections must go on
             _log.exception("connection %s: not refreshed", connection)
             return Swept.FAILED
         is_left_alone = isinstance(answered.answer, NothingDue)
@@ -150,7 +148,7 @@ class Sweep:
             return Swept.NOT_DUE
         swept = _judge(answered)
         if swept is Swept.FAILED:
-            stands = standing(answered.after, self._clock.now())
+            stands = connection_status(answered.after, self._clock.now())
             _log.warning("connection %s: not refreshed: %s", connection, stands)
         return swept
 
@@ -158,7 +156,7 @@ class Sweep:
 def _judge(answered: Answered) -> Swept:
     match answered.answer:
         case AskForAuthorization(cause=cause):
-            # Unless it was forgotten or revoked after it had been found to be due.
+            # Not if it was revoked after it was found due.
             is_wanted = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
             return Swept.SKIPPED if is_wanted else Swept.FAILED
         case _ if answered.is_refreshed:
@@ -166,10 +164,10 @@ def _judge(answered: Answered) -> Swept:
         case TryLater():
             return Swept.FAILED
         case Wait() | ReportMoved():
-            # An attempt goes on; or it was handed over after it had been found to be due.
+            # A refresh is in flight, or it was handed over meanwhile.
             return Swept.SKIPPED
         case Serve() | NothingDue():
-            # What has changed and is not refreshed has had an attempt that failed, or has one now.
+            # A changed grant without new tokens had a failed refresh, or has one in flight.
             is_over = not isinstance(answered.after, Refreshing)
             has_failed = is_over and answered.after != answered.before
             return Swept.FAILED if has_failed else Swept.SKIPPED

@@ -1,4 +1,4 @@
-"""Turns at something slow: as many at one time as it carries out in good time."""
+"""An adaptive limit of concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,18 +7,18 @@ from datetime import timedelta
 
 
 class Turns:
-    """At first `most` turns at one time; one fewer after each slow one, one more after a quick one.
+    """Allows `most` turns at once; one fewer after a slow turn, one more after a quick one.
 
-    A store that is throttled would else take on more than it can do, all of it too late.
+    A throttled store would otherwise get more work than it can do in time.
     """
 
     def __init__(self, most: int, *, slow: timedelta) -> None:
-        """A turn is `slow` that takes longer than this."""
+        """A turn is slow if it takes longer than `slow`."""
         self._most = most
         self._slow = slow.total_seconds()
         self._free = asyncio.Semaphore(most)
         self.at_once = most
-        """How many there may be at one time, from now on."""
+        """The current limit."""
 
     def are_taken(self) -> bool:
         """Whether another turn would have to wait."""

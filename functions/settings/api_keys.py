@@ -1,14 +1,14 @@
 """The API keys of a deployment, and what each is for.
 
-`API_KEY` is one key, for all connections and endpoints. `API_KEYS` names several, as a JSON array;
-where both are set, all of them are accepted:
+`API_KEY` is one key, for all connections and endpoints. `API_KEYS` is a JSON array of keys with
+names. If both are set, every key is accepted:
 
     [{"name": "ci", "sha256": "9f86…", "connections": ["default"], "endpoints": ["token", "verify"],
       "expires": "2027-01-31"}]
 
-`sha256` is the hash of the key in hexadecimal, so that who reads the variable has no key. Without
-`connections` or `endpoints` the key is for all of them. `expires` is the last day that it is good
-for, in UTC. `python -m functions.admin keys new NAME` makes a key and its entry.
+`sha256` is the hash of the key in hexadecimal, so that the variable reveals no key. Without
+`connections` or `endpoints` the key is for all of them. `expires` is the key's last day, in UTC.
+`python -m functions.admin keys new NAME` makes a key and its entry.
 """
 
 import json
@@ -21,14 +21,14 @@ from hashlib import sha256
 from typing import Literal, TypeAlias, get_args
 
 from domain.connection import is_connection
-from functions.settings.environment import LAYOUT, Reading
+from functions.settings.environment import LAYOUT, EnvReader
 
 KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
-"""An endpoint that asks for an API key."""
+"""An endpoint that requires an API key."""
 
 KEYED_ENDPOINTS: tuple[KeyedEndpoint, ...] = get_args(KeyedEndpoint)
 THE_API_KEY = "API_KEY"
-"""The name of the key that has no entry: its variable's."""
+"""The name of the key in API_KEY, which has no entry."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
@@ -38,7 +38,7 @@ _MEMBERS = ("name", "sha256", "connections", "endpoints", "expires")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One key: its name, its SHA-256, and what it is for; None is no restriction."""
+    """One key: its name, its SHA-256 and its restrictions; None is unrestricted."""
 
     name: str
     digest: bytes = field(repr=False)
@@ -48,16 +48,16 @@ class ApiKey:
 
 
 class _EntryError(Exception):
-    """An entry cannot be used; the text says why, and repeats no value."""
+    """An invalid entry; the text says why, and quotes no value."""
 
 
 def digest_of(key: bytes) -> bytes:
-    """Return what is kept of a key: it is long and random, so a plain hash hides it."""
+    """Return the SHA-256 of a key; a key is long and random, so a plain hash hides it."""
     return sha256(key).digest()
 
 
 def is_key_name(text: str) -> bool:
-    """Tell whether a key can have this name, which is written to logs and into the records."""
+    """Whether a key may have this name, which logs and records contain."""
     return _NAME.fullmatch(text) is not None and text != THE_API_KEY
 
 
@@ -71,17 +71,17 @@ def end_of_day(text: str) -> datetime:
         raise ValueError("a day is written as 2027-01-31") from error
 
 
-def read_api_keys(reading: Reading) -> tuple[ApiKey, ...]:
-    """Read `API_KEY` and `API_KEYS`, of which one is needed at least."""
-    faults = len(reading.faults)
+def read_api_keys(env: EnvReader) -> tuple[ApiKey, ...]:
+    """Read `API_KEY` and `API_KEYS`; at least one is required."""
+    faults = len(env.faults)
     keys = []
-    if (key := reading.secret(THE_API_KEY)) is not None:
+    if (key := env.secret(THE_API_KEY)) is not None:
         keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
-    if (text := reading.optional("API_KEYS", invisible=LAYOUT)) is not None:
-        keys += _listed(text, reading.faults)
-    reading.faults += _repetitions(keys)
-    if not keys and len(reading.faults) == faults:
-        reading.faults.append("API_KEY is not set, nor is API_KEYS")
+    if (text := env.optional("API_KEYS", invisible=LAYOUT)) is not None:
+        keys += _listed(text, env.faults)
+    env.faults += _repetitions(keys)
+    if not keys and len(env.faults) == faults:
+        env.faults.append("API_KEY is not set, and neither is API_KEYS")
     return tuple(keys)
 
 
@@ -101,7 +101,7 @@ def _listed(text: str, faults: list[str]) -> Iterator[ApiKey]:
 
 
 def _members(pairs: list[tuple[str, object]]) -> Mapping[str, object] | None:
-    """Make an object; None where a member is there twice, of which one would be lost."""
+    """Make an object; None for a repeated member, of which one would be lost."""
     members = dict(pairs)
     return members if len(members) == len(pairs) else None
 
@@ -116,10 +116,10 @@ def _title(entry: object, number: int) -> str:
 
 def _key(entry: object) -> ApiKey:
     if not isinstance(entry, dict):
-        raise _EntryError("it must be an object, with each member once")
+        raise _EntryError("it must be an object without repeated members")
     if not entry.keys() <= set(_MEMBERS):
-        # A restriction that was misspelt would be none.
-        raise _EntryError(f"it has a member that is none of {', '.join(_MEMBERS)}")
+        # A misspelt restriction would not restrict.
+        raise _EntryError(f"it has an unknown member; the members are {', '.join(_MEMBERS)}")
     return ApiKey(
         name=_name(entry.get("name")),
         digest=_digest(entry.get("sha256")),
@@ -140,8 +140,8 @@ def _digest(value: object) -> bytes:
         raise _EntryError("sha256 must be the SHA-256 of the key, 64 hexadecimal digits")
     digest = bytes.fromhex(value)
     if digest == digest_of(b""):
-        # What comes of `sha256sum` where a shell's variable was not set.
-        raise _EntryError("sha256 is that of an empty key")
+        # The result of `sha256sum` with an unset shell variable.
+        raise _EntryError("sha256 is the hash of an empty key")
     return digest
 
 
@@ -155,7 +155,7 @@ def _some(
     fitting = [value for value in given if isinstance(value, str) and is_fit(value)]
     if given and len(fitting) == len(given):
         return frozenset(fitting)
-    raise _EntryError(f"{name} must be a list of {what}; without it the key is for all")
+    raise _EntryError(f"{name} must be a list of {what}; leave it out to allow all")
 
 
 def _is_endpoint(text: str) -> bool:

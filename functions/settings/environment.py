@@ -1,4 +1,4 @@
-"""Reading variables one by one: what is wrong with any of them is gathered, and nothing raised."""
+"""Reads environment variables one by one, and collects their faults instead of raising."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from domain.metadata import is_safe_url
 from functions.settings.pasted import paste_fault
 
-# 24 characters of base64 are 144 bits, of hexadecimal 96: more than anybody can try out.
+# 24 characters of base64 are 144 bits, of hexadecimal 96: too many to guess.
 SHORTEST_SECRET = 24
-# A random secret of this length has more, hexadecimal or not.
+# A random secret of this length has more distinct characters, hexadecimal or not.
 _FEWEST_CHARACTERS = 6
-# In small letters, and without what separates words.
+# In lower case, without separators.
 _GUESSES = (
     "0123456789",
     "abcdefghij",
@@ -23,13 +23,13 @@ _GUESSES = (
 )
 
 LAYOUT = "\n\r\t"
-"""What a value of several lines may have."""
+"""Invisible characters that a value of several lines may contain."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-class Reading:
-    """One pass over the environment that gathers all faults before it complains."""
+class EnvReader:
+    """Reads variables and collects their faults in `faults`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -38,10 +38,10 @@ class Reading:
     def optional(
         self, name: str, *, fits_a_header: bool = False, invisible: str = ""
     ) -> str | None:
-        """Return a text, or None where there is none; `invisible` characters that it may have."""
+        """Return a text, None if unset; it may contain the `invisible` characters."""
         value = self._environ.get(name, "").strip()
         if value and not value.strip(".…"):
-            self.add_fault(f"{name} is still the … of an example: put your own in its place")
+            self.add_fault(f"{name} is still the placeholder … of the example: set your own value")
             return value
         if value != value.encode("utf-8", "replace").decode():
             self.add_fault(f"{name} is not UTF-8")
@@ -52,31 +52,28 @@ class Reading:
         return value or None
 
     def add_fault(self, fault: str) -> None:
-        """Note what is wrong, once, however often a variable is read."""
+        """Add a fault once, however often a variable is read."""
         if fault not in self.faults:
             self.faults.append(fault)
 
     def required(self, name: str, *, fits_a_header: bool = False) -> str:
-        """Return a text; that there is none is a fault."""
+        """Return a text; a missing one is a fault."""
         value = self.optional(name, fits_a_header=fits_a_header)
         if value is None:
             self.faults.append(f"{name} is not set")
         return value or ""
 
     def secret(self, name: str, *, fits_a_header: bool = True) -> str | None:
-        """Return a secret that strangers may try to guess, or None where there is none.
-
-        One that can be guessed is a fault.
-        """
+        """Return a secret, None if unset; one that is easy to guess is a fault."""
         faults = len(self.faults)
         value = self.optional(name, fits_a_header=fits_a_header)
         weakness = None if value is None or len(self.faults) > faults else weakness_of(value)
         if weakness is not None:
-            self.faults.append(f"{name} {weakness}: openssl rand -hex 32 makes one that is good")
+            self.faults.append(f"{name} {weakness}: generate one with openssl rand -hex 32")
         return value
 
     def url(self, name: str) -> str | None:
-        """Return an address to which secrets may be sent, or None where there is none."""
+        """Return a URL that is safe for secrets, None if unset."""
         faults = len(self.faults)
         value = self.optional(name)
         if value is not None and len(self.faults) == faults and not is_safe_url(value):
@@ -84,17 +81,17 @@ class Reading:
         return value
 
     def number(self, name: str, *, default: int) -> int:
-        """Return a whole number that is not negative."""
+        """Return a whole number of at least 0."""
         value = self.optional(name)
         if value is None:
             return default
         if not _NUMBER.fullmatch(value):
-            self.faults.append(f"{name} must be a whole number, or 0")
+            self.faults.append(f"{name} must be a whole number from 0 to 999999999")
             return default
         return int(value)
 
     def choice(self, name: str, choices: list[str]) -> str | None:
-        """Return one of some words, or None where there is none."""
+        """Return one of `choices`, None if unset."""
         value = self.optional(name)
         if value is not None and value not in choices:
             self.faults.append(f"{name} must be one of: {', '.join(choices)}")
@@ -103,13 +100,13 @@ class Reading:
 
 
 def weakness_of(secret: str) -> str | None:
-    """Say what makes a secret easy to guess; None where nothing does."""
+    """Say why a secret is easy to guess; None for a good one."""
     if len(secret) < SHORTEST_SECRET:
         return f"is shorter than {SHORTEST_SECRET} characters"
-    # A text that is made of repetitions is found in its double, between the ends.
+    # A repetition occurs in its double, away from the ends.
     if secret in (secret * 2)[1:-1] or len(set(secret)) < _FEWEST_CHARACTERS:
         return "repeats itself"
     plain = re.sub(r"[^a-z0-9]", "", secret.lower())
     if any(guess in plain for guess in _GUESSES):
-        return "is a placeholder, or a row of characters"
+        return "is a placeholder or a sequence of characters"
     return None

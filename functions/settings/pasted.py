@@ -1,6 +1,6 @@
-"""What a copied value brings along by mistake: quotes, and characters that nobody sees.
+"""Faults of pasted values: quotes and invisible characters.
 
-None of it can be part of a client's credentials or a scope (RFC 6749 §3.3, appendix A).
+Client credentials and scopes contain neither (RFC 6749 §3.3, appendix A).
 """
 
 import unicodedata
@@ -11,9 +11,9 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def paste_fault(text: str, *, allowed: str = "") -> str | None:
-    """Say what a paste has left in a value; None where there is nothing.
+    """Say what a paste left in a value; None for a clean one.
 
-    `allowed` are invisible characters that this value may have.
+    `allowed` are the invisible characters that it may contain.
     """
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
         return "is in quotes: remove them (docker --env-file keeps them)"

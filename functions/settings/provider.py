@@ -1,4 +1,4 @@
-"""Which provider a deployment is told to ask: a preset, and what is different from it."""
+"""The provider in the environment: a preset, and its overrides."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from domain.provider import (
     RotationKind,
 )
 from domain.refusals import Meaning
-from functions.settings.environment import LAYOUT, Reading
+from functions.settings.environment import LAYOUT, EnvReader
 
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -26,15 +26,15 @@ _ROTATION = re.compile(
 )
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
-# RFC 6749 §8.2, and what some providers have beside.
+# RFC 6749 §8.2, and names that some providers use.
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
 _LIFETIME = re.compile(
     r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
 )
 _NEVER = "never"
-# What stands before the names of metadata (RFC 8615 §3).
+# The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
-# What `domain.authorization` puts over any of the same name.
+# Parameters that `domain.authorization` sets.
 _OF_EACH_LOGIN = frozenset(
     {
         "client_id",
@@ -45,7 +45,7 @@ _OF_EACH_LOGIN = frozenset(
         "state",
     }
 )
-# What each request for tokens has of its own (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
+# Parameters of each token request (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
 _OF_EACH_TOKEN_REQUEST = frozenset(
     {
         "client_assertion",
@@ -61,7 +61,7 @@ _OF_EACH_TOKEN_REQUEST = frozenset(
 )
 _LONGEST_GRACE = timedelta(days=366)
 _LONGEST_LIFETIME = timedelta(days=3650)
-# What a word of the provider's own can mean, and the code that means it (RFC 6749 §5.2, §4.1.2.1).
+# The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
     Meaning.CONFIGURATION.value: "invalid_client",
@@ -70,141 +70,138 @@ _MEANINGS = {
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def read_metadata(reading: Reading) -> ServerMetadata:
-    """Read what is told of the provider over its preset, and over what it says of itself."""
-    method = reading.choice(
+def read_metadata(env: EnvReader) -> ServerMetadata:
+    """Read the overrides of the preset and of the issuer's metadata."""
+    method = env.choice(
         "TOKEN_ENDPOINT_AUTH_METHOD", [method.value for method in ClientAuthentication]
     )
-    pkce = reading.choice("PKCE", [method.value for method in Pkce])
+    pkce = env.choice("PKCE", [method.value for method in Pkce])
     return ServerMetadata(
-        issuer=_issuer(reading),
-        authorization_endpoint=reading.url("AUTHORIZATION_ENDPOINT"),
-        token_endpoint=reading.url("TOKEN_ENDPOINT"),
-        revocation_endpoint=reading.url("REVOCATION_ENDPOINT"),
+        issuer=_issuer(env),
+        authorization_endpoint=env.url("AUTHORIZATION_ENDPOINT"),
+        token_endpoint=env.url("TOKEN_ENDPOINT"),
+        revocation_endpoint=env.url("REVOCATION_ENDPOINT"),
         client_authentication=None if method is None else ClientAuthentication(method),
         pkce=None if pkce is None else Pkce(pkce),
     )
 
 
-def read_provider(reading: Reading, told: ServerMetadata) -> Provider:
-    """Apply what is set to the preset; what the issuer is to be asked for stays empty."""
-    preset = PRESETS[reading.choice("PROVIDER", list(PRESETS)) or "digikey"]
+def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
+    """Apply the overrides to the preset; what the issuer publishes stays empty."""
+    preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
-        _lifetimes(reading, _rotation(reading, preset)),
-        scope=_scope(reading) or preset.scope,
-        authorization_params=_authorization_params(reading, preset),
-        token_params=_token_params(reading, preset),
-        error_aliases={**preset.error_aliases, **_refusal_words(reading)},
+        _lifetimes(env, _rotation(env, preset)),
+        scope=_scope(env) or preset.scope,
+        authorization_params=_authorization_params(env, preset),
+        token_params=_token_params(env, preset),
+        error_aliases={**preset.error_aliases, **_refusal_words(env)},
     )
-    provider = with_metadata(provider, told)
+    provider = with_metadata(provider, overrides)
     for name in ("authorization_endpoint", "token_endpoint"):
-        if not getattr(provider, name) and told.issuer is None:
-            reading.faults.append(
-                f"PROVIDER is custom, and neither {name.upper()} nor ISSUER is set"
-            )
+        if not getattr(provider, name) and overrides.issuer is None:
+            env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
 
 
-def _issuer(reading: Reading) -> str | None:
-    issuer = reading.url("ISSUER")
+def _issuer(env: EnvReader) -> str | None:
+    issuer = env.url("ISSUER")
     if issuer is not None and "?" in issuer:
         # RFC 8414 §2.
-        reading.faults.append("ISSUER must not have a query")
+        env.faults.append("ISSUER must not have a query")
     if issuer is not None and _WELL_KNOWN in issuer:
-        reading.faults.append(f"ISSUER is the address of its metadata without {_WELL_KNOWN}…")
+        env.faults.append(
+            f"ISSUER must not contain {_WELL_KNOWN}: set the issuer, not its metadata URL"
+        )
     return issuer
 
 
-def _scope(reading: Reading) -> str | None:
-    scope = reading.optional("SCOPE")
+def _scope(env: EnvReader) -> str | None:
+    scope = env.optional("SCOPE")
     if scope is not None and not _SCOPE.fullmatch(scope):
-        reading.add_fault("SCOPE must be names of printable ASCII, without quotes and backslashes")
+        env.add_fault("SCOPE must be printable ASCII without quotes and backslashes")
     return scope
 
 
-def _authorization_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
-    found = _params(reading, "AUTHORIZATION_PARAMS", "prompt=consent&access_type=offline")
+def _authorization_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ...]:
+    found = _params(env, "AUTHORIZATION_PARAMS", "prompt=consent&access_type=offline")
     if found is None:
         return preset.authorization_params
     names = [name for name, _ in found]
     if not all(map(_PARAMETER_NAME.fullmatch, names)):
-        reading.faults.append(
-            "AUTHORIZATION_PARAMS has a name with other characters than letters, digits and . _ -: "
-            "it begins without ?"
+        env.faults.append(
+            "AUTHORIZATION_PARAMS has an invalid parameter name: use letters, digits and . _ -, "
+            "and no ? at the beginning"
         )
     if len(set(names)) < len(names):
         # RFC 6749 §3.1.
-        reading.faults.append("AUTHORIZATION_PARAMS has a parameter more than once")
+        env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
     if own := sorted(_OF_EACH_LOGIN.intersection(names)):
-        reading.faults.append(
-            f"AUTHORIZATION_PARAMS must not have {', '.join(own)}: each login has its own"
+        env.faults.append(
+            f"AUTHORIZATION_PARAMS must not set {', '.join(own)}: each login sets its own"
         )
-    if "scope" in names and reading.optional("SCOPE") is not None:
-        reading.faults.append("AUTHORIZATION_PARAMS must not have scope where SCOPE is set")
+    if "scope" in names and env.optional("SCOPE") is not None:
+        env.faults.append("AUTHORIZATION_PARAMS must not set scope if SCOPE is set")
     return found
 
 
-def _token_params(reading: Reading, preset: Provider) -> tuple[tuple[str, str], ...]:
-    found = _params(reading, "TOKEN_PARAMS", "resource=https://api.example")
+def _token_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ...]:
+    found = _params(env, "TOKEN_PARAMS", "resource=https://api.example")
     if found is None:
         return preset.token_params
     if own := sorted(_OF_EACH_TOKEN_REQUEST.intersection(name for name, _ in found)):
-        reading.faults.append(
-            f"TOKEN_PARAMS must not have {', '.join(own)}: each request for tokens has its own"
+        env.faults.append(
+            f"TOKEN_PARAMS must not set {', '.join(own)}: each token request sets its own"
         )
     # RFC 8707 §2: `resource` may be there more than once.
     names = [name for name, _ in found if name != "resource"]
     if len(set(names)) < len(names):
-        reading.faults.append("TOKEN_PARAMS has a parameter other than resource more than once")
+        env.faults.append("TOKEN_PARAMS repeats a parameter other than resource")
     return found
 
 
-def _params(reading: Reading, variable: str, example: str) -> tuple[tuple[str, str], ...] | None:
-    """Read further parameters; None where the variable is not set."""
-    text = reading.optional(variable)
+def _params(env: EnvReader, variable: str, example: str) -> tuple[tuple[str, str], ...] | None:
+    """Read parameters; None if the variable is unset."""
+    text = env.optional(variable)
     if text is None:
         return None
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
     except ValueError:
-        reading.faults.append(f"{variable} must look like {example}")
+        env.faults.append(f"{variable} must look like {example}")
         return ()
 
 
-def _refusal_words(reading: Reading) -> dict[str, str]:
-    """Read `REFUSAL_WORDS`: codes and texts of the provider's own, to what they mean."""
-    text = reading.optional("REFUSAL_WORDS", invisible=LAYOUT)
+def _refusal_words(env: EnvReader) -> dict[str, str]:
+    """Read `REFUSAL_WORDS`: the provider's own codes and texts, and their meanings."""
+    text = env.optional("REFUSAL_WORDS", invisible=LAYOUT)
     if text is None:
         return {}
     try:
         found = json.loads(text)
         return {words.lower().strip(" .!"): _MEANINGS[found[words]] for words in found}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        reading.faults.append(
+        env.faults.append(
             'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
             "try-later for each"
         )
         return {}
 
 
-def _rotation(reading: Reading, preset: Provider) -> Provider:
-    """Apply `ROTATION`: what a refresh does to the old refresh token, and to the old access token.
-
-    The second is a property of its own, but nobody can tell one without the other.
-    """
-    text = reading.optional("ROTATION")
+def _rotation(env: EnvReader, preset: Provider) -> Provider:
+    """Apply `ROTATION`: what a refresh does to the old refresh token and access token."""
+    text = env.optional("ROTATION")
     if text is None:
         return preset
     found = _ROTATION.fullmatch(text)
     if found is None:
-        reading.faults.append(
-            "ROTATION must be none, optional or always, with ;grace=30m or ;ends-access-token "
-            "where they apply"
+        env.faults.append(
+            "ROTATION must be none, optional or always, optionally with ;grace=30m and "
+            ";ends-access-token"
         )
         return preset
     grace = _duration(found) if found["unit"] else timedelta(0)
     if grace > _LONGEST_GRACE:
-        reading.faults.append("ROTATION has a grace of more than a year")
+        env.faults.append("ROTATION must have a grace of at most 366 days")
     return replace(
         preset,
         rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
@@ -212,31 +209,33 @@ def _rotation(reading: Reading, preset: Provider) -> Provider:
     )
 
 
-def _lifetimes(reading: Reading, provider: Provider) -> Provider:
-    """Apply what is declared for tokens whose response names no lifetime."""
-    if (text := reading.optional("ACCESS_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(reading, "ACCESS_TOKEN_LIFETIME", text)
+def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
+    """Apply the declared lifetimes of tokens whose response has none."""
+    if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
         if counted is not Counted.ISSUE:
-            reading.faults.append("ACCESS_TOKEN_LIFETIME counts from the refresh: 30m, 12h, never")
+            env.faults.append(
+                "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
+            )
         provider = replace(provider, access_token_lifetime=lifetime)
-    if (text := reading.optional("REFRESH_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(reading, "REFRESH_TOKEN_LIFETIME", text)
+    if (text := env.optional("REFRESH_TOKEN_LIFETIME")) is not None:
+        lifetime, counted = _lifetime(env, "REFRESH_TOKEN_LIFETIME", text)
         provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
     return provider
 
 
-def _lifetime(reading: Reading, name: str, text: str) -> tuple[timedelta | None, Counted]:
+def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, Counted]:
     found = _LIFETIME.fullmatch(text)
     if found is None:
         if text != _NEVER:
-            reading.faults.append(
-                f"{name} must be a number with a unit, such as 30m, 12h or 60d, or never; of a "
-                "refresh token it may end in ;sliding or ;from-login"
+            env.faults.append(
+                f"{name} must be a duration such as 30m, 12h or 60d, or never (a refresh token's "
+                "may end in ;sliding or ;from-login)"
             )
         return None, Counted.ISSUE
     lifetime = _duration(found)
     if lifetime > _LONGEST_LIFETIME:
-        reading.faults.append(f"{name} is more than ten years: never is a word for that")
+        env.faults.append(f"{name} must be at most 3650 days, or never")
     return lifetime, Counted(found["counted"] or Counted.ISSUE)
 
 

@@ -1,4 +1,4 @@
-"""The environment, read once: what a deployment is told."""
+"""The settings of a deployment, read from the environment once."""
 
 import os
 from base64 import b64decode
@@ -10,18 +10,18 @@ from typing import Self
 from domain.metadata import ServerMetadata
 from domain.provider import ClientAuthentication, Provider
 from functions.settings.api_keys import ApiKey, read_api_keys
-from functions.settings.environment import LAYOUT, Reading
+from functions.settings.environment import LAYOUT, EnvReader
 from functions.settings.provider import read_metadata, read_provider
 from functions.settings.store import StoreSettings, read_store
 
 _CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
-# A person who mistypes makes fewer, and whoever guesses gets nowhere with so few.
+# More than a person mistypes, and too few for guessing.
 DEFAULT_FAILURE_LIMIT = 30
 
 
 class SettingsError(Exception):
-    """The environment is not usable; the message names each variable and what to do."""
+    """An invalid environment; the message names each variable and what to do."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -29,9 +29,9 @@ class SettingsError(Exception):
 
 
 class RemoteSettingsError(SettingsError):
-    """What is kept outside of the environment cannot be read, or not be used.
+    """Settings outside of the environment cannot be read, or are invalid.
 
-    `retry_after` says when it is read again, where nobody has to do anything about it.
+    `retry_after` is the time until the next read, if the fault may pass by itself.
     """
 
     def __init__(self, faults: list[str], *, retry_after: timedelta | None = None) -> None:
@@ -40,17 +40,17 @@ class RemoteSettingsError(SettingsError):
 
 
 def missing_library(variable: str, error: ModuleNotFoundError) -> str:
-    """Say what to install, where a variable needs what is no part of every deployment."""
-    return f"{variable} needs {error.name}: pip install -r infra/locks/aws.txt"
+    """Say which library a variable requires, and how to install it."""
+    return f"{variable} requires {error.name}: pip install -r infra/locks/aws.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says, checked.
+    """The checked environment.
 
-    `public_url` is None where nothing tells it; only logins need it. Where `told` names an issuer,
-    `provider` lacks what the issuer is to be asked for. `client_secret` is empty for a public
-    client, and `user_agent` None where the application names itself.
+    `public_url` is None if unset; only logins need it. If `overrides` names an issuer, `provider`
+    lacks what the issuer's metadata provides. `client_secret` is empty for a public client.
+    `user_agent` is None for the default.
     """
 
     client_id: str
@@ -60,7 +60,7 @@ class Settings:
     failure_limit: int
     oauth_state: str | None = field(repr=False)
     provider: Provider
-    told: ServerMetadata
+    overrides: ServerMetadata
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
@@ -68,61 +68,62 @@ class Settings:
 
     @property
     def redirect_uri(self) -> str | None:
-        """Where the provider sends the browser back to (RFC 6749 §3.1.2); to be registered."""
+        """The redirect URI (RFC 6749 §3.1.2), to register at the provider."""
         return None if self.public_url is None else self.public_url + _CALLBACK_PATH
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read and check every variable. Raises SettingsError that names all that is wrong."""
-        reading = Reading(environ)
-        told = read_metadata(reading)
+        """Read and check every variable. Raises SettingsError with every fault."""
+        env = EnvReader(environ)
+        overrides = read_metadata(env)
         settings = cls(
-            client_id=reading.required("CLIENT_ID"),
-            client_secret=_client_secret(reading, told),
-            api_keys=read_api_keys(reading),
-            cron_secret=reading.secret("CRON_SECRET"),
-            failure_limit=reading.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
-            oauth_state=reading.secret("OAUTH_STATE", fits_a_header=False),
-            provider=read_provider(reading, told),
-            told=told,
-            public_url=_public_url(reading),
-            store=read_store(reading),
-            encryption_keys=_encryption_keys(reading),
-            user_agent=_user_agent(reading),
+            client_id=env.required("CLIENT_ID"),
+            client_secret=_client_secret(env, overrides),
+            api_keys=read_api_keys(env),
+            cron_secret=env.secret("CRON_SECRET"),
+            failure_limit=env.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
+            oauth_state=env.secret("OAUTH_STATE", fits_a_header=False),
+            provider=read_provider(env, overrides),
+            overrides=overrides,
+            public_url=_public_url(env),
+            store=read_store(env),
+            encryption_keys=_encryption_keys(env),
+            user_agent=_user_agent(env),
         )
-        if reading.faults:
-            raise SettingsError(reading.faults)
+        if env.faults:
+            raise SettingsError(env.faults)
         return settings
 
 
-def _client_secret(reading: Reading, told: ServerMetadata) -> str:
-    """Read the secret, which a public client lacks: nothing can be derived of it then."""
-    if told.client_authentication is not ClientAuthentication.NONE:
-        return reading.required("CLIENT_SECRET")
-    secret = reading.optional("CLIENT_SECRET")
-    if secret is None and reading.optional("ENCRYPTION_KEYS") is None:
-        reading.faults.append(
-            "ENCRYPTION_KEYS is not set, and a client without a CLIENT_SECRET needs it: "
-            "openssl rand -base64 32 makes one"
+def _client_secret(env: EnvReader, overrides: ServerMetadata) -> str:
+    """Read CLIENT_SECRET; a public client has none, and requires ENCRYPTION_KEYS instead."""
+    if overrides.client_authentication is not ClientAuthentication.NONE:
+        return env.required("CLIENT_SECRET")
+    secret = env.optional("CLIENT_SECRET")
+    if secret is None and env.optional("ENCRYPTION_KEYS") is None:
+        env.faults.append(
+            "ENCRYPTION_KEYS is not set, and is required without CLIENT_SECRET: generate one with "
+            "openssl rand -base64 32"
         )
     return secret or ""
 
 
-def _user_agent(reading: Reading) -> str | None:
-    text = reading.optional("USER_AGENT")
+def _user_agent(env: EnvReader) -> str | None:
+    text = env.optional("USER_AGENT")
     if text is not None and not (text.isascii() and text.isprintable()):
-        reading.faults.append("USER_AGENT must be printable ASCII")
+        env.faults.append("USER_AGENT must be printable ASCII")
     return text
 
 
-def _encryption_keys(reading: Reading) -> tuple[bytes, ...]:
-    text = reading.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
+def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:
+    text = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT)
     if text is None:
         return ()
     keys = [_key(part) for part in text.replace(",", " ").split()]
     if not keys or None in keys:
-        reading.faults.append(
-            "each of ENCRYPTION_KEYS must be 32 bytes in base64: openssl rand -base64 32 makes one"
+        env.faults.append(
+            "ENCRYPTION_KEYS must be keys of 32 bytes in base64: generate one with openssl rand "
+            "-base64 32"
         )
     return tuple(key for key in keys if key is not None)
 
@@ -135,14 +136,14 @@ def _key(text: str) -> bytes | None:
     return key if len(key) == _KEY_BYTES else None
 
 
-def _public_url(reading: Reading) -> str | None:
-    url = reading.url("PUBLIC_URL")
-    if url is None and (host := reading.optional("VERCEL_PROJECT_PRODUCTION_URL")):
+def _public_url(env: EnvReader) -> str | None:
+    url = env.url("PUBLIC_URL")
+    if url is None and (host := env.optional("VERCEL_PROJECT_PRODUCTION_URL")):
         url = f"https://{host}"
     if url is None:
         return None
     if "?" in url:
-        reading.faults.append("PUBLIC_URL must not have a query")
+        env.faults.append("PUBLIC_URL must not have a query")
     if url.rstrip("/").endswith(_CALLBACK_PATH):
-        reading.faults.append(f"PUBLIC_URL is the redirect URI without its {_CALLBACK_PATH}")
+        env.faults.append(f"PUBLIC_URL must not end in {_CALLBACK_PATH}")
     return url.rstrip("/")

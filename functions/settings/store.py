@@ -1,4 +1,4 @@
-"""Which store a deployment is told to keep its grants in."""
+"""The store in the environment."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,32 +6,30 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TypeAlias
 
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 
 _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
-_KEEPS_NOTHING = (
-    "must be the path of a file, and what is there keeps nothing: a folder, or a device"
-)
+_KEEPS_NOTHING = "must be the path of a file, not of a folder or a device"
 _OF_THE_SYSTEM = (("dev",), ("proc",), ("sys",))
-# Files are files there, if not for long, of which the doctor warns.
+# Files work there until a restart; `doctor` warns of it.
 _SHARED_MEMORY = ("/", "dev", "shm")
 _DYNAMODB_TABLE = re.compile(r"[A-Za-z0-9_.\-]{3,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
-    """Grants are kept in this file."""
+    """A SQLite file."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstashSettings:
-    """Grants are kept in this Upstash database."""
+    """An Upstash database."""
 
     url: str
     token: str = field(repr=False)
@@ -39,9 +37,9 @@ class UpstashSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamoDbSettings:
-    """Grants are kept in this DynamoDB table; AWS's SDK reads its own variables for the rest.
+    """A DynamoDB table; AWS's SDK reads its own variables for the rest.
 
-    `region` is what it would not read by itself, unlike AWS's other SDKs.
+    `region` is AWS_REGION, which this SDK does not read by itself.
     """
 
     table: str
@@ -51,35 +49,35 @@ class DynamoDbSettings:
 StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
 
 
-def read_store(reading: Reading) -> StoreSettings:
-    """Find the one store that is set; Upstash has two pairs of names, which may both be there."""
-    # Persian and Indic names of folders are written with these.
-    path = reading.optional("SQLITE_PATH", invisible="\u200c\u200d")
+def read_store(env: EnvReader) -> StoreSettings:
+    """Read the one store that is set; both pairs of Upstash names may be set alike."""
+    # Persian and Indic folder names contain these.
+    path = env.optional("SQLITE_PATH", invisible="\u200c\u200d")
     if path and (fault := _fault_of(path)):
-        reading.faults.append(f"SQLITE_PATH {fault}")
+        env.faults.append(f"SQLITE_PATH {fault}")
     databases = {
         (url_name, token_name): UpstashSettings(
-            url=reading.url(url_name) or "",
-            token=reading.optional(token_name, fits_a_header=True) or "",
+            url=env.url(url_name) or "",
+            token=env.optional(token_name, fits_a_header=True) or "",
         )
         for url_name, token_name in _UPSTASH_NAMES
-        if reading.optional(url_name) or reading.optional(token_name)
+        if env.optional(url_name) or env.optional(token_name)
     }
     for (url_name, token_name), database in databases.items():
         if not (database.url and database.token):
-            reading.faults.append(f"{url_name} and {token_name} go together")
+            env.faults.append(f"{url_name} and {token_name} must both be set")
     stores: set[StoreSettings] = set(databases.values())
     names = [url for url, _ in databases]
     if path:
         stores.add(SqliteSettings(Path(path)))
         names.append("SQLITE_PATH")
-    if table := _dynamodb_table(reading):
+    if table := _dynamodb_table(env):
         stores.add(table)
         names.append("DYNAMODB_TABLE")
     if len(stores) > 1:
-        reading.faults.append(f"several stores are set, and one is needed: {', '.join(names)}")
+        env.faults.append(f"several stores are set, and only one is allowed: {', '.join(names)}")
     if not stores:
-        reading.faults.append(
+        env.faults.append(
             "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
             "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or DYNAMODB_TABLE"
         )
@@ -88,10 +86,10 @@ def read_store(reading: Reading) -> StoreSettings:
 
 
 def _fault_of(text: str) -> str | None:
-    """Say why there can be no file that keeps anything; None where nothing is known against one."""
+    """Say why a path cannot be the store's file; None if it can."""
     if ":memory:" in text.lower() or _URI.match(text):
-        # SQLite itself would take both for something else, which is gone with the process.
-        return "must be the path of a file, and neither a URI nor :memory:, which keeps nothing"
+        # SQLite would open a database in memory, which ends with the process.
+        return "must be the path of a file, not a URI or :memory:"
     path = Path(text)
     try:
         found = path.stat()
@@ -100,24 +98,24 @@ def _fault_of(text: str) -> str | None:
             return "is in a folder that does not exist"
         return _KEEPS_NOTHING if _is_of_the_system(path) else None
     except OSError as error:
-        # Without the path, as its own text would have it.
+        # `strerror` alone, because the error's text has the path.
         return f"cannot be used: {error.strerror}"
     except ValueError:
-        # It has a NUL, which is told of already.
+        # A NUL, which is a fault already.
         return None
     return None if S_ISREG(found.st_mode) and not _is_of_the_system(path) else _KEEPS_NOTHING
 
 
 def _is_of_the_system(path: Path) -> bool:
-    """Whether it is where the operating system shows devices and processes."""
+    """Whether the path is below /dev, /proc or /sys, except for shared memory."""
     parts = path.resolve().parts
     return parts[1:2] in _OF_THE_SYSTEM and parts[:3] != _SHARED_MEMORY
 
 
-def _dynamodb_table(reading: Reading) -> DynamoDbSettings | None:
-    table = reading.optional("DYNAMODB_TABLE")
+def _dynamodb_table(env: EnvReader) -> DynamoDbSettings | None:
+    table = env.optional("DYNAMODB_TABLE")
     if table is None:
         return None
     if not _DYNAMODB_TABLE.fullmatch(table):
-        reading.faults.append("DYNAMODB_TABLE must be the name of a table")
-    return DynamoDbSettings(table=table, region=reading.optional("AWS_REGION"))
+        env.faults.append("DYNAMODB_TABLE must be a table name")
+    return DynamoDbSettings(table=table, region=env.optional("AWS_REGION"))

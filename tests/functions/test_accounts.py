@@ -38,7 +38,7 @@ def test_first_login_compares_with_nobody(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     detail = expect_json(log_in(scripted, endpoint, connection, "alice"))["detail"]
-    assert detail.startswith("the tokens are stored")
+    assert detail.startswith("The tokens are stored")
 
 
 def test_another_account_does_not_replace_one_that_works(
@@ -50,7 +50,7 @@ def test_another_account_does_not_replace_one_that_works(
     assert "/api/login?replace=true" in members["detail"]
     assert "bob" not in answer.text
     assert expect_token(scripted.token(connection)) == "access-of-alice"
-    assert "another account logged in" in scripted.running.log()
+    assert "a different account logged in" in scripted.running.log()
 
 
 def test_a_login_that_hides_its_account_does_not_replace_one_that_is_known(
@@ -71,14 +71,14 @@ def test_account_is_changed_by_a_login_that_was_begun_to(
 ) -> None:
     expect_json(log_in(scripted, endpoint, connection, "alice"))
     answer = log_in(scripted, endpoint, connection, "bob", replace="true")
-    assert "another account than before" in expect_json(answer)["detail"]
+    assert "A different account" in expect_json(answer)["detail"]
     assert expect_token(scripted.token(connection)) == "access-of-bob"
 
 
 def test_same_account_may_log_in_again(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    for said in ("the tokens are stored", "the account is the same as before"):
+    for said in ("The tokens are stored", "The account is the same as before"):
         answer = log_in(scripted, endpoint, connection, "alice", replace="false")
         assert expect_json(answer)["detail"].startswith(said)
 
@@ -90,7 +90,7 @@ def test_another_account_replaces_one_whose_login_is_over_and_says_so(
     tokens = replace(scripted.tokens(connection), refresh_token=None)
     scripted.put(connection, Authorized(tokens=tokens))
     answer = log_in(scripted, endpoint, connection, "bob")
-    assert "another account than before" in expect_json(answer)["detail"]
+    assert "A different account" in expect_json(answer)["detail"]
     assert expect_token(scripted.token(connection)) == "access-of-bob"
 
 
@@ -99,8 +99,8 @@ def test_login_that_replaces_one_is_reported_where_the_provider_does_not_tell_wh
 ) -> None:
     expect_json(log_in(scripted, endpoint, connection, None))
     answer = log_in(scripted, endpoint, connection, None)
-    assert "has replaced an earlier one" in expect_json(answer)["detail"]
-    assert f"connection {connection}: a login has replaced" in scripted.running.log()
+    assert "replaced an earlier one" in expect_json(answer)["detail"]
+    assert f"connection {connection}: a login replaced" in scripted.running.log()
 
 
 def test_checklist_11_reload_of_the_callback_changes_nothing(

@@ -231,7 +231,7 @@ def test_that_no_rescue_line_was_found_is_said(wired: Wired, environ: dict[str, 
         assert run_admin(environ, "recover", logs=logs) == (
             0,
             "",
-            "No rescue line was found in what was read.\n",
+            "No rescue line was found.\n",
         )
 
 
@@ -246,9 +246,7 @@ def test_a_closed_standard_input_is_refused(wired: Wired, environ: dict[str, str
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "Nothing was read: standard input is closed. Give it the logs: recover < LOGS.\n"
-    )
+    assert done.stderr == ("Nothing was read: standard input is closed. Run recover < LOGS.\n")
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -271,7 +269,7 @@ def test_at_a_terminal_it_says_what_it_waits_for_and_the_first_interrupt_ends_it
         said = process.stderr.read()
     os.close(keyboard)
     os.close(terminal)
-    assert (process.returncode, said) == (1, "Interrupted. Nothing is lost; run this again.\n")
+    assert (process.returncode, said) == (1, "Interrupted. No data was lost; run this again.\n")
 
 
 def test_the_command_reads_logs_with_bytes_that_are_no_text(

@@ -71,7 +71,7 @@ def test_last_day_of_a_key_is_in_its_entry() -> None:
         (["ci", "--connections", ""], "connections"),
         (["ci", "--endpoints", "tokens"], "endpoints"),
         (["ci", "--expires", "31.1.2027"], "expires"),
-        (["ci", "--expires", "2020-01-01"], "expires is a day that is over"),
+        (["ci", "--expires", "2020-01-01"], "expires is in the past"),
     ],
     ids=str,
 )
@@ -86,4 +86,4 @@ def test_last_day_of_a_key_is_good_through_its_end() -> None:
     entry = json.dumps({"name": "ci", "sha256": "ab" * 32, "expires": "2027-01-31"})
     end = datetime(2027, 2, 1, tzinfo=UTC)
     assert faults_of(entry, end - timedelta(microseconds=1)) == []
-    assert faults_of(entry, end) == ["expires is a day that is over, in UTC"]
+    assert faults_of(entry, end) == ["expires is in the past, in UTC"]

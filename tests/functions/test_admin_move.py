@@ -28,7 +28,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.tokens import Tokens
-from functions.admin.command import AT_ONCE
+from functions.admin.command import MAX_CONCURRENCY
 from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings.settings import Settings
@@ -169,7 +169,7 @@ def test_name_that_a_terminal_would_obey_is_shown_without_that(source: Place, fi
     kept: dict[str, Grant] = {"evil\x1b[2J\x9b1m\nall good": Unauthorized(), "good": GRANT}
     source.keep(**kept)
     _, _, error = source.run("export", str(file))
-    assert error == "evil?[2J?1m?all good: nobody has logged in; there is nothing to hand over\n"
+    assert error == "evil?[2J?1m?all good: nothing to hand over, because nobody has logged in\n"
 
 
 def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
@@ -181,7 +181,7 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     source.keep(forgotten=Unauthorized())
     status, said, error = source.run("export", str(file))
     assert (status, said) == (0, [f"connections handed over, and in {file}: 3"])
-    assert error == "forgotten: nobody has logged in; there is nothing to hand over\n"
+    assert error == "forgotten: nothing to hand over, because nobody has logged in\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir() if "export" in path.name] == [file.name]
     assert all(isinstance(grant, Moved) for grant in source.kept(*names))
@@ -196,7 +196,7 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
 def test_more_connections_than_go_at_once_go_in_one_file(
     source: Place, target: Place, file: Path
 ) -> None:
-    names = [f"c{number:03}" for number in range(100 + AT_ONCE)]
+    names = [f"c{number:03}" for number in range(100 + MAX_CONCURRENCY)]
     source.keep(**dict.fromkeys(names, GRANT))
     _, _, error = source.run("export", str(file))
     assert error == "100 connections are handed over\n"
@@ -265,13 +265,13 @@ def test_where_the_file_cannot_be_put_in_its_place_at_the_end_what_was_done_is_s
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
     with exporting(source, file) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("b: a refresh is in flight")
+        assert process.stderr.readline().startswith("b: waiting for a refresh in flight")
         file.write_text("something else")
         source.keep(b=NEWER)
         said = process.stderr.read()
     assert process.returncode == 1
     assert said.startswith("No file was written: [Errno 17] File exists")
-    assert "Handed over already, and answered 410 from here on: 2." in said
+    assert "Handed over already, and answered 410 from now on: 2." in said
     assert file.read_text() == "something else"
     assert list(file.parent.glob("*export*")) == [file]
     again = file.with_name("again.export")
@@ -303,7 +303,7 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     status, _, error = source.run("export", str(file))
     assert (status, error) == (
         0,
-        "died: a refresh is in flight, and waited for (a minute at most)\n",
+        "died: waiting for a refresh in flight (a minute at most)\n",
     )
     assert target.run("import", str(file))[0] == 0
     [died] = target.kept("died")
@@ -317,10 +317,10 @@ def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, fi
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
     with exporting(source, file) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("b: a refresh is in flight")
+        assert process.stderr.readline().startswith("b: waiting for a refresh in flight")
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
-    assert (process.returncode, said) == (1, "Interrupted. Nothing is lost; run this again.\n")
+    assert (process.returncode, said) == (1, "Interrupted. No data was lost; run this again.\n")
     assert not list(file.parent.glob("*export*"))
     source.keep(b=NEWER)
     exported(source, file)
@@ -466,7 +466,7 @@ def test_blank_lines_that_came_into_a_file_are_passed_over(
 def test_what_can_be_no_connection_is_refused(source: Place, command: list[str], name: str) -> None:
     status, said, error = source.run(*command, name)
     assert (status, said) == (2, [])
-    assert f"{name!a} can be the name of no connection" in error
+    assert f"{name!a} is not a valid connection name" in error
 
 
 def test_file_whose_name_is_no_text_is_written_and_read(

@@ -123,7 +123,7 @@ def test_a_store_in_which_nothing_is_is_not_taken_for_one_that_is_done(
     assert place.kept("a") == [Unauthorized()]
     status, lines, error = place.run("reseal")
     assert (status, lines) == (1, [])
-    assert error.startswith(f"No connection is stored in {environ['SQLITE_PATH']} (SQLITE_PATH): ")
+    assert error.startswith(f"No connection is stored in {environ['SQLITE_PATH']} (SQLITE_PATH). ")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_no_command_makes_a_database_where_it_looks_for_one(
 ) -> None:
     status, lines, error = Place(environ).run(*arguments)
     assert (status, lines) == (1, [])
-    assert error.startswith(f"{environ['SQLITE_PATH']} (SQLITE_PATH) is not there")
+    assert error.startswith(f"{environ['SQLITE_PATH']} (SQLITE_PATH) does not exist")
     assert not Path(environ["SQLITE_PATH"]).exists()
 
 

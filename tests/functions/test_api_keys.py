@@ -99,7 +99,7 @@ def test_key_is_refused_every_endpoint_that_it_is_not_for(keyed: Deployment) -> 
             expect_json(answer)
         else:
             members = expect_problem(answer, 403, "key-not-allowed")
-            assert f"'ci' is not for the endpoint {path[5:]}" in members["detail"]
+            assert f"'ci' is not allowed for the endpoint {path[5:]}" in members["detail"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/token"), ("GET", "/api/verify")])
@@ -137,7 +137,7 @@ def test_checklist_13_key_that_is_not_for_logins_is_given_no_link_to_one(
         answer = keyed.call("GET", target, with_key(CI))
         members = answer.json()
         assert (answer.status_code, members["login"]) == (status, {"method": "POST", "url": url})
-        assert "an API key that is for the endpoint login" in members["detail"]
+        assert "an API key that is allowed for login" in members["detail"]
         assert "link" not in answer.text
         # Who may begin logins is given one, and so is who has the key for everything.
         for key in (OPERATOR, LOGINS_TOO, API_KEY):
@@ -176,7 +176,7 @@ def test_two_good_keys_at_once_are_refused(keyed: Deployment) -> None:
     both = [("x-api-key", OPERATOR), with_key(API_KEY)]
     answer = keyed.call("GET", "/api/token", *both)
     detail = expect_problem(answer, 401, "api-key-invalid")["detail"]
-    assert "different API keys were sent" in detail
+    assert "two different API keys" in detail
     # The same is said of keys that are none, and so nothing of these.
     neither = [("x-api-key", f"{OPERATOR}x"), with_key(f"{API_KEY}x")]
     answer = keyed.call("GET", "/api/token", *neither)
@@ -274,7 +274,7 @@ FAULTS: dict[str, tuple[list[object], str]] = {
     "the key itself": ([{"name": "ci", "sha256": f"{MARK}-in-the-place-of-its-hash"}], "sha256"),
     "half a digest": ([{"name": "ci", "sha256": DIGEST[:32]}], "entry 'ci': sha256"),
     "a digest and a line feed": ([{"name": "ci", "sha256": f"{DIGEST}\n"}], "entry 'ci': sha256"),
-    "the digest of nothing": ([entry("ci", "")], "entry 'ci': sha256 is that of an empty key"),
+    "the digest of nothing": ([entry("ci", "")], "entry 'ci': sha256 is the hash of an empty key"),
     "a member that is misspelt": ([entry("ci", CI, connection=[MARK])], "entry 'ci': it has"),
     "a connection that is none": ([entry("ci", CI, connections=[f"{MARK}/"])], "connections"),
     "a text for connections": ([entry("ci", CI, connections=MARK)], "connections"),
@@ -310,7 +310,7 @@ def test_member_that_is_there_twice_is_a_fault() -> None:
     text = (
         f'[{{"name": "ci", "sha256": "{DIGEST}", "endpoints": ["token"], "endpoints": ["login"]}}]'
     )
-    assert "each member once" in faults_of({**OTHERS, "API_KEYS": text})[0]
+    assert "without repeated members" in faults_of({**OTHERS, "API_KEYS": text})[0]
 
 
 def test_all_faults_of_a_list_are_named_at_once() -> None:

@@ -49,7 +49,7 @@ def test_the_parameters_that_are_described_are_the_ones_that_are_read(
         assert "unheard" not in answer.text
     else:
         detail = expect_problem(answer, 400, "invalid-request")["detail"]
-        told = detail.rpartition(": ")[2].split(", ")
+        told = detail.rpartition(": ")[2].removesuffix(".").split(", ")
         assert told == sorted(parameter.name for parameter in operation.parameters)
 
 

@@ -415,7 +415,13 @@ def test_the_log_tells_once_that_a_person_has_to_log_in(caplog: pytest.LogCaptur
 
     asyncio.run(run())
     warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["connection c: a person has to log in: refresh-token-rejected"]
+    assert warnings == [
+        "connection c: a person has to log in: refresh-token-rejected",
+        (
+            "connection c: refresh failed: api.digikey.com answered 400 (invalid_grant); "
+            "login required"
+        ),
+    ]
 
 
 @pytest.mark.parametrize("applies", [True, False])

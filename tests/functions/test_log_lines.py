@@ -16,7 +16,7 @@ from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from functions.observability.log_lines import JsonLine, write_json_lines
-from functions.observability.tracing import let_in, traced
+from functions.observability.tracing import mark_authenticated, traced
 from ports.rescue import Rescued
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
@@ -63,7 +63,7 @@ def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
     assert {line["connection"] for line in lines if "connection" in line} >= {"canary", "canary-1"}
     assert all(line["request_id"] for line in lines)
     assert all(datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0) for line in lines)
-    refreshes = [line for line in lines if "the refresh of generation" in line["message"]]
+    refreshes = [line for line in lines if ": refresh" in line["message"]]
     assert refreshes
     assert {line["key"] for line in refreshes} == {"API_KEY"}
 
@@ -164,7 +164,7 @@ def test_rescue_line_in_json_can_be_read_back() -> None:
 def test_line_is_one_line_whatever_is_in_it() -> None:
     log = logging.getLogger("functions.tests")
     with written_as_json("functions.tests") as output, traced("an-id"):
-        let_in("ci")
+        mark_authenticated("ci")
         try:
             go_wrong()
         except RuntimeError:

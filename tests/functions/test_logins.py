@@ -15,9 +15,9 @@ from domain.provider import PRESETS, Provider
 from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
+from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
-from functions.login.results import UnknownStateError
 from functions.refresh.recorder import Recorder
 from functions.refresh.revoker import Revoker
 from functions.settings.settings import Settings
@@ -112,7 +112,7 @@ def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None:
         await asyncio.wait({callback})
         await logins.finish()
         # Either the state is still good, or the login went to its end.
-        with suppress(UnknownStateError):
+        with suppress(ProblemError):
             await logins.complete(response)
         assert isinstance(await bench.grant(), Authorized)
         assert len(bench.server.requests) == 1

@@ -5,7 +5,7 @@ import pytest
 from adapters.error_response import read_error
 from domain.metadata import ServerMetadata
 from domain.refusals import Meaning, meaning_of
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 from functions.settings.provider import read_provider
 
 ENVIRON = {
@@ -16,13 +16,13 @@ ENVIRON = {
 
 
 def meaning(words: str, body: dict[str, object], status: int = 400) -> Meaning:
-    reading = Reading({**ENVIRON, "REFUSAL_WORDS": words})
+    env = EnvReader({**ENVIRON, "REFUSAL_WORDS": words})
     told = ServerMetadata(
         authorization_endpoint=ENVIRON["AUTHORIZATION_ENDPOINT"],
         token_endpoint=ENVIRON["TOKEN_ENDPOINT"],
     )
-    provider = read_provider(reading, told)
-    assert reading.faults == []
+    provider = read_provider(env, told)
+    assert env.faults == []
     return meaning_of(read_error(status, {}, b"", body, provider))
 
 

@@ -172,7 +172,7 @@ def test_wait_behind_an_answer_ends_and_the_refresh_goes_on(
             assert await it.stored_token() == "access-8"
 
     asyncio.run(run())
-    assert "what was begun is not over" in caplog.text
+    assert "still runs after" in caplog.text
 
 
 def test_application_closes_though_the_provider_hangs(

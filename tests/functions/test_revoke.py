@@ -93,7 +93,7 @@ def test_checklist_58_a_provider_that_refuses_keeps_nothing_from_being_forgotten
 ) -> None:
     scripted.put(connection, fresh())
     endpoint.plan_revocations(refusal)
-    assert "removes this application's access" in expect_revoked(scripted, connection, "failed")
+    assert "Remove this application's access" in expect_revoked(scripted, connection, "failed")
     assert len(endpoint.revocations) == 1
     assert isinstance(scripted.grant(connection), Revoked)
 

@@ -276,7 +276,9 @@ def answers_of(
 
 
 def named_in(detail: str) -> list[str]:
-    words = set(detail.replace(":", " ").replace(",", " ").replace(";", " ").split())
+    words = set(
+        detail.replace(":", " ").replace(",", " ").replace(";", " ").removesuffix(".").split()
+    )
     return [name for name in VARIABLES if name in words]
 
 

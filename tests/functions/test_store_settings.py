@@ -102,8 +102,8 @@ def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None
             KV | UPSTASH | {"UPSTASH_REDIS_REST_TOKEN": "another"},
             ["several", "KV_REST_API_URL", "UPSTASH_REDIS_REST_URL"],
         ),
-        ({"KV_REST_API_URL": "https://kv.example"}, ["KV_REST_API_TOKEN", "go together"]),
-        ({"UPSTASH_REDIS_REST_TOKEN": "t"}, ["UPSTASH_REDIS_REST_URL", "go together"]),
+        ({"KV_REST_API_URL": "https://kv.example"}, ["KV_REST_API_TOKEN", "must both be set"]),
+        ({"UPSTASH_REDIS_REST_TOKEN": "t"}, ["UPSTASH_REDIS_REST_URL", "must both be set"]),
         (KV | {"KV_REST_API_URL": "http://kv.example"}, ["KV_REST_API_URL", "https"]),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from domain.authorization import PendingLogin
 from domain.grant import AuthorizationRequired, Authorized, Unauthorized
 from domain.token_endpoint import Outcome, TokenErrorResponse
-from functions.refresh.sweep import AT_ONCE, PAGE, TIME_TO_BEGIN, SweepReport
+from functions.refresh.sweep import MAX_CONCURRENCY, PAGE, TIME_TO_BEGIN, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with
@@ -217,7 +217,7 @@ def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() -> Non
 def test_it_begins_nothing_more_when_its_time_is_up_and_the_next_one_goes_on() -> None:
     async def work() -> None:
         clock, bench = SlowingClock(), Bench()
-        names = [f"{number:02}" for number in range(3 * AT_ONCE)]
+        names = [f"{number:02}" for number in range(3 * MAX_CONCURRENCY)]
         for number, name in enumerate(names):
             left = SOON + number * timedelta(seconds=1)
             await bench.keep(EXPIRED, name, refresh_left=left)
@@ -231,12 +231,16 @@ def test_it_begins_nothing_more_when_its_time_is_up_and_the_next_one_goes_on() -
 
         bench.server.reply = reply
         report = await bench.sweep(clock=clock).run()
-        assert report == SweepReport(refreshed=AT_ONCE, skipped=0, failed=0, is_complete=False)
-        assert max(at_once) == AT_ONCE
+        assert report == SweepReport(
+            refreshed=MAX_CONCURRENCY, skipped=0, failed=0, is_complete=False
+        )
+        assert max(at_once) == MAX_CONCURRENCY
         refreshed = [name for name in names if (await bench.tokens(name)).generation == 8]
-        assert refreshed == names[:AT_ONCE]
+        assert refreshed == names[:MAX_CONCURRENCY]
         report = await bench.sweep().run()
-        assert report == SweepReport(refreshed=2 * AT_ONCE, skipped=0, failed=0, is_complete=True)
+        assert report == SweepReport(
+            refreshed=2 * MAX_CONCURRENCY, skipped=0, failed=0, is_complete=True
+        )
 
     run(work)
 

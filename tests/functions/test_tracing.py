@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from functions.observability import tracing
-from functions.observability.tracing import let_in, request_id_of, traced, waiting_for
+from functions.observability.tracing import mark_authenticated, request_id_of, traced, waiting_for
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -105,12 +105,12 @@ def test_time_is_what_passes_on_a_clock_that_only_goes_forward(
 
 
 def test_without_a_request_nothing_is_noted() -> None:
-    let_in("ci")
+    mark_authenticated("ci")
     with waiting_for("store"):
         pass
     with traced("an-id") as trace:
         pass
-    assert (trace.is_let_in, trace.key_name, trace.waits) == (False, None, [])
+    assert (trace.is_authenticated, trace.key_name, trace.waits) == (False, None, [])
 
 
 # --- by which name the log has a request

@@ -88,4 +88,4 @@ def test_the_doctor_names_the_variable(
 ) -> None:
     monkeypatch.setenv(name, value)
     found = findings(healthy(running_digikey, tmp_path, **ELSEWHERE))
-    assert any(f"nothing can be asked of it: {name} " in finding.text for finding in found)
+    assert any(f"no request is possible: {name} " in finding.text for finding in found)

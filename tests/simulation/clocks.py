@@ -29,9 +29,9 @@ from domain.token_endpoint import (
     TokenRequest,
 )
 from domain.tokens import CLOCKS_APART, Tokens
+from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
-from functions.login.results import LOGIN_FAILURES
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
@@ -248,7 +248,7 @@ class ClockWorld:
         response = AuthorizationResponse(state=state, code="a-code", issuer=None)
         try:
             completed = await self.logins.complete(response)
-        except LOGIN_FAILURES as failed:
+        except ProblemError as failed:
             self.note(f"a login fails: {type(failed).__name__}")
             return False
         tokens = tokens_of(completed.grant)

@@ -117,14 +117,14 @@ def test_deployment_without_its_variables_is_found(live: Live) -> None:
     with guarded_process(command, is_ready=lambda _: answers(url), environ=environ):
         found = findings(live.environ(), live=url)
     assert wrong(found) == [("fault", "live")]
-    assert "CLIENT_ID is still the … of an example" in said(found, "live")
+    assert "CLIENT_ID is still the placeholder … of the example" in said(found, "live")
 
 
 @pytest.mark.parametrize("path", ["/api/callback", "/api", "/api/health"])
 def test_address_with_a_path_too_many_is_found(live: Live, path: str) -> None:
     found = findings(live.environ(), live=f"{live.url}{path}")
     assert wrong(found) == [("fault", "live")]
-    assert "a path too many: give its PUBLIC_URL itself" in said(found, "live")
+    assert "a path too many: use its PUBLIC_URL" in said(found, "live")
 
 
 def test_deployment_where_nobody_has_logged_in_is_found(live: Live, tmp_path: Path) -> None:

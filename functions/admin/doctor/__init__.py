@@ -1,1 +1,1 @@
-"""`doctor`: what is wrong with a deployment, in one line each, and what to do about it."""
+"""`doctor`: checks a deployment, and reports each finding in one line with what to do."""

@@ -1,4 +1,4 @@
-"""The command: all that is looked at, side by side, within a minute."""
+"""The command: runs every check in parallel, within a minute."""
 
 import asyncio
 import os
@@ -17,40 +17,39 @@ from functions.admin.doctor.provider import check_provider
 from functions.admin.doctor.store import check_store
 from functions.admin.doctor.wiring import web
 from functions.settings.api_keys import THE_API_KEY
-from functions.settings.environment import Reading
+from functions.settings.environment import EnvReader
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
 
-# Of each part, which has limits of its own for all that it asks.
+# For each part; its requests have limits of their own.
 _LIMIT = timedelta(seconds=40)
-# A thread that hangs in the operating system can be waited for only.
+# A thread that hangs in the operating system cannot be stopped.
 _END = timedelta(seconds=55)
 
 _DESCRIPTION = """\
 doctor [--live URL] [--strict]
 
-Checks the environment that it runs in, the store and the provider that this names, and what is
-kept; with --live also the deployment that answers at URL, by the API_KEY of the environment. It
-prints a line for each thing: ok, unknown (it could not be looked at), warning, or fault, with what
-to do. No secret is printed. It ends within a minute, and fails where there is a fault; with
---strict also where something could not be looked at.
+Checks the environment, the store and its records, and the provider. With --live it also checks the
+deployment at URL, with the API_KEY of the environment. It prints one line per check: ok, unknown
+(it could not be checked), warning or fault, and what to do. It prints no secret. It ends within a
+minute, and fails on a fault; with --strict also on an unknown.
 
-It writes a counter and a login of its own into the store, which expire; with --live it begins one
-login, and takes it back, and is refused once with a wrong key."""
+It writes a counter and a login into the store, which expire. With --live it also starts one login,
+which it takes back, and sends one wrong key."""
 
 
 async def diagnose(
     settings: Settings, *, live: str | None, api_key: str | None
 ) -> AsyncGenerator[Finding, None]:
-    """Find what there is to say, in a fixed order. Raises SettingsError."""
+    """Yield every finding, in a fixed order. Raises SettingsError."""
     wired, asking = Wired(settings), web()
     parts = {"store": check_store(wired), "provider": check_provider(wired, asking)}
     if live is not None:
         parts["live"] = check_live(live, wired, asking, api_key=api_key)
     for finding in check_environment(settings, datetime.now(UTC)):
         yield finding
-    # The first to begin is the store's, which looks at a file before anything here opens it.
+    # The store first: it looks at the file before anything here opens it.
     tasks = [asyncio.create_task(_in_time(name, part)) for name, part in parts.items()]
     try:
         for task in tasks:
@@ -65,27 +64,27 @@ async def diagnose(
 
 
 async def _in_time(name: str, part: AsyncGenerator[Finding, None]) -> list[Finding]:
-    """Gather what a part finds, up to the limit; what went wrong with it is found as well."""
+    """Collect the findings of a part within the limit; its failure is a finding as well."""
     found: list[Finding] = []
     try:
         async with asyncio.timeout(_LIMIT.total_seconds()), aclosing(part) as findings:
             async for finding in findings:
                 found.append(finding)  # noqa: PERF401 - what was found before the limit stays
     except TimeoutError:
-        found.append(fault(name, f"there is no answer within {_LIMIT.seconds} s"))
+        found.append(fault(name, f"no answer within {_LIMIT.seconds} s"))
     except Exception as error:  # noqa: BLE001 - the other parts have something to say
-        found.append(fault(name, f"the doctor itself has failed: {type(error).__name__}"))
+        found.append(fault(name, f"this check failed itself: {type(error).__name__}"))
     return found
 
 
 @contextmanager
 def ending_within(limit: timedelta) -> Iterator[None]:
-    """End the process, come what may, where the block is not left in time."""
+    """End the process if the block takes longer than the limit."""
 
     def end() -> None:
-        print(fault("doctor", f"something hangs for {limit.seconds} s; the rest is not known"))
+        print(fault("doctor", f"a check hangs for {limit.seconds} s; the rest is unknown"))
         sys.stdout.flush()
-        # No thread is waited for.
+        # Without waiting for threads.
         os._exit(1)
 
     timer = Timer(limit.total_seconds(), end)
@@ -99,7 +98,7 @@ def ending_within(limit: timedelta) -> Iterator[None]:
 
 async def _report(settings: Settings, options: Namespace) -> str | None:
     found: list[Finding] = []
-    key = Reading(os.environ).optional(THE_API_KEY)
+    key = EnvReader(os.environ).optional(THE_API_KEY)
     async with aclosing(diagnose(settings, live=options.live, api_key=key)) as findings:
         async for finding in findings:
             print(finding, flush=True)
@@ -108,10 +107,8 @@ async def _report(settings: Settings, options: Namespace) -> str | None:
 
 
 def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("--live", metavar="URL", help="the address of a deployment that runs")
-    parser.add_argument(
-        "--strict", action="store_true", help="fail also where something is unknown"
-    )
+    parser.add_argument("--live", metavar="URL", help="the URL of a running deployment")
+    parser.add_argument("--strict", action="store_true", help="fail also on an unknown")
 
 
 def _run(options: Namespace) -> str | None:
@@ -122,8 +119,7 @@ def _run(options: Namespace) -> str | None:
     except SettingsError as error:
         found = [fault("variables", text) for text in error.faults]
         rest = (
-            "not looked at until the variables can be used: docs/configuration.md says of each "
-            "what it is, and .env is not read"
+            "not checked until the variables are valid: see docs/configuration.md; .env is not read"
         )
         print(*found, unknown("the rest", rest), sep="\n")
         return summary(found, strict=options.strict)
@@ -132,7 +128,7 @@ def _run(options: Namespace) -> str | None:
 
 
 COMMAND = LocalCommand(
-    summary="say what is wrong with the environment, the store, and a running deployment",
+    summary="check the environment, the store, the provider and a running deployment",
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,

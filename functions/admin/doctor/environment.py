@@ -1,4 +1,4 @@
-"""What can be said of the settings by themselves: nothing is asked."""
+"""Checks the settings by themselves, without any request."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,14 +10,14 @@ from functions.settings.api_keys import ApiKey, digest_of
 from functions.settings.environment import weakness_of
 from functions.settings.settings import Settings
 
-# Time to make another key and to give it to whoever has the old one.
+# Time to make a new key and to hand it out.
 _EXPIRES_SOON = timedelta(days=30)
-_MAKE_ONE = "openssl rand -hex 32 makes one"
+_MAKE_ONE = "generate one with openssl rand -hex 32"
 
 
 def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Judge what is set, and what is not."""
-    yield ok("variables", "all that are needed are set, and each can be used")
+    """Report weak, missing and expiring settings."""
+    yield ok("variables", "all required ones are set, and each is valid")
     yield from _check_keys(settings.api_keys, now)
     yield _check_cron_secret(settings)
     yield from _check_client_secret(settings)
@@ -25,8 +25,8 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     if settings.oauth_state is not None:
         yield warning(
             "OAUTH_STATE",
-            "it is set, so that a login can be finished without having been begun here, by whoever "
-            "knows it; unless one is under way that needs it, take it away",
+            "it is set, so that anybody who knows it can complete a login that was started "
+            "elsewhere: remove it unless such a login is under way",
         )
     if not settings.encryption_keys:
         yield _warn_of_the_derived_key(settings.client_secret)
@@ -36,52 +36,52 @@ def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
     expired = [key for key in keys if key.expires_at is not None and key.expires_at <= now]
     for key in keys:
         if key in expired:
-            yield warning("API_KEYS", f"the key {key.name!r} has expired: take its entry away")
+            yield warning("API_KEYS", f"the key {key.name!r} has expired: remove its entry")
         elif key.expires_at is not None and key.expires_at <= now + _EXPIRES_SOON:
             day = key.expires_at - timedelta(days=1)
             yield warning(
                 "API_KEYS",
-                f"the key {key.name!r} expires at the end of {day:%Y-%m-%d}: give whoever has it "
-                "another in time (python -m functions.admin keys new)",
+                f"the key {key.name!r} expires at the end of {day:%Y-%m-%d}: replace it in time "
+                "(python -m functions.admin keys new)",
             )
     if len(expired) == len(keys):
-        yield fault("API keys", "every key has expired, and nobody is let in")
+        yield fault("API keys", "every key has expired, so every request is refused")
     else:
-        yield ok("API keys", f"in force: {len(keys) - len(expired)}")
+        yield ok("API keys", f"valid: {len(keys) - len(expired)}")
 
 
 def _check_cron_secret(settings: Settings) -> Finding:
     if settings.cron_secret is None:
         return warning(
             "CRON_SECRET",
-            "it is not set, so that no request can start the sweep, and a login that nobody uses "
-            f"dies of its age; {_MAKE_ONE}",
+            f"it is not set, so that the sweep cannot run, and unused logins expire: {_MAKE_ONE}",
         )
     if _is_a_key(settings.cron_secret, settings.api_keys):
         return warning(
             "CRON_SECRET",
-            "it is an API key as well, so that who starts the sweep can have every token; "
-            f"{_MAKE_ONE}",
+            f"it is an API key as well, so that the scheduler can read every token: {_MAKE_ONE}",
         )
-    return ok("CRON_SECRET", "it is set, and no API key")
+    return ok("CRON_SECRET", "it is set, and differs from the API keys")
 
 
 def _check_client_secret(settings: Settings) -> Iterator[Finding]:
     if _is_a_key(settings.client_secret, settings.api_keys):
         yield warning(
             "CLIENT_SECRET",
-            f"it is an API key as well, and every caller has it; {_MAKE_ONE} for API_KEY",
+            f"it is an API key as well, so that every caller has it: for API_KEY, {_MAKE_ONE}",
         )
 
 
 def _warn_of_the_derived_key(client_secret: str) -> Finding:
     weakness = weakness_of(client_secret)
-    guessed = "" if weakness is None else f" (it {weakness}: who has the store may guess it)"
+    guessed = (
+        "" if weakness is None else f" (it {weakness}, so that a thief of the store may guess it)"
+    )
     return warning(
         "ENCRYPTION_KEYS",
-        f"it is not set: the key is derived from CLIENT_SECRET{guessed}, and everybody has to log "
-        "in again when that changes; openssl rand -base64 32 makes one, and what the derived key "
-        "has sealed stays readable",
+        f"it is not set, so that the key is derived from CLIENT_SECRET{guessed}, and a new "
+        "CLIENT_SECRET requires new logins: generate one with openssl rand -base64 32; existing "
+        "records stay readable",
     )
 
 
@@ -92,13 +92,15 @@ def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:
 
 def _check_redirect_uri(settings: Settings) -> Finding:
     if settings.public_url is None:
-        return fault("PUBLIC_URL", "it is not set, and nobody can log in: logins come back to it")
+        return fault(
+            "PUBLIC_URL", "it is not set, so that nobody can log in: logins redirect to it"
+        )
     register = f"the redirect URI to register at the provider is {settings.redirect_uri}"
-    provider = settings.provider.authorization_endpoint or settings.told.issuer or ""
+    provider = settings.provider.authorization_endpoint or settings.overrides.issuer or ""
     if _is_here(settings.public_url) and not _is_here(provider):
         return warning(
             "PUBLIC_URL",
-            f"it is an address of this machine: only browsers on it can log in; {register}",
+            f"it is an address of this machine: only its own browsers can log in; {register}",
         )
     return ok("PUBLIC_URL", register)
 

@@ -1,4 +1,4 @@
-"""What is kept: whether the keys open it, whether the sweep looks after it, who has to log in."""
+"""Checks the records: their keys, their refreshes, and which need a login."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -13,15 +13,15 @@ from functions.admin.doctor.wiring import store_by_newest_key
 from functions.wiring import Wired
 from ports.store import Store, UnreadableRecordError
 
-# A sweep that runs once a day, and has failed to once.
+# A daily sweep that failed once.
 _LONG_OVERDUE = timedelta(days=2)
-# A large store is looked at in part: the doctor's other answers are waited for.
+# A large store is checked in part, to end in time.
 _TIME_TO_LOOK = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One record: its grant, None where no key opens it, and whether the newest key did."""
+    """One record: its grant, None if no key decrypts it, and whether the newest key did."""
 
     grant: Grant | None
     by_newest_key: bool = True
@@ -29,7 +29,7 @@ class Look:
 
 @dataclass(slots=True)
 class Census:
-    """The names of connections, by what there is to say of them; `since` is when it began."""
+    """The names of connections by finding; `since` is the start of the check."""
 
     since: datetime
     number: int = 0
@@ -41,7 +41,7 @@ class Census:
     moved: list[str] = field(default_factory=list)
 
     def add(self, name: str, look: Look) -> None:
-        """Take down one more."""
+        """Add one record."""
         self.number += 1
         if look.grant is None:
             self.unreadable.append(name)
@@ -66,7 +66,7 @@ class Census:
 
 
 async def check_grants(wired: Wired) -> AsyncGenerator[Finding, None]:
-    """Look at every record, as long as there is time. Raises StoreUnavailableError."""
+    """Check every record, as time allows. Raises StoreUnavailableError."""
     newest = store_by_newest_key(wired.settings)
 
     async def look(connection: str) -> Look:
@@ -83,8 +83,8 @@ async def check_grants(wired: Wired) -> AsyncGenerator[Finding, None]:
     finally:
         await newest.close()
     if not is_complete:
-        yield unknown("connections", f"there are more than the {census.number} looked at in time")
-    # What the sweep asks for first, which no other request does.
+        yield unknown("connections", f"only the first {census.number} were checked in time")
+    # The sweep's query, which no other request makes.
     await wired.store.due(census.since, limit=1)
     for finding in judge(census):
         yield finding
@@ -102,7 +102,7 @@ async def _look(connection: str, *, newest: Store, all_keys: Store) -> Look:
 
 
 def judge(census: Census) -> Iterator[Finding]:
-    """Say what there is to say of what was counted."""
+    """Report the findings of a census."""
     yield from _judge_keys(census)
     yield from _judge_logins(census)
     yield from _judge_refreshes(census)
@@ -112,36 +112,38 @@ def _judge_keys(census: Census) -> Iterator[Finding]:
     if census.unreadable:
         yield fault(
             "encryption",
-            f"no key opens the records of {_names(census.unreadable)}: put back the CLIENT_SECRET "
-            "or the ENCRYPTION_KEYS that they were stored with, or log in anew",
+            f"no key decrypts the records of {_names(census.unreadable)}: restore the "
+            "CLIENT_SECRET or ENCRYPTION_KEYS that encrypted them, or log in again",
         )
     if census.by_older_key:
         yield warning(
             "encryption",
-            f"an older key has sealed the records of {_names(census.by_older_key)}: keep it until "
-            "`python -m functions.admin reseal` has sealed them anew",
+            f"an older key encrypted the records of {_names(census.by_older_key)}: keep it until "
+            "`python -m functions.admin reseal` is done",
         )
     if census.number and not census.unreadable and not census.by_older_key:
-        yield ok("encryption", f"the newest key opens all records: {census.number}")
+        yield ok("encryption", f"the newest key decrypts all records: {census.number}")
 
 
 def _judge_logins(census: Census) -> Iterator[Finding]:
     if not census.number:
-        yield warning("connections", "nobody has logged in yet: POST /api/login with the API key")
+        yield warning(
+            "connections", "nobody has logged in yet: use POST /api/login with an API key"
+        )
     if census.without_login:
         said = [f"{name}: {cause}" for name, cause in census.without_login.items()]
         yield warning(
             "connections",
-            f"somebody has to log in to {listed(said, len(said))}: POST /api/login with the API "
-            "key and ?connection=NAME",
+            f"login required for {listed(said, len(said))}: use POST /api/login?connection=NAME "
+            "with an API key",
         )
     if census.moved:
         yield warning(
             "connections",
-            f"handed over to another deployment: {_names(census.moved)}; ask there",
+            f"handed over to another deployment: {_names(census.moved)}; use that one",
         )
     if census.number and not census.without_login and not census.unreadable:
-        yield ok("connections", f"no login is needed: {census.number}")
+        yield ok("connections", f"no login required: {census.number}")
 
 
 def _judge_refreshes(census: Census) -> Iterator[Finding]:
@@ -150,23 +152,23 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
         if names and failure is Failure.MISCONFIGURED:
             yield fault(
                 "refreshes",
-                f"the provider refuses the client of {_names(names)}: compare CLIENT_ID and "
-                "CLIENT_SECRET, and PROVIDER, with what is registered there",
+                f"the provider refuses the client of {_names(names)}: compare CLIENT_ID, "
+                "CLIENT_SECRET and PROVIDER with the registration there",
             )
         elif names:
             yield warning(
                 "refreshes",
-                f"the last one failed ({failure.value}) of {_names(names)}; GET /api/verify says "
-                "when it is tried again",
+                f"the last one failed ({failure.value}) for {_names(names)}: see the next try in "
+                "GET /api/verify",
             )
     if census.forgotten:
         yield fault(
             "sweep",
-            f"nobody has looked after {_names(census.forgotten)} for two days, and their logins "
-            "will die: let something ask once a day for GET /api/sweep with the CRON_SECRET",
+            f"{_names(census.forgotten)} is overdue for two days, and the login will expire: "
+            "schedule a daily GET /api/sweep with the CRON_SECRET",
         )
     elif census.number:
-        yield ok("sweep", "nothing is overdue")
+        yield ok("sweep", "no connection is overdue")
 
 
 def _names(names: list[str]) -> str:

@@ -1,6 +1,6 @@
-"""A deployment that runs: whether it is ours, knows the key, and sends browsers where it should.
+"""Checks a running deployment: its identity, its API key and its logins.
 
-The API key is sent only to what has shown itself to be this application, over verified TLS or on
+The API key is sent only after the server proved to be this application, over verified TLS or on
 this machine.
 """
 
@@ -28,18 +28,18 @@ from ports.store import StoreUnavailableError
 from ports.web import NoWebAnswerError, Web, WebAnswer
 
 _TIMES = 5
-# ACME's clients renew a certificate when a third of its life is left, of 90 days as a rule.
+# ACME clients usually renew a certificate 30 days before it expires.
 _RENEWED_BY = timedelta(days=14)
 _WORKS = frozenset({200, 202})
 _UNWELL = {
-    "not-authorized": "the connection default needs a login: POST /api/login with the API key",
-    "connection-moved": "the connection default was handed over to another deployment: ask there",
+    "not-authorized": "the connection default needs a login: use POST /api/login with an API key",
+    "connection-moved": "the connection default was handed over: use the other deployment",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Deployment:
-    """Where it is, and what asks it."""
+    """A deployment's URL, and the HTTP client for it."""
 
     base: str
     web: Web
@@ -54,10 +54,12 @@ class _Deployment:
 async def check_live(
     url: str, wired: Wired, web: Web, *, api_key: str | None
 ) -> AsyncGenerator[Finding, None]:
-    """Ask the deployment as its callers do."""
+    """Check the deployment by requests like its callers'."""
     base = url.rstrip("/")
     if not is_safe_url(base) or "?" in base:
-        yield fault("live", "the address must be an https URL without a query (http for loopback)")
+        yield fault(
+            "live", "the address must be an https URL without a query (http only for loopback)"
+        )
         return
     there = _Deployment(base=base, web=web, api_key=api_key)
     try:
@@ -81,33 +83,33 @@ async def check_live(
 
 def _check_certificate(base: str, health: WebAnswer) -> Finding:
     if urlsplit(base).scheme != "https":
-        return ok("live", f"{base} is alive, without TLS, on this machine")
+        return ok("live", f"{base} is up, without TLS, on this machine")
     ends = health.certificate_ends
     if ends is not None and ends - health.came_at < _RENEWED_BY:
         return warning(
             "live",
-            f"{base} is alive, and its certificate ends on {ends:%Y-%m-%d}: what renews it has "
-            "not done so",
+            f"{base} is up, but its certificate expires on {ends:%Y-%m-%d}: check its renewal",
         )
-    return ok("live", f"{base} is alive, and its certificate is good")
+    return ok("live", f"{base} is up, and its certificate is valid")
 
 
 def _strangeness(health: WebAnswer) -> str | None:
-    """Say what is not as this application answers, if anything is."""
+    """Say how a response differs from this application's; None if it does not."""
     problem = _problem(health)
     if problem == "not-found":
-        return "it runs, but this address has a path too many: give its PUBLIC_URL itself"
+        return "it is up, but this address has a path too many: use its PUBLIC_URL"
     if problem is not None:
-        said = _text(health, "detail") if problem == "not-configured" else "its log says more"
-        return f"it runs, and every request is answered {problem}: {said}"
+        detail = _text(health, "detail").removesuffix(".")
+        said = detail if problem == "not-configured" else "see its log"
+        return f"it is up, but answers every request {problem}: {said}"
     if health.status in {301, 302, 303, 307, 308}:
-        return "it sends callers to another address, or to a page to sign in: give the final one"
+        return "it redirects to another address or to a page to sign in: use the final address"
     if health.status != 200:  # noqa: PLR2004 - OK
-        return f"health is answered {health.status}: something else is there, or stands before it"
+        return f"GET /api/health returned {health.status}: another server or a proxy answers"
     if _members(health).get("status") != "ok":
-        return "what answers is not this application"
+        return "the server there is not this application"
     if "no-store" not in health.headers.get("cache-control", ""):
-        return "its answers have no Cache-Control: no-store: something on the way may keep tokens"
+        return "its responses lack Cache-Control: no-store: a proxy may cache tokens"
     return None
 
 
@@ -115,7 +117,7 @@ async def _check_speed(there: _Deployment) -> Finding:
     answers = [await there.ask("GET", "/api/health") for _ in range(_TIMES)]
     milliseconds = median(answer.took / timedelta(milliseconds=1) for answer in answers)
     return ok(
-        "live", f"answers in {milliseconds:.0f} ms with a new connection (median of {_TIMES})"
+        "live", f"it answers in {milliseconds:.0f} ms with a new connection (median of {_TIMES})"
     )
 
 
@@ -123,13 +125,13 @@ async def _check_document(there: _Deployment) -> Finding:
     answer = await there.ask("GET", "/api/openapi.json")
     found = _members(answer)
     if answer.status != 200 or "openapi" not in found:  # noqa: PLR2004 - OK
-        return fault("openapi", f"/api/openapi.json is not served ({answer.status})")
+        return fault("openapi", f"GET /api/openapi.json returned {answer.status}")
     if found != json.loads(DOCUMENT.read_bytes()):
         return warning(
             "openapi",
-            "the interface that is served there is not the one of this copy: another version runs",
+            "its interface differs from this copy's: it runs another version",
         )
-    return ok("openapi", "the interface that is served there is this copy's")
+    return ok("openapi", "its interface is this copy's")
 
 
 async def _check_wrong_key(there: _Deployment) -> Finding:
@@ -138,26 +140,24 @@ async def _check_wrong_key(there: _Deployment) -> Finding:
         case "api-key-invalid":
             return ok("API key", "a wrong one is refused")
         case "too-many-failures":
-            # Only who would be refused is told that it was too often.
-            return ok("API key", "a wrong one is refused, as others were that came from here")
+            # Only a refused key is answered so.
+            return ok("API key", "a wrong one is refused (too many failed requests from here)")
         case _:
             return fault(
                 "API key",
-                f"a wrong one is not refused, but answered {answer.status}: something else "
-                "answers, or stands before it; the right one was not sent there",
+                f"a wrong one is not refused ({answer.status}): another server answers, or a proxy "
+                "before it; the right key was not sent",
             )
 
 
 async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Finding, None]:
     if there.api_key is None:
-        yield unknown(
-            "API key", "API_KEY is not in this environment, so nothing was asked that needs it"
-        )
+        yield unknown("API key", "API_KEY is not set here, so that checks with a key were left out")
         return
     answer = await there.ask("GET", "/api/verify", key=there.api_key)
     problem = _problem(answer)
     if problem in {"api-key-invalid", "too-many-failures"}:
-        yield fault("API key", "the deployment does not know the API_KEY of this environment")
+        yield fault("API key", "the deployment does not know this environment's API_KEY")
         return
     if answer.status in _WORKS:
         yield ok("API key", "it is accepted, and the connection default works")
@@ -165,7 +165,7 @@ async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Fi
         yield warning("verify", _UNWELL[problem])
     else:
         told = f"{answer.status} {problem or ''}"
-        yield fault("verify", f"it is answered {told}: see docs/problems.md")
+        yield fault("verify", f"GET /api/verify returned {told}: see docs/problems.md")
     async for finding in _check_login(there, wired):
         yield finding
 
@@ -175,39 +175,41 @@ async def _check_login(there: _Deployment, wired: Wired) -> AsyncGenerator[Findi
     url = _text(answer, "authorization_url")
     if answer.status != 200 or not url:  # noqa: PLR2004 - OK
         problem = _problem(answer) or ""
-        yield fault("login", f"it cannot begin: {answer.status} {problem}: see docs/problems.md")
+        yield fault(
+            "login", f"POST /api/login returned {answer.status} {problem}: see docs/problems.md"
+        )
         return
     try:
         endpoint = (await wired.provider()).authorization_endpoint
     except (DiscoveryError, SettingsError):
-        # The provider's part says so.
+        # The check of the provider reports it.
         endpoint = None
     faults = list(_differences(url, wired, endpoint))
     for finding in faults:
         yield finding
     if not faults:
-        yield ok("login", "it sends the browser where this environment would, and back")
+        yield ok("login", "its authorization URL is the one of this environment")
     yield await _check_sameness(url, wired)
 
 
 async def _check_sameness(url: str, wired: Wired) -> Finding:
-    """Take back the login that has begun, which shows that both have one store, and its keys."""
+    """Take back the login, which proves that both use the same store and keys."""
     kept = wired.settings.store
     if isinstance(kept, SqliteSettings) and not kept.path.exists():
-        # Of another machine, perhaps; none is made here.
-        return unknown("same store", "this environment's has no database yet")
+        # Perhaps a file of another machine; none is made here.
+        return unknown("same store", "this environment has no database yet")
     state = parse_qs(urlsplit(url).query).get("state", [""])[0]
     now = wired.clock.now()
     try:
         pending = await wired.store.take_login(login_key(state), taker="doctor", now=now)
         await wired.store.take_login(first_delivery_key(state), taker="doctor", now=now)
     except StoreUnavailableError:
-        return unknown("same store", "this environment's is not available")
+        return unknown("same store", "this environment's store is not available")
     if pending is None:
         return fault(
             "same store",
-            "a login that was begun there is not in this environment's store, or its keys do not "
-            "open it: what is said of the store above is not of that deployment's",
+            "a login that was started there is not in this environment's store, or its keys do not "
+            "decrypt it: the findings about the store are not about that deployment",
         )
     return ok("same store", "what is begun there is in this environment's store")
 
@@ -219,8 +221,8 @@ def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Findi
     if endpoint is not None and there != endpoint.partition("?")[0]:
         yield fault(
             "login",
-            f"it sends the browser to {there}, and by this environment's PROVIDER, ISSUER or "
-            f"AUTHORIZATION_ENDPOINT it is {endpoint}",
+            f"it sends the browser to {there}, but this environment's PROVIDER, ISSUER or "
+            f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
     for name, wanted, variable in (
         ("client_id", wired.settings.client_id, "CLIENT_ID"),
@@ -230,12 +232,12 @@ def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Findi
             found = " ".join(query.get(name, ["none"]))
             yield fault(
                 "login",
-                f"its {name} is {found}, and by this environment's {variable} it is {wanted}",
+                f"its {name} is {found}, but by this environment's {variable} it is {wanted}",
             )
 
 
 def _problem(answer: WebAnswer) -> str | None:
-    """Return the name of a problem of this application's; None where the answer is another."""
+    """Return the type of a problem, without its prefix; None for another response."""
     name = _text(answer, "type").removeprefix(TYPE_PREFIX)
     return name if name in PROBLEMS else None
 

@@ -1,4 +1,4 @@
-"""The provider: whether its endpoints belong together and to the preset, and its clock."""
+"""Checks the provider: its endpoints, and its clock."""
 
 from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import urlsplit
@@ -16,31 +16,31 @@ _CUSTOM = "custom"
 
 
 async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None]:
-    """Find out where the provider is, and ask there for the time."""
+    """Check the provider's endpoints, reach its host, and compare clocks."""
     try:
         provider = await wired.provider()
     except DiscoveryError as error:
-        yield fault("ISSUER", f"it does not say where its endpoints are: {error}")
+        yield fault("ISSUER", f"cannot read its metadata: {error}")
         return
     except SettingsError as error:
-        yield fault("provider", f"nothing can be asked of it: {error}")
+        yield fault("provider", f"no request is possible: {error}")
         return
-    for finding in check_endpoints(provider, wired.settings.told):
+    for finding in check_endpoints(provider, wired.settings.overrides):
         yield finding
     parts = urlsplit(provider.token_endpoint)
     host = f"{parts.scheme}://{parts.netloc}"
     try:
-        # Nothing is sent to the endpoint itself, where each request may count.
+        # Not to the endpoint itself, where requests may be counted.
         answer = await web.ask("HEAD", f"{host}/")
     except NoWebAnswerError as error:
-        text = f"{host} cannot be reached from here: {error}; see whether its name is right, and"
-        yield fault("provider", f"{text} whether this machine's network leads there")
+        text = f"cannot connect to {host}: {error}; check its name and this machine's network"
+        yield fault("provider", text)
     else:
         yield compare_clocks(f"the provider's clock ({parts.netloc})", answer)
 
 
-def check_endpoints(provider: Provider, told: ServerMetadata) -> Iterator[Finding]:
-    """Judge whether the endpoints are those of one provider, and of the one that is named."""
+def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[Finding]:
+    """Report endpoints of different providers, or of another one than the preset."""
     endpoints = {
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
         "TOKEN_ENDPOINT": provider.token_endpoint,
@@ -52,11 +52,13 @@ def check_endpoints(provider: Provider, told: ServerMetadata) -> Iterator[Findin
     if mixed:
         return
     # An issuer vouches for what it names itself.
-    if told.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
+    if overrides.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
-        yield warning("PROVIDER", f"its endpoints are at different hosts: {where}; is that right?")
+        yield warning(
+            "PROVIDER", f"its endpoints are on different hosts: {where}; check that this is right"
+        )
         return
-    yield ok("PROVIDER", f"{provider.name}, with its tokens from {provider.token_endpoint}")
+    yield ok("PROVIDER", f"{provider.name}, with the token endpoint {provider.token_endpoint}")
 
 
 def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Finding]:
@@ -70,14 +72,14 @@ def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Fi
         if provider.name == _CUSTOM:
             yield warning(
                 "PROVIDER",
-                f"it is custom, and {name} is {whose}'s: PROVIDER={whose} knows what is special "
-                "about it",
+                f"it is custom, but {name} is {whose}'s: set PROVIDER={whose}, which knows its "
+                "special rules",
             )
         else:
             yield fault(
                 "PROVIDER",
-                f"it is {provider.name}, and {name} is {whose}'s ({host}), which has accounts, "
-                f"credentials and data of its own: set PROVIDER={whose}, or take {name} away",
+                f"it is {provider.name}, but {name} is {whose}'s ({host}), which has other "
+                f"accounts, credentials and data: set PROVIDER={whose}, or remove {name}",
             )
 
 
@@ -86,7 +88,7 @@ def _host(url: str) -> str:
 
 
 def _site(host: str) -> str:
-    """Return what hosts of one owner have in common, as a rule; an address of its own is all."""
+    """Return the last two labels of a host name, or the whole of an IP address."""
     labels = host.split(".")
     is_address = labels[-1].isdigit() or ":" in host
     return host if is_address else ".".join(labels[-2:])

@@ -1,4 +1,4 @@
-"""The store: whether it can be reached and written, how fast, and what is special to its kind."""
+"""Checks the store: access, speed, and the settings of its kind."""
 
 import secrets
 import time
@@ -18,12 +18,12 @@ from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, Unse
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
 _TIMES = 5
-# What the doctor writes is of no use after it, and the store removes it.
+# The store removes what the doctor writes.
 _KEPT_FOR = timedelta(minutes=1)
 
 
 async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
-    """Look at the store, write to it, and then look at what it keeps."""
+    """Check the store's settings, write to it, then check its records."""
     try:
         facts = await store_facts(wired.settings.store)
     except OSError as error:
@@ -31,7 +31,7 @@ async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
         return
     for finding in judge(facts):
         yield finding
-    # The doctor makes no file: it would be another user's than the application's, perhaps.
+    # The doctor makes no file, which might belong to another user than the application.
     if isinstance(facts, SqliteFacts) and not (facts.is_begun and facts.is_database):
         return
     try:
@@ -43,14 +43,14 @@ async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
         async for finding in check_grants(wired):
             yield finding
     except StoreUnavailableError as error:
-        # What requests need has worked; credentials need not allow to list everything.
-        yield unknown("connections", f"what is kept cannot be looked at: {error}")
+        # Requests work; the credentials need not allow a listing.
+        yield unknown("connections", f"the records cannot be listed: {error}")
 
 
 async def _check_writing(wired: Wired) -> Finding:
-    """Write, and read back what was written. Raises StoreUnavailableError."""
+    """Write, and read it back. Raises StoreUnavailableError."""
     with suppress(UnreadableRecordError):
-        # What every request for a token does.
+        # Like every request for a token.
         await wired.store.load(DEFAULT_CONNECTION)
     key, ends = f"doctor-{secrets.token_hex(16)}", wired.clock.now() + _KEPT_FOR
     found, milliseconds = [], []
@@ -60,7 +60,7 @@ async def _check_writing(wired: Wired) -> Finding:
         milliseconds.append((time.perf_counter() - start) * 1000)
     is_kept = all(after > before for before, after in zip([0, *found], found, strict=False))
     if not (is_kept and await _keeps_a_login(wired.store, key, wired)):
-        return fault("store", "it does not read back what was written")
+        return fault("store", "it does not return what was written")
     return ok(
         "store", f"written and read back in {median(milliseconds):.1f} ms (median of {_TIMES})"
     )
@@ -79,7 +79,7 @@ async def _keeps_a_login(store: Store, key: str, wired: Wired) -> bool:
 
 
 def judge(facts: StoreFacts) -> Iterator[Finding]:
-    """Say what there is to say of a kind of store."""
+    """Report the settings of a kind of store."""
     match facts:
         case SqliteFacts():
             yield from _judge_sqlite(facts)
@@ -94,28 +94,29 @@ def judge(facts: StoreFacts) -> Iterator[Finding]:
 def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
     about = "SQLITE_PATH"
     if not facts.folder_is_writable:
-        yield fault(about, "its folder cannot be written here, which SQLite needs beside the file")
+        yield fault(about, "its folder is not writable here, which SQLite requires")
     if not facts.is_on_disk:
-        yield warning(about, "it is in memory, not on a disk: the machine's restart takes it away")
+        yield warning(about, "it is in memory, not on a disk: a restart of the machine deletes it")
     if not facts.is_begun:
         yield unknown(
-            about, "there is no database yet, and none was made; ask again when logins have begun"
+            about,
+            "there is no database yet, and none was made: run this again after the first login",
         )
         return
     if not facts.is_database:
-        yield fault(about, "the file is no SQLite database")
+        yield fault(about, "the file is not an SQLite database")
         return
     if facts.others_can:
         parts = ", ".join(facts.others_can)
-        yield warning(about, f"others than its owner can get at it ({parts}): chmod 600")
+        yield warning(about, f"others than its owner can read or write it ({parts}): run chmod 600")
     if not facts.is_in_wal_mode:
         yield warning(
             about,
-            "the file is not in WAL mode, in which the application leaves it: something else has "
-            "changed it, or its file system cannot (none of a network can)",
+            "the file is not in WAL mode: another program changed it, or the file system does not "
+            "support it (network file systems do not)",
         )
     if not facts.others_can and facts.is_in_wal_mode:
-        yield ok(about, "the file is its owner's only, and in WAL mode")
+        yield ok(about, "only its owner can access the file, and it is in WAL mode")
 
 
 def _judge_eviction(policy: str | Unseen) -> Finding:
@@ -123,16 +124,16 @@ def _judge_eviction(policy: str | Unseen) -> Finding:
         case Unseen(why=why):
             return unknown(
                 "eviction",
-                f"the database does not show its policy ({why}): see that Eviction is off in "
-                "Upstash's console",
+                f"the database does not show its policy ({why}): check in Upstash's console that "
+                "Eviction is off",
             )
         case "noeviction":
-            return ok("eviction", "the database removes nothing by itself (noeviction)")
+            return ok("eviction", "the database evicts nothing (noeviction)")
         case _:
             return warning(
                 "eviction",
-                f"the policy is {policy}: grants can be evicted when memory is short, and then "
-                "somebody has to log in again; turn Eviction off (maxmemory-policy noeviction)",
+                f"the policy is {policy}, which may evict grants when memory is short, so that "
+                "logins are lost: turn Eviction off (maxmemory-policy noeviction)",
             )
 
 
@@ -140,25 +141,25 @@ def _judge_dynamodb(facts: DynamoDbFacts) -> Iterator[Finding]:
     about = "DYNAMODB_TABLE"
     match facts.misshapen:
         case Unseen(why=why):
-            yield unknown(about, f"how it is made cannot be seen: {why}")
+            yield unknown(about, f"its schema cannot be read: {why}")
         case None:
-            yield ok(about, "it is made as the store needs it")
+            yield ok(about, "its schema is right")
         case reason:
-            yield fault(about, f"{reason}: make it as docs/adr/0011-dynamodb.md says")
+            yield fault(about, f"{reason}: create it as docs/adr/0011-dynamodb.md says")
     yield _judge_setting(
         facts.forgets_expired,
-        good="its time to live removes what has expired",
-        bad="its time to live is not on delete_after: what has expired is kept, and paid for",
+        good="its time to live removes expired entries",
+        bad="its time to live is not on delete_after, so that expired entries stay, and cost",
     )
     yield _judge_setting(
         facts.can_go_back,
-        good="it can be restored to any instant of the last days",
-        bad="point-in-time recovery is off: what is deleted by mistake is lost, and all log in",
+        good="point-in-time recovery is on",
+        bad="point-in-time recovery is off, so that a deletion by mistake loses every login",
     )
 
 
 def _judge_setting(is_on: bool | Unseen, *, good: str, bad: str) -> Finding:  # noqa: FBT001 - it is what was found
     about = "DYNAMODB_TABLE"
     if isinstance(is_on, Unseen):
-        return unknown(about, f"whether {good} cannot be seen: {is_on.why}")
+        return unknown(about, f"unknown whether {good}: {is_on.why}")
     return ok(about, good) if is_on else warning(about, bad)

@@ -1,4 +1,4 @@
-"""The composition root of `doctor`: what it looks at beside the ports that requests need."""
+"""The composition root of `doctor`: adapters besides those of requests."""
 
 from typing import assert_never
 
@@ -21,13 +21,10 @@ from ports.web import Web
 
 
 async def store_facts(settings: StoreSettings) -> StoreFacts:
-    """Tell what is special about the kind of store that is set.
-
-    To be asked before anything opens the store. Raises OSError.
-    """
+    """Return the facts of the store's kind; call it before the store is opened. Raises OSError."""
     match settings:
         case DynamoDbSettings(table=table, region=region):
-            # Who has wired such a store has what this imports; others need not.
+            # Imported here: only this store requires AWS's SDK.
             from adapters.facts_dynamodb import dynamodb_facts
 
             return await dynamodb_facts(table, region_name=region)
@@ -40,10 +37,10 @@ async def store_facts(settings: StoreSettings) -> StoreFacts:
 
 
 def store_by_newest_key(settings: Settings) -> Store:
-    """Return the store as one sees it who has the key that seals, and none of the others."""
+    """Return the store with the newest key only."""
     return store_of(settings.store, SealedRecords(KeyRing(keys_of(settings)[:1])))
 
 
 def web() -> Web:
-    """Return what asks other servers."""
+    """Return the client for other servers."""
     return HttpxWeb()

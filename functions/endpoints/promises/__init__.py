@@ -1,13 +1,13 @@
-"""What every endpoint promises its callers, as data: `infra/openapi.py` writes the document of it.
+"""The HTTP interface as data, from which `infra/openapi.py` writes the OpenAPI document.
 
-Nothing here is imported where requests are answered: its dataclasses would cost every cold start.
-Tests hold it to the routes, to `functions.http.problems`, and to what a running deployment answers.
+No request imports it: its dataclasses would slow every cold start. Tests compare it with the
+routes, with `functions.http.problems`, and with the responses of a running deployment.
 """
 
 from functions.endpoints.promises import documents, logins, refreshes, revocations, tokens
 from functions.endpoints.promises.operation import Operations
 
-# By path, and by method; HEAD is where GET is, unless `Operation.has_head` says otherwise.
+# By path and method; HEAD goes with GET, unless `Operation.has_head` is False.
 OPERATIONS: Operations = {
     **tokens.OPERATIONS,
     **logins.OPERATIONS,

@@ -1,4 +1,4 @@
-"""What `functions.endpoints.openapi` promises: this document itself."""
+"""The interface of `functions.endpoints.openapi`: this document itself."""
 
 from functions.endpoints.promises.operation import Answer, Key, Operation, Operations
 

@@ -1,4 +1,4 @@
-"""What the endpoints `login` and `callback` promise."""
+"""The interface of the endpoints `login` and `callback`."""
 
 from functions.endpoints.promises.operation import (
     CONNECTION,
@@ -12,17 +12,17 @@ from functions.endpoints.promises.schemas import reference
 
 _LINK = Parameter(
     name="link",
-    description="What stands in the link that who has to log in was given, as `login` of a problem "
-    "tells it.",
+    description="The signed text of a login link, for a person without an API key. Single use, 24 "
+    "hours. The member `login` of a problem has the whole link.",
     schema={"type": "string", "minLength": 1},
     example="a-link",
     is_required=True,
 )
 _SHOW = Operation(
     id="showLoginLink",
-    summary="Show the page of a link to log in",
-    description="For a person; programs have nothing to ask here. The page's button begins the "
-    "login; to look at the page uses up nothing.",
+    summary="Show the page of a login link",
+    description="A page for a person, whose button starts the login. A GET does not use up the "
+    "link.",
     key=Key.NONE,
     parameters=(_LINK,),
     open_parameters=True,
@@ -32,19 +32,19 @@ _SHOW = Operation(
 )
 _LOGIN = Operation(
     id="beginLogin",
-    summary="Begin a login",
-    description="Binds a new state to the connection, good for ten minutes and once. A person "
-    "opens the URL in a browser, whichever, and the provider sends it back to the callback. With a "
-    "form that has a `link`, as the link's page sends it, there is no need of a key, the query is "
-    "passed over, and the login is finished in the browser that it is begun in: once, within a "
-    "day, and while the connection needs a login. Any other body is refused.",
+    summary="Start a login",
+    description="Returns the provider's authorization URL, for any browser. Its state is valid for "
+    "ten minutes and one use. With a form that has a `link`, no key is required, the query is "
+    "ignored, and the response redirects to the provider. Such a login works once, within 24 "
+    "hours, in the browser that started it, and while the connection needs a login. Any other body "
+    "is refused.",
     key=Key.API_KEY_OR_LINK,
     parameters=(
         CONNECTION,
         Parameter(
             name="replace",
-            description="Whether the login is to replace one that works even if it is of another "
-            "account.",
+            description="Whether the login may replace a working one of another account. Default "
+            "false.",
             schema={"type": "string", "enum": ["true", "false"], "default": "false"},
             example="false",
         ),
@@ -52,14 +52,14 @@ _LOGIN = Operation(
     form=(
         Parameter(
             name="link",
-            description="The same as in the link's page.",
+            description="The same text as in the login link.",
             schema={"type": "string", "minLength": 1},
             example="a-link",
         ),
     ),
     answers={
         200: Answer(
-            description="Where to log in.",
+            description="The URL to log in at.",
             schema=reference("BegunLogin"),
             example={
                 "authorization_url": "https://api.digikey.com/v1/oauth2/authorize"
@@ -69,8 +69,8 @@ _LOGIN = Operation(
             },
         ),
         303: Answer(
-            description="The browser is sent to the provider. It has a cookie by which it is known "
-            "when it comes back.",
+            description="A redirect to the provider, with a cookie that identifies the browser at "
+            "the callback.",
             is_redirect=True,
         ),
     },
@@ -86,40 +86,39 @@ _LOGIN = Operation(
 _CALLBACK = Operation(
     id="completeLogin",
     summary="Complete a login",
-    description="The provider's redirect (RFC 6749 §4.1.2) leads here; programs have nothing to "
-    "ask here. Parameters that are not known are the provider's, and do not matter. A state is "
-    "good for one try, whose repetition is answered alike for ten minutes, and where a link began "
-    "the login in the browser that has its cookie. A browser is answered with pages.",
+    description="The target of the provider's redirect (RFC 6749 §4.1.2). Unknown parameters are "
+    "ignored. A state is valid for one use; the same redirect gets the same result for ten "
+    "minutes. A login by link also requires its cookie. Browsers get pages.",
     key=Key.NONE,
     parameters=(
         Parameter(
             name="state",
-            description="What the login was begun with.",
+            description="The state of the authorization URL.",
             schema={"type": "string", "minLength": 1},
             example="a-state",
             is_required=True,
         ),
         Parameter(
             name="code",
-            description="What is traded for tokens; or else there is an `error`.",
+            description="The code to exchange for tokens; missing if there is an `error`.",
             schema={"type": "string"},
             example="a-code",
         ),
         Parameter(
             name="error",
-            description="Why there is no code (RFC 6749 §4.1.2.1), such as `access_denied`.",
+            description="The provider's error code (RFC 6749 §4.1.2.1), such as `access_denied`.",
             schema={"type": "string"},
             example=None,
         ),
         Parameter(
             name="error_description",
-            description="The same for a person.",
+            description="The provider's description of the error.",
             schema={"type": "string"},
             example=None,
         ),
         Parameter(
             name="iss",
-            description="Which provider it comes from (RFC 9207), where that tells.",
+            description="The provider's issuer identifier (RFC 9207), if it sends one.",
             schema={"type": "string"},
             example=None,
         ),
@@ -127,14 +126,13 @@ _CALLBACK = Operation(
     open_parameters=True,
     answers={
         200: Answer(
-            description="The tokens are stored; or an earlier login stays in force, as `detail` "
-            "says. Never a token.",
+            description="The tokens are stored, or an earlier login stays in force; `detail` says "
+            "which. The response has no token.",
             schema=reference("CompletedLogin"),
             example={
                 "status": "authorized",
                 "connection": "default",
-                "detail": "the tokens are stored, and GET /api/token gives them out. You can "
-                "close this window.",
+                "detail": "The tokens are stored; GET /api/token returns the access token.",
             },
             is_page=True,
         )

@@ -1,4 +1,4 @@
-"""What one operation of the HTTP interface is: its parameters, answers, problems and key."""
+"""One operation of the HTTP interface: its parameters, responses, problems and key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Schema: TypeAlias = Mapping[str, object]
 
 
 class Key(Enum):
-    """What a caller has to show."""
+    """The credentials that a request requires."""
 
     NONE = "none"
     API_KEY = "api-key"
@@ -18,7 +18,7 @@ class Key(Enum):
     CRON_SECRET = "cron-secret"
 
 
-# What can go wrong with every request: it cannot be read, or the deployment is at fault.
+# Problems of every operation.
 _ALWAYS = (
     "invalid-request",
     "too-many-failures",
@@ -37,10 +37,7 @@ _REFUSALS: Mapping[Key, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter of the query, or of a form.
-
-    `example` is None where it would not go with those of others.
-    """
+    """A parameter of the query or of a form; `example` is None if it excludes other examples."""
 
     name: str
     description: str
@@ -51,11 +48,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer that is no problem, with an example of its JSON.
-
-    None where there is no JSON; `is_page` where a browser is answered with a page in its place, and
-    `is_redirect` where it is sent elsewhere with a cookie.
-    """
+    """A successful response: JSON with an example, a page for browsers, or a redirect."""
 
     description: str
     schema: Schema | None = None
@@ -68,9 +61,8 @@ class Answer:
 class Operation:
     """One method of one path.
 
-    `own_problems` are the types of problems beside those of its key and those of every request;
-    `form` are the parameters that a body may have; `open_parameters` says that others than
-    `parameters` are passed over and not refused.
+    `own_problems` adds to the problems of its key and of every operation. `form` has the parameters
+    of a body. `open_parameters` means that unknown parameters are ignored, not refused.
     """
 
     id: str
@@ -88,7 +80,7 @@ class Operation:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """The types of all problems that this operation can answer, without the prefix."""
+        """The types of this operation's problems, without the prefix."""
         return (*_REFUSALS[self.key], *self.own_problems, *_ALWAYS)
 
 
@@ -96,7 +88,7 @@ Operations: TypeAlias = Mapping[str, Mapping[str, Operation]]
 
 CONNECTION = Parameter(
     name="connection",
-    description="Which connection it is about: one person's login. Without it `default`.",
+    description="The connection, which is one person's login. Default `default`.",
     schema={
         "type": "string",
         "default": "default",
@@ -104,7 +96,7 @@ CONNECTION = Parameter(
     },
     example="default",
 )
-# Asking the store can end so, and so can asking for the tokens.
+# Problems of a read of the store, and of a request for tokens.
 STORE_PROBLEMS = ("record-unreadable", "store-unavailable")
 TOKEN_PROBLEMS = (
     "authorization-required",

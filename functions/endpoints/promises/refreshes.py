@@ -1,4 +1,4 @@
-"""What the endpoints `refresh` and `sweep` promise."""
+"""The interface of the endpoints `refresh` and `sweep`."""
 
 from dataclasses import replace
 
@@ -15,12 +15,12 @@ from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
 _SWEEP = Operation(
     id="sweep",
     summary="Refresh idle connections before they expire",
-    description="For a scheduler, once a day: refreshes those connections whose refresh token is "
-    "near its end. It can be asked for at any time, and twice.",
+    description="Refreshes the connections whose refresh token expires soon. Schedule it once a "
+    "day; it may run at any time, and twice.",
     key=Key.CRON_SECRET,
     answers={
         200: Answer(
-            description="What came of those that were due.",
+            description="The counts of the connections that were due.",
             schema=reference("SweepReport"),
             example={"refreshed": 2, "skipped": 0, "failed": 0, "is_complete": True},
         )
@@ -32,12 +32,13 @@ _SWEEP = Operation(
 _REFRESH = Operation(
     id="refreshConnection",
     summary="Refresh the tokens of a connection now",
-    description="Replaces the tokens, unless that was done within the last 10 seconds.",
+    description="An explicit refresh always refreshes, unless one finished in the last 10 seconds, "
+    "whose result is returned.",
     key=Key.API_KEY,
     parameters=(CONNECTION,),
     answers={
         200: Answer(
-            description="The tokens stand so now.",
+            description="The connection's status after the refresh.",
             schema=reference("Standing"),
             example=STANDING_EXAMPLE,
         )
@@ -50,7 +51,7 @@ OPERATIONS: Operations = {
         "GET": replace(
             _SWEEP,
             id="sweepByFormerPath",
-            description="The same as GET /api/sweep, for schedules that have this path.",
+            description="The same as GET /api/sweep, for existing schedules.",
             is_deprecated=True,
         ),
         "POST": _REFRESH,

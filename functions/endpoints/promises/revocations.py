@@ -1,4 +1,4 @@
-"""What `functions.endpoints.revoke` promises: the end of a connection."""
+"""The interface of `functions.endpoints.revoke`."""
 
 from domain.token_endpoint import RevocationResult
 from functions.endpoints.promises.operation import (
@@ -13,14 +13,14 @@ from functions.endpoints.promises.schemas import closed
 
 _REVOKE = Operation(
     id="revokeConnection",
-    summary="End a connection",
-    description="Has the provider end the tokens (RFC 7009), where it can be told, and forgets "
-    "them here in any case. To ask again does no harm.",
+    summary="Revoke a connection",
+    description="Deletes the tokens here, and revokes them at the provider (RFC 7009) if it has a "
+    "revocation endpoint. It may be repeated.",
     key=Key.API_KEY,
     parameters=(CONNECTION,),
     answers={
         200: Answer(
-            description="The connection is ended.",
+            description="The connection is revoked.",
             schema=closed(
                 {
                     "connection": {"type": "string"},
@@ -28,21 +28,21 @@ _REVOKE = Operation(
                     "revoked": {
                         "type": "string",
                         "enum": ["nothing", *(result.value for result in RevocationResult)],
-                        "description": "Whether the provider has ended the tokens; `nothing` "
-                        "where nobody was logged in.",
+                        "description": "Whether the provider revoked the tokens; `nothing` if "
+                        "nobody was logged in.",
                     },
                     "detail": {
                         "type": "string",
-                        "description": "What is left to do, for a person.",
+                        "description": "What happened and what to do, for a person.",
                     },
                 },
-                "What became of a connection.",
+                "The result of a revocation.",
             ),
             example={
                 "connection": "default",
                 "forgotten": True,
                 "revoked": "yes",
-                "detail": "the provider has ended the tokens, and they are forgotten here",
+                "detail": "The provider revoked the tokens. They are deleted here.",
             },
         )
     },

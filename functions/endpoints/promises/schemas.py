@@ -1,4 +1,4 @@
-"""The documents that are answered, as JSON Schema, and what problems have beside RFC 9457's."""
+"""The responses as JSON Schema, and the members of problems beyond RFC 9457."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +15,7 @@ _FAILURES = [failure.value for failure in Failure]
 _CAUSE: Schema = {
     "type": "string",
     "enum": _CAUSES,
-    "description": "Why a person has to log in.",
+    "description": "Why a login is required.",
 }
 _STATES = [freshness.value for freshness in Freshness]
 _OUTCOMES = [
@@ -32,7 +32,7 @@ def closed(
     *,
     optional: Mapping[str, Schema] = MappingProxyType({}),
 ) -> Schema:
-    """Describe an object that has all these members; later versions may add some."""
+    """Describe an object with all these members; later versions may add some."""
     return {
         "type": "object",
         "description": description,
@@ -42,7 +42,7 @@ def closed(
 
 
 def reference(name: str, **narrower: Schema) -> Schema:
-    """Refer to one of SCHEMAS, with narrower schemas for some of its members."""
+    """Refer to one of SCHEMAS, with narrower schemas for some members."""
     found: Schema = {"$ref": f"#/components/schemas/{name}"}
     return {"allOf": [found, {"properties": narrower}]} if narrower else found
 
@@ -57,39 +57,39 @@ _LOGIN = closed(
         "url": {
             "type": "string",
             "format": "uri-reference",
-            "description": "Relative where the deployment's address is not known.",
+            "description": "Relative if PUBLIC_URL is not set.",
         },
     },
-    "What begins a login: a request, which wants an API key; or a link, which wants none. The link "
-    "is there where the deployment's address is known, and for API keys that may begin logins.",
+    "How to log in: by a request with an API key, or by a link without one. The link requires "
+    "PUBLIC_URL, and an API key that is allowed for login.",
     optional={
         "link": {
             "type": "string",
             "format": "uri",
-            "description": "For whoever is to log in, to open in a browser: good once. It belongs "
-            "into no log.",
+            "description": "Login link for a person without an API key. Single use, 24 hours. Keep "
+            "it out of logs.",
         },
-        "link_expires_in": {**_COUNT, "description": "For how many seconds the link is good."},
+        "link_expires_in": {**_COUNT, "description": "Seconds until the link expires."},
     },
 )
 _SAID: Schema = {
     "type": "string",
     "maxLength": LONGEST_QUOTE,
-    "description": "What came instead of tokens, in the provider's words where it said something: "
-    "cut, and without secrets. There only where something was said.",
+    "description": "The provider's error, or the reason why it gave no answer, shortened and "
+    "without secrets. Missing if there is none.",
 }
 _STANDING: Mapping[str, Schema] = {
-    "state": {"type": "string", "enum": _STATES, "description": "What the tokens are good for."},
+    "state": {"type": "string", "enum": _STATES, "description": "The state of the tokens."},
     "generation": {
         **_COUNT,
-        "description": "How many times the refresh token was replaced, by a refresh or a login.",
+        "description": "How many refreshes and logins replaced the tokens.",
     },
-    "access_token_expires_at": _instant("Null where it does not expire."),
-    "refresh_token_expires_at": _instant("Null where there is none, or it does not expire."),
+    "access_token_expires_at": _instant("Null if it does not expire."),
+    "refresh_token_expires_at": _instant("Null if there is none, or it does not expire."),
     "refresh_token_days_left": {
         "type": ["integer", "null"],
         "minimum": 0,
-        "description": "Whole days until a person has to log in again, if nothing refreshes.",
+        "description": "Whole days until a login is required, without further refreshes.",
     },
     "last_refresh": closed(
         {
@@ -100,57 +100,54 @@ _STANDING: Mapping[str, Schema] = {
                 "description": "`tokens`, `in-progress`, a cause, or a failure.",
             },
         },
-        "The last attempt, or the login where there was none since.",
+        "The last refresh, or the login if there was none since.",
         optional={"said": _SAID},
     ),
-    "next_try_at": _instant("When the provider is asked again after a failure."),
+    "next_try_at": _instant("The next refresh after a failure; null without one."),
     "action_required": {
         "type": "boolean",
-        "description": "What alarms should be set on: whether somebody has to do something, be it "
-        "to log in, to mend the settings, or to see why refreshes have failed for an hour.",
+        "description": "Whether somebody must act: log in, correct the settings, or find out why "
+        "refreshes have failed for an hour. Set alarms on it.",
     },
     "cause": {
         "type": ["string", "null"],
         "enum": [None, *_CAUSES, *_FAILURES],
-        "description": "Why; null where nobody has to. `refresh-token-rejected` outside of a "
-        "problem: the provider has refused the refresh token, and one more try at `next_try_at` "
-        "decides.",
+        "description": "Why `action_required` is true; null if it is false. With 200 or 202, "
+        "`refresh-token-rejected` means that the provider refused the refresh token, and that the "
+        "try at `next_try_at` is the last.",
     },
 }
 
 _HISTORY = reference("History")
 
 SCHEMAS: Mapping[str, Schema] = {
-    "Health": closed({"status": {"const": "ok"}}, "A sign of life."),
+    "Health": closed({"status": {"const": "ok"}}, "The deployment is up."),
     "Token": closed(
         {
             "access_token": {"type": "string", "minLength": 1},
             "token_type": {
                 "type": "string",
                 "minLength": 1,
-                "description": "How to send it: `Bearer`, or what the provider calls it.",
+                "description": "The authentication scheme, usually `Bearer`.",
             },
             "expires_in": {
                 "type": ["integer", "null"],
                 "minimum": 0,
-                "description": "Seconds it still lives; null where it does not expire.",
+                "description": "Seconds until it expires; null if it does not.",
             },
-            "expires_at": _instant("When it expires; null where it does not."),
+            "expires_at": _instant("When it expires; null if it does not."),
             "scope": {
                 "type": ["string", "null"],
-                "description": "What it is good for, where the provider or SCOPE says so.",
+                "description": "Its scope, from the provider or SCOPE; null if unknown.",
             },
         },
-        "An access token that works now. Never the refresh token.",
+        "A valid access token, without the refresh token.",
     ),
-    "Standing": closed(
-        _STANDING, "How the tokens of a connection stand.", optional={"history": _HISTORY}
-    ),
+    "Standing": closed(_STANDING, "The status of a connection.", optional={"history": _HISTORY}),
     "History": {
         "type": "array",
         "maxItems": MOST_ENTRIES,
-        "description": "What has become of the connection lately, newest first; there where it is "
-        "asked for.",
+        "description": "The last events of the connection, newest first; only with history=1.",
         "items": closed(
             {
                 "at": {"type": "string", "format": "date-time"},
@@ -158,13 +155,12 @@ SCHEMAS: Mapping[str, Schema] = {
                 "generation": {
                     "type": ["integer", "null"],
                     "minimum": 0,
-                    "description": "That of the tokens it is about; null where there are none.",
+                    "description": "The generation of its tokens; null without tokens.",
                 },
                 "key": {
                     "type": ["string", "null"],
-                    "description": "The name of the API key on whose request it happened. Null "
-                    "where none was shown, as by a callback, the sweep or an operator, and where "
-                    "it is not known.",
+                    "description": "The name of the API key of the request. Null for callbacks, "
+                    "the sweep and operator commands, and if unknown.",
                 },
                 "outcome": {
                     "type": "string",
@@ -172,7 +168,7 @@ SCHEMAS: Mapping[str, Schema] = {
                     "description": "`tokens`, `done`, a cause, or a failure.",
                 },
             },
-            "One thing that happened.",
+            "One event.",
             optional={"said": {**_SAID, "maxLength": LONGEST_SAID}},
         ),
     },
@@ -181,40 +177,43 @@ SCHEMAS: Mapping[str, Schema] = {
             "authorization_url": {
                 "type": "string",
                 "format": "uri",
-                "description": "To be opened in a browser, once.",
+                "description": "Open it in a browser, once.",
             },
-            "expires_in": {**_COUNT, "description": "For how many seconds it is good."},
+            "expires_in": {**_COUNT, "description": "Seconds until it expires."},
         },
-        "Where to log in.",
+        "The URL to log in at.",
     ),
     "CompletedLogin": closed(
         {
             "status": {"const": "authorized"},
-            "detail": {"type": "string", "description": "What that means, for a person."},
+            "detail": {
+                "type": "string",
+                "description": "What happened and what to do, for a person.",
+            },
         },
-        "A login that worked.",
+        "A completed login.",
         optional={
             "connection": {
                 "type": "string",
-                "description": "Not told to another browser that brings the same redirect.",
+                "description": "Missing in the response to another browser.",
             }
         },
     ),
     "SweepReport": closed(
         {
             "refreshed": _COUNT,
-            "skipped": {**_COUNT, "description": "Somebody else is at these."},
-            "failed": {**_COUNT, "description": "`verify` and the log say why."},
+            "skipped": {**_COUNT, "description": "Another request refreshes them."},
+            "failed": {**_COUNT, "description": "`verify` and the log have the reasons."},
             "is_complete": {
                 "type": "boolean",
-                "description": "False where time did not suffice; the next sweep goes on.",
+                "description": "False if time ran out; the next sweep continues.",
             },
         },
-        "What came of those connections that were due.",
+        "The counts of the connections that were due.",
     ),
 }
 
-# By type of problem: the members it has, and those that it may have.
+# By type of problem: its required members, and its optional ones.
 PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     "authorization-required": {
         "cause": _CAUSE,
@@ -244,7 +243,7 @@ _LOGIN_EXAMPLE: Mapping[str, object] = {
     "link": "https://keeper.example/api/login?link=a-link",
     "link_expires_in": 86400,
 }
-# Of the types with members of their own: an example of these.
+# Examples of these members.
 PROBLEM_EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "authorization-required": {
         "cause": "refresh-token-expired",

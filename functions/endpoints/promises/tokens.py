@@ -1,4 +1,4 @@
-"""What the endpoints `token`, `verify` and `health` promise."""
+"""The interface of the endpoints `token`, `verify` and `health`."""
 
 from functions.endpoints.promises.operation import (
     CONNECTION,
@@ -14,32 +14,30 @@ from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
 
 _MIN_TTL = Parameter(
     name="min_ttl",
-    description="How many seconds the token is to live at least; half of a token's life at most "
-    "is given. Without it 60.",
+    description="Minimum seconds until the token expires. Default 60; values above half of the "
+    "token's lifetime count as that half.",
     schema={"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 60},
     example=300,
 )
 _HISTORY = Parameter(
     name="history",
-    description="1 for what has become of the connection lately as well.",
+    description="1 adds the last events of the connection. Default 0.",
     schema={"type": "integer", "enum": [0, 1], "default": 0},
     example=1,
 )
 _HEALTH = Operation(
     id="checkHealth",
-    summary="Tell whether the deployment is alive",
-    description="Alive, and configured. The store and the provider are not asked.",
+    summary="Check that the deployment is up",
+    description="Checks the settings, but neither the store nor the provider.",
     key=Key.NONE,
-    answers={
-        200: Answer(description="Alive.", schema=reference("Health"), example={"status": "ok"})
-    },
+    answers={200: Answer(description="Up.", schema=reference("Health"), example={"status": "ok"})},
     open_parameters=True,
 )
 _TOKEN = Operation(
     id="getToken",
-    summary="Get an access token that works now",
-    description="While the stored token is fresh, the answer costs one read of the store. Else it "
-    "is refreshed first, once for all who ask at the same time. The refresh token is never told.",
+    summary="Get a valid access token",
+    description="Returns the stored token while it is fresh, with one read of the store. Otherwise "
+    "refreshes it first; all callers share one refresh. Never returns the refresh token.",
     key=Key.API_KEY,
     parameters=(CONNECTION, _MIN_TTL),
     answers={
@@ -59,15 +57,14 @@ _TOKEN = Operation(
 )
 _VERIFY = Operation(
     id="verifyConnection",
-    summary="Tell how the tokens of a connection stand",
-    description="Asks the store only. What monitoring should look at: `action_required` says "
-    "whether somebody has to do something and `cause` why, `refresh_token_days_left` how long a "
-    "login is still off.",
+    summary="Get the status of a connection",
+    description="Reads the store only. For monitoring: `action_required` says whether somebody "
+    "must act, `cause` why, and `refresh_token_days_left` how soon a login is required.",
     key=Key.API_KEY,
     parameters=(CONNECTION, _HISTORY),
     answers={
         200: Answer(
-            description="The access token and the refresh token are good.",
+            description="The access token and the refresh token are valid.",
             schema=reference("Standing", state={"const": "fresh"}),
             example=STANDING_EXAMPLE,
         ),
