@@ -22,6 +22,7 @@ from domain.grant import (
     Refreshing,
     Setbacks,
     Unauthorized,
+    tokens_of,
 )
 from domain.policy import Policy
 from domain.provider import RotationKind
@@ -151,6 +152,22 @@ def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
     late = end(anew, command, RESPONSE, EXPIRED + ACCESS_LIFE + 2 * MINUTE)
     assert isinstance(late, Authorized)
     assert late.tokens.refresh_token == "refresh-8"
+
+
+@pytest.mark.parametrize("cause", [Cause.REFRESH_TOKEN_REJECTED, Cause.REFRESH_ANSWER_LOST])
+def test_late_tokens_without_a_refresh_token_revive_a_grant_unless_an_answer_was_lost(
+    cause: Cause,
+) -> None:
+    _, command = begin(GRANT, EXPIRED)
+    required = AuthorizationRequired(
+        tokens=TOKENS, cause=cause, client="client-1", since=EXPIRED + SECOND
+    )
+    after = end(required, command, replace(RESPONSE, refresh_token=None), EXPIRED + MINUTE)
+    tokens = tokens_of(after)
+    assert tokens is not None
+    assert (tokens.access_token, tokens.refresh_token) == ("access-8", "refresh-7")
+    is_revived = cause is Cause.REFRESH_TOKEN_REJECTED
+    assert after == (Authorized(tokens=tokens) if is_revived else replace(required, tokens=tokens))
 
 
 def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:

@@ -337,6 +337,41 @@ def test_what_the_provider_said_to_a_revocation_is_noted(
     assert told(REVOKING, event) == ("provider-told", expected, None)
 
 
+# What changes nothing
+
+ANOTHER = replace(REQUEST, token="refresh-6")
+NEWER = Authorized(tokens=replace(TOKENS, generation=8))
+UNCHANGED: list[tuple[Grant, Event]] = [
+    (Unauthorized(), ended(RESPONSE)),
+    (NEWER, ended(RESPONSE)),
+    (Moved(grant=NEWER, since=T0), ended(RESPONSE)),
+    (NEWER, ended(INVALID_GRANT)),
+    (MOVED, ended(LOST)),
+    (Authorized(tokens=replace(TOKENS, authorized_at=NOW)), login()),
+    (AUTHORIZED, replace(login("ours"), precedence=Precedence.YIELDS)),
+    (AUTHORIZED, TokensRescued(tokens=TOKENS)),
+    (Unauthorized(), MoveRequested()),
+    (MOVED, MoveRequested()),
+    (AUTHORIZED, ReturnRequested()),
+    (AUTHORIZED, GrantArrived(moved=MOVED, ledger=LEDGER)),
+    (MOVED, GrantArrived(moved=MOVED, ledger=LEDGER)),
+    (replace(REVOKED, login=T0), GrantArrived(moved=MOVED, ledger=LEDGER)),
+    (Unauthorized(), RevokeRequested()),
+    (MOVED, RevokeRequested()),
+    (AUTHORIZED, RevocationEnded(request=REQUEST, outcome=LOST)),
+    (REVOKING, RevocationEnded(request=ANOTHER, outcome=LOST)),
+    # What is to be revoked is not noted: nothing of it is kept.
+    (REVOKED, ended(RESPONSE)),
+]
+
+
+@pytest.mark.parametrize(("grant", "event"), UNCHANGED)
+def test_what_changes_nothing_is_not_noted(grant: Grant, event: Event) -> None:
+    effect = apply(grant, event, POLICY, NOW)
+    assert effect.grant is grant
+    assert effect.note is None
+
+
 # The ledger
 
 

@@ -94,6 +94,16 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
     assert begins(ask(heard_late, EXPIRED + 21 * SECOND).command)
 
 
+def test_a_verdict_that_is_not_final_is_counted_on_from_what_went_wrong_before() -> None:
+    refreshing, command = begin(GRANT, EARLY)
+    away = end(refreshing, command, TokenErrorResponse(status=503, error=None), EARLY)
+    after = refused(away, EARLY + SECOND)
+    assert isinstance(after, Authorized)
+    assert after.setbacks is not None
+    assert (after.setbacks.failure, after.setbacks.failures) == (Failure.REFUSED, 2)
+    assert after.setbacks.since == EARLY
+
+
 @pytest.mark.parametrize("at", [EARLY, EXPIRED - 61 * SECOND, EXPIRED - TICK])
 def test_until_then_the_access_token_is_served_and_nobody_sends(at: datetime) -> None:
     grant = refused(GRANT, EARLY)
