@@ -20,8 +20,8 @@ quick: .venv/dev.stamp ## a minute: lint, types, imports, words, and the tests t
 
 quick-tests: .venv/dev.stamp
 	@$(BIN)/python -m pytest -n 2 -q -p no:cacheprovider $(QUICK) $(ARGS)
-# The rules, what reads and writes, and the endpoints in one process; no server, no platform.
-QUICK := tests/domain tests/adapters tests/functions -k "not (properties or uvicorn or vercel or lambda or sqlite_file or eight_processes)"
+# The rules, and the endpoints in one process: no server, no platform, no command.
+QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or uvicorn or vercel or lambda or doctor or admin or aws)"
 
 test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up all that the tests need and run all of them, in parallel; with ARGS for pytest those, and what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
