@@ -6,23 +6,15 @@ What tests have counted is said there as well.
 import os
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
 from tests.parallel import BySharing, turn
+from tests.patience import be_patient
 
 IN_CI = os.environ.get("CI") == "true"
-_LIMITS = (
-    "aws_client._CONNECT_LIMIT",
-    "aws_client._READ_LIMIT",
-    "dynamodb_table._LIMIT",
-    "store_upstash._CONNECT_LIMIT",
-    "store_upstash._LIMIT",
-)
-_PATIENCE = timedelta(seconds=60)
 COUNTED = "counted"
 """Record a property of this name, and it is printed at the end: see `record_property`."""
 
@@ -30,8 +22,7 @@ COUNTED = "counted"
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the stores of a busy machine more time than those of a platform need."""
-    for limit in _LIMITS:
-        monkeypatch.setattr(f"adapters.{limit}", _PATIENCE)
+    be_patient(monkeypatch.setattr)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -26,6 +26,7 @@ from adapters.store_memory import MemoryStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
+from tests.patience import be_patient
 from tests.ports.moto_dynamodb import ACCESS, moto_dynamodb, new_table
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.redis_peer import redis_server
@@ -163,6 +164,7 @@ _barrier: Barrier
 def _join(barrier: Barrier) -> None:
     global _barrier  # noqa: PLW0603 - a pool hands this to its processes in no other way
     _barrier = barrier
+    be_patient()
 
 
 def _run_crowd(
