@@ -223,7 +223,7 @@ class Keeper:
         return stored, attempt
 
     async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
-        outcome = await self._send(connection, command)
+        outcome = await self._send(command)
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
             after = await self._recorder.keep(connection, record, ended)
@@ -240,19 +240,19 @@ class Keeper:
         else:
             _log.warning("connection %s: refresh failed: %s", connection, failed)
 
-    async def _send(self, connection: str, command: SendTokenRequest) -> Outcome:
+    async def _send(self, command: SendTokenRequest) -> Outcome:
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
         try:
             server = self._server()
         except Exception as error:  # noqa: BLE001 - the intent is stored already
-            _log.exception("connection %s: cannot create the provider client", connection)
+            _log.exception("cannot create the provider client")
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=type(error).__name__)
         try:
             with waiting_for("provider"):
                 return await server.request_tokens(command.request)
         except Exception as error:  # noqa: BLE001 - the port promises none, and callers wait
-            _log.exception("connection %s: unexpected error of the provider client", connection)
+            _log.exception("unexpected error of the provider client")
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
     async def _look(
