@@ -28,7 +28,7 @@ from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
 from functions.observability.tracing import Trace, current, request_id_of, traced
-from functions.refresh.sharing import Begun, beginning, in_time
+from functions.refresh.sharing import RequestTasks, collect_tasks, wait_within_limit
 from functions.routes import ALIVE, CALLBACK, HEALTH, Routes, find_endpoint
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wired
@@ -54,7 +54,7 @@ class Application:
         self._routes = routes
         self._settings = settings
         self._parts = PerLoop(lambda: Wired(settings()))
-        self._serving: set[Begun] = set()
+        self._serving: set[RequestTasks] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -62,14 +62,14 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace, self._served() as begun:
+            with traced(request_id_of(scope)) as trace, self._served() as tasks:
                 try:
                     response = _traced(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
                 finally:
                     # After the response, finish the work that this request started: a function's
                     # instance is frozen at its end.
-                    await begun.finish()
+                    await tasks.finish()
         elif scope["type"] == "websocket":
             # Closed before it is accepted: the server answers 403.
             await send({"type": "websocket.close"})
@@ -102,18 +102,18 @@ class Application:
         The next request reads the settings again.
         """
         if (wired := self._parts.peek()) is not None:
-            await in_time(wired.finish())
+            await wait_within_limit(wired.finish())
             await self._parts.close()
 
     @contextmanager
-    def _served(self) -> Iterator[Begun]:
+    def _served(self) -> Iterator[RequestTasks]:
         """Collect the tasks of a request, and mark it as running."""
-        with beginning() as begun:
-            self._serving.add(begun)
+        with collect_tasks() as tasks:
+            self._serving.add(tasks)
             try:
-                yield begun
+                yield tasks
             finally:
-                self._serving.discard(begun)
+                self._serving.discard(tasks)
 
     async def _serve_to_the_end(self) -> None:
         """Wait until the running requests and their tasks are done."""
@@ -123,7 +123,7 @@ class Application:
             while served_now & self._serving:  # noqa: ASYNC110 - an event would slow every request
                 await asyncio.sleep(_LAST_LOOK)
 
-        await in_time(end())
+        await wait_within_limit(end())
 
     def _complain(self) -> None:
         """Log a configuration error at the start; the server would restart a process that ends."""

@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
-class Begun:
+class RequestTasks:
     """The running tasks that one request started, directly or not."""
 
     def __init__(self) -> None:
@@ -33,28 +33,28 @@ class Begun:
     async def finish(self) -> None:
         """Wait until no task runs, within a limit."""
         if self._tasks:
-            await in_time(self._finish())
+            await wait_within_limit(self._finish())
 
     async def _finish(self) -> None:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
 
-_begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
+_tasks_of_request: ContextVar[RequestTasks | None] = ContextVar("tasks_of_request", default=None)
 
 
 @contextmanager
-def beginning() -> Iterator[Begun]:
+def collect_tasks() -> Iterator[RequestTasks]:
     """Collect the tasks that must end and that start within the block, or within its tasks."""
-    begun = Begun()
-    token = _begun.set(begun)
+    tasks = RequestTasks()
+    token = _tasks_of_request.set(tasks)
     try:
-        yield begun
+        yield tasks
     finally:
-        _begun.reset(token)
+        _tasks_of_request.reset(token)
 
 
-async def in_time(finishing: Coroutine[None, None, None]) -> None:
+async def wait_within_limit(finishing: Coroutine[None, None, None]) -> None:
     """Wait within the limit; after it, log a warning and let the work run."""
     try:
         async with asyncio.timeout(LONGEST_END.total_seconds()):
@@ -90,8 +90,8 @@ class Shared(Generic[_Result]):
         if task is None:
             task = self._tasks[key] = asyncio.create_task(work())
             task.add_done_callback(lambda done: self._end(key, done))
-            if self._must_end and (begun := _begun.get()) is not None:
-                begun.add(task)
+            if self._must_end and (tasks := _tasks_of_request.get()) is not None:
+                tasks.add(task)
         return task
 
     async def finish(self) -> None:

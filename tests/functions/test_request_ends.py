@@ -16,7 +16,7 @@ from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.refresh import recorder, sharing
-from functions.refresh.sharing import Shared, beginning
+from functions.refresh.sharing import Shared, collect_tasks
 from functions.settings.settings import Settings
 from functions.wiring import Wired
 from ports.store import StoreUnavailableError
@@ -207,7 +207,7 @@ def test_what_is_begun_belongs_to_who_began_it_and_so_does_what_that_begins(
             await may_end.wait()
 
         async def request(work: Callable[[], Coroutine[None, None, None]]) -> None:
-            with beginning() as begun:
+            with collect_tasks() as begun:
                 await asyncio.shield(shared.start("outer", work))
                 await begun.finish()
 
