@@ -119,7 +119,10 @@ def test_the_last_token_is_forgotten_whatever_the_provider_made_of_it(
     outcome: RevocationOutcome, result: RevocationResult
 ) -> None:
     ended = RevocationEnded(request=REQUEST, outcome=outcome)
-    assert after(REVOKING, ended, NOW + MINUTE) == replace(REVOKED, result=result)
+    revoked = after(REVOKING, ended, NOW + MINUTE)
+    assert isinstance(revoked, Revoked)
+    assert revoked == replace(REVOKED, result=result)
+    assert (revoked.place, revoked.login) == (1, T0)
 
 
 @pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED, REVOKED])
