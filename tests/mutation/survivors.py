@@ -91,6 +91,13 @@ SURVIVORS = (
         after="elif result is RevocationResult.FAILED:",
         reason="For the type checker: nothing else than an error or no answer has failed.",
     ),
+    Survivor(
+        module="domain.moving",
+        place="_is_later",
+        before="return move.place > other.place",
+        after="return move.place >= other.place",
+        reason="Equal places were answered by their instants before.",
+    ),
 )
 _NAMED = {(named.module, named.place, named.before, named.after) for named in SURVIVORS}
 
