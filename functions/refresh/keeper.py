@@ -26,7 +26,6 @@ from domain.grant import Grant, tokens_of
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
-from functions.refresh.outcomes import failure_text
 from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.sharing import Shared
 from functions.refresh.turns import Turns
@@ -234,6 +233,8 @@ class Keeper:
         return after
 
     def _log_outcome(self, connection: str, outcome: Outcome, after: Grant) -> None:
+        from functions.refresh.outcomes import failure_text
+
         provider, now = self._policy.provider, self._clock.now()
         if (failed := failure_text(outcome, after, provider, now)) is None:
             _log.info("connection %s: refreshed", connection)

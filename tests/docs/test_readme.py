@@ -56,7 +56,7 @@ def test_without_a_login_the_program_is_given_a_link_to_one(server: LocalServer)
         "try:\n    AccessToken().get()\nexcept LoginRequired as error:\n    result = error.args",
         server,
     )
-    assert "nobody has logged in" in why
+    assert "Nobody has logged in" in why
     assert "<button" in httpx.get(link, headers={"accept": "text/html"}).text
     assert asked == [["GET", "token", 401]]
 
@@ -64,7 +64,7 @@ def test_without_a_login_the_program_is_given_a_link_to_one(server: LocalServer)
 def test_without_a_login_the_job_fails_and_prints_why(server: LocalServer) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         in_a_job(server)
-    assert "nobody has logged in" in failed.value.output
+    assert "Nobody has logged in" in failed.value.output
 
 
 def in_a_job(server: LocalServer) -> str:

@@ -25,7 +25,7 @@ def test_the_variables_of_the_file_can_be_used_once_they_are_filled_in(tmp_path:
     added = {"API_KEY": KEY, "SQLITE_PATH": str(tmp_path / "grants.sqlite")}
     settings = Settings.from_environ({**filled_in, **added})
     assert settings.redirect_uri == "https://example.org/api/callback"
-    with pytest.raises(SettingsError, match="still the … of an example"):
+    with pytest.raises(SettingsError, match="still the placeholder … of the example"):
         Settings.from_environ({**written, **added})
 
 

@@ -180,7 +180,7 @@ def test_alarms_are_set_on_lines_that_the_log_has(caplog: pytest.LogCaptureFixtu
     asyncio.run(refused())
     rescued()
     asyncio.run(rolled_back())
-    needed, lost, older = caplog.messages[-3:]
+    needed, _, lost, older = caplog.messages[-4:]
     assert len(patterns) == 3
     assert dict(patterns)["LoginNeeded"] in needed
     assert dict(patterns)["NotStored"] in lost

@@ -47,7 +47,7 @@ _KEYS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("checkHealth", "getDocument", "completeLogin", "showLoginLink"), JSON),
     **dict.fromkeys(_KEYED, ("x-api-key", API_KEY)),
     # Schemathesis, which takes it away once, knows it in this spelling.
-    "sweep": ("Authorization", f"Bearer {CRON_SECRET}"),
+    **dict.fromkeys(("sweep", "sweepByFormerPath"), ("Authorization", f"Bearer {CRON_SECRET}")),
 }
 # Each operation with its key, and once more, by a browser, where it has pages.
 _ASKED: list[tuple[str, Headers]] = [
