@@ -16,7 +16,7 @@ run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with
 	@$(BIN)/python -m infra.local.run
 
 quick: .venv/dev.stamp ## a minute: lint, types, imports, words, and the tests that tell most
-	@$(MAKE) --no-print-directory -j 2 --output-sync=target check quick-tests
+	@$(MAKE) --no-print-directory -j 2 check quick-tests
 
 quick-tests: .venv/dev.stamp
 	@$(BIN)/python -m pytest -n 2 -q -p no:cacheprovider $(QUICK) $(ARGS)
