@@ -24,13 +24,6 @@ _APART = (
     "tests/domain/test_moving_properties.py",
     "tests/simulation/test_simulation.py",
 )
-# The tests of these files share what takes long, and come next.
-_LONG = (
-    "tests/simulation/test_guarantees.py",
-    "tests/system/test_openapi.py",
-    "tests/mutation/test_mutation.py",
-    "tests/infra/test_aws_check.py",
-)
 # They mostly wait; the others mostly work, and fill the gaps.
 _WAITING = "tests/system/"
 
@@ -50,8 +43,7 @@ class BySharing(LoadScopeScheduling):  # type: ignore[misc]  # untyped
 def turn(nodeid: str) -> tuple[int, bool]:
     """Return the place of a test among all others, to sort them by."""
     file = _file(nodeid)
-    long = (*_APART, *_LONG)
-    place = long.index(file) if file in long else len(long)
+    place = _APART.index(file) if file in _APART else len(_APART)
     return place, not file.startswith((_WAITING, _ON_HOSTS))
 
 
