@@ -134,7 +134,9 @@ class UpstashReader:
                 self._idle.popleft().connection.close()
 
     def _ask(self, call: _Call) -> object:
-        # The call may have waited for a thread.
+        # The call may have waited for a thread, and `close` ends the waiting calls one by one.
+        if self._is_closed:
+            raise ConnectionAbortedError("the reader is closed")
         call.check_wanted()
         if (connection := self._take_idle()) is not None:
             try:
