@@ -95,7 +95,8 @@ def deployment(stack: Stack) -> Iterator[Deployment]:
         )
         deployment = Deployment(stack=stack, provider=provider, api_key=api_key)
         # An instance that has found the secret empty believes so for some seconds.
-        wait_until(lambda: deployment.ask("GET", "verify").status_code == NOT_FOUND)
+        # Each ask may start a process of the imitation, beside all that tests in parallel run.
+        wait_until(lambda: deployment.ask("GET", "verify").status_code == NOT_FOUND, within=180)
         yield deployment
 
 
