@@ -10,7 +10,13 @@ from domain.grant import Authorized, Grant, Refreshing, Setbacks
 from domain.ledger import Entry, Happening, Ledger
 from domain.policy import Policy
 from domain.provider import PRESETS, Provider, Rotation, RotationKind
-from domain.token_endpoint import Outcome, TokenResponse
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    TokenErrorResponse,
+    TokenResponse,
+)
 from domain.tokens import Tokens
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,3 +115,12 @@ def fail(outcome: Outcome, at: datetime = EXPIRED, by: Policy = POLICY) -> Autho
     after = end(refreshing, command, outcome, at, by)
     assert isinstance(after, Authorized), after
     return after
+
+
+TICK = timedelta(microseconds=1)
+GRANT = Authorized(tokens=TOKENS)
+UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
+UNAVAILABLE = TokenErrorResponse(status=503, error=None)
+NO_ROTATION = policy(RotationKind.NONE)
+GRACE = policy(grace=10 * MINUTE)
+SHORT_GRACE = policy(grace=30 * SECOND)

@@ -38,12 +38,19 @@ from tests.domain.examples import (
     DAY,
     DIGIKEY,
     EXPIRED,
+    GRACE,
+    GRANT,
     MINUTE,
+    NO_ROTATION,
     POLICY,
     RESPONSE,
     SECOND,
+    SHORT_GRACE,
     T0,
+    TICK,
     TOKENS,
+    UNAVAILABLE,
+    UNKNOWN,
     ask,
     asked,
     begin,
@@ -52,16 +59,9 @@ from tests.domain.examples import (
     policy,
     setbacks_of,
 )
+from tests.domain.provider_model import INVALID_GRANT
 
-TICK = timedelta(microseconds=1)
-GRANT = Authorized(tokens=TOKENS)
 NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="refused")
-UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
-INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
-UNAVAILABLE = TokenErrorResponse(status=503, error=None)
-NO_ROTATION = policy(RotationKind.NONE)
-GRACE = policy(grace=10 * MINUTE)
-SHORT_GRACE = policy(grace=30 * SECOND)
 
 
 # 4. Tokens belong to a generation.

@@ -26,8 +26,6 @@ from domain.grant import (
 )
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME
 from domain.token_endpoint import (
-    Delivery,
-    NoAnswer,
     RevocationResult,
 )
 from domain.tokens import Tokens
@@ -41,6 +39,7 @@ from tests.domain.examples import (
     SECOND,
     T0,
     TOKENS,
+    UNKNOWN,
     ask,
     begin,
     fail,
@@ -48,7 +47,6 @@ from tests.domain.examples import (
 
 GRANT = Authorized(tokens=TOKENS)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
-UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 
 
 # 8. Logins.

@@ -58,6 +58,7 @@ from tests.domain.examples import (
     begin,
     end,
 )
+from tests.domain.provider_model import INVALID_GRANT
 
 ASKED_AT = T0 + 31 * MINUTE
 NOW = T0 + timedelta(minutes=40, microseconds=7)
@@ -65,7 +66,6 @@ WHOLE_SECOND = T0 + timedelta(minutes=40)
 AUTHORIZED = Authorized(tokens=TOKENS)
 OURS = Authorized(tokens=replace(TOKENS, subject="ours"))
 BEGUN, COMMAND = begin(AUTHORIZED, ASKED_AT)
-INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
 LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout")
 NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="ConnectError")
 MOVED = Moved(grant=AUTHORIZED, since=T0)

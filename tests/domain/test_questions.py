@@ -36,15 +36,11 @@ from domain.grant import (
     tokens_of,
 )
 from domain.policy import Policy
-from domain.provider import RotationKind
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
-    Delivery,
-    NoAnswer,
     RefreshTokenRequest,
     RevocationRequest,
     RevocationResult,
-    TokenErrorResponse,
     TokenTypeHint,
 )
 from tests.domain.examples import (
@@ -52,32 +48,31 @@ from tests.domain.examples import (
     DAY,
     DIGIKEY,
     EXPIRED,
+    GRACE,
+    GRANT,
     MINUTE,
+    NO_ROTATION,
     POLICY,
     REFRESH_LIFE,
     RESPONSE,
     SECOND,
+    SHORT_GRACE,
     T0,
+    TICK,
     TOKENS,
+    UNAVAILABLE,
+    UNKNOWN,
     ask,
     asked,
     begin,
     end,
     fail,
-    policy,
     setbacks_of,
 )
+from tests.domain.provider_model import INVALID_GRANT
 
-TICK = timedelta(microseconds=1)
-GRANT = Authorized(tokens=TOKENS)
 REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
-UNKNOWN = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
-INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
-UNAVAILABLE = TokenErrorResponse(status=503, error=None)
-NO_ROTATION = policy(RotationKind.NONE)
-GRACE = policy(grace=10 * MINUTE)
-SHORT_GRACE = policy(grace=30 * SECOND)
 
 
 # 1. Need.
