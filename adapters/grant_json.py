@@ -18,16 +18,16 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Idle,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
 )
-from domain.ledger import Entry, Happening, Ledger
+from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.provider import Counted
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
@@ -137,13 +137,13 @@ def _grant_to_json(grant: Grant) -> _Json:
     match grant:
         case Unauthorized():
             return {"state": "unauthorized"}
-        case Authorized(tokens=tokens, setbacks=setbacks):
+        case Authorized(tokens=tokens, failure_state=failure_state):
             return {
                 "state": "authorized",
                 "tokens": _tokens_to_json(tokens),
-                "setbacks": _setbacks_to_json(setbacks),
+                "setbacks": _failure_state_to_json(failure_state),
             }
-        case Refreshing(tokens=tokens, attempt=attempt, setbacks=setbacks):
+        case Refreshing(tokens=tokens, attempt=attempt, failure_state=failure_state):
             return {
                 "state": "refreshing",
                 "tokens": _tokens_to_json(tokens),
@@ -154,7 +154,7 @@ def _grant_to_json(grant: Grant) -> _Json:
                     "client": attempt.client,
                     "started_at": _to_text(attempt.started_at),
                 },
-                "setbacks": _setbacks_to_json(setbacks),
+                "setbacks": _failure_state_to_json(failure_state),
             }
         case AuthorizationRequired(tokens=tokens, cause=cause, client=client, since=since):
             return {
@@ -193,7 +193,7 @@ def _grant_from_json(members: _Json) -> Grant:
                     client=attempt["client"],
                     started_at=_instant(attempt["started_at"]),
                 ),
-                setbacks=_setbacks_from_json(members["setbacks"]),
+                failure_state=_failure_state_from_json(members["setbacks"]),
             )
         case "moved":
             return Moved(
@@ -236,7 +236,7 @@ def _settled_from_json(members: _Json) -> Idle:
         case "authorized":
             return Authorized(
                 tokens=_tokens_from_json(members["tokens"]),
-                setbacks=_setbacks_from_json(members["setbacks"]),
+                failure_state=_failure_state_from_json(members["setbacks"]),
             )
         case "authorization-required":
             return AuthorizationRequired(
@@ -270,14 +270,14 @@ def _ledger_from_text(text: str | None) -> Ledger:
 def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
     # Earlier versions skip entries with a quote, and read all others.
     rest = entry[2:] if entry.said is not None else entry[2:-1]
-    return int(entry.at.timestamp()), entry.happening.value, *rest
+    return int(entry.at.timestamp()), entry.event.value, *rest
 
 
 def _entry_from_json(row: list[Any]) -> Entry | None:
     try:
-        at, happening, *rest = row
+        at, event, *rest = row
         at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, Happening(happening), *rest)
+        return Entry(at, HistoryEvent(event), *rest)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -320,17 +320,17 @@ def _tokens_from_json(members: _Json) -> Tokens:
     )
 
 
-def _setbacks_to_json(setbacks: Setbacks | None) -> _Json | None:
-    if setbacks is None:
+def _failure_state_to_json(failure_state: FailureState | None) -> _Json | None:
+    if failure_state is None:
         return None
     return {
-        "failures": setbacks.failures,
-        **_failure_to_json(setbacks.failure),
-        "at": _to_text(setbacks.at),
-        "retry_at": _to_text(setbacks.retry_at),
-        "in_doubt_since": _to_text(setbacks.in_doubt_since),
-        "since": _to_text(setbacks.since),
-        **_said_to_json(setbacks.said),
+        "failures": failure_state.failures,
+        **_failure_to_json(failure_state.failure),
+        "at": _to_text(failure_state.at),
+        "retry_at": _to_text(failure_state.retry_at),
+        "in_doubt_since": _to_text(failure_state.in_doubt_since),
+        "since": _to_text(failure_state.since),
+        **_said_to_json(failure_state.said),
     }
 
 
@@ -355,10 +355,10 @@ def _said_from_json(members: _Json) -> str | None:
     return said
 
 
-def _setbacks_from_json(members: _Json | None) -> Setbacks | None:
+def _failure_state_from_json(members: _Json | None) -> FailureState | None:
     if members is None:
         return None
-    return Setbacks(
+    return FailureState(
         failures=members["failures"],
         failure=_failure_from_json(members),
         at=_instant(members["at"]),

@@ -17,15 +17,15 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Inactive,
     Moved,
     Refreshing,
-    Setbacks,
+    failure_state_of,
     in_doubt_since,
-    setbacks_of,
 )
-from domain.ledger import TOKENS, Happening, Note
+from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
 from domain.refusals import said_by
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
@@ -73,9 +73,9 @@ def _keep_tokens(
         return Authorized(tokens=tokens) if is_revived else replace(grant, tokens=tokens)
     if tokens.is_alive(now):
         return Authorized(tokens=tokens)
-    setbacks = setbacks_of(grant)
-    late = note_failure(setbacks, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
-    return Authorized(tokens=tokens, setbacks=replace(late, in_doubt_since=None))
+    failure_state = failure_state_of(grant)
+    late = note_failure(failure_state, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
+    return Authorized(tokens=tokens, failure_state=replace(late, in_doubt_since=None))
 
 
 def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:
@@ -87,7 +87,7 @@ def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:
     oldest = attempt.started_at - policy.provider.rotation.grace
     if isinstance(grant, AuthorizationRequired):
         return oldest
-    doubt = in_doubt_since(grant.setbacks)
+    doubt = in_doubt_since(grant.failure_state)
     return attempt.started_at if doubt is None else min(attempt.started_at, max(doubt, oldest))
 
 
@@ -104,7 +104,7 @@ def _keep_for_who_has_it(
 def _refresh_of(kept: Active, now: datetime) -> Note:
     is_over = not kept.tokens.is_alive(now)
     return Note(
-        happening=Happening.REFRESH,
+        event=HistoryEvent.REFRESH,
         generation=kept.tokens.generation,
         outcome=Failure.EXPIRED_ON_ARRIVAL.value if is_over else TOKENS,
     )
@@ -125,15 +125,21 @@ def _fail(
     if failure is None:
         return _refuse(grant, policy, now, said=said)
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
-    setbacks = note_failure(
-        grant.setbacks, failure, grant.attempt, policy, at=now, retry_after=asked_to_wait, said=said
+    failure_state = note_failure(
+        grant.failure_state,
+        failure,
+        grant.attempt,
+        policy,
+        at=now,
+        retry_after=asked_to_wait,
+        said=said,
     )
-    return _set_back(grant, setbacks)
+    return _set_back(grant, failure_state)
 
 
 def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
     """Take in a refusal that means that the refresh token is over (rule 6)."""
-    tokens, attempt, before = grant.tokens, grant.attempt, grant.setbacks
+    tokens, attempt, before = grant.tokens, grant.attempt, grant.failure_state
     is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
     if is_harmless and not _is_last_try(grant):
         refused = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
@@ -145,7 +151,7 @@ def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | Non
             tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
         ),
         note=Note(
-            happening=Happening.VERDICT,
+            event=HistoryEvent.VERDICT,
             generation=tokens.generation,
             outcome=cause.value,
             said=said,
@@ -153,21 +159,21 @@ def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | Non
     )
 
 
-def _set_back(grant: Refreshing, setbacks: Setbacks) -> Effect:
+def _set_back(grant: Refreshing, failure_state: FailureState) -> Effect:
     return Effect(
-        grant=Authorized(tokens=grant.tokens, setbacks=setbacks),
+        grant=Authorized(tokens=grant.tokens, failure_state=failure_state),
         note=Note(
-            happening=Happening.REFRESH_FAILED,
+            event=HistoryEvent.REFRESH_FAILED,
             generation=grant.tokens.generation,
-            outcome=setbacks.failure.value,
-            said=setbacks.said,
+            outcome=failure_state.failure.value,
+            said=failure_state.said,
         ),
     )
 
 
 def _is_last_try(grant: Refreshing) -> bool:
     """Whether the attempt was begun after the access token's end, as far as it is known."""
-    tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.setbacks
+    tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.failure_state
     if not tokens.were_issued_ahead(started_at):
         return not tokens.is_alive(started_at)
     # Its end by a clock that was ahead tells nothing: it was given its life since the refusal.

@@ -10,9 +10,9 @@ from domain.grant import (
     Attempt,
     Authorized,
     Failure,
+    FailureState,
     Grant,
     Refreshing,
-    Setbacks,
     in_doubt_since,
 )
 from domain.policy import Policy
@@ -42,10 +42,10 @@ def without_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active
     """Count an attempt that is over without a word as failed: its instance died, or stalls."""
     if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
         attempt = grant.attempt
-        setbacks = note_failure(
-            grant.setbacks, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
+        failure_state = note_failure(
+            grant.failure_state, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
         )
-        return Authorized(tokens=grant.tokens, setbacks=setbacks)
+        return Authorized(tokens=grant.tokens, failure_state=failure_state)
     return grant
 
 
@@ -57,18 +57,18 @@ def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
     """
     if not isinstance(grant, Authorized) or not policy.provider.rotation.grace:
         return grant
-    tokens, before = grant.tokens, grant.setbacks
+    tokens, before = grant.tokens, grant.failure_state
     if tokens.refresh_token is None or in_doubt_since(before) is not None:
         return grant
-    so_far = before or Setbacks(
+    so_far = before or FailureState(
         failures=0, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=None, since=now
     )
     since = min(tokens.issued_at, now)
-    return replace(grant, setbacks=replace(so_far, in_doubt_since=since))
+    return replace(grant, failure_state=replace(so_far, in_doubt_since=since))
 
 
 def note_failure(
-    before: Setbacks | None,
+    before: FailureState | None,
     failure: Failure,
     attempt: Attempt,
     policy: Policy,
@@ -76,7 +76,7 @@ def note_failure(
     at: datetime,
     retry_after: timedelta | None = None,
     said: str | None = None,
-) -> Setbacks:
+) -> FailureState:
     """Add one failure of `attempt`, known since `at`, to what went wrong before.
 
     `retry_after` is what the provider asked for, and `said` what it answered.
@@ -89,7 +89,7 @@ def note_failure(
     retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + wish)
     if doubt is not None:
         retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, doubt))
-    return Setbacks(
+    return FailureState(
         failures=failures,
         failure=failure,
         at=at,

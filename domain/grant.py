@@ -56,7 +56,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setbacks:
+class FailureState:
     """What has gone wrong since tokens last came.
 
     `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
@@ -80,9 +80,9 @@ class Setbacks:
         return self.since or self.at
 
 
-def in_doubt_since(setbacks: Setbacks | None) -> datetime | None:
+def in_doubt_since(failure_state: FailureState | None) -> datetime | None:
     """Since when the provider may have acted on a request whose answer was lost; None if not."""
-    return None if setbacks is None else setbacks.in_doubt_since
+    return None if failure_state is None else failure_state.in_doubt_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Authorized:
     """There are tokens, and no attempt to replace them is in flight."""
 
     tokens: Tokens
-    setbacks: Setbacks | None = None
+    failure_state: FailureState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Refreshing:
 
     tokens: Tokens
     attempt: Attempt
-    setbacks: Setbacks | None
+    failure_state: FailureState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +181,9 @@ def tokens_of(grant: Grant) -> Tokens | None:
     return None if isinstance(grant, Inactive) else grant.tokens
 
 
-def setbacks_of(grant: Active) -> Setbacks | None:
+def failure_state_of(grant: Active) -> FailureState | None:
     """Return what has gone wrong since tokens last came; a verdict does not remember that."""
-    return None if isinstance(grant, AuthorizationRequired) else grant.setbacks
+    return None if isinstance(grant, AuthorizationRequired) else grant.failure_state
 
 
 def place_of(grant: Grant) -> int:
@@ -251,11 +251,11 @@ def due_at(grant: Grant) -> datetime | None:
         case Refreshing(attempt=attempt):
             # Its instance may have died: whoever looks will see whether the lease has run out.
             return attempt.started_at
-        case Authorized(tokens=tokens, setbacks=setbacks):
-            if setbacks is not None and (
-                setbacks.in_doubt_since is not None or setbacks.failure is Failure.REFUSED
+        case Authorized(tokens=tokens, failure_state=failure_state):
+            if failure_state is not None and (
+                failure_state.in_doubt_since is not None or failure_state.failure is Failure.REFUSED
             ):
-                return setbacks.retry_at
+                return failure_state.retry_at
             return tokens.keep_alive_at()
         case _:
             assert_never(grant)

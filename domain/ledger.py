@@ -20,7 +20,7 @@ MOST_ENTRIES = MOST_REFRESHES + MOST_OTHERS
 LONGEST_SAID = 120
 
 
-class Happening(Enum):
+class HistoryEvent(Enum):
     """What an entry tells of."""
 
     LOGIN = "login"
@@ -37,7 +37,7 @@ class Happening(Enum):
     PROVIDER_TOLD = "provider-told"
 
 
-_REFRESHES = frozenset({Happening.REFRESH, Happening.REFRESH_FAILED})
+_REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
 
 TOKENS = "tokens"
 TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
     """
 
     at: datetime
-    happening: Happening
+    event: HistoryEvent
     generation: int | None
     key_name: str | None
     outcome: str
@@ -84,7 +84,7 @@ class Note:
     `arrived` is the ledger that comes along with a grant from elsewhere.
     """
 
-    happening: Happening
+    event: HistoryEvent
     generation: int | None
     outcome: str
     said: str | None = None
@@ -97,7 +97,7 @@ def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str |
     """Return the ledger after a change that was made on a request with the key of that name."""
     entry = Entry(
         at=now.replace(microsecond=0),
-        happening=note.happening,
+        event=note.event,
         generation=note.generation,
         key_name=key_name if note.is_requested else None,
         outcome=note.outcome,
@@ -128,7 +128,7 @@ def _shortened(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
     room = {True: MOST_REFRESHES, False: MOST_OTHERS}
     for entry in reversed(entries):
-        is_refresh = entry.happening in _REFRESHES
+        is_refresh = entry.event in _REFRESHES
         if room[is_refresh] > 0:
             room[is_refresh] -= 1
             kept.append(entry)

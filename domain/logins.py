@@ -15,7 +15,7 @@ from domain.grant import (
     place_of,
     tokens_of,
 )
-from domain.ledger import TOKENS, TOKENS_OF_ANOTHER_ACCOUNT, Happening, Note
+from domain.ledger import TOKENS, TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent, Note
 from domain.policy import Policy
 from domain.tokens import Freshness, Tokens
 
@@ -40,7 +40,7 @@ def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetim
         return Effect(grant=grant)
     is_of_another = before is not None and before.are_known_of_another(tokens.subject)
     note = Note(
-        happening=Happening.LOGIN,
+        event=HistoryEvent.LOGIN,
         generation=tokens.generation,
         outcome=TOKENS_OF_ANOTHER_ACCOUNT if is_of_another else TOKENS,
     )
@@ -92,5 +92,5 @@ def bring_back(grant: Grant, tokens: Tokens) -> Effect:
     if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
         # Rule 11: to be handed over again.
         brought = replace(grant, grant=Authorized(tokens=tokens))
-    note = Note(happening=Happening.RESCUED, generation=tokens.generation, outcome=TOKENS)
+    note = Note(event=HistoryEvent.RESCUED, generation=tokens.generation, outcome=TOKENS)
     return Effect(grant=brought, note=note)

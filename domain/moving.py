@@ -24,7 +24,7 @@ from domain.grant import (
     last_revocation,
     place_of,
 )
-from domain.ledger import DONE, Happening, Note
+from domain.ledger import DONE, HistoryEvent, Note
 from domain.policy import Policy
 
 # Rule 10: handing over.
@@ -38,14 +38,14 @@ def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
     if isinstance(settled, Refreshing):
         return Effect(grant=grant)
     moved = Moved(grant=settled, since=now, place=place_of(settled) + 1)
-    return Effect(grant=moved, note=_note(Happening.MOVED, moved))
+    return Effect(grant=moved, note=_note(HistoryEvent.MOVED, moved))
 
 
 def take_back(grant: Grant) -> Effect:
     """Use again what was handed over."""
     if not isinstance(grant, Moved):
         return Effect(grant=grant)
-    return Effect(grant=grant.grant, note=_note(Happening.TAKEN_BACK, grant))
+    return Effect(grant=grant.grant, note=_note(HistoryEvent.TAKEN_BACK, grant))
 
 
 # Rule 12: taking over.
@@ -56,12 +56,12 @@ def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
     taken = _taken(grant, arrived.moved, now)
     if taken is None:
         return Effect(grant=grant)
-    note = replace(_note(Happening.IMPORTED, taken), arrived=arrived.ledger)
+    note = replace(_note(HistoryEvent.IMPORTED, taken), arrived=arrived.ledger)
     return Effect(grant=taken, note=note)
 
 
-def _note(happening: Happening, grant: Active | Moved) -> Note:
-    return Note(happening=happening, generation=grant.tokens.generation, outcome=DONE)
+def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
+    return Note(event=event, generation=grant.tokens.generation, outcome=DONE)
 
 
 def _taken(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:

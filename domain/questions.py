@@ -24,21 +24,21 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
     due_at,
+    failure_state_of,
     in_doubt_since,
     place_of,
-    setbacks_of,
     usable_refresh_token,
 )
-from domain.ledger import Happening, Note
+from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
 from domain.token_endpoint import RefreshTokenRequest
 from domain.tokens import Freshness
@@ -132,10 +132,10 @@ def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
 def _doubt_of(grant: Active) -> datetime | None:
     """Since when the provider may have acted on a request whose answer we do not have."""
     match grant:
-        case Refreshing(attempt=attempt, setbacks=setbacks):
-            return in_doubt_since(setbacks) or attempt.started_at
-        case Authorized(setbacks=setbacks):
-            return in_doubt_since(setbacks)
+        case Refreshing(attempt=attempt, failure_state=failure_state):
+            return in_doubt_since(failure_state) or attempt.started_at
+        case Authorized(failure_state=failure_state):
+            return in_doubt_since(failure_state)
         case AuthorizationRequired(cause=cause, since=since):
             return since if cause is Cause.REFRESH_ANSWER_LOST else None
         case _:
@@ -144,10 +144,10 @@ def _doubt_of(grant: Active) -> datetime | None:
 
 def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
     """Whether the provider has refused the refresh token, and it is not yet tried once more."""
-    setbacks = setbacks_of(grant)
-    if setbacks is None or setbacks.failure is not Failure.REFUSED:
+    failure_state = failure_state_of(grant)
+    if failure_state is None or failure_state.failure is not Failure.REFUSED:
         return False
-    return _binds(setbacks, now, policy) and now < setbacks.retry_at
+    return _binds(failure_state, now, policy) and now < failure_state.retry_at
 
 
 # Rule 2: obstacle.
@@ -164,9 +164,12 @@ def _request_or_obstacle(
         return AskForAuthorization(cause=refresh_token)
     if isinstance(grant, AuthorizationRequired) and _stands(grant, question, policy, now):
         return AskForAuthorization(cause=grant.cause, said=grant.said)
-    setbacks = setbacks_of(grant)
-    if setbacks is not None and (at := _retry_at(setbacks, question, policy, now)) is not None:
-        return TryLater(at=at, failure=setbacks.failure, said=setbacks.said)
+    failure_state = failure_state_of(grant)
+    if (
+        failure_state is not None
+        and (at := _retry_at(failure_state, question, policy, now)) is not None
+    ):
+        return TryLater(at=at, failure=failure_state.failure, said=failure_state.said)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
@@ -181,18 +184,18 @@ def _stands(
 
 
 def _retry_at(
-    setbacks: Setbacks, question: Question, policy: Policy, now: datetime
+    failure_state: FailureState, question: Question, policy: Policy, now: datetime
 ) -> datetime | None:
     """Until when this question has to wait; None if it need not."""
-    if setbacks.failure is not Failure.REFUSED:
-        return setbacks.retry_at if policy.forbids(setbacks.retry_at, now) else None
-    retry_at = setbacks.retry_at
+    if failure_state.failure is not Failure.REFUSED:
+        return failure_state.retry_at if policy.forbids(failure_state.retry_at, now) else None
+    retry_at = failure_state.retry_at
     if isinstance(question, RefreshRequested):
-        retry_at = min(retry_at, setbacks.at + policy.verdicts_apart)
-    return retry_at if _binds(setbacks, now, policy) and now < retry_at else None
+        retry_at = min(retry_at, failure_state.at + policy.verdicts_apart)
+    return retry_at if _binds(failure_state, now, policy) and now < retry_at else None
 
 
-def _binds(refusal: Setbacks, now: datetime, policy: Policy) -> bool:
+def _binds(refusal: FailureState, now: datetime, policy: Policy) -> bool:
     """Whether a refusal is to be believed; one that is ahead of now means a clock gone back.
 
     When it is tried again tells nothing: the end of an access token may be months ahead.
@@ -206,7 +209,7 @@ def _binds(refusal: Setbacks, now: datetime, policy: Policy) -> bool:
 def _lapse_of(grant: Active) -> Note:
     """Note that an attempt had no end: of one that begins, its end will be noted."""
     return Note(
-        happening=Happening.REFRESH_FAILED,
+        event=HistoryEvent.REFRESH_FAILED,
         generation=grant.tokens.generation,
         outcome=Failure.UNKNOWN.value,
         is_requested=False,
@@ -225,7 +228,9 @@ def _begin(
         started_at=now,
     )
     return Decision(
-        grant=Refreshing(tokens=grant.tokens, attempt=attempt, setbacks=setbacks_of(grant)),
+        grant=Refreshing(
+            tokens=grant.tokens, attempt=attempt, failure_state=failure_state_of(grant)
+        ),
         command=SendTokenRequest(
             attempt=attempt, request=request, send_by=now + policy.send_within
         ),

@@ -22,7 +22,7 @@ from domain.events import (
 )
 from domain.failures import classify
 from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
-from domain.ledger import DONE, NOT_SUPPORTED, Happening, Note
+from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
 from domain.refusals import said_by
 from domain.token_endpoint import (
     NoAnswer,
@@ -61,7 +61,7 @@ def fence_off(grant: Grant, now: datetime) -> Effect:
         place=place_of(grant) + 1,
         login=tokens.authorized_at,
     )
-    note = Note(happening=Happening.REVOKED, generation=tokens.generation, outcome=DONE)
+    note = Note(event=HistoryEvent.REVOKED, generation=tokens.generation, outcome=DONE)
     return Effect(grant=revoking, note=note)
 
 
@@ -81,7 +81,7 @@ def _answer(outcome: RevocationOutcome, result: RevocationResult) -> Note:
     elif isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
         # A verdict on a refresh token explains nothing where none was used.
         told, said = (classify(outcome) or Failure.UNEXPLAINED).value, said_by(outcome)
-    return Note(happening=Happening.PROVIDER_TOLD, generation=None, outcome=told, said=said)
+    return Note(event=HistoryEvent.PROVIDER_TOLD, generation=None, outcome=told, said=said)
 
 
 def result_of(outcome: RevocationOutcome) -> RevocationResult:

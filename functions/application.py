@@ -1,6 +1,6 @@
 """The ASGI application: routes requests to endpoints, and turns errors into problems.
 
-The settings are read, and the parts are wired, at the first request on an event loop or by
+The settings are read, and the parts are wiring, at the first request on an event loop or by
 `prepare`, and never at import time.
 """
 
@@ -31,7 +31,7 @@ from functions.observability.tracing import Trace, current, request_id_of, trace
 from functions.refresh.sharing import RequestTasks, collect_tasks, wait_within_limit
 from functions.routes import ALIVE, CALLBACK, HEALTH, Routes, find_endpoint
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
@@ -53,7 +53,7 @@ class Application:
         """`settings` is called for each request until it succeeds; it may raise SettingsError."""
         self._routes = routes
         self._settings = settings
-        self._parts = PerLoop(lambda: Wired(settings()))
+        self._parts = PerLoop(lambda: Wiring(settings()))
         self._serving: set[RequestTasks] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,16 +93,16 @@ class Application:
         The first request reports an error.
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
-            wired = await self._parts.get()
-            await wired.keeper.load(DEFAULT_CONNECTION)
+            wiring = await self._parts.get()
+            await wiring.keeper.load(DEFAULT_CONNECTION)
 
     async def close(self) -> None:
         """Close the parts after their work is stored. Call it between requests.
 
         The next request reads the settings again.
         """
-        if (wired := self._parts.peek()) is not None:
-            await wait_within_limit(wired.finish())
+        if (wiring := self._parts.peek()) is not None:
+            await wait_within_limit(wiring.finish())
             await self._parts.close()
 
     @contextmanager
@@ -151,10 +151,10 @@ class Application:
         if found.name not in CLIENT_ERRORS:
             return found
         try:
-            wired = await self._parts.get()
+            wiring = await self._parts.get()
         except SettingsError:
             return found
-        return await wired.limits.judge(found, Request.head(scope))
+        return await wiring.limits.judge(found, Request.head(scope))
 
 
 def _traced(response: Response, trace: Trace) -> Response:

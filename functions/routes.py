@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
-Endpoint: TypeAlias = Callable[[Request, Wired], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request, Wiring], Awaitable[Response]]
 # By path, and by method.
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
@@ -31,7 +31,7 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
         raise problem("not-found", detail + (_PREFIX if _has_prefix(routes, request) else ""))
     allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
 
-    async def tell_methods(_request: Request, _wired: Wired) -> Response:
+    async def tell_methods(_request: Request, _wiring: Wiring) -> Response:
         return Response(status=204, headers=(allow,))
 
     endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)

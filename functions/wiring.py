@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ports.export import Export
 
 
-class Wired:
+class Wiring:
     """The application's parts for one event loop, made on demand.
 
     Most requests need a fresh token only. They skip the import of the provider's client, logins and

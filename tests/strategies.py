@@ -12,16 +12,16 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Idle,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
 )
-from domain.ledger import MOST_ENTRIES, Entry, Happening, Ledger
+from domain.ledger import MOST_ENTRIES, Entry, HistoryEvent, Ledger
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -57,8 +57,8 @@ tokens = st.builds(
     place=places,
     revoked=places,
 )
-setbacks = st.builds(
-    Setbacks,
+failure_state = st.builds(
+    FailureState,
     failures=st.integers(min_value=1, max_value=2**40),
     failure=st.sampled_from(Failure),
     at=instants,
@@ -75,7 +75,7 @@ attempts = st.builds(
     started_at=instants,
 )
 settled: st.SearchStrategy[Idle] = st.one_of(
-    st.builds(Authorized, tokens=tokens, setbacks=st.none() | setbacks),
+    st.builds(Authorized, tokens=tokens, failure_state=st.none() | failure_state),
     st.builds(
         AuthorizationRequired,
         tokens=tokens,
@@ -92,7 +92,7 @@ revocation_requests = st.builds(
 grants: st.SearchStrategy[Grant] = st.one_of(
     st.just(Unauthorized()),
     settled,
-    st.builds(Refreshing, tokens=tokens, attempt=attempts, setbacks=st.none() | setbacks),
+    st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
     moved,
     st.builds(
         Revoking,
@@ -132,7 +132,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 entries: st.SearchStrategy[Entry] = st.builds(
     Entry,
     at=instants.map(lambda instant: instant.replace(microsecond=0)),
-    happening=st.sampled_from(Happening),
+    event=st.sampled_from(HistoryEvent),
     generation=st.none() | st.integers(min_value=0, max_value=2**40),
     key_name=st.none() | texts,
     outcome=texts,

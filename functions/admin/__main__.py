@@ -10,7 +10,7 @@ from functions.admin.command import Command, LocalCommand, place_of
 from functions.admin.doctor import command as doctor
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings, StoreSettings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
 
 COMMANDS: Mapping[str, Command | LocalCommand] = {
@@ -42,7 +42,7 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str | None:
+async def _finish_and_close(running: Awaitable[str | None], wiring: Wiring) -> str | None:
     try:
         fault = await running
     except StoreUnavailableError as error:
@@ -50,7 +50,7 @@ async def _finish_and_close(running: Awaitable[str | None], wired: Wired) -> str
     else:
         return fault
     finally:
-        await wired.store.close()
+        await wiring.store.close()
 
 
 def _is_missing(store: StoreSettings) -> bool:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> str | None:
         return command.run(options)
     try:
         settings = Settings.from_environ()
-        wired = Wired(settings)
+        wiring = Wiring(settings)
     except SettingsError as error:
         return f"Invalid configuration: {error}."
     if not command.begins_a_store and _is_missing(settings.store):
@@ -80,8 +80,8 @@ def main(arguments: Sequence[str]) -> str | None:
         )
     try:
         # Some commands read their input before there is an event loop.
-        running = command.run(wired, options)
-        return asyncio.run(_finish_and_close(running, wired))
+        running = command.run(wiring, options)
+        return asyncio.run(_finish_and_close(running, wiring))
     except KeyboardInterrupt:
         return "Interrupted. No data was lost; run this again."
 

@@ -22,7 +22,7 @@ from functions.settings.store import (
     StoreSettings,
     UpstashSettings,
 )
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 # A store on the network takes some milliseconds, mostly for the round trip.
 MAX_CONCURRENCY = 8
@@ -40,7 +40,7 @@ class Command:
     summary: str
     description: str
     declare: Callable[[ArgumentParser], None]
-    run: Callable[[Wired, Namespace], Awaitable[str | None]]
+    run: Callable[[Wiring, Namespace], Awaitable[str | None]]
     begins_a_store: bool = False
 
 

@@ -19,7 +19,7 @@ from domain.grant import (
 )
 from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
 from functions.admin.new_file import new_file
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.export import HandedOver
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
@@ -40,15 +40,15 @@ class NothingToHandOverError(Exception):
     """No connection is handed over; the text says why."""
 
 
-async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
+async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
     """Hand a grant over once no refresh is in flight; None without a grant.
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
     is_told, name = False, printable(connection)
     while True:
-        before = await wired.store.load(connection)
-        after = await wired.recorder.keep(connection, before, MoveRequested())
+        before = await wiring.store.load(connection)
+        after = await wiring.recorder.keep(connection, before, MoveRequested())
         match after.grant:
             case Moved() as moved:
                 return HandedOver(moved=moved, ledger=after.ledger)
@@ -66,7 +66,7 @@ async def hand_over(wired: Wired, connection: str) -> HandedOver | None:
 
 
 async def hand_over_all(
-    wired: Wired, connections: AsyncIterable[str], grants: dict[str, HandedOver]
+    wiring: Wiring, connections: AsyncIterable[str], grants: dict[str, HandedOver]
 ) -> list[str]:
     """Hand grants over, and add each to `grants`; return the errors of the others.
 
@@ -75,7 +75,7 @@ async def hand_over_all(
 
     async def try_to_hand_over(connection: str) -> HandedOver | str | None:
         try:
-            return await hand_over(wired, connection)
+            return await hand_over(wiring, connection)
         except UnreadableRecordError as error:
             return str(error)
 
@@ -102,13 +102,13 @@ def _declare(parser: ArgumentParser) -> None:
     declare_connections(parser)
 
 
-async def _run(wired: Wired, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wired.store.connections()
+async def _run(wiring: Wiring, options: Namespace) -> str | None:
+    names = named(options.connections) if options.connections else wiring.store.connections()
     grants: dict[str, HandedOver] = {}
     try:
         with new_file(options.file) as file:
-            faults = await hand_over_all(wired, names, grants)
-            file.writelines(f"{line}\n" for line in wired.export.write(grants))
+            faults = await hand_over_all(wiring, names, grants)
+            file.writelines(f"{line}\n" for line in wiring.export.write(grants))
     except (OSError, NothingToHandOverError, StoreUnavailableError) as error:
         if grants:
             return f"No file was written: {error}. {_what_is_left(grants)}"

@@ -10,7 +10,7 @@ from typing import assert_never
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
 from functions.admin.command import Command, say
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.rescue import Rescue, Rescued, Unread
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
@@ -50,14 +50,14 @@ def find(rescue: Rescue, lines: Iterable[str]) -> list[Rescued | Unread]:
     return found
 
 
-async def recover(wired: Wired, found: Iterable[Rescued | Unread]) -> bool:
+async def recover(wiring: Wiring, found: Iterable[Rescued | Unread]) -> bool:
     """Replay rescue lines, in order; return whether every one could be."""
     is_complete = True
     for each in found:
         try:
             match each:
                 case Rescued():
-                    print(f"{each.connection}: {(await _replay(wired, each)).value}")
+                    print(f"{each.connection}: {(await _replay(wiring, each)).value}")
                 case Unread(why=why):
                     print(f"failed: {why}")
                     is_complete = False
@@ -69,14 +69,14 @@ async def recover(wired: Wired, found: Iterable[Rescued | Unread]) -> bool:
     return is_complete
 
 
-async def _replay(wired: Wired, rescued: Rescued) -> Recovery:
-    before = await wired.keeper.load(rescued.connection)
+async def _replay(wiring: Wiring, rescued: Rescued) -> Recovery:
+    before = await wiring.keeper.load(rescued.connection)
     tokens = tokens_of(rescued.record.grant)
     if tokens is None or tokens_of(before.grant) == tokens:
         return Recovery.ALREADY_THERE
-    after = await wired.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
+    after = await wiring.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
     if isinstance(after.grant, Revoking | Revoked):
-        await wired.recorder.finish()
+        await wiring.recorder.finish()
         return Recovery.REVOKED
     is_applied = tokens_of(after.grant) == tokens
     return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED
@@ -86,9 +86,9 @@ def _declare(_parser: ArgumentParser) -> None:
     """It takes no arguments."""
 
 
-def _run(wired: Wired, _options: Namespace) -> Awaitable[str | None]:
+def _run(wiring: Wiring, _options: Namespace) -> Awaitable[str | None]:
     # Before there is an event loop, which would swallow the first Ctrl-C.
-    return _replay_all(wired, _read(wired.rescue))
+    return _replay_all(wiring, _read(wiring.rescue))
 
 
 def _read(rescue: Rescue) -> list[Rescued | Unread] | None:
@@ -104,12 +104,12 @@ def _read(rescue: Rescue) -> list[Rescued | Unread] | None:
     return find(rescue, logs)
 
 
-async def _replay_all(wired: Wired, found: list[Rescued | Unread] | None) -> str | None:
+async def _replay_all(wiring: Wiring, found: list[Rescued | Unread] | None) -> str | None:
     if found is None:
         return "Nothing was read: standard input is closed. Run recover < LOGS."
     if not found:
         say("No rescue line was found.")
-    if not await recover(wired, found):
+    if not await recover(wiring, found):
         return (
             "Not every rescue line could be replayed. Run this again with whole lines, once the "
             "cause is gone."

@@ -14,7 +14,7 @@ from functions.admin.command import (
     printable,
     say,
 )
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import ConflictError, UnreadableRecordError
 
 _TELL_EVERY = 100
@@ -37,16 +37,16 @@ class Resealing(Enum):
     MISSING = "not stored here"
 
 
-async def reseal(wired: Wired, connection: str) -> Resealing:
+async def reseal(wiring: Wiring, connection: str) -> Resealing:
     """Encrypt one record with the first key. Raises StoreUnavailableError."""
     try:
-        record = await wired.store.load(connection)
+        record = await wiring.store.load(connection)
         if record.etag is None:
             say(f"{printable(connection)}: no such connection is stored here")
             return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
-                await wired.recorder.rewrite(connection, record)
+                await wiring.recorder.rewrite(connection, record)
             except ConflictError as conflict:
                 record = conflict.current
             else:
@@ -57,14 +57,14 @@ async def reseal(wired: Wired, connection: str) -> Resealing:
     return Resealing.ALREADY
 
 
-async def _run(wired: Wired, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wired.store.connections()
+async def _run(wiring: Wiring, options: Namespace) -> str | None:
+    names = named(options.connections) if options.connections else wiring.store.connections()
     counts = Counter[Resealing]()
-    async for _, outcome in do_for_each(names, lambda name: reseal(wired, name)):
+    async for _, outcome in do_for_each(names, lambda name: reseal(wiring, name)):
         counts[outcome] += 1
         if counts.total() % _TELL_EVERY == 0:
             say(f"{counts.total()} records done")
-    place = place_of(wired.settings.store)
+    place = place_of(wiring.settings.store)
     if not counts:
         return f"No connection is stored in {place}. Check that it is the deployment's store."
     for outcome in Resealing:

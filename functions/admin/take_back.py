@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from domain.events import ReturnRequested
 from domain.grant import Moved
 from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import UnreadableRecordError
 
 _DESCRIPTION = """\
@@ -21,13 +21,13 @@ _WARNING = (
 )
 
 
-async def take_back(wired: Wired, connection: str, *, really: bool) -> str | None:
+async def take_back(wiring: Wiring, connection: str, *, really: bool) -> str | None:
     """Return what was, or would be, taken back; None if nothing was handed over.
 
     Raises StoreUnavailableError.
     """
     try:
-        before = await wired.store.load(connection)
+        before = await wiring.store.load(connection)
     except UnreadableRecordError as error:
         say(str(error))
         return None
@@ -37,7 +37,7 @@ async def take_back(wired: Wired, connection: str, *, really: bool) -> str | Non
         return None
     if not really:
         return f"handed over at {before.grant.since:%Y-%m-%d %H:%M:%S} UTC"
-    await wired.recorder.keep(connection, before, ReturnRequested())
+    await wiring.recorder.keep(connection, before, ReturnRequested())
     return "taken back"
 
 
@@ -48,12 +48,12 @@ def _declare(parser: ArgumentParser) -> None:
     declare_connections(parser)
 
 
-async def _run(wired: Wired, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wired.store.connections()
+async def _run(wiring: Wiring, options: Namespace) -> str | None:
+    names = named(options.connections) if options.connections else wiring.store.connections()
     really: bool = options.not_imported
     found = 0
     async for connection, said in do_for_each(
-        names, lambda name: take_back(wired, name, really=really)
+        names, lambda name: take_back(wiring, name, really=really)
     ):
         if said is not None:
             print(f"{printable(connection)}: {said}")

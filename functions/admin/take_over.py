@@ -9,7 +9,7 @@ from pathlib import Path
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, do_for_each, named, printable, say
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.export import HandedOver, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
 
@@ -39,16 +39,16 @@ class Import(Enum):
 _FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
 
 
-async def take_over(wired: Wired, connection: str, arrived: HandedOver) -> Import:
+async def take_over(wiring: Wiring, connection: str, arrived: HandedOver) -> Import:
     """Store a grant unless a newer one is there, and read it back.
 
     Raises StoreUnavailableError.
     """
     moved, event = arrived.moved, GrantArrived(moved=arrived.moved, ledger=arrived.ledger)
     try:
-        before = await wired.store.load(connection)
-        after = await wired.recorder.keep(connection, before, event)
-        there = await wired.store.load(connection)
+        before = await wiring.store.load(connection)
+        after = await wiring.recorder.keep(connection, before, event)
+        there = await wiring.store.load(connection)
     except UnreadableRecordError:
         return Import.UNREADABLE
     if after is before or after.grant != moved.grant:
@@ -75,10 +75,10 @@ def _follows(there: Record, written: Record) -> bool:
     return now is not None and then is not None and now.age >= then.age
 
 
-async def take_over_all(wired: Wired, grants: Mapping[str, HandedOver]) -> Counter[Import]:
+async def take_over_all(wiring: Wiring, grants: Mapping[str, HandedOver]) -> Counter[Import]:
     """Take grants over, print each result, and count. Raises StoreUnavailableError."""
     counts = Counter[Import]()
-    done = do_for_each(named(grants), lambda name: take_over(wired, name, grants[name]))
+    done = do_for_each(named(grants), lambda name: take_over(wiring, name, grants[name]))
     async for connection, outcome in done:
         print(f"{connection}: {outcome.value}", flush=True)
         counts[outcome] += 1
@@ -91,16 +91,16 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file that `export` wrote")
 
 
-async def _run(wired: Wired, options: Namespace) -> str | None:
+async def _run(wiring: Wiring, options: Namespace) -> str | None:
     try:
         lines = options.file.read_text(encoding="utf-8").splitlines()
         # Editors leave blank lines.
-        grants = wired.export.read(line for line in lines if line.strip())
+        grants = wiring.export.read(line for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         return f"Nothing was imported: {error}."
     except UnreadableExportError as error:
         return f"Nothing was imported from {printable(str(options.file))}: {error}."
-    counts = await take_over_all(wired, grants)
+    counts = await take_over_all(wiring, grants)
     failed = sum(counts[outcome] for outcome in _FAILED)
     return f"{failed} of {len(grants)} were not imported." if failed else None
 

@@ -14,7 +14,7 @@ from functions.observability.log_lines import write_json_lines
 from functions.observability.tracing import request_id_of, traced
 from functions.refresh.sweep import SweepReport
 from functions.settings.settings import SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ScheduledSweep:
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
         self._runner = asyncio.Runner()
-        self._wired: Wired | None = None
+        self._wiring: Wiring | None = None
 
     def __call__(self, _event: object, context: object) -> dict[str, object]:
         """Sweep once, and return the counts. Raises SweepFailedError."""
@@ -42,9 +42,9 @@ class ScheduledSweep:
 
     async def close(self) -> None:
         """Close the parts; the next sweep makes new ones."""
-        if self._wired is not None:
-            wired, self._wired = self._wired, None
-            await wired.close()
+        if self._wiring is not None:
+            wiring, self._wiring = self._wiring, None
+            await wiring.close()
 
     def _call(self) -> dict[str, object]:
         if self._settings.update():
@@ -59,13 +59,13 @@ class ScheduledSweep:
         return _judge(report)
 
     async def _sweep(self) -> SweepReport:
-        if self._wired is None:
-            self._wired = Wired(self._settings.current())
+        if self._wiring is None:
+            self._wiring = Wiring(self._settings.current())
         try:
-            return await self._wired.sweep.run()
+            return await self._wiring.sweep.run()
         finally:
             # The instance is frozen as soon as this has returned.
-            await self._wired.keeper.finish()
+            await self._wiring.keeper.finish()
 
 
 def _judge(report: SweepReport) -> dict[str, object]:

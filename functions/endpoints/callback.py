@@ -19,14 +19,14 @@ from functions.login.words import (
     with_quotation,
 )
 from functions.routes import CALLBACK, Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 # Fetch Metadata's `Sec-Purpose`, and what there was before it.
 _PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _AHEAD = (b"prefetch", b"prerender", b"preview")
 
 
-async def callback(request: Request, wired: Wired) -> Response:
+async def callback(request: Request, wiring: Wiring) -> Response:
     """GET /api/callback: complete a login (RFC 6749 §4.1.2).
 
     Raises ProblemError.
@@ -44,16 +44,16 @@ async def callback(request: Request, wired: Wired) -> Response:
         raise with_quotation(missing, quoted)
     if bool(code) == bool(error):
         raise with_quotation(problem("invalid-request", _both_or_neither(code)), quoted)
-    if wired.logins.is_static(state):
-        await wired.limits.admit(request)
-    cookies = LoginCookies(wired.settings.public_url)
+    if wiring.logins.is_static(state):
+        await wiring.limits.admit(request)
+    cookies = LoginCookies(wiring.settings.public_url)
     browser = cookies.recall(request, state)
     forget = () if browser is None else (cookies.forget(state),)
     response = AuthorizationResponse(
         state=state, code=code, issuer=parameters.get("iss"), browser=browser
     )
     try:
-        completed = await wired.logins.complete(response, said=said)
+        completed = await wiring.logins.complete(response, said=said)
     except ProblemError as failed:
         is_quoted = failed.problem.name == "authorization-refused"
         quoting = failed if is_quoted else with_quotation(failed, quoted)

@@ -2,10 +2,10 @@
 
 from functions.http.messages import Request, Response
 from functions.routes import ALIVE, HEALTH, Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 
-async def health(_request: Request, _wired: Wired) -> Response:
+async def health(_request: Request, _wiring: Wiring) -> Response:
     """GET /api/health: alive."""
     return ALIVE
 

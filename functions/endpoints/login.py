@@ -7,10 +7,10 @@ from functions.http.pages import Button, page
 from functions.http.problems import problem
 from functions.login.cookies import LoginCookies
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 
-async def show_link(request: Request, wired: Wired) -> Response:
+async def show_link(request: Request, wiring: Wiring) -> Response:
     """GET /api/login: a page whose button starts the login. Raises ProblemError.
 
     A GET uses up nothing, so that previews of chat programs do no harm.
@@ -22,24 +22,24 @@ async def show_link(request: Request, wired: Wired) -> Response:
             "The parameter `link` is missing. Open the whole link, or use POST /api/login.",
             on_page="This login link is incomplete. Open the whole link.",
         )
-    link = await wired.links.read(text)
+    link = await wiring.links.read(text)
     return page(
         200,
         "Log in",
         f"Log in at the provider for the connection “{link.connection}”. This link works once; "
         "finish the login in this browser.",
-        button=Button(text="Log in", url=wired.links.login_url, fields={"link": text}),
+        button=Button(text="Log in", url=wiring.links.login_url, fields={"link": text}),
     )
 
 
-async def login(request: Request, wired: Wired) -> Response:
+async def login(request: Request, wiring: Wiring) -> Response:
     """POST /api/login: return the URL to log in at, or redirect there. Raises ProblemError."""
     if text := request.form().get("link"):
-        _refuse_another_sites_button(request, wired.settings.public_url)
-        return await _begin_by_link(text, wired)
-    keys, now = wired.settings.api_keys, wired.clock.now()
+        _refuse_another_sites_button(request, wiring.settings.public_url)
+        return await _begin_by_link(text, wiring)
+    keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
-    begun = await wired.logins.begin(caller.connection, replaces=_replaces(request))
+    begun = await wiring.logins.begin(caller.connection, replaces=_replaces(request))
     return Response.json(
         200,
         {
@@ -67,9 +67,9 @@ def _refuse_another_sites_button(request: Request, public_url: str | None) -> No
         )
 
 
-async def _begin_by_link(text: str, wired: Wired) -> Response:
-    begun = await wired.logins.begin_by_link(await wired.links.read(text))
-    cookie = LoginCookies(wired.settings.public_url).remember(begun)
+async def _begin_by_link(text: str, wiring: Wiring) -> Response:
+    begun = await wiring.logins.begin_by_link(await wiring.links.read(text))
+    cookie = LoginCookies(wiring.settings.public_url).remember(begun)
     return Response.redirect(begun.authorization_url, headers=(cookie,))
 
 

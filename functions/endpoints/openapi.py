@@ -5,12 +5,12 @@ from pathlib import Path
 
 from functions.http.messages import Request, Response
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 DOCUMENT = Path(__file__).with_name("openapi.json")
 
 
-async def document(_request: Request, _wired: Wired) -> Response:
+async def document(_request: Request, _wiring: Wiring) -> Response:
     """GET /api/openapi.json: what there is to ask, in OpenAPI 3.1."""
     return Response(status=200, body=_content())
 

@@ -4,18 +4,18 @@ from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
 from functions.endpoints.sweep import sweep
 from functions.http.messages import Request, Response
-from functions.refresh.standing import connection_status
+from functions.refresh.status import connection_status
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 
-async def refresh(request: Request, wired: Wired) -> Response:
+async def refresh(request: Request, wiring: Wiring) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
-    keys, now = wired.settings.api_keys, wired.clock.now()
+    keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
-    answered = await wired.keeper.refresh(caller.connection)
-    now = wired.clock.now()
-    await require_tokens(answered.answer, now, offer=lambda read: wired.offer_login(caller, read))
+    answered = await wiring.keeper.refresh(caller.connection)
+    now = wiring.clock.now()
+    await require_tokens(answered.answer, now, offer=lambda read: wiring.offer_login(caller, read))
     return Response.json(200, connection_status(answered.after, now))
 
 

@@ -8,7 +8,7 @@ from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved
 from functions.http.messages import Request, Response
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 _BY_HAND = "Remove this application's access at the provider."
 _DETAILS: Mapping[RevocationResult | None, str] = {
@@ -24,11 +24,11 @@ _DETAILS: Mapping[RevocationResult | None, str] = {
 }
 
 
-async def revoke(request: Request, wired: Wired) -> Response:
+async def revoke(request: Request, wiring: Wiring) -> Response:
     """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
-    keys, now = wired.settings.api_keys, wired.clock.now()
+    keys, now = wiring.settings.api_keys, wiring.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
-    revoked = await wired.revocations.revoke(connection)
+    revoked = await wiring.revocations.revoke(connection)
     if isinstance(revoked, Moved):
         raise connection_moved(revoked.since)
     result = revoked.result

@@ -9,20 +9,20 @@ from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
-from functions.refresh.standing import rfc3339
+from functions.refresh.status import rfc3339
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 _MIN_TTL = re.compile(r"[0-9]{1,9}")
 
 
-async def token(request: Request, wired: Wired) -> Response:
+async def token(request: Request, wiring: Wiring) -> Response:
     """GET /api/token: an access token that works now. Raises ProblemError."""
-    keys, now = wired.settings.api_keys, wired.clock.now()
+    keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
-    answer = await wired.keeper.token(caller.connection, min_ttl=_min_ttl(request))
-    now = wired.clock.now()
-    tokens = await require_tokens(answer, now, offer=lambda read: wired.offer_login(caller, read))
+    answer = await wiring.keeper.token(caller.connection, min_ttl=_min_ttl(request))
+    now = wiring.clock.now()
+    tokens = await require_tokens(answer, now, offer=lambda read: wiring.offer_login(caller, read))
     return Response.json(200, _token_members(tokens, now))
 
 

@@ -7,22 +7,22 @@ from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
-from functions.refresh.standing import (
+from functions.refresh.status import (
     connection_status,
     history,
     verdict_of,
 )
 from functions.routes import Routes
-from functions.wiring import Wired
+from functions.wiring import Wiring
 
 
-async def verify(request: Request, wired: Wired) -> Response:
+async def verify(request: Request, wiring: Wiring) -> Response:
     """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
-    keys, now = wired.settings.api_keys, wired.clock.now()
+    keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
-    record = await wired.keeper.load(caller.connection)
-    now = wired.clock.now()
+    record = await wiring.keeper.load(caller.connection)
+    now = wiring.clock.now()
     members = connection_status(record.grant, now)
     if wants_history:
         members["history"] = history(record.ledger)
@@ -30,7 +30,7 @@ async def verify(request: Request, wired: Wired) -> Response:
         raise connection_moved(record.grant.since, members)
     cause = missing_authorization(record.grant, now)
     if cause is not None:
-        login = await wired.offer_login(caller, place_of(record.grant))
+        login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
             why_and_how_to_log_in(cause, login, said=verdict_of(record.grant)),

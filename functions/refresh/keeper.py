@@ -38,7 +38,7 @@ from ports.store import ConflictError, Record, StoreUnavailableError
 PATIENCE = timedelta(seconds=20)
 # The most intents that an instance stores at once; fewer if the store is slow. In the store's own
 # queue they would miss the time in which they may be sent, and delay reads of tokens.
-INTENTS_AT_ONCE = 20
+MAX_CONCURRENT_INTENTS = 20
 # The first pause between looks at another instance's attempt: a fast provider's response time.
 FIRST_LOOK = timedelta(seconds=0.1)
 LOOK_GROWTH = 1.5
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class QuestionResult:
     """An answer, with the grant before the question and after it."""
 
     answer: Answer
@@ -87,7 +87,7 @@ class Keeper:
         self._loads: Shared[Record] = Shared()
         self._intents: Shared[_Begun] = Shared(must_end=True)
         # Of the time in which an intent may be sent, its write must leave most.
-        self._turns = Turns(INTENTS_AT_ONCE, slow=policy.send_within / 4)
+        self._turns = Turns(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
         self._attempts: Shared[Record] = Shared(must_end=True)
         self._looks: Shared[Record] = Shared()
 
@@ -102,7 +102,7 @@ class Keeper:
         question = TokenRequested(attempt_id=self._entropy.token(), min_ttl=min_ttl)
         return (await self._answer(connection, question)).answer
 
-    async def refresh(self, connection: str) -> Answered:
+    async def refresh(self, connection: str) -> QuestionResult:
         """Refresh, unless a refresh finished in the last 10 s; `Serve` is success.
 
         Raises StoreUnavailableError, UnreadableRecordError.
@@ -110,7 +110,7 @@ class Keeper:
         question = RefreshRequested(attempt_id=self._entropy.token(), asked_at=self._clock.now())
         return await self._answer(connection, question)
 
-    async def refresh_if_due(self, connection: str) -> Answered:
+    async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Refresh a grant that is due for the sweep; `NothingDue` if it is not due.
 
         Raises StoreUnavailableError, UnreadableRecordError.
@@ -130,10 +130,10 @@ class Keeper:
         await self._attempts.finish()
         await self._recorder.finish()
 
-    async def _answer(self, connection: str, question: Question) -> Answered:
+    async def _answer(self, connection: str, question: Question) -> QuestionResult:
         record = await self.load(connection)
         answer, after = await self._pursue(connection, record, question)
-        return Answered(answer=answer, before=record.grant, after=after.grant)
+        return QuestionResult(answer=answer, before=record.grant, after=after.grant)
 
     async def _pursue(
         self, connection: str, record: Record, question: Question

@@ -36,7 +36,7 @@ def failure_text(outcome: Outcome, after: Grant, provider: Provider, now: dateti
 
     `after` is the grant that the refresh left.
     """
-    failed = after.setbacks if isinstance(after, Authorized) else None
+    failed = after.failure_state if isinstance(after, Authorized) else None
     is_new = isinstance(outcome, TokenResponse)
     if is_new and (failed is None or failed.failure is not Failure.EXPIRED_ON_ARRIVAL):
         return None

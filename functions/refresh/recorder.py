@@ -28,8 +28,8 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Failure,
+    FailureState,
     Grant,
-    Setbacks,
     Unauthorized,
     tokens_of,
 )
@@ -293,7 +293,7 @@ def _tell_of_an_end(connection: str, after: Grant) -> None:
         case AuthorizationRequired(cause=cause):
             # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.
             _log.warning("connection %s: a person has to log in: %s", connection, cause.value)
-        case Authorized(setbacks=Setbacks(failure=Failure.REFUSED, retry_at=last_try_at)):
+        case Authorized(failure_state=FailureState(failure=Failure.REFUSED, retry_at=last_try_at)):
             _log.warning(
                 "connection %s: the provider refuses the refresh token; the access token is served "
                 "until it expires, and the last try is at %s",

@@ -23,9 +23,9 @@ from domain.commands import (
 from domain.connection import is_connection
 from domain.grant import Cause, Refreshing, Revoking
 from functions.observability.tracing import waiting_for
-from functions.refresh.keeper import Answered, Keeper
+from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
-from functions.refresh.standing import connection_status
+from functions.refresh.status import connection_status
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
@@ -40,7 +40,7 @@ LONGEST_REST = timedelta(days=90)
 _log = logging.getLogger(__name__)
 
 
-class Swept(Enum):
+class SweepOutcome(Enum):
     """The result of a connection in a sweep."""
 
     REFRESHED = "refreshed"
@@ -80,22 +80,22 @@ class Sweep:
         end = self._clock.now() + TIME_TO_BEGIN
         turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
-        async def take_turn(connection: str, *, is_due: bool) -> Swept | None:
+        async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
             async with turns:
                 if self._clock.now() >= end:
                     return None
                 return await self._refresh(connection, is_due=is_due)
 
-        swept: list[Swept | None] = []
+        swept: list[SweepOutcome | None] = []
         async for page, is_due in self._due():
             swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
             if None in swept:
                 break
         await self._tidy()
         return SweepReport(
-            refreshed=swept.count(Swept.REFRESHED),
-            skipped=swept.count(Swept.SKIPPED),
-            failed=swept.count(Swept.FAILED),
+            refreshed=swept.count(SweepOutcome.REFRESHED),
+            skipped=swept.count(SweepOutcome.SKIPPED),
+            failed=swept.count(SweepOutcome.FAILED),
             is_complete=None not in swept,
         )
 
@@ -132,44 +132,44 @@ class Sweep:
                 for start in range(0, len(names), PAGE):
                     yield names[start : start + PAGE], is_due
 
-    async def _refresh(self, connection: str, *, is_due: bool) -> Swept:
+    async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:
-            answered = await self._keeper.refresh_if_due(connection)
-            if isinstance(answered.after, Revoking):
+            result = await self._keeper.refresh_if_due(connection)
+            if isinstance(result.after, Revoking):
                 await self._revocations.revoke(connection)
         except (StoreUnavailableError, UnreadableRecordError) as error:
             _log.error("connection %s: not refreshed: %s", connection, error)
-            return Swept.FAILED
+            return SweepOutcome.FAILED
         except Exception:  # noqa: BLE001 - the other connections must go on
             _log.exception("connection %s: not refreshed", connection)
-            return Swept.FAILED
-        is_left_alone = isinstance(answered.answer, NothingDue)
-        if is_left_alone and not is_due and answered.after == answered.before:
-            return Swept.NOT_DUE
-        swept = _judge(answered)
-        if swept is Swept.FAILED:
-            stands = connection_status(answered.after, self._clock.now())
+            return SweepOutcome.FAILED
+        is_left_alone = isinstance(result.answer, NothingDue)
+        if is_left_alone and not is_due and result.after == result.before:
+            return SweepOutcome.NOT_DUE
+        swept = _judge(result)
+        if swept is SweepOutcome.FAILED:
+            stands = connection_status(result.after, self._clock.now())
             _log.warning("connection %s: not refreshed: %s", connection, stands)
         return swept
 
 
-def _judge(answered: Answered) -> Swept:
-    match answered.answer:
+def _judge(result: QuestionResult) -> SweepOutcome:
+    match result.answer:
         case AskForAuthorization(cause=cause):
             # Not if it was revoked after it was found due.
             is_wanted = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
-            return Swept.SKIPPED if is_wanted else Swept.FAILED
-        case _ if answered.is_refreshed:
-            return Swept.REFRESHED
+            return SweepOutcome.SKIPPED if is_wanted else SweepOutcome.FAILED
+        case _ if result.is_refreshed:
+            return SweepOutcome.REFRESHED
         case TryLater():
-            return Swept.FAILED
+            return SweepOutcome.FAILED
         case Wait() | ReportMoved():
             # A refresh is in flight, or it was handed over meanwhile.
-            return Swept.SKIPPED
+            return SweepOutcome.SKIPPED
         case Serve() | NothingDue():
             # A changed grant without new tokens had a failed refresh, or has one in flight.
-            is_over = not isinstance(answered.after, Refreshing)
-            has_failed = is_over and answered.after != answered.before
-            return Swept.FAILED if has_failed else Swept.SKIPPED
+            is_over = not isinstance(result.after, Refreshing)
+            has_failed = is_over and result.after != result.before
+            return SweepOutcome.FAILED if has_failed else SweepOutcome.SKIPPED
         case _:
-            assert_never(answered.answer)
+            assert_never(result.answer)

@@ -29,15 +29,15 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
 )
-from domain.ledger import Entry, Happening, Ledger
+from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 from tests.strategies import grants, json_values, ledgers, pending_logins
@@ -55,18 +55,18 @@ TOKENS = Tokens(
     refresh_token_expires_at=NOW,
     subject="subject",
 )
-SETBACKS = Setbacks(
+SETBACKS = FailureState(
     failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW, since=NOW
 )
 ATTEMPT = Attempt(id="attempt", authorized_at=NOW, generation=3, client="client", started_at=NOW)
-AUTHORIZED = Authorized(tokens=TOKENS, setbacks=SETBACKS)
+AUTHORIZED = Authorized(tokens=TOKENS, failure_state=SETBACKS)
 REQUIRED = AuthorizationRequired(
     tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=NOW
 )
 EXAMPLES: tuple[Grant, ...] = (
     Unauthorized(),
     AUTHORIZED,
-    Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=SETBACKS),
+    Refreshing(tokens=TOKENS, attempt=ATTEMPT, failure_state=SETBACKS),
     REQUIRED,
     Moved(grant=AUTHORIZED, since=NOW),
     Moved(grant=REQUIRED, since=NOW),
@@ -185,7 +185,7 @@ def test_an_entry_that_only_a_later_version_knows_costs_neither_the_grant_nor_th
     members = {**members_of(AUTHORIZED), "ledger": compressed([ENTRY, row, ENTRY])}
     login = Entry(
         at=datetime(1970, 1, 1, tzinfo=UTC),
-        happening=Happening.LOGIN,
+        event=HistoryEvent.LOGIN,
         generation=1,
         key_name=None,
         outcome="tokens",
@@ -195,7 +195,7 @@ def test_an_entry_that_only_a_later_version_knows_costs_neither_the_grant_nor_th
 
 @pytest.mark.parametrize("said", [None, "invalid_grant: \u2026 <b>"])
 def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) -> None:
-    setbacks = replace(SETBACKS, said=said)
+    failure_state = replace(SETBACKS, said=said)
     required = AuthorizationRequired(
         tokens=AUTHORIZED.tokens,
         cause=Cause.REFRESH_TOKEN_REJECTED,
@@ -203,7 +203,7 @@ def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) 
         since=NOW,
         said=said,
     )
-    for grant in (Authorized(tokens=AUTHORIZED.tokens, setbacks=setbacks), required):
+    for grant in (Authorized(tokens=AUTHORIZED.tokens, failure_state=failure_state), required):
         text = dump_record(grant, ())
         assert (b"said" in text) is (said is not None)
         assert load_record(text) == (grant, ())
@@ -211,8 +211,8 @@ def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) 
 
 def test_an_entry_that_quotes_nobody_is_written_as_ever() -> None:
     at = datetime(1970, 1, 1, tzinfo=UTC)
-    plain = Entry(at, Happening.LOGIN, 1, None, "tokens")
-    quoting = Entry(at, Happening.VERDICT, 1, None, "refresh-token-rejected", "invalid_grant")
+    plain = Entry(at, HistoryEvent.LOGIN, 1, None, "tokens")
+    quoting = Entry(at, HistoryEvent.VERDICT, 1, None, "refresh-token-rejected", "invalid_grant")
     text = dump_record(AUTHORIZED, (plain, quoting))
     assert load_record(text) == (AUTHORIZED, (plain, quoting))
     rows = json.loads(zlib.decompress(b64decode(json.loads(text)["ledger"])))
@@ -279,13 +279,13 @@ def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
 
 
 def test_a_verdict_that_is_not_final_is_a_refusal_to_versions_that_know_of_none() -> None:
-    refused = replace(AUTHORIZED, setbacks=replace(SETBACKS, failure=Failure.REFUSED))
+    refused = replace(AUTHORIZED, failure_state=replace(SETBACKS, failure=Failure.REFUSED))
     assert load_grant(dump_grant(refused)) == refused
     members = members_of(refused)
     assert members["version"] == FIRST_VERSION
     assert members["setbacks"].pop("is_refused")
     older = replace(SETBACKS, failure=Failure.UNEXPLAINED)
-    assert load_grant(written(members)) == replace(AUTHORIZED, setbacks=older)
+    assert load_grant(written(members)) == replace(AUTHORIZED, failure_state=older)
 
 
 @places

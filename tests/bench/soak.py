@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from domain.grant import Authorized
 from domain.tokens import Tokens
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.bench.load import Answer, Load, NextRequest, Target, percentile, statuses
 from tests.records import record_of
 
@@ -141,7 +141,7 @@ def _environ(folder: Path, provider_port: int) -> dict[str, str]:
 
 async def _log_in(environ: Mapping[str, str], options: argparse.Namespace) -> None:
     """Store a grant for each connection, through the application's own store."""
-    wired = Wired(Settings.from_environ(environ))
+    wiring = Wiring(Settings.from_environ(environ))
     now, life = datetime.now(UTC), timedelta(seconds=options.life)
     for index in range(options.connections):
         # Spread over a token's life, as logins are; all of them expired where nobody answers.
@@ -158,8 +158,8 @@ async def _log_in(environ: Mapping[str, str], options: argparse.Namespace) -> No
             refresh_token_expires_at=None,
         )
         record = record_of(Authorized(tokens=tokens), f"first-{index}")
-        await wired.store.swap(f"c{index}", record, expected_etag=None)
-    await wired.close()
+        await wiring.store.swap(f"c{index}", record, expected_etag=None)
+    await wiring.close()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from domain.grant import Authorized
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import Store
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.lone_client import LoneClient
@@ -41,7 +41,7 @@ async def stampede_rows(stage: Stage, *, stampedes: int, callers: int) -> list[R
     client = LoneClient(stage, delay=PROVIDER_DELAY)
     await client.log_in()
     stage.provider.reset_stats()
-    store = Wired(Settings.from_environ(stage.workers.environment)).store
+    store = Wiring(Settings.from_environ(stage.workers.environment)).store
     alone, worst = [], []
     tokens: set[str] = set()
     for _ in range(stampedes):

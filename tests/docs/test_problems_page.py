@@ -3,7 +3,7 @@
 import re
 
 from domain.grant import Cause, Failure
-from domain.ledger import OUTCOMES, Happening
+from domain.ledger import OUTCOMES, HistoryEvent
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from tests.docs.pages import first_cells, page
 
@@ -16,7 +16,7 @@ def test_the_problems_listed_are_the_ones_there_are() -> None:
     assert first_cells("## Causes", PAGE) == [cause.value for cause in Cause]
     outcomes = first_cells("## Outcomes of a refresh", PAGE)
     assert outcomes == [failure.value for failure in Failure]
-    assert first_cells("## History", PAGE) == [event.value for event in Happening]
+    assert first_cells("## History", PAGE) == [event.value for event in HistoryEvent]
     told = PAGE.split("## Outcomes of a refresh", 1)[1]
     assert [outcome for outcome in OUTCOMES if f"`{outcome}`" not in told] == []
 

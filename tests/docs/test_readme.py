@@ -16,7 +16,7 @@ from domain.provider import PRESETS
 from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.asgi import ROUTES
-from functions.refresh.standing import FAILING_FOR_LONG
+from functions.refresh.status import FAILING_FOR_LONG
 from functions.settings.settings import Settings
 from infra.local.digikey import DEFAULT_PREFIX
 from tests.docs.conftest import let_expire

@@ -135,12 +135,12 @@ def _kind(grant: Grant, now: datetime) -> tuple[object, ...]:
     """Tell grants apart by all that the rules look at, but not by every instant."""
     tokens = tokens_of(grant)
     kept = grant.grant if isinstance(grant, Moved) else grant
-    setbacks = kept.setbacks if isinstance(kept, Authorized | Refreshing) else None
+    failure_state = kept.failure_state if isinstance(kept, Authorized | Refreshing) else None
     return (
         type(grant),
         type(kept),
         kept.cause if isinstance(kept, AuthorizationRequired) else None,
-        setbacks and (setbacks.failure, setbacks.in_doubt_since is None),
+        failure_state and (failure_state.failure, failure_state.in_doubt_since is None),
         tokens and (tokens.freshness(now), tokens.is_alive(now)),
     )
 

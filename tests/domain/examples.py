@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from domain.commands import Decision, SendTokenRequest
 from domain.decide import apply, decide
 from domain.events import AttemptEnded, TokenRequested
-from domain.grant import Authorized, Grant, Refreshing, Setbacks
-from domain.ledger import Entry, Happening, Ledger
+from domain.grant import Authorized, FailureState, Grant, Refreshing
+from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.policy import Policy
 from domain.provider import PRESETS, Provider, Rotation, RotationKind
 from domain.token_endpoint import (
@@ -43,9 +43,9 @@ TOKENS = Tokens(
 )
 EXPIRED = T0 + ACCESS_LIFE
 LEDGER: Ledger = (
-    Entry(at=T0, happening=Happening.LOGIN, generation=0, key_name=None, outcome="tokens"),
+    Entry(at=T0, event=HistoryEvent.LOGIN, generation=0, key_name=None, outcome="tokens"),
     Entry(
-        at=T0 + SECOND, happening=Happening.REFRESH, generation=1, key_name="ci", outcome="tokens"
+        at=T0 + SECOND, event=HistoryEvent.REFRESH, generation=1, key_name="ci", outcome="tokens"
     ),
 )
 RESPONSE = TokenResponse(
@@ -102,11 +102,11 @@ def ask(grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt
     return decide(grant, asked(id_=id_), by, now)
 
 
-def setbacks_of(grant: Grant) -> Setbacks:
+def failure_state_of(grant: Grant) -> FailureState:
     """Return what has gone wrong, where something has."""
     assert isinstance(grant, Authorized), grant
-    assert grant.setbacks is not None
-    return grant.setbacks
+    assert grant.failure_state is not None
+    return grant.failure_state
 
 
 def fail(outcome: Outcome, at: datetime = EXPIRED, by: Policy = POLICY) -> Authorized:

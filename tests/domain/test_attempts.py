@@ -19,8 +19,8 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Refreshing,
-    Setbacks,
     Unauthorized,
     tokens_of,
 )
@@ -56,8 +56,8 @@ from tests.domain.examples import (
     begin,
     end,
     fail,
+    failure_state_of,
     policy,
-    setbacks_of,
 )
 from tests.domain.provider_model import INVALID_GRANT
 
@@ -236,7 +236,7 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
     refreshing, command = begin(GRANT, EXPIRED)
     late = EXPIRED + ACCESS_LIFE
     after = end(refreshing, command, RESPONSE, late)
-    assert setbacks_of(after) == Setbacks(
+    assert failure_state_of(after) == FailureState(
         failures=1,
         failure=Failure.EXPIRED_ON_ARRIVAL,
         at=late,
@@ -251,8 +251,8 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
 def test_tokens_that_have_expired_on_arrival_settle_a_doubt() -> None:
     again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
     after = end(again, command, RESPONSE, EXPIRED + MINUTE + ACCESS_LIFE)
-    assert setbacks_of(after).failure is Failure.EXPIRED_ON_ARRIVAL
-    assert setbacks_of(after).in_doubt_since is None
+    assert failure_state_of(after).failure is Failure.EXPIRED_ON_ARRIVAL
+    assert failure_state_of(after).in_doubt_since is None
 
 
 def test_checklist_48_a_provider_whose_tokens_always_expire_on_arrival_is_not_asked_in_a_loop() -> (
@@ -304,11 +304,11 @@ def test_what_the_provider_said_is_told_until_it_is_asked_again(
 ) -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     after = end(refreshing, command, outcome, EXPIRED)
-    setbacks = setbacks_of(after)
-    assert setbacks is not None
-    assert setbacks.said == said
+    failure_state = failure_state_of(after)
+    assert failure_state is not None
+    assert failure_state.said == said
     assert ask(after, EXPIRED).command == TryLater(
-        at=setbacks.retry_at, failure=setbacks.failure, said=said
+        at=failure_state.retry_at, failure=failure_state.failure, said=said
     )
 
 
@@ -322,13 +322,13 @@ def test_invalid_grant_after_a_lost_answer_names_that_as_the_cause() -> None:
 def test_a_doubt_begins_with_the_first_answer_that_was_lost() -> None:
     again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
     failed = end(again, command, UNKNOWN, EXPIRED + MINUTE)
-    assert setbacks_of(failed).in_doubt_since == EXPIRED
+    assert failure_state_of(failed).in_doubt_since == EXPIRED
 
 
 def test_a_doubt_is_remembered_through_failures_that_prove_nothing() -> None:
     again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
     failed = end(again, command, UNAVAILABLE, EXPIRED + MINUTE)
-    assert setbacks_of(failed).in_doubt_since == EXPIRED
+    assert failure_state_of(failed).in_doubt_since == EXPIRED
     third, command = begin(failed, EXPIRED + 10 * MINUTE)
     after = end(third, command, INVALID_GRANT, EXPIRED + 10 * MINUTE)
     assert isinstance(after, AuthorizationRequired)
@@ -363,8 +363,12 @@ def test_checklist_40_every_other_failure_keeps_the_grant_and_is_remembered(
 ) -> None:
     failed = fail(outcome)
     assert failed.tokens is TOKENS
-    setbacks = setbacks_of(failed)
-    assert (setbacks.failure, setbacks.failures, setbacks.at) == (failure, 1, EXPIRED)
+    failure_state = failure_state_of(failed)
+    assert (failure_state.failure, failure_state.failures, failure_state.at) == (
+        failure,
+        1,
+        EXPIRED,
+    )
 
 
 # 7. When the next attempt may begin.
@@ -374,7 +378,7 @@ def test_what_was_not_sent_is_sent_again_at_once_and_then_backs_off() -> None:
     once = fail(NOT_SENT)
     again, command = begin(once, EXPIRED, id_="attempt-2")
     twice = end(again, command, NOT_SENT, EXPIRED)
-    retry_at = setbacks_of(twice).retry_at
+    retry_at = failure_state_of(twice).retry_at
     assert EXPIRED + SECOND / 2 <= retry_at <= EXPIRED + SECOND
 
 
@@ -391,14 +395,14 @@ def test_what_was_not_sent_is_sent_again_at_once_and_then_backs_off() -> None:
 def test_after_an_unknown_outcome_the_same_refresh_token_is_sent_again_when_that_is_safe(
     by: Policy, retry_after: timedelta
 ) -> None:
-    assert setbacks_of(fail(UNKNOWN, by=by)).retry_at == EXPIRED + retry_after
+    assert failure_state_of(fail(UNKNOWN, by=by)).retry_at == EXPIRED + retry_after
 
 
 def test_after_an_unknown_outcome_that_shows_late_a_retry_does_not_wait_longer_than_it_must() -> (
     None
 ):
-    assert setbacks_of(fail(UNKNOWN, EXPIRED + 30 * SECOND)).retry_at == EXPIRED + MINUTE
-    late = setbacks_of(fail(UNKNOWN, EXPIRED + 10 * MINUTE))
+    assert failure_state_of(fail(UNKNOWN, EXPIRED + 30 * SECOND)).retry_at == EXPIRED + MINUTE
+    late = failure_state_of(fail(UNKNOWN, EXPIRED + 10 * MINUTE))
     assert late.retry_at == EXPIRED + 10 * MINUTE
 
 
@@ -407,7 +411,7 @@ def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_whe
     known_after: int, retry_after: int
 ) -> None:
     failed = fail(UNKNOWN, EXPIRED + known_after * SECOND, SHORT_GRACE)
-    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+    assert failure_state_of(failed).retry_at == EXPIRED + retry_after * SECOND
 
 
 @pytest.mark.parametrize(("wish", "retry_after"), [(9, 24), (10, 85)])
@@ -418,23 +422,23 @@ def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none
     again, command = begin(doubtful, EXPIRED + 15 * SECOND, SHORT_GRACE, id_="attempt-2")
     away = replace(UNAVAILABLE, retry_after=wish * SECOND)
     failed = end(again, command, away, EXPIRED + 15 * SECOND, SHORT_GRACE)
-    assert setbacks_of(failed).retry_at == EXPIRED + retry_after * SECOND
+    assert failure_state_of(failed).retry_at == EXPIRED + retry_after * SECOND
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3, 8, 9, 40, 2000])
 def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_to_five_minutes(
     failures: int,
 ) -> None:
-    before = Setbacks(
+    before = FailureState(
         failures=failures - 1,
         failure=Failure.UNAVAILABLE,
         at=T0,
         retry_at=T0,
         in_doubt_since=None,
     )
-    grant = Authorized(tokens=TOKENS, setbacks=before if failures > 1 else None)
+    grant = Authorized(tokens=TOKENS, failure_state=before if failures > 1 else None)
     refreshing, command = begin(grant, EXPIRED)
-    wait = setbacks_of(end(refreshing, command, UNAVAILABLE, EXPIRED)).retry_at - EXPIRED
+    wait = failure_state_of(end(refreshing, command, UNAVAILABLE, EXPIRED)).retry_at - EXPIRED
     ceiling = min(SECOND * 2 ** min(failures - 1, 10), 5 * MINUTE)
     assert ceiling / 2 <= wait <= ceiling
 
@@ -443,7 +447,7 @@ def test_the_backoff_differs_from_attempt_to_attempt() -> None:
     def wait(attempt_id: str) -> timedelta:
         refreshing, command = begin(GRANT, EXPIRED, id_=attempt_id)
         failed = end(refreshing, command, UNAVAILABLE, EXPIRED)
-        return setbacks_of(failed).retry_at - EXPIRED
+        return failure_state_of(failed).retry_at - EXPIRED
 
     waits = {wait(f"attempt-{number}") for number in range(100)}
     assert len(waits) == 100
@@ -459,10 +463,10 @@ def test_a_providers_wish_to_be_left_alone_is_granted_up_to_an_hour(
     wish: timedelta, granted: timedelta
 ) -> None:
     failed = fail(replace(UNAVAILABLE, retry_after=wish))
-    assert setbacks_of(failed).retry_at == EXPIRED + granted
+    assert failure_state_of(failed).retry_at == EXPIRED + granted
     assert isinstance(ask(failed, EXPIRED).command, TryLater)
 
 
 def test_a_wish_shorter_than_the_backoff_does_not_shorten_it() -> None:
     failed = fail(replace(UNAVAILABLE, retry_after=timedelta(0)))
-    assert setbacks_of(failed).retry_at >= EXPIRED + SECOND / 2
+    assert failure_state_of(failed).retry_at >= EXPIRED + SECOND / 2

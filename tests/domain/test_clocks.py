@@ -22,11 +22,11 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
     Revoked,
-    Setbacks,
     Unauthorized,
 )
 from domain.provider import RotationKind
@@ -167,7 +167,7 @@ def test_an_attempt_from_another_time_holds_up_nobody(by: timedelta) -> None:
 
 @pytest.mark.parametrize("by", AHEAD, ids=str)
 def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> None:
-    setbacks = Setbacks(
+    failure_state = FailureState(
         failures=1,
         failure=Failure.UNKNOWN,
         at=NOW,
@@ -175,10 +175,12 @@ def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> 
         in_doubt_since=NOW + by + POLICY.lease,
     )
     tokens = dated(2 * MINUTE - ACCESS_LIFE)
-    grant = Authorized(tokens=tokens, setbacks=setbacks)
+    grant = Authorized(tokens=tokens, failure_state=failure_state)
     in_grace = policy(grace=3 * MINUTE)
     assert ask(grant, NOW, in_grace).command == Serve(tokens=tokens)
-    at_the_edge = replace(grant, setbacks=replace(setbacks, in_doubt_since=NOW + POLICY.lease))
+    at_the_edge = replace(
+        grant, failure_state=replace(failure_state, in_doubt_since=NOW + POLICY.lease)
+    )
     assert isinstance(ask(at_the_edge, NOW, in_grace).command, SendTokenRequest)
 
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from domain.failures import doubted
-from domain.grant import AuthorizationRequired, Authorized, Cause, Failure, Grant, Setbacks
+from domain.grant import AuthorizationRequired, Authorized, Cause, Failure, FailureState, Grant
 from domain.provider import RotationKind
 from tests.domain.examples import MINUTE, SECOND, T0, TOKENS, begin, policy
 
 IN_GRACE = policy(RotationKind.ALWAYS, grace=10 * MINUTE)
 NOW = T0 + 5 * MINUTE
 GRANT = Authorized(tokens=TOKENS)
-AWAY = Setbacks(
+AWAY = FailureState(
     failures=3,
     failure=Failure.UNAVAILABLE,
     at=T0,
@@ -36,7 +36,7 @@ def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
     after = doubted(GRANT, IN_GRACE, NOW)
     assert after == Authorized(
         tokens=TOKENS,
-        setbacks=Setbacks(
+        failure_state=FailureState(
             failures=0,
             failure=Failure.UNKNOWN,
             at=NOW,
@@ -48,22 +48,22 @@ def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
 
 
 def test_what_it_has_failed_with_is_kept_beside_the_doubt() -> None:
-    after = doubted(replace(GRANT, setbacks=AWAY), IN_GRACE, NOW)
-    assert after == replace(GRANT, setbacks=replace(AWAY, in_doubt_since=T0))
+    after = doubted(replace(GRANT, failure_state=AWAY), IN_GRACE, NOW)
+    assert after == replace(GRANT, failure_state=replace(AWAY, in_doubt_since=T0))
 
 
 def test_tokens_from_a_clock_ahead_are_in_doubt_since_now() -> None:
     ahead = Authorized(tokens=replace(TOKENS, issued_at=NOW + timedelta(days=1)))
     after = doubted(ahead, IN_GRACE, NOW)
     assert isinstance(after, Authorized)
-    assert after.setbacks is not None
-    assert after.setbacks.in_doubt_since == NOW
+    assert after.failure_state is not None
+    assert after.failure_state.in_doubt_since == NOW
 
 
 @pytest.mark.parametrize(
     "grant",
     [
-        replace(GRANT, setbacks=IN_DOUBT),
+        replace(GRANT, failure_state=IN_DOUBT),
         Authorized(tokens=replace(TOKENS, refresh_token=None)),
         begin(GRANT, T0 + timedelta(hours=1))[0],
         AuthorizationRequired(

@@ -11,7 +11,7 @@ from domain.ledger import (
     MOST_OTHERS,
     MOST_REFRESHES,
     Entry,
-    Happening,
+    HistoryEvent,
     Ledger,
     merged,
     with_entry,
@@ -19,17 +19,17 @@ from domain.ledger import (
 from tests.domain.examples import SECOND, T0
 from tests.strategies import entries, ledgers
 
-REFRESHES = [Happening.REFRESH, Happening.REFRESH_FAILED]
-OTHERS = [happening for happening in Happening if happening not in REFRESHES]
+REFRESHES = [HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED]
+OTHERS = [event for event in HistoryEvent if event not in REFRESHES]
 
 
-def entry(seconds: int, happening: Happening = Happening.REFRESH) -> Entry:
+def entry(seconds: int, event: HistoryEvent = HistoryEvent.REFRESH) -> Entry:
     at = T0 + seconds * SECOND
-    return Entry(at=at, happening=happening, generation=seconds, key_name=None, outcome="tokens")
+    return Entry(at=at, event=event, generation=seconds, key_name=None, outcome="tokens")
 
 
-def run_of(happening: Happening, count: int, *, first: int = 0) -> Ledger:
-    return tuple(entry(number, happening) for number in range(first, first + count))
+def run_of(event: HistoryEvent, count: int, *, first: int = 0) -> Ledger:
+    return tuple(entry(number, event) for number in range(first, first + count))
 
 
 def written(new: Ledger, ledger: Ledger = ()) -> Ledger:
@@ -50,20 +50,20 @@ def test_the_newest_entry_is_the_last_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("happening", "room"),
+    ("event", "room"),
     [(each, MOST_REFRESHES) for each in REFRESHES] + [(each, MOST_OTHERS) for each in OTHERS],
 )
 def test_of_each_kind_the_oldest_goes_where_there_is_no_room(
-    happening: Happening, room: int
+    event: HistoryEvent, room: int
 ) -> None:
-    full = run_of(happening, room)
+    full = run_of(event, room)
     assert written(full) == full
-    assert written(run_of(happening, room + 3)) == run_of(happening, room, first=3)
+    assert written(run_of(event, room + 3)) == run_of(event, room, first=3)
 
 
 @pytest.mark.parametrize("refresh", REFRESHES)
 @pytest.mark.parametrize("other", OTHERS)
-def test_neither_kind_crowds_out_the_other(refresh: Happening, other: Happening) -> None:
+def test_neither_kind_crowds_out_the_other(refresh: HistoryEvent, other: HistoryEvent) -> None:
     logins = run_of(other, MOST_OTHERS)
     refreshes = run_of(refresh, MOST_REFRESHES, first=100)
     more = run_of(refresh, 50, first=200)
@@ -98,8 +98,8 @@ def test_what_both_ledgers_tell_is_told_once_and_what_one_tells_twice_twice() ->
 
 
 def test_the_oldest_of_two_ledgers_go_where_there_is_no_room_for_both() -> None:
-    there = run_of(Happening.LOGIN, MOST_OTHERS, first=10)
-    arrived = run_of(Happening.MOVED, MOST_OTHERS, first=14)
+    there = run_of(HistoryEvent.LOGIN, MOST_OTHERS, first=10)
+    arrived = run_of(HistoryEvent.MOVED, MOST_OTHERS, first=14)
     assert len(merged(there, arrived)) == MOST_OTHERS
     assert merged(there, arrived)[0].at == T0 + 16 * SECOND
     assert merged(there, arrived)[-1] == arrived[-1]
@@ -110,7 +110,7 @@ def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
     after = with_entry(ledger, new)
     assert after[-1] == new
     assert len(after) <= MOST_ENTRIES
-    kinds = [each.happening in REFRESHES for each in after]
+    kinds = [each.event in REFRESHES for each in after]
     assert kinds.count(True) <= MOST_REFRESHES
     assert kinds.count(False) <= MOST_OTHERS
 

@@ -83,7 +83,7 @@ def test_a_login_replaces_what_there_was_and_starts_a_new_generation(grant: Gran
     fresh = log_in(grant)
     assert isinstance(fresh, Authorized)
     assert (fresh.tokens.generation, fresh.tokens.refresh_token) == (8, "refresh-8")
-    assert fresh.setbacks is None
+    assert fresh.failure_state is None
 
 
 def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> None:

@@ -24,10 +24,10 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
-    Setbacks,
     Unauthorized,
     due_at,
 )
@@ -58,7 +58,7 @@ REQUIRED = AuthorizationRequired(
     tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=EXPIRED
 )
 REFRESHING, COMMAND = begin(GRANT, EXPIRED)
-IN_DOUBT = Setbacks(
+IN_DOUBT = FailureState(
     failures=1,
     failure=Failure.UNKNOWN,
     at=EXPIRED + MINUTE,
@@ -90,7 +90,7 @@ def arrives(grant: Grant, moved: Moved) -> Grant:
     "grant",
     [
         GRANT,
-        Authorized(tokens=TOKENS, setbacks=IN_DOUBT),
+        Authorized(tokens=TOKENS, failure_state=IN_DOUBT),
         Authorized(tokens=replace(TOKENS, refresh_token_expires_at=T0)),
         REQUIRED,
     ],
@@ -103,7 +103,7 @@ def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along(
     over = EXPIRED + MINUTE
     assert happens(REFRESHING, MoveRequested(), over - TICK) is REFRESHING
     assert happens(REFRESHING, MoveRequested(), over) == Moved(
-        grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=over, place=1
+        grant=Authorized(tokens=TOKENS, failure_state=IN_DOUBT), since=over, place=1
     )
 
 
@@ -115,7 +115,9 @@ def test_what_was_handed_over_is_not_handed_over_again() -> None:
     assert happens(MOVED, MoveRequested(), EXPIRED + DAY) is MOVED
 
 
-@pytest.mark.parametrize("inside", [GRANT, REQUIRED, Authorized(tokens=NEWER, setbacks=IN_DOUBT)])
+@pytest.mark.parametrize(
+    "inside", [GRANT, REQUIRED, Authorized(tokens=NEWER, failure_state=IN_DOUBT)]
+)
 @pytest.mark.parametrize("now", [T0, EXPIRED - 2 * MINUTE, EXPIRED, T0 + 2 * REFRESH_LIFE])
 @pytest.mark.parametrize(
     "question",
@@ -136,7 +138,7 @@ def test_whatever_is_asked_of_it_is_answered_by_where_it_is_and_nothing_is_sent(
 
 
 def test_what_was_handed_over_is_never_due() -> None:
-    assert due_at(Moved(grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=T0)) is None
+    assert due_at(Moved(grant=Authorized(tokens=TOKENS, failure_state=IN_DOUBT), since=T0)) is None
 
 
 @pytest.mark.parametrize("grant", [GRANT, REQUIRED])
@@ -158,7 +160,7 @@ def late(moved: Moved, outcome: Outcome, attempt: Attempt = COMMAND.attempt) -> 
 
 
 HANDED_OVER_IN_DOUBT = Moved(
-    grant=Authorized(tokens=TOKENS, setbacks=IN_DOUBT), since=EXPIRED + MINUTE
+    grant=Authorized(tokens=TOKENS, failure_state=IN_DOUBT), since=EXPIRED + MINUTE
 )
 
 
@@ -170,7 +172,7 @@ def test_tokens_that_come_late_are_kept_and_not_used(moved: Moved) -> None:
     assert isinstance(after, Moved)
     assert after.since == moved.since
     assert isinstance(after.grant, Authorized)
-    assert after.grant.setbacks is None
+    assert after.grant.failure_state is None
     assert (after.tokens.generation, after.tokens.refresh_token) == (8, "refresh-8")
     assert isinstance(decide(after, asked(), POLICY, EXPIRED).command, ReportMoved)
 
@@ -251,7 +253,9 @@ def test_rescued_tokens_of_the_login_that_was_handed_over_are_kept_in_it(
 # 12. Taking over.
 
 
-@pytest.mark.parametrize("inside", [GRANT, REQUIRED, Authorized(tokens=TOKENS, setbacks=IN_DOUBT)])
+@pytest.mark.parametrize(
+    "inside", [GRANT, REQUIRED, Authorized(tokens=TOKENS, failure_state=IN_DOUBT)]
+)
 def test_where_there_is_nothing_a_grant_is_taken_over_as_it_was(
     inside: Authorized | AuthorizationRequired,
 ) -> None:

@@ -64,7 +64,7 @@ class TwoDeployments(World):
         """What is rare, and what late answers come of."""
         assert isinstance(self.grant, Authorized)
         ends = [self.grant.tokens.expires_at]
-        ends += [self.grant.setbacks.retry_at] if self.grant.setbacks else []
+        ends += [self.grant.failure_state.retry_at] if self.grant.failure_state else []
         self.now = max(self.now, *(end for end in ends if end is not None))
         begun = decide(self.grant, TokenRequested(attempt_id=self.new_id()), self.policy, self.now)
         if isinstance(begun.command, SendTokenRequest):

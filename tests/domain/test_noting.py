@@ -33,7 +33,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import MOST_OTHERS, OUTCOMES, Entry, Happening, Ledger, Note, append_history
+from domain.ledger import MOST_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -98,7 +98,7 @@ def noted(note: Note | None, *, now: datetime = NOW) -> Ledger:
 def told(before: Grant, event: Event) -> Told:
     [entry] = note(before, event)
     assert (entry.at, entry.key_name) == (WHOLE_SECOND, "ci")
-    return entry.happening.value, entry.outcome, entry.generation
+    return entry.event.value, entry.outcome, entry.generation
 
 
 def ended(outcome: Outcome) -> AttemptEnded:
@@ -205,7 +205,7 @@ def test_a_verdict_after_a_lost_answer_says_so() -> None:
 def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
     now = ASKED_AT + ACCESS_LIFE + late
     [entry] = noted(apply(BEGUN, ended(RESPONSE), POLICY, now).note, now=now)
-    assert (entry.happening, entry.outcome) == (Happening.REFRESH, outcome)
+    assert (entry.event, entry.outcome) == (HistoryEvent.REFRESH, outcome)
     assert (entry.generation, entry.key_name) == (8, None)
 
 
@@ -240,12 +240,12 @@ def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_th
     tokens = replace(TOKENS, issued_at=T0 - 60 * DAY, refresh_token_expires_at=NOW + DAY)
     due = Authorized(tokens=tokens)
     assert note(due, question, LEDGER) == LEDGER
-    lapsed = Refreshing(tokens=tokens, attempt=BEGUN.attempt, setbacks=None)
+    lapsed = Refreshing(tokens=tokens, attempt=BEGUN.attempt, failure_state=None)
     assert note(lapsed, question, LEDGER) == (
         *LEDGER,
         Entry(
             at=WHOLE_SECOND,
-            happening=Happening.REFRESH_FAILED,
+            event=HistoryEvent.REFRESH_FAILED,
             generation=7,
             # Of who asks now it is none.
             key_name=None,
@@ -382,22 +382,20 @@ def test_a_tombstone_keeps_the_ledger_and_a_login_over_it_does_too() -> None:
     )
     after = note(REVOKED, login(), told_of)
     assert after[:2] == LEDGER
-    assert [entry.happening for entry in after[2:]] == [
-        Happening.REVOKED,
-        Happening.PROVIDER_TOLD,
-        Happening.LOGIN,
+    assert [entry.event for entry in after[2:]] == [
+        HistoryEvent.REVOKED,
+        HistoryEvent.PROVIDER_TOLD,
+        HistoryEvent.LOGIN,
     ]
 
 
 def test_with_a_grant_that_arrives_comes_its_ledger() -> None:
-    ours = Entry(
-        at=T0 - DAY, happening=Happening.MOVED, generation=1, key_name=None, outcome="done"
-    )
+    ours = Entry(at=T0 - DAY, event=HistoryEvent.MOVED, generation=1, key_name=None, outcome="done")
     both = LEDGER[0]
     event = GrantArrived(moved=MOVED, ledger=LEDGER)
     imported = Entry(
         at=WHOLE_SECOND,
-        happening=Happening.IMPORTED,
+        event=HistoryEvent.IMPORTED,
         generation=7,
         key_name="ci",
         outcome="done",

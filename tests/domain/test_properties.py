@@ -272,8 +272,8 @@ class World(RuleBasedStateMachine):
         if isinstance(self.grant, Refreshing):
             attempt = self.grant.attempt
             ends += [self.policy.lands_by(attempt), attempt.started_at + self.policy.send_within]
-        if isinstance(self.grant, Authorized) and self.grant.setbacks is not None:
-            ends.append(self.grant.setbacks.retry_at)
+        if isinstance(self.grant, Authorized) and self.grant.failure_state is not None:
+            ends.append(self.grant.failure_state.retry_at)
         return [end for end in ends if end is not None]
 
     # What must hold.
@@ -315,8 +315,8 @@ class World(RuleBasedStateMachine):
                 pytest.fail("the sweep has no use for a token")
 
     def is_refused(self) -> bool:
-        setbacks = getattr(self.grant, "setbacks", None)
-        return setbacks is not None and setbacks.failure is Failure.REFUSED
+        failure_state = getattr(self.grant, "setbacks", None)
+        return failure_state is not None and failure_state.failure is Failure.REFUSED
 
     def decide(self, question: Question) -> Command:
         decision = decide(self.grant, question, self.policy, self.now)

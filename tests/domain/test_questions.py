@@ -25,12 +25,12 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
     due_at,
     tokens_of,
@@ -67,7 +67,7 @@ from tests.domain.examples import (
     begin,
     end,
     fail,
-    setbacks_of,
+    failure_state_of,
 )
 from tests.domain.provider_model import INVALID_GRANT
 
@@ -184,7 +184,7 @@ def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
 def test_the_sweep_does_not_come_the_sooner_for_a_failure_that_leaves_no_doubt() -> None:
     assert due_at(fail(UNAVAILABLE)) == due_at(GRANT) == T0 + REFRESH_LIFE - 30 * DAY
     doubtful = fail(UNKNOWN)
-    assert due_at(doubtful) == setbacks_of(doubtful).retry_at
+    assert due_at(doubtful) == failure_state_of(doubtful).retry_at
 
 
 def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_settled() -> None:
@@ -219,7 +219,9 @@ def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
 def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_another_runs() -> (
     None
 ):
-    doubtful = Setbacks(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=T0, in_doubt_since=T0)
+    doubtful = FailureState(
+        failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=T0, in_doubt_since=T0
+    )
     window_ends = T0 + 10 * MINUTE - 5 * SECOND
     attempt = Attempt(
         id="attempt-2",
@@ -228,7 +230,7 @@ def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_a
         client="client-1",
         started_at=window_ends - SECOND,
     )
-    refreshing = Refreshing(tokens=TOKENS, attempt=attempt, setbacks=doubtful)
+    refreshing = Refreshing(tokens=TOKENS, attempt=attempt, failure_state=doubtful)
     sweep = RefreshDue(attempt_id="a")
     assert isinstance(decide(refreshing, sweep, GRACE, window_ends - TICK).command, Wait)
     assert decide(refreshing, sweep, GRACE, window_ends).command == NothingDue()
@@ -322,7 +324,7 @@ def test_a_requested_refresh_meets_every_obstacle_though_a_token_lives() -> None
     )
     unavailable = end(refreshing, command, UNAVAILABLE, now)
     assert decide(unavailable, requested(now), POLICY, now).command == TryLater(
-        at=setbacks_of(unavailable).retry_at, failure=Failure.UNAVAILABLE
+        at=failure_state_of(unavailable).retry_at, failure=Failure.UNAVAILABLE
     )
     without = Authorized(tokens=replace(TOKENS, refresh_token=None))
     assert decide(without, requested(now), POLICY, now).command == AskForAuthorization(
@@ -398,7 +400,7 @@ def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None
 
 def test_after_a_failure_nobody_asks_before_the_time_that_was_set() -> None:
     failed = fail(UNAVAILABLE)
-    retry_at = setbacks_of(failed).retry_at
+    retry_at = failure_state_of(failed).retry_at
     decision = ask(failed, retry_at - TICK)
     assert decision.grant is failed
     assert decision.command == TryLater(at=retry_at, failure=Failure.UNAVAILABLE)
@@ -481,7 +483,7 @@ def test_the_intent_is_the_new_grant_and_names_everything_that_the_answer_is_jud
     attempt = Attempt(
         id="attempt-1", authorized_at=T0, generation=7, client="client-1", started_at=EXPIRED
     )
-    assert refreshing == Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
+    assert refreshing == Refreshing(tokens=TOKENS, attempt=attempt, failure_state=None)
     assert command == SendTokenRequest(
         attempt=attempt,
         request=RefreshTokenRequest(refresh_token="refresh-7"),
@@ -493,7 +495,7 @@ def test_a_lease_that_ran_out_counts_as_an_unknown_outcome() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     assert isinstance(ask(refreshing, EXPIRED + MINUTE - TICK).command, Wait)
     again, _ = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
-    assert again.setbacks == Setbacks(
+    assert again.failure_state == FailureState(
         failures=1,
         failure=Failure.UNKNOWN,
         at=EXPIRED + MINUTE,

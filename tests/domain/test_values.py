@@ -42,7 +42,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "pkce": None,
         "names_itself": None,
     },
-    "Setbacks": {"said": None, "since": None},
+    "FailureState": {"said": None, "since": None},
     "TokenErrorResponse": {
         "description": None,
         "retry_after": None,

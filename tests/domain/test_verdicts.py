@@ -21,8 +21,8 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
-    Setbacks,
     due_at,
 )
 from domain.policy import Policy
@@ -78,7 +78,7 @@ def begins(command: Command) -> bool:
 def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final() -> None:
     assert refused(GRANT, EARLY) == Authorized(
         tokens=TOKENS,
-        setbacks=Setbacks(
+        failure_state=FailureState(
             failures=1,
             failure=Failure.REFUSED,
             at=EARLY,
@@ -99,9 +99,9 @@ def test_a_verdict_that_is_not_final_is_counted_on_from_what_went_wrong_before()
     away = end(refreshing, command, TokenErrorResponse(status=503, error=None), EARLY)
     after = refused(away, EARLY + SECOND)
     assert isinstance(after, Authorized)
-    assert after.setbacks is not None
-    assert (after.setbacks.failure, after.setbacks.failures) == (Failure.REFUSED, 2)
-    assert after.setbacks.since == EARLY
+    assert after.failure_state is not None
+    assert (after.failure_state.failure, after.failure_state.failures) == (Failure.REFUSED, 2)
+    assert after.failure_state.since == EARLY
 
 
 @pytest.mark.parametrize("at", [EARLY, EXPIRED - 61 * SECOND, EXPIRED - TICK])
@@ -131,7 +131,7 @@ def test_one_more_try_at_its_end_decides() -> None:
     )
     renewed = end(refreshing, command, RESPONSE, LAST_TRY + SECOND)
     assert isinstance(renewed, Authorized)
-    assert (renewed.tokens.refresh_token, renewed.setbacks) == ("refresh-8", None)
+    assert (renewed.tokens.refresh_token, renewed.failure_state) == ("refresh-8", None)
 
 
 def test_a_last_try_that_finds_the_provider_away_decides_nothing() -> None:

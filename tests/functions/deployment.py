@@ -16,19 +16,19 @@ from domain.authorization import PendingLogin, login_key
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
+    FailureState,
     Grant,
     Inactive,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
 )
 from domain.ledger import Ledger
 from domain.tokens import Tokens
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import Store
 from tests.functions.grants import DAY
 from tests.functions.hosts import Host, Running
@@ -248,7 +248,7 @@ class Deployment:
 
     def put_login(self, pending: PendingLogin) -> str:
         """Store a login that has begun, and return its state."""
-        logins = Wired(Settings.from_environ(self.environ)).logins
+        logins = Wiring(Settings.from_environ(self.environ)).logins
         state = self._portal.call(logins.state_of, secrets.token_urlsafe())
         self._with_store(lambda store: store.put_login(login_key(state), pending))
         return state
@@ -264,7 +264,7 @@ class Deployment:
         async def work() -> _Result:
             if self._store is None:
                 # The deployment's own, whichever it is: what is put there, the host reads.
-                self._store = Wired(Settings.from_environ(self.environ)).store
+                self._store = Wiring(Settings.from_environ(self.environ)).store
             return await use(self._store)
 
         return self._portal.call(work)
@@ -320,24 +320,28 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             refresh_token_expires_at=earlier(tokens.refresh_token_expires_at),
         )
 
-    def setbacks(setbacks: Setbacks | None) -> Setbacks | None:
-        return setbacks and replace(
-            setbacks,
-            at=earlier(setbacks.at),
-            retry_at=earlier(setbacks.retry_at),
-            in_doubt_since=earlier(setbacks.in_doubt_since),
-            since=earlier(setbacks.since),
+    def failure_state(failure_state: FailureState | None) -> FailureState | None:
+        return failure_state and replace(
+            failure_state,
+            at=earlier(failure_state.at),
+            retry_at=earlier(failure_state.retry_at),
+            in_doubt_since=earlier(failure_state.in_doubt_since),
+            since=earlier(failure_state.since),
         )
 
     match grant:
         case Unauthorized():
             return grant
         case Authorized():
-            return Authorized(tokens=tokens(grant.tokens), setbacks=setbacks(grant.setbacks))
+            return Authorized(
+                tokens=tokens(grant.tokens), failure_state=failure_state(grant.failure_state)
+            )
         case Refreshing():
             attempt = replace(grant.attempt, started_at=earlier(grant.attempt.started_at))
             return Refreshing(
-                tokens=tokens(grant.tokens), attempt=attempt, setbacks=setbacks(grant.setbacks)
+                tokens=tokens(grant.tokens),
+                attempt=attempt,
+                failure_state=failure_state(grant.failure_state),
             )
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))

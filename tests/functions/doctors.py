@@ -14,7 +14,7 @@ from domain.grant import Grant
 from functions.admin.doctor.command import diagnose
 from functions.admin.doctor.findings import Finding, Level
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.conftest import environ_for
 from tests.functions.grants import fresh
 from tests.records import record_of
@@ -44,7 +44,7 @@ def keep(environ: Mapping[str, str], grant: Grant | None = None, name: str = "de
     """Put a grant into the store, in the place of what is there; a fresh one unless told."""
 
     async def swap() -> None:
-        store = Wired(Settings.from_environ(environ)).store
+        store = Wiring(Settings.from_environ(environ)).store
         try:
             etag = (await store.load(name)).etag
             new = f"after {etag}"[:60]

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Grant, Refreshing
-from domain.ledger import Happening
+from domain.ledger import HistoryEvent
 from domain.tokens import Tokens
 from functions.admin.recover import find, recover
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.rescue import Rescued
 from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS
 from tests.records import record_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTEMPT = Attempt(id="attempt", authorized_at=T0, generation=7, client=POLICY.client, started_at=T0)
-REFRESHING = Refreshing(tokens=TOKENS, attempt=ATTEMPT, setbacks=None)
+REFRESHING = Refreshing(tokens=TOKENS, attempt=ATTEMPT, failure_state=None)
 DAMAGED = "a rescue line is cut off or damaged"
 NEW = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
 
@@ -41,55 +41,55 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def wired(environ: dict[str, str]) -> Wired:
-    return Wired(Settings.from_environ(environ))
+def wiring(environ: dict[str, str]) -> Wiring:
+    return Wiring(Settings.from_environ(environ))
 
 
-def rescue_line(wired: Wired, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
+def rescue_line(wiring: Wiring, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
     record = record_of(Authorized(tokens=tokens), "rescued")
-    wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=record))
+    wiring.rescue.emit(Rescued(connection="c", expected_etag="intent", record=record))
     return caplog.messages[-1]
 
 
-def keep(wired: Wired, grant: Grant, etag: str) -> None:
+def keep(wiring: Wiring, grant: Grant, etag: str) -> None:
     async def swap() -> None:
-        before = await wired.keeper.load("c")
+        before = await wiring.keeper.load("c")
         record = record_of(grant, etag, LEDGER)
-        await wired.store.swap("c", record, expected_etag=before.etag)
+        await wiring.store.swap("c", record, expected_etag=before.etag)
 
     asyncio.run(swap())
 
 
-def replay(wired: Wired, lines: Iterable[str]) -> bool:
-    return asyncio.run(recover(wired, find(wired.rescue, lines)))
+def replay(wiring: Wiring, lines: Iterable[str]) -> bool:
+    return asyncio.run(recover(wiring, find(wiring.rescue, lines)))
 
 
-def kept(wired: Wired) -> Grant:
-    return asyncio.run(wired.keeper.load("c")).grant
+def kept(wiring: Wiring) -> Grant:
+    return asyncio.run(wiring.keeper.load("c")).grant
 
 
 def test_a_rescue_line_is_applied_once_and_then_already_there(
-    wired: Wired, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    wiring: Wiring, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep(wired, REFRESHING, "intent")
-    lines = ["noise", rescue_line(wired, caplog), "{", rescue_line(wired, caplog)]
-    assert replay(wired, lines)
+    keep(wiring, REFRESHING, "intent")
+    lines = ["noise", rescue_line(wiring, caplog), "{", rescue_line(wiring, caplog)]
+    assert replay(wiring, lines)
     assert capsys.readouterr().out.splitlines() == ["c: applied", "c: already there"]
-    assert kept(wired) == Authorized(tokens=NEW)
-    ledger = asyncio.run(wired.keeper.load("c")).ledger
+    assert kept(wiring) == Authorized(tokens=NEW)
+    ledger = asyncio.run(wiring.keeper.load("c")).ledger
     assert ledger[:-1] == LEDGER
-    assert (ledger[-1].happening, ledger[-1].generation) == (Happening.RESCUED, NEW.generation)
+    assert (ledger[-1].event, ledger[-1].generation) == (HistoryEvent.RESCUED, NEW.generation)
 
 
 def test_a_rescue_line_is_short_whatever_the_ledger(
-    wired: Wired, caplog: pytest.LogCaptureFixture
+    wiring: Wiring, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Platforms cut off long lines."""
     record = record_of(Authorized(tokens=NEW), "rescued")
     for ledger in ((), LEDGER * 10):
         told = replace(record, ledger=ledger)
-        wired.rescue.emit(Rescued(connection="c", expected_etag="intent", record=told))
-        assert wired.rescue.read(caplog.messages[-1]) == [
+        wiring.rescue.emit(Rescued(connection="c", expected_etag="intent", record=told))
+        assert wiring.rescue.read(caplog.messages[-1]) == [
             Rescued(connection="c", expected_etag="intent", record=record)
         ]
     assert len(caplog.messages[-1]) == len(caplog.messages[-2])
@@ -107,47 +107,47 @@ def test_a_rescue_line_is_short_whatever_the_ledger(
     ids=lambda grant: type(grant).__name__,
 )
 def test_a_record_that_moved_on_without_new_tokens_is_replaced(
-    wired: Wired,
+    wiring: Wiring,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     grant: Grant,
 ) -> None:
-    keep(wired, grant, "later")
-    assert replay(wired, [rescue_line(wired, caplog)])
+    keep(wiring, grant, "later")
+    assert replay(wiring, [rescue_line(wiring, caplog)])
     assert capsys.readouterr().out == "c: applied\n"
-    assert kept(wired) == Authorized(tokens=NEW)
+    assert kept(wiring) == Authorized(tokens=NEW)
 
 
 @pytest.mark.parametrize("generation", [8, 9])
 def test_newer_tokens_are_never_overwritten(
-    wired: Wired,
+    wiring: Wiring,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     generation: int,
 ) -> None:
     newer = Authorized(tokens=replace(NEW, generation=generation, refresh_token="newer"))
-    keep(wired, newer, "newer")
-    assert replay(wired, [rescue_line(wired, caplog)])
+    keep(wiring, newer, "newer")
+    assert replay(wiring, [rescue_line(wiring, caplog)])
     assert capsys.readouterr().out == "c: superseded\n"
-    assert kept(wired) == newer
+    assert kept(wiring) == newer
 
 
 def test_what_the_store_has_lost_altogether_is_brought_back(
-    wired: Wired, caplog: pytest.LogCaptureFixture
+    wiring: Wiring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert replay(wired, [rescue_line(wired, caplog)])
-    assert kept(wired) == Authorized(tokens=NEW)
+    assert replay(wiring, [rescue_line(wiring, caplog)])
+    assert kept(wiring) == Authorized(tokens=NEW)
 
 
 def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
-    wired: Wired,
+    wiring: Wiring,
     environ: dict[str, str],
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other = Wired(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
-    lines = [rescue_line(other, caplog), rescue_line(wired, caplog)]
-    assert not replay(wired, lines)
+    other = Wiring(Settings.from_environ({**environ, "CLIENT_SECRET": "another"}))
+    lines = [rescue_line(other, caplog), rescue_line(wiring, caplog)]
+    assert not replay(wiring, lines)
     failed, applied = capsys.readouterr().out.splitlines()
     assert failed.startswith("failed: ")
     assert "key" in failed
@@ -165,7 +165,7 @@ def test_a_line_of_another_key_ring_is_named_and_the_others_are_applied(
     ids=str,
 )
 def test_a_line_of_a_strangers_making_is_said_and_stops_nothing(
-    wired: Wired,
+    wiring: Wiring,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     members: dict[str, object],
@@ -173,41 +173,41 @@ def test_a_line_of_a_strangers_making_is_said_and_stops_nothing(
     text = json.dumps(members)
     deep = f'{{"connection":{"[" * 100_000}}}'
     hostile = [f'"GET /" "oauth-callback-rescue {written}"' for written in (text, deep, "{}")]
-    assert not replay(wired, [*hostile, rescue_line(wired, caplog)])
+    assert not replay(wiring, [*hostile, rescue_line(wiring, caplog)])
     damaged = [f"failed: line {number}: {DAMAGED}" for number in (1, 2, 3)]
     assert capsys.readouterr().out.splitlines() == [*damaged, "c: applied"]
 
 
 @pytest.mark.parametrize("quoted", [False, True], ids=["plain", "in a platform's JSON"])
 def test_a_rescue_line_that_is_cut_off_anywhere_is_said_by_its_number_only(
-    wired: Wired,
+    wiring: Wiring,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     *,
     quoted: bool,
 ) -> None:
-    line = rescue_line(wired, caplog)
+    line = rescue_line(wiring, caplog)
     written = json.dumps({"message": line}) if quoted else line
     first = written.index("{", written.index("rescue")) + 1
     cut = [written[:end] for end in range(first, written.rindex("}") - quoted)]
     assert len(cut) > 300
-    assert not replay(wired, ["noise", *cut])
+    assert not replay(wiring, ["noise", *cut])
     said = [f"failed: line {number}: {DAMAGED}" for number, _ in enumerate(cut, start=2)]
     assert capsys.readouterr().out.splitlines() == said
 
 
 def test_what_only_speaks_of_rescue_lines_is_none(
-    wired: Wired, capsys: pytest.CaptureFixture[str]
+    wiring: Wiring, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replay(wired, ["grep oauth-callback-rescue", "oauth-callback-rescue: what is that {}?"])
+    assert replay(wiring, ["grep oauth-callback-rescue", "oauth-callback-rescue: what is that {}?"])
     assert capsys.readouterr().out == ""
 
 
 def test_rescue_lines_that_were_put_into_one_line_are_all_replayed(
-    wired: Wired, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    wiring: Wiring, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = rescue_line(wired, caplog)
-    assert not replay(wired, ["\t".join((line, line[:150], line))])
+    line = rescue_line(wiring, caplog)
+    assert not replay(wiring, ["\t".join((line, line[:150], line))])
     assert capsys.readouterr().out.splitlines() == [
         "c: applied",
         f"failed: line 1: {DAMAGED}",
@@ -216,17 +216,17 @@ def test_rescue_lines_that_were_put_into_one_line_are_all_replayed(
 
 
 def test_the_command_fails_where_a_line_is_cut_off(
-    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+    wiring: Wiring, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep(wired, REFRESHING, "intent")
-    logs = rescue_line(wired, caplog)[:150]
+    keep(wiring, REFRESHING, "intent")
+    logs = rescue_line(wiring, caplog)[:150]
     status, said, error = run_admin(environ, "recover", logs=logs)
     assert (status, said) == (1, f"failed: line 1: {DAMAGED}\n")
     assert error.startswith("Not every rescue line could be replayed")
 
 
-def test_that_no_rescue_line_was_found_is_said(wired: Wired, environ: dict[str, str]) -> None:
-    keep(wired, REFRESHING, "intent")
+def test_that_no_rescue_line_was_found_is_said(wiring: Wiring, environ: dict[str, str]) -> None:
+    keep(wiring, REFRESHING, "intent")
     for logs in ("", "GET /\n"):
         assert run_admin(environ, "recover", logs=logs) == (
             0,
@@ -235,8 +235,8 @@ def test_that_no_rescue_line_was_found_is_said(wired: Wired, environ: dict[str, 
         )
 
 
-def test_a_closed_standard_input_is_refused(wired: Wired, environ: dict[str, str]) -> None:
-    keep(wired, REFRESHING, "intent")
+def test_a_closed_standard_input_is_refused(wiring: Wiring, environ: dict[str, str]) -> None:
+    keep(wiring, REFRESHING, "intent")
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -m functions.admin recover <&-', sys.executable],
         cwd=ROOT,
@@ -251,9 +251,9 @@ def test_a_closed_standard_input_is_refused(wired: Wired, environ: dict[str, str
 
 @pytest.mark.usefixtures("interruptible")
 def test_at_a_terminal_it_says_what_it_waits_for_and_the_first_interrupt_ends_it(
-    wired: Wired, environ: dict[str, str]
+    wiring: Wiring, environ: dict[str, str]
 ) -> None:
-    keep(wired, REFRESHING, "intent")
+    keep(wiring, REFRESHING, "intent")
     keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "functions.admin", "recover"],
@@ -273,10 +273,10 @@ def test_at_a_terminal_it_says_what_it_waits_for_and_the_first_interrupt_ends_it
 
 
 def test_the_command_reads_logs_with_bytes_that_are_no_text(
-    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+    wiring: Wiring, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep(wired, REFRESHING, "intent")
-    logs = b"\xff\xfe\xed\xa0\x80\n" + rescue_line(wired, caplog).encode()
+    keep(wiring, REFRESHING, "intent")
+    logs = b"\xff\xfe\xed\xa0\x80\n" + rescue_line(wiring, caplog).encode()
     done = subprocess.run(
         [sys.executable, "-m", "functions.admin", "recover"],
         cwd=ROOT,
@@ -288,17 +288,17 @@ def test_the_command_reads_logs_with_bytes_that_are_no_text(
     assert (done.returncode, done.stdout) == (0, b"c: applied\n"), done.stderr
 
 
-def test_no_rescue_line_shows_a_token(wired: Wired, caplog: pytest.LogCaptureFixture) -> None:
-    line = rescue_line(wired, caplog)
+def test_no_rescue_line_shows_a_token(wiring: Wiring, caplog: pytest.LogCaptureFixture) -> None:
+    line = rescue_line(wiring, caplog)
     assert "access-8" not in line
     assert "refresh-8" not in line
 
 
 def test_the_command_finds_lines_within_a_platforms_own_json(
-    wired: Wired, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+    wiring: Wiring, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    keep(wired, REFRESHING, "intent")
-    line = rescue_line(wired, caplog)
+    keep(wiring, REFRESHING, "intent")
+    line = rescue_line(wiring, caplog)
     logs = "\n".join(["GET /", json.dumps({"level": "fatal", "message": f"12:00 {line}"}), line])
     assert run_admin(environ, "recover", logs=logs) == (0, "c: applied\nc: already there\n", "")
 

@@ -21,10 +21,10 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
-    Setbacks,
     Unauthorized,
 )
 from domain.tokens import Tokens
@@ -32,7 +32,7 @@ from functions.admin.command import MAX_CONCURRENCY
 from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.export import HandedOver
 from ports.store import Record
 from tests.domain.examples import LEDGER, POLICY, T0, TOKENS
@@ -45,7 +45,7 @@ NEWER = Authorized(tokens=replace(TOKENS, generation=8, refresh_token="refresh-8
 REQUIRED = AuthorizationRequired(
     tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client=POLICY.client, since=T0
 )
-DOUBT = Setbacks(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=NOW, in_doubt_since=T0)
+DOUBT = FailureState(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=NOW, in_doubt_since=T0)
 LEASE = timedelta(seconds=60)
 
 _Result = TypeVar("_Result")
@@ -55,10 +55,10 @@ def refreshing(started_at: datetime) -> Refreshing:
     attempt = Attempt(
         id="attempt", authorized_at=T0, generation=7, client="client", started_at=started_at
     )
-    return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
+    return Refreshing(tokens=TOKENS, attempt=attempt, failure_state=None)
 
 
-OF_LEDGER = [entry.happening.value for entry in LEDGER]
+OF_LEDGER = [entry.event.value for entry in LEDGER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,43 +76,43 @@ class Place:
     def keep(self, **grants: Grant) -> None:
         """Store grants, each in the place of what is there; the ledger of that stays."""
 
-        async def swap(wired: Wired) -> None:
+        async def swap(wiring: Wiring) -> None:
             for name, grant in grants.items():
-                there = await wired.store.load(name)
+                there = await wiring.store.load(name)
                 record = record_of(grant, f"{there.etag}+", there.ledger or LEDGER)
-                await wired.store.swap(name, record, expected_etag=there.etag)
+                await wiring.store.swap(name, record, expected_etag=there.etag)
 
         self._use(swap)
 
     def kept(self, *names: str) -> list[Grant]:
         """Return what is stored."""
 
-        async def load(wired: Wired) -> list[Grant]:
-            return [(await wired.store.load(name)).grant for name in names]
+        async def load(wiring: Wiring) -> list[Grant]:
+            return [(await wiring.store.load(name)).grant for name in names]
 
         return self._use(load)
 
     def told(self, name: str) -> list[str]:
         """Return what its ledger tells of a connection."""
-        ledger = self._use(lambda wired: wired.store.load(name)).ledger
-        return [entry.happening.value for entry in ledger]
+        ledger = self._use(lambda wiring: wiring.store.load(name)).ledger
+        return [entry.event.value for entry in ledger]
 
-    def _use(self, work: Callable[[Wired], Awaitable[_Result]]) -> _Result:
+    def _use(self, work: Callable[[Wiring], Awaitable[_Result]]) -> _Result:
         async def use() -> _Result:
-            wired = Wired(Settings.from_environ(self.environ))
+            wiring = Wiring(Settings.from_environ(self.environ))
             try:
-                return await work(wired)
+                return await work(wiring)
             finally:
-                await wired.store.close()
+                await wiring.store.close()
 
         return asyncio.run(use())
 
-    def import_it(self, moved: Moved, spoil: Callable[[Wired], None]) -> Import:
+    def import_it(self, moved: Moved, spoil: Callable[[Wiring], None]) -> Import:
         """Take a grant over as connection `c`, where the store is spoiled."""
 
-        async def work(wired: Wired) -> Import:
-            spoil(wired)
-            return await take_over(wired, "c", HandedOver(moved=moved, ledger=()))
+        async def work(wiring: Wiring) -> Import:
+            spoil(wiring)
+            return await take_over(wiring, "c", HandedOver(moved=moved, ledger=()))
 
         return self._use(work)
 
@@ -176,7 +176,7 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     source: Place, target: Place, file: Path
 ) -> None:
     names = ["authorized", "required", "doubtful"]
-    doubtful = Authorized(tokens=TOKENS, setbacks=DOUBT)
+    doubtful = Authorized(tokens=TOKENS, failure_state=DOUBT)
     source.keep(authorized=GRANT, required=REQUIRED, doubtful=doubtful)
     source.keep(forgotten=Unauthorized())
     status, said, error = source.run("export", str(file))
@@ -308,8 +308,8 @@ def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     assert target.run("import", str(file))[0] == 0
     [died] = target.kept("died")
     assert isinstance(died, Authorized)
-    assert died.setbacks is not None
-    assert died.setbacks.in_doubt_since == began
+    assert died.failure_state is not None
+    assert died.failure_state.in_doubt_since == began
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -566,8 +566,8 @@ def test_what_a_store_has_not_kept_is_not_imported(
     async def forget(*_names: str, **_what: object) -> None:
         """Say that it was written."""
 
-    def spoil(wired: Wired) -> None:
-        monkeypatch.setattr(wired.store, "swap", forget)
+    def spoil(wiring: Wiring) -> None:
+        monkeypatch.setattr(wiring.store, "swap", forget)
 
     assert target.import_it(Moved(grant=GRANT, since=NOW), spoil) is Import.NOT_READ_BACK
     assert target.import_it(Moved(grant=GRANT, since=NOW), lambda _: None) is Import.IMPORTED
@@ -576,14 +576,14 @@ def test_what_a_store_has_not_kept_is_not_imported(
 def test_what_an_instance_goes_on_from_at_once_is_imported(
     target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(wired: Wired) -> None:
-        swap = wired.store.swap
+    def spoil(wiring: Wiring) -> None:
+        swap = wiring.store.swap
 
         async def be_refreshed(connection: str, record: Record, **what: Any) -> None:
             await swap(connection, record, **what)
             await swap(connection, record_of(NEWER, "next"), expected_etag=record.etag)
 
-        monkeypatch.setattr(wired.store, "swap", be_refreshed)
+        monkeypatch.setattr(wiring.store, "swap", be_refreshed)
 
     assert target.import_it(Moved(grant=GRANT, since=NOW), spoil) is Import.IMPORTED
     assert target.kept("c") == [NEWER]

@@ -10,7 +10,7 @@ from domain.grant import Authorized, Grant, Refreshing, Revoked, Unauthorized
 from domain.token_endpoint import RevocationResult
 from functions.admin.reseal import Resealing, reseal
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import ConflictError, Record
 from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin
 from tests.functions.stores import rows_of
@@ -145,8 +145,8 @@ def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> 
     both = with_keys(environ, NEW, OLD)
 
     async def run() -> None:
-        wired = Wired(Settings.from_environ(both.environ))
-        rewrite, raced = wired.recorder.rewrite, list[str]()
+        wiring = Wiring(Settings.from_environ(both.environ))
+        rewrite, raced = wiring.recorder.rewrite, list[str]()
 
         async def rewrite_after_another(connection: str, record: Record) -> Record:
             if not raced:
@@ -158,10 +158,10 @@ def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> 
                 raise caught.value
             return await rewrite(connection, record)
 
-        wired.recorder.rewrite = rewrite_after_another  # type: ignore[method-assign]
-        assert await reseal(wired, "a") is Resealing.RESEALED
+        wiring.recorder.rewrite = rewrite_after_another  # type: ignore[method-assign]
+        assert await reseal(wiring, "a") is Resealing.RESEALED
         assert raced
-        await wired.store.close()
+        await wiring.store.close()
 
     asyncio.run(run())
     only = with_keys(environ, NEW)

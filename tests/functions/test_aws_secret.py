@@ -26,7 +26,7 @@ from functions.aws.settings import FAULTY_FOR, GOOD_FOR, USED_ON_FOR, InstanceSe
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
 from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.adapters.test_secrets_manager import amz, refusal
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, deployed, idle
@@ -133,18 +133,18 @@ def token(deployment: Deployment, key: str = API_KEY) -> httpx.Response:
     return deployment.call("GET", "/api/token", ("x-api-key", key))
 
 
-def parts_of(deployment: Deployment) -> Wired:
+def parts_of(deployment: Deployment) -> Wiring:
     """The parts of the one instance that there is."""
     transport = deployment.running.transport
     assert isinstance(transport, LambdaTransport)
     [instance] = transport._all
     handler = instance._handler.result()
     assert isinstance(handler, HttpHandler)
-    [(wired, _)] = handler._application._parts._open.values()
-    return wired
+    [(wiring, _)] = handler._application._parts._open.values()
+    return wiring
 
 
-def assert_closed(parts: Wired) -> None:
+def assert_closed(parts: Wiring) -> None:
     """Expect that nothing of them is held open."""
     assert isinstance(parts.store, SqliteStore)
     assert not parts.store._reader._file.is_open
@@ -272,13 +272,13 @@ def test_sweep_has_the_credentials_of_now(secretive: Secretive, deployment: Depl
     secretive.put(CLIENT_SECRET="a secret that Digi-Key does not know")
     with secretive.sweeping() as sweep:
         sweep(scheduler_event(), None)
-        before = sweep._wired
+        before = sweep._wiring
         assert before is not None
         secretive.put(CLIENT_SECRET=deployment.provider.client_secret)
         idle(deployment, "default")
         with pytest.raises(SweepFailedError, match="failed: 1"):
             sweep(scheduler_event(), None)
-        assert sweep._wired is before
+        assert sweep._wiring is before
         pass_time(secretive, deployment)
         assert sweep(scheduler_event(), None)["refreshed"] == 1
         assert_closed(before)

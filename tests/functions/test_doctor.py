@@ -21,9 +21,9 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Refreshing,
-    Setbacks,
 )
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import PRESETS
@@ -535,8 +535,10 @@ def since(days: int) -> Authorized:
 
 
 def failing(failure: Failure, at: datetime, grant: Authorized) -> Authorized:
-    setbacks = Setbacks(failures=1, failure=failure, at=at, retry_at=at, in_doubt_since=None)
-    return replace(grant, setbacks=setbacks)
+    failure_state = FailureState(
+        failures=1, failure=failure, at=at, retry_at=at, in_doubt_since=None
+    )
+    return replace(grant, failure_state=failure_state)
 
 
 ATTEMPT = Attempt(
@@ -550,7 +552,10 @@ ATTEMPT = Attempt(
         (since(59), []),
         (since(61), []),
         (since(63), [("fault", "sweep")]),
-        (Refreshing(tokens=fresh().tokens, attempt=ATTEMPT, setbacks=None), [("fault", "sweep")]),
+        (
+            Refreshing(tokens=fresh().tokens, attempt=ATTEMPT, failure_state=None),
+            [("fault", "sweep")],
+        ),
         (failing(Failure.UNAVAILABLE, NOW - DAY, since(63)), [("warning", "refreshes")]),
         (
             failing(Failure.UNAVAILABLE, NOW - 3 * DAY, since(63)),

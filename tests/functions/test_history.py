@@ -12,7 +12,7 @@ import pytest
 from adapters.store_memory import MemoryStore
 from domain.events import MoveRequested, TokensRescued
 from domain.grant import Authorized, Moved, Refreshing
-from domain.ledger import Entry, Happening, Ledger
+from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.token_endpoint import Outcome
 from functions.observability.tracing import mark_authenticated, traced
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
@@ -69,12 +69,12 @@ def test_history_is_told_newest_first_and_where_it_is_asked_for(
 
 def test_all_that_is_kept_is_told(deployment: Deployment, connection: str) -> None:
     entries = [
-        Entry(T0 + number * MINUTE, happening, number, f"key-{number}", "tokens")
-        for number, happening in enumerate([Happening.REFRESH] * 24 + [Happening.LOGIN] * 8)
+        Entry(T0 + number * MINUTE, event, number, f"key-{number}", "tokens")
+        for number, event in enumerate([HistoryEvent.REFRESH] * 24 + [HistoryEvent.LOGIN] * 8)
     ]
     deployment.put(connection, fresh(), tuple(entries))
     assert history(deployment, connection) == [
-        (entry.happening.value, entry.generation, entry.key_name, "tokens")
+        (entry.event.value, entry.generation, entry.key_name, "tokens")
         for entry in reversed(entries)
     ]
 
@@ -207,7 +207,7 @@ def test_refresh_notes_itself_with_the_swaps_that_there_are_anyway() -> None:
         assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
         *before, entry = await ledger_of(bench)
         assert tuple(before) == LEDGER
-        assert (entry.happening, entry.key_name) == (Happening.REFRESH, "ci")
+        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
     run(work)
 
@@ -266,7 +266,7 @@ def test_refresh_near_the_end_of_a_token_is_noted_for_who_was_served_meanwhile()
             await keeper.token("c", min_ttl=NO_TIME)
         await keeper.finish()
         [entry] = await ledger_of(bench)
-        assert (entry.happening, entry.key_name) == (Happening.REFRESH, "ci")
+        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
     run(work)
 
@@ -279,7 +279,7 @@ def test_write_that_is_tried_again_is_noted_once(*, applies: bool) -> None:
         bench.store.applies_failing_swaps = applies
         await bench.instance().token("c", min_ttl=NO_TIME)
         [entry] = await ledger_of(bench)
-        assert entry.happening is Happening.REFRESH
+        assert entry.event is HistoryEvent.REFRESH
 
     run(work)
 
@@ -301,7 +301,7 @@ def test_tokens_that_are_stored_late_are_noted_once_and_for_the_same_key(
             await keeper.token("c", min_ttl=NO_TIME)
         await keeper.finish()
         [entry] = await ledger_of(bench)
-        assert (entry.happening, entry.key_name) == (Happening.REFRESH, "ci")
+        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
         assert len(bench.rescue.emitted) == 1
 
     run(work)
@@ -315,10 +315,10 @@ def test_revocation_is_noted_with_its_two_swaps() -> None:
             mark_authenticated("owner")
             await bench.revocations(bench.instance()).revoke("c")
         assert len(bench.store.etags) == 2
-        told = [(entry.happening, entry.key_name) for entry in await ledger_of(bench)]
+        told = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
         assert told[len(LEDGER) :] == [
-            (Happening.REVOKED, "owner"),
-            (Happening.PROVIDER_TOLD, "owner"),
+            (HistoryEvent.REVOKED, "owner"),
+            (HistoryEvent.PROVIDER_TOLD, "owner"),
         ]
 
     run(work)
@@ -337,8 +337,8 @@ def test_writers_that_meet_lose_no_entry() -> None:
             await recorder.keep("c", seen, TokensRescued(tokens=newer))
         await recorders[0].keep("c", seen, MoveRequested())
         ledger = (await ledger_of(bench))[len(LEDGER) :]
-        kinds = [entry.happening for entry in ledger]
-        assert kinds == [Happening.RESCUED] * 5 + [Happening.MOVED]
+        kinds = [entry.event for entry in ledger]
+        assert kinds == [HistoryEvent.RESCUED] * 5 + [HistoryEvent.MOVED]
         assert [entry.generation for entry in ledger[:5]] == [
             tokens.generation + number for number in range(1, 6)
         ]
@@ -355,7 +355,7 @@ def test_what_was_decided_and_what_was_noted_are_of_one_instant() -> None:
         assert after.ledger == (
             Entry(
                 at=after.grant.since.replace(microsecond=0),
-                happening=Happening.MOVED,
+                event=HistoryEvent.MOVED,
                 generation=after.grant.tokens.generation,
                 key_name=None,
                 outcome="done",

@@ -330,7 +330,7 @@ class SlowDisk(CountingStore):
 def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_request_may_be_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "INTENTS_AT_ONCE", 2)
+    monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 2)
 
     async def run() -> None:
         clock, bench = MovedClock(), Bench()
@@ -352,7 +352,7 @@ def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_request_may_
 def test_whose_turn_does_not_come_in_time_is_told_to_ask_again_and_is_not_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "INTENTS_AT_ONCE", 1)
+    monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 1)
     monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
 
     async def run() -> None:

@@ -21,7 +21,7 @@ from functions.login.logins import Logins
 from functions.refresh.recorder import Recorder
 from functions.refresh.revoker import Revoker
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.authorization_server import AuthorizationServer
 from tests.domain.examples import RESPONSE
 from tests.functions.bench import Bench
@@ -145,8 +145,8 @@ def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
     application = Application(ROUTES, lambda: Settings.from_environ(environ))
 
     async def run() -> None:
-        wired = Wired(Settings.from_environ(environ))
-        begun = await wired.logins.begin("default")
+        wiring = Wiring(Settings.from_environ(environ))
+        begun = await wiring.logins.begin("default")
         query = f"code=a-code&state={query_of(begun.authorization_url)['state']}".encode()
         scope = {"type": "http", "method": "GET", "path": "/api/callback", "headers": []}
         with endpoint.held() as may_answer:
@@ -160,8 +160,8 @@ def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
             may_answer.set()
             await asyncio.wait({task})
         assert task.cancelled()
-        assert isinstance((await wired.keeper.load("default")).grant, Authorized)
-        await wired.store.close()
+        assert isinstance((await wiring.keeper.load("default")).grant, Authorized)
+        await wiring.store.close()
 
     asyncio.run(run())
 

@@ -18,7 +18,7 @@ from functions.asgi import ROUTES
 from functions.http import messages
 from functions.http.messages import Receive
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, Deployment, at
 from tests.functions.expect import expect_json, expect_token
@@ -289,7 +289,7 @@ def test_call_that_is_cut_off_ends_when_what_it_began_is_stored(
     environ = environ_for(running_digikey, tmp_path) | endpoint.environ
 
     async def go() -> Grant:
-        store = Wired(Settings.from_environ(environ)).store
+        store = Wiring(Settings.from_environ(environ)).store
         await store.swap("default", record_of(over(), "first"), expected_etag=None)
         call = asyncio.create_task(
             give(Application(ROUTES, partial(Settings.from_environ, environ)), [], scope_with())

@@ -18,7 +18,7 @@ from functions.asgi import ROUTES
 from functions.refresh import recorder, sharing
 from functions.refresh.sharing import Shared, collect_tasks
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
 from tests.domain.examples import RESPONSE
 from tests.functions.bench import EXPIRED, NEAR_ITS_END, ScriptedServer, tokens_with
@@ -35,7 +35,7 @@ class Instance:
 
     transport: AsgiTransport
     application: Application
-    wired: Wired
+    wiring: Wiring
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,7 +60,7 @@ class Instance:
 
     async def stored_token(self) -> str:
         """The access token in the store."""
-        tokens = tokens_of((await self.wired.store.load("default")).grant)
+        tokens = tokens_of((await self.wiring.store.load("default")).grant)
         assert tokens is not None
         return tokens.access_token
 
@@ -83,11 +83,11 @@ async def instance(folder: Path, *, left: timedelta) -> AsyncIterator[Instance]:
     application = Application(ROUTES, partial(Settings.from_environ, environ))
     transport = AsgiTransport(application)
     await transport.start()
-    wired = await application._parts.get()
-    running = Instance(transport=transport, application=application, wired=wired)
-    vars(wired)["_server"] = ScriptedServer(running.reply)
+    wiring = await application._parts.get()
+    running = Instance(transport=transport, application=application, wiring=wiring)
+    vars(wiring)["_server"] = ScriptedServer(running.reply)
     grant = Authorized(tokens=tokens_with(left))
-    await wired.store.swap("default", record_of(grant, "first"), expected_etag=None)
+    await wiring.store.swap("default", record_of(grant, "first"), expected_etag=None)
     try:
         yield running
     finally:
@@ -140,13 +140,13 @@ def test_only_who_began_a_refresh_waits_for_a_store_that_is_away(
         async with instance(tmp_path, left=EXPIRED) as it:
             callers = [asyncio.create_task(it.token()) for _ in range(20)]
             await it.asked.wait()
-            swap = it.wired.store.swap
-            monkeypatch.setattr(it.wired.store, "swap", no_store)
+            swap = it.wiring.store.swap
+            monkeypatch.setattr(it.wiring.store, "swap", no_store)
             it.may_answer.set()
             assert set(await asyncio.gather(*callers)) == {"access-8"}
             assert it.unended == 1
             [first] = it.transport._running
-            monkeypatch.setattr(it.wired.store, "swap", swap)
+            monkeypatch.setattr(it.wiring.store, "swap", swap)
             await first
             assert await it.stored_token() == "access-8"
 
@@ -168,7 +168,7 @@ def test_wait_behind_an_answer_ends_and_the_refresh_goes_on(
             [first] = it.transport._running
             await first
             it.may_answer.set()
-            await it.wired.finish()
+            await it.wiring.finish()
             assert await it.stored_token() == "access-8"
 
     asyncio.run(run())
@@ -186,7 +186,7 @@ def test_application_closes_though_the_provider_hangs(
             # What comes afterwards finds the store closed, for the two minutes of these.
             monkeypatch.setattr(recorder, "LATE_RETRIES", ())
             await it.application.close()
-            assert await it.application._parts.get() is not it.wired
+            assert await it.application._parts.get() is not it.wiring
             await it.application.close()
 
     asyncio.run(run())

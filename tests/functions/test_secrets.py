@@ -16,13 +16,13 @@ from anyio.from_thread import BlockingPortal
 from domain.authorization import AuthorizationResponse, PendingLogin, authorization_url
 from domain.events import AttemptEnded, LoginCompleted, TokenRequested
 from domain.grant import Attempt, AuthorizationRequired, Authorized, Cause, Refreshing
-from domain.ledger import Happening
+from domain.ledger import HistoryEvent
 from domain.token_endpoint import RefreshTokenRequest, TokenResponse
 from functions.http.messages import Request, Response
 from functions.login.links import LoginOffer
 from functions.login.logins import BegunLogin
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of
 from tests.functions.expect import expect_token
@@ -203,13 +203,13 @@ def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
     log = deployment.running.log()
     assert len(session.secrets) > 50
     said = "".join(session.said)
-    assert [event for event in Happening if f'"event":"{event.value}"' in said] == [
-        Happening.LOGIN,
-        Happening.REFRESH,
-        Happening.REFRESH_FAILED,
-        Happening.VERDICT,
-        Happening.REVOKED,
-        Happening.PROVIDER_TOLD,
+    assert [event for event in HistoryEvent if f'"event":"{event.value}"' in said] == [
+        HistoryEvent.LOGIN,
+        HistoryEvent.REFRESH,
+        HistoryEvent.REFRESH_FAILED,
+        HistoryEvent.VERDICT,
+        HistoryEvent.REVOKED,
+        HistoryEvent.PROVIDER_TOLD,
     ]
     # The log is there, and at its most talkative.
     said_by_httpcore = "send_request_headers.started"
@@ -277,12 +277,12 @@ def test_no_object_shows_the_secret_that_it_holds(
         "ENCRYPTION_KEYS": in_base64("0123456789abcdef" * 2) + "=",
     }
     settings = Settings.from_environ(environ)
-    wired = Wired(settings)
+    wiring = Wiring(settings)
     url = authorization_url(settings.provider, client_id="x", state=secret, pending=pending)
     held = [
         grant,
         grant.tokens,
-        Refreshing(tokens=grant.tokens, attempt=attempt, setbacks=None),
+        Refreshing(tokens=grant.tokens, attempt=attempt, failure_state=None),
         AuthorizationRequired(
             tokens=grant.tokens, cause=Cause.REFRESH_TOKEN_REJECTED, client="a-client", since=now
         ),
@@ -300,11 +300,11 @@ def test_no_object_shows_the_secret_that_it_holds(
         AuthorizationResponse(state=secret, code=secret, issuer=None, browser=secret),
         LoginOffer(url="https://keeper.test/api/login", link=secret, may_log_in=True),
         settings,
-        wired,
-        wired.keeper,
-        wired.logins,
-        wired.keeper._server,
-        wired.store,
+        wiring,
+        wiring.keeper,
+        wiring.logins,
+        wiring.keeper._server,
+        wiring.store,
         Request(
             method="GET",
             path="/api/token",

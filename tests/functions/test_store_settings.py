@@ -11,7 +11,7 @@ import pytest
 
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import DynamoDbSettings, SqliteSettings, UpstashSettings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import Record
 from tests.functions.grants import fresh
 from tests.ports.store_contract import dynamodb
@@ -128,10 +128,10 @@ def test_table_with_a_name_that_none_can_have_is_refused(name: str) -> None:
         settings(DYNAMODB_TABLE=name)
 
 
-async def stored_and_loaded(wired: Wired) -> Record:
-    await wired.store.swap("default", record_of(fresh(), "one"), expected_etag=None)
-    record = await wired.store.load("default")
-    await wired.store.close()
+async def stored_and_loaded(wiring: Wiring) -> Record:
+    await wiring.store.swap("default", record_of(fresh(), "one"), expected_etag=None)
+    record = await wiring.store.load("default")
+    await wiring.store.close()
     return record
 
 
@@ -144,8 +144,8 @@ def test_table_is_reached_by_what_the_variables_of_aws_tell(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", peer.access["aws_secret_access_key"])
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     region = peer.access["region_name"]
-    wired = Wired(settings(DYNAMODB_TABLE=peer.new_table(), AWS_REGION=region))
-    assert asyncio.run(stored_and_loaded(wired)).etag == "one"
+    wiring = Wiring(settings(DYNAMODB_TABLE=peer.new_table(), AWS_REGION=region))
+    assert asyncio.run(stored_and_loaded(wiring)).etag == "one"
 
 
 def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
@@ -155,7 +155,7 @@ def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
     for name in ("adapters.store_dynamodb", "adapters.dynamodb_table", "adapters.aws_client"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SettingsError, match=r"DYNAMODB_TABLE .*infra/locks/aws\.txt"):
-        Wired(settings(**DYNAMODB))
+        Wiring(settings(**DYNAMODB))
 
 
 @pytest.mark.parametrize("store", [{"SQLITE_PATH": "grants.sqlite"}, KV])
@@ -163,8 +163,8 @@ def test_nothing_of_aws_is_imported_for_another_store(store: dict[str, str]) -> 
     program = (
         "import sys\n"
         "from functions.settings.settings import Settings\n"
-        "from functions.wiring import Wired\n"
-        "Wired(Settings.from_environ())\n"
+        "from functions.wiring import Wiring\n"
+        "Wiring(Settings.from_environ())\n"
         "print(sorted(name for name in sys.modules if name.startswith(('boto', 'jmespath'))))\n"
     )
     environ = {**os.environ, **REQUIRED, **store}

@@ -265,10 +265,10 @@ def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told
     grant = deployment.grant(connection)
     assert isinstance(grant, Authorized)
     ended = replace(grant.tokens, expires_at=datetime.now(UTC))
-    assert grant.setbacks is not None
+    assert grant.failure_state is not None
     # However long this test takes.
-    later = replace(grant.setbacks, retry_at=datetime.now(UTC) + 10 * MINUTE)
-    deployment.put(connection, replace(grant, tokens=ended, setbacks=later))
+    later = replace(grant.failure_state, retry_at=datetime.now(UTC) + 10 * MINUTE)
+    deployment.put(connection, replace(grant, tokens=ended, failure_state=later))
     stats = digikey.stats()
     answer = deployment.token(connection)
     members = expect_problem(answer, *expected)
@@ -293,7 +293,7 @@ def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told
 def until_failed(deployment: Deployment, connection: str) -> None:
     def has_failed() -> bool:
         grant = deployment.grant(connection)
-        return isinstance(grant, Authorized) and grant.setbacks is not None
+        return isinstance(grant, Authorized) and grant.failure_state is not None
 
     until(has_failed, lambda: deployment.grant(connection))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.grant import Attempt, Authorized, Failure, Refreshing, Setbacks
+from domain.grant import Attempt, Authorized, Failure, FailureState, Refreshing
 from tests.functions.deployment import Deployment
 from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
 from tests.functions.grants import DAY, LIFE, MINUTE, authorized, fresh, over
@@ -174,7 +174,7 @@ def test_alarms_can_be_set_on_what_does_not_mend_itself(
     cause: str | None,
 ) -> None:
     now = datetime.now(UTC)
-    setbacks = Setbacks(
+    failure_state = FailureState(
         failures=9,
         failure=failure,
         at=now - SECOND,
@@ -182,7 +182,7 @@ def test_alarms_can_be_set_on_what_does_not_mend_itself(
         in_doubt_since=None,
         since=now - failing_for,
     )
-    deployment.put(connection, replace(grant(), setbacks=setbacks))
+    deployment.put(connection, replace(grant(), failure_state=failure_state))
     members = expect_json(deployment.verify(connection), 200 if grant is fresh else 202)
     assert (members["action_required"], members["cause"]) == (cause is not None, cause)
     assert members["next_try_at"] == text(now + MINUTE)
@@ -192,14 +192,14 @@ def test_last_refresh_and_its_outcome_are_told(deployment: Deployment, connectio
     now = datetime.now(UTC)
     grant = over()
     for failure in Failure:
-        setbacks = Setbacks(
+        failure_state = FailureState(
             failures=3,
             failure=failure,
             at=now - MINUTE,
             retry_at=now + MINUTE,
             in_doubt_since=None,
         )
-        deployment.put(connection, Authorized(tokens=grant.tokens, setbacks=setbacks))
+        deployment.put(connection, Authorized(tokens=grant.tokens, failure_state=failure_state))
         members = expect_json(deployment.verify(connection), 202)
         outcome = {"at": text(now - MINUTE), "outcome": failure.value}
         assert members["last_refresh"] == outcome
@@ -213,7 +213,9 @@ def test_refresh_in_progress_is_told_and_not_joined(
     attempt = Attempt(
         id="an-attempt", authorized_at=now, generation=0, client="another", started_at=now
     )
-    deployment.put(connection, Refreshing(tokens=over().tokens, attempt=attempt, setbacks=None))
+    deployment.put(
+        connection, Refreshing(tokens=over().tokens, attempt=attempt, failure_state=None)
+    )
     members = expect_json(deployment.verify(connection), 202)
     assert members["last_refresh"] == {"at": text(now), "outcome": "in-progress"}
 

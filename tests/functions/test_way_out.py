@@ -9,7 +9,7 @@ import pytest
 
 from domain.authorization import AuthorizationResponse
 from functions.settings.settings import Settings, SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.doctors import findings, healthy
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -34,13 +34,13 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
 
 
-def run(environ: dict[str, str], work: Callable[[Wired], Awaitable[_T]]) -> _T:
+def run(environ: dict[str, str], work: Callable[[Wiring], Awaitable[_T]]) -> _T:
     async def run() -> _T:
-        wired = Wired(Settings.from_environ(environ))
+        wiring = Wiring(Settings.from_environ(environ))
         try:
-            return await work(wired)
+            return await work(wiring)
         finally:
-            await wired.close()
+            await wiring.close()
 
     return asyncio.run(run())
 
@@ -54,15 +54,15 @@ def test_a_login_does_not_begin_that_could_not_be_completed(
     value: str,
 ) -> None:
     environ = healthy(running_digikey, tmp_path, **ELSEWHERE)
-    begun = run(environ, lambda wired: wired.logins.begin("default"))
+    begun = run(environ, lambda wiring: wiring.logins.begin("default"))
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"^{name} ") as raised:
-        run(environ, lambda wired: wired.logins.begin("default"))
+        run(environ, lambda wiring: wiring.logins.begin("default"))
     assert "pass-word" not in str(raised.value)
     # One that came in between is not used up.
     response = AuthorizationResponse(state=begun.state, code="a-code", issuer=None)
     with pytest.raises(SettingsError, match=f"^{name} "):
-        run(environ, lambda wired: wired.logins.complete(response))
+        run(environ, lambda wiring: wiring.logins.complete(response))
 
 
 @unusable
@@ -75,7 +75,7 @@ def test_what_no_request_needs_keeps_nobody_from_logging_in(
 ) -> None:
     monkeypatch.setenv(name, value)
     environ = healthy(running_digikey, tmp_path)
-    assert run(environ, lambda wired: wired.logins.begin("default")).state
+    assert run(environ, lambda wiring: wiring.logins.begin("default")).state
 
 
 @unusable

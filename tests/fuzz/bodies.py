@@ -11,12 +11,12 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Refreshing,
-    Setbacks,
     Unauthorized,
 )
-from domain.ledger import Entry, Happening
+from domain.ledger import Entry, HistoryEvent
 from domain.tokens import Tokens
 
 _NOW = datetime(2026, 11, 24, 10, 19, 48, 123456, tzinfo=UTC)
@@ -31,7 +31,7 @@ _TOKENS = Tokens(
     refresh_token="a-refresh-token",
     refresh_token_expires_at=_NOW + timedelta(days=90),
 )
-_SETBACKS = Setbacks(
+_SETBACKS = FailureState(
     failures=2, failure=Failure.UNKNOWN, at=_NOW, retry_at=_NOW, in_doubt_since=_NOW
 )
 _ATTEMPT = Attempt(
@@ -39,15 +39,15 @@ _ATTEMPT = Attempt(
 )
 _GRANTS: tuple[Grant, ...] = (
     Unauthorized(),
-    Authorized(tokens=_TOKENS, setbacks=_SETBACKS),
-    Refreshing(tokens=_TOKENS, attempt=_ATTEMPT, setbacks=None),
+    Authorized(tokens=_TOKENS, failure_state=_SETBACKS),
+    Refreshing(tokens=_TOKENS, attempt=_ATTEMPT, failure_state=None),
     AuthorizationRequired(
         tokens=_TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client", since=_NOW
     ),
 )
 _ENTRY = Entry(
     at=_NOW.replace(microsecond=0),
-    happening=Happening.REFRESH,
+    event=HistoryEvent.REFRESH,
     generation=3,
     key_name="ci",
     outcome="tokens",

@@ -15,10 +15,10 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
-    Setbacks,
     Unauthorized,
 )
 from domain.ledger import Ledger
@@ -66,14 +66,14 @@ def refreshing(started_at: datetime) -> Refreshing:
     attempt = Attempt(
         id="attempt", authorized_at=started_at, generation=3, client="client", started_at=started_at
     )
-    return Refreshing(tokens=TOKENS, attempt=attempt, setbacks=None)
+    return Refreshing(tokens=TOKENS, attempt=attempt, failure_state=None)
 
 
 def in_doubt(retry_at: datetime) -> Authorized:
-    setbacks = Setbacks(
+    failure_state = FailureState(
         failures=1, failure=Failure.UNKNOWN, at=NOW, retry_at=retry_at, in_doubt_since=NOW
     )
-    return Authorized(tokens=TOKENS, setbacks=setbacks)
+    return Authorized(tokens=TOKENS, failure_state=failure_state)
 
 
 async def conflict_of(

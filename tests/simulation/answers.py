@@ -19,8 +19,8 @@ from domain.grant import (
     Grant,
     Inactive,
 )
-from functions.refresh.keeper import Answered
-from functions.refresh.sweep import Swept
+from functions.refresh.keeper import QuestionResult
+from functions.refresh.sweep import SweepOutcome
 from tests.simulation.exchanges import Call, Exchange, Wish
 from tests.simulation.history import History
 from tests.simulation.promises import (
@@ -214,19 +214,19 @@ class AnswerJudge:
 
     # The sweep.
 
-    def swept(self, call: Call, answered: Answered) -> Swept:
+    def swept(self, call: Call, result: QuestionResult) -> SweepOutcome:
         """Judge what the sweep is told of a connection; say what it must be counted as."""
-        match answered.answer:
+        match result.answer:
             case AskForAuthorization() | ReportMoved():
-                return Swept.FAILED
+                return SweepOutcome.FAILED
             case TryLater() | Serve() | NothingDue() | Wait() as answer:
-                if self._is_replaced(call, answered.before, answered.after):
-                    return Swept.REFRESHED
-                went_wrong = _what_went_wrong(answered.after)
-                is_new = went_wrong not in {None, _what_went_wrong(answered.before)}
+                if self._is_replaced(call, result.before, result.after):
+                    return SweepOutcome.REFRESHED
+                went_wrong = _what_went_wrong(result.after)
+                is_new = went_wrong not in {None, _what_went_wrong(result.before)}
                 has_failed = is_new and not isinstance(answer, Wait)
                 is_failing = has_failed or isinstance(answer, TryLater)
-                return Swept.FAILED if is_failing else Swept.SKIPPED
+                return SweepOutcome.FAILED if is_failing else SweepOutcome.SKIPPED
 
     def _is_replaced(self, call: Call, before: Grant, after: Grant) -> bool:
         assert not isinstance(before, Inactive)
@@ -258,8 +258,8 @@ def _was_refused_just_now(call: Call, answer: Serve, history: History) -> bool:
 def _what_went_wrong(grant: Grant) -> datetime | None:
     """Tell failures apart by when they were known; None where none is, or an attempt goes on."""
     match grant:
-        case Authorized(setbacks=setbacks):
-            return None if setbacks is None else setbacks.at
+        case Authorized(failure_state=failure_state):
+            return None if failure_state is None else failure_state.at
         case AuthorizationRequired(since=since):
             return since
         case _:

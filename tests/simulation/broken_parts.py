@@ -20,7 +20,7 @@ from domain.ledger import Ledger, Note
 from domain.token_endpoint import Outcome
 from functions.refresh import recorder as recorder_module
 from functions.refresh import sweep as sweep_module
-from functions.refresh.keeper import Answered, Keeper
+from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.recorder import Recorder
 from functions.refresh.sharing import Shared
 from ports.store import ConflictError, Record, UnreadableRecordError
@@ -122,9 +122,9 @@ def give_up_a_write_at_once(patch: pytest.MonkeyPatch) -> None:
 def report_what_waits_as_refreshed(patch: pytest.MonkeyPatch) -> None:
     judge = sweep_module._judge
 
-    def mutant(answered: Answered) -> sweep_module.Swept:
-        waits = isinstance(answered.answer, Wait)
-        return sweep_module.Swept.REFRESHED if waits else judge(answered)
+    def mutant(result: QuestionResult) -> sweep_module.SweepOutcome:
+        waits = isinstance(result.answer, Wait)
+        return sweep_module.SweepOutcome.REFRESHED if waits else judge(result)
 
     patch.setattr(sweep_module, "_judge", mutant)
 

@@ -21,10 +21,10 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Failure,
+    FailureState,
     Grant,
     Refreshing,
     Revoked,
-    Setbacks,
     due_at,
 )
 from domain.policy import Policy
@@ -122,7 +122,7 @@ def retry_at_once_after_unknown(patch: pytest.MonkeyPatch) -> None:
 def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
     note_failure = failures.note_failure
 
-    def mutant(*args: Any, **kwargs: Any) -> Setbacks:
+    def mutant(*args: Any, **kwargs: Any) -> FailureState:
         return replace(note_failure(*args, **kwargs), in_doubt_since=None)
 
     for module in (attempts, failures):
@@ -167,7 +167,7 @@ def do_not_back_off(patch: pytest.MonkeyPatch) -> None:
 def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
     note_failure = failures.note_failure
 
-    def mutant(*args: Any, **kwargs: Any) -> Setbacks:
+    def mutant(*args: Any, **kwargs: Any) -> FailureState:
         return note_failure(*args, **{**kwargs, "retry_after": None})
 
     for module in (attempts, failures):
@@ -223,7 +223,7 @@ def refresh_without_backing_off(patch: pytest.MonkeyPatch) -> None:
 
     def mutant(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
         if isinstance(question, RefreshRequested) and isinstance(grant, Authorized):
-            grant = replace(grant, setbacks=None)
+            grant = replace(grant, failure_state=None)
         return answer_question(grant, question, policy, now)
 
     patch.setattr(decide_module, "answer_question", mutant)

@@ -374,15 +374,15 @@ class Connection:
         match self.history.grant:
             case Refreshing(attempt=attempt):
                 return _coming([attempt.started_at + LEASE], now)
-            case Authorized(setbacks=setbacks) if setbacks is not None:
-                return _coming([setbacks.retry_at], now)
+            case Authorized(failure_state=failure_state) if failure_state is not None:
+                return _coming([failure_state.retry_at], now)
             case _:
                 return []
 
     def unsettled_since(self) -> float | None:
         """Say when the last attempt began if the store tells of no success since."""
         grant, intents = self.history.grant, self.history.intents
-        is_well = isinstance(grant, Authorized) and grant.setbacks is None
+        is_well = isinstance(grant, Authorized) and grant.failure_state is None
         if is_well or not intents:
             return None
         return (intents[-1][1].started_at - T0).total_seconds()

@@ -50,11 +50,10 @@ def describe(grant: Grant) -> str:
     if isinstance(grant, Inactive):
         return type(grant).__name__
     what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"
-    if isinstance(grant, Authorized) and grant.setbacks is not None:
-        setbacks = grant.setbacks
-        doubt = ", in doubt" if setbacks.in_doubt_since else ""
-        retry = (setbacks.retry_at - T0).total_seconds()
-        what += (
-            f" ({setbacks.failures} times {setbacks.failure.value}{doubt}, again at {retry:.1f})"
-        )
+    if isinstance(grant, Authorized) and grant.failure_state is not None:
+        failure_state = grant.failure_state
+        doubt = ", in doubt" if failure_state.in_doubt_since else ""
+        failure = f"{failure_state.failures} times {failure_state.failure.value}"
+        retry = (failure_state.retry_at - T0).total_seconds()
+        what += f" ({failure}{doubt}, again at {retry:.1f})"
     return what

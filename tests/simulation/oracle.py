@@ -167,7 +167,7 @@ class Oracle:
 
     def _hear_of_wishes(self, before: Active, grant: Active) -> None:
         """Note what the provider asked for in an answer that is noted as a failure."""
-        if isinstance(before, Refreshing) and isinstance(grant, Authorized) and grant.setbacks:
+        if isinstance(before, Refreshing) and isinstance(grant, Authorized) and grant.failure_state:
             for exchange in self.history.exchanges:
                 if exchange.attempt == before.attempt:
                     self.left_alone_until = exchange.left_alone_until
@@ -214,17 +214,21 @@ class Oracle:
                 may_pass = cause is Cause.REFRESH_TOKEN_REJECTED and call.wish is Wish.REFRESH
                 if not may_pass or started_at < since + VERDICTS_APART:
                     raise BrokenRuleError(Rule.BACKOFF, "after a verdict that is final")
-            case Authorized(setbacks=setbacks) if setbacks is not None and is_refused(before):
+            case Authorized(failure_state=failure_state) if (
+                failure_state is not None and is_refused(before)
+            ):
                 is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
                 is_wanted = call.wish is Wish.REFRESH
-                if not is_over and not (is_wanted and started_at >= setbacks.at + VERDICTS_APART):
+                if not is_over and not (
+                    is_wanted and started_at >= failure_state.at + VERDICTS_APART
+                ):
                     raise BrokenRuleError(Rule.INSISTED, f"at {started_at}")
             case _:
                 pass
 
     def _judge_backoff(self, before: Active, started_at: datetime) -> None:
-        if isinstance(before, Authorized) and before.setbacks and not is_refused(before):
-            retry_at = before.setbacks.retry_at
+        if isinstance(before, Authorized) and before.failure_state and not is_refused(before):
+            retry_at = before.failure_state.retry_at
             if started_at < retry_at <= started_at + LONGEST_RETRY_AFTER:
                 raise BrokenRuleError(Rule.BACKOFF, f"at {started_at}, not {retry_at}")
         if self.left_alone_until and started_at < self.left_alone_until - 2 * SKEW:
@@ -371,8 +375,8 @@ def _serial(token: str | None) -> int:
 
 def is_refused(grant: Grant) -> bool:
     """Whether the store tells of a verdict that is not final."""
-    setbacks = grant.setbacks if isinstance(grant, Authorized | Refreshing) else None
-    return setbacks is not None and setbacks.failure is Failure.REFUSED
+    failure_state = grant.failure_state if isinstance(grant, Authorized | Refreshing) else None
+    return failure_state is not None and failure_state.failure is Failure.REFUSED
 
 
 def _is_unheard(grant: Active) -> bool:
@@ -380,8 +384,8 @@ def _is_unheard(grant: Active) -> bool:
     match grant:
         case Refreshing():
             return True
-        case Authorized(setbacks=setbacks):
-            return setbacks is not None and setbacks.in_doubt_since is not None
+        case Authorized(failure_state=failure_state):
+            return failure_state is not None and failure_state.in_doubt_since is not None
         case AuthorizationRequired():
             return False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from functions.refresh.sweep import Swept
+from functions.refresh.sweep import SweepOutcome
 from tests.simulation.exchanges import Loss
 from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError
@@ -45,7 +45,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     losses: Counter[Loss] = field(default_factory=Counter)
-    swept: Counter[Swept] = field(default_factory=Counter)
+    swept: Counter[SweepOutcome] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
         """Take in the runs of another tally."""

@@ -191,7 +191,7 @@ class NetworkedStore(ABC):
         world, subject = self._world, self._world.connections[connection]
         world.note(process.name, f"{connection}: stored: {describe(after.grant)}")
         with world.judging():
-            content = (connection, _without_setbacks(after.grant), after.ledger)
+            content = (connection, _without_failure_state(after.grant), after.ledger)
             if world.is_spoilt and content in self._had:
                 # What an instance remembers is put back as it was, or in doubt.
                 subject.oracle.put_back(after.grant, world.now())
@@ -209,9 +209,9 @@ class NetworkedStore(ABC):
         world.reach(process, point)
 
 
-def _without_setbacks(grant: Grant) -> Grant:
+def _without_failure_state(grant: Grant) -> Grant:
     """Leave out what a ledger tells as well."""
-    return replace(grant, setbacks=None) if isinstance(grant, Authorized) else grant
+    return replace(grant, failure_state=None) if isinstance(grant, Authorized) else grant
 
 
 def _is_noted(before: Record, after: Record) -> bool:

@@ -4,8 +4,8 @@ from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from functions.refresh.keeper import Answered, Keeper
-from functions.refresh.sweep import SweepReport, Swept
+from functions.refresh.keeper import Keeper, QuestionResult
+from functions.refresh.sweep import SweepOutcome, SweepReport
 from ports.store import StoreUnavailableError
 from tests.simulation.exchanges import Wish
 from tests.simulation.instance import Instance
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 # What the running sweep must report, by what happened.
-_witnessed: ContextVar[list[Swept]] = ContextVar("_witnessed")
+_witnessed: ContextVar[list[SweepOutcome]] = ContextVar("_witnessed")
 
 
 class WitnessedKeeper(Keeper):
@@ -26,27 +26,27 @@ class WitnessedKeeper(Keeper):
         self._world = world
         self._instance = instance
 
-    async def refresh_if_due(self, connection: str) -> Answered:
+    async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Answer the sweep, and note what it must count."""
         subject = self._world.connections[connection]
         call = subject.open(self._instance, Wish.SWEEP)
         subject.hear(call)
         try:
-            answered = await super().refresh_if_due(connection)
+            result = await super().refresh_if_due(connection)
         except Exception as error:
-            _witnessed.get().append(Swept.FAILED)
+            _witnessed.get().append(SweepOutcome.FAILED)
             subject.fail(call, error)
             raise
-        subject.close(call, type(answered.answer).__name__)
-        subject.take(call, answered.answer)
+        subject.close(call, type(result.answer).__name__)
+        subject.take(call, result.answer)
         with self._world.judging():
-            _witnessed.get().append(subject.judge.swept(call, answered))
-        return answered
+            _witnessed.get().append(subject.judge.swept(call, result))
+        return result
 
 
 async def sweep(world: "World", instance: Instance) -> SweepReport | None:
     """Run a sweep on an instance, and judge its report; None where the store was away."""
-    witnessed: list[Swept] = []
+    witnessed: list[SweepOutcome] = []
     _witnessed.set(witnessed)
     try:
         report = await instance.sweep.run()
@@ -55,9 +55,9 @@ async def sweep(world: "World", instance: Instance) -> SweepReport | None:
         return None
     told = Counter(
         {
-            Swept.REFRESHED: report.refreshed,
-            Swept.SKIPPED: report.skipped,
-            Swept.FAILED: report.failed,
+            SweepOutcome.REFRESHED: report.refreshed,
+            SweepOutcome.SKIPPED: report.skipped,
+            SweepOutcome.FAILED: report.failed,
         }
     )
     world.note(instance.name, f"sweeps: {report}")

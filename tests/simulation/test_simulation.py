@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.refresh.sweep import Swept
+from functions.refresh.sweep import SweepOutcome
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KINDS, ROTATING
@@ -26,7 +26,7 @@ over_each_store = pytest.mark.parametrize("store", STORES)
 def test_no_promise_is_broken_whatever_goes_wrong(kind: str, store: str) -> None:
     tally = run_all(run_chaos, kind, store, CHAOS_SEEDS[store])
     assert tally.answers["Serve"] > tally.runs
-    assert tally.swept[Swept.REFRESHED]
+    assert tally.swept[SweepOutcome.REFRESHED]
     if kind.startswith("no-rotation"):
         assert set(tally.losses) <= {Loss.EXPIRED, Loss.DAMAGED}
 
@@ -48,7 +48,7 @@ def test_an_idle_grant_does_not_die_of_its_age_while_a_sweep_before_that_is_well
     kind: str, store: str
 ) -> None:
     tally = run_all(run_idle, kind, store, IDLE_SEEDS[store])
-    assert tally.swept[Swept.REFRESHED] > tally.runs
+    assert tally.swept[SweepOutcome.REFRESHED] > tally.runs
     assert tally.losses[Loss.EXPIRED] == 0
 
 

@@ -14,7 +14,7 @@ from domain.policy import Policy
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.revoker import Revoker
-from functions.refresh.sweep import Sweep, SweepReport, Swept
+from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Blow, Faults, Point, Quiet, StoreFault
@@ -72,7 +72,7 @@ class World:
         self.instances: list[Instance] = []
         self.injected: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
-        self.swept: Counter[Swept] = Counter()
+        self.swept: Counter[SweepOutcome] = Counter()
         self.events: list[tuple[float, str, str]] = []
         self.births = 0
         # Whether a record was lost: what is put back for it may be older, and some rules are off.

@@ -34,7 +34,7 @@ from domain.grant import (
 from domain.tokens import Tokens
 from functions.settings.settings import Settings
 from functions.settings.store import DynamoDbSettings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import Record, Store, StoreUnavailableError
 from tests.system.browser import log_in
 from tests.system.dynamodb_peer import DynamoDbPeer
@@ -400,7 +400,7 @@ async def opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
         table = _table(settings.store.table, environment["AWS_ENDPOINT_URL_DYNAMODB"])
         yield DynamoDbStore(table, SealedRecords(keys))
         return
-    store = Wired(settings).store
+    store = Wiring(settings).store
     try:
         yield store
     finally:

@@ -16,11 +16,11 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Moved,
     Refreshing,
-    Setbacks,
 )
-from domain.ledger import OUTCOMES, Entry, Happening
+from domain.ledger import OUTCOMES, Entry, HistoryEvent
 from domain.tokens import Freshness
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.grants import DAY, OVER, authorized, fresh, over
@@ -49,14 +49,14 @@ def _put_setback(failure: Failure) -> Prepare:
 
     def put(deployment: Deployment, connection: str) -> None:
         now = datetime.now(UTC)
-        setbacks = Setbacks(
+        failure_state = FailureState(
             failures=1,
             failure=failure,
             at=now,
             retry_at=now + timedelta(hours=1),
             in_doubt_since=now if failure is Failure.UNKNOWN else None,
         )
-        deployment.put(connection, replace(over(), setbacks=setbacks))
+        deployment.put(connection, replace(over(), failure_state=failure_state))
 
     return put
 
@@ -95,12 +95,12 @@ def _put_moved(deployment: Deployment, connection: str) -> None:
 def _put_with_history(deployment: Deployment, connection: str) -> None:
     """Let everything have happened that can be told."""
     now = datetime.now(UTC).replace(microsecond=0)
-    kinds = zip(cycle(Happening), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
+    kinds = zip(cycle(HistoryEvent), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
     ledger = tuple(
-        Entry(now, happening, generation, key_name, outcome)
-        for happening, outcome, generation, key_name in kinds
+        Entry(now, event, generation, key_name, outcome)
+        for event, outcome, generation, key_name in kinds
     )
-    assert {entry.happening for entry in ledger} == set(Happening)
+    assert {entry.event for entry in ledger} == set(HistoryEvent)
     deployment.put(connection, fresh(), ledger)
 
 
@@ -114,7 +114,7 @@ def put_refreshing(deployment: Deployment, connection: str) -> None:
         client="another client",
         started_at=now,
     )
-    deployment.put(connection, Refreshing(tokens=tokens, attempt=attempt, setbacks=None))
+    deployment.put(connection, Refreshing(tokens=tokens, attempt=attempt, failure_state=None))
 
 
 STATES: Mapping[str, Prepare] = {

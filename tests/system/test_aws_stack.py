@@ -17,7 +17,7 @@ import pytest
 
 from domain.grant import Authorized
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.rescue import Rescued
 from tests.domain.examples import TOKENS
 from tests.functions.expect import expect_json, expect_page, expect_problem
@@ -219,8 +219,8 @@ def test_the_page_s_recovery_reads_the_log_of_each_function(
 ) -> None:
     connection = f"not-stored-by-{function}"
     record = record_of(Authorized(tokens=TOKENS), "rescued")
-    wired = Wired(Settings.from_environ(variables(deployment.stack, tmp_path)))
-    wired.rescue.emit(Rescued(connection=connection, expected_etag=None, record=record))
+    wiring = Wiring(Settings.from_environ(variables(deployment.stack, tmp_path)))
+    wiring.rescue.emit(Rescued(connection=connection, expected_etag=None, record=record))
     log(deployment.stack, function, caplog.messages[-1])
     assert f"{connection}: applied" in operate(deployment.stack, RECOVER).splitlines()
 

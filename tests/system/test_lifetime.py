@@ -126,7 +126,7 @@ def test_provider_that_is_away_is_asked_once_a_pause_while_the_old_token_is_serv
         assert {answer.token for answer in answers} <= {old, new}
         assert connection.is_accepted(new)
         assert connection.peer.stats() == refreshes(7, granted=1, refused=6)
-        assert authorized(connection.record()).setbacks is None
+        assert authorized(connection.record()).failure_state is None
 
 
 def test_provider_that_is_away_when_the_token_has_expired_is_waited_for() -> None:
@@ -177,7 +177,7 @@ def stop_first_worker(connection: Connection) -> None:
 
 def assert_stopped_worker_lost_nothing(connection: Connection) -> None:
     stored = authorized(connection.record())
-    assert (stored.tokens.generation, stored.setbacks) == (1, None)
+    assert (stored.tokens.generation, stored.failure_state) == (1, None)
     new = stored.tokens.access_token
     assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
     assert connection.is_accepted(new)
@@ -214,16 +214,16 @@ def intent(grant: Grant) -> Grant:
             client="dead",
             started_at=datetime.now(UTC),
         ),
-        setbacks=None,
+        failure_state=None,
     )
 
 
 def pass_the_pause(connection: Connection, *, failures: int) -> None:
     """Let the time pass in which the provider is not asked, which doubles each time."""
-    setbacks = authorized(connection.record()).setbacks
-    assert setbacks is not None
-    assert (setbacks.failures, setbacks.failure) == (failures, Failure.UNAVAILABLE)
-    pause = setbacks.retry_at - setbacks.at
+    failure_state = authorized(connection.record()).failure_state
+    assert failure_state is not None
+    assert (failure_state.failures, failure_state.failure) == (failures, Failure.UNAVAILABLE)
+    pause = failure_state.retry_at - failure_state.at
     longest = timedelta(seconds=2 ** (failures - 1))
     # The provider asks for a second, with Retry-After.
     assert max(longest / 2, timedelta(seconds=1)) <= pause <= longest

@@ -22,9 +22,9 @@ from domain.grant import (
     AuthorizationRequired,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
-    Setbacks,
 )
 from ports.store import Store
 from tests.functions.grants import fresh, over
@@ -165,11 +165,13 @@ def assert_it_goes_on(source: Deployment, target: Deployment, name: str) -> None
 def idle_grants() -> dict[str, Grant]:
     """Return grants of every sort that nobody asks for; no provider knows their tokens."""
     now = datetime.now(UTC)
-    doubt = Setbacks(failures=1, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=now)
+    doubt = FailureState(
+        failures=1, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=now
+    )
     required = AuthorizationRequired(
         tokens=over().tokens, cause=Cause.REFRESH_ANSWER_LOST, client="client", since=now
     )
-    sorts: tuple[Grant, ...] = (fresh(), over(), replace(over(), setbacks=doubt), required)
+    sorts: tuple[Grant, ...] = (fresh(), over(), replace(over(), failure_state=doubt), required)
     return dict(zip(IDLE, cycle(sorts), strict=False))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from domain.grant import Cause, Failure
-from functions.refresh.standing import rfc3339
+from functions.refresh.status import rfc3339
 from tests.system.deployment import (
     Answer,
     Connection,
@@ -190,15 +190,15 @@ def lose_an_answer(
     connection.peer.plan_faults(fault)
     seconds = int(retried_after.total_seconds())
     assert_told_to_come_back(connection.ask(), within=seconds)
-    setbacks = authorized(connection.record()).setbacks
-    assert setbacks is not None
-    assert setbacks.failure is Failure.UNKNOWN
-    assert setbacks.in_doubt_since is not None
-    assert setbacks.retry_at == setbacks.in_doubt_since + retried_after
-    assert_outcome_unknown(connection, next_try_at=rfc3339(setbacks.retry_at))
+    failure_state = authorized(connection.record()).failure_state
+    assert failure_state is not None
+    assert failure_state.failure is Failure.UNKNOWN
+    assert failure_state.in_doubt_since is not None
+    assert failure_state.retry_at == failure_state.in_doubt_since + retried_after
+    assert_outcome_unknown(connection, next_try_at=rfc3339(failure_state.retry_at))
     assert_told_to_come_back(connection.ask(50), within=seconds)
     assert connection.peer.stats().arrived == {"refresh_token": 1}
-    return setbacks.in_doubt_since
+    return failure_state.in_doubt_since
 
 
 def assert_outcome_unknown(connection: Connection, *, next_try_at: str | None) -> None:

@@ -20,7 +20,7 @@ import pytest
 from domain.grant import Authorized, Grant
 from domain.tokens import Tokens
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
 from tests.records import record_of
 from tests.system.loopback import free_port
@@ -78,7 +78,7 @@ def environ_of(folder: Path, provider: TokenEndpoint) -> dict[str, str]:
 
 async def store(environ: Mapping[str, str], left: timedelta) -> None:
     """Store tokens that have so much left."""
-    wired, expires_at = Wired(Settings.from_environ(environ)), datetime.now(UTC) + left
+    wiring, expires_at = Wiring(Settings.from_environ(environ)), datetime.now(UTC) + left
     tokens = Tokens(
         generation=0,
         authorized_at=expires_at - timedelta(hours=1),
@@ -91,17 +91,17 @@ async def store(environ: Mapping[str, str], left: timedelta) -> None:
         refresh_token_expires_at=None,
     )
     record = record_of(Authorized(tokens=tokens), "first")
-    await wired.store.swap("default", record, expected_etag=None)
-    await wired.close()
+    await wiring.store.swap("default", record, expected_etag=None)
+    await wiring.close()
 
 
 async def load(environ: Mapping[str, str]) -> Grant:
     """Return what is stored."""
-    wired = Wired(Settings.from_environ(environ))
+    wiring = Wiring(Settings.from_environ(environ))
     try:
-        return (await wired.store.load("default")).grant
+        return (await wiring.store.load("default")).grant
     finally:
-        await wired.close()
+        await wiring.close()
 
 
 @contextmanager

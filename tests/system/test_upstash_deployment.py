@@ -236,7 +236,7 @@ def spoil_swaps(cloud: Cloud, fault: str, number: int) -> None:
 def wait_until_stored(connection: Connection, token: str) -> None:
     connection.wait_for_the_refresh()
     stored = authorized(connection.record())
-    assert (stored.tokens.access_token, stored.setbacks) == (token, None)
+    assert (stored.tokens.access_token, stored.failure_state) == (token, None)
 
 
 def rescue_lines(connection: Connection) -> int:

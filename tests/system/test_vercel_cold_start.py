@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 
 from functions.settings.settings import Settings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from tests.functions.grants import fresh
 from tests.records import record_of
 from tests.system.loopback import http
@@ -76,7 +76,7 @@ OUR_OWN = {
     "functions.refresh.recorder",
     "functions.refresh.revoker",
     "functions.refresh.sharing",
-    "functions.refresh.standing",
+    "functions.refresh.status",
     "functions.refresh.turns",
     "functions.routes",
     "functions.settings",
@@ -134,7 +134,7 @@ def a_fresh_token() -> Iterator[dict[str, str]]:
 
 
 async def store_a_grant(environ: dict[str, str]) -> None:
-    store = Wired(Settings.from_environ(environ)).store
+    store = Wiring(Settings.from_environ(environ)).store
     await store.swap("default", record_of(fresh(), uuid4().hex), expected_etag=None)
     await store.close()
 

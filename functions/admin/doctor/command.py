@@ -19,7 +19,7 @@ from functions.admin.doctor.wiring import web
 from functions.settings.api_keys import THE_API_KEY
 from functions.settings.environment import EnvReader
 from functions.settings.settings import Settings, SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
 
 # For each part; its requests have limits of their own.
@@ -43,10 +43,10 @@ async def diagnose(
     settings: Settings, *, live: str | None, api_key: str | None
 ) -> AsyncGenerator[Finding, None]:
     """Yield every finding, in a fixed order. Raises SettingsError."""
-    wired, asking = Wired(settings), web()
-    parts = {"store": check_store(wired), "provider": check_provider(wired, asking)}
+    wiring, asking = Wiring(settings), web()
+    parts = {"store": check_store(wiring), "provider": check_provider(wiring, asking)}
     if live is not None:
-        parts["live"] = check_live(live, wired, asking, api_key=api_key)
+        parts["live"] = check_live(live, wiring, asking, api_key=api_key)
     for finding in check_environment(settings, datetime.now(UTC)):
         yield finding
     # The store first: it looks at the file before anything here opens it.
@@ -60,7 +60,7 @@ async def diagnose(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(StoreUnavailableError):
-            await wired.close()
+            await wiring.close()
 
 
 async def _in_time(name: str, part: AsyncGenerator[Finding, None]) -> list[Finding]:

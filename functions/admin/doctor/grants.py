@@ -10,7 +10,7 @@ from domain.questions import missing_authorization
 from functions.admin.command import do_for_each
 from functions.admin.doctor.findings import Finding, fault, listed, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_newest_key
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.store import Store, UnreadableRecordError
 
 # A daily sweep that failed once.
@@ -56,28 +56,28 @@ class Census:
     def _add_working(self, name: str, grant: Grant) -> None:
         if isinstance(grant, Moved):
             self.moved.append(name)
-        setbacks = grant.setbacks if isinstance(grant, Authorized) else None
-        if setbacks is not None:
-            self.failing[name] = setbacks.failure
+        failure_state = grant.failure_state if isinstance(grant, Authorized) else None
+        if failure_state is not None:
+            self.failing[name] = failure_state.failure
         due, limit = due_at(grant), self.since - _LONG_OVERDUE
-        is_tried = setbacks is not None and setbacks.at > limit
+        is_tried = failure_state is not None and failure_state.at > limit
         if due is not None and due <= limit and not is_tried:
             self.forgotten.append(name)
 
 
-async def check_grants(wired: Wired) -> AsyncGenerator[Finding, None]:
+async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Check every record, as time allows. Raises StoreUnavailableError."""
-    newest = store_by_newest_key(wired.settings)
+    newest = store_by_newest_key(wiring.settings)
 
     async def look(connection: str) -> Look:
-        return await _look(connection, newest=newest, all_keys=wired.store)
+        return await _look(connection, newest=newest, all_keys=wiring.store)
 
-    census, is_complete = Census(wired.clock.now()), True
+    census, is_complete = Census(wiring.clock.now()), True
     try:
-        async with aclosing(do_for_each(wired.store.connections(), look)) as looks:
+        async with aclosing(do_for_each(wiring.store.connections(), look)) as looks:
             async for name, found in looks:
                 census.add(name, found)
-                if wired.clock.now() - census.since > _TIME_TO_LOOK:
+                if wiring.clock.now() - census.since > _TIME_TO_LOOK:
                     is_complete = False
                     break
     finally:
@@ -85,7 +85,7 @@ async def check_grants(wired: Wired) -> AsyncGenerator[Finding, None]:
     if not is_complete:
         yield unknown("connections", f"only the first {census.number} were checked in time")
     # The sweep's query, which no other request makes.
-    await wired.store.due(census.since, limit=1)
+    await wiring.store.due(census.since, limit=1)
     for finding in judge(census):
         yield finding
 

@@ -22,7 +22,7 @@ from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from functions.login.deliveries import first_delivery_key
 from functions.settings.settings import SettingsError
 from functions.settings.store import SqliteSettings
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError
 from ports.web import NoWebAnswerError, Web, WebAnswer
@@ -52,7 +52,7 @@ class _Deployment:
 
 
 async def check_live(
-    url: str, wired: Wired, web: Web, *, api_key: str | None
+    url: str, wiring: Wiring, web: Web, *, api_key: str | None
 ) -> AsyncGenerator[Finding, None]:
     """Check the deployment by requests like its callers'."""
     base = url.rstrip("/")
@@ -75,7 +75,7 @@ async def check_live(
         yield refusal
         if refusal.level is Level.FAULT:
             return
-        async for finding in _check_with_key(there, wired):
+        async for finding in _check_with_key(there, wiring):
             yield finding
     except NoWebAnswerError as error:
         yield fault("live", f"{base} does not answer: {error}")
@@ -150,7 +150,7 @@ async def _check_wrong_key(there: _Deployment) -> Finding:
             )
 
 
-async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Finding, None]:
+async def _check_with_key(there: _Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
     if there.api_key is None:
         yield unknown("API key", "API_KEY is not set here, so that checks with a key were left out")
         return
@@ -166,11 +166,11 @@ async def _check_with_key(there: _Deployment, wired: Wired) -> AsyncGenerator[Fi
     else:
         told = f"{answer.status} {problem or ''}"
         yield fault("verify", f"GET /api/verify returned {told}: see docs/problems.md")
-    async for finding in _check_login(there, wired):
+    async for finding in _check_login(there, wiring):
         yield finding
 
 
-async def _check_login(there: _Deployment, wired: Wired) -> AsyncGenerator[Finding, None]:
+async def _check_login(there: _Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
     answer = await there.ask("POST", "/api/login", key=there.api_key)
     url = _text(answer, "authorization_url")
     if answer.status != 200 or not url:  # noqa: PLR2004 - OK
@@ -180,29 +180,29 @@ async def _check_login(there: _Deployment, wired: Wired) -> AsyncGenerator[Findi
         )
         return
     try:
-        endpoint = (await wired.provider()).authorization_endpoint
+        endpoint = (await wiring.provider()).authorization_endpoint
     except (DiscoveryError, SettingsError):
         # The check of the provider reports it.
         endpoint = None
-    faults = list(_differences(url, wired, endpoint))
+    faults = list(_differences(url, wiring, endpoint))
     for finding in faults:
         yield finding
     if not faults:
         yield ok("login", "its authorization URL is the one of this environment")
-    yield await _check_sameness(url, wired)
+    yield await _check_sameness(url, wiring)
 
 
-async def _check_sameness(url: str, wired: Wired) -> Finding:
+async def _check_sameness(url: str, wiring: Wiring) -> Finding:
     """Take back the login, which proves that both use the same store and keys."""
-    kept = wired.settings.store
+    kept = wiring.settings.store
     if isinstance(kept, SqliteSettings) and not kept.path.exists():
         # Perhaps a file of another machine; none is made here.
         return unknown("same store", "this environment has no database yet")
     state = parse_qs(urlsplit(url).query).get("state", [""])[0]
-    now = wired.clock.now()
+    now = wiring.clock.now()
     try:
-        pending = await wired.store.take_login(login_key(state), taker="doctor", now=now)
-        await wired.store.take_login(first_delivery_key(state), taker="doctor", now=now)
+        pending = await wiring.store.take_login(login_key(state), taker="doctor", now=now)
+        await wiring.store.take_login(first_delivery_key(state), taker="doctor", now=now)
     except StoreUnavailableError:
         return unknown("same store", "this environment's store is not available")
     if pending is None:
@@ -214,7 +214,7 @@ async def _check_sameness(url: str, wired: Wired) -> Finding:
     return ok("same store", "what is begun there is in this environment's store")
 
 
-def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Finding]:
+def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Finding]:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     there = f"{parts.scheme}://{parts.netloc}{parts.path}"
@@ -225,8 +225,8 @@ def _differences(url: str, wired: Wired, endpoint: str | None) -> Iterator[Findi
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
     for name, wanted, variable in (
-        ("client_id", wired.settings.client_id, "CLIENT_ID"),
-        ("redirect_uri", wired.settings.redirect_uri, "PUBLIC_URL"),
+        ("client_id", wiring.settings.client_id, "CLIENT_ID"),
+        ("redirect_uri", wiring.settings.redirect_uri, "PUBLIC_URL"),
     ):
         if query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))

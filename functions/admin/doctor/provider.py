@@ -8,24 +8,24 @@ from domain.provider import PRESETS, Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.settings import SettingsError
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
 from ports.web import NoWebAnswerError, Web
 
 _CUSTOM = "custom"
 
 
-async def check_provider(wired: Wired, web: Web) -> AsyncGenerator[Finding, None]:
+async def check_provider(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
     """Check the provider's endpoints, reach its host, and compare clocks."""
     try:
-        provider = await wired.provider()
+        provider = await wiring.provider()
     except DiscoveryError as error:
         yield fault("ISSUER", f"cannot read its metadata: {error}")
         return
     except SettingsError as error:
         yield fault("provider", f"no request is possible: {error}")
         return
-    for finding in check_endpoints(provider, wired.settings.overrides):
+    for finding in check_endpoints(provider, wiring.settings.overrides):
         yield finding
     parts = urlsplit(provider.token_endpoint)
     host = f"{parts.scheme}://{parts.netloc}"

@@ -13,7 +13,7 @@ from domain.connection import DEFAULT_CONNECTION
 from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
 from functions.admin.doctor.wiring import store_facts
-from functions.wiring import Wired
+from functions.wiring import Wiring
 from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, Unseen
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
@@ -22,10 +22,10 @@ _TIMES = 5
 _KEPT_FOR = timedelta(minutes=1)
 
 
-async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
+async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Check the store's settings, write to it, then check its records."""
     try:
-        facts = await store_facts(wired.settings.store)
+        facts = await store_facts(wiring.settings.store)
     except OSError as error:
         yield fault("store", f"{error}")
         return
@@ -35,39 +35,39 @@ async def check_store(wired: Wired) -> AsyncGenerator[Finding, None]:
     if isinstance(facts, SqliteFacts) and not (facts.is_begun and facts.is_database):
         return
     try:
-        yield await _check_writing(wired)
+        yield await _check_writing(wiring)
     except StoreUnavailableError as error:
         yield fault("store", f"it is not available: {error}")
         return
     try:
-        async for finding in check_grants(wired):
+        async for finding in check_grants(wiring):
             yield finding
     except StoreUnavailableError as error:
         # Requests work; the credentials need not allow a listing.
         yield unknown("connections", f"the records cannot be listed: {error}")
 
 
-async def _check_writing(wired: Wired) -> Finding:
+async def _check_writing(wiring: Wiring) -> Finding:
     """Write, and read it back. Raises StoreUnavailableError."""
     with suppress(UnreadableRecordError):
         # Like every request for a token.
-        await wired.store.load(DEFAULT_CONNECTION)
-    key, ends = f"doctor-{secrets.token_hex(16)}", wired.clock.now() + _KEPT_FOR
+        await wiring.store.load(DEFAULT_CONNECTION)
+    key, ends = f"doctor-{secrets.token_hex(16)}", wiring.clock.now() + _KEPT_FOR
     found, milliseconds = [], []
     for _ in range(_TIMES):
         start = time.perf_counter()
-        found.append(await wired.store.count(key, window_ends=ends))
+        found.append(await wiring.store.count(key, window_ends=ends))
         milliseconds.append((time.perf_counter() - start) * 1000)
     is_kept = all(after > before for before, after in zip([0, *found], found, strict=False))
-    if not (is_kept and await _keeps_a_login(wired.store, key, wired)):
+    if not (is_kept and await _keeps_a_login(wiring.store, key, wiring)):
         return fault("store", "it does not return what was written")
     return ok(
         "store", f"written and read back in {median(milliseconds):.1f} ms (median of {_TIMES})"
     )
 
 
-async def _keeps_a_login(store: Store, key: str, wired: Wired) -> bool:
-    now = wired.clock.now()
+async def _keeps_a_login(store: Store, key: str, wiring: Wiring) -> bool:
+    now = wiring.clock.now()
     pending = PendingLogin(
         connection=DEFAULT_CONNECTION,
         redirect_uri="",

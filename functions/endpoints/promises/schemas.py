@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from domain.grant import Cause, Failure
-from domain.ledger import LONGEST_SAID, MOST_ENTRIES, OUTCOMES, Happening
+from domain.ledger import LONGEST_SAID, MOST_ENTRIES, OUTCOMES, HistoryEvent
 from domain.refusals import LONGEST_QUOTE
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema
@@ -151,7 +151,7 @@ SCHEMAS: Mapping[str, Schema] = {
         "items": closed(
             {
                 "at": {"type": "string", "format": "date-time"},
-                "event": {"type": "string", "enum": [happening.value for happening in Happening]},
+                "event": {"type": "string", "enum": [event.value for event in HistoryEvent]},
                 "generation": {
                     "type": ["integer", "null"],
                     "minimum": 0,

@@ -9,12 +9,12 @@ from domain.grant import (
     Authorized,
     Cause,
     Failure,
+    FailureState,
     Grant,
     Moved,
     Refreshing,
     Revoked,
     Revoking,
-    Setbacks,
     Unauthorized,
 )
 from domain.ledger import Ledger
@@ -31,14 +31,14 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
-    setbacks = grant.setbacks if isinstance(grant, Authorized | Refreshing) else None
-    if setbacks is None:
+    failure_state = grant.failure_state if isinstance(grant, Authorized | Refreshing) else None
+    if failure_state is None:
         return None
-    if setbacks.failure is Failure.REFUSED:
+    if failure_state.failure is Failure.REFUSED:
         return Cause.REFRESH_TOKEN_REJECTED.value
-    is_long = now - setbacks.began_at >= FAILING_FOR_LONG
-    is_fault = setbacks.failure is Failure.MISCONFIGURED
-    return setbacks.failure.value if is_long or is_fault else None
+    is_long = now - failure_state.began_at >= FAILING_FOR_LONG
+    is_fault = failure_state.failure is Failure.MISCONFIGURED
+    return failure_state.failure.value if is_long or is_fault else None
 
 
 def verdict_of(grant: Grant) -> str | None:
@@ -76,7 +76,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
     return [
         {
             "at": rfc3339(entry.at),
-            "event": entry.happening.value,
+            "event": entry.event.value,
             "generation": entry.generation,
             "key": entry.key_name,
             "outcome": entry.outcome,
@@ -92,9 +92,13 @@ def _last_refresh(grant: Active) -> dict[str, object]:
     match grant:
         case Refreshing(attempt=attempt):
             at, outcome = attempt.started_at, "in-progress"
-        case Authorized(setbacks=Setbacks() as setbacks):
-            at, outcome, next_try_at = setbacks.at, setbacks.failure.value, setbacks.retry_at
-            said = setbacks.said
+        case Authorized(failure_state=FailureState() as failure_state):
+            at, outcome, next_try_at = (
+                failure_state.at,
+                failure_state.failure.value,
+                failure_state.retry_at,
+            )
+            said = failure_state.said
         case Authorized(tokens=tokens):
             at, outcome = tokens.issued_at, "tokens"
         case AuthorizationRequired(cause=cause, since=since):
