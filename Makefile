@@ -7,7 +7,7 @@ NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/g
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,9 +76,6 @@ check: .venv/dev.stamp ## lint, types, the direction of the imports, and plain w
 format: .venv/dev.stamp ## rewrite the code as the linter wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-openapi: .venv/dev.stamp ## write functions/endpoints/openapi.json anew, after a change of what the endpoints promise
-	@$(BIN)/python -m infra.openapi
 
 lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) pyproject.toml --group dev -o $(LOCKS)/dev.txt

@@ -1,4 +1,4 @@
-"""The function behind `/api/openapi.json`: tells programs what there is to ask."""
+"""The function behind `/api/openapi.json`: describes the HTTP interface."""
 
 from functions.application import Application
 from functions.endpoints.openapi import ROUTES

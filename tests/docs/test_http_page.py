@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from functions.asgi import ROUTES
-from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.document import OPERATIONS
 from functions.http.problems import PROBLEMS
 from tests.docs.conftest import let_expire
 from tests.docs.pages import block, first_cells, page, run_python

@@ -17,7 +17,7 @@ from domain.authorization import login_key
 from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
-from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises import document
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from functions.login.deliveries import first_delivery_key
 from functions.settings.settings import SettingsError
@@ -126,7 +126,7 @@ async def _check_document(there: _Deployment) -> Finding:
     found = _members(answer)
     if answer.status != 200 or "openapi" not in found:  # noqa: PLR2004 - OK
         return fault("openapi", f"GET /api/openapi.json returned {answer.status}")
-    if found != json.loads(DOCUMENT.read_bytes()):
+    if found != json.loads(document.text()):
         return warning(
             "openapi",
             "its interface differs from this copy's: it runs another version",
