@@ -15,7 +15,6 @@ from domain.policy import Policy
 from domain.provider import Provider
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
-from functions.refresh.revoker import Revoker
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
@@ -60,13 +59,12 @@ class Wiring:
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
-        self.revoker = Revoker(server=lambda: self._server)
         self.recorder = Recorder(
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
             rescue=self.rescue,
-            revoker=self.revoker,
+            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - a late import
             policy=self._policy,
         )
         self.keeper = Keeper(
@@ -103,7 +101,7 @@ class Wiring:
         from functions.refresh import revocations
 
         return revocations.Revocations(
-            keeper=self.keeper, recorder=self.recorder, revoker=self.revoker
+            keeper=self.keeper, recorder=self.recorder, server=lambda: self._server
         )
 
     @cached_property

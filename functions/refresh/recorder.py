@@ -6,6 +6,7 @@ the store is down, tokens go to a rescue log line, and the write is retried late
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,10 +36,9 @@ from domain.grant import (
 )
 from domain.ledger import Note, append_history
 from domain.policy import Policy
-from domain.token_endpoint import TokenResponse
+from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
-from functions.refresh.revoker import Revoker
 from functions.refresh.sharing import Shared
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -85,16 +85,18 @@ class Recorder:
         clock: Clock,
         entropy: Entropy,
         rescue: Rescue,
-        revoker: Revoker,
+        revoke_late_tokens: Callable[[str, RevocationRequest], Coroutine[None, None, None]],
         policy: Policy,
     ) -> None:
+        """`revoke_late_tokens` gets tokens that arrive after their connection was revoked."""
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._rescue = rescue
-        self._revoker = revoker
+        self._revoke_late_tokens = revoke_late_tokens
         self._policy = policy
-        self._late_writes: Shared[None] = Shared(must_end=True)
+        # Writes and revocations that go on after the callers have their answer.
+        self._late_work: Shared[None] = Shared(must_end=True)
         self._memory = Memory()
 
     async def swap(
@@ -183,7 +185,7 @@ class Recorder:
         _log.critical("connection %s: %s, which is put back", connection, why)
         if why is not _ROLLED_BACK:
             # A loss seldom concerns one record only.
-            self._late_writes.start(_ALL, self._look_at_all)
+            self._late_work.start(_ALL, self._look_at_all)
         return record
 
     async def _look_at_all(self) -> None:
@@ -249,20 +251,19 @@ class Recorder:
                 )
                 self._rescue.emit(error.rescued)
                 etag = str(error.rescued.record.etag)
-                self._late_writes.start(etag, lambda: self._note_later(connection, event))
+                self._late_work.start(etag, lambda: self._note_later(connection, event))
             raise
 
     async def finish(self) -> None:
         """Wait until late writes and revocations are done, or given up."""
-        await self._late_writes.finish()
-        await self._revoker.finish()
+        await self._late_work.finish()
 
     async def _note(self, connection: str, record: Record, event: Event) -> Record:
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
             if effect.to_revoke is not None:
-                self._revoker.tell_late(connection, effect.to_revoke)
+                self._revoke_late(connection, effect.to_revoke)
             if effect.grant is record.grant:
                 return record
             try:
@@ -273,6 +274,9 @@ class Recorder:
                 if isinstance(event, AttemptEnded):
                     _tell_of_an_end(connection, after.grant)
                 return after
+
+    def _revoke_late(self, connection: str, request: RevocationRequest) -> None:
+        self._late_work.start(request.token, lambda: self._revoke_late_tokens(connection, request))
 
     async def _note_later(self, connection: str, event: Event) -> None:
         """Retry storing an event, which is idempotent."""

@@ -21,7 +21,6 @@ from domain.tokens import Tokens
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.revoker import Revoker
 from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -133,20 +132,20 @@ class Bench:
             clock=clock,
             entropy=entropy,
             rescue=self.rescue,
-            revoker=Revoker(server=server or (lambda: self.server)),
+            revoke_late_tokens=lambda *late: self.revocations(keeper).revoke_late_tokens(*late),
             policy=self.policy,
         )
-        return Keeper(
+        keeper = Keeper(
             recorder=recorder,
             server=server or (lambda: self.server),
             clock=clock,
             entropy=entropy,
             policy=self.policy,
         )
+        return keeper
 
     def revocations(self, keeper: Keeper) -> Revocations:
-        revoker = Revoker(server=lambda: self.server)
-        return Revocations(keeper=keeper, recorder=keeper._recorder, revoker=revoker)
+        return Revocations(keeper=keeper, recorder=keeper._recorder, server=lambda: self.server)
 
     def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
         keeper = keeper or self.instance()

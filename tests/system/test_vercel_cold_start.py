@@ -74,7 +74,6 @@ OUR_OWN = {
     "functions.refresh.keeper",
     "functions.refresh.memory",
     "functions.refresh.recorder",
-    "functions.refresh.revoker",
     "functions.refresh.sharing",
     "functions.refresh.status",
     "functions.refresh.turns",
