@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from adapters.grant_json import FormatError, dump_record, load_record
+from adapters.grant_json import dump_record, load_record
 from adapters.sealing import KeyRing, SealError
+from adapters.stored_json import FormatError
 from domain.grant import Moved
 from ports.export import HandedOver, UnreadableExportError
 

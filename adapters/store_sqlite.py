@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from adapters.sealed_records import SealedRecords
-from adapters.sqlite_file import BUSY_TIMEOUT, SqliteFile, as_bytes, is_text
+from adapters.sqlite_database import BUSY_TIMEOUT, as_bytes, is_text
+from adapters.sqlite_file import SqliteFile
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at

@@ -13,16 +13,8 @@ from datetime import timedelta
 from math import ceil
 
 from domain.connection import DEFAULT_CONNECTION
-from functions.http.messages import (
-    MalformedRequestError,
-    Receive,
-    Request,
-    Response,
-    Scope,
-    Send,
-    parse_authorization_response,
-    path_of,
-)
+from functions.http.messages import Receive, Request, Response, Scope, Send, path_of
+from functions.http.parameters import MalformedRequestError, parse_authorization_response
 from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm

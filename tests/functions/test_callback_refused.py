@@ -13,7 +13,7 @@ import pytest
 
 from domain.grant import Unauthorized
 from domain.token_endpoint import Delivery, NoAnswer
-from functions.http.messages import parse_authorization_response
+from functions.http.parameters import parse_authorization_response
 from functions.login.words import not_exchanged
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
