@@ -21,7 +21,7 @@ from ports.store import StoreDamagedError, StoreUnavailableError
 # https://sqlite.org/fileformat2.html §1.3.2: the smallest page. A database has at least one.
 _SMALLEST = 512
 # A lock, or a full disk: afterwards the same connection works again.
-_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+_TEMPORARY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # Device and inode; None where there is no file.
@@ -78,7 +78,7 @@ class SqliteFile:
         """Return the store's error for a connection's error. Reopen the file if that may help."""
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else code & 0xFF
-        self._must_reopen |= kind is not None and kind not in _PASSING
+        self._must_reopen |= kind is not None and kind not in _TEMPORARY
         text = f"SQLite at {self._path}: {error}"
         if kind not in _DAMAGE:
             return StoreUnavailableError(text)
@@ -127,7 +127,7 @@ def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
     """
     found = _read_parts(path)
     if found.database == opened.database:
-        if not is_emptied or _is_whole(path):
+        if not is_emptied or _is_intact(path):
             return
         # SQLite cannot open the rest of the file. It is kept for its owner under another name.
         Path(path).rename(f"{path}.emptied-{time.time_ns()}")
@@ -139,7 +139,7 @@ def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
             Path(path + suffix).unlink(missing_ok=True)
 
 
-def _is_whole(path: str) -> bool:
+def _is_intact(path: str) -> bool:
     """Whether the write-ahead log has restored all of an emptied file."""
     with suppress(sqlite3.Error):
         database = sqlite3.connect(path, isolation_level=None)

@@ -183,7 +183,7 @@ class Wiring:
         return HttpxDiscovery(
             self.settings.provider,
             issuer=overrides.issuer,
-            told=overrides,
+            overrides=overrides,
             user_agent=self.settings.user_agent or USER_AGENT,
         )
 
@@ -221,7 +221,7 @@ class Wiring:
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
-            outside=Outside.named(provider, overrides),
+            outside=Outside.from_metadata(provider, overrides),
             user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)

@@ -34,14 +34,14 @@ _Result = TypeVar("_Result")
 class Command:
     """One command; `run` returns its error text, None on success.
 
-    `begins_a_store` if it may create the store.
+    `may_create_store` if it may create the store.
     """
 
     summary: str
     description: str
     declare: Callable[[ArgumentParser], None]
     run: Callable[[Wiring, Namespace], Awaitable[str | None]]
-    begins_a_store: bool = False
+    may_create_store: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class LocalCommand:
     run: Callable[[Namespace], str | None]
 
 
-async def do_for_each(
+async def map_concurrently(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
 ) -> AsyncGenerator[tuple[str, _Result], None]:
     """Do the work for several names at once; yield each name and result, in order."""
@@ -75,7 +75,7 @@ async def do_for_each(
         await asyncio.gather(*left, return_exceptions=True)
 
 
-async def named(names: Iterable[str]) -> AsyncIterator[str]:
+async def stream(names: Iterable[str]) -> AsyncIterator[str]:
     """Yield the names, as a store does."""
     for name in names:
         yield name
@@ -94,7 +94,7 @@ def _connection(text: str) -> str:
     return text
 
 
-def place_of(store: StoreSettings) -> str:
+def describe_store(store: StoreSettings) -> str:
     """Return the location of a store, for an operator."""
     match store:
         case SqliteSettings(path=path):
@@ -112,6 +112,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)

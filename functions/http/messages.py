@@ -69,7 +69,7 @@ class Request:
         if len(query) > MAX_QUERY_BYTES:
             raise MalformedRequestError(f"The query exceeds {MAX_QUERY_BYTES} bytes.", status=414)
         head = cls.head(scope)
-        _limit(head.headers)
+        _check_headers(head.headers)
         return replace(
             head,
             parameters=parsers.get(head.path.rstrip("/"), parse_parameters)(query),
@@ -117,7 +117,7 @@ def path_of(scope: Scope) -> str:
     return next(found, path)
 
 
-def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+def _check_headers(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     if len(headers) > MAX_HEADERS:
         raise MalformedRequestError(f"The request has more than {MAX_HEADERS} headers.", status=431)
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
@@ -128,13 +128,13 @@ async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -
     seconds = BODY_LIMIT.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            return await _received(receive, max_bytes, may_end_early=may_end_early)
+            return await _read_chunks(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
         detail = f"The body did not arrive within {seconds:g} s."
         raise MalformedRequestError(detail, status=408) from error
 
 
-async def _received(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
+async def _read_chunks(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
     body = b""
     while True:
         message = await receive()

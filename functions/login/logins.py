@@ -36,7 +36,7 @@ from functions.login.results import (
     CompletedLogin,
     is_of_another_account,
     outcome_of,
-    remembered,
+    read_outcome,
     result_of,
 )
 from functions.login.words import (
@@ -51,7 +51,7 @@ from functions.login.words import (
 )
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper
-from functions.refresh.outcomes import cause_of
+from functions.refresh.outcomes import failure_cause
 from functions.refresh.recorder import Recorder
 from functions.refresh.sharing import Shared
 from functions.settings.settings import SettingsError
@@ -179,7 +179,7 @@ class Logins:
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        if not (self.is_static(response.state) or await self._was_given_out(response.state)):
+        if not (self.is_static(response.state) or await self._is_ours(response.state)):
             # A made-up state causes no request to the issuer or the store.
             raise unknown_state()
         # Both may fail, and neither may use up the state: the same redirect works later.
@@ -203,18 +203,18 @@ class Logins:
     ) -> CompletedLogin:
         is_static = self.is_static(response.state)
         if is_static and (found := await self._deliveries.find(response)):
-            return await self._remembered(found, response)
+            return await self._repeat_result(found, response)
         is_same = not is_static and await self._deliveries.is_first_or_same(response)
-        pending = await self._take(response.state, provider)
+        pending = await self._take_pending(response.state, provider)
         if pending is None:
             found = await self._deliveries.wait(response) if is_same else None
             if found is None:
                 raise unknown_state()
-            return await self._remembered(found, response)
+            return await self._repeat_result(found, response)
         outcome = None
         try:
             _check(response, pending, said)
-            completed = await self._completed(response, pending, provider, server)
+            completed = await self._exchange_and_store(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
             # A static state has no waiters, and its code may be sent again after a failure.
@@ -222,15 +222,15 @@ class Logins:
                 await self._deliveries.settle(response, pending, outcome)
         return completed
 
-    async def _remembered(
+    async def _repeat_result(
         self, found: PendingLogin, response: AuthorizationResponse
     ) -> CompletedLogin:
         if not found.began_in(response.browser):
-            return remembered(found.outcome or "", connection=None, grant=Unauthorized())
+            return read_outcome(found.outcome or "", connection=None, grant=Unauthorized())
         record = await self._replaceable_record(found.connection)
-        return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
+        return read_outcome(found.outcome or "", connection=found.connection, grant=record.grant)
 
-    async def _completed(
+    async def _exchange_and_store(
         self,
         response: AuthorizationResponse,
         pending: PendingLogin,
@@ -247,7 +247,7 @@ class Logins:
             raise login_not_needed()
         requested_at, outcome = await self._exchange(server, pending, response.code or "")
         if not isinstance(outcome, TokenResponse):
-            cause = cause_of(outcome, provider)
+            cause = failure_cause(outcome, provider)
             _log.warning("connection %s: login failed: %s", pending.connection, cause)
             raise not_exchanged(outcome)
         completed = LoginCompleted(
@@ -270,7 +270,7 @@ class Logins:
             raise login_not_needed()
         return result
 
-    async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
+    async def _take_pending(self, state: str, provider: Provider) -> PendingLogin | None:
         """Return the login of a redirect, and use up its state."""
         now = self._clock.now()
         if self.is_static(state):
@@ -290,7 +290,7 @@ class Logins:
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
-    async def _was_given_out(self, state: str) -> bool:
+    async def _is_ours(self, state: str) -> bool:
         return is_signed(state, await self._state_keys())
 
     async def state_of(self, token: str) -> str:

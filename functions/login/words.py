@@ -23,7 +23,7 @@ _REPLACED: Mapping[Account, str] = {
     Account.FIRST: "",
     Account.SAME: "The account is the same as before. ",
     Account.OTHER: "A different account has replaced the earlier one. ",
-    Account.NOT_TOLD: (
+    Account.UNKNOWN: (
         "This login replaced an earlier one, and the provider does not say whether the account is "
         "the same. "
     ),

@@ -14,7 +14,7 @@ from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorRespons
 _NOT_CONNECTED = ("Connect", "Proxy")
 
 
-def cause_of(outcome: Outcome, provider: Provider) -> str:
+def failure_cause(outcome: Outcome, provider: Provider) -> str:
     """Say why a token request failed, with the provider's host and what it answered."""
     host = _host_of(provider)
     match outcome:
@@ -40,7 +40,7 @@ def failure_text(outcome: Outcome, after: Grant, provider: Provider, now: dateti
     is_new = isinstance(outcome, TokenResponse)
     if is_new and (failed is None or failed.failure is not Failure.EXPIRED_ON_ARRIVAL):
         return None
-    cause = cause_of(outcome, provider)
+    cause = failure_cause(outcome, provider)
     if failed is not None:
         wait = max(failed.retry_at - now, timedelta(0))
         return f"{cause}; next try in {ceil(wait.total_seconds())} s"

@@ -21,7 +21,7 @@ from domain.ledger import Ledger
 from domain.questions import missing_authorization
 
 # Most outages are shorter, and need no person.
-FAILING_FOR_LONG = timedelta(hours=1)
+LONG_FAILURE = timedelta(hours=1)
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:
@@ -36,12 +36,12 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
         return None
     if failure_state.failure is Failure.REFUSED:
         return Cause.REFRESH_TOKEN_REJECTED.value
-    is_long = now - failure_state.began_at >= FAILING_FOR_LONG
+    is_long = now - failure_state.began_at >= LONG_FAILURE
     is_fault = failure_state.failure is Failure.MISCONFIGURED
     return failure_state.failure.value if is_long or is_fault else None
 
 
-def verdict_of(grant: Grant) -> str | None:
+def refusal_quote(grant: Grant) -> str | None:
     """Return the provider's words of a final refusal."""
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 

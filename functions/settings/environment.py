@@ -11,7 +11,7 @@ SHORTEST_SECRET = 24
 # A random secret of this length has more distinct characters, hexadecimal or not.
 _FEWEST_CHARACTERS = 6
 # In lower case, without separators.
-_GUESSES = (
+_COMMON_SECRETS = (
     "0123456789",
     "abcdefghij",
     "changeme",
@@ -107,6 +107,6 @@ def weakness_of(secret: str) -> str | None:
     if secret in (secret * 2)[1:-1] or len(set(secret)) < _FEWEST_CHARACTERS:
         return "repeats itself"
     plain = re.sub(r"[^a-z0-9]", "", secret.lower())
-    if any(guess in plain for guess in _GUESSES):
+    if any(guess in plain for guess in _COMMON_SECRETS):
         return "is a placeholder or a sequence of characters"
     return None

@@ -35,7 +35,7 @@ _NEVER = "never"
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
 # Parameters that `domain.authorization` sets.
-_OF_EACH_LOGIN = frozenset(
+_LOGIN_PARAMS = frozenset(
     {
         "client_id",
         "code_challenge",
@@ -46,7 +46,7 @@ _OF_EACH_LOGIN = frozenset(
     }
 )
 # Parameters of each token request (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
-_OF_EACH_TOKEN_REQUEST = frozenset(
+_TOKEN_REQUEST_PARAMS = frozenset(
     {
         "client_assertion",
         "client_assertion_type",
@@ -135,7 +135,7 @@ def _authorization_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, 
     if len(set(names)) < len(names):
         # RFC 6749 §3.1.
         env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
-    if own := sorted(_OF_EACH_LOGIN.intersection(names)):
+    if own := sorted(_LOGIN_PARAMS.intersection(names)):
         env.faults.append(
             f"AUTHORIZATION_PARAMS must not set {', '.join(own)}: each login sets its own"
         )
@@ -148,7 +148,7 @@ def _token_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ..
     found = _params(env, "TOKEN_PARAMS", "resource=https://api.example")
     if found is None:
         return preset.token_params
-    if own := sorted(_OF_EACH_TOKEN_REQUEST.intersection(name for name, _ in found)):
+    if own := sorted(_TOKEN_REQUEST_PARAMS.intersection(name for name, _ in found)):
         env.faults.append(
             f"TOKEN_PARAMS must not set {', '.join(own)}: each token request sets its own"
         )

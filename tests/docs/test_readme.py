@@ -16,7 +16,7 @@ from domain.provider import PRESETS
 from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.asgi import ROUTES
-from functions.refresh.status import FAILING_FOR_LONG
+from functions.refresh.status import LONG_FAILURE
 from functions.settings.settings import Settings
 from infra.local.digikey import DEFAULT_PREFIX
 from tests.docs.conftest import let_expire
@@ -155,7 +155,7 @@ def test_the_times_are_those_of_the_code() -> None:
     tokens = Tokens.first(response, generation=0, issued_at=begin, provider=digikey)
     assert tokens.keep_alive_at() == begin + timedelta(days=90 - 30)
     assert "it refreshes when 30 days are left" in README
-    assert timedelta(hours=1) == FAILING_FOR_LONG
+    assert timedelta(hours=1) == LONG_FAILURE
     assert "after one hour without tokens" in README
     assert timedelta(minutes=10) == LOGIN_LIFETIME
     assert "valid for ten minutes" in README

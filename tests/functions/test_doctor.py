@@ -665,8 +665,8 @@ def test_no_secret_of_a_store_is_printed(upstash: dict[str, str]) -> None:
 def test_process_ends_though_something_hangs() -> None:
     program = (
         "from datetime import timedelta; from threading import Thread, Event\n"
-        "from functions.admin.doctor.command import ending_within\n"
-        "with ending_within(timedelta(seconds=1)):\n"
+        "from functions.admin.doctor.command import exit_after\n"
+        "with exit_after(timedelta(seconds=1)):\n"
         "    thread = Thread(target=Event().wait); thread.start(); thread.join()\n"
     )
     done = subprocess.run(

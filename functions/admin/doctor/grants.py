@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from domain.grant import Authorized, Failure, Grant, Moved, due_at
 from domain.questions import missing_authorization
-from functions.admin.command import do_for_each
-from functions.admin.doctor.findings import Finding, fault, listed, ok, unknown, warning
+from functions.admin.command import map_concurrently
+from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_newest_key
 from functions.wiring import Wiring
 from ports.store import Store, UnreadableRecordError
@@ -37,7 +37,7 @@ class Census:
     by_older_key: list[str] = field(default_factory=list)
     without_login: dict[str, str] = field(default_factory=dict)
     failing: dict[str, Failure] = field(default_factory=dict)
-    forgotten: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
 
     def add(self, name: str, look: Look) -> None:
@@ -62,7 +62,7 @@ class Census:
         due, limit = due_at(grant), self.since - _LONG_OVERDUE
         is_tried = failure_state is not None and failure_state.at > limit
         if due is not None and due <= limit and not is_tried:
-            self.forgotten.append(name)
+            self.overdue.append(name)
 
 
 async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
@@ -74,7 +74,7 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
 
     census, is_complete = Census(wiring.clock.now()), True
     try:
-        async with aclosing(do_for_each(wiring.store.connections(), look)) as looks:
+        async with aclosing(map_concurrently(wiring.store.connections(), look)) as looks:
             async for name, found in looks:
                 census.add(name, found)
                 if wiring.clock.now() - census.since > _TIME_TO_LOOK:
@@ -134,8 +134,8 @@ def _judge_logins(census: Census) -> Iterator[Finding]:
         said = [f"{name}: {cause}" for name, cause in census.without_login.items()]
         yield warning(
             "connections",
-            f"login required for {listed(said, len(said))}: use POST /api/login?connection=NAME "
-            "with an API key",
+            f"login required for {count_and_names(said, len(said))}: use POST "
+            "/api/login?connection=NAME with an API key",
         )
     if census.moved:
         yield warning(
@@ -161,10 +161,10 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
                 f"the last one failed ({failure.value}) for {_names(names)}: see the next try in "
                 "GET /api/verify",
             )
-    if census.forgotten:
+    if census.overdue:
         yield fault(
             "sweep",
-            f"{_names(census.forgotten)} is overdue for two days, and the login will expire: "
+            f"{_names(census.overdue)} is overdue for two days, and the login will expire: "
             "schedule a daily GET /api/sweep with the CRON_SECRET",
         )
     elif census.number:
@@ -172,4 +172,4 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
 
 
 def _names(names: list[str]) -> str:
-    return listed(names, len(names))
+    return count_and_names(names, len(names))
