@@ -1,7 +1,7 @@
 """The ASGI application: routes requests to endpoints, and turns errors into problems.
 
-The settings are read, and the parts are wiring, at the first request on an event loop or by
-`prepare`, and never at import time.
+The first request on an event loop, or `prepare`, reads the settings and makes the parts. Nothing
+happens at import time.
 """
 
 import asyncio
@@ -80,9 +80,9 @@ class Application:
                 return
 
     async def prepare(self) -> None:
-        """Make the parts of a request for a token, and read the store once; raises nothing.
+        """Make the parts of a token request, and read the store once. Raises nothing.
 
-        The first request reports an error.
+        The first request reports any error.
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
             wiring = await self._parts.get()
@@ -118,7 +118,7 @@ class Application:
         await wait_within_limit(end())
 
     def _log_faults(self) -> None:
-        """Log a configuration error at the start; the server would restart a process that ends."""
+        """Log a configuration error at the start. A server would restart a process that exits."""
         try:
             self._settings()
         except SettingsError as error:

@@ -41,7 +41,7 @@ def require_api_key(
     """Return the caller, if the request's key is valid for the endpoint and the connection.
 
     `extra_params` are the parameters allowed besides `connection`. The key is checked first:
-    without a valid one, the answer says nothing about parameters and connections.
+    without a valid one, the response reveals nothing about parameters and connections.
 
     Raises ProblemError (RFC 6750 §3).
     """
@@ -57,7 +57,7 @@ def require_api_key(
 
 
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
-    """Return the key of the request, whatever it is for; None if it is unknown."""
+    """Return the key of the request, regardless of its restrictions; None if it is unknown."""
     digests = [digest_of(value) for value in _keys_in_headers(request)]
     found = None
     for key in keys:
@@ -106,7 +106,7 @@ def _not_allowed(key: ApiKey, what: str) -> ProblemError:
 
 
 def _keys_in_headers(request: Request) -> list[bytes]:
-    """Return every key of the headers; a URL is no place for keys, because it is logged."""
+    """Return every key of the headers. Keys in a URL are ignored, because URLs are logged."""
     return [*map(bytes.strip, request.header_values(b"x-api-key")), *_bearer_tokens(request)]
 
 

@@ -1,14 +1,14 @@
 """Rate limits on failed requests: too many from one subject get 429.
 
 Failed requests are counted in windows of five minutes, by address or by API key. A valid request is
-neither counted nor refused, so that nobody is locked out by others at the same address. The
-exception are logins with a static state, which is valid for everybody who knows it.
+neither counted nor refused, so that nobody is locked out by others at the same address. Logins with
+a static state are counted too: everybody who knows the state can use it.
 
 Beyond the limit, this instance writes no more failures of a subject to the store or the log until
 the window ends. It also limits all writes, in total and at once, because an attacker may have any
 number of addresses.
 
-The address is the server's (ASGI's `client`), and as trustworthy as the proxy:
+The address is ASGI's `client`. It is as trustworthy as the proxy:
  - On Vercel, and behind a proxy on the same machine, uvicorn reads their X-Forwarded-For.
  - API Gateway and Function URLs send it outside of the request.
  - A load balancer appends it to an X-Forwarded-For that may be forged; the last value is its own.

@@ -1,4 +1,4 @@
-"""Operator commands, and what they share."""
+"""Operator commands: their declaration, and helpers that several use."""
 
 import asyncio
 import sys
@@ -46,7 +46,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommand:
-    """One command without a store; `run` returns its error text, None on success."""
+    """One command without a wiring; `run` returns its error text, None on success."""
 
     summary: str
     description: str

@@ -30,7 +30,7 @@ from functions.wiring import Wiring
 from ports.export import HandedOver
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-# A refresh usually ends in a second or two, and at its lease's end at the latest.
+# A refresh usually takes a second or two, and at most its lease.
 _LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
 _PROGRESS_INTERVAL = 100
 
@@ -44,7 +44,7 @@ before, too. An interruption loses nothing. `take-back` undoes it."""
 
 
 class NothingToHandOverError(Exception):
-    """No connection is handed over; the text says why."""
+    """No connection was handed over; the message has the reason."""
 
 
 async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
@@ -67,7 +67,7 @@ async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
                 has_reported = True
                 await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
             case Authorized() | AuthorizationRequired():
-                raise AssertionError("a grant without an attempt is handed over")
+                raise AssertionError("a grant without an attempt was not handed over")
             case _:
                 assert_never(after.grant)
 

@@ -51,7 +51,7 @@ def find(rescue: Rescue, lines: Iterable[str]) -> list[Rescued | Unread]:
 
 
 async def recover(wiring: Wiring, found: Iterable[Rescued | Unread]) -> bool:
-    """Replay rescue lines, in order; return whether every one could be."""
+    """Replay rescue lines, in order; return whether all succeeded."""
     is_complete = True
     for each in found:
         try:

@@ -31,8 +31,8 @@ files of `export` still need them: those stay encrypted as they were."""
 class Resealing(Enum):
     """The result of a record."""
 
-    RESEALED = "sealed anew"
-    ALREADY = "sealed with the first key already"
+    RESEALED = "encrypted again with the first key"
+    ALREADY = "encrypted with the first key already"
     UNREADABLE = "cannot be read, and stays as it is"
     MISSING = "not stored here"
 

@@ -36,7 +36,7 @@ VARIABLES = frozenset(
         "USER_AGENT",
     }
 )
-"""Variables that a secret may set. The store is not among them: another one has no grants."""
+"""Variables that a secret may set. Those of the store are not: another store has no grants."""
 
 # Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")

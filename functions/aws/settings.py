@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 # The time until every instance has a changed secret. AWS charges 5 cents for 10,000 reads, which is
 # one busy instance for a month.
 VALID_FOR = timedelta(minutes=5)
-# Meanwhile the fault is remembered, so that requests cannot run up the bill.
+# The time until the next read after a fault, so that requests cannot run up the bill.
 FAULT_FOR = timedelta(seconds=10)
-# After each such time one request waits for AWS, though there are settings.
+# The time between reads while AWS fails: one request waits for AWS each time.
 STALE_FOR = timedelta(seconds=30)
 
 # The names that AWS allows, and its ARNs.

@@ -23,7 +23,7 @@ _log.setLevel(logging.INFO)
 
 
 class SweepFailedError(Exception):
-    """A sweep failed for some connections; the text says why, without secrets."""
+    """A sweep failed, or failed for some connections. The message has no secrets."""
 
 
 class ScheduledSweep:

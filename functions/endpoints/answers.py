@@ -1,4 +1,4 @@
-"""The keeper's answer as tokens, or as a problem that says why there are none."""
+"""The keeper's answer as tokens, or as a problem with the reason why there are none."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta

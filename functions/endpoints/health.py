@@ -1,4 +1,4 @@
-"""GET /api/health: a sign of life."""
+"""GET /api/health: whether the application runs."""
 
 from functions.http.messages import Request, Response
 from functions.routes import HEALTH, HEALTHY, Routes
@@ -6,7 +6,7 @@ from functions.wiring import Wiring
 
 
 async def health(_request: Request, _wiring: Wiring) -> Response:
-    """GET /api/health: alive."""
+    """GET /api/health: always 200, without reading the store."""
     return HEALTHY
 
 

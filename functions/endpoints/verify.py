@@ -17,7 +17,7 @@ from functions.wiring import Wiring
 
 
 async def verify(request: Request, wiring: Wiring) -> Response:
-    """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
+    """GET /api/verify: the status of the connection, from the store alone. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)

@@ -17,7 +17,7 @@ class Account(Enum):
     FIRST = "the first"
     SAME = "the same"
     OTHER = "another"
-    UNKNOWN = "not told by the provider"
+    UNKNOWN = "not told by the provider"  # plain words: a stored word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

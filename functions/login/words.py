@@ -1,4 +1,4 @@
-"""The texts of a login: what a completed one says, and a problem for each way to fail.
+"""The texts of a login: for a completed one, and a problem for each way to fail.
 
 A problem's `detail` is for a program's author, who has an API key; `on_page` is for a person in a
 browser, who has none.
@@ -62,7 +62,7 @@ def with_quotation(failed: ProblemError, said: str) -> ProblemError:
 
 
 def advice(completed: CompletedLogin, *, on_page: bool = False) -> str:
-    """Say what a completed login left, and what to do next."""
+    """Return the effect of a completed login, and what to do next."""
     if completed.connection is None:
         return f"This login was already completed. {_CLOSE}"
     grant, replaced = completed.grant, _REPLACED[completed.account]

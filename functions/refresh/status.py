@@ -27,7 +27,7 @@ LONG_FAILURE = timedelta(hours=1)
 def needed_action(grant: Grant, now: datetime) -> str | None:
     """Return the cause that a person must act on; None if there is none.
 
-    An hour of failed refreshes is one, whatever their reason.
+    An hour of failed refreshes is one, for any reason.
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
@@ -42,7 +42,7 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
 
 
 def refusal_quote(grant: Grant) -> str | None:
-    """Return the provider's words of a final refusal."""
+    """Return the provider's words of a final refusal; None without one."""
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 
 

@@ -1,4 +1,4 @@
-"""The API keys of a deployment, and what each is for.
+"""The API keys of a deployment, and their restrictions.
 
 `API_KEY` is one key, for all connections and endpoints. `API_KEYS` is a JSON array of keys with
 names. If both are set, every key is accepted:
@@ -48,7 +48,7 @@ class ApiKey:
 
 
 class _EntryError(Exception):
-    """An invalid entry; the text says why, and quotes no value."""
+    """An invalid entry. The message has the reason, and quotes no value."""
 
 
 def digest_of(key: bytes) -> bytes:

@@ -100,7 +100,7 @@ class EnvReader:
 
 
 def weakness_of(secret: str) -> str | None:
-    """Say why a secret is easy to guess; None for a good one."""
+    """Return why a secret is easy to guess; None for a good one."""
     if len(secret) < SHORTEST_SECRET:
         return f"is shorter than {SHORTEST_SECRET} characters"
     # A repetition occurs in its double, away from the ends.

@@ -87,7 +87,7 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
 
 
 def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply the overrides to the preset; what the issuer publishes stays empty."""
+    """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
     preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
         _lifetimes(env, _rotation(env, preset)),
@@ -182,7 +182,7 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         env.faults.append(
             'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
-            "try-later for each"
+            "try-later for each"  # plain words: a value of the variable
         )
         return {}
 

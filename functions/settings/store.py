@@ -86,7 +86,7 @@ def read_store(env: EnvReader) -> StoreSettings:
 
 
 def _fault_of(text: str) -> str | None:
-    """Say why a path cannot be the store's file; None if it can."""
+    """Return why a path cannot be the store's file; None if it can."""
     if ":memory:" in text.lower() or _URI.match(text):
         # SQLite would open a database in memory, which ends with the process.
         return "must be the path of a file, not a URI or :memory:"

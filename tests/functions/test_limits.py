@@ -424,7 +424,7 @@ def test_instance_remembers_some_addresses_and_the_store_all(
             await judged(limits, 1, client)
 
     asyncio.run(many())
-    assert len(limits._known) == 100
+    assert len(limits._counts) == 100
     assert outcome(asyncio.run(judged(limits, 5))) == (0, 5)
 
 
@@ -474,7 +474,7 @@ def test_addresses_without_end_are_refused_in_their_own_words_all_at_once(*, is_
         )
 
     assert all(outcome(names) == (1, 0) for names in asyncio.run(at_once()))
-    assert len(limits._known) == MAX_WINDOWS
+    assert len(limits._counts) == MAX_WINDOWS
 
 
 @pytest.mark.parametrize(

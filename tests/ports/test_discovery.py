@@ -151,7 +151,7 @@ def test_what_is_told_wins_over_the_issuer_and_the_issuer_over_the_preset() -> N
         client_authentication=ClientAuthentication.POST,
     )
     with saying(code_challenge_methods_supported=["S256"]) as server:
-        provider = found(issuer_of(server), provider=PRESETS["digikey"], overrides=told)
+        provider = found(issuer_of(server), provider=PRESETS["digikey"], told=told)
     assert provider.token_endpoint == "https://mine.test/token"
     assert provider.pkce is Pkce.NONE
     assert provider.client_authentication is ClientAuthentication.POST

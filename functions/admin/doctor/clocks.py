@@ -10,7 +10,7 @@ from ports.web import WebAnswer
 _RESOLUTION = timedelta(seconds=1)
 # Clocks that are set by a network differ by far less.
 _NOTICEABLE = timedelta(seconds=2)
-# Callers would get expired tokens, or lose valid ones, for so long.
+# For this long, callers would get expired tokens, or lose valid ones.
 _TOO_FAR = timedelta(seconds=60)
 
 
@@ -28,7 +28,7 @@ def compare_clocks(label: str, answer: WebAnswer) -> Finding:
 
 
 def distance(answer: WebAnswer, date: datetime) -> timedelta:
-    """Return how far apart the clocks are at least, whatever the response's delay."""
+    """Return how far apart the clocks are at least, for any delay of the response."""
     behind = date - answer.came_at
     ahead = answer.sent_at - (date + _RESOLUTION)
     return max(behind, ahead, timedelta(0))

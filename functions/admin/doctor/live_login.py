@@ -56,7 +56,7 @@ async def _check_same_store(url: str, wiring: Wiring) -> Finding:
             "a login that was started there is not in this environment's store, or its keys do not "
             "decrypt it: the findings about the store are not about that deployment",
         )
-    return ok("same store", "what is begun there is in this environment's store")
+    return ok("same store", "a login that was started there is in this environment's store")
 
 
 def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Finding]:
