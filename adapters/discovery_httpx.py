@@ -14,7 +14,7 @@ from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
 from ports.discovery import DiscoveryError, UnusableIssuerError
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 # For both URLs together. A person waits, or a refresh that must finish within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
@@ -58,7 +58,7 @@ class HttpxDiscovery:
             found = await run_in_time(self._request_metadata(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
-        except WayOutError as error:
+        except NetworkSettingsError as error:
             raise UnusableIssuerError(str(error)) from error
         return with_metadata(with_metadata(self._provider, found), self._overrides)
 

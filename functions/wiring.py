@@ -24,9 +24,9 @@ from functions.settings.store import (
 )
 from ports.authorization_server import AuthorizationServer
 from ports.discovery import Discovery
+from ports.network import NetworkSettingsError
 from ports.rescue import Rescue
 from ports.store import Store
-from ports.way_out import WayOutError
 
 if TYPE_CHECKING:
     # Imported where they are made.
@@ -169,7 +169,7 @@ class Wiring:
         """
         discovery = self._discovery
         provider = self.settings.provider if discovery is None else await discovery.provider()
-        check_way_out(provider.token_endpoint)
+        check_network_settings(provider.token_endpoint)
         return provider
 
     @cached_property
@@ -228,7 +228,7 @@ class Wiring:
         return server
 
 
-def check_way_out(url: str) -> None:
+def check_network_settings(url: str) -> None:
     """Check proxy and certificate settings, before a person logs in for nothing.
 
     Raises SettingsError.
@@ -240,7 +240,7 @@ def check_way_out(url: str) -> None:
         proxy_of(url)
         if url.startswith("https:"):
             tls_context()
-    except WayOutError as error:
+    except NetworkSettingsError as error:
         raise SettingsError([str(error)]) from error
 
 

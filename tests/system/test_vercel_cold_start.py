@@ -94,9 +94,9 @@ OUR_OWN = {
     "ports.clock",
     "ports.discovery",
     "ports.entropy",
+    "ports.network",
     "ports.rescue",
     "ports.store",
-    "ports.way_out",
 }
 OTHERS = {"_cffi_backend", "cryptography"}
 API_KEY = "not-a-real-api-key-of-anything"
