@@ -125,7 +125,7 @@ class FailureLimits:
 
     async def _exceeds_limit(self, subject: RateLimitSubject, ends: datetime) -> bool:
         window = (await self._keyed_hash(subject.name), ends)
-        # Before the store is asked, so that concurrent failures are limited as well.
+        # Count here before the store does, so that concurrent failures are limited as well.
         known = self._increment(window)
         if known > self._most:
             if known == self._most + 1:

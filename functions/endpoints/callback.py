@@ -21,7 +21,7 @@ from functions.login.words import (
 from functions.routes import CALLBACK, Routes
 from functions.wiring import Wiring
 
-# Fetch Metadata's `Sec-Purpose`, and what there was before it.
+# `Sec-Purpose` of Fetch Metadata, and its predecessors.
 _PURPOSE_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _PREFETCHES = (b"prefetch", b"prerender", b"preview")
 

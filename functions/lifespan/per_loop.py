@@ -25,7 +25,7 @@ class PerLoop(Generic[_Parts]):
         self._open: dict[asyncio.AbstractEventLoop, tuple[_Parts, AsyncGenerator[None]]] = {}
 
     async def get(self) -> _Parts:
-        """Return the parts of the running loop. Raises what making them raises."""
+        """Return the parts of the running loop. Raises the exceptions of `make`."""
         if (parts := self.peek()) is not None:
             return parts
         loop, parts = asyncio.get_running_loop(), self._make()

@@ -129,7 +129,7 @@ class Logins:
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        # First what may fail for a while: it must not use up the link.
+        # First the steps that may fail for a while: they must not use up the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
         self._links.check(link, record.grant)
@@ -219,7 +219,7 @@ class Logins:
         finally:
             # A static state has no waiters, and its code may be sent again after a failure.
             if outcome is not None or not is_static:
-                await self._deliveries.settle(response, pending, outcome)
+                await self._deliveries.store_result(response, pending, outcome)
         return completed
 
     async def _repeat_result(
@@ -237,7 +237,7 @@ class Logins:
         provider: Provider,
         server: AuthorizationServer,
     ) -> CompletedLogin:
-        # Before the code is used: without the store, the login is not lost.
+        # Read before the code is used: if the store is down, the login is not lost.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
             raise revoked_meanwhile()

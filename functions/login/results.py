@@ -77,7 +77,7 @@ def outcome_of(completed: CompletedLogin) -> str:
 
 
 def read_outcome(outcome: str, *, connection: str | None, grant: Grant) -> CompletedLogin:
-    """Read that word, with the grant that is in force now."""
+    """Read the word that `outcome_of` returned; `grant` is the one in force now."""
     is_new = outcome != _EARLIER_LOGIN
     account = Account(outcome) if is_new else Account.UNKNOWN
     return CompletedLogin(connection=connection, grant=grant, account=account, is_new=is_new)

@@ -26,8 +26,8 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
 class Trace:
     """One request, its authentication and its round trips.
 
-    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that the
-    request has a valid secret for what it asks. `key_name` names its API key, None for CRON_SECRET.
+    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that
+    a valid secret allows the request. `key_name` names its API key, None for CRON_SECRET.
     """
 
     request_id: str

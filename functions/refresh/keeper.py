@@ -39,15 +39,15 @@ PATIENCE = timedelta(seconds=20)
 # The most intents that an instance stores at once; fewer if the store is slow. In the store's own
 # queue they would miss the time in which they may be sent, and delay reads of tokens.
 MAX_CONCURRENT_INTENTS = 20
-# The first pause between looks at another instance's attempt: a fast provider's response time.
+# The first pause while another instance refreshes: a fast provider's response time.
 FIRST_POLL = timedelta(seconds=0.1)
 POLL_GROWTH = 1.5
 SLOWEST_POLL = timedelta(seconds=1)
 
 # An attempt of this instance; its result is the stored record.
 _Attempt: TypeAlias = asyncio.Task[Record]
-# The record to decide on next, and this instance's attempt in it.
-_Intent: TypeAlias = tuple[Record, _Attempt | None]
+# The result of storing an intent: the record to decide on next, and this instance's attempt in it.
+_IntentResult: TypeAlias = tuple[Record, _Attempt | None]
 
 _log = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ class Keeper:
         self._entropy = entropy
         self._policy = policy
         self._loads: Shared[Record] = Shared()
-        self._intents: Shared[_Intent] = Shared(must_end=True)
-        # Of the time in which an intent may be sent, its write must leave most.
+        self._intents: Shared[_IntentResult] = Shared(must_end=True)
+        # A write must leave most of the time in which its intent may be sent.
         self._turns = Turns(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
         self._attempts: Shared[Record] = Shared(must_end=True)
         self._polls: Shared[Record] = Shared()
@@ -152,18 +152,18 @@ class Keeper:
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
                     attempt = attempt or self._attempts.get(connection)
-                    ended = await self._await_attempt(
+                    latest = await self._await_attempt(
                         connection, record, attempt, min(until, give_up_at)
                     )
-                    if ended is None:
+                    if latest is None:
                         return answer, record
-                    record, attempt = ended, None
+                    record, attempt = latest, None
                 case NothingDue() as answer if attempt is not None:
                     # The sweep started it, and needs its result, although the token is still valid.
-                    ended = await self._await_attempt(connection, record, attempt, give_up_at)
-                    if ended is None:
+                    latest = await self._await_attempt(connection, record, attempt, give_up_at)
+                    if latest is None:
                         return answer, record
-                    record, attempt = ended, None
+                    record, attempt = latest, None
                 case answer:
                     return answer, record
 
@@ -189,7 +189,7 @@ class Keeper:
 
     async def _start_attempt(
         self, connection: str, record: Record, question: Question, until: datetime
-    ) -> _Intent | None:
+    ) -> _IntentResult | None:
         """Store the intent and start its attempt; None if it gets no turn in time."""
         task = self._start_intent(connection, record, question)
         # As in `_await_attempt`.
@@ -199,12 +199,14 @@ class Keeper:
 
     def _start_intent(
         self, connection: str, record: Record, question: Question
-    ) -> asyncio.Task[_Intent]:
+    ) -> asyncio.Task[_IntentResult]:
         return self._intents.start(
             connection, lambda: self._store_intent(connection, record, question)
         )
 
-    async def _store_intent(self, connection: str, record: Record, question: Question) -> _Intent:
+    async def _store_intent(
+        self, connection: str, record: Record, question: Question
+    ) -> _IntentResult:
         """Store the intent, unless another instance was first or it became needless."""
         async with self._turns.turn():
             # Decide again: the intent's time starts now.

@@ -58,10 +58,10 @@ SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(second
 # once the store is back, another instance may send the used refresh token.
 LATE_RETRIES = (timedelta(seconds=1),) * 120
 
-_ROLLED_BACK = "record-rolled-back: an older record was in the place of a newer one"
-_GONE = "record-gone: there was no record any more in the place of one"
-_DAMAGED = "record-damaged: nobody can read what was in the place of a record"
-# No etag.
+_ROLLED_BACK = "record-rolled-back: the store had an older record"
+_GONE = "record-gone: the store had lost the record"
+_DAMAGED = "record-damaged: the record in the store cannot be decrypted"
+# The key of one task for all records. Etags are not empty.
 _EVERY_RECORD = ""
 
 _log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Recorder:
             self._rescue_all()
             raise
         # docs/encryption-keys.md and an alarm name these words.
-        _log.critical("connection %s: %s, which is put back", connection, why)
+        _log.critical("connection %s: %s; the newest known one is restored", connection, why)
         if why is not _ROLLED_BACK:
             # A loss seldom concerns one record only.
             self._late_work.start(_EVERY_RECORD, self._check_all)

@@ -119,7 +119,7 @@ async def _check_wrong_key(there: Deployment) -> Finding:
         case "api-key-invalid":
             return ok("API key", "a wrong one is refused")
         case "too-many-failures":
-            # Only a refused key is answered so.
+            # Only a refused key gets this answer.
             return ok("API key", "a wrong one is refused (too many failed requests from here)")
         case _:
             return fault(
