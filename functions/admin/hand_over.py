@@ -27,11 +27,11 @@ from functions.admin.command import (
 )
 from functions.admin.new_file import new_file
 from functions.wiring import Wiring
-from ports.export import HandedOver
+from ports.export import ExportedGrant
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 # A refresh usually takes a second or two, and at most its lease.
-_LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
+_POLL_INTERVAL = timedelta(seconds=0.5)
 _PROGRESS_INTERVAL = 100
 
 _DESCRIPTION = """\
@@ -47,7 +47,7 @@ class NothingToHandOverError(Exception):
     """No connection was handed over; the message has the reason."""
 
 
-async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
+async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
     """Hand a grant over once no refresh is in flight; None without a grant.
 
     Raises StoreUnavailableError, UnreadableRecordError.
@@ -58,14 +58,14 @@ async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
         after = await wiring.recorder.keep(connection, before, MoveRequested())
         match after.grant:
             case Moved() as moved:
-                return HandedOver(moved=moved, ledger=after.ledger)
+                return ExportedGrant(moved=moved, ledger=after.ledger)
             case Unauthorized() | Revoking() | Revoked():
                 return None
             case Refreshing():
                 if not has_reported:
                     print_progress(f"{name}: waiting for a refresh in flight (a minute at most)")
                 has_reported = True
-                await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
+                await asyncio.sleep(_POLL_INTERVAL.total_seconds())
             case Authorized() | AuthorizationRequired():
                 raise AssertionError("a grant without an attempt was not handed over")
             case _:
@@ -73,14 +73,14 @@ async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
 
 
 async def hand_over_all(
-    wiring: Wiring, connections: AsyncIterable[str], grants: dict[str, HandedOver]
+    wiring: Wiring, connections: AsyncIterable[str], grants: dict[str, ExportedGrant]
 ) -> list[str]:
     """Hand grants over, and add each to `grants`; return the errors of the others.
 
     Raises NothingToHandOverError, StoreUnavailableError.
     """
 
-    async def try_to_hand_over(connection: str) -> HandedOver | str | None:
+    async def try_to_hand_over(connection: str) -> ExportedGrant | str | None:
         try:
             return await hand_over(wiring, connection)
         except UnreadableRecordError as error:
@@ -89,7 +89,7 @@ async def hand_over_all(
     faults = list[str]()
     async for connection, found in map_concurrently(connections, try_to_hand_over):
         match found:
-            case HandedOver():
+            case ExportedGrant():
                 grants[connection] = found
                 if len(grants) % _PROGRESS_INTERVAL == 0:
                     print_progress(f"{len(grants)} connections are handed over")
@@ -113,7 +113,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
     names = stream(options.connections) if options.connections else wiring.store.connections()
-    grants: dict[str, HandedOver] = {}
+    grants: dict[str, ExportedGrant] = {}
     try:
         with new_file(options.file) as file:
             faults = await hand_over_all(wiring, names, grants)
@@ -128,7 +128,7 @@ async def _run(wiring: Wiring, options: Namespace) -> str | None:
     return f"Not handed over: {'; '.join(faults)}." if faults else None
 
 
-def _handover_advice(grants: Mapping[str, HandedOver]) -> str:
+def _handover_advice(grants: Mapping[str, ExportedGrant]) -> str:
     """Return the next step after a handover without a file."""
     return (
         f"Handed over already, and answered 410 from now on: {len(grants)}. Run this again with "

@@ -10,7 +10,7 @@ from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, map_concurrently, print_progress, printable, stream
 from functions.wiring import Wiring
-from ports.export import HandedOver, UnreadableExportError
+from ports.export import ExportedGrant, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
 
 _PROGRESS_INTERVAL = 100
@@ -39,7 +39,7 @@ class Import(Enum):
 _FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
 
 
-async def take_over(wiring: Wiring, connection: str, arrived: HandedOver) -> Import:
+async def take_over(wiring: Wiring, connection: str, arrived: ExportedGrant) -> Import:
     """Store a grant unless a newer one is there, and read it back.
 
     Raises StoreUnavailableError.
@@ -75,7 +75,7 @@ def _follows(there: Record, written: Record) -> bool:
     return now is not None and then is not None and now.age >= then.age
 
 
-async def take_over_all(wiring: Wiring, grants: Mapping[str, HandedOver]) -> Counter[Import]:
+async def take_over_all(wiring: Wiring, grants: Mapping[str, ExportedGrant]) -> Counter[Import]:
     """Take grants over, print each result, and count. Raises StoreUnavailableError."""
     counts = Counter[Import]()
     done = map_concurrently(stream(grants), lambda name: take_over(wiring, name, grants[name]))

@@ -53,7 +53,7 @@ from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper
 from functions.refresh.outcomes import failure_cause
 from functions.refresh.recorder import Recorder
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -113,7 +113,7 @@ class Logins:
         self._state_keys = state_keys
         self._links = links
         self._deliveries = Deliveries(store=store, clock=clock)
-        self._completions: Shared[CompletedLogin] = Shared(must_end=True)
+        self._completions: SharedTasks[CompletedLogin] = SharedTasks(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
         """Start a login for any browser; with `replaces` it may replace a working one.

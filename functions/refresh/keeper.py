@@ -27,7 +27,7 @@ from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
 from functions.refresh.recorder import Recorder, UnstoredError
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from functions.refresh.turns import Turns
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -84,12 +84,12 @@ class Keeper:
         self._clock = clock
         self._entropy = entropy
         self._policy = policy
-        self._loads: Shared[Record] = Shared()
-        self._intents: Shared[_IntentResult] = Shared(must_end=True)
+        self._loads: SharedTasks[Record] = SharedTasks()
+        self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         # A write must leave most of the time in which its intent may be sent.
         self._turns = Turns(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
-        self._attempts: Shared[Record] = Shared(must_end=True)
-        self._polls: Shared[Record] = Shared()
+        self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
+        self._polls: SharedTasks[Record] = SharedTasks()
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Return an access token that is valid for `min_ttl` at least, or why there is none.

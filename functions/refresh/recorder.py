@@ -39,10 +39,10 @@ from domain.policy import Policy
 from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.rescue import Rescue, Rescued
+from ports.rescue import Rescue, RescuedRecord
 from ports.store import (
     ConflictError,
     Record,
@@ -70,7 +70,7 @@ _log = logging.getLogger(__name__)
 class UnstoredError(StoreUnavailableError):
     """The store refused a record, or stored it without a confirmation."""
 
-    def __init__(self, rescued: Rescued) -> None:
+    def __init__(self, rescued: RescuedRecord) -> None:
         super().__init__("a change could not be stored")
         self.rescued = rescued
 
@@ -96,7 +96,7 @@ class Recorder:
         self._revoke_late_tokens = revoke_late_tokens
         self._policy = policy
         # Writes and revocations that go on after the callers have their answer.
-        self._late_work: Shared[None] = Shared(must_end=True)
+        self._late_work: SharedTasks[None] = SharedTasks(must_end=True)
         self._memory = Memory()
 
     async def swap(
@@ -198,7 +198,7 @@ class Recorder:
         """Write a rescue line for every remembered record, once."""
         for connection, record in self._memory.take_unrescued():
             if tokens_of(record.grant) is not None:
-                rescued = Rescued(connection=connection, expected_etag=None, record=record)
+                rescued = RescuedRecord(connection=connection, expected_etag=None, record=record)
                 self._rescue.emit(rescued)
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
@@ -227,10 +227,10 @@ class Recorder:
         self._memory.remember(connection, written)
         return written
 
-    def _prepare_write(self, connection: str, record: Record, *, over: Record) -> Rescued:
+    def _prepare_write(self, connection: str, record: Record, *, over: Record) -> RescuedRecord:
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
         written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
-        return Rescued(connection=connection, expected_etag=over.etag, record=written)
+        return RescuedRecord(connection=connection, expected_etag=over.etag, record=written)
 
     async def keep(self, connection: str, record: Record, event: Event) -> Record:
         """Store an event despite concurrent writes; return the new record.

@@ -38,11 +38,11 @@ from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
 # Providers limit token requests. A sweep may take minutes.
 MAX_CONCURRENCY = 4
-PAGE = 100
+PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
-TIME_TO_BEGIN = timedelta(minutes=2)
+START_LIMIT = timedelta(minutes=2)
 # A later due date is rare, or from a clock that was ahead.
-LONGEST_REST = timedelta(days=90)
+FAR_DUE = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Sweep:
         A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
         cannot list due connections.
         """
-        end = self._clock.now() + TIME_TO_BEGIN
+        end = self._clock.now() + START_LIMIT
         turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
@@ -119,11 +119,11 @@ class Sweep:
         Then yield those far from due: their dates may be from a clock that was ahead.
         """
         now, seen = self._clock.now(), set[str]()
-        far = now + LONGEST_REST
+        far = now + FAR_DUE
         for is_due in (True, False):
             while True:
                 # Seen ones may still be due; doubling limits read each about twice.
-                limit = 2 * len(seen) + PAGE
+                limit = 2 * len(seen) + PAGE_SIZE
                 with waiting_for("store"):
                     found = await (
                         self._store.due(now, limit=limit)
@@ -136,8 +136,8 @@ class Sweep:
                 seen.update(new)
                 # A foreign writer may store any name, and names go into logs.
                 names = list(filter(is_connection, new))
-                for start in range(0, len(names), PAGE):
-                    yield names[start : start + PAGE], is_due
+                for start in range(0, len(names), PAGE_SIZE):
+                    yield names[start : start + PAGE_SIZE], is_due
 
     async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:

@@ -59,8 +59,8 @@ _TOKEN_REQUEST_PARAMS = frozenset(
         "refresh_token",
     }
 )
-_LONGEST_GRACE = timedelta(days=366)
-_LONGEST_LIFETIME = timedelta(days=3650)
+_MAX_GRACE = timedelta(days=366)
+_MAX_LIFETIME = timedelta(days=3650)
 # The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
@@ -200,7 +200,7 @@ def _rotation(env: EnvReader, preset: Provider) -> Provider:
         )
         return preset
     grace = _duration(found) if found["unit"] else timedelta(0)
-    if grace > _LONGEST_GRACE:
+    if grace > _MAX_GRACE:
         env.faults.append("ROTATION must have a grace of at most 366 days")
     return replace(
         preset,
@@ -234,7 +234,7 @@ def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, C
             )
         return None, Counted.ISSUE
     lifetime = _duration(found)
-    if lifetime > _LONGEST_LIFETIME:
+    if lifetime > _MAX_LIFETIME:
         env.faults.append(f"{name} must be at most 3650 days, or never")
     return lifetime, Counted(found["counted"] or Counted.ISSUE)
 

@@ -24,7 +24,7 @@ from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
 from tests.records import record_of
@@ -103,12 +103,12 @@ class RescueList:
     """What was rescued."""
 
     def __init__(self) -> None:
-        self.emitted: list[Rescued] = []
+        self.emitted: list[RescuedRecord] = []
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         self.emitted.append(rescued)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         raise NotImplementedError(line)
 
 

@@ -299,9 +299,14 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     start = NOW.replace(microsecond=0)
     told = start + date * SECOND
     headers = {"date": http_date(told).removeprefix("Date: ")}
-    came_at = start + 10 * SECOND
+    received_at = start + 10 * SECOND
     answer = WebAnswer(
-        status=200, headers=headers, body=b"", sent_at=start, came_at=came_at, took=10 * SECOND
+        status=200,
+        headers=headers,
+        body=b"",
+        sent_at=start,
+        received_at=received_at,
+        took=10 * SECOND,
     )
     return answer, told
 
@@ -386,7 +391,7 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written_is_found() -> None:
     # By itself: who is root can write everywhere.
     facts = SqliteFacts(
-        is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
+        exists=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
     assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
 

@@ -17,7 +17,7 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from functions.observability.log_lines import JsonLine, write_json_lines
 from functions.observability.tracing import mark_authenticated, trace_request
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
@@ -147,7 +147,7 @@ def written_as_json(name: str) -> Iterator[io.StringIO]:
 
 def test_rescue_line_in_json_can_be_read_back() -> None:
     rescue = RescueLog(SealedRecords(KeyRing([bytes(32)])))
-    rescued = Rescued(
+    rescued = RescuedRecord(
         connection="c",
         expected_etag="intent",
         record=record_of(fresh(), "rescued"),

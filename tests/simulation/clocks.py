@@ -36,7 +36,7 @@ from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
 from tests.simulation.exchanges import Wish
 from tests.simulation.promises import VERDICTS_APART, BrokenRuleError, Rule
@@ -152,11 +152,11 @@ class ClockWorld:
         self.provider.revoke(request.token)
         return RevocationResult.REVOKED
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(rescued.connection)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(line)
 

@@ -18,7 +18,7 @@ import pytest
 from domain.grant import Authorized
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
 from tests.functions.expect import expect_json, expect_page, expect_problem
 from tests.infra.aws_template import BUCKET, KEY, native
@@ -222,7 +222,7 @@ def test_the_page_s_recovery_reads_the_log_of_each_function(
     connection = f"not-stored-by-{function}"
     record = record_of(Authorized(tokens=TOKENS), "rescued")
     wiring = Wiring(Settings.from_environ(variables(deployment.stack, tmp_path)))
-    wiring.rescue.emit(Rescued(connection=connection, expected_etag=None, record=record))
+    wiring.rescue.emit(RescuedRecord(connection=connection, expected_etag=None, record=record))
     log(deployment.stack, function, caplog.messages[-1])
     assert f"{connection}: applied" in operate(deployment.stack, RECOVER).splitlines()
 

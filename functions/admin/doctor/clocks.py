@@ -29,7 +29,7 @@ def compare_clocks(label: str, answer: WebAnswer) -> Finding:
 
 def distance(answer: WebAnswer, date: datetime) -> timedelta:
     """Return how far apart the clocks are at least, for any delay of the response."""
-    behind = date - answer.came_at
+    behind = date - answer.received_at
     ahead = answer.sent_at - (date + _RESOLUTION)
     return max(behind, ahead, timedelta(0))
 

@@ -14,13 +14,13 @@ from functions.wiring import Wiring
 from ports.store import Store, UnreadableRecordError
 
 # A daily sweep that failed once.
-_LONG_OVERDUE = timedelta(days=2)
+_OVERDUE_LIMIT = timedelta(days=2)
 # A large store is checked in part, to end in time.
-_TIME_TO_LOOK = timedelta(seconds=20)
+_CHECK_LIMIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class CheckedRecord:
     """One record: its grant, None if no key decrypts it, and whether the newest key did."""
 
     grant: Grant | None
@@ -40,18 +40,18 @@ class Census:
     overdue: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
 
-    def add(self, name: str, look: Look) -> None:
+    def add(self, name: str, check: CheckedRecord) -> None:
         """Add one record."""
         self.number += 1
-        if look.grant is None:
+        if check.grant is None:
             self.unreadable.append(name)
             return
-        if not look.by_newest_key:
+        if not check.by_newest_key:
             self.by_older_key.append(name)
-        if (cause := missing_authorization(look.grant, self.since)) is not None:
+        if (cause := missing_authorization(check.grant, self.since)) is not None:
             self.without_login[name] = cause.value
             return
-        self._add_working(name, look.grant)
+        self._add_working(name, check.grant)
 
     def _add_working(self, name: str, grant: Grant) -> None:
         if isinstance(grant, Moved):
@@ -59,7 +59,7 @@ class Census:
         failure_state = grant.failure_state if isinstance(grant, Authorized) else None
         if failure_state is not None:
             self.failing[name] = failure_state.failure
-        due, limit = due_at(grant), self.since - _LONG_OVERDUE
+        due, limit = due_at(grant), self.since - _OVERDUE_LIMIT
         is_tried = failure_state is not None and failure_state.at > limit
         if due is not None and due <= limit and not is_tried:
             self.overdue.append(name)
@@ -69,15 +69,15 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Check every record, as time allows. Raises StoreUnavailableError."""
     newest = store_by_newest_key(wiring.settings)
 
-    async def look(connection: str) -> Look:
-        return await _look(connection, newest=newest, all_keys=wiring.store)
+    async def check(connection: str) -> CheckedRecord:
+        return await _check_record(connection, newest=newest, all_keys=wiring.store)
 
     census, is_complete = Census(wiring.clock.now()), True
     try:
-        async with aclosing(map_concurrently(wiring.store.connections(), look)) as looks:
-            async for name, found in looks:
+        async with aclosing(map_concurrently(wiring.store.connections(), check)) as checked:
+            async for name, found in checked:
                 census.add(name, found)
-                if wiring.clock.now() - census.since > _TIME_TO_LOOK:
+                if wiring.clock.now() - census.since > _CHECK_LIMIT:
                     is_complete = False
                     break
     finally:
@@ -90,15 +90,15 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-async def _look(connection: str, *, newest: Store, all_keys: Store) -> Look:
+async def _check_record(connection: str, *, newest: Store, all_keys: Store) -> CheckedRecord:
     try:
-        return Look(grant=(await newest.load(connection)).grant)
+        return CheckedRecord(grant=(await newest.load(connection)).grant)
     except UnreadableRecordError:
         pass
     try:
-        return Look(grant=(await all_keys.load(connection)).grant, by_newest_key=False)
+        return CheckedRecord(grant=(await all_keys.load(connection)).grant, by_newest_key=False)
     except UnreadableRecordError:
-        return Look(grant=None)
+        return CheckedRecord(grant=None)
 
 
 def judge(census: Census) -> Iterator[Finding]:

@@ -20,11 +20,11 @@ from functions.endpoints.promises import document
 from functions.wiring import Wiring
 from ports.web import NoWebAnswerError, Web, WebAnswer
 
-_TIMES = 5
+_SAMPLES = 5
 # ACME clients usually renew a certificate 30 days before it expires.
-_RENEWED_BY = timedelta(days=14)
-_WORKS = frozenset({200, 202})
-_UNWELL = {
+_RENEWAL_MARGIN = timedelta(days=14)
+_OK_STATUSES = frozenset({200, 202})
+_LOGIN_ADVICE = {
     "not-authorized": "the connection default needs a login: use POST /api/login with an API key",
     "connection-moved": "the connection default was handed over: use the other deployment",
 }
@@ -63,8 +63,8 @@ async def check_live(
 def _check_certificate(base: str, health: WebAnswer) -> Finding:
     if urlsplit(base).scheme != "https":
         return ok("live", f"{base} is up, without TLS, on this machine")
-    ends = health.certificate_ends
-    if ends is not None and ends - health.came_at < _RENEWED_BY:
+    ends = health.certificate_expires_at
+    if ends is not None and ends - health.received_at < _RENEWAL_MARGIN:
         return warning(
             "live",
             f"{base} is up, but its certificate expires on {ends:%Y-%m-%d}: check its renewal",
@@ -93,10 +93,10 @@ def _describe_stranger(health: WebAnswer) -> str | None:
 
 
 async def _check_speed(there: Deployment) -> Finding:
-    answers = [await there.ask("GET", "/api/health") for _ in range(_TIMES)]
+    answers = [await there.ask("GET", "/api/health") for _ in range(_SAMPLES)]
     milliseconds = median(answer.took / timedelta(milliseconds=1) for answer in answers)
     return ok(
-        "live", f"it answers in {milliseconds:.0f} ms with a new connection (median of {_TIMES})"
+        "live", f"it answers in {milliseconds:.0f} ms with a new connection (median of {_SAMPLES})"
     )
 
 
@@ -138,10 +138,10 @@ async def _check_with_key(there: Deployment, wiring: Wiring) -> AsyncGenerator[F
     if problem in {"api-key-invalid", "too-many-failures"}:
         yield fault("API key", "the deployment does not know this environment's API_KEY")
         return
-    if answer.status in _WORKS:
+    if answer.status in _OK_STATUSES:
         yield ok("API key", "it is accepted, and the connection default works")
-    elif problem in _UNWELL:
-        yield warning("verify", _UNWELL[problem])
+    elif problem in _LOGIN_ADVICE:
+        yield warning("verify", _LOGIN_ADVICE[problem])
     else:
         found = f"{answer.status} {problem or ''}"
         yield fault("verify", f"GET /api/verify returned {found}: see docs/problems.md")
