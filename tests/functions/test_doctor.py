@@ -592,7 +592,7 @@ def test_connection_that_is_not_well_is_found(
 def test_that_not_every_connection_was_looked_at_is_said(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grants, "_TIME_TO_LOOK", timedelta(-1))
+    monkeypatch.setattr(grants, "_CHECK_LIMIT", timedelta(-1))
     keep(environ(), name="second")
     found = findings(environ())
     assert wrong(found) == [("unknown", "connections")]
