@@ -58,18 +58,18 @@ async def map_concurrently(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
 ) -> AsyncGenerator[tuple[str, _Result], None]:
     """Do the work for several names at once; yield each name and result, in order."""
-    begun = deque[tuple[str, asyncio.Future[_Result]]]()
+    started = deque[tuple[str, asyncio.Future[_Result]]]()
     try:
         async for name in names:
-            begun.append((name, asyncio.ensure_future(work(name))))
-            if len(begun) == MAX_CONCURRENCY:
-                first, result = begun.popleft()
+            started.append((name, asyncio.ensure_future(work(name))))
+            if len(started) == MAX_CONCURRENCY:
+                first, result = started.popleft()
                 yield first, await result
-        for name, result in begun:
+        for name, result in started:
             yield name, await result
     finally:
         # After a failure, the others must not outlive the store.
-        left = [result for _, result in begun]
+        left = [result for _, result in started]
         for result in left:
             result.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -112,7 +112,7 @@ class _Source:
             retry_after = FAULT_FOR if error.is_passing else None
             raise RemoteSettingsError([str(error)], retry_after=retry_after) from None
         except SettingsError as error:
-            how = f"the secret is {secret.name}: {secret.putting}"
+            how = f"the secret is {secret.name}: {secret.put_command}"
             raise RemoteSettingsError([*error.faults, how]) from None
 
 

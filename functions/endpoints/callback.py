@@ -13,9 +13,9 @@ from functions.login.words import (
     START_OVER,
     START_OVER_ON_PAGE,
     advice,
+    connection_revoked,
     error_of,
     on_one_line,
-    revoked_meanwhile,
     with_quotation,
 )
 from functions.routes import CALLBACK, Routes
@@ -59,7 +59,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         quoting = failed if is_quoted else with_quotation(failed, quoted)
         raise _with_headers(quoting, forget) from failed
     if isinstance(completed.grant, Revoking | Revoked):
-        raise _with_headers(revoked_meanwhile(), forget)
+        raise _with_headers(connection_revoked(), forget)
     return _success(request, completed, forget)
 
 

@@ -17,7 +17,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from functions.login.words import being_completed
+from functions.login.words import login_in_progress
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 
@@ -73,7 +73,7 @@ class Deliveries:
             if await self._find_result(response) is not None:
                 return await self.find(response)
             await asyncio.sleep(pause)
-        raise being_completed()
+        raise login_in_progress()
 
     async def _find_result(self, response: AuthorizationResponse) -> PendingLogin | None:
         key = _outcome_key(response)

@@ -40,13 +40,13 @@ from functions.login.results import (
     result_of,
 )
 from functions.login.words import (
+    connection_revoked,
+    exchange_failed,
     login_not_needed,
-    not_exchanged,
+    login_refused,
     other_account,
     other_browser,
     other_issuer,
-    refused,
-    revoked_meanwhile,
     unknown_state,
 )
 from functions.observability.tracing import waiting_for
@@ -240,7 +240,7 @@ class Logins:
         # Read before the code is used: if the store is down, the login is not lost.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
-            raise revoked_meanwhile()
+            raise connection_revoked()
         yields = pending.precedence is Precedence.YIELDS
         if yields and not self._needs_login(before):
             # Another login was faster.
@@ -249,7 +249,7 @@ class Logins:
         if not isinstance(outcome, TokenResponse):
             cause = failure_cause(outcome, provider)
             _log.warning("connection %s: login failed: %s", pending.connection, cause)
-            raise not_exchanged(outcome)
+            raise exchange_failed(outcome)
         completed = LoginCompleted(
             response=outcome,
             requested_at=requested_at,
@@ -337,4 +337,4 @@ def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) ->
     if not pending.is_answered_by(response.issuer):
         raise other_issuer()
     if not response.code:
-        raise refused(said)
+        raise login_refused(said)

@@ -114,13 +114,13 @@ def other_issuer() -> ProblemError:
     )
 
 
-def revoked_meanwhile() -> ProblemError:
+def connection_revoked() -> ProblemError:
     """Make the problem of a login whose connection was revoked after it had started."""
     what = "The connection was revoked after this login started, so no token was stored."
     return problem("invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}")
 
 
-def being_completed() -> ProblemError:
+def login_in_progress() -> ProblemError:
     """Make the problem of a redirect that another request still completes."""
     return problem(
         "provider-unavailable",
@@ -152,7 +152,7 @@ def other_account() -> ProblemError:
     )
 
 
-def refused(said: str) -> ProblemError:
+def login_refused(said: str) -> ProblemError:
     """Make the problem of a redirect with an error; `said` quotes it."""
     declined = "The person declined at the provider, or may not allow this"
     no_code = "The provider returned an error instead of a code"
@@ -166,7 +166,7 @@ def refused(said: str) -> ProblemError:
     )
 
 
-def not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
     """Make the problem of a code for which the provider gave no tokens."""
     said = said_by(outcome)
     match outcome:

@@ -97,7 +97,7 @@ def _check_redirect_uri(settings: Settings) -> Finding:
         )
     register = f"the redirect URI to register at the provider is {settings.redirect_uri}"
     provider = settings.provider.authorization_endpoint or settings.overrides.issuer or ""
-    if _is_here(settings.public_url) and not _is_here(provider):
+    if _is_on_this_machine(settings.public_url) and not _is_on_this_machine(provider):
         return warning(
             "PUBLIC_URL",
             f"it is an address of this machine: only its own browsers can log in; {register}",
@@ -105,5 +105,5 @@ def _check_redirect_uri(settings: Settings) -> Finding:
     return ok("PUBLIC_URL", register)
 
 
-def _is_here(url: str) -> bool:
+def _is_on_this_machine(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
