@@ -1,4 +1,4 @@
-"""What the pages' commands are run against: `make run`, as a newcomer has it."""
+"""The server that the pages' commands run against: `make run`, as a newcomer has it."""
 
 import time
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from tests.system.simulated_digikey import press
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A server that was just started: nobody has logged in."""
+    """A new server: nobody has logged in."""
     with local_server(tmp_path_factory.mktemp("newcomer")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def logged_in(server: LocalServer) -> LocalServer:
-    """The server, once somebody has logged in."""
+    """The server after a login."""
     log_in(server)
     return server
 
@@ -33,7 +33,7 @@ def log_in(server: LocalServer) -> None:
 
 
 def let_expire(server: LocalServer, *, fault: str) -> None:
-    """Log in for a token that is over when this returns; the next refresh meets a fault."""
+    """Log in, and wait until the access token has expired. The next refresh has a fault."""
     _control(server, {"lifetimes": {"access_token": 2}, "clear_faults": True})
     log_in(server)
     _control(server, {"lifetimes": {"access_token": 1800}, "faults": [fault]})

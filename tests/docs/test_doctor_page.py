@@ -1,4 +1,4 @@
-"""docs/doctor.md: its way to the environment of what `make run` serves is gone as it stands."""
+"""docs/doctor.md: its command runs the doctor in the environment of `make run`."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs/doctor.md").read_text()
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LocalServer]:
-    """A server with a provider of its owner's, of which nothing but that is set."""
+    """A server with only a provider set."""
     with simulated_digikey(redirect_uri="http://localhost:8000/api/callback") as provider:
         (tmp_path / ".env").write_text(
             f"CLIENT_ID={provider.client_id}\n"

@@ -1,4 +1,4 @@
-"""docs/http.md: its examples are run as they stand, its tables compared with the code."""
+"""docs/http.md: its examples run unchanged, and its tables match the code."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.docs.pages import block, first_cells, page, run_python
 from tests.system.local_server import LocalServer
 
 PAGE = page("http.md")
-# The page says once that each endpoint may answer these.
+# The page lists these once for all endpoints.
 OF_ALL = {400, 408, 413, 414, 429, 431, 500, 503}
 
 

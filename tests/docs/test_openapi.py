@@ -33,7 +33,7 @@ OPERATION_LIST = [
 
 
 def test_the_document_is_up_to_date() -> None:
-    assert DOCUMENT.read_text() == text(), "write it anew: make openapi"
+    assert DOCUMENT.read_text() == text(), "run: make openapi"
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -88,7 +88,7 @@ def test_the_page_of_problems_tells_each_status_of_the_code() -> None:
 
 def test_every_problem_that_is_raised_has_a_documented_type() -> None:
     raised = {name for file in (ROOT / "functions").rglob("*.py") for name in raised_in(file)}
-    # What may be raised by a name that is looked up.
+    # These are raised by a name that is looked up.
     raised |= {"refused-for-now", "refused-without-reason", "client-refused"}
     raised.add("provider-unavailable")
     assert raised == set(PROBLEMS)

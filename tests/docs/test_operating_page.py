@@ -1,4 +1,4 @@
-"""docs/operating.md: its commands are run as they stand."""
+"""docs/operating.md: its commands run unchanged."""
 
 import json
 import re
@@ -14,7 +14,7 @@ PAGE = page("operating.md")
 def test_the_line_of_a_crontab_sweeps(server: LocalServer) -> None:
     line = block("text", PAGE, having="curl")
     command = " ".join(line.split()[5:])
-    # The server of `make run` has no secret for it, and says so.
+    # The server of `make run` has no secret for it.
     answer = server.shell(command.replace("PUBLIC_URL", server.address), {})
     assert "CRON_SECRET is not set" in answer
 

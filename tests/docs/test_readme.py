@@ -1,4 +1,4 @@
-"""The README: its commands and its program are run as they stand, its tables held to the code."""
+"""The README: its commands and its program run unchanged, and its tables match the code."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from tests.docs.pages import README, all_first_cells, block, blocks, first_cells
 from tests.system.local_server import LocalServer
 from tests.system.simulated_digikey import press
 
-# Asked through this, a program says at its end what it has asked for and what was answered.
+# Records the requests of a program, and their statuses.
 LISTEN = """
 import requests
 _send, asked = requests.request, []
@@ -39,7 +39,7 @@ IN_CI = block("sh", README, having="--fail-with-body")
 
 
 def run(program: str, server: LocalServer) -> tuple[Any, list[object]]:
-    """Run the README's program and more after it; return what `result` is then, and `asked`."""
+    """Run the README's program and more code after it. Return its `result` and `asked`."""
     environ = {"API_KEY": server.api_key, "PUBLIC_URL": server.address}
     end = "import json\nprint(json.dumps([result, asked]))"
     printed = run_python(f"{LISTEN}\n{PROGRAM}\n{program}\n{end}", environ)
