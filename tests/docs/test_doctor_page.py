@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, block, page
 from tests.system.local_server import LocalServer, local_server
 from tests.system.simulated_digikey import simulated_digikey
 
-PAGE = (ROOT / "docs/doctor.md").read_text()
+PAGE = page("doctor.md")
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ def server(tmp_path: Path) -> Iterator[LocalServer]:
 
 
 def test_the_doctor_has_the_environment_that_make_run_has_filled_in(server: LocalServer) -> None:
-    (command,) = (block for block in blocks("sh", PAGE) if "./.env" in block)
-    there = command.replace(".venv/bin/python", sys.executable)
-    told = server.shell(there, {"PYTHONPATH": str(ROOT)})
-    assert "ok       PROVIDER: custom, " in told
-    assert "ok       same store: what is begun there is in this environment's store" in told
+    command = block("sh", PAGE, having="./.env").replace(".venv/bin/python", sys.executable)
+    printed = server.shell(command, {"PYTHONPATH": str(ROOT)})
+    assert "ok       PROVIDER: custom, " in printed
+    assert "ok       same store: what is begun there is in this environment's store" in printed

@@ -258,10 +258,10 @@ REASONS: Mapping[Loss, str] = {
     ),
     Loss.DAMAGED: (
         "A running instance puts back the newest record it has read, of each of the last thousand "
-        "connections. A login is needed if no running instance has read the record, or if the "
-        "instance that last replaced the refresh token no longer runs. If only an encryption key "
-        "is missing, programs get an error, nothing is overwritten, and all works again once the "
-        "key is back."
+        "connections. A login is needed if no running instance has read it, or if the instance "
+        "that last replaced the refresh token no longer runs. If only an encryption key is "
+        "missing, programs get an error, nothing is overwritten, and all works again once the key "
+        "is back."
     ),
 }
 
