@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ def lines(page: str) -> Iterator[Line]:
         yield Line(number=int(number), tested_by=tested_by, notes=notes)
 
 
+@cache
 def names_by_line(root: Path) -> Mapping[int, list[str]]:
     """Return the tests of each line, by their names and files."""
     found: defaultdict[int, list[str]] = defaultdict(list)
