@@ -102,7 +102,7 @@ def test_the_first_status_of_each_problem_is_its_usual_one() -> None:
 
 def test_every_problem_that_is_raised_has_a_documented_type() -> None:
     raised = {name for file in (ROOT / "functions").rglob("*.py") for name in raised_in(file)}
-    # What may be raised by a name that is looked up.
+    # These are raised by a name that is looked up.
     raised |= {"refused-for-now", "refused-without-reason", "client-refused"}
     raised.add("provider-unavailable")
     assert raised == set(PROBLEMS)

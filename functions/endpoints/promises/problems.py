@@ -17,38 +17,34 @@ class Occurrence:
 
 
 OCCURRENCES: Mapping[str, Occurrence] = {
-    "api-key-missing": Occurrence((401,), "the request carries no API key"),
+    "api-key-missing": Occurrence((401,), "the request has no API key"),
     "api-key-invalid": Occurrence(
         (401,),
-        "the API key is none of the deployment's, or has expired, or two different ones were sent",
+        "the API key is unknown or has expired, or the request has two different ones",
     ),
     "key-not-allowed": Occurrence(
         (403,),
-        "the API key is a good one, and not for this endpoint or this connection: its entry in "
-        "`API_KEYS` says what it is for",
+        "the API key is valid, but not for this endpoint or connection, by its entry in `API_KEYS`",
     ),
     "cron-secret-required": Occurrence(
         (401,),
-        "the sweep was asked for without the deployment's `CRON_SECRET`, or with another",
+        "the sweep was called without the `CRON_SECRET`, or with a wrong one",
     ),
     "connection-moved": Occurrence(
         (410,),
-        "the connection was handed over to another deployment ([moving](moving.md)): ask there; "
-        "coming back later is of no use",
+        "the connection was handed over to another deployment ([moving](moving.md)): use that "
+        "one, retrying does not help",
     ),
-    "authorization-required": Occurrence(
-        (401,),
-        "a person has to log in before there can be a token",
-    ),
+    "authorization-required": Occurrence((401,), "a person has to log in to get a token"),
     "not-authorized": Occurrence(
         (404,),
-        "`verify`: the refresh token has expired, was refused, or there is none, as after a "
-        "revocation",
+        "`verify`: the refresh token has expired or was refused, or none exists, for example "
+        "after a revocation",
     ),
     "invalid-request": Occurrence(
         (400, 408, 413, 414, 431),
-        "parameters, headers or body cannot be understood, are too large, or do not come in "
-        "time; or parameters were sent in a body and not in the query",
+        "parameters, headers or body are malformed, too large or too slow, or parameters are in "
+        "the body instead of the query",
     ),
     "invalid-state": Occurrence(
         (400,),
@@ -57,85 +53,85 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     ),
     "invalid-link": Occurrence(
         (400,),
-        "the link to log in with was not made here, has expired, was used before, or was made "
-        "before the connection was revoked; or another page than its own has sent it",
+        "the login link is unknown, expired, used, or older than a revocation of the "
+        "connection. Or a page of another origin sent it",
     ),
     "login-not-needed": Occurrence(
         (409,),
-        "the link is good, but the connection works without a login; to replace it anyway takes "
-        "the API key",
+        "the link is valid, but the connection works without a login; replacing that login "
+        "needs the API key",
     ),
     "other-account": Occurrence(
         (409,),
-        "another account logged in than the one whose login works and stays in force, or the "
-        "provider did not say which, though it had before; `POST /api/login?replace=true` "
-        "begins a login that changes the account",
+        "a different account logged in than before, or the provider did not identify it this "
+        "time. The working login stays. `POST /api/login?replace=true` starts a login that "
+        "changes the account",
     ),
     "other-browser": Occurrence(
         (400,),
-        "a login that was begun by a link came back to another browser, or to one that keeps no "
-        "cookies",
+        "a login by a link returned to a different browser, or to one without cookies",
     ),
     "other-issuer": Occurrence(
         (400,),
         "the callback's `iss` is not the provider's, or is missing though the provider always "
         "sends it",
     ),
-    "authorization-refused": Occurrence((400,), "the provider sent the browser back with an error"),
-    "code-refused": Occurrence((502,), "the provider did not trade the code for tokens"),
+    "authorization-refused": Occurrence((400,), "the provider returned the browser with an error"),
+    "code-refused": Occurrence((502,), "the provider refused to exchange the code for tokens"),
     "client-refused": Occurrence(
         (502,),
-        "the provider refuses the client or the form of its request, or `TOKEN_ENDPOINT` is not "
-        "its address (it redirects, or answers 404, 405 or 415); what is stored is kept",
+        "the provider refuses the client or the form of its request, or `TOKEN_ENDPOINT` is "
+        "wrong (it redirects, or returns 404, 405 or 415); stored tokens are kept",
     ),
     "refused-without-reason": Occurrence(
         (502,),
-        "the provider refuses to refresh, and does not say why or says it in words that are not "
-        "known here; what is stored is kept",
+        "the provider refuses to refresh, without a reason or with an unknown one; stored "
+        "tokens are kept",
     ),
     "refused-for-now": Occurrence(
         (503,),
-        "the provider refuses the refresh token while the access token it issued before lives: "
-        "that may pass, and one more try at its end decides",
+        "the provider refuses the refresh token while its access token is still valid. That may "
+        "pass: one more try at the access token's expiry decides",
     ),
     "prefetch-refused": Occurrence(
         (503,),
-        "the browser asked for the callback ahead of its person; nothing was used up by it",
+        "the browser prefetched the callback; this used up nothing",
     ),
     "provider-unavailable": Occurrence(
         (503,),
-        "the provider cannot be reached, does not answer, or asks for patience; or a page came "
-        "in the place of its answer, as firewalls and captive portals send them",
+        "the provider is unreachable, does not respond, or asks to wait, or a page replaced its "
+        "response, as firewalls and captive portals send",
     ),
     "refresh-in-progress": Occurrence(
         (503,),
-        "another request is refreshing, and the provider takes its time",
+        "another request is refreshing, and the provider is slow",
     ),
     "settings-unavailable": Occurrence(
         (503,),
-        "the secret that holds the variables, on AWS, cannot be read now; it is tried again",
+        "the AWS secret that holds the variables cannot be read now; it is retried",
     ),
     "too-many-failures": Occurrence(
         (429,),
-        "too many requests from this address, or with this API key, were refused for the "
-        "reasons above that are the caller's; good ones are answered all the same",
+        "too many requests from this address or with this API key failed, by errors of the "
+        "caller; valid requests still work",
     ),
-    "store-unavailable": Occurrence(
-        (503,),
-        "what is stored cannot be reached now; nothing is lost",
-    ),
+    "store-unavailable": Occurrence((503,), "the store is unavailable; no data was lost"),
     "record-unreadable": Occurrence(
         (500,),
-        "what is stored was sealed with a key that is not in the key ring, or is damaged",
+        "the stored record is damaged, or was encrypted with a key that is not in "
+        "`ENCRYPTION_KEYS`",
     ),
     "not-configured": Occurrence(
         (500,),
-        "a variable, or the secret that holds the variables, is missing or cannot be used, or "
-        "what `ISSUER` publishes cannot; `detail` names it",
+        "a variable, the secret that holds the variables, or the metadata of `ISSUER` is "
+        "missing or unusable; `detail` names it",
     ),
-    "not-found": Occurrence((404,), "there is no such endpoint"),
-    "method-not-allowed": Occurrence((405,), "`Allow` names the methods"),
-    "unexpected": Occurrence((500,), "a fault of the application; its log says more"),
+    "not-found": Occurrence((404,), "the path is not an endpoint"),
+    "method-not-allowed": Occurrence(
+        (405,),
+        "the method is not allowed; `Allow` lists those that are",
+    ),
+    "unexpected": Occurrence((500,), "an error in the application; see its log"),
 }
 """By type, without the prefix. The first table of `docs/problems.md` repeats it."""
 
@@ -219,7 +215,7 @@ def _example(name: str, occurrence: Occurrence) -> dict[str, object]:
         "type": TYPE_PREFIX + name,
         "title": PROBLEMS[name][1],
         "status": occurrence.statuses[0],
-        "detail": "What happened. What to do.",
+        "detail": "The reason. The next step.",
         "instance": f"{INSTANCE_PREFIX}5f0c1d8e9a7b4c3d2e1f0a9b8c7d6e5f",
         **_EXAMPLES.get(name, {}),
     }
