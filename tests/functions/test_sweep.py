@@ -1,6 +1,7 @@
 """The sweep by itself: what is due, what becomes of each, and when it stops."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -154,9 +155,13 @@ def test_what_fails_is_counted_and_does_not_stop_the_others(
             "c": RuntimeError("a fault of our own"),
         }
         bench.store = BrokenStore(broken=broken)
-        await idle(bench, "a", "b", "c", "d", "e")
+        await idle(bench, *"abcdef")
         replies: Iterator[Outcome] = iter(
-            [TokenErrorResponse(status=400, error="invalid_grant"), RESPONSE]
+            [
+                TokenErrorResponse(status=400, error="invalid_grant"),
+                TokenErrorResponse(status=503, error=None),
+                RESPONSE,
+            ]
         )
 
         async def reply() -> Outcome:
@@ -164,13 +169,19 @@ def test_what_fails_is_counted_and_does_not_stop_the_others(
 
         bench.server.reply = reply
         report = await bench.sweep().run()
-        assert report == SweepReport(refreshed=1, skipped=0, failed=4, is_complete=True)
-        states = {type(await bench.grant(connection)) for connection in ("d", "e")}
+        assert report == SweepReport(refreshed=1, skipped=0, failed=5, is_complete=True)
+        states = {type(await bench.grant(connection)) for connection in "def"}
         assert states == {Authorized, AuthorizationRequired}
 
     run(work)
     for connection in ("a", "b", "c"):
         assert f"connection {connection}: not refreshed" in caplog.text
+    assert caplog.text.count("; the next sweep tries again") == 3
+    assert "not refreshed: login required (refresh-token-rejected)" in caplog.text
+    next_try = (
+        r"not refreshed: the refresh failed \(provider-unavailable\); next try at \d{4}-\d\d-\d\dT"
+    )
+    assert re.search(next_try, caplog.text)
     assert "a fault of our own" in caplog.text
 
 
