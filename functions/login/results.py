@@ -51,10 +51,10 @@ def result_of(
     account = _account(old, completed.response.subject)
     if is_new and old is not None:
         _log.warning(
-            "connection %s: a login replaced the one of %s; the account is %s",
+            "connection %s: a login replaced the one of %s; account, compared with before: %s",
             connection,
             old.authorized_at.isoformat(timespec="seconds"),
-            account.value,
+            account.name.lower(),
         )
     return CompletedLogin(connection=connection, grant=after, account=account, is_new=is_new)
 
