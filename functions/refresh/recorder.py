@@ -1,7 +1,9 @@
-"""Stores each event by compare-and-swap before callers see it.
+"""Stores each event by compare-and-swap before callers see it, and restores lost records.
 
-`swap` retries one change with the same etag. `keep` stores an event despite concurrent writes. If
-the store is down, tokens go to a rescue log line, and the write is retried later.
+- `swap` retries one change with the same etag.
+- `keep` stores an event despite concurrent writes. If the store is down, new tokens go to a rescue
+  log line, and the write is retried later.
+- `load` and `newest` put back a record that this instance remembers, if the store lost it.
 """
 
 import asyncio
