@@ -28,7 +28,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Entry, HistoryEvent, Ledger
-from domain.provider import Counted
+from domain.provider import LifetimeStart
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -85,7 +85,7 @@ def dump_login(pending: "PendingLogin") -> bytes:
             "code_verifier": pending.code_verifier,
             "expires_at": _to_text(pending.expires_at),
             "issuer": pending.issuer,
-            "issuer_names_itself": pending.issuer_names_itself,
+            "issuer_names_itself": pending.issuer_is_required,
             "browser": pending.browser,
             "replaces": pending.replaces,
             "read": pending.read,
@@ -106,7 +106,7 @@ def load_login(text: bytes) -> "PendingLogin":
             code_verifier=members["code_verifier"],
             expires_at=_instant(members["expires_at"]),
             issuer=members["issuer"],
-            issuer_names_itself=members["issuer_names_itself"],
+            issuer_is_required=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
             # Missing in logins of earlier versions.
@@ -163,7 +163,7 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "cause": cause.value,
                 "client": client,
                 "since": _to_text(since),
-                **_said_to_json(grant.said),
+                **_said_to_json(grant.quote),
             }
         case Moved(grant=moved, since=since, place=place):
             inner = _grant_to_json(moved)
@@ -244,7 +244,7 @@ def _settled_from_json(members: _Json) -> Idle:
                 cause=Cause(members["cause"]),
                 client=members["client"],
                 since=_instant(members["since"]),
-                said=_said_from_json(members),
+                quote=_said_from_json(members),
             )
         case state:
             raise ValueError(state)
@@ -269,7 +269,7 @@ def _ledger_from_text(text: str | None) -> Ledger:
 
 def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
     # Earlier versions skip entries with a quote, and read all others.
-    rest = entry[2:] if entry.said is not None else entry[2:-1]
+    rest = entry[2:] if entry.quote is not None else entry[2:-1]
     return int(entry.at.timestamp()), entry.event.value, *rest
 
 
@@ -316,7 +316,9 @@ def _tokens_from_json(members: _Json) -> Tokens:
         place=_place(members),
         revoked=_place(members, "revoked"),
         # Missing in records of earlier versions.
-        refresh_token_counted=Counted(members.get("refresh_token_counted", Counted.ISSUE.value)),
+        refresh_token_counted=LifetimeStart(
+            members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
+        ),
     )
 
 
@@ -330,7 +332,7 @@ def _failure_state_to_json(failure_state: FailureState | None) -> _Json | None:
         "retry_at": _to_text(failure_state.retry_at),
         "in_doubt_since": _to_text(failure_state.in_doubt_since),
         "since": _to_text(failure_state.since),
-        **_said_to_json(failure_state.said),
+        **_said_to_json(failure_state.quote),
     }
 
 
@@ -366,7 +368,7 @@ def _failure_state_from_json(members: _Json | None) -> FailureState | None:
         in_doubt_since=_from_text(members["in_doubt_since"]),
         # Missing in records of earlier versions.
         since=_from_text(members.get("since")),
-        said=_said_from_json(members),
+        quote=_said_from_json(members),
     )
 
 

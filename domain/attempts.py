@@ -9,7 +9,7 @@ from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import Effect
 from domain.events import AttemptEnded
-from domain.failures import classify, note_failure
+from domain.failures import add_failure, classify
 from domain.grant import (
     Active,
     Attempt,
@@ -27,7 +27,7 @@ from domain.grant import (
 )
 from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
-from domain.refusals import said_by
+from domain.refusals import quote_of
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 
 _Active = TypeVar("_Active", bound=Active)
@@ -67,14 +67,14 @@ def _keep_tokens(
     if tokens.generation == before.generation and not _is_in_charge(grant, attempt):
         # The refresh token stays, and so does who is in charge; of two access tokens the one
         # that was asked for last wins.
-        if issued_at <= before.issued_at and not before.were_issued_ahead(now):
+        if issued_at <= before.issued_at and not before.was_clock_ahead(now):
             return grant
-        is_revived = isinstance(grant, AuthorizationRequired) and grant.may_pass
+        is_revived = isinstance(grant, AuthorizationRequired) and grant.is_retryable
         return Authorized(tokens=tokens) if is_revived else replace(grant, tokens=tokens)
-    if tokens.is_alive(now):
+    if tokens.is_access_token_valid(now):
         return Authorized(tokens=tokens)
     failure_state = failure_state_of(grant)
-    late = note_failure(failure_state, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
+    late = add_failure(failure_state, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
     return Authorized(tokens=tokens, failure_state=replace(late, in_doubt_since=None))
 
 
@@ -102,7 +102,7 @@ def _keep_for_who_has_it(
 
 
 def _refresh_of(kept: Active, now: datetime) -> Note:
-    is_over = not kept.tokens.is_alive(now)
+    is_over = not kept.tokens.is_access_token_valid(now)
     return Note(
         event=HistoryEvent.REFRESH,
         generation=kept.tokens.generation,
@@ -121,40 +121,40 @@ def _fail(
     grant: Refreshing, outcome: TokenErrorResponse | NoAnswer, policy: Policy, now: datetime
 ) -> Effect:
     """Remember a failure (rule 7), or take it for a verdict (rule 6)."""
-    failure, said = classify(outcome), said_by(outcome)
+    failure, quote = classify(outcome), quote_of(outcome)
     if failure is None:
-        return _refuse(grant, policy, now, said=said)
+        return _refuse(grant, policy, now, quote=quote)
     asked_to_wait = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
-    failure_state = note_failure(
+    failure_state = add_failure(
         grant.failure_state,
         failure,
         grant.attempt,
         policy,
         at=now,
         retry_after=asked_to_wait,
-        said=said,
+        quote=quote,
     )
     return _set_back(grant, failure_state)
 
 
-def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
+def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, quote: str | None) -> Effect:
     """Take in a refusal that means that the refresh token is over (rule 6)."""
     tokens, attempt, before = grant.tokens, grant.attempt, grant.failure_state
     is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
     if is_harmless and not _is_last_try(grant):
-        refused = note_failure(before, Failure.REFUSED, attempt, policy, at=now, said=said)
+        refused = add_failure(before, Failure.REFUSED, attempt, policy, at=now, quote=quote)
         last_try_at = policy.last_try_at(tokens, now)
         return _set_back(grant, replace(refused, retry_at=max(refused.retry_at, last_try_at)))
     cause = Cause.REFRESH_TOKEN_REJECTED if is_harmless else Cause.REFRESH_ANSWER_LOST
     return Effect(
         grant=AuthorizationRequired(
-            tokens=tokens, cause=cause, client=attempt.client, since=now, said=said
+            tokens=tokens, cause=cause, client=attempt.client, since=now, quote=quote
         ),
         note=Note(
-            event=HistoryEvent.VERDICT,
+            event=HistoryEvent.REFRESH_REFUSED,
             generation=tokens.generation,
             outcome=cause.value,
-            said=said,
+            quote=quote,
         ),
     )
 
@@ -166,7 +166,7 @@ def _set_back(grant: Refreshing, failure_state: FailureState) -> Effect:
             event=HistoryEvent.REFRESH_FAILED,
             generation=grant.tokens.generation,
             outcome=failure_state.failure.value,
-            said=failure_state.said,
+            quote=failure_state.quote,
         ),
     )
 
@@ -174,8 +174,8 @@ def _set_back(grant: Refreshing, failure_state: FailureState) -> Effect:
 def _is_last_try(grant: Refreshing) -> bool:
     """Whether the attempt was begun after the access token's end, as far as it is known."""
     tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.failure_state
-    if not tokens.were_issued_ahead(started_at):
-        return not tokens.is_alive(started_at)
+    if not tokens.was_clock_ahead(started_at):
+        return not tokens.is_access_token_valid(started_at)
     # Its end by a clock that was ahead tells nothing: it was given its life since the refusal.
     if before is None or before.failure is not Failure.REFUSED:
         return False

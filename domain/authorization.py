@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from domain.events import Precedence
 from domain.provider import Provider
 from domain.token_endpoint import AuthorizationCodeRequest
-from domain.tokens import CLOCKS_APART
+from domain.tokens import MAX_CLOCK_SKEW
 
 # Time to type a password and find a second factor (RFC 9700 §4.7.1 wants it short).
 LOGIN_LIFETIME = timedelta(minutes=10)
@@ -33,25 +33,25 @@ class PendingLogin:
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
     issuer: str | None = None
-    issuer_names_itself: bool = False
+    issuer_is_required: bool = False
     browser: str | None = None
     replaces: bool = False
     read: int | None = None
     outcome: str | None = None
 
-    def is_alive(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Whether it may still come back; not where a clock that was ahead says so for longer."""
-        return now < self.expires_at <= now + LOGIN_LIFETIME + CLOCKS_APART
+        return now < self.expires_at <= now + LOGIN_LIFETIME + MAX_CLOCK_SKEW
 
-    def is_answered_by(self, issuer: str | None) -> bool:
+    def is_issuer_valid(self, issuer: str | None) -> bool:
         """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""
         if self.issuer is None:
             return True
         if issuer is None:
-            return not self.issuer_names_itself
+            return not self.issuer_is_required
         return issuer == self.issuer
 
-    def began_in(self, browser: str | None) -> bool:
+    def is_same_browser(self, browser: str | None) -> bool:
         """Whether a browser that remembers this may finish the login (RFC 9700 §4.7.1)."""
         if self.browser is None:
             return True

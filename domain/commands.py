@@ -37,23 +37,23 @@ class Wait:
 class TryLater:
     """Answer that there is no token now: the provider is asked again at `at`, not before.
 
-    `said` quotes what it answered last.
+    `quote` quotes what it answered last.
     """
 
     at: datetime
     failure: Failure
-    said: str | None = None
+    quote: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForAuthorization:
-    """Answer that a person has to log in; `said` quotes the provider's verdict.
+    """Answer that a person has to log in; `quote` quotes the provider's verdict.
 
     `read` is how far the record had counted, which tells a link that is made now from older ones.
     """
 
     cause: Cause
-    said: str | None = None
+    quote: str | None = None
     read: int | None = field(default=None, compare=False)
 
 

@@ -88,11 +88,11 @@ from domain.events import (
 )
 from domain.grant import Grant, Revoked, Revoking
 from domain.instants import require_aware
-from domain.logins import bring_back, log_in
+from domain.logins import complete_login, keep_rescued
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.questions import answer_question
-from domain.revoking import fence_off, forget, late_tokens
+from domain.revoking import begin_revocation, end_revocation, late_tokens
 
 
 def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -116,9 +116,9 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
         case AttemptEnded():
             return end_attempt(grant, event, policy, now)
         case LoginCompleted():
-            return log_in(grant, event, policy, now)
+            return complete_login(grant, event, policy, now)
         case TokensRescued(tokens=tokens):
-            return bring_back(grant, tokens)
+            return keep_rescued(grant, tokens)
         case MoveRequested():
             return hand_over(grant, policy, now)
         case ReturnRequested():
@@ -126,8 +126,8 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
         case GrantArrived():
             return take_over(grant, event, now)
         case RevokeRequested():
-            return fence_off(grant, now)
+            return begin_revocation(grant, now)
         case RevocationEnded():
-            return forget(grant, event)
+            return end_revocation(grant, event)
         case _:
             assert_never(event)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
-from domain.grant import Attempt, Grant, Moved, Unauthorized, dated_after
+from domain.grant import Attempt, Grant, Moved, Unauthorized, instant_after
 from domain.ledger import Ledger
 from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenResponse
 from domain.tokens import Tokens
@@ -72,7 +72,7 @@ class LoginCompleted:
     @property
     def authorized_at(self) -> datetime:
         """By what its tokens are known: the instant, but never before what it has read."""
-        return dated_after(self.read, self.requested_at)
+        return instant_after(self.read, self.requested_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +116,11 @@ class RevocationEnded:
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
 """Somebody wants an answer, for which the provider may have to be asked (rules 1 to 3)."""
 
-Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
+Transfer: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
 """The grant changes deployments (rules 10 to 12)."""
 
 Revocation: TypeAlias = RevokeRequested | RevocationEnded
 """The owner ends the grant (rules 13 to 15)."""
 
-Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
+Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Transfer | Revocation
 """Something that has happened, which the grant has to take in (rules 4 to 15)."""

@@ -38,18 +38,18 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
-def without_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
+def end_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
     """Count an attempt that is over without a word as failed: its instance died, or stalls."""
     if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
         attempt = grant.attempt
-        failure_state = note_failure(
-            grant.failure_state, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
+        failure_state = add_failure(
+            grant.failure_state, Failure.UNKNOWN, attempt, policy, at=policy.lease_end(attempt)
         )
         return Authorized(tokens=grant.tokens, failure_state=failure_state)
     return grant
 
 
-def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
+def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
     """Doubt what is put back from memory: others may have gone on from it, and that is lost.
 
     Within its grace window a provider may answer with the tokens that it made for them, and tell
@@ -67,7 +67,7 @@ def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
     return replace(grant, failure_state=replace(so_far, in_doubt_since=since))
 
 
-def note_failure(
+def add_failure(
     before: FailureState | None,
     failure: Failure,
     attempt: Attempt,
@@ -75,17 +75,17 @@ def note_failure(
     *,
     at: datetime,
     retry_after: timedelta | None = None,
-    said: str | None = None,
+    quote: str | None = None,
 ) -> FailureState:
     """Add one failure of `attempt`, known since `at`, to what went wrong before.
 
-    `retry_after` is what the provider asked for, and `said` what it answered.
+    `retry_after` is what the provider asked for, and `quote` what it answered.
     """
     failures = 1 if before is None else before.failures + 1
     doubt = in_doubt_since(before)
     if failure is Failure.UNKNOWN and doubt is None:
         doubt = attempt.started_at
-    wish = min(retry_after or timedelta(0), policy.longest_retry_after)
+    wish = min(retry_after or timedelta(0), policy.max_retry_after)
     retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + wish)
     if doubt is not None:
         retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, doubt))
@@ -96,7 +96,7 @@ def note_failure(
         retry_at=retry_at,
         in_doubt_since=doubt,
         since=at if before is None else before.began_at,
-        said=said,
+        quote=quote,
     )
 
 
@@ -130,4 +130,4 @@ def _replay_at(
     if policy.provider.replay_is_harmless or retry_at < window_ends:
         return retry_at
     # Those before this attempt were sent within the window.
-    return policy.lands_by(attempt) if failure is Failure.UNKNOWN else window_ends + policy.lease
+    return policy.lease_end(attempt) if failure is Failure.UNKNOWN else window_ends + policy.lease

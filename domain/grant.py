@@ -62,7 +62,7 @@ class FailureState:
     `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
     the provider is not asked again. `in_doubt_since` is the start of the first attempt since then
     of which nobody knows whether the provider acted on it; of what was put back from memory, when
-    its tokens came, with no failure where none was known. `said` quotes the last answer.
+    its tokens came, with no failure where none was known. `quote` quotes the last answer.
     """
 
     failures: int
@@ -70,7 +70,7 @@ class FailureState:
     at: datetime
     retry_at: datetime
     in_doubt_since: datetime | None
-    said: str | None = None
+    quote: str | None = None
     # When the first of them was known; an earlier version of this software did not write that down.
     since: datetime | None = None
 
@@ -111,17 +111,17 @@ class Refreshing:
 class AuthorizationRequired:
     """The provider refused the refresh token to `client`; the access token may still live.
 
-    `said` quotes the provider.
+    `quote` quotes the provider.
     """
 
     tokens: Tokens
     cause: Cause
     client: str = field(repr=False)
     since: datetime
-    said: str | None = None
+    quote: str | None = None
 
     @property
-    def may_pass(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether the verdict, though final, may turn out to be none: no answer was lost before."""
         return self.cause is Cause.REFRESH_TOKEN_REJECTED
 
@@ -217,7 +217,7 @@ def was_revoked_since(grant: Grant, read: int | None) -> bool:
     return read is not None and read < last_revocation(grant)
 
 
-def dated_after(grant: Grant, instant: datetime) -> datetime:
+def instant_after(grant: Grant, instant: datetime) -> datetime:
     """Return the instant, or one just after whatever the grant is dated by, if that is later."""
     match grant:
         case Unauthorized():

@@ -13,11 +13,11 @@ from domain.grant import Cause, Failure
 
 # Half a day of half-hourly refreshes. They crowd out each other only: however busy a connection is,
 # who logged in to it and what was done to it is still told.
-MOST_REFRESHES = 24
-MOST_OTHERS = 8
-MOST_ENTRIES = MOST_REFRESHES + MOST_OTHERS
+MAX_REFRESHES = 24
+MAX_OTHERS = 8
+MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS
 # Enough to know an error by, and little enough to be kept with each entry.
-LONGEST_SAID = 120
+LONGEST_HISTORY_QUOTE = 120
 
 
 class HistoryEvent(Enum):
@@ -27,14 +27,14 @@ class HistoryEvent(Enum):
     REFRESH = "refresh"
     REFRESH_FAILED = "refresh-failed"
     # The provider has refused the refresh token: a person has to log in.
-    VERDICT = "verdict"
+    REFRESH_REFUSED = "verdict"
     RESCUED = "rescued"
     MOVED = "moved"
     TAKEN_BACK = "taken-back"
     IMPORTED = "imported"
     REVOKED = "revoked"
     # That its tokens are to end.
-    PROVIDER_TOLD = "provider-told"
+    REVOCATION_ENDED = "provider-told"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 
     `key_name` is the API key on whose request it happened; None where there was none, as with the
     sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours, and
-    `said` quotes the provider where it refused or did not answer.
+    `quote` quotes the provider where it refused or did not answer.
 
     A tuple, as all of them are read with each token: a dataclass takes four times as long to make.
     """
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
     generation: int | None
     key_name: str | None
     outcome: str
-    said: str | None = None
+    quote: str | None = None
 
 
 Ledger: TypeAlias = tuple[Entry, ...]
@@ -87,7 +87,7 @@ class Note:
     event: HistoryEvent
     generation: int | None
     outcome: str
-    said: str | None = None
+    quote: str | None = None
     # Of an attempt that ended without a word nobody remembers on whose request it began.
     is_requested: bool = True
     arrived: Ledger = ()
@@ -101,17 +101,17 @@ def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str |
         generation=note.generation,
         key_name=key_name if note.is_requested else None,
         outcome=note.outcome,
-        said=note.said and note.said[:LONGEST_SAID],
+        quote=note.quote and note.quote[:LONGEST_HISTORY_QUOTE],
     )
-    return with_entry(merged(ledger, note.arrived), entry)
+    return append_entry(merge_ledgers(ledger, note.arrived), entry)
 
 
-def with_entry(ledger: Ledger, entry: Entry) -> Ledger:
+def append_entry(ledger: Ledger, entry: Entry) -> Ledger:
     """Add the newest entry; where there is no room left, the oldest of its kind goes."""
     return _shortened((*ledger, entry))
 
 
-def merged(there: Ledger, arrived: Ledger) -> Ledger:
+def merge_ledgers(there: Ledger, arrived: Ledger) -> Ledger:
     """Make one ledger of two; what both of them tell is told once.
 
     Each of them is in the order in which it was written, and stays so, whatever a clock has said;
@@ -126,7 +126,7 @@ def merged(there: Ledger, arrived: Ledger) -> Ledger:
 
 def _shortened(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
-    room = {True: MOST_REFRESHES, False: MOST_OTHERS}
+    room = {True: MAX_REFRESHES, False: MAX_OTHERS}
     for entry in reversed(entries):
         is_refresh = entry.event in _REFRESHES
         if room[is_refresh] > 0:

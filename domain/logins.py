@@ -22,7 +22,9 @@ from domain.tokens import Freshness, Tokens
 # Rule 8: logins.
 
 
-def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Effect:
+def complete_login(
+    grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime
+) -> Effect:
     """Start a new generation, unless the login is late or would cost a grant that works."""
     if _is_late(grant, completed):
         return Effect(grant=grant)
@@ -38,7 +40,7 @@ def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetim
     )
     if _is_unwanted(tokens, grant, completed.precedence, policy, now):
         return Effect(grant=grant)
-    is_of_another = before is not None and before.are_known_of_another(tokens.subject)
+    is_of_another = before is not None and before.belong_to_other_account(tokens.subject)
     note = Note(
         event=HistoryEvent.LOGIN,
         generation=tokens.generation,
@@ -50,7 +52,7 @@ def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetim
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
     """Whether the login is there already, or a later one that was stored since it began.
 
-    Counted by the tokens: a move does not end a login that was begun before it.
+    LifetimeStart by the tokens: a move does not end a login that was begun before it.
     """
     tokens = tokens_of(grant)
     if tokens is None or tokens.place <= place_of(completed.read):
@@ -78,13 +80,13 @@ def _is_unwanted(
         return True
     works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
     yields = precedence is Precedence.YIELDS
-    return works and (yields or there.tokens.may_be_of_another(tokens.subject))
+    return works and (yields or there.tokens.may_belong_to_other_account(tokens.subject))
 
 
 # Rule 9: rescue.
 
 
-def bring_back(grant: Grant, tokens: Tokens) -> Effect:
+def keep_rescued(grant: Grant, tokens: Tokens) -> Effect:
     """Keep tokens that the store did not take when they came, if they are newer."""
     if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)

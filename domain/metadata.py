@@ -17,7 +17,7 @@ class ServerMetadata:
     revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication | None = None
     pkce: Pkce | None = None
-    names_itself: bool | None = None
+    sends_issuer: bool | None = None
 
 
 def with_metadata(provider: Provider, metadata: ServerMetadata) -> Provider:

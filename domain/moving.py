@@ -10,7 +10,7 @@ from datetime import datetime
 
 from domain.commands import Effect
 from domain.events import GrantArrived
-from domain.failures import without_lapsed_lease
+from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
     Grant,
@@ -34,7 +34,7 @@ def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
     """Let go of a grant, unless an attempt is in flight: its answer belongs to who made it."""
     if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
-    settled = without_lapsed_lease(grant, policy, now)
+    settled = end_lapsed_lease(grant, policy, now)
     if isinstance(settled, Refreshing):
         return Effect(grant=grant)
     moved = Moved(grant=settled, since=now, place=place_of(settled) + 1)

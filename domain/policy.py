@@ -21,7 +21,7 @@ class Policy:
     # Long enough that a provider's short outage passes unnoticed.
     refresh_early: timedelta = timedelta(minutes=5)
     # Who asks for a refresh twice, or on two machines, means one.
-    refreshes_apart: timedelta = timedelta(seconds=10)
+    min_refresh_interval: timedelta = timedelta(seconds=10)
     # An instance that was stalled between intent and request must not send any more.
     send_within: timedelta = timedelta(seconds=5)
     # Slow providers answer late rather than never, and a late answer costs nothing.
@@ -30,21 +30,21 @@ class Policy:
     # clocks that disagree.
     lease: timedelta = timedelta(seconds=60)
     first_backoff: timedelta = timedelta(seconds=1)
-    longest_backoff: timedelta = timedelta(minutes=5)
+    max_backoff: timedelta = timedelta(minutes=5)
     # A provider's wish is granted, but not to the point of an unusable deployment.
-    longest_retry_after: timedelta = timedelta(hours=1)
+    max_retry_after: timedelta = timedelta(hours=1)
     # A verdict is asked for again under other credentials; two deployments that differ in them and
     # share a store then ask by turns, at this pace at most.
     other_client_wait: timedelta = timedelta(minutes=1)
     # Somebody who has mended what was refused need not wait for long, and one who asks all the time
     # does not make the provider notice.
-    verdicts_apart: timedelta = timedelta(minutes=5)
+    refused_retry_wait: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         if self.send_within + self.request_timeout >= self.lease:
             raise ValueError("a token request must be over before its lease is")
 
-    def lands_by(self, attempt: Attempt) -> datetime:
+    def lease_end(self, attempt: Attempt) -> datetime:
         """When the attempt's request can no longer arrive at the provider."""
         return attempt.started_at + self.lease
 
@@ -55,8 +55,8 @@ class Policy:
         if grace := self.provider.rotation.grace:
             # The window opens when the provider acts, at the earliest when the attempt starts;
             # half of it is left for the replay to arrive in.
-            return min(self.lands_by(attempt), attempt.started_at + grace / 2)
-        return self.lands_by(attempt)
+            return min(self.lease_end(attempt), attempt.started_at + grace / 2)
+        return self.lease_end(attempt)
 
     def replay_until(self, in_doubt_since: datetime) -> datetime:
         """Until when a refresh token in doubt is sure to be honoured, if it was acted upon."""
@@ -75,19 +75,19 @@ class Policy:
         to it, which is `send_within` after the attempt's start at most, as a rule. Where a life is
         short, that would be most of it.
         """
-        ends_at = tokens.ends_at(refused_at)
+        ends_at = tokens.access_token_expiry(refused_at)
         if tokens.expires_at is None or ends_at is None:
-            return refused_at + self.verdicts_apart
+            return refused_at + self.refused_retry_wait
         life = tokens.expires_at - tokens.issued_at
         return ends_at + min(self.send_within, life / 20)
 
-    def forbids(self, retry_at: datetime, now: datetime) -> bool:
+    def must_wait(self, retry_at: datetime, now: datetime) -> bool:
         """Whether `retry_at` is to be waited for; one too far ahead is a clock gone back.
 
         What the longest wait is for one clock is a little longer for another: a lease allows for
         that as well.
         """
-        return now < retry_at <= now + self.longest_retry_after + self.lease
+        return now < retry_at <= now + self.max_retry_after + self.lease
 
     def backoff(self, failures: int, attempt: Attempt) -> timedelta:
         """How long to wait after so many failures in a row: doubling, capped, with jitter.
@@ -100,4 +100,4 @@ class Policy:
         # Past thirty doublings any first step exceeds any cap; a timedelta would overflow.
         ceiling = self.first_backoff * (1 << min(failures - 1, 30))
         jitter = crc32(attempt.id.encode()) / 2**32
-        return min(ceiling, self.longest_backoff) * (1 + jitter) / 2
+        return min(ceiling, self.max_backoff) * (1 + jitter) / 2

@@ -41,7 +41,7 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Assumed:
+class AssumedLifetime:
     """A lifetime of access tokens that nobody has declared, shorter than any in common use.
 
     It is safe to take where a refresh token can replace what may be over. Where nothing can, an
@@ -52,7 +52,7 @@ class Assumed:
     lifetime: timedelta
 
 
-class Counted(Enum):
+class LifetimeStart(Enum):
     """From when on a refresh token's lifetime counts, as the environment says it."""
 
     # A refresh that replaces it begins anew.
@@ -77,7 +77,7 @@ class Provider:
     # RFC 9207 §2: what it calls itself, where that is known, and whether it always does so when it
     # sends the browser back.
     issuer: str | None = None
-    names_itself: bool = False
+    sends_issuer: bool = False
     authorization_endpoint: str
     token_endpoint: str
     # RFC 7009; None where there is none.
@@ -91,9 +91,9 @@ class Provider:
     rotation: Rotation = Rotation(kind=RotationKind.ALWAYS)
     # GitHub and GitLab end the old access token with the refresh; it is then refreshed late.
     refresh_ends_access_token: bool = False
-    access_token_lifetime: timedelta | Assumed | None
+    access_token_lifetime: timedelta | AssumedLifetime | None
     refresh_token_lifetime: timedelta | None
-    refresh_token_counted: Counted = Counted.ISSUE
+    refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
     # A vendor's own code or text, in lower case, to the RFC 6749 code it stands for: what
     # `refusals.py` cannot know, because elsewhere it means nothing or something else.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def digikey(host: str, *, name: str) -> Provider:
     )
 
 
-UNDECLARED_ACCESS_TOKEN_LIFETIME = Assumed(timedelta(minutes=5))
+UNDECLARED_ACCESS_TOKEN_LIFETIME = AssumedLifetime(timedelta(minutes=5))
 
 PRESETS: Mapping[str, Provider] = {
     "digikey": digikey("api.digikey.com", name="digikey"),

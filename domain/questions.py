@@ -16,7 +16,7 @@ from domain.commands import (
     Wait,
 )
 from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.failures import without_lapsed_lease
+from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
     Attempt,
@@ -61,7 +61,7 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
         return Decision(grant=grant, command=AskForAuthorization(cause=cause))
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=ReportMoved(since=grant.since))
-    current = without_lapsed_lease(grant, policy, now)
+    current = end_lapsed_lease(grant, policy, now)
     content = _answer_without_refresh(current, question, policy, now)
     if content is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=content)
@@ -83,25 +83,27 @@ def _answer_without_refresh(
     may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
+            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_have_expired(now)
             # Who demands no more than everybody is better served by what is left than by nothing.
             is_refused = _is_refused(grant, policy, now)
             is_all_there_is = is_refused and min_ttl <= DEFAULT_MIN_TTL
-            usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
+            usable = lasts or (is_all_there_is and grant.tokens.is_access_token_valid(now))
             return Serve(tokens=grant.tokens) if usable and not may_be_dead else None
         case RefreshRequested(asked_at=asked_at):
             # Asked ahead of now means a clock gone back, by which no token would ever be new.
-            is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
-            is_new = is_new and not grant.tokens.were_issued_ahead(now)
-            usable = is_new and grant.tokens.is_alive(now) and not may_be_dead
+            is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.min_refresh_interval
+            is_new = is_new and not grant.tokens.was_clock_ahead(now)
+            usable = is_new and grant.tokens.is_access_token_valid(now) and not may_be_dead
             # What never expires, and cannot be replaced, is as good as new.
             lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
             return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
-            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
+            spares_a_living_token = _is_risky(
+                grant, policy, now
+            ) and grant.tokens.is_access_token_valid(now)
             # What is due by a clock that was ahead may be due by now.
-            is_due = due is not None and (due <= now or grant.tokens.were_issued_ahead(now))
+            is_due = due is not None and (due <= now or grant.tokens.was_clock_ahead(now))
             return None if is_due and not spares_a_living_token else NothingDue()
         case _:
             assert_never(question)
@@ -113,7 +115,9 @@ def _is_refresh_wanted(grant: Active, question: Question, policy: Policy, now: d
         return False
     if policy.provider.refresh_ends_access_token:
         return False
-    return grant.tokens.is_near_end(policy.refresh_early, now) or grant.tokens.is_due(now)
+    return grant.tokens.is_access_token_near_end(
+        policy.refresh_early, now
+    ) or grant.tokens.is_refresh_token_near_end(now)
 
 
 def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
@@ -158,18 +162,18 @@ def _request_or_obstacle(
 ) -> RefreshTokenRequest | Answer:
     """Return the request to send, or the answer where nobody may send one now."""
     if isinstance(grant, Refreshing):
-        return Wait(until=policy.lands_by(grant.attempt))
+        return Wait(until=policy.lease_end(grant.attempt))
     refresh_token = usable_refresh_token(grant.tokens, now)
     if isinstance(refresh_token, Cause):
         return AskForAuthorization(cause=refresh_token)
     if isinstance(grant, AuthorizationRequired) and _stands(grant, question, policy, now):
-        return AskForAuthorization(cause=grant.cause, said=grant.said)
+        return AskForAuthorization(cause=grant.cause, quote=grant.quote)
     failure_state = failure_state_of(grant)
     if (
         failure_state is not None
         and (at := _retry_at(failure_state, question, policy, now)) is not None
     ):
-        return TryLater(at=at, failure=failure_state.failure, said=failure_state.said)
+        return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
@@ -178,9 +182,9 @@ def _stands(
 ) -> bool:
     """Whether this question may not have a final verdict tried again (rule 6)."""
     if verdict.client != policy.client:
-        return policy.forbids(verdict.since + policy.other_client_wait, now)
-    is_wanted = isinstance(question, RefreshRequested) and verdict.may_pass
-    return not is_wanted or policy.forbids(verdict.since + policy.verdicts_apart, now)
+        return policy.must_wait(verdict.since + policy.other_client_wait, now)
+    is_wanted = isinstance(question, RefreshRequested) and verdict.is_retryable
+    return not is_wanted or policy.must_wait(verdict.since + policy.refused_retry_wait, now)
 
 
 def _retry_at(
@@ -188,10 +192,10 @@ def _retry_at(
 ) -> datetime | None:
     """Until when this question has to wait; None if it need not."""
     if failure_state.failure is not Failure.REFUSED:
-        return failure_state.retry_at if policy.forbids(failure_state.retry_at, now) else None
+        return failure_state.retry_at if policy.must_wait(failure_state.retry_at, now) else None
     retry_at = failure_state.retry_at
     if isinstance(question, RefreshRequested):
-        retry_at = min(retry_at, failure_state.at + policy.verdicts_apart)
+        retry_at = min(retry_at, failure_state.at + policy.refused_retry_wait)
     return retry_at if _binds(failure_state, now, policy) and now < retry_at else None
 
 

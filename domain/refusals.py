@@ -21,7 +21,7 @@ from domain.token_endpoint import NoAnswer, TokenErrorResponse
 LONGEST_QUOTE = 300
 
 # RFC 6749 §5.2, RFC 8707 §2, and what GitHub, Google, Slack and Zoho say for `invalid_client`.
-ABOUT_SETTINGS = frozenset(
+SETTINGS_CODES = frozenset(
     {
         "bad_client_secret",
         "deleted_client",
@@ -37,9 +37,9 @@ ABOUT_SETTINGS = frozenset(
     }
 )
 # Entra's numbers: the client's secret is wrong, or has expired.
-ABOUT_SETTINGS_AT_ENTRA = frozenset({"7000215", "7000222"})
+ENTRA_SETTINGS_CODES = frozenset({"7000215", "7000222"})
 # GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab, Monzo.
-ENDS_OF_A_REFRESH_TOKEN = frozenset(
+REFRESH_TOKEN_CODES = frozenset(
     {
         "bad_refresh_token",
         "expired_refresh_token",
@@ -54,7 +54,7 @@ ENDS_OF_A_REFRESH_TOKEN = frozenset(
 )
 # RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and what Slack, Zoho and Firebase say. RFC 6750 has
 # `invalid_token` for access tokens, and none was sent.
-ENDS_OF_A_LOGIN = frozenset(
+LOGIN_REQUIRED_CODES = frozenset(
     {
         "consent_required",
         "interaction_required",
@@ -69,7 +69,7 @@ ENDS_OF_A_LOGIN = frozenset(
     }
 )
 # RFC 6749 §4.1.2.1, RFC 8628 §3.5, and what Slack says with status 200.
-PASSING = frozenset(
+TRANSIENT_CODES = frozenset(
     {
         "internal_error",
         "ratelimited",
@@ -80,21 +80,21 @@ PASSING = frozenset(
     }
 )
 # Entra's answer to a client that asks again and again, and a fault of its own.
-PASSING_AT_ENTRA = frozenset({"50196", "90033"})
-PASSING_IN_WORDS = ("already being processed", "rate limit", "too many")
+ENTRA_TRANSIENT_CODES = frozenset({"50196", "90033"})
+TRANSIENT_PHRASES = ("already being processed", "rate limit", "too many")
 # Where the description does not say that it is the refresh token's fault.
-ABOUT_THE_REQUEST = frozenset({"invalid_request", "unauthorized_client"})
+REQUEST_CODES = frozenset({"invalid_request", "unauthorized_client"})
 KNOWN_CODES = (
-    ABOUT_SETTINGS | ENDS_OF_A_REFRESH_TOKEN | ENDS_OF_A_LOGIN | PASSING | ABOUT_THE_REQUEST
+    SETTINGS_CODES | REFRESH_TOKEN_CODES | LOGIN_REQUIRED_CODES | TRANSIENT_CODES | REQUEST_CODES
 )
-ABOUT_THE_ADDRESS = frozenset({404, 405, 415})
+WRONG_ENDPOINT_STATUSES = frozenset({404, 405, 415})
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 _REDIRECTS = range(300, 400)
 
 # What is said before and after "refresh token" of one that is over.
-OVER_BEFORE = ("expired", "invalid", "unknown")
-OVER_AFTER = (
+INVALID_BEFORE = ("expired", "invalid", "unknown")
+INVALID_AFTER = (
     "been used",
     "expired",
     "invalid",
@@ -105,7 +105,7 @@ OVER_AFTER = (
 # "Invalid grant", as Twitch writes it.
 _CODES_IN_WORDS = frozenset({"invalid_grant"})
 # Exact Online's, Better Auth's, and X's.
-OVER_IN_WORDS = (
+INVALID_PHRASES = (
     "old refresh token used",
     "session not found",
     "value passed for the token was invalid",
@@ -155,27 +155,32 @@ def meaning_of(answer: TokenErrorResponse) -> Meaning:
     said = " ".join((*codes_said, *texts))
     at_entra = frozenset(re.findall(_ENTRAS_NUMBER, said))
     is_away = answer.status == TOO_MANY_REQUESTS or answer.status >= SERVER_ERROR
-    if codes & ABOUT_SETTINGS or at_entra & ABOUT_SETTINGS_AT_ENTRA:
+    if codes & SETTINGS_CODES or at_entra & ENTRA_SETTINGS_CODES:
         return Meaning.TRY_LATER if is_away else Meaning.CONFIGURATION
-    if (codes | _parts(codes_said)) & ENDS_OF_A_REFRESH_TOKEN:
+    if (codes | _parts(codes_said)) & REFRESH_TOKEN_CODES:
         return Meaning.DEAD
     sentences = [re.sub(_WORD_BREAKS, " ", text.casefold()) for text in texts]
-    if is_away or codes & PASSING or at_entra & PASSING_AT_ENTRA or _is_passing(sentences):
+    if (
+        is_away
+        or codes & TRANSIENT_CODES
+        or at_entra & ENTRA_TRANSIENT_CODES
+        or _is_passing(sentences)
+    ):
         return Meaning.TRY_LATER
     codes |= {_plain(text) for text in texts} & _CODES_IN_WORDS
-    if codes & ENDS_OF_A_LOGIN or any(map(_says_that_over, sentences)):
+    if codes & LOGIN_REQUIRED_CODES or any(map(_says_that_over, sentences)):
         return Meaning.DEAD
-    if codes & ABOUT_THE_REQUEST or is_about_the_address(answer):
+    if codes & REQUEST_CODES or is_wrong_endpoint(answer):
         return Meaning.CONFIGURATION
     return Meaning.TRY_LATER if answer.is_page else Meaning.UNEXPLAINED
 
 
-def is_about_the_address(answer: TokenErrorResponse) -> bool:
+def is_wrong_endpoint(answer: TokenErrorResponse) -> bool:
     """Whether the status says that this is no token endpoint, or none that takes forms."""
-    return answer.status in ABOUT_THE_ADDRESS or answer.status in _REDIRECTS
+    return answer.status in WRONG_ENDPOINT_STATUSES or answer.status in _REDIRECTS
 
 
-def said_by(outcome: TokenErrorResponse | NoAnswer) -> str | None:
+def quote_of(outcome: TokenErrorResponse | NoAnswer) -> str | None:
     """Quote what came instead of tokens; None where nothing was said."""
     match outcome:
         case NoAnswer(reason=reason):
@@ -183,7 +188,7 @@ def said_by(outcome: TokenErrorResponse | NoAnswer) -> str | None:
         case TokenErrorResponse(error=error, description=description):
             words = ": ".join(part for part in (error, description) if part)[:LONGEST_QUOTE]
             # A status that is about the address says enough.
-            status = f"status {outcome.status}" if is_about_the_address(outcome) else None
+            status = f"status {outcome.status}" if is_wrong_endpoint(outcome) else None
             return words or status
         case _:
             assert_never(outcome)
@@ -208,11 +213,11 @@ def _parts(codes: tuple[str, ...]) -> frozenset[str]:
 
 
 def _is_passing(sentences: list[str]) -> bool:
-    return any(words in sentence for sentence in sentences for words in PASSING_IN_WORDS)
+    return any(words in sentence for sentence in sentences for words in TRANSIENT_PHRASES)
 
 
 def _says_that_over(sentence: str) -> bool:
-    if any(words in sentence for words in OVER_IN_WORDS):
+    if any(words in sentence for words in INVALID_PHRASES):
         return True
     bare = re.sub(_QUOTES, "", sentence.replace("n't", " not"))
     if _GRANT_TYPE in bare:
@@ -223,7 +228,7 @@ def _says_that_over(sentence: str) -> bool:
 def _clause_says_that_over(clause: str) -> bool:
     if "client" in clause or "?" in clause:
         return False
-    before, after = "|".join(OVER_BEFORE), "|".join(OVER_AFTER)
+    before, after = "|".join(INVALID_BEFORE), "|".join(INVALID_AFTER)
     clause = clause.strip()
     found = re.search(
         rf"\b(?:{before}) {_TOKEN}{_ENDS_SO}"

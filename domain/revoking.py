@@ -23,7 +23,7 @@ from domain.events import (
 from domain.failures import classify
 from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
-from domain.refusals import said_by
+from domain.refusals import quote_of
 from domain.token_endpoint import (
     NoAnswer,
     RevocationOutcome,
@@ -45,7 +45,7 @@ _MEANT: Mapping[str | None, RevocationResult] = {
 # Rule 13: the grant ends here, and then at the provider.
 
 
-def fence_off(grant: Grant, now: datetime) -> Effect:
+def begin_revocation(grant: Grant, now: datetime) -> Effect:
     """Fence a grant off: nothing is kept of it but what the provider must be told of."""
     # What was handed over is for the deployment that has it.
     if isinstance(grant, Inactive | Moved):
@@ -65,7 +65,7 @@ def fence_off(grant: Grant, now: datetime) -> Effect:
     return Effect(grant=revoking, note=note)
 
 
-def forget(grant: Grant, ended: RevocationEnded) -> Effect:
+def end_revocation(grant: Grant, ended: RevocationEnded) -> Effect:
     """Forget the last token, once the provider was told of it."""
     if not isinstance(grant, Revoking) or grant.request != ended.request:
         return Effect(grant=grant)
@@ -75,13 +75,13 @@ def forget(grant: Grant, ended: RevocationEnded) -> Effect:
 
 
 def _answer(outcome: RevocationOutcome, result: RevocationResult) -> Note:
-    told, said = NOT_SUPPORTED, None
+    word, quote = NOT_SUPPORTED, None
     if result is RevocationResult.REVOKED:
-        told = DONE
+        word = DONE
     elif isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
         # A verdict on a refresh token explains nothing where none was used.
-        told, said = (classify(outcome) or Failure.UNEXPLAINED).value, said_by(outcome)
-    return Note(event=HistoryEvent.PROVIDER_TOLD, generation=None, outcome=told, said=said)
+        word, quote = (classify(outcome) or Failure.UNEXPLAINED).value, quote_of(outcome)
+    return Note(event=HistoryEvent.REVOCATION_ENDED, generation=None, outcome=word, quote=quote)
 
 
 def result_of(outcome: RevocationOutcome) -> RevocationResult:

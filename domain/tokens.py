@@ -5,30 +5,30 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from domain.provider import Assumed, Counted, Provider
+from domain.provider import AssumedLifetime, LifetimeStart, Provider
 from domain.token_endpoint import TokenResponse
 
 # A caller's demand on what is left of a token never exceeds half of the token's life: a token
 # that has just been issued must satisfy everybody, or each request would refresh.
-MOST_OF_LIFE_DEMANDED = 2
+MIN_TTL_DIVISOR = 2
 # A refresh begins early, but not before two thirds of the life are used, so that short-lived
 # tokens are not refreshed all the time.
-EARLY_PART_OF_LIFE = 3
+EARLY_REFRESH_DIVISOR = 3
 # A grant that nobody uses is refreshed in the last third of its refresh token's life, and never
 # later than this before its end: a sweep that runs once a day, at any minute of an hour (Vercel's
 # cron), then has two chances.
-KEEP_ALIVE_PART_OF_LIFE = 3
+KEEP_ALIVE_DIVISOR = 3
 KEEP_ALIVE_MARGIN = timedelta(days=2, hours=2)
 # Where nothing is known of the refresh token's life: the shortest idle limit in common use is a
 # week (Okta's), and a daily sweep has three chances before that.
 KEEP_ALIVE_INTERVAL = timedelta(days=3)
 
 # As far as the clocks of instances may be apart, and longer than a token is served after its end.
-CLOCKS_APART = timedelta(minutes=1)
+MAX_CLOCK_SKEW = timedelta(minutes=1)
 # A clock that has lost its battery is behind by more than this.
-FAR_BEHIND = timedelta(days=365)
+MAX_CLOCK_DELAY = timedelta(days=365)
 # Before this software was written it issued nothing: a clock that said so was behind.
-FIRST_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
+EARLIEST_ISSUE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Freshness(Enum):
@@ -66,7 +66,7 @@ class Tokens:
     # Where it stands in its record is not what it is.
     place: int = field(default=0, compare=False)
     revoked: int = field(default=0, compare=False)
-    refresh_token_counted: Counted = Counted.ISSUE
+    refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -129,7 +129,7 @@ class Tokens:
         replaced = response.refresh_token not in {None, self.refresh_token}
         told = response.refresh_token_expires_in
         counted = provider.refresh_token_counted
-        is_moved = (replaced and counted is Counted.ISSUE) or counted is Counted.USE
+        is_moved = (replaced and counted is LifetimeStart.ISSUE) or counted is LifetimeStart.USE
         return type(self)(
             generation=self.generation + replaced,
             authorized_at=self.authorized_at,
@@ -155,11 +155,11 @@ class Tokens:
         expires_at = self.refresh_token_expires_at
         return None if expires_at is None or expires_at <= used_at else expires_at
 
-    def are_known_of_another(self, subject: str | None) -> bool:
+    def belong_to_other_account(self, subject: str | None) -> bool:
         """Whether these are known to be of another account than the one of this fingerprint."""
         return None not in {self.subject, subject} and self.subject != subject
 
-    def may_be_of_another(self, subject: str | None) -> bool:
+    def may_belong_to_other_account(self, subject: str | None) -> bool:
         """Whether the account is known that these are of, and this is not known to be the same."""
         return self.subject is not None and self.subject != subject
 
@@ -169,60 +169,62 @@ class Tokens:
             return Freshness.FRESH
         if not self.can_refresh(now):
             return Freshness.REFRESH_EXPIRED
-        is_fresh = self.is_alive(now) and not self.may_be_over(now)
+        is_fresh = self.is_access_token_valid(now) and not self.may_have_expired(now)
         return Freshness.FRESH if is_fresh else Freshness.ACCESS_EXPIRED
 
-    def ends_at(self, now: datetime) -> datetime | None:
+    def access_token_expiry(self, now: datetime) -> datetime | None:
         """When the access token expires: what was issued after `now` has its own life at most."""
         ahead = max(self.issued_at - now, timedelta(0))
         return None if self.expires_at is None else self.expires_at - ahead
 
-    def is_alive(self, now: datetime) -> bool:
+    def is_access_token_valid(self, now: datetime) -> bool:
         """Whether the access token has not expired at `now`."""
-        ends_at = self.ends_at(now)
-        return ends_at is None or now < ends_at
+        access_token_expiry = self.access_token_expiry(now)
+        return access_token_expiry is None or now < access_token_expiry
 
-    def were_issued_ahead(self, now: datetime) -> bool:
+    def was_clock_ahead(self, now: datetime) -> bool:
         """Whether the clock was ahead by which these were issued: it may have been at any time."""
-        return self.issued_at > now + CLOCKS_APART
+        return self.issued_at > now + MAX_CLOCK_SKEW
 
-    def may_be_over(self, now: datetime) -> bool:
+    def may_have_expired(self, now: datetime) -> bool:
         """Whether nobody knows when the access token expires, and another can be had."""
         replaceable = self.expires_at is not None and self.refresh_token is not None
-        return replaceable and self.were_issued_ahead(now)
+        return replaceable and self.was_clock_ahead(now)
 
     def can_refresh(self, now: datetime) -> bool:
         """Whether there is a refresh token that is not known to have expired at `now`."""
         return self.refresh_token is not None and (
             self.refresh_token_expires_at is None
             or now < self.refresh_token_expires_at
-            or self._were_issued_behind()
+            or self._was_clock_behind()
         )
 
-    def _were_issued_behind(self) -> bool:
+    def _was_clock_behind(self) -> bool:
         """Whether the clock was behind by which these were issued: they live longer than it says.
 
         It was behind what had happened before: this software, or by years the login.
         """
-        return self.issued_at < max(self.authorized_at - FAR_BEHIND, FIRST_INSTANT - CLOCKS_APART)
+        return self.issued_at < max(
+            self.authorized_at - MAX_CLOCK_DELAY, EARLIEST_ISSUE - MAX_CLOCK_SKEW
+        )
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
         """Whether the access token lives longer than `min_ttl`, capped at half its life."""
-        ends_at = self.ends_at(now)
-        if self.expires_at is None or ends_at is None:
+        access_token_expiry = self.access_token_expiry(now)
+        if self.expires_at is None or access_token_expiry is None:
             return True
         life = self.expires_at - self.issued_at
-        return now + min(min_ttl, life / MOST_OF_LIFE_DEMANDED) < ends_at
+        return now + min(min_ttl, life / MIN_TTL_DIVISOR) < access_token_expiry
 
-    def is_near_end(self, margin: timedelta, now: datetime) -> bool:
+    def is_access_token_near_end(self, margin: timedelta, now: datetime) -> bool:
         """Whether the access token is in its last `margin`, capped at a third of its life."""
-        ends_at = self.ends_at(now)
-        if self.expires_at is None or ends_at is None:
+        access_token_expiry = self.access_token_expiry(now)
+        if self.expires_at is None or access_token_expiry is None:
             return False
         life = self.expires_at - self.issued_at
-        return ends_at <= now + min(margin, life / EARLY_PART_OF_LIFE)
+        return access_token_expiry <= now + min(margin, life / EARLY_REFRESH_DIVISOR)
 
-    def is_due(self, now: datetime) -> bool:
+    def is_refresh_token_near_end(self, now: datetime) -> bool:
         """Whether the refresh token nears an end that is known, though the access token may live.
 
         Some expire together, or the refresh token first: waiting for the one loses the other.
@@ -235,10 +237,13 @@ class Tokens:
         if self.refresh_token is None or self.expires_at is None:
             return None
         # Its use does not move an end that counts from the login, but may meet a limit not known.
-        if self.refresh_token_expires_at is None or self.refresh_token_counted is Counted.LOGIN:
+        if (
+            self.refresh_token_expires_at is None
+            or self.refresh_token_counted is LifetimeStart.LOGIN
+        ):
             return self.issued_at + KEEP_ALIVE_INTERVAL
         life = self.refresh_token_expires_at - self.issued_at
-        part = life / KEEP_ALIVE_PART_OF_LIFE
+        part = life / KEEP_ALIVE_DIVISOR
         # Never due as soon as issued: a refresh always leaves some rest.
         margin = min(max(part, KEEP_ALIVE_MARGIN), life - part)
         return self.refresh_token_expires_at - margin
@@ -248,7 +253,7 @@ def _access_end(
     start: datetime, response: TokenResponse, provider: Provider, *, can_refresh: bool
 ) -> datetime | None:
     declared = provider.access_token_lifetime
-    if isinstance(declared, Assumed):
+    if isinstance(declared, AssumedLifetime):
         declared = declared.lifetime if can_refresh else None
     return _end(start, response.expires_in, declared)
 

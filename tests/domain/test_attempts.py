@@ -287,7 +287,7 @@ def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=EXPIRED,
-        said="invalid_grant",
+        quote="invalid_grant",
     )
 
 
@@ -306,9 +306,9 @@ def test_what_the_provider_said_is_told_until_it_is_asked_again(
     after = end(refreshing, command, outcome, EXPIRED)
     failure_state = failure_state_of(after)
     assert failure_state is not None
-    assert failure_state.said == said
+    assert failure_state.quote == said
     assert ask(after, EXPIRED).command == TryLater(
-        at=failure_state.retry_at, failure=failure_state.failure, said=said
+        at=failure_state.retry_at, failure=failure_state.failure, quote=said
     )
 
 

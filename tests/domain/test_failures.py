@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.failures import doubted
+from domain.failures import mark_in_doubt
 from domain.grant import AuthorizationRequired, Authorized, Cause, Failure, FailureState, Grant
 from domain.provider import RotationKind
 from tests.domain.examples import MINUTE, SECOND, T0, TOKENS, begin, policy
@@ -33,7 +33,7 @@ def test_a_row_of_failures_began_with_its_first_as_far_as_anybody_noted_it() -> 
 
 
 def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
-    after = doubted(GRANT, IN_GRACE, NOW)
+    after = mark_in_doubt(GRANT, IN_GRACE, NOW)
     assert after == Authorized(
         tokens=TOKENS,
         failure_state=FailureState(
@@ -48,13 +48,13 @@ def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
 
 
 def test_what_it_has_failed_with_is_kept_beside_the_doubt() -> None:
-    after = doubted(replace(GRANT, failure_state=AWAY), IN_GRACE, NOW)
+    after = mark_in_doubt(replace(GRANT, failure_state=AWAY), IN_GRACE, NOW)
     assert after == replace(GRANT, failure_state=replace(AWAY, in_doubt_since=T0))
 
 
 def test_tokens_from_a_clock_ahead_are_in_doubt_since_now() -> None:
     ahead = Authorized(tokens=replace(TOKENS, issued_at=NOW + timedelta(days=1)))
-    after = doubted(ahead, IN_GRACE, NOW)
+    after = mark_in_doubt(ahead, IN_GRACE, NOW)
     assert isinstance(after, Authorized)
     assert after.failure_state is not None
     assert after.failure_state.in_doubt_since == NOW
@@ -72,8 +72,8 @@ def test_tokens_from_a_clock_ahead_are_in_doubt_since_now() -> None:
     ],
 )
 def test_a_doubt_stays_and_where_nothing_can_be_replayed_there_is_none(grant: Grant) -> None:
-    assert doubted(grant, IN_GRACE, NOW) is grant
+    assert mark_in_doubt(grant, IN_GRACE, NOW) is grant
 
 
 def test_without_a_grace_window_no_answer_can_be_told_twice() -> None:
-    assert doubted(GRANT, policy(), NOW) is GRANT
+    assert mark_in_doubt(GRANT, policy(), NOW) is GRANT

@@ -14,9 +14,9 @@ from domain.events import (
     Question,
     RefreshDue,
     RefreshRequested,
-    Removal,
     ReturnRequested,
     TokensRescued,
+    Transfer,
 )
 from domain.grant import (
     Attempt,
@@ -73,7 +73,7 @@ LATER_LOGIN = replace(TOKENS, generation=0, authorized_at=T0 + TICK)
 EARLIER_LOGIN = replace(TOKENS, generation=99, authorized_at=T0 - TICK)
 
 
-def happens(grant: Grant, event: Removal | TokensRescued, now: datetime = EXPIRED) -> Grant:
+def happens(grant: Grant, event: Transfer | TokensRescued, now: datetime = EXPIRED) -> Grant:
     effect = apply(grant, event, POLICY, now)
     assert effect.to_revoke is None
     return effect.grant

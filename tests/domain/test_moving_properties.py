@@ -77,7 +77,7 @@ class TwoDeployments(World):
     def it_is_handed_over(self, data: st.DataObject) -> None:
         if isinstance(self.grant, Refreshing) and data.draw(st.booleans()):
             # The owner waits until the attempt cannot be in flight any more.
-            self.now = max(self.now, self.policy.lands_by(self.grant.attempt))
+            self.now = max(self.now, self.policy.lease_end(self.grant.attempt))
         self.apply(MoveRequested())
         if isinstance(self.grant, Moved):
             self.files.append(self.grant)

@@ -33,7 +33,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import MOST_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
+from domain.ledger import MAX_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -166,7 +166,7 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
 def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
     event = ended(outcome)
     [entry] = noted(apply(BEGUN, event, POLICY, NOW).note)
-    assert entry.said == said
+    assert entry.quote == said
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_revocation_that_failed_quotes_the_provider(
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
     [entry] = noted(apply(REVOKING, event, POLICY, NOW).note)
-    assert entry.said == said
+    assert entry.quote == said
 
 
 def test_a_verdict_after_a_lost_answer_says_so() -> None:
@@ -384,7 +384,7 @@ def test_a_tombstone_keeps_the_ledger_and_a_login_over_it_does_too() -> None:
     assert after[:2] == LEDGER
     assert [entry.event for entry in after[2:]] == [
         HistoryEvent.REVOKED,
-        HistoryEvent.PROVIDER_TOLD,
+        HistoryEvent.REVOCATION_ENDED,
         HistoryEvent.LOGIN,
     ]
 
@@ -405,7 +405,7 @@ def test_with_a_grant_that_arrives_comes_its_ledger() -> None:
 
 def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
     first = LEDGER[0]
-    full = tuple(first._replace(generation=number) for number in range(MOST_OTHERS))
+    full = tuple(first._replace(generation=number) for number in range(MAX_OTHERS))
     assert note(AUTHORIZED, MoveRequested(), full)[:-1] == full[1:]
 
 

@@ -232,7 +232,7 @@ class World(RuleBasedStateMachine):
 
     def it_lands(self, flight: Flight, data: st.DataObject) -> None:
         flight.travels = False
-        if self.now < self.policy.lands_by(flight.command.attempt):
+        if self.now < self.policy.lease_end(flight.command.attempt):
             flight.answer = self.provider.refresh(
                 flight.command.request.refresh_token, self.now, rotates=data.draw(st.booleans())
             )
@@ -271,7 +271,7 @@ class World(RuleBasedStateMachine):
             ends.append(self.grant.tokens.expires_at)
         if isinstance(self.grant, Refreshing):
             attempt = self.grant.attempt
-            ends += [self.policy.lands_by(attempt), attempt.started_at + self.policy.send_within]
+            ends += [self.policy.lease_end(attempt), attempt.started_at + self.policy.send_within]
         if isinstance(self.grant, Authorized) and self.grant.failure_state is not None:
             ends.append(self.grant.failure_state.retry_at)
         return [end for end in ends if end is not None]
@@ -295,7 +295,7 @@ class World(RuleBasedStateMachine):
             case Wait(until=until):
                 assert self.now < until
             case TryLater(at=at):
-                assert self.now < at <= self.now + self.policy.longest_retry_after
+                assert self.now < at <= self.now + self.policy.max_retry_after
             case ReportMoved():
                 assert isinstance(self.grant, Moved)
             case NothingDue():
@@ -352,7 +352,7 @@ class World(RuleBasedStateMachine):
             attempt = flight.command.attempt
             if attempt.age != command.attempt.age:
                 continue
-            lapsed = self.now >= self.policy.lands_by(attempt)
+            lapsed = self.now >= self.policy.lease_end(attempt)
             assert lapsed or not flight.attended, "two attempts in flight"
             if not (self.policy.provider.replay_is_harmless or self.kind.grace):
                 assert lapsed or not flight.travels, "the first request may still land"

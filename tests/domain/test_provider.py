@@ -8,7 +8,7 @@ import pytest
 from domain.provider import (
     PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
-    Assumed,
+    AssumedLifetime,
     ClientAuthentication,
     Pkce,
     Provider,
@@ -20,7 +20,7 @@ from tests.domain.examples import DAY, MINUTE
 DIGIKEY = Provider(
     name="digikey",
     issuer=None,
-    names_itself=False,
+    sends_issuer=False,
     authorization_endpoint="https://api.digikey.com/v1/oauth2/authorize",
     token_endpoint="https://api.digikey.com/v1/oauth2/token",
     revocation_endpoint=None,
@@ -49,7 +49,7 @@ CUSTOM = replace(
     authorization_endpoint="",
     token_endpoint="",
     pkce=Pkce.S256,
-    access_token_lifetime=Assumed(5 * MINUTE),
+    access_token_lifetime=AssumedLifetime(5 * MINUTE),
     refresh_token_lifetime=None,
     error_aliases={},
 )

@@ -12,9 +12,9 @@ from domain.provider import PRESETS
 from domain.refusals import (
     LONGEST_QUOTE,
     Meaning,
-    is_about_the_address,
+    is_wrong_endpoint,
     meaning_of,
-    said_by,
+    quote_of,
 )
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.refusals import Row, corpus
@@ -27,18 +27,18 @@ TRY_LATER = Meaning.TRY_LATER
 UNEXPLAINED = Meaning.UNEXPLAINED
 # Every table of words and numbers that rules are made of.
 TABLES = (
-    "ABOUT_SETTINGS",
-    "ABOUT_SETTINGS_AT_ENTRA",
-    "ENDS_OF_A_REFRESH_TOKEN",
-    "ENDS_OF_A_LOGIN",
-    "PASSING",
-    "PASSING_AT_ENTRA",
-    "PASSING_IN_WORDS",
-    "ABOUT_THE_REQUEST",
-    "ABOUT_THE_ADDRESS",
-    "OVER_BEFORE",
-    "OVER_AFTER",
-    "OVER_IN_WORDS",
+    "SETTINGS_CODES",
+    "ENTRA_SETTINGS_CODES",
+    "REFRESH_TOKEN_CODES",
+    "LOGIN_REQUIRED_CODES",
+    "TRANSIENT_CODES",
+    "ENTRA_TRANSIENT_CODES",
+    "TRANSIENT_PHRASES",
+    "REQUEST_CODES",
+    "WRONG_ENDPOINT_STATUSES",
+    "INVALID_BEFORE",
+    "INVALID_AFTER",
+    "INVALID_PHRASES",
     "_CODES_IN_WORDS",
 )
 RULES = [(table, word) for table in TABLES for word in sorted(getattr(refusals, table))]
@@ -272,14 +272,14 @@ def test_words_that_speak_of_a_while_beat_a_verdict_that_may_be_wrong(error: str
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399, 404, 405, 415])
 def test_a_redirect_and_what_is_about_the_address_is_a_fault_of_the_settings(status: int) -> None:
     said = refusal(None, "a redirect to expired.example/refresh_token_expired", status)
-    assert is_about_the_address(said)
+    assert is_wrong_endpoint(said)
     assert meaning_of(refusal(None, None, status)) is CONFIGURATION
     assert meaning_of(refusal("invalid_grant", None, status)) is DEAD
 
 
 @pytest.mark.parametrize("status", [299, 400, 403, 406, 414])
 def test_other_statuses_are_not_about_the_address(status: int) -> None:
-    assert not is_about_the_address(refusal(None, None, status))
+    assert not is_wrong_endpoint(refusal(None, None, status))
 
 
 @pytest.mark.parametrize("status", [301, 403])
@@ -321,13 +321,13 @@ def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | No
 def test_what_was_said_is_quoted_and_nothing_else(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
-    assert said_by(outcome) == said
+    assert quote_of(outcome) == said
 
 
 def test_a_quotation_is_cut() -> None:
     assert LONGEST_QUOTE == 300
-    assert len(said_by(refusal("code", "x" * 400)) or "") == 300
-    assert len(said_by(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300
+    assert len(quote_of(refusal("code", "x" * 400)) or "") == 300
+    assert len(quote_of(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300
 
 
 def test_the_codes_that_are_known_are_those_of_the_tables() -> None:

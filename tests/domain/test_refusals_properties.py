@@ -16,8 +16,8 @@ from tests.strategies import json_values
 
 CORPUS = corpus()
 # Each word that a verdict can come of, as letters only.
-_CODES = refusals.ENDS_OF_A_REFRESH_TOKEN | refusals.ENDS_OF_A_LOGIN | {"refresh_token"}
-_SENTENCES = {*refusals.OVER_IN_WORDS, "invalid_grant"}
+_CODES = refusals.REFRESH_TOKEN_CODES | refusals.LOGIN_REQUIRED_CODES | {"refresh_token"}
+_SENTENCES = {*refusals.INVALID_PHRASES, "invalid_grant"}
 _LETTERS = re.compile(r"[^a-z]")
 # Some letters become these, or these become some, when they change their case.
 _TWINS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})

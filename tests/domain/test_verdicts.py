@@ -51,8 +51,8 @@ EXPIRED = T0 + ACCESS_LIFE
 EARLY = EXPIRED - 5 * MINUTE
 LAST_TRY = EXPIRED + 5 * SECOND
 TICK = timedelta(microseconds=1)
-REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant")
-FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, said="invalid_grant")
+REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
+FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, quote="invalid_grant")
 LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 DUE = RefreshDue(attempt_id="swept")
 
@@ -85,7 +85,7 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
             retry_at=LAST_TRY,
             in_doubt_since=None,
             since=EARLY,
-            said="invalid_grant",
+            quote="invalid_grant",
         ),
     )
     refreshing, command = begin(GRANT, EXPIRED - TICK - 60 * SECOND)
@@ -127,7 +127,7 @@ def test_one_more_try_at_its_end_decides() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=LAST_TRY + SECOND,
-        said="invalid_grant",
+        quote="invalid_grant",
     )
     renewed = end(refreshing, command, RESPONSE, LAST_TRY + SECOND)
     assert isinstance(renewed, Authorized)

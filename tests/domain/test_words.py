@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, Counted, Pkce, RotationKind
+from domain.provider import ClientAuthentication, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
 
@@ -38,7 +38,7 @@ WORDS: dict[type[Enum], list[str]] = {
     # What the environment says.
     ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
     Pkce: ["S256", "none"],
-    Counted: ["issue", "sliding", "from-login"],
+    LifetimeStart: ["issue", "sliding", "from-login"],
     RotationKind: ["none", "optional", "always"],
     # What providers are told (RFC 7009 §2.1).
     TokenTypeHint: ["access_token", "refresh_token"],

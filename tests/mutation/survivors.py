@@ -57,15 +57,15 @@ SURVIVORS = (
     Survivor(
         module="domain.login_link",
         place="read_link",
-        before='said, _, signature = text.rpartition(".")',
-        after='said, _, signature = text.partition(".")',
+        before='payload, _, signature = text.rpartition(".")',
+        after='payload, _, signature = text.partition(".")',
         reason="Nothing with a second dot was ever signed, so it is refused either way.",
     ),
     Survivor(
         module="domain.login_link",
         place="_signature",
-        before='return _encode(hmac.digest(key, said.encode(), "sha256"))',
-        after='return _encode(hmac.digest(key, said.encode(), "SHA256"))',
+        before='return _encode(hmac.digest(key, payload.encode(), "sha256"))',
+        after='return _encode(hmac.digest(key, payload.encode(), "SHA256"))',
         reason=_CODECS,
     ),
     Survivor(
