@@ -1,7 +1,7 @@
-"""What has become of a connection lately: a short list, without secrets, that its record keeps.
+"""The history of a connection: a short list, without secrets, in its record.
 
-An entry goes with a change that is stored anyway, and what changes nothing leaves none. The rule
-that makes the change returns the note on it.
+Each change of the grant adds an entry in the same write. The rule that makes the change returns the
+note on it.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from typing import NamedTuple, TypeAlias
 
 from domain.grant import Cause, Failure
 
-# Half a day of half-hourly refreshes. They crowd out each other only: however busy a connection is,
-# who logged in to it and what was done to it is still told.
+# Half a day of half-hourly refreshes. A refresh replaces only the oldest refresh, so that logins
+# and other events of a busy connection stay.
 MAX_REFRESHES = 24
 MAX_OTHERS = 8
 MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS
-# Enough to know an error by, and little enough to be kept with each entry.
+# Enough to recognise an error, and short enough for each entry.
 LONGEST_HISTORY_QUOTE = 120
 
 
 class HistoryEvent(Enum):
-    """What an entry tells of."""
+    """The kind of an entry."""
 
     LOGIN = "login"
     REFRESH = "refresh"
     REFRESH_FAILED = "refresh-failed"
-    # The provider has refused the refresh token: a person has to log in.
+    # A final refusal: a person has to log in.
     REFRESH_REFUSED = "verdict"
     RESCUED = "rescued"
     MOVED = "moved"
     TAKEN_BACK = "taken-back"
     IMPORTED = "imported"
     REVOKED = "revoked"
-    # That its tokens are to end.
+    # The provider's answer to the revocation request.
     REVOCATION_ENDED = "provider-told"
 
 
@@ -52,18 +52,18 @@ OUTCOMES = (
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
 )
-"""All that an entry's outcome can be."""
+"""The outcomes that an entry can have."""
 
 
 class Entry(NamedTuple):
-    """One thing that happened; `at` is whole seconds, `generation` that of the tokens it is about.
+    """One event. `at` is in whole seconds, `generation` is of the tokens that it concerns.
 
-    `key_name` is the API key on whose request it happened; None where there was none, as with the
-    sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours, and
-    `quote` quotes the provider where it refused or did not answer.
-
-    A tuple, as all of them are read with each token: a dataclass takes four times as long to make.
+    `key_name` is the API key of the request; None for the sweep, a callback or an operator, or if
+    it is unknown. `outcome` is one of `OUTCOMES`. `quote` is the provider's error, or the reason
+    why it gave no answer.
     """
+
+    # A tuple, because each token request reads all entries: a dataclass takes four times as long.
 
     at: datetime
     event: HistoryEvent
@@ -74,27 +74,27 @@ class Entry(NamedTuple):
 
 
 Ledger: TypeAlias = tuple[Entry, ...]
-"""The last entries, oldest first."""
+"""The latest entries, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a rule has the ledger keep of a change; the entry adds when, and on whose request.
+    """A rule's note on a change. The entry adds the time and the API key.
 
-    `arrived` is the ledger that comes along with a grant from elsewhere.
+    `arrived` is the ledger of a grant from another deployment.
     """
 
     event: HistoryEvent
     generation: int | None
     outcome: str
     quote: str | None = None
-    # Of an attempt that ended without a word nobody remembers on whose request it began.
+    # False for an attempt whose lease ran out: its API key is unknown.
     is_requested: bool = True
     arrived: Ledger = ()
 
 
 def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str | None) -> Ledger:
-    """Return the ledger after a change that was made on a request with the key of that name."""
+    """Return the ledger with the entry of a change, made by a request with this API key."""
     entry = Entry(
         at=now.replace(microsecond=0),
         event=note.event,
@@ -107,24 +107,23 @@ def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str |
 
 
 def append_entry(ledger: Ledger, entry: Entry) -> Ledger:
-    """Add the newest entry; where there is no room left, the oldest of its kind goes."""
-    return _shortened((*ledger, entry))
+    """Add the newest entry. If the ledger is full, remove the oldest one of its kind."""
+    return _without_oldest((*ledger, entry))
 
 
 def merge_ledgers(there: Ledger, arrived: Ledger) -> Ledger:
-    """Make one ledger of two; what both of them tell is told once.
+    """Merge two ledgers, without duplicates.
 
-    Each of them is in the order in which it was written, and stays so, whatever a clock has said;
-    between the two, the times tell what comes first.
+    Each one keeps its own order, even if a clock was wrong. Times decide between the two.
     """
     new = [entry for entry in arrived if entry not in there]
     old, both = list(there), list[Entry]()
     while old and new:
         both.append((new if new[0].at < old[0].at else old).pop(0))
-    return _shortened((*both, *old, *new))
+    return _without_oldest((*both, *old, *new))
 
 
-def _shortened(entries: Ledger) -> Ledger:
+def _without_oldest(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
     room = {True: MAX_REFRESHES, False: MAX_OTHERS}
     for entry in reversed(entries):

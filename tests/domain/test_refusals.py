@@ -39,7 +39,7 @@ TABLES = (
     "INVALID_BEFORE",
     "INVALID_AFTER",
     "INVALID_PHRASES",
-    "_CODES_IN_WORDS",
+    "_CODES_AS_TEXT",
 )
 RULES = [(table, word) for table in TABLES for word in sorted(getattr(refusals, table))]
 

@@ -85,7 +85,7 @@ SURVIVORS = (
     ),
     Survivor(
         module="domain.revoking",
-        place="_answer",
+        place="_revocation_note",
         before="elif isinstance(outcome, TokenErrorResponse | NoAnswer) and "
         "result is RevocationResult.FAILED:",
         after="elif result is RevocationResult.FAILED:",

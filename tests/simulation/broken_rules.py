@@ -59,7 +59,7 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
             )
             tokens = replace(tokens, authorized_at=ended.attempt.authorized_at)
             kept = Authorized(tokens=tokens)
-            return Effect(grant=kept, note=attempts._refresh_of(kept, now))
+            return Effect(grant=kept, note=attempts._refresh_note(kept, now))
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
@@ -130,7 +130,7 @@ def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(questions, "_stands", lambda *_args: False)
+    patch.setattr(questions, "_is_final_for", lambda *_args: False)
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def have_a_verdict_stand_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(questions, "_stands", lambda *_args: True)
+    patch.setattr(questions, "_is_final_for", lambda *_args: True)
 
 
 def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:
