@@ -95,11 +95,7 @@ grants: st.SearchStrategy[Grant] = st.one_of(
     st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
     moved,
     st.builds(
-        Revoking,
-        request=revocation_requests,
-        at=instants,
-        place=places,
-        login=st.none() | instants,
+        Revoking, request=revocation_requests, at=instants, place=places, login=st.none() | instants
     ),
     st.builds(
         Revoked,

@@ -1,4 +1,4 @@
-"""A login: what the browser is sent to the provider with, and what may come back of it."""
+"""The authorization request of a login, and the check of its response."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -156,15 +156,13 @@ def test_a_challenge_is_the_hash_of_its_verifier_as_rfc_7636_writes_it() -> None
     assert code_challenge(VERIFIER) == CHALLENGE
 
 
-# What comes back.
+# The response.
 
 
 def test_the_code_is_traded_with_the_redirect_uri_and_the_verifier_that_it_was_asked_with() -> None:
     pending = replace(PENDING, code_verifier=VERIFIER)
     assert pending.code_request("a-code") == AuthorizationCodeRequest(
-        code="a-code",
-        redirect_uri="https://keeper.test/api/callback",
-        code_verifier=VERIFIER,
+        code="a-code", redirect_uri="https://keeper.test/api/callback", code_verifier=VERIFIER
     )
 
 
@@ -211,7 +209,7 @@ def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
     assert login_key("abc") == SHA256_OF_ABC
 
 
-# What it may do to a grant that works.
+# The precedence over a grant that works.
 
 
 @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
         (None, False, Precedence.RENEWS),
         (None, True, Precedence.REPLACES),
         (SHA256_OF_ABC, False, Precedence.YIELDS),
-        # Whoever has no API key replaces nothing, whatever was asked for.
+        # Without an API key a login replaces nothing that works.
         (SHA256_OF_ABC, True, Precedence.YIELDS),
     ],
 )

@@ -1,4 +1,4 @@
-"""A clock that was ahead, or behind, and is put right: what it dated is not believed for long."""
+"""A clock that was ahead or behind, and was corrected: its dates do not last."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ from tests.domain.examples import (
     TOKENS,
     ask,
     asked,
+    authorized,
     begin,
     end,
     policy,
@@ -118,13 +119,10 @@ def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
 def test_an_answer_is_from_now_at_most_though_the_clock_was_put_right_before_it(
     by: timedelta,
 ) -> None:
-    refreshing, command = begin(LASTING, NOW + by)
-    after = end(refreshing, command, RESPONSE, NOW)
-    assert isinstance(after, Authorized)
+    after = authorized(end(*begin(LASTING, NOW + by), RESPONSE, NOW))
     assert (after.tokens.issued_at, after.tokens.expires_at) == (NOW, NOW + ACCESS_LIFE)
     login = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=after)
-    new = apply(after, login, POLICY, NOW).grant
-    assert isinstance(new, Authorized)
+    new = authorized(apply(after, login, POLICY, NOW).grant)
     assert new.tokens.issued_at == NOW
 
 

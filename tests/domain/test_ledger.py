@@ -1,10 +1,10 @@
-"""The ledger: short, in the order of time, and no refresh makes it forget who logged in."""
+"""The ledger: short, in order, and refreshes do not displace logins."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from domain.ledger import (
     MAX_ENTRIES,
@@ -18,6 +18,7 @@ from domain.ledger import (
 )
 from tests.domain.examples import SECOND, T0
 from tests.strategies import entries, ledgers
+from tests.thorough import times
 
 REFRESHES = [HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED]
 OTHERS = [event for event in HistoryEvent if event not in REFRESHES]
@@ -111,6 +112,7 @@ def test_the_oldest_of_two_ledgers_go_where_there_is_no_room_for_both() -> None:
     assert merge_ledgers(there, arrived)[-1] == arrived[-1]
 
 
+@settings(max_examples=times(100))
 @given(ledger=ledgers, new=entries)
 def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
     after = append_entry(ledger, new)
@@ -131,6 +133,7 @@ def test_an_entry_of_a_clock_that_was_wrong_stays_where_it_was_written() -> None
     ] == [*wrong]
 
 
+@settings(max_examples=times(100))
 @given(there=ledgers, arrived=ledgers)
 def test_a_merged_ledger_keeps_the_order_of_both_and_is_short_and_to_merge_it_again_changes_nothing(
     there: Ledger, arrived: Ledger

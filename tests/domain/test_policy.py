@@ -14,7 +14,7 @@ from tests.domain.examples import DIGIKEY, MINUTE, POLICY, SECOND, T0, policy
 TICK = timedelta(microseconds=1)
 NEVER = timedelta(0)
 ATTEMPT = Attempt(id="123456789", authorized_at=T0, generation=7, client="client-1", started_at=T0)
-# What CRC catalogues give as the check value of CRC-32: that of "123456789".
+# The check value of CRC-32 in CRC catalogues, for "123456789".
 DRAWN = 0xCBF43926 / 2**32
 
 

@@ -1,4 +1,4 @@
-"""The providers that are known by name, and what holds for one of which nothing is said."""
+"""The presets, and the defaults of a provider."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,10 +32,7 @@ DIGIKEY = Provider(
     refresh_ends_access_token=False,
     access_token_lifetime=30 * MINUTE,
     refresh_token_lifetime=90 * DAY,
-    error_aliases={
-        "invalid clientid": "invalid_client",
-        "invalid client-id": "invalid_client",
-    },
+    error_aliases={"invalid clientid": "invalid_client", "invalid client-id": "invalid_client"},
 )
 SANDBOX = replace(
     DIGIKEY,

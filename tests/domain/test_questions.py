@@ -15,10 +15,7 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import (
-    RefreshDue,
-    RefreshRequested,
-)
+from domain.events import RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -64,6 +61,7 @@ from tests.domain.examples import (
     UNKNOWN,
     ask,
     asked,
+    authorized,
     begin,
     end,
     fail,
@@ -157,8 +155,7 @@ def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_t
     by: Policy,
 ) -> None:
     near_end = EXPIRED - 5 * MINUTE
-    refreshing, command = begin(GRANT, near_end, by)
-    doubtful = end(refreshing, command, UNKNOWN, near_end, by)
+    doubtful = end(*begin(GRANT, near_end, by), UNKNOWN, near_end, by)
     begin(doubtful, near_end + MINUTE, by)
 
 
@@ -249,8 +246,7 @@ def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_be
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
     ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
     near_end = EXPIRED - MINUTE
-    doubtful = end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends)
-    assert isinstance(doubtful, Authorized)
+    doubtful = authorized(end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends))
     long_life = replace(doubtful, tokens=replace(TOKENS, expires_at=EXPIRED + 10 * MINUTE))
     modest = asked(min_ttl=timedelta(0))
     again = decide(long_life, modest, ends, near_end + MINUTE)
@@ -451,7 +447,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
             Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
             Cause.REFRESH_TOKEN_EXPIRED,
         ),
-        # What never expires needs no refresh token.
+        # A token that never expires needs no refresh token.
         (Authorized(tokens=replace(TOKENS, refresh_token=None, expires_at=None)), None),
         (begin(GRANT, EXPIRED)[0], None),
         (

@@ -1,4 +1,4 @@
-"""The values of the domain: what may be left out of one, what none shows, and that all stay."""
+"""The values of the domain: their defaults, their secrets, and that they are frozen."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -11,7 +11,7 @@ from domain.grant import Unauthorized
 from domain.provider import LifetimeStart
 from tests.domain.examples import MINUTE
 
-# What is meant where nothing is said.
+# The defaults.
 LEFT_OUT: dict[str, dict[str, object]] = {
     "AskForAuthorization": {"quote": None, "read": None},
     "Authorized": {"failure_state": None},
@@ -77,7 +77,7 @@ SECRETS = {
     "Tokens": {"access_token", "refresh_token"},
 }
 
-# Where a value stands in its record, and what is known of it beside, is not what it is.
+# Comparing values leaves out their place in the record.
 NOT_COMPARED = {
     "AskForAuthorization": {"read"},
     "Moved": {"place"},
