@@ -17,6 +17,7 @@ import pytest
 
 from tests.docs.pages import README, ROOT, block, blocks, page, run_python
 from tests.system.local_server import LocalServer, local_server
+from tests.system.loopback import http
 from tests.system.simulated_digikey import press
 
 HTTP, OPERATING = page("http.md"), page("operating.md")
@@ -50,9 +51,9 @@ def logged_in(server: LocalServer) -> LocalServer:
 
 def log_in(server: LocalServer) -> None:
     """Log in as a person does."""
-    begun = httpx.post(f"{server.address}/api/login", headers={"x-api-key": server.api_key})
+    begun = http.post(f"{server.address}/api/login", headers={"x-api-key": server.api_key})
     callback = press(begun.raise_for_status().json()["authorization_url"], "allow")
-    page = httpx.get(callback, headers={"accept": "text/html"})
+    page = http.get(callback, headers={"accept": "text/html"})
     assert "Logged in" in page.text, page.text
 
 
@@ -65,7 +66,7 @@ def let_expire(server: LocalServer, *, fault: str) -> None:
 
 
 def _control(server: LocalServer, change: dict[str, object]) -> None:
-    answer = httpx.post(f"{server.address}/simulated-digikey/_control", json=change)
+    answer = http.post(f"{server.address}/simulated-digikey/_control", json=change)
     assert answer.status_code == httpx.codes.OK, answer.text
 
 
@@ -88,7 +89,7 @@ def test_without_a_login_the_program_is_given_a_link_to_one(server: LocalServer)
         server,
     )
     assert "Nobody has logged in" in why
-    assert "<button" in httpx.get(link, headers={"accept": "text/html"}).text
+    assert "<button" in http.get(link, headers={"accept": "text/html"}).text
     assert asked == [["GET", "token", 401]]
 
 
@@ -127,7 +128,7 @@ def test_the_commands_lead_from_nothing_to_a_token(server: LocalServer) -> None:
     assert '"status":401' in server.shell(get_token)
     authorization_url = re.search(r'"authorization_url":"([^"]+)"', server.shell(log_in))
     assert authorization_url is not None
-    shown = httpx.get(press(authorization_url.group(1), "allow"), headers={"accept": "text/html"})
+    shown = http.get(press(authorization_url.group(1), "allow"), headers={"accept": "text/html"})
     assert "Logged in" in shown.text
     answer = json.loads(server.shell(get_token))
     (example,) = blocks("json")

@@ -7,13 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from functions.settings.settings import Settings
 from functions.settings.store import UpstashSettings
 from tests.docs.pages import DOCUMENTS, blocks, page
-from tests.system.loopback import free_port
+from tests.system.loopback import free_port, http
 from tests.system.redis_peer import redis_server
 from tests.system.simulated_digikey import press, simulated_digikey
 from tests.system.upstash_front import upstash_front
@@ -57,7 +56,7 @@ def environ() -> Iterator[dict[str, str]]:
 def test_the_steps_lead_to_a_token(environ: dict[str, str]) -> None:
     log_in, check = blocks("sh", PAGE)
     authorization_url = json.loads(shell(log_in, environ))["authorization_url"]
-    page = httpx.get(press(authorization_url, "allow"), headers={"accept": "text/html"})
+    page = http.get(press(authorization_url, "allow"), headers={"accept": "text/html"})
     assert "Logged in" in page.text
     verified, token = map(json.loads, shell(check, environ).replace("}{", "}\n{").splitlines())
     assert verified["state"] == "fresh"
@@ -65,7 +64,7 @@ def test_the_steps_lead_to_a_token(environ: dict[str, str]) -> None:
 
 
 def test_the_cron_is_let_in(environ: dict[str, str]) -> None:
-    answer = httpx.get(
+    answer = http.get(
         f"{environ['PUBLIC_URL']}/api/sweep",
         headers={"authorization": f"Bearer {environ['CRON_SECRET']}", "user-agent": "vercel-cron"},
     )

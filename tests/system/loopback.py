@@ -18,8 +18,9 @@ _OURS = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw
 # Each is given out once before any is again: who was given one may not listen there yet.
 _TURNS = cycle(SystemRandom().sample(_OURS, len(_OURS)))
 
-# One for all: to build one loads every certificate authority there is, unless told not to.
-http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+# One for all: to build one loads every certificate authority there is, unless told not to. On a
+# busy machine a first answer may take many seconds.
+http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=60)
 
 
 def free_port() -> int:
