@@ -201,11 +201,6 @@ def test_where_the_refresh_token_stays_of_two_asked_for_at_once_the_one_that_cam
     assert end(after, at_once, other, EXPIRED, NO_ROTATION) is after
 
 
-def test_without_a_grant_the_end_of_an_attempt_means_nothing() -> None:
-    _, command = begin(GRANT, EXPIRED)
-    assert end(Unauthorized(), command, RESPONSE, EXPIRED) == Unauthorized()
-
-
 @pytest.mark.parametrize(
     ("grace", "retried_after", "counted_from"),
     [

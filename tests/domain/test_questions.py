@@ -432,6 +432,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
         (REVOKED, Cause.REVOKED),
         (Revoking(request=REQUEST, at=T0), Cause.REVOKED),
         (GRANT, None),
+        (Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED + TICK)), None),
         (Authorized(tokens=replace(TOKENS, refresh_token=None)), Cause.REFRESH_TOKEN_MISSING),
         (
             Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
@@ -453,12 +454,6 @@ def test_why_a_person_has_to_log_in_is_read_off_what_is_stored(
     grant: Grant, cause: Cause | None
 ) -> None:
     assert missing_authorization(grant, EXPIRED) is cause
-
-
-def test_a_refresh_token_is_missed_from_its_end_on() -> None:
-    grant = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED))
-    assert missing_authorization(grant, EXPIRED - TICK) is None
-    assert missing_authorization(grant, EXPIRED) is Cause.REFRESH_TOKEN_EXPIRED
 
 
 # 3. Begin.
