@@ -1,14 +1,14 @@
 """The rules of refresh, as two pure functions: `decide` for questions and `apply` for events.
 
 A grant is what is stored for one connection. Each group of rules below is a module of its own, and
-each function there names its rule.
+each function there names its rule. Rules that meet in one function name each other.
 
 Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
     token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
-    ends the old access token with a refresh, or after a request of unknown outcome. In the second
-    case the sweep leaves a valid access token alone, too. An explicit refresh always refreshes,
-    unless one finished within `min_refresh_interval`: serve that result.
+    ends the old access token with a refresh, or if the replay of a request of unknown outcome may
+    do so. In the second case the sweep leaves a valid access token alone, too. An explicit refresh
+    always refreshes, unless one finished within `min_refresh_interval`: serve that result.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
     (rule 6). After a failure, send nothing before `retry_at`.
@@ -34,17 +34,17 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py` and `r
     - Without a lost answer, another try is safe. If another deployment spent the refresh token,
       the first try has had any effect that a second one could have.
  7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
-    again at once where a replay is harmless, or within the grace window if there is one. Otherwise
-    it waits until no request can arrive any more. A second failure in a row backs off. An answer
-    that is a failure backs off from the first. `Retry-After` is honoured.
+    again at once where a replay is harmless, or within the grace window if there is one. Without
+    one, and after it, the next try waits until no request can arrive any more. A second failure in
+    a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
  8. *Login.* A login starts a new generation, and replaces the grant that it has read. If another
     login was stored since, the one that was sent last stays. A login that is applied twice changes
-    nothing more. A login without precedence keeps a grant that works in these cases:
+    nothing more. Only a login that `REPLACES` replaces a grant that works in these cases:
     - The grant has a refresh token, and the login brought none.
     - The account of the grant is known, and the login does not prove to be of the same account.
-    - The login yields (`Precedence`).
+    - The login `YIELDS` (`Precedence`).
  9. *Rescue.* Tokens that the store could not take are stored later. Their login must be newer than
     the stored one or, within one login, their generation.
 
@@ -53,7 +53,7 @@ Moves (`MoveRequested`, `ReturnRequested`, `GrantArrived`): `moving.py`
     outcome moves with it. Then the old deployment answers that the grant has moved, and sends
     nothing, until the move is undone.
 11. *Late tokens.* Tokens of the login that moved (rules 4 and 9) are stored in the moved grant, for
-    another export. A later login starts a new grant here (rule 8).
+    another export: in `attempts.py` and `logins.py`. A later login starts a new grant (rule 8).
 12. *Take over.* An arriving grant is stored where there is none, or an older one. A deployment that
     has handed over its grant uses it again only after a later move, by the count of moves.
 
@@ -64,11 +64,11 @@ Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
 14. *Late tokens.* A revoked grant requires a login. Tokens of an earlier login (rules 4, 8 and 9)
     are not stored; the provider is asked to end them as well.
 15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
-    refused. A grant of another login that was handed over later is stored.
+    refused. A grant of another login that was handed over later is stored: in `moving.py`.
 
-Order never depends on a clock. A record counts logins, revocations and moves (`place_of`), and
-anything that takes time remembers the count that it began with. An instant after `now` comes from
-a clock that was ahead. Such an access token may have expired, so it is replaced before it is
+Order depends on counts, not on clocks. A record counts logins, revocations and moves (`place_of`),
+and anything that takes time remembers the count that it began with. An instant after `now` comes
+from a clock that was ahead. Such an access token may have expired, so it is replaced before it is
 served. A refresh token from a clock that was far behind is used beyond its stated expiry.
 """
 

@@ -108,14 +108,6 @@ def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along(
     )
 
 
-def test_where_nobody_has_logged_in_there_is_nothing_to_hand_over() -> None:
-    assert happens(Unauthorized(), MoveRequested()) == Unauthorized()
-
-
-def test_what_was_handed_over_is_not_handed_over_again() -> None:
-    assert happens(MOVED, MoveRequested(), EXPIRED + DAY) is MOVED
-
-
 @pytest.mark.parametrize(
     "inside", [GRANT, REQUIRED, Authorized(tokens=NEWER, failure_state=IN_DOUBT)]
 )
@@ -146,11 +138,6 @@ def test_what_was_handed_over_is_never_due() -> None:
 def test_what_is_taken_back_is_as_it_was(grant: Authorized | AuthorizationRequired) -> None:
     moved = happens(grant, MoveRequested())
     assert happens(moved, ReturnRequested()) is grant
-
-
-@pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED])
-def test_what_was_not_handed_over_is_not_taken_back(grant: Grant) -> None:
-    assert happens(grant, ReturnRequested()) is grant
 
 
 # 11. Late tokens.

@@ -70,6 +70,9 @@ LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout")
 NOT_SENT = NoAnswer(delivery=Delivery.NOT_SENT, reason="ConnectError")
 MOVED = Moved(grant=AUTHORIZED, since=T0)
 REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
+)
 REVOKING = Revoking(request=REQUEST, at=T0)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
 
@@ -162,24 +165,6 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
 def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
     event = ended(outcome)
     [entry] = noted(apply(BEGUN, event, POLICY, NOW).note)
-    assert entry.quote == said
-
-
-@pytest.mark.parametrize(
-    ("outcome", "said"),
-    [
-        (RevocationResult.REVOKED, None),
-        (TokenErrorResponse(status=400, error="invalid_token"), None),
-        (TokenErrorResponse(status=400, error="unsupported_token_type"), None),
-        (TokenErrorResponse(status=503, error=None, description="Later."), "Later."),
-    ],
-    ids=str,
-)
-def test_a_revocation_that_failed_quotes_the_provider(
-    outcome: RevocationOutcome, said: str | None
-) -> None:
-    event = RevocationEnded(request=REQUEST, outcome=outcome)
-    [entry] = noted(apply(REVOKING, event, POLICY, NOW).note)
     assert entry.quote == said
 
 
@@ -278,13 +263,7 @@ DEEDS: list[tuple[Grant, Event, Told]] = [
     (Unauthorized(), GrantArrived(moved=MOVED, ledger=()), ("imported", "done", 7)),
     (AUTHORIZED, RevokeRequested(), ("revoked", "done", 7)),
     (BEGUN, RevokeRequested(), ("revoked", "done", 7)),
-    (
-        AuthorizationRequired(
-            tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
-        ),
-        RevokeRequested(),
-        ("revoked", "done", 7),
-    ),
+    (REQUIRED, RevokeRequested(), ("revoked", "done", 7)),
 ]
 
 
@@ -293,26 +272,29 @@ def test_what_is_done_to_a_grant_is_noted(before: Grant, event: Event, expected:
     assert told(before, event) == expected
 
 
-ANSWERS: list[tuple[RevocationOutcome, str]] = [
-    (RevocationResult.REVOKED, "done"),
-    (TokenErrorResponse(status=400, error="invalid_token"), "done"),
-    (RevocationResult.NOT_SUPPORTED, "not-supported"),
-    (TokenErrorResponse(status=400, error="unsupported_token_type"), "not-supported"),
-    (TokenErrorResponse(status=503, error=None), "provider-unavailable"),
-    (TokenErrorResponse(status=401, error="invalid_client"), "client-refused"),
-    (TokenErrorResponse(status=400, error="refresh-7"), "refused-without-reason"),
-    (INVALID_GRANT, "refused-without-reason"),
-    (LOST, "outcome-unknown"),
-    (NOT_SENT, "not-sent"),
+LATER = TokenErrorResponse(status=503, error=None, description="Later.")
+ANSWERS: list[tuple[RevocationOutcome, str, str | None]] = [
+    (RevocationResult.REVOKED, "done", None),
+    (TokenErrorResponse(status=400, error="invalid_token"), "done", None),
+    (RevocationResult.NOT_SUPPORTED, "not-supported", None),
+    (TokenErrorResponse(status=400, error="unsupported_token_type"), "not-supported", None),
+    (LATER, "provider-unavailable", "Later."),
+    (TokenErrorResponse(status=401, error="invalid_client"), "client-refused", "invalid_client"),
+    (TokenErrorResponse(status=400, error="refresh-7"), "refused-without-reason", "refresh-7"),
+    (INVALID_GRANT, "refused-without-reason", "invalid_grant"),
+    (LOST, "outcome-unknown", "ReadTimeout"),
+    (NOT_SENT, "not-sent", "ConnectError"),
 ]
 
 
-@pytest.mark.parametrize(("outcome", "expected"), ANSWERS, ids=str)
-def test_what_the_provider_said_to_a_revocation_is_noted(
-    outcome: RevocationOutcome, expected: str
+@pytest.mark.parametrize(("outcome", "expected", "quote"), ANSWERS, ids=str)
+def test_what_the_provider_said_to_a_revocation_is_noted_and_quoted_if_it_failed(
+    outcome: RevocationOutcome, expected: str, quote: str | None
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
     assert told(REVOKING, event) == ("provider-told", expected, None)
+    [entry] = note(REVOKING, event)
+    assert entry.quote == quote
 
 
 # Events that change nothing
@@ -328,14 +310,13 @@ UNCHANGED: list[tuple[Grant, Event]] = [
     (Authorized(tokens=replace(TOKENS, authorized_at=NOW)), login()),
     (AUTHORIZED, replace(login("ours"), precedence=Precedence.YIELDS)),
     (AUTHORIZED, TokensRescued(tokens=TOKENS)),
-    (Unauthorized(), MoveRequested()),
-    (MOVED, MoveRequested()),
-    (AUTHORIZED, ReturnRequested()),
+    *((grant, MoveRequested()) for grant in (Unauthorized(), MOVED, REVOKING, REVOKED)),
+    *((grant, ReturnRequested()) for grant in (Unauthorized(), AUTHORIZED, BEGUN, REQUIRED)),
+    *((grant, ReturnRequested()) for grant in (REVOKING, REVOKED)),
     (AUTHORIZED, GrantArrived(moved=MOVED, ledger=LEDGER)),
     (MOVED, GrantArrived(moved=MOVED, ledger=LEDGER)),
     (replace(REVOKED, login=T0), GrantArrived(moved=MOVED, ledger=LEDGER)),
-    (Unauthorized(), RevokeRequested()),
-    (MOVED, RevokeRequested()),
+    *((grant, RevokeRequested()) for grant in (Unauthorized(), MOVED, REVOKING, REVOKED)),
     (AUTHORIZED, RevocationEnded(request=REQUEST, outcome=LOST)),
     (REVOKING, RevocationEnded(request=ANOTHER, outcome=LOST)),
     # Tokens to revoke leave no note: they are not stored.
@@ -348,6 +329,8 @@ def test_what_changes_nothing_is_not_noted(grant: Grant, event: Event) -> None:
     effect = apply(grant, event, POLICY, NOW)
     assert effect.grant is grant
     assert effect.note is None
+    is_late = grant is REVOKED and isinstance(event, AttemptEnded)
+    assert (effect.to_revoke is not None) is is_late
 
 
 # The ledger
@@ -384,7 +367,7 @@ def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
 
 
 def test_every_outcome_is_one_of_those_that_there_are_and_each_of_them_comes() -> None:
-    come = {expected[1] for _, expected in ENDS} | {expected for _, expected in ANSWERS}
+    come = {expected[1] for _, expected in ENDS} | {expected for _, expected, _ in ANSWERS}
     come |= {expected[1] for _, _, expected in (*LOGINS, *DEEDS)}
     come.add(FOR_NOW[1])
     assert come | {"refresh-answer-lost", "expired-on-arrival"} == set(OUTCOMES)

@@ -70,6 +70,10 @@ from tests.domain.examples import (
 from tests.domain.provider_model import INVALID_GRANT
 
 REQUEST = RevocationRequest(token="refresh-7", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+# A provider that ends the old access token with a refresh.
+ENDS = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
+MODEST = asked(min_ttl=timedelta(0))
+SWEEP = RefreshDue(attempt_id="a")
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
 
 
@@ -109,36 +113,30 @@ def test_a_token_that_does_not_outlive_the_demand_is_not_served_while_it_is_refr
 
 def test_a_caller_that_demands_less_is_served_longer() -> None:
     refreshing, _ = begin(GRANT, EXPIRED - 30 * SECOND)
-    modest = asked(min_ttl=timedelta(0))
-    assert decide(refreshing, modest, POLICY, EXPIRED - TICK).command == Serve(tokens=TOKENS)
-    assert isinstance(decide(refreshing, modest, POLICY, EXPIRED).command, Wait)
+    assert decide(refreshing, MODEST, POLICY, EXPIRED - TICK).command == Serve(tokens=TOKENS)
+    assert isinstance(decide(refreshing, MODEST, POLICY, EXPIRED).command, Wait)
 
 
 def test_where_a_refresh_ends_the_old_token_it_comes_as_late_as_possible() -> None:
-    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
-    assert ask(GRANT, EXPIRED - MINUTE - TICK, ends).command == Serve(tokens=TOKENS)
-    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ends)
-    modest = asked(min_ttl=timedelta(0))
-    assert isinstance(decide(refreshing, modest, ends, EXPIRED - MINUTE).command, Wait)
+    assert ask(GRANT, EXPIRED - MINUTE - TICK, ENDS).command == Serve(tokens=TOKENS)
+    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ENDS)
+    assert isinstance(decide(refreshing, MODEST, ENDS, EXPIRED - MINUTE).command, Wait)
 
 
 def test_where_a_refresh_ends_the_old_token_a_doubtful_one_is_not_served() -> None:
-    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
-    refreshing, command = begin(GRANT, EXPIRED - MINUTE, ends)
-    doubtful = end(refreshing, command, UNKNOWN, EXPIRED - MINUTE, ends)
-    modest = asked(min_ttl=timedelta(0))
-    assert isinstance(decide(doubtful, modest, ends, EXPIRED - MINUTE).command, TryLater)
+    refreshing, command = begin(GRANT, EXPIRED - MINUTE, ENDS)
+    doubtful = end(refreshing, command, UNKNOWN, EXPIRED - MINUTE, ENDS)
+    assert isinstance(decide(doubtful, MODEST, ENDS, EXPIRED - MINUTE).command, TryLater)
 
 
 def test_where_a_refresh_ends_the_old_token_a_wish_for_a_new_one_is_not_met_by_a_doubtful_one() -> (
     None
 ):
-    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
-    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ends)
+    refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ENDS)
     long_life = replace(TOKENS, issued_at=EXPIRED, expires_at=EXPIRED + ACCESS_LIFE)
     wish = RefreshRequested(attempt_id="a", asked_at=EXPIRED - SECOND)
     doubtful = replace(refreshing, tokens=long_life)
-    assert isinstance(decide(doubtful, wish, ends, EXPIRED - SECOND).command, Wait)
+    assert isinstance(decide(doubtful, wish, ENDS, EXPIRED - SECOND).command, Wait)
     assert decide(doubtful, wish, POLICY, EXPIRED - SECOND).command == Serve(tokens=long_life)
 
 
@@ -172,9 +170,9 @@ def test_when_a_grace_window_is_over_a_retry_waits_for_the_token_to_die() -> Non
 
 def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     due = T0 + REFRESH_LIFE - 30 * DAY
-    early = decide(GRANT, RefreshDue(attempt_id="a"), POLICY, due - TICK)
+    early = decide(GRANT, SWEEP, POLICY, due - TICK)
     assert (early.grant, early.command) == (GRANT, NothingDue())
-    decision = decide(GRANT, RefreshDue(attempt_id="a"), POLICY, due)
+    decision = decide(GRANT, SWEEP, POLICY, due)
     assert isinstance(decision.command, SendTokenRequest)
 
 
@@ -186,31 +184,29 @@ def test_the_sweep_does_not_come_the_sooner_for_a_failure_that_leaves_no_doubt()
 
 def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_settled() -> None:
     refreshing, _ = begin(GRANT, EXPIRED)
-    sweep = RefreshDue(attempt_id="a")
-    assert isinstance(decide(refreshing, sweep, POLICY, EXPIRED).command, Wait)
-    later = decide(refreshing, sweep, POLICY, EXPIRED + MINUTE)
+    assert isinstance(decide(refreshing, SWEEP, POLICY, EXPIRED).command, Wait)
+    later = decide(refreshing, SWEEP, POLICY, EXPIRED + MINUTE)
     assert isinstance(later.command, SendTokenRequest)
     doubtful = fail(UNKNOWN)
-    assert decide(doubtful, sweep, POLICY, EXPIRED).command == NothingDue()
-    assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED + MINUTE).command, SendTokenRequest)
+    assert decide(doubtful, SWEEP, POLICY, EXPIRED).command == NothingDue()
+    assert isinstance(decide(doubtful, SWEEP, POLICY, EXPIRED + MINUTE).command, SendTokenRequest)
 
 
 def test_the_sweep_spares_an_access_token_that_a_replay_might_end() -> None:
     near_end = EXPIRED - 5 * MINUTE
     refreshing, command = begin(GRANT, near_end)
     doubtful = end(refreshing, command, UNKNOWN, near_end)
-    sweep = RefreshDue(attempt_id="a")
-    assert decide(doubtful, sweep, POLICY, EXPIRED - TICK).command == NothingDue()
-    assert isinstance(decide(doubtful, sweep, POLICY, EXPIRED).command, SendTokenRequest)
+    assert decide(doubtful, SWEEP, POLICY, EXPIRED - TICK).command == NothingDue()
+    assert isinstance(decide(doubtful, SWEEP, POLICY, EXPIRED).command, SendTokenRequest)
     harmless = end(*begin(GRANT, near_end, GRACE), UNKNOWN, near_end, GRACE)
-    later = decide(harmless, sweep, GRACE, near_end + MINUTE)
+    later = decide(harmless, SWEEP, GRACE, near_end + MINUTE)
     assert isinstance(later.command, SendTokenRequest)
     beginning = T0 + MINUTE
     asked_for = RefreshRequested(attempt_id="attempt-1", asked_at=beginning)
     begun = decide(GRANT, asked_for, GRACE, beginning)
     assert isinstance(begun.command, SendTokenRequest)
     lost = end(begun.grant, begun.command, UNKNOWN, beginning, GRACE)
-    assert decide(lost, sweep, GRACE, beginning + 10 * MINUTE).command == NothingDue()
+    assert decide(lost, SWEEP, GRACE, beginning + 10 * MINUTE).command == NothingDue()
 
 
 def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_another_runs() -> (
@@ -228,31 +224,26 @@ def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_a
         started_at=window_ends - SECOND,
     )
     refreshing = Refreshing(tokens=TOKENS, attempt=attempt, failure_state=doubtful)
-    sweep = RefreshDue(attempt_id="a")
-    assert isinstance(decide(refreshing, sweep, GRACE, window_ends - TICK).command, Wait)
-    assert decide(refreshing, sweep, GRACE, window_ends).command == NothingDue()
+    assert isinstance(decide(refreshing, SWEEP, GRACE, window_ends - TICK).command, Wait)
+    assert decide(refreshing, SWEEP, GRACE, window_ends).command == NothingDue()
 
 
 def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_before_does_not() -> (
     None
 ):
-    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
-    refreshing, command = begin(GRANT, EXPIRED - MINUTE, ends)
-    required = end(refreshing, command, INVALID_GRANT, EXPIRED - MINUTE, ends)
-    modest = asked(min_ttl=timedelta(0))
-    assert decide(required, modest, ends, EXPIRED - TICK).command == Serve(tokens=TOKENS)
+    refreshing, command = begin(GRANT, EXPIRED - MINUTE, ENDS)
+    required = end(refreshing, command, INVALID_GRANT, EXPIRED - MINUTE, ENDS)
+    assert decide(required, MODEST, ENDS, EXPIRED - TICK).command == Serve(tokens=TOKENS)
 
 
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
-    ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
     near_end = EXPIRED - MINUTE
-    doubtful = authorized(end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends))
+    doubtful = authorized(end(*begin(GRANT, near_end, ENDS), UNKNOWN, near_end, ENDS))
     long_life = replace(doubtful, tokens=replace(TOKENS, expires_at=EXPIRED + 10 * MINUTE))
-    modest = asked(min_ttl=timedelta(0))
-    again = decide(long_life, modest, ends, near_end + MINUTE)
+    again = decide(long_life, MODEST, ENDS, near_end + MINUTE)
     assert isinstance(again.command, SendTokenRequest)
-    required = end(again.grant, again.command, INVALID_GRANT, near_end + MINUTE, ends)
-    assert decide(required, modest, ends, near_end + MINUTE).command == AskForAuthorization(
+    required = end(again.grant, again.command, INVALID_GRANT, near_end + MINUTE, ENDS)
+    assert decide(required, MODEST, ENDS, near_end + MINUTE).command == AskForAuthorization(
         cause=Cause.REFRESH_ANSWER_LOST, quote="invalid_grant"
     )
 
@@ -261,8 +252,7 @@ def test_the_sweep_leaves_alone_what_needs_a_login() -> None:
     required = AuthorizationRequired(
         tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
     )
-    sweep = RefreshDue(attempt_id="a")
-    assert decide(required, sweep, POLICY, T0 + 1000 * DAY).command == NothingDue()
+    assert decide(required, SWEEP, POLICY, T0 + 1000 * DAY).command == NothingDue()
 
 
 def test_a_requested_refresh_replaces_a_token_that_is_still_good() -> None:
@@ -442,6 +432,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
         (REVOKED, Cause.REVOKED),
         (Revoking(request=REQUEST, at=T0), Cause.REVOKED),
         (GRANT, None),
+        (Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED + TICK)), None),
         (Authorized(tokens=replace(TOKENS, refresh_token=None)), Cause.REFRESH_TOKEN_MISSING),
         (
             Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
@@ -463,12 +454,6 @@ def test_why_a_person_has_to_log_in_is_read_off_what_is_stored(
     grant: Grant, cause: Cause | None
 ) -> None:
     assert missing_authorization(grant, EXPIRED) is cause
-
-
-def test_a_refresh_token_is_missed_from_its_end_on() -> None:
-    grant = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED))
-    assert missing_authorization(grant, EXPIRED - TICK) is None
-    assert missing_authorization(grant, EXPIRED) is Cause.REFRESH_TOKEN_EXPIRED
 
 
 # 3. Begin.
@@ -509,8 +494,3 @@ def test_attempts_whose_instances_die_one_after_the_other_back_off() -> None:
     assert isinstance(decision.command, TryLater)
     assert lapsed + SECOND / 2 <= decision.command.at <= lapsed + SECOND
     begin(twice, decision.command.at, id_="attempt-3")
-
-
-def test_a_request_must_be_over_before_its_lease_is() -> None:
-    with pytest.raises(ValueError, match="lease"):
-        replace(POLICY, lease=35 * SECOND)
