@@ -10,6 +10,7 @@ import uvicorn
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.http.messages import Receive, Response, Scope, Send
+from functions.observability.log_lines import TextLine
 from functions.settings.settings import Settings, SettingsError
 from infra.local.digikey import SimulatedDigiKey
 from infra.local.digikey_file import StateFileError
@@ -45,12 +46,7 @@ class WithSimulation:
 
 def main() -> str | None:
     """Serve until interrupted. Return the error that prevents it, if any."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    # The simulation does so on purpose, and logs it itself.
-    logging.getLogger("uvicorn.error").addFilter(
-        lambda record: "without completing response" not in record.getMessage()
-    )
+    _log_as_text()
     try:
         local = LocalEnvironment.complete(os.environ)
         settings = Settings.from_environ(local.variables)
@@ -72,6 +68,17 @@ def main() -> str | None:
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return None
+
+
+def _log_as_text() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(TextLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # The simulation does so on purpose, and logs it itself.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "without completing response" not in record.getMessage()
+    )
 
 
 def _application(local: LocalEnvironment, settings: Settings) -> Application | WithSimulation:
