@@ -112,6 +112,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -17,7 +17,14 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    do_for_each,
+    named,
+    printable,
+    report,
+)
 from functions.admin.new_file import new_file
 from functions.wiring import Wiring
 from ports.export import HandedOver
@@ -25,7 +32,7 @@ from ports.store import StoreUnavailableError, UnreadableRecordError
 
 # A refresh usually ends in a second or two, and at its lease's end at the latest.
 _LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
-_TELL_EVERY = 100
+_REPORT_EVERY = 100
 
 _DESCRIPTION = """\
 Hands over the named connections, or all of them: from then on this deployment answers 410 and
@@ -45,7 +52,7 @@ async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
-    is_told, name = False, printable(connection)
+    is_reported, name = False, printable(connection)
     while True:
         before = await wiring.store.load(connection)
         after = await wiring.recorder.keep(connection, before, MoveRequested())
@@ -55,9 +62,9 @@ async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
             case Unauthorized() | Revoking() | Revoked():
                 return None
             case Refreshing():
-                if not is_told:
-                    say(f"{name}: waiting for a refresh in flight (a minute at most)")
-                is_told = True
+                if not is_reported:
+                    report(f"{name}: waiting for a refresh in flight (a minute at most)")
+                is_reported = True
                 await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
             case Authorized() | AuthorizationRequired():
                 raise AssertionError("a grant without an attempt is handed over")
@@ -84,12 +91,14 @@ async def hand_over_all(
         match found:
             case HandedOver():
                 grants[connection] = found
-                if len(grants) % _TELL_EVERY == 0:
-                    say(f"{len(grants)} connections are handed over")
+                if len(grants) % _REPORT_EVERY == 0:
+                    report(f"{len(grants)} connections are handed over")
             case str():
                 faults.append(found)
             case None:
-                say(f"{printable(connection)}: nothing to hand over, because nobody has logged in")
+                report(
+                    f"{printable(connection)}: nothing to hand over, because nobody has logged in"
+                )
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
     return faults

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
-from functions.admin.command import Command, say
+from functions.admin.command import Command, report
 from functions.wiring import Wiring
 from ports.rescue import Rescue, Rescued, Unread
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -98,7 +98,7 @@ def _read(rescue: Rescue) -> list[Rescued | Unread] | None:
     if not isinstance(logs, TextIOWrapper):
         return None
     if logs.isatty():
-        say("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
+        report("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
     # Logs quote requests of strangers, in any encoding.
     logs.reconfigure(errors="replace")
     return find(rescue, logs)
@@ -108,7 +108,7 @@ async def _replay_all(wiring: Wiring, found: list[Rescued | Unread] | None) -> s
     if found is None:
         return "Nothing was read: standard input is closed. Run recover < LOGS."
     if not found:
-        say("No rescue line was found.")
+        report("No rescue line was found.")
     if not await recover(wiring, found):
         return (
             "Not every rescue line could be replayed. Run this again with whole lines, once the "

@@ -4,7 +4,14 @@ from argparse import ArgumentParser, Namespace
 
 from domain.events import ReturnRequested
 from domain.grant import Moved
-from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    do_for_each,
+    named,
+    printable,
+    report,
+)
 from functions.wiring import Wiring
 from ports.store import UnreadableRecordError
 
@@ -29,10 +36,10 @@ async def take_back(wiring: Wiring, connection: str, *, really: bool) -> str | N
     try:
         before = await wiring.store.load(connection)
     except UnreadableRecordError as error:
-        say(str(error))
+        report(str(error))
         return None
     if before.etag is None:
-        say(f"{printable(connection)}: no such connection is stored here")
+        report(f"{printable(connection)}: no such connection is stored here")
     if not isinstance(before.grant, Moved):
         return None
     if not really:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
-from functions.admin.command import Command, do_for_each, named, printable, say
+from functions.admin.command import Command, do_for_each, named, printable, report
 from functions.wiring import Wiring
 from ports.export import HandedOver, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
 
-_TELL_EVERY = 100
+_REPORT_EVERY = 100
 
 _DESCRIPTION = """\
 Reads a FILE that `export` wrote in the environment of another deployment. It checks the whole file
@@ -82,8 +82,8 @@ async def take_over_all(wiring: Wiring, grants: Mapping[str, HandedOver]) -> Cou
     async for connection, outcome in done:
         print(f"{connection}: {outcome.value}", flush=True)
         counts[outcome] += 1
-        if counts.total() % _TELL_EVERY == 0:
-            say(f"{counts.total()} of {len(grants)}")
+        if counts.total() % _REPORT_EVERY == 0:
+            report(f"{counts.total()} of {len(grants)}")
     return counts
 
 

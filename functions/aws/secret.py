@@ -77,6 +77,6 @@ class _Pairs(list[tuple[str, object]]):
 
 
 def _listed(names: list[str]) -> str:
-    told = sorted({name for name in names if _NAME.fullmatch(name)})
-    untold = len({name for name in names if not _NAME.fullmatch(name)})
-    return ", ".join(told + ([f"{untold} that cannot be variable names"] if untold else []))
+    known = sorted({name for name in names if _NAME.fullmatch(name)})
+    unknown = len({name for name in names if not _NAME.fullmatch(name)})
+    return ", ".join(known + ([f"{unknown} that cannot be variable names"] if unknown else []))

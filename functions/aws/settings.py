@@ -72,7 +72,7 @@ class InstanceSettings:
         try:
             latest = self._source.read()
         except SettingsError as error:
-            self._note(error)
+            self._log_fault(error)
             self._stands_for = FAULTY_FOR if before is None else USED_ON_FOR
             return False
         self._fault, self._stands_for = None, GOOD_FOR
@@ -80,7 +80,7 @@ class InstanceSettings:
             self._settings = latest
         return before is not None and latest != before
 
-    def _note(self, error: SettingsError) -> None:
+    def _log_fault(self, error: SettingsError) -> None:
         if self._fault is None or self._fault.faults != error.faults:
             consequence = "" if self._settings is None else "; the previous settings stay in use"
             _log.error("not configured: %s%s", error, consequence)

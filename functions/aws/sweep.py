@@ -70,11 +70,11 @@ class ScheduledSweep:
 
 def _judge(report: SweepReport) -> dict[str, object]:
     counts = asdict(report)
-    told = ", ".join(f"{name}: {value}" for name, value in counts.items())
+    totals = ", ".join(f"{name}: {value}" for name, value in counts.items())
     if report.failed:
-        raise SweepFailedError(f"{told}; see the log for each failed connection")
+        raise SweepFailedError(f"{totals}; see the log for each failed connection")
     # The next sweep continues an incomplete one.
-    _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", told)
+    _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", totals)
     return counts
 
 

@@ -33,4 +33,6 @@ def test_the_doctor_has_the_environment_that_make_run_has_filled_in(server: Loca
     there = command.replace(".venv/bin/python", sys.executable)
     told = server.shell(there, {"PYTHONPATH": str(ROOT)})
     assert "ok       PROVIDER: custom, " in told
-    assert "ok       same store: what is begun there is in this environment's store" in told
+    assert (
+        "ok       same store: a login that was started there is in this environment's store" in told
+    )

@@ -209,7 +209,9 @@ def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) 
 
 def test_the_page_s_doctor_has_the_environment_of_the_functions(deployment: Deployment) -> None:
     told = operate(deployment.stack, DOCTOR)
-    assert "ok       same store: what is begun there is in this environment's store" in told
+    assert (
+        "ok       same store: a login that was started there is in this environment's store" in told
+    )
     assert "ok       PROVIDER: custom, " in told
 
 

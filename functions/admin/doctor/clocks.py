@@ -16,10 +16,10 @@ _TOO_FAR = timedelta(seconds=60)
 
 def compare_clocks(whose: str, answer: WebAnswer) -> Finding:
     """Report how far the clocks are apart."""
-    told = _date(answer)
-    if told is None:
+    served_at = _date(answer)
+    if served_at is None:
         return unknown("clock", f"{whose} is unknown: its response has no Date")
-    apart = distance(answer, told)
+    apart = distance(answer, served_at)
     seconds = apart / timedelta(seconds=1)
     if apart <= _NOTICEABLE:
         return ok("clock", f"{whose} and this one agree within 2 s")
@@ -27,10 +27,10 @@ def compare_clocks(whose: str, answer: WebAnswer) -> Finding:
     return fault("clock", text) if apart > _TOO_FAR else warning("clock", text)
 
 
-def distance(answer: WebAnswer, told: datetime) -> timedelta:
-    """Return how far apart the clocks are at least, whatever the response's delay."""
-    behind = told - answer.came_at
-    ahead = answer.sent_at - (told + _RESOLUTION)
+def distance(answer: WebAnswer, served_at: datetime) -> timedelta:
+    """Return how far apart the clocks are at least, for any delay of the response."""
+    behind = served_at - answer.came_at
+    ahead = answer.sent_at - (served_at + _RESOLUTION)
     return max(behind, ahead, timedelta(0))
 
 

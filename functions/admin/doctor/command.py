@@ -72,7 +72,7 @@ async def _in_time(name: str, part: AsyncGenerator[Finding, None]) -> list[Findi
                 found.append(finding)  # noqa: PERF401 - what was found before the limit stays
     except TimeoutError:
         found.append(fault(name, f"no answer within {_LIMIT.seconds} s"))
-    except Exception as error:  # noqa: BLE001 - the other parts have something to say
+    except Exception as error:  # noqa: BLE001 - the other parts still report
         found.append(fault(name, f"this check failed itself: {type(error).__name__}"))
     return found
 

@@ -94,7 +94,7 @@ def _check_certificate(base: str, health: WebAnswer) -> Finding:
 
 
 def _strangeness(health: WebAnswer) -> str | None:
-    """Say how a response differs from this application's; None if it does not."""
+    """Return how a response differs from this application's; None if it does not."""
     problem = _problem(health)
     if problem == "not-found":
         return "it is up, but this address has a path too many: use its PUBLIC_URL"
@@ -164,8 +164,8 @@ async def _check_with_key(there: _Deployment, wiring: Wiring) -> AsyncGenerator[
     elif problem in _UNWELL:
         yield warning("verify", _UNWELL[problem])
     else:
-        told = f"{answer.status} {problem or ''}"
-        yield fault("verify", f"GET /api/verify returned {told}: see docs/problems.md")
+        got = f"{answer.status} {problem or ''}"
+        yield fault("verify", f"GET /api/verify returned {got}: see docs/problems.md")
     async for finding in _check_login(there, wiring):
         yield finding
 
@@ -211,7 +211,7 @@ async def _check_sameness(url: str, wiring: Wiring) -> Finding:
             "a login that was started there is not in this environment's store, or its keys do not "
             "decrypt it: the findings about the store are not about that deployment",
         )
-    return ok("same store", "what is begun there is in this environment's store")
+    return ok("same store", "a login that was started there is in this environment's store")
 
 
 def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Finding]:
