@@ -23,6 +23,7 @@ from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
 from functions.http.problems import problem
 from functions.observability.log_lines import write_json_lines
+from functions.observability.tracing import request_id_of, trace_request
 
 # Types to return as text; others go in base64, which not every front end decodes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
@@ -52,7 +53,10 @@ class HttpHandler:
         known = require_http_event(event)
         if (part := unreadable_part(known)) is not None:
             return _refuse(known, context, part)
-        if self._settings.update():
+        # The application traces the rest.
+        with trace_request(request_id_of({"headers": (), "aws.context": context})):
+            is_changed = self._settings.update()
+        if is_changed:
             # No request is in flight between two events.
             self._loop.run_until_complete(self._application.close())
         try:

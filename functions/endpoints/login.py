@@ -46,6 +46,8 @@ async def login(request: Request, wiring: Wiring) -> Response:
             "authorization_url": begun.authorization_url,
             "expires_in": int(begun.lifetime.total_seconds()),
         },
+        # A person copies the URL from a terminal.
+        in_lines=True,
     )
 
 

@@ -166,9 +166,12 @@ class Response:
         *,
         content_type: str = "application/json",
         headers: tuple[tuple[str, str], ...] = (),
+        in_lines: bool = False,
     ) -> Self:
-        """Make a JSON response."""
-        body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+        """Make a JSON response; `in_lines` gives each member a line of its own."""
+        layout = 2 if in_lines else None
+        text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), indent=layout)
+        body = (text + "\n" if in_lines else text).encode()
         return cls(status=status, content_type=content_type, body=body, headers=headers)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The log: one JSON object per line, with its request's id.
+"""Log lines, each with its time (UTC, ISO 8601) and its request's id: as JSON, or as text.
 
 A process that configures logging itself (a handler of the root logger, as `make run` or uvicorn's
 `--log-config` set it) keeps its configuration. Otherwise, and on platforms with handlers of their
@@ -26,7 +26,7 @@ class JsonLine(logging.Formatter):
         """Return the line without its line feed."""
         trace = current()
         members = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _time_of(record),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -37,6 +37,16 @@ class JsonLine(logging.Formatter):
         }
         known = {name: value for name, value in members.items() if value is not None}
         return json.dumps(known, ensure_ascii=False)
+
+
+class TextLine(logging.Formatter):
+    """Formats a record as `make run` prints it: time, level, request id or `-`, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, followed by the traceback if there is one."""
+        trace = current()
+        request_id = trace.request_id if trace else "-"
+        return f"{_time_of(record)} {record.levelname} {request_id} {super().format(record)}"
 
 
 class _Output(logging.Handler):
@@ -79,6 +89,10 @@ def _add_handler(logger: logging.Logger) -> None:
 
 def _is_platform_handler(handler: logging.Handler) -> bool:
     return type(handler).__module__.partition(".")[0] in _PLATFORMS
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
 def _connection(record: logging.LogRecord) -> str | None:

@@ -22,6 +22,11 @@ def refuse_strangers(request: Request) -> Response | None:
     return None
 
 
+def is_local(request: Request) -> bool:
+    """Whether the request names this machine as its host, or no host."""
+    return _here(request) is not None
+
+
 def _here(request: Request) -> str | None:
     """Return the requested origin, or None if it is not of this machine.
 

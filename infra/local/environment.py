@@ -6,6 +6,7 @@ The folder `.local` keeps secrets and data for the next start, readable by its o
 import os
 import secrets
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from dotenv import dotenv_values
 
 STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
+ENCRYPTION_KEY_FILE = STATE_FOLDER / "encryption-key"
 SIMULATION_PREFIX = "/simulated-digikey"
 SIMULATION_STATE = STATE_FOLDER / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
@@ -91,6 +93,9 @@ class LocalEnvironment:
         STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
             "API_KEY": given.get("API_KEY") or load_secret(API_KEY_FILE),
+            # Independent of CLIENT_SECRET. Records of before, encrypted with the key derived from
+            # it, stay readable: that key is the last of the ring.
+            "ENCRYPTION_KEYS": given.get("ENCRYPTION_KEYS") or load_secret(ENCRYPTION_KEY_FILE),
             "PUBLIC_URL": address,
             **given,
         }
@@ -124,13 +129,19 @@ def _port(text: str) -> int:
 
 
 def load_secret(path: Path) -> str:
-    """Return the secret in a file. The first call creates it. Raises OSError."""
+    """Return the secret in a file: 32 bytes in base64url. The first call creates it.
+
+    Raises OSError, and LocalEnvironmentError if the file is empty.
+    """
     if not path.exists():
         # Atomically: a partial write would leave an empty secret for ever.
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+            file.write(urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
         with suppress(FileExistsError):
             os.link(name, path)
         Path(name).unlink()
-    return path.read_text().strip()
+    if not (secret := path.read_text().strip()):
+        # Without it, another key would encrypt, and stored records would be unreadable.
+        raise LocalEnvironmentError(f"{path} is empty: restore it from a backup, or remove it")
+    return secret

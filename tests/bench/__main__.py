@@ -20,7 +20,7 @@ from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
 _FIRST = FIRST_POLL.total_seconds()
 _NOTES = f"""
 Times are medians, and in brackets the quartiles, between which half of all lie. Both sides of a
-ratio are measured by turns; it is taken in each round, and told in the same way.
+ratio are measured by turns. It is taken in each round, and printed in the same way.
 
 bare GET       The keeper's own client for reading gets a string as long as a sealed record, from
                the same REST front: a process before a real Redis on this machine.
@@ -31,18 +31,17 @@ stampede       Callers at one instant, all in the measuring process, over {WORKE
                new token after {_FIRST:g} s, and after {POLL_GROWTH:g} times as long each time:
                the worst wait ends with such a look.
 provider call  The refresh of a grant of its own, alone, by the keeper's own adapter. The simulated
-               Digi-Key is told to take {PROVIDER_DELAY:g} s for it, and for that of a stampede.
+               Digi-Key takes {PROVIDER_DELAY:g} s for it, and for that of a stampede.
 cold start     Processor time from the start of a process to its first answer, with a fresh token,
                on Vercel's own runtime, over TLS to the store. Imports are those that a function
-               which says ok has not; the context with the certificate authorities, some 20 ms, is
-               none of them.
+               which answers ok has not. Creating the TLS context, some 20 ms, is not counted.
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
                The table is reached before the first event.
-key, control   What it takes to refuse a key, against one whose first byte is wrong; in how many
-               pairs of times it is the longer one (50 % is no difference), and how probably chance
-               alone makes as much of a difference (p). The control is no part of the keeper: a
-               comparison that ends at the first byte that differs, which has to show.
+key, control   The time to refuse a key, relative to one whose first byte is wrong. Then the share
+               of pairs in which it is longer (50 %: no difference), and the probability that chance
+               alone makes such a difference (p). The control is not part of the keeper: it stops at
+               the first wrong byte, and has to show a difference.
 """
 _LOAD = """\
 This machine has {processors} processors; its load was {before:.2f} before, and {after:.2f} after.
@@ -79,8 +78,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stampedes", type=int, default=9, help="%(default)s")
     parser.add_argument("--callers", type=int, default=200, help="of a stampede; %(default)s")
     parser.add_argument("--cold-starts", type=int, default=15, help="%(default)s")
-    told = "keys that are refused, of each kind; %(default)s"
-    parser.add_argument("--comparisons", type=int, default=20_000, help=told)
+    comparisons = "keys that are refused, of each kind; %(default)s"
+    parser.add_argument("--comparisons", type=int, default=20_000, help=comparisons)
     return parser.parse_args(arguments)
 
 

@@ -1,7 +1,7 @@
-"""What the first caller of a cold function waits for: processor time up to the first token.
+"""Cold start on Vercel: processor time up to the first token.
 
-On Vercel's own runtime, with the artifact that is deployed, over TLS to a store on this machine;
-beside a function that only says ok, built and run in the same way, by turns.
+It runs the deployed artifact on Vercel's own runtime, over TLS to a store on this machine. It is
+measured by turns with a function that only answers ok.
 """
 
 import ssl
@@ -25,7 +25,7 @@ _LONGEST_IMPORTS = 10
 
 
 def cold_start_rows(stage: Stage, *, starts: int) -> list[Row]:
-    """Start each function so many times, and tell where the difference goes."""
+    """Start each function so many times, and list the imports that make the difference."""
     ok, token = ok_function(), artifact().functions["token"]
     with _over_tls(stage) as environ:
         spent = [(_spent(ok, {}), _spent(token, environ)) for _ in range(starts)]
@@ -51,8 +51,8 @@ def _spent(function: Function, environ: Mapping[str, str]) -> float:
 def _import_rows(imports: Mapping[str, float]) -> Iterator[Row]:
     total = f"{len(imports)} modules: {sum(imports.values()) * 1000:.1f} ms"
     for name in sorted(imports, key=lambda name: imports[name], reverse=True)[:_LONGEST_IMPORTS]:
-        told = Spread.of([imports[name]]).middle * 1000
-        yield Row(cells=(f"cold start: import {name}", f"{told:.1f} ms", total, ""))
+        milliseconds = Spread.of([imports[name]]).middle * 1000
+        yield Row(cells=(f"cold start: import {name}", f"{milliseconds:.1f} ms", total, ""))
 
 
 @contextmanager

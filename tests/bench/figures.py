@@ -1,4 +1,4 @@
-"""What was measured as rows of a table: a value, what it is relative to, and the ratio."""
+"""Measurements as rows of a table: a value, what it is relative to, and the ratio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Spread:
         low, middle, high = quantiles(some, n=4, method="inclusive")
         return cls(low=low, middle=middle, high=high)
 
-    def told(self, unit: str = "", *, scale: float = 1) -> str:
+    def text(self, unit: str = "", *, scale: float = 1) -> str:
         """Write it as ``median unit (low to high)``."""
         middle = f"{self.middle * scale:.2f}{unit}"
         return f"{middle} ({self.low * scale:.2f} to {self.high * scale:.2f})"
@@ -50,7 +50,7 @@ def time_row(
     """Relate times in seconds to those of the same round, which met the same load."""
     ratios = [median(mine) / median(its) for mine, its in zip(rounds, base_rounds, strict=True)]
     relative_to = f"{base}: {_milliseconds(base_rounds)}"
-    return Row(cells=(what, _milliseconds(rounds), relative_to, Spread.of(ratios).told()))
+    return Row(cells=(what, _milliseconds(rounds), relative_to, Spread.of(ratios).text()))
 
 
 def count_row(what: str, measured: int, *, base: str, number: int, expected: int = 1) -> Row:
@@ -71,4 +71,4 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _milliseconds(rounds: Sequence[Sequence[float]]) -> str:
-    return Spread.of([seconds for one in rounds for seconds in one]).told(" ms", scale=1000)
+    return Spread.of([seconds for one in rounds for seconds in one]).text(" ms", scale=1000)

@@ -1,7 +1,7 @@
-"""What a fresh token costs beside a bare GET of the same client to the same store.
+"""The cost of a fresh token, relative to a bare GET of the same client to the same store.
 
-They are measured by turns, so that both meet the same load: a round is some bare GETs, as many
-requests to the application in this process, and as many over HTTP to a worker.
+They are measured by turns, so that both meet the same load. A round has equally many bare GETs,
+requests to the application in this process, and requests over HTTP to a worker.
 """
 
 import time

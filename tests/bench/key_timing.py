@@ -1,10 +1,10 @@
-"""Whether the time that a refusal takes tells how near a key came: it must not.
+"""Whether the time of a refusal reveals how close a key is to the right one: it must not.
 
-Keys that differ from a right one in their first byte, in their last, and in their length are
-refused in random order, each a new one. Of two kinds it is counted in how many pairs of times one
-is the longer (Mann and Whitney), which a few slow ones do not spoil; block by block, as other load
-comes in bursts. That this would see a difference is shown by a comparison that ends at the first
-byte that differs. What a key's length adds to the time is known to who sent it.
+Wrong keys differ in their first byte, their last byte or their length. Each is new, in random
+order. The measure counts in how many pairs of times one kind takes longer (Mann and Whitney).
+A few slow ones do not spoil it. It is taken block by block, because other load comes in bursts.
+The control is a comparison that stops at the first wrong byte: it has to show a difference.
+The sender knows the length of a key, so its effect on the time is harmless.
 """
 
 import gc
@@ -56,7 +56,8 @@ def key_timing_rows(*, comparisons: int) -> list[Row]:
 def compared(times: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
     """Return how probably one of the times is longer than one of the others, and the p-value.
 
-    One half is no difference; the p-value is how probably chance alone would make as much of one.
+    One half means that they do not differ. The p-value is the probability that chance alone makes
+    such a difference.
     """
     places = range(0, min(len(times), len(others)), _BLOCK)
     shares = [_longer(times[at : at + _BLOCK], others[at : at + _BLOCK]) for at in places]
@@ -73,7 +74,7 @@ def _longer(times: Sequence[float], others: Sequence[float]) -> float:
 
 
 def _near(right: bytes) -> Mapping[str, MakeKey]:
-    """Make keys that are no key, new ones each time: none has a place in memory of its own."""
+    """Make wrong keys, new ones each time, so that none stays in a cache."""
 
     def other(byte: int) -> bytes:
         return bytes([secrets.choice([code for code in b"0123456789abcdef" if code != byte])])

@@ -1,8 +1,8 @@
-"""What the first caller of a cold function of Lambda waits for: its INIT, and the first event.
+"""Cold start on Lambda: the time of INIT and of the first event.
 
-On Lambda's own runtime with the artifact that is deployed, and with the same without its bytecode,
-over a table on this machine; beside a function that does nothing, by turns. It is time on the
-clock, which AWS's emulator tells of INIT as Lambda does.
+It runs the deployed artifact on Lambda's own runtime, with and without bytecode, over a table on
+this machine. It is measured by turns with a function that does nothing. AWS's emulator reports the
+time of INIT as Lambda does.
 """
 
 import shutil

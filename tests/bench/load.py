@@ -1,4 +1,4 @@
-"""Requests at a steady rate, whatever becomes of those before (an open loop), and what they got."""
+"""Requests at a steady rate, also while earlier ones wait (an open loop), and their responses."""
 
 import asyncio
 from collections import Counter
@@ -46,7 +46,7 @@ class Target:
         return answer
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         for connection in self._idle:
             connection.writer.close()
 

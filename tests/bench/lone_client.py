@@ -19,7 +19,7 @@ _TIMEOUT = timedelta(minutes=1)
 
 
 class LoneClient:
-    """A client with a grant of its own, which it refreshes when told; nobody shares it."""
+    """A client with a grant of its own, which it refreshes on request; nobody shares it."""
 
     def __init__(self, stage: Stage, *, delay: float) -> None:
         settings = Settings.from_environ(stage.workers.environment)

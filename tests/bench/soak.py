@@ -1,8 +1,8 @@
-"""`make soak`: one server under a steady load for minutes; what it served, and what that cost it.
+"""`make soak`: one server under a steady load for minutes: its responses and its costs.
 
 One uvicorn over SQLite keeps many connections whose tokens live briefly, and whose provider, a
-process of its own, takes its time. Requests come at a steady rate, whatever becomes of those
-before. With --hang the provider never answers, and strangers ask for /api/health at that rate.
+process of its own, takes its time. Requests come at a steady rate, also while earlier ones wait.
+With --hang the provider never answers, and strangers ask for /api/health at that rate.
 """
 
 import argparse
@@ -98,9 +98,9 @@ async def _watch(load: Load, provider: Target, options: argparse.Namespace) -> l
 
 def _judge(answers: list[Answer], refused: int) -> int:
     by_status = statuses(answers)
-    told = ", ".join(f"{status or 'no answer'}: {n}" for status, n in sorted(by_status.items()))
+    counts = ", ".join(f"{status or 'no answer'}: {n}" for status, n in sorted(by_status.items()))
     _print(
-        f"all: {told}; p50 {percentile(answers, 0.5) * 1000:.1f} ms, "
+        f"all: {counts}; p50 {percentile(answers, 0.5) * 1000:.1f} ms, "
         f"p99 {percentile(answers, 0.99) * 1000:.1f} ms; refused by the provider: {refused}"
     )
     return int(set(by_status) != {200} or refused > 0)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 from uuid import uuid4
 
-# What a real one takes, in seconds.
+# The time of a real one, in seconds.
 FASTEST, SLOWEST = 0.15, 0.45
 
 
 @dataclass(slots=True, kw_only=True)
 class SoakProvider:
-    """What it gives out, and what it has seen."""
+    """The settings of the provider, and its counts."""
 
     life: int
     hangs: bool

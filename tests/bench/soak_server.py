@@ -1,4 +1,4 @@
-"""The application as it is, and beside it how many tasks it has and how much memory."""
+"""The application, and an endpoint for its number of tasks and its memory."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the slowest of many callers at once waits for, beside one provider call on its own.
+"""The wait of the slowest of many callers at once, relative to one provider call.
 
 The access token has expired, and the provider takes its time; callers are spread over all workers.
 Before each stampede a provider call of the same length is made alone.
@@ -30,7 +30,7 @@ _ANSWER_LIMIT = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answered:
-    """What one caller got, and how many seconds after it asked."""
+    """The response to one caller, and its wait in seconds."""
 
     wait: float
     token: str

@@ -1,8 +1,8 @@
-"""Many connections that end at once, over a slow store; and strangers beside a refresh.
+"""Many tokens that expire at once, over a slow store; and one refresh among wrong API keys.
 
-Each connection has a caller of its own, and all ask at the same instant, spread over the workers;
-who is told to come back does.
-The strangers show a wrong API key each, from an address each; meanwhile one refresh is timed.
+Each connection has a caller of its own. All ask at the same instant, spread over the workers, and
+retry after the time in Retry-After. Then strangers send a wrong API key each, from an address
+each, while one refresh is timed.
 """
 
 import argparse
@@ -34,9 +34,9 @@ STRANGERS_FSYNC = 0.015
 STRANGERS_SECONDS = 3.0
 # To the other side of the world, and back.
 ROUND_TRIP = 0.3
-# What a small table has. The imitation of DynamoDB takes little more: --connections 100 go with it.
+# A small table. The imitation of DynamoDB takes little more: --connections 100 go with it.
 CAPACITY = 25
-# In seconds: for how long callers come back where they are told to.
+# In seconds: for how long callers retry.
 PATIENCE = 60.0
 STORES = ("sqlite", "upstash", "dynamodb")
 
@@ -57,10 +57,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", choices=STORES, default="sqlite", help="%(default)s")
     parser.add_argument("--connections", type=int, default=600, help="%(default)s")
     parser.add_argument("--workers", type=int, default=4, help="%(default)s")
-    told = "calls a second that DynamoDB takes; %(default)s"
-    parser.add_argument("--capacity", type=int, default=CAPACITY, help=told)
-    told = "wrong keys beside one refresh; %(default)s, 0 for none"
-    parser.add_argument("--strangers", type=int, default=900, help=told)
+    capacity = "calls a second that DynamoDB takes; %(default)s"
+    parser.add_argument("--capacity", type=int, default=CAPACITY, help=capacity)
+    strangers = "wrong keys during one refresh; %(default)s, 0 for none"
+    parser.add_argument("--strangers", type=int, default=900, help=strangers)
     return parser.parse_args(arguments)
 
 
@@ -80,17 +80,17 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
     names = [f"c{number}" for number in range(options.connections)]
     with _store(options, folder, fsync=STORM_FSYNC) as store:
         with storm_stage(store, folder, workers=options.workers, connections=names) as stage:
-            told = (
-                f"{store.told}: {len(names)} connections end at once, {options.workers} processes"
+            title = (
+                f"{store.text}: {len(names)} connections end at once, {options.workers} processes"
             )
             pairs = zip(stage.urls(), names, strict=False)
             calls = [Call.for_token(url, name) for url, name in pairs]
             answers = asyncio.run(call_at_once(calls, patience=PATIENCE))
-            _print(told)
+            _print(title)
             _print_answers(answers)
-            _print(f"  told to come back   {sum(answer.tries - 1 for answer in answers)} times")
+            _print(f"  asked to retry      {sum(answer.tries - 1 for answer in answers)} times")
             _print(f"  largest process     {stage.peak_memory()} MB at its peak")
-            # What goes on behind the answers is brought to its end.
+            # Finishes the work that goes on after the responses.
             stage.workers.stop_all()
             asked = stage.provider_calls()
             logs = stage.workers.describe()
@@ -105,23 +105,23 @@ def _storm(options: argparse.Namespace, folder: Path) -> bool:
 def _strangers(options: argparse.Namespace, folder: Path) -> None:
     with (
         _store(options, folder, fsync=STRANGERS_FSYNC) as store,
-        storm_stage(store, folder, workers=1, connections=["alone", "beside"]) as stage,
+        storm_stage(store, folder, workers=1, connections=["alone", "among"]) as stage,
     ):
-        alone, beside, strangers = asyncio.run(_beside_strangers(stage, options.strangers))
-    _print(f"{store.told}: {len(strangers)} wrong keys, each from its own address, 1 process")
+        alone, among, strangers = asyncio.run(_among_strangers(stage, options.strangers))
+    _print(f"{store.text}: {len(strangers)} wrong keys, each from its own address, 1 process")
     _print_answers(strangers)
     _print(f"  a refresh           {alone.status} in {alone.wait:.2f} s alone")
-    _print(f"                      {beside.status} in {beside.wait:.2f} s beside them")
+    _print(f"                      {among.status} in {among.wait:.2f} s among them")
 
 
-async def _beside_strangers(
+async def _among_strangers(
     stage: StormStage, number: int
 ) -> tuple[Answered, Answered, list[Answered]]:
     url = stage.workers.urls[0]
     (alone,) = await call_at_once([Call.for_token(url, "alone")])
     strangers = asyncio.gather(*(_stranger(url, index, number) for index in range(number)))
     await asyncio.sleep(STRANGERS_SECONDS * 2 / 3)
-    (beside,) = await call_at_once([Call.for_token(url, "beside")])
+    (beside,) = await call_at_once([Call.for_token(url, "among")])
     return alone, beside, await strangers
 
 

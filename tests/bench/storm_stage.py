@@ -1,4 +1,4 @@
-"""What a storm needs: connections whose tokens have ended, workers, a provider, and callers."""
+"""The parts of a storm: connections with expired tokens, workers, a provider, and callers."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from tests.system.workers import Workers, doors, public_url, running
 PROVIDER_SECONDS = 0.2
 API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
 WRONG_KEY = {"x-api-key": "not-a-real-key-of-anybody-at-all"}
-# Whoever has no answer by then is counted as not answered.
+# A caller without a response by then is counted as not answered.
 _ANSWER_LIMIT = 240.0
 _AT_ONCE = 8
 # The connections that workers refresh before the storm.
@@ -42,7 +42,7 @@ _Pair: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request: whom it asks, for what, and as whom."""
+    """One request: its address, path and credentials."""
 
     url: str
     path: str
@@ -57,9 +57,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What one caller got, and how many seconds after it asked; status 0 is no answer.
+    """The response to one caller, and its wait in seconds; status 0 means no response.
 
-    `tries` are its requests, as it comes back when it is told to.
+    `tries` counts its requests, retries included.
     """
 
     wait: float
@@ -135,15 +135,15 @@ def records(environment: Mapping[str, str], connections: Sequence[str]) -> list[
 
 
 def generation_of(record: Record) -> int:
-    """Say how often the refresh token that is stored was replaced."""
+    """Return how often the stored refresh token was replaced."""
     assert not isinstance(record.grant, Inactive)
     return record.grant.tokens.generation
 
 
 async def call_at_once(calls: Sequence[Call], *, patience: float = 0) -> list[Answered]:
-    """Connect for everybody first, so that the requests themselves go out together.
+    """Connect all callers first, so that the requests go out together.
 
-    Who is told to come back does so for as long as its patience lasts, in seconds.
+    A caller retries after the time in Retry-After, for `patience` seconds.
     """
     opened = await asyncio.gather(*(_connect(call) for call in calls))
     pairs = zip(calls, opened, strict=True)

@@ -24,7 +24,7 @@ class StormStore:
 
     environ: Mapping[str, str] = field(repr=False)
     slow: Mapping[str, str] = field(repr=False)
-    told: str
+    text: str
     be_slow: Callable[[], None] = lambda: None
 
 
@@ -36,7 +36,7 @@ def sqlite_store(folder: Path, *, seconds: float) -> Iterator[StormStore]:
     environ = {"SQLITE_PATH": str(folder / "records.sqlite3")}
     slow = {**environ, "LD_PRELOAD": str(shim), "FSYNC_SECONDS": str(seconds)}
     yield StormStore(
-        environ=environ, slow=slow, told=f"SQLite, {seconds * 1000:.0f} ms more an fsync"
+        environ=environ, slow=slow, text=f"SQLite, {seconds * 1000:.0f} ms more an fsync"
     )
 
 
@@ -48,7 +48,7 @@ def upstash_store(*, seconds: float) -> Iterator[StormStore]:
         yield StormStore(
             environ=environ,
             slow=environ,
-            told=f"Upstash, {seconds * 1000:.0f} ms a round trip",
+            text=f"Upstash, {seconds * 1000:.0f} ms a round trip",
             be_slow=partial(rest.front.plan_faults, f"delay:{seconds}*"),
         )
 
@@ -66,7 +66,7 @@ def dynamodb_store(*, calls_a_second: float) -> Iterator[StormStore]:
             yield StormStore(
                 environ=peer.environ(table),
                 slow=peer.environ(table, url=url),
-                told=f"DynamoDB, throttled at {calls_a_second:.0f} calls a second",
+                text=f"DynamoDB, throttled at {calls_a_second:.0f} calls a second",
             )
 
 

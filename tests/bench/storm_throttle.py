@@ -46,8 +46,8 @@ class Throttle:
         return True
 
     async def _pass_on(self, request: Request) -> Response:
-        told = [header for header in request.headers if header[0] not in _OF_A_CONNECTION]
-        answer = await self._client.post("/", content=request.body, headers=told)
+        headers = [header for header in request.headers if header[0] not in _OF_A_CONNECTION]
+        answer = await self._client.post("/", content=request.body, headers=headers)
         return Response(
             status=answer.status_code,
             body=answer.content,

@@ -1,4 +1,4 @@
-"""The benchmark runs, prints its rows, and tells a wrong count; what is fast is not tested."""
+"""The benchmark runs, prints its rows, and reports a wrong count. Speed is not tested."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""The storm runs over SQLite, and tells what came of it; how long it took is not tested."""
+"""The storm runs over SQLite, and prints its counts. Speed is not tested."""
 
 import shutil
 import subprocess

@@ -126,7 +126,9 @@ def test_the_commands_lead_from_nothing_to_a_token(server: LocalServer) -> None:
         if command.startswith("curl") and "localhost:8000" in command
     )
     assert '"status":401' in server.shell(get_token)
-    authorization_url = re.search(r'"authorization_url":"([^"]+)"', server.shell(log_in))
+    authorization_url = re.search(
+        r'^ *"authorization_url":"([^"]+)",$', server.shell(log_in), re.MULTILINE
+    )
     assert authorization_url is not None
     shown = http.get(press(authorization_url.group(1), "allow"), headers={"accept": "text/html"})
     assert "Logged in" in shown.text

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from functions.settings.settings import Settings, SettingsError
+from infra.local.environment import load_secret
 from tests.docs.pages import ROOT, block, page
 from tests.system.loopback import free_port, http
 from tests.system.waiting import wait_until
@@ -31,6 +32,7 @@ def test_the_variables_of_the_file_can_be_used_once_they_are_filled_in(tmp_path:
 
 def test_another_server_serves_several_processes(tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
+    load_secret(tmp_path / ".local/encryption-key")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     script = SERVER.replace("API_KEY=…", f"API_KEY={KEY}").replace("PUBLIC_URL=…", "PUBLIC_URL=")

@@ -23,6 +23,7 @@ from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.settings import InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
+from functions.observability.log_lines import JsonLine
 from functions.refresh import recorder
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, JSON, Call, Deployment, at, deployed, idle, spoil
@@ -36,7 +37,7 @@ from tests.functions.expect import (
 from tests.functions.grants import DAY, NEAR_END, fresh
 from tests.functions.hosts import Host, aws_lambda, close_handler
 from tests.functions.stores import sqlite_store
-from tests.functions.test_log_lines import written_as_json
+from tests.functions.test_log_lines import written_by
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.lambda_events import HTTP_EVENTS, Event, scheduler_event
 from tests.system.lambda_instances import Instance
@@ -539,7 +540,10 @@ def test_scheduled_sweep_refreshes_what_is_due_once(
 @on_lambda
 def test_log_of_a_sweep_goes_by_the_id_of_its_call(deploy: Deploy) -> None:
     deployment = deploy()
-    with written_as_json("functions") as output, scheduled(dict(deployment.environ)) as sweep:
+    with (
+        written_by(JsonLine(), "functions") as output,
+        scheduled(dict(deployment.environ)) as sweep,
+    ):
         sweep(scheduler_event(), SimpleNamespace(aws_request_id="the-first"))
         idle(deployment, "a")
         sweep(scheduler_event(), SimpleNamespace(aws_request_id="the-second"))

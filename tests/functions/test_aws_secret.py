@@ -6,11 +6,13 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -24,6 +26,7 @@ from functions.aws.events import UnknownEventError
 from functions.aws.secret import VARIABLES, with_secret
 from functions.aws.settings import FAULT_FOR, STALE_FOR, VALID_FOR, InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
+from functions.observability.log_lines import JsonLine
 from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wiring
@@ -34,8 +37,9 @@ from tests.functions.expect import expect_json, expect_page, expect_problem, exp
 from tests.functions.grants import OVER
 from tests.functions.hosts import Host, aws_lambda, close_handler
 from tests.functions.stores import sqlite_store
+from tests.functions.test_log_lines import written_by
 from tests.ports.scripted_server import Script, serving
-from tests.system.lambda_events import scheduler_event
+from tests.system.lambda_events import http_api_event, scheduler_event
 from tests.system.lambda_instances import Instance, LambdaTransport
 from tests.system.secrets_peer import SecretsPeer, secrets_server
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
@@ -546,6 +550,25 @@ def test_missing_variables_are_logged_once_by_each_instance_and_told_to_everybod
     assert record.levelno == logging.ERROR
     assert "CLIENT_ID is not set" in record.getMessage()
     caplog.clear()
+
+
+def test_fault_that_a_request_meets_is_logged_with_its_id() -> None:
+    environ, clock = {"SECRET_ID": " "}, SetClock()
+    event = http_api_event(httpx.Request("GET", "https://lambda/api/token"))
+
+    def serve() -> str:
+        handler = HttpHandler(InstanceSettings(environ, clock))
+        environ["API_KEY"] = "short"
+        clock.move(FAULT_FOR)
+        with written_by(JsonLine(), "functions.aws.settings") as output:
+            handler(event, SimpleNamespace(aws_request_id="the-request"))
+        close_handler(handler)
+        return output.getvalue()
+
+    with ThreadPoolExecutor(1) as instance:
+        line = json.loads(instance.submit(serve).result())
+    assert NOT_CONFIGURED in line["message"]
+    assert line["request_id"] == "the-request"
 
 
 def test_blank_variable_in_the_environment_is_none() -> None:

@@ -4,8 +4,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
-from functions.observability.log_lines import JsonLine, write_json_lines
+from functions.observability.log_lines import JsonLine, TextLine, write_json_lines
 from functions.observability.tracing import mark_authenticated, trace_request
 from ports.rescue import RescuedRecord
 from tests.functions.conftest import environ_for
@@ -134,9 +134,9 @@ def test_platform_s_handler_is_passed_by(
 
 
 @contextmanager
-def written_as_json(name: str) -> Iterator[io.StringIO]:
+def written_by(formatter: logging.Formatter, name: str) -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(output := io.StringIO())
-    handler.setFormatter(JsonLine())
+    handler.setFormatter(formatter)
     logger = logging.getLogger(name)
     logger.addHandler(handler)
     try:
@@ -145,25 +145,54 @@ def written_as_json(name: str) -> Iterator[io.StringIO]:
         logger.removeHandler(handler)
 
 
-def test_rescue_line_in_json_can_be_read_back() -> None:
+@pytest.mark.parametrize(
+    "formatter",
+    [
+        pytest.param(JsonLine(), id="json"),
+        pytest.param(TextLine(), id="make-run"),
+        pytest.param(logging.Formatter("%(levelname)s %(message)s"), id="make-run-before"),
+        pytest.param(logging.Formatter(), id="without-a-prefix"),
+    ],
+)
+def test_rescue_line_of_each_format_can_be_read_back(formatter: logging.Formatter) -> None:
     rescue = RescueLog(SealedRecords(KeyRing([bytes(32)])))
     rescued = RescuedRecord(
         connection="c",
         expected_etag="intent",
         record=record_of(fresh(), "rescued"),
     )
-    with written_as_json("adapters.rescue_log") as output, trace_request("the-request"):
+    with written_by(formatter, "adapters.rescue_log") as output, trace_request("the-request"):
         rescue.emit(rescued)
     [line] = output.getvalue().splitlines()
-    assert json.loads(line)["request_id"] == "the-request"
     assert rescue.read(line) == [rescued]
     # A platform may quote it once more.
     assert rescue.read(json.dumps({"message": line})) == [rescued]
 
 
+@pytest.mark.parametrize(
+    ("trace", "request_id"), [(trace_request("an-id"), "an-id"), (nullcontext(), "-")]
+)
+def test_line_of_text_has_the_time_the_level_and_the_request_id(
+    trace: AbstractContextManager[object], request_id: str
+) -> None:
+    log = logging.getLogger("functions.tests")
+    with written_by(TextLine(), "functions.tests") as output, trace:
+        try:
+            go_wrong()
+        except RuntimeError:
+            log.exception("connection %s: wrong", "c")
+    first, *traceback = output.getvalue().splitlines()
+    time, rest = first.split(" ", 1)
+    written = datetime.fromisoformat(time)
+    assert written.utcoffset() == timedelta(0)
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+    assert rest == f"ERROR {request_id} connection c: wrong"
+    assert "RuntimeError" in traceback[-2]
+
+
 def test_line_is_one_line_whatever_is_in_it() -> None:
     log = logging.getLogger("functions.tests")
-    with written_as_json("functions.tests") as output, trace_request("an-id"):
+    with written_by(JsonLine(), "functions.tests") as output, trace_request("an-id"):
         mark_authenticated("ci")
         try:
             go_wrong()
@@ -190,6 +219,6 @@ def go_wrong() -> None:
 @pytest.mark.parametrize("message", ["no connection", "100 %", "%d of %d"])
 def test_line_of_no_connection_and_no_request_says_nothing_of_them(message: str) -> None:
     arguments = (1, 2) if "%d" in message else ()
-    with written_as_json("functions.tests") as output:
+    with written_by(JsonLine(), "functions.tests") as output:
         logging.getLogger("functions.tests").error(message, *arguments)
     assert set(json.loads(output.getvalue())) == {"time", "level", "logger", "message"}

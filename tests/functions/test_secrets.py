@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -342,6 +343,7 @@ def test_local_server_logs_no_secret(tmp_path: Path, portal: BlockingPortal) -> 
             )
             callback_url = peer.allow(url)
             assert client.get(callback_url).status_code == 200
+            refused = client.get("/api/callback?error=access_denied")
             token = expect_token(client.get("/api/token", headers={"x-api-key": key}))
             # Delivered again, as browsers do it.
             assert client.get(callback_url).status_code == 200
@@ -356,7 +358,11 @@ def test_local_server_logs_no_secret(tmp_path: Path, portal: BlockingPortal) -> 
             .strip(),
         }
         running.stop()
-        expect_nothing_of(secrets, running.log(), "what it printed")
+        log = running.log()
+        expect_nothing_of(secrets, log, "what it printed")
+        about_it = f"WARNING {refused.headers['x-request-id']} a callback that belongs to no login"
+        assert re.search(rf"^20\S+\+00:00 {re.escape(about_it)}", log, re.MULTILINE)
+        assert re.search(r"^20\S+\+00:00 INFO - Started server process", log, re.MULTILINE)
     portal.call(running.transport.aclose)
 
 

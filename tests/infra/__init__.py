@@ -1,1 +1,1 @@
-"""What surrounds the application."""
+"""Tests of the local server, the AWS stack and the checks."""

@@ -8,7 +8,7 @@ from infra.aws.check import TEMPLATE, find_missing, transform
 from tests.needs import cannot_run, set_up
 
 BUCKET, KEY = "bucket", "key"
-"""Where its functions' code is said to be."""
+"""The place of the code in the transformed template."""
 
 
 def require_tools() -> None:

@@ -1,4 +1,4 @@
-"""What a function of Lambda is made of: all that it needs, compiled, and nothing else."""
+"""The artifact of Lambda's functions: all that they need, compiled, and nothing else."""
 
 import os
 import re
@@ -73,17 +73,17 @@ def test_artifact_has_nothing_that_no_function_needs(built: LambdaArtifact) -> N
 
 def test_artifact_is_small(built: LambdaArtifact, record_property: RecordProperty) -> None:
     weights = sizes(built.task)
-    told = ", ".join(f"{part} {size / MEGABYTE:.1f}" for part, size in weights.most_common(5))
+    largest = ", ".join(f"{part} {size / MEGABYTE:.1f}" for part, size in weights.most_common(5))
     whole = weights.total() / MEGABYTE
-    record_property(COUNTED, f"{whole:.1f} MB; the largest parts: {told}")
+    record_property(COUNTED, f"{whole:.1f} MB; the largest parts: {largest}")
     assert whole < MOST_MEGABYTES
 
 
 def test_every_module_is_compiled_for_the_runtime_and_never_held_against_its_source(
     built: LambdaArtifact,
 ) -> None:
-    told = "import importlib.util, sys; print(importlib.util.MAGIC_NUMBER.hex())"
-    magic = bytes.fromhex(subprocess.check_output([str(built.python), "-c", told], text=True))
+    script = "import importlib.util, sys; print(importlib.util.MAGIC_NUMBER.hex())"
+    magic = bytes.fromhex(subprocess.check_output([str(built.python), "-c", script], text=True))
     files = files_of(built.task)
     modules = [path for name, path in files.items() if name.endswith(".py")]
     assert len(modules) > 400

@@ -1,4 +1,4 @@
-"""What the stack's template says, and that the code does the same."""
+"""The stack's template agrees with the code."""
 
 import ast
 import asyncio
@@ -28,12 +28,12 @@ from tests.infra.aws_template import resources
 from tests.records import record_of
 from tests.system.dynamodb_peer import TABLE
 
-# What the store is asked for by the functions: the HTTP endpoints, and the sweep.
+# The calls of the store by the functions: the HTTP endpoints, and the sweep.
 CALLED = {
     "ApiRole": {"load", "swap", "put_login", "take_login", "count"},
     "SweepRole": {"load", "swap", "_query_due"},
 }
-# What operators' commands ask for besides, with the rights of whoever runs them.
+# Further calls by the operators' commands, with the rights of the operator.
 OPERATORS = {"connections"}
 
 
@@ -123,7 +123,7 @@ def test_the_roles_have_nothing_but_table_secret_and_log() -> None:
     assert set(allowed("ScheduleRole")) == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
-def test_the_functions_are_told_where_everything_is_and_no_secret() -> None:
+def test_the_variables_of_the_functions_name_the_store_and_no_secret() -> None:
     for function in resources("Lambda::Function").values():
         assert function["Environment"]["Variables"] == {
             "DYNAMODB_TABLE": {"Ref": "Table"},
@@ -165,8 +165,8 @@ def test_every_setting_that_the_template_gives_is_taken() -> None:
         "API_KEY": "the-api-key-of-this-test",
     }
     # A name that both a table and a provider can have.
-    told = {**secret, **dict.fromkeys(template, "digikey-sandbox"), "AWS_REGION": "eu-central-1"}
-    settings = Settings.from_environ(told)
+    environ = {**secret, **dict.fromkeys(template, "digikey-sandbox"), "AWS_REGION": "eu-central-1"}
+    settings = Settings.from_environ(environ)
     assert settings.provider == PRESETS["digikey-sandbox"]
     assert settings.store == DynamoDbSettings(table="digikey-sandbox", region="eu-central-1")
 

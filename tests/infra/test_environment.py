@@ -1,12 +1,17 @@
-"""What `make run` fills in, and what it leaves to its caller."""
+"""The local defaults of `make run`, and the variables that the caller keeps."""
 
 from pathlib import Path
 
 import pytest
 
+from adapters.sealed_records import SealedRecords
+from adapters.sealing import KeyRing
 from functions.settings.settings import Settings
 from functions.settings.store import SqliteSettings, UpstashSettings
-from infra.local.environment import LocalEnvironment
+from functions.wiring import keys_of
+from infra.local.environment import LocalEnvironment, LocalEnvironmentError
+from tests.functions.grants import fresh
+from tests.records import record_of
 
 REDIS = {"KV_REST_API_URL": "https://eu1.upstash.io", "KV_REST_API_TOKEN": "not-a-real-token"}
 CLIENT = {"CLIENT_ID": "client", "CLIENT_SECRET": "not-a-real-secret"}
@@ -46,3 +51,39 @@ def test_the_simulation_never_touches_a_store_that_is_given(given: dict[str, str
     assert local.is_simulated
     found = Settings.from_environ(local.variables).store
     assert found == SqliteSettings(Path(".local/simulated.sqlite"))
+
+
+def records(settings: Settings) -> SealedRecords:
+    return SealedRecords(KeyRing(keys_of(settings)))
+
+
+def test_records_stay_readable_with_another_client_secret() -> None:
+    record = record_of(fresh(), "written")
+    sealed = records(settings(CLIENT)).seal_record("c", record)
+    changed = records(settings(CLIENT | {"CLIENT_SECRET": "another-secret"}))
+    assert changed.open_record("c", "written", sealed) == record
+    assert Path(".local/encryption-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_records_of_before_the_key_file_stay_readable() -> None:
+    record = record_of(fresh(), "written")
+    before = Settings.from_environ(
+        CLIENT | {"SQLITE_PATH": "grants.sqlite", "API_KEY": "5f1d9c3b7a2e4860b9d7c1f3"}
+    )
+    assert not before.encryption_keys
+    sealed = records(before).seal_record("c", record)
+    assert records(settings(CLIENT)).open_record("c", "written", sealed) == record
+
+
+def test_encryption_keys_that_are_given_are_the_only_ones() -> None:
+    keys = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+    found = settings(CLIENT | {"ENCRYPTION_KEYS": keys})
+    assert found.encryption_keys == (b"01234567890123456789012345678901",)
+    assert not Path(".local/encryption-key").exists()
+
+
+def test_an_empty_key_file_is_refused() -> None:
+    Path(".local").mkdir()
+    Path(".local/encryption-key").touch()
+    with pytest.raises(LocalEnvironmentError, match=r"encryption-key is empty"):
+        settings(CLIENT)

@@ -7,24 +7,24 @@ import pytest
 from infra import plain_words
 from infra.plain_words import RULES, Rule, Text, check, findings, main, markdown_texts, python_texts
 
-EXAMPLES = (
-    "A line that whoever has the key ring can read.",
-    "The keys are shared. Who comes meanwhile waits.",
-    "The search outlives the task of who began it.",
-    "Sealed to its key. What a store says of it does not count.",
-    "Put null in the place of whatever stands too deep.",
-    "Tell the time as the operating system does.",
-    "What came of each request is said, never raised.",
-    "Send the request and say what came of it.",
-    "A link is shown to none that has a token.",
-    "The text is no list of keys.",
-    "There is no parameter that has this name.",
-    "The only living refresh token.",
-    "The verdict on a refusal.",
-    "Resolve the dependencies anew.",
-    "Keep the log beside the file.",
-    "Let go of the connections.",
-)
+EXAMPLES = """\
+A line that whoever has the key ring can read.
+The keys are shared. Who comes meanwhile waits.
+The search outlives the task of who began it.
+Sealed to its key. What a store says of it does not count.
+Put null in the place of whatever stands too deep.
+Tell the time as the operating system does.
+What came of each request is said, never raised.
+Send the request and say what came of it.
+A link is shown to none that has a token.
+The text is no list of keys.
+There is no parameter that has this name.
+The only living refresh token.
+The verdict on a refusal.
+Resolve the dependencies anew.
+Keep the log beside the file.
+Let go of the connections.
+""".splitlines()  # plain words: an example for each rule
 
 GOOD = (
     "Too many failed requests from this address (30 in 5 minutes). Valid requests still work.",
@@ -82,10 +82,10 @@ go of it.
 x = 1  # Beside code.
 y = f"{x} is told " "anew"
 z = "whatever"
-'''
+'''  # plain words: examples
     found = findings(source, python_texts(source))
     assert [(finding.line, finding.phrase) for finding in found] == [
-        (4, "Let go of"),
+        (4, "Let go of"),  # plain words: an example
         (6, "whoever"),
         (8, "Beside"),
         (9, "anew"),
@@ -114,7 +114,7 @@ whoever
    ```sh
    whoever
    ```
-"""
+"""  # plain words: examples
     found = findings(source, markdown_texts(source))
     assert [(finding.line, finding.phrase) for finding in found] == [(5, "What"), (10, "Told")]
 
@@ -124,7 +124,7 @@ whoever
     [
         ("x = 'whoever asks'  # plain words: the provider's own text\n", 0),
         ('"""A text\nof whoever.\n"""  # plain words: a quotation\n', 0),
-        ("x = 'whoever asks'  # plain words:\n", 1),
+        ("x = 'whoever asks'  # plain words:\n", 1),  # plain words: an example
         ("x = 'whoever asks'  # plain words: a quotation\ny = 'whoever asks'\n", 1),
     ],
 )
@@ -140,9 +140,10 @@ def test_findings_are_printed_and_fail_the_check(
 
     monkeypatch.setattr(plain_words, "ROOT", tmp_path)
     Path(tmp_path, "good.md").write_text("Fine.\n")
-    Path(tmp_path, "bad.md").write_text("\nWhoever asks.\n")
+    Path(tmp_path, "bad.md").write_text("\nWhoever asks.\n")  # plain words: an example
     listed("good.md")
     assert main() == 0
     listed("good.md bad.md")
     assert main() == 1
-    assert capsys.readouterr().out == "bad.md:2: 'Whoever': name the actor\n"
+    printed = capsys.readouterr().out
+    assert printed == "bad.md:2: 'Whoever': name the actor\n"  # plain words: an example

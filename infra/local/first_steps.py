@@ -1,0 +1,130 @@
+"""The first steps with `make run`: as text in the terminal, and as the page at `/`.
+
+Neither has a secret: the commands read the API key from its file.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
+from urllib.parse import urlsplit
+
+from functions.http.messages import Response
+from functions.settings.settings import Settings
+from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
+
+_STYLE = (
+    ":root{color-scheme:light dark}h1{font-size:1.5rem}h2{font-size:1.1rem}"
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:auto;padding:1rem}"
+    "pre{border:1px solid #8885;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}"
+)
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
+    "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One step: its title, and a command for a shell."""
+
+    title: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSteps:
+    """The first steps at one address."""
+
+    address: str
+    provider: str
+    redirect_uri: str
+    place: str
+    steps: Sequence[_Step]
+    is_simulated: bool
+
+    @classmethod
+    def of(cls, local: LocalEnvironment, settings: Settings) -> "FirstSteps":
+        """Return the steps for the environment that `make run` serves with."""
+        address = f"http://localhost:{local.port}"
+        key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
+        curl = f'curl -sS -H "x-api-key: {key}" {address}'
+        return cls(
+            address=address,
+            provider="a simulated Digi-Key" if local.is_simulated else provider_name(settings),
+            redirect_uri=settings.redirect_uri or "",
+            place="in the folder of make run" if local.keeps_api_key else "with your API_KEY",
+            steps=(
+                _Step(
+                    title="Log in: open the authorization_url of the answer in a browser.",
+                    command=f"{curl.replace(' -H', ' -X POST -H')}/api/login",
+                ),
+                _Step(title="Get a token.", command=f"{curl}/api/token"),
+                _Step(title="Check the state of the login.", command=f"{curl}/api/verify"),
+            ),
+            is_simulated=local.is_simulated,
+        )
+
+    def text(self) -> str:
+        """Return the greeting in the terminal."""
+        simulation = f"\n  lifetimes and faults: {self.address}{SIMULATION_PREFIX}/"
+        steps = "\n\n".join(
+            f"  {number}. {step.title}\n     {step.command}"
+            for number, step in enumerate(self.steps, start=1)
+        )
+        return f"""
+oauth-callback serves at {self.address}/ (the first steps, as a page)
+  provider: {self.provider}{simulation if self.is_simulated else ""}
+  redirect URI: {self.redirect_uri}
+
+Run these commands in another terminal, {self.place}:
+
+{steps}
+"""
+
+    def page(self) -> Response:
+        """Return the page."""
+        steps = "".join(
+            f"<li>{escape(step.title)}<pre><code>{escape(step.command)}</code></pre>"
+            for step in self.steps
+        )
+        body = (
+            '<!doctype html><html lang="en"><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width">'
+            f"<title>oauth-callback: first steps</title><style>{_STYLE}</style>"
+            "<h1>oauth-callback: first steps</h1>"
+            f"<p>The provider is {escape(self.provider)}. "
+            f"Run these commands in a terminal, {escape(self.place)}:</p><ol>{steps}</ol>"
+            f"{self._next()}</html>"
+        )
+        return Response(
+            status=200,
+            content_type="text/html; charset=utf-8",
+            body=body.encode(),
+            headers=(("content-security-policy", _POLICY), ("referrer-policy", "no-referrer")),
+        )
+
+    def _next(self) -> str:
+        uri = f"<code>{escape(self.redirect_uri)}</code>"
+        if not self.is_simulated:
+            return f"<h2>Redirect URI</h2><p>Register {uri} at the provider.</p>"
+        return (
+            "<h2>Try expiry and faults</h2>"
+            f'<p><a href="{SIMULATION_PREFIX}/">The simulated Digi-Key</a> has settings for '
+            "lifetimes and faults.</p>"
+            "<h2>Next: your own provider</h2>"
+            f"<ol><li>Register an application at the provider, with the redirect URI {uri}."
+            "<li>Write its <code>CLIENT_ID</code> and <code>CLIENT_SECRET</code> into the file "
+            "<code>.env</code>. The default provider is Digi-Key. For another one, add its "
+            "variables from “Your provider” in <code>README.md</code>."
+            "<li>Stop the server with Ctrl-C, and start it again with <code>make run</code>.</ol>"
+        )
+
+
+def provider_name(settings: Settings) -> str:
+    """Return the provider's issuer, or the host of its token endpoint and its preset."""
+    provider = settings.provider
+    if (issuer := settings.overrides.issuer or provider.issuer) is not None:
+        return issuer
+    return f"{urlsplit(provider.token_endpoint).hostname} (PROVIDER={provider.name})"
