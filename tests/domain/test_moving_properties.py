@@ -17,6 +17,7 @@ from domain.events import GrantArrived, MoveRequested, ReturnRequested, TokenReq
 from domain.grant import Authorized, Inactive, Moved, Refreshing, Unauthorized
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Step, World, visited_by
+from tests.thorough import times
 
 # So many files are about at a time: the older ones have been lost.
 FILES = 4
@@ -104,5 +105,5 @@ class TwoDeployments(World):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_promise_is_kept_while_a_grant_moves(kind: Kind) -> None:
-    visited = visited_by(TwoDeployments, kind, examples=100)
+    visited = visited_by(TwoDeployments, kind, examples=times(times(100)))
     assert visited >= {Moved, Authorized, Refreshing, ReportMoved, Serve, SendTokenRequest}

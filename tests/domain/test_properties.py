@@ -426,8 +426,7 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
     run_state_machine_as_test(
         world,
         settings=settings(
-            # A usual run takes two fifths of two fifths.
-            max_examples=times(times(examples)),
+            max_examples=examples,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
@@ -439,7 +438,7 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_promise_is_kept_on_every_path_and_every_state_is_reached(kind: Kind) -> None:
-    visited = visited_by(World, kind, examples=300)
+    visited = visited_by(World, kind, examples=times(300))
     states = {Unauthorized, Authorized, Refreshing, AuthorizationRequired}
     answers = {Serve, Wait, TryLater, AskForAuthorization, NothingDue, SendTokenRequest}
     if kind.rotation is RotationKind.NONE:

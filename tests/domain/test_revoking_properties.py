@@ -20,6 +20,7 @@ from domain.token_endpoint import Outcome, RevocationRequest, RevocationResult, 
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Flight, Step, World, visited_by
+from tests.thorough import times
 
 
 class WithAnOwner(World):
@@ -99,5 +100,5 @@ class WithAnOwner(World):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_nothing_of_a_revoked_grant_is_used_or_kept_whatever_comes_late(kind: Kind) -> None:
-    visited = visited_by(WithAnOwner, kind, examples=100)
+    visited = visited_by(WithAnOwner, kind, examples=times(times(100)))
     assert visited >= {Authorized, Refreshing, Revoking, Revoked, RevocationRequest}
