@@ -50,9 +50,9 @@ def digikey(running_digikey: SimulatedDigiKeyPeer) -> Iterator[SimulatedDigiKeyP
     running_digikey.clear_faults()
 
 
-@pytest.fixture(scope="session", params=HOSTS)
+@pytest.fixture(scope="session", params=["in-process"])
 def host(request: pytest.FixtureRequest) -> Host:
-    """Each host in turn."""
+    """The host of a test: this process, unless the test is marked with others."""
     return HOSTS[request.param]
 
 

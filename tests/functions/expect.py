@@ -66,6 +66,9 @@ def expect_common_headers(answer: httpx.Response, *, sets_cookie: bool = False) 
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"]
+    # Other origins are not allowed, and TLS ends elsewhere (RFC 6797 §7.2).
+    foreign = ("access-control-", "strict-transport-security")
+    assert not [name for name in answer.headers if name.startswith(foreign)]
     assert ("set-cookie" in answer.headers) is sets_cookie
 
 

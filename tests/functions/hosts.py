@@ -1,7 +1,18 @@
-"""Where the application runs: each host starts it over one environment and says how to reach it.
+"""The hosts that run the application under test.
 
-A host runs the application in a context manager that yields a `Running`; the contract tests know
-hardly anything else of it. Another one is one more function here and one more entry in `HOSTS`.
+A test runs in this process only, unless `on_each_host` or `on_hosts` marks it. It is marked where
+the host's own code can change the result:
+
+- `in-process`: the application itself. The whole HTTP contract runs here, over SQLite.
+- `uvicorn`: a server on a socket. Framing, raw bytes, lifespan, the end of a process, its log.
+- `vercel`: the built functions behind the routes of `vercel.json`. Which function has which path
+  and method, Vercel's request conversion and client address, a process per function, Upstash.
+- `lambda`: AWS's handler in this process. Instances that have one event at a time, DynamoDB.
+- `lambda-runtime`: the built artifact in Lambda's runtime, with each kind of event by turns.
+  Event conversion (paths, queries, headers, cookies, bodies), what the artifact contains, its log.
+
+`on_each_host` leaves out `lambda`: `lambda-runtime` runs the same handler, and `test_aws.py` each
+kind of event.
 """
 
 import asyncio
@@ -24,6 +35,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import httpx
+import pytest
 from anyio.from_thread import BlockingPortal
 
 from functions.application import Application
@@ -389,3 +401,11 @@ HOSTS: Mapping[str, Host] = {
         run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False, logs_json=True
     ),
 }
+
+
+def on_hosts(*names: str) -> pytest.MarkDecorator:
+    """Run a test on these hosts, and not only in this process."""
+    return pytest.mark.parametrize("host", names, indirect=True)
+
+
+on_each_host = on_hosts(*(name for name in HOSTS if name != "lambda"))

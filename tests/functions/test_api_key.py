@@ -7,6 +7,7 @@ import pytest
 from tests.functions.deployment import API_KEY, WITH_API_KEY, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 
 CHALLENGE = 'Bearer realm="oauth-callback"'
 BASIC = base64.b64encode(f":{API_KEY}".encode()).decode()
@@ -50,6 +51,7 @@ EMPTY: dict[str, list[Header]] = {
 IN_THE_URL = ["api_key", "x-api-key", "key", "API_KEY", "access_token", "authorization"]
 
 
+@on_each_host
 @pytest.mark.parametrize("headers", ACCEPTED.values(), ids=ACCEPTED)
 def test_key_is_accepted_in_either_header(
     deployment: Deployment, connection: str, headers: list[Header]
@@ -58,6 +60,7 @@ def test_key_is_accepted_in_either_header(
     expect_token(deployment.call("GET", at("/api/token", connection=connection), *headers))
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", MISSING.values(), ids=MISSING)
 def test_checklist_51_without_a_key_the_challenge_names_no_error(
@@ -69,6 +72,7 @@ def test_checklist_51_without_a_key_the_challenge_names_no_error(
     assert answer.headers["www-authenticate"] == CHALLENGE
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 def test_checklist_51_wrong_key_is_refused_as_an_invalid_token(
@@ -79,6 +83,7 @@ def test_checklist_51_wrong_key_is_refused_as_an_invalid_token(
     assert answer.headers["www-authenticate"] == f'{CHALLENGE}, error="invalid_token"'
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 @pytest.mark.parametrize("headers", EMPTY.values(), ids=EMPTY)
 def test_empty_key_is_refused(

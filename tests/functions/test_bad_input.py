@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.functions.deployment import JSON, WITH_API_KEY, Deployment, at
 from tests.functions.expect import expect_common_headers, expect_problem, expect_token
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 
 BAD_CONNECTIONS = {
     "empty": "",
@@ -93,6 +94,7 @@ BODIES = [
 ]
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 def test_bad_connection_is_refused(deployment: Deployment, method: str, path: str) -> None:
     rows = deployment.rows()
@@ -127,6 +129,7 @@ def test_bad_min_ttl_is_refused(deployment: Deployment, connection: str) -> None
     assert deployment.rows() == rows
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
 def test_query_that_cannot_be_read_is_refused(
     deployment: Deployment, method: str, path: str
@@ -138,6 +141,7 @@ def test_query_that_cannot_be_read_is_refused(
     assert deployment.rows() == rows
 
 
+@on_each_host
 @pytest.mark.parametrize(
     ("method", "path"), [*WITH_API_KEY, ("GET", "/api/callback"), ("GET", "/api/health")]
 )
@@ -165,6 +169,7 @@ def test_parameter_that_is_not_known_is_refused_by_its_name(
         assert len(detail) < 200
 
 
+@on_each_host
 def test_query_of_many_parameters_is_read(deployment: Deployment) -> None:
     many = "&".join(f"{letter}{number}=" for letter in string.ascii_letters for number in range(30))
     expect_problem(deployment.get(f"/api/token?min_ttl=60&{many}"), 400, "invalid-request")
@@ -172,6 +177,7 @@ def test_query_of_many_parameters_is_read(deployment: Deployment) -> None:
     expect_problem(deployment.callback(JSON, code="a", state="b", x="1"), 400, "invalid-state")
 
 
+@on_each_host
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 1024 * 1024])
 def test_body_that_is_too_long_is_refused(deployment: Deployment, size: int) -> None:
     rows = deployment.rows()
@@ -180,6 +186,7 @@ def test_body_that_is_too_long_is_refused(deployment: Deployment, size: int) -> 
     assert deployment.rows() == rows
 
 
+@on_each_host
 @pytest.mark.parametrize("path", POSTED_TO)
 @pytest.mark.parametrize(("kind", "body"), BODIES)
 def test_body_beside_the_key_is_refused_and_not_repeated(
@@ -198,6 +205,7 @@ def test_body_beside_the_key_is_refused_and_not_repeated(
     assert deployment.rows() == rows
 
 
+@on_each_host
 @pytest.mark.parametrize("path", POSTED_TO)
 @pytest.mark.parametrize("body", [b"", b" \r\n\t", b"{}", b"{ }\n"])
 def test_body_that_says_nothing_does_not_matter(
@@ -207,6 +215,7 @@ def test_body_that_says_nothing_does_not_matter(
     assert deployment.post(at(path, connection=connection), content=body).status_code == 200
 
 
+@on_each_host
 @pytest.mark.parametrize("path", ["/api/token", "/api/verify"])
 def test_body_of_a_get_that_says_something_is_refused(
     deployment: Deployment, connection: str, path: str
@@ -231,6 +240,7 @@ def test_unreadable_request_without_the_key_is_refused_all_the_same(
         expect_common_headers(answer)
 
 
+@on_each_host
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     path=st.sampled_from(["/api/token", "/api/verify", "/api/callback"]),

@@ -34,6 +34,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 from tests.system.waiting import wait_until
@@ -138,6 +139,7 @@ def test_checklist_3_state_serves_once(begun_at_digikey: Begun) -> None:
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
 
 
+@on_hosts("in-process", "lambda")
 def test_checklist_2_state_replayed_at_the_same_time_serves_once(begun_at_digikey: Begun) -> None:
     begun, deployment = begun_at_digikey, begun_at_digikey.deployment
     before = deployment.provider.stats()
@@ -277,6 +279,7 @@ def test_person_who_denies_at_first_has_not_logged_in(
     expect_problem(deployment.token(connection), 401, "authorization-required")
 
 
+@on_each_host
 @pytest.mark.parametrize("name", ["error", "error_description"])
 def test_checklist_9_markup_in_an_error_is_escaped_in_the_page(begun: Begun, name: str) -> None:
     parameters = {"error": "access_denied", name: MARKUP, "state": begun.state}
@@ -287,6 +290,7 @@ def test_checklist_9_markup_in_an_error_is_escaped_in_the_page(begun: Begun, nam
     assert MARKUP in unescape(page)
 
 
+@on_each_host
 @pytest.mark.parametrize("name", ["error", "error_description"])
 def test_checklist_44_markup_in_an_error_is_intact_json_in_a_problem(
     begun: Begun, name: str
@@ -333,6 +337,7 @@ def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_u
     expect_page(begun.come_back())
 
 
+@on_each_host
 @pytest.mark.parametrize(
     "others",
     [

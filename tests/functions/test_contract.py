@@ -11,6 +11,7 @@ from tests.functions.expect import (
     expect_problem,
 )
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 
 ENDPOINTS = [
     *WITH_API_KEY,
@@ -27,10 +28,12 @@ WITHOUT_HEAD = {"/api/callback", "/api/refresh", "/api/sweep"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
 
 
+@on_each_host
 def test_health_is_alive_to_anyone_and_tells_nothing_else(deployment: Deployment) -> None:
     assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
 
 
+@on_each_host
 @pytest.mark.parametrize(
     "path",
     [
@@ -49,6 +52,7 @@ def test_unknown_path_is_not_found(deployment: Deployment, path: str) -> None:
     expect_nothing_there(deployment, deployment.get(path))
 
 
+@on_each_host
 @pytest.mark.parametrize("method", METHODS)
 def test_unknown_path_is_not_found_whatever_the_method(deployment: Deployment, method: str) -> None:
     expect_nothing_there(deployment, deployment.call(method, "/api/nothing"))
@@ -63,6 +67,7 @@ def expect_nothing_there(deployment: Deployment, answer: httpx.Response) -> None
         expect_problem(answer, 404, "not-found")
 
 
+@on_each_host
 @pytest.mark.parametrize(
     ("path", "method"),
     [(path, method) for path in PATHS for method in METHODS if (method, path) not in ENDPOINTS],
@@ -75,6 +80,7 @@ def test_checklist_56_other_methods_are_not_allowed_and_the_answer_says_which_ar
     assert allowed(answer.headers["allow"]) == expected_methods(path)
 
 
+@on_each_host
 @pytest.mark.parametrize("path", PATHS)
 def test_options_names_the_methods_without_a_key(deployment: Deployment, path: str) -> None:
     answer = deployment.call("OPTIONS", path)
@@ -119,6 +125,7 @@ def test_checklist_52_no_answer_may_be_kept(
         assert answer.headers["cache-control"] == "no-store"
 
 
+@on_each_host
 def test_answer_without_content_announces_none(deployment: Deployment) -> None:
     # RFC 9110 §8.6: no Content-Length with 204; §8.3: a type is for content.
     answer = deployment.call("OPTIONS", "/api/token")
@@ -137,6 +144,7 @@ def expected_methods(path: str) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if has_head else set())
 
 
+@on_each_host
 @pytest.mark.parametrize("path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify"])
 def test_head_answers_as_get_without_the_body(
     deployment: Deployment, connection: str, path: str
@@ -160,6 +168,7 @@ def test_head_needs_the_key_like_get(deployment: Deployment, path: str) -> None:
     assert answer.content == b""
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 def test_trailing_slash_makes_no_difference(
     deployment: Deployment, connection: str, method: str, path: str

@@ -9,6 +9,7 @@ from functions.endpoints.promises import OPERATIONS
 from functions.endpoints.promises.operation import Key, Operation
 from tests.functions.deployment import CRON_SECRET, JSON, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem
+from tests.functions.hosts import on_each_host
 
 OPERATION_LIST = [
     (method, path, operation)
@@ -17,6 +18,7 @@ OPERATION_LIST = [
 ]
 
 
+@on_each_host
 def test_the_document_is_served_without_a_key(deployment: Deployment) -> None:
     answer = deployment.call("GET", "/api/openapi.json")
     assert expect_json(answer) == json.loads(DOCUMENT.read_text())

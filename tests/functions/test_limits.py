@@ -47,7 +47,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh
-from tests.functions.hosts import Host
+from tests.functions.hosts import Host, on_each_host
 from tests.functions.stores import raw_content
 from tests.functions.test_api_keys import CI, KEYS, OTHERS, with_key
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -123,6 +123,7 @@ def test_too_many_failures_from_an_address_are_answered_429(
     expect_problem(fail(limited, next(_addresses), 1, call)[0], status, name)
 
 
+@on_each_host
 def test_failures_of_all_kinds_are_counted_together(limited: Deployment, address: str) -> None:
     kinds = [call for call, _, _ in BY_ADDRESS.values()]
     assert len(kinds) == LIMIT
@@ -234,6 +235,7 @@ def test_of_many_failures_at_once_no_more_are_told_than_of_one_by_one(
     assert statuses.count(401) <= LIMIT
 
 
+@on_each_host
 def test_forged_header_makes_no_other_address(limited: Deployment, address: str) -> None:
     names = ("x-forwarded-for", "x-real-ip", "x-vercel-forwarded-for", "true-client-ip")
     answers = [
@@ -248,6 +250,7 @@ def test_forged_header_makes_no_other_address(limited: Deployment, address: str)
     expect_too_many(answers[-1][0])
 
 
+@on_each_host
 @pytest.mark.usefixtures("address")
 def test_neither_store_nor_log_tells_the_address(deploy: Deploy) -> None:
     deployment = deploy(FAILURE_LIMIT=str(LIMIT))

@@ -21,7 +21,7 @@ from ports.rescue import Rescued
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
-from tests.functions.hosts import Host, Running, server_process
+from tests.functions.hosts import Host, Running, on_each_host, server_process
 from tests.functions.stores import sqlite_store
 from tests.functions.test_secrets import SECRET, STATE, Session, expect_nothing_of, use
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -68,6 +68,7 @@ def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
     assert {line["key"] for line in refreshes} == {"API_KEY"}
 
 
+@on_each_host
 def test_platforms_log_is_json_and_others_say_for_themselves(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:

@@ -26,6 +26,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import LIFE
+from tests.functions.hosts import on_each_host, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -52,6 +53,7 @@ def test_checklist_1_each_login_has_a_state_of_its_own_that_nobody_guesses(
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43,}", state) for state in states)
 
 
+@on_each_host
 def test_login_ends_with_a_page_and_a_token_that_works(
     deployment: Deployment, connection: str
 ) -> None:
@@ -340,6 +342,7 @@ def test_address_is_taken_from_vercel_where_it_is_not_set(deploy: Deploy) -> Non
     assert query["redirect_uri"] == "https://keeper.vercel.test/api/callback"
 
 
+@on_each_host
 def test_checklist_6_forwarded_headers_do_not_move_the_redirect(deployment: Deployment) -> None:
     answer = deployment.post(
         "/api/login",
@@ -363,6 +366,7 @@ def test_who_has_to_log_in_is_told_how_and_for_which_connection(
         assert answer.headers["www-authenticate"] == 'Bearer realm="oauth-callback"'
 
 
+@on_hosts("in-process", "uvicorn")
 def test_pending_login_of_a_process_that_ended_is_completed_by_the_next(deploy: Deploy) -> None:
     first = deploy()
     callback_url = first.provider.allow(first.begin_login("default"))

@@ -26,6 +26,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host, on_hosts
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.waiting import wait_until
 
@@ -104,6 +105,7 @@ def test_without_an_address_there_is_none(deploy: Deploy) -> None:
 # --- what it does
 
 
+@on_each_host
 def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: str) -> None:
     link = deployment.link(connection)
     page = expect_page(deployment.open_link(link), has_form=True)
@@ -115,6 +117,7 @@ def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: st
     assert deployment.provider.accepts(expect_token(deployment.token(connection)))
 
 
+@on_each_host
 @pytest.mark.parametrize(
     "kind",
     [
@@ -170,6 +173,7 @@ def test_link_serves_once(deployment: Deployment, connection: str) -> None:
     begun(deployment, deployment.link(connection))
 
 
+@on_hosts("in-process", "lambda")
 def test_link_that_is_used_at_the_same_time_serves_once(
     deployment: Deployment, connection: str
 ) -> None:
@@ -414,6 +418,7 @@ def wrong_browsers(cookie: tuple[str, str]) -> list[list[Header]]:
     return [[], *others]
 
 
+@on_each_host
 def test_checklist_1_callback_in_another_browser_is_refused_and_its_code_not_sent(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -440,6 +445,7 @@ def test_error_in_another_browser_is_not_taken_for_the_providers(
     expect_problem(scripted.callback(JSON, **denied), 400, "other-browser")
 
 
+@on_each_host
 @pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "json"])
 def test_cookie_is_taken_back_when_the_login_is_over(
     scripted: Deployment, connection: str, accept: Header
@@ -468,6 +474,7 @@ def test_checklist_11_login_of_a_link_that_is_delivered_again_is_told_to_its_bro
     assert len(endpoint.seen) == 1
 
 
+@on_each_host
 def test_logins_in_two_tabs_do_not_disturb_each_other(
     scripted: Deployment, connection: str
 ) -> None:
