@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,6 +23,7 @@ from tests.functions.grants import DAY, OVER, fresh
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.records import record_of
 
+pytestmark = pytest.mark.anyio
 NO_TIME = timedelta(0)
 
 Told = tuple[object, ...]
@@ -179,187 +179,148 @@ def test_of_several_keys_the_one_is_named_that_was_shown(deploy: Deploy) -> None
 # The rounds in which it is written
 
 
-def run(work: Callable[[Bench], Awaitable[None]], bench: Bench | None = None) -> None:
-    async def go() -> None:
-        await work(bench or Bench())
-
-    asyncio.run(go())
-
-
 async def ledger_of(bench: Bench) -> Ledger:
     return (await MemoryStore.load(bench.store, "c")).ledger
 
 
-async def put(bench: Bench, ledger: Ledger) -> None:
-    """Let something have been told already."""
+async def bench_with(left: timedelta, ledger: Ledger = ()) -> Bench:
+    """A bench whose connection `c` has so much time left, and this ledger."""
+    bench = Bench()
+    await bench.keep(left)
     there = await MemoryStore.load(bench.store, "c")
-    record = record_of(there.grant, "told", ledger)
+    record = record_of(there.grant, "seeded", ledger)
     await MemoryStore.swap(bench.store, "c", record, expected_etag=there.etag)
+    return bench
 
 
-def test_refresh_notes_itself_with_the_swaps_that_there_are_anyway() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(EXPIRED)
-        await put(bench, LEDGER)
-        with traced("an-id"):
-            mark_authenticated("ci")
-            await bench.instance().token("c", min_ttl=NO_TIME)
-        assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
-        *before, entry = await ledger_of(bench)
-        assert tuple(before) == LEDGER
-        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
-
-    run(work)
-
-
-def test_token_that_is_fresh_is_read_and_nothing_written() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(FRESH)
-        await put(bench, LEDGER)
+async def test_refresh_notes_itself_with_the_swaps_that_there_are_anyway() -> None:
+    bench = await bench_with(EXPIRED, LEDGER)
+    with traced("an-id"):
+        mark_authenticated("ci")
         await bench.instance().token("c", min_ttl=NO_TIME)
-        assert (bench.store.loads, bench.store.etags) == (1, [])
+    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
+    *before, entry = await ledger_of(bench)
+    assert tuple(before) == LEDGER
+    assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
+
+
+async def test_token_that_is_fresh_is_read_and_nothing_written() -> None:
+    bench = await bench_with(FRESH, LEDGER)
+    await bench.instance().token("c", min_ttl=NO_TIME)
+    assert (bench.store.loads, bench.store.etags) == (1, [])
+    assert await ledger_of(bench) == LEDGER
+
+
+async def test_intent_that_is_stored_keeps_the_ledger_as_it_was() -> None:
+    bench = await bench_with(EXPIRED, LEDGER)
+
+    async def reply() -> Outcome:
+        assert isinstance(await bench.grant(), Refreshing)
         assert await ledger_of(bench) == LEDGER
+        return RESPONSE
 
-    run(work)
-
-
-def test_intent_that_is_stored_keeps_the_ledger_as_it_was() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(EXPIRED)
-        await put(bench, LEDGER)
-
-        async def reply() -> Outcome:
-            assert isinstance(await bench.grant(), Refreshing)
-            assert await ledger_of(bench) == LEDGER
-            return RESPONSE
-
-        bench.server.reply = reply
-        await bench.instance().token("c", min_ttl=NO_TIME)
-        assert len(await ledger_of(bench)) == len(LEDGER) + 1
-
-    run(work)
+    bench.server.reply = reply
+    await bench.instance().token("c", min_ttl=NO_TIME)
+    assert len(await ledger_of(bench)) == len(LEDGER) + 1
 
 
-def test_attempt_is_noted_once_and_for_who_began_it() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(EXPIRED)
-        keeper = bench.instance()
+async def test_attempt_is_noted_once_and_for_who_began_it() -> None:
+    bench = await bench_with(EXPIRED)
+    keeper = bench.instance()
 
-        async def ask(name: str) -> None:
-            with traced(f"request of {name}"):
-                mark_authenticated(name)
-                await keeper.token("c", min_ttl=NO_TIME)
-
-        await asyncio.gather(*map(ask, ("first", "second", "third")))
-        [entry] = await ledger_of(bench)
-        assert entry.key_name == "first"
-
-    run(work)
-
-
-def test_refresh_near_the_end_of_a_token_is_noted_for_who_was_served_meanwhile() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(NEAR_ITS_END)
-        keeper = bench.instance()
-        with traced("an-id"):
-            mark_authenticated("ci")
+    async def ask(name: str) -> None:
+        with traced(f"request of {name}"):
+            mark_authenticated(name)
             await keeper.token("c", min_ttl=NO_TIME)
-        await keeper.finish()
-        [entry] = await ledger_of(bench)
-        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
-    run(work)
+    await asyncio.gather(*map(ask, ("first", "second", "third")))
+    [entry] = await ledger_of(bench)
+    assert entry.key_name == "first"
 
 
-@pytest.mark.parametrize("applies", [False, True], ids=["not written", "written and not told"])
-def test_write_that_is_tried_again_is_noted_once(*, applies: bool) -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {1, 3}
-        bench.store.applies_failing_swaps = applies
-        await bench.instance().token("c", min_ttl=NO_TIME)
-        [entry] = await ledger_of(bench)
-        assert entry.event is HistoryEvent.REFRESH
-
-    run(work)
+async def test_refresh_near_the_end_of_a_token_is_noted_for_who_was_served_meanwhile() -> None:
+    bench = await bench_with(NEAR_ITS_END)
+    keeper = bench.instance()
+    with traced("an-id"):
+        mark_authenticated("ci")
+        await keeper.token("c", min_ttl=NO_TIME)
+    await keeper.finish()
+    [entry] = await ledger_of(bench)
+    assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
 
 @pytest.mark.parametrize("applies", [False, True], ids=["not written", "written and not told"])
-def test_tokens_that_are_stored_late_are_noted_once_and_for_the_same_key(
+async def test_write_that_is_tried_again_is_noted_once(*, applies: bool) -> None:
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {1, 3}
+    bench.store.applies_failing_swaps = applies
+    await bench.instance().token("c", min_ttl=NO_TIME)
+    [entry] = await ledger_of(bench)
+    assert entry.event is HistoryEvent.REFRESH
+
+
+@pytest.mark.parametrize("applies", [False, True], ids=["not written", "written and not told"])
+async def test_tokens_that_are_stored_late_are_noted_once_and_for_the_same_key(
     monkeypatch: pytest.MonkeyPatch, *, applies: bool
 ) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
     monkeypatch.setattr("functions.refresh.recorder.LATE_RETRIES", (timedelta(seconds=0.01),))
 
-    async def work(bench: Bench) -> None:
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {2}
-        bench.store.applies_failing_swaps = applies
-        keeper = bench.instance()
-        with traced("an-id"):
-            mark_authenticated("ci")
-            await keeper.token("c", min_ttl=NO_TIME)
-        await keeper.finish()
-        [entry] = await ledger_of(bench)
-        assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
-        assert len(bench.rescue.emitted) == 1
-
-    run(work)
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {2}
+    bench.store.applies_failing_swaps = applies
+    keeper = bench.instance()
+    with traced("an-id"):
+        mark_authenticated("ci")
+        await keeper.token("c", min_ttl=NO_TIME)
+    await keeper.finish()
+    [entry] = await ledger_of(bench)
+    assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
+    assert len(bench.rescue.emitted) == 1
 
 
-def test_revocation_is_noted_with_its_two_swaps() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(FRESH)
-        await put(bench, LEDGER)
-        with traced("an-id"):
-            mark_authenticated("owner")
-            await bench.revocations(bench.instance()).revoke("c")
-        assert len(bench.store.etags) == 2
-        told = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
-        assert told[len(LEDGER) :] == [
-            (HistoryEvent.REVOKED, "owner"),
-            (HistoryEvent.PROVIDER_TOLD, "owner"),
-        ]
-
-    run(work)
+async def test_revocation_is_noted_with_its_two_swaps() -> None:
+    bench = await bench_with(FRESH, LEDGER)
+    with traced("an-id"):
+        mark_authenticated("owner")
+        await bench.revocations(bench.instance()).revoke("c")
+    assert len(bench.store.etags) == 2
+    told = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
+    assert told[len(LEDGER) :] == [
+        (HistoryEvent.REVOKED, "owner"),
+        (HistoryEvent.PROVIDER_TOLD, "owner"),
+    ]
 
 
-def test_writers_that_meet_lose_no_entry() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(FRESH)
-        await put(bench, LEDGER)
-        seen = await bench.store.load("c")
-        recorders = [bench.instance()._recorder for _ in range(5)]
-        tokens = tokens_with(FRESH)
-        for number, recorder in enumerate(recorders, start=1):
-            newer = replace(tokens, generation=tokens.generation + number)
-            # Each of them has read what was there before all the others.
-            await recorder.keep("c", seen, TokensRescued(tokens=newer))
-        await recorders[0].keep("c", seen, MoveRequested())
-        ledger = (await ledger_of(bench))[len(LEDGER) :]
-        kinds = [entry.event for entry in ledger]
-        assert kinds == [HistoryEvent.RESCUED] * 5 + [HistoryEvent.MOVED]
-        assert [entry.generation for entry in ledger[:5]] == [
-            tokens.generation + number for number in range(1, 6)
-        ]
-
-    run(work)
+async def test_writers_that_meet_lose_no_entry() -> None:
+    bench = await bench_with(FRESH, LEDGER)
+    seen = await bench.store.load("c")
+    recorders = [bench.instance()._recorder for _ in range(5)]
+    tokens = tokens_with(FRESH)
+    for number, recorder in enumerate(recorders, start=1):
+        newer = replace(tokens, generation=tokens.generation + number)
+        # Each of them has read what was there before all the others.
+        await recorder.keep("c", seen, TokensRescued(tokens=newer))
+    await recorders[0].keep("c", seen, MoveRequested())
+    ledger = (await ledger_of(bench))[len(LEDGER) :]
+    kinds = [entry.event for entry in ledger]
+    assert kinds == [HistoryEvent.RESCUED] * 5 + [HistoryEvent.MOVED]
+    assert [entry.generation for entry in ledger[:5]] == [
+        tokens.generation + number for number in range(1, 6)
+    ]
 
 
-def test_what_was_decided_and_what_was_noted_are_of_one_instant() -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keep(FRESH)
-        recorder = bench.instance()._recorder
-        after = await recorder.keep("c", await bench.store.load("c"), MoveRequested())
-        assert isinstance(after.grant, Moved)
-        assert after.ledger == (
-            Entry(
-                at=after.grant.since.replace(microsecond=0),
-                event=HistoryEvent.MOVED,
-                generation=after.grant.tokens.generation,
-                key_name=None,
-                outcome="done",
-            ),
-        )
-
-    run(work)
+async def test_what_was_decided_and_what_was_noted_are_of_one_instant() -> None:
+    bench = await bench_with(FRESH)
+    recorder = bench.instance()._recorder
+    after = await recorder.keep("c", await bench.store.load("c"), MoveRequested())
+    assert isinstance(after.grant, Moved)
+    assert after.ledger == (
+        Entry(
+            at=after.grant.since.replace(microsecond=0),
+            event=HistoryEvent.MOVED,
+            generation=after.grant.tokens.generation,
+            key_name=None,
+            outcome="done",
+        ),
+    )
