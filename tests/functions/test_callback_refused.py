@@ -1,4 +1,4 @@
-"""Callbacks that bring no tokens: what is answered, and that nothing that was there is lost."""
+"""Callbacks without tokens: their answers, and that no earlier grant is lost."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,7 +145,7 @@ def test_checklist_2_state_replayed_at_the_same_time_serves_once(begun_at_digike
     before = deployment.provider.stats()
     target = at("/api/callback", code=begun.code, state=begun.state)
     answers = deployment.together([Call(method="GET", target=target, headers=(JSON,))] * 10)
-    # As after a double click: the code is sent once, and all are told what came of it.
+    # As after a double click: the code is sent once, and all have its result.
     assert all(expect_json(answer)["connection"] == begun.connection for answer in answers)
     after = deployment.provider.stats()
     assert after["authorization_code"] == before["authorization_code"] + 1
@@ -153,14 +153,14 @@ def test_checklist_2_state_replayed_at_the_same_time_serves_once(begun_at_digike
     assert deployment.provider.accepts(expect_token(deployment.token(begun.connection)))
 
 
-def test_checklist_11_redirect_that_is_delivered_again_is_told_the_same(
+def test_checklist_11_redirect_that_is_delivered_again_has_the_same_answer(
     begun_at_digikey: Begun,
 ) -> None:
     begun = begun_at_digikey
     first = expect_json(begun.come_back(JSON))
     assert first["status"] == "authorized"
     with begun.nothing_changes():
-        # What a browser's reload does.
+        # As a browser's reload.
         assert expect_json(begun.come_back(JSON)) == first
         assert begun.connection in expect_page(begun.come_back())
 
@@ -175,7 +175,7 @@ def test_checklist_11_redirect_is_delivered_again_to_another_instance(
             first = pool.submit(one.callback, JSON, code="a-code", state=state)
             wait_until(lambda: bool(endpoint.seen))
             second = pool.submit(other.callback, JSON, code="a-code", state=state)
-            # Another code is not told to wait.
+            # Another code does not wait.
             wrong = other.callback(JSON, code="another", state=state)
             expect_problem(wrong, 400, "invalid-state")
         assert expect_json(second.result()) == expect_json(first.result())
@@ -183,38 +183,25 @@ def test_checklist_11_redirect_is_delivered_again_to_another_instance(
     assert expect_json(other.callback(JSON, code="a-code", state=state)) == first.result().json()
 
 
-def test_redirect_whose_code_was_refused_is_not_sent_again(
-    begun: Begun, endpoint: TokenEndpoint
-) -> None:
+def test_refused_code_is_not_sent_again(begun: Begun, endpoint: TokenEndpoint) -> None:
     endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
     with begun.nothing_changes(asks=1):
         expect_problem(begun.come_back(JSON), 502, "code-refused")
         expect_problem(begun.come_back(JSON), 400, "invalid-state")
 
 
-def test_redirect_with_the_static_state_that_is_delivered_again_is_sent_once(
-    deploy: Deploy, endpoint: TokenEndpoint
+@pytest.mark.parametrize("failures", [0, 1])
+def test_repeated_redirect_with_the_static_state_is_sent_until_it_was_answered(
+    deploy: Deploy, endpoint: TokenEndpoint, failures: int
 ) -> None:
     deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE)
-    answers = [
-        deployment.callback(JSON, code="a-code", state=STATIC_STATE).json() for _ in range(3)
-    ]
-    assert answers == answers[:1] * 3
-    assert len(endpoint.seen) == 1
-
-
-def test_redirect_with_the_static_state_is_sent_once_more_where_it_failed(
-    deploy: Deploy, endpoint: TokenEndpoint
-) -> None:
-    deployment = deploy(**endpoint.environ, OAUTH_STATE=STATIC_STATE)
-    endpoint.plan(Answer(status=503))
-    first, *others = (
-        deployment.callback(JSON, code="a-code", state=STATIC_STATE) for _ in range(4)
-    )
-    expect_problem(first, 503, "provider-unavailable")
-    answers = [expect_json(answer) for answer in others]
-    assert answers == answers[:1] * 3
-    assert len(endpoint.seen) == 2
+    endpoint.plan(*[Answer(status=503)] * failures)
+    answers = [deployment.callback(JSON, code="a-code", state=STATIC_STATE) for _ in range(4)]
+    for answer in answers[:failures]:
+        expect_problem(answer, 503, "provider-unavailable")
+    later = [expect_json(answer) for answer in answers[failures:]]
+    assert later == later[:1] * len(later)
+    assert len(endpoint.seen) == failures + 1
 
 
 @pytest.mark.parametrize(
@@ -255,7 +242,7 @@ def test_code_replayed_with_another_state_is_refused_by_the_provider(
         expect_problem(begun.come_back(JSON, state=state), 502, "code-refused")
 
 
-def test_code_that_the_provider_never_gave_is_refused(begun_at_digikey: Begun) -> None:
+def test_code_that_the_provider_never_issued_is_refused(begun_at_digikey: Begun) -> None:
     begun = begun_at_digikey
     with begun.nothing_changes(asks=1):
         answer = begun.deployment.callback(JSON, code="never-given", state=begun.state)
@@ -301,10 +288,26 @@ def test_checklist_44_markup_in_an_error_is_intact_json_in_a_problem(
     assert text in expect_problem(answer, 400, "authorization-refused")["detail"]
 
 
-def test_error_of_any_length_is_quoted_in_part_only(begun: Begun) -> None:
-    answer = begun.deployment.callback(JSON, error="e" * 5000, state=begun.state)
-    members = expect_problem(answer, 400, "authorization-refused")
-    assert len(members["detail"]) < 1000
+@pytest.mark.parametrize(
+    ("parameters", "name", "text"),
+    [
+        ({"error": "e" * 5000}, "authorization-refused", "eee"),
+        ({"error": "e" * 5000, "state": None}, "invalid-state", "eee"),
+        ({"error": "a", "code": "b"}, "invalid-request", "“a”"),
+        ({"error": "access_denied"}, "authorization-refused", "declined"),
+        # Parameters after a number sign do not reach the server.
+        ({}, "invalid-request", "response_mode=query"),
+    ],
+    ids=["a long error", "a long error without a login", "and a code", "declined", "no parameters"],
+)
+def test_problem_quotes_the_error_in_part_and_names_the_cause(
+    begun: Begun, parameters: dict[str, str | None], name: str, text: str
+) -> None:
+    given = {"state": begun.state, **parameters}
+    sent = {key: value for key, value in given.items() if value is not None}
+    detail = expect_problem(begun.deployment.callback(JSON, **sent), 400, name)["detail"]
+    assert text in detail
+    assert len(detail) < 1000
 
 
 @pytest.mark.parametrize(
@@ -350,7 +353,7 @@ def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_u
         "session_state=a=b==;c",
     ],
 )
-def test_checklist_63_parameters_that_nobody_reads_are_ignored_however_they_are_written(
+def test_checklist_63_other_parameters_are_ignored_in_any_spelling(
     begun: Begun, others: str
 ) -> None:
     target = f"/api/callback?{others}&code={begun.code}&state={begun.state}"
@@ -358,14 +361,13 @@ def test_checklist_63_parameters_that_nobody_reads_are_ignored_however_they_are_
     assert begun.asked() == 1
 
 
-def test_raw_bytes_in_a_parameter_that_nobody_reads_are_ignored() -> None:
-    # Not every client sends such, nor every server hears it.
+def test_raw_bytes_in_other_parameters_are_ignored() -> None:
+    # Not every client sends such bytes, and not every server accepts them.
     query = b"n\xe9m=Jos\xe9&error_description=refus\xe9&code=a"
     read = {"code": "a", "error_description": "refusé"}
     assert parse_authorization_response(query) == read
 
 
-@pytest.mark.parametrize("state", [{}, {"state": ""}, {"state": "never-given-out"}], ids=str)
 @pytest.mark.parametrize(
     ("written", "read"),
     [
@@ -375,38 +377,23 @@ def test_raw_bytes_in_a_parameter_that_nobody_reads_are_ignored() -> None:
         ("%3Cb%3E&error_description=again", "<b>"),
     ],
 )
-def test_checklist_63_error_of_nobodys_login_is_quoted_as_anybodys_word(
-    begun: Begun, state: dict[str, str], written: str, read: str
+def test_checklist_63_error_without_a_login_is_quoted_as_unverified(
+    begun: Begun, written: str, read: str
 ) -> None:
     # A wrong redirect URI or scope: providers send the browser back with no state, or another.
-    query = f"error=invalid_scope&error_description={written}&{urlencode(state)}"
-    with begun.nothing_changes():
-        answer = begun.deployment.call("GET", f"/api/callback?{query}", JSON)
-        detail = expect_problem(answer, 400, "invalid-state")["detail"]
-        assert f"“invalid_scope: {read}”" in detail
-        assert "nothing shows" in detail
-        answer = begun.deployment.call("GET", f"/api/callback?{query}", HTML)
-        page = expect_page(answer, 400)
-        assert f"invalid_scope: {escape(read)}" in page
+    for state in ("", "state=", "state=never-given-out"):
+        query = f"error=invalid_scope&error_description={written}&{state}"
+        with begun.nothing_changes():
+            answer = begun.deployment.call("GET", f"/api/callback?{query}", JSON)
+            detail = expect_problem(answer, 400, "invalid-state")["detail"]
+            assert f"“invalid_scope: {read}”" in detail
+            assert "nothing shows" in detail
+            answer = begun.deployment.call("GET", f"/api/callback?{query}", HTML)
+            assert f"invalid_scope: {escape(read)}" in expect_page(answer, 400)
     expect_page(begun.come_back())
 
 
-def test_error_of_nobodys_login_is_quoted_in_part_only(begun: Begun) -> None:
-    answer = begun.deployment.callback(JSON, error="e" * 5000)
-    assert len(expect_problem(answer, 400, "invalid-state")["detail"]) < 1000
-
-
-def test_error_beside_a_code_is_quoted(begun: Begun) -> None:
-    answer = begun.deployment.callback(JSON, error="a", code="b", state=begun.state)
-    assert "“a”" in expect_problem(answer, 400, "invalid-request")["detail"]
-
-
-def test_person_who_declined_is_told_so(begun: Begun) -> None:
-    answer = begun.deployment.callback(JSON, error="access_denied", state=begun.state)
-    assert "declined" in expect_problem(answer, 400, "authorization-refused")["detail"]
-
-
-def test_form_in_the_place_of_a_redirect_is_told_where_it_comes_from(begun: Begun) -> None:
+def test_answer_to_a_form_instead_of_a_redirect_names_its_cause(begun: Begun) -> None:
     form = ("content-type", "application/x-www-form-urlencoded")
     body = urlencode({"code": begun.code, "state": begun.state}).encode()
     with begun.nothing_changes():
@@ -415,12 +402,6 @@ def test_form_in_the_place_of_a_redirect_is_told_where_it_comes_from(begun: Begu
             assert answer.status_code == 405
             assert "response_mode=form_post" in answer.text
     expect_page(begun.come_back())
-
-
-def test_parameters_behind_a_number_sign_are_told_where_they_come_from(begun: Begun) -> None:
-    answer = begun.deployment.callback(JSON, state=begun.state)
-    detail = expect_problem(answer, 400, "invalid-request")["detail"]
-    assert "response_mode=query" in detail
 
 
 # --- the provider's part
@@ -442,7 +423,7 @@ def test_provider_that_cannot_answer_at_the_callback_is_away(
     assert digikey.accepts(expect_token(deployment.token(begun.connection)))
 
 
-def test_page_says_that_the_provider_is_away(
+def test_page_reports_that_the_provider_is_away(
     begun_at_digikey: Begun, digikey: SimulatedDigiKeyPeer
 ) -> None:
     digikey.plan_faults("html")
@@ -492,7 +473,7 @@ def test_code_is_refused_to_a_wrong_client_secret(deploy: Deploy) -> None:
     "description", ["\ud800 <b>", MARKUP, "\x00\x1b[2J", "x" * 9000, "“ü”"], ids=ascii
 )
 @pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "problem"])
-def test_whatever_the_provider_says_of_a_code_is_answered_in_form(
+def test_any_words_of_the_provider_are_answered_in_form(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
@@ -525,7 +506,7 @@ NO_ANSWERS: dict[str, Answer | None] = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
-def test_answer_that_is_none_stores_nothing(
+def test_unusable_answer_stores_nothing(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str, answer: Answer | None
 ) -> None:
     endpoint.plan(answer)
@@ -538,7 +519,7 @@ def test_answer_that_is_none_stores_nothing(
     assert isinstance(scripted.grant(connection), Unauthorized)
 
 
-def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection: str) -> None:
+def test_expired_code_is_refused(deployment: Deployment, connection: str) -> None:
     callback_url = deployment.provider.allow(deployment.begin_login(connection))
     deployment.provider.shift_clock(61)
     try:
@@ -549,7 +530,7 @@ def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection
 
 
 @pytest.mark.parametrize("delivery", Delivery)
-def test_why_the_provider_did_not_answer_is_told_once(delivery: Delivery) -> None:
+def test_reason_why_the_provider_did_not_answer_is_quoted_once(delivery: Delivery) -> None:
     outcome = NoAnswer(delivery=delivery, reason="ConnectError: no such name")
     detail = not_exchanged(outcome).problem.detail
     assert detail.count("no such name") == 1

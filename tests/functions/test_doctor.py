@@ -1,4 +1,4 @@
-"""`python -m functions.admin doctor`: what is wrong with an environment is found, and no more."""
+"""`python -m functions.admin doctor`: finds each fault of an environment, and no other."""
 
 import json
 import os
@@ -36,9 +36,9 @@ from functions.admin.doctor.store import judge
 from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
+from tests.functions.commands import ROOT
 from tests.functions.deployment import API_KEY, CRON_SECRET, STATIC_STATE
 from tests.functions.doctors import (
-    ROOT,
     Wrong,
     encryption_key,
     findings,
@@ -136,11 +136,11 @@ def test_nothing_is_wrong_with_a_healthy_deployment(
         assert {"store", "clock", "encryption", "sweep", "connections", "PROVIDER"} <= {
             each.about for each in found
         }
-        # What the doctor has left behind is no connection, and disturbs no second look.
+        # The doctor's own records are not connections, and do not change a second run.
         assert wrong(findings(environ)) == []
 
 
-# What is wrong with the variables.
+# Faults of the variables.
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_each_weakness_of_the_variables_is_found_and_nothing_else(
     assert text in said(found, expected[1])
 
 
-def test_key_that_expires_soon_is_told(environ: Environ) -> None:
+def test_key_that_expires_soon_is_found(environ: Environ) -> None:
     soon = f"{NOW + 29 * DAY:%Y-%m-%d}"
     found = findings(environ(API_KEYS=key_entry(expires=soon)))
     assert wrong(found) == [("warning", "API_KEYS")]
     assert f"expires at the end of {soon}" in said(found, "API_KEYS")
 
 
-def test_key_that_expires_later_is_no_matter(environ: Environ) -> None:
+def test_key_that_expires_later_does_not_matter(environ: Environ) -> None:
     later = key_entry(expires=f"{NOW + 31 * DAY:%Y-%m-%d}")
     assert wrong(findings(environ(API_KEYS=later))) == []
 
@@ -186,7 +186,7 @@ def test_fault_where_every_key_has_expired(environ: Environ) -> None:
     assert wrong(found) == [("warning", "API_KEYS"), ("fault", "API keys")]
 
 
-def test_key_that_is_derived_of_the_secret_is_a_weakness(
+def test_derived_encryption_key_is_a_weakness(
     running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
 ) -> None:
     environ = healthy(running_digikey, tmp_path, ENCRYPTION_KEYS=None)
@@ -195,7 +195,7 @@ def test_key_that_is_derived_of_the_secret_is_a_weakness(
 
 
 @pytest.mark.parametrize(("secret", "is_weak"), [("changeme", True), (STATIC_STATE, False)])
-def test_client_secret_that_can_be_guessed_is_said_where_the_key_is_derived_of_it(
+def test_guessable_client_secret_is_reported_where_the_key_is_derived_from_it(
     environ: Environ, secret: str, *, is_weak: bool
 ) -> None:
     told = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
@@ -214,7 +214,7 @@ def test_address_of_this_machine_is_a_weakness_where_the_provider_is_elsewhere(
     assert "http://localhost:8000/api/callback" in said(found, "PUBLIC_URL")
 
 
-def test_redirect_uri_to_register_is_said(environ: Environ) -> None:
+def test_redirect_uri_to_register_is_reported(environ: Environ) -> None:
     texts = [each.text for each in findings(environ()) if each.about == "PUBLIC_URL"]
     assert texts == [
         "the redirect URI to register at the provider is https://keeper.test/api/callback"
@@ -323,7 +323,7 @@ def test_provider_that_is_not_there_is_found(environ: Environ) -> None:
     assert wrong(findings(environ(TOKEN_ENDPOINT=gone))) == [("fault", "provider")]
 
 
-def test_provider_that_says_nothing_is_found(environ: Environ) -> None:
+def test_silent_provider_is_found(environ: Environ) -> None:
     with serving(stall) as server:
         found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
     assert wrong(found) == [("fault", "provider")]
@@ -341,7 +341,7 @@ def test_part_that_takes_too_long_does_not_keep_the_others_back(
     assert "store" in {each.about for each in found}
 
 
-def test_issuer_that_says_nothing_of_itself_is_found(environ: Environ) -> None:
+def test_issuer_without_metadata_is_found(environ: Environ) -> None:
     with serving(answer("404 Not Found")) as server:
         issuer = server.endpoint.removesuffix("/token")
         told = environ(
@@ -370,7 +370,7 @@ def test_file_that_is_not_in_wal_mode_is_found(environ: Environ) -> None:
     assert "WAL" in said(found, "SQLITE_PATH")
 
 
-def test_file_that_is_no_database_is_found_and_left_alone(environ: Environ) -> None:
+def test_file_that_is_not_a_database_is_found_and_left_alone(environ: Environ) -> None:
     path = Path(environ()["SQLITE_PATH"])
     path.write_bytes(b"notes\n")
     assert wrong(findings(environ())) == [("fault", "SQLITE_PATH")]
@@ -384,7 +384,7 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_written_is_found() -> None:
-    # By itself: who is root can write everywhere.
+    # Without a file system, because root can write everywhere.
     facts = SqliteFacts(
         is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
@@ -426,21 +426,21 @@ def test_policy_that_evicts_grants_is_found(
     assert f"policy is {policy}" in said(found, "eviction")
 
 
-def test_policy_that_is_not_shown_is_no_policy_that_is_good(upstash: dict[str, str]) -> None:
+def test_hidden_policy_is_unknown(upstash: dict[str, str]) -> None:
     execute(upstash, "ACL", "SETUSER", "default", "-config", "-info")
     found = findings(upstash)
     assert wrong(found) == [("unknown", "eviction")]
 
 
 @pytest.mark.parametrize("denied", ["eval", "hmget"])
-def test_database_that_lets_nobody_do_what_requests_need_is_found(
+def test_database_that_refuses_a_command_of_requests_is_found(
     upstash: dict[str, str], denied: str
 ) -> None:
     execute(upstash, "ACL", "SETUSER", "default", f"-{denied}")
     assert wrong(findings(upstash)) == [("fault", "store")]
 
 
-def test_database_that_lets_nobody_list_its_keys_is_said(upstash: dict[str, str]) -> None:
+def test_database_that_refuses_to_list_its_keys_is_reported(upstash: dict[str, str]) -> None:
     execute(upstash, "ACL", "SETUSER", "default", "-scan")
     assert wrong(findings(upstash)) == [("unknown", "connections")]
 
@@ -473,7 +473,7 @@ def test_database_that_hangs_is_found(
     ],
     ids=["off", "elsewhere"],
 )
-def test_table_that_keeps_what_has_expired_is_found(
+def test_table_without_expiry_is_found(
     dynamodb: dict[str, str], expiry: Mapping[str, object]
 ) -> None:
     dynamodb_client(dynamodb).update_time_to_live(
@@ -511,7 +511,7 @@ AS_TEXT = [{**each, "AttributeType": "S"} for each in TABLE["AttributeDefinition
     ],
     ids=["no-index", "other-key"],
 )
-def test_table_that_is_made_otherwise_is_found(
+def test_table_with_another_schema_is_found(
     dynamodb: dict[str, str], made: Mapping[str, Any], text: str
 ) -> None:
     peer = DynamoDbPeer.at(dynamodb["AWS_ENDPOINT_URL_DYNAMODB"])
@@ -525,7 +525,7 @@ def test_table_that_is_made_otherwise_is_found(
     assert text in said(found, "DYNAMODB_TABLE")
 
 
-# What is kept.
+# The connections.
 
 
 def since(days: int) -> Authorized:
@@ -575,7 +575,7 @@ ATTEMPT = Attempt(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_connection_that_is_not_well_is_found(
+def test_connection_that_needs_attention_is_found(
     environ: Environ, grant: Grant, expected: list[Wrong]
 ) -> None:
     keep(environ(), grant, "unwell")
@@ -584,7 +584,7 @@ def test_connection_that_is_not_well_is_found(
     assert all("unwell" in said(found, about) for _, about in expected)
 
 
-def test_that_not_every_connection_was_looked_at_is_said(
+def test_incomplete_check_of_connections_is_reported(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grants, "_TIME_TO_LOOK", timedelta(-1))
@@ -594,7 +594,7 @@ def test_that_not_every_connection_was_looked_at_is_said(
     assert "only the first 1 were checked" in said(found, "connections")
 
 
-def test_that_nobody_has_logged_in_is_said(
+def test_store_without_connections_is_reported(
     running_digikey: SimulatedDigiKeyPeer, redis: RestStore
 ) -> None:
     environ = healthy(running_digikey, redis.front.environ)
@@ -655,7 +655,7 @@ def test_no_secret_is_printed(environ: Environ) -> None:
         assert secret not in out + error
 
 
-def test_no_secret_of_a_store_is_printed(upstash: dict[str, str]) -> None:
+def test_token_of_a_store_is_not_printed(upstash: dict[str, str]) -> None:
     token = "the-token-of-another-database"
     _, out, error = run_doctor(upstash | {"KV_REST_API_TOKEN": token})
     assert "fault    store" in out
@@ -682,7 +682,7 @@ def test_process_ends_though_something_hangs() -> None:
     assert done.stdout.startswith("fault    doctor: a check hangs")
 
 
-def test_finding_is_one_line_whatever_a_server_has_said() -> None:
+def test_finding_is_one_line_with_any_text_of_a_server() -> None:
     finding = Finding(
         level=Level.FAULT, about="live", text="a\nok       store: fine\x1b[2J" + "x" * 9999
     )

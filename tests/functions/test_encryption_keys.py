@@ -25,7 +25,7 @@ def keys_in(text: str) -> tuple[bytes, ...]:
     ).encryption_keys
 
 
-def test_without_keys_there_are_none() -> None:
+def test_empty_variable_has_no_keys() -> None:
     assert keys_in("") == keys_in("  ") == ()
 
 

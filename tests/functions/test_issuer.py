@@ -1,4 +1,4 @@
-"""A provider that names itself in its redirects (RFC 9207), and one that has to be asked first."""
+"""A provider that names itself in its redirects (RFC 9207), and one with metadata to fetch."""
 
 import pytest
 
@@ -20,7 +20,7 @@ NAMES_ITSELF: dict[str, object] = {"authorization_response_iss_parameter_support
 
 @pytest.fixture
 def by_issuer(deploy: Deploy, endpoint: TokenEndpoint) -> Deployment:
-    """A deployment that is told of the issuer only; what the issuer says is up to the test."""
+    """A deployment that has only the issuer; the test sets its metadata."""
     endpoint.metadata = {}
     return deploy(**endpoint.issuer_environ)
 
@@ -30,7 +30,7 @@ def state_of(deployment: Deployment) -> str:
 
 
 def others(endpoint: TokenEndpoint) -> list[dict[str, str]]:
-    """Everything that a redirect may say in the place of the issuer."""
+    """Each wrong `iss` of a redirect."""
     url = endpoint.url
     return [{"iss": iss} for iss in (f"{url}/", url.upper(), "https://evil.test", "", " " + url)]
 
@@ -85,7 +85,7 @@ def test_issuer_counts_for_a_static_state_too(deploy: Deploy, endpoint: TokenEnd
     expect_page(deployment.callback(**login, iss=endpoint.url))
 
 
-def test_issuer_that_nobody_knows_does_not_matter(
+def test_unknown_issuer_does_not_matter(
     scripted: Deployment, connection: str, endpoint: TokenEndpoint
 ) -> None:
     state = query_of(scripted.begin_login(connection))["state"]
@@ -99,10 +99,10 @@ def test_issuer_given_twice_is_refused(by_issuer: Deployment, endpoint: TokenEnd
     expect_problem(answer, 400, "invalid-request")
 
 
-# --- an issuer that does not say what it is asked
+# --- an issuer that does not answer
 
 
-def test_login_waits_for_an_issuer_that_says_nothing(
+def test_login_waits_for_an_issuer_that_is_silent(
     by_issuer: Deployment, endpoint: TokenEndpoint
 ) -> None:
     endpoint.metadata = None
@@ -114,12 +114,12 @@ def test_login_waits_for_an_issuer_that_says_nothing(
     expect_json(by_issuer.post("/api/login"))
 
 
-def test_callback_that_meets_a_silent_issuer_works_once_it_speaks(
+def test_callback_that_meets_a_silent_issuer_works_once_it_answers(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     endpoint.metadata = {}
     state = state_of(deploy(**endpoint.issuer_environ))
-    # Another instance, which has to ask anew.
+    # Another instance, which has to ask again.
     other = deploy(**endpoint.issuer_environ)
     endpoint.metadata = None
     expect_problem(other.callback(JSON, code="a-code", state=state), 503, "provider-unavailable")
@@ -137,13 +137,13 @@ def test_checklist_2_state_that_is_made_up_costs_no_question_to_the_issuer(
         answer = deployment.callback(JSON, code="a-code", state=state)
         expect_problem(answer, 400, "invalid-state")
     assert endpoint.described == 0
-    # Whose state is good is told that the issuer is silent.
+    # With a good state, the answer is that the issuer is silent.
     answer = deployment.callback(JSON, code="a-code", state=STATIC_STATE)
     expect_problem(answer, 503, "provider-unavailable")
     assert endpoint.described > 0
 
 
-def test_refresh_without_metadata_is_not_sent_and_a_fresh_token_needs_none(
+def test_refresh_without_metadata_is_not_sent_and_a_fresh_token_is_served(
     by_issuer: Deployment, endpoint: TokenEndpoint
 ) -> None:
     endpoint.metadata = None

@@ -202,7 +202,7 @@ async def test_caller_that_waits_too_long_is_answered_and_the_attempt_goes_on(
     assert len(bench.server.requests) == 1
 
 
-async def test_what_was_not_sent_is_sent_again_within_the_same_request() -> None:
+async def test_unsent_request_is_sent_again_within_the_same_call() -> None:
     bench = await bench_with(EXPIRED)
     bench.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"), RESPONSE)
     assert served(await ask(bench.instance())) == "access-8"
@@ -251,7 +251,7 @@ class SlowDisk(CountingStore):
             await super().swap(connection, record, expected_etag=expected_etag)
 
 
-async def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_request_may_be_sent(
+async def test_many_intents_are_stored_in_time_for_their_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 2)
@@ -270,7 +270,7 @@ async def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_reques
     assert len(bench.store.etags) == 2 * len(names)
 
 
-async def test_caller_whose_turn_comes_too_late_is_asked_to_wait_and_still_refreshed(
+async def test_caller_with_a_late_turn_is_asked_to_wait_and_still_refreshed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 1)
@@ -458,7 +458,7 @@ async def age_the_attempt(bench: Bench, by: timedelta) -> None:
     )
 
 
-async def test_a_requested_refresh_is_made_once_for_all_who_ask_at_the_same_time() -> None:
+async def test_a_requested_refresh_is_made_once_for_concurrent_callers() -> None:
     bench = await bench_with(FRESH)
     first, second = bench.instance(), bench.instance()
     answers = await asyncio.gather(*(keeper.refresh("c") for keeper in [first, second] * 20))
@@ -470,7 +470,7 @@ async def test_a_requested_refresh_is_made_once_for_all_who_ask_at_the_same_time
     assert len(bench.server.requests) == 1
 
 
-async def test_what_is_not_due_is_left_alone() -> None:
+async def test_connection_that_is_not_due_is_left_alone() -> None:
     bench = await bench_with(EXPIRED)
     found = await bench.instance().refresh_if_due("c")
     assert (found.answer, found.is_refreshed) == (NothingDue(), False)

@@ -1,4 +1,4 @@
-"""Limits on failures: who fails too often is answered 429, and nobody else notices."""
+"""Limits on failures: a caller that fails too often has 429, and no other is affected."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 Sent: TypeAlias = tuple[str, str, Sequence[Header]]
 """A method, a target and headers."""
 
-# What deployments have here, and what they have where nothing else is said.
+# The limit of deployments here, and the default one.
 LIMIT, DEFAULT = 6, DEFAULT_FAILURE_LIMIT
 WRONG = ("x-api-key", "another-key-that-nobody-has")
 BY_ADDRESS: dict[str, tuple[Sent, int, str]] = {
@@ -145,12 +145,12 @@ def test_too_many_failures_with_a_key_are_answered_429_wherever_they_come_from(
         expect_problem(fail(deployment, next(_addresses), 1, call)[0], status, name)
     (answer,) = fail(deployment, next(_addresses), 1, call)
     assert "'ci'" in expect_problem(answer, 429, "too-many-failures")["detail"]
-    # What it is for, it goes on getting; and other keys are other keys.
+    # Its valid requests still work, and other keys are not affected.
     expect_token(deployment.call("GET", "/api/token?connection=allowed", with_key(CI)))
     expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")
 
 
-def test_good_key_is_let_in_whatever_else_fails_at_its_address(
+def test_good_key_works_at_an_address_with_too_many_failures(
     limited: Deployment, connection: str, address: str
 ) -> None:
     limited.put(connection, fresh())
@@ -212,21 +212,21 @@ def test_checklist_62_right_guess_counts_like_the_wrong_ones_before_it(
 
 
 @pytest.mark.usefixtures("address")
-def test_checklist_63_error_of_nobodys_login_is_in_the_log_until_there_are_too_many(
+def test_checklist_63_error_without_a_login_is_logged_until_there_are_too_many(
     deploy: Deploy,
 ) -> None:
     deployment = deploy(FAILURE_LIMIT="2")
     for number in range(4):
-        deployment.callback(JSON, error="invalid_scope", error_description=f"told\n{number}\x1b")
+        deployment.callback(JSON, error="invalid_scope", error_description=f"part\n{number}\x1b")
     state = query_of(deployment.begin_login("default"))["state"]
     deployment.callback(JSON, error="access_denied", error_description="of a login", state=state)
     log = deployment.running.log()
-    assert "invalid_scope: told 1" in log
-    assert "invalid_scope: told 2" not in log
+    assert "invalid_scope: part 1" in log
+    assert "invalid_scope: part 2" not in log
     assert "access_denied: of a login" in log
 
 
-def test_of_many_failures_at_once_no_more_are_told_than_of_one_by_one(
+def test_many_failures_at_once_are_counted_like_one_by_one(
     limited: Deployment, address: str
 ) -> None:
     one = Call(method="GET", target="/api/token", headers=(WRONG,), client=address)
@@ -252,7 +252,7 @@ def test_forged_header_makes_no_other_address(limited: Deployment, address: str)
 
 @on_each_host
 @pytest.mark.usefixtures("address")
-def test_neither_store_nor_log_tells_the_address(deploy: Deploy) -> None:
+def test_neither_store_nor_log_has_the_address(deploy: Deploy) -> None:
     deployment = deploy(FAILURE_LIMIT=str(LIMIT))
     address = "2001:db8:85a3:8d3:1319:8a2e:370:7348"
     expect_too_many(fail(deployment, address, LIMIT + 1, ("GET", "/api/token", []))[-1])
@@ -280,7 +280,7 @@ class SetClock:
 
 
 class Counting(MemoryStore):
-    """A store that is away where the test says, and says how often it was asked."""
+    """A store that counts its calls, and is away where the test says."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -324,11 +324,11 @@ async def judged(limits: FailureLimits, times: int, client: str = "192.0.2.1") -
 
 
 def outcome(names: list[str]) -> tuple[int, int]:
-    """How many were refused in their own words, and how many as too many."""
+    """The numbers of ordinary refusals, and of those for too many."""
     return names.count("api-key-invalid"), names.count("too-many-failures")
 
 
-def test_some_failures_are_told_in_their_own_words() -> None:
+def test_default_limit_allows_some_failures() -> None:
     assert 10 <= DEFAULT <= 100
     assert Settings.from_environ({**OTHERS, "API_KEY": API_KEY}).failure_limit == DEFAULT
 
@@ -389,7 +389,7 @@ def test_next_window_begins_at_nothing() -> None:
     [(timedelta(microseconds=1), 1), (timedelta(seconds=1), 1), (WINDOW, 300)],
     ids=str,
 )
-def test_caller_is_told_when_the_window_is_over(before_the_end: timedelta, seconds: int) -> None:
+def test_retry_after_is_the_end_of_the_window(before_the_end: timedelta, seconds: int) -> None:
     instances = Instances()
     instances.clock.at = window_end(instances.clock.at) - before_the_end
     limits = instances.instance()
@@ -442,7 +442,7 @@ def test_addresses_without_end_do_not_make_writes_without_end() -> None:
 
     asyncio.run(one_by_one())
     assert instances.store.asked == MOST_WRITTEN
-    # What this instance sees itself it goes on counting; the next window begins at nothing.
+    # This instance still counts its own failures; the next window begins at 0.
     assert outcome(asyncio.run(judged(limits, DEFAULT + 1))) == (DEFAULT, 1)
     assert instances.store.asked == MOST_WRITTEN
     instances.clock.at += WINDOW
@@ -460,7 +460,7 @@ def test_addresses_without_end_do_not_make_a_queue_without_end() -> None:
 
     asyncio.run(at_once())
     assert instances.store.asked == 2 * MAX_CONCURRENT_WRITES
-    # What this instance sees itself it goes on counting.
+    # This instance still counts its own failures.
     assert outcome(asyncio.run(judged(limits, DEFAULT, from_many(300)[-1]))) == (DEFAULT - 2, 2)
 
 
@@ -497,5 +497,5 @@ def test_addresses_without_end_are_refused_in_their_own_words_all_at_once(*, is_
         ("192.0.2.1:80", "unknown"),
     ],
 )
-def test_address_or_its_network_is_whose_failures_are_counted(client: str, network: str) -> None:
+def test_failures_are_counted_by_address_or_network(client: str, network: str) -> None:
     assert network_of(client) == network

@@ -66,14 +66,14 @@ def signed(
     return f"{PUBLIC_URL}/api/login?link={link.sign(key or known)}"
 
 
-# --- who is given one
+# --- where links are given
 
 
-def test_who_has_to_log_in_is_given_a_link(deployment: Deployment, connection: str) -> None:
+def test_problem_that_asks_for_a_login_has_a_link(deployment: Deployment, connection: str) -> None:
     members = expect_problem(deployment.token(connection), 401, "authorization-required")
     assert members["login"]["link"].startswith(f"{PUBLIC_URL}/api/login?link=")
     assert members["login"]["link_expires_in"] == LINK_LIFETIME.total_seconds()
-    # It belongs into no log, where details end up.
+    # Details end up in logs, and the link must not.
     assert members["login"]["link"] not in members["detail"]
 
 
@@ -91,12 +91,12 @@ def test_each_link_is_another(deployment: Deployment, connection: str) -> None:
     assert len({deployment.link(connection) for _ in range(5)}) == 5
 
 
-def test_without_the_api_key_nobody_is_given_one(deployment: Deployment, connection: str) -> None:
+def test_without_the_api_key_no_link_is_given(deployment: Deployment, connection: str) -> None:
     answer = deployment.call("GET", at("/api/token", connection=connection))
     assert "link" not in expect_problem(answer, 401, "api-key-missing")
 
 
-def test_without_an_address_there_is_none(deploy: Deploy) -> None:
+def test_without_a_public_address_no_link_is_given(deploy: Deploy) -> None:
     deployment = deploy(PUBLIC_URL=None)
     members = expect_problem(deployment.token("default"), 401, "authorization-required")
     assert members["login"] == {"method": "POST", "url": "/api/login"}
@@ -110,6 +110,8 @@ def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: st
     link = deployment.link(connection)
     page = expect_page(deployment.open_link(link), has_form=True)
     assert connection in page
+    assert f'<form method="post" action="{PUBLIC_URL}/api/login">' in page
+    assert f'<input type="hidden" name="link" value="{query_of(link)["link"]}">' in page
     location, cookie = begun(deployment, link)
     assert location.partition("?")[0] == deployment.provider.authorization_endpoint
     callback_url = deployment.provider.allow(location)
@@ -126,7 +128,7 @@ def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: st
         "APPLICATION/x-www-form-urlencoded ; charset=UTF-8",
     ],
 )
-def test_form_is_one_in_whatever_case_its_type_is_written(
+def test_type_of_a_form_is_read_in_any_case(
     deployment: Deployment, connection: str, kind: str
 ) -> None:
     form = urlencode({"link": query_of(deployment.link(connection))["link"]}).encode()
@@ -134,16 +136,7 @@ def test_form_is_one_in_whatever_case_its_type_is_written(
     assert answer.status_code == 303, answer.text
 
 
-def test_page_is_a_form_that_posts_the_link_to_this_deployment(
-    deployment: Deployment, connection: str
-) -> None:
-    link = deployment.link(connection)
-    page = expect_page(deployment.open_link(link), has_form=True)
-    assert f'<form method="post" action="{PUBLIC_URL}/api/login">' in page
-    assert f'<input type="hidden" name="link" value="{query_of(link)["link"]}">' in page
-
-
-def test_checklist_12_provider_is_not_told_of_the_link(
+def test_checklist_12_provider_does_not_see_the_link(
     deployment: Deployment, connection: str
 ) -> None:
     link = deployment.link(connection)
@@ -213,13 +206,13 @@ def test_link_is_known_for_as_long_as_the_key_it_was_signed_with(deploy: Deploy)
 
 
 @pytest.mark.parametrize("keys", [None, KEY], ids=["without keys", "with a key"])
-def test_checklist_61_nobody_tries_out_a_client_secret_on_what_strangers_are_shown(
+def test_checklist_61_a_client_secret_cannot_be_guessed_from_links_and_states(
     deploy: Deploy, keys: str | None
 ) -> None:
     deployment = deploy(CLIENT_SECRET="changeme", ENCRYPTION_KEYS=keys)
     state, _, state_signature = state_of(deployment.begin_login("default")).rpartition("-")
     link, _, link_signature = query_of(deployment.link("default"))["link"].rpartition(".")
-    # Whatever is made of it in microseconds.
+    # Every key that is derived from it in microseconds.
     root = derive_key("changeme")
     roots = [b"changeme", root, sha256(b"changeme").digest()]
     guesses = [
@@ -234,7 +227,7 @@ def test_checklist_61_nobody_tries_out_a_client_secret_on_what_strangers_are_sho
         assert urlsafe_b64encode(digest).decode().rstrip("=") != link_signature
 
 
-def test_checklist_61_encryption_keys_sign_whatever_the_client_secret_is(
+def test_checklist_61_encryption_keys_sign_with_any_client_secret(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     one = deploy(**endpoint.environ, ENCRYPTION_KEYS=KEY)
@@ -299,7 +292,7 @@ def test_checklist_13_button_wants_its_own_origin(
     ],
     ids=str,
 )
-def test_button_works_in_browsers_that_tell_less(
+def test_button_works_in_browsers_with_fewer_headers(
     deployment: Deployment, connection: str, told: list[Header]
 ) -> None:
     link = deployment.link(connection)
@@ -317,11 +310,11 @@ def test_button_works_in_browsers_that_tell_less(
         ("https://keeper.test:8443", "https://keeper.test:8443"),
     ],
 )
-def test_origin_of_an_address_is_what_browsers_say(url: str, origin: str) -> None:
+def test_origin_of_an_address_is_the_one_that_browsers_send(url: str, origin: str) -> None:
     assert origin_of(url) == origin
 
 
-def test_checklist_13_login_without_a_link_or_a_key_is_told_how(deployment: Deployment) -> None:
+def test_checklist_13_login_without_a_link_or_a_key_is_refused(deployment: Deployment) -> None:
     for target in ("/api/login", "/api/login?link="):
         expect_problem(deployment.call("GET", target, JSON), 400, "invalid-request")
     expect_problem(deployment.call("POST", "/api/login"), 401, "api-key-missing")
@@ -386,7 +379,7 @@ def test_checklist_1_state_is_bound_to_the_browser_by_a_host_cookie(
     assert (morsel["secure"], morsel["httponly"], morsel["samesite"]) == (True, True, "Lax")
     assert (morsel["path"], morsel["domain"]) == ("/", "")
     assert 0 < int(morsel["max-age"]) <= 600
-    # What the store has of it does not help whoever reads the store.
+    # The store has only its hash.
     assert morsel.value not in str(deployment.rows())
 
 
@@ -403,7 +396,7 @@ def test_cookie_does_without_tls_on_loopback_only(deploy: Deploy, public_url: st
 
 
 def wrong_browsers(cookie: tuple[str, str]) -> list[list[Header]]:
-    """What other browsers send, of which the first sends nothing."""
+    """Cookies of other browsers, of which the first sends none."""
     name, _, value = cookie[1].partition("=")
     texts = [
         f"{name}=",
@@ -459,7 +452,7 @@ def test_cookie_is_taken_back_when_the_login_is_over(
     assert (morsel["secure"], morsel["path"]) == (True, "/")
 
 
-def test_checklist_11_login_of_a_link_that_is_delivered_again_is_told_to_its_browser_only(
+def test_checklist_11_login_of_a_link_that_is_delivered_again_is_shown_to_its_browser_only(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     location, cookie = begun(scripted, scripted.link(connection))

@@ -1,4 +1,4 @@
-"""What becomes of a login whose callback is cut off, or has nothing to exchange its code with."""
+"""Logins whose callback is cut off, or cannot exchange its code."""
 
 import asyncio
 from collections.abc import Callable
@@ -116,7 +116,7 @@ async def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None
     assert len(bench.server.requests) == 1
 
 
-async def test_what_there_is_to_ask_the_provider_with_is_made_before_the_state_is_used_up() -> None:
+async def test_provider_client_is_created_before_the_state_is_used_up() -> None:
     def broken() -> AuthorizationServer:
         raise FileNotFoundError("no certificate authorities")
 

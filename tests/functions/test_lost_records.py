@@ -1,4 +1,4 @@
-"""What an instance remembers of a record that is gone or damaged is used before anybody logs in."""
+"""Records that are gone or damaged: an instance puts back what it remembers."""
 
 import sqlite3
 from collections.abc import Callable
@@ -101,7 +101,7 @@ Lose = Callable[[SpoilableBench], None]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_what_is_remembered_is_served_and_put_back(
+async def test_remembered_record_is_served_and_put_back(
     lose: Lose, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = await SpoilableBench.with_record(FRESH)
@@ -151,7 +151,7 @@ async def test_all_that_is_remembered_is_put_back_though_one_is_asked_for() -> N
     assert sorted(bench.store._records) == ["a", "b", "c"]
 
 
-async def test_nobody_overwrites_what_a_key_that_is_missing_has_sealed() -> None:
+async def test_record_of_a_missing_key_is_not_overwritten() -> None:
     bench = await SpoilableBench.with_record(FRESH)
     keeper = bench.instance()
     await keeper.load("c")
@@ -184,7 +184,7 @@ async def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_b
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_a_newer_record_of_another_instance_takes_the_place_of_what_was_put_back(
+async def test_newer_record_of_another_instance_replaces_the_one_that_was_put_back(
     lose: Lose,
 ) -> None:
     bench = await SpoilableBench.with_record(EXPIRED)
@@ -200,7 +200,7 @@ async def test_a_newer_record_of_another_instance_takes_the_place_of_what_was_pu
 
 
 @pytest.mark.parametrize("asked", ["ahead", "ahead behind ahead"])
-async def test_a_newer_record_takes_the_place_of_what_went_on_from_an_older_one(asked: str) -> None:
+async def test_newer_record_replaces_the_successors_of_an_older_one(asked: str) -> None:
     bench = await SpoilableBench.with_record(EXPIRED)
     keepers = {name: bench.instance() for name in ("behind", "ahead")}
     behind, ahead = keepers.values()
@@ -227,7 +227,7 @@ async def test_a_newer_record_takes_the_place_of_what_went_on_from_an_older_one(
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_a_repeated_answer_is_not_said_to_live_anew_where_an_older_record_was_put_back(
+async def test_repeated_tokens_keep_their_end_where_an_older_record_was_put_back(
     lose: Lose,
 ) -> None:
     grace = timedelta(minutes=10)
@@ -242,7 +242,7 @@ async def test_a_repeated_answer_is_not_said_to_live_anew_where_an_older_record_
     assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
     first = await bench.tokens("c")
     lose(bench)
-    # The provider tells the life of the tokens that it repeats as if they were new.
+    # The provider repeats its tokens with the lifetime of new ones.
     assert isinstance(await behind.token("c", min_ttl=SECOND), Serve)
     again = await bench.tokens("c")
     assert len(bench.server.requests) == 2
@@ -262,7 +262,7 @@ async def test_a_revoked_connection_stays_revoked_though_its_record_is_gone() ->
     assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
 
-async def test_what_is_remembered_is_rescued_once_where_the_store_is_damaged() -> None:
+async def test_remembered_records_are_rescued_once_where_the_store_is_damaged() -> None:
     bench = SpoilableBench()
     keeper = bench.instance()
     for name in ("a", "b"):
@@ -276,7 +276,7 @@ async def test_what_is_remembered_is_rescued_once_where_the_store_is_damaged() -
     assert [rescued.connection for rescued in bench.rescue.emitted] == ["a", "b"]
 
 
-async def test_what_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_record_that_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
     bench = await SpoilableBench.with_record(FRESH)
@@ -292,10 +292,7 @@ async def test_what_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatc
 
 # With a file
 
-in_one_process = pytest.mark.parametrize("host", ["in-process"], indirect=True)
 
-
-@in_one_process
 def test_a_file_removed_under_a_deployment_costs_nothing_that_it_remembers(
     deploy: Deploy, tmp_path: Path
 ) -> None:
@@ -311,7 +308,6 @@ def test_a_file_removed_under_a_deployment_costs_nothing_that_it_remembers(
     assert found == [("mine",), ("theirs",)]
 
 
-@in_one_process
 @pytest.mark.parametrize("damage", ["etag = x'00ff'", "sealed = x'00ff'", "sealed = ''"])
 def test_a_row_damaged_under_a_deployment_costs_no_login(
     deploy: Deploy, tmp_path: Path, damage: str
