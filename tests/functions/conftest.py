@@ -93,7 +93,7 @@ def deployed_over_new_store(
 ) -> Iterator[Deployment]:
     """Start a deployment over a store of its own, with these variables and the usual ones."""
     with host.store() as store:
-        environ = environ_for(provider, store.environ) | changes
+        environ = {**environ_for(provider, store.environ), **changes}
         with deployed(host, portal, environ, provider) as deployment:
             yield deployment
 

@@ -258,7 +258,7 @@ class Deployment:
         self.put(connection, aged(self.grant(connection), by))
 
     async def _make_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=self.running.transport, timeout=30)
+        return httpx.AsyncClient(transport=self.running.transport, timeout=120)
 
     def _with_store(self, use: Callable[[Store], Awaitable[_Result]]) -> _Result:
         async def work() -> _Result:

@@ -33,13 +33,6 @@ def id_token(account: str, *, issuer: str = "https://issuer.test") -> str:
     return f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
 
 
-def test_first_login_is_compared_with_no_other(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str
-) -> None:
-    detail = expect_json(log_in(scripted, endpoint, connection, "alice"))["detail"]
-    assert detail.startswith("The tokens are stored")
-
-
 def test_another_account_does_not_replace_one_that_works(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:

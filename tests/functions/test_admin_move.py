@@ -287,7 +287,7 @@ def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
 def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     source: Place, target: Place, file: Path
 ) -> None:
-    began = datetime.now(UTC) - LEASE + timedelta(seconds=2)
+    began = datetime.now(UTC) - LEASE + timedelta(seconds=5)
     source.keep(ended=refreshing(began), before=GRANT)
     status, _, error = source.run("export", str(file))
     assert (status, error) == (

@@ -84,20 +84,14 @@ def test_login_with_its_page_and_token_come_through(behind: Deployment, connecti
     expect_problem(behind.follow(other, JSON), 400, "invalid-state")
 
 
-def test_problem_comes_through_as_text(behind: Deployment, connection: str) -> None:
+def test_answers_without_a_page_or_token_come_through(behind: Deployment, connection: str) -> None:
     members = expect_problem(behind.token(connection), 401, "authorization-required")
     assert members["cause"] == "never-authorized"
     expect_problem(behind.call("GET", "/api/token"), 401, "api-key-missing")
     expect_problem(behind.get("/api/nothing"), 404, "not-found")
-
-
-def test_head_comes_through_without_a_body(behind: Deployment) -> None:
     get, head = behind.get("/api/health"), behind.call("HEAD", "/api/health")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(get.content))
-
-
-def test_options_come_through_without_a_type(behind: Deployment) -> None:
     answer = behind.call("OPTIONS", "/api/token")
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
@@ -119,18 +113,14 @@ def test_body_comes_through_whole(behind: Deployment, connection: str, content_t
         expect_problem(answer, 413, "invalid-request")
 
 
-def test_query_is_decoded_once(behind: Deployment) -> None:
+def test_query_is_decoded_once(behind: Deployment, connection: str) -> None:
     grant = fresh()
     behind.put("A.b_c-d@e", grant)
-    for target in (
-        "connection=A.b_c-d@e",
-        "connection=A%2Eb%5Fc-d%40e",
-        "c%6Fnnection=A.b_c-d%40e",
-    ):
-        answer = behind.get(f"/api/token?{target}")
-        assert expect_token(answer) == grant.tokens.access_token
-    expect_problem(behind.get("/api/token?connection=A.b_c-d%2540e"), 400, "invalid-request")
-    expect_problem(behind.get("/api/token?connection=%20A.b_c-d@e"), 400, "invalid-request")
+    for query in ("connection=A.b_c-d@e", "connection=A%2Eb%5Fc-d%40e", "c%6Fnnection=A.b_c-d%40e"):
+        assert expect_token(behind.get(f"/api/token?{query}")) == grant.tokens.access_token
+    twice = f"connection=other&c%6fnnection={connection}"
+    for query in ("connection=A.b_c-d%2540e", "connection=%20A.b_c-d@e", twice):
+        expect_problem(behind.get(f"/api/token?{query}"), 400, "invalid-request")
 
 
 def test_repeated_names_are_refused_where_the_event_has_them(
@@ -146,12 +136,6 @@ def test_repeated_names_are_refused_where_the_event_has_them(
     else:
         expect_problem(answers[0], 400, "invalid-request")
         expect_problem(answers[1], 401, "api-key-invalid")
-
-
-def test_name_in_two_spellings_is_refused(behind: Deployment, connection: str) -> None:
-    behind.put(connection, fresh())
-    answer = behind.get(f"/api/token?connection=other&c%6fnnection={connection}")
-    expect_problem(answer, 400, "invalid-request")
 
 
 def test_query_that_is_not_utf8_is_refused_where_it_arrives(behind: Deployment, kind: str) -> None:
@@ -270,7 +254,7 @@ def test_incomplete_event_is_an_error(
         assert API_KEY not in str(raised.value)
 
 
-SPOILT: dict[str, Event] = {
+MISSHAPED: dict[str, Event] = {
     "a body that is cut off": {"body": "A", "isBase64Encoded": True},
     "a body that is not base64": {"body": '{"a": 1}', "isBase64Encoded": True},
     "a body that is base64 in part": {"body": "QUJD, QUJD", "isBase64Encoded": True},
@@ -279,14 +263,25 @@ SPOILT: dict[str, Event] = {
     "a body that is not text": {"body": {"a": 1}},
     "a body that is bytes in a list": {"body": [65, 66], "isBase64Encoded": True},
     "a body of half a character": {"body": "\ud83d"},
+    "a header that is a number": {"headers": {"x-api-key": 1}},
+    "a header that is null": {"headers": {"x-api-key": None}},
+    "one value instead of a header's list": {"multiValueHeaders": {"x-api-key": API_KEY}},
+    "null in a header's list": {"multiValueHeaders": {"accept": [None]}},
+    "a parameter that is a number": {"queryStringParameters": {"connection": 1}},
+    "a parameter that is null": {"queryStringParameters": {"connection": None}},
+    "one value instead of a list": {"multiValueQueryStringParameters": {"connection": "ab"}},
+    "a list in a list": {"multiValueQueryStringParameters": {"connection": [["a"]]}},
 }
 
 
-@pytest.mark.parametrize("members", SPOILT.values(), ids=SPOILT)
-def test_event_that_cannot_be_read_is_an_error(
+@pytest.mark.parametrize("members", MISSHAPED.values(), ids=MISSHAPED)
+def test_event_with_misshapen_members_is_an_error(
     invoke: Callable[[object], Any], kind: str, members: Event
 ) -> None:
-    with pytest.raises(UnknownEventError, match="unreadable HTTP event") as raised:
+    # Mangum would read some of them as another valid request.
+    name = next(iter(members))
+    expected = f"unreadable HTTP event: ({name}|UnicodeEncodeError)"
+    with pytest.raises(UnknownEventError, match=expected) as raised:
         invoke(event_of(kind) | members)
     assert API_KEY not in str(raised.value)
 
@@ -338,33 +333,6 @@ def test_path_and_query_that_are_not_utf8_are_answered_400(
     assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
 
 
-MISSHAPED: dict[str, Event] = {
-    "a header that is a number": {"headers": {"x-api-key": 1}},
-    "a header that is null": {"headers": {"x-api-key": None}},
-    "a header of several values that has one": {"multiValueHeaders": {"x-api-key": API_KEY}},
-    "a header of several values of which one is none": {"multiValueHeaders": {"accept": [None]}},
-    "a parameter that is a number": {"queryStringParameters": {"connection": 1}},
-    "a parameter that is null": {"queryStringParameters": {"connection": None}},
-    "a parameter of several values that has one": {
-        "multiValueQueryStringParameters": {"connection": "ab"}
-    },
-    "a parameter of several values of which one is a list": {
-        "multiValueQueryStringParameters": {"connection": [["a"]]}
-    },
-}
-
-
-@pytest.mark.parametrize("members", MISSHAPED.values(), ids=MISSHAPED)
-def test_event_with_misshapen_members_is_an_error(
-    invoke: Callable[[object], Any], kind: str, members: Event
-) -> None:
-    # Mangum would read some of them as something else that is possible.
-    [name] = members
-    with pytest.raises(UnknownEventError, match=f"unreadable HTTP event: {name}") as raised:
-        invoke(event_of(kind) | members)
-    assert API_KEY not in str(raised.value)
-
-
 def test_text_that_looks_like_base64_is_a_text(behind: Deployment, connection: str) -> None:
     # The event says so.
     target, header = at("/api/login", connection=connection), ("content-type", "text/plain")
@@ -383,19 +351,6 @@ def test_lambda_without_a_table_answers_not_configured(
         answer = invoke(event_of("HTTP API"))
     assert answer["statusCode"] == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "DYNAMODB_TABLE" in json.loads(answer["body"])["detail"]
-    with scheduled(environ) as sweep, pytest.raises(SweepFailedError, match="DYNAMODB_TABLE"):
-        sweep(scheduler_event(), None)
-
-
-@on_lambda
-def test_table_that_is_not_there_is_unavailable_and_named_in_the_log(deploy: Deploy) -> None:
-    deployment = deploy(DYNAMODB_TABLE="a-table-that-is-not-there")
-    answer = deployment.token("default")
-    expect_problem(answer, 503, "store-unavailable")
-    assert "a-table-that-is-not-there" not in answer.text
-    said = "table 'a-table-that-is-not-there' (DYNAMODB_TABLE) does not exist"
-    assert said in deployment.running.log()
-    environ = dict(deployment.environ)
     with scheduled(environ) as sweep, pytest.raises(SweepFailedError, match="DYNAMODB_TABLE"):
         sweep(scheduler_event(), None)
 

@@ -95,36 +95,19 @@ def begun_at_digikey(deployment: Deployment, connection: str) -> Begun:
     )
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"code": "a-code"},
-        {"code": "a-code", "state": ""},
-        {"code": "a-code", "state": "never-given-out"},
-        {"code": "a-code", "state": "x" * 4000},
-        {"code": "a-code", "state": "нет\x00\x1b[31m<b>"},
-        {"error": "access_denied"},
-        {"error": "access_denied", "state": "never-given-out"},
-        {},
-    ],
-    ids=str,
-)
-def test_checklist_2_wrong_or_missing_state_is_refused(
-    begun: Begun, parameters: dict[str, str]
-) -> None:
-    with begun.nothing_changes():
-        answer = begun.deployment.callback(JSON, **parameters)
-        assert "never-given-out" not in str(expect_problem(answer, 400, "invalid-state"))
-        expect_page(begun.deployment.callback(HTML, **parameters), 400)
-    # The login that has begun is not used up by it.
-    expect_page(begun.come_back())
-
-
-def test_part_of_a_state_is_not_it(begun: Begun) -> None:
+def test_checklist_2_wrong_or_missing_state_is_refused(begun: Begun) -> None:
     state = begun.state
+    strange = ["", "never-given-out", "x" * 4000, "нет\x00\x1b[31m<b>"]
+    near = [state[:-1], state + "x", state.swapcase(), state + "\0", f" {state}"]
+    wrong: list[dict[str, str]] = [{"code": "a-code", "state": text} for text in strange + near]
+    wrong += [{"error": "access_denied", "state": "never-given-out"}]
+    wrong += [{"error": "access_denied"}, {"code": "a-code"}, {}]
     with begun.nothing_changes():
-        for other in (state[:-1], state + "x", state.swapcase(), state + "\0", f" {state}"):
-            expect_problem(begun.come_back(JSON, state=other), 400, "invalid-state")
+        for parameters in wrong:
+            answer = begun.deployment.callback(JSON, **parameters)
+            assert "never-given-out" not in str(expect_problem(answer, 400, "invalid-state"))
+            expect_page(begun.deployment.callback(HTML, **parameters), 400)
+    # The login that has begun is not used up by it.
     expect_page(begun.come_back())
 
 
@@ -204,23 +187,18 @@ def test_repeated_redirect_with_the_static_state_is_sent_until_it_was_answered(
     assert len(endpoint.seen) == failures + 1
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("sec-purpose", "prefetch"),
-        ("sec-purpose", "prefetch;prerender"),
-        ("purpose", "prefetch"),
-        ("x-moz", "prefetch"),
-        ("x-purpose", "preview"),
-    ],
-    ids=str,
-)
-def test_checklist_11_prefetch_uses_up_nothing(begun: Begun, header: Header) -> None:
+def test_checklist_11_prefetch_uses_up_nothing(begun: Begun) -> None:
     rows = begun.deployment.rows()
     with begun.nothing_changes():
-        answer = begun.come_back(JSON, header)
-        expect_problem(answer, 503, "prefetch-refused")
-        expect_page(begun.come_back(HTML, header), 503)
+        for header in (
+            ("sec-purpose", "prefetch"),
+            ("sec-purpose", "prefetch;prerender"),
+            ("purpose", "prefetch"),
+            ("x-moz", "prefetch"),
+            ("x-purpose", "preview"),
+        ):
+            expect_problem(begun.come_back(JSON, header), 503, "prefetch-refused")
+            expect_page(begun.come_back(HTML, header), 503)
     assert begun.deployment.rows() == rows
     expect_page(begun.come_back(HTML, ("sec-purpose", "navigate")))
 
@@ -310,32 +288,22 @@ def test_problem_quotes_the_error_in_part_and_names_the_cause(
     assert len(detail) < 1000
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "code=a&error=access_denied",
-        "",
-        "code=",
-        "error=",
-        "code=&error=",
-        "code=a&code=a",
-        "code=a&code=b",
-        "error=a&error=a",
-        "code=a&c%6fde=b",
-        "code=a&state=another",
-        "code=a&iss=x&iss=x",
-        "code=%ff",
-        "error=%ff",
-    ],
-)
+BAD_QUERIES = [
+    *["code=a&error=access_denied", "", "code=", "error=", "code=&error="],
+    *["code=a&code=a", "code=a&code=b", "error=a&error=a", "code=a&c%6fde=b"],
+    *["code=a&state=another", "code=a&iss=x&iss=x", "code=%ff", "error=%ff"],
+]
+
+
 def test_checklist_10_contradictory_or_repeated_parameters_are_refused_and_use_up_nothing(
-    begun: Begun, query: str
+    begun: Begun,
 ) -> None:
     rows = begun.deployment.rows()
-    target = f"/api/callback?{query}&state={begun.state}"
     with begun.nothing_changes():
-        expect_problem(begun.deployment.call("GET", target, JSON), 400, "invalid-request")
-        expect_page(begun.deployment.call("GET", target, HTML), 400)
+        for query in BAD_QUERIES:
+            target = f"/api/callback?{query}&state={begun.state}"
+            expect_problem(begun.deployment.call("GET", target, JSON), 400, "invalid-request")
+            expect_page(begun.deployment.call("GET", target, HTML), 400)
     assert begun.deployment.rows() == rows
     expect_page(begun.come_back())
 
@@ -469,53 +437,56 @@ def test_code_is_refused_to_a_wrong_client_secret(deploy: Deploy) -> None:
     assert isinstance(wrong.grant("default"), Unauthorized)
 
 
-@pytest.mark.parametrize(
-    "description", ["\ud800 <b>", MARKUP, "\x00\x1b[2J", "x" * 9000, "“ü”"], ids=ascii
-)
-@pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "problem"])
-def test_any_words_of_the_provider_are_answered_in_form(
+def come_back_to(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
-    description: str,
-    accept: tuple[str, str],
-) -> None:
-    refusal = {"error": "invalid_grant", "error_description": description}
-    endpoint.plan(Answer.json(refusal, status=400))
+    planned: Answer | None,
+    *headers: Header,
+) -> httpx.Response:
+    """Log in at a provider that answers so."""
+    endpoint.plan(planned)
     state = query_of(scripted.begin_login(connection))["state"]
-    answer = scripted.callback(accept, code="a-code", state=state)
-    if accept == JSON:
-        expect_problem(answer, 502, "code-refused")
-    else:
-        assert "<b>" not in expect_page(answer, 502)
+    return scripted.callback(*(headers or (JSON,)), code="a-code", state=state)
 
 
-NO_ANSWERS: dict[str, Answer | None] = {
-    "hung up": None,
-    "empty": Answer(body=b""),
-    "html": Answer(body=b"<html>"),
-    "a list": Answer(body=b"[]"),
-    "empty token": Answer(body=b'{"access_token": ""}'),
-    "no text": Answer(body=b'{"access_token": {"x": "y"}, "token_type": "Bearer"}'),
-    "half a character": Answer(body=b'{"access_token": "\\ud800", "token_type": "Bearer"}'),
-    "another type": Answer(body=b'{"access_token": "x", "token_type": "mac"}'),
-    "too long": Answer(body=b'{"access_token": "x", "padding": "' + b"x" * 70_000 + b'"}'),
-    "redirect": Answer(status=302),
-    "gateway": Answer(status=502, body=b"bad gateway"),
-}
+@pytest.mark.parametrize(
+    "description", ["\ud800 <b>", MARKUP, "\x00\x1b[2J", "x" * 9000, "“ü”"], ids=ascii
+)
+def test_any_words_of_the_provider_are_answered_in_form(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str, description: str
+) -> None:
+    words = {"error": "invalid_grant", "error_description": description}
+    refusal = Answer.json(words, status=400)
+    answer = come_back_to(scripted, endpoint, connection, refusal)
+    expect_problem(answer, 502, "code-refused")
+    answer = come_back_to(scripted, endpoint, connection, refusal, HTML)
+    assert "<b>" not in expect_page(answer, 502)
 
 
-@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+HALF_A_CHARACTER = Answer.json({"access_token": "\ud800", "token_type": "Bearer"})
+
+
+@pytest.mark.parametrize(
+    ("planned", "status", "name"),
+    [
+        (None, 503, "provider-unavailable"),
+        (Answer(body=b"<html>"), 503, "provider-unavailable"),
+        (HALF_A_CHARACTER, 503, "provider-unavailable"),
+        (Answer(status=302), 502, "code-refused"),
+    ],
+    ids=["hung up", "html", "half a character", "redirect"],
+)
 def test_unusable_answer_stores_nothing(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str, answer: Answer | None
+    scripted: Deployment,
+    endpoint: TokenEndpoint,
+    connection: str,
+    *,
+    planned: Answer | None,
+    status: int,
+    name: str,
 ) -> None:
-    endpoint.plan(answer)
-    state = query_of(scripted.begin_login(connection))["state"]
-    refused = scripted.callback(JSON, code="a-code", state=state)
-    if answer is not None and answer.status == 302:
-        expect_problem(refused, 502, "code-refused")
-    else:
-        expect_problem(refused, 503, "provider-unavailable")
+    expect_problem(come_back_to(scripted, endpoint, connection, planned), status, name)
     assert isinstance(scripted.grant(connection), Unauthorized)
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,48 +143,38 @@ def test_nothing_is_wrong_with_a_healthy_deployment(
 
 # Faults of the variables.
 
+SOON, LATER = (f"{NOW + days * DAY:%Y-%m-%d}" for days in (29, 31))
+EXPIRED_KEY = key_entry(expires="2020-01-31")
+BOTH_KEYS = ",".join(map(encryption_key, ("x", "deployment")))
+
 
 @pytest.mark.parametrize(
     ("changes", "expected", "text"),
     [
-        ({"API_KEYS": key_entry(expires="2020-01-31")}, ("warning", "API_KEYS"), "has expired"),
-        ({"CRON_SECRET": None}, ("warning", "CRON_SECRET"), "not set"),
-        ({"CRON_SECRET": API_KEY}, ("warning", "CRON_SECRET"), "API key as well"),
-        ({"CLIENT_SECRET": API_KEY}, ("warning", "CLIENT_SECRET"), "API key as well"),
-        ({"PUBLIC_URL": None}, ("fault", "PUBLIC_URL"), "nobody can log in"),
-        ({"OAUTH_STATE": STATIC_STATE}, ("warning", "OAUTH_STATE"), "remove it unless"),
-        ({"ENCRYPTION_KEYS": encryption_key("x")}, ("fault", "encryption"), "1 (default)"),
+        ({"API_KEYS": EXPIRED_KEY}, [("warning", "API_KEYS")], "has expired"),
+        ({"API_KEYS": key_entry(expires=SOON)}, [("warning", "API_KEYS")], f"end of {SOON}"),
+        ({"API_KEYS": key_entry(expires=LATER)}, [], ""),
         (
-            {"ENCRYPTION_KEYS": ",".join(map(encryption_key, ("x", "deployment")))},
-            ("warning", "encryption"),
-            "1 (default)",
+            {"API_KEY": None, "API_KEYS": EXPIRED_KEY},
+            [("warning", "API_KEYS"), ("fault", "API keys")],
+            "has expired",
         ),
+        ({"CRON_SECRET": None}, [("warning", "CRON_SECRET")], "not set"),
+        ({"CRON_SECRET": API_KEY}, [("warning", "CRON_SECRET")], "API key as well"),
+        ({"CLIENT_SECRET": API_KEY}, [("warning", "CLIENT_SECRET")], "API key as well"),
+        ({"PUBLIC_URL": None}, [("fault", "PUBLIC_URL")], "nobody can log in"),
+        ({"OAUTH_STATE": STATIC_STATE}, [("warning", "OAUTH_STATE")], "remove it unless"),
+        ({"ENCRYPTION_KEYS": encryption_key("x")}, [("fault", "encryption")], "1 (default)"),
+        ({"ENCRYPTION_KEYS": BOTH_KEYS}, [("warning", "encryption")], "1 (default)"),
     ],
     ids=str,
 )
 def test_each_weakness_of_the_variables_is_found_and_nothing_else(
-    environ: Environ, changes: Mapping[str, str | None], expected: Wrong, text: str
+    environ: Environ, changes: Mapping[str, str | None], expected: list[Wrong], text: str
 ) -> None:
     found = findings(environ(**changes))
-    assert wrong(found) == [expected]
-    assert text in said(found, expected[1])
-
-
-def test_key_that_expires_soon_is_found(environ: Environ) -> None:
-    soon = f"{NOW + 29 * DAY:%Y-%m-%d}"
-    found = findings(environ(API_KEYS=key_entry(expires=soon)))
-    assert wrong(found) == [("warning", "API_KEYS")]
-    assert f"expires at the end of {soon}" in said(found, "API_KEYS")
-
-
-def test_key_that_expires_later_does_not_matter(environ: Environ) -> None:
-    later = key_entry(expires=f"{NOW + 31 * DAY:%Y-%m-%d}")
-    assert wrong(findings(environ(API_KEYS=later))) == []
-
-
-def test_fault_where_every_key_has_expired(environ: Environ) -> None:
-    found = findings(environ(API_KEY=None, API_KEYS=key_entry(expires="2020-01-31")))
-    assert wrong(found) == [("warning", "API_KEYS"), ("fault", "API keys")]
+    assert wrong(found) == expected
+    assert not expected or text in said(found, expected[0][1])
 
 
 def test_derived_encryption_key_is_a_weakness(
@@ -333,11 +324,12 @@ def test_silent_provider_is_found(environ: Environ) -> None:
 def test_part_that_takes_too_long_does_not_keep_the_others_back(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_LIMIT", SECOND)
+    # The other parts keep this limit on a busy machine too.
+    monkeypatch.setattr(command, "_LIMIT", 5 * SECOND)
     with serving(stall) as server:
         found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
     assert wrong(found) == [("fault", "provider")]
-    assert "within 1 s" in said(found, "provider")
+    assert "within 5 s" in said(found, "provider")
     assert "store" in {each.about for each in found}
 
 
@@ -353,28 +345,37 @@ def test_issuer_without_metadata_is_found(environ: Environ) -> None:
 # SQLite.
 
 
-def test_file_that_others_can_read_is_found(environ: Environ) -> None:
-    path = Path(environ()["SQLITE_PATH"])
+def readable_to_others(path: Path) -> None:
     path.chmod(0o644)
-    found = findings(environ())
-    assert wrong(found) == [("warning", "SQLITE_PATH")]
-    assert "(file)" in said(found, "SQLITE_PATH")
 
 
-def test_file_that_is_not_in_wal_mode_is_found(environ: Environ) -> None:
-    database = sqlite3.connect(environ()["SQLITE_PATH"])
-    database.execute("PRAGMA journal_mode = DELETE")
-    database.close()
-    found = findings(environ())
-    assert wrong(found) == [("warning", "SQLITE_PATH")]
-    assert "WAL" in said(found, "SQLITE_PATH")
+def without_wal_mode(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
 
 
-def test_file_that_is_not_a_database_is_found_and_left_alone(environ: Environ) -> None:
-    path = Path(environ()["SQLITE_PATH"])
+def not_a_database(path: Path) -> None:
     path.write_bytes(b"notes\n")
-    assert wrong(findings(environ())) == [("fault", "SQLITE_PATH")]
-    assert path.read_bytes() == b"notes\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "level", "text"),
+    [
+        (readable_to_others, "warning", "(file)"),
+        (without_wal_mode, "warning", "WAL"),
+        (not_a_database, "fault", ""),
+    ],
+)
+def test_unsuitable_file_is_found_and_left_alone(
+    environ: Environ, spoil: Callable[[Path], None], level: str, text: str
+) -> None:
+    path = Path(environ()["SQLITE_PATH"])
+    spoil(path)
+    before = path.read_bytes()
+    found = findings(environ())
+    assert wrong(found) == [(level, "SQLITE_PATH")]
+    assert text in said(found, "SQLITE_PATH")
+    assert level == "warning" or path.read_bytes() == before
 
 
 def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
@@ -398,13 +399,10 @@ def test_file_that_is_in_memory_only_is_found(environ: Environ) -> None:
     assert wrong(found) == [("warning", "SQLITE_PATH"), ("unknown", "SQLITE_PATH")]
 
 
-def test_file_that_somebody_keeps_locked_is_found(environ: Environ) -> None:
-    database = sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)
-    database.execute("BEGIN IMMEDIATE")
-    try:
+def test_locked_file_is_found(environ: Environ) -> None:
+    with closing(sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
         found = findings(environ())
-    finally:
-        database.close()
     assert wrong(found) == [("fault", "store")]
     assert "locked" in said(found, "store")
 
@@ -426,23 +424,21 @@ def test_policy_that_evicts_grants_is_found(
     assert f"policy is {policy}" in said(found, "eviction")
 
 
-def test_hidden_policy_is_unknown(upstash: dict[str, str]) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", "-config", "-info")
-    found = findings(upstash)
-    assert wrong(found) == [("unknown", "eviction")]
-
-
-@pytest.mark.parametrize("denied", ["eval", "hmget"])
-def test_database_that_refuses_a_command_of_requests_is_found(
-    upstash: dict[str, str], denied: str
+@pytest.mark.parametrize(
+    ("denied", "expected"),
+    [
+        (["-config", "-info"], ("unknown", "eviction")),
+        (["-eval"], ("fault", "store")),
+        (["-hmget"], ("fault", "store")),
+        (["-scan"], ("unknown", "connections")),
+    ],
+    ids=str,
+)
+def test_database_that_refuses_a_command_is_found(
+    upstash: dict[str, str], denied: list[str], expected: Wrong
 ) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", f"-{denied}")
-    assert wrong(findings(upstash)) == [("fault", "store")]
-
-
-def test_database_that_refuses_to_list_its_keys_is_reported(upstash: dict[str, str]) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", "-scan")
-    assert wrong(findings(upstash)) == [("unknown", "connections")]
+    execute(upstash, "ACL", "SETUSER", "default", *denied)
+    assert wrong(findings(upstash)) == [expected]
 
 
 def test_token_of_another_database_is_found(upstash: dict[str, str]) -> None:
@@ -466,16 +462,12 @@ def test_database_that_hangs_is_found(
 
 
 @pytest.mark.parametrize(
-    "expiry",
-    [
-        {"AttributeName": "delete_after", "Enabled": False},
-        {"AttributeName": "other", "Enabled": True},
-    ],
-    ids=["off", "elsewhere"],
+    ("name", "enabled"), [("delete_after", False), ("other", True)], ids=["off", "elsewhere"]
 )
 def test_table_without_expiry_is_found(
-    dynamodb: dict[str, str], expiry: Mapping[str, object]
+    dynamodb: dict[str, str], name: str, *, enabled: bool
 ) -> None:
+    expiry = {"AttributeName": name, "Enabled": enabled}
     dynamodb_client(dynamodb).update_time_to_live(
         TableName=dynamodb["DYNAMODB_TABLE"], TimeToLiveSpecification=expiry
     )
@@ -605,24 +597,20 @@ def test_store_without_connections_is_reported(
 # The command.
 
 
-def test_command_succeeds_where_nothing_is_wrong_and_with_warnings(environ: Environ) -> None:
+def test_command_fails_on_a_fault_and_not_on_a_warning(environ: Environ) -> None:
     status, out, error = run_doctor(environ(OAUTH_STATE=STATIC_STATE))
     assert (status, error) == (0, "")
-    assert [line for line in out.splitlines() if not line.startswith("ok ")] == [
-        line for line in out.splitlines() if line.startswith("warning  OAUTH_STATE: ")
-    ]
-
-
-def test_command_fails_where_there_is_a_fault(environ: Environ) -> None:
+    [warning] = [line for line in out.splitlines() if not line.startswith("ok ")]
+    assert warning.startswith("warning  OAUTH_STATE: ")
     status, out, error = run_doctor(environ(PUBLIC_URL=None))
     assert (status, error) == (1, "Faults: 1; warnings: 0.\n")
     assert "\nfault    PUBLIC_URL: " in out
 
 
-def test_command_that_is_strict_fails_where_something_could_not_be_looked_at(
+def test_strict_command_fails_where_a_check_was_not_possible(
     environ: Environ, tmp_path: Path
 ) -> None:
-    # A database that is not there yet: nothing kept can be looked at.
+    # Without a database, its connections cannot be checked.
     empty = environ(SQLITE_PATH=str(tmp_path / "none.sqlite"))
     status, out, error = run_doctor(empty)
     assert (status, error) == (0, "")

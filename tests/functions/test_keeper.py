@@ -428,7 +428,7 @@ async def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -
 
     async def second() -> Outcome:
         second_is_sent.set()
-        await asyncio.sleep(0.05)
+        await asyncio.wait({one})
         return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
 
     first_is_sent, first_may_answer = bench.server.hold()

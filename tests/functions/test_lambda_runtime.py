@@ -1,7 +1,6 @@
 """Lambda's runtime with our artifact: errors, timeouts and the schedule."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -21,8 +20,8 @@ from tests.system.lambda_runtime import FunctionError, LambdaProcess, lambda_pro
 SWEEP = "functions.aws.sweep.handler"
 # Lambda's limit.
 LARGEST_EVENT = 6 * 1024 * 1024
-# In seconds: the start of a function takes a part of it.
-SHORT_LIMIT = 5
+# In seconds. It includes the start of a function, on a busy machine too.
+SHORT_LIMIT = 12
 
 on_lambda = pytest.mark.parametrize("host", ["lambda-runtime"], indirect=True)
 
@@ -165,58 +164,42 @@ def test_function_that_takes_too_long_is_ended_and_the_next_one_reports_the_refr
 
 
 @on_lambda
-def test_scheduled_sweep_refreshes_due_connections_once_in_two_calls(
+def test_scheduled_sweep_raises_an_error_that_lambda_names_and_does_the_rest(
     deploy: Deploy,
 ) -> None:
     deployment = deploy(CRON_SECRET=None)
     idle(deployment, "a")
-    deployment.log_in("not-due")
-    counts = {"refreshed": 1, "skipped": 0, "failed": 0, "is_complete": True}
-    with lambda_process(lambda_artifact(), SWEEP, deployment.environ) as process:
-        assert process(scheduler_event()) == counts
-        # AWS calls again where it does not know how the first call ended.
-        assert process(scheduler_event()) == {**counts, "refreshed": 0}
-        assert "swept: refreshed: 1, skipped: 0, failed: 0, is_complete: True" in process.log()
-    assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]
-
-
-@on_lambda
-def test_scheduled_sweep_in_which_something_failed_is_an_error_that_lambda_names(
-    deploy: Deploy,
-) -> None:
-    deployment = deploy()
-    idle(deployment, "a")
     idle(deployment, "b")
     spoil(deployment, "b")
+    deployment.log_in("not-due")
+    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
     with lambda_process(lambda_artifact(), SWEEP, deployment.environ) as process:
         with pytest.raises(FunctionError, match="refreshed: 1, skipped: 0, failed: 1") as raised:
             process(scheduler_event())
         assert raised.value.kind == "SweepFailedError"
-        assert deployment.tokens("a").generation == 1
         # The rest needs a person, and AWS must not repeat the event for ever.
-        assert process(scheduler_event())["failed"] == 0
-        expect_nothing_secret(deployment, process.log())
+        assert process(scheduler_event()) == nothing
+        assert "swept: refreshed: 0, skipped: 0, failed: 0, is_complete: True" in process.log()
+        for name in ("CLIENT_SECRET", "API_KEY"):
+            assert deployment.environ[name] not in process.log(), name
+    assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]
 
 
-@on_lambda
-def test_scheduled_sweep_that_cannot_be_done_is_an_error_that_lambda_names(
-    deploy: Deploy,
-) -> None:
-    environ = dict(deploy().environ)
-    faults: Counter[str] = Counter()
-    for changed, said in (
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
         ({"CLIENT_ID": ""}, "not configured: CLIENT_ID"),
         ({"DYNAMODB_TABLE": "no-such-table"}, "the store is not available"),
+    ],
+    ids=["settings", "store"],
+)
+@on_lambda
+def test_impossible_sweep_is_an_error_that_lambda_names(
+    deployment: Deployment, changes: dict[str, str], cause: str
+) -> None:
+    with (
+        lambda_process(lambda_artifact(), SWEEP, {**deployment.environ, **changes}) as process,
+        pytest.raises(FunctionError, match=cause) as raised,
     ):
-        with (
-            lambda_process(lambda_artifact(), SWEEP, environ | changed) as process,
-            pytest.raises(FunctionError, match=said) as raised,
-        ):
-            process(scheduler_event())
-        faults[raised.value.kind] += 1
-    assert faults == {"SweepFailedError": 2}
-
-
-def expect_nothing_secret(deployment: Deployment, log: str) -> None:
-    for name in ("CLIENT_SECRET", "API_KEY"):
-        assert deployment.environ[name] not in log, name
+        process(scheduler_event())
+    assert raised.value.kind == "SweepFailedError"

@@ -177,14 +177,16 @@ def log_in_scripted(scripted: Deployment, connection: str) -> str:
 def test_checklist_4_provider_with_pkce_gets_a_challenge_and_its_verifier(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    query = query_of(scripted.begin_login(connection))
-    assert query["code_challenge_method"] == "S256"
-    expect_page(scripted.callback(code="a-code", state=query["state"]))
-    [seen] = endpoint.seen
-    verifier = seen.form["code_verifier"]
-    assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
-    assert challenge(verifier) == query["code_challenge"]
-    assert verifier not in str(query)
+    for _ in range(2):
+        query = query_of(scripted.begin_login(connection))
+        assert query["code_challenge_method"] == "S256"
+        expect_page(scripted.callback(code="a-code", state=query["state"]))
+        verifier = endpoint.seen[-1].form["code_verifier"]
+        assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
+        assert challenge(verifier) == query["code_challenge"]
+        assert verifier not in str(query)
+    # Each login has one of its own.
+    assert len({seen.form["code_verifier"] for seen in endpoint.seen}) == 2
 
 
 def challenge(verifier: str) -> str:
@@ -203,19 +205,6 @@ def test_checklist_5_state_is_checked_where_there_is_pkce_too(
         expect_problem(answer, 400, "invalid-state")
     assert endpoint.seen == []
     expect_page(scripted.callback(code="a-code", state=query["state"]))
-
-
-def test_verifier_of_rfc_7636_appendix_b_gives_its_challenge() -> None:
-    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-    assert challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-
-
-def test_checklist_4_each_login_has_a_verifier_of_its_own(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str
-) -> None:
-    log_in_scripted(scripted, connection)
-    log_in_scripted(scripted, connection)
-    assert len({seen.form["code_verifier"] for seen in endpoint.seen}) == 2
 
 
 def test_checklist_6_code_is_exchanged_with_the_client_secret_and_the_same_redirect_uri(
@@ -374,7 +363,7 @@ def test_pending_login_of_a_process_that_ended_is_completed_by_the_next(deploy: 
 def test_login_is_good_for_the_stated_time(deployment: Deployment, connection: str) -> None:
     expires_in = expect_json(deployment.post("/api/login"))["expires_in"]
     assert expires_in == LOGIN_LIFETIME.total_seconds()
-    last_moment = datetime.now(UTC) + timedelta(seconds=30)
+    last_moment = datetime.now(UTC) + timedelta(minutes=2)
     state = deployment.put_login(pending(connection, expires_at=last_moment))
     url = deployment.provider.authorization_url(state=state)
     expect_page(deployment.follow(deployment.provider.allow(url)))
