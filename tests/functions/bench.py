@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
@@ -31,6 +31,23 @@ from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, T
 from tests.records import record_of
 
 Reply = Callable[[], Awaitable[Outcome]]
+
+
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move(self, by: timedelta) -> None:
+        self.at += by
+
+
+async def some_keys() -> list[bytes]:
+    return [b"a key"]
 
 
 class ScriptedServer:

@@ -15,6 +15,17 @@ from functions.admin.__main__ import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def environ_in(folder: Path, name: str = "grants", **changes: str) -> dict[str, str]:
+    """The variables of a deployment over a file in a folder."""
+    environ = {
+        "CLIENT_ID": "client",
+        "CLIENT_SECRET": "not-a-real-secret",
+        "API_KEY": "the-api-key-of-this-test",
+        "SQLITE_PATH": str(folder / f"{name}.sqlite"),
+    }
+    return {**environ, **changes}
+
+
 def run_admin(environ: Mapping[str, str], *arguments: str, logs: str = "") -> tuple[int, str, str]:
     """Run a command as `python -m functions.admin` does, and return its status and output."""
     out, error = StringIO(), StringIO()

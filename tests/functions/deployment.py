@@ -179,6 +179,10 @@ class Deployment:
         assert answer.status_code == httpx.codes.OK, answer.text
         return str(answer.json()["authorization_url"])
 
+    def begin(self, connection: str = "default") -> str:
+        """POST /api/login, and return the state."""
+        return query_of(self.begin_login(connection))["state"]
+
     def link(self, connection: str) -> str:
         """The login link in the answer to a token request."""
         answer = self.token(connection)

@@ -19,7 +19,7 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.rescue import Rescued
 from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS
-from tests.functions.commands import ROOT, admin_process, run_admin
+from tests.functions.commands import ROOT, admin_process, environ_in, run_admin
 from tests.records import record_of
 
 ATTEMPT = Attempt(id="attempt", authorized_at=T0, generation=7, client=POLICY.client, started_at=T0)
@@ -30,12 +30,7 @@ NEW = TOKENS.refreshed(RESPONSE, issued_at=T0, provider=POLICY.provider)
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    return {
-        "CLIENT_ID": "client",
-        "CLIENT_SECRET": "not-a-real-secret",
-        "API_KEY": "the-api-key-of-this-test",
-        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
-    }
+    return environ_in(tmp_path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from tests.functions.test_api_keys import OTHERS, with_key
 
 def made(*arguments: str) -> tuple[str, dict[str, object]]:
     """Make a key, and return it with its entry."""
-    status, out, told = run_admin({}, "keys", "new", *arguments)
-    assert status == 0, told
+    status, out, error = run_admin({}, "keys", "new", *arguments)
+    assert status == 0, error
     key, end = out.split("\n")
     assert not end
-    assert key not in told
-    entry: dict[str, object] = json.loads(told.splitlines()[-1])
+    assert key not in error
+    entry: dict[str, object] = json.loads(error.splitlines()[-1])
     return key, entry
 
 
@@ -64,10 +64,10 @@ def test_last_day_of_a_key_is_in_its_entry() -> None:
     ids=str,
 )
 def test_no_key_is_made_where_its_entry_would_be_refused(arguments: list[str], said: str) -> None:
-    status, out, told = run_admin({}, "keys", "new", *arguments)
+    status, out, error = run_admin({}, "keys", "new", *arguments)
     assert (status, out) == (1, "")
-    assert said in told
-    assert "No key was made" in told
+    assert said in error
+    assert "No key was made" in error
 
 
 def test_last_day_of_a_key_is_good_through_its_end() -> None:

@@ -34,7 +34,7 @@ from functions.wiring import Wiring
 from ports.export import HandedOver
 from ports.store import Record
 from tests.domain.examples import LEDGER, POLICY, T0, TOKENS
-from tests.functions.commands import admin_process, run_admin
+from tests.functions.commands import admin_process, environ_in, run_admin
 from tests.records import record_of
 
 NOW = datetime.now(UTC)
@@ -118,13 +118,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Callable[[str], Place]:
     def make(name: str, **changes: str) -> Place:
-        environ = {
-            "CLIENT_ID": "client",
-            "CLIENT_SECRET": "not-a-real-secret",
-            "API_KEY": "the-api-key-of-this-test",
-            "SQLITE_PATH": str(tmp_path / f"{name}.sqlite"),
-        }
-        return Place({**environ, **changes})
+        return Place(environ_in(tmp_path, name, **changes))
 
     return make
 

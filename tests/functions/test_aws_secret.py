@@ -7,8 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wiring
 from tests.adapters.test_secrets_manager import amz, refusal
+from tests.functions.bench import SetClock
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, deployed, idle
 from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
@@ -47,19 +47,6 @@ ENCRYPTION_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 # A value in a secret, which must never be repeated.
 MARK = "ValueThatIsNotRepeated"
 NOT_CONFIGURED = "not configured: "
-
-
-@dataclass(slots=True)
-class SetClock:
-    """A clock that stands still until it is moved."""
-
-    time: datetime = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def move(self, by: timedelta) -> None:
-        self.time += by
 
 
 class Secretive:

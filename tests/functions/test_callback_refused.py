@@ -75,7 +75,7 @@ def begun(scripted: Deployment, endpoint: TokenEndpoint, connection: str) -> Beg
     return Begun(
         deployment=scripted,
         connection=connection,
-        state=query_of(scripted.begin_login(connection))["state"],
+        state=scripted.begin(connection),
         code="a-code",
         asked=lambda: len(endpoint.seen),
     )
@@ -152,7 +152,7 @@ def test_checklist_11_redirect_is_delivered_again_to_another_instance(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     one, other = deploy(**endpoint.environ), deploy(**endpoint.environ)
-    state = query_of(one.begin_login("default"))["state"]
+    state = one.begin()
     with ThreadPoolExecutor() as pool:
         with endpoint.held():
             first = pool.submit(one.callback, JSON, code="a-code", state=state)
@@ -412,7 +412,7 @@ def test_provider_that_is_not_there_breaks_nothing_else(deploy: Deploy) -> None:
     # An address that nobody listens on.
     away = deploy(TOKEN_ENDPOINT="http://127.0.0.9:9/token")
     away.put("default", grant := fresh())
-    state = query_of(away.begin_login("default"))["state"]
+    state = away.begin()
     answer = away.callback(JSON, code="a-code", state=state)
     expect_problem(answer, 503, "provider-unavailable")
     expect_retry_after(answer, at_most=60)
@@ -446,7 +446,7 @@ def come_back_to(
 ) -> httpx.Response:
     """Log in at a provider that answers so."""
     endpoint.plan(planned)
-    state = query_of(scripted.begin_login(connection))["state"]
+    state = scripted.begin(connection)
     return scripted.callback(*(headers or (JSON,)), code="a-code", state=state)
 
 

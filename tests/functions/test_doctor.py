@@ -189,18 +189,18 @@ def test_derived_encryption_key_is_a_weakness(
 def test_guessable_client_secret_is_reported_where_the_key_is_derived_from_it(
     environ: Environ, secret: str, *, is_weak: bool
 ) -> None:
-    told = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
-    found = list(check_environment(Settings.from_environ(told), NOW))
+    changed = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
+    found = list(check_environment(Settings.from_environ(changed), NOW))
     assert ("guess" in said(found, "ENCRYPTION_KEYS")) == is_weak
 
 
 def test_address_of_this_machine_is_a_weakness_where_the_provider_is_elsewhere(
     environ: Environ,
 ) -> None:
-    told = environ(
+    changed = environ(
         PUBLIC_URL="http://localhost:8000", AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
     )
-    found = list(check_environment(Settings.from_environ(told), NOW))
+    found = list(check_environment(Settings.from_environ(changed), NOW))
     assert wrong(found) == [("warning", "PUBLIC_URL")]
     assert "http://localhost:8000/api/callback" in said(found, "PUBLIC_URL")
 
@@ -219,7 +219,7 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
 
 
 @pytest.mark.parametrize(
-    ("preset", "told", "expected"),
+    ("preset", "given", "expected"),
     [
         ("digikey", {}, []),
         ("digikey-sandbox", {}, []),
@@ -255,46 +255,46 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
     ids=str,
 )
 def test_endpoints_that_do_not_belong_together_are_found(
-    preset: str, told: Mapping[str, Any], expected: list[Wrong]
+    preset: str, given: Mapping[str, Any], expected: list[Wrong]
 ) -> None:
-    metadata = ServerMetadata(**told)
+    metadata = ServerMetadata(**given)
     assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
 
 
 # The provider, and its clock.
 
 
-def findings_of_a_provider_that_answers(environ: Environ, header: str) -> list[Wrong]:
+@pytest.mark.parametrize(
+    ("header", "level"),
+    [
+        (3600, "fault"),
+        (-3600, "fault"),
+        ("Date: yesterday", "unknown"),
+        ("X-Date: none", "unknown"),
+    ],
+    ids=str,
+)
+def test_clock_is_compared_with_the_providers(
+    environ: Environ, header: int | str, level: str
+) -> None:
+    if isinstance(header, int):
+        header = http_date(datetime.now(UTC) + header * SECOND)
     with serving(answer("404 Not Found", b"", header)) as server:
-        told = environ(TOKEN_ENDPOINT=server.endpoint)
-        found = wrong(findings(told))
+        assert wrong(findings(environ(TOKEN_ENDPOINT=server.endpoint))) == [(level, "clock")]
         [request] = server.requests
-        assert request.line.startswith("HEAD / ")
-        return found
-
-
-@pytest.mark.parametrize("ahead", [3600, -3600])
-def test_clock_that_is_not_the_providers_is_found(environ: Environ, ahead: int) -> None:
-    header = http_date(datetime.now(UTC) + ahead * SECOND)
-    found = findings_of_a_provider_that_answers(environ, header)
-    assert found == [("fault", "clock")]
-
-
-@pytest.mark.parametrize("header", ["Date: yesterday", "X-Date: none"])
-def test_clock_is_not_judged_without_a_date(environ: Environ, header: str) -> None:
-    assert findings_of_a_provider_that_answers(environ, header) == [("unknown", "clock")]
+    assert request.line.startswith("HEAD / ")
 
 
 def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     """An answer that was on its way for ten seconds, and its date, in seconds from its sending."""
     start = NOW.replace(microsecond=0)
-    told = start + date * SECOND
-    headers = {"date": http_date(told).removeprefix("Date: ")}
+    shown = start + date * SECOND
+    headers = {"date": http_date(shown).removeprefix("Date: ")}
     came_at = start + 10 * SECOND
     answer = WebAnswer(
         status=200, headers=headers, body=b"", sent_at=start, came_at=came_at, took=10 * SECOND
     )
-    return answer, told
+    return answer, shown
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     ids=str,
 )
 def test_clocks_are_as_far_apart_as_is_certain(date: int, apart: int) -> None:
-    web_answer, told = answered_from_0_to_10(date=date)
-    assert distance(web_answer, told) == apart * SECOND
+    web_answer, shown = answered_from_0_to_10(date=date)
+    assert distance(web_answer, shown) == apart * SECOND
     level = {True: Level.WARNING, apart <= 2: Level.OK, apart > 60: Level.FAULT}[True]
     assert compare_clocks("its", web_answer).level is level
 
@@ -336,10 +336,10 @@ def test_part_that_takes_too_long_does_not_keep_the_others_back(
 def test_issuer_without_metadata_is_found(environ: Environ) -> None:
     with serving(answer("404 Not Found")) as server:
         issuer = server.endpoint.removesuffix("/token")
-        told = environ(
+        changed = environ(
             PROVIDER="custom", ISSUER=issuer, AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
         )
-        assert wrong(findings(told)) == [("fault", "ISSUER")]
+        assert wrong(findings(changed)) == [("fault", "ISSUER")]
 
 
 # SQLite.
@@ -615,8 +615,8 @@ def test_strict_command_fails_where_a_check_was_not_possible(
     status, out, error = run_doctor(empty)
     assert (status, error) == (0, "")
     number = sum(line.startswith("unknown ") for line in out.splitlines())
-    told = f"Faults: 0; warnings: 0; unknown: {number}.\n"
-    assert run_doctor(empty, "--strict")[::2] == (1, told)
+    summary = f"Faults: 0; warnings: 0; unknown: {number}.\n"
+    assert run_doctor(empty, "--strict")[::2] == (1, summary)
     assert number
     keep(environ())
     assert run_doctor(environ(), "--strict")[::2] == (0, "")
@@ -631,23 +631,18 @@ def test_each_variable_that_cannot_be_used_has_a_line_of_its_own(environ: Enviro
         assert sum(f"variables: {name} " in line for line in faults) == 1
 
 
-def test_no_secret_is_printed(environ: Environ) -> None:
+def test_no_secret_is_printed(environ: Environ, upstash: dict[str, str]) -> None:
     secrets = {
         "CLIENT_SECRET": "the-client's-secret-of-this-test",
         "OAUTH_STATE": "the-static-state-of-this-test",
         "ENCRYPTION_KEYS": encryption_key("another"),
     }
-    _, out, error = run_doctor(environ(**secrets))
-    assert "fault    encryption" in out
-    for secret in (*secrets.values(), API_KEY, CRON_SECRET):
-        assert secret not in out + error
-
-
-def test_token_of_a_store_is_not_printed(upstash: dict[str, str]) -> None:
-    token = "the-token-of-another-database"
-    _, out, error = run_doctor(upstash | {"KV_REST_API_TOKEN": token})
-    assert "fault    store" in out
-    assert token not in out + error
+    of_store = {"KV_REST_API_TOKEN": "the-token-of-another-database"}
+    for faulty, fault in ((environ(**secrets), "encryption"), (upstash | of_store, "store")):
+        _, out, error = run_doctor(faulty)
+        assert f"fault    {fault}" in out
+        for secret in (*secrets.values(), *of_store.values(), API_KEY, CRON_SECRET):
+            assert secret not in out + error
 
 
 def test_process_ends_though_something_hangs() -> None:

@@ -43,12 +43,12 @@ def test_each_operation_asks_for_the_key_that_is_described(
 def test_each_operation_reads_the_parameters_that_are_described(
     deployment: Deployment, method: str, path: str, operation: Operation
 ) -> None:
-    answer = deployment.call(method, at(path, unheard="of"), key_for(operation, deployment), JSON)
+    answer = deployment.call(method, at(path, stray="of"), key_for(operation, deployment), JSON)
     if operation.open_parameters:
         # Only a missing parameter is a fault.
         needs_one = any(parameter.is_required for parameter in operation.parameters)
         assert answer.status_code in ({400} if needs_one else operation.answers)
-        assert "unheard" not in answer.text
+        assert "stray" not in answer.text
     else:
         detail = expect_problem(answer, 400, "invalid-request")["detail"]
         named = detail.rpartition(": ")[2].removesuffix(".").split(", ")

@@ -17,7 +17,7 @@ from functions.observability.tracing import mark_authenticated, traced
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import Deployment, at, query_of
+from tests.functions.deployment import Deployment, at
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import DAY, OVER, fresh
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -38,7 +38,7 @@ def history(deployment: Deployment, connection: str) -> list[Shown]:
 
 
 def log_in(deployment: Deployment, connection: str) -> None:
-    state = query_of(deployment.begin_login(connection))["state"]
+    state = deployment.begin(connection)
     assert deployment.callback(code="a-code", state=state).status_code == 200
 
 
@@ -200,13 +200,6 @@ async def test_refresh_is_recorded_without_a_further_swap() -> None:
     *before, entry = await ledger_of(bench)
     assert tuple(before) == LEDGER
     assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
-
-
-async def test_token_that_is_fresh_is_read_and_nothing_written() -> None:
-    bench = await bench_with(FRESH, LEDGER)
-    await bench.instance().token("c", min_ttl=NO_TIME)
-    assert (bench.store.loads, bench.store.etags) == (1, [])
-    assert await ledger_of(bench) == LEDGER
 
 
 async def test_intent_that_is_stored_keeps_the_ledger_as_it_was() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -119,13 +120,10 @@ def test_module_that_cannot_be_imported_is_an_error_of_the_start() -> None:
 
 
 @on_lambda
-@pytest.mark.parametrize("is_base64", [False, True])
-def test_largest_event_of_each_kind_is_too_large(
-    deployment: Deployment, *, is_base64: bool
-) -> None:
+def test_largest_event_of_each_kind_is_too_large(deployment: Deployment) -> None:
     call = Call(method="POST", target="/api/login", headers=(deployment.key,))
     with lambda_process(lambda_artifact(), HANDLER, deployment.environ) as process:
-        for kind in HTTP_EVENTS:
+        for kind, is_base64 in product(HTTP_EVENTS, (False, True)):
             event = event_of(deployment, kind, call)
             length = (LARGEST_EVENT - len(json.dumps(event)) - 100) // 4 * 4
             event |= {"body": "A" * length, "isBase64Encoded": is_base64}

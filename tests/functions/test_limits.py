@@ -25,6 +25,7 @@ from functions.http.messages import Request
 from functions.http.problems import Problem, problem
 from functions.settings.settings import DEFAULT_FAILURE_LIMIT, Settings
 from ports.store import StoreUnavailableError
+from tests.functions.bench import SetClock, some_keys
 from tests.functions.conftest import Deploy, deployed_over_new_store
 from tests.functions.deployment import (
     API_KEY,
@@ -36,7 +37,6 @@ from tests.functions.deployment import (
     Deployment,
     Header,
     at,
-    query_of,
 )
 from tests.functions.expect import (
     expect_json,
@@ -198,7 +198,7 @@ def test_checklist_62_codes_that_come_with_the_static_state_are_limited_before_t
             expect_problem(answer, 429, "too-many-failures")
     assert len(endpoint.seen) == 3
     # A login that was begun here goes on.
-    state = query_of(deployment.begin_login("default"))["state"]
+    state = deployment.begin()
     expect_page(deployment.callback(HTML, code="a-code", state=state))
 
 
@@ -220,7 +220,7 @@ def test_checklist_63_error_without_a_login_is_logged_until_there_are_too_many(
     deployment = deploy(FAILURE_LIMIT="2")
     for number in range(4):
         deployment.callback(JSON, error="invalid_scope", error_description=f"part\n{number}\x1b")
-    state = query_of(deployment.begin_login("default"))["state"]
+    state = deployment.begin()
     deployment.callback(JSON, error="access_denied", error_description="of a login", state=state)
     log = deployment.running.log()
     assert "invalid_scope: part 1" in log
@@ -254,13 +254,10 @@ def test_forged_header_makes_no_other_address(limited: Deployment, address: str)
 
 @on_each_host
 @pytest.mark.usefixtures("address")
-def test_neither_store_nor_log_has_the_address(deploy: Deploy) -> None:
-    deployment = deploy(FAILURE_LIMIT=str(LIMIT))
+def test_neither_store_nor_log_has_the_address(limited: Deployment) -> None:
     address = "2001:db8:85a3:8d3:1319:8a2e:370:7348"
-    expect_too_many(fail(deployment, address, LIMIT + 1, ("GET", "/api/token", []))[-1])
-    kept = raw_content(deployment.environ)
-    deployment.running.stop()
-    log = deployment.running.log()
+    expect_too_many(fail(limited, address, LIMIT + 1, ("GET", "/api/token", []))[-1])
+    kept, log = raw_content(limited.environ), limited.running.log()
     assert "count" in kept
     assert "too-many" not in log
     assert "too many failed requests from this address" in log
@@ -269,16 +266,6 @@ def test_neither_store_nor_log_has_the_address(deploy: Deploy) -> None:
 
 
 # One by one
-
-
-class SetClock:
-    """A clock that stands where the test has set it."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
 
 
 class Counting(MemoryStore):
@@ -295,10 +282,6 @@ class Counting(MemoryStore):
         if self.is_away:
             raise StoreUnavailableError("planned")
         return await super().count(key, window_ends=window_ends)
-
-
-async def some_keys() -> list[bytes]:
-    return [b"a key"]
 
 
 REFUSAL = problem("api-key-invalid", "refused").problem

@@ -49,8 +49,8 @@ def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
     endpoint: TokenEndpoint,
     tmp_path: Path,
 ) -> None:
-    told = {"CLIENT_SECRET": SECRET, "OAUTH_STATE": STATE}
-    environ = {**environ_for(running_digikey, tmp_path), **endpoint.environ, **told}
+    secrets = {"CLIENT_SECRET": SECRET, "OAUTH_STATE": STATE}
+    environ = {**environ_for(running_digikey, tmp_path), **endpoint.environ, **secrets}
     host = Host(run=plain_uvicorn, store=sqlite_store)
     with deployed(host, portal, environ, running_digikey) as deployment:
         session = Session(deployment, endpoint)

@@ -53,7 +53,7 @@ def test_login_begins_at_the_provider_with_the_parameters_of_rfc_6749(
 def test_checklist_1_each_login_has_a_state_of_its_own_that_cannot_be_guessed(
     deployment: Deployment,
 ) -> None:
-    states = {query_of(deployment.begin_login("default"))["state"] for _ in range(5)}
+    states = {deployment.begin() for _ in range(5)}
     assert len(states) == 5
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43,}", state) for state in states)
 
@@ -167,7 +167,7 @@ def test_login_without_a_refresh_token_leaves_one_that_works(
 
 def log_in_scripted(scripted: Deployment, connection: str) -> str:
     """Log in, and return the page."""
-    state = query_of(scripted.begin_login(connection))["state"]
+    state = scripted.begin(connection)
     return expect_page(scripted.callback(code="a-code", state=state))
 
 

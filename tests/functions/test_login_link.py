@@ -226,7 +226,7 @@ def test_checklist_61_encryption_keys_sign_with_any_client_secret(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     one = deploy(**endpoint.environ, ENCRYPTION_KEYS=KEY)
-    state = query_of(one.begin_login("default"))["state"]
+    state = one.begin()
     other = deploy(**endpoint.environ, ENCRYPTION_KEYS=f"{OTHER_KEY},{KEY}", CLIENT_SECRET="else")
     expect_page(other.callback(HTML, code="a-code", state=state))
 
@@ -474,7 +474,7 @@ def test_logins_in_two_tabs_do_not_disturb_each_other(
 def test_login_begun_with_the_api_key_may_be_finished_in_any_browser(
     scripted: Deployment, connection: str
 ) -> None:
-    state = query_of(scripted.begin_login(connection))["state"]
+    state = scripted.begin(connection)
     stray = ("cookie", "__Host-oauth-login-0=x; x")
     expect_page(scripted.callback(HTML, stray, code="a-code", state=state))
     assert isinstance(scripted.grant(connection), Authorized)

@@ -24,7 +24,7 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.authorization_server import AuthorizationServer
 from tests.domain.examples import RESPONSE
-from tests.functions.bench import Bench
+from tests.functions.bench import Bench, some_keys
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import query_of
 from tests.functions.token_endpoint import TokenEndpoint
@@ -35,10 +35,6 @@ pytestmark = pytest.mark.anyio
 
 async def digikey() -> Provider:
     return PRESETS["digikey"]
-
-
-async def some_keys() -> list[bytes]:
-    return [b"a key"]
 
 
 def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
