@@ -78,7 +78,7 @@ def said(found: Iterable[Finding], about: str) -> str:
 
 def run_doctor(environ: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
     """Run the command. Its own time limit would end this process on a busy machine."""
-    with patch.object(command, "_END", timedelta(minutes=10)):
+    with patch.object(command, "_PROCESS_LIMIT", timedelta(minutes=10)):
         return run_admin(environ, "doctor", *arguments)
 
 

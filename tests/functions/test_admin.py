@@ -17,7 +17,7 @@ from domain.ledger import HistoryEvent
 from functions.admin.recover import find, recover
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS
 from tests.functions.commands import ROOT, admin_process, environ_in, run_admin
 from tests.records import record_of
@@ -55,7 +55,7 @@ class Recovery:
     def line(self, by: Wiring | None = None) -> str:
         """Return the rescue line of NEW, or that of another deployment."""
         record = record_of(Authorized(tokens=NEW), "rescued")
-        rescued = Rescued(connection="c", expected_etag="intent", record=record)
+        rescued = RescuedRecord(connection="c", expected_etag="intent", record=record)
         (by or self.wiring).rescue.emit(rescued)
         return self.caplog.messages[-1]
 
@@ -92,9 +92,9 @@ def test_a_rescue_line_leaves_out_the_ledger_and_shows_no_token(
     rescue = recovery.wiring.rescue
     for ledger in ((), LEDGER * 10):
         longer = replace(record, ledger=ledger)
-        rescue.emit(Rescued(connection="c", expected_etag="intent", record=longer))
+        rescue.emit(RescuedRecord(connection="c", expected_etag="intent", record=longer))
         read = rescue.read(caplog.messages[-1])
-        assert read == [Rescued(connection="c", expected_etag="intent", record=record)]
+        assert read == [RescuedRecord(connection="c", expected_etag="intent", record=record)]
     assert len(caplog.messages[-1]) == len(caplog.messages[-2])
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text

@@ -290,9 +290,14 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     start = NOW.replace(microsecond=0)
     shown = start + date * SECOND
     headers = {"date": http_date(shown).removeprefix("Date: ")}
-    came_at = start + 10 * SECOND
+    received_at = start + 10 * SECOND
     answer = WebAnswer(
-        status=200, headers=headers, body=b"", sent_at=start, came_at=came_at, took=10 * SECOND
+        status=200,
+        headers=headers,
+        body=b"",
+        sent_at=start,
+        received_at=received_at,
+        took=10 * SECOND,
     )
     return answer, shown
 
@@ -387,7 +392,7 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written_is_found() -> None:
     # Without a file system, because root can write everywhere.
     facts = SqliteFacts(
-        is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
+        exists=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
     assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
 
@@ -579,7 +584,7 @@ def test_connection_that_needs_attention_is_found(
 def test_incomplete_check_of_connections_is_reported(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grants, "_TIME_TO_LOOK", timedelta(-1))
+    monkeypatch.setattr(grants, "_CHECK_LIMIT", timedelta(-1))
     keep(environ(), name="second")
     found = findings(environ())
     assert wrong(found) == [("unknown", "connections")]
@@ -648,8 +653,8 @@ def test_no_secret_is_printed(environ: Environ, upstash: dict[str, str]) -> None
 def test_process_ends_though_something_hangs() -> None:
     program = (
         "from datetime import timedelta; from threading import Thread, Event\n"
-        "from functions.admin.doctor.command import ending_within\n"
-        "with ending_within(timedelta(seconds=1)):\n"
+        "from functions.admin.doctor.command import exit_after\n"
+        "with exit_after(timedelta(seconds=1)):\n"
         "    thread = Thread(target=Event().wait); thread.start(); thread.join()\n"
     )
     done = subprocess.run(

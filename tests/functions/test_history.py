@@ -13,7 +13,7 @@ from domain.events import MoveRequested, TokensRescued
 from domain.grant import Authorized, Moved, Refreshing
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.token_endpoint import Outcome
-from functions.observability.tracing import mark_authenticated, traced
+from functions.observability.tracing import mark_authenticated, trace_request
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
@@ -193,7 +193,7 @@ async def bench_with(left: timedelta, ledger: Ledger = ()) -> Bench:
 
 async def test_refresh_is_recorded_without_a_further_swap() -> None:
     bench = await bench_with(EXPIRED, LEDGER)
-    with traced("an-id"):
+    with trace_request("an-id"):
         mark_authenticated("ci")
         await bench.instance().token("c", min_ttl=NO_TIME)
     assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
@@ -220,7 +220,7 @@ async def test_attempt_is_recorded_once_with_the_key_that_began_it() -> None:
     keeper = bench.instance()
 
     async def ask(name: str) -> None:
-        with traced(f"request of {name}"):
+        with trace_request(f"request of {name}"):
             mark_authenticated(name)
             await keeper.token("c", min_ttl=NO_TIME)
 
@@ -232,7 +232,7 @@ async def test_attempt_is_recorded_once_with_the_key_that_began_it() -> None:
 async def test_refresh_near_the_end_of_a_token_is_recorded_with_the_key_of_its_caller() -> None:
     bench = await bench_with(NEAR_ITS_END)
     keeper = bench.instance()
-    with traced("an-id"):
+    with trace_request("an-id"):
         mark_authenticated("ci")
         await keeper.token("c", min_ttl=NO_TIME)
     await keeper.finish()
@@ -261,7 +261,7 @@ async def test_late_tokens_are_recorded_once_with_the_same_key(
     bench.store.failing_swaps = {2}
     bench.store.applies_failing_swaps = applies
     keeper = bench.instance()
-    with traced("an-id"):
+    with trace_request("an-id"):
         mark_authenticated("ci")
         await keeper.token("c", min_ttl=NO_TIME)
     await keeper.finish()
@@ -272,14 +272,14 @@ async def test_late_tokens_are_recorded_once_with_the_same_key(
 
 async def test_revocation_is_recorded_with_its_two_swaps() -> None:
     bench = await bench_with(FRESH, LEDGER)
-    with traced("an-id"):
+    with trace_request("an-id"):
         mark_authenticated("owner")
         await bench.revocations(bench.instance()).revoke("c")
     assert len(bench.store.etags) == 2
     noted = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
     assert noted[len(LEDGER) :] == [
         (HistoryEvent.REVOKED, "owner"),
-        (HistoryEvent.PROVIDER_TOLD, "owner"),
+        (HistoryEvent.REVOCATION_ENDED, "owner"),
     ]
 
 

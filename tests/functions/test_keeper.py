@@ -322,7 +322,7 @@ async def test_that_a_person_has_to_log_in_is_logged_once(
     keeper = bench.instance()
     answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
     answers.append(await ask(keeper))
-    rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant")
+    rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
     assert answers == [rejected] * 4
     warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [

@@ -14,8 +14,8 @@ from adapters.store_memory import MemoryStore
 from functions.access import limits as limits_module
 from functions.access.limits import (
     MAX_CONCURRENT_WRITES,
-    MOST_WRITTEN,
-    REMEMBERED,
+    MAX_WINDOWS,
+    MAX_WRITES,
     WINDOW,
     FailureLimits,
     network_of,
@@ -388,26 +388,26 @@ async def test_without_the_store_the_ordinary_refusal_is_answered() -> None:
 async def test_instance_remembers_some_addresses_and_the_store_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits_module, "REMEMBERED", 100)
+    monkeypatch.setattr(limits_module, "MAX_WINDOWS", 100)
     one = Instance()
     await one.fails(DEFAULT + 1)
     for client in from_many(110):
         await one.judge(client)
-    assert len(one.limits._known) == 100
+    assert len(one.limits._counts) == 100
     assert await one.fails(5) == (0, 5)
 
 
 async def test_addresses_without_end_do_not_make_writes_without_end() -> None:
     one = Instance()
-    for client in from_many(MOST_WRITTEN + 10) * 2:
+    for client in from_many(MAX_WRITES + 10) * 2:
         assert await one.fails(1, client) == (1, 0)
-    assert one.store.asked == MOST_WRITTEN
+    assert one.store.asked == MAX_WRITES
     # This instance still counts its own failures; the next window begins at 0.
     assert await one.fails(DEFAULT + 1) == (DEFAULT, 1)
-    assert one.store.asked == MOST_WRITTEN
+    assert one.store.asked == MAX_WRITES
     one.clock.at += WINDOW
     await one.fails(5)
-    assert one.store.asked == MOST_WRITTEN + 5
+    assert one.store.asked == MAX_WRITES + 5
 
 
 async def test_addresses_without_end_do_not_make_a_queue_without_end() -> None:
@@ -426,8 +426,8 @@ async def test_addresses_without_end_are_refused_in_their_own_words_all_at_once(
     one = Instance()
     one.store.is_away = is_away
     # The first is forgotten before the store has answered.
-    assert await one.fails_at_once(from_many(REMEMBERED + 10)) == (REMEMBERED + 10, 0)
-    assert len(one.limits._known) == REMEMBERED
+    assert await one.fails_at_once(from_many(MAX_WINDOWS + 10)) == (MAX_WINDOWS + 10, 0)
+    assert len(one.limits._counts) == MAX_WINDOWS
 
 
 @pytest.mark.parametrize(
