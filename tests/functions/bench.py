@@ -1,9 +1,9 @@
-"""A keeper to test by itself: its store counts and fails, its provider says what it is told."""
+"""A keeper to test by itself, with a store that counts and fails, and a scripted provider."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
@@ -32,15 +32,53 @@ from tests.records import record_of
 Reply = Callable[[], Awaitable[Outcome]]
 
 
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move(self, by: timedelta) -> None:
+        self.at += by
+
+
+async def some_keys() -> list[bytes]:
+    return [b"a key"]
+
+
 class ScriptedServer:
-    """A token endpoint that does what the test says, and remembers what it was sent."""
+    """A token endpoint that replies as the test says, and records requests."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.requests: list[TokenRequest] = []
         self.revoked: list[RevocationRequest] = []
-        # What comes of a revocation; None for nothing, ever.
+        # The result of a revocation; None for no answer at all.
         self.revocation: RevocationOutcome | None = RevocationResult.REVOKED
+
+    def answer(self, *outcomes: Outcome) -> None:
+        """Answer with these outcomes in turn, and then with the last one."""
+        left = list(outcomes)
+
+        async def reply() -> Outcome:
+            return left.pop(0) if len(left) > 1 else left[0]
+
+        self.reply = reply
+
+    def hold(self, outcome: Outcome = RESPONSE) -> tuple[asyncio.Event, asyncio.Event]:
+        """Hold requests. Return an event that the first one sets, and one that releases them."""
+        is_sent, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def reply() -> Outcome:
+            is_sent.set()
+            await may_answer.wait()
+            return outcome
+
+        self.reply = reply
+        return is_sent, may_answer
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         self.requests.append(request)
@@ -100,7 +138,7 @@ async def answered() -> Outcome:
 
 
 class RescueList:
-    """What was rescued."""
+    """A rescue that only records."""
 
     def __init__(self) -> None:
         self.emitted: list[RescuedRecord] = []

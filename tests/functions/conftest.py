@@ -2,9 +2,10 @@
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -23,9 +24,15 @@ from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
 
 Deploy = Callable[..., Deployment]
-"""Start a deployment with these variables beside the usual ones; None takes a variable away."""
+"""Start a deployment with these variables and the usual ones; None removes a variable."""
 
 _connections = count()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of tests that are coroutines."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +44,7 @@ def portal() -> Iterator[BlockingPortal]:
 
 @pytest.fixture(scope="session")
 def running_digikey() -> Iterator[SimulatedDigiKeyPeer]:
-    """A simulated Digi-Key, for whoever leaves its settings alone."""
+    """A simulated Digi-Key, for tests that leave its settings alone."""
     secret = "a%secret+with:special/characters"
     with simulated_digikey(redirect_uri=REDIRECT_URI, client_secret=secret) as peer:
         yield peer
@@ -50,14 +57,14 @@ def digikey(running_digikey: SimulatedDigiKeyPeer) -> Iterator[SimulatedDigiKeyP
     running_digikey.clear_faults()
 
 
-@pytest.fixture(scope="session", params=HOSTS)
+@pytest.fixture(scope="session", params=["in-process"])
 def host(request: pytest.FixtureRequest) -> Host:
-    """Each host in turn."""
+    """The host of a test: this process, unless the test is marked with others."""
     return HOSTS[request.param]
 
 
 def environ_for(provider: SimulatedDigiKeyPeer, store: Path | Mapping[str, str]) -> dict[str, str]:
-    """All that a deployment with the simulated Digi-Key has to be told.
+    """The variables of a deployment with the simulated Digi-Key.
 
     The store is a folder for a file, or the variables that name another.
     """
@@ -77,6 +84,20 @@ def environ_for(provider: SimulatedDigiKeyPeer, store: Path | Mapping[str, str])
     }
 
 
+@contextmanager
+def deployed_over_new_store(
+    host: Host,
+    portal: BlockingPortal,
+    provider: SimulatedDigiKeyPeer,
+    changes: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Deployment]:
+    """Start a deployment over a store of its own, with these variables and the usual ones."""
+    with host.store() as store:
+        environ = {**environ_for(provider, store.environ), **changes}
+        with deployed(host, portal, environ, provider) as deployment:
+            yield deployment
+
+
 @pytest.fixture(scope="session")
 def deployment(
     host: Host,
@@ -84,10 +105,8 @@ def deployment(
     running_digikey: SimulatedDigiKeyPeer,
 ) -> Iterator[Deployment]:
     """A deployment with the simulated Digi-Key; tests keep apart by their connections."""
-    with host.store() as store:
-        environ = environ_for(running_digikey, store.environ)
-        with deployed(host, portal, environ, running_digikey) as deployment:
-            yield deployment
+    with deployed_over_new_store(host, portal, running_digikey) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +118,7 @@ def running_endpoint() -> Iterator[TokenEndpoint]:
 
 @pytest.fixture
 def endpoint(running_endpoint: TokenEndpoint) -> TokenEndpoint:
-    """The token endpoint that `scripted` has as its provider, with nothing planned."""
+    """The token endpoint of `scripted`, without plans."""
     running_endpoint.forget()
     return running_endpoint
 
@@ -111,11 +130,11 @@ def scripted(
     running_digikey: SimulatedDigiKeyPeer,
     running_endpoint: TokenEndpoint,
 ) -> Iterator[Deployment]:
-    """A deployment whose provider's answers are written by the test, in `endpoint`."""
-    with host.store() as store:
-        environ = environ_for(running_digikey, store.environ) | running_endpoint.environ
-        with deployed(host, portal, environ, running_digikey) as deployment:
-            yield deployment
+    """A deployment whose provider is `endpoint`, which the test scripts."""
+    with deployed_over_new_store(
+        host, portal, running_digikey, running_endpoint.environ
+    ) as deployment:
+        yield deployment
 
 
 @pytest.fixture

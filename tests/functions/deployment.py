@@ -89,7 +89,7 @@ class Call:
 
 
 class Deployment:
-    """The application as its callers see it, and the store behind it."""
+    """The application as its callers see it, and its store."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Deployment:
         self._client = portal.call(self._make_client)
         self._store: Store | None = None
 
-    # What callers do.
+    # Calls.
 
     def together(self, calls: Iterable[Call]) -> list[httpx.Response]:
         """Make calls at the same time."""
@@ -135,7 +135,7 @@ class Deployment:
         return self.call("POST", target, self.key, *headers, content=content)
 
     def abandon(self, call: Call, *, once: Callable[[], object]) -> None:
-        """Make a call, and hang up before its answer, once something has come true."""
+        """Make a call, and hang up before its answer, once a condition is true."""
 
         async def send() -> None:
             task = asyncio.create_task(self._client.send(call.build(self.running.base_url)))
@@ -149,7 +149,7 @@ class Deployment:
 
     @property
     def key(self) -> Header:
-        """The header that lets a caller in."""
+        """The header with the API key."""
         return ("x-api-key", self.environ["API_KEY"])
 
     def token(self, connection: str, **parameters: str) -> httpx.Response:
@@ -165,7 +165,7 @@ class Deployment:
         return self.post(at("/api/revoke", connection=connection))
 
     def sweep(self) -> httpx.Response:
-        """GET /api/refresh, as whoever knows the secret."""
+        """GET /api/sweep with its secret."""
         secret = ("authorization", f"Bearer {self.environ['CRON_SECRET']}")
         return self.call("GET", "/api/sweep", secret)
 
@@ -179,14 +179,18 @@ class Deployment:
         assert answer.status_code == httpx.codes.OK, answer.text
         return str(answer.json()["authorization_url"])
 
+    def begin(self, connection: str = "default") -> str:
+        """POST /api/login, and return the state."""
+        return query_of(self.begin_login(connection))["state"]
+
     def link(self, connection: str) -> str:
-        """The link to log in with that who asks for a token is given."""
+        """The login link in the answer to a token request."""
         answer = self.token(connection)
         assert answer.status_code == httpx.codes.UNAUTHORIZED, answer.text
         return str(answer.json()["login"]["link"])
 
     def open_link(self, link: str, *headers: Header, method: str = "GET") -> httpx.Response:
-        """GET a link, as whoever finds it does."""
+        """GET a link, without a key."""
         parts = urlsplit(link)
         return self.call(method, f"{parts.path}?{parts.query}", *(headers or (HTML,)))
 
@@ -219,24 +223,24 @@ class Deployment:
         answer = self.follow(self.provider.allow(self.begin_login(connection)))
         assert answer.status_code == httpx.codes.OK, answer.text
 
-    # What is behind.
+    # The store.
 
     def rows(self) -> list[Row]:
-        """Everything that is stored, as it is stored."""
+        """Everything in the store, in its own form."""
         return rows_of(self.environ)
 
     def grant(self, connection: str) -> Grant:
-        """What is stored for the connection."""
+        """The stored grant of the connection."""
         return self._with_store(lambda store: store.load(connection)).grant
 
     def tokens(self, connection: str) -> Tokens:
-        """The tokens that are stored for the connection."""
+        """The stored tokens of the connection."""
         grant = self.grant(connection)
         assert not isinstance(grant, Inactive)
         return grant.tokens
 
     def put(self, connection: str, grant: Grant, ledger: Ledger | None = None) -> None:
-        """Store a grant in the place of what is there; without a `ledger`, that of before stays."""
+        """Replace the stored grant; without a `ledger`, the stored one stays."""
 
         async def swap(store: Store) -> None:
             there = await store.load(connection)
@@ -254,23 +258,23 @@ class Deployment:
         return state
 
     def age(self, connection: str, by: timedelta) -> None:
-        """Let what is stored for the connection have happened that much earlier."""
+        """Move every time in the stored grant back."""
         self.put(connection, aged(self.grant(connection), by))
 
     async def _make_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=self.running.transport, timeout=30)
+        return httpx.AsyncClient(transport=self.running.transport, timeout=120)
 
     def _with_store(self, use: Callable[[Store], Awaitable[_Result]]) -> _Result:
         async def work() -> _Result:
             if self._store is None:
-                # The deployment's own, whichever it is: what is put there, the host reads.
+                # The deployment's own kind, so that the host reads it.
                 self._store = Wiring(Settings.from_environ(self.environ)).store
             return await use(self._store)
 
         return self._portal.call(work)
 
     def close(self) -> None:
-        """Let go of the connections to the host, and to the store."""
+        """Close the connections to the host and to the store."""
         self._portal.call(self._client.aclose)
         if self._store is not None:
             self._portal.call(self._store.close)
@@ -346,17 +350,17 @@ def aged(grant: Grant, by: timedelta) -> Grant:
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
         case Moved() | Revoking() | Revoked():
-            raise AssertionError("what was handed over or revoked is left alone")
+            raise AssertionError("a moved or revoked connection does not age")
 
 
 def idle(deployment: Deployment, connection: str) -> None:
-    """Log in, and let three months pass but a day."""
+    """Log in, 89 days ago."""
     deployment.log_in(connection)
     deployment.age(connection, 89 * DAY)
 
 
 def spoil(deployment: Deployment, connection: str) -> None:
-    """Put a refresh token that nobody issued in the place of what is there."""
+    """Replace the stored refresh token by one that was never issued."""
     grant = deployment.grant(connection)
     assert isinstance(grant, Authorized)
     unknown = replace(grant.tokens, refresh_token="a-token-that-nobody-issued")

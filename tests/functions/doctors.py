@@ -1,29 +1,27 @@
-"""The doctor as tests call it, and a deployment that it has nothing to say about."""
+"""The doctor as tests call it, and a deployment without findings."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 from adapters.sealing import derive_key
 from domain.grant import Grant
+from functions.admin.doctor import command
 from functions.admin.doctor.command import diagnose
 from functions.admin.doctor.findings import Finding, Level
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
+from tests.functions.commands import run_admin
 from tests.functions.conftest import environ_for
 from tests.functions.grants import fresh
 from tests.records import record_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
-ROOT = Path(__file__).resolve().parents[2]
-
 Wrong = tuple[str, str]
-"""How bad it is, and what it is about."""
+"""The level and the subject of a finding."""
 
 
 def encryption_key(name: str) -> str:
@@ -41,7 +39,7 @@ def healthy(
 
 
 def keep(environ: Mapping[str, str], grant: Grant | None = None, name: str = "default") -> None:
-    """Put a grant into the store, in the place of what is there; a fresh one unless told."""
+    """Replace the stored grant, by a fresh one unless `grant` is given."""
 
     async def swap() -> None:
         store = Wiring(Settings.from_environ(environ)).store
@@ -56,7 +54,7 @@ def keep(environ: Mapping[str, str], grant: Grant | None = None, name: str = "de
 
 
 def findings(environ: Mapping[str, str], *, live: str | None = None) -> list[Finding]:
-    """All that the doctor says of an environment, and of a deployment that runs."""
+    """All findings about an environment, and about a running deployment."""
 
     async def gather() -> list[Finding]:
         settings = Settings.from_environ(environ)
@@ -67,30 +65,21 @@ def findings(environ: Mapping[str, str], *, live: str | None = None) -> list[Fin
 
 
 def wrong(found: Iterable[Finding]) -> list[Wrong]:
-    """What is not as it should be."""
+    """The findings that are not ok."""
     return [(each.level.value, each.about) for each in found if each.level is not Level.OK]
 
 
 def said(found: Iterable[Finding], about: str) -> str:
-    """What is said of something that is not as it should be."""
+    """The text of the findings about a subject that are not ok."""
     return " ".join(
         each.text for each in found if each.about == about and each.level is not Level.OK
     )
 
 
 def run_doctor(environ: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Run the command in an environment without anything else."""
-    done = subprocess.run(
-        [sys.executable, "-m", "functions.admin", "doctor", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        # It promises to end within a minute.
-        timeout=90,
-    )
-    return done.returncode, done.stdout, done.stderr
+    """Run the command. Its own time limit would end this process on a busy machine."""
+    with patch.object(command, "_PROCESS_LIMIT", timedelta(minutes=10)):
+        return run_admin(environ, "doctor", *arguments)
 
 
 def http_date(instant: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What every answer has to be, said once."""
+"""Expectations that every answer has to meet."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def expect_json(
 def expect_page(
     answer: httpx.Response, status: int = 200, *, sets_cookie: bool = False, has_form: bool = False
 ) -> str:
-    """Expect a page that can do no harm, and return its text."""
+    """Expect a harmless page, and return its text."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     expect_common_headers(answer, sets_cookie=sets_cookie)
@@ -66,16 +66,19 @@ def expect_common_headers(answer: httpx.Response, *, sets_cookie: bool = False) 
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"]
+    # Other origins are not allowed, and TLS ends elsewhere (RFC 6797 §7.2).
+    foreign = ("access-control-", "strict-transport-security")
+    assert not [name for name in answer.headers if name.startswith(foreign)]
     assert ("set-cookie" in answer.headers) is sets_cookie
 
 
 def expect_retry_after(answer: httpx.Response, *, at_most: int) -> None:
-    """Expect to be told when to come back, in seconds."""
+    """Expect a Retry-After in seconds."""
     assert 1 <= int(answer.headers["retry-after"]) <= at_most
 
 
 def expect_token(answer: httpx.Response) -> str:
-    """Expect an access token with what belongs to it and nothing else, and return it."""
+    """Expect the members of a token and no others, and return the access token."""
     members = expect_json(answer)
     assert set(members) == {"access_token", "token_type", "expires_in", "expires_at", "scope"}
     assert members["token_type"] == "Bearer"

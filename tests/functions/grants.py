@@ -22,7 +22,7 @@ def authorized(
     has_refresh_token: bool = True,
     generation: int = 0,
 ) -> Authorized:
-    """A grant whose tokens no provider knows, and whose access token lives for half an hour."""
+    """A grant whose tokens no provider knows; its access token is good for half an hour."""
     issued_at = datetime.now(UTC) if access_ends is None else access_ends - LIFE
     tokens = Tokens(
         generation=generation,

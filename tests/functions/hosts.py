@@ -1,7 +1,18 @@
-"""Where the application runs: each host starts it over one environment and says how to reach it.
+"""The hosts that run the application under test.
 
-A host runs the application in a context manager that yields a `Running`; the contract tests know
-hardly anything else of it. Another one is one more function here and one more entry in `HOSTS`.
+A test runs in this process only, unless `on_each_host` or `on_hosts` marks it. It is marked where
+the host's own code can change the result:
+
+- `in-process`: the application itself. The whole HTTP contract runs here, over SQLite.
+- `uvicorn`: a server on a socket. Framing, raw bytes, lifespan, the end of a process, its log.
+- `vercel`: the built functions behind the routes of `vercel.json`. Which function has which path
+  and method, Vercel's request conversion and client address, a process per function, Upstash.
+- `lambda`: AWS's handler in this process. Instances that have one event at a time, DynamoDB.
+- `lambda-runtime`: the built artifact in Lambda's runtime, with each kind of event by turns.
+  Event conversion (paths, queries, headers, cookies, bodies), what the artifact contains, its log.
+
+`on_each_host` leaves out `lambda`: `lambda-runtime` runs the same handler, and `test_aws.py` each
+kind of event.
 """
 
 import asyncio
@@ -24,6 +35,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import httpx
+import pytest
 from anyio.from_thread import BlockingPortal
 
 from functions.application import Application
@@ -41,10 +53,11 @@ from tests.system.loopback import free_port
 from tests.system.vercel_deployment import BASE_URL, vercel_deployment
 
 ROOT = Path(__file__).parents[2]
-_READY_WITHIN_SECONDS = 30.0
-_STOPPED_WITHIN_SECONDS = 30.0
+# A busy machine may take long.
+_READY_WITHIN_SECONDS = 120.0
+_STOPPED_WITHIN_SECONDS = 120.0
 _LINE = "%(levelname)s %(name)s %(message)s"
-# What httpx, httpcore, uvicorn, asyncio and the application have to say, all of it.
+# All messages of httpx, httpcore, uvicorn, asyncio and the application.
 _LOG_EVERYTHING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -88,7 +101,7 @@ class Host:
     goes_on_behind_its_answer: bool = True
     """A caller has the answer while a refresh goes on in the same instance."""
     logs_json: bool = False
-    """Nobody has said there how to log, so that the application logs in its own way."""
+    """The host sets up no logging, so that the application writes its own JSON lines."""
 
 
 class AsgiTransport(httpx.AsyncBaseTransport):
@@ -214,7 +227,7 @@ def in_process(portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[R
 
 
 class _Lines(logging.Handler):
-    """What is logged here, except by the test itself, which runs in the main thread."""
+    """The log of this process, without the test's own, which runs in the main thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -264,9 +277,9 @@ def server_process(
     port_option: str | None = None,
     folder: Path = ROOT,
 ) -> Iterator[Running]:
-    """Run Python with these arguments; it is to serve at the port that `PORT` or the option says.
+    """Run Python with these arguments; it serves at the port of `PORT` or of the option.
 
-    All that it prints is its log.
+    Its output is its log.
     """
     port = free_port()
     command = [sys.executable, *arguments]
@@ -356,7 +369,7 @@ def aws_lambda(
 
 
 def close_handler(handler: Handler) -> None:
-    """Let go of what Lambda's end of an instance would take with it."""
+    """Close what the end of an instance on Lambda would close."""
     assert isinstance(handler, HttpHandler)
     handler._loop.run_until_complete(handler._application.close())
     handler._loop.close()
@@ -364,7 +377,7 @@ def close_handler(handler: Handler) -> None:
 
 @contextmanager
 def lambda_runtime(_portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[Running]:
-    """Run Lambda's artifact in Lambda's runtime, behind all that HTTP can come from, by turns."""
+    """Run Lambda's artifact in Lambda's runtime, with each kind of event by turns."""
     with lambda_deployment({**environ, **_LAMBDA_LOGS_EVERYTHING}) as deployment:
         yield Running(
             base_url="https://lambda",
@@ -389,3 +402,11 @@ HOSTS: Mapping[str, Host] = {
         run=lambda_runtime, store=dynamodb_store, goes_on_behind_its_answer=False, logs_json=True
     ),
 }
+
+
+def on_hosts(*names: str) -> pytest.MarkDecorator:
+    """Run a test on these hosts, and not only in this process."""
+    return pytest.mark.parametrize("host", names, indirect=True)
+
+
+on_each_host = on_hosts(*(name for name in HOSTS if name != "lambda"))

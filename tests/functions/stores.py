@@ -1,4 +1,4 @@
-"""Where a deployment under test keeps what it has: how it is told, and what is there."""
+"""The store of a deployment under test: its variables, and its content."""
 
 import os
 import sqlite3
@@ -110,7 +110,7 @@ dynamodb_store = DynamoDbStores()
 
 
 def rows_of(environ: Mapping[str, str]) -> list[Row]:
-    """Read everything that is stored, as it is stored; but no counts of failures."""
+    """Read everything in the store, in its own form, without counts of failures."""
     counts = ("count#", ":count:")
     return [row for row in _all_rows(environ) if not any(mark in str(row) for mark in counts)]
 
@@ -127,7 +127,7 @@ def _all_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def raw_content(environ: Mapping[str, str]) -> str:
-    """Read everything that is stored, and what the store itself has not removed yet."""
+    """Read everything in the store, and what it has not removed yet."""
     if "SQLITE_PATH" not in environ:
         return str(_all_rows(environ))
     path = Path(environ["SQLITE_PATH"])

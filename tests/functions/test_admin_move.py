@@ -1,12 +1,10 @@
-"""`python -m functions.admin export`, `import`, `take-back`: grants move, and none is lost."""
+"""`python -m functions.admin export`, `import`, `take-back`: no grant is lost on the move."""
 
 import asyncio
 import errno
 import os
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +34,7 @@ from functions.wiring import Wiring
 from ports.export import ExportedGrant
 from ports.store import Record
 from tests.domain.examples import LEDGER, POLICY, T0, TOKENS
-from tests.functions.test_admin import ROOT, run_admin
+from tests.functions.commands import admin_process, environ_in, run_admin
 from tests.records import record_of
 
 NOW = datetime.now(UTC)
@@ -68,13 +66,13 @@ class Place:
     environ: dict[str, str] = field(repr=False)
 
     def run(self, *arguments: str) -> tuple[int, list[str], str]:
-        """Run a command; return its status, the lines that it printed, and what it complained."""
+        """Run a command; return its status, the lines that it printed, and its errors."""
         status, output, error = run_admin(self.environ, *arguments)
         assert "Traceback" not in error, error
         return status, output.splitlines(), error
 
     def keep(self, **grants: Grant) -> None:
-        """Store grants, each in the place of what is there; the ledger of that stays."""
+        """Replace stored grants; each keeps its ledger."""
 
         async def swap(wiring: Wiring) -> None:
             for name, grant in grants.items():
@@ -85,15 +83,15 @@ class Place:
         self._use(swap)
 
     def kept(self, *names: str) -> list[Grant]:
-        """Return what is stored."""
+        """Return stored grants."""
 
         async def load(wiring: Wiring) -> list[Grant]:
             return [(await wiring.store.load(name)).grant for name in names]
 
         return self._use(load)
 
-    def told(self, name: str) -> list[str]:
-        """Return what its ledger tells of a connection."""
+    def events(self, name: str) -> list[str]:
+        """Return the events in the ledger of a connection."""
         ledger = self._use(lambda wiring: wiring.store.load(name)).ledger
         return [entry.event.value for entry in ledger]
 
@@ -120,13 +118,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Callable[[str], Place]:
     def make(name: str, **changes: str) -> Place:
-        environ = {
-            "CLIENT_ID": "client",
-            "CLIENT_SECRET": "not-a-real-secret",
-            "API_KEY": "the-api-key-of-this-test",
-            "SQLITE_PATH": str(tmp_path / f"{name}.sqlite"),
-        }
-        return Place({**environ, **changes})
+        return Place(environ_in(tmp_path, name, **changes))
 
     return make
 
@@ -151,17 +143,6 @@ def exported(source: Place, file: Path, *names: str) -> None:
     assert status == 0, error
 
 
-def exporting(source: Place, file: Path) -> subprocess.Popen[str]:
-    """Begin an export."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "functions.admin", "export", str(file)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **source.environ},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 # There
 
 
@@ -172,7 +153,7 @@ def test_name_that_a_terminal_would_obey_is_shown_without_that(source: Place, fi
     assert error == "evil?[2J?1m?all good: nothing to hand over, because nobody has logged in\n"
 
 
-def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
+def test_all_grants_move_unchanged_and_the_source_marks_them_as_moved(
     source: Place, target: Place, file: Path
 ) -> None:
     names = ["authorized", "required", "doubtful"]
@@ -189,8 +170,8 @@ def test_all_grants_go_as_they_are_and_the_source_lets_go_of_them(
     assert (status, error) == (0, "")
     assert sorted(said) == sorted(f"{name}: imported" for name in names)
     assert target.kept(*names) == [GRANT, REQUIRED, doubtful]
-    assert source.told("required") == [*OF_LEDGER, "moved"]
-    assert target.told("required") == [*OF_LEDGER, "moved", "imported"]
+    assert source.events("required") == [*OF_LEDGER, "moved"]
+    assert target.events("required") == [*OF_LEDGER, "moved", "imported"]
 
 
 def test_more_connections_than_go_at_once_go_in_one_file(
@@ -225,26 +206,28 @@ def test_export_again_writes_the_same_grants_and_import_again_finds_them_there(
     assert target.run("import", str(again))[1] == ["a: already there", "b: already there"]
 
 
-def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_handed_over(
-    source: Place, file: Path
+def a_file(path: Path) -> None:
+    path.write_text("something else")
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize("put", [a_file, a_link_to_nothing])
+def test_an_existing_file_is_not_overwritten_and_nothing_is_handed_over(
+    source: Place, file: Path, put: Callable[[Path], None]
 ) -> None:
     source.keep(a=GRANT)
-    file.write_text("something else")
+    put(file)
+    before = file.lstat().st_ino
     status, _, error = source.run("export", str(file))
     assert (status, error) == (1, f"Nothing was written: {file} exists.\n")
-    assert file.read_text() == "something else"
+    assert file.lstat().st_ino == before
     assert source.kept("a") == [GRANT]
 
 
-def test_a_link_to_nothing_is_a_file_that_is_there(source: Place, file: Path) -> None:
-    source.keep(a=GRANT)
-    file.symlink_to(file.with_name("nothing"))
-    status, _, error = source.run("export", str(file))
-    assert (status, error) == (1, f"Nothing was written: {file} exists.\n")
-    assert source.kept("a") == [GRANT]
-
-
-def test_where_a_file_cannot_be_put_in_its_place_that_is_found_before_anything_is_done(
+def test_a_file_that_cannot_take_its_place_is_found_before_anything_is_done(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_names: object) -> None:
@@ -259,11 +242,11 @@ def test_where_a_file_cannot_be_put_in_its_place_that_is_found_before_anything_i
     assert not list(file.parent.iterdir())
 
 
-def test_where_the_file_cannot_be_put_in_its_place_at_the_end_what_was_done_is_said(
+def test_a_file_that_cannot_take_its_place_at_the_end_is_reported_with_the_moved_connections(
     source: Place, target: Place, file: Path
 ) -> None:
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
-    with exporting(source, file) as process:
+    with admin_process(source.environ, "export", str(file)) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("b: waiting for a refresh in flight")
         file.write_text("something else")
@@ -298,24 +281,24 @@ def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
 def test_a_refresh_in_flight_is_waited_for_to_its_end_or_its_leases(
     source: Place, target: Place, file: Path
 ) -> None:
-    began = datetime.now(UTC) - LEASE + timedelta(seconds=15)
-    source.keep(died=refreshing(began), before=GRANT)
+    began = datetime.now(UTC) - LEASE + timedelta(seconds=5)
+    source.keep(ended=refreshing(began), before=GRANT)
     status, _, error = source.run("export", str(file))
     assert (status, error) == (
         0,
-        "died: waiting for a refresh in flight (a minute at most)\n",
+        "ended: waiting for a refresh in flight (a minute at most)\n",
     )
     assert target.run("import", str(file))[0] == 0
-    [died] = target.kept("died")
-    assert isinstance(died, Authorized)
-    assert died.failure_state is not None
-    assert died.failure_state.in_doubt_since == began
+    [ended] = target.kept("ended")
+    assert isinstance(ended, Authorized)
+    assert ended.failure_state is not None
+    assert ended.failure_state.in_doubt_since == began
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, file: Path) -> None:
+def test_an_interrupted_export_leaves_no_file_and_can_restart(source: Place, file: Path) -> None:
     source.keep(a=GRANT, b=refreshing(datetime.now(UTC)))
-    with exporting(source, file) as process:
+    with admin_process(source.environ, "export", str(file)) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("b: waiting for a refresh in flight")
         process.send_signal(signal.SIGINT)
@@ -328,7 +311,7 @@ def test_who_is_interrupted_leaves_no_file_and_can_begin_again(source: Place, fi
     assert source.kept("a", "b") == [GRANT, NEWER]
 
 
-def test_what_cannot_be_read_is_named_and_left_and_the_others_go(
+def test_an_unreadable_record_is_named_and_left_and_the_others_go(
     source: Place, place: Callable[..., Place], file: Path
 ) -> None:
     place("source", CLIENT_SECRET="another").keep(b=GRANT)
@@ -339,7 +322,7 @@ def test_what_cannot_be_read_is_named_and_left_and_the_others_go(
     assert place("source", CLIENT_SECRET="another").kept("b") == [GRANT]
 
 
-# What is there already
+# Grants that the target has already
 
 
 @pytest.mark.parametrize(
@@ -354,7 +337,7 @@ def test_what_cannot_be_read_is_named_and_left_and_the_others_go(
     ],
 )
 @pytest.mark.parametrize("state", [GRANT, REQUIRED, refreshing(NOW)], ids=["a", "r", "in flight"])
-def test_what_is_newer_is_never_overwritten(
+def test_a_newer_grant_is_never_overwritten(
     place: Callable[[str], Place], file: Path, tokens: Tokens, outcome: str, state: Authorized
 ) -> None:
     source, target = place("source"), place("target")
@@ -366,7 +349,7 @@ def test_what_is_newer_is_never_overwritten(
     assert target.kept("c") == [there]
 
 
-def test_what_is_older_gives_way(source: Place, target: Place, file: Path) -> None:
+def test_an_older_grant_is_replaced(source: Place, target: Place, file: Path) -> None:
     target.keep(a=GRANT, b=Authorized(tokens=replace(TOKENS, authorized_at=T0 - LEASE)))
     source.keep(a=NEWER, b=GRANT)
     exported(source, file)
@@ -374,7 +357,7 @@ def test_what_is_older_gives_way(source: Place, target: Place, file: Path) -> No
     assert target.kept("a", "b") == [NEWER, GRANT]
 
 
-def test_what_cannot_be_read_is_not_overwritten(
+def test_an_unreadable_record_is_not_overwritten(
     source: Place, place: Callable[..., Place], file: Path
 ) -> None:
     unreadable = place("target", CLIENT_SECRET="another")
@@ -387,9 +370,7 @@ def test_what_cannot_be_read_is_not_overwritten(
     assert unreadable.kept("a") == [GRANT]
 
 
-def test_who_imports_its_own_export_is_told_so_and_nothing_is_used_again(
-    source: Place, file: Path
-) -> None:
+def test_a_source_refuses_its_own_export(source: Place, file: Path) -> None:
     source.keep(a=GRANT)
     exported(source, file)
     status, said, _ = source.run("import", str(file))
@@ -446,15 +427,13 @@ def test_keys_of_the_source_may_follow_the_targets_own(
     assert place("target", ENCRYPTION_KEYS=other).kept("a") == [GRANT]
 
 
-def test_a_file_that_is_not_there_or_is_none_is_refused(target: Place, file: Path) -> None:
+def test_a_missing_or_foreign_file_is_refused(target: Place, file: Path) -> None:
     assert "Nothing was imported" in target.run("import", str(file))[2]
     file.write_bytes(b"\xff\xfe")
     assert "Nothing was imported" in target.run("import", str(file))[2]
 
 
-def test_blank_lines_that_came_into_a_file_are_passed_over(
-    source: Place, target: Place, file: Path
-) -> None:
+def test_blank_lines_in_a_file_are_ignored(source: Place, target: Place, file: Path) -> None:
     source.keep(a=GRANT)
     exported(source, file)
     file.write_text(f"\n{file.read_text()}\n \n")
@@ -463,13 +442,13 @@ def test_blank_lines_that_came_into_a_file_are_passed_over(
 
 @pytest.mark.parametrize("command", [["export", "file"], ["reseal"], ["take-back"]], ids=str)
 @pytest.mark.parametrize("name", ["\udcff", "", "a b", "-"], ids=ascii)
-def test_what_can_be_no_connection_is_refused(source: Place, command: list[str], name: str) -> None:
+def test_an_invalid_name_is_refused(source: Place, command: list[str], name: str) -> None:
     status, said, error = source.run(*command, name)
     assert (status, said) == (2, [])
     assert f"{name!a} is not a valid connection name" in error
 
 
-def test_file_whose_name_is_no_text_is_written_and_read(
+def test_file_with_a_name_that_is_not_utf8_is_written_and_read(
     source: Place, target: Place, tmp_path: Path
 ) -> None:
     source.keep(a=GRANT)
@@ -503,11 +482,11 @@ def test_a_grant_that_has_been_refreshed_there_comes_back_and_is_used_again(
         "b: already there",
     ]
     assert all(isinstance(grant, Moved) for grant in target.kept("a", "b"))
-    assert target.told("a") == [*OF_LEDGER, "moved", "imported", "moved"]
-    assert source.told("a") == [*OF_LEDGER, "moved", "imported", "moved", "imported"]
+    assert target.events("a") == [*OF_LEDGER, "moved", "imported", "moved"]
+    assert source.events("a") == [*OF_LEDGER, "moved", "imported", "moved", "imported"]
 
 
-def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
+def test_connections_that_were_not_imported_are_taken_back_at_the_owners_word_only(
     source: Place, file: Path
 ) -> None:
     source.keep(a=GRANT, b=REQUIRED, c=GRANT)
@@ -519,12 +498,12 @@ def test_what_nobody_has_imported_is_taken_back_but_only_at_the_owners_word(
     assert source.run("take-back", "--not-imported", "b") == (0, ["b: taken back"], "")
     assert source.run("take-back", "--not-imported") == (0, ["a: taken back"], "")
     assert source.kept("a", "b", "c") == [GRANT, REQUIRED, GRANT]
-    assert source.told("a") == [*OF_LEDGER, "moved", "taken-back"]
-    assert source.told("c") == OF_LEDGER
+    assert source.events("a") == [*OF_LEDGER, "moved", "taken-back"]
+    assert source.events("c") == OF_LEDGER
     assert source.run("take-back", "--not-imported") == (1, [], "Nothing is handed over.\n")
 
 
-def test_to_take_back_what_is_not_there_fails_and_says_so(source: Place, file: Path) -> None:
+def test_to_take_back_an_unknown_connection_fails_by_its_name(source: Place, file: Path) -> None:
     source.keep(a=GRANT)
     exported(source, file)
     said = "b: no such connection is stored here\n"
@@ -560,11 +539,11 @@ def test_a_store_that_is_away_ends_it_and_nothing_is_left_undone_for_good(
     assert place("target").run("import", str(file))[0] == 0
 
 
-def test_what_a_store_has_not_kept_is_not_imported(
+def test_a_write_that_the_store_has_lost_is_not_imported(
     target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def forget(*_names: str, **_what: object) -> None:
-        """Say that it was written."""
+        """Report success."""
 
     def spoil(wiring: Wiring) -> None:
         monkeypatch.setattr(wiring.store, "swap", forget)
@@ -573,7 +552,7 @@ def test_what_a_store_has_not_kept_is_not_imported(
     assert target.import_it(Moved(grant=GRANT, since=NOW), lambda _: None) is Import.IMPORTED
 
 
-def test_what_an_instance_goes_on_from_at_once_is_imported(
+def test_a_grant_that_an_instance_refreshes_at_once_is_imported(
     target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoil(wiring: Wiring) -> None:

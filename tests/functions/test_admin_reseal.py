@@ -1,4 +1,4 @@
-"""`python -m functions.admin reseal`: whatever an older key has sealed, and nothing else."""
+"""`python -m functions.admin reseal`: encrypts the records of older keys with the first key."""
 
 import asyncio
 from base64 import b64encode
@@ -13,6 +13,7 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.store import ConflictError, Record
 from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin
+from tests.functions.commands import environ_in
 from tests.functions.stores import rows_of
 from tests.functions.test_admin_move import OF_LEDGER, Place
 
@@ -25,12 +26,7 @@ GRANTS: dict[str, Grant] = {"a": GRANT, "b": REFRESHING, "c": REVOKED}
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    return {
-        "CLIENT_ID": "client",
-        "CLIENT_SECRET": "secret",
-        "API_KEY": "the-api-key-of-this-test",
-        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
-    }
+    return environ_in(tmp_path)
 
 
 def with_keys(environ: dict[str, str], *keys: str) -> Place:
@@ -39,7 +35,7 @@ def with_keys(environ: dict[str, str], *keys: str) -> Place:
 
 
 def counted(lines: list[str]) -> list[int]:
-    """How many were sealed anew, were already, and cannot be read."""
+    """How many records were encrypted again, were up to date, and cannot be read."""
     return [int(line.rpartition(": ")[2]) for line in lines]
 
 
@@ -49,7 +45,7 @@ def key_ids(place: Place) -> set[str]:
     return {text.split(".")[1] for text in texts if text.startswith("v1.")}
 
 
-def test_what_an_older_key_has_sealed_is_sealed_with_the_first_and_is_the_same(
+def test_records_of_an_older_key_are_sealed_with_the_first_and_stay_the_same(
     environ: dict[str, str],
 ) -> None:
     with_keys(environ, OLD).keep(**GRANTS)
@@ -59,7 +55,7 @@ def test_what_an_older_key_has_sealed_is_sealed_with_the_first_and_is_the_same(
     assert both.run("reseal")[:2] == (0, both_lines(resealed=3, already=1))
     only = with_keys(environ, NEW)
     assert only.kept(*GRANTS, "new") == [*GRANTS.values(), GRANT]
-    assert {tuple(only.told(name)) for name in GRANTS} == {tuple(OF_LEDGER)}
+    assert {tuple(only.events(name)) for name in GRANTS} == {tuple(OF_LEDGER)}
     assert len(key_ids(only)) == 1
 
 
@@ -67,16 +63,6 @@ def both_lines(*, resealed: int, already: int, unreadable: int = 0) -> list[str]
     counts = (resealed, already, unreadable)
     said = [what for what in Resealing if what is not Resealing.MISSING]
     return [f"{what.value}: {count}" for what, count in zip(said, counts, strict=True)]
-
-
-def test_to_run_it_again_writes_nothing(environ: dict[str, str]) -> None:
-    with_keys(environ, OLD).keep(**GRANTS)
-    both = with_keys(environ, NEW, OLD)
-    both.run("reseal")
-    rows = rows_of(both.environ)
-    status, lines, _ = both.run("reseal")
-    assert (status, counted(lines)) == (0, [0, 3, 0])
-    assert rows_of(both.environ) == rows
 
 
 def test_the_key_made_of_the_client_secret_is_an_older_one(environ: dict[str, str]) -> None:
@@ -87,7 +73,7 @@ def test_the_key_made_of_the_client_secret_is_an_older_one(environ: dict[str, st
     assert elsewhere.kept(*GRANTS) == [*GRANTS.values()]
 
 
-def test_what_cannot_be_read_stays_as_it_is_and_is_said(environ: dict[str, str]) -> None:
+def test_an_unreadable_record_stays_and_is_reported(environ: dict[str, str]) -> None:
     with_keys(environ, OLD).keep(a=GRANT)
     with_keys(environ, OTHER).keep(lost=GRANT)
     status, lines, error = with_keys(environ, NEW, OLD).run("reseal")
@@ -102,6 +88,11 @@ def test_only_some_can_be_named(environ: dict[str, str]) -> None:
     both = with_keys(environ, NEW, OLD)
     assert counted(both.run("reseal", "a", "b")[1]) == [2, 0, 0]
     assert counted(both.run("reseal")[1]) == [1, 2, 0]
+    # Once more, it writes nothing.
+    rows = rows_of(both.environ)
+    status, lines, _ = both.run("reseal")
+    assert (status, counted(lines)) == (0, [0, 3, 0])
+    assert rows_of(both.environ) == rows
 
 
 def test_a_connection_that_is_not_there_is_not_taken_for_one_that_is_done(
@@ -140,7 +131,7 @@ def test_no_command_makes_a_database_where_it_looks_for_one(
     assert not Path(environ["SQLITE_PATH"]).exists()
 
 
-def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> None:
+def test_a_concurrent_write_is_not_lost(environ: dict[str, str]) -> None:
     with_keys(environ, OLD).keep(a=GRANT)
     both = with_keys(environ, NEW, OLD)
 
@@ -166,7 +157,7 @@ def test_what_somebody_writes_meanwhile_is_not_lost(environ: dict[str, str]) -> 
     asyncio.run(run())
     only = with_keys(environ, NEW)
     assert only.kept("a") == [REFRESHING]
-    assert only.told("a") == OF_LEDGER
+    assert only.events("a") == OF_LEDGER
     assert isinstance(only.kept("a")[0], Refreshing)
 
 

@@ -1,12 +1,13 @@
-"""Who is let in: the key in a header, whole and alone."""
+"""The API key: in a header, whole and alone."""
 
 import base64
 
 import pytest
 
 from tests.functions.deployment import API_KEY, WITH_API_KEY, Deployment, Header, at
-from tests.functions.expect import expect_json, expect_problem, expect_token
+from tests.functions.expect import expect_problem, expect_token
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 
 CHALLENGE = 'Bearer realm="oauth-callback"'
 BASIC = base64.b64encode(f":{API_KEY}".encode()).decode()
@@ -50,6 +51,7 @@ EMPTY: dict[str, list[Header]] = {
 IN_THE_URL = ["api_key", "x-api-key", "key", "API_KEY", "access_token", "authorization"]
 
 
+@on_each_host
 @pytest.mark.parametrize("headers", ACCEPTED.values(), ids=ACCEPTED)
 def test_key_is_accepted_in_either_header(
     deployment: Deployment, connection: str, headers: list[Header]
@@ -58,49 +60,58 @@ def test_key_is_accepted_in_either_header(
     expect_token(deployment.call("GET", at("/api/token", connection=connection), *headers))
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+@on_each_host
 @pytest.mark.parametrize("headers", MISSING.values(), ids=MISSING)
 def test_checklist_51_without_a_key_the_challenge_names_no_error(
-    deployment: Deployment, method: str, path: str, headers: list[Header]
+    deployment: Deployment, headers: list[Header]
 ) -> None:
-    # RFC 6750 §3: no error code for who has not tried, or tried another scheme.
-    answer = deployment.call(method, path, *headers)
+    # RFC 6750 §3: no error code for a caller without a key, or with another scheme.
+    answer = deployment.call("GET", "/api/token", *headers)
     expect_problem(answer, 401, "api-key-missing")
     assert answer.headers["www-authenticate"] == CHALLENGE
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+@on_each_host
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 def test_checklist_51_wrong_key_is_refused_as_an_invalid_token(
-    deployment: Deployment, method: str, path: str, headers: list[Header]
+    deployment: Deployment, headers: list[Header]
 ) -> None:
-    answer = deployment.call(method, path, *headers)
+    answer = deployment.call("GET", "/api/token", *headers)
     expect_problem(answer, 401, "api-key-invalid")
     assert answer.headers["www-authenticate"] == f'{CHALLENGE}, error="invalid_token"'
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+@on_each_host
 @pytest.mark.parametrize("headers", EMPTY.values(), ids=EMPTY)
-def test_empty_key_is_refused(
-    deployment: Deployment, method: str, path: str, headers: list[Header]
-) -> None:
-    answer = deployment.call(method, path, *headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith(CHALLENGE)
-    name = (
-        "api-key-invalid" if "error=" in answer.headers["www-authenticate"] else "api-key-missing"
-    )
-    expect_problem(answer, 401, name)
+def test_empty_key_is_refused(deployment: Deployment, headers: list[Header]) -> None:
+    answer = deployment.call("GET", "/api/token", *headers)
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith(CHALLENGE)
+    expect_problem(answer, 401, "api-key-invalid" if "error=" in challenge else "api-key-missing")
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
-@pytest.mark.parametrize("name", IN_THE_URL)
-def test_checklist_50_key_in_the_url_is_no_key(
-    deployment: Deployment, method: str, path: str, name: str
+def test_key_is_checked_before_anything_else(
+    deployment: Deployment, connection: str, method: str, path: str
 ) -> None:
-    answer = deployment.call(method, at(path, **{name: API_KEY}))
-    expect_problem(answer, 401, "api-key-missing")
-    assert API_KEY not in answer.text
+    deployment.put(connection, fresh())
+    before = deployment.rows()
+    for query in (f"connection={connection}", "connection=/"):
+        expect_problem(deployment.call(method, f"{path}?{query}"), 401, "api-key-missing")
+        answer = deployment.call(method, f"{path}?{query}", ("x-api-key", "another"))
+        expect_problem(answer, 401, "api-key-invalid")
+        assert connection not in answer.text
+    assert deployment.rows() == before
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
+def test_checklist_50_key_in_the_url_is_no_key(
+    deployment: Deployment, method: str, path: str
+) -> None:
+    for name in IN_THE_URL:
+        answer = deployment.call(method, at(path, **{name: API_KEY}))
+        expect_problem(answer, 401, "api-key-missing")
+        assert API_KEY not in answer.text
 
 
 def test_checklist_50_key_in_a_form_is_no_key(deployment: Deployment) -> None:
@@ -108,17 +119,3 @@ def test_checklist_50_key_in_a_form_is_no_key(deployment: Deployment) -> None:
     kind = ("content-type", "application/x-www-form-urlencoded")
     answer = deployment.call("POST", "/api/login", kind, content=form)
     expect_problem(answer, 401, "api-key-missing")
-
-
-def test_refused_key_reads_and_changes_nothing(deployment: Deployment, connection: str) -> None:
-    deployment.put(connection, fresh())
-    before = deployment.rows()
-    for method, path in WITH_API_KEY:
-        answer = deployment.call(method, at(path, connection=connection), ("x-api-key", "another"))
-        assert connection not in answer.text
-    assert deployment.rows() == before
-
-
-def test_callback_and_health_need_no_key(deployment: Deployment) -> None:
-    expect_json(deployment.call("GET", "/api/health"))
-    expect_problem(deployment.call("GET", "/api/callback"), 400, "invalid-state")

@@ -1,4 +1,4 @@
-"""Named API keys: what each is for, how they are told, and what makes a list of them unusable."""
+"""Named API keys: their restrictions, how they are recognised, and faults in their list."""
 
 import hmac
 import json
@@ -33,13 +33,13 @@ from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
 
 CI = "a-key-of-the-jobs-in-the-cloud"
-OPERATOR = "a-key-of-whoever-operates-it"
-LOGINS_TOO = "a-key-of-whoever-may-log-in-as-well"
-REFRESHER = "a-key-of-whoever-refreshes-and-nothing-else"
+OPERATOR = "a-key-of-the-operator-of-it-all"
+LOGINS_TOO = "a-key-that-may-begin-logins-too"
+REFRESHER = "a-key-that-may-refresh-and-nothing-else"
 OLD = "a-key-that-is-of-no-use-any-more"
 TICK = timedelta(microseconds=1)
 END = datetime(2027, 2, 1, tzinfo=UTC)
-# Every variable that is needed beside those under test.
+# The required variables apart from those under test.
 OTHERS = {"CLIENT_ID": "client", "CLIENT_SECRET": "secret", "SQLITE_PATH": "grants.sqlite"}
 
 
@@ -73,10 +73,10 @@ def keyed(deploy: Deploy) -> Deployment:
     return deployment
 
 
-# What a key is for
+# Restrictions
 
 
-def test_every_key_is_accepted_beside_the_others(keyed: Deployment) -> None:
+def test_every_key_is_accepted_with_the_others(keyed: Deployment) -> None:
     target = at("/api/token", connection="allowed")
     for key in (API_KEY, CI, OPERATOR):
         expect_token(keyed.call("GET", target, with_key(key)))
@@ -92,28 +92,29 @@ def test_keys_are_enough_without_the_one_key(deploy: Deploy) -> None:
 
 
 def test_key_is_refused_every_endpoint_that_it_is_not_for(keyed: Deployment) -> None:
-    allowed = {"/api/token", "/api/verify"}
+    before = keyed.rows()
     for method, path in WITH_API_KEY:
         answer = keyed.call(method, at(path, connection="allowed"), with_key(CI))
-        if path in allowed:
+        if path in {"/api/token", "/api/verify"}:
             expect_json(answer)
         else:
             members = expect_problem(answer, 403, "key-not-allowed")
             assert f"'ci' is not allowed for the endpoint {path[5:]}" in members["detail"]
+    assert keyed.rows() == before
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/token"), ("GET", "/api/verify")])
 def test_key_is_refused_other_connections_whether_there_are_any_or_not(
     keyed: Deployment, method: str, path: str
 ) -> None:
-    told = set()
+    answers = set()
     for connection in ("existing", "missing", "Allowed", "allowed-"):
         answer = keyed.call(method, at(path, connection=connection), with_key(CI))
         detail = expect_problem(answer, 403, "key-not-allowed")["detail"]
-        told.add(detail.replace(connection, "…"))
+        answers.add(detail.replace(connection, "…"))
         assert "allowed" not in detail.replace("not allowed", "").replace(connection, "")
     # The same words for those that are there and those that are not.
-    assert len(told) == 1
+    assert len(answers) == 1
     # Without a name it is the default connection that is asked for.
     expect_problem(keyed.call(method, path, with_key(CI)), 403, "key-not-allowed")
     expect_json(keyed.call(method, at(path, connection="allowed"), with_key(CI)))
@@ -139,21 +140,14 @@ def test_checklist_13_key_that_is_not_for_logins_is_given_no_link_to_one(
         assert (answer.status_code, members["login"]) == (status, {"method": "POST", "url": url})
         assert "an API key that is allowed for login" in members["detail"]
         assert "link" not in answer.text
-        # Who may begin logins is given one, and so is who has the key for everything.
+        # A key that may begin logins gets one, and so does the key for everything.
         for key in (OPERATOR, LOGINS_TOO, API_KEY):
             assert "link" in keyed.call("GET", target, with_key(key)).json()["login"]
     refresh = keyed.call("POST", at("/api/refresh", connection="other"), with_key(REFRESHER))
     assert "link" not in expect_problem(refresh, 401, "authorization-required")["login"]
 
 
-def test_refused_key_begins_and_changes_nothing(keyed: Deployment) -> None:
-    before = keyed.rows()
-    for target in ("/api/login?connection=allowed", "/api/refresh?connection=existing"):
-        expect_problem(keyed.call("POST", target, with_key(CI)), 403, "key-not-allowed")
-    assert keyed.rows() == before
-
-
-def test_key_that_has_expired_is_told_so_and_no_other_is(keyed: Deployment) -> None:
+def test_only_an_expired_key_is_answered_as_expired(keyed: Deployment) -> None:
     for method, path in WITH_API_KEY:
         answer = keyed.call(method, path, with_key(OLD))
         assert "'old' has expired" in expect_problem(answer, 401, "api-key-invalid")["detail"]
@@ -177,7 +171,7 @@ def test_two_good_keys_at_once_are_refused(keyed: Deployment) -> None:
     answer = keyed.call("GET", "/api/token", *both)
     detail = expect_problem(answer, 401, "api-key-invalid")["detail"]
     assert "two different API keys" in detail
-    # The same is said of keys that are none, and so nothing of these.
+    # Two wrong keys have the same answer, which reveals nothing.
     neither = [("x-api-key", f"{OPERATOR}x"), with_key(f"{API_KEY}x")]
     answer = keyed.call("GET", "/api/token", *neither)
     assert expect_problem(answer, 401, "api-key-invalid")["detail"] == detail
@@ -258,7 +252,7 @@ def test_checklist_50_every_key_is_compared_in_constant_time_whichever_is_right(
     assert compared == [one.digest for one in keys]
 
 
-# What makes a list of keys unusable
+# Faults in a list
 
 MARK = "ValueThatIsNotRepeated"
 DIGEST = sha256(CI.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Lambda's settings from a secret: read, read again, and what is said where that fails."""
+"""Lambda's settings from a secret: read, read again, and the messages where that fails."""
 
 import json
 import logging
@@ -8,8 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wiring
 from tests.adapters.test_secrets_manager import amz, refusal
+from tests.functions.bench import SetClock
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, deployed, idle
 from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
@@ -48,22 +48,9 @@ ROOT = Path(__file__).parents[2]
 A_SECOND = timedelta(seconds=1)
 ANOTHER_KEY = "another-api-key-of-this-deployment"
 ENCRYPTION_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-# What stands in a secret must never be repeated.
+# A value in a secret, which must never be repeated.
 MARK = "ValueThatIsNotRepeated"
 NOT_CONFIGURED = "not configured: "
-
-
-@dataclass(slots=True)
-class SetClock:
-    """A clock that stands still until it is moved."""
-
-    time: datetime = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def move(self, by: timedelta) -> None:
-        self.time += by
 
 
 class Secretive:
@@ -83,7 +70,7 @@ class Secretive:
         self.peer.put(self.name, self.variables)
 
     def settings(self, _environ: Mapping[str, str] | None = None) -> InstanceSettings:
-        """What one instance of the function is told."""
+        """The settings of one instance."""
         return InstanceSettings(self.kept, self.clock)
 
     @contextmanager
@@ -149,7 +136,7 @@ def parts_of(deployment: Deployment) -> Wiring:
 
 
 def assert_closed(parts: Wiring) -> None:
-    """Expect that nothing of them is held open."""
+    """Expect them to hold nothing open."""
     assert isinstance(parts.store, SqliteStore)
     assert not parts.store._reader._file.is_open
     assert not parts.store._writer._file.is_open
@@ -158,20 +145,20 @@ def assert_closed(parts: Wiring) -> None:
 
 
 def pass_time(secretive: Secretive, deployment: Deployment) -> None:
-    """Let the secret be read anew, and what the provider refused be tried again."""
+    """Let the secret be read again, and a refused refresh be tried again."""
     secretive.clock.move(VALID_FOR)
     deployment.age("default", VALID_FOR)
 
 
 def complaints(deployment: Deployment) -> list[str]:
-    """What the log says of the settings."""
+    """The log's lines about the settings."""
     return [line for line in deployment.running.log().splitlines() if NOT_CONFIGURED in line]
 
 
-# --- what is in the secret is what is in the environment elsewhere
+# --- the secret replaces the environment
 
 
-def test_deployment_lives_by_what_is_in_the_secret(
+def test_deployment_takes_its_variables_from_the_secret(
     secretive: Secretive, deployment: Deployment
 ) -> None:
     secretive.put()
@@ -235,7 +222,7 @@ def test_modules_look_for_the_secret_in_the_environment(secretive: Secretive) ->
     answer, report, imported = json.loads(printed)
     assert json.loads(answer["body"])["cause"] == "never-authorized"
     assert report["is_complete"] is True
-    # Nobody waits for a sweep: what asks is imported with its first event.
+    # A sweep's start imports no AWS client: its first event does.
     assert imported == []
 
 
@@ -256,7 +243,7 @@ def test_key_that_was_replaced_in_the_secret_is_refused_after_some_minutes(
     secretive.clock.move(A_SECOND)
     expect_problem(token(deployment), 401, "api-key-invalid")
     assert expect_token(token(deployment, ANOTHER_KEY)) == served
-    # What the old settings were for is let go of.
+    # The parts of the old settings are closed.
     assert parts_of(deployment) is not before
     assert_closed(before)
 
@@ -299,7 +286,7 @@ def test_client_secret_that_was_replaced_is_used_and_the_tokens_stay(
         with secretive.run(portal, provider) as deployment:
             deployment.log_in("default")
     with run(client_secret="the second secret") as provider:
-        # Who changes the secret at the provider does so here a moment later.
+        # The secret changes at the provider first, and here a moment later.
         old = environ_for(provider, {}) | {"CLIENT_SECRET": "the first secret"}
         secretive.put(**old)
         with secretive.run(portal, provider) as deployment:
@@ -311,7 +298,7 @@ def test_client_secret_that_was_replaced_is_used_and_the_tokens_stay(
             assert deployment.tokens("default").generation == 1
 
 
-def test_time_that_goes_back_does_not_keep_what_is_old(secretive: Secretive) -> None:
+def test_clock_that_goes_back_does_not_keep_old_settings(secretive: Secretive) -> None:
     secretive.put()
     settings = secretive.settings()
     settings.update()
@@ -397,7 +384,7 @@ BAD: dict[str, tuple[Mapping[str, str | bytes] | None, str]] = {
         "not allowed in the secret: AWS_PROFILE, SQLITE_PATH, 2 that cannot be variable names",
     ),
     "its own name": (bad('{"SECRET_ID": "x"}'), "not allowed in the secret: SECRET_ID"),
-    "what is set already": (
+    "a variable that is set already": (
         bad(json.dumps({"PROVIDER": MARK})),
         "both in the environment and in the secret: PROVIDER",
     ),
@@ -406,7 +393,7 @@ BAD: dict[str, tuple[Mapping[str, str | bytes] | None, str]] = {
 
 
 @pytest.mark.parametrize(("value", "said"), BAD.values(), ids=BAD)
-def test_secret_that_cannot_be_used_closes_every_endpoint_but_health_and_says_how_to_mend_it(
+def test_unusable_secret_closes_every_endpoint_but_health_with_the_command_to_replace_it(
     secretive: Secretive,
     deployment: Deployment,
     caplog: pytest.LogCaptureFixture,
@@ -426,7 +413,7 @@ def test_secret_that_cannot_be_used_closes_every_endpoint_but_health_and_says_ho
     expect_problem(deployment.post("/api/refresh"), 500, "not-configured")
     assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
     assert deployment.call("HEAD", "/api/health").status_code == 200
-    # Once, whoever asks.
+    # One line for all requests.
     [complaint] = complaints(deployment)
     assert complaint.startswith("ERROR functions.aws.settings")
     assert members["detail"].removeprefix("Invalid configuration: ")[:-1] in complaint
@@ -437,16 +424,14 @@ def test_secret_that_cannot_be_used_closes_every_endpoint_but_health_and_says_ho
     assert MARK not in json.dumps(members)
 
 
-def test_name_that_no_secret_can_have_is_a_fault(
-    secretive: Secretive, deployment: Deployment
-) -> None:
-    secretive.kept["SECRET_ID"] = "what is $(that)?"
+def test_invalid_name_of_a_secret_is_a_fault(secretive: Secretive, deployment: Deployment) -> None:
+    secretive.kept["SECRET_ID"] = "a name $(that) no secret has"
     members = expect_problem(token(deployment), 500, "not-configured")
     assert "SECRET_ID must be the name or the ARN of a secret" in members["detail"]
     assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
 
 
-def test_deployment_comes_to_life_when_its_empty_secret_is_given_a_value(
+def test_deployment_works_once_its_empty_secret_has_a_value(
     secretive: Secretive, deployment: Deployment
 ) -> None:
     expect_problem(token(deployment), 500, "not-configured")
@@ -465,7 +450,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[An
         yield server.requests
 
 
-def test_fault_is_told_from_memory_for_some_seconds(
+def test_fault_is_remembered_for_some_seconds(
     secretive: Secretive, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = refusal("AccessDeniedException")
@@ -481,7 +466,7 @@ def test_fault_is_told_from_memory_for_some_seconds(
     assert len(complaints(deployment)) == 1
 
 
-def test_secret_is_read_once_in_some_minutes_and_not_for_what_is_no_request(
+def test_secret_is_read_once_in_some_minutes_and_not_for_other_events(
     secretive: Secretive, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = amz({"SecretString": json.dumps(secretive.variables)})
@@ -516,7 +501,7 @@ def test_fault_that_passes_is_unavailable_with_when_to_come_back(
     assert MARK not in deployment.running.log()
 
 
-def test_secret_without_the_library_for_it_is_refused_with_what_installs_it(
+def test_secret_without_its_library_is_refused_with_the_file_that_installs_it(
     secretive: Secretive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore", None)
@@ -531,7 +516,7 @@ def test_secret_without_the_library_for_it_is_refused_with_what_installs_it(
 # --- without a secret
 
 
-def test_missing_variables_are_logged_once_by_each_instance_and_told_to_everybody(
+def test_missing_variables_are_logged_once_by_each_instance_and_raised_each_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = SetClock()
@@ -544,7 +529,7 @@ def test_missing_variables_are_logged_once_by_each_instance_and_told_to_everybod
         with pytest.raises(SettingsError, match="API_KEY is not set") as raised:
             settings.current()
         ways.append(len(traceback.extract_tb(raised.tb)))
-    # What is raised again has not grown by the way that it went before.
+    # A traceback does not grow with each raise.
     assert len(set(ways)) == 1
     [record] = [record for record in caplog.records if NOT_CONFIGURED in record.getMessage()]
     assert record.levelno == logging.ERROR
@@ -571,7 +556,7 @@ def test_fault_that_a_request_meets_is_logged_with_its_id() -> None:
     assert line["request_id"] == "the-request"
 
 
-def test_blank_variable_in_the_environment_is_none() -> None:
+def test_blank_variable_in_the_environment_is_unset() -> None:
     text = json.dumps({"SCOPE": "a"})
     assert with_secret({"SCOPE": " "}, text) == {"SCOPE": "a"}
     with pytest.raises(SettingsError, match="both in the environment and in the secret: SCOPE"):

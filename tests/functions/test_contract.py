@@ -1,4 +1,4 @@
-"""What every endpoint has in common: statuses, types, headers, methods and paths."""
+"""The contract that every endpoint shares: statuses, types, headers, methods and paths."""
 
 import httpx
 import pytest
@@ -11,6 +11,7 @@ from tests.functions.expect import (
     expect_problem,
 )
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 
 ENDPOINTS = [
     *WITH_API_KEY,
@@ -22,111 +23,62 @@ ENDPOINTS = [
     ("GET", "/api/sweep"),
 ]
 PATHS = sorted({path for _, path in ENDPOINTS})
-# They do something: the answer to HEAD would not show what.
+# They change something: the answer to HEAD would not show what.
 WITHOUT_HEAD = {"/api/callback", "/api/refresh", "/api/sweep"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
+NOWHERE = [
+    "/",
+    "/api",
+    "/api/tokens",
+    "/api/token/x",
+    "//api/token",
+    "/API/TOKEN",
+    "/api/token.json",
+    "/api%2Ftoken/x",
+    "/index.html",
+]
 
 
-def test_health_is_alive_to_anyone_and_tells_nothing_else(deployment: Deployment) -> None:
-    assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
-
-
+@on_each_host
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/api",
-        "/api/tokens",
-        "/api/token/x",
-        "//api/token",
-        "/API/TOKEN",
-        "/api/token.json",
-        "/api%2Ftoken/x",
-        "/index.html",
-    ],
+    ("method", "path"),
+    [("GET", path) for path in NOWHERE] + [(method, "/api/nothing") for method in METHODS],
 )
-def test_unknown_path_is_not_found(deployment: Deployment, path: str) -> None:
-    expect_nothing_there(deployment, deployment.get(path))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_unknown_path_is_not_found_whatever_the_method(deployment: Deployment, method: str) -> None:
-    expect_nothing_there(deployment, deployment.call(method, "/api/nothing"))
-
-
-def expect_nothing_there(deployment: Deployment, answer: httpx.Response) -> None:
+def test_unknown_path_is_not_found(deployment: Deployment, method: str, path: str) -> None:
+    answer = deployment.call(method, path, deployment.key)
     if deployment.host.routes_itself:
-        # In the platform's own words; the application has not been asked.
+        # In the platform's own words: no request reaches the application.
         assert answer.status_code == 404
         assert "content-security-policy" not in answer.headers
     else:
         expect_problem(answer, 404, "not-found")
 
 
-@pytest.mark.parametrize(
-    ("path", "method"),
-    [(path, method) for path in PATHS for method in METHODS if (method, path) not in ENDPOINTS],
-)
-def test_checklist_56_other_methods_are_not_allowed_and_the_answer_says_which_are(
-    deployment: Deployment, path: str, method: str
+@on_each_host
+@pytest.mark.parametrize("path", PATHS)
+def test_checklist_56_other_methods_are_not_allowed_and_the_answer_lists_the_allowed_ones(
+    deployment: Deployment, path: str
 ) -> None:
-    answer = deployment.call(method, path, deployment.key)
-    expect_problem(answer, 405, "method-not-allowed")
-    assert allowed(answer.headers["allow"]) == expected_methods(path)
+    for method in METHODS:
+        if (method, path) not in ENDPOINTS:
+            answer = deployment.call(method, path, deployment.key)
+            expect_problem(answer, 405, "method-not-allowed")
+            assert allowed(answer) == expected_methods(path)
 
 
+@on_each_host
 @pytest.mark.parametrize("path", PATHS)
 def test_options_names_the_methods_without_a_key(deployment: Deployment, path: str) -> None:
     answer = deployment.call("OPTIONS", path)
     assert (answer.status_code, answer.content) == (204, b"")
     expect_common_headers(answer)
-    assert allowed(answer.headers["allow"]) == expected_methods(path)
-
-
-@pytest.mark.parametrize("method", ["OPTIONS", "GET", "HEAD", "POST"])
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", PUBLIC_URL])
-def test_no_script_of_any_origin_is_let_in(
-    deployment: Deployment, path: str, method: str, origin: str
-) -> None:
-    # What a browser asks with before it sends a key, and what it sends without having asked.
-    preflight = [
-        ("origin", origin),
-        ("access-control-request-method", "GET"),
-        ("access-control-request-headers", "x-api-key, authorization"),
-        ("access-control-request-private-network", "true"),
-    ]
-    for headers in (preflight, [("origin", origin)], [("origin", origin), deployment.key]):
-        answer = deployment.call(method, path, *headers)
-        assert not [name for name in answer.headers if name.startswith("access-control-")]
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_transport_security_is_left_to_whoever_ends_the_tls(
-    deployment: Deployment, path: str
-) -> None:
-    # RFC 6797 §7.2: not over plain HTTP, which is all that the application sees.
-    assert "strict-transport-security" not in deployment.get(path).headers
-
-
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-def test_checklist_52_no_answer_may_be_kept(
-    deployment: Deployment, connection: str, method: str, path: str
-) -> None:
-    deployment.put(connection, fresh())
-    good = deployment.call(method, at(path, connection=connection), deployment.key)
-    for answer in (good, deployment.call(method, path), deployment.call("PUT", path)):
-        assert answer.headers["cache-control"] == "no-store"
-
-
-def test_answer_without_content_announces_none(deployment: Deployment) -> None:
+    assert allowed(answer) == expected_methods(path)
     # RFC 9110 §8.6: no Content-Length with 204; §8.3: a type is for content.
-    answer = deployment.call("OPTIONS", "/api/token")
     assert not {"content-length", "content-type"} & set(answer.headers)
 
 
-def allowed(header: str) -> set[str]:
-    methods = header.split(", ")
+def allowed(answer: httpx.Response) -> set[str]:
+    methods = answer.headers["allow"].split(", ")
     assert len(methods) == len(set(methods))
     return set(methods)
 
@@ -137,6 +89,33 @@ def expected_methods(path: str) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if has_head else set())
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_scripts_of_other_origins_are_not_allowed(deployment: Deployment, path: str) -> None:
+    for origin in ("https://evil.test", "null", PUBLIC_URL):
+        # A browser asks with these before it sends a key.
+        preflight = [
+            ("origin", origin),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "x-api-key, authorization"),
+            ("access-control-request-private-network", "true"),
+        ]
+        for headers in (preflight, [("origin", origin)], [("origin", origin), deployment.key]):
+            for method in ("OPTIONS", "GET", "HEAD", "POST"):
+                answer = deployment.call(method, path, *headers)
+                assert "access-control-" not in str(answer.headers)
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_checklist_52_no_answer_may_be_kept(
+    deployment: Deployment, connection: str, method: str, path: str
+) -> None:
+    deployment.put(connection, fresh())
+    good = deployment.call(method, at(path, connection=connection), deployment.key)
+    for answer in (good, deployment.call(method, path), deployment.call("PUT", path)):
+        expect_common_headers(answer)
+
+
+@on_each_host
 @pytest.mark.parametrize("path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify"])
 def test_head_answers_as_get_without_the_body(
     deployment: Deployment, connection: str, path: str
@@ -154,12 +133,13 @@ def test_head_answers_as_get_without_the_body(
 @pytest.mark.parametrize("path", sorted({path for _, path in WITH_API_KEY}))
 def test_head_needs_the_key_like_get(deployment: Deployment, path: str) -> None:
     answer = deployment.call("HEAD", path)
-    # A link to log in with takes the place of the key.
+    # A login link replaces the key.
     without_key = {"/api/login": 400, "/api/refresh": 405, "/api/revoke": 405}
     assert answer.status_code == without_key.get(path, 401)
     assert answer.content == b""
 
 
+@on_each_host
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 def test_trailing_slash_makes_no_difference(
     deployment: Deployment, connection: str, method: str, path: str
@@ -182,20 +162,15 @@ def test_error_is_a_page_to_a_browser_and_a_problem_to_a_program(
 
 
 @pytest.mark.parametrize("path", sorted(set(PATHS) - {"/api/callback", "/api/login"}))
-def test_what_is_for_programs_answers_no_page(deployment: Deployment, path: str) -> None:
-    answer = deployment.call("DELETE", path, HTML)
-    expect_problem(answer, 405, "method-not-allowed")
+def test_endpoint_for_programs_answers_no_page(deployment: Deployment, path: str) -> None:
+    expect_problem(deployment.call("DELETE", path, HTML), 405, "method-not-allowed")
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
-def test_key_is_asked_for_before_anything_else_is_said(
-    deployment: Deployment, method: str, path: str
-) -> None:
-    answer = deployment.call(method, f"{path}?connection=/")
-    expect_problem(answer, 401, "api-key-missing")
+def test_health_is_answered_without_a_key(deployment: Deployment) -> None:
+    assert expect_json(deployment.call("GET", "/api/health")) == {"status": "ok"}
 
 
-def test_checklist_53_titles_are_the_same_for_the_same_type_and_details_say_more(
+def test_checklist_53_titles_are_the_same_for_the_same_type_and_details_differ(
     deployment: Deployment,
 ) -> None:
     one = expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")

@@ -1,4 +1,4 @@
-"""`python -m functions.admin doctor`: what is wrong with an environment is found, and no more."""
+"""`python -m functions.admin doctor`: finds each fault of an environment, and no other."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,9 +37,9 @@ from functions.admin.doctor.store import judge
 from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
+from tests.functions.commands import ROOT
 from tests.functions.deployment import API_KEY, CRON_SECRET, STATIC_STATE
 from tests.functions.doctors import (
-    ROOT,
     Wrong,
     encryption_key,
     findings,
@@ -136,57 +137,47 @@ def test_nothing_is_wrong_with_a_healthy_deployment(
         assert {"store", "clock", "encryption", "sweep", "connections", "PROVIDER"} <= {
             each.about for each in found
         }
-        # What the doctor has left behind is no connection, and disturbs no second look.
+        # The doctor's own records are not connections, and do not change a second run.
         assert wrong(findings(environ)) == []
 
 
-# What is wrong with the variables.
+# Faults of the variables.
+
+SOON, LATER = (f"{NOW + days * DAY:%Y-%m-%d}" for days in (29, 31))
+EXPIRED_KEY = key_entry(expires="2020-01-31")
+BOTH_KEYS = ",".join(map(encryption_key, ("x", "deployment")))
 
 
 @pytest.mark.parametrize(
     ("changes", "expected", "text"),
     [
-        ({"API_KEYS": key_entry(expires="2020-01-31")}, ("warning", "API_KEYS"), "has expired"),
-        ({"CRON_SECRET": None}, ("warning", "CRON_SECRET"), "not set"),
-        ({"CRON_SECRET": API_KEY}, ("warning", "CRON_SECRET"), "API key as well"),
-        ({"CLIENT_SECRET": API_KEY}, ("warning", "CLIENT_SECRET"), "API key as well"),
-        ({"PUBLIC_URL": None}, ("fault", "PUBLIC_URL"), "nobody can log in"),
-        ({"OAUTH_STATE": STATIC_STATE}, ("warning", "OAUTH_STATE"), "remove it unless"),
-        ({"ENCRYPTION_KEYS": encryption_key("x")}, ("fault", "encryption"), "1 (default)"),
+        ({"API_KEYS": EXPIRED_KEY}, [("warning", "API_KEYS")], "has expired"),
+        ({"API_KEYS": key_entry(expires=SOON)}, [("warning", "API_KEYS")], f"end of {SOON}"),
+        ({"API_KEYS": key_entry(expires=LATER)}, [], ""),
         (
-            {"ENCRYPTION_KEYS": ",".join(map(encryption_key, ("x", "deployment")))},
-            ("warning", "encryption"),
-            "1 (default)",
+            {"API_KEY": None, "API_KEYS": EXPIRED_KEY},
+            [("warning", "API_KEYS"), ("fault", "API keys")],
+            "has expired",
         ),
+        ({"CRON_SECRET": None}, [("warning", "CRON_SECRET")], "not set"),
+        ({"CRON_SECRET": API_KEY}, [("warning", "CRON_SECRET")], "API key as well"),
+        ({"CLIENT_SECRET": API_KEY}, [("warning", "CLIENT_SECRET")], "API key as well"),
+        ({"PUBLIC_URL": None}, [("fault", "PUBLIC_URL")], "nobody can log in"),
+        ({"OAUTH_STATE": STATIC_STATE}, [("warning", "OAUTH_STATE")], "remove it unless"),
+        ({"ENCRYPTION_KEYS": encryption_key("x")}, [("fault", "encryption")], "1 (default)"),
+        ({"ENCRYPTION_KEYS": BOTH_KEYS}, [("warning", "encryption")], "1 (default)"),
     ],
     ids=str,
 )
 def test_each_weakness_of_the_variables_is_found_and_nothing_else(
-    environ: Environ, changes: Mapping[str, str | None], expected: Wrong, text: str
+    environ: Environ, changes: Mapping[str, str | None], expected: list[Wrong], text: str
 ) -> None:
     found = findings(environ(**changes))
-    assert wrong(found) == [expected]
-    assert text in said(found, expected[1])
+    assert wrong(found) == expected
+    assert not expected or text in said(found, expected[0][1])
 
 
-def test_key_that_expires_soon_is_told(environ: Environ) -> None:
-    soon = f"{NOW + 29 * DAY:%Y-%m-%d}"
-    found = findings(environ(API_KEYS=key_entry(expires=soon)))
-    assert wrong(found) == [("warning", "API_KEYS")]
-    assert f"expires at the end of {soon}" in said(found, "API_KEYS")
-
-
-def test_key_that_expires_later_is_no_matter(environ: Environ) -> None:
-    later = key_entry(expires=f"{NOW + 31 * DAY:%Y-%m-%d}")
-    assert wrong(findings(environ(API_KEYS=later))) == []
-
-
-def test_fault_where_every_key_has_expired(environ: Environ) -> None:
-    found = findings(environ(API_KEY=None, API_KEYS=key_entry(expires="2020-01-31")))
-    assert wrong(found) == [("warning", "API_KEYS"), ("fault", "API keys")]
-
-
-def test_key_that_is_derived_of_the_secret_is_a_weakness(
+def test_derived_encryption_key_is_a_weakness(
     running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
 ) -> None:
     environ = healthy(running_digikey, tmp_path, ENCRYPTION_KEYS=None)
@@ -195,26 +186,26 @@ def test_key_that_is_derived_of_the_secret_is_a_weakness(
 
 
 @pytest.mark.parametrize(("secret", "is_weak"), [("changeme", True), (STATIC_STATE, False)])
-def test_client_secret_that_can_be_guessed_is_said_where_the_key_is_derived_of_it(
+def test_guessable_client_secret_is_reported_where_the_key_is_derived_from_it(
     environ: Environ, secret: str, *, is_weak: bool
 ) -> None:
-    told = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
-    found = list(check_environment(Settings.from_environ(told), NOW))
+    changed = environ(ENCRYPTION_KEYS=None, CLIENT_SECRET=secret)
+    found = list(check_environment(Settings.from_environ(changed), NOW))
     assert ("guess" in said(found, "ENCRYPTION_KEYS")) == is_weak
 
 
 def test_address_of_this_machine_is_a_weakness_where_the_provider_is_elsewhere(
     environ: Environ,
 ) -> None:
-    told = environ(
+    changed = environ(
         PUBLIC_URL="http://localhost:8000", AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
     )
-    found = list(check_environment(Settings.from_environ(told), NOW))
+    found = list(check_environment(Settings.from_environ(changed), NOW))
     assert wrong(found) == [("warning", "PUBLIC_URL")]
     assert "http://localhost:8000/api/callback" in said(found, "PUBLIC_URL")
 
 
-def test_redirect_uri_to_register_is_said(environ: Environ) -> None:
+def test_redirect_uri_to_register_is_reported(environ: Environ) -> None:
     texts = [each.text for each in findings(environ()) if each.about == "PUBLIC_URL"]
     assert texts == [
         "the redirect URI to register at the provider is https://keeper.test/api/callback"
@@ -228,7 +219,7 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
 
 
 @pytest.mark.parametrize(
-    ("preset", "told", "expected"),
+    ("preset", "given", "expected"),
     [
         ("digikey", {}, []),
         ("digikey-sandbox", {}, []),
@@ -264,41 +255,41 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
     ids=str,
 )
 def test_endpoints_that_do_not_belong_together_are_found(
-    preset: str, told: Mapping[str, Any], expected: list[Wrong]
+    preset: str, given: Mapping[str, Any], expected: list[Wrong]
 ) -> None:
-    metadata = ServerMetadata(**told)
+    metadata = ServerMetadata(**given)
     assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
 
 
 # The provider, and its clock.
 
 
-def findings_of_a_provider_that_answers(environ: Environ, header: str) -> list[Wrong]:
+@pytest.mark.parametrize(
+    ("header", "level"),
+    [
+        (3600, "fault"),
+        (-3600, "fault"),
+        ("Date: yesterday", "unknown"),
+        ("X-Date: none", "unknown"),
+    ],
+    ids=str,
+)
+def test_clock_is_compared_with_the_providers(
+    environ: Environ, header: int | str, level: str
+) -> None:
+    if isinstance(header, int):
+        header = http_date(datetime.now(UTC) + header * SECOND)
     with serving(answer("404 Not Found", b"", header)) as server:
-        told = environ(TOKEN_ENDPOINT=server.endpoint)
-        found = wrong(findings(told))
+        assert wrong(findings(environ(TOKEN_ENDPOINT=server.endpoint))) == [(level, "clock")]
         [request] = server.requests
-        assert request.line.startswith("HEAD / ")
-        return found
-
-
-@pytest.mark.parametrize("ahead", [3600, -3600])
-def test_clock_that_is_not_the_providers_is_found(environ: Environ, ahead: int) -> None:
-    header = http_date(datetime.now(UTC) + ahead * SECOND)
-    found = findings_of_a_provider_that_answers(environ, header)
-    assert found == [("fault", "clock")]
-
-
-@pytest.mark.parametrize("header", ["Date: yesterday", "X-Date: none"])
-def test_clock_is_not_judged_without_a_date(environ: Environ, header: str) -> None:
-    assert findings_of_a_provider_that_answers(environ, header) == [("unknown", "clock")]
+    assert request.line.startswith("HEAD / ")
 
 
 def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     """An answer that was on its way for ten seconds, and its date, in seconds from its sending."""
     start = NOW.replace(microsecond=0)
-    told = start + date * SECOND
-    headers = {"date": http_date(told).removeprefix("Date: ")}
+    shown = start + date * SECOND
+    headers = {"date": http_date(shown).removeprefix("Date: ")}
     received_at = start + 10 * SECOND
     answer = WebAnswer(
         status=200,
@@ -308,7 +299,7 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
         received_at=received_at,
         took=10 * SECOND,
     )
-    return answer, told
+    return answer, shown
 
 
 @pytest.mark.parametrize(
@@ -317,8 +308,8 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     ids=str,
 )
 def test_clocks_are_as_far_apart_as_is_certain(date: int, apart: int) -> None:
-    web_answer, told = answered_from_0_to_10(date=date)
-    assert distance(web_answer, told) == apart * SECOND
+    web_answer, shown = answered_from_0_to_10(date=date)
+    assert distance(web_answer, shown) == apart * SECOND
     level = {True: Level.WARNING, apart <= 2: Level.OK, apart > 60: Level.FAULT}[True]
     assert compare_clocks("its", web_answer).level is level
 
@@ -328,7 +319,7 @@ def test_provider_that_is_not_there_is_found(environ: Environ) -> None:
     assert wrong(findings(environ(TOKEN_ENDPOINT=gone))) == [("fault", "provider")]
 
 
-def test_provider_that_says_nothing_is_found(environ: Environ) -> None:
+def test_silent_provider_is_found(environ: Environ) -> None:
     with serving(stall) as server:
         found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
     assert wrong(found) == [("fault", "provider")]
@@ -338,48 +329,58 @@ def test_provider_that_says_nothing_is_found(environ: Environ) -> None:
 def test_part_that_takes_too_long_does_not_keep_the_others_back(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_LIMIT", SECOND)
+    # The other parts keep this limit on a busy machine too.
+    monkeypatch.setattr(command, "_LIMIT", 5 * SECOND)
     with serving(stall) as server:
         found = findings(environ(TOKEN_ENDPOINT=server.endpoint))
     assert wrong(found) == [("fault", "provider")]
-    assert "within 1 s" in said(found, "provider")
+    assert "within 5 s" in said(found, "provider")
     assert "store" in {each.about for each in found}
 
 
-def test_issuer_that_says_nothing_of_itself_is_found(environ: Environ) -> None:
+def test_issuer_without_metadata_is_found(environ: Environ) -> None:
     with serving(answer("404 Not Found")) as server:
         issuer = server.endpoint.removesuffix("/token")
-        told = environ(
+        changed = environ(
             PROVIDER="custom", ISSUER=issuer, AUTHORIZATION_ENDPOINT=None, TOKEN_ENDPOINT=None
         )
-        assert wrong(findings(told)) == [("fault", "ISSUER")]
+        assert wrong(findings(changed)) == [("fault", "ISSUER")]
 
 
 # SQLite.
 
 
-def test_file_that_others_can_read_is_found(environ: Environ) -> None:
-    path = Path(environ()["SQLITE_PATH"])
+def readable_to_others(path: Path) -> None:
     path.chmod(0o644)
-    found = findings(environ())
-    assert wrong(found) == [("warning", "SQLITE_PATH")]
-    assert "(file)" in said(found, "SQLITE_PATH")
 
 
-def test_file_that_is_not_in_wal_mode_is_found(environ: Environ) -> None:
-    database = sqlite3.connect(environ()["SQLITE_PATH"])
-    database.execute("PRAGMA journal_mode = DELETE")
-    database.close()
-    found = findings(environ())
-    assert wrong(found) == [("warning", "SQLITE_PATH")]
-    assert "WAL" in said(found, "SQLITE_PATH")
+def without_wal_mode(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
 
 
-def test_file_that_is_no_database_is_found_and_left_alone(environ: Environ) -> None:
-    path = Path(environ()["SQLITE_PATH"])
+def not_a_database(path: Path) -> None:
     path.write_bytes(b"notes\n")
-    assert wrong(findings(environ())) == [("fault", "SQLITE_PATH")]
-    assert path.read_bytes() == b"notes\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "level", "text"),
+    [
+        (readable_to_others, "warning", "(file)"),
+        (without_wal_mode, "warning", "WAL"),
+        (not_a_database, "fault", ""),
+    ],
+)
+def test_unsuitable_file_is_found_and_left_alone(
+    environ: Environ, spoil: Callable[[Path], None], level: str, text: str
+) -> None:
+    path = Path(environ()["SQLITE_PATH"])
+    spoil(path)
+    before = path.read_bytes()
+    found = findings(environ())
+    assert wrong(found) == [(level, "SQLITE_PATH")]
+    assert text in said(found, "SQLITE_PATH")
+    assert level == "warning" or path.read_bytes() == before
 
 
 def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
@@ -389,7 +390,7 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_written_is_found() -> None:
-    # By itself: who is root can write everywhere.
+    # Without a file system, because root can write everywhere.
     facts = SqliteFacts(
         exists=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
@@ -403,13 +404,10 @@ def test_file_that_is_in_memory_only_is_found(environ: Environ) -> None:
     assert wrong(found) == [("warning", "SQLITE_PATH"), ("unknown", "SQLITE_PATH")]
 
 
-def test_file_that_somebody_keeps_locked_is_found(environ: Environ) -> None:
-    database = sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)
-    database.execute("BEGIN IMMEDIATE")
-    try:
+def test_locked_file_is_found(environ: Environ) -> None:
+    with closing(sqlite3.connect(environ()["SQLITE_PATH"], isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
         found = findings(environ())
-    finally:
-        database.close()
     assert wrong(found) == [("fault", "store")]
     assert "locked" in said(found, "store")
 
@@ -431,23 +429,21 @@ def test_policy_that_evicts_grants_is_found(
     assert f"policy is {policy}" in said(found, "eviction")
 
 
-def test_policy_that_is_not_shown_is_no_policy_that_is_good(upstash: dict[str, str]) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", "-config", "-info")
-    found = findings(upstash)
-    assert wrong(found) == [("unknown", "eviction")]
-
-
-@pytest.mark.parametrize("denied", ["eval", "hmget"])
-def test_database_that_lets_nobody_do_what_requests_need_is_found(
-    upstash: dict[str, str], denied: str
+@pytest.mark.parametrize(
+    ("denied", "expected"),
+    [
+        (["-config", "-info"], ("unknown", "eviction")),
+        (["-eval"], ("fault", "store")),
+        (["-hmget"], ("fault", "store")),
+        (["-scan"], ("unknown", "connections")),
+    ],
+    ids=str,
+)
+def test_database_that_refuses_a_command_is_found(
+    upstash: dict[str, str], denied: list[str], expected: Wrong
 ) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", f"-{denied}")
-    assert wrong(findings(upstash)) == [("fault", "store")]
-
-
-def test_database_that_lets_nobody_list_its_keys_is_said(upstash: dict[str, str]) -> None:
-    execute(upstash, "ACL", "SETUSER", "default", "-scan")
-    assert wrong(findings(upstash)) == [("unknown", "connections")]
+    execute(upstash, "ACL", "SETUSER", "default", *denied)
+    assert wrong(findings(upstash)) == [expected]
 
 
 def test_token_of_another_database_is_found(upstash: dict[str, str]) -> None:
@@ -471,16 +467,12 @@ def test_database_that_hangs_is_found(
 
 
 @pytest.mark.parametrize(
-    "expiry",
-    [
-        {"AttributeName": "delete_after", "Enabled": False},
-        {"AttributeName": "other", "Enabled": True},
-    ],
-    ids=["off", "elsewhere"],
+    ("name", "enabled"), [("delete_after", False), ("other", True)], ids=["off", "elsewhere"]
 )
-def test_table_that_keeps_what_has_expired_is_found(
-    dynamodb: dict[str, str], expiry: Mapping[str, object]
+def test_table_without_expiry_is_found(
+    dynamodb: dict[str, str], name: str, *, enabled: bool
 ) -> None:
+    expiry = {"AttributeName": name, "Enabled": enabled}
     dynamodb_client(dynamodb).update_time_to_live(
         TableName=dynamodb["DYNAMODB_TABLE"], TimeToLiveSpecification=expiry
     )
@@ -516,7 +508,7 @@ AS_TEXT = [{**each, "AttributeType": "S"} for each in TABLE["AttributeDefinition
     ],
     ids=["no-index", "other-key"],
 )
-def test_table_that_is_made_otherwise_is_found(
+def test_table_with_another_schema_is_found(
     dynamodb: dict[str, str], made: Mapping[str, Any], text: str
 ) -> None:
     peer = DynamoDbPeer.at(dynamodb["AWS_ENDPOINT_URL_DYNAMODB"])
@@ -530,7 +522,7 @@ def test_table_that_is_made_otherwise_is_found(
     assert text in said(found, "DYNAMODB_TABLE")
 
 
-# What is kept.
+# The connections.
 
 
 def since(days: int) -> Authorized:
@@ -580,7 +572,7 @@ ATTEMPT = Attempt(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_connection_that_is_not_well_is_found(
+def test_connection_that_needs_attention_is_found(
     environ: Environ, grant: Grant, expected: list[Wrong]
 ) -> None:
     keep(environ(), grant, "unwell")
@@ -589,7 +581,7 @@ def test_connection_that_is_not_well_is_found(
     assert all("unwell" in said(found, about) for _, about in expected)
 
 
-def test_that_not_every_connection_was_looked_at_is_said(
+def test_incomplete_check_of_connections_is_reported(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grants, "_CHECK_LIMIT", timedelta(-1))
@@ -599,7 +591,7 @@ def test_that_not_every_connection_was_looked_at_is_said(
     assert "only the first 1 were checked" in said(found, "connections")
 
 
-def test_that_nobody_has_logged_in_is_said(
+def test_store_without_connections_is_reported(
     running_digikey: SimulatedDigiKeyPeer, redis: RestStore
 ) -> None:
     environ = healthy(running_digikey, redis.front.environ)
@@ -610,30 +602,26 @@ def test_that_nobody_has_logged_in_is_said(
 # The command.
 
 
-def test_command_succeeds_where_nothing_is_wrong_and_with_warnings(environ: Environ) -> None:
+def test_command_fails_on_a_fault_and_not_on_a_warning(environ: Environ) -> None:
     status, out, error = run_doctor(environ(OAUTH_STATE=STATIC_STATE))
     assert (status, error) == (0, "")
-    assert [line for line in out.splitlines() if not line.startswith("ok ")] == [
-        line for line in out.splitlines() if line.startswith("warning  OAUTH_STATE: ")
-    ]
-
-
-def test_command_fails_where_there_is_a_fault(environ: Environ) -> None:
+    [warning] = [line for line in out.splitlines() if not line.startswith("ok ")]
+    assert warning.startswith("warning  OAUTH_STATE: ")
     status, out, error = run_doctor(environ(PUBLIC_URL=None))
     assert (status, error) == (1, "Faults: 1; warnings: 0.\n")
     assert "\nfault    PUBLIC_URL: " in out
 
 
-def test_command_that_is_strict_fails_where_something_could_not_be_looked_at(
+def test_strict_command_fails_where_a_check_was_not_possible(
     environ: Environ, tmp_path: Path
 ) -> None:
-    # A database that is not there yet: nothing kept can be looked at.
+    # Without a database, its connections cannot be checked.
     empty = environ(SQLITE_PATH=str(tmp_path / "none.sqlite"))
     status, out, error = run_doctor(empty)
     assert (status, error) == (0, "")
     number = sum(line.startswith("unknown ") for line in out.splitlines())
-    told = f"Faults: 0; warnings: 0; unknown: {number}.\n"
-    assert run_doctor(empty, "--strict")[::2] == (1, told)
+    summary = f"Faults: 0; warnings: 0; unknown: {number}.\n"
+    assert run_doctor(empty, "--strict")[::2] == (1, summary)
     assert number
     keep(environ())
     assert run_doctor(environ(), "--strict")[::2] == (0, "")
@@ -648,23 +636,18 @@ def test_each_variable_that_cannot_be_used_has_a_line_of_its_own(environ: Enviro
         assert sum(f"variables: {name} " in line for line in faults) == 1
 
 
-def test_no_secret_is_printed(environ: Environ) -> None:
+def test_no_secret_is_printed(environ: Environ, upstash: dict[str, str]) -> None:
     secrets = {
         "CLIENT_SECRET": "the-client's-secret-of-this-test",
         "OAUTH_STATE": "the-static-state-of-this-test",
         "ENCRYPTION_KEYS": encryption_key("another"),
     }
-    _, out, error = run_doctor(environ(**secrets))
-    assert "fault    encryption" in out
-    for secret in (*secrets.values(), API_KEY, CRON_SECRET):
-        assert secret not in out + error
-
-
-def test_no_secret_of_a_store_is_printed(upstash: dict[str, str]) -> None:
-    token = "the-token-of-another-database"
-    _, out, error = run_doctor(upstash | {"KV_REST_API_TOKEN": token})
-    assert "fault    store" in out
-    assert token not in out + error
+    of_store = {"KV_REST_API_TOKEN": "the-token-of-another-database"}
+    for faulty, fault in ((environ(**secrets), "encryption"), (upstash | of_store, "store")):
+        _, out, error = run_doctor(faulty)
+        assert f"fault    {fault}" in out
+        for secret in (*secrets.values(), *of_store.values(), API_KEY, CRON_SECRET):
+            assert secret not in out + error
 
 
 def test_process_ends_though_something_hangs() -> None:
@@ -687,7 +670,7 @@ def test_process_ends_though_something_hangs() -> None:
     assert done.stdout.startswith("fault    doctor: a check hangs")
 
 
-def test_finding_is_one_line_whatever_a_server_has_said() -> None:
+def test_finding_is_one_line_with_any_text_of_a_server() -> None:
     finding = Finding(
         level=Level.FAULT, about="live", text="a\nok       store: fine\x1b[2J" + "x" * 9999
     )

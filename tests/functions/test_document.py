@@ -1,4 +1,4 @@
-"""GET /api/openapi.json: what it says of keys and parameters is so, on every host."""
+"""GET /api/openapi.json: the keys and parameters that it describes are those that are read."""
 
 import json
 
@@ -8,6 +8,7 @@ from functions.endpoints.promises.document import OPERATIONS, text
 from functions.endpoints.promises.operation import Key, Operation
 from tests.functions.deployment import CRON_SECRET, JSON, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem
+from tests.functions.hosts import on_each_host
 
 OPERATION_LIST = [
     (method, path, operation)
@@ -16,13 +17,14 @@ OPERATION_LIST = [
 ]
 
 
+@on_each_host
 def test_the_document_is_served_without_a_key(deployment: Deployment) -> None:
     answer = deployment.call("GET", "/api/openapi.json")
     assert expect_json(answer) == json.loads(text())
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATION_LIST)
-def test_the_key_that_is_described_is_the_one_that_is_asked_for(
+def test_each_operation_asks_for_the_key_that_is_described(
     deployment: Deployment, method: str, path: str, operation: Operation
 ) -> None:
     # Refused for its length, after the key.
@@ -37,19 +39,19 @@ def test_the_key_that_is_described_is_the_one_that_is_asked_for(
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATION_LIST)
-def test_the_parameters_that_are_described_are_the_ones_that_are_read(
+def test_each_operation_reads_the_parameters_that_are_described(
     deployment: Deployment, method: str, path: str, operation: Operation
 ) -> None:
-    answer = deployment.call(method, at(path, unheard="of"), key_for(operation, deployment), JSON)
+    answer = deployment.call(method, at(path, stray="of"), key_for(operation, deployment), JSON)
     if operation.open_parameters:
-        # What may be wrong is that one is missing.
+        # Only a missing parameter is a fault.
         needs_one = any(parameter.is_required for parameter in operation.parameters)
         assert answer.status_code in ({400} if needs_one else operation.answers)
-        assert "unheard" not in answer.text
+        assert "stray" not in answer.text
     else:
         detail = expect_problem(answer, 400, "invalid-request")["detail"]
-        told = detail.rpartition(": ")[2].removesuffix(".").split(", ")
-        assert told == sorted(parameter.name for parameter in operation.parameters)
+        named = detail.rpartition(": ")[2].removesuffix(".").split(", ")
+        assert named == sorted(parameter.name for parameter in operation.parameters)
 
 
 def key_for(operation: Operation, deployment: Deployment) -> Header:

@@ -1,4 +1,4 @@
-"""A DynamoDB table that cannot be used: what callers, the log and the schedule are told."""
+"""A DynamoDB table that cannot be used: the answers, the log and the schedule's error."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from tests.system.lambda_events import scheduler_event
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 MISSING = "no-such-table"
-# What the log says, so that who runs this knows what to do.
+# The log's words, for an operator.
 DOES_NOT_EXIST = (
     f"table '{MISSING}' (DYNAMODB_TABLE) does not exist in this account and region: create it"
 )
@@ -32,7 +32,7 @@ def environ(
     return environ_for(running_digikey, store)
 
 
-def test_callers_are_told_to_come_back_and_the_log_what_is_wrong(
+def test_callers_may_retry_and_the_log_names_the_cause(
     environ: Mapping[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = answers_of(environ, ("x-api-key", API_KEY))
@@ -48,7 +48,7 @@ def test_callers_are_told_to_come_back_and_the_log_what_is_wrong(
     assert said == [f"the store is not available: {DOES_NOT_EXIST}"] * len(answers)
 
 
-def test_a_schedulers_sweep_is_told_to_come_back_and_the_log_what_is_wrong(
+def test_a_schedulers_sweep_may_retry_and_the_log_names_the_cause(
     environ: Mapping[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     key = ("authorization", f"Bearer {CRON_SECRET}")
@@ -57,7 +57,7 @@ def test_a_schedulers_sweep_is_told_to_come_back_and_the_log_what_is_wrong(
     assert f"the store is not available: {DOES_NOT_EXIST}" in caplog.text
 
 
-def test_the_scheduled_sweep_raises_what_is_wrong(environ: Mapping[str, str]) -> None:
+def test_the_scheduled_sweep_raises_the_cause(environ: Mapping[str, str]) -> None:
     with scheduled(dict(environ)) as sweep, pytest.raises(SweepFailedError) as raised:
         sweep(scheduler_event(), None)
     assert str(raised.value) == f"the store is not available: {DOES_NOT_EXIST}"

@@ -1,10 +1,12 @@
 """`ENCRYPTION_KEYS`: what is read, and what is refused without being repeated."""
 
 from base64 import b64encode, urlsafe_b64encode
+from pathlib import Path
 
 import pytest
 
 from functions.settings.settings import Settings, SettingsError
+from tests.functions.commands import environ_in
 
 FIRST, SECOND, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))
 
@@ -14,18 +16,11 @@ def text_of(*keys: bytes, separator: str = ",") -> str:
 
 
 def keys_in(text: str) -> tuple[bytes, ...]:
-    return Settings.from_environ(
-        {
-            "CLIENT_ID": "client",
-            "CLIENT_SECRET": "secret",
-            "API_KEY": "the-api-key-of-this-test",
-            "SQLITE_PATH": "grants.sqlite",
-            "ENCRYPTION_KEYS": text,
-        }
-    ).encryption_keys
+    environ = environ_in(Path(), ENCRYPTION_KEYS=text)
+    return Settings.from_environ(environ).encryption_keys
 
 
-def test_without_keys_there_are_none() -> None:
+def test_empty_variable_has_no_keys() -> None:
     assert keys_in("") == keys_in("  ") == ()
 
 

@@ -18,7 +18,7 @@ from tests.functions.test_admin_move import GRANT, Place, file, place, source
 
 __all__ = ["file", "place", "source"]
 
-# What SQLite keeps in a column of any type.
+# A column of any type may have these values.
 TEXTS = {"nothing": "''", "number": "9e999", "long": "printf('%.*c', 3000000, 'x')"}
 VALUES = {
     "bytes": "x'00ff'",
@@ -36,7 +36,7 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def spoil(path: Path, column: str) -> int:
-    """Put each of the values into a column of a row; return how many rows are no records then."""
+    """Put each of the values into a column of a row; return the number of unreadable rows."""
     for name, value in VALUES.items():
         execute(
             path, f"UPDATE grants SET due_at = 1, {column} = {value} WHERE connection = '{name}'"
@@ -62,10 +62,6 @@ def test_operators_commands_go_on_with_the_others(source: Place, file: Path, col
     assert source.kept("a", "z") == [GRANT, GRANT]
 
 
-in_one_process = pytest.mark.parametrize("host", ["in-process"], indirect=True)
-
-
-@in_one_process
 @pytest.mark.parametrize("column", ["connection", "etag", "sealed"])
 def test_a_deployment_goes_on_with_the_others_and_takes_logins(
     deploy: Deploy, tmp_path: Path, column: str
@@ -88,9 +84,8 @@ def test_a_deployment_goes_on_with_the_others_and_takes_logins(
     expect_token(deployment.token("idle"))
 
 
-@in_one_process
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_logins_and_counts_of_any_type_are_removed_by_the_sweep_and_disturb_nobody(
+def test_logins_and_counts_of_any_type_are_removed_by_the_sweep_and_harm_no_request(
     deploy: Deploy, tmp_path: Path, value: str
 ) -> None:
     path = tmp_path / "grants.sqlite"

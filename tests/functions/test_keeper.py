@@ -17,7 +17,6 @@ from domain.token_endpoint import (
     Outcome,
     RefreshTokenRequest,
     TokenErrorResponse,
-    TokenResponse,
 )
 from functions.refresh import keeper as keeper_module
 from functions.refresh import recorder as recorder_module
@@ -27,6 +26,8 @@ from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, CountingStore, answered
 from tests.records import record_of
+
+pytestmark = pytest.mark.anyio
 
 
 def ask(keeper: Keeper) -> Awaitable[Answer]:
@@ -38,168 +39,131 @@ def served(answer: Answer) -> str:
     return answer.tokens.access_token
 
 
-def test_a_fresh_token_costs_one_round_trip_and_no_request() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        assert served(await ask(bench.instance())) == "access-7"
-        assert (bench.store.loads, bench.store.etags, bench.server.requests) == (1, [], [])
-
-    asyncio.run(run())
+async def bench_with(left: timedelta) -> Bench:
+    """A bench whose connection `c` has an access token with so much time left."""
+    bench = Bench()
+    await bench.keep(left)
+    return bench
 
 
-def test_a_refresh_costs_three_round_trips_and_one_request_whatever_the_number_of_callers() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        keeper = bench.instance()
-        answers = await asyncio.gather(*(ask(keeper) for _ in range(200)))
-        assert {served(answer) for answer in answers} == {"access-8"}
-        assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
-        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
-
-    asyncio.run(run())
+async def kept_refresh_token(bench: Bench) -> str | None:
+    grant = await bench.grant()
+    assert isinstance(grant, Authorized)
+    return grant.tokens.refresh_token
 
 
-def test_checklist_47_the_intent_is_stored_before_anything_is_sent() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        seen: list[Grant] = []
-
-        async def reply() -> Outcome:
-            seen.append(await bench.grant())
-            return RESPONSE
-
-        bench.server.reply = reply
-        await ask(bench.instance())
-        assert isinstance(seen[0], Refreshing)
-
-    asyncio.run(run())
+async def test_a_fresh_token_costs_one_round_trip_and_no_request() -> None:
+    bench = await bench_with(FRESH)
+    assert served(await ask(bench.instance())) == "access-7"
+    assert (bench.store.loads, bench.store.etags, bench.server.requests) == (1, [], [])
 
 
-def test_checklist_47_the_answer_is_stored_before_it_is_served() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        answer = await ask(bench.instance())
-        grant = await bench.grant()
-        assert isinstance(grant, Authorized)
-        assert grant.tokens.access_token == served(answer) == "access-8"
-
-    asyncio.run(run())
-
-
-def test_near_its_end_a_token_is_served_to_all_while_one_attempt_replaces_it() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(NEAR_ITS_END)
-        may_answer = asyncio.Event()
-
-        async def reply() -> Outcome:
-            await may_answer.wait()
-            return RESPONSE
-
-        bench.server.reply = reply
-        keeper = bench.instance()
-        answers = await asyncio.gather(*(ask(keeper) for _ in range(50)))
-        assert {served(answer) for answer in answers} == {"access-7"}
-        may_answer.set()
-        await keeper.finish()
-        assert served(await ask(keeper)) == "access-8"
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+async def test_a_refresh_costs_three_round_trips_and_one_request_for_any_number_of_callers() -> (
+    None
+):
+    bench = await bench_with(EXPIRED)
+    keeper = bench.instance()
+    answers = await asyncio.gather(*(ask(keeper) for _ in range(200)))
+    assert {served(answer) for answer in answers} == {"access-8"}
+    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
+    assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
 
 
-def test_who_read_the_record_before_an_attempt_began_is_served_without_waiting_for_it() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(NEAR_ITS_END)
-        load, swap = bench.store.load, bench.store.swap
-        swaps, may_swap = asyncio.Event(), asyncio.Event()
-        has_read, may_return, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+async def test_checklist_47_the_intent_is_stored_before_anything_is_sent() -> None:
+    bench = await bench_with(EXPIRED)
+    seen: list[Grant] = []
 
-        async def reply() -> Outcome:
-            await may_answer.wait()
-            return RESPONSE
+    async def reply() -> Outcome:
+        seen.append(await bench.grant())
+        return RESPONSE
 
-        async def slow_swap(*args: Any, **change: Any) -> None:
-            swaps.set()
-            await may_swap.wait()
-            await swap(*args, **change)
-
-        async def slow_load(connection: str) -> Record:
-            record = await load(connection)
-            has_read.set()
-            await may_return.wait()
-            return record
-
-        bench.server.reply = reply
-        bench.store.swap = slow_swap  # type: ignore[method-assign]
-        keeper = bench.instance()
-        first = asyncio.ensure_future(ask(keeper))
-        await swaps.wait()
-        bench.store.load = slow_load  # type: ignore[method-assign]
-        second = asyncio.ensure_future(ask(keeper))
-        await has_read.wait()
-        may_swap.set()
-        assert served(await first) == "access-7"
-        may_return.set()
-        assert served(await second) == "access-7"
-        assert not may_answer.is_set()
-        may_answer.set()
-        await keeper.finish()
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+    bench.server.reply = reply
+    await ask(bench.instance())
+    assert isinstance(seen[0], Refreshing)
 
 
-def test_a_caller_that_goes_away_does_not_take_the_attempt_with_it() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        is_sent = asyncio.Event()
-        may_answer = asyncio.Event()
-
-        async def reply() -> Outcome:
-            is_sent.set()
-            await may_answer.wait()
-            return RESPONSE
-
-        bench.server.reply = reply
-        keeper = bench.instance()
-        caller = asyncio.ensure_future(ask(keeper))
-        await is_sent.wait()
-        caller.cancel()
-        may_answer.set()
-        await keeper.finish()
-        grant = await bench.grant()
-        assert isinstance(grant, Authorized)
-        assert grant.tokens.refresh_token == "refresh-8"
-
-    asyncio.run(run())
+async def test_checklist_47_the_answer_is_stored_before_it_is_served() -> None:
+    bench = await bench_with(EXPIRED)
+    answer = await ask(bench.instance())
+    grant = await bench.grant()
+    assert isinstance(grant, Authorized)
+    assert grant.tokens.access_token == served(answer) == "access-8"
 
 
-def test_checklist_46_instances_that_meet_at_the_same_record_make_one_request() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-
-        async def reply() -> Outcome:
-            await asyncio.sleep(0.01)
-            return RESPONSE
-
-        bench.server.reply = reply
-        keepers = [bench.instance() for _ in range(10)]
-        answers = await asyncio.gather(*(ask(keeper) for keeper in keepers for _ in range(5)))
-        assert {served(answer) for answer in answers} == {"access-8"}
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+async def test_near_its_end_a_token_is_served_to_all_while_one_attempt_replaces_it() -> None:
+    bench = await bench_with(NEAR_ITS_END)
+    _, may_answer = bench.server.hold()
+    keeper = bench.instance()
+    answers = await asyncio.gather(*(ask(keeper) for _ in range(50)))
+    assert {served(answer) for answer in answers} == {"access-7"}
+    may_answer.set()
+    await keeper.finish()
+    assert served(await ask(keeper)) == "access-8"
+    assert len(bench.server.requests) == 1
 
 
-def test_who_waits_for_another_instance_looks_again_where_the_store_fails_once() -> None:
+async def test_caller_that_read_the_record_before_an_attempt_began_does_not_wait_for_it() -> None:
+    bench = await bench_with(NEAR_ITS_END)
+    load, swap = bench.store.load, bench.store.swap
+    swaps, may_swap = asyncio.Event(), asyncio.Event()
+    has_read, may_return = asyncio.Event(), asyncio.Event()
+
+    async def slow_swap(*args: Any, **change: Any) -> None:
+        swaps.set()
+        await may_swap.wait()
+        await swap(*args, **change)
+
+    async def slow_load(connection: str) -> Record:
+        record = await load(connection)
+        has_read.set()
+        await may_return.wait()
+        return record
+
+    _, may_answer = bench.server.hold()
+    bench.store.swap = slow_swap  # type: ignore[method-assign]
+    keeper = bench.instance()
+    first = asyncio.ensure_future(ask(keeper))
+    await swaps.wait()
+    bench.store.load = slow_load  # type: ignore[method-assign]
+    second = asyncio.ensure_future(ask(keeper))
+    await has_read.wait()
+    may_swap.set()
+    assert served(await first) == "access-7"
+    may_return.set()
+    assert served(await second) == "access-7"
+    assert not may_answer.is_set()
+    may_answer.set()
+    await keeper.finish()
+    assert len(bench.server.requests) == 1
+
+
+async def test_a_caller_that_goes_away_does_not_take_the_attempt_with_it() -> None:
+    bench = await bench_with(EXPIRED)
+    is_sent, may_answer = bench.server.hold()
+    keeper = bench.instance()
+    caller = asyncio.ensure_future(ask(keeper))
+    await is_sent.wait()
+    caller.cancel()
+    may_answer.set()
+    await keeper.finish()
+    assert await kept_refresh_token(bench) == "refresh-8"
+
+
+async def test_checklist_46_instances_that_meet_at_the_same_record_make_one_request() -> None:
+    bench = await bench_with(EXPIRED)
+
+    async def reply() -> Outcome:
+        await asyncio.sleep(0.01)
+        return RESPONSE
+
+    bench.server.reply = reply
+    keepers = [bench.instance() for _ in range(10)]
+    answers = await asyncio.gather(*(ask(keeper) for keeper in keepers for _ in range(5)))
+    assert {served(answer) for answer in answers} == {"access-8"}
+    assert len(bench.server.requests) == 1
+
+
+async def test_wait_for_another_instance_survives_one_failure_of_the_store() -> None:
     class FailingOnce(CountingStore):
         async def load(self, connection: str) -> Record:
             found = await super().load(connection)
@@ -208,98 +172,58 @@ def test_who_waits_for_another_instance_looks_again_where_the_store_fails_once()
                 raise StoreUnavailableError("planned")
             return found
 
-    async def run() -> None:
-        bench = Bench()
-        bench.store = FailingOnce()
-        await bench.keep(EXPIRED)
-        may_answer = asyncio.Event()
-
-        async def reply() -> Outcome:
-            await may_answer.wait()
-            return RESPONSE
-
-        bench.server.reply = reply
-        one = asyncio.ensure_future(ask(bench.instance()))
-        while not bench.server.requests:  # noqa: ASYNC110 - the keeper tells nobody
-            await asyncio.sleep(0)
-        other = asyncio.ensure_future(ask(bench.instance()))
-        while bench.store.loads < 4 and not other.done():  # noqa: ASYNC110 - the same
-            await asyncio.sleep(0.01)
-        may_answer.set()
-        assert served(await one) == served(await other) == "access-8"
-
-    asyncio.run(run())
+    bench = Bench()
+    bench.store = FailingOnce()
+    await bench.keep(EXPIRED)
+    _, may_answer = bench.server.hold()
+    one = asyncio.ensure_future(ask(bench.instance()))
+    while not bench.server.requests:  # noqa: ASYNC110 - the keeper has no event for it
+        await asyncio.sleep(0)
+    other = asyncio.ensure_future(ask(bench.instance()))
+    while bench.store.loads < 4 and not other.done():  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0.01)
+    may_answer.set()
+    assert served(await one) == served(await other) == "access-8"
 
 
-def test_whoever_waits_too_long_is_told_so_and_the_attempt_goes_on(
+async def test_caller_that_waits_too_long_is_answered_and_the_attempt_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        may_answer = asyncio.Event()
-
-        async def reply() -> Outcome:
-            await may_answer.wait()
-            return RESPONSE
-
-        bench.server.reply = reply
-        mine, other = bench.instance(), bench.instance()
-        assert isinstance(await ask(mine), Wait)
-        assert isinstance(await ask(other), Wait)
-        may_answer.set()
-        await mine.finish()
-        assert served(await ask(other)) == "access-8"
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    _, may_answer = bench.server.hold()
+    mine, other = bench.instance(), bench.instance()
+    assert isinstance(await ask(mine), Wait)
+    assert isinstance(await ask(other), Wait)
+    may_answer.set()
+    await mine.finish()
+    assert served(await ask(other)) == "access-8"
+    assert len(bench.server.requests) == 1
 
 
-def test_what_was_not_sent_is_sent_again_within_the_same_request() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        replies: list[Outcome] = [
-            NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"),
-            RESPONSE,
-        ]
-
-        async def reply() -> Outcome:
-            return replies.pop(0)
-
-        bench.server.reply = reply
-        assert served(await ask(bench.instance())) == "access-8"
-
-    asyncio.run(run())
+async def test_unsent_request_is_sent_again_within_the_same_call() -> None:
+    bench = await bench_with(EXPIRED)
+    bench.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"), RESPONSE)
+    assert served(await ask(bench.instance())) == "access-8"
 
 
-def test_a_provider_that_stays_away_is_asked_twice_and_then_left_alone() -> None:
-    async def run() -> None:
-        async def reply() -> Outcome:
-            return NoAnswer(delivery=Delivery.NOT_SENT, reason="planned")
-
-        bench = Bench(reply)
-        await bench.keep(EXPIRED)
-        keeper = bench.instance()
-        answers = [await ask(keeper) for _ in range(20)]
-        assert {type(answer) for answer in answers} == {TryLater}
-        assert len(bench.server.requests) == 2
-
-    asyncio.run(run())
+async def test_a_provider_that_stays_away_is_asked_twice_and_then_left_alone() -> None:
+    bench = await bench_with(EXPIRED)
+    bench.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"))
+    keeper = bench.instance()
+    answers = [await ask(keeper) for _ in range(20)]
+    assert {type(answer) for answer in answers} == {TryLater}
+    assert len(bench.server.requests) == 2
 
 
-def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
-    async def run() -> None:
-        bench = Bench(by=replace(POLICY, send_within=timedelta(seconds=-1)))
-        await bench.keep(EXPIRED)
-        answer = await ask(bench.instance())
-        assert isinstance(answer, TryLater)
-        assert answer.failure is Failure.NOT_SENT
-        assert bench.server.requests == []
-
-    asyncio.run(run())
+async def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
+    bench = Bench(by=replace(POLICY, send_within=timedelta(seconds=-1)))
+    await bench.keep(EXPIRED)
+    answer = await ask(bench.instance())
+    assert isinstance(answer, TryLater)
+    assert answer.failure is Failure.NOT_SENT
+    assert bench.server.requests == []
 
 
 class MovedClock:
@@ -327,93 +251,79 @@ class SlowDisk(CountingStore):
             await super().swap(connection, record, expected_etag=expected_etag)
 
 
-def test_of_many_intents_none_waits_in_the_store_for_as_long_as_its_request_may_be_sent(
+async def test_many_intents_are_stored_in_time_for_their_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 2)
 
-    async def run() -> None:
-        clock, bench = MovedClock(), Bench()
-        bench.store = SlowDisk(clock)
-        names = [f"c{number}" for number in range(8)]
-        for name in names:
-            await bench.keep(EXPIRED, name)
-        keeper = bench.instance(clock=clock)
-        answers = await asyncio.gather(
-            *(keeper.token(name, min_ttl=timedelta(seconds=60)) for name in names)
-        )
-        assert {served(answer) for answer in answers} == {"access-8"}
-        # An intent and an answer each: none was stored and not sent.
-        assert len(bench.store.etags) == 2 * len(names)
-
-    asyncio.run(run())
+    clock, bench = MovedClock(), Bench()
+    bench.store = SlowDisk(clock)
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        await bench.keep(EXPIRED, name)
+    keeper = bench.instance(clock=clock)
+    answers = await asyncio.gather(
+        *(keeper.token(name, min_ttl=timedelta(seconds=60)) for name in names)
+    )
+    assert {served(answer) for answer in answers} == {"access-8"}
+    # An intent and an answer each: none was stored and not sent.
+    assert len(bench.store.etags) == 2 * len(names)
 
 
-def test_whose_turn_does_not_come_in_time_is_told_to_ask_again_and_is_not_forgotten(
+async def test_caller_with_a_late_turn_is_asked_to_wait_and_still_refreshed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 1)
     monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED, "first")
-        await bench.keep(EXPIRED)
-        await bench.keep(NEAR_ITS_END, "near")
-        swap, may_swap = bench.store.swap, asyncio.Event()
+    bench = Bench()
+    await bench.keep(EXPIRED, "first")
+    await bench.keep(EXPIRED)
+    await bench.keep(NEAR_ITS_END, "near")
+    swap, may_swap = bench.store.swap, asyncio.Event()
 
-        async def held(*args: Any, **change: Any) -> None:
-            await may_swap.wait()
-            await swap(*args, **change)
+    async def held(*args: Any, **change: Any) -> None:
+        await may_swap.wait()
+        await swap(*args, **change)
 
-        monkeypatch.setattr(bench.store, "swap", held)
-        keeper = bench.instance()
-        first = asyncio.ensure_future(keeper.token("first", min_ttl=timedelta(0)))
-        assert isinstance(await asyncio.wait_for(ask(keeper), 60), Wait)
-        # A token that lives does not wait at all.
-        near = keeper.token("near", min_ttl=timedelta(0))
-        assert served(await asyncio.wait_for(near, 60)) == "access-7"
-        may_swap.set()
-        await first
-        await keeper.finish()
-        assert served(await ask(keeper)) == "access-8"
-        assert served(await keeper.token("near", min_ttl=timedelta(0))) == "access-8"
-        assert len(bench.server.requests) == 3
-
-    asyncio.run(run())
+    monkeypatch.setattr(bench.store, "swap", held)
+    keeper = bench.instance()
+    first = asyncio.ensure_future(keeper.token("first", min_ttl=timedelta(0)))
+    assert isinstance(await asyncio.wait_for(ask(keeper), 60), Wait)
+    # A valid token does not wait at all.
+    near = keeper.token("near", min_ttl=timedelta(0))
+    assert served(await asyncio.wait_for(near, 60)) == "access-7"
+    may_swap.set()
+    await first
+    await keeper.finish()
+    assert served(await ask(keeper)) == "access-8"
+    assert served(await keeper.token("near", min_ttl=timedelta(0))) == "access-8"
+    assert len(bench.server.requests) == 3
 
 
-def test_an_instance_that_has_nothing_to_send_with_did_not_send(
+async def test_an_instance_that_has_nothing_to_send_with_did_not_send(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def without_authorities() -> AuthorizationServer:
         raise FileNotFoundError("no certificate authorities")
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        answer = await ask(bench.instance(without_authorities))
-        assert isinstance(answer, TryLater)
-        assert answer.failure is Failure.NOT_SENT
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    answer = await ask(bench.instance(without_authorities))
+    assert isinstance(answer, TryLater)
+    assert answer.failure is Failure.NOT_SENT
     assert "no certificate authorities" in caplog.text
 
 
-def test_the_log_tells_once_that_a_person_has_to_log_in(caplog: pytest.LogCaptureFixture) -> None:
-    async def refused() -> Outcome:
-        return TokenErrorResponse(status=400, error="invalid_grant")
-
-    async def run() -> None:
-        bench = Bench(refused)
-        await bench.keep(EXPIRED)
-        keeper = bench.instance()
-        answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
-        answers.append(await ask(keeper))
-        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
-        assert answers == [rejected] * 4
-
-    asyncio.run(run())
+async def test_that_a_person_has_to_log_in_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = await bench_with(EXPIRED)
+    bench.server.answer(TokenErrorResponse(status=400, error="invalid_grant"))
+    keeper = bench.instance()
+    answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
+    answers.append(await ask(keeper))
+    rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
+    assert answers == [rejected] * 4
     warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [
         "connection c: a person has to log in: refresh-token-rejected",
@@ -425,151 +335,113 @@ def test_the_log_tells_once_that_a_person_has_to_log_in(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("applies", [True, False])
-def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
+async def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
     monkeypatch: pytest.MonkeyPatch, *, applies: bool
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {1, 3}
-        bench.store.applies_failing_swaps = applies
-        assert served(await ask(bench.instance())) == "access-8"
-        intent, intent_again, answer, answer_again = bench.store.etags
-        assert intent == intent_again != answer == answer_again
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {1, 3}
+    bench.store.applies_failing_swaps = applies
+    assert served(await ask(bench.instance())) == "access-8"
+    intent, intent_again, answer, answer_again = bench.store.etags
+    assert intent == intent_again != answer == answer_again
+    assert len(bench.server.requests) == 1
 
 
 @pytest.mark.parametrize(
     "fault", [StoreUnavailableError("planned"), RuntimeError("a fault of our own")]
 )
-def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
+async def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", ())
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {2, 3}
-        bench.store.fault = fault
-        assert served(await ask(bench.instance())) == "access-8"
-        assert isinstance(await bench.grant(), Refreshing)
-        (rescued,) = bench.rescue.emitted
-        assert rescued.connection == "c"
-        assert rescued.expected_etag == bench.store.etags[0]
-        assert rescued.record.etag == bench.store.etags[-1]
-        assert isinstance(rescued.record.grant, Authorized)
-        assert rescued.record.grant.tokens.refresh_token == "refresh-8"
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {2, 3}
+    bench.store.fault = fault
+    assert served(await ask(bench.instance())) == "access-8"
+    assert isinstance(await bench.grant(), Refreshing)
+    (rescued,) = bench.rescue.emitted
+    assert rescued.connection == "c"
+    assert rescued.expected_etag == bench.store.etags[0]
+    assert rescued.record.etag == bench.store.etags[-1]
+    assert isinstance(rescued.record.grant, Authorized)
+    assert rescued.record.grant.tokens.refresh_token == "refresh-8"
     assert "could not be stored" in caplog.text
     assert ("a fault of our own" in caplog.text) is isinstance(fault, RuntimeError)
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text
 
 
-def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(
+async def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", ())
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", (timedelta(0),) * 5)
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {2, 3, 4}
-        keeper = bench.instance()
-        assert served(await ask(keeper)) == "access-8"
-        await keeper.finish()
-        grant = await bench.grant()
-        assert isinstance(grant, Authorized)
-        assert grant.tokens.refresh_token == "refresh-8"
-        assert len(bench.rescue.emitted) == 1
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {2, 3, 4}
+    keeper = bench.instance()
+    assert served(await ask(keeper)) == "access-8"
+    await keeper.finish()
+    assert await kept_refresh_token(bench) == "refresh-8"
+    assert len(bench.rescue.emitted) == 1
 
 
-def test_an_instance_that_was_frozen_waits_for_its_own_attempt_before_it_makes_another() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        first_is_sent, first_may_answer = asyncio.Event(), asyncio.Event()
-
-        async def first() -> Outcome:
-            first_is_sent.set()
-            await first_may_answer.wait()
-            return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
-
-        bench.server.reply = first
-        keeper = bench.instance()
-        one = asyncio.ensure_future(ask(keeper))
-        await first_is_sent.wait()
-        await age_the_attempt(bench, timedelta(seconds=61))
-        bench.server.reply = answered
-        two = asyncio.ensure_future(ask(keeper))
-        await asyncio.sleep(0.05)
-        assert len(bench.server.requests) == 1
-        first_may_answer.set()
-        assert served(await one) == served(await two) == "access-8"
-        assert len(bench.server.requests) == 2
-
-    asyncio.run(run())
+async def test_an_instance_that_was_frozen_waits_for_its_own_attempt_before_it_makes_another() -> (
+    None
+):
+    bench = await bench_with(EXPIRED)
+    unknown = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
+    first_is_sent, first_may_answer = bench.server.hold(unknown)
+    keeper = bench.instance()
+    one = asyncio.ensure_future(ask(keeper))
+    await first_is_sent.wait()
+    await age_the_attempt(bench, timedelta(seconds=61))
+    bench.server.reply = answered
+    two = asyncio.ensure_future(ask(keeper))
+    await asyncio.sleep(0.05)
+    assert len(bench.server.requests) == 1
+    first_may_answer.set()
+    assert served(await one) == served(await two) == "access-8"
+    assert len(bench.server.requests) == 2
 
 
-def test_nothing_is_sent_while_the_intent_cannot_be_stored(
+async def test_nothing_is_sent_while_the_intent_cannot_be_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        bench.store.failing_swaps = {1, 2}
-        with pytest.raises(StoreUnavailableError):
-            await ask(bench.instance())
-        assert bench.server.requests == []
-
-    asyncio.run(run())
+    bench = await bench_with(EXPIRED)
+    bench.store.failing_swaps = {1, 2}
+    with pytest.raises(StoreUnavailableError):
+        await ask(bench.instance())
+    assert bench.server.requests == []
 
 
-def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -> None:
-    async def run() -> None:
-        bench = Bench(by=replace(POLICY, lease=36 * SECOND))
-        await bench.keep(EXPIRED)
-        first_is_sent = asyncio.Event()
-        first_may_answer = asyncio.Event()
-        second_is_sent = asyncio.Event()
+async def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -> None:
+    bench = Bench(by=replace(POLICY, lease=36 * SECOND))
+    await bench.keep(EXPIRED)
+    second_is_sent = asyncio.Event()
 
-        async def first() -> Outcome:
-            first_is_sent.set()
-            await first_may_answer.wait()
-            return RESPONSE
+    async def second() -> Outcome:
+        second_is_sent.set()
+        await asyncio.wait({one})
+        return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
 
-        async def second() -> Outcome:
-            second_is_sent.set()
-            await asyncio.sleep(0.05)
-            return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
-
-        bench.server.reply = first
-        stalled = bench.instance()
-        one = asyncio.ensure_future(ask(stalled))
-        await first_is_sent.wait()
-        await age_the_attempt(bench, timedelta(seconds=37))
-        bench.server.reply = second
-        other = asyncio.ensure_future(ask(bench.instance()))
-        await second_is_sent.wait()
-        first_may_answer.set()
-        assert served(await one) == served(await other) == "access-8"
-        grant = await bench.grant()
-        assert isinstance(grant, Authorized)
-        assert grant.tokens.refresh_token == response_refresh_token()
-
-    asyncio.run(run())
+    first_is_sent, first_may_answer = bench.server.hold()
+    stalled = bench.instance()
+    one = asyncio.ensure_future(ask(stalled))
+    await first_is_sent.wait()
+    await age_the_attempt(bench, timedelta(seconds=37))
+    bench.server.reply = second
+    other = asyncio.ensure_future(ask(bench.instance()))
+    await second_is_sent.wait()
+    first_may_answer.set()
+    assert served(await one) == served(await other) == "access-8"
+    assert await kept_refresh_token(bench) == RESPONSE.refresh_token
 
 
 async def age_the_attempt(bench: Bench, by: timedelta) -> None:
@@ -586,51 +458,35 @@ async def age_the_attempt(bench: Bench, by: timedelta) -> None:
     )
 
 
-def response_refresh_token() -> str | None:
-    assert isinstance(RESPONSE, TokenResponse)
-    return RESPONSE.refresh_token
+async def test_a_requested_refresh_is_made_once_for_concurrent_callers() -> None:
+    bench = await bench_with(FRESH)
+    first, second = bench.instance(), bench.instance()
+    answers = await asyncio.gather(*(keeper.refresh("c") for keeper in [first, second] * 20))
+    assert {served(one.answer) for one in answers} == {"access-8"}
+    assert all(one.is_refreshed for one in answers)
+    assert len(bench.server.requests) == 1
+    again = await first.refresh("c")
+    assert (served(again.answer), again.is_refreshed) == ("access-8", False)
+    assert len(bench.server.requests) == 1
 
 
-def test_a_requested_refresh_is_made_once_for_all_who_ask_at_the_same_time() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        first, second = bench.instance(), bench.instance()
-        answers = await asyncio.gather(*(keeper.refresh("c") for keeper in [first, second] * 20))
-        assert {served(one.answer) for one in answers} == {"access-8"}
-        assert all(one.is_refreshed for one in answers)
-        assert len(bench.server.requests) == 1
-        again = await first.refresh("c")
-        assert (served(again.answer), again.is_refreshed) == ("access-8", False)
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+async def test_connection_that_is_not_due_is_left_alone() -> None:
+    bench = await bench_with(EXPIRED)
+    found = await bench.instance().refresh_if_due("c")
+    assert (found.answer, found.is_refreshed) == (NothingDue(), False)
+    assert (bench.store.etags, bench.server.requests) == ([], [])
 
 
-def test_what_is_not_due_is_left_alone() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        found = await bench.instance().refresh_if_due("c")
-        assert (found.answer, found.is_refreshed) == (NothingDue(), False)
-        assert (bench.store.etags, bench.server.requests) == ([], [])
-
-    asyncio.run(run())
-
-
-def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_line_in_the_log(
+async def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def run() -> None:
-        async def reply() -> Outcome:
-            raise RuntimeError("a fault of our own")
+    async def reply() -> Outcome:
+        raise RuntimeError("a fault of our own")
 
-        bench = Bench(reply)
-        await bench.keep(EXPIRED)
-        answer = await ask(bench.instance())
-        assert isinstance(answer, TryLater)
-        assert answer.failure is Failure.UNKNOWN
-        assert isinstance(await bench.grant(), Authorized)
-
-    asyncio.run(run())
+    bench = Bench(reply)
+    await bench.keep(EXPIRED)
+    answer = await ask(bench.instance())
+    assert isinstance(answer, TryLater)
+    assert answer.failure is Failure.UNKNOWN
+    assert isinstance(await bench.grant(), Authorized)
     assert "a fault of our own" in caplog.text

@@ -1,8 +1,8 @@
-"""Lambda's runtime with our artifact, where it is no HTTP request that ends in an answer."""
+"""Lambda's runtime with our artifact: errors, timeouts and the schedule."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -19,10 +19,10 @@ from tests.system.lambda_events import HTTP_EVENTS, Event, response_of, schedule
 from tests.system.lambda_runtime import FunctionError, LambdaProcess, lambda_process
 
 SWEEP = "functions.aws.sweep.handler"
-# What Lambda takes at most.
+# Lambda's limit.
 LARGEST_EVENT = 6 * 1024 * 1024
-# In seconds: the start of a function takes a part of it.
-SHORT_LIMIT = 5
+# In seconds. It includes the start of a function, on a busy machine too.
+SHORT_LIMIT = 12
 
 on_lambda = pytest.mark.parametrize("host", ["lambda-runtime"], indirect=True)
 
@@ -60,19 +60,19 @@ def test_every_kind_of_event_carries_a_fifth_of_the_requests() -> None:
     ],
     ids=["name twice", "header twice", "no text"],
 )
-def test_request_that_a_kind_cannot_tell_comes_as_another(call: Call, unable: set[str]) -> None:
+def test_request_that_does_not_fit_a_kind_comes_as_another(call: Call, unable: set[str]) -> None:
     make_event = EveryKind()
     for _ in range(20):
         make_event(call.build("https://lambda"))
     assert make_event.made.keys() == HTTP_EVENTS.keys() - unable
 
 
-# --- what is no request
+# --- other events
 
 
 @pytest.fixture(scope="module")
 def unset() -> Iterator[LambdaProcess]:
-    """The function behind HTTP without any settings: whatever reaches it is answered 500."""
+    """The function behind HTTP without any settings: it answers 500 to every request."""
     with lambda_process(lambda_artifact(), HANDLER, {}) as process:
         yield process
 
@@ -80,14 +80,16 @@ def unset() -> Iterator[LambdaProcess]:
 NO_JSON = {
     "nothing": b"",
     "half of it": b'{"version": "2.0", "headers": {"x-api-key": "not-a-real-key"',
-    "no text": b'{"version": "\xff"}',
+    "not UTF-8": b'{"version": "\xff"}',
     "a page": b"<html></html>",
     "deep": b"[" * 100_000,
 }
 
 
 @pytest.mark.parametrize("payload", NO_JSON.values(), ids=NO_JSON)
-def test_what_is_no_json_never_reaches_the_handler(unset: LambdaProcess, payload: bytes) -> None:
+def test_other_payload_than_json_never_reaches_the_handler(
+    unset: LambdaProcess, payload: bytes
+) -> None:
     with pytest.raises(FunctionError, match="Unable to unmarshal input") as raised:
         unset.invoke(payload)
     assert raised.value.kind == "Runtime.UnmarshalError"
@@ -99,7 +101,7 @@ def test_what_is_no_json_never_reaches_the_handler(unset: LambdaProcess, payload
     [None, {}, [], "GET /api/token", scheduler_event(), {"Records": [{"body": "not-a-real-key"}]}],
     ids=["null", "empty", "a list", "a text", "a schedule's", "a queue's"],
 )
-def test_event_that_is_no_request_is_an_error_that_lambda_names(
+def test_event_that_is_not_a_request_is_an_error_that_lambda_names(
     unset: LambdaProcess, event: object
 ) -> None:
     with pytest.raises(FunctionError, match="not an event of HTTP API") as raised:
@@ -118,13 +120,10 @@ def test_module_that_cannot_be_imported_is_an_error_of_the_start() -> None:
 
 
 @on_lambda
-@pytest.mark.parametrize("is_base64", [False, True])
-def test_largest_event_of_each_kind_is_told_to_be_too_large(
-    deployment: Deployment, *, is_base64: bool
-) -> None:
+def test_largest_event_of_each_kind_is_too_large(deployment: Deployment) -> None:
     call = Call(method="POST", target="/api/login", headers=(deployment.key,))
     with lambda_process(lambda_artifact(), HANDLER, deployment.environ) as process:
-        for kind in HTTP_EVENTS:
+        for kind, is_base64 in product(HTTP_EVENTS, (False, True)):
             event = event_of(deployment, kind, call)
             length = (LARGEST_EVENT - len(json.dumps(event)) - 100) // 4 * 4
             event |= {"body": "A" * length, "isBase64Encoded": is_base64}
@@ -135,7 +134,7 @@ def test_largest_event_of_each_kind_is_told_to_be_too_large(
 
 
 @on_lambda
-def test_function_that_takes_too_long_is_ended_and_the_next_one_says_how_it_stands(
+def test_function_that_takes_too_long_is_ended_and_the_next_one_reports_the_refresh(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     scripted.put(connection, over())
@@ -148,7 +147,7 @@ def test_function_that_takes_too_long_is_ended_and_the_next_one_says_how_it_stan
         with endpoint.held(), pytest.raises(FunctionError, match="Task timed out") as raised:
             asked(scripted, process, target)
         assert raised.value.kind == "Sandbox.Timedout"
-        # What it had sent is known to the next one, which is another process.
+        # The next process knows that a request was sent.
         assert isinstance(scripted.grant(connection), Refreshing)
         verified = asked(scripted, process, at("/api/verify", connection=connection))
         assert expect_json(verified, 202)["last_refresh"]["outcome"] == "in-progress"
@@ -163,58 +162,42 @@ def test_function_that_takes_too_long_is_ended_and_the_next_one_says_how_it_stan
 
 
 @on_lambda
-def test_scheduled_sweep_refreshes_what_is_due_once_though_it_is_called_twice(
+def test_scheduled_sweep_raises_an_error_that_lambda_names_and_does_the_rest(
     deploy: Deploy,
 ) -> None:
     deployment = deploy(CRON_SECRET=None)
     idle(deployment, "a")
-    deployment.log_in("not-due")
-    counts = {"refreshed": 1, "skipped": 0, "failed": 0, "is_complete": True}
-    with lambda_process(lambda_artifact(), SWEEP, deployment.environ) as process:
-        assert process(scheduler_event()) == counts
-        # AWS calls again where it does not know how the first call ended.
-        assert process(scheduler_event()) == {**counts, "refreshed": 0}
-        assert "swept: refreshed: 1, skipped: 0, failed: 0, is_complete: True" in process.log()
-    assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]
-
-
-@on_lambda
-def test_scheduled_sweep_in_which_something_failed_is_an_error_that_lambda_names(
-    deploy: Deploy,
-) -> None:
-    deployment = deploy()
-    idle(deployment, "a")
     idle(deployment, "b")
     spoil(deployment, "b")
+    deployment.log_in("not-due")
+    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
     with lambda_process(lambda_artifact(), SWEEP, deployment.environ) as process:
         with pytest.raises(FunctionError, match="refreshed: 1, skipped: 0, failed: 1") as raised:
             process(scheduler_event())
         assert raised.value.kind == "SweepFailedError"
-        assert deployment.tokens("a").generation == 1
-        # What is left needs a person, and AWS is not to call for ever.
-        assert process(scheduler_event())["failed"] == 0
-        expect_nothing_secret(deployment, process.log())
+        # The rest needs a person, and AWS must not repeat the event for ever.
+        assert process(scheduler_event()) == nothing
+        assert "swept: refreshed: 0, skipped: 0, failed: 0, is_complete: True" in process.log()
+        for name in ("CLIENT_SECRET", "API_KEY"):
+            assert deployment.environ[name] not in process.log(), name
+    assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]
 
 
-@on_lambda
-def test_scheduled_sweep_that_cannot_be_done_is_an_error_that_lambda_names(
-    deploy: Deploy,
-) -> None:
-    environ = dict(deploy().environ)
-    faults: Counter[str] = Counter()
-    for changed, said in (
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
         ({"CLIENT_ID": ""}, "not configured: CLIENT_ID"),
         ({"DYNAMODB_TABLE": "no-such-table"}, "the store is not available"),
+    ],
+    ids=["settings", "store"],
+)
+@on_lambda
+def test_impossible_sweep_is_an_error_that_lambda_names(
+    deployment: Deployment, changes: dict[str, str], cause: str
+) -> None:
+    with (
+        lambda_process(lambda_artifact(), SWEEP, {**deployment.environ, **changes}) as process,
+        pytest.raises(FunctionError, match=cause) as raised,
     ):
-        with (
-            lambda_process(lambda_artifact(), SWEEP, environ | changed) as process,
-            pytest.raises(FunctionError, match=said) as raised,
-        ):
-            process(scheduler_event())
-        faults[raised.value.kind] += 1
-    assert faults == {"SweepFailedError": 2}
-
-
-def expect_nothing_secret(deployment: Deployment, log: str) -> None:
-    for name in ("CLIENT_SECRET", "API_KEY"):
-        assert deployment.environ[name] not in log, name
+        process(scheduler_event())
+    assert raised.value.kind == "SweepFailedError"

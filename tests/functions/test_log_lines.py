@@ -1,4 +1,4 @@
-"""The log as JSON lines: where it is so, which request a line is of, and no secret in it."""
+"""The log as JSON lines: on which hosts, the request of each line, and no secret."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from ports.rescue import RescuedRecord
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
-from tests.functions.hosts import Host, Running, server_process
+from tests.functions.hosts import Host, Running, on_each_host, server_process
 from tests.functions.stores import sqlite_store
 from tests.functions.test_secrets import SECRET, STATE, Session, expect_nothing_of, use
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -49,8 +49,8 @@ def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
     endpoint: TokenEndpoint,
     tmp_path: Path,
 ) -> None:
-    told = {"CLIENT_SECRET": SECRET, "OAUTH_STATE": STATE}
-    environ = {**environ_for(running_digikey, tmp_path), **endpoint.environ, **told}
+    secrets = {"CLIENT_SECRET": SECRET, "OAUTH_STATE": STATE}
+    environ = {**environ_for(running_digikey, tmp_path), **endpoint.environ, **secrets}
     host = Host(run=plain_uvicorn, store=sqlite_store)
     with deployed(host, portal, environ, running_digikey) as deployment:
         session = Session(deployment, endpoint)
@@ -68,7 +68,8 @@ def test_uvicorn_as_it_comes_logs_json_lines_without_a_secret(
     assert {line["key"] for line in refreshes} == {"API_KEY"}
 
 
-def test_platforms_log_is_json_and_others_say_for_themselves(
+@on_each_host
+def test_platforms_log_is_json_and_others_have_their_own_format(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     scripted.put(connection, over())
@@ -80,11 +81,11 @@ def test_platforms_log_is_json_and_others_say_for_themselves(
     lines = [line for line in json_lines(log) if line.get("connection") == connection]
     assert bool(lines) is scripted.host.logs_json
     assert {line["request_id"] for line in lines} <= {answer.headers["x-request-id"]}
-    # Nor is anything told twice.
+    # Each event has one line.
     assert log.count(f"connection {connection}: a person has to log in") == 1
 
 
-def test_who_logs_already_is_left_alone() -> None:
+def test_logging_that_is_set_up_is_left_alone() -> None:
     # pytest does.
     assert logging.getLogger().handlers
     write_json_lines()
@@ -104,7 +105,7 @@ def levels_put_back(*loggers: logging.Logger) -> Iterator[None]:
 
 
 class PlatformHandler(logging.Handler):
-    """What a platform's runtime has set up, by its module's name."""
+    """The handler of a platform's runtime, by its module's name."""
 
     __module__ = "vercel_runtime.vc_init"
 
@@ -125,12 +126,12 @@ def test_platform_s_handler_is_passed_by(
         assert [logger.propagate for logger in loggers] == [False, False]
         for logger in loggers:
             logger.warning("for somebody to look at")
-            logger.info("just told")
-            logger.debug("not told")
+            logger.info("for information")
+            logger.debug("not logged")
     output = capsys.readouterr()
-    told = [json.loads(line)["message"] for line in output.out.splitlines()]
+    usual = [json.loads(line)["message"] for line in output.out.splitlines()]
     alarming = [json.loads(line)["message"] for line in output.err.splitlines()]
-    assert (told, alarming) == (["just told"] * 2, ["for somebody to look at"] * 2)
+    assert (usual, alarming) == (["for information"] * 2, ["for somebody to look at"] * 2)
 
 
 @contextmanager
@@ -190,7 +191,7 @@ def test_line_of_text_has_the_time_the_level_and_the_request_id(
     assert "RuntimeError" in traceback[-2]
 
 
-def test_line_is_one_line_whatever_is_in_it() -> None:
+def test_line_is_one_line_with_any_content() -> None:
     log = logging.getLogger("functions.tests")
     with written_by(JsonLine(), "functions.tests") as output, trace_request("an-id"):
         mark_authenticated("ci")
@@ -217,7 +218,7 @@ def go_wrong() -> None:
 
 
 @pytest.mark.parametrize("message", ["no connection", "100 %", "%d of %d"])
-def test_line_of_no_connection_and_no_request_says_nothing_of_them(message: str) -> None:
+def test_line_without_a_connection_or_request_has_no_members_for_them(message: str) -> None:
     arguments = (1, 2) if "%d" in message else ()
     with written_by(JsonLine(), "functions.tests") as output:
         logging.getLogger("functions.tests").error(message, *arguments)

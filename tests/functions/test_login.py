@@ -1,11 +1,13 @@
 """A login from its beginning to the tokens that it brings."""
 
 import re
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
+
+import pytest
 
 from domain.authorization import LOGIN_LIFETIME, PendingLogin
 from domain.grant import Unauthorized
@@ -17,6 +19,7 @@ from tests.functions.deployment import (
     REDIRECT_URI,
     STATIC_STATE,
     Deployment,
+    Header,
     query_of,
 )
 from tests.functions.expect import (
@@ -26,11 +29,14 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import LIFE
+from tests.functions.hosts import on_each_host, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
 
-def test_login_begins_at_the_provider_with_what_rfc_6749_asks_for(deployment: Deployment) -> None:
+def test_login_begins_at_the_provider_with_the_parameters_of_rfc_6749(
+    deployment: Deployment,
+) -> None:
     members = expect_json(deployment.post("/api/login"))
     assert set(members) == {"authorization_url", "expires_in"}
     assert 0 < members["expires_in"] <= 600
@@ -44,14 +50,15 @@ def test_login_begins_at_the_provider_with_what_rfc_6749_asks_for(deployment: De
     assert query["redirect_uri"] == REDIRECT_URI
 
 
-def test_checklist_1_each_login_has_a_state_of_its_own_that_nobody_guesses(
+def test_checklist_1_each_login_has_a_state_of_its_own_that_cannot_be_guessed(
     deployment: Deployment,
 ) -> None:
-    states = {query_of(deployment.begin_login("default"))["state"] for _ in range(5)}
+    states = {deployment.begin() for _ in range(5)}
     assert len(states) == 5
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43,}", state) for state in states)
 
 
+@on_each_host
 def test_login_ends_with_a_page_and_a_token_that_works(
     deployment: Deployment, connection: str
 ) -> None:
@@ -66,28 +73,23 @@ def test_login_ends_with_a_page_and_a_token_that_works(
     assert str(stored.refresh_token) not in page
 
 
-def test_login_ends_in_json_for_who_asks_for_it(deployment: Deployment, connection: str) -> None:
-    callback_url = deployment.provider.allow(deployment.begin_login(connection))
-    answer = deployment.follow(callback_url, JSON)
-    members = expect_json(answer)
-    assert members["connection"] == connection
-    assert members["status"] == "authorized"
-    stored = deployment.tokens(connection)
-    assert stored.access_token not in answer.text
-    assert str(stored.refresh_token) not in answer.text
-
-
-def test_checklist_12_page_does_not_repeat_the_code_or_the_state(
-    deployment: Deployment, connection: str
+@pytest.mark.parametrize("accept", [HTML, JSON], ids=["page", "json"])
+def test_checklist_12_end_of_a_login_repeats_no_secret(
+    deployment: Deployment, connection: str, accept: Header
 ) -> None:
     callback_url = deployment.provider.allow(deployment.begin_login(connection))
-    answer = deployment.follow(callback_url, HTML)
-    for secret in (query_of(callback_url)["code"], query_of(callback_url)["state"]):
+    answer = deployment.follow(callback_url, accept)
+    if accept == JSON:
+        members = expect_json(answer)
+        assert (members["connection"], members["status"]) == (connection, "authorized")
+    stored, query = deployment.tokens(connection), query_of(callback_url)
+    secrets = (stored.access_token, stored.refresh_token, query["code"], query["state"])
+    for secret in map(str, secrets):
         assert secret not in answer.text
         assert secret not in str(answer.headers.raw)
 
 
-def test_token_says_how_long_it_lives(deployment: Deployment, connection: str) -> None:
+def test_token_has_the_time_to_its_end(deployment: Deployment, connection: str) -> None:
     before = datetime.now(UTC)
     deployment.log_in(connection)
     members = expect_json(deployment.token(connection))
@@ -126,7 +128,7 @@ def test_two_connections_are_independent(deployment: Deployment, connection: str
     assert all(map(deployment.provider.accepts, (renewed, tokens[other])))
 
 
-def test_connection_is_default_where_none_is_given(deployment: Deployment) -> None:
+def test_connection_is_default_without_a_parameter(deployment: Deployment) -> None:
     url = str(expect_json(deployment.post("/api/login"))["authorization_url"])
     deployment.follow(deployment.provider.allow(url))
     token = expect_token(deployment.get("/api/token"))
@@ -142,14 +144,14 @@ def test_new_login_replaces_the_old_one(deployment: Deployment, connection: str)
     assert deployment.provider.accepts(new)
 
 
-def test_checklist_15_login_without_a_refresh_token_says_so(
+ONLY_ACCESS = Answer.json({"access_token": "only-this", "token_type": "Bearer", "expires_in": 60})
+
+
+def test_checklist_15_login_without_a_refresh_token_warns(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    told = {"access_token": "only-this", "token_type": "Bearer", "expires_in": 1800}
-    endpoint.plan(Answer.json(told))
-    state = query_of(scripted.begin_login(connection))["state"]
-    page = expect_page(scripted.callback(code="a-code", state=state))
-    assert "no refresh token" in page
+    endpoint.plan(ONLY_ACCESS)
+    assert "no refresh token" in log_in_scripted(scripted, connection)
     assert expect_token(scripted.token(connection)) == "only-this"
 
 
@@ -158,18 +160,15 @@ def test_login_without_a_refresh_token_leaves_one_that_works(
 ) -> None:
     log_in_scripted(scripted, connection)
     before = scripted.tokens(connection)
-    endpoint.plan(
-        Answer.json({"access_token": "only-this", "token_type": "Bearer", "expires_in": 60})
-    )
-    state = query_of(scripted.begin_login(connection))["state"]
-    page = expect_page(scripted.callback(code="a-code", state=state))
-    assert "earlier login stays in force" in page
+    endpoint.plan(ONLY_ACCESS)
+    assert "earlier login stays in force" in log_in_scripted(scripted, connection)
     assert scripted.tokens(connection) == before
 
 
-def log_in_scripted(scripted: Deployment, connection: str) -> None:
-    state = query_of(scripted.begin_login(connection))["state"]
-    expect_page(scripted.callback(code="a-code", state=state))
+def log_in_scripted(scripted: Deployment, connection: str) -> str:
+    """Log in, and return the page."""
+    state = scripted.begin(connection)
+    return expect_page(scripted.callback(code="a-code", state=state))
 
 
 # --- PKCE, and what is sent to the provider
@@ -178,14 +177,16 @@ def log_in_scripted(scripted: Deployment, connection: str) -> None:
 def test_checklist_4_provider_with_pkce_gets_a_challenge_and_its_verifier(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    query = query_of(scripted.begin_login(connection))
-    assert query["code_challenge_method"] == "S256"
-    expect_page(scripted.callback(code="a-code", state=query["state"]))
-    [seen] = endpoint.seen
-    verifier = seen.form["code_verifier"]
-    assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
-    assert challenge(verifier) == query["code_challenge"]
-    assert verifier not in str(query)
+    for _ in range(2):
+        query = query_of(scripted.begin_login(connection))
+        assert query["code_challenge_method"] == "S256"
+        expect_page(scripted.callback(code="a-code", state=query["state"]))
+        verifier = endpoint.seen[-1].form["code_verifier"]
+        assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
+        assert challenge(verifier) == query["code_challenge"]
+        assert verifier not in str(query)
+    # Each login has one of its own.
+    assert len({seen.form["code_verifier"] for seen in endpoint.seen}) == 2
 
 
 def challenge(verifier: str) -> str:
@@ -204,19 +205,6 @@ def test_checklist_5_state_is_checked_where_there_is_pkce_too(
         expect_problem(answer, 400, "invalid-state")
     assert endpoint.seen == []
     expect_page(scripted.callback(code="a-code", state=query["state"]))
-
-
-def test_verifier_of_rfc_7636_appendix_b_gives_its_challenge() -> None:
-    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-    assert challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-
-
-def test_checklist_4_each_login_has_a_verifier_of_its_own(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str
-) -> None:
-    log_in_scripted(scripted, connection)
-    log_in_scripted(scripted, connection)
-    assert len({seen.form["code_verifier"] for seen in endpoint.seen}) == 2
 
 
 def test_checklist_6_code_is_exchanged_with_the_client_secret_and_the_same_redirect_uri(
@@ -264,7 +252,7 @@ def test_settings_of_the_provider_are_followed(deploy: Deploy, endpoint: TokenEn
     )
 
 
-def test_checklist_16_scope_that_was_granted_is_told_though_more_was_asked_for(
+def test_checklist_16_scope_that_was_granted_is_returned_though_more_was_asked_for(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     deployment = deploy(**endpoint.environ, SCOPE="read write")
@@ -276,8 +264,6 @@ def test_checklist_16_scope_that_was_granted_is_told_though_more_was_asked_for(
 
 def basic_credentials(authorization: str | None) -> tuple[str, str]:
     # RFC 6749 §2.3.1: form-urlencoded, then joined, then Basic.
-    from base64 import b64decode  # noqa: PLC0415
-
     scheme, _, encoded = str(authorization).partition(" ")
     assert scheme == "Basic"
     client_id, _, secret = b64decode(encoded).decode().partition(":")
@@ -314,7 +300,7 @@ def test_static_state_is_refused_once_it_is_not_set_any_more(deployment: Deploym
     assert (deployment.rows(), deployment.provider.stats()) == before
 
 
-def test_empty_static_state_is_none(deploy: Deploy) -> None:
+def test_empty_static_state_is_unset(deploy: Deploy) -> None:
     deployment = deploy(OAUTH_STATE=" ", PUBLIC_URL=None)
     for state in ("", " "):
         answer = deployment.callback(JSON, code="a-code", state=state)
@@ -324,7 +310,7 @@ def test_empty_static_state_is_none(deploy: Deploy) -> None:
 # --- where logins come back to
 
 
-def test_login_is_not_begun_where_nobody_knows_the_address(deploy: Deploy) -> None:
+def test_login_does_not_begin_without_a_public_address(deploy: Deploy) -> None:
     deployment = deploy(PUBLIC_URL=None)
     forged: Any = [("host", "evil.test"), ("x-forwarded-host", "evil.test")]
     members = expect_problem(deployment.post("/api/login", *forged), 500, "not-configured")
@@ -340,6 +326,7 @@ def test_address_is_taken_from_vercel_where_it_is_not_set(deploy: Deploy) -> Non
     assert query["redirect_uri"] == "https://keeper.vercel.test/api/callback"
 
 
+@on_each_host
 def test_checklist_6_forwarded_headers_do_not_move_the_redirect(deployment: Deployment) -> None:
     answer = deployment.post(
         "/api/login",
@@ -351,18 +338,19 @@ def test_checklist_6_forwarded_headers_do_not_move_the_redirect(deployment: Depl
     assert query_of(expect_json(answer)["authorization_url"])["redirect_uri"] == REDIRECT_URI
 
 
-def test_who_has_to_log_in_is_told_how_and_for_which_connection(
+def test_problem_names_the_url_of_the_connections_login(
     deployment: Deployment, connection: str
 ) -> None:
-    for name, url in ((connection, f"{PUBLIC_URL}/api/login?connection={connection}"),):
-        answer = deployment.token(name)
-        members = expect_problem(answer, 401, "authorization-required")
-        assert members["cause"] == "never-authorized"
-        assert members["login"].items() >= {"method": "POST", "url": url}.items()
-        assert url in members["detail"]
-        assert answer.headers["www-authenticate"] == 'Bearer realm="oauth-callback"'
+    url = f"{PUBLIC_URL}/api/login?connection={connection}"
+    answer = deployment.token(connection)
+    members = expect_problem(answer, 401, "authorization-required")
+    assert members["cause"] == "never-authorized"
+    assert members["login"].items() >= {"method": "POST", "url": url}.items()
+    assert url in members["detail"]
+    assert answer.headers["www-authenticate"] == 'Bearer realm="oauth-callback"'
 
 
+@on_hosts("in-process", "uvicorn")
 def test_pending_login_of_a_process_that_ended_is_completed_by_the_next(deploy: Deploy) -> None:
     first = deploy()
     callback_url = first.provider.allow(first.begin_login("default"))
@@ -372,10 +360,10 @@ def test_pending_login_of_a_process_that_ended_is_completed_by_the_next(deploy: 
     assert second.provider.accepts(expect_token(second.get("/api/token")))
 
 
-def test_login_lives_for_as_long_as_it_was_said(deployment: Deployment, connection: str) -> None:
+def test_login_is_good_for_the_stated_time(deployment: Deployment, connection: str) -> None:
     expires_in = expect_json(deployment.post("/api/login"))["expires_in"]
     assert expires_in == LOGIN_LIFETIME.total_seconds()
-    last_moment = datetime.now(UTC) + timedelta(seconds=30)
+    last_moment = datetime.now(UTC) + timedelta(minutes=2)
     state = deployment.put_login(pending(connection, expires_at=last_moment))
     url = deployment.provider.authorization_url(state=state)
     expect_page(deployment.follow(deployment.provider.allow(url)))

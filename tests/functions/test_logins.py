@@ -1,4 +1,4 @@
-"""What becomes of a login whose callback is cut off, or has nothing to exchange its code with."""
+"""Logins whose callback is cut off, or cannot exchange its code."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,19 +22,17 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.authorization_server import AuthorizationServer
 from tests.domain.examples import RESPONSE
-from tests.functions.bench import Bench
+from tests.functions.bench import Bench, some_keys
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import query_of
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
+pytestmark = pytest.mark.anyio
+
 
 async def digikey() -> Provider:
     return PRESETS["digikey"]
-
-
-async def some_keys() -> list[bytes]:
-    return [b"a key"]
 
 
 def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
@@ -65,96 +63,84 @@ async def response_to(logins: Logins) -> AuthorizationResponse:
     return AuthorizationResponse(state=state, code="a-code", issuer=None)
 
 
-def test_login_whose_callback_is_cut_off_goes_to_its_end() -> None:
-    async def run() -> None:
-        is_asked, may_answer = asyncio.Event(), asyncio.Event()
+async def test_login_whose_callback_is_cut_off_goes_to_its_end() -> None:
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
 
-        async def reply() -> Outcome:
-            is_asked.set()
-            await may_answer.wait()
-            return RESPONSE
+    async def reply() -> Outcome:
+        is_asked.set()
+        await may_answer.wait()
+        return RESPONSE
 
-        bench = Bench(reply)
-        logins = logins_on(bench)
-        callback = asyncio.create_task(logins.complete(await response_to(logins)))
-        await is_asked.wait()
-        callback.cancel()
-        await asyncio.wait({callback})
-        assert callback.cancelled()
-        may_answer.set()
-        await logins.finish()
-        grant = await bench.grant()
-        assert isinstance(grant, Authorized)
-        assert grant.tokens.access_token == RESPONSE.access_token
-
-    asyncio.run(run())
+    bench = Bench(reply)
+    logins = logins_on(bench)
+    callback = asyncio.create_task(logins.complete(await response_to(logins)))
+    await is_asked.wait()
+    callback.cancel()
+    await asyncio.wait({callback})
+    assert callback.cancelled()
+    may_answer.set()
+    await logins.finish()
+    grant = await bench.grant()
+    assert isinstance(grant, Authorized)
+    assert grant.tokens.access_token == RESPONSE.access_token
 
 
 @pytest.mark.parametrize("steps", range(8))
-def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None:
-    async def run() -> None:
-        bench = Bench()
-        logins = logins_on(bench)
-        response = await response_to(logins)
-        callback = asyncio.create_task(logins.complete(response))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        callback.cancel()
-        await asyncio.wait({callback})
-        await logins.finish()
-        # Either the state is still good, or the login went to its end.
-        with suppress(ProblemError):
-            await logins.complete(response)
-        assert isinstance(await bench.grant(), Authorized)
-        assert len(bench.server.requests) == 1
-
-    asyncio.run(run())
+async def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None:
+    bench = Bench()
+    logins = logins_on(bench)
+    response = await response_to(logins)
+    callback = asyncio.create_task(logins.complete(response))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    callback.cancel()
+    await asyncio.wait({callback})
+    await logins.finish()
+    # Either the state is still good, or the login went to its end.
+    with suppress(ProblemError):
+        await logins.complete(response)
+    assert isinstance(await bench.grant(), Authorized)
+    assert len(bench.server.requests) == 1
 
 
-def test_what_there_is_to_ask_the_provider_with_is_made_before_the_state_is_used_up() -> None:
+async def test_provider_client_is_created_before_the_state_is_used_up() -> None:
     def broken() -> AuthorizationServer:
         raise FileNotFoundError("no certificate authorities")
 
-    async def run() -> None:
-        bench = Bench()
-        logins = logins_on(bench, broken)
-        response = await response_to(logins)
-        with pytest.raises(FileNotFoundError):
-            await logins.complete(response)
-        assert isinstance(await bench.grant(), Unauthorized)
-        # The same redirect, once that is mended.
-        completed = await logins_on(bench).complete(response)
-        assert completed.is_new
-
-    asyncio.run(run())
+    bench = Bench()
+    logins = logins_on(bench, broken)
+    response = await response_to(logins)
+    with pytest.raises(FileNotFoundError):
+        await logins.complete(response)
+    assert isinstance(await bench.grant(), Unauthorized)
+    # The same redirect, once that is mended.
+    completed = await logins_on(bench).complete(response)
+    assert completed.is_new
 
 
-def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
+async def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
     endpoint: TokenEndpoint, running_digikey: SimulatedDigiKeyPeer, tmp_path: Path
 ) -> None:
     environ = environ_for(running_digikey, tmp_path) | endpoint.environ
     application = Application(ROUTES, lambda: Settings.from_environ(environ))
 
-    async def run() -> None:
-        wiring = Wiring(Settings.from_environ(environ))
-        begun = await wiring.logins.begin("default")
-        query = f"code=a-code&state={query_of(begun.authorization_url)['state']}".encode()
-        scope = {"type": "http", "method": "GET", "path": "/api/callback", "headers": []}
-        with endpoint.held() as may_answer:
-            task = asyncio.create_task(
-                application({**scope, "query_string": query}, nothing_comes, nobody_listens)
-            )
-            while not endpoint.seen:  # noqa: ASYNC110 - the endpoint is of another thread
-                await asyncio.sleep(0.01)
-            task.cancel()
-            await asyncio.sleep(0)
-            may_answer.set()
-            await asyncio.wait({task})
-        assert task.cancelled()
-        assert isinstance((await wiring.keeper.load("default")).grant, Authorized)
-        await wiring.store.close()
-
-    asyncio.run(run())
+    wiring = Wiring(Settings.from_environ(environ))
+    begun = await wiring.logins.begin("default")
+    query = f"code=a-code&state={query_of(begun.authorization_url)['state']}".encode()
+    scope = {"type": "http", "method": "GET", "path": "/api/callback", "headers": []}
+    with endpoint.held() as may_answer:
+        task = asyncio.create_task(
+            application({**scope, "query_string": query}, nothing_comes, nobody_listens)
+        )
+        while not endpoint.seen:  # noqa: ASYNC110 - the endpoint is of another thread
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0)
+        may_answer.set()
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert isinstance((await wiring.keeper.load("default")).grant, Authorized)
+    await wiring.store.close()
 
 
 async def nothing_comes() -> dict[str, object]:

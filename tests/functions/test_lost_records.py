@@ -1,8 +1,7 @@
-"""What an instance remembers of a record that is gone or damaged is used before anybody logs in."""
+"""Records that are gone or damaged: an instance puts back what it remembers."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -23,6 +22,7 @@ from tests.functions.expect import expect_token
 from tests.functions.stores import NO_STORE
 from tests.records import record_of
 
+pytestmark = pytest.mark.anyio
 GONE, DAMAGED = "record-gone", "record-damaged"
 
 
@@ -75,6 +75,15 @@ class SpoilableBench(Bench):
         there = await MemoryStore.load(self.store, connection)
         await self.instance()._recorder.rewrite(connection, there)
 
+    @classmethod
+    async def with_record(cls, left: timedelta, *connections: str) -> "SpoilableBench":
+        """Make a bench with a record of each connection, or of `c`."""
+        bench = cls()
+        for connection in connections or ("c",):
+            await bench.keep(left, connection)
+            await bench.numbered(connection)
+        return bench
+
     def lose(self, connection: str = "c") -> None:
         del self.store._records[connection]
 
@@ -91,251 +100,199 @@ LOSSES = [SpoilableBench.lose, SpoilableBench.damage, SpoilableBench.overwrite]
 Lose = Callable[[SpoilableBench], None]
 
 
-def run(work: Callable[[], Coroutine[None, None, None]]) -> None:
-    asyncio.run(work())
-
-
 @pytest.mark.parametrize("lose", LOSSES)
-def test_what_is_remembered_is_served_and_put_back(
+async def test_remembered_record_is_served_and_put_back(
     lose: Lose, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(FRESH)
-        await bench.numbered()
-        keeper = bench.instance()
-        before = await keeper.load("c")
-        lose(bench)
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-        await keeper.finish()
-        there = await MemoryStore.load(bench.store, "c")
-        assert (there.grant, there.ledger) == (before.grant, before.ledger)
-        assert isinstance(await bench.instance().token("c", min_ttl=SECOND), Serve)
-        said = [each for each in caplog.records if GONE in each.message or DAMAGED in each.message]
-        assert [each.levelname for each in said] == ["CRITICAL"]
-        assert bench.server.requests == []
-
-    run(work)
+    bench = await SpoilableBench.with_record(FRESH)
+    keeper = bench.instance()
+    before = await keeper.load("c")
+    lose(bench)
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+    await keeper.finish()
+    there = await MemoryStore.load(bench.store, "c")
+    assert (there.grant, there.ledger) == (before.grant, before.ledger)
+    assert isinstance(await bench.instance().token("c", min_ttl=SECOND), Serve)
+    said = [each for each in caplog.records if GONE in each.message or DAMAGED in each.message]
+    assert [each.levelname for each in said] == ["CRITICAL"]
+    assert bench.server.requests == []
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_the_answer_to_a_refresh_is_kept_though_the_record_was_lost_meanwhile(lose: Lose) -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(EXPIRED)
-        await bench.numbered()
+async def test_the_answer_to_a_refresh_is_kept_though_the_record_was_lost_meanwhile(
+    lose: Lose,
+) -> None:
+    bench = await SpoilableBench.with_record(EXPIRED)
 
-        async def reply() -> Outcome:
-            assert isinstance(await bench.grant(), Refreshing)
-            lose(bench)
-            return RESPONSE
+    async def reply() -> Outcome:
+        assert isinstance(await bench.grant(), Refreshing)
+        lose(bench)
+        return RESPONSE
 
-        bench.server.reply = reply
-        keeper = bench.instance()
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-        await keeper.finish()
-        kept = await bench.tokens("c")
-        assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
-        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
-
-    run(work)
+    bench.server.reply = reply
+    keeper = bench.instance()
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+    await keeper.finish()
+    kept = await bench.tokens("c")
+    assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
+    assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
 
 
-def test_all_that_is_remembered_is_put_back_though_one_is_asked_for() -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        keeper = bench.instance()
-        for name in ("a", "b", "c"):
-            await bench.keep(FRESH, name)
-            await bench.numbered(name)
-            await keeper.load(name)
-        bench.store._records.clear()
-        await keeper.load("b")
-        await keeper.finish()
-        assert sorted(bench.store._records) == ["a", "b", "c"]
-
-    run(work)
+async def test_all_that_is_remembered_is_put_back_though_one_is_asked_for() -> None:
+    bench = SpoilableBench()
+    keeper = bench.instance()
+    for name in ("a", "b", "c"):
+        await bench.keep(FRESH, name)
+        await bench.numbered(name)
+        await keeper.load(name)
+    bench.store._records.clear()
+    await keeper.load("b")
+    await keeper.finish()
+    assert sorted(bench.store._records) == ["a", "b", "c"]
 
 
-def test_nobody_overwrites_what_a_key_that_is_missing_has_sealed() -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(FRESH)
-        await bench.numbered()
-        keeper = bench.instance()
-        await keeper.load("c")
-        bench.store.spoilt.is_damaged = False
-        bench.overwrite()
-        with pytest.raises(UnreadableRecordError):
-            await keeper.token("c", min_ttl=SECOND)
-        assert bench.store._records["c"].etag == "rubbish"
-
-    run(work)
+async def test_record_of_a_missing_key_is_not_overwritten() -> None:
+    bench = await SpoilableBench.with_record(FRESH)
+    keeper = bench.instance()
+    await keeper.load("c")
+    bench.store.spoilt.is_damaged = False
+    bench.overwrite()
+    with pytest.raises(UnreadableRecordError):
+        await keeper.token("c", min_ttl=SECOND)
+    assert bench.store._records["c"].etag == "rubbish"
 
 
-def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_back(
+async def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(EXPIRED)
-        await bench.numbered()
+    bench = await SpoilableBench.with_record(EXPIRED)
 
-        async def reply() -> Outcome:
-            bench.lose()
-            bench.store.failing_swaps = {len(bench.store.etags) + 2}
-            return RESPONSE
+    async def reply() -> Outcome:
+        bench.lose()
+        bench.store.failing_swaps = {len(bench.store.etags) + 2}
+        return RESPONSE
 
-        bench.server.reply = reply
-        keeper = bench.instance()
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-        tokens = [tokens_of(rescued.record.grant) for rescued in bench.rescue.emitted]
-        assert "refresh-8" in {each.refresh_token for each in tokens if each is not None}
-        await keeper.finish()
-        assert (await bench.tokens("c")).refresh_token == "refresh-8"
-
-    run(work)
+    bench.server.reply = reply
+    keeper = bench.instance()
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+    tokens = [tokens_of(rescued.record.grant) for rescued in bench.rescue.emitted]
+    assert "refresh-8" in {each.refresh_token for each in tokens if each is not None}
+    await keeper.finish()
+    assert (await bench.tokens("c")).refresh_token == "refresh-8"
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_a_newer_record_of_another_instance_takes_the_place_of_what_was_put_back(
+async def test_newer_record_of_another_instance_replaces_the_one_that_was_put_back(
     lose: Lose,
 ) -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(EXPIRED)
-        await bench.numbered()
-        behind, ahead = bench.instance(), bench.instance()
-        await behind.load("c")
-        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-        lose(bench)
-        await behind.load("c")
-        assert (await bench.tokens("c")).generation == 7
-        answer = await ahead.token("c", min_ttl=SECOND)
-        assert isinstance(answer, Serve)
-        assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
-
-    run(work)
+    bench = await SpoilableBench.with_record(EXPIRED)
+    behind, ahead = bench.instance(), bench.instance()
+    await behind.load("c")
+    assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+    lose(bench)
+    await behind.load("c")
+    assert (await bench.tokens("c")).generation == 7
+    answer = await ahead.token("c", min_ttl=SECOND)
+    assert isinstance(answer, Serve)
+    assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
 
 
 @pytest.mark.parametrize("asked", ["ahead", "ahead behind ahead"])
-def test_a_newer_record_takes_the_place_of_what_went_on_from_an_older_one(asked: str) -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(EXPIRED)
-        await bench.numbered()
-        keepers = {name: bench.instance() for name in ("behind", "ahead")}
-        behind, ahead = keepers.values()
-        await behind.load("c")
-        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-        bench.lose()
+async def test_newer_record_replaces_the_successors_of_an_older_one(asked: str) -> None:
+    bench = await SpoilableBench.with_record(EXPIRED)
+    keepers = {name: bench.instance() for name in ("behind", "ahead")}
+    behind, ahead = keepers.values()
+    await behind.load("c")
+    assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+    bench.lose()
 
-        async def refuse() -> Outcome:
-            return TokenErrorResponse(status=400, error="invalid_grant")
+    async def refuse() -> Outcome:
+        return TokenErrorResponse(status=400, error="invalid_grant")
 
-        # Of what it puts back the refresh token is spent, and its writes count on.
-        bench.server.reply = refuse
-        assert isinstance(await behind.token("c", min_ttl=SECOND), AskForAuthorization)
-        for _ in range(5):
-            await behind._recorder.rewrite("c", await behind.load("c"))
-        for name in asked.split():
-            answer = await keepers[name].token("c", min_ttl=SECOND)
-            assert isinstance(answer, Serve)
-            assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
-        await bench.revocations(ahead).revoke("c")
-        for keeper in (behind, ahead):
-            answer = await keeper.token("c", min_ttl=SECOND)
-            assert answer == AskForAuthorization(cause=Cause.REVOKED)
-
-    run(work)
+    # Of what it puts back the refresh token is spent, and its writes count on.
+    bench.server.reply = refuse
+    assert isinstance(await behind.token("c", min_ttl=SECOND), AskForAuthorization)
+    for _ in range(5):
+        await behind._recorder.rewrite("c", await behind.load("c"))
+    for name in asked.split():
+        answer = await keepers[name].token("c", min_ttl=SECOND)
+        assert isinstance(answer, Serve)
+        assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
+    await bench.revocations(ahead).revoke("c")
+    for keeper in (behind, ahead):
+        answer = await keeper.token("c", min_ttl=SECOND)
+        assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_a_repeated_answer_is_not_said_to_live_anew_where_an_older_record_was_put_back(
+async def test_repeated_tokens_keep_their_end_where_an_older_record_was_put_back(
     lose: Lose,
 ) -> None:
     grace = timedelta(minutes=10)
     rotation = Rotation(kind=RotationKind.ALWAYS, grace=grace)
 
-    async def work() -> None:
-        bench = SpoilableBench()
-        bench.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
-        await bench.keep(EXPIRED)
-        await bench.numbered()
-        behind, ahead = bench.instance(), bench.instance()
-        await behind.load("c")
-        assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-        first = await bench.tokens("c")
-        lose(bench)
-        # The provider tells the life of the tokens that it repeats as if they were new.
-        assert isinstance(await behind.token("c", min_ttl=SECOND), Serve)
-        again = await bench.tokens("c")
-        assert len(bench.server.requests) == 2
-        assert again.refresh_token == first.refresh_token
-        assert again.expires_at is not None
-        assert first.expires_at is not None
-        assert again.expires_at <= first.expires_at
-
-    run(work)
+    bench = SpoilableBench()
+    bench.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
+    await bench.keep(EXPIRED)
+    await bench.numbered()
+    behind, ahead = bench.instance(), bench.instance()
+    await behind.load("c")
+    assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
+    first = await bench.tokens("c")
+    lose(bench)
+    # The provider repeats its tokens with the lifetime of new ones.
+    assert isinstance(await behind.token("c", min_ttl=SECOND), Serve)
+    again = await bench.tokens("c")
+    assert len(bench.server.requests) == 2
+    assert again.refresh_token == first.refresh_token
+    assert again.expires_at is not None
+    assert first.expires_at is not None
+    assert again.expires_at <= first.expires_at
 
 
-def test_a_revoked_connection_stays_revoked_though_its_record_is_gone() -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(FRESH)
-        keeper = bench.instance()
-        await bench.revocations(keeper).revoke("c")
-        bench.lose()
-        answer = await keeper.token("c", min_ttl=SECOND)
-        assert answer == AskForAuthorization(cause=Cause.REVOKED)
-
-    run(work)
+async def test_a_revoked_connection_stays_revoked_though_its_record_is_gone() -> None:
+    bench = SpoilableBench()
+    await bench.keep(FRESH)
+    keeper = bench.instance()
+    await bench.revocations(keeper).revoke("c")
+    bench.lose()
+    answer = await keeper.token("c", min_ttl=SECOND)
+    assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
 
-def test_what_is_remembered_is_rescued_once_where_the_store_is_damaged() -> None:
-    async def work() -> None:
-        bench = SpoilableBench()
-        keeper = bench.instance()
-        for name in ("a", "b"):
-            await bench.keep(FRESH, name)
-            await bench.numbered(name)
-            await keeper.load(name)
-        bench.store.is_damaged = True
-        for name in ("a", "b", "a", "other"):
-            with pytest.raises(StoreUnavailableError):
-                await keeper.token(name, min_ttl=SECOND)
-        assert [rescued.connection for rescued in bench.rescue.emitted] == ["a", "b"]
-
-    run(work)
+async def test_remembered_records_are_rescued_once_where_the_store_is_damaged() -> None:
+    bench = SpoilableBench()
+    keeper = bench.instance()
+    for name in ("a", "b"):
+        await bench.keep(FRESH, name)
+        await bench.numbered(name)
+        await keeper.load(name)
+    bench.store.is_damaged = True
+    for name in ("a", "b", "a", "other"):
+        with pytest.raises(StoreUnavailableError):
+            await keeper.token(name, min_ttl=SECOND)
+    assert [rescued.connection for rescued in bench.rescue.emitted] == ["a", "b"]
 
 
-def test_what_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_record_that_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
-    async def work() -> None:
-        bench = SpoilableBench()
-        await bench.keep(FRESH)
-        await bench.numbered()
-        keeper = bench.instance()
-        await keeper.load("c")
-        bench.lose()
-        bench.store.failing_swaps = {len(bench.store.etags) + 1}
-        with pytest.raises(StoreUnavailableError):
-            await keeper.token("c", min_ttl=SECOND)
-        assert [rescued.connection for rescued in bench.rescue.emitted] == ["c"]
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-
-    run(work)
+    bench = await SpoilableBench.with_record(FRESH)
+    keeper = bench.instance()
+    await keeper.load("c")
+    bench.lose()
+    bench.store.failing_swaps = {len(bench.store.etags) + 1}
+    with pytest.raises(StoreUnavailableError):
+        await keeper.token("c", min_ttl=SECOND)
+    assert [rescued.connection for rescued in bench.rescue.emitted] == ["c"]
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
 
 
 # With a file
 
-in_one_process = pytest.mark.parametrize("host", ["in-process"], indirect=True)
 
-
-@in_one_process
 def test_a_file_removed_under_a_deployment_costs_nothing_that_it_remembers(
     deploy: Deploy, tmp_path: Path
 ) -> None:
@@ -351,7 +308,6 @@ def test_a_file_removed_under_a_deployment_costs_nothing_that_it_remembers(
     assert found == [("mine",), ("theirs",)]
 
 
-@in_one_process
 @pytest.mark.parametrize("damage", ["etag = x'00ff'", "sealed = x'00ff'", "sealed = ''"])
 def test_a_row_damaged_under_a_deployment_costs_no_login(
     deploy: Deploy, tmp_path: Path, damage: str

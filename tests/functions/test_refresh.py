@@ -8,6 +8,7 @@ from tests.functions.conftest import Deploy
 from tests.functions.deployment import CRON_SECRET, Deployment, Header, idle, spoil
 from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 WITHOUT_SECRET: dict[str, list[Header]] = {
@@ -56,6 +57,7 @@ def test_sweep_counts_what_fails_and_verify_says_why(deploy: Deploy) -> None:
     assert verified["cause"] == "refresh-token-rejected"
 
 
+@on_each_host
 def test_a_schedule_with_the_sweeps_former_path_sweeps(deployment: Deployment) -> None:
     idle(deployment, "a")
     secret = ("authorization", f"Bearer {CRON_SECRET}")

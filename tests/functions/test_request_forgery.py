@@ -19,6 +19,7 @@ from tests.functions.deployment import (
 )
 from tests.functions.expect import expect_json
 from tests.functions.grants import over
+from tests.functions.hosts import on_each_host
 
 # Whatever has ever been the name of an address.
 NAMES = [
@@ -100,6 +101,7 @@ def test_no_request_makes_the_application_call_elsewhere(
         elsewhere.accept()
 
 
+@on_each_host
 def test_checklist_14_login_goes_to_the_provider_and_comes_back_here_whatever_the_request_says(
     deployment: Deployment, connection: str
 ) -> None:

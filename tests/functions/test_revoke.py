@@ -11,6 +11,7 @@ from tests.functions.conftest import Deploy
 from tests.functions.deployment import JSON, Deployment
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
+from tests.functions.hosts import on_each_host
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 NOW = datetime.now(UTC)
@@ -143,6 +144,7 @@ def test_what_was_handed_over_is_for_the_other_deployment_to_revoke(
     assert endpoint.revocations == []
 
 
+@on_each_host
 def test_a_later_login_starts_anew(deployment: Deployment, connection: str) -> None:
     deployment.log_in(connection)
     expect_revoked(deployment, connection, "not-supported")

@@ -28,7 +28,7 @@ from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of
 from tests.functions.expect import expect_token
 from tests.functions.grants import NEAR_END, OVER, fresh, over
-from tests.functions.hosts import Running, server_process
+from tests.functions.hosts import Running, on_each_host, server_process
 from tests.functions.stores import raw_content
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -192,6 +192,7 @@ def in_json(secret: str) -> str:
     return json.dumps(secret)
 
 
+@on_each_host
 def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:

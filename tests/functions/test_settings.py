@@ -16,7 +16,7 @@ from functions.settings.settings import Settings
 from tests.functions.conftest import Deploy, environ_for
 from tests.functions.deployment import HTML, WITH_API_KEY, Header
 from tests.functions.expect import expect_page, expect_problem
-from tests.functions.hosts import AsgiTransport
+from tests.functions.hosts import AsgiTransport, on_each_host
 from tests.functions.stores import NO_STORE
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -396,6 +396,7 @@ def test_settings_that_are_allowed(environ: dict[str, str], changes: dict[str, s
     assert answers_of(environ | changes)["/api/health"].status_code == 200
 
 
+@on_each_host
 def test_server_without_settings_refuses(deploy: Deploy) -> None:
     deployment = deploy(CLIENT_ID=None, CLIENT_SECRET="", API_KEY=" ", **NO_STORE)
     for method, path in ENDPOINTS:

@@ -27,7 +27,7 @@ from tests.functions.grants import (
     fresh,
     over,
 )
-from tests.functions.hosts import HOSTS
+from tests.functions.hosts import HOSTS, on_each_host, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -47,6 +47,7 @@ def test_checklist_55_fresh_token_is_served_without_asking_the_provider(
     assert scripted.rows() == rows
 
 
+@on_each_host
 def test_expired_token_is_replaced_by_one_that_works(
     deployment: Deployment, connection: str
 ) -> None:
@@ -367,6 +368,7 @@ def test_unreadable_record_is_replaced_by_a_login(deploy: Deploy) -> None:
 # --- many callers
 
 
+@on_hosts("in-process", "uvicorn", "lambda")
 def test_fifty_callers_of_an_expired_token_cause_one_refresh_and_get_the_same(
     deployment: Deployment, connection: str
 ) -> None:
@@ -474,6 +476,7 @@ def test_refresh_survives_the_end_of_the_process_that_began_it(
     assert first.tokens("default").refresh_token == given["refresh_token"]
 
 
+@on_hosts("in-process", "uvicorn", "lambda")
 def test_caller_who_hangs_up_leaves_the_refresh_going_on(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -489,6 +492,7 @@ def test_caller_who_hangs_up_leaves_the_refresh_going_on(
     assert len(endpoint.seen) == 1
 
 
+@on_hosts("in-process", "uvicorn", "lambda")
 def test_two_logins_and_a_refresh_at_once_leave_one_grant_that_works(
     deployment: Deployment, connection: str
 ) -> None:

@@ -16,6 +16,7 @@ from functions.observability.tracing import (
 )
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
+from tests.functions.hosts import on_each_host
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 METRIC = re.compile(r'(store|provider|total);dur=([0-9]+\.[0-9])(?:;desc="round trips: ([0-9]+)")?')
@@ -36,6 +37,7 @@ def trips(answer: httpx.Response) -> dict[str, int | None]:
     return {name: trips for name, (_, trips) in timing(answer).items()}
 
 
+@on_each_host
 def test_fresh_token_is_one_round_trip_to_the_store(
     deployment: Deployment, connection: str
 ) -> None:
@@ -45,6 +47,7 @@ def test_fresh_token_is_one_round_trip_to_the_store(
         assert timing(answer)["store"] <= timing(answer)["total"]
 
 
+@on_each_host
 def test_refresh_is_three_round_trips_and_one_to_the_provider(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -174,6 +177,7 @@ def scope(headers: dict[str, str]) -> dict[str, Any]:
     return {"type": "http", "headers": pairs}
 
 
+@on_each_host
 def test_answers_name_the_request(deployment: Deployment, connection: str) -> None:
     """Pages, tokens and problems; `expect_problem` looks at `instance` everywhere."""
     named = ("x-request-id", "of-the-client")

@@ -1,4 +1,4 @@
-"""A provider that answers what a test tells it, when a test tells it."""
+"""A provider that answers as and when a test plans it."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What to answer; `None` in the place of one is to hang up."""
+    """An answer; None instead of one is to hang up."""
 
     status: int = 200
     body: bytes = field(repr=False, default=b"")
@@ -36,12 +36,12 @@ class Answer:
 
     @classmethod
     def echo(cls, *, status: int) -> "Answer":
-        """Refuse, and repeat what was sent, as some providers do; filled in when it was."""
+        """Refuse, and repeat the request, as some providers do."""
         return cls(status=status, content_type="echo")
 
 
 class TokenEndpoint:
-    """A provider that gives tokens to everybody, unless it is told to answer otherwise."""
+    """A provider that issues tokens to everybody, unless other answers are planned."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -49,9 +49,9 @@ class TokenEndpoint:
         self.revocations: list[Seen] = []
         self.given: list[dict[str, object]] = []
         self.metadata: dict[str, object] | None = None
-        """What the issuer says of itself beside its endpoints; None where it says nothing."""
+        """The issuer's metadata apart from its endpoints; None where it does not answer."""
         self.described = 0
-        """How often the issuer was asked for that."""
+        """How often the metadata was read."""
         self._answers: deque[Answer | None] = deque()
         self._revocation_answers: deque[Answer] = deque()
         self._open = Event()
@@ -69,7 +69,7 @@ class TokenEndpoint:
 
     @property
     def issuer_environ(self) -> dict[str, str]:
-        """The settings of a deployment that is told of the issuer only."""
+        """The settings of a deployment that names the issuer only."""
         return {
             "PROVIDER": "custom",
             "AUTHORIZATION_ENDPOINT": "",
@@ -110,22 +110,22 @@ class TokenEndpoint:
         self.seen.append(seen)
         self._open.wait()
         if planned is not None and planned.content_type == "echo":
-            text = f"what is {seen.body} and {seen.authorization}?"
+            text = f"invalid: {seen.body} and {seen.authorization}?"
             error = {"error": "invalid_request", "error_description": text}
             return Answer.json(error, status=planned.status)
         return planned
 
     def describe(self) -> Answer:
-        """Answer who asks for the issuer's metadata."""
+        """Answer a request for the issuer's metadata."""
         self.described += 1
         if self.metadata is None:
             return Answer(status=503)
-        told = {
+        endpoints = {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
         }
-        return Answer.json(told | self.metadata)
+        return Answer.json(endpoints | self.metadata)
 
     def answer_revocation(self, seen: Seen) -> Answer:
         """Answer one revocation; RFC 7009 §2.2: with a body that says nothing."""
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: pytest's output is not the place."""
+        """Keep pytest's output free of requests."""
 
 
 @contextmanager
