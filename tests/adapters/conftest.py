@@ -1,19 +1,5 @@
-"""What the tests of the adapters are run with."""
+"""Fixtures of the adapters' tests."""
 
-from collections.abc import Iterator
+from tests.ports.conftest import anyio_backend, no_proxy, processes, trusted
 
-import pytest
-
-from tests.ports.store_contract import CROWD_PROCESSES, Processes
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    processes = Processes(CROWD_PROCESSES)
-    yield processes
-    processes.close()
+__all__ = ["anyio_backend", "no_proxy", "processes", "trusted"]

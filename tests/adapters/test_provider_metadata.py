@@ -1,4 +1,4 @@
-"""What an issuer says of itself: where it is, and not where anything else is."""
+"""An issuer's metadata: its own endpoints, and nothing nearer than the issuer."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_an_issuer_on_this_machine_may_name_it_and_each_may_name_https(issuer: s
         assert found.token_endpoint == endpoints["token_endpoint"]
 
 
-def test_an_endpoint_without_tls_is_told_as_what_it_is() -> None:
+def test_an_endpoint_without_tls_is_refused() -> None:
     # As Keycloak publishes it behind a proxy that ends TLS (keycloak/keycloak#20549).
     told = {"issuer": ISSUER, **ENDPOINTS, "token_endpoint": "http://issuer.test/token"}
     with pytest.raises(UnusableMetadataError, match="token_endpoint is neither https"):

@@ -1,4 +1,4 @@
-"""The keys of what strangers are shown: what they are made of, and at what cost."""
+"""The signing keys of links and states: their parts, and their cost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def test_each_purpose_has_keys_of_its_own(encryption_keys: tuple[bytes, ...]) ->
     assert len({key for name in purposes for key in keys_of(name, *encryption_keys)}) == 4
 
 
-def test_slow_function_runs_once_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slow_function_runs_once_for_all_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
 
     def counted(secret: str, salt: str) -> bytes:
