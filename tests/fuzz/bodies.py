@@ -1,4 +1,4 @@
-"""What providers, browsers and stores really hand over: what the fuzzing begins with."""
+"""Real bodies of providers, browsers and stores: the seeds of the fuzzing."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,8 @@
-"""`make mutate`: run the domain's tables against each mutant; only survivors that are named pass.
+"""`make mutate`: run the domain's tables against each mutant; only named survivors may pass.
 
-It takes some seven minutes on two cores that have nothing else to do. After a change of what
-survives, name it, with its reason, in tests/mutation/survivors.py; after any change of the domain
-write the page anew: `python -m tests.mutation.page > docs/mutation.md`.
+It takes about seven minutes on two idle cores. Name a new survivor, with its reason, in
+tests/mutation/survivors.py. After any change of the domain, write the page again:
+`python -m tests.mutation.page > docs/mutation.md`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _CORES = 2
 
 
 def main() -> int:
-    """Run what is asked for, say what came of it, and return how much was not as it is named."""
+    """Run the mutants, print the outcomes, and return how many are not as named."""
     asked = _parser().parse_args()
     _demand_that_the_tables_hold()
     return sum(_mutate(module, asked.every) for module in asked.modules or modules())

@@ -1,4 +1,4 @@
-"""Write `docs/mutation.md`: how many faults the tests of the domain notice, and which they cannot.
+"""Write `docs/mutation.md`: the number of faults that the domain's tests notice, and the others.
 
 python -m tests.mutation.page > docs/mutation.md
 """
@@ -15,20 +15,20 @@ _INTRODUCTION = """\
 
 `make mutate` breaks `domain/` in one place at a time (another comparison, a number one higher, an
 argument or a condition left out, a word changed, `min` for `max`) and runs the table tests in
-`tests/domain` against it. A test must fail, unless the fault is one of those below, which show
-nowhere.
+`tests/domain` against it. A test must fail, except for the faults below, which are invisible.
 
 The operators are [mutmut](https://mutmut.readthedocs.io)'s, and three of ours ([why no more of
 it](adr/0018-mutation-testing.md)), applied to functions, properties, defaults, constants and words
-alike. Left out are what is there for the type checker (annotations, imports, decorators, what
-`isinstance` asks for), what nothing reaches (`assert_never`), the text of an error that tells
-whoever changes the code what is wrong, and the text of f-strings, for which there is no operator.
-The machines of the properties and the type checker are not asked: a fault has to be noticed by a
-test whose name says what is wrong.
+alike. These have no mutants:
 
-This is written from the code and from `tests/mutation/survivors.py`, by `python -m
-tests.mutation.page > docs/mutation.md`; tests hold it against both, and a sample of the mutants is
-run with all other tests.
+- parts for the type checker: annotations, imports, decorators, `isinstance`
+- unreachable code: `assert_never`
+- texts of errors, and f-strings
+
+The property tests and the type checker do not run: a test must fail whose name states the fault.
+
+`python -m tests.mutation.page > docs/mutation.md` writes this page from the code and from
+`tests/mutation/survivors.py`. Tests compare them, and `make test` runs a sample of the mutants.
 
 ## How many
 """

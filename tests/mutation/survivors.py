@@ -1,7 +1,7 @@
 """The mutants that no test of the domain can kill, each with the reason.
 
-Who finds another one writes the test that kills it. It is named here only where no value, record
-or answer could show the fault.
+Another one needs a test that kills it. Name it here only if no value, record or answer can show the
+fault.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.mutation.mutants import Mutant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
-    """A fault that shows nowhere; where it is and what it changes, as of a `Mutant`."""
+    """An invisible fault. The fields are those of a `Mutant`."""
 
     module: str
     place: str
@@ -22,8 +22,8 @@ class Survivor:
 
 _CODECS = "Python finds a codec or a hash by its name in either case."
 _PADDING = (
-    "What is in front of the padding of base64url is never an X: the last character before `=` "
-    "stands for two or four bits, and without padding the text ends with the last bits of a `]`."
+    "The character before base64url's padding is never an X: it stands for two or four bits. "
+    "Without padding the text ends with the last bits of a `]`."
 )
 SURVIVORS = (
     Survivor(
