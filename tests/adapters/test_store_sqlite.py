@@ -32,14 +32,13 @@ from ports.store import (
 from tests.ports.store_contract import KEYS, Processes, SqliteFile
 from tests.ports.test_store_contract import NOTHING, NOW, PENDING, TOKENS, authorized, refreshing
 from tests.records import record_of
-from tests.thorough import times
 
 pytestmark = pytest.mark.anyio
 
 OTHER_KEYS = KeyRing([bytes(32)])
 OPENERS = 8
 # One round in forty fails if opening does not wait.
-ROUNDS = times(40)
+ROUNDS = 40
 LOG_WRITES = 300
 # Longer than a busy machine needs.
 LIMIT = 30
