@@ -51,13 +51,15 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.sqlite_file.BUSY_TIMEOUT", timedelta(milliseconds=50))
+    for module in ("sqlite_file", "store_sqlite"):
+        monkeypatch.setattr(f"adapters.{module}.BUSY_TIMEOUT", timedelta(milliseconds=50))
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a write wait longer than the test."""
-    monkeypatch.setattr("adapters.sqlite_file.BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
+    for module in ("sqlite_file", "store_sqlite"):
+        monkeypatch.setattr(f"adapters.{module}.BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from tests.system.certificates import server_certificate
 TOKEN = "not-a-real-token"
 LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
-IMPATIENCE = timedelta(milliseconds=300)
+# Long enough for a busy machine to send a request.
+IMPATIENCE = timedelta(seconds=1)
 FOUND = b'{"result":["etag","sealed"]}'
 # An answer without an announced end of its connection.
 KEEPING = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode() + FOUND
@@ -297,8 +298,8 @@ def test_a_read_whose_answer_ends_the_connection_has_its_limit() -> None:
 
 def drip_until_client_leaves(has_left: Event, headers: bytes = b"") -> Script:
     def script(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 400\r\n\r\n")
         try:
+            connection.send(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 400\r\n\r\n")
             for _ in range(400):
                 connection.send(b" ")
                 has_left.wait(0.05)

@@ -21,7 +21,7 @@ def write(url: str, limit: timedelta = LIMIT) -> object:
     """Send one command, and close the connections."""
 
     async def work() -> object:
-        writer = UpstashWriter(url, "not-a-real-token", limit=limit, connect_limit=limit)
+        writer = UpstashWriter(url, "not-a-real-token", limit=limit, connect_limit=LIMIT)
         try:
             return await writer.execute("ZRANGEBYSCORE", "key", "-inf", 1.5, "LIMIT", 0, 10)
         finally:
