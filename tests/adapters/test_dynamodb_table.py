@@ -220,7 +220,7 @@ async def test_a_fault_of_the_servers_is_repeated_once(peer: DynamoDbPeer) -> No
     assert "InternalServerError" in await failure(peer, script, requests=2)
 
 
-async def test_a_read_asks_for_what_was_written_last(peer: DynamoDbPeer) -> None:
+async def test_a_read_is_consistent(peer: DynamoDbPeer) -> None:
     with serving(amz(b"{}")) as server:
         async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
             await store.load("default")

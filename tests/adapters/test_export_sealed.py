@@ -90,17 +90,17 @@ def test_a_line_opens_as_that_connections_only_and_only_if_it_was_handed_over() 
     assert "line 1 is of a grant that was not handed over" in refusal(with_end([line]))
 
 
-def test_a_record_of_a_store_is_no_line_of_an_export() -> None:
+def test_a_record_of_a_store_does_not_open_as_a_line() -> None:
     sealed = KeyRing([KEY]).seal(b'{"version":1,"state":"unauthorized"}', "grant", "c", "etag")
     line = json.dumps({"connection": "c", "sealed": sealed})
     assert "line 1 cannot be opened" in refusal(with_end([line]))
 
 
 def test_the_error_of_another_key_ring_names_the_variables() -> None:
-    said = refusal(LINES, SealedExport(KeyRing([OTHER]), client=EXPORT._client))
-    assert "a key that is not in the key ring" in said
-    assert "CLIENT_SECRET" in said
-    assert "ENCRYPTION_KEYS" in said
+    error = refusal(LINES, SealedExport(KeyRing([OTHER]), client=EXPORT._client))
+    assert "a key that is not in the key ring" in error
+    assert "CLIENT_SECRET" in error
+    assert "ENCRYPTION_KEYS" in error
 
 
 def test_the_first_key_of_a_ring_seals_and_each_of_them_opens() -> None:
@@ -110,9 +110,9 @@ def test_the_first_key_of_a_ring_seals_and_each_of_them_opens() -> None:
 
 
 def test_the_error_of_another_client_names_the_right_one() -> None:
-    said = refusal(LINES, SealedExport(KeyRing([KEY]), client="another at https://p.example/t"))
-    assert "it is of client client at https://provider.example/token" in said
-    assert "another at https://p.example/t" in said
+    error = refusal(LINES, SealedExport(KeyRing([KEY]), client="another at https://p.example/t"))
+    assert "it is of client client at https://provider.example/token" in error
+    assert "another at https://p.example/t" in error
 
 
 @given(lines=st.lists(st.text() | json_values.map(json.dumps), max_size=3))

@@ -142,9 +142,9 @@ def test_a_short_secret_is_found_as_a_whole_unless_it_is_in_everything(length: i
 
 
 def test_plain_words_are_quoted_unchanged() -> None:
-    said = "AADSTS700082: The refresh token has expired due to inactivity (90.00:00:00)."
+    text = "AADSTS700082: The refresh token has expired due to inactivity (90.00:00:00)."
     redaction = Redaction(["rt.1.AAAAabcdefghijklmnop", SECRET])
-    assert redaction.quote(said) == said
+    assert redaction.quote(text) == text
     assert not redaction.reveals("invalid_grant")
 
 

@@ -74,9 +74,9 @@ def test_an_empty_and_a_missing_secret_have_different_errors(peer: SecretsPeer) 
 
 def test_a_binary_secret_is_an_error(peer: SecretsPeer) -> None:
     name = peer.new_secret(SecretBinary=MARK.encode())
-    said = fault_of(peer, name, is_passing=False)
-    assert "is binary" in said
-    assert f"put-secret-value --secret-id {name}" in said
+    error = fault_of(peer, name, is_passing=False)
+    assert "is binary" in error
+    assert f"put-secret-value --secret-id {name}" in error
 
 
 def test_a_secret_that_is_about_to_be_deleted_can_be_restored(peer: SecretsPeer) -> None:
@@ -91,9 +91,9 @@ def test_a_call_whose_answer_is_lost_is_repeated_once(peer: SecretsPeer) -> None
         assert text_of(peer, name, endpoint_url=proxy.url) == "one"
         assert proxy.lost["GetSecretValue"] == 1
     with lossy_proxy(peer.access["endpoint_url"], lambda _, __: True) as proxy:
-        said = fault_of(peer, name, is_passing=True, endpoint_url=proxy.url)
+        error = fault_of(peer, name, is_passing=True, endpoint_url=proxy.url)
         assert proxy.lost["GetSecretValue"] == 2
-    assert "Secrets Manager cannot be reached" in said
+    assert "Secrets Manager cannot be reached" in error
 
 
 # Refusals and silence, of a scripted server
@@ -111,10 +111,10 @@ def refusal(code: str, message: str = MARK, *, status: str = "400 Bad Request") 
 def scripted_fault(peer: SecretsPeer, script: Script, *, requests: int, is_passing: bool) -> str:
     """Return the error after so many requests."""
     with serving(script) as server:
-        said = fault_of(peer, "the-secret", is_passing=is_passing, endpoint_url=server.endpoint)
+        error = fault_of(peer, "the-secret", is_passing=is_passing, endpoint_url=server.endpoint)
     assert len(server.requests) == requests
-    assert said
-    return said
+    assert error
+    return error
 
 
 # AWS's words for two cases with one code.
@@ -123,7 +123,7 @@ NO_RIGHT = f"User: {MARK} is not authorized to perform: secretsmanager:GetSecret
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "said"),
+    ("code", "message", "error"),
     [
         ("AccessDeniedException", NO_RIGHT, "do not allow secretsmanager:GetSecretValue on secret"),
         ("AccessDeniedException", NO_KEY, "do not allow kms:Decrypt"),
@@ -135,10 +135,10 @@ NO_RIGHT = f"User: {MARK} is not authorized to perform: secretsmanager:GetSecret
     ],
 )
 def test_a_refusal_is_not_repeated_and_names_the_secret(
-    peer: SecretsPeer, code: str, message: str, said: str
+    peer: SecretsPeer, code: str, message: str, error: str
 ) -> None:
     found = scripted_fault(peer, refusal(code, message), requests=1, is_passing=False)
-    assert said in found
+    assert error in found
     assert "'the-secret' (SECRET_ID)" in found
 
 
@@ -219,5 +219,5 @@ def test_no_secret_is_logged_at_any_level(
 def test_the_error_of_missing_credentials_or_region_names_the_variables(peer: SecretsPeer) -> None:
     none = {"aws_access_key_id": None, "aws_secret_access_key": None}
     assert "AWS_SECRET_ACCESS_KEY" in fault_of(peer, "x", is_passing=False, **none)
-    said = fault_of(peer, "x", is_passing=False, region_name=None)
-    assert "AWS_REGION is not set" in said
+    error = fault_of(peer, "x", is_passing=False, region_name=None)
+    assert "AWS_REGION is not set" in error

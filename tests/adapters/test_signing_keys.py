@@ -20,7 +20,7 @@ def keys_of(purpose: str, *encryption_keys: bytes, secret: str = "changeme") -> 
     return asyncio.run(keys(*encryption_keys, secret=secret).of(purpose))
 
 
-def test_encryption_keys_sign_and_the_client_secret_is_no_part_of_it() -> None:
+def test_encryption_keys_sign_without_the_client_secret() -> None:
     made = keys_of("states", FIRST, SECOND, secret="one")
     assert made == keys_of("states", FIRST, SECOND, secret="another")
     # In their order: what either has signed is known while the keys are replaced.

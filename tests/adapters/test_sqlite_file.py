@@ -241,7 +241,7 @@ async def test_a_disk_that_is_read_only_for_a_while_takes_writes_again_after_it(
     await store.close()
 
 
-async def test_a_disk_that_is_full_keeps_what_it_has_and_takes_writes_once_there_is_space(
+async def test_a_full_disk_keeps_its_records_and_takes_writes_once_there_is_space(
     small_disk: Path,
 ) -> None:
     store = await in_use(small_disk / "store.sqlite")

@@ -45,9 +45,9 @@ def _mutate(module: str, every: int) -> int:
         counts[outcome] += 1
         if is_named(mutant) is not (outcome is Outcome.SURVIVED):
             surprises += 1
-            _say(f"{outcome.value}, though it is{_not(mutant)} named: {mutant}")
-    told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
-    _say(f"{module}: {counts.total()} mutants, {told}; {monotonic() - begun:.0f} s")
+            _print(f"{outcome.value}, though it is{_not(mutant)} named: {mutant}")
+    counted = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+    _print(f"{module}: {counts.total()} mutants, {counted}; {monotonic() - begun:.0f} s")
     return surprises
 
 
@@ -55,7 +55,7 @@ def _not(mutant: Mutant) -> str:
     return "" if is_named(mutant) else " not"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

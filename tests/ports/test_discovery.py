@@ -145,8 +145,8 @@ def test_missing_pkce_methods_leave_the_presets_and_plain_pkce_is_not_used(
 
 def test_linkedin_takes_the_form_though_it_lists_no_method() -> None:
     issuer = "https://www.linkedin.com/oauth"
-    told = read_metadata(document(issuer), issuer)
-    assert told.client_authentication is ClientAuthentication.POST
+    metadata = read_metadata(document(issuer), issuer)
+    assert metadata.client_authentication is ClientAuthentication.POST
 
 
 def test_settings_win_over_the_issuer_and_the_issuer_over_the_preset() -> None:

@@ -122,7 +122,7 @@ async def test_what_one_instance_wrote_another_reads_and_replaces(in_use: StoreI
     assert await first.load("default") == record_of(authorized(2), "two")
 
 
-async def test_checklist_46_a_swap_that_expects_something_else_is_told_what_is_there(
+async def test_checklist_46_a_swap_that_expects_another_record_returns_the_present_one(
     in_use: StoreInUse,
 ) -> None:
     store = in_use.open()
@@ -462,7 +462,7 @@ async def test_a_grant_that_is_never_due_is_never_listed(in_use: StoreInUse) -> 
     assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
 
 
-async def test_a_swap_moves_what_is_due(in_use: StoreInUse) -> None:
+async def test_a_swap_changes_when_a_grant_is_due(in_use: StoreInUse) -> None:
     store = in_use.open()
     idle = authorized(1)
     keep_alive_at = idle.tokens.keep_alive_at()
