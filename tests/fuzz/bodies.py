@@ -2,7 +2,8 @@
 
 import json
 
-from adapters.grant_json import dump_login, dump_record
+from adapters.grant_json import dump_record
+from adapters.login_json import dump_login
 from tests.adapters.test_grant_json import EXAMPLES, PENDING
 from tests.domain.examples import LEDGER
 

@@ -13,22 +13,25 @@ PAGE = ROOT / "docs/mutation.md"
 _INTRODUCTION = """\
 # Mutation testing of the domain
 
-`make mutate` breaks `domain/` in one place at a time (another comparison, a number one higher, an
-argument or a condition left out, a word changed, `min` for `max`) and runs the table tests in
-`tests/domain` against it. A test must fail, except for the faults below, which are invisible.
+`make mutate` breaks `domain/` in one place at a time, and runs the table tests in `tests/domain`
+against each *mutant*. A mutation is, for example, another comparison, a number one higher, an
+argument or a condition left out, a changed word, or `min` for `max`. A test must fail, except for
+the mutants listed below, which change no behaviour.
 
-The operators are [mutmut](https://mutmut.readthedocs.io)'s, and three of ours ([why no more of
-it](adr/0018-mutation-testing.md)), applied to functions, properties, defaults, constants and words
-alike. These have no mutants:
+The operators are [mutmut](https://mutmut.readthedocs.io)'s and three more ([why only its
+operators](adr/0018-mutation-testing.md)). They apply to functions, properties, defaults, constants
+and words. These are left out:
 
-- parts for the type checker: annotations, imports, decorators, `isinstance`
-- unreachable code: `assert_never`
-- texts of errors, and f-strings
+- code for the type checker: annotations, imports, decorators, the types of `isinstance`;
+- unreachable code (`assert_never`);
+- texts of errors for developers;
+- texts of f-strings, which have no operator.
 
-The property tests and the type checker do not run: a test must fail whose name states the fault.
+The property tests and the type checker do not take part. A test whose name describes the fault must
+detect it.
 
 `python -m tests.mutation.page > docs/mutation.md` writes this page from the code and from
-`tests/mutation/survivors.py`. Tests compare them, and `make test` runs a sample of the mutants.
+`tests/mutation/survivors.py`. Tests compare it with both, and run a sample of the mutants.
 
 ## How many
 """

@@ -542,7 +542,7 @@ def ask_outside(server: ScriptedServer, issuer: str) -> Outcome:
     """Ask at `localhost`, which only the metadata of an issuer has named."""
     endpoint = server.endpoint.replace("127.0.0.1", "localhost")
     provider = replace(PROVIDER, token_endpoint=endpoint)
-    outside = Outside.named(provider, ServerMetadata(issuer=f"https://{issuer}"))
+    outside = Outside.from_metadata(provider, ServerMetadata(issuer=f"https://{issuer}"))
     asked = HttpxAuthorizationServer(
         provider, client_id="client", client_secret="secret", timeout=PATIENCE, outside=outside
     )
@@ -578,5 +578,7 @@ def test_hosts_of_the_deployments_settings_may_be_anywhere() -> None:
         PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
     )
     set_by_hand = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
-    assert Outside.named(provider, replace(set_by_hand, issuer=None)) is None
-    assert Outside.named(provider, set_by_hand) == Outside(issuer="a.test", hosts=frozenset())
+    assert Outside.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
+    assert Outside.from_metadata(provider, set_by_hand) == Outside(
+        issuer="a.test", hosts=frozenset()
+    )

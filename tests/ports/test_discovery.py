@@ -78,7 +78,7 @@ def found(
     told: ServerMetadata = ServerMetadata(),  # noqa: B008 - it is frozen
     limit: timedelta = DISCOVERY_LIMIT,
 ) -> Provider:
-    discovery = HttpxDiscovery(provider, issuer=issuer, told=told, limit=limit)
+    discovery = HttpxDiscovery(provider, issuer=issuer, overrides=told, limit=limit)
     return asyncio.run(discovery.provider())
 
 
@@ -102,7 +102,7 @@ def test_an_issuer_alone_is_enough() -> None:
         assert found(issuer) == replace(
             PRESETS["custom"],
             issuer=issuer,
-            names_itself=True,
+            sends_issuer=True,
             authorization_endpoint="https://login.test/authorize",
             token_endpoint="https://login.test/token",
             revocation_endpoint="https://login.test/revoke",
@@ -116,7 +116,7 @@ def test_missing_members_have_the_defaults_of_rfc_8414() -> None:
     with saying() as server:
         provider = found(issuer_of(server))
     assert provider.client_authentication is ClientAuthentication.BASIC
-    assert not provider.names_itself
+    assert not provider.sends_issuer
     assert provider.revocation_endpoint is None
 
 
@@ -302,8 +302,8 @@ def test_the_request_has_the_user_agent_that_is_set() -> None:
     async def ask(issuer: str) -> None:
         told = ServerMetadata()
         custom = PRESETS["custom"]
-        await HttpxDiscovery(custom, issuer=issuer, told=told).provider()
-        await HttpxDiscovery(custom, issuer=issuer, told=told, user_agent="a name").provider()
+        await HttpxDiscovery(custom, issuer=issuer, overrides=told).provider()
+        await HttpxDiscovery(custom, issuer=issuer, overrides=told, user_agent="a name").provider()
 
     with saying() as server:
         asyncio.run(ask(issuer_of(server)))
@@ -316,7 +316,7 @@ def test_the_request_has_the_user_agent_that_is_set() -> None:
 
 def test_concurrent_and_later_callers_share_one_request() -> None:
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
         first, *others = await asyncio.gather(*(discovery.provider() for _ in range(20)))
         assert all(other is first for other in others)
         assert await discovery.provider() is first
@@ -333,7 +333,7 @@ def test_a_request_is_repeated_after_a_failure_and_survives_its_first_caller() -
         return {OAUTH: page(document(issuer))} if is_up.is_set() else {}
 
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
         with pytest.raises(DiscoveryError):
             await discovery.provider()
         is_up.set()
