@@ -8,11 +8,18 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
 from tests.parallel import BySharing, turn
 from tests.patience import be_patient
+
+# Slow examples are not a fault: the machine may be busy.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 IN_CI = os.environ.get("CI") == "true"
 COUNTED = "counted"

@@ -1,1 +1,1 @@
-"""What is particular to one adapter, against the real thing behind it."""
+"""Tests of one adapter each, against a real service where there is one."""

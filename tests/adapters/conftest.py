@@ -1,19 +1,16 @@
-"""What the tests of the adapters are run with."""
-
-from collections.abc import Iterator
+"""Fixtures of the adapters' tests."""
 
 import pytest
 
-from tests.ports.store_contract import CROWD_PROCESSES, Processes
+from tests.ports.conftest import anyio_backend, no_proxy, processes, trusted
+
+__all__ = ["anyio_backend", "no_credentials", "no_proxy", "processes", "trusted"]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    processes = Processes(CROWD_PROCESSES)
-    yield processes
-    processes.close()
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nothing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nothing")

@@ -1,4 +1,4 @@
-"""Heads of whatever lines: h11 reads what is passed on, and nothing behind them is changed."""
+"""Heads of any lines: h11 can read the output, and the bytes after a head stay unchanged."""
 
 import h11
 import pytest
@@ -32,7 +32,7 @@ def passed(data: bytes, pieces: list[int]) -> bytes:
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-def test_what_is_no_head_passes_as_it_is(data: bytes, pieces: list[int]) -> None:
+def test_other_bytes_pass_unchanged(data: bytes, pieces: list[int]) -> None:
     if not data.lstrip()[:5].upper().startswith(b"HTTP/"):
         assert passed(data, pieces) in {data, data.lstrip()}
 
@@ -57,7 +57,7 @@ def test_h11_reads_any_head_that_has_a_status(
 
 
 @pytest.mark.parametrize("promise", [b"100 Continue", b"103 Early Hints"])
-def test_heads_that_only_promise_another_are_passed_on_before_it(promise: bytes) -> None:
+def test_interim_heads_pass_before_the_final_one(promise: bytes) -> None:
     head = AnswerHead()
     assert head.feed(b"HTTP/1.1 %s\nLink: x\n\nHTTP" % promise).startswith(b"HTTP/1.1 1")
     assert head.feed(b"/1.1 200 OK\n\nbody") == b"HTTP/1.1 200\r\n\r\nbody"
@@ -67,6 +67,6 @@ def test_heads_that_only_promise_another_are_passed_on_before_it(promise: bytes)
 @example(b"220 mail.example ESMTP\r\n")
 @example(b"\x05\x00")
 @given(st.binary(min_size=1, max_size=8))
-def test_what_cannot_become_a_head_is_not_held_back(data: bytes) -> None:
+def test_bytes_that_cannot_become_a_head_are_not_held_back(data: bytes) -> None:
     if not b"HTTP/".startswith(data.lstrip().upper()[:5]):
         assert AnswerHead().feed(data) == data.lstrip()

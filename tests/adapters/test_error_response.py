@@ -1,4 +1,4 @@
-"""What a refusal says: codes and texts wherever they stand, pages, redirects, all in bounds."""
+"""The codes and texts of a refusal, at any place in it; pages and redirects."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def read(
 
 
 @pytest.mark.parametrize("row", corpus(), ids=lambda row: f"{row.provider}-{row.verdict.value}")
-def test_each_refusal_that_was_seen_is_read_by_the_reader_of_all_answers(row: Row) -> None:
+def test_each_refusal_of_the_corpus_is_read(row: Row) -> None:
     headers = dict(row.headers)
     response = httpx.Response(
         row.status, extensions={"location": headers.pop("location", None)}, headers=headers
@@ -72,11 +72,11 @@ def test_a_code_is_found_wherever_it_stands(body: object) -> None:
         ({"error": "a", "msg": "\ud800", "detail": "b c"}, "a", "b c"),
     ],
 )
-def test_the_first_code_and_the_first_text_are_told(
+def test_the_first_code_and_the_first_text_are_returned(
     body: object, error: str | None, description: str | None
 ) -> None:
-    told = read(body)
-    assert (told.error, told.description) == (error, description)
+    found = read(body)
+    assert (found.error, found.description) == (error, description)
 
 
 def test_entras_numbers_are_codes() -> None:
@@ -90,7 +90,7 @@ def nested(depth: int) -> Any:
     return body
 
 
-def test_what_is_too_deep_or_too_much_is_not_looked_at() -> None:
+def test_too_deep_and_too_many_members_are_ignored() -> None:
     assert read(nested(3)).error == "invalid_grant"
     assert read(nested(900)).error is None
     wide = {"errors": [{"x": n} for n in range(5_000)]}
@@ -107,23 +107,23 @@ PAGE = b"<!DOCTYPE html><html><title>Just a moment...</title></html>"
 
 
 @pytest.mark.parametrize("body", [PAGE, b"\xef\xbb\xbf \n<HTML>", b"anything"])
-def test_a_page_is_told_with_its_status_and_its_sender(body: bytes) -> None:
+def test_a_page_is_described_by_its_status_and_its_sender(body: bytes) -> None:
     headers = {"server": "cloudflare", "cf-mitigated": "challenge"}
     content_type = {} if body[:1] != b"a" else {"content-type": "text/html; charset=utf-8"}
-    told = read(body, 403, {**headers, **content_type})
-    assert told.description == (
+    found = read(body, 403, {**headers, **content_type})
+    assert found.description == (
         "a page came instead of an answer (status 403, server: cloudflare, cf-mitigated: challenge)"
     )
-    assert (told.error, told.is_page, meaning_of(told)) == (None, True, Meaning.TRY_LATER)
+    assert (found.error, found.is_page, meaning_of(found)) == (None, True, Meaning.TRY_LATER)
 
 
-def test_json_that_is_called_a_page_is_none() -> None:
-    told = read({"error": "invalid_grant"}, headers={"content-type": "text/html"})
-    assert not told.is_page
-    assert meaning_of(told) is Meaning.DEAD
+def test_json_with_the_content_type_of_a_page_is_json() -> None:
+    found = read({"error": "invalid_grant"}, headers={"content-type": "text/html"})
+    assert not found.is_page
+    assert meaning_of(found) is Meaning.DEAD
 
 
-def test_a_page_with_a_status_of_success_leaves_the_outcome_unknown_and_is_told() -> None:
+def test_a_page_with_a_status_of_success_leaves_the_outcome_unknown() -> None:
     response = httpx.Response(200, headers={"server": "portal\x07" + "x" * 200})
     outcome = read_answer(response, PAGE, CUSTOM)
     assert isinstance(outcome, NoAnswer)
@@ -137,7 +137,7 @@ def test_a_page_with_a_status_of_success_leaves_the_outcome_unknown_and_is_told(
 
 
 @pytest.mark.parametrize(
-    ("location", "told"),
+    ("location", "found"),
     [
         ("https://login.example/token?client_secret=s#f", "a redirect to login.example/token"),
         ("https://user:secret@login.example:8443/t", "a redirect to login.example:8443/t"),
@@ -149,18 +149,16 @@ def test_a_page_with_a_status_of_success_leaves_the_outcome_unknown_and_is_told(
         ("?code=x", "a redirect"),
     ],
 )
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_told_with_where_it_leads_and_no_query(
-    status: int, location: str, told: str
-) -> None:
-    answer = read(b"", status, location=location)
-    assert answer.description == told
-    assert meaning_of(answer) is Meaning.CONFIGURATION
+def test_a_redirect_is_described_by_its_target_without_a_query(location: str, found: str) -> None:
+    for status in (301, 302, 307, 308):
+        answer = read(b"", status, location=location)
+        assert answer.description == found
+        assert meaning_of(answer) is Meaning.CONFIGURATION
 
 
 @pytest.mark.parametrize("location", ["https://a.example/\r\n\x1b[2J", "https://é.example/" * 90])
-def test_an_odd_location_is_told_in_plain_characters_and_not_at_any_length(location: str) -> None:
-    told = read(b"", 301, location=location).description or ""
-    assert told.isascii()
-    assert told.isprintable()
-    assert len(told) < 200
+def test_an_odd_location_is_described_in_few_plain_characters(location: str) -> None:
+    found = read(b"", 301, location=location).description or ""
+    assert found.isascii()
+    assert found.isprintable()
+    assert len(found) < 200

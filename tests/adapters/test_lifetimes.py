@@ -1,4 +1,4 @@
-"""Lifetimes in whatever unit a provider uses: none is longer than it is, and none is cut short."""
+"""Lifetimes in the units of all providers: never longer than they are, and never cut short."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -33,16 +33,16 @@ def refresh(**members: object) -> float | None:
     "seconds",
     [
         *(1, 60, HOUR, 3_599.5, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 100 * DAY),
-        # LinkedIn's, whole and some seconds old; a year of one sort and another; ten of them.
+        # LinkedIn's, also some seconds old, and years of several lengths.
         *(60 * DAY, 60 * DAY - 1, 60 * DAY - 56, 90 * DAY, 180 * DAY, 365 * DAY, 366 * DAY),
         *(31_556_926, 31_557_600, 2_629_746, 3_650 * DAY),
-        # The last second of what is too short to be in milliseconds.
+        # The last second before milliseconds are possible.
         299_000,
         299_999,
         300_001,
     ],
 )
-def test_true_seconds_stay_what_they_are(seconds: float) -> None:
+def test_seconds_stay_seconds(seconds: float) -> None:
     assert access(expires_in=seconds) == seconds
     assert access(expires_in=str(seconds)) == seconds
     assert refresh(refresh_token_expires_in=seconds) == seconds
@@ -66,18 +66,16 @@ def test_true_seconds_stay_what_they_are(seconds: float) -> None:
         (2_592_000_000, 30 * DAY),
     ],
 )
-def test_milliseconds_are_told_by_what_nobody_means_in_seconds(
-    milliseconds: object, seconds: float
-) -> None:
+def test_milliseconds_are_recognised(milliseconds: object, seconds: float) -> None:
     assert access(expires_in=milliseconds) == seconds
 
 
-def test_where_nothing_can_be_refreshed_no_life_is_cut_short() -> None:
+def test_without_a_refresh_token_no_lifetime_is_cut_short() -> None:
     assert access(expires_in=HOUR * 1_000, can_refresh=False) == HOUR * 1_000
     assert access(expires_in=2**31 - 1, can_refresh=False) == LONGEST_LIFETIME.total_seconds()
 
 
-def test_a_refresh_tokens_life_is_in_the_access_tokens_unit() -> None:
+def test_a_refresh_tokens_lifetime_is_in_the_access_tokens_unit() -> None:
     assert refresh(expires_in=3_600_000, refresh_token_expires_in=7_776_000_000) == 90 * DAY
     assert refresh(expires_in=3_600_000, refresh_expires_in=86_400_000) == DAY
     assert refresh(expires_in=3_600, refresh_token_expires_in=86_400_000) == 1_000 * DAY
@@ -115,7 +113,7 @@ ends = pytest.mark.parametrize(
 
 @ends
 @pytest.mark.parametrize("seconds", [1, HOUR, 60 * DAY, 3_650 * DAY])
-def test_an_instant_is_told_from_a_lifetime_by_where_it_is(written: object, seconds: int) -> None:
+def test_an_instant_is_recognised_by_its_place(written: object, seconds: int) -> None:
     assert callable(written)
     value = written(NOW + timedelta(seconds=seconds))
     assert [access(**{name: value}) for name in ACCESS_NAMES] == [seconds] * len(ACCESS_NAMES)
@@ -124,14 +122,14 @@ def test_an_instant_is_told_from_a_lifetime_by_where_it_is(written: object, seco
 
 @ends
 @pytest.mark.parametrize("seconds", [0, -1, -HOUR, -60 * DAY])
-def test_an_instant_that_is_over_says_nothing(written: object, seconds: int) -> None:
+def test_a_past_instant_is_ignored(written: object, seconds: int) -> None:
     assert callable(written)
     value = written(NOW + timedelta(seconds=seconds))
     assert access(expires_in=value) is None
     assert access(expires_at=value, expires_in=HOUR) == HOUR
 
 
-def test_of_several_members_the_shortest_life_counts() -> None:
+def test_of_several_members_the_shortest_lifetime_counts() -> None:
     assert access(expires_in=HOUR, expires_at=SECONDS + 60) == 60
     assert access(expires_in=41 * DAY + 1, expires_on=str(SECONDS + HOUR)) == HOUR
     assert access(expires_in=HOUR, ext_expires_in=60) == HOUR
@@ -139,7 +137,6 @@ def test_of_several_members_the_shortest_life_counts() -> None:
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000"])
 def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
-    # Whatever the clock here says, as where it boots years ahead.
     body = b'{"access_token": "a", "expires_at": %d}' % (SECONDS + HOUR)
     found = read_answer(
         httpx.Response(200, headers={"date": f"Sun, 01 Mar 2026 12:00:00 {zone}"}),
@@ -167,7 +164,7 @@ def test_without_the_answers_clock_an_instant_counts_from_here() -> None:
     now=st.datetimes(timezones=st.just(UTC)),
     can_refresh=st.booleans(),
 )
-def test_whatever_is_said_is_a_life_or_nothing(
+def test_any_members_are_a_lifetime_or_none(
     members: dict[str, object],
     now: datetime,
     can_refresh: bool,  # noqa: FBT001

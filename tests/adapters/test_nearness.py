@@ -1,4 +1,4 @@
-"""How near a host is, in whatever form its address is written."""
+"""The nearness of a host, in every form of its address."""
 
 import asyncio
 
@@ -23,11 +23,11 @@ from adapters.nearness import Nearness, addresses_of, nearest_of, nearness_of
     ],
     ids=str,
 )
-def test_an_address_tells_where_it_is(hosts: str, nearness: str) -> None:
+def test_an_address_has_a_nearness(hosts: str, nearness: str) -> None:
     assert {nearness_of(host).name for host in hosts.split()} == {nearness}
 
 
-def test_a_name_tells_by_its_addresses() -> None:
+def test_a_name_has_the_nearness_of_its_addresses() -> None:
     assert nearest_of(asyncio.run(addresses_of("localhost", 443))) is Nearness.MACHINE
     assert nearest_of(asyncio.run(addresses_of("10.0.0.1", 443))) is Nearness.NETWORK
     assert nearest_of(["8.8.8.8", "10.0.0.1"]) is Nearness.NETWORK

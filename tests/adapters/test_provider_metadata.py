@@ -1,4 +1,4 @@
-"""What an issuer says of itself: where it is, and not where anything else is."""
+"""An issuer's metadata: its own endpoints, and nothing nearer than the issuer."""
 
 import pytest
 
@@ -31,11 +31,11 @@ def test_an_issuer_on_this_machine_may_name_it_and_each_may_name_https(issuer: s
         assert found.token_endpoint == endpoints["token_endpoint"]
 
 
-def test_an_endpoint_without_tls_is_told_as_what_it_is() -> None:
+def test_an_endpoint_without_tls_is_refused() -> None:
     # As Keycloak publishes it behind a proxy that ends TLS (keycloak/keycloak#20549).
-    told = {"issuer": ISSUER, **ENDPOINTS, "token_endpoint": "http://issuer.test/token"}
+    metadata = {"issuer": ISSUER, **ENDPOINTS, "token_endpoint": "http://issuer.test/token"}
     with pytest.raises(UnusableMetadataError, match="token_endpoint is neither https"):
-        read_metadata(told, ISSUER)
+        read_metadata(metadata, ISSUER)
 
 
 NEAR = ["https://127.0.0.1:8443/", "https://localhost/", "https://[::1]/", "https://127.1/"]
@@ -50,25 +50,25 @@ def test_an_issuer_that_is_elsewhere_names_nothing_in_this_network(name: str, ur
 
 
 @pytest.mark.parametrize("issuer", ["https://10.9.0.1", "https://[fd00::9]:8443"])
-def test_an_issuer_in_this_network_names_what_is_there_and_not_this_machine(issuer: str) -> None:
+def test_an_issuer_in_this_network_names_its_hosts_and_not_this_machine(issuer: str) -> None:
     for url in (*INSIDE, ISSUER):
-        told = dict.fromkeys(ENDPOINTS, url)
-        assert read_metadata({"issuer": issuer, **told}, issuer).token_endpoint == url
+        metadata = dict.fromkeys(ENDPOINTS, url)
+        assert read_metadata({"issuer": issuer, **metadata}, issuer).token_endpoint == url
     for url in NEAR:
         with pytest.raises(UnusableMetadataError, match="network"):
             read_metadata({"issuer": issuer, **ENDPOINTS, "token_endpoint": url}, issuer)
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "quoted"),
     [
         (f"{ISSUER}/", f"'{ISSUER}/'"),
         ("https://login.test/{tenantid}/v2.0", "put the tenant's id in ISSUER"),
         ("https://é.test/" + "x" * 1_000, "'https://\\xe9.test/xxx"),
     ],
 )
-def test_another_issuer_is_quoted(found: str, told: str) -> None:
+def test_another_issuer_is_quoted(found: str, quoted: str) -> None:
     with pytest.raises(UnusableMetadataError) as raised:
         read_metadata({"issuer": found, **ENDPOINTS}, ISSUER)
-    assert told in str(raised.value)
+    assert quoted in str(raised.value)
     assert len(str(raised.value)) < 300

@@ -1,4 +1,4 @@
-"""No secret that was sent or received is in what is quoted, in whatever form it came back."""
+"""A quotation contains no secret, in any form in which a provider may repeat it."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.redaction import LONGEST_QUOTE, REMOVED, WINDOW, Redaction, tokens_in
+from tests.thorough import times
 
 SECRET = "s3cr3t-%+:/&<'\"é=Zz09~"
 
@@ -60,7 +61,7 @@ FORMS: dict[str, Form] = {
     "base64 in lines": lambda text: "\n".join(re.findall(".{1,7}", base64(text, 1))),
 }
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-# What a secret may be made of (RFC 6749 appendix A), and what else providers put into tokens.
+# RFC 6749 appendix A; and other characters in providers' tokens.
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=80)
 foreign = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x24F, exclude_categories=["C", "Z"]),
@@ -74,7 +75,7 @@ def bare(text: str) -> str:
 
 
 def shows(text: str, secret: str) -> bool:
-    """Whether what is quoted shows a part of a secret, read plainly or decoded once or twice."""
+    """Whether the text shows a part of the secret, as it is or decoded once or twice."""
     readings = {text, unquote(text), unescape(text), unquote(unescape(unquote(text)))}
     windows = {bare(secret)[i : i + WINDOW] for i in range(len(bare(secret)) - WINDOW + 1)}
     return any(window in bare(reading) for reading in readings for window in windows)
@@ -90,7 +91,7 @@ def test_a_secret_is_not_quoted_in_any_form(form: Form, text: str) -> None:
 
 
 @forms
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=times(25))
 @given(secret=secrets, before=st.sampled_from(["", "bad ", "x", "k="]), after=st.text(max_size=9))
 def test_no_secret_of_any_characters_is_quoted(
     form: Form, secret: str, before: str, after: str
@@ -102,13 +103,13 @@ def test_no_secret_of_any_characters_is_quoted(
 @pytest.mark.parametrize(
     "name", [n for n in FORMS if n not in {"upper", "lower", "base64 in small letters"}]
 )
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=times(10))
 @given(secret=foreign)
 def test_no_secret_of_foreign_characters_is_quoted(name: str, secret: str) -> None:
     assert not shows(Redaction([secret]).quote(f"bad {FORMS[name](secret)} sent"), secret)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=times(300))
 @given(
     secret=secrets,
     form=st.sampled_from(
@@ -126,7 +127,7 @@ def test_no_part_of_a_secret_that_was_cut_is_quoted(
 
 
 @forms
-def test_what_stands_around_a_secret_is_kept_where_it_can_be(form: Form) -> None:
+def test_the_text_around_a_secret_is_kept(form: Form) -> None:
     quoted = Redaction(["another-secret-of-somebody"]).quote(f"no {form('x')} is here")
     assert quoted.startswith("no ")
     kept = Redaction([SECRET]).quote(f"The secret {quote_plus(SECRET)} is wrong.")
@@ -140,10 +141,10 @@ def test_a_short_secret_is_found_as_a_whole_unless_it_is_in_everything(length: i
     assert (REMOVED in quoted) is (length >= 3)
 
 
-def test_words_of_every_day_are_quoted_as_they_are() -> None:
-    said = "AADSTS700082: The refresh token has expired due to inactivity (90.00:00:00)."
+def test_plain_words_are_quoted_unchanged() -> None:
+    text = "AADSTS700082: The refresh token has expired due to inactivity (90.00:00:00)."
     redaction = Redaction(["rt.1.AAAAabcdefghijklmnop", SECRET])
-    assert redaction.quote(said) == said
+    assert redaction.quote(text) == text
     assert not redaction.reveals("invalid_grant")
 
 
@@ -169,7 +170,7 @@ def test_a_quotation_is_one_printable_line_and_not_long(text: str, quoted: str) 
         (b"tokenDigest=abcdefghijklmnop=, Exception", ["abcdefghijklmnop="]),
         (b'{"error_description": "The refresh token: is invalid"}', []),
         (b"\xff\xfe", []),
-        # Neither takes long.
+        # Each is fast.
         (b"token" * 13_000, []),
         (b"token" + b" " * 60_000, []),
         (b"token=abcdefghijklmnop " * 2_000, ["abcdefghijklmnop"] * 8),
@@ -179,7 +180,6 @@ def test_tokens_of_a_refusal_are_found(body: bytes, found: list[str]) -> None:
     assert tokens_in(body) == found
 
 
-@settings(deadline=None, max_examples=100)
 @given(text=st.text(max_size=300), secret=st.text(max_size=40))
 def test_any_text_can_be_quoted(text: str, secret: str) -> None:
     quoted = Redaction([secret]).quote(text)

@@ -1,4 +1,4 @@
-"""What a store holds is bound to its place, and says whether it is sealed as it should be."""
+"""A stored record is bound to its place, and reports whether the first key sealed it."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def records(*keys: bytes) -> SealedRecords:
         ([NEW, OLD], [NEW], False),
     ],
 )
-def test_a_record_says_whether_the_first_key_has_sealed_it(
+def test_a_record_reports_whether_an_older_key_sealed_it(
     writer: list[bytes], reader: list[bytes], *, is_older: bool
 ) -> None:
     sealed = records(*writer).seal_record("c", RECORD)
@@ -38,9 +38,7 @@ def test_a_record_says_whether_the_first_key_has_sealed_it(
 
 
 @pytest.mark.parametrize(("connection", "etag"), [("other", "etag"), ("c", "other")])
-def test_a_record_in_another_place_is_said_to_be_in_the_wrong_one(
-    connection: str, etag: str
-) -> None:
+def test_a_record_in_another_place_does_not_open(connection: str, etag: str) -> None:
     sealed = records(OLD).seal_record("c", RECORD)
     with pytest.raises(UnreadableRecordError, match=connection) as caught:
         records(OLD).open_record(connection, etag, sealed)

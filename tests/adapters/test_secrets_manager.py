@@ -1,4 +1,4 @@
-"""A secret in AWS Secrets Manager: its text, and what is said where there is none."""
+"""A secret in AWS Secrets Manager: its text, and the error of a missing one."""
 
 import json
 import logging
@@ -9,12 +9,19 @@ from datetime import timedelta
 import pytest
 
 from adapters.secrets_manager import Secret, SecretError
-from tests.adapters.test_dynamodb_table import in_turn
-from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.ports.scripted_server import (
+    Connection,
+    Script,
+    answer,
+    in_turn,
+    raw,
+    serving,
+    stall,
+)
 from tests.system.lossy_proxy import lossy_proxy
 from tests.system.secrets_peer import SecretsPeer, secrets_server
 
-# What neither AWS nor a secret says may be repeated.
+# A text of AWS or of a secret, which no error may repeat.
 MARK = "TextThatIsNotRepeated"
 NOWHERE = "http://127.0.0.1:1"
 
@@ -34,7 +41,7 @@ def text_of(peer: SecretsPeer, name: str, **access: str | None) -> str:
 
 
 def fault_of(peer: SecretsPeer, name: str, *, is_passing: bool, **access: str | None) -> str:
-    """Say why there is no text, with nothing that AWS or the secret says."""
+    """Return the error, which repeats no text of AWS or of the secret."""
     with pytest.raises(SecretError) as caught:
         text_of(peer, name, **access)
     assert caught.value.is_passing is is_passing
@@ -42,7 +49,7 @@ def fault_of(peer: SecretsPeer, name: str, *, is_passing: bool, **access: str | 
     return str(caught.value)
 
 
-# The real thing
+# A real service
 
 
 def test_the_text_is_the_latest_one_by_name_and_by_arn(peer: SecretsPeer) -> None:
@@ -56,7 +63,7 @@ def test_the_text_is_the_latest_one_by_name_and_by_arn(peer: SecretsPeer) -> Non
     assert text_of(peer, arn) == "two"
 
 
-def test_an_empty_secret_is_told_from_one_that_is_not_there(peer: SecretsPeer) -> None:
+def test_an_empty_and_a_missing_secret_have_different_errors(peer: SecretsPeer) -> None:
     name = peer.new_secret()
     assert fault_of(peer, name, is_passing=False) == (
         f"secret {name!r} (SECRET_ID) has no value yet: aws secretsmanager put-secret-value "
@@ -65,11 +72,11 @@ def test_an_empty_secret_is_told_from_one_that_is_not_there(peer: SecretsPeer) -
     assert "'nothing' (SECRET_ID) does not exist" in fault_of(peer, "nothing", is_passing=False)
 
 
-def test_a_binary_secret_is_no_text(peer: SecretsPeer) -> None:
+def test_a_binary_secret_is_an_error(peer: SecretsPeer) -> None:
     name = peer.new_secret(SecretBinary=MARK.encode())
-    said = fault_of(peer, name, is_passing=False)
-    assert "is binary" in said
-    assert f"put-secret-value --secret-id {name}" in said
+    error = fault_of(peer, name, is_passing=False)
+    assert "is binary" in error
+    assert f"put-secret-value --secret-id {name}" in error
 
 
 def test_a_secret_that_is_about_to_be_deleted_can_be_restored(peer: SecretsPeer) -> None:
@@ -78,18 +85,18 @@ def test_a_secret_that_is_about_to_be_deleted_can_be_restored(peer: SecretsPeer)
     assert f"restore-secret --secret-id {name}" in fault_of(peer, name, is_passing=False)
 
 
-def test_an_answer_that_is_lost_is_asked_for_once_more(peer: SecretsPeer) -> None:
+def test_a_call_whose_answer_is_lost_is_repeated_once(peer: SecretsPeer) -> None:
     name = peer.new_secret(SecretString="one")
     with lossy_proxy(peer.access["endpoint_url"], lambda _, attempt: attempt == 1) as proxy:
         assert text_of(peer, name, endpoint_url=proxy.url) == "one"
         assert proxy.lost["GetSecretValue"] == 1
     with lossy_proxy(peer.access["endpoint_url"], lambda _, __: True) as proxy:
-        said = fault_of(peer, name, is_passing=True, endpoint_url=proxy.url)
+        error = fault_of(peer, name, is_passing=True, endpoint_url=proxy.url)
         assert proxy.lost["GetSecretValue"] == 2
-    assert "Secrets Manager cannot be reached" in said
+    assert "Secrets Manager cannot be reached" in error
 
 
-# Refusals and silence, by a server that does what the test says
+# Refusals and silence, of a scripted server
 
 
 def amz(members: object, *, status: str = "200 OK") -> Script:
@@ -102,26 +109,25 @@ def refusal(code: str, message: str = MARK, *, status: str = "400 Bad Request") 
 
 
 def scripted_fault(peer: SecretsPeer, script: Script, *, requests: int, is_passing: bool) -> str:
-    """Say why there is no text, after so many requests."""
+    """Return the error after so many requests."""
     with serving(script) as server:
-        said = fault_of(peer, "the-secret", is_passing=is_passing, endpoint_url=server.endpoint)
+        error = fault_of(peer, "the-secret", is_passing=is_passing, endpoint_url=server.endpoint)
     assert len(server.requests) == requests
-    assert said
-    return said
+    assert error
+    return error
 
 
-# AWS's words, as far as they tell apart what its codes do not.
+# AWS's words for two cases with one code.
 NO_KEY = f"Access to KMS is not allowed {MARK}"
 NO_RIGHT = f"User: {MARK} is not authorized to perform: secretsmanager:GetSecretValue"
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "said"),
+    ("code", "message", "error"),
     [
         ("AccessDeniedException", NO_RIGHT, "do not allow secretsmanager:GetSecretValue on secret"),
         ("AccessDeniedException", NO_KEY, "do not allow kms:Decrypt"),
         ("DecryptionFailure", MARK, "check that its key is enabled"),
-        ("UnrecognizedClientException", MARK, "AWS refused the credentials"),
         # Its message quotes the request's headers, the session token among them.
         ("InvalidSignatureException", MARK, "AWS refused the credentials"),
         ("ValidationException", MARK, "GetSecretValue failed: ValidationException"),
@@ -129,10 +135,10 @@ NO_RIGHT = f"User: {MARK} is not authorized to perform: secretsmanager:GetSecret
     ],
 )
 def test_a_refusal_is_not_repeated_and_names_the_secret(
-    peer: SecretsPeer, code: str, message: str, said: str
+    peer: SecretsPeer, code: str, message: str, error: str
 ) -> None:
     found = scripted_fault(peer, refusal(code, message), requests=1, is_passing=False)
-    assert said in found
+    assert error in found
     assert "'the-secret' (SECRET_ID)" in found
 
 
@@ -147,7 +153,7 @@ def test_a_refusal_is_not_repeated_and_names_the_secret(
         Connection.reset,
     ],
 )
-def test_what_may_pass_is_repeated_once(peer: SecretsPeer, script: Script) -> None:
+def test_a_temporary_failure_is_repeated_once(peer: SecretsPeer, script: Script) -> None:
     scripted_fault(peer, script, requests=2, is_passing=True)
 
 
@@ -163,34 +169,34 @@ def test_what_may_pass_is_repeated_once(peer: SecretsPeer, script: Script) -> No
         amz({"SecretString": {"API_KEY": MARK}}),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_no_text(peer: SecretsPeer, script: Script) -> None:
+def test_an_invalid_answer_is_an_error(peer: SecretsPeer, script: Script) -> None:
     scripted_fault(peer, script, requests=1, is_passing=True)
 
 
-def test_a_secret_of_aws_without_a_value_is_said_to_be_empty(peer: SecretsPeer) -> None:
-    # Which AWS refuses in other words than one that is not there, and by the same code.
+def test_a_secret_of_aws_without_a_value_is_reported_as_empty(peer: SecretsPeer) -> None:
+    # AWS refuses it with the code of a missing secret, in other words.
     message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
     script = refusal("ResourceNotFoundException", message)
     assert "has no value yet" in scripted_fault(peer, script, requests=1, is_passing=False)
 
 
-def test_who_is_throttled_once_is_answered_at_the_second_try(peer: SecretsPeer) -> None:
+def test_a_call_that_is_throttled_once_succeeds_at_the_second_try(peer: SecretsPeer) -> None:
     with serving(in_turn([refusal("ThrottlingException"), amz({"SecretString": "x"})])) as server:
         assert text_of(peer, "the-secret", endpoint_url=server.endpoint) == "x"
 
 
-def test_nobody_waits_for_a_server_that_is_silent(
+def test_a_call_to_a_silent_server_has_a_limit(
     peer: SecretsPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.aws_client._READ_LIMIT", timedelta(milliseconds=200))
     assert "ReadTimeoutError" in scripted_fault(peer, stall, requests=2, is_passing=True)
 
 
-def test_a_server_that_is_not_there_is_a_fault_that_may_pass(peer: SecretsPeer) -> None:
+def test_an_unreachable_server_is_a_temporary_failure(peer: SecretsPeer) -> None:
     assert "cannot be reached" in fault_of(peer, "x", is_passing=True, endpoint_url=NOWHERE)
 
 
-def test_nothing_secret_is_logged_however_much_is(
+def test_no_secret_is_logged_at_any_level(
     peer: SecretsPeer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", f"session-{MARK}")
@@ -206,18 +212,12 @@ def test_nothing_secret_is_logged_however_much_is(
     assert MARK not in caplog.text
 
 
-# What AWS's own variables tell
+# AWS's own variables
 
 
-def test_without_credentials_or_region_it_is_said_which_variables_tell_them(
-    peer: SecretsPeer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nothing")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nothing")
+@pytest.mark.usefixtures("no_credentials")
+def test_the_error_of_missing_credentials_or_region_names_the_variables(peer: SecretsPeer) -> None:
     none = {"aws_access_key_id": None, "aws_secret_access_key": None}
     assert "AWS_SECRET_ACCESS_KEY" in fault_of(peer, "x", is_passing=False, **none)
-    said = fault_of(peer, "x", is_passing=False, region_name=None)
-    assert "AWS_REGION is not set" in said
+    error = fault_of(peer, "x", is_passing=False, region_name=None)
+    assert "AWS_REGION is not set" in error

@@ -1,4 +1,4 @@
-"""The keys of what strangers are shown: what they are made of, and at what cost."""
+"""The signing keys of links and states: their parts, and their cost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def keys_of(purpose: str, *encryption_keys: bytes, secret: str = "changeme") -> 
     return asyncio.run(keys(*encryption_keys, secret=secret).of(purpose))
 
 
-def test_encryption_keys_sign_and_the_client_secret_is_no_part_of_it() -> None:
+def test_encryption_keys_sign_without_the_client_secret() -> None:
     made = keys_of("states", FIRST, SECOND, secret="one")
     assert made == keys_of("states", FIRST, SECOND, secret="another")
     # In their order: what either has signed is known while the keys are replaced.
@@ -38,7 +38,7 @@ def test_each_purpose_has_keys_of_its_own(encryption_keys: tuple[bytes, ...]) ->
     assert len({key for name in purposes for key in keys_of(name, *encryption_keys)}) == 4
 
 
-def test_slow_function_runs_once_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slow_function_runs_once_for_all_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
 
     def counted(secret: str, salt: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What becomes of the SQLite store when its file does not stay what it was while it is in use."""
+"""The SQLite store when its file changes, moves or vanishes during use."""
 
 # ruff: noqa: ASYNC240 - nothing else runs on these loops
 
@@ -35,12 +35,12 @@ def store_at(path: Path) -> SqliteStore:
     return SqliteStore(path, SealedRecords(KEYS))
 
 
-def beside(path: Path, suffix: str) -> Path:
+def sibling(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
 def checkpoint(path: Path) -> None:
-    """Bring what is in the write-ahead log into the file, as SQLite does now and then."""
+    """Write the write-ahead log into the file, as SQLite does at times."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -54,11 +54,11 @@ async def in_use(path: Path) -> SqliteStore:
 
 
 async def etags_in_the_file(path: Path) -> list[str | None]:
-    """Read what another process would: what is at the path, and nothing that is held open."""
+    """Read the file at the path, as another process would."""
     copy = path.with_name("copy.sqlite")
     for suffix in ("", "-wal"):
-        if beside(path, suffix).exists():
-            shutil.copyfile(beside(path, suffix), beside(copy, suffix))
+        if sibling(path, suffix).exists():
+            shutil.copyfile(sibling(path, suffix), sibling(copy, suffix))
     with closing(sqlite3.connect(copy)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return [etag for (etag,) in database.execute("SELECT etag FROM grants ORDER BY etag")]
@@ -70,7 +70,7 @@ def remove(path: Path) -> None:
 
 def remove_all(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
-        beside(path, suffix).unlink()
+        sibling(path, suffix).unlink()
 
 
 def rename(path: Path) -> None:
@@ -89,7 +89,7 @@ def empty(path: Path) -> None:
 
 @pytest.mark.parametrize("lose", [remove, remove_all, rename, replace_by_an_empty_one, empty])
 @pytest.mark.parametrize("first", ["read", "write"])
-async def test_what_is_written_after_the_file_is_gone_is_in_the_file_at_its_path(
+async def test_a_write_after_the_file_is_gone_is_in_the_file_at_its_path(
     path: Path, lose: Callable[[Path], None], first: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await in_use(path)
@@ -102,16 +102,16 @@ async def test_what_is_written_after_the_file_is_gone_is_in_the_file_at_its_path
     assert await etags_in_the_file(path) == ["two"]
     assert CHANGED in caplog.text
     assert {each.levelname for each in caplog.records} == {"CRITICAL"}
-    said = caplog.text
+    logged = caplog.text
     await store.swap("more", OLD, expected_etag=None)
     assert await store.load("default") == NOTHING
-    assert caplog.text == said
+    assert caplog.text == logged
     await store.close()
     assert await etags_in_the_file(path) == ["one", "two"]
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
-async def test_what_is_in_the_log_goes_with_the_file_that_was_renamed(path: Path) -> None:
+async def test_the_log_stays_with_the_file_that_was_renamed(path: Path) -> None:
     store = await in_use(path)
     rename(path)
     assert await store.load("default") == NOTHING
@@ -128,9 +128,9 @@ async def test_a_backup_that_is_renamed_over_the_file_is_used_as_it_is(
     await store.swap("other", NEW, expected_etag=None)
     backup.rename(path)
     if not is_log_left:
-        beside(path, "-wal").unlink()
-        beside(path, "-shm").unlink()
-    # Its own log would be read into it, and spoil it.
+        sibling(path, "-wal").unlink()
+        sibling(path, "-shm").unlink()
+    # The old log would spoil it.
     assert await store.load("default") == OLD
     assert await store.load("other") == NOTHING
     await store.swap("default", NEW, expected_etag="one")
@@ -140,13 +140,13 @@ async def test_a_backup_that_is_renamed_over_the_file_is_used_as_it_is(
 
 @pytest.mark.parametrize("suffixes", [["-wal"], ["-shm"], ["-wal", "-shm"]])
 @pytest.mark.parametrize("first", ["read", "write"])
-async def test_a_log_that_is_removed_takes_nothing_with_it(
+async def test_a_removed_log_loses_no_record(
     path: Path, suffixes: list[str], first: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, second = await in_use(path), store_at(path)
     assert await second.load("default") == OLD
     for suffix in suffixes:
-        beside(path, suffix).unlink()
+        sibling(path, suffix).unlink()
     if first == "read":
         assert await second.load("default") == OLD
     await store.swap("default", NEW, expected_etag="one")
@@ -159,7 +159,7 @@ async def test_a_log_that_is_removed_takes_nothing_with_it(
     assert await etags_in_the_file(path) == ["one", "two"]
 
 
-async def test_what_the_log_has_of_a_file_that_was_emptied_is_brought_back(path: Path) -> None:
+async def test_the_log_restores_a_file_that_was_emptied(path: Path) -> None:
     store = await in_use(path)
     os.truncate(path, 0)
     assert await store.load("default") == OLD
@@ -188,7 +188,7 @@ async def test_a_database_copied_over_the_file_is_read_as_it_is(path: Path) -> N
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-async def test_a_file_that_is_damaged_is_said_to_be_once_and_left_as_it_is(
+async def test_a_damaged_file_is_reported_once_and_left_as_it_is(
     path: Path, caplog: pytest.LogCaptureFixture, *, is_open: bool
 ) -> None:
     store = await in_use(path)
@@ -210,7 +210,7 @@ async def test_a_file_that_is_damaged_is_said_to_be_once_and_left_as_it_is(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of two megabytes; where this user may mount one."""
+    """A file system of two megabytes, if this user may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=2m", "tmpfs"]
@@ -241,7 +241,7 @@ async def test_a_disk_that_is_read_only_for_a_while_takes_writes_again_after_it(
     await store.close()
 
 
-async def test_a_disk_that_is_full_keeps_what_it_has_and_takes_writes_once_there_is_space(
+async def test_a_full_disk_keeps_its_records_and_takes_writes_once_there_is_space(
     small_disk: Path,
 ) -> None:
     store = await in_use(small_disk / "store.sqlite")

@@ -1,4 +1,4 @@
-"""What waits to be written to SQLite: one commit for all, and to each what came of its own."""
+"""Writes to SQLite that wait together: one commit, and a result for each."""
 
 import sqlite3
 import threading
@@ -16,10 +16,10 @@ from adapters import sqlite_writer
 from adapters.sqlite_writer import MAX_BATCH, SqliteWriter
 from ports.store import StoreUnavailableError
 
-# Nobody waits this long unless something is wrong.
+# Longer than a busy machine needs.
 LIMIT = 30
 TURNS = 40
-# In seconds: what a write may take, longer than any part of the writers' own.
+# In seconds: the time of a write, longer than the other steps of a writer.
 DISK = 0.005
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS written (
 
 
 class Writing:
-    """A writer whose thread can be held up, and what it was seen to do."""
+    """A writer whose thread can be held up, and its statements."""
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -50,31 +50,31 @@ class Writing:
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
-        """Let whatever is asked for inside wait until the end."""
+        """Hold the writes that begin inside until the end."""
         go_on = threading.Event()
         self._thread.submit(go_on.wait, LIMIT)
         yield
         go_on.set()
 
     def names(self) -> list[str]:
-        """What is written, in that order."""
+        """The written names, in order."""
         return [
             name for (name,) in self._database.execute("SELECT name FROM written ORDER BY rowid")
         ]
 
     @property
     def commits(self) -> int:
-        """How often it has waited for the disk."""
+        """The number of commits."""
         return self.statements.count("COMMIT")
 
     def close(self) -> None:
-        """Let go of the thread and the file."""
+        """Close the thread and the file."""
         self._thread.shutdown()
         self._database.close()
 
 
-class FileThatIsNotThere:
-    """A file that cannot be opened, and how often that was tried."""
+class MissingFile:
+    """A file that cannot be opened, and the number of tries."""
 
     def __init__(self) -> None:
         self.tries = 0
@@ -119,21 +119,21 @@ def slow_insert(name: str) -> Callable[[sqlite3.Connection], str]:
 
 
 def results(futures: list[Future[Any]]) -> list[str]:
-    """What came of each: the result, or the error's name."""
+    """Return each result, or the error's name."""
     return [
         str(future.result()) if (error := future.exception(LIMIT)) is None else type(error).__name__
         for future in futures
     ]
 
 
-def test_all_that_waits_is_committed_at_once(writing: Writing) -> None:
+def test_waiting_writes_share_one_commit(writing: Writing) -> None:
     with writing.held_up():
         futures = [writing.writer.write(insert(f"{number}")) for number in range(100)]
     assert results(futures) == [f"wrote {number}" for number in range(100)]
     assert writing.commits == 1
 
 
-def test_no_more_is_committed_at_once_than_takes_some_milliseconds(writing: Writing) -> None:
+def test_a_commit_has_a_limited_number_of_writes(writing: Writing) -> None:
     with writing.held_up():
         futures = [writing.writer.write(insert(f"{n}")) for n in range(2 * MAX_BATCH + 1)]
     assert len(set(results(futures))) == 2 * MAX_BATCH + 1
@@ -141,14 +141,12 @@ def test_no_more_is_committed_at_once_than_takes_some_milliseconds(writing: Writ
 
 
 @pytest.mark.parametrize("error", [ValueError("its own"), sqlite3.OperationalError("disk")])
-def test_a_write_that_fails_undoes_what_it_began_and_nothing_of_the_others(
-    writing: Writing, error: Exception
-) -> None:
+def test_a_write_that_fails_undoes_its_own_changes_only(writing: Writing, error: Exception) -> None:
     with writing.held_up():
         works = [insert("before"), insert_and(error), insert("before"), insert("after")]
         futures = [writing.writer.write(work) for work in works]
-    told = ["wrote before", type(error).__name__, "IntegrityError", "wrote after"]
-    assert results(futures) == told
+    expected = ["wrote before", type(error).__name__, "IntegrityError", "wrote after"]
+    assert results(futures) == expected
     assert writing.names() == ["before", "after"]
     assert writing.commits == 1
 
@@ -161,7 +159,7 @@ def test_a_write_that_fails_undoes_what_it_began_and_nothing_of_the_others(
     ],
     ids=["at the commit", "with the whole transaction"],
 )
-def test_what_is_not_committed_is_told_to_nobody_and_the_next_is_written(
+def test_a_failed_commit_is_an_error_for_all_and_the_next_write_succeeds(
     writing: Writing, statement: str
 ) -> None:
     with writing.held_up():
@@ -173,8 +171,8 @@ def test_what_is_not_committed_is_told_to_nobody_and_the_next_is_written(
     assert results([writing.writer.write(insert("next"))]) == ["wrote next"]
 
 
-def test_a_file_that_cannot_be_opened_is_told_to_all_and_asked_for_again() -> None:
-    thread, file = ThreadPoolExecutor(max_workers=1), FileThatIsNotThere()
+def test_a_file_that_cannot_be_opened_is_an_error_and_opened_again() -> None:
+    thread, file = ThreadPoolExecutor(max_workers=1), MissingFile()
     writer = SqliteWriter(thread, file, busy_limit=timedelta(seconds=LIMIT))
     for number in (1, 2):
         assert results([writer.write(insert("one"))]) == ["StoreUnavailableError"]
@@ -182,7 +180,7 @@ def test_a_file_that_cannot_be_opened_is_told_to_all_and_asked_for_again() -> No
     thread.shutdown()
 
 
-def test_counts_take_the_places_that_tokens_leave(
+def test_tokens_are_written_before_counts(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_writer, "MAX_BATCH", 3)
@@ -198,7 +196,7 @@ def test_counts_take_the_places_that_tokens_leave(
     assert writing.commits == 3
 
 
-def test_what_nobody_waits_for_any_more_is_not_written(writing: Writing) -> None:
+def test_a_cancelled_write_is_not_made(writing: Writing) -> None:
     with writing.held_up():
         futures = [writing.writer.write(insert(name)) for name in ("gone", "there")]
         futures[0].cancel()
@@ -208,7 +206,7 @@ def test_what_nobody_waits_for_any_more_is_not_written(writing: Writing) -> None
     assert writing.names() == ["there"]
 
 
-def test_who_writes_without_a_pause_keeps_nobody_else_out(tmp_path: Path) -> None:
+def test_a_busy_writer_does_not_keep_another_one_out(tmp_path: Path) -> None:
     path, done = tmp_path / "file.sqlite", threading.Event()
 
     def write_on(busy: Writing) -> int:
@@ -227,5 +225,5 @@ def test_who_writes_without_a_pause_keeps_nobody_else_out(tmp_path: Path) -> Non
         for number in range(TURNS):
             other.writer.write(slow_insert(f"other {number}")).result(LIMIT)
         done.set()
-        # By turns it is one of the one to one of the other.
+        # In turns, each would have as many.
         assert writes.result(LIMIT) < TURNS * 3

@@ -1,4 +1,4 @@
-"""Reads from Upstash by the standard library: what is sent, kept, asked again, and given up."""
+"""Reads from Upstash with the standard library: requests, connections, retries and limits."""
 
 import asyncio
 import json
@@ -31,9 +31,10 @@ from tests.system.certificates import server_certificate
 TOKEN = "not-a-real-token"
 LIMIT = timedelta(seconds=20)
 AT_ONCE = 100
-IMPATIENCE = timedelta(milliseconds=300)
+# Long enough for a busy machine to send a request.
+IMPATIENCE = timedelta(seconds=1)
 FOUND = b'{"result":["etag","sealed"]}'
-# What does not say that the connection ends with it.
+# An answer without an announced end of its connection.
 KEEPING = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FOUND)}\r\n\r\n".encode() + FOUND
 STALE = b'{"result":["etag of another","sealed"]}'
 NONSENSE = {
@@ -78,12 +79,13 @@ async def read_twice(reader: UpstashReader) -> object:
 def failure(script: Script, limit: timedelta = LIMIT) -> str:
     with serving(script) as server, pytest.raises(StoreUnavailableError) as raised:
         reading(server.endpoint, read, limit)
-    assert len(server.requests) == 1
+    # With a short limit, a busy machine may not even send it in time.
+    assert len(server.requests) == 1 or (limit == IMPATIENCE and not server.requests)
     return str(raised.value)
 
 
 class KeptOpen(ThreadingHTTPServer):
-    """A server that keeps its connections, and counts them."""
+    """A server that keeps its connections open, and counts them."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -96,7 +98,7 @@ class KeptOpen(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the same to everybody, once it may."""
+    """Sends one answer to all, once it may."""
 
     protocol_version = "HTTP/1.1"
 
@@ -110,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(FOUND)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def test_a_command_is_one_authorized_post_of_an_array() -> None:
     assert arrived.all("upstash-sync-token") == [""]
 
 
-def test_what_the_last_write_was_told_is_sent() -> None:
+def test_the_last_writes_token_is_sent() -> None:
     async def read_after_a_write(reader: UpstashReader) -> object:
         reader.sync_token = "as-of-then"
         return await read(reader)
@@ -172,13 +174,13 @@ def test_reads_at_one_time_do_not_wait_for_each_other(kept_open: KeptOpen) -> No
 
 
 def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
-    # This server closes after each answer, and does not announce it.
+    # The server closes after each answer.
     with serving(answer("200 OK", FOUND)) as server:
         assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
     assert server.connections == 2
 
 
-def test_a_kept_connection_that_is_closed_as_it_is_asked_is_replaced() -> None:
+def test_a_kept_connection_that_closes_during_a_request_is_replaced() -> None:
     def answer_once(connection: Connection) -> None:
         answer("200 OK", FOUND)(connection)
         connection.socket.recv(1)
@@ -188,7 +190,7 @@ def test_a_kept_connection_that_is_closed_as_it_is_asked_is_replaced() -> None:
     assert server.connections == 2
 
 
-def test_an_answer_that_comes_unasked_is_not_taken_for_the_next_one() -> None:
+def test_an_unrequested_answer_is_not_taken_for_the_next_one() -> None:
     may_send, is_sent = Event(), Event()
 
     def answer_once_too_often(connection: Connection) -> None:
@@ -236,7 +238,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
     assert kept_open.connections == 2
 
 
-def test_a_read_closes_what_was_idle_for_long_and_keeps_the_rest() -> None:
+def test_a_read_closes_old_connections_and_keeps_the_rest() -> None:
     all_asked, has_left = Barrier(3), Event()
 
     def answer_until_client_leaves(connection: Connection) -> None:
@@ -249,7 +251,7 @@ def test_a_read_closes_what_was_idle_for_long_and_keeps_the_rest() -> None:
 
     async def read_after_a_burst(reader: UpstashReader) -> None:
         await asyncio.gather(*(read(reader) for _ in range(3)))
-        # The one that was put back first.
+        # The oldest.
         reader._idle[0] = _Idle(reader._idle[0].connection, since=-inf)
         await read(reader)
         assert await asyncio.to_thread(has_left.wait, LIMIT.total_seconds())
@@ -260,7 +262,7 @@ def test_a_read_closes_what_was_idle_for_long_and_keeps_the_rest() -> None:
     assert server.connections == 3
 
 
-def test_an_answer_that_does_not_come_is_given_up_and_not_asked_for_again(
+def test_a_read_without_an_answer_is_not_repeated(
     kept_open: KeptOpen,
 ) -> None:
     async def read_in_vain(reader: UpstashReader) -> object:
@@ -287,7 +289,7 @@ def test_the_limit_is_for_the_whole_of_a_read(script: Script) -> None:
     assert failure(script, IMPATIENCE) == "Upstash does not answer"
 
 
-def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> None:
+def test_a_read_whose_answer_ends_the_connection_has_its_limit() -> None:
     has_left = Event()
     script = drip_until_client_leaves(has_left, b"Connection: close\r\n")
     assert failure(script, IMPATIENCE) == "Upstash does not answer"
@@ -296,8 +298,8 @@ def test_a_read_whose_answer_ends_the_connection_ends_with_its_limit_too() -> No
 
 def drip_until_client_leaves(has_left: Event, headers: bytes = b"") -> Script:
     def script(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 400\r\n\r\n")
         try:
+            connection.send(b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 400\r\n\r\n")
             for _ in range(400):
                 connection.send(b" ")
                 has_left.wait(0.05)
@@ -308,14 +310,14 @@ def drip_until_client_leaves(has_left: Event, headers: bytes = b"") -> Script:
 
 
 async def begin(reader: UpstashReader, server: ScriptedServer) -> "asyncio.Task[object]":
-    """Read, until the server has been asked."""
+    """Start a read, and wait until its request has arrived."""
     task = asyncio.ensure_future(read(reader))
     while not server.requests:  # noqa: ASYNC110 - it counts in another thread
         await asyncio.sleep(0.01)
     return task
 
 
-def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
+def test_a_cancelled_read_ends() -> None:
     has_ended = Event()
 
     def watch(connection: Connection) -> None:
@@ -329,12 +331,12 @@ def test_a_read_that_nobody_waits_for_any_more_ends() -> None:
             task.cancel()
             await asyncio.wait([task])
 
-        # Longer than the server waits.
+        # Longer than the limit of the server.
         reading(server.endpoint, read_and_leave, 3 * LIMIT)
     assert has_ended.is_set()
 
 
-def test_what_was_given_up_while_it_connected_is_not_asked_for(
+def test_a_read_that_was_given_up_while_it_connected_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     may_connect, look_up = Event(), socket.getaddrinfo
@@ -356,7 +358,7 @@ def test_what_was_given_up_while_it_connected_is_not_asked_for(
     assert server.requests == []
 
 
-def test_a_read_that_no_thread_can_be_started_for_is_given_up_and_the_next_one_is_made(
+def test_a_read_without_a_thread_fails_and_the_next_one_succeeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def read_and_read_on(reader: UpstashReader) -> object:
@@ -372,11 +374,11 @@ def test_a_read_that_no_thread_can_be_started_for_is_given_up_and_the_next_one_i
 
 
 def start_in_vain(_: Thread) -> None:
-    """Do as where the system allows no more threads."""
+    """Fail like a system without more threads."""
     raise RuntimeError("can't start new thread")
 
 
-def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
+def test_close_ends_the_reads_without_waiting() -> None:
     has_left = Event()
     with serving(drip_until_client_leaves(has_left)) as server:
 
@@ -387,12 +389,14 @@ def test_the_end_does_not_wait_for_reads_and_ends_them() -> None:
             with pytest.raises(StoreUnavailableError):
                 await task
 
-        # Longer than the server drips.
+        # Longer than the server sends.
         reading(server.endpoint, read_and_close, 3 * LIMIT)
     assert has_left.is_set()
 
 
-def test_a_read_that_waits_for_a_thread_ends_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_waits_for_a_thread_sends_nothing_after_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("adapters.upstash_reader._MAX_CONCURRENCY", 1)
     with serving(stall) as server:
 
@@ -404,13 +408,13 @@ def test_a_read_that_waits_for_a_thread_ends_unasked(monkeypatch: pytest.MonkeyP
                 with pytest.raises(StoreUnavailableError):
                     await task
 
-        # Longer than the server waits.
+        # Longer than the limit of the server.
         reading(server.endpoint, read_twice_and_close, 3 * LIMIT)
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("is_in_flight", [False, True], ids=["idle", "in flight"])
-def test_no_connection_outlives_the_end(
+def test_close_closes_every_connection(
     kept_open: KeptOpen, monkeypatch: pytest.MonkeyPatch, *, is_in_flight: bool
 ) -> None:
     may_put_back, is_answered = Event(), Event()
@@ -442,7 +446,7 @@ def test_no_connection_outlives_the_end(
     reading(url_of(kept_open), read_and_close)
 
 
-def test_a_read_after_the_end_is_the_callers_fault() -> None:
+def test_a_read_after_close_raises_runtime_error() -> None:
     async def read_too_late(reader: UpstashReader) -> None:
         reader.close()
         with pytest.raises(RuntimeError, match="is closed"):
@@ -452,16 +456,16 @@ def test_a_read_after_the_end_is_the_callers_fault() -> None:
 
 
 @pytest.mark.parametrize("script", NONSENSE.values(), ids=NONSENSE)
-def test_an_answer_that_makes_no_sense_means_that_the_store_is_unavailable(script: Script) -> None:
+def test_an_invalid_answer_is_unavailable(script: Script) -> None:
     assert failure(script).startswith("Upstash: ")
 
 
-def test_an_error_is_passed_on_in_its_words_and_the_token_is_not() -> None:
-    told = failure(answer("401 Unauthorized", b'{"error":"WRONGPASS invalid auth token"}'))
-    assert told == "Upstash: WRONGPASS invalid auth token"
+def test_an_error_of_upstash_is_quoted() -> None:
+    error = failure(answer("401 Unauthorized", b'{"error":"WRONGPASS invalid auth token"}'))
+    assert error == "Upstash: WRONGPASS invalid auth token"
 
 
-def test_nobody_there_means_that_the_store_is_unavailable() -> None:
+def test_an_unreachable_server_is_unavailable() -> None:
     with serving(stall) as server:
         pass
     with pytest.raises(StoreUnavailableError, match="ConnectionRefusedError"):
@@ -472,37 +476,35 @@ def test_nobody_there_means_that_the_store_is_unavailable() -> None:
 def test_a_trusted_server_is_asked_over_tls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    context = trusted(tmp_path, monkeypatch, host)
+    context = certified(tmp_path, monkeypatch, host)
     with serving(answer("200 OK", FOUND), tls=context) as server:
         endpoint = server.endpoint.replace("127.0.0.1", host)
         assert reading(endpoint, read) == ["etag", "sealed"]
 
 
-def test_a_connection_is_kept_over_tls_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_kept_over_tls_too(trusted: ssl.SSLContext) -> None:
     def answer_twice(connection: Connection) -> None:
         connection.send(KEEPING)
         connection.socket.recv(65536)
         connection.send(KEEPING)
 
-    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
-    with serving(answer_twice, tls=context) as server:
+    with serving(answer_twice, tls=trusted) as server:
         assert reading(server.endpoint, read_twice) == ["etag", "sealed"]
     assert server.connections == 1
 
 
-def test_a_read_that_is_given_up_stays_encrypted_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_read_that_is_given_up_stays_encrypted(
+    trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutdown, versions = socket.socket.shutdown, list[str | None]()
 
     def note(ended: socket.socket, how: int) -> None:
         if isinstance(ended, ssl.SSLSocket):
-            # What its thread would send now.
+            # Whether its thread would still encrypt.
             versions.append(ended.version())
         shutdown(ended, how)
 
-    context = trusted(tmp_path, monkeypatch, "127.0.0.1")
-    with serving(stall, tls=context) as server:
+    with serving(stall, tls=trusted) as server:
         monkeypatch.setattr(socket.socket, "shutdown", note)
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             reading(server.endpoint, read, IMPATIENCE)
@@ -513,15 +515,15 @@ def test_a_read_that_is_given_up_stays_encrypted_to_its_end(
 def test_another_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    context = trusted(tmp_path, monkeypatch, host)
+    context = certified(tmp_path, monkeypatch, host)
     with serving(answer("200 OK", FOUND), tls=context) as server:
         with pytest.raises(StoreUnavailableError, match="SSLCertVerificationError"):
             reading(server.endpoint, read)
         assert server.requests == []
 
 
-def trusted(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> ssl.SSLContext:
-    """Make a certificate for the host, and let it be its own authority."""
+def certified(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> ssl.SSLContext:
+    """Make a certificate for the host that clients trust."""
     context = server_certificate(folder, host)
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
     return context

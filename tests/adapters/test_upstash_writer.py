@@ -1,10 +1,10 @@
-"""Commands to Upstash by its own client library: that each ends, in time and in one error."""
+"""Commands to Upstash by its client library: each ends in time, and fails with one error."""
 
 import asyncio
 import socket
+import ssl
 import traceback
 from datetime import timedelta
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -12,17 +12,16 @@ import pytest
 from adapters.upstash_writer import UpstashWriter
 from ports.store import StoreUnavailableError
 from tests.ports.scripted_server import Connection, answer, serving
-from tests.system.certificates import server_certificate
 
 LIMIT = timedelta(seconds=20)
 IMPATIENCE = timedelta(milliseconds=300)
 
 
 def write(url: str, limit: timedelta = LIMIT) -> object:
-    """Send one command, and let go of the connections."""
+    """Send one command, and close the connections."""
 
     async def work() -> object:
-        writer = UpstashWriter(url, "not-a-real-token", limit=limit, connect_limit=limit)
+        writer = UpstashWriter(url, "not-a-real-token", limit=limit, connect_limit=LIMIT)
         try:
             return await writer.execute("ZRANGEBYSCORE", "key", "-inf", 1.5, "LIMIT", 0, 10)
         finally:
@@ -32,7 +31,7 @@ def write(url: str, limit: timedelta = LIMIT) -> object:
 
 
 def drip(connection: Connection) -> None:
-    """Answer byte by byte, each long before a step's limit, until the client leaves."""
+    """Answer byte by byte, each within the limit of a step, until the client leaves."""
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n")
     while True:
         connection.send(b" ")
@@ -44,7 +43,7 @@ def test_the_limit_is_for_the_whole_of_a_command() -> None:
         write(server.endpoint, IMPATIENCE)
 
 
-def test_an_answer_that_is_nested_too_deep_means_that_the_store_is_unavailable() -> None:
+def test_an_answer_that_is_nested_too_deep_is_unavailable() -> None:
     with (
         serving(answer("200 OK", b"[" * 100_000)) as server,
         pytest.raises(StoreUnavailableError, match="RecursionError"),
@@ -52,36 +51,34 @@ def test_an_answer_that_is_nested_too_deep_means_that_the_store_is_unavailable()
         write(server.endpoint)
 
 
-def test_an_answer_that_is_not_encrypted_means_that_the_store_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_unencrypted_answer_is_unavailable(
+    trusted: ssl.SSLContext,
 ) -> None:
     def answer_in_the_clear(connection: Connection) -> None:
-        # Not by TLS's own, which would encrypt it.
+        # TLS's own method would encrypt it.
         socket.socket.send(connection.socket, b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
         connection.wait_until_client_leaves()
 
-    context = server_certificate(tmp_path, "127.0.0.1")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     with (
-        serving(answer_in_the_clear, tls=context) as server,
+        serving(answer_in_the_clear, tls=trusted) as server,
         pytest.raises(StoreUnavailableError, match="SSLError"),
     ):
         write(server.endpoint)
 
 
 @pytest.mark.parametrize(
-    ("proxy", "said"),
+    ("proxy", "error"),
     [
-        # What this needs is not installed.
+        # Its library is not installed.
         ("socks5://name:pass-word@127.0.0.1:1", "ImportError"),
         ("ftp://name:pass-word@127.0.0.1:1", "ValueError"),
         ("http://name:pass-word/@127.0.0.1:1", "InvalidURL"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_means_that_the_store_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch, proxy: str, said: str
+def test_an_unusable_proxy_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, error: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(StoreUnavailableError, match=said) as raised:
+    with pytest.raises(StoreUnavailableError, match=error) as raised:
         write("http://127.0.0.1:1")
     assert "pass-word" not in "".join(traceback.format_exception(raised.value))

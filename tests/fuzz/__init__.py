@@ -1,1 +1,1 @@
-"""Input that nobody meant, in numbers, for everything that reads what comes from outside."""
+"""Fuzzing of every parser of outside input."""

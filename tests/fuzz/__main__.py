@@ -1,4 +1,4 @@
-"""`make fuzz`: 200,000 inputs, shared by the targets; ARGS=--help tells how to ask for others."""
+"""`make fuzz`: 200,000 inputs, shared by the targets. ARGS=--help lists the options."""
 
 import argparse
 import logging
@@ -13,9 +13,9 @@ _INPUTS = 200_000
 
 
 def main() -> int:
-    """Fuzz, say what came of it, and return how many targets failed."""
+    """Fuzz, print the results, and return how many targets failed."""
     asked = _parser().parse_args()
-    # What is odd is logged, and here everything is.
+    # The parsers log odd inputs, which are most of these.
     logging.disable()
     names = [asked.target] if asked.target else list(TARGETS)
     return sum(not _fuzz(name, asked.inputs // len(names), asked.seed) for name in names)
@@ -33,7 +33,7 @@ def _fuzz(name: str, inputs: int, seed: int) -> bool:
     begun = monotonic()
     try:
         fed = run(TARGETS[name], inputs=inputs, first_seed=seed)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+    except Exception as error:  # noqa: BLE001 - any error is a finding
         notes = "\n".join(getattr(error, "__notes__", ()))
         sys.stdout.write(f"{name}: FAILED: {type(error).__name__}: {error}\n{notes}\n")
         sys.stdout.write(f"again: make fuzz ARGS='--target {name} --seed {seed}'\n")

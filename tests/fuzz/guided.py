@@ -2,22 +2,22 @@
 
 python -m tests.fuzz.guided TARGET [OPTION OF LIBFUZZER]…
 
-It ends at the first failure, and prints the bytes that brought it about.
+It ends at the first failure, and prints the bytes that caused it.
 """
 
 import importlib
 import sys
 
 _HOW_TO_GET_IT = """\
-atheris is not installed. It is there for some platforms and versions of Python only, and so it is
-no part of the locked dependencies: .venv/bin/python -m pip install atheris
+atheris is not installed. It supports some platforms and versions of Python only, so the locked
+dependencies do not include it: .venv/bin/python -m pip install atheris
 """
-# What is to be covered: ours, and what it parses with.
+# Our modules, and the parsers that they use.
 _COVERED = ["adapters", "functions", "json", "urllib", "email"]
 
 
 def main() -> int:
-    """Fuzz one target until libFuzzer has had enough, or something is found."""
+    """Fuzz one target until libFuzzer stops or an input fails."""
     try:
         atheris = importlib.import_module("atheris")
     except ModuleNotFoundError:

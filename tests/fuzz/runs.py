@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from tests.fuzz.targets import Target
 
-# What hypothesis remembers of a run grows with it.
+# The memory of hypothesis grows with a run.
 _AT_ONCE = 5_000
 
 
 def run(target: Target, *, inputs: int, first_seed: int) -> int:
-    """Feed a target, in rounds with a seed each; return how many inputs it had at least.
+    """Feed a target, in rounds with a seed each. Return at least how many inputs it had.
 
-    Raises what the target does, with the smallest input that brings it about in a note.
+    Raises the error of the target, with the smallest input that causes it in a note.
     """
     fed = 0
     while fed < inputs:
@@ -35,7 +35,6 @@ def _run_round(target: Target, inputs: int, seed_of_round: int) -> int:
     limits = settings(
         max_examples=inputs,
         database=None,
-        deadline=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )

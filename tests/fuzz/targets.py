@@ -1,6 +1,6 @@
-"""What is fuzzed: each target takes one input, and raises where something comes that may not.
+"""The targets of the fuzzing. Each takes one input, and raises for a wrong result.
 
-What a parser declares to raise is an answer; anything else goes through.
+Declared errors of a parser are results. All other errors are failures.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from tests.fuzz.mutations import HOSTILE, spoilt, with_odd_members
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What to feed, and with what: a strategy for each argument of `check`."""
+    """A check, and a strategy for each of its arguments."""
 
     check: Callable[..., None]
     inputs: Mapping[str, st.SearchStrategy[Any]]
@@ -51,7 +51,7 @@ _RING = KeyRing([b"\1" * KEY_BYTES])
 _RECORDS = SealedRecords(_RING)
 _PLACE = ("grant", "default", "etag")
 _SEALED = tuple(_RING.seal(record, *_PLACE).encode() for record in RECORDS)
-# What a faulty application answers; the store and the provider are there, and configured.
+# The statuses of a fault: the store works, and the provider is configured.
 _FAULTS = frozenset({500, 501, 505})
 
 _statuses = st.sampled_from([200, 201, 204, 302, 400, 401, 403, 429, 500, 503]) | st.integers(
@@ -70,7 +70,7 @@ _ENDS_A_LINE = frozenset("\0\r\n\x85")
 def token_response(
     body: bytes, status: int, content_type: str, retry_after: bytes, provider: str
 ) -> None:
-    """A token endpoint's answer is tokens that can be used, an error, or no answer."""
+    """A token endpoint's answer is usable tokens, an error, or no answer."""
     headers = [(b"content-type", content_type.encode()), (b"retry-after", retry_after)]
     outcome = read_answer(httpx.Response(status, headers=headers), body, PRESETS[provider])
     match outcome:
@@ -80,7 +80,6 @@ def token_response(
         case TokenErrorResponse():
             assert outcome.error is None or outcome.error.isascii()
             assert outcome.retry_after is None or outcome.retry_after >= timedelta(0)
-            # It goes into problems and logs.
             assert (outcome.description or "").encode() is not None
         case NoAnswer():
             assert outcome.reason.isascii()
@@ -89,7 +88,7 @@ def token_response(
 def _expect_usable(tokens: TokenResponse) -> None:
     assert tokens.access_token
     assert tokens.token_type.strip()
-    # They go into headers.
+    # Callers put them into headers.
     assert not _ENDS_A_LINE.intersection(tokens.access_token + tokens.token_type)
     assert tokens.refresh_token != ""
     for text in (tokens.refresh_token, tokens.scope, tokens.token_type):
@@ -127,7 +126,7 @@ def request(
 
 
 def application(path: str, query: bytes, headers: list[tuple[bytes, bytes]], method: str) -> None:
-    """Whatever is asked, the application answers once, in full, and is not at fault."""
+    """The application answers any request once, in full, without a fault."""
     scope = {
         "type": "http",
         "method": method,
@@ -137,12 +136,12 @@ def application(path: str, query: bytes, headers: list[tuple[bytes, bytes]], met
     }
     start, end = _runner().run(_exchange(scope))
     assert start["status"] not in _FAULTS
-    told = {bytes(name): bytes(value) for name, value in start["headers"]}
-    assert (told[b"cache-control"], told[b"x-content-type-options"]) == (b"no-store", b"nosniff")
-    assert not any(byte in value for value in told.values() for byte in b"\r\n\0")
+    sent = {bytes(name): bytes(value) for name, value in start["headers"]}
+    assert (sent[b"cache-control"], sent[b"x-content-type-options"]) == (b"no-store", b"nosniff")
+    assert not any(byte in value for value in sent.values() for byte in b"\r\n\0")
     if end["body"]:
-        assert told[b"content-length"] == str(len(end["body"])).encode()
-    if end["body"] and told[b"content-type"] == b"application/problem+json":
+        assert sent[b"content-length"] == str(len(end["body"])).encode()
+    if end["body"] and sent[b"content-type"] == b"application/problem+json":
         members = json.loads(end["body"])
         assert members["type"].removeprefix(TYPE_PREFIX) in PROBLEMS
         assert members["status"] == start["status"]
@@ -168,7 +167,7 @@ def _runner() -> asyncio.Runner:
 
 @cache
 def _application() -> Application:
-    # Kept as long as the process: the folder goes when that ends.
+    # The folder is removed when the process ends.
     folder = _folder()
     environ = {
         "CLIENT_ID": "client",
@@ -178,11 +177,11 @@ def _application() -> Application:
         "OAUTH_STATE": "a-static-state-of-the-fuzzing",
         "PUBLIC_URL": "https://keeper.example",
         "PROVIDER": "custom",
-        # Nobody listens there: a code that gets so far meets an absent provider.
+        # No server listens there.
         "AUTHORIZATION_ENDPOINT": "http://127.0.0.1:9/authorize",
         "TOKEN_ENDPOINT": "http://127.0.0.1:9/token",
         "SQLITE_PATH": str(Path(folder.name) / "grants.sqlite"),
-        # What is wrong is told each time.
+        # No limit: each request has its own answer.
         "FAILURE_LIMIT": "0",
     }
     return Application(ROUTES, lambda: Settings.from_environ(environ))
@@ -239,7 +238,7 @@ TARGETS: Mapping[str, Target] = {
         inputs={
             "path": st.sampled_from(PATHS),
             "query": spoilt(QUERIES),
-            # Most have the key, or nothing else would be looked at.
+            # Most have the key: without it the rest is not read.
             "headers": st.just([_KEY]) | st.just([_KEY, (b"accept", b"text/html")]) | _headers,
             "method": st.sampled_from(
                 ["GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "DELETE", "\xff"]

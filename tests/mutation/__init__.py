@@ -1,1 +1,1 @@
-"""Mutation testing of the domain: does a test notice each small fault? `make mutate` tells."""
+"""Mutation testing of the domain: `make mutate` shows whether a test notices each small fault."""

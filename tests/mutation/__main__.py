@@ -1,8 +1,8 @@
-"""`make mutate`: run the domain's tables against each mutant; only survivors that are named pass.
+"""`make mutate`: run the domain's tables against each mutant; only named survivors may pass.
 
-It takes some seven minutes on two cores that have nothing else to do. After a change of what
-survives, name it, with its reason, in tests/mutation/survivors.py; after any change of the domain
-write the page anew: `python -m tests.mutation.page > docs/mutation.md`.
+It takes about seven minutes on two idle cores. Name a new survivor, with its reason, in
+tests/mutation/survivors.py. After any change of the domain, write the page again:
+`python -m tests.mutation.page > docs/mutation.md`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _CORES = 2
 
 
 def main() -> int:
-    """Run what is asked for, say what came of it, and return how much was not as it is named."""
+    """Run the mutants, print the outcomes, and return how many are not as named."""
     asked = _parser().parse_args()
     _demand_that_the_tables_hold()
     return sum(_mutate(module, asked.every) for module in asked.modules or modules())
@@ -45,9 +45,9 @@ def _mutate(module: str, every: int) -> int:
         counts[outcome] += 1
         if is_named(mutant) is not (outcome is Outcome.SURVIVED):
             surprises += 1
-            _say(f"{outcome.value}, though it is{_not(mutant)} named: {mutant}")
-    told = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
-    _say(f"{module}: {counts.total()} mutants, {told}; {monotonic() - begun:.0f} s")
+            _print(f"{outcome.value}, though it is{_not(mutant)} named: {mutant}")
+    counted = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+    _print(f"{module}: {counts.total()} mutants, {counted}; {monotonic() - begun:.0f} s")
     return surprises
 
 
@@ -55,7 +55,7 @@ def _not(mutant: Mutant) -> str:
     return "" if is_named(mutant) else " not"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

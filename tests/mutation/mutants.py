@@ -1,8 +1,8 @@
 """The mutants of a module: its text with one small fault in it, by the operators of mutmut.
 
-mutmut's own run mutates the bodies of functions only, and no property. What stands outside of them
-is contract as well: stored words, lifetimes, what a provider is by default. Three operators of ours
-are for what the rules of the domain are made of: earlier and later, conditions, and turns.
+mutmut's own run mutates the bodies of functions only, and no property. The code outside of them is
+contract as well: stored words, lifetimes, defaults of a provider. Three operators of ours are for
+the parts of the domain's rules: earlier and later, conditions, and branches.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from mutmut.mutation.mutators import OPERATORS_TYPE, mutation_operators
 
 ROOT = Path(__file__).parents[2]
 
-# What is there for the type checker, which notices by itself.
+# Parts for the type checker, which finds their faults.
 _FOR_TYPES = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
-# `isinstance` asks for types, too; and what cannot be reached has no fault that shows.
+# `isinstance` is for types as well, and unreachable code has no visible fault.
 _SPARED_CALLS = frozenset({"assert_never", "isinstance"})
 
 
@@ -36,12 +36,12 @@ class Mutant:
 
 
 def modules() -> list[str]:
-    """Name what is mutated: every module of the domain."""
+    """Return the names of the modules to mutate: those of the domain."""
     return sorted(f"domain.{file.stem}" for file in ROOT.glob("domain/*.py"))
 
 
 def unchanged(module: str) -> Mutant:
-    """Return the module without a fault: what the tests must pass for a mutant to tell anything."""
+    """Return the module without a fault, which the tests must pass."""
     return Mutant(module=module, place="", before="", after="", source=_code(module))
 
 
@@ -70,7 +70,7 @@ def _code(module: str) -> str:
 
 
 def _faulty(tree: cst.Module, statement: cst.CSTNode) -> Iterator[tuple[str, str]]:
-    """Write a statement once with each fault; say where in it the fault is."""
+    """Return a statement with each fault, and the place of the fault."""
     finder = _Faults()
     statement.visit(finder)
     for place, node, faulty in finder.found:
@@ -94,7 +94,7 @@ def _one_line(lines: list[str]) -> str:
 
 
 class _Faults(cst.CSTVisitor):
-    """Collects what the operators make of each node, and where that is."""
+    """Collects the faults of each node, and their places."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def _is_spared(node: cst.CSTNode) -> bool:
         case cst.Assign(value=cst.Call(func=cst.Name("TypeVar"))):
             return True
         case _:
-            # The text of an error is for people: nothing goes by it.
+            # The text of an error is for people: no code depends on it.
             return isinstance(node, (*_FOR_TYPES, cst.Raise))
 
 
@@ -152,7 +152,7 @@ def _one_condition_less(node: cst.BooleanOperation) -> Iterator[cst.BaseExpressi
 
 
 def _other_way(node: cst.If) -> Iterator[cst.If]:
-    """Turn off where one went on, and go on where one turned off."""
+    """Swap the branches."""
     condition = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
     test = cst.UnaryOperation(operator=cst.Not(), expression=condition)
     yield node.with_changes(test=test, whitespace_before_test=cst.SimpleWhitespace(" "))
@@ -167,7 +167,7 @@ _OPERATORS: OPERATORS_TYPE = (
 
 
 def _is_lost_safeguard(node: cst.CSTNode, faulty: cst.CSTNode) -> bool:
-    """Whether all that is lost is the last arm of a match, which nothing ever reaches."""
+    """Whether the fault only removes the last arm of a match, which is unreachable."""
     if not (isinstance(node, cst.Match) and isinstance(faulty, cst.Match)):
         return False
     return _ends_open(node) and not _ends_open(faulty)

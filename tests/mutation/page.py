@@ -1,4 +1,4 @@
-"""Write `docs/mutation.md`: how many faults the tests of the domain notice, and which they cannot.
+"""Write `docs/mutation.md`: the number of faults that the domain's tests notice, and the others.
 
 python -m tests.mutation.page > docs/mutation.md
 """

@@ -16,16 +16,15 @@ from hypothesis import settings
 
 from tests.mutation.mutants import ROOT, Mutant
 
-# The tables take a second; what takes so much longer hangs.
+# The tables take a second. A mutant that takes so much longer hangs.
 SECONDS = 30
-# The machines play for a minute, and the type checker takes its time: a fault is to be noticed
-# by what says in a sentence what is wrong.
+# The properties and the type checker are slow, and the tables should notice each fault.
 _SLOW = ("_properties.py", "test_exhaustiveness.py")
 _PYTEST = ("-x", "--assert=plain", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 class Outcome(Enum):
-    """What came of a mutant."""
+    """The result of a mutant."""
 
     KILLED = "killed"
     HUNG = "hung"
@@ -33,7 +32,7 @@ class Outcome(Enum):
 
 
 def tables() -> list[str]:
-    """Name the files of the tests that a mutant has to pass to survive."""
+    """Return the files of the tests that a mutant must pass to survive."""
     files = sorted(ROOT.glob("tests/domain/test_*.py"))
     return [str(file) for file in files if not file.name.endswith(_SLOW)]
 
@@ -41,9 +40,9 @@ def tables() -> list[str]:
 def outcomes(
     mutants: Iterable[Mutant], *, at_once: int, tests: list[str], seconds: int = SECONDS
 ) -> Iterator[tuple[Mutant, Outcome]]:
-    """Run the tests against each mutant; tell of each one when its process has ended.
+    """Run the tests against each mutant, and yield each one when its process has ended.
 
-    Raises RuntimeError where the tests could not be run.
+    Raises RuntimeError if the tests could not be run.
     """
     running: dict[int, Mutant] = {}
     for mutant in mutants:
@@ -63,7 +62,7 @@ def _next_ended(running: dict[int, Mutant]) -> tuple[Mutant, Outcome]:
         case pytest.ExitCode.OK:
             return mutant, Outcome.SURVIVED
         case pytest.ExitCode.TESTS_FAILED | pytest.ExitCode.INTERRUPTED:
-            # It is interrupted where a module could not even be imported.
+            # An import that fails interrupts the run.
             return mutant, Outcome.KILLED
         case code:
             raise RuntimeError(f"the tests of {mutant} could not be run: {code}")
@@ -75,9 +74,9 @@ def _start(mutant: Mutant, tests: list[str], seconds: int) -> int:
     if pid:
         return pid
     signal.alarm(seconds)
-    # Other plugins than those that are named take their time for tests of other kinds.
+    # Other plugins cost time, and these tests need none.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    # A profile of hypothesis' own: the same examples each time.
+    # The same examples each time.
     settings.load_profile("ci")
     sys.meta_path.insert(0, _Faulty(mutant))
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -97,7 +96,7 @@ def _test(mutant: Mutant, tests: list[str]) -> int:
 
 
 class _Faulty(MetaPathFinder, InspectLoader):
-    """Loads the mutant in the place of the module."""
+    """Loads the mutant instead of the module."""
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant

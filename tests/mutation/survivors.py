@@ -11,7 +11,7 @@ from tests.mutation.mutants import Mutant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
-    """A fault that shows nowhere; where it is and what it changes, as of a `Mutant`."""
+    """An invisible fault. The fields are those of a `Mutant`."""
 
     module: str
     place: str

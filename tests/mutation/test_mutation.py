@@ -1,4 +1,4 @@
-"""The page says what is so, and a run of the mutants tells which of them live."""
+"""The page is up to date, and a run of the mutants shows which survive."""
 
 import ast
 import subprocess
@@ -19,7 +19,7 @@ EVERY = 250
 
 
 def test_the_page_counts_the_mutants_of_today_and_names_those_that_survive() -> None:
-    assert PAGE.read_text() == page(), "write it anew: see tests/mutation/page.py"
+    assert PAGE.read_text() == page(), "write it again: see tests/mutation/page.py"
 
 
 def test_each_survivor_that_is_named_is_still_a_mutant_of_its_module_and_is_named_once() -> None:

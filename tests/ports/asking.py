@@ -1,13 +1,10 @@
-"""Token requests to make, and the adapters to make them with.
-
-A new adapter for the authorization server is one entry in `ADAPTERS`.
-"""
+"""Token requests, and the adapter under test to make them with."""
 
 import asyncio
-from collections.abc import Callable
+import ssl
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any
 
 from adapters.authorization_server_httpx import HttpxAuthorizationServer
 from domain.provider import ClientAuthentication, Provider
@@ -17,7 +14,7 @@ from domain.token_endpoint import (
     RefreshTokenRequest,
     TokenRequest,
 )
-from ports.authorization_server import AuthorizationServer
+from tests.ports.scripted_server import Script, serving
 
 CLIENT_ID = "client-id"
 CLIENT_SECRET = "client-secret-%+:/ é"
@@ -35,36 +32,29 @@ PROVIDER = Provider(
     access_token_lifetime=timedelta(minutes=30),
     refresh_token_lifetime=None,
 )
-# Far beyond anything that a test does on purpose.
+# Longer than any step of a test.
 PATIENCE = timedelta(seconds=20)
-# What a test waits for that a time limit must end.
+# The limit that a test waits for.
 IMPATIENCE = timedelta(milliseconds=300)
 
-# The provider, and the limit for the whole of a request.
-Adapter: TypeAlias = Callable[[Provider, timedelta], AuthorizationServer]
 
-
-def httpx_adapter(provider: Provider, timeout: timedelta) -> AuthorizationServer:
-    """Make the one that the application uses."""
+def httpx_adapter(provider: Provider, timeout: timedelta) -> HttpxAuthorizationServer:
+    """Make the adapter that the application uses. `timeout` limits a whole request."""
     return HttpxAuthorizationServer(
         provider, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=timeout
     )
-
-
-ADAPTERS: tuple[tuple[str, Adapter], ...] = (("httpx", httpx_adapter),)
 
 
 def ask(
     endpoint: str,
     request: TokenRequest = REFRESH,
     *,
-    adapter: Adapter = httpx_adapter,
     authentication: ClientAuthentication = ClientAuthentication.POST,
     timeout: timedelta = PATIENCE,
     times: int = 1,
     params: tuple[tuple[str, str], ...] = (),
 ) -> Outcome:
-    """Make the request, `times` over with one client, and return the last outcome."""
+    """Make the request, several times with one client, and return the last outcome."""
     provider = replace(
         PROVIDER,
         token_endpoint=endpoint,
@@ -73,10 +63,25 @@ def ask(
     )
 
     async def ask_in_turn() -> Outcome:
-        server = adapter(provider, timeout)
+        server = httpx_adapter(provider, timeout)
         async with asyncio.timeout((PATIENCE * 2).total_seconds()):
             for _ in range(times - 1):
                 await server.request_tokens(request)
             return await server.request_tokens(request)
 
     return asyncio.run(ask_in_turn())
+
+
+def answered(
+    script: Script,
+    request: TokenRequest = REFRESH,
+    *,
+    tls: ssl.SSLContext | None = None,
+    arrivals: int = 1,
+    **options: Any,
+) -> Outcome:
+    """Return the outcome of a request to a server that runs the script, and count its arrivals."""
+    with serving(script, tls=tls) as server:
+        outcome = ask(server.endpoint, request, **options)
+    assert len(server.requests) == arrivals
+    return outcome

@@ -1,10 +1,11 @@
-"""A DynamoDB in this process: moto, which answers what botocore is about to send.
+"""A DynamoDB in this process: moto answers the requests of botocore.
 
-It is a second reading of what DynamoDB does, beside `tests.system.dynamodb_peer`.
+It is a second implementation of DynamoDB, next to that of `tests.system.dynamodb_peer`.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from moto.dynamodb.responses import DynamoHandler
 from tests.system.dynamodb_peer import TABLE
 
 ACCESS: Mapping[str, str] = {
-    # AWS's own, whatever a server that others use has put into the environment.
+    # AWS's own: the environment may name the server of another test.
     "endpoint_url": "https://dynamodb.eu-central-1.amazonaws.com",
     "region_name": "eu-central-1",
     "aws_access_key_id": "not-a-real-key-id",
@@ -31,7 +32,7 @@ _call_action = DynamoHandler.call_action
 
 @contextmanager
 def moto_dynamodb() -> Iterator[None]:
-    """Answer all of botocore's clients, and let none of them out to the network."""
+    """Answer all clients of botocore, and send nothing over the network."""
     with (
         mock_aws(),
         patch.object(DynamoHandler, "call_action", _call_in_turn),
@@ -41,19 +42,22 @@ def moto_dynamodb() -> Iterator[None]:
 
 
 def new_table() -> str:
-    """Create a table that nobody else has, as `infra/aws/table.json` says; return its name."""
-    client = botocore.session.Session().create_client("dynamodb", **ACCESS)
+    """Create an empty table with the schema of `infra/aws/table.json`, and return its name."""
     name = f"table-{uuid4().hex}"
-    client.create_table(TableName=name, **TABLE)
-    client.close()
+    _client().create_table(TableName=name, **TABLE)
     return name
 
 
+@cache
+def _client() -> Any:
+    return botocore.session.Session().create_client("dynamodb", **ACCESS)
+
+
 def _call_in_turn(handler: DynamoHandler) -> Any:
-    """Carry out a call: without a lock moto checks a condition and writes in two steps."""
+    """Lock a call: moto checks a condition and writes in two steps."""
     with _turn:
         return _call_action(handler)
 
 
 def _refuse_to_send(*_args: object, **_kwargs: object) -> Any:
-    raise AssertionError("this is for moto, and was about to be sent")
+    raise AssertionError("a request to moto was about to be sent")

@@ -1,27 +1,26 @@
-"""A server on the loopback interface that does to its clients exactly what a test says.
+"""A server on the loopback interface that runs a script of the test for each connection.
 
-Each connection is read until its request is complete, remembered, and then handed to the script,
-which sends bytes, stalls, closes early or resets; when the script returns, it is closed.
+It reads and records a complete request. The script sends bytes, stalls, closes early or resets.
 """
 
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-# Nothing here takes long; a test that would wait for ever fails after this many seconds.
+# In seconds, longer than any step of a test.
 _LIMIT = 20.0
 _MANY = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """One request as it came over the wire."""
+    """One request as received."""
 
     line: str
     headers: list[tuple[str, str]]
@@ -54,7 +53,7 @@ class Connection:
         self.socket.close()
 
     def wait_until_client_leaves(self) -> None:
-        """Say nothing more."""
+        """Wait without sending."""
         while self.socket.recv(_MANY):
             pass
 
@@ -64,7 +63,7 @@ Script: TypeAlias = Callable[[Connection], None]
 
 @dataclass(slots=True)
 class ScriptedServer:
-    """Where the server is, and what has come to it."""
+    """The server's address, and its requests."""
 
     endpoint: str
     requests: list[Arrived] = field(default_factory=list)
@@ -74,9 +73,9 @@ class ScriptedServer:
 def answer(
     status: str, body: bytes = b"", *headers: str, content_type: str = "application/json"
 ) -> Script:
-    """Send a whole answer, which says that the connection ends with it.
+    """Send a complete answer that announces the end of its connection.
 
-    Unsaid, a client may send its next request on this one, a moment before it is closed.
+    Without that, a client may send its next request on a connection that is about to close.
     """
     lines = [
         f"HTTP/1.1 {status}",
@@ -97,8 +96,18 @@ def raw(data: bytes) -> Script:
     return script
 
 
+def in_turn(scripts: Iterable[Script]) -> Script:
+    """Run one script after the other, for a connection each."""
+    rest = iter(scripts)
+
+    def script(connection: Connection) -> None:
+        next(rest)(connection)
+
+    return script
+
+
 def stall(connection: Connection) -> None:
-    """Say nothing, for as long as the client waits."""
+    """Send nothing, for as long as the client waits."""
     connection.wait_until_client_leaves()
 
 
@@ -113,7 +122,7 @@ def serving(
     workers: list[threading.Thread] = []
 
     def serve(plain: socket.socket) -> None:
-        # A client that leaves, or that does not like our certificate, is what some tests are about.
+        # Some clients leave, or refuse the certificate.
         with suppress(OSError):
             plain.settimeout(_LIMIT)
             with plain if tls is None else tls.wrap_socket(plain, server_side=True) as wrapped:
@@ -138,7 +147,7 @@ def serving(
     try:
         yield server
     finally:
-        # Closing alone does not wake who accepts.
+        # Closing alone does not wake the acceptor.
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         acceptor.join(_LIMIT)

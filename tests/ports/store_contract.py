@@ -1,7 +1,7 @@
-"""The stores that the contract is run on, and the crowds that contend for their records.
+"""The stores that the contract runs on, and the crowds that contend for their records.
 
-A new adapter is one entry in `STORES`. Where several processes can share the store, the entry's
-address opens it in any of them, and crowds come from real processes that start together.
+A new adapter is one entry in `STORES`. Its address opens the store in any process, and crowds come
+from several processes that start together.
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
+from importlib import import_module
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import httpx
 
@@ -27,14 +28,13 @@ from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
 from tests.patience import be_patient
-from tests.ports.moto_dynamodb import ACCESS, moto_dynamodb, new_table
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.redis_peer import redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
 KEYS = KeyRing([bytes(range(32))])
 CROWD_PROCESSES = 4
-# Nobody waits this long unless another process has died.
+# Longer than a busy machine needs.
 _START_LIMIT = 60
 
 _Result = TypeVar("_Result")
@@ -42,7 +42,7 @@ Contender: TypeAlias = Callable[[Store, int], Awaitable[_Result]]
 
 
 class Address(Protocol):
-    """Everything that it takes to open one store, in any process: it can be pickled."""
+    """Opens one store in any process: it can be pickled."""
 
     def open(self) -> Store:
         """Open the store."""
@@ -78,14 +78,14 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstashDatabase:
-    """An Upstash store's database; one of its own for each test, as all are emptied by `at`."""
+    """An Upstash store's database."""
 
     url: str
     token: str = field(repr=False)
 
     @classmethod
     def at(cls, _folder: Path) -> Self:
-        """Empty the database behind the front that all tests of this run share."""
+        """Empty the database that all tests of this process share."""
         front = _upstash()
         httpx.post(
             front.url, json=["FLUSHALL"], headers={"authorization": f"Bearer {front.token}"}
@@ -99,7 +99,7 @@ class UpstashDatabase:
 
 @cache
 def _upstash() -> UpstashPeer:
-    """Start a real Redis and the Upstash protocol in front of it, once; they end with the run."""
+    """Start Redis and a front with the Upstash protocol, once per process."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(upstash_front(stack.enter_context(redis_server())))
@@ -107,20 +107,20 @@ def _upstash() -> UpstashPeer:
 
 @dataclass(frozen=True, slots=True)
 class DynamoDbTableAt:
-    """A DynamoDB store's table, and how it is reached."""
+    """A DynamoDB store's table, and the access to it."""
 
     name: str
     access: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def new(cls, _folder: Path) -> Self:
-        """Create an empty table in the server that all tests of this run share."""
+        """Create an empty table in the server that all tests of this process share."""
         return cls(dynamodb().new_table(), dynamodb().access)
 
     @classmethod
     def in_moto(cls, _folder: Path) -> Self:
         """Create an empty table in this process; see `moto_dynamodb`."""
-        return cls(new_table(), ACCESS)
+        return cls(_moto().new_table(), _moto().ACCESS)
 
     def open(self) -> Store:
         """Open the store."""
@@ -129,7 +129,7 @@ class DynamoDbTableAt:
 
 @cache
 def dynamodb() -> DynamoDbPeer:
-    """Start a DynamoDB, once; it ends with the run."""
+    """Start a DynamoDB, once per process."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(dynamodb_server())
@@ -137,14 +137,12 @@ def dynamodb() -> DynamoDbPeer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
-    """A kind of store: `address` names a new, empty one, while what is `around` it lasts.
-
-    Where it `is_local`, it lives in the memory of one process.
-    """
+    """A kind of store. `address` makes a new, empty one while the context `around` is open."""
 
     name: str
     address: Callable[[Path], Address]
     around: Callable[[], AbstractContextManager[object]] = nullcontext
+    # Whether only one process can open it.
     is_local: bool = False
 
 
@@ -154,9 +152,20 @@ STORES = (
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
     StoreUnderTest(
-        name="dynamodb-moto", address=DynamoDbTableAt.in_moto, around=moto_dynamodb, is_local=True
+        name="dynamodb-moto",
+        address=DynamoDbTableAt.in_moto,
+        around=lambda: _moto().moto_dynamodb(),
+        is_local=True,
     ),
 )
+# moto runs one call at a time, so that nothing can contend there.
+CONTENDED = tuple(kind for kind in STORES if kind.name != "dynamodb-moto")
+
+
+def _moto() -> Any:
+    # An import of half a second, which most users of this module do not need.
+    return import_module("tests.ports.moto_dynamodb")
+
 
 _barrier: Barrier
 
@@ -190,25 +199,29 @@ async def _gather(
 
 
 class Processes:
-    """Spawned processes that begin their work at the same moment."""
+    """Processes that begin their work at the same moment.
+
+    They are forks of one process that has imported the tests: each import would take a second.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        spawn = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["pytest", "tests.ports.test_store_contract"])
         self._pool = ProcessPoolExecutor(
-            count, mp_context=spawn, initializer=_join, initargs=(spawn.Barrier(count),)
+            count, mp_context=context, initializer=_join, initargs=(context.Barrier(count),)
         )
 
     def contend(
         self, address: Address, contender: Contender[_Result], *, contenders: int
     ) -> list[_Result]:
-        """Spread the contenders over the processes; each process opens the store for itself."""
+        """Spread the contenders over the processes, which open a store each."""
         parts = [range(first, contenders, self._count) for first in range(self._count)]
         work = [self._pool.submit(_run_crowd, address, contender, part) for part in parts]
         return [result for each in work for result in each.result()]
 
     def close(self) -> None:
-        """Let the processes end."""
+        """End the processes."""
         self._pool.shutdown()
 
 
@@ -216,29 +229,24 @@ class StoreInUse:
     """One new store of the kind under test."""
 
     def __init__(self, kind: StoreUnderTest, folder: Path, processes: Processes) -> None:
-        with ExitStack() as around:
-            around.enter_context(kind.around())
-            self._address = kind.address(folder)
-            # Not left in place where that has failed: it may change what others reach.
-            self._around = around.pop_all()
+        self._address = kind.address(folder)
         self._is_local = kind.is_local
         self._opened: list[Store] = []
         self._processes = processes
 
     def open(self) -> Store:
-        """Reach the store as one more instance of the application does."""
+        """Open the store, as one more instance of the application does."""
         store = self._address.open()
         self._opened.append(store)
         return store
 
     async def close(self) -> None:
         """Close all that was opened."""
-        with self._around:
-            for store in self._opened:
-                await store.close()
+        for store in self._opened:
+            await store.close()
 
     async def contend(self, contender: Contender[_Result], *, contenders: int) -> list[_Result]:
-        """Let so many contenders loose on the store, in one process or in several."""
+        """Run the contenders together, in one process or in several."""
         if self._is_local:
             return await _gather(self.open(), contender, range(contenders))
         crowd = partial(self._processes.contend, self._address, contender, contenders=contenders)

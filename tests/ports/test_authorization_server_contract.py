@@ -1,7 +1,6 @@
-"""What came of a token request is said, never raised: tokens, a refusal, not sent, or unknown."""
+"""The outcome of a token request: tokens, a refusal, not sent, or unknown. Never raised."""
 
 import asyncio
-import gzip
 import json
 import socket
 import ssl
@@ -9,7 +8,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,28 +26,35 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from tests.ports.asking import ADAPTERS, CODE, IMPATIENCE, PATIENCE, PROVIDER, REFRESH, Adapter, ask
-from tests.ports.scripted_server import Connection, Script, answer, raw, serving, stall
+from tests.ports.asking import (
+    CODE,
+    IMPATIENCE,
+    PATIENCE,
+    PROVIDER,
+    REFRESH,
+    answered,
+    ask,
+    httpx_adapter,
+)
+from tests.ports.scripted_server import (
+    Connection,
+    Script,
+    ScriptedServer,
+    answer,
+    raw,
+    serving,
+    stall,
+)
 from tests.system.certificates import server_certificate
 
 TOKENS = json.dumps({"access_token": "access", "token_type": "Bearer", "expires_in": 1799}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CAP = 64 * 1024
 
-requests = pytest.mark.parametrize("request_", [REFRESH, CODE], ids=["refresh", "code"])
 
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture(params=[adapter for _, adapter in ADAPTERS], ids=[name for name, _ in ADAPTERS])
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    chosen: Adapter = request.param
-    return chosen
+def reason_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, NoAnswer), outcome
+    return outcome.reason
 
 
 def delivery_of(outcome: Outcome) -> Delivery:
@@ -72,11 +77,9 @@ def padded(length: int) -> bytes:
 # Answered
 
 
-@requests
-def test_tokens_that_came_are_told(adapter: Adapter, request_: TokenRequest) -> None:
-    with serving(answer("200 OK", TOKENS)) as server:
-        outcome = ask(server.endpoint, request_, adapter=adapter)
-    assert outcome == TokenResponse(
+@pytest.mark.parametrize("request_", [REFRESH, CODE], ids=["refresh", "code"])
+def test_tokens_are_returned(request_: TokenRequest) -> None:
+    assert answered(answer("200 OK", TOKENS), request_) == TokenResponse(
         access_token="access",
         token_type="Bearer",
         expires_in=timedelta(seconds=1799),
@@ -84,15 +87,12 @@ def test_tokens_that_came_are_told(adapter: Adapter, request_: TokenRequest) -> 
         refresh_token_expires_in=None,
         scope=None,
     )
-    assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "503 Away"])
-def test_a_refusal_is_told_with_its_status(adapter: Adapter, status: str) -> None:
-    with serving(answer(status, b'{"error": "invalid_grant"}')) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
+def test_a_refusal_is_returned_with_its_status() -> None:
+    outcome = answered(answer("401 Unauthorized", b'{"error": "invalid_grant"}'))
     assert isinstance(outcome, TokenErrorResponse)
-    assert (outcome.status, outcome.error) == (int(status[:3]), "invalid_grant")
+    assert (outcome.status, outcome.error) == (401, "invalid_grant")
 
 
 def in_one_piece(body: bytes) -> bytes:
@@ -100,78 +100,54 @@ def in_one_piece(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("encode", [in_one_piece, chunked], ids=["plain", "chunked"])
-def test_a_body_of_64_kib_is_still_read(adapter: Adapter, encode: Callable[[bytes], bytes]) -> None:
-    with serving(raw(encode(padded(CAP)))) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+def test_a_body_of_64_kib_is_still_read(encode: Callable[[bytes], bytes]) -> None:
+    assert isinstance(answered(raw(encode(padded(CAP)))), TokenResponse)
 
 
-def test_an_answer_in_small_pieces_is_put_together(adapter: Adapter) -> None:
+def test_an_answer_in_small_pieces_is_joined() -> None:
     def script(connection: Connection) -> None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in HEAD + b"Content-Length: %d\r\n\r\n" % len(TOKENS) + TOKENS:
+        for byte in in_one_piece(TOKENS):
             connection.send(bytes([byte]))
 
-    with serving(script) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+    assert isinstance(answered(script), TokenResponse)
 
 
-@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temp", "308 Perm"])
-def test_checklist_21_a_redirect_is_not_followed(adapter: Adapter, status: str) -> None:
-    with (
-        serving(answer("200 OK", TOKENS)) as target,
-        serving(answer(status, b"", f"Location: {target.endpoint}")) as server,
-    ):
-        outcome = ask(server.endpoint, adapter=adapter)
+@pytest.mark.parametrize("status", ["302 Found", "307 Temp"])
+def test_checklist_21_a_redirect_is_not_followed(status: str) -> None:
+    with serving(answer("200 OK", TOKENS)) as target:
+        outcome = answered(answer(status, b"", f"Location: {target.endpoint}"))
     assert isinstance(outcome, TokenErrorResponse)
     assert outcome.status == int(status[:3])
-    assert (target.connections, server.connections) == (0, 1)
+    assert target.connections == 0
 
 
 @pytest.mark.parametrize(
     "location",
     ["https:login", "data:x/y", "//xn--a-", "//xn--a..", ":javascript://]@http", "//[", "\xff"],
 )
-def test_a_redirect_to_what_is_no_address_is_an_answer_all_the_same(
-    adapter: Adapter, location: str
-) -> None:
+def test_a_redirect_to_an_invalid_address_is_an_answer(location: str) -> None:
     found = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
-    with serving(raw(found.encode("latin-1"))) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
+    outcome = answered(raw(found.encode("latin-1")))
     assert isinstance(outcome, TokenErrorResponse)
-    assert (outcome.status, len(server.requests)) == (302, 1)
+    assert outcome.status == 302
 
 
-DATE = "Date: Sun, 01 Mar 2026 12:00:00 GMT"
-
-
-@pytest.mark.parametrize("status", ["503 Away", "429 Slow down"])
 @pytest.mark.parametrize(
     ("headers", "wait"),
     [
         (["Retry-After: 120"], timedelta(seconds=120)),
-        ([DATE, "Retry-After: Sun, 01 Mar 2026 12:02:00 GMT"], timedelta(seconds=120)),
-        ([DATE, "Retry-After: Sun, 01 Mar 2026 11:00:00 GMT"], timedelta(0)),
-        (["Retry-After: soon"], None),
-        (["Retry-After: -1"], None),
+        (
+            ["Date: Sun, 01 Mar 2026 12:00:00 GMT", "Retry-After: Sun, 01 Mar 2026 12:02:00 GMT"],
+            timedelta(seconds=120),
+        ),
         (["Retry-After: \xff"], None),
-        ([], None),
     ],
     ids=repr,
 )
-def test_a_wish_to_be_left_alone_is_told(
-    adapter: Adapter, status: str, headers: list[str], wait: timedelta | None
-) -> None:
-    with serving(answer(status, b"", *headers)) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
-    assert outcome == TokenErrorResponse(status=int(status[:3]), error=None, retry_after=wait)
-
-
-@pytest.mark.parametrize(
-    "wish", ["9" * 400, "Sun, 01 Mar 99999999999999999999 12:00:00 GMT"], ids=["seconds", "year"]
-)
-def test_a_huge_wish_to_be_left_alone_is_no_reason_to_fail(adapter: Adapter, wish: str) -> None:
-    with serving(answer("503 Away", b"", DATE, f"Retry-After: {wish}")) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenErrorResponse)
+def test_retry_after_is_returned(headers: list[str], wait: timedelta | None) -> None:
+    outcome = answered(answer("503 Away", b"", *headers))
+    assert outcome == TokenErrorResponse(status=503, error=None, retry_after=wait)
 
 
 # Unknown
@@ -223,18 +199,14 @@ UNKNOWN: dict[str, Script] = {
     "reset in the headers": reset_after(HEAD),
     "reset in the body": reset_after(of_length(len(TOKENS), TOKENS[:-1])),
     "502": answer("502 Bad Gateway", TOKENS),
-    "504": answer("504 Gateway Timeout", b'{"error": "invalid_grant"}'),
     "HTML": answer("200 OK", b"<html>Please log in</html>", content_type="text/html"),
-    "empty": answer("200 OK", b""),
     "no content": raw(b"HTTP/1.1 204 No Content\r\n\r\n"),
-    "an array": answer("200 OK", b"[" + TOKENS + b"]"),
     "too long": answer("200 OK", padded(CAP + 1)),
     "too long in chunks": raw(chunked(padded(CAP + 1))),
-    "deep": answer("200 OK", b"[" * 60_000),
     "not HTTP": raw(b"220 mail.example ESMTP\r\n"),
     "a header too long": raw(HEAD + b"X: " + b"x" * 400_000 + b"\r\n\r\n" + TOKENS),
     "no status": raw(b"HTTP/1.1 OK\r\n\r\n" + TOKENS),
-    "gzip that is none": raw(of_length(5, b"[]   ", b"Content-Encoding: gzip\r\n")),
+    "invalid gzip": raw(of_length(5, b"[]   ", b"Content-Encoding: gzip\r\n")),
 }
 SLOW: dict[str, Script] = {
     "never": stall,
@@ -249,12 +221,8 @@ SLOW: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_checklist_27_an_answer_that_is_none_leaves_the_outcome_unknown(
-    adapter: Adapter, script: Script
-) -> None:
-    with serving(script) as server:
-        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
-    assert len(server.requests) == 1
+def test_checklist_27_an_unusable_answer_leaves_the_outcome_unknown(script: Script) -> None:
+    assert delivery_of(answered(script)) is Delivery.UNKNOWN
 
 
 WHOLE_WITHOUT_AN_END: dict[str, Script] = {
@@ -269,12 +237,8 @@ WHOLE_WITHOUT_AN_END: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", WHOLE_WITHOUT_AN_END.values(), ids=WHOLE_WITHOUT_AN_END.keys())
-def test_tokens_that_came_whole_are_heard_though_the_answer_does_not_end(
-    adapter: Adapter, script: Script
-) -> None:
-    with serving(script) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
-    assert len(server.requests) == 1
+def test_complete_tokens_are_read_though_the_answer_does_not_end(script: Script) -> None:
+    assert isinstance(answered(script), TokenResponse)
 
 
 def headed(head: bytes) -> Script:
@@ -307,7 +271,7 @@ HALF_BROKEN: dict[str, Script] = {
     "its length twice": headed(HEAD + LENGTH * 2),
     "its length twice in one": headed(HEAD + LENGTH.replace(b"\r", b", %d\r" % len(TOKENS))),
     "two lengths": headed(HEAD + LENGTH + b"Content-Length: 5\r\n"),
-    "a length that is none": headed(HEAD + b"Content-Length: -1\r\n"),
+    "an invalid length": headed(HEAD + b"Content-Length: -1\r\n"),
     "identity": headed(HEAD + b"Transfer-Encoding: identity\r\n" + LENGTH),
     "chunked, identity": raw(HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n" + CHUNKS),
     "chunked twice": raw(HEAD + b"Transfer-Encoding: Chunked\r\n" * 2 + b"\r\n" + CHUNKS),
@@ -317,17 +281,12 @@ HALF_BROKEN: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", HALF_BROKEN.values(), ids=HALF_BROKEN.keys())
-def test_tokens_behind_a_head_that_curl_accepts_are_heard(adapter: Adapter, script: Script) -> None:
-    with serving(script) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
-    assert len(server.requests) == 1
+def test_tokens_behind_a_head_that_curl_accepts_are_read(script: Script) -> None:
+    assert isinstance(answered(script), TokenResponse)
 
 
-def test_tokens_behind_a_broken_head_are_heard_over_tls_too(
-    adapter: Adapter, trusted: ssl.SSLContext
-) -> None:
-    with serving(HALF_BROKEN["no colon"], tls=trusted) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+def test_tokens_behind_a_broken_head_are_read_over_tls_too(trusted: ssl.SSLContext) -> None:
+    assert isinstance(answered(HALF_BROKEN["no colon"], tls=trusted), TokenResponse)
 
 
 def deflated(body: bytes, bits: int) -> bytes:
@@ -345,7 +304,7 @@ PACKED = {
     "gzip called deflate": ("deflate", deflated(TOKENS, GZIP)),
     "deflate": ("deflate", deflated(TOKENS, ZLIB)),
     "deflate without zlib": ("deflate", deflated(TOKENS, RAW)),
-    "gzip that is not told": ("identity", deflated(TOKENS, GZIP)),
+    "gzip without a name": ("identity", deflated(TOKENS, GZIP)),
     "gzip without its end": ("gzip", deflated(TOKENS, GZIP)[:-8]),
     "plain, called gzip": ("gzip", TOKENS),
     "plain, called deflate": ("deflate", TOKENS),
@@ -355,41 +314,37 @@ PACKED = {
 
 
 @pytest.mark.parametrize(("name", "body"), PACKED.values(), ids=PACKED.keys())
-@pytest.mark.parametrize("end", [raw, stall_after], ids=["closed", "open"])
-def test_tokens_that_came_packed_are_heard_whatever_it_is_called(
-    adapter: Adapter, name: str, body: bytes, end: Callable[[bytes], Script]
-) -> None:
-    # By its own account it is longer than what comes, as where it was packed after that was said.
+def test_compressed_tokens_are_read_under_any_name(name: str, body: bytes) -> None:
+    # The declared length is longer than the body, as if it was compressed after the declaration.
     head = of_length(len(body) + 100, body, b"Content-Encoding: %s\r\n" % name.encode())
-    with serving(end(head)) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
+    assert isinstance(answered(stall_after(head)), TokenResponse)
 
 
-def test_a_form_that_is_packed_and_cut_off_leaves_the_outcome_unknown(adapter: Adapter) -> None:
+def test_a_compressed_form_that_is_cut_off_leaves_the_outcome_unknown() -> None:
     body = deflated(b"token_type=bearer&access_token=" + b"abcdefghij" * 20, GZIP)[:-12]
-    with serving(raw(of_length(len(body), body, b"Content-Encoding: gzip\r\n"))) as server:
-        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+    script = raw(of_length(len(body), body, b"Content-Encoding: gzip\r\n"))
+    assert delivery_of(answered(script)) is Delivery.UNKNOWN
 
 
-def test_a_body_that_unpacks_to_too_much_is_none(adapter: Adapter) -> None:
-    bomb = deflated(deflated(b" " * 10**8 + TOKENS, GZIP), GZIP)
-    with serving(raw(of_length(len(bomb), bomb))) as server:
-        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
+def test_a_body_that_decompresses_to_too_much_is_ignored() -> None:
+    bomb = deflated(deflated(b" " * 10**7 + TOKENS, GZIP), GZIP)
+    assert delivery_of(answered(raw(of_length(len(bomb), bomb)))) is Delivery.UNKNOWN
 
 
 @pytest.mark.parametrize("script", SLOW.values(), ids=SLOW.keys())
-def test_an_answer_that_does_not_end_in_time_leaves_the_outcome_unknown(
-    adapter: Adapter, script: Script
-) -> None:
+def test_an_answer_that_does_not_end_in_time_leaves_the_outcome_unknown(script: Script) -> None:
     with serving(script) as server:
-        outcome = ask(server.endpoint, adapter=adapter, timeout=IMPATIENCE)
+        outcome = ask(server.endpoint, timeout=IMPATIENCE)
     assert delivery_of(outcome) is Delivery.UNKNOWN
-    assert len(server.requests) == 1
+    # A busy machine may not even send it in time.
+    assert len(server.requests) <= 1
 
 
-def test_an_answer_that_came_while_the_process_was_frozen_is_heard_after_its_time(
-    adapter: Adapter,
+def test_an_answer_that_arrived_in_a_frozen_process_is_read_after_its_time(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("adapters.provider_http._GRACE", PATIENCE)
+    limit = timedelta(seconds=2)
     arrived, frozen = threading.Event(), threading.Event()
 
     def answer_while_it_is_frozen(connection: Connection) -> None:
@@ -400,11 +355,11 @@ def test_an_answer_that_came_while_the_process_was_frozen_is_heard_after_its_tim
     async def freeze() -> None:
         await asyncio.to_thread(arrived.wait)
         frozen.set()
-        # Nothing else of this process runs meanwhile, as where a platform stops its clock.
-        time.sleep(3 * IMPATIENCE.total_seconds())  # noqa: ASYNC251 - that is the point
+        # Stops the whole process, as a serverless platform does.
+        time.sleep(1.5 * limit.total_seconds())  # noqa: ASYNC251 - a freeze
 
     async def ask_and_freeze(endpoint: str) -> Outcome:
-        server = adapter(replace(PROVIDER, token_endpoint=endpoint), IMPATIENCE)
+        server = httpx_adapter(replace(PROVIDER, token_endpoint=endpoint), limit)
         outcome, _ = await asyncio.gather(server.request_tokens(REFRESH), freeze())
         return outcome
 
@@ -412,39 +367,22 @@ def test_an_answer_that_came_while_the_process_was_frozen_is_heard_after_its_tim
         assert isinstance(asyncio.run(ask_and_freeze(server.endpoint)), TokenResponse)
 
 
-@pytest.mark.parametrize("body", [TOKENS, b"[]", padded(CAP + 1)], ids=["tokens", "array", "long"])
-def test_a_compressed_answer_is_understood_or_leaves_the_outcome_unknown(
-    adapter: Adapter, body: bytes
-) -> None:
-    packed = gzip.compress(body)
-    script = raw(of_length(len(packed), packed, b"Content-Encoding: gzip\r\n"))
-    with serving(script) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
-    if isinstance(outcome, TokenResponse):
-        assert body == TOKENS
-    else:
-        assert delivery_of(outcome) is Delivery.UNKNOWN
+@pytest.mark.parametrize("body", [b"[]", padded(CAP + 1)], ids=["array", "long"])
+def test_a_compressed_body_without_tokens_leaves_the_outcome_unknown(body: bytes) -> None:
+    compressed = deflated(body, GZIP)
+    script = raw(of_length(len(compressed), compressed, b"Content-Encoding: gzip\r\n"))
+    assert delivery_of(answered(script)) is Delivery.UNKNOWN
 
 
 # Not sent
 
 
-def test_a_refused_connection_means_not_sent(adapter: Adapter) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    outcome = ask(f"http://127.0.0.1:{port}/token", adapter=adapter)
-    assert delivery_of(outcome) is Delivery.NOT_SENT
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_host_that_does_not_exist_means_not_sent(adapter: Adapter, scheme: str) -> None:
-    outcome = ask(f"{scheme}://nonexistent.invalid/token", adapter=adapter)
-    assert delivery_of(outcome) is Delivery.NOT_SENT
-
-
 @pytest.mark.parametrize(
     "endpoint",
     [
+        "http://127.0.0.9:9/token",
+        "http://nonexistent.invalid/token",
+        "https://nonexistent.invalid/token",
         "ftp://127.0.0.1/token",
         "/token",
         "http://[/token",
@@ -452,55 +390,45 @@ def test_a_host_that_does_not_exist_means_not_sent(adapter: Adapter, scheme: str
         "http://a..invalid/token",
     ],
 )
-def test_an_endpoint_that_is_no_address_means_not_sent(adapter: Adapter, endpoint: str) -> None:
-    assert delivery_of(ask(endpoint, adapter=adapter)) is Delivery.NOT_SENT
+def test_an_endpoint_that_cannot_be_reached_means_not_sent(endpoint: str) -> None:
+    assert delivery_of(ask(endpoint)) is Delivery.NOT_SENT
 
 
-@pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    context = server_certificate(tmp_path, "127.0.0.1")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    return context
+def test_a_trusted_server_is_asked_over_tls(trusted: ssl.SSLContext) -> None:
+    assert isinstance(answered(answer("200 OK", TOKENS), tls=trusted), TokenResponse)
 
 
-def test_a_trusted_server_is_asked_over_tls(adapter: Adapter, trusted: ssl.SSLContext) -> None:
-    with serving(answer("200 OK", TOKENS), tls=trusted) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
-
-
-def test_checklist_17_a_certificate_that_nobody_trusts_means_not_sent(
-    adapter: Adapter, tmp_path: Path
+@pytest.mark.parametrize(
+    ("host", "trusts", "reason"),
+    [
+        ("127.0.0.1", False, "self-signed certificate"),
+        ("127.0.0.2", True, "not valid for '127.0.0.1'"),
+    ],
+    ids=["untrusted", "of another host"],
+)
+def test_checklist_17_a_certificate_that_does_not_verify_means_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, reason: str, *, trusts: bool
 ) -> None:
-    context = server_certificate(tmp_path, "127.0.0.1")
-    with serving(answer("200 OK", TOKENS), tls=context) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
+    context = server_certificate(tmp_path, host)
+    if trusts:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    outcome = answered(answer("200 OK", TOKENS), tls=context, arrivals=0)
     assert delivery_of(outcome) is Delivery.NOT_SENT
-    assert (server.connections, server.requests) == (1, [])
-
-
-def test_a_certificate_of_another_host_means_not_sent(
-    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = server_certificate(tmp_path, "127.0.0.2")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    with serving(answer("200 OK", TOKENS), tls=context) as server:
-        outcome = ask(server.endpoint, adapter=adapter)
-    assert delivery_of(outcome) is Delivery.NOT_SENT
-    assert server.requests == []
+    assert reason in reason_of(outcome)
 
 
 @pytest.mark.parametrize(
     "script", [raw(b""), raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reset_after(b"")],
     ids=["closed", "no TLS", "reset"],
 )  # fmt: skip
-def test_a_handshake_that_fails_means_not_sent(adapter: Adapter, script: Script) -> None:
+def test_a_handshake_that_fails_means_not_sent(script: Script) -> None:
     def after_hello(connection: Connection) -> None:
         connection.socket.recv(65536)
         script(connection)
 
     with serving(after_hello, reads=False) as server:
         endpoint = server.endpoint.replace("http:", "https:")
-        assert delivery_of(ask(endpoint, adapter=adapter)) is Delivery.NOT_SENT
+        assert delivery_of(ask(endpoint)) is Delivery.NOT_SENT
 
 
 def under_tls(data: bytes) -> Script:
@@ -525,22 +453,19 @@ def under_tls(data: bytes) -> Script:
     ids=["truncated", "closed", "garbage", "forged record", "forged alert"],
 )
 def test_tls_that_breaks_after_the_request_leaves_the_outcome_unknown(
-    adapter: Adapter, trusted: ssl.SSLContext, script: Script
+    trusted: ssl.SSLContext, script: Script
 ) -> None:
-    with serving(script, tls=trusted) as server:
-        assert delivery_of(ask(server.endpoint, adapter=adapter)) is Delivery.UNKNOWN
-    assert len(server.requests) == 1
+    assert delivery_of(answered(script, tls=trusted)) is Delivery.UNKNOWN
 
 
 def test_a_client_certificate_that_is_demanded_leaves_the_outcome_unknown(
-    adapter: Adapter, trusted: ssl.SSLContext, tmp_path: Path
+    trusted: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    # TLS 1.3 says so only after the client has finished its part, and may have sent its request.
+    # TLS 1.3 refuses only after the client's part, and the request may have been sent by then.
     trusted.verify_mode = ssl.CERT_REQUIRED
     trusted.load_verify_locations(tmp_path / "certificate.pem")
-    with serving(answer("200 OK", TOKENS), tls=trusted) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), NoAnswer)
-    assert server.requests == []
+    outcome = answered(answer("200 OK", TOKENS), tls=trusted, arrivals=0)
+    assert isinstance(outcome, NoAnswer)
 
 
 @pytest.mark.parametrize(
@@ -553,37 +478,20 @@ def test_a_client_certificate_that_is_demanded_leaves_the_outcome_unknown(
     ],
 )
 def test_a_variable_that_leaves_no_way_out_means_not_sent_and_is_named(
-    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(name, value)
-    outcome = ask("https://provider.test/token", adapter=adapter)
+    outcome = ask("https://provider.test/token")
     assert delivery_of(outcome) is Delivery.NOT_SENT
-    assert isinstance(outcome, NoAnswer)
-    assert outcome.reason.startswith(f"{name} ")
-    assert "pass-word" not in outcome.reason
-    with serving(answer("200 OK", TOKENS)) as server:
-        assert isinstance(ask(server.endpoint, adapter=adapter), TokenResponse)
-
-
-def reason_of(outcome: Outcome) -> str:
-    assert isinstance(outcome, NoAnswer), outcome
-    return outcome.reason
-
-
-def test_the_reason_names_what_is_wrong_with_a_certificate(
-    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with serving(answer("200 OK"), tls=server_certificate(tmp_path, "127.0.0.2")) as server:
-        assert "self-signed certificate" in reason_of(ask(server.endpoint, adapter=adapter))
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-        outcome = ask(server.endpoint, adapter=adapter)
-    assert "not valid for '127.0.0.1'" in reason_of(outcome)
+    assert reason_of(outcome).startswith(f"{name} ")
+    assert "pass-word" not in reason_of(outcome)
+    assert isinstance(answered(answer("200 OK", TOKENS)), TokenResponse)
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "named"),
     [
         (raw(b"HTTP/1.1 407 Who is pass-word\r\n\r\n"), "the proxy answered 407"),
         (raw(b"HTTP/1.1 502 \r\n\r\n"), "the proxy answered 502"),
@@ -592,22 +500,20 @@ def test_the_reason_names_what_is_wrong_with_a_certificate(
     ids=["407", "502", "closed"],
 )
 def test_the_reason_names_what_a_proxy_refuses(
-    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, script: Script, told: str
+    monkeypatch: pytest.MonkeyPatch, script: Script, named: str
 ) -> None:
     with serving(script) as proxy:
         where = proxy.endpoint.removeprefix("http://").removesuffix("/token")
         monkeypatch.setenv("HTTPS_PROXY", f"http://name:pass-word@{where}")
-        reason = reason_of(ask("https://provider.test/token", adapter=adapter))
-    assert told in reason
+        reason = reason_of(ask("https://provider.test/token"))
+    assert named in reason
     assert "pass-word" not in reason
     (arrived,) = proxy.requests
     assert arrived.line == "CONNECT provider.test:443 HTTP/1.1"
     assert arrived.all("proxy-authorization") == ["Basic bmFtZTpwYXNzLXdvcmQ="]
 
 
-def test_tokens_are_heard_through_a_proxy(
-    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_are_read_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = server_certificate(tmp_path, "provider.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     arrived: list[bytes] = []
@@ -615,7 +521,7 @@ def test_tokens_are_heard_through_a_proxy(
     def lead_on(connection: Connection) -> None:
         connection.send(b"HTTP/1.0 200 Connection established\nVia nothing\n\n")
         with context.wrap_socket(connection.socket, server_side=True) as inner:
-            # Whole: what is left unread at the end makes the system reset the connection.
+            # All of it: the system resets a connection that is closed with unread bytes.
             arrived.append(inner.recv(65536))
             while not arrived[0].partition(b"\r\n\r\n")[2]:
                 arrived[0] += inner.recv(65536)
@@ -623,38 +529,37 @@ def test_tokens_are_heard_through_a_proxy(
 
     with serving(lead_on) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.endpoint.removesuffix("/token"))
-        outcome = ask("https://provider.test/token", adapter=adapter)
+        outcome = ask("https://provider.test/token")
     assert isinstance(outcome, TokenResponse)
     assert proxy.requests[0].line == "CONNECT provider.test:443 HTTP/1.1"
     assert arrived[0].startswith(b"POST /token HTTP/1.1\r\n")
 
 
-@pytest.mark.parametrize(
-    ("issuer", "is_asked"), [("8.8.8.8", False), ("10.0.0.1", False), ("127.0.0.1", True)]
-)
-def test_a_name_that_only_an_issuer_elsewhere_has_named_leads_to_no_connection_in_here(
-    issuer: str, *, is_asked: bool
-) -> None:
+# Hosts that only metadata has named
+
+
+def ask_outside(server: ScriptedServer, issuer: str) -> Outcome:
+    """Ask at `localhost`, which only the metadata of an issuer has named."""
+    endpoint = server.endpoint.replace("127.0.0.1", "localhost")
+    provider = replace(PROVIDER, token_endpoint=endpoint)
+    outside = Outside.from_metadata(provider, ServerMetadata(issuer=f"https://{issuer}"))
+    asked = HttpxAuthorizationServer(
+        provider, client_id="client", client_secret="secret", timeout=PATIENCE, outside=outside
+    )
+    return asyncio.run(asked.request_tokens(REFRESH))
+
+
+@pytest.mark.parametrize("issuer", ["8.8.8.8", "10.0.0.1"])
+def test_a_local_name_that_only_a_remote_issuer_has_named_is_not_connected_to(issuer: str) -> None:
     with serving(answer("200 OK", TOKENS)) as server:
-        endpoint = server.endpoint.replace("127.0.0.1", "localhost")
-        provider = replace(PROVIDER, token_endpoint=endpoint)
-        told = ServerMetadata(issuer=f"https://{issuer}")
-        asked = HttpxAuthorizationServer(
-            provider,
-            client_id="client",
-            client_secret="secret",
-            timeout=PATIENCE,
-            outside=Outside.from_metadata(provider, told),
-        )
-        outcome = asyncio.run(asked.request_tokens(REFRESH))
-    assert (server.connections == 1) is is_asked
-    if not is_asked:
-        assert delivery_of(outcome) is Delivery.NOT_SENT
-        assert "set TOKEN_ENDPOINT" in reason_of(outcome)
+        outcome = ask_outside(server, issuer)
+    assert server.connections == 0
+    assert delivery_of(outcome) is Delivery.NOT_SENT
+    assert "set TOKEN_ENDPOINT" in reason_of(outcome)
 
 
-def test_what_a_name_has_led_to_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is looked up again may lead elsewhere: what checked it would be no check."""
+def test_the_address_that_was_checked_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second look-up may return another address, which nothing has checked."""
     look_up, names = socket.getaddrinfo, list[object]()
 
     def count(host: object, *arguments: Any, **options: Any) -> Any:
@@ -663,24 +568,17 @@ def test_what_a_name_has_led_to_is_what_is_connected_to(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(socket, "getaddrinfo", count)
     with serving(answer("200 OK", TOKENS)) as server:
-        endpoint = server.endpoint.replace("127.0.0.1", "localhost")
-        provider = replace(PROVIDER, token_endpoint=endpoint)
-        asked = HttpxAuthorizationServer(
-            provider,
-            client_id="client",
-            client_secret="secret",
-            timeout=PATIENCE,
-            outside=Outside.from_metadata(provider, ServerMetadata(issuer="https://127.0.0.1")),
-        )
-        assert isinstance(asyncio.run(asked.request_tokens(REFRESH)), TokenResponse)
+        assert isinstance(ask_outside(server, "127.0.0.1"), TokenResponse)
     # anyio encodes a name before it looks it up.
     assert len([name for name in names if name in {"localhost", b"localhost"}]) == 1
 
 
-def test_hosts_that_whoever_deploys_has_named_may_be_anywhere() -> None:
+def test_hosts_of_the_deployments_settings_may_be_anywhere() -> None:
     provider = replace(
         PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
     )
-    told = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
-    assert Outside.from_metadata(provider, replace(told, issuer=None)) is None
-    assert Outside.from_metadata(provider, told) == Outside(issuer="a.test", hosts=frozenset())
+    set_by_hand = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
+    assert Outside.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
+    assert Outside.from_metadata(provider, set_by_hand) == Outside(
+        issuer="a.test", hosts=frozenset()
+    )

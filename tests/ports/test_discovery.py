@@ -1,4 +1,4 @@
-"""A provider is completed by what its issuer says, and by nothing that anybody else says."""
+"""A provider's metadata comes from its issuer, and from no other source."""
 
 import asyncio
 import json
@@ -86,18 +86,18 @@ def paths(server: ScriptedServer) -> list[str]:
     return [request.line.split()[1] for request in server.requests]
 
 
-# What is found
+# Metadata
 
 
-def test_an_issuer_alone_tells_everything() -> None:
-    told = {
+def test_an_issuer_alone_is_enough() -> None:
+    metadata = {
         "revocation_endpoint": "https://login.test/revoke",
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
         "code_challenge_methods_supported": ["plain", "S256"],
         "authorization_response_iss_parameter_supported": True,
         "unknown": {"member": []},
     }
-    with saying(**told) as server:
+    with saying(**metadata) as server:
         issuer = issuer_of(server)
         assert found(issuer) == replace(
             PRESETS["custom"],
@@ -112,7 +112,7 @@ def test_an_issuer_alone_tells_everything() -> None:
     assert paths(server) == [OAUTH]
 
 
-def test_what_is_left_out_means_what_rfc_8414_says() -> None:
+def test_missing_members_have_the_defaults_of_rfc_8414() -> None:
     with saying() as server:
         provider = found(issuer_of(server))
     assert provider.client_authentication is ClientAuthentication.BASIC
@@ -120,31 +120,36 @@ def test_what_is_left_out_means_what_rfc_8414_says() -> None:
     assert provider.revocation_endpoint is None
 
 
-def test_the_form_is_preferred_where_both_methods_are_offered() -> None:
+def test_the_form_is_preferred_if_both_methods_are_offered() -> None:
     methods = ["client_secret_basic", "client_secret_post"]
     with saying(token_endpoint_auth_methods_supported=methods) as server:
         assert found(issuer_of(server)).client_authentication is ClientAuthentication.POST
 
 
-@pytest.mark.parametrize("methods", [None, []], ids=["none", "an empty list"])
-def test_pkce_that_is_not_told_of_is_left_to_the_preset(methods: list[str] | None) -> None:
+@pytest.mark.parametrize(
+    ("methods", "pkce", "of_digikey"),
+    [
+        (None, Pkce.S256, Pkce.NONE),
+        ([], Pkce.S256, Pkce.NONE),
+        (["plain"], Pkce.NONE, Pkce.NONE),
+    ],
+    ids=["missing", "an empty list", "plain"],
+)
+def test_missing_pkce_methods_leave_the_presets_and_plain_pkce_is_not_used(
+    methods: list[str] | None, pkce: Pkce, of_digikey: Pkce
+) -> None:
     with saying(code_challenge_methods_supported=methods) as server:
-        assert found(issuer_of(server)).pkce is Pkce.S256
-        assert found(issuer_of(server), provider=PRESETS["digikey"]).pkce is Pkce.NONE
+        assert found(issuer_of(server)).pkce is pkce
+        assert found(issuer_of(server), provider=PRESETS["digikey"]).pkce is of_digikey
 
 
 def test_linkedin_takes_the_form_though_it_lists_no_method() -> None:
     issuer = "https://www.linkedin.com/oauth"
-    told = read_metadata(document(issuer), issuer)
-    assert told.client_authentication is ClientAuthentication.POST
+    metadata = read_metadata(document(issuer), issuer)
+    assert metadata.client_authentication is ClientAuthentication.POST
 
 
-def test_plain_pkce_is_none() -> None:
-    with saying(code_challenge_methods_supported=["plain"]) as server:
-        assert found(issuer_of(server)).pkce is Pkce.NONE
-
-
-def test_what_is_told_wins_over_the_issuer_and_the_issuer_over_the_preset() -> None:
+def test_settings_win_over_the_issuer_and_the_issuer_over_the_preset() -> None:
     told = ServerMetadata(
         token_endpoint="https://mine.test/token",
         pkce=Pkce.NONE,
@@ -159,7 +164,7 @@ def test_what_is_told_wins_over_the_issuer_and_the_issuer_over_the_preset() -> N
     assert provider.access_token_lifetime == PRESETS["digikey"].access_token_lifetime
 
 
-def test_openid_connects_place_is_asked_where_oauths_is_empty() -> None:
+def test_openid_connects_path_is_tried_after_oauths() -> None:
     with saying(OPENID) as server:
         assert found(issuer_of(server)).token_endpoint == "https://login.test/token"
     assert paths(server) == [OAUTH, OPENID]
@@ -170,7 +175,7 @@ def test_openid_connects_place_is_asked_where_oauths_is_empty() -> None:
     [answer("200 OK", b"<!doctype html>"), answer("500 Oops"), page([])],
     ids=["a page", "an error", "a list"],
 )
-def test_a_page_that_is_no_metadata_does_not_hide_the_other_place(useless: Script) -> None:
+def test_an_invalid_document_does_not_hide_the_other_path(useless: Script) -> None:
     def pages(issuer: str) -> Pages:
         return {OAUTH: useless, OPENID: page(document(issuer))}
 
@@ -187,7 +192,7 @@ def test_the_path_of_an_issuer_is_kept() -> None:
         assert found(issuer).issuer == issuer
 
 
-# What is refused
+# Refused metadata
 
 
 @pytest.mark.parametrize(
@@ -221,7 +226,7 @@ def test_checklist_57_metadata_of_another_issuer_is_refused(other: Callable[[str
     ],
     ids=str,
 )
-def test_metadata_that_cannot_be_relied_on_is_refused_and_the_member_named(
+def test_invalid_metadata_is_refused_and_its_member_named(
     changes: dict[str, object], named: str
 ) -> None:
     with saying(**changes) as server, pytest.raises(DiscoveryError, match=f"usable: {named}"):
@@ -236,7 +241,7 @@ def test_checklist_21_a_redirect_is_not_followed() -> None:
     assert target.requests == []
 
 
-def test_a_redirect_to_what_is_no_address_is_told_as_one() -> None:
+def test_a_redirect_to_an_invalid_address_is_reported_as_a_redirect() -> None:
     elsewhere = answer("302 Found", b"", "Location: :javascript://]@http")
     with serving(elsewhere) as server, pytest.raises(DiscoveryError, match="status 302"):
         found(issuer_of(server))
@@ -274,7 +279,7 @@ def test_a_variable_that_leaves_no_way_out_is_named_and_not_needed_on_this_machi
 
 
 @pytest.mark.parametrize("status", ["503 Away", "429 Slow down", "408 Late"])
-def test_what_may_pass_is_told_from_what_somebody_must_change(status: str) -> None:
+def test_a_temporary_failure_differs_from_one_of_the_settings(status: str) -> None:
     with issuing(lambda _: {OPENID: answer(status)}) as server:
         with pytest.raises(DiscoveryError) as passing:
             found(issuer_of(server))
@@ -283,18 +288,17 @@ def test_what_may_pass_is_told_from_what_somebody_must_change(status: str) -> No
     assert not isinstance(passing.value, UnusableIssuerError)
 
 
-def test_an_issuer_that_says_nothing_is_not_waited_for_for_ever() -> None:
+def test_a_silent_issuer_has_a_limit() -> None:
     with serving(stall) as server, pytest.raises(DiscoveryError, match="does not answer"):
         found(issuer_of(server), limit=IMPATIENCE)
 
 
-def test_an_issuer_that_is_not_there_is_said_to_be() -> None:
-    # An address that nobody listens on.
+def test_an_unreachable_issuer_is_reported() -> None:
     with pytest.raises(DiscoveryError, match="ConnectError"):
         found("http://127.0.0.9:9")
 
 
-def test_it_is_asked_by_the_name_that_is_set() -> None:
+def test_the_request_has_the_user_agent_that_is_set() -> None:
     async def ask(issuer: str) -> None:
         told = ServerMetadata()
         custom = PRESETS["custom"]
@@ -307,10 +311,10 @@ def test_it_is_asked_by_the_name_that_is_set() -> None:
     assert names == ["oauth-callback/0.1.0", "a name"]
 
 
-# How often it is asked
+# Number of requests
 
 
-def test_it_is_asked_once_by_all_who_need_it_at_once_or_later() -> None:
+def test_concurrent_and_later_callers_share_one_request() -> None:
     async def ask(issuer: str) -> None:
         discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
         first, *others = await asyncio.gather(*(discovery.provider() for _ in range(20)))
@@ -322,7 +326,7 @@ def test_it_is_asked_once_by_all_who_need_it_at_once_or_later() -> None:
     assert len(server.requests) == 1
 
 
-def test_it_is_asked_again_after_a_failure_and_by_those_who_outlive_the_first_caller() -> None:
+def test_a_request_is_repeated_after_a_failure_and_survives_its_first_caller() -> None:
     is_up = threading.Event()
 
     def pages(issuer: str) -> Pages:
@@ -344,14 +348,14 @@ def test_it_is_asked_again_after_a_failure_and_by_those_who_outlive_the_first_ca
     assert paths(server) == [OAUTH, OPENID, OAUTH]
 
 
-# What a token request makes of it
+# Token requests with discovery
 
 
 REVOCATION = RevocationRequest(token="refresh", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 
 
 class Sent:
-    """A server that counts, and the clock and discovery of a `DiscoveredAuthorizationServer`."""
+    """A counting server, with the clock and discovery of a `DiscoveredAuthorizationServer`."""
 
     def __init__(self, *, fails: bool = False, takes: timedelta = timedelta(0)) -> None:
         self.providers: list[Provider] = []
@@ -394,7 +398,7 @@ class Sent:
         return asyncio.run(ask())
 
 
-def test_a_revocation_goes_to_the_server_that_was_found_and_to_none_without_metadata() -> None:
+def test_a_revocation_is_sent_only_with_metadata() -> None:
     sent, away = Sent(), Sent(fails=True)
     assert sent.revoke() == NoAnswer(delivery=Delivery.UNKNOWN, reason="it was sent")
     assert sent.requests == [REVOCATION]
@@ -404,21 +408,21 @@ def test_a_revocation_goes_to_the_server_that_was_found_and_to_none_without_meta
     assert away.requests == []
 
 
-def test_a_request_goes_to_the_one_server_that_was_found() -> None:
+def test_requests_share_one_server() -> None:
     sent = Sent(takes=SEND_WITHIN)
     assert len(sent.ask(times=2)) == 2
     assert sent.providers == [PRESETS["digikey"]]
     assert sent.requests == [REFRESH, REFRESH]
 
 
-def test_without_metadata_a_request_is_not_sent_and_says_so() -> None:
+def test_without_metadata_a_request_is_not_sent() -> None:
     sent = Sent(fails=True)
     [outcome] = sent.ask()
     assert outcome == NoAnswer(delivery=Delivery.NOT_SENT, reason="no metadata: it is away")
     assert sent.requests == []
 
 
-def test_a_request_that_was_held_up_by_the_search_is_not_sent_any_more() -> None:
+def test_a_request_is_not_sent_after_a_long_discovery() -> None:
     sent = Sent(takes=SEND_WITHIN + timedelta(microseconds=1))
     [outcome] = sent.ask()
     assert isinstance(outcome, NoAnswer)
@@ -426,7 +430,7 @@ def test_a_request_that_was_held_up_by_the_search_is_not_sent_any_more() -> None
     assert sent.requests == []
 
 
-def test_a_search_and_a_request_after_it_are_over_before_the_lease_is() -> None:
+def test_discovery_and_a_request_end_before_the_lease() -> None:
     policy = Policy(provider=PRESETS["custom"], client="a-client")
     assert DISCOVERY_LIMIT < SEND_WITHIN
     assert policy.send_within + SEND_WITHIN + policy.request_timeout < policy.lease
