@@ -148,7 +148,7 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "OAUTH_STATE": [f"{MARK}\udcff", "1", "state", REPETITIVE, f"Change_Me-{MARK}"],
 }
 # Variables, and the names of all that the message is about.
-TOGETHER: Sequence[tuple[Mapping[str, str], Sequence[str]]] = [
+TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
     (
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "TOKEN_ENDPOINT": ""},
         ["PROVIDER", "AUTHORIZATION_ENDPOINT", "TOKEN_ENDPOINT", "ISSUER"],
