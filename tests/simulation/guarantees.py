@@ -18,7 +18,7 @@ from tests.simulation.stories import lie_idle
 from tests.simulation.world import LONG_REFRESH_LIFE, World, stream
 
 RUNS = 8
-# What can cost a login is run until it does: how many runs that takes is not told.
+# A row that can cost a login is run until it does. The page leaves out how many runs that takes.
 MOST_RUNS = 60
 ACCESS_LIFE = timedelta(minutes=10)
 LIVES = 3
@@ -64,7 +64,7 @@ async def fall_silent(world: World) -> None:
 
 
 async def forget(world: World) -> None:
-    """Let nobody ask, and nothing sweep, for longer than the refresh token lives."""
+    """Neither ask nor sweep until the refresh token has expired."""
     await world.sleep(world.refresh_life.total_seconds() + 1)
 
 
@@ -110,7 +110,7 @@ class Row:
         if self.fault in {StoreFault.DAMAGED, StoreFault.GONE}:
             return rules.rotation is not RotationKind.NONE
         if self.story is lie_idle:
-            # A refresh token that is not replaced dies of its age, however often it is used.
+            # A refresh token that no refresh replaces expires, however often it is used.
             return rules.rotation is not RotationKind.ALWAYS
         if rules.rotation is RotationKind.NONE or self not in COSTLY:
             return False
@@ -148,8 +148,8 @@ ROWS = (
         refresh_life=IDLE_REFRESH_LIFE,
     ),
 )
-# What can cost a login where a refresh token is spent by its use: what strikes after the request
-# has landed, and before its answer is stored.
+# The faults between the request and the storage of its answer. They can cost a login where a
+# refresh token works once.
 COSTLY = frozenset(
     row
     for row in ROWS

@@ -1,4 +1,4 @@
-"""Everything that is broken on purpose, and what the simulation must make of it."""
+"""The mutants, and the promises that the simulation must find broken by each."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revo
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """A rule that is broken, and the promises of which at least one must then break.
+    """A broken rule, and the promises of which at least one must break.
 
-    `run` is the story that it spoils, and `kinds` the providers that it concerns.
+    `run` is the story that shows it, and `kinds` are the providers that it concerns.
     """
 
     name: str
@@ -71,17 +71,17 @@ MUTANTS = [
         breaks=frozenset({Rule.GAVE_UP}),
     ),
     Mutant(
-        name="what cannot be read is overwritten",
+        name="an unreadable record is overwritten",
         apply=parts.overwrite_what_cannot_be_read,
         breaks=frozenset({Rule.OVERWRITTEN}),
     ),
     Mutant(
-        name="a ledger is begun anew",
+        name="a ledger starts over",
         apply=parts.begin_the_ledger_anew,
         breaks=frozenset({Rule.LEDGER}),
     ),
     Mutant(
-        name="what is noted is not what was conflicted with",
+        name="the ledger of the first read is written",
         apply=parts.note_what_was_read_first,
         breaks=frozenset({Rule.LEDGER}),
     ),
@@ -153,29 +153,29 @@ MUTANTS = [
         run=run_doubt,
     ),
     Mutant(
-        name="503 is a verdict",
+        name="503 is a final refusal",
         apply=rules.take_503_for_a_verdict,
         breaks=frozenset({Rule.ENDED_WRONGLY, Rule.LOST}),
     ),
     Mutant(
-        name="a verdict is forgotten",
+        name="a refusal is forgotten",
         apply=rules.forget_a_verdict,
         breaks=frozenset({Rule.BACKOFF}),
     ),
     Mutant(
-        name="a verdict is final at once",
+        name="a refusal is final at once",
         apply=rules.take_a_verdict_for_final,
         breaks=frozenset({Rule.ENDED_WRONGLY, Rule.LOST, Rule.BACKOFF}),
         kinds=("no-rotation-refuses-early",),
     ),
     Mutant(
-        name="a verdict that is not final is asked for again at once",
+        name="a refusal that is not final is retried at once",
         apply=rules.try_again_before_the_end,
         breaks=frozenset({Rule.INSISTED}),
         kinds=REFUSING,
     ),
     Mutant(
-        name="a verdict stands for ever",
+        name="a refusal stands for ever",
         apply=rules.have_a_verdict_stand_for_ever,
         breaks=frozenset({Rule.RECOVERS}),
         kinds=("no-rotation-refuses-for-minutes",),
@@ -227,7 +227,7 @@ MUTANTS = [
         run=run_doubt,
     ),
     Mutant(
-        name="the sweep refreshes all that it was told of",
+        name="the sweep refreshes every connection that the store names",
         apply=rules.answer_every_sweep_with(rules.everything),
         breaks=frozenset({Rule.NOT_DUE, Rule.SPARED}),
     ),
@@ -262,7 +262,7 @@ MUTANTS = [
         kinds=ROTATING,
     ),
     Mutant(
-        name="what comes after a revocation is kept",
+        name="tokens that arrive after a revocation are kept",
         apply=rules.keep_what_was_revoked,
         breaks=frozenset({Rule.RESURRECTED}),
         run=run_revocations,
@@ -286,13 +286,13 @@ MUTANTS = [
         run=run_clocks,
     ),
     Mutant(
-        name="what a clock ahead has dated is believed",
+        name="a date of a clock ahead is believed",
         apply=clocks.believe_what_is_ahead,
         breaks=frozenset({Rule.EXPIRED, Rule.NOT_NEW, Rule.DIED_IDLE}),
         run=run_clocks,
     ),
     Mutant(
-        name="what a clock behind has dated is believed",
+        name="a date of a clock behind is believed",
         apply=clocks.believe_what_is_behind,
         breaks=frozenset({Rule.LOST}),
         run=run_clocks,

@@ -1,4 +1,4 @@
-"""Run one seed, and tell of a failure so that it can be replayed.
+"""Run one seed, and report a failure so that it can be replayed.
 
 python -m tests.simulation.run KIND SEED [STORY [STORE]]
 """
@@ -21,10 +21,10 @@ from tests.simulation.simulated_table import SimulatedTable
 from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt, revoke_and_return
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
-# What happened long before a rule was broken seldom explains it.
+# Events long before a rule was broken seldom explain it.
 TRACED = 120
 ACCESS_LIVES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
-# In lives of an access token; most runs have what is usual instead.
+# In lifetimes of an access token; most runs have the usual value instead.
 SHORT_REFRESH_LIVES = (2, 3.5)
 # A sweep a day needs two days' time.
 IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
@@ -34,7 +34,7 @@ STORES: Mapping[str, MakeStore] = {"memory": SimulatedStore, "dynamodb": Simulat
 
 @dataclass(kw_only=True)
 class Tally:
-    """What happened in any number of runs."""
+    """Counts of the events in any number of runs."""
 
     runs: int = 0
     steps: int = 0
