@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.functions.conftest import Deploy
-from tests.functions.deployment import CRON_SECRET, Deployment, Header, idle, spoil
+from tests.functions.deployment import CRON_SECRET, Deployment, Header, idle
 from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
 from tests.functions.grants import fresh
 from tests.functions.hosts import on_each_host
@@ -37,16 +37,6 @@ def test_sweep_refreshes_due_connections_and_returns_their_number(deploy: Deploy
     generations = {name: deployment.tokens(name).generation for name in ("a", "b", "not-due")}
     assert generations == {"a": 1, "b": 1, "not-due": 0}
     assert expect_json(deployment.sweep()) == NOTHING
-
-
-def test_sweep_counts_what_fails_and_verify_says_why(deploy: Deploy) -> None:
-    deployment = deploy()
-    idle(deployment, "a")
-    idle(deployment, "b")
-    spoil(deployment, "b")
-    assert expect_json(deployment.sweep()) == {**NOTHING, "refreshed": 1, "failed": 1}
-    verified = expect_problem(deployment.verify("b"), 404, "not-authorized")
-    assert verified["cause"] == "refresh-token-rejected"
 
 
 @on_each_host

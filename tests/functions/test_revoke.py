@@ -70,17 +70,6 @@ def test_second_revocation_returns_the_same_and_sends_nothing(
     assert len(endpoint.revocations) == 1
 
 
-def test_interrupted_revocation_continues(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str
-) -> None:
-    scripted.put(connection, INTERRUPTED)
-    answer = scripted.token(connection)
-    assert expect_problem(answer, 401, "authorization-required")["cause"] == "revoked"
-    expect_revoked(scripted, connection, "yes")
-    assert [seen.form["token"] for seen in endpoint.revocations] == ["the-token"]
-    assert scripted.grant(connection) == Revoked(at=LONG_AGO, result=RevocationResult.REVOKED)
-
-
 def test_checklist_58_an_unavailable_provider_is_asked_again(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -158,17 +147,6 @@ def test_earlier_login_cannot_be_completed_after_the_revocation(
     latest = deployment.grant(connection)
     expect_problem(deployment.follow(another, JSON), 400, "invalid-state")
     assert deployment.grant(connection) == latest
-
-
-@pytest.mark.parametrize("place", [0, 2])
-@pytest.mark.parametrize("by", [timedelta(hours=3), timedelta(days=1461)], ids=str)
-def test_revocation_by_a_clock_that_was_ahead_does_not_refuse_later_logins(
-    deployment: Deployment, connection: str, by: timedelta, place: int
-) -> None:
-    ahead = Revoked(at=NOW + by, result=RevocationResult.REVOKED, place=place)
-    deployment.put(connection, ahead)
-    deployment.log_in(connection)
-    assert deployment.provider.accepts(expect_token(deployment.token(connection)))
 
 
 def test_link_from_before_the_revocation_is_invalid_and_a_later_one_works(

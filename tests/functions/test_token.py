@@ -164,19 +164,6 @@ def test_checklist_38_rejected_refresh_token_is_sent_once(
     assert deployment.provider.accepts(expect_token(deployment.token(connection)))
 
 
-def test_refresh_token_that_somebody_else_used_requires_a_login(
-    deployment: Deployment, connection: str
-) -> None:
-    deployment.log_in(connection)
-    stolen = deployment.grant(connection)
-    deployment.age(connection, by=OVER)
-    expect_token(deployment.token(connection))
-    deployment.put(connection, stolen)
-    deployment.age(connection, by=OVER)
-    members = expect_problem(deployment.token(connection), 401, LOGIN_IS_NEEDED)
-    assert members["cause"] == "refresh-token-rejected"
-
-
 def test_checklist_38_valid_access_token_is_served_though_the_refresh_token_is_rejected(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
