@@ -73,7 +73,7 @@ def test_no_request_makes_the_application_call_elsewhere(
 
 
 @on_each_host
-def test_checklist_14_login_goes_to_the_provider_and_comes_back_here_whatever_the_request_says(
+def test_checklist_14_no_request_changes_where_a_login_goes_and_returns(
     deployment: Deployment, connection: str
 ) -> None:
     headers = [(name, "https://elsewhere.test/") for name in HEADERS]

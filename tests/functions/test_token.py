@@ -50,7 +50,7 @@ def test_expired_token_is_replaced_by_one_that_works(
         assert str(new.refresh_token) not in answer.text
 
 
-def test_refresh_keeps_what_the_answer_leaves_out(
+def test_refresh_keeps_values_that_the_answer_leaves_out(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     # RFC 6749 §6: the old refresh token stays in force; §5.1: the scope is what was asked for.
@@ -86,7 +86,7 @@ def test_refresh_keeps_what_the_answer_leaves_out(
         (-MINUTE, "0", True),
     ],
 )
-def test_token_outlives_what_the_caller_demands(
+def test_token_outlives_the_demand_of_the_caller(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
@@ -112,9 +112,7 @@ def test_token_that_does_not_expire_is_always_served(
     assert endpoint.seen == []
 
 
-def test_login_is_required_where_nobody_has_logged_in(
-    deployment: Deployment, connection: str
-) -> None:
+def test_login_is_required_before_the_first_login(deployment: Deployment, connection: str) -> None:
     members = expect_problem(deployment.token(connection), 401, LOGIN_IS_NEEDED)
     assert members["cause"] == "never-authorized"
     assert members["login"]["url"].endswith(f"/api/login?connection={connection}")

@@ -194,7 +194,7 @@ def answer_every_sweep_with(
     return apply
 
 
-def whatever_is_due(grant: Active, now: datetime) -> Answer | None:
+def only_when_due(grant: Active, now: datetime) -> Answer | None:
     due = due_at(grant)
     return None if due is not None and due <= now else NothingDue()
 

@@ -179,7 +179,7 @@ MUTANTS = [
     ),
     _mutant(
         "the sweep spares nobody",
-        rules.answer_every_sweep_with(rules.whatever_is_due),
+        rules.answer_every_sweep_with(rules.only_when_due),
         {Rule.SPARED},
         run=run_doubt,
     ),
