@@ -130,7 +130,7 @@ def test_blank_key_is_refused(application: Application, name: bytes, value: byte
         *("longest name", "too long a name", "longest value", "too long a value"),
     ],
 )
-def test_limits_of_headers(
+def test_headers_are_read_up_to_their_limits(
     application: Application, status: int, headers: list[tuple[bytes, bytes]]
 ) -> None:
     assert status_of(ask(application, path="/api/verify", headers=headers)) == status
