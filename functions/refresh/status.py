@@ -21,13 +21,13 @@ from domain.ledger import Ledger
 from domain.questions import missing_authorization
 
 # Most outages are shorter, and need no person.
-FAILING_FOR_LONG = timedelta(hours=1)
+LONG_FAILURE = timedelta(hours=1)
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:
     """Return the cause that a person must act on; None if there is none.
 
-    An hour of failed refreshes is one, whatever their reason.
+    An hour of failed refreshes is one, for any reason.
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
@@ -36,14 +36,14 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
         return None
     if failure_state.failure is Failure.REFUSED:
         return Cause.REFRESH_TOKEN_REJECTED.value
-    is_long = now - failure_state.began_at >= FAILING_FOR_LONG
+    is_long = now - failure_state.began_at >= LONG_FAILURE
     is_fault = failure_state.failure is Failure.MISCONFIGURED
     return failure_state.failure.value if is_long or is_fault else None
 
 
-def verdict_of(grant: Grant) -> str | None:
-    """Return the provider's words of a final refusal."""
-    return grant.said if isinstance(grant, AuthorizationRequired) else None
+def refusal_quote(grant: Grant) -> str | None:
+    """Return the provider's words of a final refusal; None without one."""
+    return grant.quote if isinstance(grant, AuthorizationRequired) else None
 
 
 def connection_status(grant: Grant, now: datetime) -> dict[str, object]:
@@ -80,7 +80,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
             "generation": entry.generation,
             "key": entry.key_name,
             "outcome": entry.outcome,
-            **_quoted(entry.said),
+            **_quoted(entry.quote),
         }
         for entry in reversed(ledger)
     ]
@@ -98,11 +98,11 @@ def _last_refresh(grant: Active) -> dict[str, object]:
                 failure_state.failure.value,
                 failure_state.retry_at,
             )
-            said = failure_state.said
+            said = failure_state.quote
         case Authorized(tokens=tokens):
             at, outcome = tokens.issued_at, "tokens"
         case AuthorizationRequired(cause=cause, since=since):
-            at, outcome, said = since, cause.value, grant.said
+            at, outcome, said = since, cause.value, grant.quote
         case _:
             assert_never(grant)
     return {

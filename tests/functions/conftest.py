@@ -29,6 +29,12 @@ _connections = count()
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of tests that are coroutines."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def portal() -> Iterator[BlockingPortal]:
     """An event loop that outlives the tests, for the hosts and their clients."""
     with start_blocking_portal("asyncio") as portal:
@@ -159,9 +165,3 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """The event loop of the tests that are coroutines."""
-    return "asyncio"

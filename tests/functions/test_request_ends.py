@@ -15,7 +15,7 @@ from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.refresh import recorder, sharing
-from functions.refresh.sharing import Shared, collect_tasks
+from functions.refresh.sharing import SharedTasks, collect_tasks
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
@@ -144,7 +144,7 @@ async def no_store(*_: object, **__: object) -> None:
 async def test_wait_after_a_response_is_limited_and_the_refresh_continues(
     it: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sharing, "LONGEST_END", timedelta(milliseconds=10))
+    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
     assert await it.token() == "access-7"
     [first] = it.running
     await first
@@ -159,7 +159,7 @@ async def test_application_closes_though_the_provider_hangs(
 ) -> None:
     assert await it.token() == "access-7"
     await it.asked.wait()
-    monkeypatch.setattr(sharing, "LONGEST_END", timedelta(milliseconds=10))
+    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
     # The late writes find a closed store, and would retry for two minutes.
     monkeypatch.setattr(recorder, "LATE_RETRIES", ())
     await it.application.close()
@@ -171,7 +171,7 @@ async def test_application_closes_though_the_provider_hangs(
 async def test_task_belongs_to_the_request_that_started_it_directly_or_not(
     *, must_end: bool
 ) -> None:
-    shared: Shared[None] = Shared(must_end=must_end)
+    shared: SharedTasks[None] = SharedTasks(must_end=must_end)
     may_end = asyncio.Event()
 
     async def outer() -> None:

@@ -216,19 +216,19 @@ def test_record_is_older_by_its_generation_and_then_by_its_number_in_the_lineage
     generation: int, etag: str, *, is_older: bool
 ) -> None:
     seen = Memory()
-    seen.note("c", record_of(grant_of(7), "lineage1.5.x"))
+    seen.remember("c", record_of(grant_of(7), "lineage1.5.x"))
     other = record_of(grant_of(generation), etag)
     assert (seen.newer_than("c", other) is not None) is is_older
     assert seen.newer_than("other", other) is None
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(memory, "MAX_CONNECTIONS", 2)
     seen = Memory()
     for name in ("a", "b", "a", "c"):
-        seen.note(name, record_of(grant_of(7), "lineage1.5.x"))
+        seen.remember(name, record_of(grant_of(7), "lineage1.5.x"))
     # Connections without a record do not fill it.
     for number in range(3):
-        seen.note(f"nobody's-{number}", record_of(Unauthorized(), None))
+        seen.remember(f"nobody's-{number}", record_of(Unauthorized(), None))
     older = record_of(grant_of(7), "lineage1.4.x")
     assert [name for name in "abc" if seen.newer_than(name, older)] == ["a", "c"]

@@ -204,9 +204,9 @@ def test_checklist_53_no_secret_is_answered_or_logged_in_a_whole_session(
         HistoryEvent.LOGIN,
         HistoryEvent.REFRESH,
         HistoryEvent.REFRESH_FAILED,
-        HistoryEvent.VERDICT,
+        HistoryEvent.REFRESH_REFUSED,
         HistoryEvent.REVOKED,
-        HistoryEvent.PROVIDER_TOLD,
+        HistoryEvent.REVOCATION_ENDED,
     ]
     # The log is there, at its lowest level.
     said_by_httpcore = "send_request_headers.started"
@@ -259,7 +259,7 @@ SECRET_FIELDS = frozenset(
     ]
 )
 WITHOUT_A_SECRET = {
-    # A hash; headers of ours; the parameters of an operation, by name.
+    # A hash, our own headers, and encrypted records.
     *("PendingLogin.browser", "Problem.headers", "Response.headers", "WebAnswer.headers"),
     *("Operation.parameters", "_Call.body"),
 }

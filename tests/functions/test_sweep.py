@@ -10,7 +10,7 @@ import pytest
 from domain.authorization import PendingLogin
 from domain.grant import AuthorizationRequired, Authorized, Unauthorized
 from domain.token_endpoint import Outcome, TokenErrorResponse
-from functions.refresh.sweep import MAX_CONCURRENCY, PAGE, TIME_TO_BEGIN, SweepReport
+from functions.refresh.sweep import MAX_CONCURRENCY, PAGE_SIZE, START_LIMIT, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with
@@ -120,7 +120,7 @@ async def test_attempt_is_counted_though_the_access_token_is_still_valid() -> No
 async def test_forged_names_are_neither_logged_nor_in_the_way(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    forged = [f"evil\nERROR {number}\x1b[2J" for number in range(2 * PAGE)]
+    forged = [f"evil\nERROR {number}\x1b[2J" for number in range(2 * PAGE_SIZE)]
     store = BrokenStore(dict.fromkeys(forged, UNREADABLE))
     assert await sweep(await bench_with(*forged, "z", store=store)) == report(1)
     assert "evil" not in caplog.text
@@ -149,13 +149,13 @@ async def test_connection_that_was_deleted_or_revoked_meanwhile_is_skipped() -> 
 
 
 async def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
-    failing = [f"{number:03}" for number in range(PAGE)]
+    failing = [f"{number:03}" for number in range(PAGE_SIZE)]
     bench = await bench_with(*failing, "last", store=BrokenStore(dict.fromkeys(failing, AWAY)))
-    assert await sweep(bench) == report(1, failed=PAGE)
+    assert await sweep(bench) == report(1, failed=PAGE_SIZE)
 
 
 async def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() -> None:
-    many = 50 * PAGE
+    many = 50 * PAGE_SIZE
     store = BrokenStore(also_due=[f"{name:05}" for name in range(many)])
     assert await sweep(await bench_with("z", store=store)) == report(1, skipped=many)
     assert store.names_read < 4 * many
@@ -168,7 +168,7 @@ async def test_sweep_starts_nothing_more_when_its_time_is_up_and_the_next_one_co
 
     async def reply() -> Outcome:
         at_once.append(len(bench.server.requests))
-        clock.ahead = TIME_TO_BEGIN
+        clock.ahead = START_LIMIT
         await asyncio.sleep(0.01)
         return RESPONSE
 

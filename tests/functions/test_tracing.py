@@ -8,7 +8,12 @@ import httpx
 import pytest
 
 from functions.observability import tracing
-from functions.observability.tracing import mark_authenticated, request_id_of, traced, waiting_for
+from functions.observability.tracing import (
+    mark_authenticated,
+    request_id_of,
+    trace_request,
+    waiting_for,
+)
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
 from tests.functions.hosts import on_each_host
@@ -85,7 +90,7 @@ def test_times_are_measured_with_a_monotonic_clock(
 ) -> None:
     instants = iter([100.0, 100.25, 101.5, 102.0, 102.0625, 103.0, 103.5, 110.0])
     monkeypatch.setattr(tracing, "monotonic", lambda: next(instants))
-    with traced("an-id") as trace:
+    with trace_request("an-id") as trace:
         with waiting_for("store"):
             pass
         with waiting_for("provider"):
@@ -102,7 +107,7 @@ def test_without_a_request_nothing_is_recorded() -> None:
     mark_authenticated("ci")
     with waiting_for("store"):
         pass
-    with traced("an-id") as trace:
+    with trace_request("an-id") as trace:
         pass
     assert (trace.is_authenticated, trace.key_name, trace.waits) == (False, None, [])
 

@@ -27,7 +27,7 @@ class TimedTurns(Turns):
         """Take a turn, and return how many may be taken at once after it."""
         async with self.turn():
             self.ahead += seconds
-        return self.at_once
+        return self.limit
 
 
 @pytest.fixture
@@ -68,4 +68,4 @@ async def test_next_in_line_has_its_turn_though_the_one_before_failed(turns: Tim
     ended = await asyncio.gather(*map(fail, range(7)), return_exceptions=True)
     assert order == list(range(7))
     assert all(isinstance(error, OSError) for error in ended)
-    assert turns.at_once == MOST
+    assert turns.limit == MOST

@@ -28,16 +28,15 @@ from domain.token_endpoint import (
     RevocationResult,
     TokenRequest,
 )
-from domain.tokens import CLOCKS_APART, Tokens
+from domain.tokens import MAX_CLOCK_SKEW, Tokens
 from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.revoker import Revoker
 from functions.refresh.sweep import Sweep
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
 from tests.simulation.exchanges import Wish
 from tests.simulation.promises import VERDICTS_APART, BrokenRuleError, Rule
@@ -83,14 +82,14 @@ class ClockWorld:
         )
         declared = kind.declared(ACCESS_LIFE, LONG_REFRESH_LIFE)
         self.store = MemoryStore()
-        entropy, revoker = SeededEntropy(self.random), Revoker(server=lambda: self)
+        entropy = SeededEntropy(self.random)
         policy = Policy(provider=declared, client="client-1")
         self.recorder = Recorder(
             store=self.store,
             clock=self,
             entropy=entropy,
             rescue=self,
-            revoker=revoker,
+            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=policy,
         )
         self.keeper = Keeper(
@@ -100,7 +99,9 @@ class ClockWorld:
             entropy=entropy,
             policy=policy,
         )
-        self.revocations = Revocations(keeper=self.keeper, recorder=self.recorder, revoker=revoker)
+        self.revocations = Revocations(
+            keeper=self.keeper, recorder=self.recorder, server=lambda: self
+        )
         self.sweep = Sweep(
             keeper=self.keeper, revocations=self.revocations, store=self.store, clock=self
         )
@@ -151,11 +152,11 @@ class ClockWorld:
         self.provider.revoke(request.token)
         return RevocationResult.REVOKED
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(rescued.connection)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(line)
 
@@ -328,7 +329,7 @@ class ClockWorld:
 
         Nobody knows when it ends, then: it is served for one life at most.
         """
-        is_ahead = answer.tokens.issued_at > self.true + CLOCKS_APART
+        is_ahead = answer.tokens.issued_at > self.true + MAX_CLOCK_SKEW
         was_refused = self.refused_at is not None and self.true < self.refused_at + ACCESS_LIFE
         if not (is_ahead and was_refused and self.provider.has_refused):
             self.excuse_late_look(answer, Rule.EXPIRED)
@@ -337,7 +338,7 @@ class ClockWorld:
         """Break the rule, unless nobody has looked until the wrong time had come round."""
         tokens = answer.tokens
         issued = self.issued_at(tokens)
-        if not issued + CLOCKS_APART < tokens.issued_at <= self.true:
+        if not issued + MAX_CLOCK_SKEW < tokens.issued_at <= self.true:
             raise BrokenRuleError(rule, f"{tokens.access_token}, {self.true - issued} old")
 
 

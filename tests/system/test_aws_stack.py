@@ -18,7 +18,7 @@ import pytest
 from domain.grant import Authorized
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
 from tests.functions.expect import expect_json, expect_page, expect_problem
 from tests.infra.aws_template import BUCKET, KEY, native
@@ -209,7 +209,9 @@ def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) 
 
 def test_the_page_s_doctor_has_the_environment_of_the_functions(deployment: Deployment) -> None:
     told = operate(deployment.stack, DOCTOR)
-    assert "ok       same store: what is begun there is in this environment's store" in told
+    assert (
+        "ok       same store: a login that was started there is in this environment's store" in told
+    )
     assert "ok       PROVIDER: custom, " in told
 
 
@@ -220,7 +222,7 @@ def test_the_page_s_recovery_reads_the_log_of_each_function(
     connection = f"not-stored-by-{function}"
     record = record_of(Authorized(tokens=TOKENS), "rescued")
     wiring = Wiring(Settings.from_environ(variables(deployment.stack, tmp_path)))
-    wiring.rescue.emit(Rescued(connection=connection, expected_etag=None, record=record))
+    wiring.rescue.emit(RescuedRecord(connection=connection, expected_etag=None, record=record))
     log(deployment.stack, function, caplog.messages[-1])
     assert f"{connection}: applied" in operate(deployment.stack, RECOVER).splitlines()
 

@@ -68,7 +68,7 @@ def test_no_request_fails_while_the_keys_change_step_by_step(
         refresh_all(deployment)
         assert sealed_by_older_key(deployment) == set(IDLE)
         said = deployment.workers.administer("reseal")
-        assert said[0] == f"sealed anew: {len(IDLE)}"
+        assert said[0] == f"encrypted again with the first key: {len(IDLE)}"
         refresh_all(deployment)
         assert sealed_by_older_key(deployment) == set()
         set_keys(deployment, NEW)

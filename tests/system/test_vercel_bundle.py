@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
-from functions.endpoints.openapi import DOCUMENT
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
 from tests.system.account import RecordProperty
@@ -74,8 +73,7 @@ def test_bundle_has_what_belongs_there_and_nothing_else(function: Function) -> N
 
 def application_sources() -> list[Path]:
     folders = ["adapters", "domain", "functions", "ports"]
-    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    return [*sources, DOCUMENT]
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 def test_what_does_not_belong_is_recognised() -> None:
@@ -195,7 +193,6 @@ def test_endpoint_goes_to_its_function(path: str) -> None:
         "//api/token",
         "/domain/decide.py",
         "/functions",
-        "/functions/endpoints/openapi.json",
         "/functions/vercel/token",
         "/functions/vercel/token.py",
         "/pyproject.toml",

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, assert_never
 
-from functions.http.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.http.messages import Receive, Request, Response, Scope, Send
+from functions.http.parameters import MalformedRequestError
 from tests.system.redis_connections import (
     Command,
     CommandError,
