@@ -213,7 +213,7 @@ async def test_endless_body_is_a_timeout(
     assert timedelta(seconds=1) < messages.BODY_LIMIT < timedelta(minutes=1)
     monkeypatch.setattr(messages, "BODY_LIMIT", timedelta(milliseconds=50))
     sent: Messages = []
-    receive = slowly(0.01, 100_000)
+    receive = slowly(0.01, 2_000)
     await respond(application, receive, sent, method=method, path="/api/login")
     assert status_of(sent) == 408
 
