@@ -1,4 +1,4 @@
-"""A connection that was handed over: every endpoint says so, and nothing of it is used."""
+"""A connection that was handed over: every endpoint reports it, and none uses its grant."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,47 +26,50 @@ REQUIRED = AuthorizationRequired(
 
 
 @pytest.mark.parametrize("grant", [fresh(), over(), REQUIRED], ids=["fresh", "over", "required"])
-def test_whoever_asks_is_told_that_it_has_moved_and_the_provider_is_not_asked(
-    deployment: Deployment, connection: str, grant: Idle
+def test_moved_connection_is_reported_and_the_provider_not_asked(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str, grant: Idle
 ) -> None:
     moved = Moved(grant=grant, since=NOW)
-    deployment.put(connection, moved)
-    for answer in (deployment.token(connection), deployment.refresh(connection)):
+    scripted.put(connection, moved)
+    for answer in (
+        scripted.token(connection),
+        scripted.refresh(connection),
+        scripted.revoke(connection),
+    ):
         members = expect_problem(answer, 410, "connection-moved")
         assert members["moved_at"] == text(NOW)
         assert "another deployment" in members["detail"]
         assert "retry-after" not in answer.headers
         assert grant.tokens.access_token not in answer.text
-    assert deployment.grant(connection) == moved
+    assert scripted.grant(connection) == moved
+    assert endpoint.seen == endpoint.revocations == []
 
 
-def test_verify_tells_how_it_stood_and_since_when_it_has_moved(
+def test_verify_returns_the_state_before_and_the_time_of_the_move(
     deployment: Deployment, connection: str
 ) -> None:
-    grant = fresh()
-    deployment.put(connection, Moved(grant=grant, since=NOW))
+    deployment.put(connection, Moved(grant=fresh(), since=NOW))
     members = expect_problem(deployment.verify(connection), 410, "connection-moved")
     assert set(members) == {*PROBLEM_MEMBERS, "moved_at"} | MEMBERS
     assert (members["state"], members["moved_at"]) == ("moved", text(NOW))
     assert members["refresh_token_days_left"] == 89
 
 
-def test_the_sweep_leaves_it_alone(deploy: Deploy) -> None:
+def test_sweep_leaves_a_moved_connection_alone(deploy: Deploy) -> None:
     deployment = deploy()
-    grant = over()
-    aged = replace(grant.tokens, refresh_token_expires_at=NOW)
+    aged = replace(over().tokens, refresh_token_expires_at=NOW)
     deployment.put("c", Moved(grant=Authorized(tokens=aged), since=NOW))
     nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
     assert expect_json(deployment.sweep()) == nothing
 
 
-def test_a_login_begins_another_grant(deployment: Deployment, connection: str) -> None:
+def test_login_starts_another_grant(deployment: Deployment, connection: str) -> None:
     deployment.put(connection, Moved(grant=over(), since=NOW))
     deployment.log_in(connection)
     expect_token(deployment.token(connection))
 
 
-def test_a_login_without_a_refresh_token_does_not_replace_what_works_elsewhere(
+def test_login_without_a_refresh_token_does_not_replace_a_grant_that_works_elsewhere(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     moved = Moved(grant=over(), since=NOW)

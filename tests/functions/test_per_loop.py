@@ -1,4 +1,4 @@
-"""Event loops come and go over one application, and leave nothing open."""
+"""Event loops that end leave nothing open of the application."""
 
 import asyncio
 import gc
@@ -20,11 +20,11 @@ from tests.functions.hosts import AsgiTransport
 from tests.functions.token_endpoint import token_endpoint
 
 API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
-LOOPS = 20
+LOOPS = 5
 
 
 class Part:
-    """Something that is open until it is closed."""
+    """A part that records where it was closed."""
 
     def __init__(self) -> None:
         self.closed_in: list[asyncio.AbstractEventLoop] = []
@@ -52,7 +52,7 @@ def test_loops_that_end_leave_no_descriptors_and_no_threads(tmp_path: Path) -> N
 
 
 async def log_in(application: Application) -> None:
-    """Use the store and the provider both."""
+    """Use both the store and the provider."""
     transport = AsgiTransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as http:
         begun = await http.post("/api/login?replace=true", headers=API_KEY)
@@ -62,7 +62,7 @@ async def log_in(application: Application) -> None:
 
 
 def open_descriptors() -> list[str]:
-    """What this process has open, but for the listing itself and what sockets others have."""
+    """The open files of this process, with the kind only of sockets and pipes."""
     return sorted(filter(None, map(_target, Path("/proc/self/fd").iterdir())))
 
 
@@ -74,13 +74,13 @@ def _target(descriptor: Path) -> str:
 
 
 def threads() -> int:
-    """How many threads are there of the store."""
+    """The number of threads of the store."""
     return sum(thread.name.startswith("sqlite") for thread in threading.enumerate())
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Let nothing be closed by chance."""
+    """Close nothing by chance."""
     gc.collect()
     gc.disable()
     try:
@@ -91,7 +91,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 @pytest.mark.parametrize("closes_generators", [True, False])
 def test_parts_are_closed_at_the_end_of_their_loop_or_at_the_next_one(
-    closes_generators: bool,  # noqa: FBT001 - a parameter of the test
+    *, closes_generators: bool
 ) -> None:
     made: list[Part] = []
 

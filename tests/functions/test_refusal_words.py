@@ -1,4 +1,6 @@
-"""REFUSAL_WORDS: what a provider's own words mean, where nobody here knows them."""
+"""REFUSAL_WORDS: the meaning of a provider's own words."""
+
+import json
 
 import pytest
 
@@ -15,28 +17,29 @@ ENVIRON = {
 }
 
 
-def meaning(words: str, body: dict[str, object], status: int = 400) -> Meaning:
-    env = EnvReader({**ENVIRON, "REFUSAL_WORDS": words})
-    told = ServerMetadata(
+def meaning(words: dict[str, str], body: dict[str, object], status: int = 400) -> Meaning:
+    env = EnvReader({**ENVIRON, "REFUSAL_WORDS": json.dumps(words) if words else ""})
+    overrides = ServerMetadata(
         authorization_endpoint=ENVIRON["AUTHORIZATION_ENDPOINT"],
         token_endpoint=ENVIRON["TOKEN_ENDPOINT"],
     )
-    provider = read_provider(env, told)
+    provider = read_provider(env, overrides)
     assert env.faults == []
     return meaning_of(read_error(status, {}, b"", body, provider))
 
 
 @pytest.mark.parametrize("meant", ["dead", "configuration", "try-later"])
 @pytest.mark.parametrize("body", [{"error": "E_17"}, {"x": 1, "fault": {"message": "e_17."}}])
-def test_a_word_of_the_providers_own_means_what_the_environment_says(
+def test_word_of_a_provider_has_the_meaning_in_the_environment(
     meant: str, body: dict[str, object]
 ) -> None:
-    assert meaning(f'{{"E_17": "{meant}"}}', body) is Meaning(meant)
-    assert meaning('{"E_18": "dead"}', body) is Meaning.UNEXPLAINED
+    assert meaning({"E_17": meant}, body) is Meaning(meant)
+    assert meaning({"E_18": "dead"}, body) is Meaning.UNEXPLAINED
 
 
-def test_a_text_of_the_providers_own_wins_over_a_code_that_is_known() -> None:
+def test_text_of_a_provider_wins_over_a_known_code() -> None:
     body: dict[str, object] = {"error": "invalid_client", "error_description": "Session closed."}
-    assert meaning("", body) is Meaning.CONFIGURATION
-    assert meaning('{"session closed": "dead"}', body) is Meaning.DEAD
-    assert meaning('{"session closed": "dead"}', body, status=503) is Meaning.TRY_LATER
+    words = {"session closed": "dead"}
+    assert meaning({}, body) is Meaning.CONFIGURATION
+    assert meaning(words, body) is Meaning.DEAD
+    assert meaning(words, body, status=503) is Meaning.TRY_LATER

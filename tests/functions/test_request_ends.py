@@ -1,8 +1,7 @@
-"""A request ends with what it has itself begun, and with nothing that others have."""
+"""A request waits for the work that it started itself, and for no other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -25,13 +24,15 @@ from tests.functions.bench import EXPIRED, NEAR_ITS_END, ScriptedServer, tokens_
 from tests.functions.hosts import AsgiTransport
 from tests.records import record_of
 
+pytestmark = pytest.mark.anyio
+
 API_KEY = "not-a-real-api-key-of-anything"
-STRANGERS = 200
+OTHER_REQUESTS = 50
 
 
 @dataclass(kw_only=True)
 class Instance:
-    """One instance whose provider answers when it may, and who of its requests has not ended."""
+    """One instance, whose provider answers when it may."""
 
     transport: AsgiTransport
     application: Application
@@ -40,7 +41,7 @@ class Instance:
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
-        """Ask, and let all that ends with the answer end."""
+        """Send a request, and wait for the work that ends with its response."""
         request = httpx.Request("GET", f"http://instance{path}", headers=headers)
         response = await self.transport.handle_async_request(request)
         for _ in range(10):
@@ -54,12 +55,12 @@ class Instance:
         return str(response.json()["access_token"])
 
     @property
-    def unended(self) -> int:
-        """How many requests were not left by the application yet."""
-        return len(self.transport._running)
+    def running(self) -> list[asyncio.Task[None]]:
+        """The requests that the application still works on."""
+        return list(self.transport._running)
 
     async def stored_token(self) -> str:
-        """The access token in the store."""
+        """Return the access token in the store."""
         tokens = tokens_of((await self.wiring.store.load("default")).grant)
         assert tokens is not None
         return tokens.access_token
@@ -71,154 +72,124 @@ class Instance:
         return RESPONSE
 
 
-@asynccontextmanager
-async def instance(folder: Path, *, left: timedelta) -> AsyncIterator[Instance]:
-    """Run one whose token has so much left."""
+@pytest.fixture
+def left() -> timedelta:
+    """The remaining lifetime of the access token: a refresh starts behind the response."""
+    return NEAR_ITS_END
+
+
+@pytest.fixture
+async def it(tmp_path: Path, left: timedelta) -> AsyncIterator[Instance]:
+    """An instance with a token."""
     environ = {
         "CLIENT_ID": "client",
         "CLIENT_SECRET": "a-secret-of-the-tests",
         "API_KEY": API_KEY,
-        "SQLITE_PATH": str(folder / "grants.sqlite"),
+        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
     }
     application = Application(ROUTES, partial(Settings.from_environ, environ))
     transport = AsgiTransport(application)
     await transport.start()
     wiring = await application._parts.get()
-    running = Instance(transport=transport, application=application, wiring=wiring)
-    vars(wiring)["_server"] = ScriptedServer(running.reply)
+    it = Instance(transport=transport, application=application, wiring=wiring)
+    vars(wiring)["_server"] = ScriptedServer(it.reply)
     grant = Authorized(tokens=tokens_with(left))
     await wiring.store.swap("default", record_of(grant, "first"), expected_etag=None)
-    try:
-        yield running
-    finally:
-        running.may_answer.set()
-        await transport.stop()
+    yield it
+    it.may_answer.set()
+    await transport.stop()
 
 
-def test_who_asks_for_something_else_does_not_wait_for_a_refresh(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with instance(tmp_path, left=NEAR_ITS_END) as it:
-            assert await it.token() == "access-7"
-            await it.asked.wait()
-            tasks = len(asyncio.all_tasks())
-            for _ in range(STRANGERS):
-                assert (await it.get("/api/health")).status_code == httpx.codes.OK
-            assert it.unended == 1
-            assert len(asyncio.all_tasks()) == tasks
-
-    asyncio.run(run())
+async def test_request_for_something_else_does_not_wait_for_a_refresh(it: Instance) -> None:
+    assert await it.token() == "access-7"
+    await it.asked.wait()
+    tasks = len(asyncio.all_tasks())
+    for _ in range(OTHER_REQUESTS):
+        assert (await it.get("/api/health")).status_code == httpx.codes.OK
+    assert len(it.running) == 1
+    assert len(asyncio.all_tasks()) == tasks
 
 
-def test_who_joins_a_refresh_does_not_wait_for_it_behind_the_answer(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with instance(tmp_path, left=NEAR_ITS_END) as it:
-            assert {await it.token() for _ in range(20)} == {"access-7"}
-            assert it.unended == 1
-
-    asyncio.run(run())
-
-
-def test_who_begins_a_refresh_waits_for_it_until_it_is_stored(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with instance(tmp_path, left=NEAR_ITS_END) as it:
-            assert await it.token() == "access-7"
-            [first] = it.transport._running
-            it.may_answer.set()
-            await first
-            assert await it.stored_token() == "access-8"
-
-    asyncio.run(run())
+async def test_only_the_first_request_waits_for_its_refresh_until_it_is_stored(
+    it: Instance,
+) -> None:
+    assert {await it.token() for _ in range(20)} == {"access-7"}
+    [first] = it.running
+    it.may_answer.set()
+    await first
+    assert await it.stored_token() == "access-8"
 
 
-def test_only_who_began_a_refresh_waits_for_a_store_that_is_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [EXPIRED], ids=["expired"])
+async def test_only_the_request_that_started_a_refresh_waits_for_a_store_that_is_down(
+    it: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "SWAP_RETRIES", ())
-    monkeypatch.setattr(recorder, "LATE_RETRIES", (timedelta(milliseconds=1),) * 10_000)
-
-    async def run() -> None:
-        async with instance(tmp_path, left=EXPIRED) as it:
-            callers = [asyncio.create_task(it.token()) for _ in range(20)]
-            await it.asked.wait()
-            swap = it.wiring.store.swap
-            monkeypatch.setattr(it.wiring.store, "swap", no_store)
-            it.may_answer.set()
-            assert set(await asyncio.gather(*callers)) == {"access-8"}
-            assert it.unended == 1
-            [first] = it.transport._running
-            monkeypatch.setattr(it.wiring.store, "swap", swap)
-            await first
-            assert await it.stored_token() == "access-8"
-
-    asyncio.run(run())
+    monkeypatch.setattr(recorder, "LATE_RETRIES", (timedelta(milliseconds=1),) * 60_000)
+    callers = [asyncio.create_task(it.token()) for _ in range(20)]
+    await it.asked.wait()
+    with monkeypatch.context() as outage:
+        outage.setattr(it.wiring.store, "swap", no_store)
+        it.may_answer.set()
+        assert set(await asyncio.gather(*callers)) == {"access-8"}
+        [first] = it.running
+    await first
+    assert await it.stored_token() == "access-8"
 
 
 async def no_store(*_: object, **__: object) -> None:
     raise StoreUnavailableError("planned")
 
 
-def test_wait_behind_an_answer_ends_and_the_refresh_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_wait_after_a_response_is_limited_and_the_refresh_continues(
+    it: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
-
-    async def run() -> None:
-        async with instance(tmp_path, left=NEAR_ITS_END) as it:
-            assert await it.token() == "access-7"
-            [first] = it.transport._running
-            await first
-            it.may_answer.set()
-            await it.wiring.finish()
-            assert await it.stored_token() == "access-8"
-
-    asyncio.run(run())
+    assert await it.token() == "access-7"
+    [first] = it.running
+    await first
     assert "still runs after" in caplog.text
+    it.may_answer.set()
+    await it.wiring.finish()
+    assert await it.stored_token() == "access-8"
 
 
-def test_application_closes_though_the_provider_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_application_closes_though_the_provider_hangs(
+    it: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def run() -> None:
-        async with instance(tmp_path, left=NEAR_ITS_END) as it:
-            assert await it.token() == "access-7"
-            await it.asked.wait()
-            monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
-            # What comes afterwards finds the store closed, for the two minutes of these.
-            monkeypatch.setattr(recorder, "LATE_RETRIES", ())
-            await it.application.close()
-            assert await it.application._parts.get() is not it.wiring
-            await it.application.close()
-
-    asyncio.run(run())
+    assert await it.token() == "access-7"
+    await it.asked.wait()
+    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
+    # The late writes find a closed store, and would retry for two minutes.
+    monkeypatch.setattr(recorder, "LATE_RETRIES", ())
+    await it.application.close()
+    assert await it.application._parts.get() is not it.wiring
+    await it.application.close()
 
 
 @pytest.mark.parametrize("must_end", [True, False])
-def test_what_is_begun_belongs_to_who_began_it_and_so_does_what_that_begins(
-    must_end: bool,  # noqa: FBT001 - a parameter of the test
+async def test_task_belongs_to_the_request_that_started_it_directly_or_not(
+    *, must_end: bool
 ) -> None:
-    async def run() -> None:
-        shared: SharedTasks[None] = SharedTasks(must_end=must_end)
-        may_end = asyncio.Event()
+    shared: SharedTasks[None] = SharedTasks(must_end=must_end)
+    may_end = asyncio.Event()
 
-        async def outer() -> None:
-            shared.start("inner", waiting)
+    async def outer() -> None:
+        shared.start("inner", inner)
 
-        async def waiting() -> None:
-            await may_end.wait()
+    async def inner() -> None:
+        await may_end.wait()
 
-        async def request(work: Callable[[], Coroutine[None, None, None]]) -> None:
-            with collect_tasks() as begun:
-                await asyncio.shield(shared.start("outer", work))
-                await begun.finish()
+    async def request(work: Callable[[], Coroutine[None, None, None]]) -> None:
+        with collect_tasks() as begun:
+            await asyncio.shield(shared.start("outer", work))
+            await begun.finish()
 
-        first = asyncio.create_task(request(outer))
-        await asyncio.sleep(0)
-        joining = asyncio.create_task(request(outer))
-        await asyncio.sleep(0.01)
-        assert joining.done()
-        assert first.done() is not must_end
-        may_end.set()
-        await first
-        await shared.finish()
-
-    asyncio.run(run())
+    first = asyncio.create_task(request(outer))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await request(outer)
+    assert first.done() is not must_end
+    may_end.set()
+    await first
+    await shared.finish()

@@ -1,4 +1,4 @@
-"""No request says where the application sends one: all addresses come from its environment."""
+"""No request decides where the application sends one: addresses come from its environment."""
 
 import json
 import socket
@@ -21,52 +21,23 @@ from tests.functions.expect import expect_json
 from tests.functions.grants import over
 from tests.functions.hosts import on_each_host
 
-# Whatever has ever been the name of an address.
+# Names that some software reads an address from.
 NAMES = [
-    "token_endpoint",
-    "authorization_endpoint",
-    "TOKEN_ENDPOINT",
-    "redirect_uri",
-    "issuer",
-    "iss",
-    "url",
-    "uri",
-    "next",
-    "return_to",
-    "callback",
-    "webhook",
-    "proxy",
-    "host",
-    "PUBLIC_URL",
-    "jku",
-    "request_uri",
-    "logo_uri",
-    "SQLITE_PATH",
-    "KV_REST_API_URL",
+    *("token_endpoint", "authorization_endpoint", "TOKEN_ENDPOINT", "redirect_uri", "issuer"),
+    *("iss", "url", "uri", "next", "return_to", "callback", "webhook", "proxy", "host"),
+    *("PUBLIC_URL", "jku", "request_uri", "logo_uri", "SQLITE_PATH", "KV_REST_API_URL"),
     "AWS_ENDPOINT_URL",
 ]
 HEADERS = [
-    "x-forwarded-host",
-    "x-forwarded-server",
-    "x-original-host",
-    "x-host",
-    "forwarded",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-prefix",
-    "x-http-host-override",
-    "referer",
-    "origin",
-    "proxy",
-    "true-client-ip",
-    "x-wap-profile",
-    "destination",
+    *("x-forwarded-host", "x-forwarded-server", "x-original-host", "x-host", "forwarded"),
+    *("x-original-url", "x-rewrite-url", "x-forwarded-prefix", "x-http-host-override"),
+    *("referer", "origin", "proxy", "true-client-ip", "x-wap-profile", "destination"),
 ]
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[socket.socket]:
-    """A port where nobody must call."""
+    """A port that must get no call."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         yield listener
@@ -81,7 +52,7 @@ def test_no_request_makes_the_application_call_elsewhere(
     headers += [(name, target) for name in HEADERS]
     body = json.dumps(dict.fromkeys(NAMES, target)).encode()
     kind = ("content-type", "application/json")
-    # With a login that comes back and a token to be refreshed, so that there is reason to call.
+    # A login that comes back and an expired token are reasons to call the provider.
     for method, path in [(method, path) for path, methods in ROUTES.items() for method in methods]:
         deployment.put(connection, over())
         state = query_of(deployment.begin_login(connection))["state"]
@@ -90,10 +61,10 @@ def test_no_request_makes_the_application_call_elsewhere(
             {"code": "a", "state": state, **dict.fromkeys(NAMES, target)},
             {"connection": target},
         ):
-            # A body is refused beside the key; without one, more is done.
+            # A body with the key is refused; without one, more is done.
             for content in (body, b""):
                 deployment.call(method, at(path, **parameters), *headers, kind, content=content)
-    # An address in the place of the path, as to a proxy.
+    # An address as the path, as to a proxy.
     deployment.call("GET", f"{target}api/token?connection={connection}", *headers)
     secret = ("authorization", f"Bearer {CRON_SECRET}")
     deployment.call("GET", "/api/refresh", *headers[1:], secret, content=body)
@@ -102,7 +73,7 @@ def test_no_request_makes_the_application_call_elsewhere(
 
 
 @on_each_host
-def test_checklist_14_login_goes_to_the_provider_and_comes_back_here_whatever_the_request_says(
+def test_checklist_14_no_request_changes_where_a_login_goes_and_returns(
     deployment: Deployment, connection: str
 ) -> None:
     headers = [(name, "https://elsewhere.test/") for name in HEADERS]

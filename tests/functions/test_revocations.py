@@ -1,6 +1,9 @@
-"""Whoever is at work while a connection is revoked: nothing of it comes back, and all is told."""
+"""A revocation while others work on the same connection: nothing comes back, all tokens end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from unittest.mock import ANY
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization
 from domain.events import TokensRescued
-from domain.grant import Cause, Revoked, Revoking
+from domain.grant import Cause, Grant, Revoked, Revoking
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -19,219 +22,194 @@ from domain.token_endpoint import (
     TokenErrorResponse,
 )
 from functions.refresh import revocations as revocations_module
-from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import SweepReport
-from ports.store import Record, StoreUnavailableError
-from tests.domain.examples import RESPONSE, SECOND
-from tests.functions.bench import EXPIRED, FRESH, Bench, tokens_with
+from ports.store import StoreUnavailableError
+from tests.domain.examples import MINUTE, RESPONSE, SECOND, UNAVAILABLE
+from tests.functions.bench import EXPIRED, FRESH, Bench, ScriptedServer, answered, tokens_with
 from tests.records import record_of
 
+pytestmark = pytest.mark.anyio
+
 DONE = RevocationResult.REVOKED
-NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
+FAILED = RevocationResult.FAILED
+LOGIN_REQUIRED = AskForAuthorization(cause=Cause.REVOKED)
 
 
-def told(bench: Bench) -> list[str]:
+class RevocationServer(ScriptedServer):
+    """A revocation endpoint with these outcomes; `before` runs before each of them."""
+
+    def __init__(
+        self, *outcomes: RevocationOutcome, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        super().__init__(answered)
+        self.outcomes = list(outcomes)
+        self.before = before
+
+    async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
+        if self.before is not None:
+            await self.before()
+        if self.outcomes:
+            self.revocation = self.outcomes.pop(0)
+        return await super().revoke_token(request)
+
+
+def revoked_tokens(bench: Bench) -> list[str]:
     return [request.token for request in bench.server.revoked]
 
 
-def test_it_costs_three_round_trips_and_one_request() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        assert await bench.revocations(bench.instance()).revoke("c") == DONE
-        assert (bench.store.loads, len(bench.store.etags), told(bench)) == (1, 2, ["refresh-7"])
-
-    asyncio.run(run())
+async def revoke(bench: Bench) -> object:
+    return await bench.revocations(bench.instance()).revoke("c")
 
 
-def test_it_is_fenced_off_before_the_provider_is_told() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        seen = []
-
-        class Watching(Revocations):
-            async def _request(self, request: RevocationRequest) -> RevocationOutcome:
-                seen.append(await bench.grant())
-                return await super()._request(request)
-
-        keeper = bench.instance()
-        owner = Watching(keeper=keeper, recorder=keeper._recorder, server=lambda: bench.server)
-        await owner.revoke("c")
-        assert [type(grant) for grant in seen] == [Revoking]
-        assert isinstance(await bench.grant(), Revoked)
-
-    asyncio.run(run())
+@pytest.fixture
+async def bench() -> Bench:
+    """A bench with a fresh token."""
+    bench = Bench()
+    await bench.keep(FRESH)
+    return bench
 
 
-def test_what_a_refresh_in_flight_brings_is_ended_too_and_is_given_to_nobody() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        is_asked, may_answer = asyncio.Event(), asyncio.Event()
-
-        async def reply() -> Outcome:
-            is_asked.set()
-            await may_answer.wait()
-            return RESPONSE
-
-        bench.server.reply = reply
-        asked, revoking = bench.instance(), bench.instance()
-        asking = asyncio.create_task(asked.token("c", min_ttl=SECOND))
-        await is_asked.wait()
-        assert await bench.revocations(revoking).revoke("c") == DONE
-        may_answer.set()
-        assert await asking == AskForAuthorization(cause=Cause.REVOKED)
-        await asked.finish()
-        assert told(bench) == ["refresh-7", "refresh-8"]
-        assert isinstance(await bench.grant(), Revoked)
-
-    asyncio.run(run())
+async def test_revocation_costs_three_round_trips_and_one_request(bench: Bench) -> None:
+    assert await revoke(bench) == DONE
+    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
+    assert revoked_tokens(bench) == ["refresh-7"]
 
 
-def test_a_rescue_line_of_before_brings_nothing_back_and_is_ended() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        keeper = bench.instance()
-        await bench.revocations(keeper).revoke("c")
-        before = await keeper.load("c")
-        rescued = TokensRescued(tokens=tokens_with(FRESH))
-        assert await keeper._recorder.keep("c", before, rescued) == before
-        await keeper.finish()
-        assert told(bench) == ["refresh-7", "refresh-7"]
+async def test_grant_is_fenced_off_before_the_request_to_the_provider(bench: Bench) -> None:
+    seen: list[Grant] = []
 
-    asyncio.run(run())
+    async def look() -> None:
+        seen.append(await bench.grant())
+
+    bench.server = RevocationServer(before=look)
+    await revoke(bench)
+    assert [type(grant) for grant in seen] == [Revoking]
+    assert isinstance(await bench.grant(), Revoked)
 
 
-def test_many_who_revoke_at_once_all_have_their_answer() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        owners = [bench.revocations(bench.instance()) for _ in range(20)]
-        assert set(await asyncio.gather(*(owner.revoke("c") for owner in owners))) == {DONE}
-        assert set(told(bench)) == {"refresh-7"}
+async def test_answer_to_a_refresh_in_flight_is_revoked_too_and_returned_to_nobody() -> None:
+    bench = Bench()
+    await bench.keep(EXPIRED)
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    asyncio.run(run())
+    async def reply() -> Outcome:
+        is_asked.set()
+        await may_answer.wait()
+        return RESPONSE
 
-
-def test_a_store_that_is_away_leaves_it_to_be_asked_for_again() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        # The fence is stored, and that the provider was told is not.
-        bench.store.failing_swaps = {2, 3, 4, 5}
-        keeper = bench.instance()
-        with pytest.raises(StoreUnavailableError):
-            await bench.revocations(keeper).revoke("c")
-        assert isinstance(await bench.grant(), Revoking)
-        answer = await keeper.token("c", min_ttl=SECOND)
-        assert answer == AskForAuthorization(cause=Cause.REVOKED)
-        assert await bench.revocations(keeper).revoke("c") == DONE
-        assert isinstance(await bench.grant(), Revoked)
-
-    asyncio.run(run())
+    bench.server.reply = reply
+    keeper = bench.instance()
+    asking = asyncio.create_task(keeper.token("c", min_ttl=SECOND))
+    await is_asked.wait()
+    assert await revoke(bench) == DONE
+    may_answer.set()
+    assert await asking == LOGIN_REQUIRED
+    await keeper.finish()
+    assert revoked_tokens(bench) == ["refresh-7", "refresh-8"]
+    assert isinstance(await bench.grant(), Revoked)
 
 
-def test_a_revocation_that_has_not_ended_is_gone_on_with_by_the_sweep() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        bench.store.failing_swaps = {2, 3, 4, 5}
-        with pytest.raises(StoreUnavailableError):
-            await bench.revocations(bench.instance()).revoke("c")
-        assert isinstance(await bench.grant(), Revoking)
-        report = await bench.sweep().run()
-        assert (report.skipped, report.failed, report.refreshed) == (1, 0, 0)
-        assert await bench.grant() == Revoked(at=ANY, result=RevocationResult.REVOKED)
+async def test_earlier_rescue_line_restores_nothing_and_its_token_is_revoked(
+    bench: Bench,
+) -> None:
+    keeper = bench.instance()
+    await bench.revocations(keeper).revoke("c")
+    before = await keeper.load("c")
+    rescued = TokensRescued(tokens=tokens_with(FRESH))
+    assert await keeper._recorder.keep("c", before, rescued) == before
+    await keeper.finish()
+    assert revoked_tokens(bench) == ["refresh-7", "refresh-7"]
+
+
+async def test_concurrent_revocations_all_return_the_result(bench: Bench) -> None:
+    assert set(await asyncio.gather(*(revoke(bench) for _ in range(20)))) == {DONE}
+    assert set(revoked_tokens(bench)) == {"refresh-7"}
+
+
+async def interrupted(bench: Bench) -> None:
+    """Revoke; the fence is stored, and the answer of the provider is not."""
+    bench.store.failing_swaps = {2, 3, 4, 5}
+    with pytest.raises(StoreUnavailableError):
+        await revoke(bench)
+    assert isinstance(await bench.grant(), Revoking)
+
+
+async def test_interrupted_revocation_is_continued_by_the_next_call(bench: Bench) -> None:
+    await interrupted(bench)
+    assert await bench.instance().token("c", min_ttl=SECOND) == LOGIN_REQUIRED
+    assert await revoke(bench) == DONE
+    assert isinstance(await bench.grant(), Revoked)
+
+
+async def test_interrupted_revocation_is_continued_by_the_sweep(bench: Bench) -> None:
+    await interrupted(bench)
+    for skipped in (1, 0):
         assert await bench.sweep().run() == SweepReport(
-            refreshed=0, skipped=0, failed=0, is_complete=True
+            refreshed=0, skipped=skipped, failed=0, is_complete=True
         )
+        assert await bench.grant() == Revoked(at=ANY, result=RevocationResult.REVOKED)
 
-    asyncio.run(run())
 
+async def test_login_meanwhile_stays_and_the_result_is_that_of_the_revoked_grant(
+    bench: Bench,
+) -> None:
+    login = await bench.grant()
 
-def test_a_login_meanwhile_stays_and_the_answer_is_about_what_was_revoked() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        login = await bench.grant()
+    async def log_in() -> None:
+        there = await MemoryStore.load(bench.store, "c")
+        record = record_of(login, "login")
+        await MemoryStore.swap(bench.store, "c", record, expected_etag=there.etag)
 
-        class Slow(Revocations):
-            async def _request(self, request: RevocationRequest) -> RevocationOutcome:
-                record: Record = await MemoryStore.load(bench.store, "c")
-                await MemoryStore.swap(
-                    bench.store,
-                    "c",
-                    record_of(login, "login"),
-                    expected_etag=record.etag,
-                )
-                return await super()._request(request)
-
-        keeper = bench.instance()
-        owner = Slow(keeper=keeper, recorder=keeper._recorder, server=lambda: bench.server)
-        assert await owner.revoke("c") == DONE
-        assert await bench.grant() == login
-
-    asyncio.run(run())
+    bench.server = RevocationServer(before=log_in)
+    assert await revoke(bench) == DONE
+    assert await bench.grant() == login
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        NO_ANSWER,
+        NoAnswer(delivery=Delivery.UNKNOWN, reason="planned"),
         NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"),
-        TokenErrorResponse(status=503, error=None),
-        TokenErrorResponse(status=503, error=None, retry_after=SECOND / 100),
+        UNAVAILABLE,
+        TokenErrorResponse(status=503, error=None, retry_after=SECOND / 1000),
     ],
+    ids=["unknown", "not-sent", "unavailable", "retry-after"],
 )
-def test_the_provider_is_asked_again_while_the_budget_lasts(
-    outcome: RevocationOutcome, monkeypatch: pytest.MonkeyPatch
+async def test_provider_is_asked_again_within_the_budget(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, outcome: RevocationOutcome
 ) -> None:
-    monkeypatch.setattr(revocations_module, "FIRST_PAUSE", SECOND / 100)
-    monkeypatch.setattr(revocations_module, "BUDGET", SECOND / 5)
-
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        bench.server.revocation = outcome
-        done = await bench.revocations(bench.instance()).revoke("c")
-        assert done is RevocationResult.FAILED
-        assert len(told(bench)) > 1
-        assert isinstance(await bench.grant(), Revoked)
-
-    asyncio.run(run())
+    monkeypatch.setattr(revocations_module, "FIRST_PAUSE", SECOND / 1000)
+    monkeypatch.setattr(revocations_module, "BUDGET", 10 * MINUTE)
+    bench.server = RevocationServer(outcome, outcome, RevocationResult.REVOKED)
+    assert await revoke(bench) == DONE
+    assert len(revoked_tokens(bench)) == 3
 
 
-def test_a_wish_to_wait_for_longer_than_the_budget_is_not_waited_for(
+@pytest.mark.parametrize(
+    ("retry_after", "first_pause"),
+    [(timedelta(hours=2), SECOND), (None, timedelta(hours=2))],
+    ids=["the provider's", "ours"],
+)
+async def test_pause_beyond_the_budget_is_not_waited_for(
+    bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
+    retry_after: timedelta | None,
+    first_pause: timedelta,
 ) -> None:
-    monkeypatch.setattr(revocations_module, "BUDGET", 3600 * SECOND)
-
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        bench.server.revocation = TokenErrorResponse(
-            status=503, error=None, retry_after=3601 * SECOND
-        )
-        # Who waits is found out long before.
-        async with asyncio.timeout(20):
-            done = await bench.revocations(bench.instance()).revoke("c")
-        assert done is RevocationResult.FAILED
-        assert len(told(bench)) == 1
-
-    asyncio.run(run())
+    monkeypatch.setattr(revocations_module, "FIRST_PAUSE", first_pause)
+    monkeypatch.setattr(revocations_module, "BUDGET", timedelta(hours=1))
+    bench.server.revocation = replace(UNAVAILABLE, retry_after=retry_after)
+    # A test that waited would take an hour.
+    async with asyncio.timeout(60):
+        assert await revoke(bench) == FAILED
+    assert len(revoked_tokens(bench)) == 1
+    assert isinstance(await bench.grant(), Revoked)
 
 
-def test_a_provider_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_provider_that_never_answers_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(revocations_module, "BUDGET", SECOND / 50)
-
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        bench.server.revocation = None
-        done = await bench.revocations(bench.instance()).revoke("c")
-        assert done is RevocationResult.FAILED
-        assert isinstance(await bench.grant(), Revoked)
-
-    asyncio.run(run())
+    bench.server.revocation = None
+    assert await revoke(bench) == FAILED
+    assert isinstance(await bench.grant(), Revoked)

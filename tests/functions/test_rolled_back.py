@@ -1,9 +1,8 @@
-"""Whoever puts an older record in the place of a newer one is found out by who has seen the newer.
+"""An older record in the place of a newer one is detected by each instance that saw the newer.
 
-The older one is sealed as it should be: it was there before, with its etag.
+The older one is encrypted as it should be: it was there before, with its etag.
 """
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from adapters.store_memory import MemoryStore
 from domain.commands import AskForAuthorization, Serve
-from domain.grant import Authorized, Cause, Grant, Refreshing, Unauthorized, tokens_of
+from domain.grant import Authorized, Cause, Grant, Refreshing, Unauthorized
 from domain.token_endpoint import Outcome, RefreshTokenRequest
 from functions.refresh import memory
 from functions.refresh.memory import Memory, next_etag
@@ -20,235 +19,216 @@ from tests.domain.examples import LEDGER, RESPONSE, SECOND, TOKENS
 from tests.functions.bench import EXPIRED, FRESH, Bench
 from tests.records import record_of
 
-SAID = "record-rolled-back"
+pytestmark = pytest.mark.anyio
+
+LOG_LINE = "record-rolled-back"
+REVOKED = AskForAuthorization(cause=Cause.REVOKED)
+SENT_ONCE = [RefreshTokenRequest(refresh_token="refresh-7")]
 
 
-async def stored(bench: Bench) -> Record:
-    return await MemoryStore.load(bench.store, "c")
-
-
-def put(bench: Bench, record: Record) -> None:
-    """Write as somebody does who can write to the store, and asks nobody."""
-    bench.store._records["c"] = record
-
-
-def test_an_older_record_is_found_out_and_the_newer_one_put_back(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        keeper = bench.instance()
-        before = await write(bench, keeper_grant(7))
-        await keeper.load("c")
-        await write(bench, keeper_grant(8))
-        newer = await keeper.load("c")
-        put(bench, before)
-        found = await keeper.load("c")
-        assert found.grant == newer.grant == await bench.grant()
-        assert found.ledger == newer.ledger == (await stored(bench)).ledger == LEDGER
-        assert found.etag not in {before.etag, newer.etag}
-        assert caplog.text.count(SAID) == 1
-        # And nothing is wrong any more.
-        await keeper.load("c")
-        assert caplog.text.count(SAID) == 1
-
-    asyncio.run(run())
-
-
-def keeper_grant(generation: int) -> Authorized:
+def grant_of(generation: int) -> Authorized:
     return Authorized(
         tokens=replace(TOKENS, generation=generation, refresh_token=f"refresh-{generation}")
     )
 
 
-async def write(bench: Bench, grant: Grant) -> Record:
-    """Write as another instance does."""
-    recorder = bench.instance()._recorder
-    there = await stored(bench)
-    # Each write tells one thing more.
-    ledger = LEDGER[: len(there.ledger) + 1]
-    return await recorder.rewrite("c", replace(there, grant=grant, ledger=ledger))
+class RolledBack(Bench):
+    """A bench whose store an attacker can write to."""
+
+    async def stored(self) -> Record:
+        return await MemoryStore.load(self.store, "c")
+
+    async def write(self, grant: Grant) -> Record:
+        """Write as another instance does, with one history entry more at each write."""
+        there = await self.stored()
+        record = replace(there, grant=grant, ledger=LEDGER[: len(there.ledger) + 1])
+        return await self.instance()._recorder.rewrite("c", record)
+
+    def put(self, record: Record) -> None:
+        """Write as the attacker, without a check."""
+        self.store._records["c"] = record
 
 
-def test_a_refresh_token_that_is_spent_is_not_sent_where_the_newer_one_is_known() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        await write(bench, (await stored(bench)).grant)
-        before = await stored(bench)
-        keeper = bench.instance()
-        await keeper.token("c", min_ttl=SECOND)
-        put(bench, before)
-        answer = await keeper.token("c", min_ttl=SECOND)
-        assert isinstance(answer, Serve)
-        assert answer.tokens.access_token == "access-8"
-        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
-
-    asyncio.run(run())
+@pytest.fixture
+async def bench() -> RolledBack:
+    """A bench with a fresh token."""
+    bench = RolledBack()
+    await bench.keep(FRESH)
+    return bench
 
 
-def test_a_refresh_token_that_is_spent_is_not_sent_where_it_comes_between_a_read_and_its_write(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+async def expired() -> RolledBack:
+    """A bench with an expired access token."""
+    bench = RolledBack()
+    await bench.keep(EXPIRED)
+    return bench
+
+
+async def test_older_record_is_detected_and_the_newer_one_put_back(
+    bench: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        newer = await bench.grant()
-        assert isinstance(newer, Authorized)
-        spent = replace(newer.tokens, generation=6, refresh_token="refresh-6")
-        older = await write(bench, replace(newer, tokens=spent))
-        await write(bench, newer)
-        keeper = bench.instance()
-        await keeper.load("c")
-        swap = bench.store.swap
-
-        async def swap_after_a_rollback(*args: Any, **kwargs: Any) -> None:
-            monkeypatch.undo()
-            put(bench, older)
-            await swap(*args, **kwargs)
-
-        monkeypatch.setattr(bench.store, "swap", swap_after_a_rollback)
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-        assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
-
-    asyncio.run(run())
+    keeper = bench.instance()
+    before = await bench.write(grant_of(7))
+    await keeper.load("c")
+    await bench.write(grant_of(8))
+    newer = await keeper.load("c")
+    bench.put(before)
+    found = await keeper.load("c")
+    assert found.grant == newer.grant == await bench.grant()
+    assert found.ledger == newer.ledger == (await bench.stored()).ledger == LEDGER
+    assert found.etag not in {before.etag, newer.etag}
+    # Once: the next read finds nothing wrong.
+    await keeper.load("c")
+    assert caplog.text.count(LOG_LINE) == 1
 
 
-def test_the_answer_to_a_refresh_is_kept_though_the_record_was_rolled_back_meanwhile(
-    caplog: pytest.LogCaptureFixture,
+async def test_spent_refresh_token_is_not_sent_where_the_newer_one_is_known(
+    expired: RolledBack,
 ) -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(EXPIRED)
-        tokens = tokens_of(await bench.grant())
-        assert tokens is not None
-        older = await write(bench, Authorized(tokens=replace(tokens, generation=6)))
-        await write(bench, Authorized(tokens=tokens))
-
-        async def reply() -> Outcome:
-            assert isinstance(await bench.grant(), Refreshing)
-            put(bench, older)
-            return RESPONSE
-
-        bench.server.reply = reply
-        keeper = bench.instance()
-        assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-        await keeper.finish()
-        kept = await bench.tokens("c")
-        assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
-        assert SAID in caplog.text
-
-    asyncio.run(run())
+    before = await expired.write(await expired.grant())
+    keeper = expired.instance()
+    await keeper.token("c", min_ttl=SECOND)
+    expired.put(before)
+    answer = await keeper.token("c", min_ttl=SECOND)
+    assert isinstance(answer, Serve)
+    assert answer.tokens.access_token == "access-8"
+    assert expired.server.requests == SENT_ONCE
 
 
-def test_a_revoked_connection_does_not_come_back_by_an_older_record() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        before = await write(bench, await bench.grant())
-        keeper = bench.instance()
-        await bench.revocations(keeper).revoke("c")
-        put(bench, before)
-        answer = await keeper.token("c", min_ttl=SECOND)
-        assert answer == AskForAuthorization(cause=Cause.REVOKED)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("meanwhile", [None, "unnumbered"])
-def test_what_was_seen_is_not_forgotten_where_something_else_is_in_its_place_for_a_while(
-    meanwhile: str | None,
+async def test_spent_refresh_token_is_not_sent_where_it_comes_between_a_read_and_its_write(
+    expired: RolledBack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        before = await write(bench, await bench.grant())
-        keeper = bench.instance()
-        await bench.revocations(keeper).revoke("c")
-        put(bench, record_of(Unauthorized(), meanwhile))
-        assert await keeper.load("c") == await stored(bench)
-        put(bench, before)
-        answer = await keeper.token("c", min_ttl=SECOND)
-        assert answer == AskForAuthorization(cause=Cause.REVOKED)
+    tokens = await expired.tokens("c")
+    spent = replace(tokens, generation=6, refresh_token="refresh-6")
+    older = await expired.write(Authorized(tokens=spent))
+    await expired.write(Authorized(tokens=tokens))
+    keeper = expired.instance()
+    await keeper.load("c")
+    swap = expired.store.swap
 
-    asyncio.run(run())
+    async def swap_after_a_rollback(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+        expired.put(older)
+        await swap(*args, **kwargs)
 
-
-def test_connections_without_a_record_do_not_fill_the_memory() -> None:
-    seen = Memory()
-    seen.remember("c", record_of(keeper_grant(7), "lineage1.5.x"))
-    for number in range(memory.MAX_CONNECTIONS):
-        seen.remember(f"nobody's-{number}", record_of(Unauthorized(), None))
-    older = record_of(keeper_grant(7), "lineage1.4.x")
-    assert seen.newer_than("c", older) is not None
+    monkeypatch.setattr(expired.store, "swap", swap_after_a_rollback)
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+    assert expired.server.requests == SENT_ONCE
 
 
-def test_a_read_that_others_have_overtaken_is_no_rollback(caplog: pytest.LogCaptureFixture) -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        await write(bench, keeper_grant(7))
-        keeper = bench.instance()
-        overtaken = await keeper.load("c")
-        await write(bench, keeper_grant(8))
-        newer = await keeper.load("c")
-        assert await keeper._recorder.newest("c", overtaken) == newer
-        assert SAID not in caplog.text
+async def test_answer_to_a_refresh_is_kept_though_the_record_was_rolled_back_meanwhile(
+    expired: RolledBack, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = await expired.tokens("c")
+    older = await expired.write(Authorized(tokens=replace(tokens, generation=6)))
+    await expired.write(Authorized(tokens=tokens))
 
-    asyncio.run(run())
+    async def reply() -> Outcome:
+        assert isinstance(await expired.grant(), Refreshing)
+        expired.put(older)
+        return RESPONSE
+
+    expired.server.reply = reply
+    keeper = expired.instance()
+    assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
+    await keeper.finish()
+    kept = await expired.tokens("c")
+    assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
+    assert LOG_LINE in caplog.text
 
 
-def test_who_has_seen_nothing_newer_cannot_tell() -> None:
-    async def run() -> None:
-        bench = Bench()
-        await bench.keep(FRESH)
-        before = await write(bench, keeper_grant(7))
-        await write(bench, keeper_grant(8))
-        put(bench, before)
-        assert await bench.instance().load("c") == before
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        [],
+        [record_of(Unauthorized(), None)],
+        [record_of(Unauthorized(), "unnumbered")],
+    ],
+    ids=["older", "missing, then older", "unnumbered, then older"],
+)
+async def test_revoked_connection_does_not_come_back_by_an_older_record(
+    bench: RolledBack, meanwhile: list[Record]
+) -> None:
+    before = await bench.write(await bench.grant())
+    keeper = bench.instance()
+    await bench.revocations(keeper).revoke("c")
+    for record in meanwhile:
+        bench.put(record)
+        assert await keeper.load("c") == await bench.stored()
+    bench.put(before)
+    assert await keeper.token("c", min_ttl=SECOND) == REVOKED
 
-    asyncio.run(run())
+
+async def test_read_that_others_have_overtaken_is_not_a_rollback(
+    bench: RolledBack, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.write(grant_of(7))
+    keeper = bench.instance()
+    overtaken = await keeper.load("c")
+    await bench.write(grant_of(8))
+    newer = await keeper.load("c")
+    assert await keeper._recorder.newest("c", overtaken) == newer
+    assert LOG_LINE not in caplog.text
+
+
+async def test_instance_that_saw_nothing_newer_cannot_detect_it(bench: RolledBack) -> None:
+    before = await bench.write(grant_of(7))
+    await bench.write(grant_of(8))
+    bench.put(before)
+    assert await bench.instance().load("c") == before
 
 
 # Etags
 
 
-@pytest.mark.parametrize("etag", [None, "first", "x" * 43, "lineage1.x.rest", "short.1.rest"])
-def test_a_lineage_begins_where_there_is_none(etag: str | None) -> None:
-    assert next_etag(etag, "abcdefghij") == "abcdefgh.1.abcdefghij"
+@pytest.mark.parametrize(
+    ("etag", "after"),
+    [
+        *((etag, "abcdefgh.1.") for etag in (None, "first", "x" * 43)),
+        *((etag, "abcdefgh.1.") for etag in ("lineage1.x.rest", "short.1.rest")),
+        ("abcdefgh.1.x", "abcdefgh.2."),
+        ("otherone.9.x", "otherone.10."),
+    ],
+)
+def test_lineage_starts_where_there_is_none_and_is_counted_on(etag: str | None, after: str) -> None:
+    assert next_etag(etag, "abcdefghij") == f"{after}abcdefghij"
 
 
-def test_a_lineage_is_counted_on() -> None:
-    assert next_etag(next_etag(None, "abcdefghij"), "klm") == "abcdefgh.2.klm"
-    assert next_etag("abcdefgh.9.x", "klm") == "abcdefgh.10.klm"
-
-
-@pytest.mark.parametrize("etag", ["unnumbered", "otherone.1.x", "lineage1.5.x", "lineage1.6.x"])
-def test_only_a_lower_number_of_the_same_lineage_is_older(etag: str | None) -> None:
-    seen = Memory()
-    seen.remember("c", record_of(keeper_grant(7), "lineage1.5.x"))
-    other = record_of(keeper_grant(7), etag)
-    assert seen.newer_than("c", other) is None
-    assert seen.newer_than("other", record_of(other.grant, "lineage1.4.x")) is None
-    assert seen.newer_than("c", record_of(other.grant, "lineage1.4.x")) is not None
-
-
-@pytest.mark.parametrize("number", [4, 6])
-def test_tokens_of_an_earlier_generation_are_older_however_often_they_were_written(
-    number: int,
-) -> None:
-    seen = Memory()
-    seen.remember("c", record_of(keeper_grant(8), "lineage1.5.x"))
-    there = [record_of(keeper_grant(each), f"lineage1.{number}.x") for each in (7, 9)]
-    assert [seen.newer_than("c", each) is not None for each in there] == [True, False]
+def test_lineage_counts_on_from_the_higher_number() -> None:
     assert next_etag("lineage1.5.x", "random", over="lineage1.9.x") == "lineage1.10.random"
 
 
-def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("generation", "etag", "is_older"),
+    [
+        (7, "lineage1.4.x", True),
+        (7, "lineage1.5.x", False),
+        (7, "lineage1.6.x", False),
+        (7, "otherone.1.x", False),
+        (7, "unnumbered", False),
+        # Tokens of an earlier generation are older, however often they were written.
+        (6, "lineage1.6.x", True),
+        (8, "lineage1.4.x", False),
+    ],
+)
+def test_record_is_older_by_its_generation_and_then_by_its_number_in_the_lineage(
+    generation: int, etag: str, *, is_older: bool
+) -> None:
+    seen = Memory()
+    seen.remember("c", record_of(grant_of(7), "lineage1.5.x"))
+    other = record_of(grant_of(generation), etag)
+    assert (seen.newer_than("c", other) is not None) is is_older
+    assert seen.newer_than("other", other) is None
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MAX_CONNECTIONS", 2)
     seen = Memory()
     for name in ("a", "b", "a", "c"):
-        seen.remember(name, record_of(keeper_grant(7), "lineage1.5.x"))
-    older = record_of(keeper_grant(7), "lineage1.4.x")
+        seen.remember(name, record_of(grant_of(7), "lineage1.5.x"))
+    # Connections without a record do not fill it.
+    for number in range(3):
+        seen.remember(f"nobody's-{number}", record_of(Unauthorized(), None))
+    older = record_of(grant_of(7), "lineage1.4.x")
     assert [name for name in "abc" if seen.newer_than(name, older)] == ["a", "c"]

@@ -1,6 +1,5 @@
-"""Which store a deployment has: one, and one only."""
+"""The store of a deployment: exactly one."""
 
-import asyncio
 import errno
 import os
 import subprocess
@@ -12,7 +11,6 @@ import pytest
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import DynamoDbSettings, SqliteSettings, UpstashSettings
 from functions.wiring import Wiring
-from ports.store import Record
 from tests.functions.grants import fresh
 from tests.ports.store_contract import dynamodb
 from tests.records import record_of
@@ -30,17 +28,18 @@ def settings(**environ: str) -> Settings:
     return Settings.from_environ({**REQUIRED, **environ})
 
 
-def test_a_file_is_a_store() -> None:
-    store = settings(SQLITE_PATH="grants.sqlite").store
+@pytest.mark.parametrize("path", ["grants.sqlite", "/dev/shm/grants.sqlite"])  # noqa: S108 - names
+def test_file_is_a_store(path: str) -> None:
+    store = settings(SQLITE_PATH=path).store
     assert isinstance(store, SqliteSettings)
     assert store.path.name == "grants.sqlite"
 
 
 @pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/grants.sqlite"])
-def test_a_file_that_the_system_does_not_allow_is_refused_with_its_reason(
+def test_file_that_the_system_does_not_allow_is_refused_with_its_reason(
     tmp_path: Path, name: str
 ) -> None:
-    # A folder that may not be searched is told in the same way, but to root none is.
+    # A folder without search permission has such a message as well, but root may search each.
     with pytest.raises(SettingsError) as caught:
         settings(SQLITE_PATH=str(tmp_path / name))
     assert str(caught.value) == f"SQLITE_PATH cannot be used: {os.strerror(errno.ENAMETOOLONG)}"
@@ -49,27 +48,13 @@ def test_a_file_that_the_system_does_not_allow_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     "path",
     [
-        ":memory:",
-        ":MEMORY:",
-        "./:memory:",
-        "file::memory:?cache=shared",
-        "file:grants.sqlite",
-        "FILE:grants.sqlite?mode=memory",
-        "sqlite:///grants.sqlite",
-        "/dev/null",
-        "/dev/fd/0",
-        "/dev/grants.sqlite",
-        "/proc/self/fd/grants.sqlite",
-        "/proc/self/mem",
-        "/sys/grants.sqlite",
-        "/",
-        "..//",
-        "FIFO",
-        "LINK",
-        "nul\0",
+        *(":memory:", ":MEMORY:", "./:memory:", "file::memory:?cache=shared"),
+        *("file:grants.sqlite", "FILE:grants.sqlite?mode=memory", "sqlite:///grants.sqlite"),
+        *("/dev/null", "/dev/fd/0", "/dev/grants.sqlite", "/proc/self/fd/grants.sqlite"),
+        *("/proc/self/mem", "/sys/grants.sqlite", "/", "..//", "FIFO", "LINK", "nul\0"),
     ],
 )
-def test_a_path_that_keeps_nothing_is_refused(
+def test_path_that_stores_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,11 +62,6 @@ def test_a_path_that_keeps_nothing_is_refused(
     Path("LINK").symlink_to("/dev/null")
     with pytest.raises(SettingsError, match=r"^SQLITE_PATH [^;]*$"):
         settings(SQLITE_PATH=path)
-
-
-def test_a_file_in_shared_memory_is_a_file() -> None:
-    store = settings(SQLITE_PATH="/dev/shm/grants.sqlite").store  # noqa: S108 - none is made
-    assert isinstance(store, SqliteSettings)
 
 
 @pytest.mark.parametrize("pair", [KV, UPSTASH, KV | UPSTASH])
@@ -107,7 +87,7 @@ def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None
         (KV | {"KV_REST_API_URL": "http://kv.example"}, ["KV_REST_API_URL", "https"]),
     ],
 )
-def test_no_store_half_a_store_or_several_are_refused_by_their_names(
+def test_missing_incomplete_and_several_stores_are_refused_by_their_names(
     environ: dict[str, str], named: list[str]
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -123,32 +103,26 @@ def test_table_is_a_store_in_the_region_that_is_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["ab", "grants/x", "a" * 256, "gránts", "grants table"])
-def test_table_with_a_name_that_none_can_have_is_refused(name: str) -> None:
+def test_table_with_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="DYNAMODB_TABLE"):
         settings(DYNAMODB_TABLE=name)
 
 
-async def stored_and_loaded(wiring: Wiring) -> Record:
-    await wiring.store.swap("default", record_of(fresh(), "one"), expected_etag=None)
-    record = await wiring.store.load("default")
-    await wiring.store.close()
-    return record
-
-
-def test_table_is_reached_by_what_the_variables_of_aws_tell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.anyio
+async def test_table_is_reached_by_the_variables_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     peer = dynamodb()
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", peer.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", peer.access["aws_access_key_id"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", peer.access["aws_secret_access_key"])
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     region = peer.access["region_name"]
-    wiring = Wiring(settings(DYNAMODB_TABLE=peer.new_table(), AWS_REGION=region))
-    assert asyncio.run(stored_and_loaded(wiring)).etag == "one"
+    store = Wiring(settings(DYNAMODB_TABLE=peer.new_table(), AWS_REGION=region)).store
+    await store.swap("default", record_of(fresh(), "one"), expected_etag=None)
+    assert (await store.load("default")).etag == "one"
+    await store.close()
 
 
-def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
+def test_table_without_its_library_is_refused_with_the_way_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore", None)
@@ -158,23 +132,21 @@ def test_table_without_the_library_for_it_is_refused_with_what_installs_it(
         Wiring(settings(**DYNAMODB))
 
 
-@pytest.mark.parametrize("store", [{"SQLITE_PATH": "grants.sqlite"}, KV])
-def test_nothing_of_aws_is_imported_for_another_store(store: dict[str, str]) -> None:
+def test_nothing_of_aws_is_imported_for_another_store() -> None:
     program = (
         "import sys\n"
         "from functions.settings.settings import Settings\n"
         "from functions.wiring import Wiring\n"
-        "Wiring(Settings.from_environ())\n"
+        f"for store in {{'SQLITE_PATH': 'grants.sqlite'}}, {KV}:\n"
+        f"    Wiring(Settings.from_environ({REQUIRED} | store))\n"
         "print(sorted(name for name in sys.modules if name.startswith(('boto', 'jmespath'))))\n"
     )
-    environ = {**os.environ, **REQUIRED, **store}
-    printed = subprocess.check_output([sys.executable, "-c", program], env=environ, text=True)
-    assert printed == "[]\n"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 
 @pytest.mark.parametrize("token", ["kv-\ntoken", "kv token", "kv-\u2026"])
-def test_a_token_that_fits_in_no_header_is_refused_and_not_repeated(token: str) -> None:
-    # Whatever sent it would quote it in its error.
+def test_token_that_does_not_fit_in_a_header_is_refused_and_not_repeated(token: str) -> None:
+    # The HTTP client would quote it in its error.
     with pytest.raises(SettingsError, match="KV_REST_API_TOKEN must be printable ASCII") as caught:
         settings(**KV | {"KV_REST_API_TOKEN": token})
     assert "kv" not in str(caught.value)

@@ -1,38 +1,24 @@
-"""GET /api/token over the life of tokens: served, refreshed, and refused for a reason."""
+"""GET /api/token over the lifetime of tokens: served, refreshed, and refused for a reason."""
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.grant import Authorized
+from domain.grant import Authorized, FailureState
 from functions.refresh import keeper
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Call, Deployment, at, sequence_of
-from tests.functions.expect import (
-    expect_json,
-    expect_problem,
-    expect_retry_after,
-    expect_token,
-)
-from tests.functions.grants import (
-    DAY,
-    LIFE,
-    MINUTE,
-    NEAR_END,
-    OVER,
-    authorized,
-    fresh,
-    over,
-)
+from tests.functions.doctors import encryption_key
+from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
+from tests.functions.grants import DAY, LIFE, MINUTE, NEAR_END, OVER, authorized, fresh, over
 from tests.functions.hosts import HOSTS, on_each_host, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
+from tests.system.waiting import wait_until
 
-KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 LOGIN_IS_NEEDED = "authorization-required"
+CALLERS = 30
 
 
 def test_checklist_55_fresh_token_is_served_without_asking_the_provider(
@@ -55,17 +41,16 @@ def test_expired_token_is_replaced_by_one_that_works(
     old = deployment.tokens(connection)
     for generation in (1, 2):
         deployment.age(connection, by=OVER)
-        token = expect_token(deployment.token(connection))
+        answer = deployment.token(connection)
+        token = expect_token(answer)
         assert token != old.access_token
         assert deployment.provider.accepts(token)
-        assert deployment.tokens(connection).generation == generation
-        assert (
-            str(deployment.tokens(connection).refresh_token)
-            not in deployment.token(connection).text
-        )
+        new = deployment.tokens(connection)
+        assert new.generation == generation
+        assert str(new.refresh_token) not in answer.text
 
 
-def test_refresh_keeps_what_the_answer_leaves_out(
+def test_refresh_keeps_values_that_the_answer_leaves_out(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     # RFC 6749 §6: the old refresh token stays in force; §5.1: the scope is what was asked for.
@@ -101,7 +86,7 @@ def test_refresh_keeps_what_the_answer_leaves_out(
         (-MINUTE, "0", True),
     ],
 )
-def test_token_outlives_what_the_caller_demands(
+def test_token_outlives_the_demand_of_the_caller(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
@@ -118,7 +103,7 @@ def test_token_outlives_what_the_caller_demands(
     assert len(endpoint.seen) == refreshes
 
 
-def test_token_that_does_not_expire_is_served_for_ever(
+def test_token_that_does_not_expire_is_always_served(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     scripted.put(connection, authorized(access_ends=None, refresh_ends=None))
@@ -127,7 +112,7 @@ def test_token_that_does_not_expire_is_served_for_ever(
     assert endpoint.seen == []
 
 
-def test_nobody_has_logged_in(deployment: Deployment, connection: str) -> None:
+def test_login_is_required_before_the_first_login(deployment: Deployment, connection: str) -> None:
     members = expect_problem(deployment.token(connection), 401, LOGIN_IS_NEEDED)
     assert members["cause"] == "never-authorized"
     assert members["login"]["url"].endswith(f"/api/login?connection={connection}")
@@ -137,7 +122,7 @@ def test_nobody_has_logged_in(deployment: Deployment, connection: str) -> None:
     ("has_refresh_token", "cause"),
     [(True, "refresh-token-expired"), (False, "refresh-token-missing")],
 )
-def test_login_is_needed_once_there_is_nothing_to_refresh_with(
+def test_login_is_required_once_nothing_can_be_refreshed(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
@@ -146,23 +131,19 @@ def test_login_is_needed_once_there_is_nothing_to_refresh_with(
     cause: str,
 ) -> None:
     now = datetime.now(UTC)
-    scripted.put(
-        connection,
-        authorized(
-            access_ends=now + MINUTE + MINUTE,
-            refresh_ends=now,
-            has_refresh_token=has_refresh_token,
-        ),
+    grant = authorized(
+        access_ends=now + 5 * MINUTE, refresh_ends=now, has_refresh_token=has_refresh_token
     )
-    # What is left of the access token is served.
+    scripted.put(connection, grant)
+    # The access token is still served until it expires.
     expect_token(scripted.token(connection))
-    scripted.age(connection, by=2 * MINUTE)
+    scripted.age(connection, by=5 * MINUTE)
     members = expect_problem(scripted.token(connection), 401, LOGIN_IS_NEEDED)
     assert members["cause"] == cause
     assert endpoint.seen == []
 
 
-# --- a refresh token that is dead
+# --- a refresh token that the provider rejects
 
 
 def test_checklist_38_rejected_refresh_token_is_sent_once(
@@ -176,32 +157,19 @@ def test_checklist_38_rejected_refresh_token_is_sent_once(
         assert members["cause"] == "refresh-token-rejected"
         assert "error=" not in answer.headers["www-authenticate"]
     assert deployment.provider.stats()["refused"] == refused + 1
-    # A login is what helps.
+    # A login helps.
     deployment.log_in(connection)
     assert deployment.provider.accepts(expect_token(deployment.token(connection)))
 
 
-def test_refresh_token_that_somebody_else_used_requires_a_login(
-    deployment: Deployment, connection: str
-) -> None:
-    deployment.log_in(connection)
-    stolen = deployment.grant(connection)
-    deployment.age(connection, by=OVER)
-    expect_token(deployment.token(connection))
-    deployment.put(connection, stolen)
-    deployment.age(connection, by=OVER)
-    members = expect_problem(deployment.token(connection), 401, LOGIN_IS_NEEDED)
-    assert members["cause"] == "refresh-token-rejected"
-
-
-def test_checklist_38_living_access_token_is_served_beside_a_dead_refresh_token(
+def test_checklist_38_valid_access_token_is_served_though_the_refresh_token_is_rejected(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     grant = fresh()
     scripted.put(connection, grant)
     scripted.age(connection, by=NEAR_END)
     endpoint.plan(Answer.json({"error": "invalid_grant"}, status=400))
-    # The refresh that this one begins is refused behind its back.
+    # This request starts a refresh after its response, and that is refused.
     assert expect_token(scripted.token(connection)) == grant.tokens.access_token
     until_outcome(scripted, connection, "refused-for-now")
     for _ in range(3):
@@ -219,23 +187,16 @@ def test_checklist_38_living_access_token_is_served_beside_a_dead_refresh_token(
 
 
 def until_outcome(deployment: Deployment, connection: str, outcome: str) -> None:
-    """Wait for what goes on behind an answer."""
-    until(
-        lambda: deployment.verify(connection).json()["last_refresh"]["outcome"] == outcome,
-        lambda: deployment.verify(connection).json(),
-    )
+    """Wait for the refresh that continues after a response."""
+
+    def has_come() -> bool:
+        verified = deployment.verify(connection).json()
+        return bool(verified["last_refresh"]["outcome"] == outcome)
+
+    wait_until(has_come)
 
 
-def until(holds: Callable[[], bool], state: Callable[[], object]) -> None:
-    """Look until something holds; whoever looks for ten seconds has found a bug."""
-    for _ in range(1000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError(state())
-
-
-# --- a provider that is away, or out of its mind
+# --- a provider that is unavailable, or answers nonsense
 
 AWAY: list[tuple[str, tuple[int, str]]] = [
     ("unavailable", (503, "provider-unavailable")),
@@ -248,7 +209,7 @@ AWAY: list[tuple[str, tuple[int, str]]] = [
 
 
 @pytest.mark.parametrize(("fault", "expected"), AWAY)
-def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told_when_to_come_back(
+def test_checklist_54_old_token_is_served_until_it_expires_and_then_a_time_to_retry(
     deployment: Deployment,
     digikey: SimulatedDigiKeyPeer,
     connection: str,
@@ -258,18 +219,21 @@ def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told
     deployment.log_in(connection)
     old = deployment.tokens(connection)
     deployment.age(connection, by=NEAR_END)
-    digikey.plan_faults(fault)
+    digikey.plan_faults(fault, fault)
     assert expect_token(deployment.token(connection)) == old.access_token
-    until_failed(deployment, connection)
+    wait_until(lambda: failed(deployment, connection) is not None)
     assert expect_token(deployment.token(connection)) == old.access_token
-    # Without the access token nothing is left, and the provider is not asked before its time.
-    grant = deployment.grant(connection)
-    assert isinstance(grant, Authorized)
-    ended = replace(grant.tokens, expires_at=datetime.now(UTC))
-    assert grant.failure_state is not None
-    # However long this test takes.
-    later = replace(grant.failure_state, retry_at=datetime.now(UTC) + 10 * MINUTE)
-    deployment.put(connection, replace(grant, tokens=ended, failure_state=later))
+    # Without the access token the answer is that of a refresh, which fails as well.
+    ended = replace(old, expires_at=datetime.now(UTC))
+    deployment.put(connection, Authorized(tokens=ended))
+    answer = deployment.token(connection)
+    expect_problem(answer, *expected)
+    expect_retry_after(answer, at_most=60)
+    # Then the provider is not asked before its time, however long this test takes.
+    failure_state = failed(deployment, connection)
+    assert failure_state is not None
+    later = replace(failure_state, retry_at=datetime.now(UTC) + 10 * MINUTE)
+    deployment.put(connection, Authorized(tokens=ended, failure_state=later))
     stats = digikey.stats()
     answer = deployment.token(connection)
     members = expect_problem(answer, *expected)
@@ -278,11 +242,11 @@ def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told
     assert answer.headers["retry-after"] in members["detail"]
     verified = expect_json(deployment.verify(connection), 202)
     assert verified["next_try_at"] is not None
-    # The tokens are kept; and then it is asked again.
+    # The tokens are kept, and the provider is asked again.
     assert deployment.tokens(connection).refresh_token == old.refresh_token
     deployment.age(connection, by=10 * MINUTE)
     if fault in {"lose-answer", "html"}:
-        # The answer held the only living refresh token.
+        # The lost answer held the only valid refresh token.
         members = expect_problem(deployment.token(connection), 401, LOGIN_IS_NEEDED)
         assert members["cause"] == "refresh-answer-lost"
     else:
@@ -291,43 +255,24 @@ def test_checklist_54_old_token_is_served_while_it_lives_then_the_caller_is_told
         assert digikey.accepts(token)
 
 
-def until_failed(deployment: Deployment, connection: str) -> None:
-    def has_failed() -> bool:
-        grant = deployment.grant(connection)
-        return isinstance(grant, Authorized) and grant.failure_state is not None
-
-    until(has_failed, lambda: deployment.grant(connection))
-
-
-@pytest.mark.parametrize(("fault", "expected"), AWAY)
-def test_expired_token_cannot_be_replaced_while_the_provider_is_away(
-    deployment: Deployment,
-    digikey: SimulatedDigiKeyPeer,
-    connection: str,
-    fault: str,
-    expected: tuple[int, str],
-) -> None:
-    deployment.put(connection, grant := over())
-    digikey.plan_faults(fault)
-    answer = deployment.token(connection)
-    expect_problem(answer, *expected)
-    expect_retry_after(answer, at_most=60)
-    assert deployment.tokens(connection) == grant.tokens
+def failed(deployment: Deployment, connection: str) -> FailureState | None:
+    grant = deployment.grant(connection)
+    return grant.failure_state if isinstance(grant, Authorized) else None
 
 
 # --- settings that the provider refuses
 
 
-def test_checklist_39_54_wrong_client_secret_is_said_and_the_right_one_recovers(
+def test_checklist_39_54_wrong_client_secret_is_reported_and_the_right_one_recovers(
     deploy: Deploy,
 ) -> None:
-    right = deploy(ENCRYPTION_KEYS=KEY)
+    right = deploy(ENCRYPTION_KEYS=encryption_key("deployment"))
     right.log_in("default")
     right.age("default", by=OVER)
     before = right.tokens("default")
     right.running.stop()
 
-    wrong = deploy(ENCRYPTION_KEYS=KEY, CLIENT_SECRET="a wrong secret")
+    wrong = deploy(ENCRYPTION_KEYS=encryption_key("deployment"), CLIENT_SECRET="a wrong secret")
     answer = wrong.token("default")
     members = expect_problem(answer, 502, "client-refused")
     assert "CLIENT_SECRET" in members["detail"]
@@ -337,46 +282,25 @@ def test_checklist_39_54_wrong_client_secret_is_said_and_the_right_one_recovers(
     verified = expect_json(wrong.verify("default"), 202)
     assert verified["last_refresh"]["outcome"] == "client-refused"
 
-    recovered = deploy(ENCRYPTION_KEYS=KEY)
+    recovered = deploy(ENCRYPTION_KEYS=encryption_key("deployment"))
     recovered.age("default", by=MINUTE)
     token = expect_token(recovered.token("default"))
     assert recovered.provider.accepts(token)
     assert recovered.tokens("default").generation == before.generation + 1
 
 
-def test_record_sealed_with_another_key_is_kept_and_said(deploy: Deploy) -> None:
-    right = deploy()
-    right.put("default", grant := fresh())
-    rows = right.rows()
-
-    wrong = deploy(CLIENT_SECRET="a wrong secret")
-    for answer in (wrong.token("default"), wrong.verify("default")):
-        members = expect_problem(answer, 500, "record-unreadable")
-        assert "ENCRYPTION_KEYS" in members["detail"]
-    assert right.rows() == rows
-    assert expect_token(right.token("default")) == grant.tokens.access_token
-
-
-def test_unreadable_record_is_replaced_by_a_login(deploy: Deploy) -> None:
-    deploy(CLIENT_SECRET="an earlier secret").put("default", fresh())
-    now = deploy()
-    expect_problem(now.token("default"), 500, "record-unreadable")
-    now.log_in("default")
-    assert now.provider.accepts(expect_token(now.token("default")))
-
-
 # --- many callers
 
 
 @on_hosts("in-process", "uvicorn", "lambda")
-def test_fifty_callers_of_an_expired_token_cause_one_refresh_and_get_the_same(
+def test_many_callers_of_an_expired_token_cause_one_refresh_and_get_the_same(
     deployment: Deployment, connection: str
 ) -> None:
     deployment.log_in(connection)
     old = deployment.tokens(connection)
     deployment.age(connection, by=OVER)
     before = deployment.provider.stats()
-    answers = deployment.together(sequence_of(deployment, connection, 50))
+    answers = deployment.together(sequence_of(deployment, connection, CALLERS))
     [token] = {expect_token(answer) for answer in answers}
     assert token != old.access_token
     assert deployment.provider.accepts(token)
@@ -385,36 +309,37 @@ def test_fifty_callers_of_an_expired_token_cause_one_refresh_and_get_the_same(
     assert after["refused"] == before["refused"]
 
 
-def test_fifty_callers_of_a_dead_refresh_token_cause_one_refusal(
+def test_many_callers_with_a_rejected_refresh_token_cause_one_refusal(
     deployment: Deployment, connection: str
 ) -> None:
     deployment.put(connection, over())
     before = deployment.provider.stats()["refused"]
-    for answer in deployment.together(sequence_of(deployment, connection, 50)):
+    for answer in deployment.together(sequence_of(deployment, connection, CALLERS)):
         assert expect_problem(answer, 401, LOGIN_IS_NEEDED)["cause"] == "refresh-token-rejected"
     assert deployment.provider.stats()["refused"] == before + 1
 
 
-# Lambda answers when all is done; what it does then is in test_aws.py.
-behind_the_answer = pytest.mark.parametrize(
-    "host",
-    [name for name, host in HOSTS.items() if host.goes_on_behind_its_answer],
-    indirect=True,
+# Lambda responds when all is done: test_aws.py has its refreshes.
+behind_the_answer = on_hosts(
+    *(name for name, host in HOSTS.items() if host.goes_on_behind_its_answer)
 )
 
 
 @behind_the_answer
-def test_old_token_is_served_while_one_refresh_goes_on(
+def test_refresh_in_progress_keeps_neither_its_connection_nor_another_waiting(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
-    grant = fresh()
+    grant, other = fresh(), fresh()
     scripted.put(connection, grant)
     scripted.age(connection, by=NEAR_END)
+    scripted.put(f"{connection}-other", other)
     with endpoint.held() as go_on:
-        # Each of these answers comes while the provider has not answered: it must not.
+        # The provider does not answer until each of these requests has its answer.
         assert expect_token(scripted.token(connection)) == grant.tokens.access_token
         answers = scripted.together(sequence_of(scripted, connection, 20))
         assert {expect_token(answer) for answer in answers} == {grant.tokens.access_token}
+        assert expect_token(scripted.token(f"{connection}-other")) == other.tokens.access_token
+        expect_json(scripted.call("GET", "/api/health"))
         members = expect_json(scripted.verify(connection))
         assert members["last_refresh"]["outcome"] == "in-progress"
         go_on.set()
@@ -423,25 +348,7 @@ def test_old_token_is_served_while_one_refresh_goes_on(
     assert expect_token(scripted.token(connection)) == endpoint.given[0]["access_token"]
 
 
-@behind_the_answer
-def test_other_connections_do_not_wait_for_a_refresh(
-    scripted: Deployment, endpoint: TokenEndpoint, connection: str
-) -> None:
-    scripted.put(connection, fresh())
-    scripted.age(connection, by=NEAR_END)
-    other = fresh()
-    scripted.put(f"{connection}-other", other)
-    with endpoint.held():
-        expect_token(scripted.token(connection))
-        assert expect_token(scripted.token(f"{connection}-other")) == other.tokens.access_token
-        expect_json(scripted.call("GET", "/api/health"))
-        assert expect_json(scripted.verify(connection))["last_refresh"]["outcome"] == "in-progress"
-    until_outcome(scripted, connection, "tokens")
-
-
-# Callers are patient for 20 s, and only in this process can that be made less.
-@pytest.mark.parametrize("host", ["in-process"], indirect=True)
-def test_refresh_that_takes_too_long_is_said_with_a_time_to_come_back(
+def test_refresh_that_takes_too_long_is_reported_with_a_time_to_retry(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,
@@ -460,7 +367,7 @@ def test_refresh_that_takes_too_long_is_said_with_a_time_to_come_back(
 
 
 @behind_the_answer
-def test_refresh_survives_the_end_of_the_process_that_began_it(
+def test_refresh_survives_the_end_of_the_process_that_started_it(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
     first = deploy(**endpoint.environ)
@@ -469,7 +376,7 @@ def test_refresh_survives_the_end_of_the_process_that_began_it(
     with endpoint.held():
         assert expect_token(first.token("default")) == grant.tokens.access_token
         assert expect_json(first.verify("default"))["last_refresh"]["outcome"] == "in-progress"
-    # The answer is on its way, or has just come; what it holds may not be lost.
+    # The answer is on its way, or has just come, and must not be lost.
     first.running.stop()
     [given] = endpoint.given
     assert first.tokens("default").access_token == given["access_token"]
@@ -477,7 +384,7 @@ def test_refresh_survives_the_end_of_the_process_that_began_it(
 
 
 @on_hosts("in-process", "uvicorn", "lambda")
-def test_caller_who_hangs_up_leaves_the_refresh_going_on(
+def test_refresh_continues_after_its_caller_hangs_up(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
     scripted.put(connection, over())

@@ -1,4 +1,4 @@
-"""GET /api/verify: how a connection stands, by the store alone."""
+"""GET /api/verify: the state of a connection, from the store alone."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +23,7 @@ MEMBERS = {
     "action_required",
     "cause",
 }
+ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 A_MOMENT = timedelta(seconds=0.3)
@@ -56,45 +57,48 @@ def test_access_token_expired_is_202(deployment: Deployment, connection: str) ->
     assert (members["action_required"], members["cause"]) == (False, None)
 
 
-def test_refresh_token_expired_is_404(deployment: Deployment, connection: str) -> None:
-    now = datetime.now(UTC)
-    deployment.put(connection, authorized(access_ends=now - DAY, refresh_ends=now))
-    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
-    assert set(members) == {*PROBLEM_MEMBERS, "login"} | MEMBERS
-    assert (members["state"], members["cause"]) == ("refresh-expired", "refresh-token-expired")
-    assert members["action_required"] is True
-    assert members["refresh_token_days_left"] == 0
-    assert "log in" in members["detail"]
-
-
-def test_refresh_token_expired_is_404_though_the_access_token_lives(
-    deployment: Deployment, connection: str
-) -> None:
-    now = datetime.now(UTC)
-    deployment.put(connection, authorized(access_ends=now + MINUTE, refresh_ends=now))
-    expect_problem(deployment.verify(connection), 404, "not-authorized")
-
-
-def test_no_refresh_token_is_404_though_the_access_token_lives(
-    deployment: Deployment, connection: str
-) -> None:
-    now = datetime.now(UTC)
-    grant = authorized(access_ends=now + LIFE, refresh_ends=None, has_refresh_token=False)
-    deployment.put(connection, grant)
-    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
-    assert members["cause"] == "refresh-token-missing"
-
-
 def test_token_that_does_not_expire_is_200(deployment: Deployment, connection: str) -> None:
     grant = authorized(access_ends=None, refresh_ends=None, has_refresh_token=False)
     deployment.put(connection, grant)
-    members = expect_json(deployment.verify(connection))
-    assert members["access_token_expires_at"] is None
+    assert expect_json(deployment.verify(connection))["access_token_expires_at"] is None
 
 
 def test_unknown_connection_is_404(deployment: Deployment, connection: str) -> None:
     members = expect_problem(deployment.verify(connection), 404, "not-authorized")
     assert (members["state"], members["cause"]) == ("unauthorized", "never-authorized")
+
+
+@pytest.mark.parametrize(
+    ("access_left", "refresh_left", "has_refresh_token", "cause"),
+    [
+        (-DAY, ZERO, True, "refresh-token-expired"),
+        # Though the access token is still valid.
+        (MINUTE, ZERO, True, "refresh-token-expired"),
+        (LIFE, None, False, "refresh-token-missing"),
+    ],
+)
+def test_connection_that_cannot_be_refreshed_is_404(
+    deployment: Deployment,
+    connection: str,
+    *,
+    access_left: timedelta,
+    refresh_left: timedelta | None,
+    has_refresh_token: bool,
+    cause: str,
+) -> None:
+    now = datetime.now(UTC)
+    grant = authorized(
+        access_ends=now + access_left,
+        refresh_ends=None if refresh_left is None else now + refresh_left,
+        has_refresh_token=has_refresh_token,
+    )
+    deployment.put(connection, grant)
+    members = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert set(members) == {*PROBLEM_MEMBERS, "login"} | MEMBERS
+    assert (members["state"], members["cause"]) == ("refresh-expired", cause)
+    assert members["action_required"] is True
+    assert members["refresh_token_days_left"] == (None if refresh_left is None else 0)
+    assert "log in" in members["detail"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_checklist_36_days_left_are_whole_days(
     [(A_MOMENT, DAY, 200, 202), (-DAY, A_MOMENT, 202, 404)],
     ids=["access token", "refresh token"],
 )
-def test_expiry_belongs_to_what_is_over(
+def test_token_has_expired_from_the_instant_of_its_expiry_on(
     deployment: Deployment,
     connection: str,
     *,
@@ -136,8 +140,7 @@ def test_expiry_belongs_to_what_is_over(
         connection,
         authorized(access_ends=now + access_ends_after, refresh_ends=now + refresh_ends_after),
     )
-    # Asked again and again across the boundary: each answer that is wholly on one side of it is
-    # known, whatever the time that an answer takes.
+    # Asked again and again: each answer that is wholly on one side of the instant is known.
     status = before
     while status != since:
         asked = datetime.now(UTC)
@@ -161,10 +164,12 @@ def test_expiry_belongs_to_what_is_over(
         (Failure.UNEXPLAINED, DAY, "refused-without-reason"),
         (Failure.MISCONFIGURED, MINUTE, "client-refused"),
         (Failure.REFUSED, MINUTE, "refresh-token-rejected"),
+        (Failure.NOT_SENT, MINUTE, None),
+        (Failure.EXPIRED_ON_ARRIVAL, MINUTE, None),
     ],
 )
 @pytest.mark.parametrize("grant", [fresh, over])
-def test_alarms_can_be_set_on_what_does_not_mend_itself(
+def test_action_is_required_by_a_failure_that_does_not_pass(
     deployment: Deployment,
     connection: str,
     *,
@@ -185,28 +190,11 @@ def test_alarms_can_be_set_on_what_does_not_mend_itself(
     deployment.put(connection, replace(grant(), failure_state=failure_state))
     members = expect_json(deployment.verify(connection), 200 if grant is fresh else 202)
     assert (members["action_required"], members["cause"]) == (cause is not None, cause)
+    assert members["last_refresh"] == {"at": text(now - SECOND), "outcome": failure.value}
     assert members["next_try_at"] == text(now + MINUTE)
 
 
-def test_last_refresh_and_its_outcome_are_told(deployment: Deployment, connection: str) -> None:
-    now = datetime.now(UTC)
-    grant = over()
-    for failure in Failure:
-        failure_state = FailureState(
-            failures=3,
-            failure=failure,
-            at=now - MINUTE,
-            retry_at=now + MINUTE,
-            in_doubt_since=None,
-        )
-        deployment.put(connection, Authorized(tokens=grant.tokens, failure_state=failure_state))
-        members = expect_json(deployment.verify(connection), 202)
-        outcome = {"at": text(now - MINUTE), "outcome": failure.value}
-        assert members["last_refresh"] == outcome
-        assert members["next_try_at"] == text(now + MINUTE)
-
-
-def test_refresh_in_progress_is_told_and_not_joined(
+def test_refresh_in_progress_is_reported_and_not_joined(
     deployment: Deployment, connection: str
 ) -> None:
     now = datetime.now(UTC)
@@ -225,28 +213,19 @@ def test_verify_asks_only_the_store_and_changes_nothing(
 ) -> None:
     now = datetime.now(UTC)
     seeded = {
-        "fresh": fresh(),
-        "over": over(),
-        "dead": authorized(access_ends=now - DAY, refresh_ends=now - DAY),
+        "fresh": (200, fresh()),
+        "over": (202, over()),
+        "expired": (404, authorized(access_ends=now - DAY, refresh_ends=now - DAY)),
     }
-    for name, grant in seeded.items():
+    for name, (_, grant) in seeded.items():
         scripted.put(f"{connection}-{name}", grant)
     rows = scripted.rows()
     with endpoint.held():
-        for name in (*seeded, "unknown"):
+        for name, (status, grant) in seeded.items():
             answer = scripted.verify(f"{connection}-{name}")
-            assert answer.status_code == {"fresh": 200, "over": 202}.get(name, 404)
-            for grant in seeded.values():
-                assert grant.tokens.access_token not in answer.text
-                assert str(grant.tokens.refresh_token) not in answer.text
+            assert answer.status_code == status
+            assert grant.tokens.access_token not in answer.text
+            assert str(grant.tokens.refresh_token) not in answer.text
+        scripted.verify(f"{connection}-unknown")
     assert endpoint.seen == []
     assert scripted.rows() == rows
-
-
-def test_verify_asks_no_provider_after_a_login(deployment: Deployment, connection: str) -> None:
-    deployment.log_in(connection)
-    stats = deployment.provider.stats()
-    members = expect_json(deployment.verify(connection))
-    assert (members["state"], members["generation"]) == ("fresh", 0)
-    assert members["refresh_token_days_left"] == 89
-    assert deployment.provider.stats() == stats

@@ -1,13 +1,13 @@
-"""Variables for proxies and certificates that are no use: said before anybody is sent to log in."""
+"""Unusable variables for proxies and certificates are reported before a login starts."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from domain.authorization import AuthorizationResponse
+from functions.login.logins import Logins
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wiring
 from tests.functions.doctors import findings, healthy
@@ -17,14 +17,15 @@ ELSEWHERE = {
     "AUTHORIZATION_ENDPOINT": "https://provider.invalid/authorize",
     "TOKEN_ENDPOINT": "https://provider.invalid/token",
 }
-UNUSABLE = [
-    ("ALL_PROXY", "socks5h://name:pass-word@127.0.0.1:9"),
-    ("HTTPS_PROXY", "htp://127.0.0.1:9"),
-    ("SSL_CERT_FILE", "nowhere.pem"),
-    ("SSL_CERT_DIR", "nowhere"),
-]
-_T = TypeVar("_T")
-unusable = pytest.mark.parametrize(("name", "value"), UNUSABLE)
+pytestmark = pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5h://name:pass-word@127.0.0.1:9"),
+        ("HTTPS_PROXY", "htp://127.0.0.1:9"),
+        ("SSL_CERT_FILE", "nowhere.pem"),
+        ("SSL_CERT_DIR", "nowhere"),
+    ],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,19 +35,17 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "fd00::/8,[::1]")
 
 
-def run(environ: dict[str, str], work: Callable[[Wiring], Awaitable[_T]]) -> _T:
-    async def run() -> _T:
-        wiring = Wiring(Settings.from_environ(environ))
-        try:
-            return await work(wiring)
-        finally:
-            await wiring.close()
-
-    return asyncio.run(run())
+@asynccontextmanager
+async def logins_in(environ: dict[str, str]) -> AsyncIterator[Logins]:
+    wiring = Wiring(Settings.from_environ(environ))
+    try:
+        yield wiring.logins
+    finally:
+        await wiring.close()
 
 
-@unusable
-def test_a_login_does_not_begin_that_could_not_be_completed(
+@pytest.mark.anyio
+async def test_login_that_cannot_be_completed_does_not_start(
     running_digikey: SimulatedDigiKeyPeer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -54,32 +53,24 @@ def test_a_login_does_not_begin_that_could_not_be_completed(
     value: str,
 ) -> None:
     environ = healthy(running_digikey, tmp_path, **ELSEWHERE)
-    begun = run(environ, lambda wiring: wiring.logins.begin("default"))
+    async with logins_in(environ) as logins:
+        begun = await logins.begin("default")
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"^{name} ") as raised:
-        run(environ, lambda wiring: wiring.logins.begin("default"))
-    assert "pass-word" not in str(raised.value)
-    # One that came in between is not used up.
-    response = AuthorizationResponse(state=begun.state, code="a-code", issuer=None)
-    with pytest.raises(SettingsError, match=f"^{name} "):
-        run(environ, lambda wiring: wiring.logins.complete(response))
+    async with logins_in(environ) as logins:
+        with pytest.raises(SettingsError, match=f"^{name} ") as raised:
+            await logins.begin("default")
+        assert "pass-word" not in str(raised.value)
+        # One that started before is reported as well, and not used up.
+        response = AuthorizationResponse(state=begun.state, code="a-code", issuer=None)
+        for _ in range(2):
+            with pytest.raises(SettingsError, match=f"^{name} "):
+                await logins.complete(response)
+    # A provider at a loopback address needs neither.
+    async with logins_in(environ | healthy(running_digikey, tmp_path)) as logins:
+        assert (await logins.begin("default")).state
 
 
-@unusable
-def test_what_no_request_needs_keeps_nobody_from_logging_in(
-    running_digikey: SimulatedDigiKeyPeer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    value: str,
-) -> None:
-    monkeypatch.setenv(name, value)
-    environ = healthy(running_digikey, tmp_path)
-    assert run(environ, lambda wiring: wiring.logins.begin("default")).state
-
-
-@unusable
-def test_the_doctor_names_the_variable(
+def test_doctor_names_the_variable(
     running_digikey: SimulatedDigiKeyPeer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

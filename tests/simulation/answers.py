@@ -1,4 +1,4 @@
-"""What must hold of the answers that one connection's programs and sweeps are given."""
+"""Judges the answers that the programs and sweeps of one connection get."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,14 +34,14 @@ from tests.simulation.promises import (
     Rule,
 )
 
-# A read, and where a refresh is begun two writes, of a store that is well.
 USUAL_MIN_TTL = timedelta(seconds=60)
+# A read, and two writes where a refresh starts, of a store that works.
 AT_ONCE = timedelta(seconds=2)
 
 
 @dataclass(kw_only=True)
 class AnswerJudge:
-    """The judge of what is answered about one connection."""
+    """Judges each answer about one connection."""
 
     history: History
     false_alarms: int = 0
@@ -49,7 +49,7 @@ class AnswerJudge:
     is_alarmed: bool = False
 
     def answered(self, call: Call, answer: Answer, now: datetime) -> bool:
-        """Judge an answer; return whether it takes a login indeed."""
+        """Judge an answer; return whether a login is really required."""
         match answer:
             case Serve():
                 self._judge_token(call, answer, now)
@@ -69,7 +69,7 @@ class AnswerJudge:
 
     def _judge_token(self, call: Call, answer: Serve, now: datetime) -> None:
         history, token = self.history, answer.tokens.access_token
-        # What the store would not take is served by who has it: nobody has told it.
+        # An instance serves the tokens that the store refused: it cannot know of the revocation.
         if history.is_revoked_for(call.read_from) and not history.is_rescued(token):
             raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
         if token not in history.provider.access_expires_at:
@@ -97,12 +97,12 @@ class AnswerJudge:
             raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
 
     def _judge_ended(self, access_token: str) -> None:
-        """Judge a token that a refresh has ended; nobody can know of one after its lease."""
+        """Judge a token that a refresh has ended, unless the refresh landed after its lease."""
         if not any(exchange.lands_after_lease for exchange in self.history.exchanges):
             raise BrokenRuleError(Rule.ENDED, access_token)
 
     def _judge_delay(self, call: Call, now: datetime) -> None:
-        """Judge whether a grace window is used while there is time, when somebody asks in it."""
+        """Judge whether a caller within a grace window makes use of it."""
         history, grace = self.history, self.history.kind.rules.grace
         if not (grace and history.exchanges) or isinstance(history.grant, Inactive):
             return
@@ -111,7 +111,7 @@ class AnswerJudge:
         is_known = last.ended_at is not None and not (last.is_delivered or last.is_refused)
         if last.ended_at is None or not is_known or len(tries) > 1 or last.refresh_token != token:
             return
-        # By the clocks that decided; nobody's clock has moved since an attempt began so lately.
+        # By the clocks that decided: no clock has moved since so recent an attempt.
         started_at, clock = last.attempt.started_at, call.read_from + call.skew
         opens = started_at + min(LEASE, grace / 2)
         is_over = max(last.ended_at, history.written_at) + SKEW < call.read_from
@@ -129,12 +129,12 @@ class AnswerJudge:
             return False
         self._judge_cause(call, answer.cause, now)
         if answer.cause is Cause.REFRESH_TOKEN_REJECTED and self._may_pass(call):
-            # A person asks for a refresh, minutes apart, and need not log in: `Connection.take`.
+            # A person asks for a refresh after minutes, and need not log in: `Connection.take`.
             return False
         return self._judge_loss(call, answer.cause, now)
 
     def _may_pass(self, call: Call) -> bool:
-        """Whether a refusal passes, or has passed since whoever answers has read of it."""
+        """Whether a refusal passes, or has passed since the answering instance read the store."""
         history = self.history
         is_old = call.read_from <= history.written_at
         return history.may_pass() or (history.kind.rules.refuses_what_lives and is_old)
@@ -165,9 +165,9 @@ class AnswerJudge:
     def _was_over_by_a_clock(
         self, call: Call, exchange: Exchange, cause: Cause, now: datetime
     ) -> bool:
-        """Whether a refresh token was over by this clock, and not by that of who then used it.
+        """Whether a refresh token had expired by this clock, but not by that of its sender.
 
-        Who has read before the intent was stored cannot know of that.
+        An instance that read the store before the intent was written cannot know of that.
         """
         history = self.history
         is_over = history.may_be_expired(exchange.refresh_token, now)
@@ -197,7 +197,7 @@ class AnswerJudge:
     # Time.
 
     def is_ready(self, call: Call) -> bool:
-        """Whether the store has what a program asks for, with time to spare."""
+        """Whether the store has what a program asks for, with time left."""
         if isinstance(self.history.grant, Inactive) or call.wish is not Wish.TOKEN:
             return False
         tokens = self.history.grant.tokens
@@ -207,7 +207,7 @@ class AnswerJudge:
         return tokens.expires_at > call.began_at + demanded + 2 * SKEW + AT_ONCE
 
     def judge_wait(self, call: Call, now: datetime, *, is_ready: bool) -> None:
-        """Judge how long an instance that nothing hindered took to answer."""
+        """Judge the time to answer of an instance without a fault."""
         in_flight = self.history.is_in_flight() or self.history.in_flight_at >= call.read_from
         if now - call.began_at > AT_ONCE and (is_ready or not in_flight):
             raise BrokenRuleError(Rule.DELAYED, f"{now - call.began_at}")
@@ -215,7 +215,7 @@ class AnswerJudge:
     # The sweep.
 
     def swept(self, call: Call, result: QuestionResult) -> SweepOutcome:
-        """Judge what the sweep is told of a connection; say what it must be counted as."""
+        """Judge the answer to the sweep, and return how the sweep must count it."""
         match result.answer:
             case AskForAuthorization() | ReportMoved():
                 return SweepOutcome.FAILED
@@ -238,12 +238,12 @@ class AnswerJudge:
         )
 
     def logged_in(self) -> None:
-        """Forget what belonged to the grant that is over."""
+        """Forget the state of the grant before."""
         self.is_lost = self.is_alarmed = False
 
 
 def _was_refused_just_now(call: Call, answer: Serve, history: History) -> bool:
-    """Whether who answers was refused a refresh of these tokens, and could not store that."""
+    """Whether the answering instance had its refresh refused, and could not store that."""
     return any(
         exchange.is_refused
         and exchange.sender is call.process
@@ -256,7 +256,7 @@ def _was_refused_just_now(call: Call, answer: Serve, history: History) -> bool:
 
 
 def _what_went_wrong(grant: Grant) -> datetime | None:
-    """Tell failures apart by when they were known; None where none is, or an attempt goes on."""
+    """Return when a failure was known; None without one, or during an attempt."""
     match grant:
         case Authorized(failure_state=failure_state):
             return None if failure_state is None else failure_state.at

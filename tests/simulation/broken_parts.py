@@ -1,6 +1,6 @@
-"""What carries out the rules of refresh, broken on purpose.
+"""Mutants of the parts that carry out the rules of refresh.
 
-Each function replaces one of the real ones for as long as its patch lasts.
+Each function replaces a real one while its patch lasts.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
         except ConflictError as conflict:
             current = conflict.current
             if isinstance(grant, Refreshing):
-                # The ledger is to be right: only the etag is not looked at.
+                # The ledger stays right: only the etag is ignored.
                 is_lapse = isinstance(current.grant, Refreshing)
                 note = questions._lapse_note(grant) if is_lapse else None
             return await swap(self, connection, current, grant, note, now=now)
@@ -163,7 +163,7 @@ def share_attempts_between_connections(patch: pytest.MonkeyPatch) -> None:
 
 
 def _in_background(work: Any) -> None:
-    """Begin something and do not wait for it; what goes wrong with it is nobody's concern."""
+    """Start a task, and ignore its end and its exception."""
     task = asyncio.create_task(work)
     task.add_done_callback(_look_away)
 

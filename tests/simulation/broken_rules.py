@@ -1,6 +1,6 @@
-"""The rules of refresh, each broken on purpose.
+"""Mutants of the rules of refresh.
 
-Each function replaces one of the real ones for as long as its patch lasts.
+Each function replaces a real one while its patch lasts.
 """
 
 from collections.abc import Callable
@@ -135,7 +135,7 @@ def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
     def mutant(grant: Refreshing, policy: Policy, now: datetime, *, quote: str | None) -> Effect:
-        # What is over has had its last try.
+        # With expired tokens, this was the last try.
         over = replace(grant.tokens, expires_at=grant.attempt.started_at)
         effect = refuse(replace(grant, tokens=over), policy, now, quote=quote)
         assert isinstance(effect.grant, Authorized | AuthorizationRequired)
@@ -177,7 +177,7 @@ def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
 def answer_every_sweep_with(
     answer: Callable[[Active, datetime], Answer | None],
 ) -> Callable[[pytest.MonkeyPatch], None]:
-    """Decide for the sweep by something else than the rules: None is a refresh."""
+    """Decide for the sweep by `answer` instead of the rules: None is a refresh."""
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         by_the_rules = questions._answer_without_refresh
@@ -194,7 +194,7 @@ def answer_every_sweep_with(
     return apply
 
 
-def whatever_is_due(grant: Active, now: datetime) -> Answer | None:
+def only_when_due(grant: Active, now: datetime) -> Answer | None:
     due = due_at(grant)
     return None if due is not None and due <= now else NothingDue()
 

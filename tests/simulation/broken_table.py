@@ -1,6 +1,6 @@
-"""What the DynamoDB store asks for and makes of the answer, broken on purpose.
+"""Mutants of the requests of the DynamoDB store, and of its reading of answers.
 
-Each function replaces one of the real ones for as long as its patch lasts.
+Each function replaces a real one while its patch lasts.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def read_what_may_be_old(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_the_index(patch: pytest.MonkeyPatch) -> None:
-    # Whatever is named as due is refreshed, without a look at its record.
+    # Refresh each connection in the index, without a look at its record.
     patch.setattr(Keeper, "refresh_if_due", Keeper.refresh)
 
 

@@ -2,8 +2,8 @@
 
 python -m tests.simulation.clocks KIND SEED
 
-One instance as it is wired, one connection, and a provider whose clock is right. What is judged is
-what happens while the instance's clock is right too, whatever it has said before.
+One instance as it is wired, one connection, and a provider whose clock is right. Events are judged
+while the instance's clock is right too.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class ClockWorld:
     offset: timedelta = timedelta(0)
     # From here on the clock stays right.
     is_right: bool = False
-    # When the provider last refused a refresh token that lives; None if not at last.
+    # When the provider refused a valid refresh token; None after another answer.
     refused_at: datetime | None = None
     trace: list[str] = field(default_factory=list)
 
@@ -132,7 +132,7 @@ class ClockWorld:
     # The ports.
 
     def now(self) -> datetime:
-        """Tell the time, as the instance has it."""
+        """Return the time by the clock of the instance."""
         return self.true + self.offset
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
@@ -160,7 +160,7 @@ class ClockWorld:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(line)
 
-    # What happens.
+    # Events.
 
     def change_clock(self) -> None:
         """Make the clock wrong, or put it right."""
@@ -282,10 +282,10 @@ class ClockWorld:
         if was_alive and is_replaced and not await self.honoured():
             raise BrokenRuleError(Rule.DIED_IDLE, f"after {IDLE_DAYS} days")
 
-    # What must hold.
+    # Judgements.
 
     async def honoured(self) -> bool:
-        """Whether the provider honours what is stored, for a while yet."""
+        """Whether the provider honours the stored tokens, and will for a while."""
         tokens = tokens_of((await self.store.load(CONNECTION)).grant)
         later = self.true + EXPECTED_EARLY
         return tokens is not None and self.provider.honours(str(tokens.refresh_token), later)
@@ -302,7 +302,7 @@ class ClockWorld:
                     raise BrokenRuleError(Rule.LOST, cause.value)
                 await self.a_person_insists()
             case TryLater(at=at, failure=failure):
-                # Who refuses a refresh token that lives makes those wait who insist on a refresh.
+                # A provider that refuses a valid refresh token delays explicit refreshes.
                 is_insisting = wish is Wish.REFRESH and failure is Failure.REFUSED
                 may_wait = is_insisting and self.provider.has_refused
                 if not may_wait or at > self.true + VERDICTS_APART:

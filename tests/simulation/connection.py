@@ -151,7 +151,7 @@ class Connection:
         if may_pass:
             self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
         if self.world.is_spoilt and isinstance(answer, AskForAuthorization):
-            # Who refuses for a while does so whatever has become of the record.
+            # A provider that refuses for a while does so with any record.
             if not (may_pass and self._is_honoured()):
                 self.login_wanted = True
                 self.history.losses[Loss.DAMAGED] += 1
@@ -174,13 +174,13 @@ class Connection:
         return self.history.honours(tokens.refresh_token, self.world.now())
 
     def _insist(self) -> None:
-        """Let a person, who is told to log in, ask for a refresh first."""
+        """Let a person ask for a refresh before a login."""
         instances, verdict = self.world.instances, AuthorizationRequired
         if instances and self.is_readable() and isinstance(self.history.grant, verdict):
             self.request_refresh(instances[0])
 
     def forget_calls(self, instance: Instance) -> None:
-        """Let go of the calls that died with their instance."""
+        """Remove the calls that ended with their instance."""
         for number, call in list(self.calls.items()):
             if call.process is instance:
                 del self.calls[number]
@@ -306,7 +306,7 @@ class Connection:
     async def heal(self) -> None:
         """Judge what is there now that all faults are over; log in where a record is damaged."""
         if not self.is_readable():
-            # Who asks has it put back, where the instance remembers it.
+            # A question makes an instance that remembers the record put it back.
             await self.ask(await self.world.some_instance(), NO_TIME)
         if self.login_wanted:
             await self.log_in()
@@ -352,9 +352,9 @@ class Connection:
         raise BrokenRuleError(Rule.RECOVERS, "for two hours")
 
     def is_dying(self, instant: datetime) -> bool:
-        """Whether the grant is alive, and what the store has of it will be too old at `instant`."""
+        """Whether the grant is valid now, and its stored tokens will have expired at `instant`."""
         grant = self.history.grant
-        # What a refresh does not replace dies of its age, however often it is used.
+        # A refresh token that no refresh replaces expires, however often it is used.
         is_replaced = self.world.kind.rules.rotation is RotationKind.ALWAYS
         is_alive = is_replaced and self.history.is_alive(self.world.now())
         if isinstance(grant, Inactive) or not is_alive:
@@ -363,14 +363,14 @@ class Connection:
         return expiry is not None and expiry <= instant
 
     def ends(self, now: datetime) -> list[float]:
-        """Say when the tokens in the store will end, in seconds from the start."""
+        """Return when the tokens in the store will expire, in seconds from the start."""
         grant = self.history.grant
         if isinstance(grant, Inactive):
             return []
         return _coming([grant.tokens.expires_at, grant.tokens.refresh_token_expires_at], now)
 
     def waits(self, now: datetime) -> list[float]:
-        """Say until when others have to wait, in seconds from the start."""
+        """Return until when others have to wait, in seconds from the start."""
         match self.history.grant:
             case Refreshing(attempt=attempt):
                 return _coming([attempt.started_at + LEASE], now)
@@ -380,7 +380,7 @@ class Connection:
                 return []
 
     def unsettled_since(self) -> float | None:
-        """Say when the last attempt began if the store tells of no success since."""
+        """Return when the last attempt started, unless the store has a success since."""
         grant, intents = self.history.grant, self.history.intents
         is_well = isinstance(grant, Authorized) and grant.failure_state is None
         if is_well or not intents:

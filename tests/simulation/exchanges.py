@@ -11,7 +11,7 @@ from tests.simulation.loop import Process
 
 
 class Wish(Enum):
-    """What a caller wants."""
+    """The wish of a caller."""
 
     TOKEN = "token"
     REFRESH = "refresh"
@@ -70,7 +70,7 @@ class Exchange:
     landed_at: datetime | None = None
     ended_at: datetime | None = None
     response: TokenResponse | None = None
-    # What the provider asked for: not to be asked again until then.
+    # The provider asked for no request before this instant.
     left_alone_until: datetime | None = None
     is_delivered: bool = False
     is_refused: bool = False
@@ -82,17 +82,17 @@ class Exchange:
 
     @property
     def new_refresh_token(self) -> str | None:
-        """What the answer holds that nothing else does."""
+        """The refresh token that only this answer has."""
         return self.response.refresh_token if self.response else None
 
     @property
     def is_held(self) -> bool:
-        """Whether a living instance has the answer, or a rescue line does."""
+        """Whether a running instance has the answer, or a rescue line does."""
         is_somewhere = self.is_delivered and (self.sender.is_alive or self.is_rescued)
         return is_somewhere and not self.is_superseded
 
     def loss(self) -> Loss | None:
-        """Say why the answer could not be kept; None if nothing prevented it."""
+        """Return why the answer could not be kept; None if nothing prevented it."""
         if self.lands_after_lease:
             return Loss.LANDED_AFTER_LEASE
         if self.is_delivered:

@@ -1,4 +1,4 @@
-"""What can go wrong, and who decides that it does: chaos, or one planned fault."""
+"""The faults, and what decides on each of them: chaos, or one planned fault."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 
 class NetworkFault(Enum):
-    """What becomes of one token request."""
+    """The fault of a token request."""
 
     NOT_SENT = "request not sent"
     REQUEST_LOST = "request lost"
@@ -25,7 +25,7 @@ class NetworkFault(Enum):
 
 
 class StoreFault(Enum):
-    """What becomes of one operation of the store."""
+    """The fault of a store operation."""
 
     UNAVAILABLE = "store unavailable"
     ANSWER_LOST = "store writes, its answer is lost"
@@ -38,7 +38,7 @@ class StoreFault(Enum):
 
 
 class Blow(Enum):
-    """What an instance can suffer."""
+    """The fault of an instance."""
 
     CRASH = "instance crashes"
     STALL = "instance stalls past its lease"
@@ -121,8 +121,8 @@ class Quiet:
 class Chaos:
     """Some things go wrong at rates of their own, drawn for each run.
 
-    Each run has a few of the faults only, and one blow that it strikes most often at one point: the
-    interesting paths need the same thing again, and much else to go well.
+    Each run has only a few of the faults, and one blow that it strikes most often at one point.
+    The interesting paths need the same fault again, and few others.
     """
 
     def __init__(self, random: Random) -> None:

@@ -1,4 +1,4 @@
-"""What has happened to one connection, as one knows who sees everything."""
+"""The whole history of one connection, as the world knows it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -68,10 +68,10 @@ class History:
         return now >= self.counted_from[token] + self.provider.refresh_life - 2 * SKEW
 
     def may_pass(self) -> bool:
-        """Whether a refresh token is refused that lives, and nobody can tell.
+        """Whether a valid refresh token is refused, and no instance can know that it is valid.
 
-        It was refused for a while, and after the access token's end; or by who refuses early, and
-        goes by an access token whose answer nobody has stored.
+        It was refused for a while, after the access token expired. Or the provider refuses early,
+        and goes by an access token whose answer was never stored.
         """
         rules = self.provider.kind
         is_unknown = any(
@@ -137,7 +137,7 @@ class History:
                 exchange.is_rescued = True
 
     def is_revoked_for(self, read_from: datetime) -> bool:
-        """Whether the grant was revoked before whoever asks has begun to read."""
+        """Whether the grant was revoked before the read of this call."""
         return self.revoked_at is not None and self.revoked_at < read_from
 
     def is_rescued(self, access_token: str) -> bool:
@@ -170,13 +170,13 @@ class History:
         return was_there and (after not in order or order.index(after) > place)
 
     def is_in_flight(self) -> bool:
-        """Whether the store tells of an attempt."""
+        """Whether the store has an attempt."""
         return isinstance(self.grant, Refreshing)
 
-    # What is left.
+    # The remaining tokens.
 
     def held(self, now: datetime) -> Iterator[Exchange]:
-        """Name the answers that a living instance has, and only it, and that still work."""
+        """Return the answers that only a running instance has, and that still work."""
         for exchange in self.exchanges:
             token = exchange.new_refresh_token
             if exchange.is_held and token is not None and self.honours(token, now):
@@ -187,7 +187,7 @@ class History:
         return any(self.honours(token, now) for token in self.stored_at) or any(self.held(now))
 
     def explain(self, now: datetime) -> Loss:
-        """Say why the grant is lost. Raises BrokenRuleError where nothing explains it."""
+        """Return why the grant is lost. Raises BrokenRuleError where nothing explains it."""
         assert not isinstance(self.grant, Inactive)
         token = self.grant.tokens.refresh_token
         assert token is not None
@@ -207,7 +207,7 @@ class History:
             if exchange.refresh_token == token and exchange.new_refresh_token is not None
         ]
         if not fatal or (loss := fatal[-1].loss()) is None:
-            raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"{token} is dead")
+            raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"{token} has expired")
         return loss
 
     def logged_in(self, refresh_token: str, now: datetime) -> None:

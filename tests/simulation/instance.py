@@ -1,4 +1,4 @@
-"""An instance of the application, and what the world tells of it."""
+"""An instance of the application, and its description in the trace."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Instance(Process):
 
 
 def describe(grant: Grant) -> str:
-    """Say what a grant is, in a line of the trace."""
+    """Describe a grant in a line of the trace."""
     if isinstance(grant, Inactive):
         return type(grant).__name__
     what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"

@@ -1,10 +1,9 @@
 """A deterministic event loop: virtual time, several processes, and a seeded scheduler.
 
-Each process has a queue of its own that is worked off in order, as asyncio promises; which of the
-processes comes next is drawn by lot after every callback, so that they interleave at every await.
-A process can stall (its queue and its timers wait) or die (nothing of it ever runs again, not even
-a `finally`). What belongs to no process belongs to the world: network, store and provider, where
-things that were sent before a death still arrive.
+Each process has a queue of its own, and runs it in order, as asyncio promises. A lot decides after
+every callback which process is next, so that they interleave at every await. A process can stall
+(its queue and its timers wait) or crash (nothing of it runs again, not even a `finally`). The world
+has the rest: network, store and provider, where requests of before a crash still arrive.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ class DeadlockError(Exception):
 
 @dataclass(eq=False, kw_only=True)
 class Process:
-    """What lives, stalls and dies as one."""
+    """The unit that runs, stalls and crashes as one."""
 
     name: str
     is_alive: bool = True
@@ -87,7 +86,7 @@ class SimulationLoop(AbstractEventLoop):
         self.failure = self.failure or failure
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
-        """Run `main` as the world until it is done. Raises what `fail` was told, DeadlockError."""
+        """Run `main` as the world until it is done. Raises the error of `fail`, DeadlockError."""
         asyncio._set_running_loop(self)
         try:
             done = self.world.run(self.create_task, main)
@@ -158,7 +157,7 @@ class SimulationLoop(AbstractEventLoop):
         for process in self._processes:
             process.queue.clear()
 
-    # What asyncio asks of a loop.
+    # The interface of an event loop.
 
     def time(self) -> float:
         """Return the simulated seconds since the start."""
@@ -218,19 +217,19 @@ class SimulationLoop(AbstractEventLoop):
         return task
 
     def get_debug(self) -> bool:
-        """Say that asyncio's debug mode is off."""
+        """Return that asyncio's debug mode is off."""
         return False
 
     def is_running(self) -> bool:
-        """Say that the loop runs."""
+        """Return that the loop runs."""
         return True
 
     def is_closed(self) -> bool:
-        """Say that the loop is open."""
+        """Return that the loop is open."""
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Fail on an exception of a callback; what nobody retrieves belonged to the dead."""
+        """Fail on an exception of a callback; others belong to tasks of crashed processes."""
         if "handle" in context:
             self.fail(context["exception"])
 

@@ -19,7 +19,7 @@ class MotoTable:
     """A table as `infra/aws/table.json` says."""
 
     def __init__(self) -> None:
-        # moto remembers every object that it makes, until told to forget them.
+        # moto remembers every object that it makes until this call.
         reset_model_data()
         self._handler = _Handler()
         self.evaluate("create_table", **TABLE)

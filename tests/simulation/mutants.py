@@ -1,4 +1,4 @@
-"""Everything that is broken on purpose, and what the simulation must make of it."""
+"""The mutants, and the promises that the simulation must find broken by each."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revo
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """A rule that is broken, and the promises of which at least one must then break.
+    """A broken rule, and the promises of which at least one must break.
 
-    `run` is the story that it spoils, and `kinds` the providers that it concerns.
+    `run` is the story that shows it, and `kinds` are the providers that it concerns.
     """
 
     name: str
@@ -30,296 +30,246 @@ class Mutant:
     kinds: Collection[str] = tuple(KINDS)
 
 
+def _mutant(
+    name: str,
+    apply: Callable[[pytest.MonkeyPatch], None],
+    breaks: set[Rule],
+    *,
+    run: Callable[[str, int], Tally] = run_chaos,
+    kinds: Collection[str] = tuple(KINDS),
+) -> Mutant:
+    return Mutant(name=name, apply=apply, breaks=frozenset(breaks), run=run, kinds=kinds)
+
+
 MUTANTS = [
-    Mutant(
-        name="serve, then store",
-        apply=parts.serve_before_storing,
-        breaks=frozenset({Rule.STORED_FIRST, Rule.COUNTED, Rule.OWN_ANSWER}),
+    _mutant(
+        "serve, then store",
+        parts.serve_before_storing,
+        {Rule.STORED_FIRST, Rule.COUNTED, Rule.OWN_ANSWER},
     ),
-    Mutant(
-        name="send, then store the intent",
-        apply=parts.send_before_storing_the_intent,
-        breaks=frozenset({Rule.INTENT_FIRST}),
+    _mutant(
+        "send, then store the intent", parts.send_before_storing_the_intent, {Rule.INTENT_FIRST}
     ),
-    Mutant(
-        name="second write without looking at the etag",
-        apply=parts.write_again_without_looking,
-        breaks=frozenset(
-            {
-                Rule.TOKENS_FORWARD,
-                Rule.FORWARD,
-                Rule.ONE_ATTEMPT,
-                Rule.NOT_IN_CHARGE,
-                Rule.BACKOFF,
-                Rule.SPARED,
-                Rule.APART,
-                Rule.COUNTED,
-                Rule.NOT_DUE,
-                Rule.LOST,
-                Rule.DELAYED,
-            }
-        ),
+    _mutant(
+        "second write without looking at the etag",
+        parts.write_again_without_looking,
+        {
+            *(Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.ONE_ATTEMPT, Rule.NOT_IN_CHARGE),
+            *(Rule.BACKOFF, Rule.SPARED, Rule.APART, Rule.COUNTED, Rule.NOT_DUE, Rule.LOST),
+            Rule.DELAYED,
+        },
     ),
-    Mutant(
-        name="a stalled instance sends",
-        apply=parts.send_however_late,
-        breaks=frozenset({Rule.SENT_IN_TIME}),
+    _mutant("a stalled instance sends", parts.send_however_late, {Rule.SENT_IN_TIME}),
+    _mutant("a write is given up at once", parts.give_up_a_write_at_once, {Rule.GAVE_UP}),
+    _mutant(
+        "an unreadable record is overwritten",
+        parts.overwrite_what_cannot_be_read,
+        {Rule.OVERWRITTEN},
     ),
-    Mutant(
-        name="a write is given up at once",
-        apply=parts.give_up_a_write_at_once,
-        breaks=frozenset({Rule.GAVE_UP}),
+    _mutant("a ledger starts over", parts.begin_the_ledger_anew, {Rule.LEDGER}),
+    _mutant(
+        "the ledger of the first read is written", parts.note_what_was_read_first, {Rule.LEDGER}
     ),
-    Mutant(
-        name="what cannot be read is overwritten",
-        apply=parts.overwrite_what_cannot_be_read,
-        breaks=frozenset({Rule.OVERWRITTEN}),
+    _mutant(
+        "one connection's attempt is taken for another's",
+        parts.share_attempts_between_connections,
+        {
+            *(Rule.MIXED_UP, Rule.WRONG_CAUSE, Rule.COUNTED, Rule.DELAYED, Rule.NOT_NEW),
+            Rule.EXPIRED,
+        },
     ),
-    Mutant(
-        name="a ledger is begun anew",
-        apply=parts.begin_the_ledger_anew,
-        breaks=frozenset({Rule.LEDGER}),
+    _mutant(
+        "the sweep reports what waits as refreshed",
+        parts.report_what_waits_as_refreshed,
+        {Rule.COUNTED},
     ),
-    Mutant(
-        name="what is noted is not what was conflicted with",
-        apply=parts.note_what_was_read_first,
-        breaks=frozenset({Rule.LEDGER}),
-    ),
-    Mutant(
-        name="one connection's attempt is taken for another's",
-        apply=parts.share_attempts_between_connections,
-        breaks=frozenset(
-            {
-                Rule.MIXED_UP,
-                Rule.WRONG_CAUSE,
-                Rule.COUNTED,
-                Rule.DELAYED,
-                Rule.NOT_NEW,
-                Rule.EXPIRED,
-            }
-        ),
-    ),
-    Mutant(
-        name="the sweep reports what waits as refreshed",
-        apply=parts.report_what_waits_as_refreshed,
-        breaks=frozenset({Rule.COUNTED}),
-    ),
-    Mutant(
-        name="no generation check",
-        apply=rules.check_no_generation,
-        breaks=frozenset(
-            {Rule.TOKENS_FORWARD, Rule.EXPIRED_SENT, Rule.DROPPED, Rule.EXPIRED, Rule.LOST}
-        ),
+    _mutant(
+        "no generation check",
+        rules.check_no_generation,
+        {Rule.TOKENS_FORWARD, Rule.EXPIRED_SENT, Rule.DROPPED, Rule.EXPIRED, Rule.LOST},
         run=run_doubt,
         kinds=LONG_GRACE,
     ),
-    Mutant(
-        name="a login begins no new order",
-        apply=rules.compare_generations_only,
-        breaks=frozenset({Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.DROPPED}),
+    _mutant(
+        "a login begins no new order",
+        rules.compare_generations_only,
+        {Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.DROPPED},
         run=run_revocations,
         kinds=ROTATING,
     ),
-    Mutant(
-        name="retry at once after an unknown outcome",
-        apply=rules.retry_at_once_after_unknown,
-        breaks=frozenset({Rule.FIRST_MAY_LAND, Rule.BACKOFF, Rule.ONE_ATTEMPT}),
+    _mutant(
+        "retry at once after an unknown outcome",
+        rules.retry_at_once_after_unknown,
+        {Rule.FIRST_MAY_LAND, Rule.BACKOFF, Rule.ONE_ATTEMPT},
         run=run_doubt,
         kinds=ROTATING,
     ),
-    Mutant(
-        name="drop the late answer",
-        apply=rules.drop_the_late_answer,
-        breaks=frozenset({Rule.DROPPED, Rule.LOST, Rule.OWN_ANSWER}),
+    _mutant(
+        "drop the late answer",
+        rules.drop_the_late_answer,
+        {Rule.DROPPED, Rule.LOST, Rule.OWN_ANSWER},
         run=run_doubt,
         kinds=ROTATING,
     ),
-    Mutant(
-        name="errors heard from anybody",
-        apply=rules.hear_errors_from_anybody,
-        breaks=frozenset({Rule.NOT_IN_CHARGE}),
+    _mutant(
+        "errors heard from anybody",
+        rules.hear_errors_from_anybody,
+        {Rule.NOT_IN_CHARGE},
         run=run_doubt,
     ),
-    Mutant(
-        name="no doubt remembered",
-        apply=rules.remember_no_doubt,
-        breaks=frozenset({Rule.EXPIRED, Rule.ENDED, Rule.EXPIRED_SENT, Rule.SPARED}),
+    _mutant(
+        "no doubt remembered",
+        rules.remember_no_doubt,
+        {Rule.EXPIRED, Rule.ENDED, Rule.EXPIRED_SENT, Rule.SPARED},
         run=run_doubt,
     ),
-    Mutant(
-        name="lease shorter than the request's timeout",
-        apply=rules.lease_less_than_the_timeout,
-        breaks=frozenset({Rule.ONE_ATTEMPT, Rule.OWN_ANSWER, Rule.FIRST_MAY_LAND}),
+    _mutant(
+        "lease shorter than the request's timeout",
+        rules.lease_less_than_the_timeout,
+        {Rule.ONE_ATTEMPT, Rule.OWN_ANSWER, Rule.FIRST_MAY_LAND},
         run=run_doubt,
     ),
-    Mutant(
-        name="503 is a verdict",
-        apply=rules.take_503_for_a_verdict,
-        breaks=frozenset({Rule.ENDED_WRONGLY, Rule.LOST}),
+    _mutant(
+        "503 is a final refusal", rules.take_503_for_a_verdict, {Rule.ENDED_WRONGLY, Rule.LOST}
     ),
-    Mutant(
-        name="a verdict is forgotten",
-        apply=rules.forget_a_verdict,
-        breaks=frozenset({Rule.BACKOFF}),
-    ),
-    Mutant(
-        name="a verdict is final at once",
-        apply=rules.take_a_verdict_for_final,
-        breaks=frozenset({Rule.ENDED_WRONGLY, Rule.LOST, Rule.BACKOFF}),
+    _mutant("a refusal is forgotten", rules.forget_a_verdict, {Rule.BACKOFF}),
+    _mutant(
+        "a refusal is final at once",
+        rules.take_a_verdict_for_final,
+        {Rule.ENDED_WRONGLY, Rule.LOST, Rule.BACKOFF},
         kinds=("no-rotation-refuses-early",),
     ),
-    Mutant(
-        name="a verdict that is not final is asked for again at once",
-        apply=rules.try_again_before_the_end,
-        breaks=frozenset({Rule.INSISTED}),
+    _mutant(
+        "a refusal that is not final is retried at once",
+        rules.try_again_before_the_end,
+        {Rule.INSISTED},
         kinds=REFUSING,
     ),
-    Mutant(
-        name="a verdict stands for ever",
-        apply=rules.have_a_verdict_stand_for_ever,
-        breaks=frozenset({Rule.RECOVERS}),
+    _mutant(
+        "a refusal stands for ever",
+        rules.have_a_verdict_stand_for_ever,
+        {Rule.RECOVERS},
         kinds=("no-rotation-refuses-for-minutes",),
     ),
-    Mutant(
-        name="no backoff",
-        apply=rules.do_not_back_off,
-        breaks=frozenset({Rule.BACKOFF}),
-    ),
-    Mutant(
-        name="Retry-After is ignored",
-        apply=rules.ignore_retry_after,
-        breaks=frozenset({Rule.BACKOFF}),
-    ),
-    Mutant(
-        name="a grace window passes unused",
-        apply=rules.let_a_grace_window_pass,
-        breaks=frozenset({Rule.GRACE}),
+    _mutant("no backoff", rules.do_not_back_off, {Rule.BACKOFF}),
+    _mutant("Retry-After is ignored", rules.ignore_retry_after, {Rule.BACKOFF}),
+    _mutant(
+        "a grace window passes unused",
+        rules.let_a_grace_window_pass,
+        {Rule.GRACE},
         run=run_doubt,
         kinds=("short-repeats", "short-overlap"),
     ),
-    Mutant(
-        name="a grace window has no end",
-        apply=rules.take_grace_for_endless,
-        breaks=frozenset({Rule.FIRST_MAY_LAND, Rule.SPARED}),
+    _mutant(
+        "a grace window has no end",
+        rules.take_grace_for_endless,
+        {Rule.FIRST_MAY_LAND, Rule.SPARED},
         run=run_doubt,
         kinds=SHORT_GRACE,
     ),
-    Mutant(
-        name="an expired refresh token is sent",
-        apply=rules.send_what_has_expired,
-        breaks=frozenset({Rule.EXPIRED_SENT}),
+    _mutant("an expired refresh token is sent", rules.send_what_has_expired, {Rule.EXPIRED_SENT}),
+    _mutant(
+        "a requested refresh comes right after another", rules.refresh_again_at_once, {Rule.APART}
     ),
-    Mutant(
-        name="a requested refresh comes right after another",
-        apply=rules.refresh_again_at_once,
-        breaks=frozenset({Rule.APART}),
-    ),
-    Mutant(
-        name="a requested refresh does not back off",
-        apply=rules.refresh_without_backing_off,
-        breaks=frozenset({Rule.BACKOFF, Rule.FIRST_MAY_LAND, Rule.EXPIRED_SENT}),
+    _mutant(
+        "a requested refresh does not back off",
+        rules.refresh_without_backing_off,
+        {Rule.BACKOFF, Rule.FIRST_MAY_LAND, Rule.EXPIRED_SENT},
         run=run_doubt,
     ),
-    Mutant(
-        name="the sweep spares nobody",
-        apply=rules.answer_every_sweep_with(rules.whatever_is_due),
-        breaks=frozenset({Rule.SPARED}),
+    _mutant(
+        "the sweep spares nobody",
+        rules.answer_every_sweep_with(rules.only_when_due),
+        {Rule.SPARED},
         run=run_doubt,
     ),
-    Mutant(
-        name="the sweep refreshes all that it was told of",
-        apply=rules.answer_every_sweep_with(rules.everything),
-        breaks=frozenset({Rule.NOT_DUE, Rule.SPARED}),
+    _mutant(
+        "the sweep refreshes every connection that the store names",
+        rules.answer_every_sweep_with(rules.everything),
+        {Rule.NOT_DUE, Rule.SPARED},
     ),
-    Mutant(
-        name="the sweep forgets an attempt that was left",
-        apply=rules.forget_a_lapsed_attempt,
-        breaks=frozenset({Rule.DIED_IDLE}),
+    _mutant(
+        "the sweep forgets an attempt that was left",
+        rules.forget_a_lapsed_attempt,
+        {Rule.DIED_IDLE},
         run=run_idle,
         kinds=ROTATING,
     ),
-    Mutant(
-        name="DynamoDB: a write is its own conflict",
-        apply=table.take_own_writes_for_conflicts,
-        breaks=frozenset({Rule.OWN_WRITE}),
+    _mutant(
+        "DynamoDB: a write is its own conflict",
+        table.take_own_writes_for_conflicts,
+        {Rule.OWN_WRITE},
         run=partial(run_chaos, store="dynamodb"),
     ),
-    Mutant(
-        name="DynamoDB: a write has no condition",
-        apply=table.write_without_a_condition,
-        breaks=frozenset(
-            {
-                Rule.ONE_ATTEMPT,
-                Rule.TOKENS_FORWARD,
-                Rule.FORWARD,
-                Rule.NOT_IN_CHARGE,
-                Rule.BACKOFF,
-                Rule.OVERWRITTEN,
-                Rule.LEDGER,
-            }
-        ),
+    _mutant(
+        "DynamoDB: a write has no condition",
+        table.write_without_a_condition,
+        {
+            *(Rule.ONE_ATTEMPT, Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.NOT_IN_CHARGE),
+            *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
+        },
         run=partial(run_doubt, store="dynamodb"),
         kinds=ROTATING,
     ),
-    Mutant(
-        name="what comes after a revocation is kept",
-        apply=rules.keep_what_was_revoked,
-        breaks=frozenset({Rule.RESURRECTED}),
+    _mutant(
+        "tokens that arrive after a revocation are kept",
+        rules.keep_what_was_revoked,
+        {Rule.RESURRECTED},
         run=run_revocations,
     ),
-    Mutant(
-        name="a revocation is answered, and changes nothing",
-        apply=rules.revoke_nothing,
-        breaks=frozenset({Rule.RESURRECTED}),
+    _mutant(
+        "a revocation is answered, and changes nothing",
+        rules.revoke_nothing,
+        {Rule.RESURRECTED},
         run=run_revocations,
     ),
-    Mutant(
-        name="logins are in the order of their clocks",
-        apply=clocks.order_logins_by_their_clocks,
-        breaks=frozenset({Rule.TAKEN}),
+    _mutant(
+        "logins are in the order of their clocks",
+        clocks.order_logins_by_their_clocks,
+        {Rule.TAKEN},
         run=run_clocks,
     ),
-    Mutant(
-        name="a login that was begun before a revocation is finished",
-        apply=clocks.finish_what_was_begun_before,
-        breaks=frozenset({Rule.RESURRECTED}),
+    _mutant(
+        "a login that was begun before a revocation is finished",
+        clocks.finish_what_was_begun_before,
+        {Rule.RESURRECTED},
         run=run_clocks,
     ),
-    Mutant(
-        name="what a clock ahead has dated is believed",
-        apply=clocks.believe_what_is_ahead,
-        breaks=frozenset({Rule.EXPIRED, Rule.NOT_NEW, Rule.DIED_IDLE}),
+    _mutant(
+        "a date of a clock ahead is believed",
+        clocks.believe_what_is_ahead,
+        {Rule.EXPIRED, Rule.NOT_NEW, Rule.DIED_IDLE},
         run=run_clocks,
     ),
-    Mutant(
-        name="what a clock behind has dated is believed",
-        apply=clocks.believe_what_is_behind,
-        breaks=frozenset({Rule.LOST}),
+    _mutant(
+        "a date of a clock behind is believed",
+        clocks.believe_what_is_behind,
+        {Rule.LOST},
         run=run_clocks,
     ),
-    Mutant(
-        name="the sweep asks for nothing that is dated ahead",
-        apply=clocks.ask_for_nothing_later,
-        breaks=frozenset({Rule.DIED_IDLE}),
+    _mutant(
+        "the sweep asks for nothing that is dated ahead",
+        clocks.ask_for_nothing_later,
+        {Rule.DIED_IDLE},
         run=run_clocks,
         kinds=ROTATING,
     ),
-    Mutant(
-        name="DynamoDB: a read may be old",
-        apply=table.read_what_may_be_old,
-        breaks=frozenset({Rule.DELAYED, Rule.COUNTED, Rule.LOST, Rule.WRONG_CAUSE}),
+    _mutant(
+        "DynamoDB: a read may be old",
+        table.read_what_may_be_old,
+        {Rule.DELAYED, Rule.COUNTED, Rule.LOST, Rule.WRONG_CAUSE},
         run=partial(run_doubt, store="dynamodb"),
     ),
-    Mutant(
-        name="DynamoDB: the index is taken for the truth",
-        apply=table.believe_the_index,
-        breaks=frozenset({Rule.NOT_DUE, Rule.SPARED}),
+    _mutant(
+        "DynamoDB: the index is taken for the truth",
+        table.believe_the_index,
+        {Rule.NOT_DUE, Rule.SPARED},
         run=partial(run_doubt, store="dynamodb"),
     ),
-    Mutant(
-        name="DynamoDB: grants are left out of the index",
-        apply=table.leave_grants_out_of_the_index,
-        breaks=frozenset({Rule.DIED_IDLE}),
+    _mutant(
+        "DynamoDB: grants are left out of the index",
+        table.leave_grants_out_of_the_index,
+        {Rule.DIED_IDLE},
         run=partial(run_idle, store="dynamodb"),
         kinds=ROTATING,
     ),

@@ -1,4 +1,4 @@
-"""What must hold of the store and of token requests, checked at every event that could break it.
+"""Judges the store and the token requests at every event that could break a promise.
 
 The oracle knows the provider's clock and every request in flight of one connection.
 """
@@ -68,7 +68,7 @@ class Oracle:
         try:
             self._judge_kept(process, call, before, grant)
         finally:
-            # What breaks a rule that is off is stored all the same, and sent.
+            # A grant that breaks a disabled rule is stored and sent as well.
             if isinstance(grant, Refreshing) and not _is_same_attempt(before, grant):
                 assert grant.tokens.refresh_token is not None
                 history.intents.append((process, grant.attempt, grant.tokens.refresh_token))
@@ -90,7 +90,7 @@ class Oracle:
             self._judge_intent(before, grant, call)
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
-            # The series is over: whoever insists begins another, `VERDICTS_APART` later.
+            # The series is over: an explicit refresh starts another, `VERDICTS_APART` later.
             self.probes = 0
         if is_refused(grant):
             history.refused.add(tokens.access_token)
@@ -114,7 +114,7 @@ class Oracle:
             raise BrokenRuleError(Rule.RESURRECTED, "forgotten before it is fenced off")
 
     def revoked(self, call: Call) -> None:
-        """Judge what is there when the owner is told that all is forgotten."""
+        """Judge the stored record when a revocation has returned."""
         tokens = tokens_of(self.history.grant)
         if tokens is not None and tokens.authorized_at < call.began_at:
             raise BrokenRuleError(Rule.RESURRECTED, f"{tokens.refresh_token} is there")
@@ -140,14 +140,14 @@ class Oracle:
         issued, expiry = history.provider.issued.get(token), tokens.refresh_token_expires_at
         assert expiry is not None
         if issued is not None and expiry > issued.expires_at + 2 * SKEW:
-            raise BrokenRuleError(Rule.EXPIRED_SENT, f"{token} lives to {expiry}, it is said")
+            raise BrokenRuleError(Rule.EXPIRED_SENT, f"{token} is stored with the expiry {expiry}")
 
     def _judge_order(self, old: Tokens, new: Tokens, now: datetime) -> None:
         if _serial(new.refresh_token) < _serial(old.refresh_token):
             raise BrokenRuleError(
                 Rule.TOKENS_FORWARD, f"{old.refresh_token} to {new.refresh_token}"
             )
-        # A login over what nobody can read begins anew.
+        # A login over an unreadable record starts again at 0.
         if new.generation < old.generation and new.authorized_at <= old.authorized_at:
             raise BrokenRuleError(Rule.FORWARD, f"{old.generation} to {new.generation}")
         if new.access_token != old.access_token:
@@ -160,7 +160,7 @@ class Oracle:
             self._supersede(new)
 
     def _supersede(self, tokens: Tokens) -> None:
-        """Let go of other answers of older generations: of several living ones, one is kept."""
+        """Mark other answers of older generations: of several valid ones, one is kept."""
         for exchange in self.history.exchanges:
             if exchange.attempt.generation < tokens.generation:
                 exchange.is_superseded = True
@@ -200,20 +200,20 @@ class Oracle:
         self._judge_need(before, started_at, call)
         self._judge_risk(before, started_at, call)
         if isinstance(before, AuthorizationRequired):
-            # A verdict ends a row of failures, and what follows it minutes later begins another.
+            # A final refusal ends a row of failures. A try minutes later starts another.
             self.probes = 0
         self.probes += 1
 
     def _judge_insistence(self, before: Active, started_at: datetime, call: Call) -> None:
-        """Judge who asks again for a verdict: one who asks for a refresh, minutes apart.
+        """Judge a retry after a refusal: only an explicit refresh causes one, minutes apart.
 
-        Where it is not final, anybody does once the access token has ended.
+        If the refusal is not final, any caller causes one after the access token expired.
         """
         match before:
             case AuthorizationRequired(cause=cause, since=since):
                 may_pass = cause is Cause.REFRESH_TOKEN_REJECTED and call.wish is Wish.REFRESH
                 if not may_pass or started_at < since + VERDICTS_APART:
-                    raise BrokenRuleError(Rule.BACKOFF, "after a verdict that is final")
+                    raise BrokenRuleError(Rule.BACKOFF, "after a final refusal")
             case Authorized(failure_state=failure_state) if (
                 failure_state is not None and is_refused(before)
             ):
@@ -244,7 +244,7 @@ class Oracle:
                 )
 
     def _judge_need(self, before: Active, started_at: datetime, call: Call) -> None:
-        """Judge whether whoever asked had reason to."""
+        """Judge whether the caller had a reason to refresh."""
         tokens = before.tokens
         match call.wish:
             case Wish.REFRESH:
@@ -265,7 +265,7 @@ class Oracle:
                 pass
 
     def _judge_risk(self, before: Active, started_at: datetime, call: Call) -> None:
-        """Judge whether a living access token is risked, or ended, before it must be."""
+        """Judge whether a valid access token is risked, or ended, too early."""
         history, tokens = self.history, before.tokens
         assert tokens.refresh_token is not None
         assert tokens.expires_at is not None
@@ -361,10 +361,10 @@ class Oracle:
         living = [name for name in history.stored_at if history.honours(name, now)]
         living += [str(exchange.new_refresh_token) for exchange in history.held(now)]
         if living:
-            raise BrokenRuleError(Rule.DROPPED, f"{token} is dead, {living} are not")
+            raise BrokenRuleError(Rule.DROPPED, f"{token} is stored, and not {living}")
 
     def logged_in(self) -> None:
-        """Forget what belonged to the grant that is over."""
+        """Forget the state of the grant before."""
         self.probes, self.left_alone_until = 0, None
 
 
@@ -374,13 +374,13 @@ def _serial(token: str | None) -> int:
 
 
 def is_refused(grant: Grant) -> bool:
-    """Whether the store tells of a verdict that is not final."""
+    """Whether the store has a refusal that is not final."""
     failure_state = grant.failure_state if isinstance(grant, Authorized | Refreshing) else None
     return failure_state is not None and failure_state.failure is Failure.REFUSED
 
 
 def _is_unheard(grant: Active) -> bool:
-    """Whether the store tells of an attempt whose outcome nobody has heard."""
+    """Whether the store has an attempt without a known outcome."""
     match grant:
         case Refreshing():
             return True

@@ -13,9 +13,9 @@ SEND_WITHIN = timedelta(seconds=5)
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
-# Who asks for a refresh so soon after another one gets what that brought.
+# An explicit refresh so soon after another one returns the result of that.
 REFRESHES_APART = timedelta(seconds=10)
-# Who asks for a refresh has a verdict asked for again after this long.
+# An explicit refresh retries after a final refusal, this long after it.
 VERDICTS_APART = timedelta(minutes=5)
 # In its last minutes, or the last third of its life, a token is served and replaced meanwhile.
 REFRESHED_EARLY = timedelta(minutes=5)
@@ -24,7 +24,7 @@ EARLY_PART = 3
 IDLE_PART = 3
 # A write whose store is slow may take this long.
 TIME_TO_WRITE = timedelta(seconds=5)
-# Whoever says that the store is away must have tried this often.
+# Tries before an instance reports that the store is unavailable.
 WRITES_BEFORE_GIVING_UP = 4
 
 
@@ -78,7 +78,7 @@ class BrokenRuleError(AssertionError):
         self.rule = rule
 
 
-# What holds although a record was lost, and an older one may have been put back.
+# The rules that hold although a record was lost, and an older one may be back.
 NEVER_OFF = frozenset(
     {
         Rule.MIXED_UP,

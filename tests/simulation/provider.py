@@ -1,4 +1,4 @@
-"""The kinds of providers, and what tells them apart beyond `tests.domain.provider_model`."""
+"""The kinds of providers, and their differences beyond `tests.domain.provider_model`."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,13 +13,13 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderKind:
-    """What a provider does (`rules`), and whether its refresh ends the old access token."""
+    """The `rules` of a provider, and whether its refresh ends the old access token."""
 
     rules: Kind
     ends_access_token: bool = False
 
     def declared(self, access_life: timedelta, refresh_life: timedelta) -> Provider:
-        """Describe the provider as the keeper is told of it."""
+        """Return the provider as the keeper knows it."""
         return Provider(
             name="simulated",
             authorization_endpoint=DIGIKEY.authorization_endpoint,

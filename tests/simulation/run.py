@@ -1,4 +1,4 @@
-"""Run one seed, and tell of a failure so that it can be replayed.
+"""Run one seed, and report a failure so that it can be replayed.
 
 python -m tests.simulation.run KIND SEED [STORY [STORE]]
 """
@@ -6,7 +6,7 @@ python -m tests.simulation.run KIND SEED [STORY [STORE]]
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -21,10 +21,10 @@ from tests.simulation.simulated_table import SimulatedTable
 from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt, revoke_and_return
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
-# What happened long before a rule was broken seldom explains it.
+# Events long before a rule was broken seldom explain it.
 TRACED = 120
 ACCESS_LIVES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
-# In lives of an access token; most runs have what is usual instead.
+# In lifetimes of an access token; most runs have the usual value instead.
 SHORT_REFRESH_LIVES = (2, 3.5)
 # A sweep a day needs two days' time.
 IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
@@ -34,7 +34,7 @@ STORES: Mapping[str, MakeStore] = {"memory": SimulatedStore, "dynamodb": Simulat
 
 @dataclass(kw_only=True)
 class Tally:
-    """What happened in any number of runs."""
+    """Counts of the events in any number of runs."""
 
     runs: int = 0
     steps: int = 0
@@ -49,16 +49,8 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Take in the runs of another tally."""
-        self.runs += other.runs
-        self.steps += other.steps
-        self.logins += other.logins
-        self.requests += other.requests
-        self.false_alarms += other.false_alarms
-        self.recoveries += other.recoveries
-        self.faults += other.faults
-        self.answers += other.answers
-        self.losses += other.losses
-        self.swept += other.swept
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 class SimulationFailedError(AssertionError):
@@ -75,14 +67,13 @@ def run_chaos(kind: str, seed: int, store: str = "memory") -> Tally:
     random = stream(name, "world")
     access_life = random.choice(ACCESS_LIVES)
     lives = [access_life * lives for lives in SHORT_REFRESH_LIVES]
-    world = World(
-        kind=KINDS[kind],
-        seed=name,
-        faults=Chaos(stream(name, "faults")),
+    world = _world(
+        kind,
+        name,
+        store,
         access_life=access_life,
         refresh_life=random.choice([*lives, *[LONG_REFRESH_LIFE] * 8]),
         connection_count=random.choice((1, 1, 1, 2, 3)),
-        make_store=STORES[store],
     )
     return run_story(world, live_dangerously, replay=f"{kind} {seed} chaos")
 
@@ -90,15 +81,9 @@ def run_chaos(kind: str, seed: int, store: str = "memory") -> Tally:
 def run_doubt(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of attempts of which little is heard. Raises SimulationFailedError."""
     name = f"{kind}/{seed}/doubt"
-    random = stream(name, "world")
-    world = World(
-        kind=KINDS[kind],
-        seed=name,
-        faults=Doubts(stream(name, "faults")),
-        access_life=random.choice(ACCESS_LIVES),
-        stalls=(61.0, 65.0, 130.0, 130.0),
-        make_store=STORES[store],
-    )
+    access_life = stream(name, "world").choice(ACCESS_LIVES)
+    stalls = (61.0, 65.0, 130.0, 130.0)
+    world = _world(kind, name, store, faults=Doubts, access_life=access_life, stalls=stalls)
     return run_story(world, live_in_doubt, replay=f"{kind} {seed} doubt")
 
 
@@ -106,14 +91,13 @@ def run_idle(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of connections that nobody uses. Raises SimulationFailedError."""
     name = f"{kind}/{seed}/idle"
     random = stream(name, "world")
-    world = World(
-        kind=KINDS[kind],
-        seed=name,
-        faults=Chaos(stream(name, "faults")),
+    world = _world(
+        kind,
+        name,
+        store,
         access_life=ACCESS_LIVES[-1],
         refresh_life=random.choice(IDLE_LIVES),
         connection_count=random.choice((1, 2, 3)),
-        make_store=STORES[store],
     )
     return run_story(world, lie_idle, replay=f"{kind} {seed} idle")
 
@@ -122,15 +106,26 @@ def run_revocations(kind: str, seed: int, store: str = "memory") -> Tally:
     """Run one seed of an owner who revokes. Raises SimulationFailedError."""
     name = f"{kind}/{seed}/revoke"
     random = stream(name, "world")
-    world = World(
-        kind=KINDS[kind],
-        seed=name,
-        faults=Chaos(stream(name, "faults")),
+    world = _world(
+        kind,
+        name,
+        store,
         access_life=random.choice(ACCESS_LIVES),
         connection_count=random.choice((1, 2)),
-        make_store=STORES[store],
     )
     return run_story(world, revoke_and_return, replay=f"{kind} {seed} revoke")
+
+
+def _world(
+    kind: str, name: str, store: str, *, faults: type[Chaos | Doubts] = Chaos, **options: Any
+) -> World:
+    return World(
+        kind=KINDS[kind],
+        seed=name,
+        faults=faults(stream(name, "faults")),
+        make_store=STORES[store],
+        **options,
+    )
 
 
 def run_story(world: World, story: Story, *, replay: str) -> Tally:

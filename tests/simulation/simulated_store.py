@@ -30,7 +30,7 @@ class SimulatedStore(NetworkedStore):
 
     @property
     def port(self) -> Store:
-        """What instances are given."""
+        """The store of the instances."""
         return self
 
     def _current(self, connection: str) -> Record:
@@ -101,7 +101,7 @@ class SimulatedStore(NetworkedStore):
         return await self._memory.count(key, window_ends=window_ends)
 
     async def close(self) -> None:
-        """Let go of nothing: there is no connection."""
+        """Do nothing: there is no connection."""
 
     async def _ask(
         self, action: Callable[[], object], connection: str | None, *, writes: bool
@@ -140,7 +140,7 @@ class SimulatedStore(NetworkedStore):
             if not is_readable:
                 history = world.connections[connection].history
                 history.write_failed(process, times=WRITES_BEFORE_GIVING_UP)
-            # What it conflicts with is read, and that may fail.
+            # The record of the conflict is read, and that may fail.
             self._read(process, connection)
             raise
         process.has_read.add(str(after.etag))

@@ -1,6 +1,6 @@
 """The DynamoDB store as it is, over a simulated table that evaluates what it asks for.
 
-What an instance means to store is judged by what is in the table then.
+A write is judged by the content of the table after it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _GRANT = "grant#"
 _RING = KeyRing([bytes(32)])
-# How far the index may be behind the table, and whoever reads and does not ask for the latest.
+# How far the index may be behind the table, and a read without ConsistentRead.
 _LAGS = (0.0, 0.05, 1.0, 30.0)
 
 
@@ -44,7 +44,7 @@ class SimulatedTable(NetworkedStore):
 
     @property
     def port(self) -> "WatchedStore":
-        """What instances are given."""
+        """The store of the instances."""
         return self._store
 
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ class SimulatedTable(NetworkedStore):
         raise AssertionError("there is one try at least")
 
     def close(self) -> None:
-        """Let go of nothing: there is no connection."""
+        """Do nothing: there is no connection."""
 
     # At the table.
 
@@ -121,7 +121,7 @@ class SimulatedTable(NetworkedStore):
 
 
 class Keys(SealedRecords):
-    """What instances open records with: now and then the key of one is missing."""
+    """The keys of the instances: now and then the key of a record is missing."""
 
     def __init__(self, world: "World", opens: Callable[[str], bool]) -> None:
         super().__init__(_RING)
@@ -140,7 +140,7 @@ class Keys(SealedRecords):
 
 
 class WatchedStore(DynamoDbStore):
-    """The adapter; what its callers are told is noted."""
+    """The adapter, which records the answers to its callers."""
 
     def __init__(self, world: "World", table: SimulatedTable, keys: Keys) -> None:
         super().__init__(table, keys)

@@ -1,4 +1,4 @@
-"""What stands between an instance and any simulated store: a network that loses and delays."""
+"""The network between an instance and a simulated store: it loses and delays."""
 
 import asyncio
 import math
@@ -28,7 +28,7 @@ KEYLESS = (1.0, 5.0, 61.0, 400.0)
 FOR_GOOD = math.inf
 # For how long a fault may delay answers: a write is tried for two seconds.
 TROUBLE = 2 * SLOWEST_STORE
-# What a store that works may say.
+# The refusals of a store that works.
 _REFUSALS = (ConditionFailedError, ConflictError, UnreadableRecordError)
 
 
@@ -62,7 +62,7 @@ class NetworkedStore(ABC):
     def _remove(self, connection: str) -> None:
         """Take away the record that is there."""
 
-    # What an instance can be told.
+    # Answers to an instance.
 
     def go_away(self) -> None:
         """Do not answer for a while."""
@@ -140,7 +140,7 @@ class NetworkedStore(ABC):
     def spoil(self, connection: str, fault: StoreFault) -> None:
         """Let a record be unreadable, for a while or until it is replaced.
 
-        Its key is missing, or somebody has sealed it anew with another one.
+        Its key is missing, or another one has encrypted it.
         """
         world, etag = self._world, self._current(connection).etag
         if etag is None:
@@ -153,7 +153,7 @@ class NetworkedStore(ABC):
             world.note("store", f"{connection}: {fault.value}")
             return
         if world.fate.random() < 1 / 2:
-            etag = f"{etag} anew"
+            etag = f"{etag}-again"
             self._rename(connection, etag)
         world.injected[fault.value] += 1
         world.note("store", f"{connection}: {fault.value}")
@@ -182,7 +182,7 @@ class NetworkedStore(ABC):
     def _fail(self, answer: asyncio.Future[object]) -> None:
         answer.set_exception(StoreUnavailableError("simulated"))
 
-    # What is judged.
+    # Judgements.
 
     def _judge_write(
         self, process: Instance, call: Call, connection: str, *, before: Record, after: Record
@@ -193,7 +193,7 @@ class NetworkedStore(ABC):
         with world.judging():
             content = (connection, _without_failure_state(after.grant), after.ledger)
             if world.is_spoilt and content in self._had:
-                # What an instance remembers is put back as it was, or in doubt.
+                # A remembered record is put back as it was, or in doubt.
                 subject.oracle.put_back(after.grant, world.now())
                 return
             self._had.add(content)
@@ -210,12 +210,12 @@ class NetworkedStore(ABC):
 
 
 def _without_failure_state(grant: Grant) -> Grant:
-    """Leave out what a ledger tells as well."""
+    """Leave out the state that a ledger has as well."""
     return replace(grant, failure_state=None) if isinstance(grant, Authorized) else grant
 
 
 def _is_noted(before: Record, after: Record) -> bool:
-    """Whether a ledger tells one thing more; of an attempt that begins, none."""
+    """Whether a ledger has one entry more; the same entries if an attempt starts."""
     if isinstance(after.grant, Refreshing) and not isinstance(before.grant, Refreshing):
         return after.ledger == before.ledger
     return bool(after.ledger) and after.ledger == append_entry(before.ledger, after.ledger[-1])

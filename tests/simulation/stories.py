@@ -1,4 +1,4 @@
-"""What programs, sweeps and persons do in a run."""
+"""The stories: the acts of programs, sweeps and persons in a run."""
 
 from datetime import timedelta
 from itertools import count
@@ -10,8 +10,8 @@ from tests.simulation.promises import LEASE, BrokenRuleError, Rule
 from tests.simulation.world import World
 
 ROUNDS = 14
-# Either side of every margin that the rules know: of an access token's end, and of whatever else an
-# attempt, a backoff or a sleeping instance waits for.
+# On either side of every margin of the rules: around an expiry, and around the end of each other
+# wait (an attempt, a backoff, a sleeping instance).
 AROUND_ENDS = (-301.0, -299.0, -61.0, -60.0, -59.0, -2.0, 0.0, 1.0)
 AROUND_OTHERS = (-38.0, -2.0, -1.0, 0.0, 0.0, 1.0, 15.0)
 # In a short grace window, when its lease runs out, and when its sender wakes up.
@@ -148,7 +148,7 @@ async def revoke_and_return(world: World) -> None:
 
 
 async def lie_idle(world: World) -> None:
-    """Let nobody ask for anything; sweep every day, for longer than a refresh token lives."""
+    """Only sweep, once a day, for longer than the lifetime of a refresh token."""
     dangers = world.faults
     days = world.refresh_life.total_seconds() / DAY + 3
     for day in count(1):
@@ -169,7 +169,7 @@ async def _sweep_in_turn(world: World, dangers: Faults) -> None:
         await world.sleep(SWEEP_TIME)
         await _recover(world)
         await world.begin_sweep(await world.some_instance())
-        # What a sweep has begun goes on when it has counted it as skipped.
+        # A refresh that a sweep started and counted as skipped still runs.
         await world.sleep(LEASE.total_seconds())
         for name in () if world.is_spoilt else _ends_before(world, next_sweep):
             raise BrokenRuleError(Rule.DIED_IDLE, f"{name}, day {world.loop.time() / DAY:.2f}")
@@ -188,7 +188,7 @@ async def _recover(world: World) -> None:
 
 
 def _ends_before(world: World, instant: float) -> list[str]:
-    """Name the connections that are still alive and will have died of their age by then."""
+    """Return the connections that are valid now and will have expired by then."""
     return [
         connection.name
         for connection in world.connections.values()

@@ -1,4 +1,4 @@
-"""What an instance has of its own: a clock, ids, a log."""
+"""The own parts of an instance: a clock, ids, a log."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ class RescueLines:
 
 @dataclass
 class SkewedClock:
-    """What an instance takes for the time."""
+    """The clock of an instance."""
 
     world: "World"
     instance: Instance
@@ -51,7 +51,7 @@ class SkewedClock:
     reads: int = 0
 
     def now(self) -> datetime:
-        """Return the instant, more or less; whoever asks on and on in one step is in a loop."""
+        """Return the instant, more or less. Many reads in one step are an endless loop."""
         self.reads = self.reads + 1 if self.step == self.world.loop.steps else 0
         self.step = self.world.loop.steps
         if self.reads > MOST_READS:

@@ -14,7 +14,7 @@ from tests.simulation.promises import BrokenRuleError, Rule
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-# What the running sweep must report, by what happened.
+# The outcomes that the running sweep must report.
 _witnessed: ContextVar[list[SweepOutcome]] = ContextVar("_witnessed")
 
 

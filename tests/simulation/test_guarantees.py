@@ -1,4 +1,4 @@
-"""What `docs/guarantees.md` says is what the simulation finds, and it is what can be had."""
+"""`docs/guarantees.md` has the findings of the simulation, and no client could do better."""
 
 from itertools import product
 from pathlib import Path
@@ -9,8 +9,8 @@ from tests.simulation.provider import KINDS
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 
 
-def test_the_page_says_what_the_simulation_finds() -> None:
-    assert PAGE.read_text() == page(), "write it anew: see tests/simulation/guarantees.py"
+def test_page_has_the_findings_of_the_simulation() -> None:
+    assert PAGE.read_text() == page(), "write it again: see tests/simulation/guarantees.py"
 
 
 def test_one_fault_costs_a_login_only_where_no_client_could_keep_the_grant() -> None:

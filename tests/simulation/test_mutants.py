@@ -13,7 +13,7 @@ SOON = MOST_RUNS // 5
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_broken_rule_is_noticed_soon(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_rule_is_found_soon(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant.apply(monkeypatch)
     number, failure = first_failure(mutant)
     print(f"{mutant.name}: noticed in run {number}")  # noqa: T201 - the margin

@@ -23,7 +23,7 @@ over_each_store = pytest.mark.parametrize("store", STORES)
 
 @over_each_store
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_promise_is_broken_whatever_goes_wrong(kind: str, store: str) -> None:
+def test_no_fault_breaks_a_promise(kind: str, store: str) -> None:
     tally = run_all(run_chaos, kind, store, CHAOS_SEEDS[store])
     assert tally.answers["Serve"] > tally.runs
     assert tally.swept[SweepOutcome.REFRESHED]
@@ -33,9 +33,7 @@ def test_no_promise_is_broken_whatever_goes_wrong(kind: str, store: str) -> None
 
 @over_each_store
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_promise_is_broken_while_nobody_knows_what_came_of_requests(
-    kind: str, store: str
-) -> None:
+def test_unknown_outcomes_break_no_promise(kind: str, store: str) -> None:
     tally = run_all(run_doubt, kind, store, DOUBT_SEEDS[store])
     assert tally.answers["Serve"] > tally.runs
     if kind.startswith("no-rotation"):
@@ -44,9 +42,7 @@ def test_no_promise_is_broken_while_nobody_knows_what_came_of_requests(
 
 @over_each_store
 @pytest.mark.parametrize("kind", ROTATING)
-def test_an_idle_grant_does_not_die_of_its_age_while_a_sweep_before_that_is_well(
-    kind: str, store: str
-) -> None:
+def test_idle_grant_is_kept_while_a_sweep_succeeds_in_time(kind: str, store: str) -> None:
     tally = run_all(run_idle, kind, store, IDLE_SEEDS[store])
     assert tally.swept[SweepOutcome.REFRESHED] > tally.runs
     assert tally.losses[Loss.EXPIRED] == 0
@@ -54,7 +50,7 @@ def test_an_idle_grant_does_not_die_of_its_age_while_a_sweep_before_that_is_well
 
 @over_each_store
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_revoked_is_neither_used_nor_kept_whatever_comes_late(
+def test_revoked_tokens_are_neither_used_nor_kept_although_answers_come_late(
     kind: str, store: str
 ) -> None:
     tally = run_all(run_revocations, kind, store, REVOCATION_SEEDS[store])
@@ -62,7 +58,7 @@ def test_what_was_revoked_is_neither_used_nor_kept_whatever_comes_late(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_clock_that_was_wrong_by_years_and_is_put_right_costs_nothing(kind: str) -> None:
+def test_clock_that_was_wrong_by_years_and_is_corrected_costs_nothing(kind: str) -> None:
     tally = Tally()
     for seed in range(CLOCK_SEEDS):
         tally.add(run_clocks(kind, seed))
@@ -81,7 +77,5 @@ def run_all(run: Callable[[str, int, str], Tally], kind: str, store: str, seeds:
 
 @over_each_store
 @pytest.mark.parametrize("run", [run_chaos, run_doubt, run_idle, run_revocations])
-def test_the_same_seed_gives_the_same_run(
-    run: Callable[[str, int, str], Tally], store: str
-) -> None:
+def test_same_seed_gives_the_same_run(run: Callable[[str, int, str], Tally], store: str) -> None:
     assert run("overlap", 7, store) == run("overlap", 7, store)

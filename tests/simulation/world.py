@@ -41,8 +41,8 @@ MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable]
 class World:
     """Everything there is in one run.
 
-    What is drawn comes from streams of its own for each purpose: how often something is awaited
-    changes the order of events, and not which faults there are.
+    Each purpose has its own random stream. More awaits change the order of events, but not the
+    faults.
     """
 
     kind: ProviderKind
@@ -86,7 +86,7 @@ class World:
         """Find the connection that a refresh token was issued for."""
         return self.connections[refresh_token.partition(".")[0]]
 
-    # Time, and what is told of it.
+    # Time, and the trace.
 
     def now(self) -> datetime:
         """Return the instant by the provider's clock, the only right one."""
@@ -97,7 +97,7 @@ class World:
         self.events.append((self.loop.time(), who, what))
 
     def later(self, delay: float, work: Callable[..., object], *args: Any) -> None:
-        """Let the world do something after a while, whoever may have died by then."""
+        """Let the world do something after a while, although an instance may crash meanwhile."""
         self.loop.call_later(delay, work, *args, context=self._context)
 
     async def sleep(self, seconds: float) -> None:
@@ -158,7 +158,7 @@ class World:
             self.strike(process, blow)
 
     def reach(self, process: Process, point: Point) -> None:
-        """Say that an instance has come to a point of its attempt, where it may suffer."""
+        """Let an instance suffer a planned fault at a point of its attempt."""
         if not isinstance(process, Instance) or not process.is_alive:
             return
         match self.faults.at_point(point):
@@ -212,7 +212,7 @@ class World:
         """
         log = logging.getLogger("functions")
         level = log.level
-        # What goes wrong here is planned, and thousands of runs would fill a screen with it.
+        # Thousands of planned faults would fill a screen.
         log.setLevel(logging.CRITICAL + 1)
         try:
             self.loop.run(self._live(story))
