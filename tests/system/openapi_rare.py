@@ -1,6 +1,6 @@
-"""What a deployment answers to requests that nothing generates, or not within its time.
+"""Requests that schemathesis does not generate, or not in time.
 
-Each is answered as documented, or an AssertionError is raised.
+All functions raise AssertionError where an answer is not as documented.
 """
 
 from collections.abc import Iterator, Mapping
@@ -148,7 +148,7 @@ def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:
 def _ask_at_another_provider(
     schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal
 ) -> None:
-    """Ask where the provider says who it is, and who has logged in; or says nothing at all."""
+    """Ask where the provider has metadata and id tokens, and where it has neither."""
     with token_endpoint() as endpoint:
         environ = {**deployment.environ, **endpoint.issuer_environ}
         with deployed(SERVER, portal, environ, deployment.provider) as another:

@@ -1,7 +1,4 @@
-"""What `docs/guarantees.md` promises for a fault: real processes are held to it as well.
-
-The simulation writes the page, and a test of its own holds the two together.
-"""
+"""The promises of `docs/guarantees.md`, to which real processes are held too."""
 
 from functools import cache
 from pathlib import Path

@@ -149,7 +149,7 @@ def test_deployment_whose_store_is_away_is_found(live: Live, tmp_path: Path) -> 
     assert "503 store-unavailable" in said(found, "verify")
 
 
-# What is not the deployment.
+# Servers that are not the deployment.
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_command_ends_though_all_that_it_asks_hangs(live: Live) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether something answers there, whatever it answers."""
+    """Whether a server answers there."""
     try:
         http.get(f"{url}/api/health")
     except httpx.TransportError:
@@ -286,7 +286,7 @@ def answers(url: str) -> bool:
 
 
 def alive(body: bytes = OK_BODY) -> Script:
-    """Answer as a deployment does who asks for its health, whatever is asked for."""
+    """Answer every request as a deployment answers for its health."""
 
     def script(connection: Connection) -> None:
         answer("200 OK", body, NO_STORE, http_date(datetime.now(UTC)))(connection)

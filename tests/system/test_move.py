@@ -1,7 +1,7 @@
-"""Grants move from deployment to deployment while programs ask, and who moves them is killed.
+"""Grants move from deployment to deployment while programs ask, and moves are killed.
 
-Their provider ends all that came of a login when it sees a refresh token twice: a refresh by both
-sides, or by one that has gone back to what it had before, could not pass unnoticed.
+oidc-provider revokes the whole grant when it sees a refresh token twice, so a refresh by both sides
+would fail the test.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ def test_grants_move_from_store_to_store_and_back_under_load_and_none_is_lost(
             move(source, target, file, random, account)
             account.rounds += 1
         stats = first.peer.stats()
-        # Whatever was sent was granted: no refresh token was used twice.
+        # All requests were granted: no refresh token was used twice.
         assert stats.arrived.total() == stats.granted > 3 * len(IN_USE), stats
         account.calls = stats.granted
 
@@ -157,9 +157,6 @@ def assert_it_goes_on(source: Deployment, target: Deployment, name: str) -> None
             assert refreshed.status_code == 200, refreshed.text
         verified = left.verify()
         assert (verified.status, verified.members["state"]) == (410, "moved")
-
-
-# What is stored
 
 
 def idle_grants() -> dict[str, Grant]:

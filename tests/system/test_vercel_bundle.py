@@ -1,7 +1,4 @@
-"""What Vercel's builder makes of this tree: nothing that is not meant to be there, and all that is.
-
-And what `vercel.json` publishes of it: the endpoints.
-"""
+"""The bundles of Vercel's builder have all they need and no more. Only endpoints are public."""
 
 import json
 import re
@@ -39,7 +36,7 @@ CONFIG = json.loads((ROOT / "vercel.json").read_text())
 FUNCTIONS = sorted(MAX_DURATIONS)
 MOST_MEGABYTES = 45
 
-# What the builder adds, which pins its runtime and seeds the environment with pip.
+# The builder adds its own runtime, and pip.
 ADDED = {"pip", "vercel-runtime"}
 
 
