@@ -16,15 +16,13 @@ from tests.simulation.provider import KINDS, ProviderKind
 from tests.simulation.run import Story, Tally, run_story
 from tests.simulation.stories import lie_idle
 from tests.simulation.world import LONG_REFRESH_LIFE, World, stream
-from tests.thorough import times
 
 RUNS = 8
-# In the tests, where a cell that was measured before is "kept". The page has all runs.
-FEW_RUNS = times(RUNS, usually=2)
 # What can cost a login is run until it does: how many runs that takes is not told.
 MOST_RUNS = 60
 ACCESS_LIFE = timedelta(minutes=10)
 LIVES = 3
+KEPT = "kept"
 # Only stalls that outlast a lease are worth a row.
 LONG_STALLS = (65.0, 130.0, 400.0)
 
@@ -171,10 +169,11 @@ COSTLY = frozenset(
 )
 
 
-def measure(row: Row, kind: str, runs: int = RUNS) -> Tally:
-    """Run the seeds of a cell. Raises SimulationFailedError."""
+def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
+    """Run this part of a cell's seeds. Raises SimulationFailedError."""
     tally = Tally()
-    for seed in range(MOST_RUNS if row.may_cost_a_login(KINDS[kind]) else runs):
+    most = MOST_RUNS if row.may_cost_a_login(KINDS[kind]) else RUNS
+    for seed in range(round(part * most)):
         tally.add(row.run(kind, seed))
         if tally.losses:
             break
@@ -184,6 +183,17 @@ def measure(row: Row, kind: str, runs: int = RUNS) -> Tally:
 def page(cells: Cells) -> str:
     """Write the page with these cells."""
     return "\n".join([*_head(), *_table(cells), *_losses(), *_chaos()])
+
+
+def read_cells(text: str) -> Cells:
+    """Read the cells of a page."""
+    _rule, *lines = text[text.index("| fault |") :].partition("\n\n")[0].splitlines()[1:]
+    rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in lines]
+    return {
+        (name, kind): value
+        for name, *values in rows
+        for kind, value in zip(HEADINGS, values, strict=True)
+    }
 
 
 def _head() -> Iterator[str]:
@@ -226,7 +236,7 @@ def _table(cells: Cells) -> Iterator[str]:
 def cell(tally: Tally) -> str:
     """Return the text of a cell."""
     letters = [LETTERS[loss] for loss in Loss if loss in tally.losses]
-    return f"login: {', '.join(letters)}" if letters else "kept"
+    return f"login: {', '.join(letters)}" if letters else KEPT
 
 
 LETTERS = {loss: chr(ord("a") + number) for number, loss in enumerate(Loss)}

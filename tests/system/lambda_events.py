@@ -17,6 +17,10 @@ Event: TypeAlias = dict[str, Any]
 Answer: TypeAlias = Mapping[str, Any]
 MakeEvent: TypeAlias = Callable[[httpx.Request], Event]
 
+_IDENTITY = """
+cognitoIdentityPoolId accountId cognitoIdentityId caller principalOrgId accessKey
+cognitoAuthenticationType cognitoAuthenticationProvider userArn userAgent user
+"""
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
 
 
@@ -96,18 +100,8 @@ def rest_api_event(request: httpx.Request) -> Event:
             "requestTimeEpoch": 1773119783000,
             "requestId": "77375676-xmpl-4b79-853a-f982474efe18",
             "identity": {
-                "cognitoIdentityPoolId": None,
-                "accountId": None,
-                "cognitoIdentityId": None,
-                "caller": None,
+                **dict.fromkeys(_IDENTITY.split()),
                 "sourceIp": client_address(request),
-                "principalOrgId": None,
-                "accessKey": None,
-                "cognitoAuthenticationType": None,
-                "cognitoAuthenticationProvider": None,
-                "userArn": None,
-                "userAgent": None,
-                "user": None,
             },
             "domainName": "abcdefghij.execute-api.eu-central-1.amazonaws.com",
             "apiId": "abcdefghij",

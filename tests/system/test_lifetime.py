@@ -106,37 +106,30 @@ def test_worker_that_died_before_it_sent_anything_costs_no_login(
 # Stopped
 
 
-def test_worker_stopped_during_its_refresh_answers_who_waits_for_it(
-    deployment: Deployment,
-) -> None:
+@pytest.mark.parametrize("caller", ["waits", "has hung up", "has the old token"])
+def test_worker_stopped_during_its_refresh_finishes_it(deployment: Deployment, caller: str) -> None:
     with new_connection(deployment) as connection:
-        connection.expire_access_token()
-        asked = ask_for_a_slow_refresh(connection)
-        stop_first_worker(connection)
-        assert only_token(asked.result()) == connection.tokens.access_token
-        assert_stopped_worker_lost_nothing(connection)
-
-
-def test_worker_stopped_during_its_refresh_ends_it_for_nobody_as_well(
-    deployment: Deployment,
-) -> None:
-    with new_connection(deployment) as connection:
-        connection.expire_access_token()
-        asked = ask_for_a_slow_refresh(connection, leave=True)
-        assert counted(asked.result()) == NO_ANSWER
-        stop_first_worker(connection)
-        assert_stopped_worker_lost_nothing(connection)
-
-
-def test_worker_stopped_during_its_refresh_ends_it_for_who_has_been_served_as_well(
-    deployment: Deployment,
-) -> None:
-    with new_connection(deployment) as connection:
-        connection.bring_access_token_near_its_end()
+        if caller == "has the old token":
+            connection.bring_access_token_near_its_end()
+        else:
+            connection.expire_access_token()
         old = connection.tokens.access_token
-        assert only_token(ask_for_a_slow_refresh(connection).result()) == old
-        stop_first_worker(connection)
-        assert_stopped_worker_lost_nothing(connection)
+        asked = ask_for_a_slow_refresh(connection, leave=caller == "has hung up")
+        if caller == "has the old token":
+            assert only_token(asked.result()) == old
+        assert connection.peer.stats().in_flight == 1
+        connection.workers.terminate(0)
+        connection.workers.wait(0)
+        stored = authorized(connection.record())
+        assert (stored.tokens.generation, stored.failure_state) == (1, None)
+        new = stored.tokens.access_token
+        if caller == "waits":
+            assert only_token(asked.result()) == new
+        if caller == "has hung up":
+            assert counted(asked.result()) == NO_ANSWER
+        assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
+        assert connection.is_accepted(new)
+        assert connection.peer.stats() == refreshes(1, granted=1)
 
 
 # The provider is away
@@ -205,21 +198,6 @@ def ask_for_a_slow_refresh(connection: Connection, *, leave: bool = False) -> Fu
     """Let a caller ask the first worker. Return once its refresh is at the provider."""
     connection.peer.plan_faults("delay:5")
     return connection.ask_in_background(worker=0, leave=leave)
-
-
-def stop_first_worker(connection: Connection) -> None:
-    assert connection.peer.stats().in_flight == 1
-    connection.workers.terminate(0)
-    connection.workers.wait(0)
-
-
-def assert_stopped_worker_lost_nothing(connection: Connection) -> None:
-    stored = authorized(connection.record())
-    assert (stored.tokens.generation, stored.failure_state) == (1, None)
-    new = stored.tokens.access_token
-    assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
-    assert connection.is_accepted(new)
-    assert connection.peer.stats() == refreshes(1, granted=1)
 
 
 def assert_first_request_was_the_only_one(connection: Connection) -> None:

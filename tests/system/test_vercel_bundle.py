@@ -35,6 +35,16 @@ from tests.system.vercel_router import routed, routes_of
 CONFIG = json.loads((ROOT / "vercel.json").read_text())
 FUNCTIONS = sorted(MAX_DURATIONS)
 MOST_MEGABYTES = 45
+STRAYS = """
+.env .local/api-key Makefile README.md domain/README.md functions/.env infra/locks/runtime.txt
+pyproject.toml tests/conftest.py uv.lock
+"""
+UNPUBLISHED = """
+/ /.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
+/api/openapi-json /api/token.json /api/token.py /api/token// /api/token/x /api/tokens
+//api/token /domain/decide.py /functions /functions/endpoints/openapi.json
+/functions/vercel/token /functions/vercel/token.py /pyproject.toml /vercel.json /x/api/token
+"""
 
 # The builder adds its own runtime, and pip.
 ADDED = {"pip", "vercel-runtime"}
@@ -76,18 +86,7 @@ def application_sources() -> list[Path]:
 
 
 def test_what_does_not_belong_is_recognised() -> None:
-    paths = [
-        ".env",
-        ".local/api-key",
-        "Makefile",
-        "README.md",
-        "domain/README.md",
-        "functions/.env",
-        "infra/locks/runtime.txt",
-        "pyproject.toml",
-        "tests/conftest.py",
-        "uv.lock",
-    ]
+    paths = STRAYS.split()
     assert strays([*paths, "domain/decide.py", "_vendor/httpx/_api.py"]) == paths
 
 
@@ -135,9 +134,12 @@ def test_bundle_and_its_environment_hold_no_secret(function: Function) -> None:
         ]
 
 
-def test_bundle_is_small(function: Function, record_property: RecordProperty) -> None:
+def test_bundle_is_small_and_has_the_time_it_needs(
+    function: Function, record_property: RecordProperty
+) -> None:
     record_property(COUNTED, weighed(function.name, function.files))
     assert parts(function.files).total() <= MOST_MEGABYTES * MEGABYTE
+    assert function.max_duration == MAX_DURATIONS[function.name]
 
 
 def test_parts_are_weighed_without_pip() -> None:
@@ -149,13 +151,6 @@ def test_parts_are_weighed_without_pip() -> None:
         "functions/asgi.py": 16,
     }
     assert parts(sizes) == Counter({"functions": 16, "single files": 8, "pipette": 4})
-
-
-def test_functions_have_the_time_for_what_they_do(function: Function) -> None:
-    assert function.max_duration == MAX_DURATIONS[function.name]
-
-
-# --- what is published
 
 
 def test_sweep_is_called_every_day() -> None:
@@ -171,35 +166,7 @@ def test_endpoint_goes_to_its_function(path: str) -> None:
         assert routed(routes, target) == f"functions/vercel/{function_of(path)}.py"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/.env",
-        "/.local/api-key",
-        "/README.md",
-        "/api",
-        "/api/",
-        "/api/TOKEN",
-        "/api/__init__",
-        "/api/openapi",
-        "/api/openapi-json",
-        "/api/token.json",
-        "/api/token.py",
-        "/api/token//",
-        "/api/token/x",
-        "/api/tokens",
-        "//api/token",
-        "/domain/decide.py",
-        "/functions",
-        "/functions/endpoints/openapi.json",
-        "/functions/vercel/token",
-        "/functions/vercel/token.py",
-        "/pyproject.toml",
-        "/vercel.json",
-        "/x/api/token",
-    ],
-)
+@pytest.mark.parametrize("path", UNPUBLISHED.split())
 def test_nothing_else_is_published(path: str) -> None:
     routes = routes_of((ROOT / "vercel.json").read_text())
     assert routed(routes, path) == 404

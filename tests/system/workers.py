@@ -23,7 +23,7 @@ ANNOUNCED = "tests.system.announced:app"
 
 _REPOSITORY = Path(__file__).parents[2]
 _LIMIT = PATIENCE.total_seconds()
-_POLL_INTERVAL = 0.005
+_POLL_INTERVAL = 0.02
 # A guard in the worker's process group ends the group when the tests end, however they end: then
 # the pipe closes that it reads, and that nobody writes to.
 _GUARDED = '{ cat > /dev/null; kill -KILL 0; } < "/dev/fd/$0" & exec "$@"'
