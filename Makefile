@@ -1,13 +1,13 @@
-# `make run` and `make test` are all that a newcomer needs; `make help` lists the rest.
+# `make run` and `make test` are enough to start; `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/guard
-# With other dependencies than ours, and than each other: a folder for each.
+# Each has a folder of its own, because their dependencies conflict.
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format openapi lock clean
+.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,7 @@ help: ## list the commands
 run: .venv/local.stamp ## serve at http://localhost:8000 (PORT changes it), with a simulated Digi-Key unless CLIENT_ID is set
 	@$(BIN)/python -m infra.local.run
 
-quick: .venv/dev.stamp ## a minute: lint, types, imports, words, and the tests that tell most
+quick: .venv/dev.stamp ## lint, types, imports, words, and the most telling tests: a minute
 	@$(MAKE) --no-print-directory -j 2 check quick-tests
 
 quick-tests: .venv/dev.stamp
@@ -23,47 +23,47 @@ quick-tests: .venv/dev.stamp
 # The rules, and the endpoints in one process: no server, no platform, no command.
 QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or uvicorn or vercel or lambda or doctor or admin or aws)"
 
-test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up all that the tests need and run all of them, in parallel; with ARGS for pytest those, and what they need
+test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
-# Most of the time they wait for servers, clocks and locks: more of them than there are cores.
+# More processes than cores, because tests mostly wait for servers, clocks and locks.
 PARALLEL := -n 6 --no-loadscope-reorder
 
-# Without npm: what could not run is said at the end.
+# Without npm, the tests list at the end what could not run.
 SET_UP_NPM_PARTS := command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
 
-bench: .venv/dev.stamp ## measure what the keeper costs, as ratios; ARGS=--help tells more
+bench: .venv/dev.stamp ## measure the keeper's cost, as ratios; see ARGS=--help
 	@$(SET_UP_NPM_PARTS)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); ARGS=--help tells more
+soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); see ARGS=--help
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
-storm: .venv/dev.stamp ## let 600 connections end at once over a slow disk, and strangers disturb a refresh; ARGS=--help tells more
+storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help
 	@$(BIN)/python -m tests.bench.storm $(ARGS)
 
-fuzz: .venv/dev.stamp ## feed the parsers 200,000 inputs that nobody meant; ARGS=--help tells more
+fuzz: .venv/dev.stamp ## feed the parsers 200,000 malformed inputs; see ARGS=--help
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-mutate: .venv/dev.stamp ## break the domain in each place, and see a test notice (docs/mutation.md); ARGS=--help tells more
+mutate: .venv/dev.stamp ## break the domain in each place: a test must fail (docs/mutation.md); see ARGS=--help
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-audit: .venv/audit/.stamp ## ask OSV for known vulnerabilities of every package in every lock; ARGS go to pip-audit
+audit: .venv/audit/.stamp ## query OSV for known vulnerabilities of all locked packages; ARGS go to pip-audit
 	@worst=0; for lock in $(LOCKS)/*.txt; do echo "$$lock"; $(AUDIT) -r $$lock $(ARGS) || worst=1; done; exit $$worst
 AUDIT := .venv/audit/bin/pip-audit -s osv --progress-spinner off --disable-pip --require-hashes
 
-vercel-build: .venv/dev.stamp ## build with Vercel's whole command line, if it is there, and check what comes of it
+vercel-build: .venv/dev.stamp ## build with Vercel's command line, if it is installed, and check the result
 	@$(BIN)/python -m tests.system.vercel_cli
 
 aws-tools: $(AWS_TOOLS) infra/aws/guard/node_modules/.stamp
 
-aws-build: .venv/aws-tools/.stamp ## build what AWS Lambda runs, for `make aws-deploy`; needs Python 3.13
+aws-build: .venv/aws-tools/.stamp ## build the Lambda functions for `make aws-deploy`; needs Python 3.13
 	@cd infra/aws && $(SAM) build
 
-aws-deploy: ## deploy to AWS what was built; ARGS go to `sam deploy`
+aws-deploy: ## deploy the build to AWS; ARGS go to `sam deploy`
 	@cd infra/aws && $(SAM) deploy $(ARGS)
 
-aws-check: aws-tools ## lint the stack's template, and hold it against the rules in infra/aws/rules.guard
+aws-check: aws-tools ## lint the stack's template, and check it against the rules in infra/aws/rules.guard
 	@$(BIN)/python -m infra.aws.check
 
 check: .venv/dev.stamp ## lint, types, the direction of the imports, and plain words
@@ -73,14 +73,11 @@ check: .venv/dev.stamp ## lint, types, the direction of the imports, and plain w
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.plain_words
 
-format: .venv/dev.stamp ## rewrite the code as the linter wants it
+format: .venv/dev.stamp ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: .venv/dev.stamp ## write functions/endpoints/openapi.json anew, after a change of what the endpoints promise
-	@$(BIN)/python -m infra.openapi
-
-lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
+lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) pyproject.toml --group dev -o $(LOCKS)/dev.txt
 	@$(COMPILE) pyproject.toml --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(COMPILE) pyproject.toml --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
@@ -91,10 +88,10 @@ lock: .venv/dev.stamp ## resolve the dependencies anew, hashes and all
 	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
 	@$(COMPILE) $(LOCKS)/audit.in -o $(LOCKS)/audit.txt
 	@$(BIN)/python -m infra.constraints
-# Without the constraints in pyproject.toml: they come of this.
+# Without the constraints in pyproject.toml, which are made from this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-clean: ## remove what the commands above made, but not the data in .local
+clean: ## remove what the commands above created, except the data in .local
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis $(NODE_PEERS:=/node_modules) infra/aws/.aws-sam
 
 .venv/%.stamp: $(LOCKS)/%.txt

@@ -29,7 +29,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 _NOT_SENT = (
     httpx.ConnectError,
@@ -91,7 +91,7 @@ class HttpxAuthorizationServer:
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
         try:
             outcome = await run_in_time(self._send(endpoint, request, read), self._timeout)
-        except WayOutError as error:
+        except NetworkSettingsError as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=reason_of(error))

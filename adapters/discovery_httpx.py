@@ -14,11 +14,11 @@ from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
 from ports.discovery import DiscoveryError, UnusableIssuerError
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 # For both URLs together. A person waits, or a refresh that must finish within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)
-_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
+_TEMPORARY = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
 
 _log = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ class HttpxDiscovery:
         provider: Provider,
         *,
         issuer: str,
-        told: ServerMetadata,
+        overrides: ServerMetadata,
         limit: timedelta = DISCOVERY_LIMIT,
         user_agent: str = USER_AGENT,
     ) -> None:
-        """`told` takes precedence over the issuer's metadata, which does over `provider`."""
+        """`overrides` takes precedence over the issuer's metadata, which does over `provider`."""
         self._provider = provider
         self._issuer = issuer
-        self._told = told
+        self._overrides = overrides
         self._limit = limit
         self._user_agent = user_agent
         self._known: Provider | None = None
@@ -55,14 +55,14 @@ class HttpxDiscovery:
 
     async def _find(self) -> Provider:
         try:
-            found = await run_in_time(self._ask(), self._limit)
+            found = await run_in_time(self._request_metadata(), self._limit)
         except TimeoutError as error:
             raise DiscoveryError(f"{self._issuer} does not answer") from error
-        except WayOutError as error:
+        except NetworkSettingsError as error:
             raise UnusableIssuerError(str(error)) from error
-        return with_metadata(with_metadata(self._provider, found), self._told)
+        return with_metadata(with_metadata(self._provider, found), self._overrides)
 
-    async def _ask(self) -> ServerMetadata:
+    async def _request_metadata(self) -> ServerMetadata:
         """Request each URL until one returns usable metadata. Raises DiscoveryError."""
         reasons, may_pass = [], False
         async with provider_client(user_agent=self._user_agent) as http:
@@ -90,4 +90,4 @@ class HttpxDiscovery:
 
 
 def _may_pass(status: int) -> bool:
-    return httpx.codes.is_server_error(status) or status in _PASSING
+    return httpx.codes.is_server_error(status) or status in _TEMPORARY

@@ -1,49 +1,16 @@
-"""The error codes and texts of a provider's response, at any place in its body.
+"""The error in a provider's response without tokens. This module decides nothing."""
 
-This module decides nothing. It walks the body breadth first, within limits that no real body
-reaches. It also reads JSON inside a text, as gateways pass it on.
-"""
-
-import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
+from adapters.error_texts import codes_in, collect_texts, read_list, texts_in
 from domain.provider import Provider
 from domain.token_endpoint import TokenErrorResponse
 
-# Names in lower case without `_` and `-`, by precedence.
-_CODE_NAMES = (
-    *("error", "errorcode", "code", "suberror", "errorsubtype", "errorreason", "errortype"),
-    *("ecode", "err", "status", "reason", "message", "errormessage", "type", "title"),
-)
-_TEXT_NAMES = (
-    *("errordescription", "errordetails", "detail", "message", "msg", "errormessage", "errmsg"),
-    *("faultstring", "description", "errorsummary", "hint", "errorhint", "developermessage"),
-    *("reason", "error", "errors", "err", "title"),
-)
-# Under these names a word is a code only if it looks like one.
-_AMBIGUOUS_NAMES = frozenset({"status", "reason", "message", "errormessage"})
-# Entra's error numbers; its texts use the prefix AADSTS.
-_NUMBERS = "errorcodes"
-_HIGHEST_NUMBER = 10**9
-_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-_CODE_FORM = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+|[a-z0-9]+(_[a-z0-9]+)+")
-_CODE_IN_TEXT = re.compile(
-    # From the first of many backslashes only: a match from each would be quadratic.
-    r"(?<!\\)\\*[\"'](?:error|error_?code|code)\\*[\"']\s*:"
-    r"\s*\\*[\"']([A-Za-z0-9_.\-]{1,64})\\*[\"']",
-    re.IGNORECASE,
-)
-_MAX_DEPTH = 6
-_MAX_NODES = 256
-_MAX_TEXTS = 16
-_LONGEST_TEXT = 2_000
 _LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
@@ -52,8 +19,6 @@ _CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*"((?:[^"\\]|\\.)*)"'
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_HEADER = 80
 _LONGEST_PLACE = 120
-
-_Texts: TypeAlias = dict[str, list[str]]
 
 
 def read_error(
@@ -85,10 +50,10 @@ def read_error(
             retry_after=retry_after,
             is_page=True,
         )
-    found_texts = _collect_texts(
-        members if members is not None else _read_list(body)
-    ) or _collect_texts(dict(_CHALLENGE.findall(headers.get("www-authenticate", ""))))
-    codes, texts = _codes(found_texts), _texts(found_texts)
+    found_texts = collect_texts(
+        members if members is not None else read_list(body)
+    ) or collect_texts(dict(_CHALLENGE.findall(headers.get("www-authenticate", ""))))
+    codes, texts = codes_in(found_texts), texts_in(found_texts)
     own = _find_alias(provider, (*codes, *texts))
     if own is not None:
         # A known word of the provider replaces all other codes.
@@ -138,97 +103,6 @@ def _describe_redirect(location: str | None) -> str:
     except ValueError:
         where = ""
     return f"a redirect to {where[:_LONGEST_PLACE]}" if where else "a redirect"
-
-
-def _read_list(body: bytes) -> object:
-    """Read a JSON list, as Salesforce's errors are. Return None for any other body."""
-    try:
-        found: object = json.loads(body) if body.lstrip()[:1] == b"[" else None
-    except (ValueError, RecursionError):
-        return None
-    return found
-
-
-def _collect_texts(body: object) -> _Texts:
-    """Collect the texts of a body by the plain names of their members, outer ones first."""
-    found_texts: _Texts = {}
-    queue = deque([("", body, 0)])
-    for _ in range(_MAX_NODES):
-        if not queue:
-            break
-        name, value, depth = queue.popleft()
-        match value:
-            case str():
-                text = _text(value)
-                found_texts.setdefault(name, []).extend(text)
-                queue.extend((name, inner, depth + 1) for inner in _parse_nested(text, depth))
-            case bool():
-                continue
-            case int() if name == _NUMBERS and 0 <= value < _HIGHEST_NUMBER:
-                found_texts.setdefault(name, []).append(f"AADSTS{value}")
-            case list() if depth < _MAX_DEPTH:
-                queue.extend((name, item, depth + 1) for item in value[:_MAX_NODES])
-            case dict() if depth < _MAX_DEPTH:
-                queue.extend((_normalize_name(key), item, depth + 1) for key, item in value.items())
-                found_texts.setdefault("detail", []).extend(_join_field(value))
-    return found_texts
-
-
-def _normalize_name(name: object) -> str:
-    return str(name)[:64].replace("_", "").replace("-", "").lower()
-
-
-def _text(value: str) -> list[str]:
-    text = value[:_LONGEST_TEXT].strip()
-    # JSON can contain a lone surrogate (RFC 8259 §8.2).
-    return [text] if text and text == text.encode("utf-8", "replace").decode() else []
-
-
-def _parse_nested(texts: list[str], depth: int) -> Iterator[object]:
-    for text in texts:
-        if depth < _MAX_DEPTH and text[0] in "{[":
-            with suppress(ValueError, RecursionError):
-                yield json.loads(text)
-
-
-def _join_field(members: Mapping[object, object]) -> list[str]:
-    """Read Strava's `{"field": "refresh_token", "code": "invalid"}` as one sentence."""
-    field, code = members.get("field"), members.get("code")
-    return _text(f"{field} {code}") if isinstance(field, str) and isinstance(code, str) else []
-
-
-def _codes(found_texts: _Texts) -> tuple[str, ...]:
-    found = [
-        text for name in _CODE_NAMES for text in found_texts.get(name, ()) if _is_code(name, text)
-    ]
-    found += found_texts.get(_NUMBERS, ())
-    inside = (
-        code
-        for name in _TEXT_NAMES
-        for text in found_texts.get(name, ())
-        for code in _find_codes(text)
-    )
-    return tuple(dict.fromkeys((*found, *inside)))[:_MAX_TEXTS]
-
-
-def _texts(found_texts: _Texts) -> tuple[str, ...]:
-    found = (
-        text
-        for name in _TEXT_NAMES
-        for text in found_texts.get(name, ())
-        if name not in _CODE_NAMES or not _is_code(name, text)
-    )
-    return tuple(dict.fromkeys(found))[:_MAX_TEXTS]
-
-
-def _is_code(name: str, text: str) -> bool:
-    return _CODE.fullmatch(text) is not None and (
-        name not in _AMBIGUOUS_NAMES or _CODE_FORM.fullmatch(text) is not None
-    )
-
-
-def _find_codes(text: str) -> list[str]:
-    return _CODE_IN_TEXT.findall(text)
 
 
 def _find_alias(provider: Provider, found_texts: tuple[str, ...]) -> str | None:

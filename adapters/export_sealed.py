@@ -8,10 +8,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from adapters.grant_json import FormatError, dump_record, load_record
+from adapters.grant_json import dump_record, load_record
 from adapters.sealing import KeyRing, SealError
+from adapters.stored_json import FormatError
 from domain.grant import Moved
-from ports.export import HandedOver, UnreadableExportError
+from ports.export import ExportedGrant, UnreadableExportError
 
 _KEY_ADVICE = (
     "set the CLIENT_SECRET and the ENCRYPTION_KEYS that it was exported with; those may follow "
@@ -27,19 +28,19 @@ class SealedExport:
         self._keys = keys
         self._client = client
 
-    def write(self, grants: Mapping[str, HandedOver]) -> list[str]:
+    def write(self, grants: Mapping[str, ExportedGrant]) -> list[str]:
         """Encrypt the grants. The last line authenticates all others."""
         lines = [self._line(connection, grant) for connection, grant in grants.items()]
         end = {**_sum(lines), "client": self._client}
         return [*lines, json.dumps({"end": self._keys.seal(_dump(end), "export's end")})]
 
-    def read(self, lines: Iterable[str]) -> dict[str, HandedOver]:
+    def read(self, lines: Iterable[str]) -> dict[str, ExportedGrant]:
         """Return the grants by connection. Raises UnreadableExportError."""
         *body, last = [line.strip() for line in lines] or [""]
         self._check_end(body, _members(last, "end"))
         return dict(self._grant(number, line) for number, line in enumerate(body, start=1))
 
-    def _line(self, connection: str, grant: HandedOver) -> str:
+    def _line(self, connection: str, grant: ExportedGrant) -> str:
         text = dump_record(grant.moved, grant.ledger)
         sealed = self._keys.seal(text, "export", connection)
         return json.dumps({"connection": connection, "sealed": sealed})
@@ -61,7 +62,7 @@ class SealedExport:
         if {**_sum(body), "client": self._client} != end:
             raise UnreadableExportError("lines are missing or changed")
 
-    def _grant(self, number: int, line: str) -> tuple[str, HandedOver]:
+    def _grant(self, number: int, line: str) -> tuple[str, ExportedGrant]:
         members = _members(line, "connection", "sealed")
         if members is None:
             raise UnreadableExportError(f"its line {number} does not hold a connection")
@@ -75,7 +76,7 @@ class SealedExport:
             ) from error
         if not isinstance(moved, Moved):
             raise UnreadableExportError(f"its line {number} is of a grant that was not handed over")
-        return connection, HandedOver(moved=moved, ledger=ledger)
+        return connection, ExportedGrant(moved=moved, ledger=ledger)
 
 
 def _sum(lines: Sequence[str]) -> dict[str, object]:

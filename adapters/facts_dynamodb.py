@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from adapters.dynamodb_table import DynamoDbTable
-from ports.facts import DynamoDbFacts, Unseen
+from ports.facts import DynamoDbFacts, UnreadFact
 from ports.store import StoreUnavailableError
 
 # From infra/aws/table.json: attribute, type, role.
@@ -21,9 +21,11 @@ async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
     table = DynamoDbTable(name, **access)
     try:
         return DynamoDbFacts(
-            misshapen=await _describe(table, "describe_table", _find_difference),
-            forgets_expired=await _describe(table, "describe_time_to_live", _forgets_expired),
-            can_go_back=await _describe(table, "describe_continuous_backups", _can_go_back),
+            schema_fault=await _describe(table, "describe_table", _find_difference),
+            has_time_to_live=await _describe(table, "describe_time_to_live", _has_time_to_live),
+            has_point_in_time_recovery=await _describe(
+                table, "describe_continuous_backups", _has_point_in_time_recovery
+            ),
         )
     finally:
         table.close()
@@ -31,13 +33,13 @@ async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
 
 async def _describe(
     table: DynamoDbTable, operation: str, read: Callable[[Mapping[str, Any]], _Fact]
-) -> _Fact | Unseen:
+) -> _Fact | UnreadFact:
     try:
         return read(await table.call(operation))
     except StoreUnavailableError as error:
-        return Unseen(str(error))
+        return UnreadFact(str(error))
     except (KeyError, TypeError):
-        return Unseen(f"{operation} returned an invalid answer")
+        return UnreadFact(f"{operation} returned an invalid answer")
 
 
 def _find_difference(answer: Mapping[str, Any]) -> str | None:
@@ -58,12 +60,12 @@ def _key(schema: Mapping[str, Any], types: Mapping[str, str]) -> list[tuple[str,
     return [(name, types[name], role) for name, role in named]
 
 
-def _forgets_expired(answer: Mapping[str, Any]) -> bool:
+def _has_time_to_live(answer: Mapping[str, Any]) -> bool:
     status = answer["TimeToLiveDescription"]
     is_on = status.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
     return is_on and status.get("AttributeName") == _EXPIRY
 
 
-def _can_go_back(answer: Mapping[str, Any]) -> bool:
+def _has_point_in_time_recovery(answer: Mapping[str, Any]) -> bool:
     status = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     return bool(status.get("PointInTimeRecoveryStatus") == "ENABLED")

@@ -24,17 +24,17 @@ def sqlite_facts(path: Path) -> SqliteFacts:
     is_on_disk = not any(path.resolve().is_relative_to(folder) for folder in _IN_MEMORY)
     if not path.exists() or path.stat().st_size == 0:
         return SqliteFacts(
-            is_begun=False, folder_is_writable=folder_is_writable, is_on_disk=is_on_disk
+            exists=False, folder_is_writable=folder_is_writable, is_on_disk=is_on_disk
         )
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     return SqliteFacts(
-        is_begun=True,
+        exists=True,
         folder_is_writable=folder_is_writable,
         is_on_disk=is_on_disk,
         is_database=header.startswith(_MAGIC),
         is_in_wal_mode=header.endswith(_WAL),
-        others_can=tuple(part for part in ("file", "-wal", "-shm") if _is_open(path, part)),
+        accessible_parts=tuple(part for part in ("file", "-wal", "-shm") if _is_open(path, part)),
     )
 
 

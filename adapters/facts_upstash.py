@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 from adapters.upstash_reader import UpstashReader
-from ports.facts import RedisFacts, Unseen
+from ports.facts import RedisFacts, UnreadFact
 from ports.store import StoreUnavailableError
 
 _LIMIT = timedelta(seconds=3)
@@ -21,7 +21,7 @@ async def upstash_facts(url: str, token: str) -> RedisFacts:
             found = None
         return RedisFacts(found or _in_info(await reader.execute("INFO", "memory")))
     except StoreUnavailableError as error:
-        return RedisFacts(Unseen(str(error)))
+        return RedisFacts(UnreadFact(str(error)))
     finally:
         reader.close()
 
@@ -35,6 +35,6 @@ def _in_config(answer: object) -> str | None:
             return None
 
 
-def _in_info(answer: object) -> str | Unseen:
+def _in_info(answer: object) -> str | UnreadFact:
     found = _IN_INFO.search(answer) if isinstance(answer, str) else None
-    return Unseen("the database does not report it") if found is None else found[1]
+    return UnreadFact("the database does not report it") if found is None else found[1]

@@ -1,17 +1,21 @@
-"""The stored format: grants and pending logins as JSON, with a version number.
+"""The stored format of grants and their ledgers."""
 
-Each record has the lowest version that can express it. So an earlier version of this software can
-read it, or report that another version wrote it.
-
-Standard library only: each token request runs this code, and `sealing` has authenticated its input.
-"""
-
-import json
 import zlib
-from base64 import b64decode, b64encode
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import assert_never
 
+from adapters.ledger_json import ledger_from_text, ledger_to_text
+from adapters.stored_json import (
+    FIRST_VERSION,
+    FORMAT_VERSION,
+    MOVING_VERSION,
+    FormatError,
+    Json,
+    dump,
+    format_instant,
+    load_members,
+    parse_instant,
+    parse_optional_instant,
+)
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -27,31 +31,16 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import Entry, HistoryEvent, Ledger
+from domain.ledger import Ledger
 from domain.provider import Counted
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
-if TYPE_CHECKING:
-    # As in `ports.store`.
-    from domain.authorization import PendingLogin
-
-FIRST_VERSION = 1
-# Version 2 added moved grants, version 3 revoked ones.
-MOVING_VERSION = 2
-FORMAT_VERSION = 3
-
-_Json: TypeAlias = dict[str, Any]
-
-
-class FormatError(Exception):
-    """The text has a format that this version cannot read."""
-
 
 def dump_record(grant: Grant, ledger: Ledger) -> bytes:
     """Write a grant and its ledger. Versions without ledgers ignore the ledger."""
-    history = {"ledger": _ledger_to_text(ledger)} if ledger else {}
-    return _dump({**_grant_to_json(grant), **history}, _version_of(grant))
+    history = {"ledger": ledger_to_text(ledger)} if ledger else {}
+    return dump({**_grant_to_json(grant), **history}, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -68,72 +57,15 @@ def _version_of(grant: Grant) -> int:
 
 def load_record(text: bytes) -> tuple[Grant, Ledger]:
     """Read a grant and its ledger. Raises FormatError."""
-    members = _load(text)
+    members = load_members(text)
     try:
         # Missing in records older than ledgers.
-        return _grant_from_json(members), _ledger_from_text(members.get("ledger"))
+        return _grant_from_json(members), ledger_from_text(members.get("ledger"))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError("the record lacks members of its version") from error
 
 
-def dump_login(pending: "PendingLogin") -> bytes:
-    """Write a pending login."""
-    return _dump(
-        {
-            "connection": pending.connection,
-            "redirect_uri": pending.redirect_uri,
-            "code_verifier": pending.code_verifier,
-            "expires_at": _to_text(pending.expires_at),
-            "issuer": pending.issuer,
-            "issuer_names_itself": pending.issuer_names_itself,
-            "browser": pending.browser,
-            "replaces": pending.replaces,
-            "read": pending.read,
-            "outcome": pending.outcome,
-        }
-    )
-
-
-def load_login(text: bytes) -> "PendingLogin":
-    """Read a pending login. Raises FormatError."""
-    from domain.authorization import PendingLogin
-
-    members = _load(text)
-    try:
-        return PendingLogin(
-            connection=members["connection"],
-            redirect_uri=members["redirect_uri"],
-            code_verifier=members["code_verifier"],
-            expires_at=_instant(members["expires_at"]),
-            issuer=members["issuer"],
-            issuer_names_itself=members["issuer_names_itself"],
-            browser=members["browser"],
-            replaces=members["replaces"],
-            # Missing in logins of earlier versions.
-            read=members.get("read"),
-            # Missing in logins of earlier versions.
-            outcome=members.get("outcome"),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError("the login lacks members of its version") from error
-
-
-def _dump(members: _Json, version: int = FIRST_VERSION) -> bytes:
-    return json.dumps({"version": version, **members}, separators=(",", ":")).encode()
-
-
-def _load(text: bytes) -> _Json:
-    try:
-        members = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError("it is not JSON") from error
-    versions = range(FIRST_VERSION, FORMAT_VERSION + 1)
-    if not isinstance(members, dict) or members.get("version") not in versions:
-        raise FormatError("it was written by another version of this software")
-    return members
-
-
-def _grant_to_json(grant: Grant) -> _Json:
+def _grant_to_json(grant: Grant) -> Json:
     match grant:
         case Unauthorized():
             return {"state": "unauthorized"}
@@ -149,10 +81,10 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "tokens": _tokens_to_json(tokens),
                 "attempt": {
                     "id": attempt.id,
-                    "authorized_at": _to_text(attempt.authorized_at),
+                    "authorized_at": format_instant(attempt.authorized_at),
                     "generation": attempt.generation,
                     "client": attempt.client,
-                    "started_at": _to_text(attempt.started_at),
+                    "started_at": format_instant(attempt.started_at),
                 },
                 "setbacks": _failure_state_to_json(failure_state),
             }
@@ -162,12 +94,17 @@ def _grant_to_json(grant: Grant) -> _Json:
                 "tokens": _tokens_to_json(tokens),
                 "cause": cause.value,
                 "client": client,
-                "since": _to_text(since),
+                "since": format_instant(since),
                 **_said_to_json(grant.said),
             }
         case Moved(grant=moved, since=since, place=place):
             inner = _grant_to_json(moved)
-            return {"state": "moved", "grant": inner, "since": _to_text(since), "place": place}
+            return {
+                "state": "moved",
+                "grant": inner,
+                "since": format_instant(since),
+                "place": place,
+            }
         case Revoking(request=request):
             hint = request.token_type_hint.value
             members = {"token": request.token, "token_type_hint": hint}
@@ -178,7 +115,7 @@ def _grant_to_json(grant: Grant) -> _Json:
             assert_never(grant)
 
 
-def _grant_from_json(members: _Json) -> Grant:
+def _grant_from_json(members: Json) -> Grant:
     match members["state"]:
         case "unauthorized":
             return Unauthorized()
@@ -188,17 +125,17 @@ def _grant_from_json(members: _Json) -> Grant:
                 tokens=_tokens_from_json(members["tokens"]),
                 attempt=Attempt(
                     id=attempt["id"],
-                    authorized_at=_instant(attempt["authorized_at"]),
+                    authorized_at=parse_instant(attempt["authorized_at"]),
                     generation=attempt["generation"],
                     client=attempt["client"],
-                    started_at=_instant(attempt["started_at"]),
+                    started_at=parse_instant(attempt["started_at"]),
                 ),
                 failure_state=_failure_state_from_json(members["setbacks"]),
             )
         case "moved":
             return Moved(
-                grant=_settled_from_json(members["grant"]),
-                since=_instant(members["since"]),
+                grant=_idle_from_json(members["grant"]),
+                since=parse_instant(members["since"]),
                 place=_place(members),
             )
         case "revoking":
@@ -211,19 +148,23 @@ def _grant_from_json(members: _Json) -> Grant:
             result = RevocationResult(members["result"])
             return Revoked(result=result, **_end_from_json(members))
         case _:
-            return _settled_from_json(members)
+            return _idle_from_json(members)
 
 
-def _end_to_json(grant: Revoking | Revoked) -> _Json:
-    return {"at": _to_text(grant.at), "place": grant.place, "login": _to_text(grant.login)}
+def _end_to_json(grant: Revoking | Revoked) -> Json:
+    return {
+        "at": format_instant(grant.at),
+        "place": grant.place,
+        "login": format_instant(grant.login),
+    }
 
 
-def _end_from_json(members: _Json) -> _Json:
-    login = _from_text(members.get("login"))
-    return {"at": _instant(members["at"]), "place": _place(members), "login": login}
+def _end_from_json(members: Json) -> Json:
+    login = parse_optional_instant(members.get("login"))
+    return {"at": parse_instant(members["at"]), "place": _place(members), "login": login}
 
 
-def _place(members: _Json, name: str = "place") -> int:
+def _place(members: Json, name: str = "place") -> int:
     """Read a place. Records of earlier versions have none: 0."""
     place = members.get(name, 0)
     if not isinstance(place, int):
@@ -231,7 +172,7 @@ def _place(members: _Json, name: str = "place") -> int:
     return place
 
 
-def _settled_from_json(members: _Json) -> Idle:
+def _idle_from_json(members: Json) -> Idle:
     match members["state"]:
         case "authorized":
             return Authorized(
@@ -243,56 +184,24 @@ def _settled_from_json(members: _Json) -> Idle:
                 tokens=_tokens_from_json(members["tokens"]),
                 cause=Cause(members["cause"]),
                 client=members["client"],
-                since=_instant(members["since"]),
+                since=parse_instant(members["since"]),
                 said=_said_from_json(members),
             )
         case state:
             raise ValueError(state)
 
 
-def _ledger_to_text(ledger: Ledger) -> str:
-    """Write the entries, compressed to a fifth, because each token request reads them.
-
-    They are compressed without the tokens, whose content the length could reveal.
-    """
-    rows = [_entry_to_json(entry) for entry in ledger]
-    return b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode())).decode()
-
-
-def _ledger_from_text(text: str | None) -> Ledger:
-    """Read the entries. Skip entries of a later version: they must not cost the grant."""
-    if text is None:
-        return ()
-    rows = json.loads(zlib.decompress(b64decode(text)))
-    return tuple(entry for entry in map(_entry_from_json, rows) if entry is not None)
-
-
-def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
-    # Earlier versions skip entries with a quote, and read all others.
-    rest = entry[2:] if entry.said is not None else entry[2:-1]
-    return int(entry.at.timestamp()), entry.event.value, *rest
-
-
-def _entry_from_json(row: list[Any]) -> Entry | None:
-    try:
-        at, event, *rest = row
-        at = datetime.fromtimestamp(at, UTC)
-        return Entry(at, HistoryEvent(event), *rest)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-def _tokens_to_json(tokens: Tokens) -> _Json:
+def _tokens_to_json(tokens: Tokens) -> Json:
     return {
         "generation": tokens.generation,
-        "authorized_at": _to_text(tokens.authorized_at),
-        "issued_at": _to_text(tokens.issued_at),
+        "authorized_at": format_instant(tokens.authorized_at),
+        "issued_at": format_instant(tokens.issued_at),
         "access_token": tokens.access_token,
         "token_type": tokens.token_type,
         "scope": tokens.scope,
-        "expires_at": _to_text(tokens.expires_at),
+        "expires_at": format_instant(tokens.expires_at),
         "refresh_token": tokens.refresh_token,
-        "refresh_token_expires_at": _to_text(tokens.refresh_token_expires_at),
+        "refresh_token_expires_at": format_instant(tokens.refresh_token_expires_at),
         "subject": tokens.subject,
         "place": tokens.place,
         "revoked": tokens.revoked,
@@ -300,17 +209,17 @@ def _tokens_to_json(tokens: Tokens) -> _Json:
     }
 
 
-def _tokens_from_json(members: _Json) -> Tokens:
+def _tokens_from_json(members: Json) -> Tokens:
     return Tokens(
         generation=members["generation"],
-        authorized_at=_instant(members["authorized_at"]),
-        issued_at=_instant(members["issued_at"]),
+        authorized_at=parse_instant(members["authorized_at"]),
+        issued_at=parse_instant(members["issued_at"]),
         access_token=members["access_token"],
         token_type=members["token_type"],
         scope=members["scope"],
-        expires_at=_from_text(members["expires_at"]),
+        expires_at=parse_optional_instant(members["expires_at"]),
         refresh_token=members["refresh_token"],
-        refresh_token_expires_at=_from_text(members["refresh_token_expires_at"]),
+        refresh_token_expires_at=parse_optional_instant(members["refresh_token_expires_at"]),
         # Missing in records of earlier versions.
         subject=members.get("subject"),
         place=_place(members),
@@ -320,66 +229,51 @@ def _tokens_from_json(members: _Json) -> Tokens:
     )
 
 
-def _failure_state_to_json(failure_state: FailureState | None) -> _Json | None:
+def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:
     if failure_state is None:
         return None
     return {
         "failures": failure_state.failures,
         **_failure_to_json(failure_state.failure),
-        "at": _to_text(failure_state.at),
-        "retry_at": _to_text(failure_state.retry_at),
-        "in_doubt_since": _to_text(failure_state.in_doubt_since),
-        "since": _to_text(failure_state.since),
+        "at": format_instant(failure_state.at),
+        "retry_at": format_instant(failure_state.retry_at),
+        "in_doubt_since": format_instant(failure_state.in_doubt_since),
+        "since": format_instant(failure_state.since),
         **_said_to_json(failure_state.said),
     }
 
 
-def _failure_to_json(failure: Failure) -> _Json:
+def _failure_to_json(failure: Failure) -> Json:
     if failure is Failure.REFUSED:
         # Earlier versions, which make no second try, read it as the other refusal that may pass.
         return {"failure": Failure.UNEXPLAINED.value, "is_refused": True}
     return {"failure": failure.value}
 
 
-def _failure_from_json(members: _Json) -> Failure:
+def _failure_from_json(members: Json) -> Failure:
     return Failure.REFUSED if members.get("is_refused") else Failure(members["failure"])
 
 
-def _said_to_json(said: str | None) -> _Json:
+def _said_to_json(said: str | None) -> Json:
     return {} if said is None else {"said": said}
 
 
-def _said_from_json(members: _Json) -> str | None:
+def _said_from_json(members: Json) -> str | None:
     # Missing in records of earlier versions.
     said: str | None = members.get("said")
     return said
 
 
-def _failure_state_from_json(members: _Json | None) -> FailureState | None:
+def _failure_state_from_json(members: Json | None) -> FailureState | None:
     if members is None:
         return None
     return FailureState(
         failures=members["failures"],
         failure=_failure_from_json(members),
-        at=_instant(members["at"]),
-        retry_at=_instant(members["retry_at"]),
-        in_doubt_since=_from_text(members["in_doubt_since"]),
+        at=parse_instant(members["at"]),
+        retry_at=parse_instant(members["retry_at"]),
+        in_doubt_since=parse_optional_instant(members["in_doubt_since"]),
         # Missing in records of earlier versions.
-        since=_from_text(members.get("since")),
+        since=parse_optional_instant(members.get("since")),
         said=_said_from_json(members),
     )
-
-
-def _to_text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).isoformat()
-
-
-def _from_text(text: str | None) -> datetime | None:
-    return None if text is None else _instant(text)
-
-
-def _instant(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError("an instant without a time zone")
-    return instant

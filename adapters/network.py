@@ -25,11 +25,13 @@ class Outside:
     hosts: frozenset[str]
 
     @classmethod
-    def named(cls, provider: Provider, told: ServerMetadata) -> Self | None:
-        """Return the hosts of a provider's endpoints. Return None if `told` has them all."""
-        if told.issuer is None:
+    def from_metadata(cls, provider: Provider, overrides: ServerMetadata) -> Self | None:
+        """Return the hosts of a provider's endpoints. Return None if `overrides` has them all."""
+        if overrides.issuer is None:
             return None
-        issuer, *trusted = map(_host, (told.issuer, told.token_endpoint, told.revocation_endpoint))
+        issuer, *trusted = map(
+            _host, (overrides.issuer, overrides.token_endpoint, overrides.revocation_endpoint)
+        )
         hosts = {_host(provider.token_endpoint), _host(provider.revocation_endpoint)}
         return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
 

@@ -34,7 +34,7 @@ def provider_client(
 ) -> httpx.AsyncClient:
     """Create a client. Send each of its requests through `run_in_time`.
 
-    A request raises WayOutError if a proxy or certificate variable cannot be used.
+    A request raises NetworkSettingsError if a proxy or certificate variable cannot be used.
     """
     _mark_missing_sniffio()
     return httpx.AsyncClient(

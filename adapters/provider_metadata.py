@@ -111,22 +111,22 @@ def _quote(issuer: str) -> str:
     return ascii(issuer[:_LONGEST_QUOTE])
 
 
-def _client_authentication(offered: list[str] | None, issuer: str) -> ClientAuthentication | None:
+def _client_authentication(supported: list[str] | None, issuer: str) -> ClientAuthentication | None:
     """Prefer the form: servers agree more on its encoding."""
-    if offered is None:
+    if supported is None:
         # RFC 8414 §2: Basic is the default. Some servers mean another one.
         host = urlsplit(issuer).hostname or ""
         return _UNLISTED_METHODS.get(host, ClientAuthentication.BASIC)
-    wanted = (ClientAuthentication.POST, ClientAuthentication.BASIC)
-    return next((method for method in wanted if method.value in offered), None)
+    preferred = (ClientAuthentication.POST, ClientAuthentication.BASIC)
+    return next((method for method in preferred if method.value in supported), None)
 
 
-def _pkce(offered: list[str]) -> Pkce | None:
-    """Return the offered method, or None to use the preset if nothing is offered.
+def _pkce(supported: list[str]) -> Pkce | None:
+    """Return the supported method, or None to use the preset if nothing is supported.
 
     Microsoft and Salesforce support PKCE without offering it. Other servers ignore unknown
     parameters (RFC 6749 §3.1).
     """
-    if not offered:
+    if not supported:
         return None
-    return Pkce.S256 if "S256" in offered else Pkce.NONE
+    return Pkce.S256 if "S256" in supported else Pkce.NONE

@@ -11,7 +11,8 @@ from adapters.tls import tls_context
 class ProviderTransport(httpx.AsyncBaseTransport):
     """Sends each request on its own connection.
 
-    A variable that cannot be used affects only the requests that need it. They raise WayOutError.
+    A variable that cannot be used affects only the requests that need it. They
+    raise NetworkSettingsError.
     """
 
     def __init__(self, outside: Outside | None = None) -> None:
@@ -19,7 +20,7 @@ class ProviderTransport(httpx.AsyncBaseTransport):
         self._transports: dict[tuple[str, Proxy | None], _PoolTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request. Raises WayOutError, httpx.TransportError."""
+        """Send one request. Raises NetworkSettingsError, httpx.TransportError."""
         scheme, proxy = request.url.scheme, proxy_of(str(request.url))
         if (scheme, proxy) not in self._transports:
             self._transports[scheme, proxy] = _PoolTransport(

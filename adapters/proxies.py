@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies
 
 from domain.metadata import is_loopback
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 _SOCKS = frozenset({"socks5", "socks5h"})
 _SCHEMES = frozenset({"http", "https"}) | _SOCKS
@@ -30,7 +30,7 @@ class Proxy:
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """Return the proxy for a URL, or None for a direct connection. Raises WayOutError.
+    """Return the proxy for a URL, or None for a direct connection. Raises NetworkSettingsError.
 
     http URLs lead to this machine only, and need no proxy.
     """
@@ -57,14 +57,14 @@ def _proxy(variable: str, text: str) -> Proxy:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port, host = parts.port, (parts.hostname or "").encode("idna").decode()
     except ValueError:
-        raise WayOutError(f"{variable} is not the address of a proxy") from None
+        raise NetworkSettingsError(f"{variable} is not the address of a proxy") from None
     if parts.scheme not in _SCHEMES or not host:
         known = ", ".join(sorted(_SCHEMES))
-        raise WayOutError(
+        raise NetworkSettingsError(
             f"{variable} must be the URL of a proxy, with a host and one of these schemes: {known}"
         )
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
-        raise WayOutError(f"{variable} needs socksio: pip install 'httpx[socks]'")
+        raise NetworkSettingsError(f"{variable} needs socksio: pip install 'httpx[socks]'")
     return Proxy(scheme=parts.scheme, host=host, port=port, auth=_credentials(parts))
 
 

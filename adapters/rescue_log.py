@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from adapters.sealed_records import SealedRecords
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import UnreadableRecordError
 
 _MARK = "oauth-callback-rescue"
@@ -21,7 +21,7 @@ class RescueLog:
     def __init__(self, records: SealedRecords) -> None:
         self._records = records
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Write one line. Raises nothing."""
         # Platforms cut long lines, so the ledger is left out.
         record = replace(rescued.record, ledger=())
@@ -33,29 +33,29 @@ class RescueLog:
         }
         _log.critical("%s %s", _MARK, json.dumps(members))
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Decrypt the record after each mark in a line."""
         # Platforms wrap lines in their own JSON, and some join lines.
         parts = line.replace("\\", "").split(_MARK)[1:]
         found = [_MEMBERS.match(part) for part in parts]
         return [self._open(_members(each[1])) for each in found if each is not None]
 
-    def _open(self, members: object) -> Rescued | Unread:
+    def _open(self, members: object) -> RescuedRecord | UnreadableLine:
         match members:
             case {"connection": str(connection), "etag": str(etag), "sealed": str(sealed), **rest}:
                 expected = rest.get("expected_etag")
                 try:
                     record = self._records.open_record(connection, etag, sealed)
                 except UnreadableRecordError as error:
-                    return Unread(str(error))
-                return Rescued(
+                    return UnreadableLine(str(error))
+                return RescuedRecord(
                     connection=connection,
                     expected_etag=expected if isinstance(expected, str) else None,
                     record=record,
                 )
             case _:
                 # Or forged: a proxy's log repeats the User-Agent of a request.
-                return Unread("a rescue line is cut off or damaged")
+                return UnreadableLine("a rescue line is cut off or damaged")
 
 
 def _members(text: str) -> object:

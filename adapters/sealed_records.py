@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from adapters.grant_json import FormatError, dump_login, dump_record, load_login, load_record
+from adapters.grant_json import dump_record, load_record
 from adapters.sealing import DamagedError, KeyRing, SealError
+from adapters.stored_json import FormatError
 from ports.store import NO_ETAG, Record, UnreadableRecordError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class SealedRecords:
 
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Encrypt a login, bound to its key."""
+        from adapters.login_json import dump_login
+
         return self._keys.seal(dump_login(pending), "login", key)
 
     def open_login(self, key: str, sealed: object, *, now: datetime) -> "PendingLogin | None":
@@ -52,6 +55,8 @@ class SealedRecords:
 
         The store's own expiry is ignored: it is not authenticated.
         """
+        from adapters.login_json import load_login
+
         if not isinstance(sealed, str):
             return None
         try:

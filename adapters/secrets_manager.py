@@ -35,7 +35,7 @@ class Secret:
         return f"secret {self._id!r} (SECRET_ID)"
 
     @property
-    def putting(self) -> str:
+    def put_command(self) -> str:
         """The command that sets its value: a JSON object of variables, from a file."""
         return (
             f"aws secretsmanager put-secret-value --secret-id {shlex.quote(self._id)} "
@@ -61,7 +61,7 @@ class Secret:
             case {"SecretString": str(text)}:
                 return text
             case {"SecretBinary": _}:
-                raise SecretError(f"{self.name} is binary, but must be text: {self.putting}")
+                raise SecretError(f"{self.name} is binary, but must be text: {self.put_command}")
             case {"ARN": str()} if "SecretString" not in answer:
                 # AWS imitations answer so where AWS refuses, as below.
                 raise self._empty_error()
@@ -70,7 +70,7 @@ class Secret:
                 raise SecretError(text, is_passing=True)
 
     def _empty_error(self) -> SecretError:
-        return SecretError(f"{self.name} has no value yet: {self.putting}")
+        return SecretError(f"{self.name} has no value yet: {self.put_command}")
 
     def _refusal(self, error: RefusedError) -> SecretError:
         """Return what to do. Some cases differ by AWS's message only, not by its code."""

@@ -12,39 +12,22 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple, TypeAlias
 
+from adapters.sqlite_database import create, open_database
 from ports.store import StoreDamagedError, StoreUnavailableError
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS grants (
-    connection TEXT PRIMARY KEY, etag TEXT NOT NULL, sealed TEXT NOT NULL, due_at REAL
-);
-CREATE INDEX IF NOT EXISTS grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS logins (
-    key TEXT PRIMARY KEY, sealed TEXT NOT NULL, expires_at REAL NOT NULL, taker TEXT
-);
-CREATE TABLE IF NOT EXISTS counts (
-    key TEXT, window_ends REAL, number INTEGER NOT NULL, PRIMARY KEY (key, window_ends)
-);
-"""
-# A writer locks the file for milliseconds: after this limit the disk does not work.
-BUSY_TIMEOUT = timedelta(seconds=5)
-_BUSY_PAUSE = timedelta(milliseconds=10)
 # https://sqlite.org/fileformat2.html §1.3.2: the smallest page. A database has at least one.
 _SMALLEST = 512
 # A lock, or a full disk: afterwards the same connection works again.
-_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+_TEMPORARY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # Device and inode; None where there is no file.
 _Inode: TypeAlias = tuple[int, int] | None
 
 _log = logging.getLogger(__name__)
-_creation_lock = Lock()
 
 
 class _Parts(NamedTuple):
@@ -95,7 +78,7 @@ class SqliteFile:
         """Return the store's error for a connection's error. Reopen the file if that may help."""
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else code & 0xFF
-        self._must_reopen |= kind is not None and kind not in _PASSING
+        self._must_reopen |= kind is not None and kind not in _TEMPORARY
         text = f"SQLite at {self._path}: {error}"
         if kind not in _DAMAGE:
             return StoreUnavailableError(text)
@@ -144,7 +127,7 @@ def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
     """
     found = _read_parts(path)
     if found.database == opened.database:
-        if not is_emptied or _is_whole(path):
+        if not is_emptied or _is_intact(path):
             return
         # SQLite cannot open the rest of the file. It is kept for its owner under another name.
         Path(path).rename(f"{path}.emptied-{time.time_ns()}")
@@ -156,7 +139,7 @@ def _remove_leftovers(path: str, opened: _Parts, *, is_emptied: bool) -> None:
             Path(path + suffix).unlink(missing_ok=True)
 
 
-def _is_whole(path: str) -> bool:
+def _is_intact(path: str) -> bool:
     """Whether the write-ahead log has restored all of an emptied file."""
     with suppress(sqlite3.Error):
         database = sqlite3.connect(path, isolation_level=None)
@@ -183,71 +166,13 @@ def _lock_folder(path: str) -> Iterator[None]:
 def _open_current(path: str) -> tuple[sqlite3.Connection, _Parts]:
     """Open the file at the path. Retry if it changed meanwhile. Raises sqlite3.Error, OSError."""
     while True:
-        _create(path)
+        create(path)
         before = _read_parts(path).database
-        connection = _open(path)
+        connection = open_database(path)
         parts = _read_parts(path)
         if parts.database == before:
             return connection, parts
         connection.close()
-
-
-def _create(path: str) -> None:
-    # SQLite would create the file with the umask's permissions. Its -wal and -shm files inherit the
-    # mode. Only create it: closing a file that is open elsewhere in this process drops its
-    # locks. For the same reason, one thread creates at a time.
-    with _creation_lock, suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _open(path: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        # Text that is not UTF-8 must not make the other columns of its row unreadable.
-        database.text_factory = _text
-        _prepare(database)
-        database.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT // timedelta(milliseconds=1)}")
-        # A finished swap survives a power cut: it may hold the only valid refresh token.
-        database.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="surrogateescape")
-
-
-def as_bytes(text: str) -> bytes:
-    """Return the database's bytes of a text that was read from it."""
-    return text.encode(errors="surrogateescape")
-
-
-def is_text(text: str) -> bool:
-    """Whether a text that was read from the database is UTF-8 there."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging, and create the tables.
-
-    One time limit covers both. The busy timeout is not set yet: for some locks, the switch to
-    write-ahead logging ignores it.
-    """
-    limit = time.monotonic() + BUSY_TIMEOUT.total_seconds()
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            # https://sqlite.org/rescode.html: the low byte is the kind of error.
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() > limit:
-                raise
-            time.sleep(_BUSY_PAUSE.total_seconds())
-        else:
-            return
 
 
 def _read_parts(path: str) -> _Parts:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from adapters.sealed_records import SealedRecords
-from adapters.sqlite_file import BUSY_TIMEOUT, SqliteFile, as_bytes, is_text
+from adapters.sqlite_database import BUSY_TIMEOUT, as_bytes, is_text
+from adapters.sqlite_file import SqliteFile
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.grant import Unauthorized, due_at
 from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 # Names are read in pages: a long read would prevent a checkpoint of the write-ahead log.
-_NAMES_A_PAGE = 1000
+_PAGE_SIZE = 1000
 
 _Result = TypeVar("_Result")
 # An etag and its sealed text. Other programs may have stored either with another type.
@@ -92,7 +93,7 @@ class SqliteStore:
             "SELECT connection FROM grants WHERE connection {} CAST(? AS TEXT) "
             "AND typeof(connection) = 'text' ORDER BY connection LIMIT ?"
         )
-        names = await self._names(query.format(">="), b"", _NAMES_A_PAGE)
+        names = await self._names(query.format(">="), b"", _PAGE_SIZE)
         while names:
             for name in names:
                 if is_text(name):
@@ -100,7 +101,7 @@ class SqliteStore:
                 else:
                     _log.error("skipped a record whose connection is not UTF-8: %a", name)
             # As bytes, which can hold any name.
-            names = await self._names(query.format(">"), as_bytes(names[-1]), _NAMES_A_PAGE)
+            names = await self._names(query.format(">"), as_bytes(names[-1]), _PAGE_SIZE)
 
     async def put_login(self, key: str, pending: PendingLogin) -> None:
         """Store a pending login. Raises StoreUnavailableError."""

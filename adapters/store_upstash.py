@@ -18,7 +18,7 @@ _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
 _DUE = f"{_PREFIX}due"
 # Keys of the database that one command scans. They may belong to other programs.
-_KEYS_A_PAGE = 1000
+_SCAN_PAGE = 1000
 # Upstash answers in milliseconds: after these limits the network is down.
 _LIMIT = timedelta(seconds=3)
 _CONNECT_LIMIT = timedelta(seconds=1)
@@ -129,7 +129,7 @@ class UpstashStore:
         """Yield each connection that has a record. Raises StoreUnavailableError."""
         seen, cursor = set[str](), "0"
         while True:
-            page = await self._execute("SCAN", cursor, "MATCH", f"{_GRANT}*", "COUNT", _KEYS_A_PAGE)
+            page = await self._execute("SCAN", cursor, "MATCH", f"{_GRANT}*", "COUNT", _SCAN_PAGE)
             cursor, keys = _read_page(page)
             # A scan may return a key twice while the database grows or shrinks.
             for key in keys - seen:

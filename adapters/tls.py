@@ -6,11 +6,13 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the context for clients. It checks certificates and host names. Raises WayOutError.
+    """Return the context for clients. It checks certificates and host names.
+
+    Raises NetworkSettingsError.
 
     The authorities are those of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's, as in httpx.
     """
@@ -23,13 +25,13 @@ def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
         cafile = str(_certifi_bundle())
     elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
         # OpenSSL would report no error, and trust no certificate.
-        raise WayOutError("SSL_CERT_DIR is not a directory")
+        raise NetworkSettingsError("SSL_CERT_DIR is not a directory")
     try:
         return ssl.create_default_context(cafile=cafile, capath=capath)
     except OSError as error:
         reason = "is not a file of PEM certificates" if isinstance(error, ssl.SSLError) else None
         reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
-        raise WayOutError(f"SSL_CERT_FILE {reason}") from error
+        raise NetworkSettingsError(f"SSL_CERT_FILE {reason}") from error
 
 
 def _certifi_bundle() -> Path:

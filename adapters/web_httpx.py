@@ -41,19 +41,19 @@ async def _ask(method: str, url: str, headers: Mapping[str, str]) -> WebAnswer:
         sent_at, start = datetime.now(UTC), time.monotonic()
         plain = {"accept": "application/json", "accept-encoding": "identity"}
         async with http.stream(method, url, headers={**plain, **headers}) as response:
-            came_at, took = datetime.now(UTC), timedelta(seconds=time.monotonic() - start)
+            received_at, took = datetime.now(UTC), timedelta(seconds=time.monotonic() - start)
             return WebAnswer(
                 status=response.status_code,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 body=await read_body(response, most=_LONGEST_BODY),
                 sent_at=sent_at,
-                came_at=came_at,
+                received_at=received_at,
                 took=took,
-                certificate_ends=_certificate_ends(response),
+                certificate_expires_at=_certificate_expires_at(response),
             )
 
 
-def _certificate_ends(response: httpx.Response) -> datetime | None:
+def _certificate_expires_at(response: httpx.Response) -> datetime | None:
     tls = response.extensions["network_stream"].get_extra_info("ssl_object")
     certificate = None if tls is None else tls.getpeercert()
     if not certificate:

@@ -1,7 +1,7 @@
 """The ASGI application: routes requests to endpoints, and turns errors into problems.
 
-The settings are read, and the parts are wiring, at the first request on an event loop or by
-`prepare`, and never at import time.
+The first request on an event loop, or `prepare`, reads the settings and makes the parts. Nothing
+happens at import time.
 """
 
 import asyncio
@@ -13,23 +13,15 @@ from datetime import timedelta
 from math import ceil
 
 from domain.connection import DEFAULT_CONNECTION
-from functions.http.messages import (
-    MalformedRequestError,
-    Receive,
-    Request,
-    Response,
-    Scope,
-    Send,
-    parse_authorization_response,
-    path_of,
-)
+from functions.http.messages import Receive, Request, Response, Scope, Send, path_of
+from functions.http.parameters import MalformedRequestError, parse_authorization_response
 from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
-from functions.observability.tracing import Trace, current, request_id_of, traced
+from functions.observability.tracing import Trace, current, request_id_of, trace_request
 from functions.refresh.sharing import RequestTasks, collect_tasks, wait_within_limit
-from functions.routes import ALIVE, CALLBACK, HEALTH, Routes, find_endpoint
+from functions.routes import CALLBACK, HEALTH, HEALTHY, Routes, find_endpoint
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError, UnusableIssuerError
@@ -39,7 +31,7 @@ _PARSERS = {CALLBACK: parse_authorization_response}
 _FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
 
 # Seconds between checks whether a process may end.
-_LAST_LOOK = 0.05
+_POLL_INTERVAL = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -54,17 +46,17 @@ class Application:
         self._routes = routes
         self._settings = settings
         self._parts = PerLoop(lambda: Wiring(settings()))
-        self._serving: set[RequestTasks] = set()
+        self._running: set[RequestTasks] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
         elif scope["type"] == "http":
             write_json_lines()
-            with traced(request_id_of(scope)) as trace, self._served() as tasks:
+            with trace_request(request_id_of(scope)) as trace, self._track_request() as tasks:
                 try:
-                    response = _traced(await self._respond(scope, receive), trace)
+                    response = _add_trace_headers(await self._respond(scope, receive), trace)
                     await response.send(send, without_body=scope["method"] == "HEAD")
                 finally:
                     # After the response, finish the work that this request started: a function's
@@ -74,13 +66,13 @@ class Application:
             # Closed before it is accepted: the server answers 403.
             await send({"type": "websocket.close"})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 write_json_lines()
-                self._complain()
-                finish_before_sigterm(self._serve_to_the_end)
+                self._log_faults()
+                finish_before_sigterm(self._finish_requests)
             if message["type"] == "lifespan.shutdown":
                 await self.close()
             await send({"type": f"{message['type']}.complete"})
@@ -88,9 +80,9 @@ class Application:
                 return
 
     async def prepare(self) -> None:
-        """Make the parts of a request for a token, and read the store once; raises nothing.
+        """Make the parts of a token request, and read the store once. Raises nothing.
 
-        The first request reports an error.
+        The first request reports any error.
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
             wiring = await self._parts.get()
@@ -106,27 +98,27 @@ class Application:
             await self._parts.close()
 
     @contextmanager
-    def _served(self) -> Iterator[RequestTasks]:
+    def _track_request(self) -> Iterator[RequestTasks]:
         """Collect the tasks of a request, and mark it as running."""
         with collect_tasks() as tasks:
-            self._serving.add(tasks)
+            self._running.add(tasks)
             try:
                 yield tasks
             finally:
-                self._serving.discard(tasks)
+                self._running.discard(tasks)
 
-    async def _serve_to_the_end(self) -> None:
+    async def _finish_requests(self) -> None:
         """Wait until the running requests and their tasks are done."""
-        served_now = frozenset(self._serving)
+        running_now = frozenset(self._running)
 
         async def end() -> None:
-            while served_now & self._serving:  # noqa: ASYNC110 - an event would slow every request
-                await asyncio.sleep(_LAST_LOOK)
+            while running_now & self._running:  # noqa: ASYNC110 - an event would slow every request
+                await asyncio.sleep(_POLL_INTERVAL)
 
         await wait_within_limit(end())
 
-    def _complain(self) -> None:
-        """Log a configuration error at the start; the server would restart a process that ends."""
+    def _log_faults(self) -> None:
+        """Log a configuration error at the start. A server would restart a process that exits."""
         try:
             self._settings()
         except SettingsError as error:
@@ -139,14 +131,16 @@ class Application:
             return await endpoint(request, await self._parts.get())
         except RemoteSettingsError as error:
             # The instance is healthy: the fault is outside of it.
-            return ALIVE if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
+            return (
+                HEALTHY if _is_for_health(scope) else _problem_response(scope, _problem_of(error))
+            )
         except Exception as error:  # noqa: BLE001 - every error gets a response
-            found = await self._judged(scope, _problem_of(error))
+            found = await self._count_failure(scope, _problem_of(error))
             if found.logged:
                 _log.warning("%s", found.logged)
             return _problem_response(scope, found)
 
-    async def _judged(self, scope: Scope, found: Problem) -> Problem:
+    async def _count_failure(self, scope: Scope, found: Problem) -> Problem:
         """Return the problem, or `too-many-failures`."""
         if found.name not in CLIENT_ERRORS:
             return found
@@ -157,7 +151,7 @@ class Application:
         return await wiring.limits.judge(found, Request.head(scope))
 
 
-def _traced(response: Response, trace: Trace) -> Response:
+def _add_trace_headers(response: Response, trace: Trace) -> Response:
     headers = [("x-request-id", trace.request_id)]
     if trace.is_authenticated:
         # For others, the store's time would reveal which connections and logins exist.

@@ -14,12 +14,14 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 HEALTH = "/api/health"
 CALLBACK = "/api/callback"
 # OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
-_NO_FORM = (
+_FORM_ADVICE = (
     " The provider sent the login as a form: remove response_mode=form_post from "
     "AUTHORIZATION_PARAMS and log in again."
 )
-_PREFIX = " The path has a prefix: remove it in the proxy, or set --root-path (uvicorn, Hypercorn)."
-ALIVE = Response.json(200, {"status": "ok"})
+_PREFIX_ADVICE = (
+    " The path has a prefix: remove it in the proxy, or set --root-path (uvicorn, Hypercorn)."
+)
+HEALTHY = Response.json(200, {"status": "ok"})
 """The response of GET /api/health."""
 
 
@@ -28,17 +30,19 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     methods = routes.get(request.path.rstrip("/"))
     if methods is None:
         detail = f"No such endpoint; the endpoints are {', '.join(sorted(routes))}."
-        raise problem("not-found", detail + (_PREFIX if _has_prefix(routes, request) else ""))
+        raise problem(
+            "not-found", detail + (_PREFIX_ADVICE if _has_prefix(routes, request) else "")
+        )
     allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
 
-    async def tell_methods(_request: Request, _wiring: Wiring) -> Response:
+    async def list_methods(_request: Request, _wiring: Wiring) -> Response:
         return Response(status=204, headers=(allow,))
 
-    endpoint = {**methods, "OPTIONS": tell_methods}.get(request.method)
+    endpoint = {**methods, "OPTIONS": list_methods}.get(request.method)
     if endpoint is None:
         detail = f"{request.method} is not allowed here; the methods are {allow[1]}."
         if (request.method, request.path.rstrip("/")) == ("POST", CALLBACK):
-            detail += _NO_FORM
+            detail += _FORM_ADVICE
         raise problem("method-not-allowed", detail, headers=(allow,))
     return endpoint
 

@@ -15,7 +15,6 @@ from domain.policy import Policy
 from domain.provider import Provider
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
-from functions.refresh.revoker import Revoker
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
@@ -25,9 +24,9 @@ from functions.settings.store import (
 )
 from ports.authorization_server import AuthorizationServer
 from ports.discovery import Discovery
+from ports.network import NetworkSettingsError
 from ports.rescue import Rescue
 from ports.store import Store
-from ports.way_out import WayOutError
 
 if TYPE_CHECKING:
     # Imported where they are made.
@@ -60,13 +59,12 @@ class Wiring:
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
         self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
-        self.revoker = Revoker(server=lambda: self._server)
         self.recorder = Recorder(
             store=self.store,
             clock=self.clock,
             entropy=self._entropy,
             rescue=self.rescue,
-            revoker=self.revoker,
+            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - a late import
             policy=self._policy,
         )
         self.keeper = Keeper(
@@ -103,7 +101,7 @@ class Wiring:
         from functions.refresh import revocations
 
         return revocations.Revocations(
-            keeper=self.keeper, recorder=self.recorder, revoker=self.revoker
+            keeper=self.keeper, recorder=self.recorder, server=lambda: self._server
         )
 
     @cached_property
@@ -171,7 +169,7 @@ class Wiring:
         """
         discovery = self._discovery
         provider = self.settings.provider if discovery is None else await discovery.provider()
-        check_way_out(provider.token_endpoint)
+        check_network_settings(provider.token_endpoint)
         return provider
 
     @cached_property
@@ -185,7 +183,7 @@ class Wiring:
         return HttpxDiscovery(
             self.settings.provider,
             issuer=overrides.issuer,
-            told=overrides,
+            overrides=overrides,
             user_agent=self.settings.user_agent or USER_AGENT,
         )
 
@@ -223,14 +221,14 @@ class Wiring:
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
-            outside=Outside.named(provider, overrides),
+            outside=Outside.from_metadata(provider, overrides),
             user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)
         return server
 
 
-def check_way_out(url: str) -> None:
+def check_network_settings(url: str) -> None:
     """Check proxy and certificate settings, before a person logs in for nothing.
 
     Raises SettingsError.
@@ -242,7 +240,7 @@ def check_way_out(url: str) -> None:
         proxy_of(url)
         if url.startswith("https:"):
             tls_context()
-    except WayOutError as error:
+    except NetworkSettingsError as error:
         raise SettingsError([str(error)]) from error
 
 

@@ -9,7 +9,7 @@ from domain.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOver:
+class ExportedGrant:
     """A grant that moves to another deployment, and its ledger."""
 
     moved: Moved
@@ -23,11 +23,11 @@ class UnreadableExportError(Exception):
 class Export(Protocol):
     """A writer and reader of exported grants."""
 
-    def write(self, grants: Mapping[str, HandedOver]) -> list[str]:
+    def write(self, grants: Mapping[str, ExportedGrant]) -> list[str]:
         """Encrypt the grants of these connections. The last line authenticates all others."""
         ...
 
-    def read(self, lines: Iterable[str]) -> dict[str, HandedOver]:
+    def read(self, lines: Iterable[str]) -> dict[str, ExportedGrant]:
         """Return the grants by connection, in the order of the lines.
 
         Raises UnreadableExportError if a line is missing, changed, or cannot be decrypted.

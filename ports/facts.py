@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class UnreadFact:
     """A fact that could not be read, and why."""
 
     why: str
@@ -15,16 +15,17 @@ class Unseen:
 class SqliteFacts:
     """The state of the file on the disk.
 
-    `is_begun`: False if the file is missing or empty. Then only the folder's facts are set.
-    `others_can`: the parts (`file`, `-wal`, `-shm`) that users other than the owner can access.
+    `exists`: False if the file is missing or empty. Then only the folder's facts are set.
+    `accessible_parts`: the parts (`file`, `-wal`, `-shm`) that other users than the owner can
+    access.
     `is_on_disk`: False if the folder is in memory, and lost when the machine restarts.
     """
 
-    is_begun: bool
+    exists: bool
     folder_is_writable: bool
     is_database: bool = False
     is_in_wal_mode: bool = False
-    others_can: tuple[str, ...] = ()
+    accessible_parts: tuple[str, ...] = ()
     is_on_disk: bool = True
 
 
@@ -32,21 +33,21 @@ class SqliteFacts:
 class RedisFacts:
     """The policy by which the database evicts keys when its memory is full."""
 
-    eviction_policy: str | Unseen
+    eviction_policy: str | UnreadFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamoDbFacts:
     """The table's setup.
 
-    `misshapen`: the first difference from the schema that the store needs; None if it fits.
-    `forgets_expired`: whether its time to live removes logins and counts.
-    `can_go_back`: whether point-in-time recovery is on.
+    `schema_fault`: the first difference from the schema that the store needs; None if it fits.
+    `has_time_to_live`: whether its time to live removes logins and counts.
+    `has_point_in_time_recovery`: whether point-in-time recovery is on.
     """
 
-    misshapen: str | Unseen | None
-    forgets_expired: bool | Unseen
-    can_go_back: bool | Unseen
+    schema_fault: str | UnreadFact | None
+    has_time_to_live: bool | UnreadFact
+    has_point_in_time_recovery: bool | UnreadFact
 
 
 StoreFacts: TypeAlias = DynamoDbFacts | RedisFacts | SqliteFacts

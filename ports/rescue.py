@@ -7,7 +7,7 @@ from ports.store import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescued:
+class RescuedRecord:
     """A record that could not be stored. It replaces the one with `expected_etag`."""
 
     connection: str
@@ -16,7 +16,7 @@ class Rescued:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadableLine:
     """A rescue line that cannot be read. `why` quotes nothing of it."""
 
     why: str
@@ -25,10 +25,10 @@ class Unread:
 class Rescue(Protocol):
     """A place outside the store, from which an operator restores records."""
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Write one line of text that holds the encrypted record. Raises nothing."""
         ...
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Return the records in a line of text. Most lines hold none; some logs join several."""
         ...

@@ -12,16 +12,16 @@ class WebAnswer:
 
     `headers`: by lower-case name.
     `body`: empty if it was too long.
-    `certificate_ends`: None without TLS, or if the certificate is not available.
+    `certificate_expires_at`: None without TLS, or if the certificate is not available.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     sent_at: datetime
-    came_at: datetime
+    received_at: datetime
     took: timedelta
-    certificate_ends: datetime | None = None
+    certificate_expires_at: datetime | None = None
 
 
 class NoWebAnswerError(Exception):

@@ -15,7 +15,7 @@ from functions.observability.tracing import mark_authenticated
 from functions.settings.api_keys import ApiKey, KeyedEndpoint, digest_of
 from functions.settings.settings import SettingsError
 
-_HOW = "Send it as `x-api-key: KEY` or `Authorization: Bearer KEY`."
+_KEY_ADVICE = "Send it as `x-api-key: KEY` or `Authorization: Bearer KEY`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def require_api_key(
     """Return the caller, if the request's key is valid for the endpoint and the connection.
 
     `extra_params` are the parameters allowed besides `connection`. The key is checked first:
-    without a valid one, the answer says nothing about parameters and connections.
+    without a valid one, the response reveals nothing about parameters and connections.
 
     Raises ProblemError (RFC 6750 §3).
     """
@@ -56,9 +56,9 @@ def require_api_key(
     return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
 
 
-def shown_key(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
-    """Return the key of the request, whatever it is for; None if it is unknown."""
-    digests = [digest_of(value) for value in _given_keys(request)]
+def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Return the key of the request, regardless of its restrictions; None if it is unknown."""
+    digests = [digest_of(value) for value in _keys_in_headers(request)]
     found = None
     for key in keys:
         # Compare with every key, so that time reveals neither the key nor the header.
@@ -87,12 +87,12 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
 
 
 def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:
-    given = _given_keys(request)
+    given = _keys_in_headers(request)
     if not given:
-        raise problem("api-key-missing", f"This endpoint requires an API key. {_HOW}")
+        raise problem("api-key-missing", f"This endpoint requires an API key. {_KEY_ADVICE}")
     if len(set(given)) > 1:
         raise problem("api-key-invalid", "The request has two different API keys. Send one.")
-    key = shown_key(request, keys)
+    key = key_of_request(request, keys)
     if key is None:
         raise problem("api-key-invalid", "Unknown API key.")
     if key.expires_at is not None and key.expires_at <= now:
@@ -105,8 +105,8 @@ def _not_allowed(key: ApiKey, what: str) -> ProblemError:
     return problem("key-not-allowed", detail)
 
 
-def _given_keys(request: Request) -> list[bytes]:
-    """Return every key of the headers; a URL is no place for keys, because it is logged."""
+def _keys_in_headers(request: Request) -> list[bytes]:
+    """Return every key of the headers. Keys in a URL are ignored, because URLs are logged."""
     return [*map(bytes.strip, request.header_values(b"x-api-key")), *_bearer_tokens(request)]
 
 

@@ -1,14 +1,14 @@
 """Rate limits on failed requests: too many from one subject get 429.
 
 Failed requests are counted in windows of five minutes, by address or by API key. A valid request is
-neither counted nor refused, so that nobody is locked out by others at the same address. The
-exception are logins with a static state, which is valid for everybody who knows it.
+neither counted nor refused, so that nobody is locked out by others at the same address. Logins with
+a static state are counted too: everybody who knows the state can use it.
 
 Beyond the limit, this instance writes no more failures of a subject to the store or the log until
 the window ends. It also limits all writes, in total and at once, because an attacker may have any
 number of addresses.
 
-The address is the server's (ASGI's `client`), and as trustworthy as the proxy:
+The address is ASGI's `client`. It is as trustworthy as the proxy:
  - On Vercel, and behind a proxy on the same machine, uvicorn reads their X-Forwarded-For.
  - API Gateway and Function URLs send it outside of the request.
  - A load balancer appends it to an X-Forwarded-For that may be forged; the last value is its own.
@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 
-from functions.access.gate import shown_key
+from functions.access.gate import key_of_request
 from functions.http.messages import Request
 from functions.http.problems import Problem, ProblemError, problem
 from functions.settings.api_keys import ApiKey
@@ -35,15 +35,15 @@ WINDOW = timedelta(minutes=5)
 _SECONDS = WINDOW.total_seconds()
 _MINUTES = WINDOW // timedelta(minutes=1)
 # Windows that an instance remembers, some hundred bytes each.
-REMEMBERED = 1000
+MAX_WINDOWS = 1000
 # The most failures of a window that an instance writes to the store, where each costs a command and
 # a key. Beyond it, the instance goes by its own counts.
-MOST_WRITTEN = 1000
+MAX_WRITES = 1000
 # The most failures that wait for the store at once, so that refreshes do not wait behind them.
 MAX_CONCURRENT_WRITES = 32
 
 # Counted by the API key, if there is one; the others by the address.
-_OF_A_KEY = frozenset({"invalid-request", "key-not-allowed"})
+_KEY_ERRORS = frozenset({"invalid-request", "key-not-allowed"})
 
 _log = logging.getLogger(__name__)
 
@@ -78,10 +78,10 @@ class FailureLimits:
         self._hash_keys = hash_keys
         self._most = most
         # This instance's counts by window, the least recently used first.
-        self._known: dict[tuple[str, datetime], int] = {}
+        self._counts: dict[tuple[str, datetime], int] = {}
         # The current window, and the number of its writes.
-        self._written = (datetime.min.replace(tzinfo=UTC), 0)
-        self._being_written = 0
+        self._writes = (datetime.min.replace(tzinfo=UTC), 0)
+        self._open_writes = 0
 
     async def judge(self, found: Problem, request: Request) -> Problem:
         """Count a client error, and return it, or `too-many-failures` instead."""
@@ -89,7 +89,7 @@ class FailureLimits:
             return found
         subject = self._subject_of(found, request)
         now = self._clock.now()
-        if not await self._is_too_much(subject, window_end(now)):
+        if not await self._exceeds_limit(subject, window_end(now)):
             return found
         return _too_many(
             f"Too many failed requests {subject.label} ({self._most} in {_MINUTES} minutes). Valid "
@@ -109,7 +109,7 @@ class FailureLimits:
             return
         now = self._clock.now()
         for subject in (_address_of(request), _STATIC_STATE):
-            if await self._is_too_much(subject, window_end(now)):
+            if await self._exceeds_limit(subject, window_end(now)):
                 raise _too_many(
                     f"Too many logins and failed requests {subject.label} ({self._most} in "
                     f"{_MINUTES} minutes). Retry later, or start a login with POST /api/login.",
@@ -118,15 +118,15 @@ class FailureLimits:
                 )
 
     def _subject_of(self, found: Problem, request: Request) -> RateLimitSubject:
-        key = shown_key(request, self._keys) if found.name in _OF_A_KEY else None
+        key = key_of_request(request, self._keys) if found.name in _KEY_ERRORS else None
         if key is not None:
             return RateLimitSubject(name=f"key {key.name}", label=f"with the API key {key.name!r}")
         return _address_of(request)
 
-    async def _is_too_much(self, subject: RateLimitSubject, ends: datetime) -> bool:
+    async def _exceeds_limit(self, subject: RateLimitSubject, ends: datetime) -> bool:
         window = (await self._keyed_hash(subject.name), ends)
-        # Before the store is asked, so that concurrent failures are limited as well.
-        known = self._one_more(window)
+        # Count here before the store does, so that concurrent failures are limited as well.
+        known = self._increment(window)
         if known > self._most:
             if known == self._most + 1:
                 _log.warning(
@@ -140,40 +140,40 @@ class FailureLimits:
             return True
         if not self._may_write(ends):
             return False
-        self._being_written += 1
+        self._open_writes += 1
         try:
             number = await self._store.count(window[0], window_ends=ends)
         except StoreUnavailableError:
             # The client gets its own error; other requests report the store.
-            self._learn(window, lambda known: known - 1)
+            self._correct(window, lambda known: known - 1)
             return False
         finally:
-            self._being_written -= 1
-        self._learn(window, lambda known: max(known, min(number, self._most)))
+            self._open_writes -= 1
+        self._correct(window, lambda known: max(known, min(number, self._most)))
         return number > self._most
 
     async def _keyed_hash(self, name: str) -> str:
         key, *_ = await self._hash_keys()
         return hmac.digest(key, name.encode(), "sha256").hex()[:32]
 
-    def _one_more(self, window: tuple[str, datetime]) -> int:
-        number = self._known.pop(window, 0) + 1
-        self._known[window] = number
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
+    def _increment(self, window: tuple[str, datetime]) -> int:
+        number = self._counts.pop(window, 0) + 1
+        self._counts[window] = number
+        if len(self._counts) > MAX_WINDOWS:
+            del self._counts[next(iter(self._counts))]
         return number
 
-    def _learn(self, window: tuple[str, datetime], correct: Callable[[int], int]) -> None:
+    def _correct(self, window: tuple[str, datetime], change: Callable[[int], int]) -> None:
         """Correct the count of a window that is still remembered."""
-        if window in self._known:
-            self._known[window] = correct(self._known[window])
+        if window in self._counts:
+            self._counts[window] = change(self._counts[window])
 
     def _may_write(self, ends: datetime) -> bool:
         """Count one more write in the window, if the limits allow it."""
-        number = self._written[1] if self._written[0] == ends else 0
-        if number == MOST_WRITTEN or self._being_written == MAX_CONCURRENT_WRITES:
+        number = self._writes[1] if self._writes[0] == ends else 0
+        if number == MAX_WRITES or self._open_writes == MAX_CONCURRENT_WRITES:
             return False
-        self._written = (ends, number + 1)
+        self._writes = (ends, number + 1)
         return True
 
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Mapping, Sequence
 
 from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
-from functions.admin.command import Command, LocalCommand, place_of
+from functions.admin.command import Command, LocalCommand, describe_store
 from functions.admin.doctor import command as doctor
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings, StoreSettings
@@ -73,10 +73,10 @@ def main(arguments: Sequence[str]) -> str | None:
         wiring = Wiring(settings)
     except SettingsError as error:
         return f"Invalid configuration: {error}."
-    if not command.begins_a_store and _is_missing(settings.store):
+    if not command.may_create_store and _is_missing(settings.store):
         return (
-            f"{place_of(settings.store)} does not exist, and was not created. Set the deployment's "
-            "file."
+            f"{describe_store(settings.store)} does not exist, and was not created. Set the "
+            "deployment's file."
         )
     try:
         # Some commands read their input before there is an event loop.

@@ -1,4 +1,4 @@
-"""Operator commands, and what they share."""
+"""Operator commands: their declaration, and helpers that several use."""
 
 import asyncio
 import sys
@@ -34,19 +34,19 @@ _Result = TypeVar("_Result")
 class Command:
     """One command; `run` returns its error text, None on success.
 
-    `begins_a_store` if it may create the store.
+    `may_create_store` if it may create the store.
     """
 
     summary: str
     description: str
     declare: Callable[[ArgumentParser], None]
     run: Callable[[Wiring, Namespace], Awaitable[str | None]]
-    begins_a_store: bool = False
+    may_create_store: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommand:
-    """One command without a store; `run` returns its error text, None on success."""
+    """One command without a wiring; `run` returns its error text, None on success."""
 
     summary: str
     description: str
@@ -54,28 +54,28 @@ class LocalCommand:
     run: Callable[[Namespace], str | None]
 
 
-async def do_for_each(
+async def map_concurrently(
     names: AsyncIterable[str], work: Callable[[str], Awaitable[_Result]]
 ) -> AsyncGenerator[tuple[str, _Result], None]:
     """Do the work for several names at once; yield each name and result, in order."""
-    begun = deque[tuple[str, asyncio.Future[_Result]]]()
+    started = deque[tuple[str, asyncio.Future[_Result]]]()
     try:
         async for name in names:
-            begun.append((name, asyncio.ensure_future(work(name))))
-            if len(begun) == MAX_CONCURRENCY:
-                first, result = begun.popleft()
+            started.append((name, asyncio.ensure_future(work(name))))
+            if len(started) == MAX_CONCURRENCY:
+                first, result = started.popleft()
                 yield first, await result
-        for name, result in begun:
+        for name, result in started:
             yield name, await result
     finally:
         # After a failure, the others must not outlive the store.
-        left = [result for _, result in begun]
+        left = [result for _, result in started]
         for result in left:
             result.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
 
-async def named(names: Iterable[str]) -> AsyncIterator[str]:
+async def stream(names: Iterable[str]) -> AsyncIterator[str]:
     """Yield the names, as a store does."""
     for name in names:
         yield name
@@ -94,7 +94,7 @@ def _connection(text: str) -> str:
     return text
 
 
-def place_of(store: StoreSettings) -> str:
+def describe_store(store: StoreSettings) -> str:
     """Return the location of a store, for an operator."""
     match store:
         case SqliteSettings(path=path):
@@ -112,6 +112,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -17,15 +17,22 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    map_concurrently,
+    print_progress,
+    printable,
+    stream,
+)
 from functions.admin.new_file import new_file
 from functions.wiring import Wiring
-from ports.export import HandedOver
+from ports.export import ExportedGrant
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
-# A refresh usually ends in a second or two, and at its lease's end at the latest.
-_LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
-_TELL_EVERY = 100
+# A refresh usually takes a second or two, and at most its lease.
+_POLL_INTERVAL = timedelta(seconds=0.5)
+_PROGRESS_INTERVAL = 100
 
 _DESCRIPTION = """\
 Hands over the named connections, or all of them: from then on this deployment answers 410 and
@@ -37,59 +44,61 @@ before, too. An interruption loses nothing. `take-back` undoes it."""
 
 
 class NothingToHandOverError(Exception):
-    """No connection is handed over; the text says why."""
+    """No connection was handed over; the message has the reason."""
 
 
-async def hand_over(wiring: Wiring, connection: str) -> HandedOver | None:
+async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
     """Hand a grant over once no refresh is in flight; None without a grant.
 
     Raises StoreUnavailableError, UnreadableRecordError.
     """
-    is_told, name = False, printable(connection)
+    has_reported, name = False, printable(connection)
     while True:
         before = await wiring.store.load(connection)
         after = await wiring.recorder.keep(connection, before, MoveRequested())
         match after.grant:
             case Moved() as moved:
-                return HandedOver(moved=moved, ledger=after.ledger)
+                return ExportedGrant(moved=moved, ledger=after.ledger)
             case Unauthorized() | Revoking() | Revoked():
                 return None
             case Refreshing():
-                if not is_told:
-                    say(f"{name}: waiting for a refresh in flight (a minute at most)")
-                is_told = True
-                await asyncio.sleep(_LOOK_AGAIN_AFTER.total_seconds())
+                if not has_reported:
+                    print_progress(f"{name}: waiting for a refresh in flight (a minute at most)")
+                has_reported = True
+                await asyncio.sleep(_POLL_INTERVAL.total_seconds())
             case Authorized() | AuthorizationRequired():
-                raise AssertionError("a grant without an attempt is handed over")
+                raise AssertionError("a grant without an attempt was not handed over")
             case _:
                 assert_never(after.grant)
 
 
 async def hand_over_all(
-    wiring: Wiring, connections: AsyncIterable[str], grants: dict[str, HandedOver]
+    wiring: Wiring, connections: AsyncIterable[str], grants: dict[str, ExportedGrant]
 ) -> list[str]:
     """Hand grants over, and add each to `grants`; return the errors of the others.
 
     Raises NothingToHandOverError, StoreUnavailableError.
     """
 
-    async def try_to_hand_over(connection: str) -> HandedOver | str | None:
+    async def try_to_hand_over(connection: str) -> ExportedGrant | str | None:
         try:
             return await hand_over(wiring, connection)
         except UnreadableRecordError as error:
             return str(error)
 
     faults = list[str]()
-    async for connection, found in do_for_each(connections, try_to_hand_over):
+    async for connection, found in map_concurrently(connections, try_to_hand_over):
         match found:
-            case HandedOver():
+            case ExportedGrant():
                 grants[connection] = found
-                if len(grants) % _TELL_EVERY == 0:
-                    say(f"{len(grants)} connections are handed over")
+                if len(grants) % _PROGRESS_INTERVAL == 0:
+                    print_progress(f"{len(grants)} connections are handed over")
             case str():
                 faults.append(found)
             case None:
-                say(f"{printable(connection)}: nothing to hand over, because nobody has logged in")
+                print_progress(
+                    f"{printable(connection)}: nothing to hand over, because nobody has logged in"
+                )
     if not grants:
         raise NothingToHandOverError("; ".join(faults) or "nobody has logged in here")
     return faults
@@ -103,15 +112,15 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wiring.store.connections()
-    grants: dict[str, HandedOver] = {}
+    names = stream(options.connections) if options.connections else wiring.store.connections()
+    grants: dict[str, ExportedGrant] = {}
     try:
         with new_file(options.file) as file:
             faults = await hand_over_all(wiring, names, grants)
             file.writelines(f"{line}\n" for line in wiring.export.write(grants))
     except (OSError, NothingToHandOverError, StoreUnavailableError) as error:
         if grants:
-            return f"No file was written: {error}. {_what_is_left(grants)}"
+            return f"No file was written: {error}. {_handover_advice(grants)}"
         if isinstance(error, StoreUnavailableError):
             raise
         return f"Nothing was written: {error}."
@@ -119,7 +128,7 @@ async def _run(wiring: Wiring, options: Namespace) -> str | None:
     return f"Not handed over: {'; '.join(faults)}." if faults else None
 
 
-def _what_is_left(grants: Mapping[str, HandedOver]) -> str:
+def _handover_advice(grants: Mapping[str, ExportedGrant]) -> str:
     """Return the next step after a handover without a file."""
     return (
         f"Handed over already, and answered 410 from now on: {len(grants)}. Run this again with "

@@ -5,7 +5,7 @@ import secrets
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
-from functions.admin.command import LocalCommand, say
+from functions.admin.command import LocalCommand, print_progress
 from functions.settings.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
 from functions.settings.environment import EnvReader
 
@@ -20,15 +20,15 @@ connections and endpoints ({", ".join(KEYED_ENDPOINTS)}), until its entry is rem
 def new_entry(key: str, options: Namespace) -> dict[str, object]:
     """Return a key's entry with these restrictions."""
     restrictions = {
-        "connections": _listed(options.connections),
-        "endpoints": _listed(options.endpoints),
+        "connections": _split(options.connections),
+        "endpoints": _split(options.endpoints),
         "expires": options.expires,
     }
     given = {name: value for name, value in restrictions.items() if value is not None}
     return {"name": options.name, "sha256": digest_of(key.encode()).hex(), **given}
 
 
-def _listed(text: str | None) -> list[str] | None:
+def _split(text: str | None) -> list[str] | None:
     return None if text is None else text.split(",")
 
 
@@ -51,7 +51,9 @@ def _run(options: Namespace) -> str | None:
     if faults := faults_of(entry, datetime.now(UTC)):
         return f"No key was made: {'; '.join(faults)}."
     print(key)
-    say(f"That is the key; it is stored nowhere. Its entry in the array of API_KEYS:\n{entry}")
+    print_progress(
+        f"That is the key; it is stored nowhere. Its entry in the array of API_KEYS:\n{entry}"
+    )
     return None
 
 

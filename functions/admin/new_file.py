@@ -24,28 +24,28 @@ def new_file(path: Path) -> Iterator[IO[str]]:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             trial = Path(f"{draft}~")
-            _put_in_place(draft, trial)
+            _give_name(draft, trial)
             trial.unlink()
             yield file
             file.flush()
             os.fsync(descriptor)
-        _put_in_place(draft, path)
+        _give_name(draft, path)
     finally:
         Path(draft).unlink(missing_ok=True)
 
 
-def _put_in_place(draft: str, path: Path) -> None:
+def _give_name(draft: str, path: Path) -> None:
     """Give a draft its name. Raises OSError, after which nothing has that name."""
     # Unlike a rename, a link replaces no other file.
     os.link(draft, path)
     try:
-        _put_on_the_disk(path.parent)
+        _flush_folder(path.parent)
     except OSError:
         path.unlink()
         raise
 
 
-def _put_on_the_disk(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     """Flush the folder's entries; a file's own flush does not."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

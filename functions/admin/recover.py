@@ -9,9 +9,9 @@ from typing import assert_never
 
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
-from functions.admin.command import Command, say
+from functions.admin.command import Command, print_progress
 from functions.wiring import Wiring
-from ports.rescue import Rescue, Rescued, Unread
+from ports.rescue import Rescue, RescuedRecord, UnreadableLine
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 _DESCRIPTION = """\
@@ -35,30 +35,30 @@ class Recovery(Enum):
     REVOKED = "revoked since, and so are these tokens"
 
 
-def find(rescue: Rescue, lines: Iterable[str]) -> list[Rescued | Unread]:
+def find(rescue: Rescue, lines: Iterable[str]) -> list[RescuedRecord | UnreadableLine]:
     """Return the rescue lines, in order."""
-    found: list[Rescued | Unread] = []
+    found: list[RescuedRecord | UnreadableLine] = []
     for number, text in enumerate(lines, start=1):
         for each in rescue.read(text):
             match each:
-                case Rescued():
+                case RescuedRecord():
                     found.append(each)
-                case Unread(why=why):
-                    found.append(Unread(f"line {number}: {why}"))
+                case UnreadableLine(why=why):
+                    found.append(UnreadableLine(f"line {number}: {why}"))
                 case _:
                     assert_never(each)
     return found
 
 
-async def recover(wiring: Wiring, found: Iterable[Rescued | Unread]) -> bool:
-    """Replay rescue lines, in order; return whether every one could be."""
+async def recover(wiring: Wiring, found: Iterable[RescuedRecord | UnreadableLine]) -> bool:
+    """Replay rescue lines, in order; return whether all succeeded."""
     is_complete = True
     for each in found:
         try:
             match each:
-                case Rescued():
+                case RescuedRecord():
                     print(f"{each.connection}: {(await _replay(wiring, each)).value}")
-                case Unread(why=why):
+                case UnreadableLine(why=why):
                     print(f"failed: {why}")
                     is_complete = False
                 case _:
@@ -69,7 +69,7 @@ async def recover(wiring: Wiring, found: Iterable[Rescued | Unread]) -> bool:
     return is_complete
 
 
-async def _replay(wiring: Wiring, rescued: Rescued) -> Recovery:
+async def _replay(wiring: Wiring, rescued: RescuedRecord) -> Recovery:
     before = await wiring.keeper.load(rescued.connection)
     tokens = tokens_of(rescued.record.grant)
     if tokens is None or tokens_of(before.grant) == tokens:
@@ -91,24 +91,26 @@ def _run(wiring: Wiring, _options: Namespace) -> Awaitable[str | None]:
     return _replay_all(wiring, _read(wiring.rescue))
 
 
-def _read(rescue: Rescue) -> list[Rescued | Unread] | None:
+def _read(rescue: Rescue) -> list[RescuedRecord | UnreadableLine] | None:
     """Return the rescue lines of standard input; None if it is closed."""
     # `object`, because sys.stdin may be None or a replacement.
     logs: object = sys.stdin
     if not isinstance(logs, TextIOWrapper):
         return None
     if logs.isatty():
-        say("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
+        print_progress("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
     # Logs quote requests of strangers, in any encoding.
     logs.reconfigure(errors="replace")
     return find(rescue, logs)
 
 
-async def _replay_all(wiring: Wiring, found: list[Rescued | Unread] | None) -> str | None:
+async def _replay_all(
+    wiring: Wiring, found: list[RescuedRecord | UnreadableLine] | None
+) -> str | None:
     if found is None:
         return "Nothing was read: standard input is closed. Run recover < LOGS."
     if not found:
-        say("No rescue line was found.")
+        print_progress("No rescue line was found.")
     if not await recover(wiring, found):
         return (
             "Not every rescue line could be replayed. Run this again with whole lines, once the "

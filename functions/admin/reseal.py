@@ -8,16 +8,16 @@ from enum import Enum
 from functions.admin.command import (
     Command,
     declare_connections,
-    do_for_each,
-    named,
-    place_of,
+    describe_store,
+    map_concurrently,
+    print_progress,
     printable,
-    say,
+    stream,
 )
 from functions.wiring import Wiring
 from ports.store import ConflictError, UnreadableRecordError
 
-_TELL_EVERY = 100
+_PROGRESS_INTERVAL = 100
 
 _DESCRIPTION = """\
 Encrypts each connection's record with the first of ENCRYPTION_KEYS, unless it is already. Run it
@@ -31,8 +31,8 @@ files of `export` still need them: those stay encrypted as they were."""
 class Resealing(Enum):
     """The result of a record."""
 
-    RESEALED = "sealed anew"
-    ALREADY = "sealed with the first key already"
+    RESEALED = "encrypted again with the first key"
+    ALREADY = "encrypted with the first key already"
     UNREADABLE = "cannot be read, and stays as it is"
     MISSING = "not stored here"
 
@@ -42,7 +42,7 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
     try:
         record = await wiring.store.load(connection)
         if record.etag is None:
-            say(f"{printable(connection)}: no such connection is stored here")
+            print_progress(f"{printable(connection)}: no such connection is stored here")
             return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
@@ -52,19 +52,19 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
             else:
                 return Resealing.RESEALED
     except UnreadableRecordError as error:
-        say(str(error))
+        print_progress(str(error))
         return Resealing.UNREADABLE
     return Resealing.ALREADY
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wiring.store.connections()
+    names = stream(options.connections) if options.connections else wiring.store.connections()
     counts = Counter[Resealing]()
-    async for _, outcome in do_for_each(names, lambda name: reseal(wiring, name)):
+    async for _, outcome in map_concurrently(names, lambda name: reseal(wiring, name)):
         counts[outcome] += 1
-        if counts.total() % _TELL_EVERY == 0:
-            say(f"{counts.total()} records done")
-    place = place_of(wiring.settings.store)
+        if counts.total() % _PROGRESS_INTERVAL == 0:
+            print_progress(f"{counts.total()} records done")
+    place = describe_store(wiring.settings.store)
     if not counts:
         return f"No connection is stored in {place}. Check that it is the deployment's store."
     for outcome in Resealing:

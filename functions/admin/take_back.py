@@ -4,7 +4,14 @@ from argparse import ArgumentParser, Namespace
 
 from domain.events import ReturnRequested
 from domain.grant import Moved
-from functions.admin.command import Command, declare_connections, do_for_each, named, printable, say
+from functions.admin.command import (
+    Command,
+    declare_connections,
+    map_concurrently,
+    print_progress,
+    printable,
+    stream,
+)
 from functions.wiring import Wiring
 from ports.store import UnreadableRecordError
 
@@ -21,7 +28,7 @@ _WARNING = (
 )
 
 
-async def take_back(wiring: Wiring, connection: str, *, really: bool) -> str | None:
+async def take_back(wiring: Wiring, connection: str, *, is_confirmed: bool) -> str | None:
     """Return what was, or would be, taken back; None if nothing was handed over.
 
     Raises StoreUnavailableError.
@@ -29,13 +36,13 @@ async def take_back(wiring: Wiring, connection: str, *, really: bool) -> str | N
     try:
         before = await wiring.store.load(connection)
     except UnreadableRecordError as error:
-        say(str(error))
+        print_progress(str(error))
         return None
     if before.etag is None:
-        say(f"{printable(connection)}: no such connection is stored here")
+        print_progress(f"{printable(connection)}: no such connection is stored here")
     if not isinstance(before.grant, Moved):
         return None
-    if not really:
+    if not is_confirmed:
         return f"handed over at {before.grant.since:%Y-%m-%d %H:%M:%S} UTC"
     await wiring.recorder.keep(connection, before, ReturnRequested())
     return "taken back"
@@ -49,18 +56,18 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    names = named(options.connections) if options.connections else wiring.store.connections()
-    really: bool = options.not_imported
+    names = stream(options.connections) if options.connections else wiring.store.connections()
+    is_confirmed: bool = options.not_imported
     found = 0
-    async for connection, said in do_for_each(
-        names, lambda name: take_back(wiring, name, really=really)
+    async for connection, result in map_concurrently(
+        names, lambda name: take_back(wiring, name, is_confirmed=is_confirmed)
     ):
-        if said is not None:
-            print(f"{printable(connection)}: {said}")
+        if result is not None:
+            print(f"{printable(connection)}: {result}")
             found += 1
     if not found:
         return "Nothing is handed over."
-    if not really:
+    if not is_confirmed:
         return _WARNING
     left = len(options.connections) - found
     return f"{left} of {len(options.connections)} were not taken back." if left > 0 else None

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
-from functions.admin.command import Command, do_for_each, named, printable, say
+from functions.admin.command import Command, map_concurrently, print_progress, printable, stream
 from functions.wiring import Wiring
-from ports.export import HandedOver, UnreadableExportError
+from ports.export import ExportedGrant, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
 
-_TELL_EVERY = 100
+_PROGRESS_INTERVAL = 100
 
 _DESCRIPTION = """\
 Reads a FILE that `export` wrote in the environment of another deployment. It checks the whole file
@@ -39,7 +39,7 @@ class Import(Enum):
 _FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
 
 
-async def take_over(wiring: Wiring, connection: str, arrived: HandedOver) -> Import:
+async def take_over(wiring: Wiring, connection: str, arrived: ExportedGrant) -> Import:
     """Store a grant unless a newer one is there, and read it back.
 
     Raises StoreUnavailableError.
@@ -52,11 +52,11 @@ async def take_over(wiring: Wiring, connection: str, arrived: HandedOver) -> Imp
     except UnreadableRecordError:
         return Import.UNREADABLE
     if after is before or after.grant != moved.grant:
-        return _what_was_kept(after, moved)
+        return _explain_kept(after, moved)
     return Import.IMPORTED if _follows(there, after) else Import.NOT_READ_BACK
 
 
-def _what_was_kept(there: Record, moved: Moved) -> Import:
+def _explain_kept(there: Record, moved: Moved) -> Import:
     if isinstance(there.grant, Revoking | Revoked):
         return Import.REVOKED
     tokens = tokens_of(there.grant)
@@ -75,15 +75,15 @@ def _follows(there: Record, written: Record) -> bool:
     return now is not None and then is not None and now.age >= then.age
 
 
-async def take_over_all(wiring: Wiring, grants: Mapping[str, HandedOver]) -> Counter[Import]:
+async def take_over_all(wiring: Wiring, grants: Mapping[str, ExportedGrant]) -> Counter[Import]:
     """Take grants over, print each result, and count. Raises StoreUnavailableError."""
     counts = Counter[Import]()
-    done = do_for_each(named(grants), lambda name: take_over(wiring, name, grants[name]))
+    done = map_concurrently(stream(grants), lambda name: take_over(wiring, name, grants[name]))
     async for connection, outcome in done:
         print(f"{connection}: {outcome.value}", flush=True)
         counts[outcome] += 1
-        if counts.total() % _TELL_EVERY == 0:
-            say(f"{counts.total()} of {len(grants)}")
+        if counts.total() % _PROGRESS_INTERVAL == 0:
+            print_progress(f"{counts.total()} of {len(grants)}")
     return counts
 
 
@@ -110,5 +110,5 @@ COMMAND = Command(
     description=_DESCRIPTION,
     declare=_declare,
     run=_run,
-    begins_a_store=True,
+    may_create_store=True,
 )

@@ -32,7 +32,7 @@ def require_http_event(event: object) -> Event:
     Raises UnknownEventError.
     """
     match event:
-        case dict() if _is_v2(event) or _is_v1(event) or _is_load_balancers(event):
+        case dict() if _is_v2(event) or _is_v1(event) or _is_load_balancer(event):
             return _require_shapes(event)
         case dict():
             members = ", ".join(sorted(map(str, event))[:_MEMBERS_SHOWN])
@@ -161,7 +161,7 @@ def _is_v1(event: Event) -> bool:
             return False
 
 
-def _is_load_balancers(event: Event) -> bool:
+def _is_load_balancer(event: Event) -> bool:
     """Whether this is a load balancer's payload, with or without multi-value headers."""
     match event:
         case {

@@ -36,7 +36,7 @@ VARIABLES = frozenset(
         "USER_AGENT",
     }
 )
-"""Variables that a secret may set. The store is not among them: another one has no grants."""
+"""Variables that a secret may set. Those of the store are not: another store has no grants."""
 
 # Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -47,7 +47,7 @@ def with_secret(environ: Mapping[str, str], text: str) -> dict[str, str]:
     variables = _variables(text)
     both = [name for name in variables if environ.get(name, "").strip()]
     if both:
-        raise SettingsError([f"set both in the environment and in the secret: {_listed(both)}"])
+        raise SettingsError([f"set both in the environment and in the secret: {_quote(both)}"])
     return {**environ, **variables}
 
 
@@ -66,7 +66,7 @@ def _variables(text: str) -> dict[str, str]:
         "repeated in the secret": [name for name in names if names.count(name) > 1],
         "not a string in the secret": [name for name in names if name not in texts],
     }
-    found = [f"{fault}: {_listed(named)}" for fault, named in faults.items() if named]
+    found = [f"{fault}: {_quote(named)}" for fault, named in faults.items() if named]
     if found:
         raise SettingsError(found)
     return texts
@@ -76,7 +76,7 @@ class _Pairs(list[tuple[str, object]]):
     """The members of a JSON object, repeated ones included."""
 
 
-def _listed(names: list[str]) -> str:
-    told = sorted({name for name in names if _NAME.fullmatch(name)})
-    untold = len({name for name in names if not _NAME.fullmatch(name)})
-    return ", ".join(told + ([f"{untold} that cannot be variable names"] if untold else []))
+def _quote(names: list[str]) -> str:
+    known = sorted({name for name in names if _NAME.fullmatch(name)})
+    others = len({name for name in names if not _NAME.fullmatch(name)})
+    return ", ".join(known + ([f"{others} that cannot be variable names"] if others else []))

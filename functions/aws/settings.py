@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 # The time until every instance has a changed secret. AWS charges 5 cents for 10,000 reads, which is
 # one busy instance for a month.
-GOOD_FOR = timedelta(minutes=5)
-# Meanwhile the fault is remembered, so that requests cannot run up the bill.
-FAULTY_FOR = timedelta(seconds=10)
-# After each such time one request waits for AWS, though there are settings.
-USED_ON_FOR = timedelta(seconds=30)
+VALID_FOR = timedelta(minutes=5)
+# The time until the next read after a fault, so that requests cannot run up the bill.
+FAULT_FOR = timedelta(seconds=10)
+# The time between reads while AWS fails: one request waits for AWS each time.
+STALE_FOR = timedelta(seconds=30)
 
 # The names that AWS allows, and its ARNs.
 _SECRET_ID = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
@@ -49,7 +49,7 @@ class InstanceSettings:
         self._settings: Settings | None = None
         self._fault: SettingsError | None = None
         self._read_at: datetime | None = None
-        self._stands_for = timedelta(0)
+        self._valid_for = timedelta(0)
 
     def current(self) -> Settings:
         """Return the last valid settings. Raises SettingsError."""
@@ -66,21 +66,21 @@ class InstanceSettings:
         It blocks. A fault is logged, the same one once; `current` raises it.
         """
         now, before = self._clock.now(), self._settings
-        if self._read_at is not None and self._read_at <= now < self._read_at + self._stands_for:
+        if self._read_at is not None and self._read_at <= now < self._read_at + self._valid_for:
             return False
         self._read_at = now
         try:
             latest = self._source.read()
         except SettingsError as error:
-            self._note(error)
-            self._stands_for = FAULTY_FOR if before is None else USED_ON_FOR
+            self._log_fault(error)
+            self._valid_for = FAULT_FOR if before is None else STALE_FOR
             return False
-        self._fault, self._stands_for = None, GOOD_FOR
+        self._fault, self._valid_for = None, VALID_FOR
         if latest != before:
             self._settings = latest
         return before is not None and latest != before
 
-    def _note(self, error: SettingsError) -> None:
+    def _log_fault(self, error: SettingsError) -> None:
         if self._fault is None or self._fault.faults != error.faults:
             consequence = "" if self._settings is None else "; the previous settings stay in use"
             _log.error("not configured: %s%s", error, consequence)
@@ -109,10 +109,10 @@ class _Source:
         try:
             return Settings.from_environ(with_secret(self._environ, secret.text()))
         except SecretError as error:
-            retry_after = FAULTY_FOR if error.is_passing else None
+            retry_after = FAULT_FOR if error.is_passing else None
             raise RemoteSettingsError([str(error)], retry_after=retry_after) from None
         except SettingsError as error:
-            how = f"the secret is {secret.name}: {secret.putting}"
+            how = f"the secret is {secret.name}: {secret.put_command}"
             raise RemoteSettingsError([*error.faults, how]) from None
 
 

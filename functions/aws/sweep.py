@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from functions.aws.settings import InstanceSettings
 from functions.observability.log_lines import write_json_lines
-from functions.observability.tracing import request_id_of, traced
+from functions.observability.tracing import request_id_of, trace_request
 from functions.refresh.sweep import SweepReport
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
@@ -23,7 +23,7 @@ _log.setLevel(logging.INFO)
 
 
 class SweepFailedError(Exception):
-    """A sweep failed for some connections; the text says why, without secrets."""
+    """A sweep failed, or failed for some connections. The message has no secrets."""
 
 
 class ScheduledSweep:
@@ -37,7 +37,7 @@ class ScheduledSweep:
     def __call__(self, _event: object, context: object) -> dict[str, object]:
         """Sweep once, and return the counts. Raises SweepFailedError."""
         write_json_lines()
-        with traced(request_id_of({"headers": (), "aws.context": context})):
+        with trace_request(request_id_of({"headers": (), "aws.context": context})):
             return self._call()
 
     async def close(self) -> None:
@@ -70,11 +70,11 @@ class ScheduledSweep:
 
 def _judge(report: SweepReport) -> dict[str, object]:
     counts = asdict(report)
-    told = ", ".join(f"{name}: {value}" for name, value in counts.items())
+    text = ", ".join(f"{name}: {value}" for name, value in counts.items())
     if report.failed:
-        raise SweepFailedError(f"{told}; see the log for each failed connection")
+        raise SweepFailedError(f"{text}; see the log for each failed connection")
     # The next sweep continues an incomplete one.
-    _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", told)
+    _log.log(logging.INFO if report.is_complete else logging.WARNING, "swept: %s", text)
     return counts
 
 

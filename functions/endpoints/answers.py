@@ -1,4 +1,4 @@
-"""The keeper's answer as tokens, or as a problem that says why there are none."""
+"""The keeper's answer as tokens, or as a problem with the reason why there are none."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from functions.login.links import LoginOffer
 
 # A refresh usually ends long before its lease, so callers may retry early.
-_ASK_AGAIN_WITHIN = timedelta(seconds=5)
+_LONGEST_RETRY_AFTER = timedelta(seconds=5)
 
 _CAUSES: Mapping[Cause, str] = {
     Cause.NEVER_AUTHORIZED: "Nobody has logged in to this connection",
@@ -46,7 +46,7 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.MISCONFIGURED: "The provider refuses this client or its request",
     Failure.EXPIRED_ON_ARRIVAL: "The provider issued an access token that had already expired",
 }
-_WHAT_TO_DO: Mapping[Failure, str] = {
+_ADVICE: Mapping[Failure, str] = {
     Failure.REFUSED: "The current access token is served until it expires; ",
     Failure.UNEXPLAINED: "The stored tokens are kept; ",
     Failure.MISCONFIGURED: (
@@ -72,21 +72,21 @@ async def require_tokens(
         case Serve(tokens=tokens):
             return tokens
         case Wait(until=until):
-            wait = _seconds(min(until - now, _ASK_AGAIN_WITHIN))
+            wait = _seconds(min(until - now, _LONGEST_RETRY_AFTER))
             detail = f"A refresh is in progress. Retry in {wait} s."
             raise problem("refresh-in-progress", detail, retry_after=wait)
         case TryLater(at=at, failure=failure, said=said):
             wait = _seconds(at - now)
             raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
-                f"{_what_failed(failure, said)}. {_next_step(failure)} in {wait} s.",
+                f"{_describe_failure(failure, said)}. {_next_step(failure)} in {wait} s.",
                 retry_after=wait,
             )
         case AskForAuthorization(cause=cause, said=said, read=read):
             login = await offer(read)
             raise problem(
                 "authorization-required",
-                why_and_how_to_log_in(cause, login, said=said),
+                login_detail(cause, login, said=said),
                 members={"cause": cause.value, "login": login.members},
             )
         case ReportMoved(since=since):
@@ -109,20 +109,20 @@ def connection_moved(
     )
 
 
-def why_and_how_to_log_in(cause: Cause, offer: "LoginOffer", *, said: str | None = None) -> str:
+def login_detail(cause: Cause, offer: "LoginOffer", *, said: str | None = None) -> str:
     """Return the reason for a login, and how to log in; `said` quotes the provider."""
     return f"{_CAUSES[cause]}{_quoted(said)}. {offer.how}"
 
 
-def _what_failed(failure: Failure, said: str | None) -> str:
+def _describe_failure(failure: Failure, said: str | None) -> str:
     is_silent = failure is Failure.UNEXPLAINED and said is None
     why = " and gave no reason" if is_silent else _quoted(said)
     return f"{_FAILURES[failure]}{why}"
 
 
 def _next_step(failure: Failure) -> str:
-    what_to_do = _WHAT_TO_DO.get(failure)
-    return f"{what_to_do}next try" if what_to_do else "Next try"
+    advice = _ADVICE.get(failure)
+    return f"{advice}next try" if advice else "Next try"
 
 
 def _quoted(said: str | None) -> str:

@@ -13,17 +13,17 @@ from functions.login.words import (
     START_OVER,
     START_OVER_ON_PAGE,
     advice,
+    connection_revoked,
     error_of,
     on_one_line,
-    revoked_meanwhile,
     with_quotation,
 )
 from functions.routes import CALLBACK, Routes
 from functions.wiring import Wiring
 
-# Fetch Metadata's `Sec-Purpose`, and what there was before it.
-_PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
-_AHEAD = (b"prefetch", b"prerender", b"preview")
+# `Sec-Purpose` of Fetch Metadata, and its predecessors.
+_PURPOSE_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+_PREFETCHES = (b"prefetch", b"prerender", b"preview")
 
 
 async def callback(request: Request, wiring: Wiring) -> Response:
@@ -31,7 +31,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
 
     Raises ProblemError.
     """
-    _refuse_to_be_ahead(request)
+    _refuse_prefetch(request)
     parameters = request.parameters
     state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
     said = error_of(parameters)
@@ -43,7 +43,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         )
         raise with_quotation(missing, quoted)
     if bool(code) == bool(error):
-        raise with_quotation(problem("invalid-request", _both_or_neither(code)), quoted)
+        raise with_quotation(problem("invalid-request", _wrong_parts(code)), quoted)
     if wiring.logins.is_static(state):
         await wiring.limits.admit(request)
     cookies = LoginCookies(wiring.settings.public_url)
@@ -59,14 +59,14 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         quoting = failed if is_quoted else with_quotation(failed, quoted)
         raise _with_headers(quoting, forget) from failed
     if isinstance(completed.grant, Revoking | Revoked):
-        raise _with_headers(revoked_meanwhile(), forget)
-    return _done(request, completed, forget)
+        raise _with_headers(connection_revoked(), forget)
+    return _success(request, completed, forget)
 
 
-def _refuse_to_be_ahead(request: Request) -> None:
+def _refuse_prefetch(request: Request) -> None:
     """Refuse a prefetch: it must not use up the code."""
-    purposes = (value for name in _PURPOSES for value in request.header_values(name))
-    if any(word in purpose.lower() for purpose in purposes for word in _AHEAD):
+    purposes = (value for name in _PURPOSE_HEADERS for value in request.header_values(name))
+    if any(word in purpose.lower() for purpose in purposes for word in _PREFETCHES):
         raise problem(
             "prefetch-refused",
             "This request is a prefetch. Open the page to complete the login.",
@@ -74,7 +74,7 @@ def _refuse_to_be_ahead(request: Request) -> None:
         )
 
 
-def _both_or_neither(code: str | None) -> str:
+def _wrong_parts(code: str | None) -> str:
     if code:
         return "The callback has both a code and an error. Exactly one is required."
     return (
@@ -83,7 +83,7 @@ def _both_or_neither(code: str | None) -> str:
     )
 
 
-def _done(
+def _success(
     request: Request, completed: CompletedLogin, headers: tuple[tuple[str, str], ...]
 ) -> Response:
     if request.accepts_json_first():

@@ -13,10 +13,10 @@ async def refresh(request: Request, wiring: Wiring) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
-    answered = await wiring.keeper.refresh(caller.connection)
+    result = await wiring.keeper.refresh(caller.connection)
     now = wiring.clock.now()
-    await require_tokens(answered.answer, now, offer=lambda read: wiring.offer_login(caller, read))
-    return Response.json(200, connection_status(answered.after, now))
+    await require_tokens(result.answer, now, offer=lambda read: wiring.offer_login(caller, read))
+    return Response.json(200, connection_status(result.after, now))
 
 
 ROUTES: Routes = {

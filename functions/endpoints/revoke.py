@@ -28,10 +28,9 @@ async def revoke(request: Request, wiring: Wiring) -> Response:
     """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
-    revoked = await wiring.revocations.revoke(connection)
-    if isinstance(revoked, Moved):
-        raise connection_moved(revoked.since)
-    result = revoked.result
+    result = await wiring.revocations.revoke(connection)
+    if isinstance(result, Moved):
+        raise connection_moved(result.since)
     members = {
         "connection": connection,
         "forgotten": True,

@@ -14,5 +14,5 @@ async def sweep(request: Request, wiring: Wiring) -> Response:
     return Response.json(200, asdict(await wiring.sweep.run()))
 
 
-# No HEAD: it would sweep and not tell what came of it.
+# No HEAD: it would sweep and return no result.
 ROUTES: Routes = {"/api/sweep": {"GET": sweep}}

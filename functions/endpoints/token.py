@@ -1,4 +1,4 @@
-"""GET /api/token: an access token that works now."""
+"""GET /api/token: a valid access token."""
 
 import re
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ _MIN_TTL = re.compile(r"[0-9]{1,9}")
 
 
 async def token(request: Request, wiring: Wiring) -> Response:
-    """GET /api/token: an access token that works now. Raises ProblemError."""
+    """GET /api/token: a valid access token. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
     answer = await wiring.keeper.token(caller.connection, min_ttl=_min_ttl(request))

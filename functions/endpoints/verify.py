@@ -4,20 +4,20 @@ from domain.grant import Moved, place_of
 from domain.questions import missing_authorization
 from domain.tokens import Freshness
 from functions.access.gate import require_api_key
-from functions.endpoints.answers import connection_moved, why_and_how_to_log_in
+from functions.endpoints.answers import connection_moved, login_detail
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
 from functions.refresh.status import (
     connection_status,
     history,
-    verdict_of,
+    refusal_quote,
 )
 from functions.routes import Routes
 from functions.wiring import Wiring
 
 
 async def verify(request: Request, wiring: Wiring) -> Response:
-    """GET /api/verify: how the connection stands, by the store alone. Raises ProblemError."""
+    """GET /api/verify: the status of the connection, from the store alone. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
@@ -33,7 +33,7 @@ async def verify(request: Request, wiring: Wiring) -> Response:
         login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
-            why_and_how_to_log_in(cause, login, said=verdict_of(record.grant)),
+            login_detail(cause, login, said=refusal_quote(record.grant)),
             members={**members, "login": login.members},
         )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)

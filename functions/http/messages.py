@@ -12,7 +12,8 @@ from datetime import timedelta
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
-from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
+
+from functions.http.parameters import MalformedRequestError, parse_parameters
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,23 +33,10 @@ _ENDPOINTS = "/api/"
 # RFC 9110 §9.2.1: safe methods, so that an incomplete body does no harm. A browser that disconnects
 # must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
-# The significant parameters of a callback (RFC 6749 §4.1.2, RFC 9207 §2).
-_JUDGED = frozenset({"code", "error", "iss", "state"})
-# Only shown to a person.
-_SHOWN = "error_description"
-
 _FORM = b"application/x-www-form-urlencoded"
 
 
 Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
-
-
-class MalformedRequestError(Exception):
-    """The request is malformed; `status` is the response's, the text its detail."""
-
-    def __init__(self, detail: str, *, status: int = 400) -> None:
-        super().__init__(detail)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +69,7 @@ class Request:
         if len(query) > MAX_QUERY_BYTES:
             raise MalformedRequestError(f"The query exceeds {MAX_QUERY_BYTES} bytes.", status=414)
         head = cls.head(scope)
-        _limit(head.headers)
+        _check_headers(head.headers)
         return replace(
             head,
             parameters=parsers.get(head.path.rstrip("/"), parse_parameters)(query),
@@ -129,48 +117,7 @@ def path_of(scope: Scope) -> str:
     return next(found, path)
 
 
-def parse_parameters(encoded: bytes) -> dict[str, str]:
-    """Decode a query or form, without repeated parameters (RFC 6749 §3.1).
-
-    Raises MalformedRequestError.
-    """
-    try:
-        pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise MalformedRequestError("The parameters are not URL-encoded UTF-8.") from error
-    parameters = dict(pairs)
-    if len(parameters) < len(pairs):
-        raise MalformedRequestError("A parameter appears more than once.")
-    return parameters
-
-
-def parse_authorization_response(encoded: bytes) -> dict[str, str]:
-    """Decode a callback's query, and ignore other parameters (RFC 6749 §4.1.2).
-
-    Raises MalformedRequestError for a malformed or repeated significant parameter.
-    """
-    parameters: dict[str, str] = {}
-    for part in encoded.split(b"&"):
-        encoded_name, _, value = part.partition(b"=")
-        name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
-        if name in _JUDGED and name in parameters:
-            raise MalformedRequestError(f"The parameter {name} appears more than once.")
-        if name in _JUDGED:
-            parameters |= parse_parameters(b"=".join((name.encode(), value)))
-        elif name == _SHOWN:
-            parameters.setdefault(name, _in_some_encoding(value))
-    return parameters
-
-
-def _in_some_encoding(encoded: bytes) -> str:
-    text = unquote_to_bytes(encoded.replace(b"+", b" "))
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
-
-
-def _limit(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+def _check_headers(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     if len(headers) > MAX_HEADERS:
         raise MalformedRequestError(f"The request has more than {MAX_HEADERS} headers.", status=431)
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
@@ -181,13 +128,13 @@ async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -
     seconds = BODY_LIMIT.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            return await _received(receive, max_bytes, may_end_early=may_end_early)
+            return await _read_chunks(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
         detail = f"The body did not arrive within {seconds:g} s."
         raise MalformedRequestError(detail, status=408) from error
 
 
-async def _received(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
+async def _read_chunks(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
     body = b""
     while True:
         message = await receive()

@@ -8,7 +8,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_from_own_page(request: Request, public_url: str | None) -> bool:
-    """Whether no header says that the form is of another origin than `public_url`.
+    """Whether the headers allow that the form is from the origin of `public_url`.
 
     The Host header does not count, because proxies and attackers change it. `null` is the origin of
     pages that hide theirs; it requires Fetch Metadata. Old browsers send neither header, and pass.

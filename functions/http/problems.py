@@ -12,7 +12,7 @@ INSTANCE_PREFIX = "urn:oauth-callback:request:"
 REALM = 'Bearer realm="oauth-callback"'
 
 # RFC 6750 §3.1: the `error` of a challenge, if the request has a key.
-_CHALLENGED_WITH = MappingProxyType(
+_CHALLENGE_ERRORS = MappingProxyType(
     {"api-key-invalid": "invalid_token", "key-not-allowed": "insufficient_scope"}
 )
 
@@ -125,7 +125,7 @@ def problem(
     """Make a problem to raise; `retry_after` is in seconds, `members` are added to the document."""
     if retry_after is not None:
         headers = (*headers, ("retry-after", str(retry_after)))
-    error = _CHALLENGED_WITH.get(name)
+    error = _CHALLENGE_ERRORS.get(name)
     if error or (status or PROBLEMS[name][0]) == HTTPStatus.UNAUTHORIZED:
         # RFC 9110 §15.5.2: a 401 has a challenge.
         challenge = f'{REALM}, error="{error}"' if error else REALM

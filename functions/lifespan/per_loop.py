@@ -25,15 +25,15 @@ class PerLoop(Generic[_Parts]):
         self._open: dict[asyncio.AbstractEventLoop, tuple[_Parts, AsyncGenerator[None]]] = {}
 
     async def get(self) -> _Parts:
-        """Return the parts of the running loop. Raises what making them raises."""
+        """Return the parts of the running loop. Raises the exceptions of `make`."""
         if (parts := self.peek()) is not None:
             return parts
         loop, parts = asyncio.get_running_loop(), self._make()
-        closing = self._closing(loop, parts)
+        closing = self._close_with_loop(loop, parts)
         self._open[loop] = parts, closing
         # Loops close their asynchronous generators before they end.
         await anext(closing)
-        await self._let_go_of_ended_loops()
+        await self._close_ended_loops()
         return parts
 
     def peek(self) -> _Parts | None:
@@ -47,7 +47,7 @@ class PerLoop(Generic[_Parts]):
         if closing is not None:
             await closing.aclose()
 
-    async def _closing(
+    async def _close_with_loop(
         self, loop: asyncio.AbstractEventLoop, parts: _Parts
     ) -> AsyncGenerator[None]:
         try:
@@ -56,7 +56,7 @@ class PerLoop(Generic[_Parts]):
             self._open.pop(loop, None)
             await parts.close()
 
-    async def _let_go_of_ended_loops(self) -> None:
+    async def _close_ended_loops(self) -> None:
         """Close the parts of loops that ended without closing their generators."""
         for loop in [loop for loop in self._open if loop.is_closed()]:
             parts, _ = self._open.pop(loop)

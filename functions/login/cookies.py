@@ -4,7 +4,7 @@ from domain.authorization import login_key
 from functions.http.messages import Request
 from functions.login.logins import BegunLogin
 
-# One cookie per login, so that logins in two tabs do not collide.
+# One cookie per login, so that logins in two tabs work side by side.
 _NAME = "oauth-login-"
 _KEY_LENGTH = 16
 

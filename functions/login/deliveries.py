@@ -17,7 +17,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from functions.login.words import being_completed
+from functions.login.words import login_in_progress
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 
@@ -46,23 +46,23 @@ class Deliveries:
         )
         return first is not None
 
-    async def settle(
+    async def store_result(
         self, response: AuthorizationResponse, pending: PendingLogin, outcome: str | None
     ) -> None:
         """Store the result of a delivery, None for a failure. Ignores an unavailable store."""
-        settled = replace(
+        result = replace(
             pending,
             code_verifier=None,
             expires_at=self._clock.now() + LOGIN_LIFETIME,
             outcome=outcome or _FAILED,
         )
         with suppress(StoreUnavailableError):
-            await self._store.put_login(_outcome_key(response), settled)
+            await self._store.put_login(_outcome_key(response), result)
 
     async def find(self, response: AuthorizationResponse) -> PendingLogin | None:
         """Return the login that a delivery completed. Raises StoreUnavailableError."""
-        settled = await self._settled(response)
-        return None if settled is None or settled.outcome == _FAILED else settled
+        result = await self._find_result(response)
+        return None if result is None or result.outcome == _FAILED else result
 
     async def wait(self, response: AuthorizationResponse) -> PendingLogin | None:
         """Wait for a login that another request completes; None if it fails.
@@ -70,12 +70,12 @@ class Deliveries:
         Raises ProblemError, StoreUnavailableError.
         """
         for pause in _PAUSES:
-            if await self._settled(response) is not None:
+            if await self._find_result(response) is not None:
                 return await self.find(response)
             await asyncio.sleep(pause)
-        raise being_completed()
+        raise login_in_progress()
 
-    async def _settled(self, response: AuthorizationResponse) -> PendingLogin | None:
+    async def _find_result(self, response: AuthorizationResponse) -> PendingLogin | None:
         key = _outcome_key(response)
         return await self._store.take_login(key, taker=_READER, now=self._clock.now())
 

@@ -43,7 +43,7 @@ class LoginOffer:
 
 
 class LoginLinks:
-    """Make login links, and check them."""
+    """Makes and checks login links."""
 
     def __init__(
         self,

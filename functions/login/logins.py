@@ -36,24 +36,24 @@ from functions.login.results import (
     CompletedLogin,
     is_of_another_account,
     outcome_of,
-    remembered,
+    read_outcome,
     result_of,
 )
 from functions.login.words import (
+    connection_revoked,
+    exchange_failed,
     login_not_needed,
-    not_exchanged,
+    login_refused,
     other_account,
     other_browser,
     other_issuer,
-    refused,
-    revoked_meanwhile,
     unknown_state,
 )
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper
-from functions.refresh.outcomes import cause_of
+from functions.refresh.outcomes import failure_cause
 from functions.refresh.recorder import Recorder
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -113,7 +113,7 @@ class Logins:
         self._state_keys = state_keys
         self._links = links
         self._deliveries = Deliveries(store=store, clock=clock)
-        self._completions: Shared[CompletedLogin] = Shared(must_end=True)
+        self._completions: SharedTasks[CompletedLogin] = SharedTasks(must_end=True)
 
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
         """Start a login for any browser; with `replaces` it may replace a working one.
@@ -129,7 +129,7 @@ class Logins:
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        # First what may fail for a while: it must not use up the link.
+        # First the steps that may fail for a while: they must not use up the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
         self._links.check(link, record.grant)
@@ -179,7 +179,7 @@ class Logins:
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
-        if not (self.is_static(response.state) or await self._was_given_out(response.state)):
+        if not (self.is_static(response.state) or await self._is_ours(response.state)):
             # A made-up state causes no request to the issuer or the store.
             raise unknown_state()
         # Both may fail, and neither may use up the state: the same redirect works later.
@@ -203,53 +203,53 @@ class Logins:
     ) -> CompletedLogin:
         is_static = self.is_static(response.state)
         if is_static and (found := await self._deliveries.find(response)):
-            return await self._remembered(found, response)
+            return await self._repeat_result(found, response)
         is_same = not is_static and await self._deliveries.is_first_or_same(response)
-        pending = await self._take(response.state, provider)
+        pending = await self._take_pending(response.state, provider)
         if pending is None:
             found = await self._deliveries.wait(response) if is_same else None
             if found is None:
                 raise unknown_state()
-            return await self._remembered(found, response)
+            return await self._repeat_result(found, response)
         outcome = None
         try:
             _check(response, pending, said)
-            completed = await self._completed(response, pending, provider, server)
+            completed = await self._exchange_and_store(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
             # A static state has no waiters, and its code may be sent again after a failure.
             if outcome is not None or not is_static:
-                await self._deliveries.settle(response, pending, outcome)
+                await self._deliveries.store_result(response, pending, outcome)
         return completed
 
-    async def _remembered(
+    async def _repeat_result(
         self, found: PendingLogin, response: AuthorizationResponse
     ) -> CompletedLogin:
         if not found.began_in(response.browser):
-            return remembered(found.outcome or "", connection=None, grant=Unauthorized())
+            return read_outcome(found.outcome or "", connection=None, grant=Unauthorized())
         record = await self._replaceable_record(found.connection)
-        return remembered(found.outcome or "", connection=found.connection, grant=record.grant)
+        return read_outcome(found.outcome or "", connection=found.connection, grant=record.grant)
 
-    async def _completed(
+    async def _exchange_and_store(
         self,
         response: AuthorizationResponse,
         pending: PendingLogin,
         provider: Provider,
         server: AuthorizationServer,
     ) -> CompletedLogin:
-        # Before the code is used: without the store, the login is not lost.
+        # Read before the code is used: if the store is down, the login is not lost.
         before = await self._replaceable_record(pending.connection)
         if was_revoked_since(before.grant, pending.read):
-            raise revoked_meanwhile()
+            raise connection_revoked()
         yields = pending.precedence is Precedence.YIELDS
         if yields and not self._needs_login(before):
             # Another login was faster.
             raise login_not_needed()
         requested_at, outcome = await self._exchange(server, pending, response.code or "")
         if not isinstance(outcome, TokenResponse):
-            cause = cause_of(outcome, provider)
+            cause = failure_cause(outcome, provider)
             _log.warning("connection %s: login failed: %s", pending.connection, cause)
-            raise not_exchanged(outcome)
+            raise exchange_failed(outcome)
         completed = LoginCompleted(
             response=outcome,
             requested_at=requested_at,
@@ -270,7 +270,7 @@ class Logins:
             raise login_not_needed()
         return result
 
-    async def _take(self, state: str, provider: Provider) -> PendingLogin | None:
+    async def _take_pending(self, state: str, provider: Provider) -> PendingLogin | None:
         """Return the login of a redirect, and use up its state."""
         now = self._clock.now()
         if self.is_static(state):
@@ -290,7 +290,7 @@ class Logins:
         static = self._static_state
         return static is not None and compare_digest(state.encode(), static.encode())
 
-    async def _was_given_out(self, state: str) -> bool:
+    async def _is_ours(self, state: str) -> bool:
         return is_signed(state, await self._state_keys())
 
     async def state_of(self, token: str) -> str:
@@ -337,4 +337,4 @@ def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) ->
     if not pending.is_answered_by(response.issuer):
         raise other_issuer()
     if not response.code:
-        raise refused(said)
+        raise login_refused(said)

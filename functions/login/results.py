@@ -17,7 +17,7 @@ class Account(Enum):
     FIRST = "the first"
     SAME = "the same"
     OTHER = "another"
-    NOT_TOLD = "not told by the provider"
+    UNKNOWN = "not told by the provider"  # plain words: a stored word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +63,21 @@ def _account(before: Tokens | None, subject: str | None) -> Account:
     if before is None:
         return Account.FIRST
     if None in {before.subject, subject}:
-        return Account.NOT_TOLD
+        return Account.UNKNOWN
     return Account.OTHER if before.are_known_of_another(subject) else Account.SAME
 
 
 # The stored outcome of a login that left the earlier one in force.
-_KEPT = "kept"
+_EARLIER_LOGIN = "kept"
 
 
 def outcome_of(completed: CompletedLogin) -> str:
     """Return the word to store for a completed login."""
-    return completed.account.value if completed.is_new else _KEPT
+    return completed.account.value if completed.is_new else _EARLIER_LOGIN
 
 
-def remembered(outcome: str, *, connection: str | None, grant: Grant) -> CompletedLogin:
-    """Read that word, with the grant that is in force now."""
-    is_new = outcome != _KEPT
-    account = Account(outcome) if is_new else Account.NOT_TOLD
+def read_outcome(outcome: str, *, connection: str | None, grant: Grant) -> CompletedLogin:
+    """Read the word that `outcome_of` returned; `grant` is the one in force now."""
+    is_new = outcome != _EARLIER_LOGIN
+    account = Account(outcome) if is_new else Account.UNKNOWN
     return CompletedLogin(connection=connection, grant=grant, account=account, is_new=is_new)

@@ -1,4 +1,4 @@
-"""The texts of a login: what a completed one says, and a problem for each way to fail.
+"""The texts of a login: for a completed one, and a problem for each way to fail.
 
 A problem's `detail` is for a program's author, who has an API key; `on_page` is for a person in a
 browser, who has none.
@@ -23,7 +23,7 @@ _REPLACED: Mapping[Account, str] = {
     Account.FIRST: "",
     Account.SAME: "The account is the same as before. ",
     Account.OTHER: "A different account has replaced the earlier one. ",
-    Account.NOT_TOLD: (
+    Account.UNKNOWN: (
         "This login replaced an earlier one, and the provider does not say whether the account is "
         "the same. "
     ),
@@ -62,7 +62,7 @@ def with_quotation(failed: ProblemError, said: str) -> ProblemError:
 
 
 def advice(completed: CompletedLogin, *, on_page: bool = False) -> str:
-    """Say what a completed login left, and what to do next."""
+    """Return the effect of a completed login, and what to do next."""
     if completed.connection is None:
         return f"This login was already completed. {_CLOSE}"
     grant, replaced = completed.grant, _REPLACED[completed.account]
@@ -114,13 +114,13 @@ def other_issuer() -> ProblemError:
     )
 
 
-def revoked_meanwhile() -> ProblemError:
+def connection_revoked() -> ProblemError:
     """Make the problem of a login whose connection was revoked after it had started."""
     what = "The connection was revoked after this login started, so no token was stored."
     return problem("invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}")
 
 
-def being_completed() -> ProblemError:
+def login_in_progress() -> ProblemError:
     """Make the problem of a redirect that another request still completes."""
     return problem(
         "provider-unavailable",
@@ -152,7 +152,7 @@ def other_account() -> ProblemError:
     )
 
 
-def refused(said: str) -> ProblemError:
+def login_refused(said: str) -> ProblemError:
     """Make the problem of a redirect with an error; `said` quotes it."""
     declined = "The person declined at the provider, or may not allow this"
     no_code = "The provider returned an error instead of a code"
@@ -166,7 +166,7 @@ def refused(said: str) -> ProblemError:
     )
 
 
-def not_exchanged(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
+def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
     """Make the problem of a code for which the provider gave no tokens."""
     said = said_by(outcome)
     match outcome:

@@ -16,7 +16,7 @@ _OUR_LOGGERS = ("adapters", "functions")
 # The runtimes of AWS Lambda and Vercel, whose handlers write plain text.
 _PLATFORMS = frozenset({"awslambdaric", "vercel_runtime"})
 # The prefix of every message about a connection.
-_ABOUT_A_CONNECTION = "connection %s: "
+_CONNECTION_PREFIX = "connection %s: "
 
 
 class JsonLine(logging.Formatter):
@@ -59,15 +59,15 @@ class _Output(logging.Handler):
 
 def write_json_lines() -> None:
     """Let our loggers write JSON, unless the process configures logging itself."""
-    if not all(map(_is_a_platforms, logging.getLogger().handlers)):
+    if not all(map(_is_platform_handler, logging.getLogger().handlers)):
         return
     for name in _OUR_LOGGERS:
         logger = logging.getLogger(name)
         if not logger.handlers:
-            _equip(logger)
+            _add_handler(logger)
 
 
-def _equip(logger: logging.Logger) -> None:
+def _add_handler(logger: logging.Logger) -> None:
     handler = _Output()
     handler.setFormatter(JsonLine())
     logger.addHandler(handler)
@@ -77,11 +77,11 @@ def _equip(logger: logging.Logger) -> None:
         logger.setLevel(logging.INFO)
 
 
-def _is_a_platforms(handler: logging.Handler) -> bool:
+def _is_platform_handler(handler: logging.Handler) -> bool:
     return type(handler).__module__.partition(".")[0] in _PLATFORMS
 
 
 def _connection(record: logging.LogRecord) -> str | None:
-    if isinstance(record.args, tuple) and str(record.msg).startswith(_ABOUT_A_CONNECTION):
+    if isinstance(record.args, tuple) and str(record.msg).startswith(_CONNECTION_PREFIX):
         return str(record.args[0])
     return None

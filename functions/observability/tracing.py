@@ -19,15 +19,15 @@ Part: TypeAlias = Literal["store", "provider"]
 # The platform's id first, so that its log and ours have the same one: Vercel's, AWS's, a proxy's.
 _ID_HEADERS = (b"x-vercel-id", b"x-amzn-trace-id", b"x-request-id")
 # A client may choose it, and it goes into logs, headers and URIs.
-_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
 
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
     """One request, its authentication and its round trips.
 
-    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that the
-    request has a valid secret for what it asks. `key_name` names its API key, None for CRON_SECRET.
+    `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that
+    a valid secret allows the request. `key_name` names its API key, None for CRON_SECRET.
     """
 
     request_id: str
@@ -59,15 +59,15 @@ def request_id_of(scope: Mapping[str, Any]) -> str:
     # Mangum's member for Lambda's context.
     named = getattr(scope.get("aws.context"), "aws_request_id", None)
     found = [named, *(values.get(name, b"").decode("latin-1") for name in _ID_HEADERS)]
-    return next(filter(_is_harmless, found), None) or os.urandom(16).hex()
+    return next(filter(_is_safe_id, found), None) or os.urandom(16).hex()
 
 
-def _is_harmless(name: object) -> bool:
-    return isinstance(name, str) and _HARMLESS.fullmatch(name) is not None
+def _is_safe_id(name: object) -> bool:
+    return isinstance(name, str) and _SAFE_ID.fullmatch(name) is not None
 
 
 @contextmanager
-def traced(request_id: str) -> Iterator[Trace]:
+def trace_request(request_id: str) -> Iterator[Trace]:
     """Trace the work within the block, and the tasks that it starts."""
     trace = Trace(request_id=request_id, began_at=monotonic())
     token = _current.set(trace)

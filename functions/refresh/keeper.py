@@ -27,7 +27,7 @@ from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
 from functions.refresh.recorder import Recorder, UnstoredError
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from functions.refresh.turns import Turns
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -39,15 +39,15 @@ PATIENCE = timedelta(seconds=20)
 # The most intents that an instance stores at once; fewer if the store is slow. In the store's own
 # queue they would miss the time in which they may be sent, and delay reads of tokens.
 MAX_CONCURRENT_INTENTS = 20
-# The first pause between looks at another instance's attempt: a fast provider's response time.
-FIRST_LOOK = timedelta(seconds=0.1)
-LOOK_GROWTH = 1.5
-SLOWEST_LOOK = timedelta(seconds=1)
+# The first pause while another instance refreshes: a fast provider's response time.
+FIRST_POLL = timedelta(seconds=0.1)
+POLL_GROWTH = 1.5
+SLOWEST_POLL = timedelta(seconds=1)
 
 # An attempt of this instance; its result is the stored record.
 _Attempt: TypeAlias = asyncio.Task[Record]
-# The record to decide on next, and this instance's attempt in it.
-_Begun: TypeAlias = tuple[Record, _Attempt | None]
+# The result of storing an intent: the record to decide on next, and this instance's attempt in it.
+_IntentResult: TypeAlias = tuple[Record, _Attempt | None]
 
 _log = logging.getLogger(__name__)
 
@@ -84,12 +84,12 @@ class Keeper:
         self._clock = clock
         self._entropy = entropy
         self._policy = policy
-        self._loads: Shared[Record] = Shared()
-        self._intents: Shared[_Begun] = Shared(must_end=True)
-        # Of the time in which an intent may be sent, its write must leave most.
+        self._loads: SharedTasks[Record] = SharedTasks()
+        self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
+        # A write must leave most of the time in which its intent may be sent.
         self._turns = Turns(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
-        self._attempts: Shared[Record] = Shared(must_end=True)
-        self._looks: Shared[Record] = Shared()
+        self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
+        self._polls: SharedTasks[Record] = SharedTasks()
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Return an access token that is valid for `min_ttl` at least, or why there is none.
@@ -132,10 +132,10 @@ class Keeper:
 
     async def _answer(self, connection: str, question: Question) -> QuestionResult:
         record = await self.load(connection)
-        answer, after = await self._pursue(connection, record, question)
+        answer, after = await self._execute(connection, record, question)
         return QuestionResult(answer=answer, before=record.grant, after=after.grant)
 
-    async def _pursue(
+    async def _execute(
         self, connection: str, record: Record, question: Question
     ) -> tuple[Answer, Record]:
         """Execute the rules' commands up to an answer; return it with its record."""
@@ -146,22 +146,24 @@ class Keeper:
             command = self._decide(connection, record, question, is_late=is_late)
             match command:
                 case SendTokenRequest():
-                    begun = await self._begin(connection, record, question, give_up_at)
-                    record, attempt = begun or (record, None)
+                    intent = await self._start_attempt(connection, record, question, give_up_at)
+                    record, attempt = intent or (record, None)
                     # An id names one attempt.
                     question = replace(question, attempt_id=self._entropy.token())
                 case Wait(until=until) as answer:
                     attempt = attempt or self._attempts.get(connection)
-                    looked = await self._look(connection, record, attempt, min(until, give_up_at))
-                    if looked is None:
+                    latest = await self._await_attempt(
+                        connection, record, attempt, min(until, give_up_at)
+                    )
+                    if latest is None:
                         return answer, record
-                    record, attempt = looked, None
+                    record, attempt = latest, None
                 case NothingDue() as answer if attempt is not None:
                     # The sweep started it, and needs its result, although the token is still valid.
-                    looked = await self._look(connection, record, attempt, give_up_at)
-                    if looked is None:
+                    latest = await self._await_attempt(connection, record, attempt, give_up_at)
+                    if latest is None:
                         return answer, record
-                    record, attempt = looked, None
+                    record, attempt = latest, None
                 case answer:
                     return answer, record
 
@@ -185,24 +187,26 @@ class Keeper:
             return meanwhile
         return decision.command
 
-    async def _begin(
+    async def _start_attempt(
         self, connection: str, record: Record, question: Question, until: datetime
-    ) -> _Begun | None:
+    ) -> _IntentResult | None:
         """Store the intent and start its attempt; None if it gets no turn in time."""
         task = self._start_intent(connection, record, question)
-        # As in `_look`.
+        # As in `_await_attempt`.
         left = min(until - self._clock.now(), PATIENCE)
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
     def _start_intent(
         self, connection: str, record: Record, question: Question
-    ) -> asyncio.Task[_Begun]:
+    ) -> asyncio.Task[_IntentResult]:
         return self._intents.start(
             connection, lambda: self._store_intent(connection, record, question)
         )
 
-    async def _store_intent(self, connection: str, record: Record, question: Question) -> _Begun:
+    async def _store_intent(
+        self, connection: str, record: Record, question: Question
+    ) -> _IntentResult:
         """Store the intent, unless another instance was first or it became needless."""
         async with self._turns.turn():
             # Decide again: the intent's time starts now.
@@ -256,7 +260,7 @@ class Keeper:
             _log.exception("unexpected error of the provider client")
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=type(error).__name__)
 
-    async def _look(
+    async def _await_attempt(
         self, connection: str, record: Record, attempt: _Attempt | None, until: datetime
     ) -> Record | None:
         """Wait for the attempt in flight; return its record, None on timeout.
@@ -267,18 +271,18 @@ class Keeper:
         left = min(until - self._clock.now(), PATIENCE)
         if left <= timedelta(0):
             return None
-        task = attempt or self._looks.start(
-            connection, lambda: self._watch(connection, record, left)
+        task = attempt or self._polls.start(
+            connection, lambda: self._poll(connection, record, left)
         )
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
 
-    async def _watch(self, connection: str, record: Record, patience: timedelta) -> Record:
-        loop, pause = asyncio.get_running_loop(), FIRST_LOOK
+    async def _poll(self, connection: str, record: Record, patience: timedelta) -> Record:
+        loop, pause = asyncio.get_running_loop(), FIRST_POLL
         give_up_at = loop.time() + patience.total_seconds()
         while (left := timedelta(seconds=give_up_at - loop.time())) > timedelta(0):
             await asyncio.sleep(min(pause, left).total_seconds())
-            pause = min(pause * LOOK_GROWTH, SLOWEST_LOOK)
+            pause = min(pause * POLL_GROWTH, SLOWEST_POLL)
             with suppress(StoreUnavailableError):
                 current = await self.load(connection)
                 if current.etag != record.etag:

@@ -14,10 +14,10 @@ from domain.grant import tokens_of
 from ports.store import Record
 
 # Some kilobytes each.
-MOST_CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 
 # A lineage, and its number of writes.
-_Place: TypeAlias = tuple[str, int]
+_Version: TypeAlias = tuple[str, int]
 
 _ETAG = re.compile(r"(?P<lineage>[A-Za-z0-9_\-]{8})\.(?P<number>[0-9]{1,18})\.[A-Za-z0-9_\-]+")
 
@@ -27,14 +27,14 @@ def next_etag(etag: str | None, random: str, *, over: str | None = None) -> str:
 
     `over` is the etag that it replaces: in the same lineage, the higher number counts on.
     """
-    lineage, number = _place_of(etag) or (random[:8], 0)
-    there = _place_of(over)
+    lineage, number = _version_of(etag) or (random[:8], 0)
+    there = _version_of(over)
     if there is not None and there[0] == lineage:
         number = max(number, there[1])
     return f"{lineage}.{number + 1}.{random}"
 
 
-def _place_of(etag: str | None) -> _Place | None:
+def _version_of(etag: str | None) -> _Version | None:
     found = _ETAG.fullmatch(etag or "")
     return None if found is None else (found["lineage"], int(found["number"]))
 
@@ -45,22 +45,22 @@ class Memory:
     def __init__(self) -> None:
         self._newest: OrderedDict[str, Record] = OrderedDict()
         # The records that have a rescue line already.
-        self._elsewhere: dict[str, Record] = {}
+        self._rescued: dict[str, Record] = {}
 
-    def note(self, connection: str, record: Record) -> None:
+    def remember(self, connection: str, record: Record) -> None:
         """Remember a record of the store, unless a newer one is known.
 
         A missing record does not replace a known one: otherwise an attacker could delete it first,
         and then restore an older one.
         """
-        if _place_of(record.etag) is None:
+        if _version_of(record.etag) is None:
             return
         if self.newer_than(connection, record) is None:
             self._newest[connection] = record
             self._newest.move_to_end(connection)
-            if len(self._newest) > MOST_CONNECTIONS:
+            if len(self._newest) > MAX_CONNECTIONS:
                 forgotten, _ = self._newest.popitem(last=False)
-                self._elsewhere.pop(forgotten, None)
+                self._rescued.pop(forgotten, None)
 
     def get(self, connection: str) -> Record | None:
         """Return the newest known record of a connection."""
@@ -70,11 +70,11 @@ class Memory:
         """Return the connections with a known record."""
         return list(self._newest)
 
-    def put_elsewhere(self) -> Iterator[tuple[str, Record]]:
+    def take_unrescued(self) -> Iterator[tuple[str, Record]]:
         """Yield each record that has no rescue line yet, once."""
         for connection, record in self._newest.items():
-            if self._elsewhere.get(connection) is not record:
-                self._elsewhere[connection] = record
+            if self._rescued.get(connection) is not record:
+                self._rescued[connection] = record
                 yield connection, record
 
     def newer_than(self, connection: str, record: Record) -> Record | None:
@@ -85,7 +85,7 @@ class Memory:
         newest = self._newest.get(connection)
         if newest is None or record.etag is None:
             return newest
-        there, known = _place_of(record.etag), _place_of(newest.etag)
+        there, known = _version_of(record.etag), _version_of(newest.etag)
         if there is None or known is None:
             return None
         (lineage, number), (known_lineage, known_number) = there, known

@@ -10,12 +10,12 @@ from domain.provider import Provider
 from domain.refusals import said_by
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 
-# Reasons that begin so are those of a connection that was never made.
+# The prefixes of reasons why a connection was not made.
 _NOT_CONNECTED = ("Connect", "Proxy")
 
 
-def cause_of(outcome: Outcome, provider: Provider) -> str:
-    """Say why a token request failed, with the provider's host and what it answered."""
+def failure_cause(outcome: Outcome, provider: Provider) -> str:
+    """Return why a token request failed, with the provider's host and its answer."""
     host = _host_of(provider)
     match outcome:
         case NoAnswer(delivery=Delivery.NOT_SENT, reason=reason):
@@ -32,7 +32,7 @@ def cause_of(outcome: Outcome, provider: Provider) -> str:
 
 
 def failure_text(outcome: Outcome, after: Grant, provider: Provider, now: datetime) -> str | None:
-    """Say why a refresh failed and what follows; None if the tokens were replaced.
+    """Return why a refresh failed, and the next try; None if the tokens were replaced.
 
     `after` is the grant that the refresh left.
     """
@@ -40,7 +40,7 @@ def failure_text(outcome: Outcome, after: Grant, provider: Provider, now: dateti
     is_new = isinstance(outcome, TokenResponse)
     if is_new and (failed is None or failed.failure is not Failure.EXPIRED_ON_ARRIVAL):
         return None
-    cause = cause_of(outcome, provider)
+    cause = failure_cause(outcome, provider)
     if failed is not None:
         wait = max(failed.retry_at - now, timedelta(0))
         return f"{cause}; next try in {ceil(wait.total_seconds())} s"

@@ -6,6 +6,7 @@ the store is down, tokens go to a rescue log line, and the write is retried late
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,14 +36,13 @@ from domain.grant import (
 )
 from domain.ledger import Note, append_history
 from domain.policy import Policy
-from domain.token_endpoint import TokenResponse
+from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
-from functions.refresh.revoker import Revoker
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.rescue import Rescue, Rescued
+from ports.rescue import Rescue, RescuedRecord
 from ports.store import (
     ConflictError,
     Record,
@@ -58,11 +58,11 @@ SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(second
 # once the store is back, another instance may send the used refresh token.
 LATE_RETRIES = (timedelta(seconds=1),) * 120
 
-_ROLLED_BACK = "record-rolled-back: an older record was in the place of a newer one"
-_GONE = "record-gone: there was no record any more in the place of one"
-_DAMAGED = "record-damaged: nobody can read what was in the place of a record"
-# No etag.
-_ALL = ""
+_ROLLED_BACK = "record-rolled-back: the store had an older record"
+_GONE = "record-gone: the store had lost the record"
+_DAMAGED = "record-damaged: the record in the store cannot be decrypted"
+# The key of one task for all records. Etags are not empty.
+_EVERY_RECORD = ""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ _log = logging.getLogger(__name__)
 class UnstoredError(StoreUnavailableError):
     """The store refused a record, or stored it without a confirmation."""
 
-    def __init__(self, rescued: Rescued) -> None:
+    def __init__(self, rescued: RescuedRecord) -> None:
         super().__init__("a change could not be stored")
         self.rescued = rescued
 
@@ -85,16 +85,18 @@ class Recorder:
         clock: Clock,
         entropy: Entropy,
         rescue: Rescue,
-        revoker: Revoker,
+        revoke_late_tokens: Callable[[str, RevocationRequest], Coroutine[None, None, None]],
         policy: Policy,
     ) -> None:
+        """`revoke_late_tokens` gets tokens that arrive after their connection was revoked."""
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._rescue = rescue
-        self._revoker = revoker
+        self._revoke_late_tokens = revoke_late_tokens
         self._policy = policy
-        self._late_writes: Shared[None] = Shared(must_end=True)
+        # Writes and revocations that go on after the callers have their answer.
+        self._late_work: SharedTasks[None] = SharedTasks(must_end=True)
         self._memory = Memory()
 
     async def swap(
@@ -133,7 +135,7 @@ class Recorder:
                 newest = await self.newest(connection, conflict.current)
             except UnstoredError as error:
                 # Rescue the record to write, too: it is nowhere else.
-                raise UnstoredError(self._to_write(connection, record, over=over)) from error
+                raise UnstoredError(self._prepare_write(connection, record, over=over)) from error
             raise ConflictError(newest) from conflict
 
     async def load(self, connection: str) -> Record:
@@ -151,7 +153,7 @@ class Recorder:
             damaged = Record(grant=Unauthorized(), etag=error.etag, ledger=())
             record = await self._put_back(connection, known, over=damaged, why=_DAMAGED)
         except StoreDamagedError:
-            self._rescue_what_is_known()
+            self._rescue_all()
             raise
         return await self.newest(connection, record)
 
@@ -166,7 +168,7 @@ class Recorder:
         while (newer := self._memory.newer_than(connection, record)) is not None:
             why = _GONE if record.etag is None else _ROLLED_BACK
             record = await self._put_back(connection, newer, over=record, why=why)
-        self._memory.note(connection, record)
+        self._memory.remember(connection, record)
         return record
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
@@ -177,31 +179,31 @@ class Recorder:
         except ConflictError as conflict:
             return conflict.current
         except UnstoredError:
-            self._rescue_what_is_known()
+            self._rescue_all()
             raise
         # docs/encryption-keys.md and an alarm name these words.
-        _log.critical("connection %s: %s, which is put back", connection, why)
+        _log.critical("connection %s: %s; the newest known one is restored", connection, why)
         if why is not _ROLLED_BACK:
             # A loss seldom concerns one record only.
-            self._late_writes.start(_ALL, self._look_at_all)
+            self._late_work.start(_EVERY_RECORD, self._check_all)
         return record
 
-    async def _look_at_all(self) -> None:
+    async def _check_all(self) -> None:
         """Put back every remembered record that is missing in the store."""
         for connection in self._memory.connections():
             with suppress(StoreUnavailableError, UnreadableRecordError):
                 await self.load(connection)
 
-    def _rescue_what_is_known(self) -> None:
+    def _rescue_all(self) -> None:
         """Write a rescue line for every remembered record, once."""
-        for connection, record in self._memory.put_elsewhere():
+        for connection, record in self._memory.take_unrescued():
             if tokens_of(record.grant) is not None:
-                rescued = Rescued(connection=connection, expected_etag=None, record=record)
+                rescued = RescuedRecord(connection=connection, expected_etag=None, record=record)
                 self._rescue.emit(rescued)
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
         """Replace a record, with the next etag."""
-        rescued = self._to_write(connection, record, over=over)
+        rescued = self._prepare_write(connection, record, over=over)
         written = rescued.record
         for pause in (*SWAP_RETRIES, None):
             try:
@@ -214,7 +216,7 @@ class Recorder:
             except Exception as error:
                 # No error of the store may lose new tokens.
                 if isinstance(error, StoreDamagedError):
-                    self._rescue_what_is_known()
+                    self._rescue_all()
                 elif not isinstance(error, StoreUnavailableError):
                     _log.exception("connection %s: unexpected error of the store", connection)
                 if pause is None:
@@ -222,13 +224,13 @@ class Recorder:
                 await asyncio.sleep(pause.total_seconds())
             else:
                 break
-        self._memory.note(connection, written)
+        self._memory.remember(connection, written)
         return written
 
-    def _to_write(self, connection: str, record: Record, *, over: Record) -> Rescued:
+    def _prepare_write(self, connection: str, record: Record, *, over: Record) -> RescuedRecord:
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
         written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
-        return Rescued(connection=connection, expected_etag=over.etag, record=written)
+        return RescuedRecord(connection=connection, expected_etag=over.etag, record=written)
 
     async def keep(self, connection: str, record: Record, event: Event) -> Record:
         """Store an event despite concurrent writes; return the new record.
@@ -239,7 +241,7 @@ class Recorder:
         Raises UnstoredError.
         """
         try:
-            return await self._note(connection, record, event)
+            return await self._apply_and_store(connection, record, event)
         except UnstoredError as error:
             if _brings_tokens(event):
                 _log.critical(
@@ -249,20 +251,19 @@ class Recorder:
                 )
                 self._rescue.emit(error.rescued)
                 etag = str(error.rescued.record.etag)
-                self._late_writes.start(etag, lambda: self._note_later(connection, event))
+                self._late_work.start(etag, lambda: self._retry_later(connection, event))
             raise
 
     async def finish(self) -> None:
         """Wait until late writes and revocations are done, or given up."""
-        await self._late_writes.finish()
-        await self._revoker.finish()
+        await self._late_work.finish()
 
-    async def _note(self, connection: str, record: Record, event: Event) -> Record:
+    async def _apply_and_store(self, connection: str, record: Record, event: Event) -> Record:
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
             if effect.to_revoke is not None:
-                self._revoker.tell_late(connection, effect.to_revoke)
+                self._revoke_late(connection, effect.to_revoke)
             if effect.grant is record.grant:
                 return record
             try:
@@ -271,15 +272,18 @@ class Recorder:
                 record = conflict.current
             else:
                 if isinstance(event, AttemptEnded):
-                    _tell_of_an_end(connection, after.grant)
+                    _log_refusal(connection, after.grant)
                 return after
 
-    async def _note_later(self, connection: str, event: Event) -> None:
+    def _revoke_late(self, connection: str, request: RevocationRequest) -> None:
+        self._late_work.start(request.token, lambda: self._revoke_late_tokens(connection, request))
+
+    async def _retry_later(self, connection: str, event: Event) -> None:
         """Retry storing an event, which is idempotent."""
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:
-                await self._note(connection, await self.load(connection), event)
+                await self._apply_and_store(connection, await self.load(connection), event)
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
             except Exception:  # noqa: BLE001 - no error may lose the tokens
@@ -288,7 +292,7 @@ class Recorder:
                 return
 
 
-def _tell_of_an_end(connection: str, after: Grant) -> None:
+def _log_refusal(connection: str, after: Grant) -> None:
     match after:
         case AuthorizationRequired(cause=cause):
             # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 # More than a refresh and the two minutes of late writes; less than a function may run (300 s).
-LONGEST_END = timedelta(minutes=3)
+FINISH_LIMIT = timedelta(minutes=3)
 
 _Result = TypeVar("_Result")
 
@@ -57,16 +57,16 @@ def collect_tasks() -> Iterator[RequestTasks]:
 async def wait_within_limit(finishing: Coroutine[None, None, None]) -> None:
     """Wait within the limit; after it, log a warning and let the work run."""
     try:
-        async with asyncio.timeout(LONGEST_END.total_seconds()):
+        async with asyncio.timeout(FINISH_LIMIT.total_seconds()):
             await finishing
     except TimeoutError:
         _log.warning(
             "work of a request still runs after %d s; no longer waiting for it",
-            LONGEST_END.total_seconds(),
+            FINISH_LIMIT.total_seconds(),
         )
 
 
-class Shared(Generic[_Result]):
+class SharedTasks(Generic[_Result]):
     """Running tasks by key, which outlive their callers."""
 
     def __init__(self, *, must_end: bool = False) -> None:

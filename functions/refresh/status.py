@@ -21,13 +21,13 @@ from domain.ledger import Ledger
 from domain.questions import missing_authorization
 
 # Most outages are shorter, and need no person.
-FAILING_FOR_LONG = timedelta(hours=1)
+LONG_FAILURE = timedelta(hours=1)
 
 
 def needed_action(grant: Grant, now: datetime) -> str | None:
     """Return the cause that a person must act on; None if there is none.
 
-    An hour of failed refreshes is one, whatever their reason.
+    An hour of failed refreshes is one, for any reason.
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
@@ -36,13 +36,13 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
         return None
     if failure_state.failure is Failure.REFUSED:
         return Cause.REFRESH_TOKEN_REJECTED.value
-    is_long = now - failure_state.began_at >= FAILING_FOR_LONG
+    is_long = now - failure_state.began_at >= LONG_FAILURE
     is_fault = failure_state.failure is Failure.MISCONFIGURED
     return failure_state.failure.value if is_long or is_fault else None
 
 
-def verdict_of(grant: Grant) -> str | None:
-    """Return the provider's words of a final refusal."""
+def refusal_quote(grant: Grant) -> str | None:
+    """Return the provider's words of a final refusal; None without one."""
     return grant.said if isinstance(grant, AuthorizationRequired) else None
 
 

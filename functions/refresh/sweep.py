@@ -21,21 +21,28 @@ from domain.commands import (
     Wait,
 )
 from domain.connection import is_connection
-from domain.grant import Cause, Refreshing, Revoking
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    FailureState,
+    Refreshing,
+    Revoking,
+)
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
-from functions.refresh.status import connection_status
+from functions.refresh.status import rfc3339
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
-# Providers limit token requests, and a sweep has minutes.
+# Providers limit token requests. A sweep may take minutes.
 MAX_CONCURRENCY = 4
-PAGE = 100
-# No refresh starts after that, so that all end before the function's limit (300 s).
-TIME_TO_BEGIN = timedelta(minutes=2)
+PAGE_SIZE = 100
+# No refresh starts after that, so that all finish before the function's limit (300 s).
+START_LIMIT = timedelta(minutes=2)
 # A later due date is rare, or from a clock that was ahead.
-LONGEST_REST = timedelta(days=90)
+FAR_DUE = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +59,7 @@ class SweepOutcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """Counts of connections by result; `is_complete` if time sufficed."""
+    """Counts of connections by result; `is_complete` if no connection was left for lack of time."""
 
     refreshed: int
     skipped: int
@@ -77,7 +84,7 @@ class Sweep:
         A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
         cannot list due connections.
         """
-        end = self._clock.now() + TIME_TO_BEGIN
+        end = self._clock.now() + START_LIMIT
         turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
@@ -109,14 +116,14 @@ class Sweep:
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Yield pages of due connections, each once, although failed ones stay due.
 
-        Then those far from due, whose date may be from a clock that was ahead.
+        Then yield those far from due: their dates may be from a clock that was ahead.
         """
         now, seen = self._clock.now(), set[str]()
-        far = now + LONGEST_REST
+        far = now + FAR_DUE
         for is_due in (True, False):
             while True:
                 # Seen ones may still be due; doubling limits read each about twice.
-                limit = 2 * len(seen) + PAGE
+                limit = 2 * len(seen) + PAGE_SIZE
                 with waiting_for("store"):
                     found = await (
                         self._store.due(now, limit=limit)
@@ -129,8 +136,8 @@ class Sweep:
                 seen.update(new)
                 # A foreign writer may store any name, and names go into logs.
                 names = list(filter(is_connection, new))
-                for start in range(0, len(names), PAGE):
-                    yield names[start : start + PAGE], is_due
+                for start in range(0, len(names), PAGE_SIZE):
+                    yield names[start : start + PAGE_SIZE], is_due
 
     async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:
@@ -138,27 +145,41 @@ class Sweep:
             if isinstance(result.after, Revoking):
                 await self._revocations.revoke(connection)
         except (StoreUnavailableError, UnreadableRecordError) as error:
-            _log.error("connection %s: not refreshed: %s", connection, error)
+            _log.error(
+                "connection %s: not refreshed: %s; the next sweep tries again", connection, error
+            )
             return SweepOutcome.FAILED
         except Exception:  # noqa: BLE001 - the other connections must go on
-            _log.exception("connection %s: not refreshed", connection)
+            _log.exception("connection %s: not refreshed; the next sweep tries again", connection)
             return SweepOutcome.FAILED
-        is_left_alone = isinstance(result.answer, NothingDue)
-        if is_left_alone and not is_due and result.after == result.before:
+        if isinstance(result.answer, NothingDue) and not is_due and result.after == result.before:
             return SweepOutcome.NOT_DUE
         swept = _judge(result)
         if swept is SweepOutcome.FAILED:
-            stands = connection_status(result.after, self._clock.now())
-            _log.warning("connection %s: not refreshed: %s", connection, stands)
+            _log.warning("connection %s: not refreshed: %s", connection, _failure_reason(result))
         return swept
+
+
+def _failure_reason(result: QuestionResult) -> str:
+    """Return the reason of a failure, and the time of the next try."""
+    match result.answer, result.after:
+        case (AskForAuthorization(cause=cause), _) | (_, AuthorizationRequired(cause=cause)):
+            return f"login required ({cause.value})"
+        case (TryLater(at=at, failure=failure), _) | (
+            _,
+            Authorized(failure_state=FailureState(failure=failure, retry_at=at)),
+        ):
+            return f"the refresh failed ({failure.value}); next try at {rfc3339(at)}"
+        case _:
+            return "the grant changed meanwhile"
 
 
 def _judge(result: QuestionResult) -> SweepOutcome:
     match result.answer:
         case AskForAuthorization(cause=cause):
-            # Not if it was revoked after it was found due.
-            is_wanted = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
-            return SweepOutcome.SKIPPED if is_wanted else SweepOutcome.FAILED
+            # The owner may have revoked it after it was found due.
+            is_expected = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
+            return SweepOutcome.SKIPPED if is_expected else SweepOutcome.FAILED
         case _ if result.is_refreshed:
             return SweepOutcome.REFRESHED
         case TryLater():

@@ -17,7 +17,7 @@ class Turns:
         self._most = most
         self._slow = slow.total_seconds()
         self._free = asyncio.Semaphore(most)
-        self.at_once = most
+        self.limit = most
         """The current limit."""
 
     def are_taken(self) -> bool:
@@ -35,10 +35,10 @@ class Turns:
             self._give_back(took=asyncio.get_running_loop().time() - began_at)
 
     def _give_back(self, *, took: float) -> None:
-        if took > self._slow and self.at_once > 1:
-            self.at_once -= 1
+        if took > self._slow and self.limit > 1:
+            self.limit -= 1
             return
         self._free.release()
-        if took <= self._slow and self.at_once < self._most:
-            self.at_once += 1
+        if took <= self._slow and self.limit < self._most:
+            self.limit += 1
             self._free.release()

@@ -1,4 +1,4 @@
-"""The API keys of a deployment, and what each is for.
+"""The API keys of a deployment, and their restrictions.
 
 `API_KEY` is one key, for all connections and endpoints. `API_KEYS` is a JSON array of keys with
 names. If both are set, every key is accepted:
@@ -48,7 +48,7 @@ class ApiKey:
 
 
 class _EntryError(Exception):
-    """An invalid entry; the text says why, and quotes no value."""
+    """An invalid entry. The message has the reason, and quotes no value."""
 
 
 def digest_of(key: bytes) -> bytes:
@@ -78,14 +78,14 @@ def read_api_keys(env: EnvReader) -> tuple[ApiKey, ...]:
     if (key := env.secret(THE_API_KEY)) is not None:
         keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
     if (text := env.optional("API_KEYS", invisible=LAYOUT)) is not None:
-        keys += _listed(text, env.faults)
-    env.faults += _repetitions(keys)
+        keys += _read_entries(text, env.faults)
+    env.faults += _find_duplicates(keys)
     if not keys and len(env.faults) == faults:
         env.faults.append("API_KEY is not set, and neither is API_KEYS")
     return tuple(keys)
 
 
-def _listed(text: str, faults: list[str]) -> Iterator[ApiKey]:
+def _read_entries(text: str, faults: list[str]) -> Iterator[ApiKey]:
     try:
         entries = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
@@ -123,8 +123,10 @@ def _key(entry: object) -> ApiKey:
     return ApiKey(
         name=_name(entry.get("name")),
         digest=_digest(entry.get("sha256")),
-        connections=_some(entry, "connections", is_connection, "names of connections"),
-        endpoints=_some(entry, "endpoints", _is_endpoint, f"some of {', '.join(KEYED_ENDPOINTS)}"),
+        connections=_read_names(entry, "connections", is_connection, "names of connections"),
+        endpoints=_read_names(
+            entry, "endpoints", _is_endpoint, f"some of {', '.join(KEYED_ENDPOINTS)}"
+        ),
         expires_at=_expires_at(entry),
     )
 
@@ -145,7 +147,7 @@ def _digest(value: object) -> bytes:
     return digest
 
 
-def _some(
+def _read_names(
     entry: Mapping[str, object], name: str, is_fit: Callable[[str], bool], what: str
 ) -> frozenset[str] | None:
     if name not in entry:
@@ -171,7 +173,7 @@ def _expires_at(entry: Mapping[str, object]) -> datetime | None:
         raise _EntryError("expires must be a day, such as 2027-01-31") from error
 
 
-def _repetitions(keys: list[ApiKey]) -> Iterator[str]:
+def _find_duplicates(keys: list[ApiKey]) -> Iterator[str]:
     for name, number in Counter(key.name for key in keys).items():
         if number > 1:
             yield f"API_KEYS has the name {name!r} more than once"

@@ -7,11 +7,11 @@ from domain.metadata import is_safe_url
 from functions.settings.pasted import paste_fault
 
 # 24 characters of base64 are 144 bits, of hexadecimal 96: too many to guess.
-SHORTEST_SECRET = 24
+MIN_SECRET_LENGTH = 24
 # A random secret of this length has more distinct characters, hexadecimal or not.
-_FEWEST_CHARACTERS = 6
+_MIN_DISTINCT_CHARACTERS = 6
 # In lower case, without separators.
-_GUESSES = (
+_COMMON_SECRETS = (
     "0123456789",
     "abcdefghij",
     "changeme",
@@ -100,13 +100,13 @@ class EnvReader:
 
 
 def weakness_of(secret: str) -> str | None:
-    """Say why a secret is easy to guess; None for a good one."""
-    if len(secret) < SHORTEST_SECRET:
-        return f"is shorter than {SHORTEST_SECRET} characters"
+    """Return why a secret is easy to guess; None for a good one."""
+    if len(secret) < MIN_SECRET_LENGTH:
+        return f"is shorter than {MIN_SECRET_LENGTH} characters"
     # A repetition occurs in its double, away from the ends.
-    if secret in (secret * 2)[1:-1] or len(set(secret)) < _FEWEST_CHARACTERS:
+    if secret in (secret * 2)[1:-1] or len(set(secret)) < _MIN_DISTINCT_CHARACTERS:
         return "repeats itself"
     plain = re.sub(r"[^a-z0-9]", "", secret.lower())
-    if any(guess in plain for guess in _GUESSES):
+    if any(guess in plain for guess in _COMMON_SECRETS):
         return "is a placeholder or a sequence of characters"
     return None

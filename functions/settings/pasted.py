@@ -11,7 +11,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def paste_fault(text: str, *, allowed: str = "") -> str | None:
-    """Say what a paste left in a value; None for a clean one.
+    """Return what a paste left in a value; None for a clean one.
 
     `allowed` are the invisible characters that it may contain.
     """

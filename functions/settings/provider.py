@@ -35,7 +35,7 @@ _NEVER = "never"
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
 # Parameters that `domain.authorization` sets.
-_OF_EACH_LOGIN = frozenset(
+_LOGIN_PARAMS = frozenset(
     {
         "client_id",
         "code_challenge",
@@ -46,7 +46,7 @@ _OF_EACH_LOGIN = frozenset(
     }
 )
 # Parameters of each token request (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
-_OF_EACH_TOKEN_REQUEST = frozenset(
+_TOKEN_REQUEST_PARAMS = frozenset(
     {
         "client_assertion",
         "client_assertion_type",
@@ -59,8 +59,8 @@ _OF_EACH_TOKEN_REQUEST = frozenset(
         "refresh_token",
     }
 )
-_LONGEST_GRACE = timedelta(days=366)
-_LONGEST_LIFETIME = timedelta(days=3650)
+_MAX_GRACE = timedelta(days=366)
+_MAX_LIFETIME = timedelta(days=3650)
 # The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
@@ -87,7 +87,7 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
 
 
 def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply the overrides to the preset; what the issuer publishes stays empty."""
+    """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
     preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
         _lifetimes(env, _rotation(env, preset)),
@@ -135,7 +135,7 @@ def _authorization_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, 
     if len(set(names)) < len(names):
         # RFC 6749 §3.1.
         env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
-    if own := sorted(_OF_EACH_LOGIN.intersection(names)):
+    if own := sorted(_LOGIN_PARAMS.intersection(names)):
         env.faults.append(
             f"AUTHORIZATION_PARAMS must not set {', '.join(own)}: each login sets its own"
         )
@@ -148,7 +148,7 @@ def _token_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ..
     found = _params(env, "TOKEN_PARAMS", "resource=https://api.example")
     if found is None:
         return preset.token_params
-    if own := sorted(_OF_EACH_TOKEN_REQUEST.intersection(name for name, _ in found)):
+    if own := sorted(_TOKEN_REQUEST_PARAMS.intersection(name for name, _ in found)):
         env.faults.append(
             f"TOKEN_PARAMS must not set {', '.join(own)}: each token request sets its own"
         )
@@ -182,7 +182,7 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         env.faults.append(
             'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
-            "try-later for each"
+            "try-later for each"  # plain words: a value of the variable
         )
         return {}
 
@@ -200,7 +200,7 @@ def _rotation(env: EnvReader, preset: Provider) -> Provider:
         )
         return preset
     grace = _duration(found) if found["unit"] else timedelta(0)
-    if grace > _LONGEST_GRACE:
+    if grace > _MAX_GRACE:
         env.faults.append("ROTATION must have a grace of at most 366 days")
     return replace(
         preset,
@@ -234,7 +234,7 @@ def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, C
             )
         return None, Counted.ISSUE
     lifetime = _duration(found)
-    if lifetime > _LONGEST_LIFETIME:
+    if lifetime > _MAX_LIFETIME:
         env.faults.append(f"{name} must be at most 3650 days, or never")
     return lifetime, Counted(found["counted"] or Counted.ISSUE)
 

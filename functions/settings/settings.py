@@ -40,7 +40,7 @@ class RemoteSettingsError(SettingsError):
 
 
 def missing_library(variable: str, error: ModuleNotFoundError) -> str:
-    """Say which library a variable requires, and how to install it."""
+    """Return which library a variable requires, and how to install it."""
     return f"{variable} requires {error.name}: pip install -r infra/locks/aws.txt"
 
 

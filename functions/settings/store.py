@@ -13,8 +13,8 @@ _UPSTASH_NAMES = (
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
-_KEEPS_NOTHING = "must be the path of a file, not of a folder or a device"
-_OF_THE_SYSTEM = (("dev",), ("proc",), ("sys",))
+_NOT_A_FILE = "must be the path of a file, not of a folder or a device"
+_SYSTEM_FOLDERS = (("dev",), ("proc",), ("sys",))
 # Files work there until a restart; `doctor` warns of it.
 _SHARED_MEMORY = ("/", "dev", "shm")
 _DYNAMODB_TABLE = re.compile(r"[A-Za-z0-9_.\-]{3,255}")
@@ -86,7 +86,7 @@ def read_store(env: EnvReader) -> StoreSettings:
 
 
 def _fault_of(text: str) -> str | None:
-    """Say why a path cannot be the store's file; None if it can."""
+    """Return why a path cannot be the store's file; None if it can."""
     if ":memory:" in text.lower() or _URI.match(text):
         # SQLite would open a database in memory, which ends with the process.
         return "must be the path of a file, not a URI or :memory:"
@@ -96,20 +96,20 @@ def _fault_of(text: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         if not path.parent.is_dir():
             return "is in a folder that does not exist"
-        return _KEEPS_NOTHING if _is_of_the_system(path) else None
+        return _NOT_A_FILE if _is_in_system_folder(path) else None
     except OSError as error:
         # `strerror` alone, because the error's text has the path.
         return f"cannot be used: {error.strerror}"
     except ValueError:
         # A NUL, which is a fault already.
         return None
-    return None if S_ISREG(found.st_mode) and not _is_of_the_system(path) else _KEEPS_NOTHING
+    return None if S_ISREG(found.st_mode) and not _is_in_system_folder(path) else _NOT_A_FILE
 
 
-def _is_of_the_system(path: Path) -> bool:
+def _is_in_system_folder(path: Path) -> bool:
     """Whether the path is below /dev, /proc or /sys, except for shared memory."""
     parts = path.resolve().parts
-    return parts[1:2] in _OF_THE_SYSTEM and parts[:3] != _SHARED_MEMORY
+    return parts[1:2] in _SYSTEM_FOLDERS and parts[:3] != _SHARED_MEMORY
 
 
 def _dynamodb_table(env: EnvReader) -> DynamoDbSettings | None:

@@ -1,1 +1,1 @@
-"""The application as Vercel functions: one module each, with no more of it than it answers with."""
+"""The application as Vercel functions: a module each, which imports its own endpoint only."""

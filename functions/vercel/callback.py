@@ -1,4 +1,4 @@
-"""The function behind `/api/callback`: takes the browser that comes back from the provider."""
+"""The Vercel function of `/api/callback`: completes a login, and returns a page with the result."""
 
 from functions.application import Application
 from functions.endpoints.callback import ROUTES

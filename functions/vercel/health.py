@@ -1,4 +1,4 @@
-"""The function behind `/api/health`: is alive."""
+"""The Vercel function of `/api/health`: returns whether the application runs."""
 
 from functions.application import Application
 from functions.endpoints.health import ROUTES

@@ -1,4 +1,4 @@
-"""The function behind `/api/login`: begins a login, by the API key or by a link."""
+"""The Vercel function of `/api/login`: starts a login, with an API key or a login link."""
 
 from functions.application import Application
 from functions.endpoints.login import ROUTES

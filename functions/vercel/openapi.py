@@ -1,4 +1,4 @@
-"""The function behind `/api/openapi.json`: tells programs what there is to ask."""
+"""The Vercel function of `/api/openapi.json`: returns the OpenAPI document."""
 
 from functions.application import Application
 from functions.endpoints.openapi import ROUTES

@@ -1,4 +1,4 @@
-"""The function behind `/api/refresh`: refreshes one connection now."""
+"""The Vercel function of `/api/refresh`: refreshes one connection now."""
 
 from functions.application import Application
 from functions.endpoints.refresh import ROUTES

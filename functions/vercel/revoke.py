@@ -1,4 +1,4 @@
-"""The function behind `/api/revoke`: ends a connection, at the provider and here."""
+"""The Vercel function of `/api/revoke`: revokes a connection, at the provider and here."""
 
 from functions.application import Application
 from functions.endpoints.revoke import ROUTES

@@ -1,4 +1,4 @@
-"""The function behind `/api/sweep`: refreshes idle connections before they expire."""
+"""The Vercel function of `/api/sweep`: refreshes idle connections before they expire."""
 
 from functions.application import Application
 from functions.endpoints.sweep import ROUTES

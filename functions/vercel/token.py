@@ -1,4 +1,4 @@
-"""The function behind `/api/token`: gives out a token that works now."""
+"""The Vercel function of `/api/token`: returns a valid access token."""
 
 from functions.application import Application
 from functions.endpoints.token import ROUTES

@@ -1,4 +1,4 @@
-"""The function behind `/api/verify`: tells how the tokens stand."""
+"""The Vercel function of `/api/verify`: returns the status of a connection."""
 
 from functions.application import Application
 from functions.endpoints.verify import ROUTES

@@ -16,7 +16,8 @@ from typing import TypeAlias, assert_never
 
 import uvicorn
 
-from functions.http.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.http.messages import Receive, Request, Response, Scope, Send
+from functions.http.parameters import MalformedRequestError
 from infra.local.digikey_callers import refuse_strangers
 from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
 from infra.local.digikey_errors import problem, request_error

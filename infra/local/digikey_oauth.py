@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TypeAlias, assert_never
 from urllib.parse import urlencode
 
-from functions.http.messages import MalformedRequestError, Request, Response, parse_parameters
+from functions.http.messages import Request, Response
+from functions.http.parameters import MalformedRequestError, parse_parameters
 from infra.local.digikey_control import Delay, Fault, Settings
 from infra.local.digikey_errors import gateway_error, problem, refusal_response, request_error
 from infra.local.digikey_pages import authorization_page, error_page, page_response

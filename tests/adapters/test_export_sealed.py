@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from adapters.export_sealed import SealedExport, _sum
 from adapters.sealing import KeyRing
 from domain.grant import Authorized, Moved
-from ports.export import HandedOver, UnreadableExportError
+from ports.export import ExportedGrant, UnreadableExportError
 from tests.domain.examples import LEDGER, T0, TOKENS
 from tests.strategies import ids, json_values, ledgers, moved
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 EXPORT = SealedExport(KeyRing([KEY]), client="client at https://provider.example/token")
 MOVED = Moved(grant=Authorized(tokens=TOKENS), since=datetime(2026, 1, 2, tzinfo=UTC))
-HANDED_OVER = HandedOver(moved=MOVED, ledger=LEDGER)
+HANDED_OVER = ExportedGrant(moved=MOVED, ledger=LEDGER)
 GRANTS = {
     "default": HANDED_OVER,
-    "a@b.example": HandedOver(moved=Moved(grant=MOVED.grant, since=T0), ledger=()),
+    "a@b.example": ExportedGrant(moved=Moved(grant=MOVED.grant, since=T0), ledger=()),
     "ž 🐎\u2028\n": HANDED_OVER,
 }
 LINES = EXPORT.write(GRANTS)
-handed_over = st.builds(HandedOver, moved=moved, ledger=ledgers)
+handed_over = st.builds(ExportedGrant, moved=moved, ledger=ledgers)
 
 
 def refusal(lines: list[str], export: SealedExport = EXPORT) -> str:
@@ -35,7 +35,7 @@ def refusal(lines: list[str], export: SealedExport = EXPORT) -> str:
 
 
 @given(grants=st.dictionaries(ids, handed_over, max_size=4))
-def test_what_was_written_is_read(grants: dict[str, HandedOver]) -> None:
+def test_what_was_written_is_read(grants: dict[str, ExportedGrant]) -> None:
     lines = EXPORT.write(grants)
     assert len(lines) == len(grants) + 1
     read = EXPORT.read("".join(f"{line}\n" for line in lines).splitlines())

@@ -12,16 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.grant_json import (
-    FIRST_VERSION,
-    FORMAT_VERSION,
-    MOVING_VERSION,
-    FormatError,
-    dump_login,
-    dump_record,
-    load_login,
-    load_record,
-)
+from adapters.grant_json import dump_record, load_record
+from adapters.login_json import dump_login, load_login
+from adapters.stored_json import FIRST_VERSION, FORMAT_VERSION, MOVING_VERSION, FormatError
 from domain.authorization import PendingLogin
 from domain.grant import (
     Attempt,

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.proxies import Proxy, proxy_of
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 
 URL = "https://provider.test/token"
 
@@ -55,7 +55,7 @@ def test_a_variable_that_names_no_usable_proxy_is_named_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(WayOutError, match=f"^{name} ") as raised:
+    with pytest.raises(NetworkSettingsError, match=f"^{name} ") as raised:
         proxy_of(URL)
     assert "pass-word" not in str(raised.value)
 

@@ -50,13 +50,13 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.sqlite_file.BUSY_TIMEOUT", timedelta(milliseconds=50))
+    monkeypatch.setattr("adapters.sqlite_database.BUSY_TIMEOUT", timedelta(milliseconds=50))
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a write outwait the test."""
-    monkeypatch.setattr("adapters.sqlite_file.BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
+    monkeypatch.setattr("adapters.sqlite_database.BUSY_TIMEOUT", timedelta(seconds=2 * LIMIT))
 
 
 @pytest.fixture
@@ -330,8 +330,8 @@ async def test_opening_waits_for_a_lock_once_and_not_at_each_try(
     path: Path, monkeypatch: pytest.MonkeyPatch, lock: list[str]
 ) -> None:
     # As many tries as in earnest, each a tenth as long: if each waits, all wait beyond the limit.
-    monkeypatch.setattr("adapters.sqlite_file.BUSY_TIMEOUT", timedelta(milliseconds=500))
-    monkeypatch.setattr("adapters.sqlite_file._BUSY_PAUSE", timedelta(milliseconds=1))
+    monkeypatch.setattr("adapters.sqlite_database.BUSY_TIMEOUT", timedelta(milliseconds=500))
+    monkeypatch.setattr("adapters.sqlite_database._BUSY_PAUSE", timedelta(milliseconds=1))
     store = store_at(path)
     with held(path, *lock):
         async with asyncio.timeout(LIMIT):

@@ -6,7 +6,7 @@ import certifi
 import pytest
 
 from adapters.tls import _certifi_bundle, tls_context
-from ports.way_out import WayOutError
+from ports.network import NetworkSettingsError
 from tests.system.certificates import server_certificate
 
 
@@ -54,5 +54,5 @@ def test_a_variable_that_names_no_authorities_is_named(
     (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(name, value)
-    with pytest.raises(WayOutError, match=f"^{name} "):
+    with pytest.raises(NetworkSettingsError, match=f"^{name} "):
         tls_context()

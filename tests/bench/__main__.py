@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from functions.refresh.keeper import FIRST_LOOK, LOOK_GROWTH
+from functions.refresh.keeper import FIRST_POLL, POLL_GROWTH
 from tests.bench.cold_start import cold_start_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
@@ -17,7 +17,7 @@ from tests.bench.lambda_start import lambda_start_rows
 from tests.bench.stage import WORKERS, Stage, stage
 from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
 
-_FIRST = FIRST_LOOK.total_seconds()
+_FIRST = FIRST_POLL.total_seconds()
 _NOTES = f"""
 Times are medians, and in brackets the quartiles, between which half of all lie. Both sides of a
 ratio are measured by turns; it is taken in each round, and told in the same way.
@@ -28,7 +28,7 @@ in process     GET /api/token of the ASGI application in the measuring process, 
 over HTTP      The same of one uvicorn worker, over a kept connection: one hop more.
 stampede       Callers at one instant, all in the measuring process, over {WORKERS} uvicorn
                workers, on an expired token. A worker that is not the one to refresh looks for the
-               new token after {_FIRST:g} s, and after {LOOK_GROWTH:g} times as long each time:
+               new token after {_FIRST:g} s, and after {POLL_GROWTH:g} times as long each time:
                the worst wait ends with such a look.
 provider call  The refresh of a grant of its own, alone, by the keeper's own adapter. The simulated
                Digi-Key is told to take {PROVIDER_DELAY:g} s for it, and for that of a stampede.

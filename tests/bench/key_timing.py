@@ -17,7 +17,7 @@ from math import sqrt
 from statistics import NormalDist, mean, median, stdev
 from typing import TypeAlias
 
-from functions.access.gate import shown_key
+from functions.access.gate import key_of_request
 from functions.http.messages import Request
 from functions.settings.api_keys import ApiKey, digest_of
 from tests.bench.figures import Row
@@ -39,7 +39,7 @@ def key_timing_rows(*, comparisons: int) -> list[Row]:
     kinds = _near(right)
 
     def real(request: Request) -> bool:
-        return shown_key(request, kept) is None
+        return key_of_request(request, kept) is None
 
     def naive(request: Request) -> bool:
         return any(a != b for a, b in zip(request.headers[0][1], right, strict=False))

@@ -1,1 +1,1 @@
-"""What the documents say, executed and compared with the code."""
+"""The documents, executed and compared with the code."""

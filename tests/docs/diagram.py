@@ -1,9 +1,9 @@
-"""Write `docs/grant-states.svg`: the states of a grant, and what leads from one to another.
+"""Write `docs/grant-states.svg`: the states of a grant, and the events between them.
 
 python -m tests.docs.diagram > docs/grant-states.svg
 
-The transitions are found by `tests.docs.transitions`; here is only where to draw them. One that is
-found and has no place, or has a place and is not found, is an error.
+`tests.docs.transitions` finds the transitions; this module only places them. A transition without a
+place, and a place without a transition, are errors.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 DIAGRAM = ROOT / "docs/grant-states.svg"
 
 STATES = tuple(state.__name__ for state in members(Grant))
-# An arrow from the frame around these is one from each of them.
+# An arrow from the frame is one from each state in it.
 FRAMED = tuple(state.__name__ for state in members(Active))
 _CAPTION = "Drawn from domain/decide.py. Events that leave the state as it is are not shown."
 ANY = "any other state"
@@ -53,7 +53,7 @@ _STYLE = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrow:
-    """Where an arrow runs, and where the first line of its label begins, ends or has its middle."""
+    """The path of an arrow, and the place of its label's first line."""
 
     path: str
     label: tuple[int, int]
@@ -93,7 +93,7 @@ _ARROWS: Mapping[tuple[str, str], Arrow] = {
 
 
 def drawn(found: Transitions) -> dict[tuple[str, str], frozenset[str]]:
-    """Draw what leads somewhere from all states, or from all in the frame, as one arrow."""
+    """Merge the arrows from all states, or from all in the frame, to the same state."""
     left = {states: set(said) for states, said in found.items()}
     arrows: dict[tuple[str, str], frozenset[str]] = {}
     outside = tuple(state for state in STATES if state not in FRAMED)
@@ -112,8 +112,8 @@ def svg() -> str:
     """Draw the diagram."""
     found = transitions()
     arrows = drawn(found)
-    assert set(_PLACES) == set(STATES), "a state has no place, or is no more"
-    assert set(_ARROWS) == set(arrows), f"not the same: {set(_ARROWS) ^ set(arrows)}"
+    assert set(_PLACES) == set(STATES), "a state has no place, or is gone"
+    assert set(_ARROWS) == set(arrows), f"different: {set(_ARROWS) ^ set(arrows)}"
     lines = (
         *_head(found),
         *_frame(),
@@ -176,7 +176,7 @@ def _arrow(
 
 
 def _lines(said: Iterable[str]) -> Iterator[str]:
-    """One line an event; the outcomes of attempts together."""
+    """Yield one line for each event; the outcomes of attempts are on one line."""
     for event, whole in groupby(sorted(said), key=lambda text: text.partition(": ")[0]):
         outcomes = ", ".join(filter(None, (text.partition(": ")[2] for text in whole)))
         yield f"{event}:" if outcomes else event

@@ -30,7 +30,7 @@ def page(name: str) -> str:
 
 
 def blocks(language: str, text: str = README) -> list[str]:
-    """Return the blocks of a language, without the indentation that they have in a list."""
+    """Return the code blocks of a language, without the indentation of a list."""
     return [
         re.sub(rf"^{indent}", "", block, flags=re.MULTILINE)
         for indent, found, block in _BLOCK.findall(text)
@@ -39,20 +39,20 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def block(language: str, text: str, *, having: str) -> str:
-    """Return the one block of a language that has a text."""
+    """Return the only block of a language that contains a text."""
     (found,) = (each for each in blocks(language, text) if having in each)
     return found
 
 
 def first_cells(heading: str, text: str) -> list[str]:
-    """The code words in the first column of the first table below a heading."""
+    """Return the code words in the first column of the first table below a heading."""
     found = _TABLE.search(text.split(f"{heading}\n", 1)[1])
     assert found is not None
     return _first_cells(found.group())
 
 
 def all_first_cells(text: str) -> list[str]:
-    """The code words in the first column of every table."""
+    """Return the code words in the first column of every table."""
     return [word for table in _TABLE.finditer(text) for word in _first_cells(table.group())]
 
 
@@ -62,7 +62,7 @@ def _first_cells(table: str) -> list[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return what links can lead to in a page, as GitHub names it."""
+    """Return the anchors of a page, as GitHub names them."""
     without_code = _BLOCK.sub("", text)
     headings = (_ANCHOR.sub("", heading) for heading in _HEADING.findall(without_code))
     return {*map(_slug, headings), *_ANCHOR.findall(text)}
@@ -74,7 +74,7 @@ def _slug(heading: str) -> str:
 
 
 def run_python(code: str, environ: Mapping[str, str]) -> str:
-    """Run a program of a page, where the domain can be imported; return what it prints."""
+    """Run a program of a page that can import the domain. Return its output."""
     return subprocess.check_output(
         [sys.executable, "-c", code], cwd=ROOT, text=True, env={**os.environ, **environ}
     )

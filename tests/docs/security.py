@@ -1,78 +1,43 @@
-"""Write `docs/security.md`: what an owner must know, what is demanded, and what tests it.
+"""Fill the names of the tests into the lines of `docs/security.md`.
 
-python -m tests.docs.security > docs/security.md
+python -m tests.docs.security
 """
 
 import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-from tests.docs.checklist import CHAPTERS, Chapter, Demand, NotApplicable, Open
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 PAGE = ROOT / "docs/security.md"
-_NAME = re.compile(r"test_checklist_((?:\d+_)+)(.+)")
-
-_INTRODUCTION = """\
-# Security
-
-## What the owner of a deployment must know
-
-**What is kept where.** The store has the tokens of each connection, sealed with AES-256-GCM to
-their place: a record that is copied to another connection does not open, and an older one that is
-put back is undone by whichever instance saw the newer. It also has logins that have begun, sealed
-and under a hash of their state, and counts of what was refused, by keyed hashes of addresses. With
-the tokens, sealed as well, is what has become of the connection lately, without a secret. API
-keys are with who uses them and, as `API_KEY`, in the environment; `API_KEYS` has hashes only. No
-secret is logged in the clear: tokens that the store did not take are in the log, sealed
-([why](adr/0008-tokens-the-store-does-not-take.md)).
-
-**Who can do what.**
-
-| who has | can | cannot |
-|---|---|---|
-| an API key for everything | get the access token of every connection, refresh, revoke, begin \
-logins and change accounts; see which keys, by their names, were used on a connection | get \
-a refresh token or another secret |
-| an API key with restrictions | the same, for its endpoints and its connections | be given a link \
-to log in, without the endpoint `login` |
-| a link to log in | log in within a day, once and with whatever account, while the connection has \
-no login that works | replace a login that works |
-| `CRON_SECRET` | start the sweep, and learn how many connections were due | get a token |
-| the store | delete records, and put back older ones where no instance runs that has seen the \
-newer; let a link or a login be used again; see which connections there are, and when they are \
-due | read a token, or pass one off as another connection's; make a link, or finish a login |
-| the store and the keys | read all tokens | |
-| the environment | all of it | |
-
-**How keys are replaced.**
-
-- *An API key*: add an entry to `API_KEYS` (`.venv/bin/python -m functions.admin keys new NAME`),
-  let programs change over, and take the old one away. Both are good meanwhile.
-- *`CRON_SECRET`*: replace it in the deployment and in the scheduler. What a sweep that was refused
-  in between has left, the next one does.
-- *`ENCRYPTION_KEYS`*: put the new key first and leave the others. A record is sealed anew when it
-  is next written; `.venv/bin/python -m functions.admin reseal` has that done at once, for all of
-  them ([step by step](encryption-keys.md)). Then take the old key away. Links to log in that it has
-  signed end with it, as do those of before the first key was set.
-- *`CLIENT_SECRET`*: without `ENCRYPTION_KEYS` tokens are sealed with what is derived from it, and
-  who changes it has to log in again. So set `ENCRYPTION_KEYS` first, `reseal`, and then change it.
-  Logins that have begun and not ended begin anew.
-
-**What is left to the owner.** TLS in front of a server of one's own; who may read the environment
-and the log; and the watch over `GET /api/verify`.
-
-## What is demanded, and what tests it
-
-This is written from the names of the tests (`python -m tests.docs.security > docs/security.md`).
-"""
+_TEST = re.compile(r"test_checklist_((?:\d+_)+)(.+)")
+_LINE = re.compile(r"^\| (\d+) \| (.+) \| (.+) \| (.*?) ?\| (.*?) ?\|$", re.MULTILINE)
+# In the place of tests: a feature that does not exist here, and a demand that is not met.
+UNTESTED = {"not applicable", "open"}
 
 
-def found_by_line(root: Path) -> Mapping[int, list[str]]:
-    """Find the tests of each line: what their names say, and the file that they are in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of the page, with its notes."""
+
+    number: int
+    tested_by: str
+    notes: str
+
+
+def lines(page: str) -> Iterator[Line]:
+    """Yield the lines of the page."""
+    for number, _, _, tested_by, notes in _LINE.findall(page):
+        yield Line(number=int(number), tested_by=tested_by, notes=notes)
+
+
+@cache
+def names_by_line(root: Path) -> Mapping[int, list[str]]:
+    """Return the tests of each line, by their names and files."""
     found: defaultdict[int, list[str]] = defaultdict(list)
     for file in sorted(root.rglob("test_*.py")):
         if "node_modules" in file.parts:
@@ -80,43 +45,27 @@ def found_by_line(root: Path) -> Mapping[int, list[str]]:
         for node in ast.walk(ast.parse(file.read_text())):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            if match := _NAME.fullmatch(node.name):
-                said = f"{match[2].replace('_', ' ')} ({file.relative_to(root).with_suffix('')})"
+            if match := _TEST.fullmatch(node.name):
+                words = match[2].replace("_", " ")
+                place = file.relative_to(root).with_suffix("")
                 for number in match[1].rstrip("_").split("_"):
-                    found[int(number)].append(said)
+                    found[int(number)].append(f"`{words}` ({place})")
     return found
 
 
-def page() -> str:
-    """Write the page."""
-    tests = found_by_line(TESTS)
-    parts = (_chapter(chapter, tests) for chapter in CHAPTERS)
-    return "\n".join((_INTRODUCTION, *("\n".join(lines) for lines in parts)))
+def filled_in(page: str) -> str:
+    """Return the page with the present tests in each line."""
+    tests = names_by_line(TESTS)
 
+    def fill_in(line: re.Match[str]) -> str:
+        number, demand, source, tested_by, notes = line.groups()
+        if tested_by not in UNTESTED:
+            tested_by = "<br>".join(tests.get(int(number), []))
+        cells = "".join(f" {cell} |" if cell else " |" for cell in (tested_by, notes))
+        return f"| {number} | {demand} | {source} |{cells}"
 
-def _chapter(chapter: Chapter, tests: Mapping[int, list[str]]) -> Iterator[str]:
-    yield f"### {chapter.title}"
-    yield ""
-    yield "| line | what is demanded | where | how it stands |"
-    yield "|---|---|---|---|"
-    for number, demand in enumerate(chapter.demands, start=chapter.begins):
-        status = "<br>".join(_status(demand, tests.get(number, [])))
-        yield f"| {number} | {demand.text} | {demand.source} | {status} |"
-    yield ""
-
-
-def _status(demand: Demand, tests: list[str]) -> Iterator[str]:
-    match demand:
-        case NotApplicable(besides=reason):
-            yield f"does not apply: {reason}"
-        case Open(besides=reason):
-            yield f"open: {reason}"
-        case _:
-            yield "tested:"
-            yield from tests
-            if demand.besides:
-                yield demand.besides
+    return _LINE.sub(fill_in, page)
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201 - a command prints
+    PAGE.write_text(filled_in(PAGE.read_text()))

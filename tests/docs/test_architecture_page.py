@@ -1,4 +1,4 @@
-"""docs/architecture.md: its pictures can be shown, and its states are those of the code."""
+"""docs/architecture.md: its pictures are valid, and its states are those of the code."""
 
 from xml.etree import ElementTree as ET
 

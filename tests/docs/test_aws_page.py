@@ -1,4 +1,4 @@
-"""docs/aws.md: what is there beside its commands, which `tests/system/test_aws_stack.py` runs."""
+"""docs/aws.md, except for its commands, which `tests/system/test_aws_stack.py` runs."""
 
 import json
 import re

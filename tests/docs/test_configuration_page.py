@@ -1,4 +1,4 @@
-"""docs/configuration.md: the variables it lists are the ones that are read."""
+"""docs/configuration.md: its variables are those that the code reads."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def test_the_variables_listed_are_the_ones_that_are_read() -> None:
     Settings.from_environ(Recording(CLIENT_ID="c", CLIENT_SECRET="s", API_KEY=KEY, SQLITE_PATH="x"))
     documented = all_first_cells(PAGE)
     assert len(documented) == len(set(documented))
-    # Set by the platform, not by the owner; and read on Lambda, for more of the others.
+    # The platform sets the first. Lambda reads the second, for more of the others.
     assert read - {"VERCEL_PROJECT_PRODUCTION_URL"} == set(documented) - {"SECRET_ID"}
 
 

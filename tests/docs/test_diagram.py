@@ -1,4 +1,4 @@
-"""docs/grant-states.svg: it shows what the domain does, and nothing else."""
+"""docs/grant-states.svg: it shows the transitions of the domain, and no others."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def test_the_diagram_is_what_the_code_does() -> None:
-    assert DIAGRAM.read_text() == svg(), "write it anew: python -m tests.docs.diagram"
+    assert DIAGRAM.read_text() == svg(), "run: python -m tests.docs.diagram > docs/grant-states.svg"
 
 
 def test_every_event_is_applied_and_every_state_is_reached() -> None:

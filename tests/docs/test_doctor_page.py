@@ -1,4 +1,4 @@
-"""docs/doctor.md: its way to the environment of what `make run` serves is gone as it stands."""
+"""docs/doctor.md: its command runs the doctor in the environment of `make run`."""
 
 import sys
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, block, page
 from tests.system.local_server import LocalServer, local_server
 from tests.system.simulated_digikey import simulated_digikey
 
-PAGE = (ROOT / "docs/doctor.md").read_text()
+PAGE = page("doctor.md")
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LocalServer]:
-    """A server with a provider of its owner's, of which nothing but that is set."""
+    """A server with only a provider set."""
     with simulated_digikey(redirect_uri="http://localhost:8000/api/callback") as provider:
         (tmp_path / ".env").write_text(
             f"CLIENT_ID={provider.client_id}\n"
@@ -29,8 +29,10 @@ def server(tmp_path: Path) -> Iterator[LocalServer]:
 
 
 def test_the_doctor_has_the_environment_that_make_run_has_filled_in(server: LocalServer) -> None:
-    (command,) = (block for block in blocks("sh", PAGE) if "./.env" in block)
-    there = command.replace(".venv/bin/python", sys.executable)
-    told = server.shell(there, {"PYTHONPATH": str(ROOT)})
-    assert "ok       PROVIDER: custom, " in told
-    assert "ok       same store: what is begun there is in this environment's store" in told
+    command = block("sh", PAGE, having="./.env").replace(".venv/bin/python", sys.executable)
+    printed = server.shell(command, {"PYTHONPATH": str(ROOT)})
+    assert "ok       PROVIDER: custom, " in printed
+    assert (
+        "ok       same store: a login that was started there is in this environment's store"
+        in printed
+    )

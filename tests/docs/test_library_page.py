@@ -1,4 +1,4 @@
-"""docs/library.md: its programs print what the page says that they print."""
+"""docs/library.md: its programs print what the page shows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the pages point to is there: files, headings in them, commands of make."""
+"""The targets of the pages' links and the named commands of make exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/moving.md: its commands are run as they stand, one after the other."""
+"""docs/moving.md: its commands run unchanged, one after the other."""
 
 import os
 import re
@@ -9,27 +9,21 @@ from pathlib import Path
 import pytest
 
 from domain.grant import Authorized, Moved
+from tests.docs.pages import ROOT, blocks, page
 from tests.domain.examples import TOKENS
 from tests.functions.test_admin_move import Place
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/moving.md").read_text()
+PAGE = page("moving.md")
 GRANT = Authorized(tokens=TOKENS)
 NAMES = ("alice", "default")
 
 
-def blocks(language: str) -> list[str]:
-    """Return the blocks of a language, without the indentation that they have in a list."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
-
-
-EXPORT, IMPORT, DELETE, TAKE_BACK, RETURN = blocks("sh")
-EXPORTED, IMPORTED = blocks("text")
+EXPORT, IMPORT, DELETE, TAKE_BACK, RETURN = blocks("sh", PAGE)
+EXPORTED, IMPORTED = blocks("text", PAGE)
 
 
 class Checkout:
-    """A folder to type the commands in, with the two files that the page asks for."""
+    """A folder for the commands, with the two files of the page."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +31,7 @@ class Checkout:
         self.old.keep(**dict.fromkeys(NAMES, GRANT))
 
     def type(self, commands: str) -> str:
-        """Run commands in a shell that ends with the first that fails; return what they print."""
+        """Run commands in a shell that stops at the first failure. Return their output."""
         there = commands.replace(".venv/bin/python", sys.executable)
         return subprocess.check_output(
             ["bash", "-ec", there],

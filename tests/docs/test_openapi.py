@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,23 @@ from openapi_spec_validator import validate
 
 from domain.connection import _NAME as _CONNECTION
 from functions.asgi import ROUTES
-from functions.endpoints.openapi import DOCUMENT
-from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.document import OPERATIONS, VERSION, text
 from functions.endpoints.promises.operation import CONNECTION, Operation
-from functions.endpoints.promises.schemas import OPTIONAL_PROBLEM_MEMBERS, PROBLEM_MEMBERS
+from functions.endpoints.promises.problems import (
+    OCCURRENCES,
+    OPTIONAL_PROBLEM_MEMBERS,
+    PROBLEM_MEMBERS,
+    Occurrence,
+)
 from functions.http.problems import PROBLEMS
 from functions.refresh.sweep import SweepReport
-from infra.openapi import PROBLEMS_PAGE, occurrences, text
 
 ROOT = Path(__file__).parents[2]
-WRITTEN: dict[str, Any] = json.loads(DOCUMENT.read_text())
+WRITTEN: dict[str, Any] = json.loads(text())
+PROBLEMS_PAGE = (ROOT / "docs/problems.md").read_text()
+ROW = re.compile(
+    r"^\| `(?P<name>[a-z-]+)` \| (?P<statuses>[0-9, ]+) \| (?P<when>.+?) \| ", re.MULTILINE
+)
 # Answered before an operation is found.
 WITHOUT_OPERATION = {"method-not-allowed", "not-found"}
 OPERATION_LIST = [
@@ -32,8 +40,9 @@ OPERATION_LIST = [
 ]
 
 
-def test_the_document_is_up_to_date() -> None:
-    assert DOCUMENT.read_text() == text(), "write it anew: make openapi"
+def test_the_document_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -67,9 +76,7 @@ def test_every_type_of_problem_is_one_of_an_operation() -> None:
 
 
 def test_the_page_of_problems_names_the_members_that_are_described() -> None:
-    rows = re.findall(
-        r"^\| `([a-z-]+)` \|[^|\n]*\|[^|\n]*\| (.*)\|$", PROBLEMS_PAGE.read_text(), re.MULTILINE
-    )
+    rows = re.findall(r"^\| `([a-z-]+)` \|[^|\n]*\|[^|\n]*\| (.*)\|$", PROBLEMS_PAGE, re.MULTILINE)
     told = {name: set(re.findall(r"`([^`]+)`", cell)) for name, cell in rows if name in PROBLEMS}
     assert set(told) == set(PROBLEMS)
     for name, words in told.items():
@@ -79,16 +86,23 @@ def test_the_page_of_problems_names_the_members_that_are_described() -> None:
         assert ("cause" in words) == ("cause" in members), name
 
 
-def test_the_page_of_problems_tells_each_status_of_the_code() -> None:
-    told = occurrences(PROBLEMS_PAGE.read_text())
-    assert set(told) == set(PROBLEMS)
-    for name, (status, _) in PROBLEMS.items():
-        assert told[name].statuses[0] == status, name
+def test_the_page_of_problems_describes_each_as_the_document_does() -> None:
+    table = PROBLEMS_PAGE.partition("\n## ")[0]
+    described = {
+        row["name"]: Occurrence(tuple(map(int, row["statuses"].split(", "))), row["when"])
+        for row in ROW.finditer(table)
+    }
+    assert described == OCCURRENCES
+
+
+def test_the_first_status_of_each_problem_is_its_usual_one() -> None:
+    usual = {name: of.statuses[0] for name, of in OCCURRENCES.items()}
+    assert usual == {name: status.value for name, (status, _) in PROBLEMS.items()}
 
 
 def test_every_problem_that_is_raised_has_a_documented_type() -> None:
     raised = {name for file in (ROOT / "functions").rglob("*.py") for name in raised_in(file)}
-    # What may be raised by a name that is looked up.
+    # These are raised by a name that is looked up.
     raised |= {"refused-for-now", "refused-without-reason", "client-refused"}
     raised.add("provider-unavailable")
     assert raised == set(PROBLEMS)

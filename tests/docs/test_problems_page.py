@@ -1,4 +1,4 @@
-"""docs/problems.md: what it lists is what the code has."""
+"""docs/problems.md: its lists match the code."""
 
 import re
 

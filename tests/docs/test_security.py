@@ -1,21 +1,21 @@
-"""`docs/security.md` says of each line what the tests' names say, and nothing is left out."""
+"""docs/security.md: each line has the names of its tests, or a reason."""
 
-from tests.docs.checklist import DEMANDS, NotApplicable, Open
-from tests.docs.security import PAGE, TESTS, found_by_line, page
+from tests.docs.security import PAGE, TESTS, UNTESTED, filled_in, lines, names_by_line
 
-WITHOUT_TEST = {
-    number for number, demand in DEMANDS.items() if isinstance(demand, NotApplicable | Open)
-}
+TEXT = PAGE.read_text()
+LINES = list(lines(TEXT))
 
 
-def test_the_page_says_what_the_tests_names_say() -> None:
-    assert PAGE.read_text() == page(), "write it anew: see tests/docs/security.py"
+def test_each_line_has_its_present_tests() -> None:
+    assert filled_in(TEXT) == TEXT, "run: python -m tests.docs.security"
 
 
-def test_every_line_has_a_test_or_a_reason_and_not_both() -> None:
-    assert set(found_by_line(TESTS)) == set(DEMANDS) - WITHOUT_TEST
+def test_every_line_has_tests_or_a_reason_and_not_both() -> None:
+    untested = [line for line in LINES if line.tested_by in UNTESTED]
+    assert all(line.notes for line in untested)
+    numbers = {line.number for line in LINES} - {line.number for line in untested}
+    assert set(names_by_line(TESTS)) == numbers
 
 
-def test_every_line_without_a_test_says_why() -> None:
-    assert all(DEMANDS[number].besides for number in WITHOUT_TEST)
-    assert sorted(DEMANDS) == list(range(1, len(DEMANDS) + 1))
+def test_the_lines_are_numbered() -> None:
+    assert [line.number for line in LINES] == list(range(1, len(LINES) + 1))

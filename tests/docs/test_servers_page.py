@@ -1,4 +1,4 @@
-"""docs/servers.md: the way to a server on one machine is gone as it stands."""
+"""docs/servers.md: its steps lead to a server on one machine."""
 
 import re
 import subprocess

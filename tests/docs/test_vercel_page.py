@@ -1,4 +1,4 @@
-"""docs/vercel.md: its way to a token, done with what is deployed there."""
+"""docs/vercel.md: its steps lead to a token, with the deployed functions."""
 
 import json
 import os
@@ -26,7 +26,7 @@ BUTTON = re.search(r"^\[deploy\]: (.*)$", PAGE, re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def environ() -> Iterator[dict[str, str]]:
-    """Deploy with the variables that the button asks for, and those that Vercel and Upstash add."""
+    """Deploy with the variables of the button, and those that Vercel and Upstash add."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (
@@ -42,7 +42,7 @@ def environ() -> Iterator[dict[str, str]]:
         }
         assert list(asked_for) == parameters()["env"].split(",")
         brought = {"KV_REST_API_URL": front.url, "KV_REST_API_TOKEN": front.token}
-        # Here no provider is Digi-Key, and no address is https.
+        # The test has neither Digi-Key nor https.
         local = {
             "PUBLIC_URL": address,
             "AUTHORIZATION_ENDPOINT": digikey.authorization_endpoint,
@@ -74,7 +74,7 @@ def test_the_cron_is_let_in(environ: dict[str, str]) -> None:
 
 def test_the_button_asks_for_what_is_needed_and_for_a_store() -> None:
     environ = {name: secret() for name in parameters()["env"].split(",")}
-    # What the Upstash integration adds.
+    # The Upstash integration adds these.
     environ |= {"KV_REST_API_URL": "https://eu1.upstash.io", "KV_REST_API_TOKEN": "made-up"}
     environ |= {"VERCEL_PROJECT_PRODUCTION_URL": "name.vercel.app"}
     settings = Settings.from_environ(environ)
@@ -103,7 +103,7 @@ def secret() -> str:
 
 
 def shell(commands: str, environ: dict[str, str]) -> str:
-    # Nothing is printed if one of them fails.
+    # A failed command ends the script.
     script = f"set -eu\n{commands}"
     environ = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", **environ}
     return subprocess.check_output(["bash", "-c", script], env=environ, text=True)

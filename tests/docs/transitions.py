@@ -1,7 +1,7 @@
-"""Find how a grant changes state: drive `domain.decide` with all that happens, in every state.
+"""Find the transitions of a grant by applying every event to every state with `domain.decide`.
 
-Nothing here lists transitions. It begins with a connection to which nobody has logged in, applies
-every question and event at instants that matter, and goes on from each grant that is new.
+The search starts with a connection without a login. It applies every question and event at the
+important times, and continues from each new grant.
 """
 
 from collections import defaultdict, deque
@@ -53,13 +53,13 @@ from domain.token_endpoint import (
 from domain.tokens import Tokens
 
 Transitions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
-"""From one state to another, by the names of their classes: what leads there, in words."""
+"""Pairs of states, by the names of their classes, with the events between them, in words."""
 
 _BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
 _OURS = Policy(provider=PRESETS["digikey"], client="credentials")
-# A verdict on a refresh token stands for the credentials that it was passed on.
+# A refusal of a refresh token belongs to the credentials.
 POLICIES = (_OURS, replace(_OURS, client="other credentials"))
-# At once; when a lease has run out; when an access token has expired; and a refresh token.
+# At once, and after the end of a lease, of an access token and of a refresh token.
 _LATER = (timedelta(0), timedelta(minutes=6), timedelta(hours=1), timedelta(days=91))
 
 _RESPONSE = TokenResponse(
@@ -77,7 +77,7 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "unavailable": TokenErrorResponse(status=503, error=None),
     "refused": TokenErrorResponse(status=400, error="invalid_grant"),
 }
-# Enough for every state, after every other one.
+# Enough for every state after every other one.
 _MOST_GRANTS = 2000
 
 
@@ -90,7 +90,7 @@ def members(union: object) -> tuple[type[Any], ...]:
 
 
 def name(event: Question | Event) -> str:
-    """Say in words what happened: `TokenRequested` is "token requested"."""
+    """Return an event in words: `TokenRequested` is "token requested"."""
     letters = (
         f" {letter.lower()}" if letter.isupper() else letter for letter in type(event).__name__
     )
@@ -98,7 +98,7 @@ def name(event: Question | Event) -> str:
 
 
 def transitions() -> Transitions:
-    """Drive the domain; return each change of state, and by what it comes about."""
+    """Return each change of state, and the events that cause it."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for before, said, after in _walk():
         if type(before) is not type(after):
@@ -107,7 +107,7 @@ def transitions() -> Transitions:
 
 
 def _walk() -> Iterator[tuple[Grant, str, Grant]]:
-    """Yield each grant that was reached, an event, and what it makes of it."""
+    """Yield each reached grant, an event, and the resulting grant."""
     begin: Grant = Unauthorized()
     waiting, known = deque([(begin, _BEGIN)]), {_kind(begin, _BEGIN)}
     while waiting:
@@ -119,20 +119,20 @@ def _walk() -> Iterator[tuple[Grant, str, Grant]]:
                     after = taken(grant, event, policy, now)
                     yield grant, said, after
                     if (kind := _kind(after, now)) not in known:
-                        assert len(known) < _MOST_GRANTS, "grants are told apart too finely"
+                        assert len(known) < _MOST_GRANTS, "_kind distinguishes too many grants"
                         known.add(kind)
                         waiting.append((after, now))
 
 
 def taken(grant: Grant, event: Question | Event, policy: Policy, now: datetime) -> Grant:
-    """Return what a question or an event makes of a grant."""
+    """Return the grant after a question or an event."""
     if isinstance(event, Question):
         return decide(grant, event, policy, now).grant
     return apply(grant, event, policy, now).grant
 
 
 def _kind(grant: Grant, now: datetime) -> tuple[object, ...]:
-    """Tell grants apart by all that the rules look at, but not by every instant."""
+    """Reduce a grant to what the rules distinguish, without its exact times."""
     tokens = tokens_of(grant)
     kept = grant.grant if isinstance(grant, Moved) else grant
     failure_state = kept.failure_state if isinstance(kept, Authorized | Refreshing) else None
@@ -146,7 +146,7 @@ def _kind(grant: Grant, now: datetime) -> tuple[object, ...]:
 
 
 def events_for(grant: Grant, now: datetime) -> Iterator[tuple[str, Question | Event]]:
-    """Yield all that can come to a grant, with its name and, of an attempt, its outcome."""
+    """Yield every event for a grant, with its name and the outcome of an attempt."""
     for event in _plain_events(grant, now):
         yield name(event), event
     for attempt in _attempts(grant, now):
@@ -176,7 +176,7 @@ _REQUEST = RevocationRequest.for_tokens(access_token="access", refresh_token="re
 
 
 def _newer_tokens(grant: Grant, now: datetime) -> Tokens:
-    """Tokens of a later login than the grant's, as another place has them."""
+    """Return tokens of a later login than the grant's."""
     login = LoginCompleted(response=_RESPONSE, requested_at=now, read=grant)
     made = apply(grant, login, _OURS, now).grant
     tokens = tokens_of(made)
@@ -195,7 +195,7 @@ def _arriving(tokens: Tokens, now: datetime) -> Iterator[Moved]:
 
 
 def _attempts(grant: Grant, now: datetime) -> Iterator[Attempt]:
-    """The attempt in flight, or one that has lost its lease and ends late."""
+    """Yield the attempt in flight, or one that lost its lease and ends late."""
     if isinstance(grant, Refreshing):
         yield grant.attempt
     elif (tokens := tokens_of(grant)) is not None:

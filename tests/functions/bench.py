@@ -21,11 +21,10 @@ from domain.tokens import Tokens
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.revoker import Revoker
 from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
 from tests.records import record_of
@@ -104,12 +103,12 @@ class RescueList:
     """What was rescued."""
 
     def __init__(self) -> None:
-        self.emitted: list[Rescued] = []
+        self.emitted: list[RescuedRecord] = []
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         self.emitted.append(rescued)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         raise NotImplementedError(line)
 
 
@@ -133,20 +132,20 @@ class Bench:
             clock=clock,
             entropy=entropy,
             rescue=self.rescue,
-            revoker=Revoker(server=server or (lambda: self.server)),
+            revoke_late_tokens=lambda *late: self.revocations(keeper).revoke_late_tokens(*late),
             policy=self.policy,
         )
-        return Keeper(
+        keeper = Keeper(
             recorder=recorder,
             server=server or (lambda: self.server),
             clock=clock,
             entropy=entropy,
             policy=self.policy,
         )
+        return keeper
 
     def revocations(self, keeper: Keeper) -> Revocations:
-        revoker = Revoker(server=lambda: self.server)
-        return Revocations(keeper=keeper, recorder=keeper._recorder, revoker=revoker)
+        return Revocations(keeper=keeper, recorder=keeper._recorder, server=lambda: self.server)
 
     def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
         keeper = keeper or self.instance()

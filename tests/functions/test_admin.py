@@ -19,7 +19,7 @@ from domain.tokens import Tokens
 from functions.admin.recover import find, recover
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import LEDGER, POLICY, RESPONSE, T0, TOKENS
 from tests.records import record_of
 
@@ -47,7 +47,7 @@ def wiring(environ: dict[str, str]) -> Wiring:
 
 def rescue_line(wiring: Wiring, caplog: pytest.LogCaptureFixture, tokens: Tokens = NEW) -> str:
     record = record_of(Authorized(tokens=tokens), "rescued")
-    wiring.rescue.emit(Rescued(connection="c", expected_etag="intent", record=record))
+    wiring.rescue.emit(RescuedRecord(connection="c", expected_etag="intent", record=record))
     return caplog.messages[-1]
 
 
@@ -88,9 +88,9 @@ def test_a_rescue_line_is_short_whatever_the_ledger(
     record = record_of(Authorized(tokens=NEW), "rescued")
     for ledger in ((), LEDGER * 10):
         told = replace(record, ledger=ledger)
-        wiring.rescue.emit(Rescued(connection="c", expected_etag="intent", record=told))
+        wiring.rescue.emit(RescuedRecord(connection="c", expected_etag="intent", record=told))
         assert wiring.rescue.read(caplog.messages[-1]) == [
-            Rescued(connection="c", expected_etag="intent", record=record)
+            RescuedRecord(connection="c", expected_etag="intent", record=record)
         ]
     assert len(caplog.messages[-1]) == len(caplog.messages[-2])
 

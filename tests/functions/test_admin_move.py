@@ -33,7 +33,7 @@ from functions.admin.new_file import new_file
 from functions.admin.take_over import Import, take_over
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.export import HandedOver
+from ports.export import ExportedGrant
 from ports.store import Record
 from tests.domain.examples import LEDGER, POLICY, T0, TOKENS
 from tests.functions.test_admin import ROOT, run_admin
@@ -112,7 +112,7 @@ class Place:
 
         async def work(wiring: Wiring) -> Import:
             spoil(wiring)
-            return await take_over(wiring, "c", HandedOver(moved=moved, ledger=()))
+            return await take_over(wiring, "c", ExportedGrant(moved=moved, ledger=()))
 
         return self._use(work)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from functions.access import gate as access
-from functions.access.gate import require_api_key, shown_key
+from functions.access.gate import key_of_request, require_api_key
 from functions.http.messages import Request
 from functions.http.problems import ProblemError
 from functions.settings.api_keys import (
@@ -234,11 +234,11 @@ def test_every_endpoint_with_a_key_is_one_that_a_key_can_be_for() -> None:
 @pytest.mark.parametrize("place", [0, 1, 49, 50])
 def test_key_is_found_wherever_it_stands(place: int) -> None:
     keys = [key(f"key-{number}") for number in range(51)]
-    found = shown_key(asking(f"key-{place}".encode()), keys)
+    found = key_of_request(asking(f"key-{place}".encode()), keys)
     assert found == keys[place]
-    assert shown_key(asking(f"key-{place}".encode(), b"key-51"), keys) is None
-    assert shown_key(asking(), keys) is None
-    assert shown_key(asking(b"key-0"), []) is None
+    assert key_of_request(asking(f"key-{place}".encode(), b"key-51"), keys) is None
+    assert key_of_request(asking(), keys) is None
+    assert key_of_request(asking(b"key-0"), []) is None
 
 
 @pytest.mark.parametrize("shown", ["key-0", "key-50", "key-51"])
@@ -253,7 +253,7 @@ def test_checklist_50_every_key_is_compared_in_constant_time_whichever_is_right(
 
     keys = [key(f"key-{number}") for number in range(51)]
     monkeypatch.setattr(access, "compare_digest", compare)
-    found = shown_key(asking(shown.encode()), keys)
+    found = key_of_request(asking(shown.encode()), keys)
     assert (found is None) == (shown == "key-51")
     assert compared == [one.digest for one in keys]
 

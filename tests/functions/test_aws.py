@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from adapters import sqlite_file
+from adapters import sqlite_database
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.settings import InstanceSettings
@@ -438,7 +438,7 @@ def test_scheduled_sweep_returns_when_what_the_store_did_not_take_is_there(
 ) -> None:
     # So that the store is given up soon for the time being.
     monkeypatch.setattr(recorder, "SWAP_RETRIES", ())
-    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(sqlite_database, "BUSY_TIMEOUT", timedelta(seconds=0.5))
     over_sqlite.put("default", fresh())
     over_sqlite.age("default", 89 * DAY)
     with ThreadPoolExecutor(1) as threads, endpoint.held() as go_on:

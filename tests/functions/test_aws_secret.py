@@ -22,7 +22,7 @@ from adapters.store_sqlite import SqliteStore
 from functions.aws.api import HttpHandler
 from functions.aws.events import UnknownEventError
 from functions.aws.secret import VARIABLES, with_secret
-from functions.aws.settings import FAULTY_FOR, GOOD_FOR, USED_ON_FOR, InstanceSettings
+from functions.aws.settings import FAULT_FOR, STALE_FOR, VALID_FOR, InstanceSettings
 from functions.aws.sweep import ScheduledSweep, SweepFailedError
 from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
@@ -155,8 +155,8 @@ def assert_closed(parts: Wiring) -> None:
 
 def pass_time(secretive: Secretive, deployment: Deployment) -> None:
     """Let the secret be read anew, and what the provider refused be tried again."""
-    secretive.clock.move(GOOD_FOR)
-    deployment.age("default", GOOD_FOR)
+    secretive.clock.move(VALID_FOR)
+    deployment.age("default", VALID_FOR)
 
 
 def complaints(deployment: Deployment) -> list[str]:
@@ -246,7 +246,7 @@ def test_key_that_was_replaced_in_the_secret_is_refused_after_some_minutes(
     served = expect_token(token(deployment))
     before = parts_of(deployment)
     secretive.put(API_KEY=ANOTHER_KEY)
-    secretive.clock.move(GOOD_FOR - A_SECOND)
+    secretive.clock.move(VALID_FOR - A_SECOND)
     assert expect_token(token(deployment)) == served
     expect_problem(token(deployment, ANOTHER_KEY), 401, "api-key-invalid")
     secretive.clock.move(A_SECOND)
@@ -263,7 +263,7 @@ def test_parts_stay_where_the_secret_does(secretive: Secretive, deployment: Depl
     before = parts_of(deployment)
     secretive.put()
     for _ in range(3):
-        secretive.clock.move(GOOD_FOR)
+        secretive.clock.move(VALID_FOR)
         token(deployment)
         assert parts_of(deployment) is before
 
@@ -326,10 +326,10 @@ def test_settings_that_worked_stay_in_use_while_the_secret_cannot_be_read(
     secretive.put()
     deployment.log_in("default")
     secretive.peer.client.delete_secret(SecretId=secretive.name)
-    secretive.clock.move(GOOD_FOR)
+    secretive.clock.move(VALID_FOR)
     for _ in range(3):
         expect_token(token(deployment))
-        secretive.clock.move(USED_ON_FOR)
+        secretive.clock.move(STALE_FOR)
     [said] = complaints(deployment)
     assert said.endswith("; the previous settings stay in use")
     assert f"restore-secret --secret-id {secretive.name}" in said
@@ -338,7 +338,7 @@ def test_settings_that_worked_stay_in_use_while_the_secret_cannot_be_read(
     expect_token(token(deployment, ANOTHER_KEY))
     # The same fault is another one the next time.
     secretive.peer.client.delete_secret(SecretId=secretive.name)
-    secretive.clock.move(GOOD_FOR)
+    secretive.clock.move(VALID_FOR)
     expect_token(token(deployment, ANOTHER_KEY))
     assert complaints(deployment) == [said, said]
 
@@ -349,10 +349,10 @@ def test_settings_that_worked_stay_in_use_while_the_secret_makes_no_sense(
     secretive.put()
     deployment.log_in("default")
     secretive.put(API_KEY="a key with spaces")
-    secretive.clock.move(GOOD_FOR)
+    secretive.clock.move(VALID_FOR)
     expect_token(token(deployment))
     secretive.put(API_KEY=ANOTHER_KEY)
-    secretive.clock.move(USED_ON_FOR - A_SECOND)
+    secretive.clock.move(STALE_FOR - A_SECOND)
     expect_token(token(deployment))
     secretive.clock.move(A_SECOND)
     expect_token(token(deployment, ANOTHER_KEY))
@@ -447,7 +447,7 @@ def test_deployment_comes_to_life_when_its_empty_secret_is_given_a_value(
 ) -> None:
     expect_problem(token(deployment), 500, "not-configured")
     secretive.put()
-    secretive.clock.move(FAULTY_FOR - A_SECOND)
+    secretive.clock.move(FAULT_FOR - A_SECOND)
     expect_problem(token(deployment), 500, "not-configured")
     secretive.clock.move(A_SECOND)
     expect_problem(token(deployment), 401, "authorization-required")
@@ -473,7 +473,7 @@ def test_fault_is_told_from_memory_for_some_seconds(
                 assert "retry-after" not in answer.headers
                 deployment.call("GET", "/api/health")
             assert len(requests) == number
-            secretive.clock.move(FAULTY_FOR)
+            secretive.clock.move(FAULT_FOR)
     assert len(complaints(deployment)) == 1
 
 
@@ -491,7 +491,7 @@ def test_secret_is_read_once_in_some_minutes_and_not_for_what_is_no_request(
             for _ in range(20):
                 expect_problem(token(deployment), 401, "authorization-required")
             assert len(requests) == number
-            secretive.clock.move(GOOD_FOR)
+            secretive.clock.move(VALID_FOR)
 
 
 def test_fault_that_passes_is_unavailable_with_when_to_come_back(
@@ -534,7 +534,7 @@ def test_missing_variables_are_logged_once_by_each_instance_and_told_to_everybod
     settings = InstanceSettings({"SECRET_ID": " "}, clock)
     for _ in range(3):
         assert not settings.update()
-        clock.move(FAULTY_FOR)
+        clock.move(FAULT_FOR)
     ways = []
     for _ in range(3):
         with pytest.raises(SettingsError, match="API_KEY is not set") as raised:

@@ -13,8 +13,8 @@ import pytest
 
 from domain.grant import Unauthorized
 from domain.token_endpoint import Delivery, NoAnswer
-from functions.http.messages import parse_authorization_response
-from functions.login.words import not_exchanged
+from functions.http.parameters import parse_authorization_response
+from functions.login.words import exchange_failed
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
     HTML,
@@ -546,5 +546,5 @@ def test_code_whose_minute_is_over_is_refused(deployment: Deployment, connection
 @pytest.mark.parametrize("delivery", Delivery)
 def test_why_the_provider_did_not_answer_is_told_once(delivery: Delivery) -> None:
     outcome = NoAnswer(delivery=delivery, reason="ConnectError: no such name")
-    detail = not_exchanged(outcome).problem.detail
+    detail = exchange_failed(outcome).problem.detail
     assert detail.count("no such name") == 1

@@ -299,9 +299,14 @@ def answered_from_0_to_10(*, date: int) -> tuple[WebAnswer, datetime]:
     start = NOW.replace(microsecond=0)
     told = start + date * SECOND
     headers = {"date": http_date(told).removeprefix("Date: ")}
-    came_at = start + 10 * SECOND
+    received_at = start + 10 * SECOND
     answer = WebAnswer(
-        status=200, headers=headers, body=b"", sent_at=start, came_at=came_at, took=10 * SECOND
+        status=200,
+        headers=headers,
+        body=b"",
+        sent_at=start,
+        received_at=received_at,
+        took=10 * SECOND,
     )
     return answer, told
 
@@ -386,7 +391,7 @@ def test_no_file_is_made(environ: Environ, tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written_is_found() -> None:
     # By itself: who is root can write everywhere.
     facts = SqliteFacts(
-        is_begun=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
+        exists=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
     assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
 
@@ -587,7 +592,7 @@ def test_connection_that_is_not_well_is_found(
 def test_that_not_every_connection_was_looked_at_is_said(
     environ: Environ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grants, "_TIME_TO_LOOK", timedelta(-1))
+    monkeypatch.setattr(grants, "_CHECK_LIMIT", timedelta(-1))
     keep(environ(), name="second")
     found = findings(environ())
     assert wrong(found) == [("unknown", "connections")]
@@ -665,8 +670,8 @@ def test_no_secret_of_a_store_is_printed(upstash: dict[str, str]) -> None:
 def test_process_ends_though_something_hangs() -> None:
     program = (
         "from datetime import timedelta; from threading import Thread, Event\n"
-        "from functions.admin.doctor.command import ending_within\n"
-        "with ending_within(timedelta(seconds=1)):\n"
+        "from functions.admin.doctor.command import exit_after\n"
+        "with exit_after(timedelta(seconds=1)):\n"
         "    thread = Thread(target=Event().wait); thread.start(); thread.join()\n"
     )
     done = subprocess.run(

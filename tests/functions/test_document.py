@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from functions.endpoints.openapi import DOCUMENT
-from functions.endpoints.promises import OPERATIONS
+from functions.endpoints.promises.document import OPERATIONS, text
 from functions.endpoints.promises.operation import Key, Operation
 from tests.functions.deployment import CRON_SECRET, JSON, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem
@@ -19,7 +18,7 @@ OPERATION_LIST = [
 
 def test_the_document_is_served_without_a_key(deployment: Deployment) -> None:
     answer = deployment.call("GET", "/api/openapi.json")
-    assert expect_json(answer) == json.loads(DOCUMENT.read_text())
+    assert expect_json(answer) == json.loads(text())
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATION_LIST)

@@ -14,7 +14,7 @@ from domain.events import MoveRequested, TokensRescued
 from domain.grant import Authorized, Moved, Refreshing
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.token_endpoint import Outcome
-from functions.observability.tracing import mark_authenticated, traced
+from functions.observability.tracing import mark_authenticated, trace_request
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
 from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
@@ -201,7 +201,7 @@ def test_refresh_notes_itself_with_the_swaps_that_there_are_anyway() -> None:
     async def work(bench: Bench) -> None:
         await bench.keep(EXPIRED)
         await put(bench, LEDGER)
-        with traced("an-id"):
+        with trace_request("an-id"):
             mark_authenticated("ci")
             await bench.instance().token("c", min_ttl=NO_TIME)
         assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
@@ -246,7 +246,7 @@ def test_attempt_is_noted_once_and_for_who_began_it() -> None:
         keeper = bench.instance()
 
         async def ask(name: str) -> None:
-            with traced(f"request of {name}"):
+            with trace_request(f"request of {name}"):
                 mark_authenticated(name)
                 await keeper.token("c", min_ttl=NO_TIME)
 
@@ -261,7 +261,7 @@ def test_refresh_near_the_end_of_a_token_is_noted_for_who_was_served_meanwhile()
     async def work(bench: Bench) -> None:
         await bench.keep(NEAR_ITS_END)
         keeper = bench.instance()
-        with traced("an-id"):
+        with trace_request("an-id"):
             mark_authenticated("ci")
             await keeper.token("c", min_ttl=NO_TIME)
         await keeper.finish()
@@ -296,7 +296,7 @@ def test_tokens_that_are_stored_late_are_noted_once_and_for_the_same_key(
         bench.store.failing_swaps = {2}
         bench.store.applies_failing_swaps = applies
         keeper = bench.instance()
-        with traced("an-id"):
+        with trace_request("an-id"):
             mark_authenticated("ci")
             await keeper.token("c", min_ttl=NO_TIME)
         await keeper.finish()
@@ -311,7 +311,7 @@ def test_revocation_is_noted_with_its_two_swaps() -> None:
     async def work(bench: Bench) -> None:
         await bench.keep(FRESH)
         await put(bench, LEDGER)
-        with traced("an-id"):
+        with trace_request("an-id"):
             mark_authenticated("owner")
             await bench.revocations(bench.instance()).revoke("c")
         assert len(bench.store.etags) == 2

@@ -14,8 +14,8 @@ from adapters.store_memory import MemoryStore
 from functions.access import limits as limits_module
 from functions.access.limits import (
     MAX_CONCURRENT_WRITES,
-    MOST_WRITTEN,
-    REMEMBERED,
+    MAX_WINDOWS,
+    MAX_WRITES,
     WINDOW,
     FailureLimits,
     network_of,
@@ -414,7 +414,7 @@ def from_many(number: int) -> list[str]:
 def test_instance_remembers_some_addresses_and_the_store_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits_module, "REMEMBERED", 100)
+    monkeypatch.setattr(limits_module, "MAX_WINDOWS", 100)
     instances = Instances()
     limits = instances.instance()
     asyncio.run(judged(limits, DEFAULT + 1))
@@ -424,7 +424,7 @@ def test_instance_remembers_some_addresses_and_the_store_all(
             await judged(limits, 1, client)
 
     asyncio.run(many())
-    assert len(limits._known) == 100
+    assert len(limits._counts) == 100
     assert outcome(asyncio.run(judged(limits, 5))) == (0, 5)
 
 
@@ -434,17 +434,17 @@ def test_addresses_without_end_do_not_make_writes_without_end() -> None:
 
     async def one_by_one() -> None:
         for _ in range(2):
-            for client in from_many(MOST_WRITTEN + 10):
+            for client in from_many(MAX_WRITES + 10):
                 assert outcome(await judged(limits, 1, client)) == (1, 0)
 
     asyncio.run(one_by_one())
-    assert instances.store.asked == MOST_WRITTEN
+    assert instances.store.asked == MAX_WRITES
     # What this instance sees itself it goes on counting; the next window begins at nothing.
     assert outcome(asyncio.run(judged(limits, DEFAULT + 1))) == (DEFAULT, 1)
-    assert instances.store.asked == MOST_WRITTEN
+    assert instances.store.asked == MAX_WRITES
     instances.clock.at += WINDOW
     asyncio.run(judged(limits, 5))
-    assert instances.store.asked == MOST_WRITTEN + 5
+    assert instances.store.asked == MAX_WRITES + 5
 
 
 def test_addresses_without_end_do_not_make_a_queue_without_end() -> None:
@@ -470,11 +470,11 @@ def test_addresses_without_end_are_refused_in_their_own_words_all_at_once(*, is_
     async def at_once() -> list[list[str]]:
         # The first is forgotten before the store has answered.
         return await asyncio.gather(
-            *(judged(limits, 1, client) for client in from_many(REMEMBERED + 10))
+            *(judged(limits, 1, client) for client in from_many(MAX_WINDOWS + 10))
         )
 
     assert all(outcome(names) == (1, 0) for names in asyncio.run(at_once()))
-    assert len(limits._known) == REMEMBERED
+    assert len(limits._counts) == MAX_WINDOWS
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from functions.observability.log_lines import JsonLine, write_json_lines
-from functions.observability.tracing import mark_authenticated, traced
-from ports.rescue import Rescued
+from functions.observability.tracing import mark_authenticated, trace_request
+from ports.rescue import RescuedRecord
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
@@ -147,12 +147,12 @@ def written_as_json(name: str) -> Iterator[io.StringIO]:
 
 def test_rescue_line_in_json_can_be_read_back() -> None:
     rescue = RescueLog(SealedRecords(KeyRing([bytes(32)])))
-    rescued = Rescued(
+    rescued = RescuedRecord(
         connection="c",
         expected_etag="intent",
         record=record_of(fresh(), "rescued"),
     )
-    with written_as_json("adapters.rescue_log") as output, traced("the-request"):
+    with written_as_json("adapters.rescue_log") as output, trace_request("the-request"):
         rescue.emit(rescued)
     [line] = output.getvalue().splitlines()
     assert json.loads(line)["request_id"] == "the-request"
@@ -163,7 +163,7 @@ def test_rescue_line_in_json_can_be_read_back() -> None:
 
 def test_line_is_one_line_whatever_is_in_it() -> None:
     log = logging.getLogger("functions.tests")
-    with written_as_json("functions.tests") as output, traced("an-id"):
+    with written_as_json("functions.tests") as output, trace_request("an-id"):
         mark_authenticated("ci")
         try:
             go_wrong()

@@ -18,8 +18,6 @@ from functions.asgi import ROUTES
 from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
-from functions.refresh.recorder import Recorder
-from functions.refresh.revoker import Revoker
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.authorization_server import AuthorizationServer
@@ -40,21 +38,14 @@ async def some_keys() -> list[bytes]:
 
 
 def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
-    clock, entropy = SystemClock(), SystemEntropy()
+    clock, entropy, keeper = SystemClock(), SystemEntropy(), bench.instance()
     url = "https://keeper.test"
     links = LoginLinks(
         keys=some_keys, public_url=url, store=bench.store, clock=clock, entropy=entropy
     )
     return Logins(
-        keeper=bench.instance(),
-        recorder=Recorder(
-            store=bench.store,
-            clock=clock,
-            entropy=entropy,
-            rescue=bench.rescue,
-            revoker=Revoker(server=lambda: bench.server),
-            policy=bench.policy,
-        ),
+        keeper=keeper,
+        recorder=keeper._recorder,
         store=bench.store,
         server=server or (lambda: bench.server),
         clock=clock,

@@ -16,7 +16,7 @@ from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.refresh import recorder, sharing
-from functions.refresh.sharing import Shared, collect_tasks
+from functions.refresh.sharing import SharedTasks, collect_tasks
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
@@ -160,7 +160,7 @@ async def no_store(*_: object, **__: object) -> None:
 def test_wait_behind_an_answer_ends_and_the_refresh_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sharing, "LONGEST_END", timedelta(milliseconds=10))
+    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
 
     async def run() -> None:
         async with instance(tmp_path, left=NEAR_ITS_END) as it:
@@ -182,7 +182,7 @@ def test_application_closes_though_the_provider_hangs(
         async with instance(tmp_path, left=NEAR_ITS_END) as it:
             assert await it.token() == "access-7"
             await it.asked.wait()
-            monkeypatch.setattr(sharing, "LONGEST_END", timedelta(milliseconds=10))
+            monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
             # What comes afterwards finds the store closed, for the two minutes of these.
             monkeypatch.setattr(recorder, "LATE_RETRIES", ())
             await it.application.close()
@@ -197,7 +197,7 @@ def test_what_is_begun_belongs_to_who_began_it_and_so_does_what_that_begins(
     must_end: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     async def run() -> None:
-        shared: Shared[None] = Shared(must_end=must_end)
+        shared: SharedTasks[None] = SharedTasks(must_end=must_end)
         may_end = asyncio.Event()
 
         async def outer() -> None:

@@ -18,16 +18,15 @@ from domain.token_endpoint import (
     RevocationResult,
     TokenErrorResponse,
 )
-from functions.refresh import revoker as revoker_module
-from functions.refresh.revocations import Revocation, Revocations
-from functions.refresh.revoker import Revoker
+from functions.refresh import revocations as revocations_module
+from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import SweepReport
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import RESPONSE, SECOND
 from tests.functions.bench import EXPIRED, FRESH, Bench, tokens_with
 from tests.records import record_of
 
-DONE = Revocation(result=RevocationResult.REVOKED)
+DONE = RevocationResult.REVOKED
 NO_ANSWER = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
 
 
@@ -51,14 +50,14 @@ def test_it_is_fenced_off_before_the_provider_is_told() -> None:
         await bench.keep(FRESH)
         seen = []
 
-        class Watching(Revoker):
-            async def tell(self, request: RevocationRequest) -> RevocationOutcome:
+        class Watching(Revocations):
+            async def _request(self, request: RevocationRequest) -> RevocationOutcome:
                 seen.append(await bench.grant())
-                return await super().tell(request)
+                return await super()._request(request)
 
         keeper = bench.instance()
-        revoker = Watching(server=lambda: bench.server)
-        await Revocations(keeper=keeper, recorder=keeper._recorder, revoker=revoker).revoke("c")
+        owner = Watching(keeper=keeper, recorder=keeper._recorder, server=lambda: bench.server)
+        await owner.revoke("c")
         assert [type(grant) for grant in seen] == [Revoking]
         assert isinstance(await bench.grant(), Revoked)
 
@@ -158,8 +157,8 @@ def test_a_login_meanwhile_stays_and_the_answer_is_about_what_was_revoked() -> N
         await bench.keep(FRESH)
         login = await bench.grant()
 
-        class Slow(Revoker):
-            async def tell(self, request: RevocationRequest) -> RevocationOutcome:
+        class Slow(Revocations):
+            async def _request(self, request: RevocationRequest) -> RevocationOutcome:
                 record: Record = await MemoryStore.load(bench.store, "c")
                 await MemoryStore.swap(
                     bench.store,
@@ -167,11 +166,10 @@ def test_a_login_meanwhile_stays_and_the_answer_is_about_what_was_revoked() -> N
                     record_of(login, "login"),
                     expected_etag=record.etag,
                 )
-                return await super().tell(request)
+                return await super()._request(request)
 
         keeper = bench.instance()
-        slow = Slow(server=lambda: bench.server)
-        owner = Revocations(keeper=keeper, recorder=keeper._recorder, revoker=slow)
+        owner = Slow(keeper=keeper, recorder=keeper._recorder, server=lambda: bench.server)
         assert await owner.revoke("c") == DONE
         assert await bench.grant() == login
 
@@ -190,15 +188,15 @@ def test_a_login_meanwhile_stays_and_the_answer_is_about_what_was_revoked() -> N
 def test_the_provider_is_asked_again_while_the_budget_lasts(
     outcome: RevocationOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revoker_module, "FIRST_PAUSE", SECOND / 100)
-    monkeypatch.setattr(revoker_module, "BUDGET", SECOND / 5)
+    monkeypatch.setattr(revocations_module, "FIRST_PAUSE", SECOND / 100)
+    monkeypatch.setattr(revocations_module, "BUDGET", SECOND / 5)
 
     async def run() -> None:
         bench = Bench()
         await bench.keep(FRESH)
         bench.server.revocation = outcome
         done = await bench.revocations(bench.instance()).revoke("c")
-        assert done == Revocation(result=RevocationResult.FAILED)
+        assert done is RevocationResult.FAILED
         assert len(told(bench)) > 1
         assert isinstance(await bench.grant(), Revoked)
 
@@ -208,7 +206,7 @@ def test_the_provider_is_asked_again_while_the_budget_lasts(
 def test_a_wish_to_wait_for_longer_than_the_budget_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(revoker_module, "BUDGET", 3600 * SECOND)
+    monkeypatch.setattr(revocations_module, "BUDGET", 3600 * SECOND)
 
     async def run() -> None:
         bench = Bench()
@@ -219,21 +217,21 @@ def test_a_wish_to_wait_for_longer_than_the_budget_is_not_waited_for(
         # Who waits is found out long before.
         async with asyncio.timeout(20):
             done = await bench.revocations(bench.instance()).revoke("c")
-        assert done == Revocation(result=RevocationResult.FAILED)
+        assert done is RevocationResult.FAILED
         assert len(told(bench)) == 1
 
     asyncio.run(run())
 
 
 def test_a_provider_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revoker_module, "BUDGET", SECOND / 50)
+    monkeypatch.setattr(revocations_module, "BUDGET", SECOND / 50)
 
     async def run() -> None:
         bench = Bench()
         await bench.keep(FRESH)
         bench.server.revocation = None
         done = await bench.revocations(bench.instance()).revoke("c")
-        assert done == Revocation(result=RevocationResult.FAILED)
+        assert done is RevocationResult.FAILED
         assert isinstance(await bench.grant(), Revoked)
 
     asyncio.run(run())

@@ -177,9 +177,9 @@ def test_what_was_seen_is_not_forgotten_where_something_else_is_in_its_place_for
 
 def test_connections_without_a_record_do_not_fill_the_memory() -> None:
     seen = Memory()
-    seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))
-    for number in range(memory.MOST_CONNECTIONS):
-        seen.note(f"nobody's-{number}", record_of(Unauthorized(), None))
+    seen.remember("c", record_of(keeper_grant(7), "lineage1.5.x"))
+    for number in range(memory.MAX_CONNECTIONS):
+        seen.remember(f"nobody's-{number}", record_of(Unauthorized(), None))
     older = record_of(keeper_grant(7), "lineage1.4.x")
     assert seen.newer_than("c", older) is not None
 
@@ -227,7 +227,7 @@ def test_a_lineage_is_counted_on() -> None:
 @pytest.mark.parametrize("etag", ["unnumbered", "otherone.1.x", "lineage1.5.x", "lineage1.6.x"])
 def test_only_a_lower_number_of_the_same_lineage_is_older(etag: str | None) -> None:
     seen = Memory()
-    seen.note("c", record_of(keeper_grant(7), "lineage1.5.x"))
+    seen.remember("c", record_of(keeper_grant(7), "lineage1.5.x"))
     other = record_of(keeper_grant(7), etag)
     assert seen.newer_than("c", other) is None
     assert seen.newer_than("other", record_of(other.grant, "lineage1.4.x")) is None
@@ -239,16 +239,16 @@ def test_tokens_of_an_earlier_generation_are_older_however_often_they_were_writt
     number: int,
 ) -> None:
     seen = Memory()
-    seen.note("c", record_of(keeper_grant(8), "lineage1.5.x"))
+    seen.remember("c", record_of(keeper_grant(8), "lineage1.5.x"))
     there = [record_of(keeper_grant(each), f"lineage1.{number}.x") for each in (7, 9)]
     assert [seen.newer_than("c", each) is not None for each in there] == [True, False]
     assert next_etag("lineage1.5.x", "random", over="lineage1.9.x") == "lineage1.10.random"
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(memory, "MAX_CONNECTIONS", 2)
     seen = Memory()
     for name in ("a", "b", "a", "c"):
-        seen.note(name, record_of(keeper_grant(7), "lineage1.5.x"))
+        seen.remember(name, record_of(keeper_grant(7), "lineage1.5.x"))
     older = record_of(keeper_grant(7), "lineage1.4.x")
     assert [name for name in "abc" if seen.newer_than(name, older)] == ["a", "c"]

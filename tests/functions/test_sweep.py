@@ -10,7 +10,7 @@ import pytest
 from domain.authorization import PendingLogin
 from domain.grant import AuthorizationRequired, Authorized, Unauthorized
 from domain.token_endpoint import Outcome, TokenErrorResponse
-from functions.refresh.sweep import MAX_CONCURRENCY, PAGE, TIME_TO_BEGIN, SweepReport
+from functions.refresh.sweep import MAX_CONCURRENCY, PAGE_SIZE, START_LIMIT, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE
 from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with
@@ -131,7 +131,7 @@ def test_names_that_no_connection_can_have_are_neither_logged_nor_in_the_way(
 ) -> None:
     async def work() -> None:
         bench = Bench()
-        forged = [f"evil\nERROR {number}\x1b[2J" for number in range(2 * PAGE)]
+        forged = [f"evil\nERROR {number}\x1b[2J" for number in range(2 * PAGE_SIZE)]
         broken = dict.fromkeys(forged, UnreadableRecordError("planned", etag="first"))
         bench.store = BrokenStore(broken=broken)
         await idle(bench, *forged)
@@ -190,14 +190,14 @@ def test_a_connection_that_was_forgotten_or_revoked_meanwhile_is_skipped() -> No
 def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
     async def work() -> None:
         bench = Bench()
-        failing = [f"{number:03}" for number in range(PAGE)]
+        failing = [f"{number:03}" for number in range(PAGE_SIZE)]
         broken = {name: StoreUnavailableError("planned") for name in failing}
         bench.store = BrokenStore(broken=broken)
         for number, name in enumerate([*failing, "last"]):
             left = SOON + number * timedelta(seconds=1)
             await bench.keep(EXPIRED, name, refresh_left=left)
         report = await bench.sweep().run()
-        assert report == SweepReport(refreshed=1, skipped=0, failed=PAGE, is_complete=True)
+        assert report == SweepReport(refreshed=1, skipped=0, failed=PAGE_SIZE, is_complete=True)
 
     run(work)
 
@@ -205,11 +205,11 @@ def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
 def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() -> None:
     async def work() -> None:
         bench = Bench()
-        bench.store = forged = ForgedStore(50 * PAGE)
+        bench.store = forged = ForgedStore(50 * PAGE_SIZE)
         await idle(bench, "z")
         report = await bench.sweep().run()
-        assert (report.refreshed, report.skipped) == (1, 50 * PAGE)
-        assert forged.told < 4 * 50 * PAGE
+        assert (report.refreshed, report.skipped) == (1, 50 * PAGE_SIZE)
+        assert forged.told < 4 * 50 * PAGE_SIZE
 
     run(work)
 
@@ -225,7 +225,7 @@ def test_it_begins_nothing_more_when_its_time_is_up_and_the_next_one_goes_on() -
 
         async def reply() -> Outcome:
             at_once.append(len(bench.server.requests))
-            clock.ahead = TIME_TO_BEGIN
+            clock.ahead = START_LIMIT
             await asyncio.sleep(0.01)
             return RESPONSE
 

@@ -8,7 +8,12 @@ import httpx
 import pytest
 
 from functions.observability import tracing
-from functions.observability.tracing import mark_authenticated, request_id_of, traced, waiting_for
+from functions.observability.tracing import (
+    mark_authenticated,
+    request_id_of,
+    trace_request,
+    waiting_for,
+)
 from tests.functions.deployment import CRON_SECRET, HTML, Deployment, at
 from tests.functions.grants import fresh, over
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -91,7 +96,7 @@ def test_time_is_what_passes_on_a_clock_that_only_goes_forward(
 ) -> None:
     instants = iter([100.0, 100.25, 101.5, 102.0, 102.0625, 103.0, 103.5, 110.0])
     monkeypatch.setattr(tracing, "monotonic", lambda: next(instants))
-    with traced("an-id") as trace:
+    with trace_request("an-id") as trace:
         with waiting_for("store"):
             pass
         with waiting_for("provider"):
@@ -108,7 +113,7 @@ def test_without_a_request_nothing_is_noted() -> None:
     mark_authenticated("ci")
     with waiting_for("store"):
         pass
-    with traced("an-id") as trace:
+    with trace_request("an-id") as trace:
         pass
     assert (trace.is_authenticated, trace.key_name, trace.waits) == (False, None, [])
 

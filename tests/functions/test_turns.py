@@ -34,7 +34,7 @@ def test_each_slow_turn_leaves_one_fewer_and_the_last_one_stays() -> None:
     async def story(turns: Turns, take: Take) -> None:
         for expected in (2, 1, 1, 1):
             await take(60)
-            assert turns.at_once == expected
+            assert turns.limit == expected
         async with turns.turn():
             assert turns.are_taken()
         assert not turns.are_taken()
@@ -48,7 +48,7 @@ def test_each_quick_turn_brings_one_back_up_to_as_many_as_there_were() -> None:
         await take(60)
         for expected in (2, 3, 3):
             await take(0)
-            assert turns.at_once == expected
+            assert turns.limit == expected
         async with turns.turn(), turns.turn():
             assert not turns.are_taken()
             async with turns.turn():
@@ -70,6 +70,6 @@ def test_who_waits_is_next_though_what_went_before_failed() -> None:
         ended = await asyncio.gather(*map(fail, range(7)), return_exceptions=True)
         assert order == list(range(7))
         assert all(isinstance(error, OSError) for error in ended)
-        assert turns.at_once == MOST
+        assert turns.limit == MOST
 
     with_turns(story)

@@ -3,7 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from adapters.grant_json import dump_login, dump_record
+from adapters.grant_json import dump_record
+from adapters.login_json import dump_login
 from domain.authorization import PendingLogin
 from domain.grant import (
     Attempt,

@@ -18,16 +18,19 @@ from urllib.parse import parse_qsl
 import httpx
 from hypothesis import strategies as st
 
-from adapters.grant_json import FormatError, load_login, load_record
+from adapters.grant_json import load_record
 from adapters.lifetimes import LONGEST_LIFETIME
+from adapters.login_json import load_login
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KEY_BYTES, KeyRing, SealError
+from adapters.stored_json import FormatError
 from adapters.token_response import read_answer
 from domain.provider import PRESETS
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.http.messages import MAX_QUERY_BYTES, MalformedRequestError, Request
+from functions.http.messages import MAX_QUERY_BYTES, Request
+from functions.http.parameters import MalformedRequestError
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from functions.settings.settings import Settings
 from ports.store import UnreadableRecordError

@@ -21,7 +21,7 @@ from domain.provider import PRESETS
 from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.settings.settings import Settings
 from functions.settings.store import DynamoDbSettings
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
 from tests.functions.bench import EXPIRED, Bench
 from tests.infra.aws_template import resources
@@ -200,7 +200,7 @@ async def refused() -> None:
 async def rescued() -> None:
     record = record_of(Authorized(tokens=TOKENS), "rescued")
     log = RescueLog(SealedRecords(KeyRing([bytes(32)])))
-    log.emit(Rescued(connection="c", expected_etag="intent", record=record))
+    log.emit(RescuedRecord(connection="c", expected_etag="intent", record=record))
 
 
 async def rolled_back() -> None:

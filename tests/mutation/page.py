@@ -13,22 +13,25 @@ PAGE = ROOT / "docs/mutation.md"
 _INTRODUCTION = """\
 # Mutation testing of the domain
 
-`make mutate` breaks `domain/` in one place at a time (another comparison, a number one higher, an
-argument or a condition left out, a word changed, `min` for `max`) and runs the table tests in
-`tests/domain` against it. A test must fail, unless the fault is one of those below, which show
-nowhere.
+`make mutate` breaks `domain/` in one place at a time, and runs the table tests in `tests/domain`
+against each *mutant*. A mutation is, for example, another comparison, a number one higher, an
+argument or a condition left out, a changed word, or `min` for `max`. A test must fail, except for
+the mutants listed below, which change no behaviour.
 
-The operators are [mutmut](https://mutmut.readthedocs.io)'s, and three of ours ([why no more of
-it](adr/0018-mutation-testing.md)), applied to functions, properties, defaults, constants and words
-alike. Left out are what is there for the type checker (annotations, imports, decorators, what
-`isinstance` asks for), what nothing reaches (`assert_never`), the text of an error that tells
-whoever changes the code what is wrong, and the text of f-strings, for which there is no operator.
-The machines of the properties and the type checker are not asked: a fault has to be noticed by a
-test whose name says what is wrong.
+The operators are [mutmut](https://mutmut.readthedocs.io)'s and three more ([why only its
+operators](adr/0018-mutation-testing.md)). They apply to functions, properties, defaults, constants
+and words. These are left out:
 
-This is written from the code and from `tests/mutation/survivors.py`, by `python -m
-tests.mutation.page > docs/mutation.md`; tests hold it against both, and a sample of the mutants is
-run with all other tests.
+- code for the type checker: annotations, imports, decorators, the types of `isinstance`;
+- unreachable code (`assert_never`);
+- texts of errors for developers;
+- texts of f-strings, which have no operator.
+
+The property tests and the type checker do not take part. A test whose name describes the fault must
+detect it.
+
+`python -m tests.mutation.page > docs/mutation.md` writes this page from the code and from
+`tests/mutation/survivors.py`. Tests compare it with both, and run a sample of the mutants.
 
 ## How many
 """

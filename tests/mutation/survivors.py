@@ -1,7 +1,7 @@
 """The mutants that no test of the domain can kill, each with the reason.
 
-Who finds another one writes the test that kills it. It is named here only where no value, record
-or answer could show the fault.
+For another survivor, write the test that kills it. Name it here only if no value, record or answer
+can show the fault.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Survivor:
 
 _CODECS = "Python finds a codec or a hash by its name in either case."
 _PADDING = (
-    "What is in front of the padding of base64url is never an X: the last character before `=` "
-    "stands for two or four bits, and without padding the text ends with the last bits of a `]`."
+    "The character before the padding of base64url is never an X, because it stands for two or "
+    "four bits. Without padding the text ends with the last bits of a `]`."
 )
 SURVIVORS = (
     Survivor(
@@ -59,7 +59,7 @@ SURVIVORS = (
         place="read_link",
         before='said, _, signature = text.rpartition(".")',
         after='said, _, signature = text.partition(".")',
-        reason="Nothing with a second dot was ever signed, so it is refused either way.",
+        reason="No text with a second dot was ever signed, so it is refused either way.",
     ),
     Survivor(
         module="domain.login_link",
@@ -80,8 +80,8 @@ SURVIVORS = (
         place="_decode",
         before='return urlsafe_b64decode(text + "=" * (-len(text) % 4))',
         after='return urlsafe_b64decode(text + "=" * (+len(text) % 4))',
-        reason="It is two where two are missing, none where none is, and three where one is "
-        "missing; and base64 that is read leniently may have too much padding.",
+        reason="It adds two characters where two are missing, none where none is, and three where "
+        "one is. The lenient decoder accepts too much padding.",
     ),
     Survivor(
         module="domain.revoking",
@@ -89,14 +89,14 @@ SURVIVORS = (
         before="elif isinstance(outcome, TokenErrorResponse | NoAnswer) and "
         "result is RevocationResult.FAILED:",
         after="elif result is RevocationResult.FAILED:",
-        reason="For the type checker: nothing else than an error or no answer has failed.",
+        reason="For the type checker: only an error or a missing answer has failed.",
     ),
     Survivor(
         module="domain.moving",
         place="_is_later",
         before="return move.place > other.place",
         after="return move.place >= other.place",
-        reason="Equal places were answered by their instants before.",
+        reason="Equal places were decided by their instants before.",
     ),
 )
 _NAMED = {(named.module, named.place, named.before, named.after) for named in SURVIVORS}

@@ -644,7 +644,7 @@ def test_a_name_that_only_an_issuer_elsewhere_has_named_leads_to_no_connection_i
             client_id="client",
             client_secret="secret",
             timeout=PATIENCE,
-            outside=Outside.named(provider, told),
+            outside=Outside.from_metadata(provider, told),
         )
         outcome = asyncio.run(asked.request_tokens(REFRESH))
     assert (server.connections == 1) is is_asked
@@ -670,7 +670,7 @@ def test_what_a_name_has_led_to_is_what_is_connected_to(monkeypatch: pytest.Monk
             client_id="client",
             client_secret="secret",
             timeout=PATIENCE,
-            outside=Outside.named(provider, ServerMetadata(issuer="https://127.0.0.1")),
+            outside=Outside.from_metadata(provider, ServerMetadata(issuer="https://127.0.0.1")),
         )
         assert isinstance(asyncio.run(asked.request_tokens(REFRESH)), TokenResponse)
     # anyio encodes a name before it looks it up.
@@ -682,5 +682,5 @@ def test_hosts_that_whoever_deploys_has_named_may_be_anywhere() -> None:
         PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
     )
     told = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
-    assert Outside.named(provider, replace(told, issuer=None)) is None
-    assert Outside.named(provider, told) == Outside(issuer="a.test", hosts=frozenset())
+    assert Outside.from_metadata(provider, replace(told, issuer=None)) is None
+    assert Outside.from_metadata(provider, told) == Outside(issuer="a.test", hosts=frozenset())

@@ -78,7 +78,7 @@ def found(
     told: ServerMetadata = ServerMetadata(),  # noqa: B008 - it is frozen
     limit: timedelta = DISCOVERY_LIMIT,
 ) -> Provider:
-    discovery = HttpxDiscovery(provider, issuer=issuer, told=told, limit=limit)
+    discovery = HttpxDiscovery(provider, issuer=issuer, overrides=told, limit=limit)
     return asyncio.run(discovery.provider())
 
 
@@ -298,8 +298,8 @@ def test_it_is_asked_by_the_name_that_is_set() -> None:
     async def ask(issuer: str) -> None:
         told = ServerMetadata()
         custom = PRESETS["custom"]
-        await HttpxDiscovery(custom, issuer=issuer, told=told).provider()
-        await HttpxDiscovery(custom, issuer=issuer, told=told, user_agent="a name").provider()
+        await HttpxDiscovery(custom, issuer=issuer, overrides=told).provider()
+        await HttpxDiscovery(custom, issuer=issuer, overrides=told, user_agent="a name").provider()
 
     with saying() as server:
         asyncio.run(ask(issuer_of(server)))
@@ -312,7 +312,7 @@ def test_it_is_asked_by_the_name_that_is_set() -> None:
 
 def test_it_is_asked_once_by_all_who_need_it_at_once_or_later() -> None:
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
         first, *others = await asyncio.gather(*(discovery.provider() for _ in range(20)))
         assert all(other is first for other in others)
         assert await discovery.provider() is first
@@ -329,7 +329,7 @@ def test_it_is_asked_again_after_a_failure_and_by_those_who_outlive_the_first_ca
         return {OAUTH: page(document(issuer))} if is_up.is_set() else {}
 
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, told=ServerMetadata())
+        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
         with pytest.raises(DiscoveryError):
             await discovery.provider()
         is_up.set()

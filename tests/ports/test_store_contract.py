@@ -539,8 +539,8 @@ async def test_a_swap_moves_what_is_due(in_use: StoreInUse) -> None:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.store_sqlite._NAMES_A_PAGE", 16)
-    monkeypatch.setattr("adapters.store_upstash._KEYS_A_PAGE", 16)
+    monkeypatch.setattr("adapters.store_sqlite._PAGE_SIZE", 16)
+    monkeypatch.setattr("adapters.store_upstash._SCAN_PAGE", 16)
 
 
 async def named(store: Store) -> list[str]:

@@ -22,7 +22,7 @@ from functions.refresh import recorder as recorder_module
 from functions.refresh import sweep as sweep_module
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.recorder import Recorder
-from functions.refresh.sharing import Shared
+from functions.refresh.sharing import SharedTasks
 from ports.store import ConflictError, Record, UnreadableRecordError
 from tests.records import record_of
 from tests.simulation.simulated_store import SimulatedStore
@@ -146,7 +146,7 @@ def overwrite_what_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
 def share_attempts_between_connections(patch: pytest.MonkeyPatch) -> None:
     init = Keeper.__init__
 
-    class OneForAll(Shared[Record]):
+    class OneForAll(SharedTasks[Record]):
         def get(self, _key: str) -> asyncio.Task[Record] | None:
             return super().get("any")
 

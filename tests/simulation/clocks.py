@@ -35,9 +35,8 @@ from functions.login.logins import Logins
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.revoker import Revoker
 from functions.refresh.sweep import Sweep
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
 from tests.simulation.exchanges import Wish
 from tests.simulation.promises import VERDICTS_APART, BrokenRuleError, Rule
@@ -83,14 +82,14 @@ class ClockWorld:
         )
         declared = kind.declared(ACCESS_LIFE, LONG_REFRESH_LIFE)
         self.store = MemoryStore()
-        entropy, revoker = SeededEntropy(self.random), Revoker(server=lambda: self)
+        entropy = SeededEntropy(self.random)
         policy = Policy(provider=declared, client="client-1")
         self.recorder = Recorder(
             store=self.store,
             clock=self,
             entropy=entropy,
             rescue=self,
-            revoker=revoker,
+            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=policy,
         )
         self.keeper = Keeper(
@@ -100,7 +99,9 @@ class ClockWorld:
             entropy=entropy,
             policy=policy,
         )
-        self.revocations = Revocations(keeper=self.keeper, recorder=self.recorder, revoker=revoker)
+        self.revocations = Revocations(
+            keeper=self.keeper, recorder=self.recorder, server=lambda: self
+        )
         self.sweep = Sweep(
             keeper=self.keeper, revocations=self.revocations, store=self.store, clock=self
         )
@@ -151,11 +152,11 @@ class ClockWorld:
         self.provider.revoke(request.token)
         return RevocationResult.REVOKED
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(rescued.connection)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Nothing needs to be rescued here."""
         raise NotImplementedError(line)
 

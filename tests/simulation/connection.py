@@ -18,7 +18,7 @@ from domain.grant import (
 )
 from domain.provider import RotationKind
 from functions.refresh.keeper import PATIENCE
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0
 from tests.records import record_of
@@ -55,7 +55,7 @@ class Connection:
     logins: int = 0
     login_wanted: bool = False
     unreadable_until: float = -1
-    rescue_lines: list[Rescued] = field(default_factory=list)
+    rescue_lines: list[RescuedRecord] = field(default_factory=list)
     recoveries: int = 0
 
     def __post_init__(self) -> None:

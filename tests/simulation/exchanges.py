@@ -51,8 +51,8 @@ class Loss(Enum):
     CRASH_BEFORE_ANSWER = "the instance crashed before the answer came"
     CRASH_BEFORE_WRITE = "the instance crashed between the answer and the write"
     STALL = "the instance stalled past its lease, and its answer came too late"
-    STORE_AWAY = "the store was away or unreadable for longer than the write was retried"
-    LANDED_AFTER_LEASE = "the request landed after its lease"
+    STORE_AWAY = "the store was unavailable or unreadable for longer than the write was retried"
+    LANDED_AFTER_LEASE = "the request arrived after its lease"
     EXPIRED = "the refresh token expired"
     DAMAGED = "the record was damaged or removed"
 

@@ -18,7 +18,7 @@ from tests.simulation.stories import lie_idle
 from tests.simulation.world import LONG_REFRESH_LIFE, World, stream
 
 RUNS = 8
-# What can cost a login is run until it does: how many runs that takes is not told.
+# A cell that can cost a login runs until it does.
 MOST_RUNS = 60
 ACCESS_LIFE = timedelta(minutes=10)
 LIVES = 3
@@ -68,7 +68,7 @@ async def fall_silent(world: World) -> None:
 
 
 async def forget(world: World) -> None:
-    """Let nobody ask, and nothing sweep, for longer than the refresh token lives."""
+    """Let no program ask, and no sweep run, until the refresh token has expired."""
     await world.sleep(world.refresh_life.total_seconds() + 1)
 
 
@@ -114,7 +114,7 @@ class Row:
         if self.fault in {StoreFault.DAMAGED, StoreFault.GONE}:
             return rules.rotation is not RotationKind.NONE
         if self.story is lie_idle:
-            # A refresh token that is not replaced dies of its age, however often it is used.
+            # A refresh token that is not replaced expires, however often it is used.
             return rules.rotation is not RotationKind.ALWAYS
         if rules.rotation is RotationKind.NONE or self not in COSTLY:
             return False
@@ -129,7 +129,7 @@ class Row:
 ROWS = (
     *(Row(name=fault.value, fault=fault) for fault in NetworkFault),
     Row(
-        name="answer lost, and nobody asks for an hour",
+        name="answer lost, and no request for an hour",
         fault=NetworkFault.ANSWER_LOST,
         story=fall_silent,
     ),
@@ -140,20 +140,20 @@ ROWS = (
         for point in Point
     ),
     Row(
-        name="nobody asks for weeks, a sweep every day, refresh token lives for 7 days",
+        name="no request for weeks, a daily sweep, refresh tokens valid for 7 days",
         fault=None,
         story=lie_idle,
         refresh_life=IDLE_REFRESH_LIFE,
     ),
     Row(
-        name="nobody asks and nothing sweeps until the refresh token has expired",
+        name="no request and no sweep until the refresh token has expired",
         fault=None,
         story=forget,
         refresh_life=IDLE_REFRESH_LIFE,
     ),
 )
-# What can cost a login where a refresh token is spent by its use: what strikes after the request
-# has landed, and before its answer is stored.
+# These can cost a login where a refresh token is spent by its use: faults after the request has
+# arrived, and before its answer is stored.
 COSTLY = frozenset(
     row
     for row in ROWS
@@ -200,27 +200,27 @@ def _head() -> Iterator[str]:
     yield "# What is guaranteed"
     yield ""
     yield (
-        "As long as the provider honours a refresh token that the store or any living instance "
-        "has, programs are given access tokens, and nobody has to log in again: across any number "
-        "of instances, their crashes and stalls, an unreliable network and a store that comes and "
-        "goes. A grant that nobody uses is kept by a sweep once a day. A login is asked for only "
-        "where no client could have kept the grant, and then the answer says why."
+        "Programs get access tokens without a new login, as long as the provider honours a "
+        "refresh token that the store or a running instance has. This holds for any number of "
+        "instances, and through their crashes and stalls, an unreliable network and an unreliable "
+        "store. A daily sweep keeps unused grants. A login is required only if no client could "
+        "have kept the grant, and then the response gives the reason."
     )
     yield ""
     yield (
-        "This page is written by the simulation that tests it "
-        "(`python -m tests.simulation.guarantees > docs/guarantees.md`): three instances whose "
-        "clocks are off by up to 2 s, a store, a network and a provider, in simulated time, "
-        "interleaved at every await. After every event it is checked that no promise is broken."
+        "The simulation that tests these guarantees writes this page "
+        "(`python -m tests.simulation.guarantees > docs/guarantees.md`). It simulates three "
+        "instances with clock errors of up to 2 s, a store, a network and a provider. They run in "
+        "simulated time, interleaved at every await. After every event it checks all promises."
     )
     yield ""
     yield "## One fault at a time"
     yield ""
     yield (
-        f"Each cell is {RUNS} runs, and up to {MOST_RUNS} where a login may be needed, over "
-        f"{LIVES} lives of an access token and a recovery, with the fault at a random one of its "
-        "first opportunities. *Kept* means that no run needed a login; else a run did, for the "
-        "reason that the letter names."
+        f"Each cell is {RUNS} runs, or up to {MOST_RUNS} if a login may be needed. A run lasts for "
+        f"{LIVES} access tokens and a recovery, and the fault occurs at a random one of its first "
+        "opportunities. *Kept* means that no run needed a login. Otherwise the letter names the "
+        "reason."
     )
     yield ""
 
@@ -242,44 +242,40 @@ def cell(tally: Tally) -> str:
 LETTERS = {loss: chr(ord("a") + number) for number, loss in enumerate(Loss)}
 REASONS: Mapping[Loss, str] = {
     Loss.ANSWER_LOST: (
-        "The provider has replaced the refresh token, and its replacement was in an answer that "
-        "nobody received. A grace window helps, if the loss is noticed and somebody asks within it."
+        "The provider replaced the refresh token, and the lost answer held the new one. A grace "
+        "window helps if the loss is noticed, and a program requests a token within it."
     ),
-    Loss.CAME_TOO_LATE: (
-        "The same: the answer came when the connection it belonged to was closed."
-    ),
-    Loss.CRASH_BEFORE_ANSWER: (
-        "The same: the connection died with the instance, and the answer with the connection."
-    ),
+    Loss.CAME_TOO_LATE: "The same: the answer arrived after its connection was closed.",
+    Loss.CRASH_BEFORE_ANSWER: "The same: the crash closed the connection of the answer.",
     Loss.CRASH_BEFORE_WRITE: (
-        "The replacement was in the memory of one process, which ended between receiving it and "
-        "handing it to the store. The time between is one write."
+        "The new refresh token was in the memory of one process. It crashed after it received the "
+        "token and before it stored it. The time between is one write."
     ),
     Loss.STALL: (
-        "An instance froze with the answer before it, or before it could be sent one, for longer "
-        "than a request can be in flight. To the others it is dead, and they try once more what it "
-        "had tried: where reuse revokes everything, that ends the grant; elsewhere it is kept if "
-        "the instance comes back with the answer."
+        "An instance froze before it could read the answer, for longer than a request can be in "
+        "flight. The others assume a crash, and send the same refresh token again. If reuse "
+        "revokes everything, that ends the grant. Elsewhere it is kept, if the instance wakes up "
+        "with the answer."
     ),
     Loss.STORE_AWAY: (
-        "The store did not take the answer, however often it was asked, until others had to try "
-        "again what had been tried, and the provider took that for theft. Elsewhere the tokens "
-        "are written when the store is back, or brought back from the rescue line in the log."
+        "The store refused the answer for so long that other instances had to send the same "
+        "refresh token again. The provider treated that as theft. Elsewhere the tokens are "
+        "written when the store is back, or restored from the rescue line in the log."
     ),
     Loss.LANDED_AFTER_LEASE: (
-        "A request arrived at the provider more than a minute after it was sent, by a sender that "
-        "was long gone; by then it had to be taken for lost. Nobody can wait for ever."
+        "A request arrived at the provider more than a minute after it was sent, when its sender "
+        "no longer listened. By then it had to count as lost: no client can wait for ever."
     ),
     Loss.EXPIRED: (
-        "Nobody used it in time. Where refreshing brings a new one, a daily sweep prevents that; "
-        "where the provider never replaces it, its age is the provider's last word."
+        "It was not used in time. If a refresh brings a new one, a daily sweep prevents that. If "
+        "the provider never replaces it, its lifetime is final."
     ),
     Loss.DAMAGED: (
-        "An instance puts back what it remembers of it: the newest that it has seen, of the last "
-        "thousand connections, for as long as it lives. A login is needed where no instance that "
-        "lives has seen it, or where the refresh token was replaced since by one that does not "
-        "live any more. While merely a key is missing, programs are told so, nothing is "
-        "overwritten, and when the key is back all goes on."
+        "A running instance puts back the newest record it has read, of each of the last thousand "
+        "connections. A login is needed if no running instance has read it, or if the instance "
+        "that last replaced the refresh token no longer runs. If only an encryption key is "
+        "missing, programs get an error, nothing is overwritten, and all works again once the key "
+        "is back."
     ),
 }
 
@@ -288,9 +284,9 @@ def _losses() -> Iterator[str]:
     yield "## Where loss is unavoidable, and why"
     yield ""
     yield (
-        "Nearly all of it takes a provider that replaces the refresh token when it is used and "
-        "does not honour the old one afterwards. Then there is an instant at which the only living "
-        "refresh token exists in one place, and what happens to that place happens to the grant."
+        "Nearly all of these need a provider that replaces the refresh token with each use, and "
+        "does not honour the old one afterwards. For a moment the only valid refresh token then "
+        "exists in one place. If that place fails, the grant is lost."
     )
     yield ""
     for loss in Loss:
@@ -302,12 +298,20 @@ def _chaos() -> Iterator[str]:
     yield "## Everything at once"
     yield ""
     yield (
-        "The tests make thousands of runs more, against these providers and two with shorter "
-        "overlaps: many faults together at rates of up to six in ten, at any step, on several "
-        "connections, while programs ask alone and in crowds, others want new tokens, and sweeps "
-        "meet; attempts whose outcome is unclear, one upon the other; and idle connections whose "
-        "sweeps fail, all but the last before a refresh token's end. Every grant that is lost is "
-        "lost for one of the reasons above, and rules that are broken on purpose are noticed."
+        "The tests make thousands of further runs, against these providers and two with shorter "
+        "overlaps:"
+    )
+    yield ""
+    yield (
+        "- many faults together, at rates of up to six in ten, at any step and on several "
+        "connections, with single and concurrent requests, refreshes and overlapping sweeps;"
+    )
+    yield "- several attempts with unknown outcomes in a row;"
+    yield "- unused connections whose sweeps fail, all but the last before the expiry."
+    yield ""
+    yield (
+        "Every lost grant is lost for one of the reasons above. Rules that are broken on purpose "
+        "are detected."
     )
     yield ""
 

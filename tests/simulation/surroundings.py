@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain.grant import (
     Inactive,
 )
-from ports.rescue import Rescued, Unread
+from ports.rescue import RescuedRecord, UnreadableLine
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import current_process
 from tests.simulation.promises import BrokenRuleError, Rule
@@ -26,7 +26,7 @@ class RescueLines:
 
     world: "World"
 
-    def emit(self, rescued: Rescued) -> None:
+    def emit(self, rescued: RescuedRecord) -> None:
         """Write a line."""
         process, grant = current_process(), rescued.record.grant
         self.world.note(process.name, f"rescues {describe(grant)}")
@@ -36,7 +36,7 @@ class RescueLines:
             with self.world.judging():
                 connection.history.rescued(process, grant.tokens.access_token)
 
-    def read(self, line: str) -> list[Rescued | Unread]:
+    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Nobody reads here: the operator has the lines already."""
         raise NotImplementedError(line)
 

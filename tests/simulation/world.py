@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 from domain.policy import Policy
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.revoker import Revoker
 from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
@@ -122,13 +121,12 @@ class World:
         skew = self.fate.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{self.births}", slot=slot, skew=skew)
         clock, entropy, store = SkewedClock(self, instance), self._entropy, self.store.port
-        revoker = Revoker(server=lambda: self.server)
         instance.recorder = Recorder(
             store=store,
             clock=clock,
             entropy=entropy,
             rescue=RescueLines(self),
-            revoker=revoker,
+            revoke_late_tokens=lambda *late: instance.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=self.policy,
         )
         instance.keeper = keeper = WitnessedKeeper(
@@ -141,7 +139,7 @@ class World:
             policy=self.policy,
         )
         instance.revocations = Revocations(
-            keeper=keeper, recorder=instance.recorder, revoker=revoker
+            keeper=keeper, recorder=instance.recorder, server=lambda: self.server
         )
         instance.sweep = Sweep(
             keeper=keeper, revocations=instance.revocations, store=store, clock=clock

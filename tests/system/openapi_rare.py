@@ -114,8 +114,8 @@ def _ask_too_much(schema: OpenApiSchema, deployment: Deployment) -> None:
 
 def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
     for name in _KEYED:
-        for key in ("no key", _NARROW_KEY):
-            ask(schema, name, {}, ("x-api-key", key), at=deployment)
+        for wrong in ("no key", _NARROW_KEY):
+            ask(schema, name, {}, ("x-api-key", wrong), at=deployment)
     # Schemathesis takes no key away where none may do.
     keys: list[Headers] = [(), (("x-api-key", "no key"),), (("x-api-key", _NARROW_KEY),)]
     for key, accept in product(keys, (HTML, JSON)):

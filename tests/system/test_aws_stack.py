@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from domain.grant import Authorized
-from functions.aws.settings import FAULTY_FOR
+from functions.aws.settings import FAULT_FOR
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.rescue import Rescued
+from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
 from tests.functions.expect import expect_json, expect_page, expect_problem
 from tests.infra.aws_template import BUCKET, KEY, native
@@ -94,7 +94,7 @@ def deployment(stack: Stack) -> Iterator[Deployment]:
         deployment = Deployment(stack=stack, provider=provider, api_key=api_key)
         # An instance remembers for so long that its secret was empty. Asking it meanwhile would
         # only keep the machine busy.
-        time.sleep(FAULTY_FOR.total_seconds())
+        time.sleep(FAULT_FOR.total_seconds())
         wait_until(lambda: deployment.ask("GET", "verify").status_code == NOT_FOUND, every=1)
         yield deployment
 
@@ -213,11 +213,12 @@ def test_the_page_s_doctor_and_recovery_have_the_environment_of_the_functions(
     wiring = Wiring(Settings.from_environ(variables(deployment.stack, tmp_path)))
     record = record_of(Authorized(tokens=TOKENS), "rescued")
     for function in ("Api", "Sweep"):
-        rescued = Rescued(connection=f"of-{function}", expected_etag=None, record=record)
+        rescued = RescuedRecord(connection=f"of-{function}", expected_etag=None, record=record)
         wiring.rescue.emit(rescued)
         log(deployment.stack, function, caplog.messages[-1])
     printed = operate(deployment.stack, f"{DOCTOR}\n{RECOVER}").splitlines()
-    assert "ok       same store: what is begun there is in this environment's store" in printed
+    same_store = "same store: a login that was started there is in this environment's store"
+    assert f"ok       {same_store}" in printed
     assert any(line.startswith("ok       PROVIDER: custom, ") for line in printed)
     assert {"of-Api: applied", "of-Sweep: applied"} <= set(printed)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises.document import text
 from tests.functions.deployment import API_KEY
 from tests.functions.doctors import (
     Wrong,
@@ -205,7 +205,7 @@ def test_clock_that_is_not_the_deployments_is_found(live: Live) -> None:
 
 
 def test_another_version_is_found(live: Live) -> None:
-    document = json.loads(DOCUMENT.read_bytes())
+    document = json.loads(text())
     document["paths"].pop("/api/verify")
     body = json.dumps(document | {"status": "ok"}).encode()
     with serving(alive(body)) as server:

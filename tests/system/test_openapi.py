@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from functions.endpoints.openapi import DOCUMENT
+from functions.endpoints.promises.document import text
 from tests.conftest import COUNTED
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import REDIRECT_URI, Deployment, deployed
@@ -66,7 +66,7 @@ def test_every_answer_that_is_documented_is_given(
     schema, answered = loaded(deployment), Counter(found.answered)
     with noted(answered):
         ask_what_is_rare(schema, deployment, portal)
-    there = set(documented(json.loads(DOCUMENT.read_text())))
+    there = set(documented(json.loads(text())))
     assert set(answered) <= there
     assert there - set(answered) == {answer for answer in there if answer[1:] in UNREACHED} | {
         ("showLoginLink", 503, "text/html")  # its one problem of that status

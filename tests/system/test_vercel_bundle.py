@@ -11,7 +11,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
-from functions.endpoints.openapi import DOCUMENT
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
 from tests.system.account import RecordProperty
@@ -42,7 +41,7 @@ pyproject.toml tests/conftest.py uv.lock
 UNPUBLISHED = """
 / /.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
 /api/openapi-json /api/token.json /api/token.py /api/token// /api/token/x /api/tokens
-//api/token /domain/decide.py /functions /functions/endpoints/openapi.json
+//api/token /domain/decide.py /functions
 /functions/vercel/token /functions/vercel/token.py /pyproject.toml /vercel.json /x/api/token
 """
 
@@ -81,8 +80,7 @@ def test_bundle_has_what_belongs_there_and_nothing_else(function: Function) -> N
 
 def application_sources() -> list[Path]:
     folders = ["adapters", "domain", "functions", "ports"]
-    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    return [*sources, DOCUMENT]
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 def test_what_does_not_belong_is_recognised() -> None:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias, assert_never
 
-from functions.http.messages import MalformedRequestError, Receive, Request, Response, Scope, Send
+from functions.http.messages import Receive, Request, Response, Scope, Send
+from functions.http.parameters import MalformedRequestError
 from tests.system.redis_connections import (
     Command,
     CommandError,

@@ -23,10 +23,9 @@ MAX_DURATIONS = {
 }
 """The functions there are to be, and how many seconds a request of each may take."""
 
-# The application, its document, what it depends on, and the module that starts the runtime.
+# The application, what it depends on, and the module that starts the runtime.
 _BELONGS = re.compile(
-    r"(adapters|domain|functions|ports)/.*\.pyc?|functions/endpoints/openapi\.json|_vendor/.*"
-    r"|vc__handler__python\.py"
+    r"(adapters|domain|functions|ports)/.*\.pyc?|_vendor/.*|vc__handler__python\.py"
 )
 _NAME_OF_DIST = re.compile(r"_vendor/(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/")
 # Put there by uv, and used by nobody; the platform's own bundles have it too.

@@ -10,27 +10,27 @@ from ports.web import WebAnswer
 _RESOLUTION = timedelta(seconds=1)
 # Clocks that are set by a network differ by far less.
 _NOTICEABLE = timedelta(seconds=2)
-# Callers would get expired tokens, or lose valid ones, for so long.
+# For this long, callers would get expired tokens, or lose valid ones.
 _TOO_FAR = timedelta(seconds=60)
 
 
-def compare_clocks(whose: str, answer: WebAnswer) -> Finding:
+def compare_clocks(label: str, answer: WebAnswer) -> Finding:
     """Report how far the clocks are apart."""
-    told = _date(answer)
-    if told is None:
-        return unknown("clock", f"{whose} is unknown: its response has no Date")
-    apart = distance(answer, told)
+    date = _date(answer)
+    if date is None:
+        return unknown("clock", f"{label} is unknown: its response has no Date")
+    apart = distance(answer, date)
     seconds = apart / timedelta(seconds=1)
     if apart <= _NOTICEABLE:
-        return ok("clock", f"{whose} and this one agree within 2 s")
-    text = f"{whose} and this one differ by at least {seconds:.0f} s: synchronize this one (NTP)"
+        return ok("clock", f"{label} and this one agree within 2 s")
+    text = f"{label} and this one differ by at least {seconds:.0f} s: synchronize this one (NTP)"
     return fault("clock", text) if apart > _TOO_FAR else warning("clock", text)
 
 
-def distance(answer: WebAnswer, told: datetime) -> timedelta:
-    """Return how far apart the clocks are at least, whatever the response's delay."""
-    behind = told - answer.came_at
-    ahead = answer.sent_at - (told + _RESOLUTION)
+def distance(answer: WebAnswer, date: datetime) -> timedelta:
+    """Return how far apart the clocks are at least, for any delay of the response."""
+    behind = date - answer.received_at
+    ahead = answer.sent_at - (date + _RESOLUTION)
     return max(behind, ahead, timedelta(0))
 
 

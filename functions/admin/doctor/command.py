@@ -25,7 +25,7 @@ from ports.store import StoreUnavailableError
 # For each part; its requests have limits of their own.
 _LIMIT = timedelta(seconds=40)
 # A thread that hangs in the operating system cannot be stopped.
-_END = timedelta(seconds=55)
+_PROCESS_LIMIT = timedelta(seconds=55)
 
 _DESCRIPTION = """\
 doctor [--live URL] [--strict]
@@ -50,7 +50,7 @@ async def diagnose(
     for finding in check_environment(settings, datetime.now(UTC)):
         yield finding
     # The store first: it looks at the file before anything here opens it.
-    tasks = [asyncio.create_task(_in_time(name, part)) for name, part in parts.items()]
+    tasks = [asyncio.create_task(_collect(name, part)) for name, part in parts.items()]
     try:
         for task in tasks:
             for finding in await task:
@@ -63,7 +63,7 @@ async def diagnose(
             await wiring.close()
 
 
-async def _in_time(name: str, part: AsyncGenerator[Finding, None]) -> list[Finding]:
+async def _collect(name: str, part: AsyncGenerator[Finding, None]) -> list[Finding]:
     """Collect the findings of a part within the limit; its failure is a finding as well."""
     found: list[Finding] = []
     try:
@@ -72,13 +72,13 @@ async def _in_time(name: str, part: AsyncGenerator[Finding, None]) -> list[Findi
                 found.append(finding)  # noqa: PERF401 - what was found before the limit stays
     except TimeoutError:
         found.append(fault(name, f"no answer within {_LIMIT.seconds} s"))
-    except Exception as error:  # noqa: BLE001 - the other parts have something to say
+    except Exception as error:  # noqa: BLE001 - the other parts may have findings
         found.append(fault(name, f"this check failed itself: {type(error).__name__}"))
     return found
 
 
 @contextmanager
-def ending_within(limit: timedelta) -> Iterator[None]:
+def exit_after(limit: timedelta) -> Iterator[None]:
     """End the process if the block takes longer than the limit."""
 
     def end() -> None:
@@ -114,7 +114,7 @@ def _declare(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> str | None:
     try:
         settings = Settings.from_environ()
-        with ending_within(_END):
+        with exit_after(_PROCESS_LIMIT):
             return asyncio.run(_report(settings, options))
     except SettingsError as error:
         found = [fault("variables", text) for text in error.faults]

@@ -12,7 +12,7 @@ from functions.settings.settings import Settings
 
 # Time to make a new key and to hand it out.
 _EXPIRES_SOON = timedelta(days=30)
-_MAKE_ONE = "generate one with openssl rand -hex 32"
+_ADVICE = "generate one with openssl rand -hex 32"
 
 
 def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -29,7 +29,7 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
             "elsewhere: remove it unless such a login is under way",
         )
     if not settings.encryption_keys:
-        yield _warn_of_the_derived_key(settings.client_secret)
+        yield _warn_of_derived_key(settings.client_secret)
 
 
 def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
@@ -54,12 +54,12 @@ def _check_cron_secret(settings: Settings) -> Finding:
     if settings.cron_secret is None:
         return warning(
             "CRON_SECRET",
-            f"it is not set, so that the sweep cannot run, and unused logins expire: {_MAKE_ONE}",
+            f"it is not set, so that the sweep cannot run, and unused logins expire: {_ADVICE}",
         )
     if _is_a_key(settings.cron_secret, settings.api_keys):
         return warning(
             "CRON_SECRET",
-            f"it is an API key as well, so that the scheduler can read every token: {_MAKE_ONE}",
+            f"it is an API key as well, so that the scheduler can read every token: {_ADVICE}",
         )
     return ok("CRON_SECRET", "it is set, and differs from the API keys")
 
@@ -68,11 +68,11 @@ def _check_client_secret(settings: Settings) -> Iterator[Finding]:
     if _is_a_key(settings.client_secret, settings.api_keys):
         yield warning(
             "CLIENT_SECRET",
-            f"it is an API key as well, so that every caller has it: for API_KEY, {_MAKE_ONE}",
+            f"it is an API key as well, so that every caller has it: for API_KEY, {_ADVICE}",
         )
 
 
-def _warn_of_the_derived_key(client_secret: str) -> Finding:
+def _warn_of_derived_key(client_secret: str) -> Finding:
     weakness = weakness_of(client_secret)
     guessed = (
         "" if weakness is None else f" (it {weakness}, so that a thief of the store may guess it)"
@@ -97,7 +97,7 @@ def _check_redirect_uri(settings: Settings) -> Finding:
         )
     register = f"the redirect URI to register at the provider is {settings.redirect_uri}"
     provider = settings.provider.authorization_endpoint or settings.overrides.issuer or ""
-    if _is_here(settings.public_url) and not _is_here(provider):
+    if _is_on_this_machine(settings.public_url) and not _is_on_this_machine(provider):
         return warning(
             "PUBLIC_URL",
             f"it is an address of this machine: only its own browsers can log in; {register}",
@@ -105,5 +105,5 @@ def _check_redirect_uri(settings: Settings) -> Finding:
     return ok("PUBLIC_URL", register)
 
 
-def _is_here(url: str) -> bool:
+def _is_on_this_machine(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")

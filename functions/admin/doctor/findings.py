@@ -9,7 +9,7 @@ from itertools import islice
 from functions.admin.command import printable
 
 # A deployment may have thousands.
-_NAMED_AT_MOST = 5
+_MAX_NAMES = 5
 # A quotation of a server may be of any length.
 _LONGEST_TEXT = 600
 
@@ -70,7 +70,7 @@ def summary(findings: Iterable[Finding], *, strict: bool) -> str | None:
     return f"{text}." if counts[Level.FAULT] else None
 
 
-def listed(names: Iterable[str], count: int) -> str:
+def count_and_names(names: Iterable[str], count: int) -> str:
     """Return the count and the first names."""
-    some = ", ".join(islice(names, _NAMED_AT_MOST))
-    return f"{count} ({some})" if count <= _NAMED_AT_MOST else f"{count} ({some}, …)"
+    some = ", ".join(islice(names, _MAX_NAMES))
+    return f"{count} ({some})" if count <= _MAX_NAMES else f"{count} ({some}, …)"

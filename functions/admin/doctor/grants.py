@@ -7,20 +7,20 @@ from datetime import datetime, timedelta
 
 from domain.grant import Authorized, Failure, Grant, Moved, due_at
 from domain.questions import missing_authorization
-from functions.admin.command import do_for_each
-from functions.admin.doctor.findings import Finding, fault, listed, ok, unknown, warning
+from functions.admin.command import map_concurrently
+from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_newest_key
 from functions.wiring import Wiring
 from ports.store import Store, UnreadableRecordError
 
 # A daily sweep that failed once.
-_LONG_OVERDUE = timedelta(days=2)
+_OVERDUE_LIMIT = timedelta(days=2)
 # A large store is checked in part, to end in time.
-_TIME_TO_LOOK = timedelta(seconds=20)
+_CHECK_LIMIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class CheckedRecord:
     """One record: its grant, None if no key decrypts it, and whether the newest key did."""
 
     grant: Grant | None
@@ -37,21 +37,21 @@ class Census:
     by_older_key: list[str] = field(default_factory=list)
     without_login: dict[str, str] = field(default_factory=dict)
     failing: dict[str, Failure] = field(default_factory=dict)
-    forgotten: list[str] = field(default_factory=list)
+    overdue: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
 
-    def add(self, name: str, look: Look) -> None:
+    def add(self, name: str, check: CheckedRecord) -> None:
         """Add one record."""
         self.number += 1
-        if look.grant is None:
+        if check.grant is None:
             self.unreadable.append(name)
             return
-        if not look.by_newest_key:
+        if not check.by_newest_key:
             self.by_older_key.append(name)
-        if (cause := missing_authorization(look.grant, self.since)) is not None:
+        if (cause := missing_authorization(check.grant, self.since)) is not None:
             self.without_login[name] = cause.value
             return
-        self._add_working(name, look.grant)
+        self._add_working(name, check.grant)
 
     def _add_working(self, name: str, grant: Grant) -> None:
         if isinstance(grant, Moved):
@@ -59,25 +59,25 @@ class Census:
         failure_state = grant.failure_state if isinstance(grant, Authorized) else None
         if failure_state is not None:
             self.failing[name] = failure_state.failure
-        due, limit = due_at(grant), self.since - _LONG_OVERDUE
+        due, limit = due_at(grant), self.since - _OVERDUE_LIMIT
         is_tried = failure_state is not None and failure_state.at > limit
         if due is not None and due <= limit and not is_tried:
-            self.forgotten.append(name)
+            self.overdue.append(name)
 
 
 async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Check every record, as time allows. Raises StoreUnavailableError."""
     newest = store_by_newest_key(wiring.settings)
 
-    async def look(connection: str) -> Look:
-        return await _look(connection, newest=newest, all_keys=wiring.store)
+    async def check(connection: str) -> CheckedRecord:
+        return await _check_record(connection, newest=newest, all_keys=wiring.store)
 
     census, is_complete = Census(wiring.clock.now()), True
     try:
-        async with aclosing(do_for_each(wiring.store.connections(), look)) as looks:
-            async for name, found in looks:
+        async with aclosing(map_concurrently(wiring.store.connections(), check)) as checked:
+            async for name, found in checked:
                 census.add(name, found)
-                if wiring.clock.now() - census.since > _TIME_TO_LOOK:
+                if wiring.clock.now() - census.since > _CHECK_LIMIT:
                     is_complete = False
                     break
     finally:
@@ -90,15 +90,15 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-async def _look(connection: str, *, newest: Store, all_keys: Store) -> Look:
+async def _check_record(connection: str, *, newest: Store, all_keys: Store) -> CheckedRecord:
     try:
-        return Look(grant=(await newest.load(connection)).grant)
+        return CheckedRecord(grant=(await newest.load(connection)).grant)
     except UnreadableRecordError:
         pass
     try:
-        return Look(grant=(await all_keys.load(connection)).grant, by_newest_key=False)
+        return CheckedRecord(grant=(await all_keys.load(connection)).grant, by_newest_key=False)
     except UnreadableRecordError:
-        return Look(grant=None)
+        return CheckedRecord(grant=None)
 
 
 def judge(census: Census) -> Iterator[Finding]:
@@ -134,8 +134,8 @@ def _judge_logins(census: Census) -> Iterator[Finding]:
         said = [f"{name}: {cause}" for name, cause in census.without_login.items()]
         yield warning(
             "connections",
-            f"login required for {listed(said, len(said))}: use POST /api/login?connection=NAME "
-            "with an API key",
+            f"login required for {count_and_names(said, len(said))}: use POST "
+            "/api/login?connection=NAME with an API key",
         )
     if census.moved:
         yield warning(
@@ -161,10 +161,10 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
                 f"the last one failed ({failure.value}) for {_names(names)}: see the next try in "
                 "GET /api/verify",
             )
-    if census.forgotten:
+    if census.overdue:
         yield fault(
             "sweep",
-            f"{_names(census.forgotten)} is overdue for two days, and the login will expire: "
+            f"{_names(census.overdue)} is overdue for two days, and the login will expire: "
             "schedule a daily GET /api/sweep with the CRON_SECRET",
         )
     elif census.number:
@@ -172,4 +172,4 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
 
 
 def _names(names: list[str]) -> str:
-    return listed(names, len(names))
+    return count_and_names(names, len(names))

@@ -51,7 +51,7 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
     yield from mixed
     if mixed:
         return
-    # An issuer vouches for what it names itself.
+    # An issuer's own metadata may name several hosts.
     if overrides.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
         yield warning(

@@ -14,12 +14,12 @@ from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
 from functions.admin.doctor.wiring import store_facts
 from functions.wiring import Wiring
-from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, Unseen
+from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, UnreadFact
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
-_TIMES = 5
+_SAMPLES = 5
 # The store removes what the doctor writes.
-_KEPT_FOR = timedelta(minutes=1)
+_LIFETIME = timedelta(minutes=1)
 
 
 async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
@@ -32,10 +32,10 @@ async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     for finding in judge(facts):
         yield finding
     # The doctor makes no file, which might belong to another user than the application.
-    if isinstance(facts, SqliteFacts) and not (facts.is_begun and facts.is_database):
+    if isinstance(facts, SqliteFacts) and not (facts.exists and facts.is_database):
         return
     try:
-        yield await _check_writing(wiring)
+        yield await _check_round_trip(wiring)
     except StoreUnavailableError as error:
         yield fault("store", f"it is not available: {error}")
         return
@@ -47,32 +47,32 @@ async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
         yield unknown("connections", f"the records cannot be listed: {error}")
 
 
-async def _check_writing(wiring: Wiring) -> Finding:
+async def _check_round_trip(wiring: Wiring) -> Finding:
     """Write, and read it back. Raises StoreUnavailableError."""
     with suppress(UnreadableRecordError):
         # Like every request for a token.
         await wiring.store.load(DEFAULT_CONNECTION)
-    key, ends = f"doctor-{secrets.token_hex(16)}", wiring.clock.now() + _KEPT_FOR
+    key, ends = f"doctor-{secrets.token_hex(16)}", wiring.clock.now() + _LIFETIME
     found, milliseconds = [], []
-    for _ in range(_TIMES):
+    for _ in range(_SAMPLES):
         start = time.perf_counter()
         found.append(await wiring.store.count(key, window_ends=ends))
         milliseconds.append((time.perf_counter() - start) * 1000)
     is_kept = all(after > before for before, after in zip([0, *found], found, strict=False))
-    if not (is_kept and await _keeps_a_login(wiring.store, key, wiring)):
+    if not (is_kept and await _returns_login(wiring.store, key, wiring)):
         return fault("store", "it does not return what was written")
     return ok(
-        "store", f"written and read back in {median(milliseconds):.1f} ms (median of {_TIMES})"
+        "store", f"written and read back in {median(milliseconds):.1f} ms (median of {_SAMPLES})"
     )
 
 
-async def _keeps_a_login(store: Store, key: str, wiring: Wiring) -> bool:
+async def _returns_login(store: Store, key: str, wiring: Wiring) -> bool:
     now = wiring.clock.now()
     pending = PendingLogin(
         connection=DEFAULT_CONNECTION,
         redirect_uri="",
         code_verifier=None,
-        expires_at=now + _KEPT_FOR,
+        expires_at=now + _LIFETIME,
     )
     await store.put_login(key, pending)
     return await store.take_login(key, taker=key, now=now) == pending
@@ -97,7 +97,7 @@ def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
         yield fault(about, "its folder is not writable here, which SQLite requires")
     if not facts.is_on_disk:
         yield warning(about, "it is in memory, not on a disk: a restart of the machine deletes it")
-    if not facts.is_begun:
+    if not facts.exists:
         yield unknown(
             about,
             "there is no database yet, and none was made: run this again after the first login",
@@ -106,8 +106,8 @@ def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
     if not facts.is_database:
         yield fault(about, "the file is not an SQLite database")
         return
-    if facts.others_can:
-        parts = ", ".join(facts.others_can)
+    if facts.accessible_parts:
+        parts = ", ".join(facts.accessible_parts)
         yield warning(about, f"others than its owner can read or write it ({parts}): run chmod 600")
     if not facts.is_in_wal_mode:
         yield warning(
@@ -115,13 +115,13 @@ def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
             "the file is not in WAL mode: another program changed it, or the file system does not "
             "support it (network file systems do not)",
         )
-    if not facts.others_can and facts.is_in_wal_mode:
+    if not facts.accessible_parts and facts.is_in_wal_mode:
         yield ok(about, "only its owner can access the file, and it is in WAL mode")
 
 
-def _judge_eviction(policy: str | Unseen) -> Finding:
+def _judge_eviction(policy: str | UnreadFact) -> Finding:
     match policy:
-        case Unseen(why=why):
+        case UnreadFact(why=why):
             return unknown(
                 "eviction",
                 f"the database does not show its policy ({why}): check in Upstash's console that "
@@ -139,27 +139,27 @@ def _judge_eviction(policy: str | Unseen) -> Finding:
 
 def _judge_dynamodb(facts: DynamoDbFacts) -> Iterator[Finding]:
     about = "DYNAMODB_TABLE"
-    match facts.misshapen:
-        case Unseen(why=why):
+    match facts.schema_fault:
+        case UnreadFact(why=why):
             yield unknown(about, f"its schema cannot be read: {why}")
         case None:
             yield ok(about, "its schema is right")
         case reason:
             yield fault(about, f"{reason}: create it as docs/adr/0011-dynamodb.md says")
     yield _judge_setting(
-        facts.forgets_expired,
+        facts.has_time_to_live,
         good="its time to live removes expired entries",
         bad="its time to live is not on delete_after, so that expired entries stay, and cost",
     )
     yield _judge_setting(
-        facts.can_go_back,
+        facts.has_point_in_time_recovery,
         good="point-in-time recovery is on",
         bad="point-in-time recovery is off, so that a deletion by mistake loses every login",
     )
 
 
-def _judge_setting(is_on: bool | Unseen, *, good: str, bad: str) -> Finding:  # noqa: FBT001 - it is what was found
+def _judge_setting(is_on: bool | UnreadFact, *, good: str, bad: str) -> Finding:  # noqa: FBT001 - it is what was found
     about = "DYNAMODB_TABLE"
-    if isinstance(is_on, Unseen):
+    if isinstance(is_on, UnreadFact):
         return unknown(about, f"unknown whether {good}: {is_on.why}")
     return ok(about, good) if is_on else warning(about, bad)

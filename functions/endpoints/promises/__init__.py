@@ -1,17 +1,4 @@
-"""The HTTP interface as data, from which `infra/openapi.py` writes the OpenAPI document.
+"""The HTTP interface as data: one module an endpoint, and the OpenAPI document made of them.
 
-No request imports it: its dataclasses would slow every cold start. Tests compare it with the
-routes, with `functions.http.problems`, and with the responses of a running deployment.
+Only a request for the document imports it: its dataclasses would slow every other cold start.
 """
-
-from functions.endpoints.promises import documents, logins, refreshes, revocations, tokens
-from functions.endpoints.promises.operation import Operations
-
-# By path and method; HEAD goes with GET, unless `Operation.has_head` is False.
-OPERATIONS: Operations = {
-    **tokens.OPERATIONS,
-    **logins.OPERATIONS,
-    **refreshes.OPERATIONS,
-    **revocations.OPERATIONS,
-    **documents.OPERATIONS,
-}

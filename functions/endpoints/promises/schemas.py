@@ -1,4 +1,4 @@
-"""The responses as JSON Schema, and the members of problems beyond RFC 9457."""
+"""The responses as JSON Schema."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,12 +12,12 @@ from functions.endpoints.promises.operation import Schema
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _CAUSES = [cause.value for cause in Cause]
 _FAILURES = [failure.value for failure in Failure]
-_CAUSE: Schema = {
+CAUSE: Schema = {
     "type": "string",
     "enum": _CAUSES,
     "description": "Why a login is required.",
 }
-_STATES = [freshness.value for freshness in Freshness]
+STATES = [freshness.value for freshness in Freshness]
 _OUTCOMES = [
     "tokens",
     "in-progress",
@@ -51,7 +51,7 @@ def _instant(description: str) -> Schema:
     return {"type": ["string", "null"], "format": "date-time", "description": description}
 
 
-_LOGIN = closed(
+LOGIN = closed(
     {
         "method": {"const": "POST"},
         "url": {
@@ -78,8 +78,8 @@ _SAID: Schema = {
     "description": "The provider's error, or the reason why it gave no answer, shortened and "
     "without secrets. Missing if there is none.",
 }
-_STANDING: Mapping[str, Schema] = {
-    "state": {"type": "string", "enum": _STATES, "description": "The state of the tokens."},
+STANDING: Mapping[str, Schema] = {
+    "state": {"type": "string", "enum": STATES, "description": "The state of the tokens."},
     "generation": {
         **_COUNT,
         "description": "How many refreshes and logins replaced the tokens.",
@@ -118,7 +118,7 @@ _STANDING: Mapping[str, Schema] = {
     },
 }
 
-_HISTORY = reference("History")
+HISTORY = reference("History")
 
 SCHEMAS: Mapping[str, Schema] = {
     "Health": closed({"status": {"const": "ok"}}, "The deployment is up."),
@@ -143,7 +143,7 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         "A valid access token, without the refresh token.",
     ),
-    "Standing": closed(_STANDING, "The status of a connection.", optional={"history": _HISTORY}),
+    "Standing": closed(STANDING, "The status of a connection.", optional={"history": HISTORY}),
     "History": {
         "type": "array",
         "maxItems": MOST_ENTRIES,
@@ -188,7 +188,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "status": {"const": "authorized"},
             "detail": {
                 "type": "string",
-                "description": "What happened and what to do, for a person.",
+                "description": "The explanation and the next step, for a person.",
             },
         },
         "A completed login.",
@@ -213,49 +213,6 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
 }
 
-# By type of problem: its required members, and its optional ones.
-PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "authorization-required": {
-        "cause": _CAUSE,
-        "login": _LOGIN,
-    },
-    "connection-moved": {"moved_at": {"type": "string", "format": "date-time"}},
-    "not-authorized": {
-        "cause": _CAUSE,
-        "login": _LOGIN,
-        "state": {
-            "type": "string",
-            "enum": ["unauthorized", "authorization-required", "revoked", *_STATES],
-        },
-    },
-}
-OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "connection-moved": {**_STANDING, "state": {"const": "moved"}, "history": _HISTORY},
-    "not-authorized": {
-        "revoked_at": {"type": "string", "format": "date-time"},
-        **{name: _STANDING[name] for name in _STANDING if name not in {"state", "cause"}},
-        "history": _HISTORY,
-    },
-}
-_LOGIN_EXAMPLE: Mapping[str, object] = {
-    "method": "POST",
-    "url": "https://keeper.example/api/login",
-    "link": "https://keeper.example/api/login?link=a-link",
-    "link_expires_in": 86400,
-}
-# Examples of these members.
-PROBLEM_EXAMPLES: Mapping[str, Mapping[str, object]] = {
-    "authorization-required": {
-        "cause": "refresh-token-expired",
-        "login": _LOGIN_EXAMPLE,
-    },
-    "connection-moved": {"moved_at": "2026-11-24T10:19:48Z"},
-    "not-authorized": {
-        "cause": "never-authorized",
-        "login": _LOGIN_EXAMPLE,
-        "state": "unauthorized",
-    },
-}
 STANDING_EXAMPLE: Mapping[str, object] = {
     "state": "fresh",
     "generation": 7,

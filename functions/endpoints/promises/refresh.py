@@ -1,4 +1,4 @@
-"""The interface of the endpoints `refresh` and `sweep`."""
+"""The interface of `functions.endpoints.refresh`."""
 
 from dataclasses import replace
 
@@ -11,24 +11,8 @@ from functions.endpoints.promises.operation import (
     Operations,
 )
 from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
+from functions.endpoints.promises.sweep import SWEEP
 
-_SWEEP = Operation(
-    id="sweep",
-    summary="Refresh idle connections before they expire",
-    description="Refreshes the connections whose refresh token expires soon. Schedule it once a "
-    "day; it may run at any time, and twice.",
-    key=Key.CRON_SECRET,
-    answers={
-        200: Answer(
-            description="The counts of the connections that were due.",
-            schema=reference("SweepReport"),
-            example={"refreshed": 2, "skipped": 0, "failed": 0, "is_complete": True},
-        )
-    },
-    own_problems=("store-unavailable",),
-    open_parameters=True,
-    has_head=False,
-)
 _REFRESH = Operation(
     id="refreshConnection",
     summary="Refresh the tokens of a connection now",
@@ -49,12 +33,11 @@ _REFRESH = Operation(
 OPERATIONS: Operations = {
     "/api/refresh": {
         "GET": replace(
-            _SWEEP,
+            SWEEP,
             id="sweepByFormerPath",
             description="The same as GET /api/sweep, for existing schedules.",
             is_deprecated=True,
         ),
         "POST": _REFRESH,
     },
-    "/api/sweep": {"GET": _SWEEP},
 }

@@ -33,7 +33,7 @@ _REVOKE = Operation(
                     },
                     "detail": {
                         "type": "string",
-                        "description": "What happened and what to do, for a person.",
+                        "description": "The explanation and the next step, for a person.",
                     },
                 },
                 "The result of a revocation.",

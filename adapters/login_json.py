@@ -1,0 +1,50 @@
+"""The stored format of pending logins."""
+
+from adapters.stored_json import (
+    FormatError,
+    dump,
+    format_instant,
+    load_members,
+    parse_instant,
+)
+from domain.authorization import PendingLogin
+
+
+def dump_login(pending: PendingLogin) -> bytes:
+    """Write a pending login."""
+    return dump(
+        {
+            "connection": pending.connection,
+            "redirect_uri": pending.redirect_uri,
+            "code_verifier": pending.code_verifier,
+            "expires_at": format_instant(pending.expires_at),
+            "issuer": pending.issuer,
+            "issuer_names_itself": pending.issuer_names_itself,
+            "browser": pending.browser,
+            "replaces": pending.replaces,
+            "read": pending.read,
+            "outcome": pending.outcome,
+        }
+    )
+
+
+def load_login(text: bytes) -> PendingLogin:
+    """Read a pending login. Raises FormatError."""
+    members = load_members(text)
+    try:
+        return PendingLogin(
+            connection=members["connection"],
+            redirect_uri=members["redirect_uri"],
+            code_verifier=members["code_verifier"],
+            expires_at=parse_instant(members["expires_at"]),
+            issuer=members["issuer"],
+            issuer_names_itself=members["issuer_names_itself"],
+            browser=members["browser"],
+            replaces=members["replaces"],
+            # Missing in logins of earlier versions.
+            read=members.get("read"),
+            # Missing in logins of earlier versions.
+            outcome=members.get("outcome"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError("the login lacks members of its version") from error
