@@ -11,7 +11,7 @@ from tests.system.callers import asked_all_the_time
 from tests.system.deployment import Deployment, connected, counted, deployed
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit
 from tests.system.waiting import wait_until
-from tests.system.workers import ANNOUNCED
+from tests.system.workers import PATIENT
 
 IN_USE = ("one", "two", "three")
 IDLE = tuple(f"idle-{number}" for number in range(5))
@@ -21,7 +21,7 @@ WORKERS = 2
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     peer = partial(django_oauth_toolkit, policy=RefreshPolicy.ROTATION)
-    with deployed(peer, rotation="always", count=WORKERS, app=ANNOUNCED) as deployment:
+    with deployed(peer, rotation="always", count=WORKERS, app=PATIENT) as deployment:
         set_keys(deployment, new_key())
         for name in (*IN_USE, *IDLE):
             with connected(deployment, name) as connection:

@@ -44,7 +44,7 @@ from tests.system.deployment import (
 from tests.system.loopback import http
 from tests.system.peers import oidc_provider
 from tests.system.waiting import wait_until
-from tests.system.workers import doors, running
+from tests.system.workers import PATIENT, doors, running
 
 SEED = 5
 # In seconds: so short that there is always a refresh going on, or about to.
@@ -85,7 +85,7 @@ def three_deployments() -> Iterator[list[Deployment]]:
     """Run the application over SQLite, over Redis, and over DynamoDB, for one client."""
     peer = partial(oidc_provider, access_lifetime=ACCESS_LIFE)
     with ExitStack() as stack:
-        first = stack.enter_context(deployed(peer, count=WORKERS))
+        first = stack.enter_context(deployed(peer, count=WORKERS, app=PATIENT))
         places = [first]
         for start in (upstash_store, dynamodb_store):
             store = stack.enter_context(start())
@@ -93,7 +93,7 @@ def three_deployments() -> Iterator[list[Deployment]]:
             del environment["SQLITE_PATH"]
             opened = stack.enter_context(doors(WORKERS))
             folder = Path(stack.enter_context(TemporaryDirectory()))
-            workers = stack.enter_context(running(opened, environment, folder))
+            workers = stack.enter_context(running(opened, environment, folder, app=PATIENT))
             places.append(Deployment(peer=first.peer, workers=workers))
         yield places
 

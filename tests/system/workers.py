@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from tests.patience import PATIENCE
 
 APP = "functions.asgi:app"
-ANNOUNCED = "tests.system.announced:app"
+PATIENT = "tests.system.patient:app"
 
 _REPOSITORY = Path(__file__).parents[2]
 _LIMIT = PATIENCE.total_seconds()
@@ -27,7 +27,6 @@ _POLL_INTERVAL = 0.02
 # A guard in the worker's process group ends the group when the tests end, however they end: then
 # the pipe closes that it reads, and that nobody writes to.
 _GUARDED = '{ cat > /dev/null; kill -KILL 0; } < "/dev/fd/$0" & exec "$@"'
-_ADMIN = (sys.executable, "-m", "functions.admin")
 # All callers of a stampede may knock before the first is let in.
 _BACKLOG = 1024
 # Without it the application's own account of its attempts would not be printed.
@@ -76,6 +75,8 @@ class Workers:
         self._arguments = arguments
         self._lifeline = lifeline
         self._app = app
+        module = "tests.system.patient" if app == PATIENT else "functions.admin"
+        self._admin = (sys.executable, "-m", module)
         self.environment = environment
         self.urls = [_url(worker.door) for worker in workers]
         self.api_key = environment["API_KEY"]
@@ -126,7 +127,7 @@ class Workers:
     def administer(self, *arguments: str, text: str = "") -> list[str]:
         """Let ``python -m functions.admin`` read a text in their environment; return its lines."""
         done = subprocess.run(
-            [*_ADMIN, *arguments],
+            [*self._admin, *arguments],
             cwd=_REPOSITORY,
             env={"PATH": os.environ["PATH"], **self.environment},
             input=text,
@@ -141,7 +142,7 @@ class Workers:
     def kill_administrator(self, *arguments: str, once: Callable[[], bool]) -> None:
         """Begin the same, and end it as a crash would, once something has come true."""
         with subprocess.Popen(
-            [*_ADMIN, *arguments],
+            [*self._admin, *arguments],
             cwd=_REPOSITORY,
             env={"PATH": os.environ["PATH"], **self.environment},
             stdout=subprocess.DEVNULL,
@@ -164,8 +165,8 @@ class Workers:
         return os.pread(worker.output.fileno(), 1 << 24, 0).decode(errors="replace")
 
     def began(self, index: int, port: int) -> bool:
-        """Whether the application may have begun a request from this port. `ANNOUNCED` is sure."""
-        return self._app != ANNOUNCED or f"begun {port}\n" in self.log(index)
+        """Whether the application may have begun a request from this port. `PATIENT` is sure."""
+        return self._app != PATIENT or f"begun {port}\n" in self.log(index)
 
     def describe(self) -> str:
         """Return every log with the processes that wrote it."""

@@ -1,7 +1,15 @@
-"""The application, and a line in the log for each request that it begins."""
+"""The application and its operator's commands, with patience for a busy machine's stores.
+
+The application logs each request that it begins.
+"""
+
+from runpy import run_module
 
 from functions.asgi import app as application
 from functions.http.messages import Receive, Scope, Send
+from tests.patience import be_patient
+
+be_patient()
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -9,3 +17,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         print(f"begun {scope['client'][1]}", flush=True)  # noqa: T201 - this is the log
     await application(scope, receive, send)
+
+
+if __name__ == "__main__":
+    run_module("functions.admin", run_name="__main__")
