@@ -32,7 +32,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Ledger
-from domain.provider import Counted
+from domain.provider import LifetimeStart
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -95,7 +95,7 @@ def _grant_to_json(grant: Grant) -> Json:
                 "cause": cause.value,
                 "client": client,
                 "since": format_instant(since),
-                **_said_to_json(grant.said),
+                **_said_to_json(grant.quote),
             }
         case Moved(grant=moved, since=since, place=place):
             inner = _grant_to_json(moved)
@@ -185,7 +185,7 @@ def _idle_from_json(members: Json) -> Idle:
                 cause=Cause(members["cause"]),
                 client=members["client"],
                 since=parse_instant(members["since"]),
-                said=_said_from_json(members),
+                quote=_said_from_json(members),
             )
         case state:
             raise ValueError(state)
@@ -225,7 +225,9 @@ def _tokens_from_json(members: Json) -> Tokens:
         place=_place(members),
         revoked=_place(members, "revoked"),
         # Missing in records of earlier versions.
-        refresh_token_counted=Counted(members.get("refresh_token_counted", Counted.ISSUE.value)),
+        refresh_token_counted=LifetimeStart(
+            members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
+        ),
     )
 
 
@@ -239,7 +241,7 @@ def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:
         "retry_at": format_instant(failure_state.retry_at),
         "in_doubt_since": format_instant(failure_state.in_doubt_since),
         "since": format_instant(failure_state.since),
-        **_said_to_json(failure_state.said),
+        **_said_to_json(failure_state.quote),
     }
 
 
@@ -275,5 +277,5 @@ def _failure_state_from_json(members: Json | None) -> FailureState | None:
         in_doubt_since=parse_optional_instant(members["in_doubt_since"]),
         # Missing in records of earlier versions.
         since=parse_optional_instant(members.get("since")),
-        said=_said_from_json(members),
+        quote=_said_from_json(members),
     )

@@ -31,7 +31,7 @@ def ledger_from_text(text: str | None) -> Ledger:
 
 def _entry_to_json(entry: Entry) -> tuple[Any, ...]:
     # Earlier versions skip entries with a quote, and read all others.
-    rest = entry[2:] if entry.said is not None else entry[2:-1]
+    rest = entry[2:] if entry.quote is not None else entry[2:-1]
     return int(entry.at.timestamp()), entry.event.value, *rest
 
 

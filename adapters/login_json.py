@@ -19,7 +19,7 @@ def dump_login(pending: PendingLogin) -> bytes:
             "code_verifier": pending.code_verifier,
             "expires_at": format_instant(pending.expires_at),
             "issuer": pending.issuer,
-            "issuer_names_itself": pending.issuer_names_itself,
+            "issuer_names_itself": pending.issuer_is_required,
             "browser": pending.browser,
             "replaces": pending.replaces,
             "read": pending.read,
@@ -38,7 +38,7 @@ def load_login(text: bytes) -> PendingLogin:
             code_verifier=members["code_verifier"],
             expires_at=parse_instant(members["expires_at"]),
             issuer=members["issuer"],
-            issuer_names_itself=members["issuer_names_itself"],
+            issuer_is_required=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
             # Missing in logins of earlier versions.

@@ -94,7 +94,7 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
             document.token_endpoint_auth_methods_supported, issuer
         ),
         pkce=_pkce(document.code_challenge_methods_supported),
-        names_itself=document.authorization_response_iss_parameter_supported,
+        sends_issuer=document.authorization_response_iss_parameter_supported,
     )
 
 

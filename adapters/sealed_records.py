@@ -63,7 +63,7 @@ class SealedRecords:
             pending = load_login(self._keys.open(sealed, "login", key))
         except (SealError, FormatError):
             return None
-        return pending if pending.is_alive(now) else None
+        return pending if pending.is_valid(now) else None
 
 
 def _unreadable_error(

@@ -55,7 +55,7 @@ class MemoryStore:
     async def take_login(self, key: str, *, taker: str, now: datetime) -> PendingLogin | None:
         """Return a login to its first taker only."""
         pending = self._logins.get(key)
-        if pending is None or not pending.is_alive(now):
+        if pending is None or not pending.is_valid(now):
             return None
         return pending if self._takers.setdefault(key, taker) == taker else None
 

@@ -1,4 +1,4 @@
-"""A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and what must come back of it."""
+"""A login: the authorization request (RFC 6749 §4.1.1, RFC 7636), and the check of its response."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -11,21 +11,22 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from domain.events import Precedence
 from domain.provider import Provider
 from domain.token_endpoint import AuthorizationCodeRequest
-from domain.tokens import CLOCKS_APART
+from domain.tokens import MAX_CLOCK_SKEW
 
-# Time to type a password and find a second factor (RFC 9700 §4.7.1 wants it short).
+# Enough for a password and a second factor (RFC 9700 §4.7.1 wants it short).
 LOGIN_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingLogin:
-    """A login that has begun and has not come back: what its callback is checked against.
+    """A login that waits for its callback.
 
-    `code_verifier` is None where the provider has no PKCE, `issuer` where nobody knows it.
-    `browser` is the fingerprint of what the browser remembers that the login began in, None where
-    any may finish it. `replaces` says that it is to replace whatever works. `read` is how far the
-    record had counted then (`domain.grant.place_of`), None where nobody knows. `outcome` is what
-    has come of it, where it is over and only remembered.
+    - `code_verifier`: None without PKCE. `issuer`: None if unknown.
+    - `browser`: the fingerprint of the cookie of the browser that began the login. None if any
+      browser may finish it.
+    - `replaces`: whether the login replaces a grant that works.
+    - `read`: the count of the record at the start (`domain.grant.place_of`). None if unknown.
+    - `outcome`: the result of a login that has ended, for a repeated callback.
     """
 
     connection: str
@@ -33,39 +34,39 @@ class PendingLogin:
     code_verifier: str | None = field(repr=False)
     expires_at: datetime
     issuer: str | None = None
-    issuer_names_itself: bool = False
+    issuer_is_required: bool = False
     browser: str | None = None
     replaces: bool = False
     read: int | None = None
     outcome: str | None = None
 
-    def is_alive(self, now: datetime) -> bool:
-        """Whether it may still come back; not where a clock that was ahead says so for longer."""
-        return now < self.expires_at <= now + LOGIN_LIFETIME + CLOCKS_APART
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the login has not expired. An expiry too far ahead is from a wrong clock."""
+        return now < self.expires_at <= now + LOGIN_LIFETIME + MAX_CLOCK_SKEW
 
-    def is_answered_by(self, issuer: str | None) -> bool:
-        """Whether the `iss` of a redirect, None where it has none, lets it pass (RFC 9207 §2.4)."""
+    def is_issuer_valid(self, issuer: str | None) -> bool:
+        """Whether the `iss` of the redirect is the expected one (RFC 9207 §2.4)."""
         if self.issuer is None:
             return True
         if issuer is None:
-            return not self.issuer_names_itself
+            return not self.issuer_is_required
         return issuer == self.issuer
 
-    def began_in(self, browser: str | None) -> bool:
-        """Whether a browser that remembers this may finish the login (RFC 9700 §4.7.1)."""
+    def is_same_browser(self, browser: str | None) -> bool:
+        """Whether a browser with this cookie may finish the login (RFC 9700 §4.7.1)."""
         if self.browser is None:
             return True
         return browser is not None and hmac.compare_digest(fingerprint(browser), self.browser)
 
     @property
     def precedence(self) -> Precedence:
-        """What it may do to a grant that works: who began it without the API key replaces none."""
+        """The precedence over a grant that works: without an API key the login yields."""
         if self.browser is not None:
             return Precedence.YIELDS
         return Precedence.REPLACES if self.replaces else Precedence.RENEWS
 
     def code_request(self, code: str) -> AuthorizationCodeRequest:
-        """Trade the code that came back (RFC 6749 §4.1.3: the redirect URI must be identical)."""
+        """Return the token request (RFC 6749 §4.1.3: the redirect URI must be identical)."""
         return AuthorizationCodeRequest(
             code=code, redirect_uri=self.redirect_uri, code_verifier=self.code_verifier
         )
@@ -73,9 +74,9 @@ class PendingLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationResponse:
-    """What the provider's redirect carries (RFC 6749 §4.1.2, RFC 9207 §2): a code, or an error.
+    """The parameters of the provider's redirect (RFC 6749 §4.1.2, RFC 9207 §2).
 
-    `browser` is what the browser remembers of this login.
+    `code` is None after an error. `browser` is the browser's cookie for this login.
     """
 
     state: str = field(repr=False)
@@ -85,7 +86,7 @@ class AuthorizationResponse:
 
 
 def sign_state(token: str, key: bytes) -> str:
-    """Make a state of a random token, by which it is known to have been given out here."""
+    """Return a state that proves that this deployment made it, from a random token."""
     return f"{token}-{hmac.digest(key, token.encode(), 'sha256').hex()[:32]}"
 
 
@@ -93,23 +94,23 @@ def is_signed(state: str, keys: Sequence[bytes]) -> bool:
     """Whether a state was signed with one of the keys."""
     token, _, _ = state.rpartition("-")
     signed = [sign_state(token, key).encode() for key in keys]
-    # Every one is compared, so that which one differs does not show.
+    # Compare all, so that the time does not reveal which one differs.
     matches = [hmac.compare_digest(state.encode(), known) for known in signed]
     return any(matches)
 
 
 def login_key(state: str) -> str:
-    """Name a pending login in the store, so that who reads the store cannot finish the login."""
+    """Return the key of a pending login in the store. The state cannot be derived from it."""
     return fingerprint(state)
 
 
 def fingerprint(secret: str) -> str:
-    """Tell one random text from another without telling what it is."""
+    """Return a text that identifies a random secret without revealing it."""
     return sha256(secret.encode()).hexdigest()
 
 
 def code_challenge(code_verifier: str) -> str:
-    """Hide the verifier (RFC 7636 §4.2, S256)."""
+    """Return the S256 code challenge of a verifier (RFC 7636 §4.2)."""
     digest = sha256(code_verifier.encode("ascii")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
@@ -117,7 +118,7 @@ def code_challenge(code_verifier: str) -> str:
 def authorization_url(
     provider: Provider, *, client_id: str, state: str, pending: PendingLogin
 ) -> str:
-    """Say where to send the browser (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
+    """Return the URL to send the browser to (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
     parameters = {
         **dict(provider.authorization_params),
         "response_type": "code",
@@ -131,9 +132,9 @@ def authorization_url(
         parameters["code_challenge"] = code_challenge(pending.code_verifier)
         parameters["code_challenge_method"] = "S256"
     endpoint = urlsplit(provider.authorization_endpoint)
-    # RFC 6749 §3.1: what the endpoint's own query has stays, and nothing is there twice.
+    # RFC 6749 §3.1: the endpoint's own query stays, and no parameter repeats.
     kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
-    # Some read + as a space, as forms have it, and some as RFC 3986 does; all read %20.
+    # Some servers read + as a space, as in forms, and some as a plus. All read %20.
     query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
     return endpoint._replace(query=query).geturl()
 

@@ -1,4 +1,4 @@
-"""What comes of a question or an event: the grant from now on, and what to do or answer."""
+"""The result of a question or an event: the new grant, and an answer or a request to send."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from domain.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendTokenRequest:
-    """Store the grant first; then send, unless `send_by` has passed: then it was not sent."""
+    """Store the grant, then send the request until `send_by`. After that, report it as not sent."""
 
     attempt: Attempt
     request: RefreshTokenRequest
@@ -28,59 +28,59 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Another attempt is in flight; it is over at `until` at the latest."""
+    """Wait for the attempt in flight, whose lease ends at `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryLater:
-    """Answer that there is no token now: the provider is asked again at `at`, not before.
+    """Answer that there is no token now, and that the next attempt may begin at `at`.
 
-    `said` quotes what it answered last.
+    `quote` is the provider's last answer.
     """
 
     at: datetime
     failure: Failure
-    said: str | None = None
+    quote: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForAuthorization:
-    """Answer that a person has to log in; `said` quotes the provider's verdict.
+    """Answer that a person has to log in. `quote` is the provider's refusal.
 
-    `read` is how far the record had counted, which tells a link that is made now from older ones.
+    `read` is the count of the record (`place_of`), for the login link of this answer.
     """
 
     cause: Cause
-    said: str | None = None
+    quote: str | None = None
     read: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMoved:
-    """Answer that another deployment has the grant, to which it was handed over at `since`."""
+    """Answer that another deployment has the grant, since `since`."""
 
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class NothingDue:
-    """Nothing is due."""
+    """Answer the sweep that nothing is due."""
 
 
 Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | ReportMoved | NothingDue
-"""What whoever asked is told: nothing is left to do."""
+"""A final answer to a question."""
 
 Command: TypeAlias = Answer | SendTokenRequest
-"""An answer, or what has to be done before there is one."""
+"""An answer, or the request to send before there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What comes of a question: the grant (the same object if unchanged), and what to do.
+    """The result of a question. The grant is the same object if it is unchanged.
 
-    `note` is for the ledger, when the grant is stored.
+    `note` goes into the ledger when the grant is stored.
     """
 
     grant: Grant
@@ -90,10 +90,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What comes of an event: the grant from now on, the same object if unchanged.
+    """The result of an event. The grant is the same object if it is unchanged.
 
-    `note` is for the ledger, when the grant is stored. `to_revoke` is a token that came too late
-    for a revoked grant: the provider has to end it.
+    `note` goes into the ledger when the grant is stored. `to_revoke` is the revocation of a token
+    that came too late for a revoked grant.
     """
 
     grant: Grant

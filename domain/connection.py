@@ -1,4 +1,4 @@
-"""The names of connections."""
+"""Connection names."""
 
 import re
 
@@ -7,5 +7,5 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}")
 
 
 def is_connection(text: str) -> bool:
-    """Tell whether a connection can have this name."""
+    """Whether a connection can have this name."""
     return _NAME.fullmatch(text) is not None

@@ -1,72 +1,75 @@
-"""Every transition of a grant, by the rules of refresh: questions are decided, events applied.
+"""The rules of refresh, as two pure functions: `decide` for questions and `apply` for events.
 
-Each group of rules is a module. A question (`TokenRequested`, `RefreshRequested`, `RefreshDue`) is
-taken through three steps (`questions.py`):
- 1. *Need.* An access token is served if it outlives what the caller demands. Near its end, or when
-    the refresh token is due, it is still served, while one attempt replaces it; where a refresh
-    ends the old token, or a request of unknown outcome may have, the refresh comes as late as
-    possible instead, and the sweep spares a token that lives. Who asks for a refresh gets one, or
-    the one that has just been made.
- 2. *Obstacle.* At most one attempt is in flight: others wait. After a failure, nobody asks the
-    provider before `retry_at`. A final verdict on the refresh token stands for the credentials it
-    was passed on (rule 6). A refresh token known to be dead is not sent.
- 3. *Begin.* The intent (attempt, generation, time) is the new grant, to be stored before anything
-    is sent. A lease that ran out counts as an attempt of unknown outcome.
+A grant is what is stored for one connection. Each group of rules below is a module of its own, and
+each function there names its rule.
 
-The end of an attempt (`AttemptEnded`) changes the grant so (`attempts.py`, `failures.py`):
- 4. Tokens belong to a generation of a login. They are kept unless that generation was superseded,
-    however late they come, even after a verdict: they may hold the only living refresh token.
- 5. Anything else is heard from the attempt in charge only: who lost the lease proves nothing.
- 6. A refusal that means that the refresh token is over (`refusals.py`) is a verdict on it; every
-    other failure keeps the grant, and is remembered. A verdict may pass: conditional access, an
-    outage that is called so, a server that refuses while the access token lives. So it is not
-    final of an attempt begun before the access token's end: that token is served for what is left
-    of it, and then one more try decides. A final one asks for a login; who asks for a refresh has
-    it tried again, minutes apart, and so may who asks for one before. A success revives the grant.
-    Where an answer was lost before, a verdict is final at once and for everybody: the refresh
-    token is spent then, and to show it once more may end all that came of it (RFC 9700 §4.14.2),
-    unless a replay is harmless. Without such a doubt a second try can do no harm: if another
-    deployment has spent it, the first try has ended what a second one could.
- 7. Not sent: again at once. Unknown: where a replay is harmless again at once; within a grace
-    window inside it; else, and when that window is over, once no request can land any more. Each
-    of these earns one further attempt, the next ones back off. An answer that was a failure backs
-    off from the start, and Retry-After is honoured.
+Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
+ 1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
+    token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
+    ends the old access token with a refresh, or after a request of unknown outcome. In the second
+    case the sweep leaves a valid access token alone, too. An explicit refresh always refreshes,
+    unless one finished within `min_refresh_interval`: serve that result.
+ 2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
+    that has expired. A final refusal holds for the client credentials that it was sent with
+    (rule 6). After a failure, send nothing before `retry_at`.
+ 3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
+    request is sent. An attempt whose lease ran out counts as one of unknown outcome.
 
-No order rests on a clock. A record counts the logins, revocations and moves that it has seen
-(`place_of`), and whatever takes time says what it has read. What is dated after `now` comes of a
-clock that was ahead: an access token may be over, and is replaced before it is served; a refresh
-token dated before all that can have been lives longer than it seems.
+The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py` and `refusals.py`
+ 4. *Tokens.* Tokens belong to a generation of a login. Keep them, however late they come, unless a
+    newer generation has replaced theirs. They may hold the only valid refresh token, so a refusal
+    in between does not matter.
+ 5. *Failures.* Store a failure only if its attempt is the one in flight. An instance that lost its
+    lease proves nothing.
+ 6. *Refusals.* A refusal means that the provider reports the refresh token as invalid. Any other
+    failure keeps the grant.
+    - A refusal may be temporary: conditional access, or an outage that is reported like this. So
+      it is final only for an attempt that began after the access token expired. Until then the
+      access token is served, and one more try decides.
+    - A final refusal requires a login. An explicit refresh tries again all the same, at most every
+      `refused_retry_wait`, before and after the last try. New tokens revive the grant.
+    - After a lost answer, a refusal is final at once and for every question. The refresh token was
+      spent then, and sending it again may revoke all tokens of the login (RFC 9700 §4.14.2). This
+      does not hold where a replay is harmless.
+    - Without a lost answer, another try is safe. If another deployment spent the refresh token,
+      the first try has had any effect that a second one could have.
+ 7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
+    again at once where a replay is harmless, or within the grace window if there is one. Otherwise
+    it waits until no request can arrive any more. A second failure in a row backs off. An answer
+    that is a failure backs off from the first. `Retry-After` is honoured.
 
-A login (`LoginCompleted`) starts a new generation (`logins.py`):
- 8. It replaces what it has read, and not a later login that was stored meanwhile: of two that have
-    read the same, which is a matter of seconds, the one that was sent last stays (and so it does
-    when it is noted twice).
-    Unless it was begun to replace what works, it does not replace a refresh token that works by
-    tokens without one, nor a grant whose account is known by one that does not prove to be of the
-    same; nor, where it has to yield, any grant that works.
+Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
+ 8. *Login.* A login starts a new generation, and replaces the grant that it has read. If another
+    login was stored since, the one that was sent last stays. A login that is applied twice changes
+    nothing more. A login without precedence keeps a grant that works in these cases:
+    - The grant has a refresh token, and the login brought none.
+    - The account of the grant is known, and the login does not prove to be of the same account.
+    - The login yields (`Precedence`).
+ 9. *Rescue.* Tokens that the store could not take are stored later. Their login must be newer than
+    the stored one or, within one login, their generation.
 
-Tokens that the store would not take when they came (`TokensRescued`) are brought back later
-(`logins.py`):
- 9. They are kept if their login or, after the same login, their generation is newer than what is
-    there.
+Moves (`MoveRequested`, `ReturnRequested`, `GrantArrived`): `moving.py`
+10. *Hand over.* A grant moves once no attempt is in flight. After a lapsed lease, the unknown
+    outcome moves with it. Then the old deployment answers that the grant has moved, and sends
+    nothing, until the move is undone.
+11. *Late tokens.* Tokens of the login that moved (rules 4 and 9) are stored in the moved grant, for
+    another export. A later login starts a new grant here (rule 8).
+12. *Take over.* An arriving grant is stored where there is none, or an older one. A deployment that
+    has handed over its grant uses it again only after a later move, by the count of moves.
 
-A grant moves to another deployment (`MoveRequested`, `GrantArrived`; `ReturnRequested` undoes it;
-`moving.py`):
-10. It is handed over once no attempt is in flight; a lease that has run out is a doubt that goes
-    along. From then on the old deployment answers that it has moved, and sends nothing.
-11. What belongs to its login and comes late (rules 4 and 9) is kept in it, to be handed over
-    again; a later login starts anew (rule 8).
-12. It is taken over where there is none, or an older one; a deployment that has handed it over
-    itself uses it again only if it was handed over elsewhere later, by the count that it brings.
+Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
+13. *Revoke.* The grant ends here before the provider is asked to end it, even if an attempt is in
+    flight. A grant that moved is left to the deployment that has it. The last token is deleted
+    once the provider has answered.
+14. *Late tokens.* A revoked grant requires a login. Tokens of an earlier login (rules 4, 8 and 9)
+    are not stored; the provider is asked to end them as well.
+15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
+    refused. A grant of another login that was handed over later is stored.
 
-Its owner ends a grant (`RevokeRequested`), and the provider is told (`RevocationEnded`;
-`revoking.py`):
-13. It is fenced off first, an attempt in flight or not; one that was handed over is left to the
-    deployment that has it. When the provider was told, its last token is forgotten as well.
-14. From then on a person has to log in. What belongs to a login of before and comes late (rules 4,
-    8 and 9) is kept nowhere: the provider is told of it too.
-15. A login that has read the revocation starts anew; one that was begun before it is refused. So
-    does a grant of another login that was handed over later.
+Order never depends on a clock. A record counts logins, revocations and moves (`place_of`), and
+anything that takes time remembers the count that it began with. An instant after `now` comes from
+a clock that was ahead. Such an access token may have expired, so it is replaced before it is
+served. A refresh token from a clock that was far behind is used beyond its stated expiry.
 """
 
 from datetime import datetime
@@ -88,46 +91,47 @@ from domain.events import (
 )
 from domain.grant import Grant, Revoked, Revoking
 from domain.instants import require_aware
-from domain.logins import bring_back, log_in
+from domain.logins import complete_login, keep_rescued
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.questions import answer_question
-from domain.revoking import fence_off, forget, late_tokens
+from domain.revoking import begin_revocation, end_revocation, late_tokens
 
 
 def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    """Return what to answer to a question, or to do before, at one instant (aware UTC).
+    """Answer a question at the instant `now`, or return the request to send first (rules 1 to 3).
 
-    Raises ValueError where an instant has no time zone.
+    Raises ValueError if an instant has no time zone.
     """
     require_aware(now, question)
     return answer_question(grant, question, policy, now)
 
 
 def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
-    """Return what an event makes of a grant, at one instant (aware UTC).
+    """Return the grant after an event at the instant `now` (rules 4 to 15).
 
-    Raises ValueError where an instant has no time zone.
+    Raises ValueError if an instant has no time zone.
     """
     require_aware(now, event)
+    # Rule 14.
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Effect(grant=grant, to_revoke=late)
     match event:
-        case AttemptEnded():
+        case AttemptEnded():  # Rules 4 to 7.
             return end_attempt(grant, event, policy, now)
-        case LoginCompleted():
-            return log_in(grant, event, policy, now)
-        case TokensRescued(tokens=tokens):
-            return bring_back(grant, tokens)
-        case MoveRequested():
+        case LoginCompleted():  # Rule 8.
+            return complete_login(grant, event, policy, now)
+        case TokensRescued(tokens=tokens):  # Rule 9.
+            return keep_rescued(grant, tokens)
+        case MoveRequested():  # Rule 10.
             return hand_over(grant, policy, now)
-        case ReturnRequested():
+        case ReturnRequested():  # Rule 10, undone.
             return take_back(grant)
-        case GrantArrived():
+        case GrantArrived():  # Rule 12.
             return take_over(grant, event, now)
-        case RevokeRequested():
-            return fence_off(grant, now)
-        case RevocationEnded():
-            return forget(grant, event)
+        case RevokeRequested():  # Rule 13.
+            return begin_revocation(grant, now)
+        case RevocationEnded():  # Rule 13, at the provider.
+            return end_revocation(grant, event)
         case _:
             assert_never(event)

@@ -1,24 +1,24 @@
-"""What a grant is asked, and what happens to it."""
+"""The questions to a grant, and the events that change it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
-from domain.grant import Attempt, Grant, Moved, Unauthorized, dated_after
+from domain.grant import Attempt, Grant, Moved, Unauthorized, instant_after
 from domain.ledger import Ledger
 from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenResponse
 from domain.tokens import Tokens
 
-# Time enough for a program to use the token it was given.
+# Enough time for a program to use the token.
 DEFAULT_MIN_TTL = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequested:
-    """A program asks for an access token that lives for `min_ttl` at least, or half of its life.
+    """A program asks for an access token that is valid for `min_ttl`, or half of its lifetime.
 
-    `attempt_id` is for the attempt that this may lead to; it must be new and unguessable.
+    `attempt_id` names the attempt that this may begin. It must be new and unguessable.
     """
 
     attempt_id: str
@@ -27,7 +27,7 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRequested:
-    """Somebody wants the tokens replaced, unless that was done just before `asked_at`."""
+    """A caller wants new tokens, unless a refresh finished just before `asked_at`."""
 
     attempt_id: str
     asked_at: datetime
@@ -35,33 +35,33 @@ class RefreshRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshDue:
-    """The sweep came by: refresh if the grant would otherwise die of disuse."""
+    """The sweep asks for a refresh if the grant would otherwise expire unused."""
 
     attempt_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
-    """An attempt is over, as far as the instance that made it can tell."""
+    """An attempt has ended, as far as its instance knows."""
 
     attempt: Attempt
     outcome: Outcome
 
 
 class Precedence(Enum):
-    """What a login may do to a grant that works: end it, renew it by what is no worse, nothing."""
+    """Whether a login may replace a grant that works (rule 8)."""
 
     REPLACES = "replaces"
+    # Only by tokens that are as good, of the same account.
     RENEWS = "renews"
     YIELDS = "yields"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginCompleted:
-    """A code was traded for tokens; `requested_at` is from before the request was sent.
+    """A code was exchanged for tokens. `requested_at` is from before the request was sent.
 
-    `read` is what the record said then, by which what is stored meanwhile is told from what was
-    there before.
+    `read` is the stored grant at that time. It shows whether another login was stored since.
     """
 
     response: TokenResponse
@@ -71,30 +71,30 @@ class LoginCompleted:
 
     @property
     def authorized_at(self) -> datetime:
-        """By what its tokens are known: the instant, but never before what it has read."""
-        return dated_after(self.read, self.requested_at)
+        """The instant that identifies this login. It is later than that of the grant in `read`."""
+        return instant_after(self.read, self.requested_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokensRescued:
-    """Tokens that the store would not take when they came are brought back from elsewhere."""
+    """Tokens that the store could not take when they came are available again."""
 
     tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRequested:
-    """The owner wants to hand the grant over to another deployment."""
+    """The owner hands the grant over to another deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnRequested:
-    """The owner wants back what was handed over, and nobody else has taken it."""
+    """The owner undoes a move that no other deployment has taken over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantArrived:
-    """Another deployment has handed its grant over to this one, with the ledger of it."""
+    """Another deployment has handed over its grant, with the ledger, to this one."""
 
     moved: Moved
     ledger: Ledger
@@ -102,25 +102,25 @@ class GrantArrived:
 
 @dataclass(frozen=True, slots=True)
 class RevokeRequested:
-    """The owner wants the grant to end, at the provider and here."""
+    """The owner ends the grant, here and at the provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationEnded:
-    """The provider was told of a token, as far as the instance that did so can tell."""
+    """A revocation request has ended, as far as its instance knows."""
 
     request: RevocationRequest
     outcome: RevocationOutcome
 
 
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
-"""Somebody wants an answer, for which the provider may have to be asked (rules 1 to 3)."""
+"""A caller or the sweep wants an answer, which may take a refresh (rules 1 to 3)."""
 
-Removal: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
-"""The grant changes deployments (rules 10 to 12)."""
+Transfer: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
+"""The grant moves between deployments (rules 10 to 12)."""
 
 Revocation: TypeAlias = RevokeRequested | RevocationEnded
 """The owner ends the grant (rules 13 to 15)."""
 
-Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Removal | Revocation
-"""Something that has happened, which the grant has to take in (rules 4 to 15)."""
+Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Transfer | Revocation
+"""A fact that may change the grant (rules 4 to 15)."""

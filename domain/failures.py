@@ -1,4 +1,4 @@
-"""How an attempt failed, and when the next one may begin: rule 7 of `decide.py`."""
+"""The failure of an attempt, and when the next one may begin: rule 7 of `decide.py`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ _FAILURES: Mapping[Meaning, Failure | None] = {
 
 
 def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
-    """Name the failure; None is a verdict on the refresh token."""
+    """Return the failure; None for a refusal of the refresh token (rule 6)."""
     match outcome:
         case NoAnswer(delivery=delivery):
             return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
@@ -38,36 +38,36 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
-def without_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
-    """Count an attempt that is over without a word as failed: its instance died, or stalls."""
+def end_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
+    """Count an attempt whose lease ran out as failed: its instance stopped or stalls (rule 3)."""
     if isinstance(grant, Refreshing) and not policy.is_in_flight(grant.attempt, now):
         attempt = grant.attempt
-        failure_state = note_failure(
-            grant.failure_state, Failure.UNKNOWN, attempt, policy, at=policy.lands_by(attempt)
+        failure_state = add_failure(
+            grant.failure_state, Failure.UNKNOWN, attempt, policy, at=policy.lease_end(attempt)
         )
         return Authorized(tokens=grant.tokens, failure_state=failure_state)
     return grant
 
 
-def doubted(grant: Grant, policy: Policy, now: datetime) -> Grant:
-    """Doubt what is put back from memory: others may have gone on from it, and that is lost.
+def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
+    """Mark the refresh token of a grant from memory as one that may be spent already.
 
-    Within its grace window a provider may answer with the tokens that it made for them, and tell
-    their full life again.
+    Another instance may have refreshed it in a record that is lost. Within its grace window the
+    provider may answer with the tokens of that refresh, and return their full lifetime again.
     """
     if not isinstance(grant, Authorized) or not policy.provider.rotation.grace:
         return grant
     tokens, before = grant.tokens, grant.failure_state
     if tokens.refresh_token is None or in_doubt_since(before) is not None:
         return grant
-    so_far = before or FailureState(
+    failure_state = before or FailureState(
         failures=0, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=None, since=now
     )
     since = min(tokens.issued_at, now)
-    return replace(grant, failure_state=replace(so_far, in_doubt_since=since))
+    return replace(grant, failure_state=replace(failure_state, in_doubt_since=since))
 
 
-def note_failure(
+def add_failure(
     before: FailureState | None,
     failure: Failure,
     attempt: Attempt,
@@ -75,18 +75,18 @@ def note_failure(
     *,
     at: datetime,
     retry_after: timedelta | None = None,
-    said: str | None = None,
+    quote: str | None = None,
 ) -> FailureState:
-    """Add one failure of `attempt`, known since `at`, to what went wrong before.
+    """Add a failure of `attempt`, known since `at`, to those before (rule 7).
 
-    `retry_after` is what the provider asked for, and `said` what it answered.
+    `retry_after` is the provider's `Retry-After`, and `quote` its answer.
     """
     failures = 1 if before is None else before.failures + 1
     doubt = in_doubt_since(before)
     if failure is Failure.UNKNOWN and doubt is None:
         doubt = attempt.started_at
-    wish = min(retry_after or timedelta(0), policy.longest_retry_after)
-    retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + wish)
+    requested_wait = min(retry_after or timedelta(0), policy.max_retry_after)
+    retry_at = max(_retry_at(failure, failures, attempt, policy, at), at + requested_wait)
     if doubt is not None:
         retry_at = max(retry_at, _replay_at(retry_at, failure, attempt, policy, doubt))
     return FailureState(
@@ -96,13 +96,14 @@ def note_failure(
         retry_at=retry_at,
         in_doubt_since=doubt,
         since=at if before is None else before.began_at,
-        said=said,
+        quote=quote,
     )
 
 
 def _retry_at(
     failure: Failure, failures: int, attempt: Attempt, policy: Policy, at: datetime
 ) -> datetime:
+    """Return when the next attempt may begin, by the kind of failure (rule 7)."""
     match failure:
         case Failure.NOT_SENT | Failure.EXPIRED_ON_ARRIVAL:
             return at + policy.backoff(failures - 1, attempt)
@@ -121,13 +122,13 @@ def _replay_at(
     policy: Policy,
     doubt: datetime,
 ) -> datetime:
-    """When a refresh token in doubt since `doubt` may be sent again, if not before `retry_at`.
+    """Return when a refresh token in doubt since `doubt` may be sent again (rule 7).
 
-    Once its grace window is over, a request that lands after a later one replays a spent refresh
-    token; so the later one waits until none can land any more.
+    After the grace window, two requests must not overtake each other: the one that arrives last
+    would replay a spent refresh token. So the next one waits until none can arrive any more.
     """
     window_ends = policy.replay_until(doubt)
     if policy.provider.replay_is_harmless or retry_at < window_ends:
         return retry_at
-    # Those before this attempt were sent within the window.
-    return policy.lands_by(attempt) if failure is Failure.UNKNOWN else window_ends + policy.lease
+    # All requests before this attempt were sent within the window.
+    return policy.lease_end(attempt) if failure is Failure.UNKNOWN else window_ends + policy.lease

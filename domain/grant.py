@@ -1,4 +1,4 @@
-"""The states of a connection's grant, and the facts that each of them remembers."""
+"""The states of a connection's grant, and the facts that each one stores."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,31 +16,31 @@ class Cause(Enum):
     REFRESH_TOKEN_MISSING = "refresh-token-missing"
     REFRESH_TOKEN_EXPIRED = "refresh-token-expired"
     REFRESH_TOKEN_REJECTED = "refresh-token-rejected"
-    # Rejected after a request whose answer was lost: that answer held its replacement.
+    # Rejected after a request whose answer was lost: the answer had the new refresh token.
     REFRESH_ANSWER_LOST = "refresh-answer-lost"
-    # Its owner has ended it here.
+    # The owner has ended the grant.
     REVOKED = "revoked"
 
 
 class Failure(Enum):
-    """How an attempt failed that did not end the grant."""
+    """How an attempt failed without ending the grant."""
 
     NOT_SENT = "not-sent"
     UNKNOWN = "outcome-unknown"
     UNAVAILABLE = "provider-unavailable"
     UNEXPLAINED = "refused-without-reason"
     MISCONFIGURED = "client-refused"
-    # A verdict that is not final yet: rule 6 of `decide.py`.
+    # The refresh token was refused, not yet finally: rule 6 of `decide.py`.
     REFUSED = "refused-for-now"
     EXPIRED_ON_ARRIVAL = "expired-on-arrival"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One token request for one generation of a login, which `authorized_at` tells from others.
+    """One token request for one generation of the login that `authorized_at` identifies.
 
-    `client` is the fingerprint of the client credentials that it is made with. `started_at` is
-    the instant of the intent: everything about the attempt is counted from there.
+    `client` is the fingerprint of its client credentials. `started_at` is when it was decided,
+    before it was stored and sent.
     """
 
     id: str
@@ -51,18 +51,19 @@ class Attempt:
 
     @property
     def age(self) -> tuple[datetime, int]:
-        """The age of the tokens that it is to replace, as `Tokens.age`."""
+        """The age of the tokens that it replaces, as in `Tokens.age`."""
         return self.authorized_at, self.generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureState:
-    """What has gone wrong since tokens last came.
+    """The failures since tokens last came.
 
-    `failures` counts attempts in a row; `failure` and `at` tell of the last one. Before `retry_at`
-    the provider is not asked again. `in_doubt_since` is the start of the first attempt since then
-    of which nobody knows whether the provider acted on it; of what was put back from memory, when
-    its tokens came, with no failure where none was known. `said` quotes the last answer.
+    - `failures`: attempts in a row that failed. 0 after a restore from memory without a failure.
+    - `failure`, `at`, `quote`: of the last one. `quote` is the provider's answer.
+    - `retry_at`: no request before this instant.
+    - `in_doubt_since`: since when the refresh token may be spent. The start of the first attempt
+      of unknown outcome or, after a restore from memory, the issue of the tokens.
     """
 
     failures: int
@@ -70,18 +71,18 @@ class FailureState:
     at: datetime
     retry_at: datetime
     in_doubt_since: datetime | None
-    said: str | None = None
-    # When the first of them was known; an earlier version of this software did not write that down.
+    quote: str | None = None
+    # The first failure. Earlier versions did not store it.
     since: datetime | None = None
 
     @property
     def began_at(self) -> datetime:
-        """Since when no tokens could be had, as far as it is known."""
+        """Since when refreshes have failed, as far as is known."""
         return self.since or self.at
 
 
 def in_doubt_since(failure_state: FailureState | None) -> datetime | None:
-    """Since when the provider may have acted on a request whose answer was lost; None if not."""
+    """Return since when the refresh token may be spent; None if it is not in doubt."""
     return None if failure_state is None else failure_state.in_doubt_since
 
 
@@ -92,7 +93,7 @@ class Unauthorized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorized:
-    """There are tokens, and no attempt to replace them is in flight."""
+    """There are tokens, and no attempt is in flight."""
 
     tokens: Tokens
     failure_state: FailureState | None = None
@@ -109,25 +110,25 @@ class Refreshing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequired:
-    """The provider refused the refresh token to `client`; the access token may still live.
+    """The provider finally refused the refresh token to `client`. `quote` is its answer.
 
-    `said` quotes the provider.
+    The access token may still be valid.
     """
 
     tokens: Tokens
     cause: Cause
     client: str = field(repr=False)
     since: datetime
-    said: str | None = None
+    quote: str | None = None
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the verdict, though final, may turn out to be none: no answer was lost before."""
+    def is_retryable(self) -> bool:
+        """Whether an explicit refresh may try again (rule 6): no answer was lost before."""
         return self.cause is Cause.REFRESH_TOKEN_REJECTED
 
 
 Idle: TypeAlias = Authorized | AuthorizationRequired
-"""A grant that has tokens, with no attempt in flight: what can be handed over."""
+"""A grant that has tokens, and no attempt in flight. It can be handed over."""
 
 Active: TypeAlias = Idle | Refreshing
 """A grant that has tokens, and is used here."""
@@ -135,11 +136,11 @@ Active: TypeAlias = Idle | Refreshing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """The grant was handed over to another deployment: kept as it was then, and not used here."""
+    """The grant was handed over to another deployment. It is stored, but not used here."""
 
     grant: Idle
     since: datetime
-    # In the order of logins, revocations and moves, as everywhere below; 0 where none was counted.
+    # The count of logins, revocations and moves, as in `Tokens.place`. 0 if not counted.
     place: int = field(default=0, compare=False)
 
     @property
@@ -150,18 +151,18 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoking:
-    """Its owner has ended the grant at `at`, and the provider is yet to be told."""
+    """The owner ended the grant at `at`. The provider has not answered the request yet."""
 
     request: RevocationRequest
     at: datetime
     place: int = field(default=0, compare=False)
-    # Of which login it was, as `Tokens.authorized_at`; None where that was not yet remembered.
+    # The login that it was of, as in `Tokens.authorized_at`. Earlier versions did not store it.
     login: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """Its owner has ended the grant at `at`; `result` is what the provider made of that."""
+    """The owner ended the grant at `at`. `result` is the provider's answer."""
 
     at: datetime
     result: RevocationResult
@@ -170,24 +171,24 @@ class Revoked:
 
 
 Inactive: TypeAlias = Unauthorized | Revoking | Revoked
-"""A grant that nothing can be served or refreshed from."""
+"""A grant without usable tokens."""
 
 Grant: TypeAlias = Inactive | Active | Moved
-"""Every state that a connection's grant can be in."""
+"""Every state of a connection's grant."""
 
 
 def tokens_of(grant: Grant) -> Tokens | None:
-    """Return the tokens that a grant can be used by or handed over with; None where it has none."""
+    """Return the tokens of a grant; None if it is inactive."""
     return None if isinstance(grant, Inactive) else grant.tokens
 
 
 def failure_state_of(grant: Active) -> FailureState | None:
-    """Return what has gone wrong since tokens last came; a verdict does not remember that."""
+    """Return the failures since tokens last came; None after a final refusal."""
     return None if isinstance(grant, AuthorizationRequired) else grant.failure_state
 
 
 def place_of(grant: Grant) -> int:
-    """Count the logins, revocations and moves that have come to this."""
+    """Return how many logins, revocations and moves the record has counted."""
     match grant:
         case Unauthorized():
             return 0
@@ -200,7 +201,7 @@ def place_of(grant: Grant) -> int:
 
 
 def last_revocation(grant: Grant) -> int:
-    """Return the place of the last revocation; 0 where there was none."""
+    """Return the count at the last revocation; 0 if there was none."""
     match grant:
         case Unauthorized():
             return 0
@@ -213,12 +214,12 @@ def last_revocation(grant: Grant) -> int:
 
 
 def was_revoked_since(grant: Grant, read: int | None) -> bool:
-    """Whether there was a revocation after so much was counted; None is from who does not know."""
+    """Whether the grant was revoked after the count was `read`; False if that is unknown."""
     return read is not None and read < last_revocation(grant)
 
 
-def dated_after(grant: Grant, instant: datetime) -> datetime:
-    """Return the instant, or one just after whatever the grant is dated by, if that is later."""
+def instant_after(grant: Grant, instant: datetime) -> datetime:
+    """Return the instant, or the first one after the dates of the grant, if that is later."""
     match grant:
         case Unauthorized():
             return instant
@@ -234,22 +235,22 @@ def dated_after(grant: Grant, instant: datetime) -> datetime:
 
 
 def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
-    """Return the refresh token, or why there is none to use at `now`."""
+    """Return the refresh token, or why it cannot be used at `now`."""
     if tokens.refresh_token is None:
         return Cause.REFRESH_TOKEN_MISSING
     return tokens.refresh_token if tokens.can_refresh(now) else Cause.REFRESH_TOKEN_EXPIRED
 
 
 def due_at(grant: Grant) -> datetime | None:
-    """When the sweep should look at the grant, though nobody asks for a token; None for never."""
+    """Return when the sweep should process the grant; None for never."""
     match grant:
         case Unauthorized() | AuthorizationRequired() | Moved() | Revoked():
             return None
         case Revoking(at=at):
-            # Whoever tells the provider of it may have died.
+            # The instance that sends the revocation request may have stopped.
             return at
         case Refreshing(attempt=attempt):
-            # Its instance may have died: whoever looks will see whether the lease has run out.
+            # Its instance may have stopped. The sweep finds out whether the lease ran out.
             return attempt.started_at
         case Authorized(tokens=tokens, failure_state=failure_state):
             if failure_state is not None and (

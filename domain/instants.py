@@ -1,4 +1,4 @@
-"""Instants as the rules need them: with a time zone, so that any two can be compared."""
+"""The instants of an event must have a time zone, so that any two can be compared."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +22,7 @@ from domain.events import (
 
 
 def require_aware(now: datetime, event: Question | Event) -> None:
-    """Raise ValueError where an instant has no time zone: nobody knows when it is."""
+    """Raise ValueError if an instant has no time zone."""
     if any(instant.utcoffset() is None for instant in (now, *_instants_of(event))):
         raise ValueError("an instant needs a time zone")
 
@@ -30,7 +30,7 @@ def require_aware(now: datetime, event: Question | Event) -> None:
 def _instants_of(event: Question | Event) -> Iterator[datetime]:
     match event:
         case TokenRequested():
-            # Who is given a fresh token waits for no more than this.
+            # A fresh token must not wait for more than this.
             return
         case RefreshRequested(asked_at=asked_at):
             yield asked_at

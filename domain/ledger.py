@@ -1,7 +1,7 @@
-"""What has become of a connection lately: a short list, without secrets, that its record keeps.
+"""The history of a connection: a short list, without secrets, in its record.
 
-An entry goes with a change that is stored anyway, and what changes nothing leaves none. The rule
-that makes the change returns the note on it.
+Each change of the grant adds an entry in the same write. The rule that makes the change returns the
+note on it.
 """
 
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from typing import NamedTuple, TypeAlias
 
 from domain.grant import Cause, Failure
 
-# Half a day of half-hourly refreshes. They crowd out each other only: however busy a connection is,
-# who logged in to it and what was done to it is still told.
-MOST_REFRESHES = 24
-MOST_OTHERS = 8
-MOST_ENTRIES = MOST_REFRESHES + MOST_OTHERS
-# Enough to know an error by, and little enough to be kept with each entry.
-LONGEST_SAID = 120
+# Half a day of half-hourly refreshes. A refresh replaces only the oldest refresh, so that logins
+# and other events of a busy connection stay.
+MAX_REFRESHES = 24
+MAX_OTHERS = 8
+MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS
+# Enough to recognise an error, and short enough for each entry.
+LONGEST_HISTORY_QUOTE = 120
 
 
 class HistoryEvent(Enum):
-    """What an entry tells of."""
+    """The kind of an entry."""
 
     LOGIN = "login"
     REFRESH = "refresh"
     REFRESH_FAILED = "refresh-failed"
-    # The provider has refused the refresh token: a person has to log in.
-    VERDICT = "verdict"
+    # A final refusal: a person has to log in.
+    REFRESH_REFUSED = "verdict"
     RESCUED = "rescued"
     MOVED = "moved"
     TAKEN_BACK = "taken-back"
     IMPORTED = "imported"
     REVOKED = "revoked"
-    # That its tokens are to end.
-    PROVIDER_TOLD = "provider-told"
+    # The provider's answer to the revocation request.
+    REVOCATION_ENDED = "provider-told"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
@@ -52,81 +52,80 @@ OUTCOMES = (
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
 )
-"""All that an entry's outcome can be."""
+"""The outcomes that an entry can have."""
 
 
 class Entry(NamedTuple):
-    """One thing that happened; `at` is whole seconds, `generation` that of the tokens it is about.
+    """One event. `at` is in whole seconds, `generation` is of the tokens that it concerns.
 
-    `key_name` is the API key on whose request it happened; None where there was none, as with the
-    sweep, a callback or an operator, and where it is not known. `outcome` is a word of ours, and
-    `said` quotes the provider where it refused or did not answer.
-
-    A tuple, as all of them are read with each token: a dataclass takes four times as long to make.
+    `key_name` is the API key of the request; None for the sweep, a callback or an operator, or if
+    it is unknown. `outcome` is one of `OUTCOMES`. `quote` is the provider's error, or the reason
+    why it gave no answer.
     """
+
+    # A tuple, because each token request reads all entries: a dataclass takes four times as long.
 
     at: datetime
     event: HistoryEvent
     generation: int | None
     key_name: str | None
     outcome: str
-    said: str | None = None
+    quote: str | None = None
 
 
 Ledger: TypeAlias = tuple[Entry, ...]
-"""The last entries, oldest first."""
+"""The latest entries, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a rule has the ledger keep of a change; the entry adds when, and on whose request.
+    """A rule's note on a change. The entry adds the time and the API key.
 
-    `arrived` is the ledger that comes along with a grant from elsewhere.
+    `arrived` is the ledger of a grant from another deployment.
     """
 
     event: HistoryEvent
     generation: int | None
     outcome: str
-    said: str | None = None
-    # Of an attempt that ended without a word nobody remembers on whose request it began.
+    quote: str | None = None
+    # False for an attempt whose lease ran out: its API key is unknown.
     is_requested: bool = True
     arrived: Ledger = ()
 
 
 def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str | None) -> Ledger:
-    """Return the ledger after a change that was made on a request with the key of that name."""
+    """Return the ledger with the entry of a change, made by a request with this API key."""
     entry = Entry(
         at=now.replace(microsecond=0),
         event=note.event,
         generation=note.generation,
         key_name=key_name if note.is_requested else None,
         outcome=note.outcome,
-        said=note.said and note.said[:LONGEST_SAID],
+        quote=note.quote and note.quote[:LONGEST_HISTORY_QUOTE],
     )
-    return with_entry(merged(ledger, note.arrived), entry)
+    return append_entry(merge_ledgers(ledger, note.arrived), entry)
 
 
-def with_entry(ledger: Ledger, entry: Entry) -> Ledger:
-    """Add the newest entry; where there is no room left, the oldest of its kind goes."""
-    return _shortened((*ledger, entry))
+def append_entry(ledger: Ledger, entry: Entry) -> Ledger:
+    """Add the newest entry. If the ledger is full, remove the oldest one of its kind."""
+    return _without_oldest((*ledger, entry))
 
 
-def merged(there: Ledger, arrived: Ledger) -> Ledger:
-    """Make one ledger of two; what both of them tell is told once.
+def merge_ledgers(there: Ledger, arrived: Ledger) -> Ledger:
+    """Merge two ledgers, without duplicates.
 
-    Each of them is in the order in which it was written, and stays so, whatever a clock has said;
-    between the two, the times tell what comes first.
+    Each one keeps its own order, even if a clock was wrong. Times decide between the two.
     """
     new = [entry for entry in arrived if entry not in there]
     old, both = list(there), list[Entry]()
     while old and new:
         both.append((new if new[0].at < old[0].at else old).pop(0))
-    return _shortened((*both, *old, *new))
+    return _without_oldest((*both, *old, *new))
 
 
-def _shortened(entries: Ledger) -> Ledger:
+def _without_oldest(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
-    room = {True: MOST_REFRESHES, False: MOST_OTHERS}
+    room = {True: MAX_REFRESHES, False: MAX_OTHERS}
     for entry in reversed(entries):
         is_refresh = entry.event in _REFRESHES
         if room[is_refresh] > 0:

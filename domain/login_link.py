@@ -1,4 +1,4 @@
-"""A link that begins a login: signed, for one connection, and for a while."""
+"""A signed link that begins a login of one connection, for a limited time."""
 
 import hmac
 import json
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from domain.tokens import CLOCKS_APART
+from domain.tokens import MAX_CLOCK_SKEW
 
-# A message of the night is read in the morning, and one of Friday's has a successor by Monday.
+# A message of the night is read in the morning. An alert of Friday is repeated by Monday.
 LINK_LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginLink:
-    """What a link says; its `id` is how it is known to have been used.
+    """The content of a link. Its `id` marks it as used.
 
     `read` is as in `domain.authorization.PendingLogin`.
     """
@@ -25,30 +25,30 @@ class LoginLink:
     expires_at: datetime
     read: int | None = None
 
-    def is_alive(self, now: datetime) -> bool:
-        """Whether it is still good; not where a clock that was ahead says so for longer."""
-        return now < self.expires_at <= now + LINK_LIFETIME + CLOCKS_APART
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the link has not expired. An expiry too far ahead is from a wrong clock."""
+        return now < self.expires_at <= now + LINK_LIFETIME + MAX_CLOCK_SKEW
 
     def sign(self, key: bytes) -> str:
-        """Write the link as one word of `A-Z a-z 0-9 - _ .`; the expiry to the second."""
+        """Return the link as one word of `A-Z a-z 0-9 - _ .`, with its expiry in seconds."""
         expires_at = int(self.expires_at.timestamp())
         read = [] if self.read is None else [self.read]
-        said = _encode(json.dumps([self.connection, self.id, expires_at, *read]).encode())
-        return f"{said}.{_signature(said, key)}"
+        payload = _encode(json.dumps([self.connection, self.id, expires_at, *read]).encode())
+        return f"{payload}.{_signature(payload, key)}"
 
 
 def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
-    """Read a link that was signed with one of the keys; None for anything else."""
+    """Return the link if one of the keys signed it; None otherwise."""
     if not text.isascii():
         return None
-    said, _, signature = text.rpartition(".")
-    signatures = [_signature(said, key) for key in keys]
-    # Every one is compared, so that which one differs does not show.
+    payload, _, signature = text.rpartition(".")
+    signatures = [_signature(payload, key) for key in keys]
+    # Compare all, so that the time does not reveal which one differs.
     matches = [hmac.compare_digest(signature.encode(), known.encode()) for known in signatures]
     if not any(matches):
         return None
-    # What a link has read is not in those that were made before it was told.
-    connection, id_, expires_at, *read = json.loads(_decode(said))
+    # Links of earlier versions lack `read`.
+    connection, id_, expires_at, *read = json.loads(_decode(payload))
     return LoginLink(
         connection=connection,
         id=id_,
@@ -57,8 +57,8 @@ def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
     )
 
 
-def _signature(said: str, key: bytes) -> str:
-    return _encode(hmac.digest(key, said.encode(), "sha256"))
+def _signature(payload: str, key: bytes) -> str:
+    return _encode(hmac.digest(key, payload.encode(), "sha256"))
 
 
 def _encode(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Logins, and tokens that are brought back: rules 8 and 9 of `decide.py`."""
+"""Logins and rescued tokens: rules 8 and 9 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,8 +22,10 @@ from domain.tokens import Freshness, Tokens
 # Rule 8: logins.
 
 
-def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime) -> Effect:
-    """Start a new generation, unless the login is late or would cost a grant that works."""
+def complete_login(
+    grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime
+) -> Effect:
+    """Start a new generation, unless the login is late or would end a grant that works (rule 8)."""
     if _is_late(grant, completed):
         return Effect(grant=grant)
     before = tokens_of(grant)
@@ -38,59 +40,53 @@ def log_in(grant: Grant, completed: LoginCompleted, policy: Policy, now: datetim
     )
     if _is_unwanted(tokens, grant, completed.precedence, policy, now):
         return Effect(grant=grant)
-    is_of_another = before is not None and before.are_known_of_another(tokens.subject)
+    is_other_account = before is not None and before.belong_to_other_account(tokens.subject)
     note = Note(
         event=HistoryEvent.LOGIN,
         generation=tokens.generation,
-        outcome=TOKENS_OF_ANOTHER_ACCOUNT if is_of_another else TOKENS,
+        outcome=TOKENS_OF_ANOTHER_ACCOUNT if is_other_account else TOKENS,
     )
     return Effect(grant=Authorized(tokens=tokens), note=note)
 
 
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
-    """Whether the login is there already, or a later one that was stored since it began.
-
-    Counted by the tokens: a move does not end a login that was begun before it.
-    """
+    """Whether this login, or a later one, was stored since this one began (rule 8)."""
+    # The count of the tokens, not of the grant: a login may finish after a move.
     tokens = tokens_of(grant)
     if tokens is None or tokens.place <= place_of(completed.read):
         return tokens is not None and tokens.authorized_at == completed.authorized_at
-    # Both have read the same. What the store did not take in time may have come to it first.
+    # Both read the same grant. Of two logins, the store may have received the later one first.
     return tokens.authorized_at >= completed.authorized_at
 
 
 def _is_unwanted(
     tokens: Tokens, grant: Grant, precedence: Precedence, policy: Policy, now: datetime
 ) -> bool:
-    """Whether a grant that works would be lost to tokens that do not last, or to a stranger's.
-
-    A stranger is who does not prove to be of the same account, where that is known. To tokens that
-    have to yield, no grant that works is lost.
-    """
-    # What was handed over works elsewhere, or will: it must not be lost here before.
-    there = grant.grant if isinstance(grant, Moved) else grant
-    if precedence is Precedence.REPLACES or not isinstance(there, Authorized | Refreshing):
+    """Whether the login would replace a grant that works without precedence over it (rule 8)."""
+    # A moved grant works elsewhere, or will: it must not be lost here before.
+    current = grant.grant if isinstance(grant, Moved) else grant
+    if precedence is Precedence.REPLACES or not isinstance(current, Authorized | Refreshing):
         return False
-    # That an access token does not expire must have been declared, and not be merely assumed.
-    is_endless = tokens.expires_at is None and policy.provider.access_token_lifetime is None
-    lasts = tokens.refresh_token is not None or is_endless
-    if there.tokens.can_refresh(now) and not lasts:
+    # Only if the settings declare it, and not by assumption.
+    never_expires = tokens.expires_at is None and policy.provider.access_token_lifetime is None
+    lasts = tokens.refresh_token is not None or never_expires
+    if current.tokens.can_refresh(now) and not lasts:
         return True
-    works = there.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
+    works = current.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
     yields = precedence is Precedence.YIELDS
-    return works and (yields or there.tokens.may_be_of_another(tokens.subject))
+    return works and (yields or current.tokens.may_belong_to_other_account(tokens.subject))
 
 
-# Rule 9: rescue.
+# Rule 9: rescued tokens.
 
 
-def bring_back(grant: Grant, tokens: Tokens) -> Effect:
-    """Keep tokens that the store did not take when they came, if they are newer."""
+def keep_rescued(grant: Grant, tokens: Tokens) -> Effect:
+    """Store rescued tokens if they are newer than the stored ones (rule 9)."""
     if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)
-    brought: Grant = Authorized(tokens=tokens)
+    kept: Grant = Authorized(tokens=tokens)
     if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
-        # Rule 11: to be handed over again.
-        brought = replace(grant, grant=Authorized(tokens=tokens))
+        # Rule 11: for another export.
+        kept = replace(grant, grant=Authorized(tokens=tokens))
     note = Note(event=HistoryEvent.RESCUED, generation=tokens.generation, outcome=TOKENS)
-    return Effect(grant=brought, note=note)
+    return Effect(grant=kept, note=note)

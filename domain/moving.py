@@ -1,8 +1,7 @@
-"""How a grant moves from one deployment to another: rules 10 to 12 of `decide.py`.
+"""Moves of a grant from one deployment to another: rules 10 to 12 of `decide.py`.
 
-At each instant one deployment at most uses a grant. Of two that have exchanged it, the later move
-tells which one that is; and whatever has arrived, the newer tokens are kept (rule 9). A grant takes
-the count of moves along, so that which is the later one is no question of clocks.
+At most one deployment uses a grant at any instant. If two have exchanged it, the later move decides
+which one. The grant carries its count of moves, so that no clock decides which move is later.
 """
 
 from dataclasses import replace
@@ -10,7 +9,7 @@ from datetime import datetime
 
 from domain.commands import Effect
 from domain.events import GrantArrived
-from domain.failures import without_lapsed_lease
+from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
     Grant,
@@ -27,33 +26,33 @@ from domain.grant import (
 from domain.ledger import DONE, HistoryEvent, Note
 from domain.policy import Policy
 
-# Rule 10: handing over.
+# Rule 10: hand over.
 
 
 def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
-    """Let go of a grant, unless an attempt is in flight: its answer belongs to who made it."""
+    """Move a grant to another deployment, unless an attempt is in flight (rule 10)."""
     if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
-    settled = without_lapsed_lease(grant, policy, now)
-    if isinstance(settled, Refreshing):
+    idle = end_lapsed_lease(grant, policy, now)
+    if isinstance(idle, Refreshing):
         return Effect(grant=grant)
-    moved = Moved(grant=settled, since=now, place=place_of(settled) + 1)
+    moved = Moved(grant=idle, since=now, place=place_of(idle) + 1)
     return Effect(grant=moved, note=_note(HistoryEvent.MOVED, moved))
 
 
 def take_back(grant: Grant) -> Effect:
-    """Use again what was handed over."""
+    """Use a grant here again after it was handed over (rule 10, undone)."""
     if not isinstance(grant, Moved):
         return Effect(grant=grant)
     return Effect(grant=grant.grant, note=_note(HistoryEvent.TAKEN_BACK, grant))
 
 
-# Rule 12: taking over.
+# Rule 12: take over.
 
 
 def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
-    """Take what another deployment has let go of, and the ledger that it has kept."""
-    taken = _taken(grant, arrived.moved, now)
+    """Store the grant of another deployment, and its ledger, if it is later (rule 12)."""
+    taken = _grant_after_arrival(grant, arrived.moved, now)
     if taken is None:
         return Effect(grant=grant)
     note = replace(_note(HistoryEvent.IMPORTED, taken), arrived=arrived.ledger)
@@ -64,48 +63,51 @@ def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
     return Note(event=event, generation=grant.tokens.generation, outcome=DONE)
 
 
-def _taken(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
-    """Return what is there once a grant has arrived; None where that changes nothing."""
+def _grant_after_arrival(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
+    """Return the grant after an arrival; None if nothing changes (rule 12)."""
     if isinstance(grant, Unauthorized):
-        return _counted_on(arrived.grant, grant, arrived)
+        return _continue_count(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
-        # Rule 15: what was in a file at that time is not brought back by it.
-        is_over = _was_handed_over_before(grant, arrived, now)
-        return None if is_over else _counted_on(arrived.grant, grant, arrived)
+        # Rule 15: an export from before the revocation does not restore the grant.
+        is_revoked = _was_handed_over_before(grant, arrived, now)
+        return None if is_revoked else _continue_count(arrived.grant, grant, arrived)
     is_newer = arrived.tokens.age > grant.tokens.age
     if isinstance(grant, Moved):
-        return _meet_on_the_way(grant, arrived, is_newer=is_newer)
-    return _counted_on(arrived.grant, grant, arrived) if is_newer else None
+        return _merge_moves(grant, arrived, is_newer=is_newer)
+    return _continue_count(arrived.grant, grant, arrived) if is_newer else None
 
 
 def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: datetime) -> bool:
-    """Whether a grant left its deployment before this one was revoked, as far as can be told.
+    """Whether a grant was handed over before this one was revoked, as far as is known (rule 15).
 
-    The login that was revoked did. Of another login two clocks tell, unless the one was wrong.
+    A grant of the revoked login was. For another login two clocks decide, unless one was ahead.
     """
     if revoked.login == arrived.tokens.authorized_at:
         return True
-    tells_nothing = revoked.login is not None and revoked.at > now
-    return arrived.since <= revoked.at and not tells_nothing
+    was_clock_ahead = revoked.login is not None and revoked.at > now
+    return arrived.since <= revoked.at and not was_clock_ahead
 
 
-def _meet_on_the_way(moved: Moved, arrived: Moved, *, is_newer: bool) -> Active | Moved | None:
+def _merge_moves(moved: Moved, arrived: Moved, *, is_newer: bool) -> Active | Moved | None:
+    """Return the grant after one that was handed over meets one that arrives (rules 11 and 12)."""
     if not _is_later(arrived, moved):
-        # It has gone on from here, or never left: a repeated export brings what is newer.
+        # The grant has moved on from here, or never left. A later export brings newer tokens.
         return replace(moved, grant=arrived.grant) if is_newer else None
     is_same_age = arrived.tokens.age == moved.tokens.age
-    return _counted_on(arrived.grant if is_newer or is_same_age else moved.grant, moved, arrived)
+    return _continue_count(
+        arrived.grant if is_newer or is_same_age else moved.grant, moved, arrived
+    )
 
 
 def _is_later(move: Moved, other: Moved) -> bool:
     if move.place == other.place or 0 in {move.place, other.place}:
-        # A deployment that did not count has had it: there is nothing else to go by.
+        # A deployment of an earlier version did not count: only the dates are left.
         return move.since > other.since
     return move.place > other.place
 
 
-def _counted_on(taken: Idle, before: Grant, arrived: Moved) -> Idle:
-    """Go on counting after whatever was counted in either place."""
+def _continue_count(taken: Idle, before: Grant, arrived: Moved) -> Idle:
+    """Continue the higher count of the two deployments."""
     tokens = taken.tokens
     own = place_of(before)
     place = max(tokens.place, arrived.place, own + 1 if own else 0)

@@ -7,9 +7,9 @@ from enum import Enum
 
 
 class ClientAuthentication(Enum):
-    """How the client proves itself at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2).
+    """How the client authenticates at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2).
 
-    One without a secret, which is public, only names itself.
+    A public client has no secret, and sends its id only.
     """
 
     POST = "client_secret_post"
@@ -34,78 +34,77 @@ class RotationKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """When a refresh token is replaced, and for how long the replaced one is still honoured."""
+    """When a refresh token is replaced, and how long the provider still accepts the old one."""
 
     kind: RotationKind
     grace: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Assumed:
-    """A lifetime of access tokens that nobody has declared, shorter than any in common use.
+class AssumedLifetime:
+    """A lifetime of access tokens for a provider that does not declare one.
 
-    It is safe to take where a refresh token can replace what may be over. Where nothing can, an
-    access token is taken to last until somebody says that it is refused (RFC 6749 §5.1 leaves its
-    lifetime to the documentation).
+    It is shorter than any in common use, and applies only where a refresh can replace the token.
+    Otherwise the access token counts as valid until a caller reports that it was refused. RFC 6749
+    §5.1 leaves its lifetime to the documentation.
     """
 
     lifetime: timedelta
 
 
-class Counted(Enum):
-    """From when on a refresh token's lifetime counts, as the environment says it."""
+class LifetimeStart(Enum):
+    """When the lifetime of a refresh token starts. The values are those of the environment."""
 
-    # A refresh that replaces it begins anew.
+    # A refresh that replaces it starts it again.
     ISSUE = "issue"
-    # Any refresh does: an idle limit.
+    # Any refresh starts it again: an idle limit.
     USE = "sliding"
-    # None does: a person has to log in again, however often it is used.
+    # Only a login starts it again.
     LOGIN = "from-login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Everything that is particular to one provider.
+    """The data of one provider.
 
-    `access_token_lifetime` and `refresh_token_lifetime` stand in where a response names none;
-    None declares that the token does not expire (access) or that nothing is known (refresh).
-    `refresh_token_counted` tells from when on the second one counts.
-    An endpoint is empty until it is known.
+    - `access_token_lifetime`: for a response without one. None: the token does not expire.
+    - `refresh_token_lifetime`: for a response without one. None: unknown.
+    - `refresh_token_counted`: when the lifetime of the refresh token starts.
+    - An endpoint is empty until it is known.
     """
 
     name: str
-    # RFC 9207 §2: what it calls itself, where that is known, and whether it always does so when it
-    # sends the browser back.
+    # RFC 9207 §2: its issuer, if known, and whether each redirect back has it as `iss`.
     issuer: str | None = None
-    names_itself: bool = False
+    sends_issuer: bool = False
     authorization_endpoint: str
     token_endpoint: str
-    # RFC 7009; None where there is none.
+    # RFC 7009; None without one.
     revocation_endpoint: str | None = None
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None
     authorization_params: tuple[tuple[str, str], ...] = ()
-    # With each request for tokens, such as RFC 8707's `resource`, which may be there repeatedly.
+    # Sent with each token request, such as RFC 8707's `resource`, which may repeat.
     token_params: tuple[tuple[str, str], ...] = ()
     rotation: Rotation = Rotation(kind=RotationKind.ALWAYS)
-    # GitHub and GitLab end the old access token with the refresh; it is then refreshed late.
+    # GitHub and GitLab end the old access token with a refresh. So refresh late.
     refresh_ends_access_token: bool = False
-    access_token_lifetime: timedelta | Assumed | None
+    access_token_lifetime: timedelta | AssumedLifetime | None
     refresh_token_lifetime: timedelta | None
-    refresh_token_counted: Counted = Counted.ISSUE
-    # A vendor's own code or text, in lower case, to the RFC 6749 code it stands for: what
-    # `refusals.py` cannot know, because elsewhere it means nothing or something else.
+    refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    # A vendor's own code or text, in lower case, to the RFC 6749 code that it means. For those that
+    # `refusals.py` cannot know, because other providers use them otherwise or not at all.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def replay_is_harmless(self) -> bool:
-        """Whether the same refresh token may be sent twice with nothing lost."""
+        """Whether sending the same refresh token twice costs nothing."""
         return self.rotation.kind is RotationKind.NONE and not self.refresh_ends_access_token
 
 
 def digikey(host: str, *, name: str) -> Provider:
-    """Digi-Key at one of its hosts: one-time refresh tokens, no grace, and no PKCE told of.
+    """Return Digi-Key at one of its hosts: one-time refresh tokens, no grace, no documented PKCE.
 
     Lifetimes, paths and errors as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
     """
@@ -123,7 +122,7 @@ def digikey(host: str, *, name: str) -> Provider:
     )
 
 
-UNDECLARED_ACCESS_TOKEN_LIFETIME = Assumed(timedelta(minutes=5))
+UNDECLARED_ACCESS_TOKEN_LIFETIME = AssumedLifetime(timedelta(minutes=5))
 
 PRESETS: Mapping[str, Provider] = {
     "digikey": digikey("api.digikey.com", name="digikey"),

@@ -1,4 +1,4 @@
-"""What a question is answered, and when an attempt begins first: rules 1 to 3 of `decide.py`."""
+"""The answer to a question, or the attempt to begin first: rules 1 to 3 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.commands import (
     Wait,
 )
 from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.failures import without_lapsed_lease
+from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
     Attempt,
@@ -45,31 +45,29 @@ from domain.tokens import Freshness
 
 
 def answer_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    """Answer by what there is; else begin an attempt, or answer why there is none now."""
+    """Serve the stored tokens, begin an attempt, or answer why none may begin now."""
     decision = _decide(grant, question, policy, now)
     command = decision.command
     if not isinstance(command, AskForAuthorization):
         return decision
-    # Whoever logs in does so to what the record says now.
+    # The login link carries the count of this record: see rule 8.
     return replace(decision, command=replace(command, read=place_of(decision.grant)))
 
 
 def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
     if isinstance(grant, Inactive):
-        never = isinstance(grant, Unauthorized)
-        cause = Cause.NEVER_AUTHORIZED if never else Cause.REVOKED
-        return Decision(grant=grant, command=AskForAuthorization(cause=cause))
+        return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=ReportMoved(since=grant.since))
-    current = without_lapsed_lease(grant, policy, now)
-    content = _answer_without_refresh(current, question, policy, now)
-    if content is not None and not _is_refresh_wanted(current, question, policy, now):
-        return Decision(grant=grant, command=content)
-    way = _request_or_obstacle(current, question, policy, now)
-    if isinstance(way, RefreshTokenRequest):
-        decision = _begin(current, way, question.attempt_id, policy, now)
-        return decision if current is grant else replace(decision, note=_lapse_of(current))
-    return Decision(grant=grant, command=content or way)
+    current = end_lapsed_lease(grant, policy, now)
+    answer = _answer_without_refresh(current, question, policy, now)
+    if answer is not None and not _is_refresh_wanted(current, question, policy, now):
+        return Decision(grant=grant, command=answer)
+    request = _request_or_obstacle(current, question, policy, now)
+    if isinstance(request, RefreshTokenRequest):
+        decision = _begin(current, request, question.attempt_id, policy, now)
+        return decision if current is grant else replace(decision, note=_lapse_note(current))
+    return Decision(grant=grant, command=answer or request)
 
 
 # Rule 1: need.
@@ -78,59 +76,63 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
 def _answer_without_refresh(
     grant: Active, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
-    """Return what this question can be answered at once; None where it needs a refresh."""
-    in_doubt = _doubt_of(grant) is not None
-    may_be_dead = policy.provider.refresh_ends_access_token and in_doubt
+    """Return the answer from the stored tokens; None if it takes a refresh (rule 1)."""
+    in_doubt = _in_doubt_since(grant) is not None
+    may_have_ended = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_be_over(now)
-            # Who demands no more than everybody is better served by what is left than by nothing.
+            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_have_expired(now)
+            # While the provider refuses a refresh, the rest of the token is better than nothing.
+            # A caller that demands more than the default does not want it.
             is_refused = _is_refused(grant, policy, now)
-            is_all_there_is = is_refused and min_ttl <= DEFAULT_MIN_TTL
-            usable = lasts or (is_all_there_is and grant.tokens.is_alive(now))
-            return Serve(tokens=grant.tokens) if usable and not may_be_dead else None
+            serves_rest = is_refused and min_ttl <= DEFAULT_MIN_TTL
+            usable = lasts or (serves_rest and grant.tokens.is_access_token_valid(now))
+            return Serve(tokens=grant.tokens) if usable and not may_have_ended else None
         case RefreshRequested(asked_at=asked_at):
-            # Asked ahead of now means a clock gone back, by which no token would ever be new.
-            is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.refreshes_apart
-            is_new = is_new and not grant.tokens.were_issued_ahead(now)
-            usable = is_new and grant.tokens.is_alive(now) and not may_be_dead
-            # What never expires, and cannot be replaced, is as good as new.
+            # `asked_at` after `now` means that the clock went back: no token would ever be new.
+            is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.min_refresh_interval
+            is_new = is_new and not grant.tokens.was_clock_ahead(now)
+            usable = is_new and grant.tokens.is_access_token_valid(now) and not may_have_ended
+            # A token that never expires and cannot be replaced is as good as new.
             lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
             return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
-            spares_a_living_token = _is_risky(grant, policy, now) and grant.tokens.is_alive(now)
-            # What is due by a clock that was ahead may be due by now.
-            is_due = due is not None and (due <= now or grant.tokens.were_issued_ahead(now))
-            return None if is_due and not spares_a_living_token else NothingDue()
+            is_risky = _is_risky(grant, policy, now)
+            must_spare_token = is_risky and grant.tokens.is_access_token_valid(now)
+            # Under a clock that was ahead, the due time is too late.
+            is_due = due is not None and (due <= now or grant.tokens.was_clock_ahead(now))
+            return None if is_due and not must_spare_token else NothingDue()
         case _:
             assert_never(question)
 
 
 def _is_refresh_wanted(grant: Active, question: Question, policy: Policy, now: datetime) -> bool:
-    """Whether a refresh is wanted even though there is an answer without one."""
+    """Whether to refresh although there is an answer without a refresh (rule 1)."""
     if not isinstance(question, TokenRequested) or _is_risky(grant, policy, now):
         return False
     if policy.provider.refresh_ends_access_token:
         return False
-    return grant.tokens.is_near_end(policy.refresh_early, now) or grant.tokens.is_due(now)
+    return grant.tokens.is_access_token_near_end(
+        policy.refresh_early, now
+    ) or grant.tokens.is_refresh_token_near_end(now)
 
 
 def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
-    """Whether a refresh may end everything, the living access token included.
+    """Whether a refresh may revoke all tokens, the valid access token included (rule 1).
 
-    That is what providers make of a refresh token that was spent before (RFC 9700 §4.14.2),
-    once no grace window covers it any more.
+    Providers do so with a refresh token that was spent before (RFC 9700 §4.14.2), once its grace
+    window is over.
     """
-    since = _doubt_of(grant)
+    since = _in_doubt_since(grant)
     if since is None or policy.provider.replay_is_harmless:
         return False
-    # Since an instant ahead means since some time before now.
+    # A start after `now` comes from a clock that was ahead: the window may be over.
     return policy.replay_until(since) <= now or since > now + policy.lease
 
 
-def _doubt_of(grant: Active) -> datetime | None:
-    """Since when the provider may have acted on a request whose answer we do not have."""
+def _in_doubt_since(grant: Active) -> datetime | None:
+    """Return since when the provider may have acted on a request without our getting an answer."""
     match grant:
         case Refreshing(attempt=attempt, failure_state=failure_state):
             return in_doubt_since(failure_state) or attempt.started_at
@@ -143,11 +145,11 @@ def _doubt_of(grant: Active) -> datetime | None:
 
 
 def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
-    """Whether the provider has refused the refresh token, and it is not yet tried once more."""
+    """Whether a refusal that is not final holds, and the last try is still ahead (rule 6)."""
     failure_state = failure_state_of(grant)
     if failure_state is None or failure_state.failure is not Failure.REFUSED:
         return False
-    return _binds(failure_state, now, policy) and now < failure_state.retry_at
+    return _holds(failure_state, now, policy) and now < failure_state.retry_at
 
 
 # Rule 2: obstacle.
@@ -156,58 +158,56 @@ def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
 def _request_or_obstacle(
     grant: Active, question: Question, policy: Policy, now: datetime
 ) -> RefreshTokenRequest | Answer:
-    """Return the request to send, or the answer where nobody may send one now."""
+    """Return the request to send, or the answer if none may be sent now (rule 2)."""
     if isinstance(grant, Refreshing):
-        return Wait(until=policy.lands_by(grant.attempt))
+        return Wait(until=policy.lease_end(grant.attempt))
     refresh_token = usable_refresh_token(grant.tokens, now)
     if isinstance(refresh_token, Cause):
         return AskForAuthorization(cause=refresh_token)
-    if isinstance(grant, AuthorizationRequired) and _stands(grant, question, policy, now):
-        return AskForAuthorization(cause=grant.cause, said=grant.said)
+    if isinstance(grant, AuthorizationRequired) and _is_final_for(question, grant, policy, now):
+        return AskForAuthorization(cause=grant.cause, quote=grant.quote)
     failure_state = failure_state_of(grant)
     if (
         failure_state is not None
         and (at := _retry_at(failure_state, question, policy, now)) is not None
     ):
-        return TryLater(at=at, failure=failure_state.failure, said=failure_state.said)
+        return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
-def _stands(
-    verdict: AuthorizationRequired, question: Question, policy: Policy, now: datetime
+def _is_final_for(
+    question: Question, refused: AuthorizationRequired, policy: Policy, now: datetime
 ) -> bool:
-    """Whether this question may not have a final verdict tried again (rule 6)."""
-    if verdict.client != policy.client:
-        return policy.forbids(verdict.since + policy.other_client_wait, now)
-    is_wanted = isinstance(question, RefreshRequested) and verdict.may_pass
-    return not is_wanted or policy.forbids(verdict.since + policy.verdicts_apart, now)
+    """Whether a final refusal is final for this question, too (rule 6)."""
+    if refused.client != policy.client:
+        return policy.must_wait(refused.since + policy.other_client_wait, now)
+    may_retry = isinstance(question, RefreshRequested) and refused.is_retryable
+    return not may_retry or policy.must_wait(refused.since + policy.refused_retry_wait, now)
 
 
 def _retry_at(
     failure_state: FailureState, question: Question, policy: Policy, now: datetime
 ) -> datetime | None:
-    """Until when this question has to wait; None if it need not."""
+    """Return until when this question has to wait after a failure; None if it need not (rule 2)."""
     if failure_state.failure is not Failure.REFUSED:
-        return failure_state.retry_at if policy.forbids(failure_state.retry_at, now) else None
+        return failure_state.retry_at if policy.must_wait(failure_state.retry_at, now) else None
     retry_at = failure_state.retry_at
     if isinstance(question, RefreshRequested):
-        retry_at = min(retry_at, failure_state.at + policy.verdicts_apart)
-    return retry_at if _binds(failure_state, now, policy) and now < retry_at else None
+        retry_at = min(retry_at, failure_state.at + policy.refused_retry_wait)
+    return retry_at if _holds(failure_state, now, policy) and now < retry_at else None
 
 
-def _binds(refusal: FailureState, now: datetime, policy: Policy) -> bool:
-    """Whether a refusal is to be believed; one that is ahead of now means a clock gone back.
-
-    When it is tried again tells nothing: the end of an access token may be months ahead.
-    """
+def _holds(refusal: FailureState, now: datetime, policy: Policy) -> bool:
+    """Whether a refusal still holds. One after `now` does not: the clock went back."""
+    # `retry_at` proves nothing here: the end of an access token may be months ahead.
     return now > refusal.at - policy.lease
 
 
 # Rule 3: begin.
 
 
-def _lapse_of(grant: Active) -> Note:
-    """Note that an attempt had no end: of one that begins, its end will be noted."""
+def _lapse_note(grant: Active) -> Note:
+    """Return the note on an attempt whose lease ran out (rule 3)."""
     return Note(
         event=HistoryEvent.REFRESH_FAILED,
         generation=grant.tokens.generation,
@@ -219,7 +219,7 @@ def _lapse_of(grant: Active) -> Note:
 def _begin(
     grant: Active, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
 ) -> Decision:
-    """Make the intent the new grant: it is stored before anything is sent."""
+    """Return the attempt as the new grant, which is stored before the request is sent (rule 3)."""
     attempt = Attempt(
         id=attempt_id,
         authorized_at=grant.tokens.authorized_at,
@@ -237,20 +237,22 @@ def _begin(
     )
 
 
-# Without a question: why a person has to log in.
+# Without a question: why a login is required.
+
+
+def _inactive_cause(grant: Inactive) -> Cause:
+    return Cause.NEVER_AUTHORIZED if isinstance(grant, Unauthorized) else Cause.REVOKED
 
 
 def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Return why a person has to log in; None if the refresh token is good, or none is needed."""
+    """Return why a login is required; None if the refresh token is valid, or none is needed."""
     match grant:
-        case Unauthorized():
-            return Cause.NEVER_AUTHORIZED
-        case Revoking() | Revoked():
-            return Cause.REVOKED
+        case Unauthorized() | Revoking() | Revoked():
+            return _inactive_cause(grant)
         case AuthorizationRequired(cause=cause):
             return cause
         case Moved():
-            # Whether one is needed, the deployment knows that has the grant now.
+            # The deployment that has the grant now knows.
             return None
         case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
             if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:

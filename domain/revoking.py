@@ -1,7 +1,6 @@
-"""How a grant is revoked: rules 13 to 15 of `decide.py`.
+"""Revocation of a grant: rules 13 to 15 of `decide.py`.
 
-What was revoked is fenced off before the provider is told: from then on whatever belongs to it and
-comes late finds nothing that it could be kept in.
+A grant ends here before the provider is asked to end it, so that late tokens of it are not stored.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from domain.events import (
 from domain.failures import classify
 from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
-from domain.refusals import said_by
+from domain.refusals import quote_of
 from domain.token_endpoint import (
     NoAnswer,
     RevocationOutcome,
@@ -34,20 +33,20 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Tokens
 
-_MEANT: Mapping[str | None, RevocationResult] = {
-    # Google's answer to what RFC 7009 §2.2 calls a success: the token had ended before.
+_RESULTS: Mapping[str | None, RevocationResult] = {
+    # Google's answer for a token that had expired. RFC 7009 §2.2 calls that a success.
     "invalid_token": RevocationResult.REVOKED,
     # RFC 7009 §2.2.1.
     "unsupported_token_type": RevocationResult.NOT_SUPPORTED,
 }
 
 
-# Rule 13: the grant ends here, and then at the provider.
+# Rule 13: revoke, here and then at the provider.
 
 
-def fence_off(grant: Grant, now: datetime) -> Effect:
-    """Fence a grant off: nothing is kept of it but what the provider must be told of."""
-    # What was handed over is for the deployment that has it.
+def begin_revocation(grant: Grant, now: datetime) -> Effect:
+    """End a grant here. Keep only the token to revoke at the provider (rule 13)."""
+    # A moved grant is left to the deployment that has it.
     if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
     tokens = grant.tokens
@@ -56,7 +55,7 @@ def fence_off(grant: Grant, now: datetime) -> Effect:
     )
     revoking = Revoking(
         request=request,
-        # Whichever clock is behind: the login that is revoked was before that.
+        # Never before the login that is revoked, even if a clock was behind.
         at=max(now, tokens.authorized_at),
         place=place_of(grant) + 1,
         login=tokens.authorized_at,
@@ -65,43 +64,43 @@ def fence_off(grant: Grant, now: datetime) -> Effect:
     return Effect(grant=revoking, note=note)
 
 
-def forget(grant: Grant, ended: RevocationEnded) -> Effect:
-    """Forget the last token, once the provider was told of it."""
+def end_revocation(grant: Grant, ended: RevocationEnded) -> Effect:
+    """Delete the last token after the provider's answer (rule 13)."""
     if not isinstance(grant, Revoking) or grant.request != ended.request:
         return Effect(grant=grant)
     result = result_of(ended.outcome)
     revoked = Revoked(at=grant.at, result=result, place=grant.place, login=grant.login)
-    return Effect(grant=revoked, note=_answer(ended.outcome, result))
+    return Effect(grant=revoked, note=_revocation_note(ended.outcome, result))
 
 
-def _answer(outcome: RevocationOutcome, result: RevocationResult) -> Note:
-    told, said = NOT_SUPPORTED, None
+def _revocation_note(outcome: RevocationOutcome, result: RevocationResult) -> Note:
+    word, quote = NOT_SUPPORTED, None
     if result is RevocationResult.REVOKED:
-        told = DONE
+        word = DONE
     elif isinstance(outcome, TokenErrorResponse | NoAnswer) and result is RevocationResult.FAILED:
-        # A verdict on a refresh token explains nothing where none was used.
-        told, said = (classify(outcome) or Failure.UNEXPLAINED).value, said_by(outcome)
-    return Note(event=HistoryEvent.PROVIDER_TOLD, generation=None, outcome=told, said=said)
+        # A refusal of a refresh token explains nothing here: none was used.
+        word, quote = (classify(outcome) or Failure.UNEXPLAINED).value, quote_of(outcome)
+    return Note(event=HistoryEvent.REVOCATION_ENDED, generation=None, outcome=word, quote=quote)
 
 
 def result_of(outcome: RevocationOutcome) -> RevocationResult:
-    """Say whether the provider has ended the token."""
+    """Return whether the provider has ended the token (rule 13)."""
     match outcome:
         case RevocationResult():
             return outcome
         case TokenErrorResponse(error=error):
-            return _MEANT.get(error, RevocationResult.FAILED)
+            return _RESULTS.get(error, RevocationResult.FAILED)
         case NoAnswer():
             return RevocationResult.FAILED
         case _:
             assert_never(outcome)
 
 
-# Rule 14: what comes late.
+# Rules 14 and 15: late tokens.
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
-    """Return what must be ended of what has come too late for a grant that was revoked."""
+    """Return the revocation of tokens that came too late for a revoked grant (rule 14)."""
     late: TokenResponse | Tokens | None
     match event:
         case AttemptEnded(outcome=outcome):
@@ -124,14 +123,15 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
 
 
 def _is_before(read: Grant, revoked: Revoking | Revoked) -> bool:
-    """Whether a login, by what it has read, was begun before a revocation."""
+    """Whether a login that read this grant began before a revocation (rule 15)."""
     if revoked.place == 0:
-        # From before revocations were counted: who has read tokens has not read the end of them.
+        # An earlier version did not count revocations. A login that read tokens began before.
         return not isinstance(read, Inactive)
     return place_of(read) < revoked.place
 
 
 def _are_before(tokens: Tokens, revoked: Revoking | Revoked) -> bool:
+    """Whether rescued tokens are of a login before a revocation (rule 14)."""
     if tokens.place == revoked.place == 0:
         return tokens.authorized_at <= revoked.at
     return tokens.place <= revoked.place

@@ -1,6 +1,6 @@
-"""What is sent to a token endpoint, and what may come of it (RFC 6749 §4.1.3, §5, §6).
+"""Requests to a token endpoint and their outcomes (RFC 6749 §4.1.3, §5, §6).
 
-And to a revocation endpoint, whose refusals are a token endpoint's (RFC 7009 §2.2.1).
+Also those of a revocation endpoint, which has the same error responses (RFC 7009 §2.2.1).
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCodeRequest:
-    """Trade a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+    """A code, to exchange for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
 
     code: str = field(repr=False)
     redirect_uri: str
@@ -20,20 +20,20 @@ class AuthorizationCodeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenRequest:
-    """Trade a refresh token for tokens (RFC 6749 §6); the scope stays as it was granted."""
+    """A refresh token, to exchange for tokens of the same scope (RFC 6749 §6)."""
 
     refresh_token: str = field(repr=False)
 
 
 TokenRequest: TypeAlias = AuthorizationCodeRequest | RefreshTokenRequest
-"""What tokens are asked for with."""
+"""A request to a token endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """Tokens came (RFC 6749 §5.1). Durations are as received; None where the response has none.
+    """A response with tokens (RFC 6749 §5.1). Durations are as received; None if missing.
 
-    `subject` is the fingerprint of the account that they are of, where the provider tells it.
+    `subject` is the fingerprint of the account, if the provider names it.
     """
 
     access_token: str = field(repr=False)
@@ -47,11 +47,12 @@ class TokenResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenErrorResponse:
-    """The provider answered, and not with tokens (RFC 6749 §5.2).
+    """A response without tokens (RFC 6749 §5.2).
 
-    `error` is an RFC 6749 code or the provider's own, None where the answer explains nothing; it
-    and `description` may be shown. `more_codes` and `more_texts` are what else the answer says, as
-    it came: to judge by, and not to be shown. `is_page` tells of a page for people.
+    - `error`: an RFC 6749 code or the provider's own; None if there is none. It and `description`
+      may be shown.
+    - `more_codes`, `more_texts`: the rest of the response, to interpret it. Never shown.
+    - `is_page`: whether it is a web page instead of an answer to a program.
     """
 
     status: int
@@ -64,7 +65,7 @@ class TokenErrorResponse:
 
 
 class Delivery(Enum):
-    """How much is known of a request that got no usable answer."""
+    """Whether a request without a usable answer was sent."""
 
     NOT_SENT = "not sent"
     UNKNOWN = "unknown"
@@ -72,18 +73,18 @@ class Delivery(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """No answer that can be used came; `reason` says in a few words what happened instead."""
+    """There is no usable answer. `reason` is why, in a few words."""
 
     delivery: Delivery
     reason: str
 
 
 Outcome: TypeAlias = TokenResponse | TokenErrorResponse | NoAnswer
-"""What came of a token request."""
+"""The outcome of a token request."""
 
 
 class TokenTypeHint(Enum):
-    """What kind of token it is (RFC 7009 §2.1)."""
+    """The type of a token (RFC 7009 §2.1)."""
 
     ACCESS_TOKEN = "access_token"
     REFRESH_TOKEN = "refresh_token"
@@ -91,14 +92,14 @@ class TokenTypeHint(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRequest:
-    """End a token, and with a refresh token all that was issued with it (RFC 7009 §2.1)."""
+    """A token to end, and with a refresh token all tokens of its login (RFC 7009 §2.1)."""
 
     token: str = field(repr=False)
     token_type_hint: TokenTypeHint
 
     @classmethod
     def for_tokens(cls, *, access_token: str, refresh_token: str | None) -> Self:
-        """End the refresh token, and the access token where there is nothing else to end."""
+        """Return the revocation of the refresh token, or of the access token without one."""
         if refresh_token is None:
             return cls(token=access_token, token_type_hint=TokenTypeHint.ACCESS_TOKEN)
         return cls(token=refresh_token, token_type_hint=TokenTypeHint.REFRESH_TOKEN)
@@ -107,9 +108,9 @@ class RevocationRequest:
 class RevocationResult(Enum):
     """Whether the provider has ended a token."""
 
-    # It is good for nothing any more, if it ever was (RFC 7009 §2.2).
+    # Also a token that was invalid before (RFC 7009 §2.2).
     REVOKED = "yes"
-    # There is no endpoint for it, or none for tokens of this kind (RFC 7009 §2.2.1).
+    # There is no revocation endpoint, or not for tokens of this type (RFC 7009 §2.2.1).
     NOT_SUPPORTED = "not-supported"
     FAILED = "failed"
 
@@ -119,4 +120,4 @@ RevocationOutcome: TypeAlias = (
     | TokenErrorResponse
     | NoAnswer
 )
-"""What came of telling the provider, as it was told; `result_of` says what that is worth."""
+"""The outcome of a revocation request. `domain.revoking.result_of` interprets it."""

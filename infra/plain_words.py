@@ -25,6 +25,7 @@ SCOPE = (
     "README.md",
     "adapters",
     "docs",
+    "domain",
     "functions",
     "infra",
     "ports",

@@ -6,5 +6,5 @@ from ports.store import Record
 
 
 def record_of(grant: Grant, etag: str | None, ledger: Ledger = ()) -> Record:
-    """Make a record; nothing is told of how it has come to that, unless a ledger is given."""
+    """Return a record, with an empty ledger unless one is given."""
     return Record(grant=grant, etag=etag, ledger=ledger)

@@ -21,7 +21,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import MOST_ENTRIES, Entry, HistoryEvent, Ledger
+from domain.ledger import MAX_ENTRIES, Entry, HistoryEvent, Ledger
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -64,7 +64,7 @@ failure_state = st.builds(
     at=instants,
     retry_at=instants,
     in_doubt_since=st.none() | instants,
-    said=st.none() | texts,
+    quote=st.none() | texts,
 )
 attempts = st.builds(
     Attempt,
@@ -82,7 +82,7 @@ settled: st.SearchStrategy[Idle] = st.one_of(
         cause=st.sampled_from(Cause),
         client=ids,
         since=instants,
-        said=st.none() | texts,
+        quote=st.none() | texts,
     ),
 )
 moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants, place=places)
@@ -95,11 +95,7 @@ grants: st.SearchStrategy[Grant] = st.one_of(
     st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
     moved,
     st.builds(
-        Revoking,
-        request=revocation_requests,
-        at=instants,
-        place=places,
-        login=st.none() | instants,
+        Revoking, request=revocation_requests, at=instants, place=places, login=st.none() | instants
     ),
     st.builds(
         Revoked,
@@ -116,7 +112,7 @@ pending_logins = st.builds(
     code_verifier=st.none() | texts,
     expires_at=instants,
     issuer=st.none() | texts,
-    issuer_names_itself=st.booleans(),
+    issuer_is_required=st.booleans(),
     browser=st.none() | texts,
     replaces=st.booleans(),
     read=st.none() | places,
@@ -136,6 +132,6 @@ entries: st.SearchStrategy[Entry] = st.builds(
     generation=st.none() | st.integers(min_value=0, max_value=2**40),
     key_name=st.none() | texts,
     outcome=texts,
-    said=st.none() | texts,
+    quote=st.none() | texts,
 )
-ledgers: st.SearchStrategy[Ledger] = st.lists(entries, max_size=MOST_ENTRIES).map(tuple)
+ledgers: st.SearchStrategy[Ledger] = st.lists(entries, max_size=MAX_ENTRIES).map(tuple)

@@ -75,14 +75,14 @@ async def require_tokens(
             wait = _seconds(min(until - now, _LONGEST_RETRY_AFTER))
             detail = f"A refresh is in progress. Retry in {wait} s."
             raise problem("refresh-in-progress", detail, retry_after=wait)
-        case TryLater(at=at, failure=failure, said=said):
+        case TryLater(at=at, failure=failure, quote=said):
             wait = _seconds(at - now)
             raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
                 f"{_describe_failure(failure, said)}. {_next_step(failure)} in {wait} s.",
                 retry_after=wait,
             )
-        case AskForAuthorization(cause=cause, said=said, read=read):
+        case AskForAuthorization(cause=cause, quote=said, read=read):
             login = await offer(read)
             raise problem(
                 "authorization-required",

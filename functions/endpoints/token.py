@@ -36,7 +36,7 @@ def _min_ttl(request: Request) -> timedelta:
 
 
 def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
-    expires_at = tokens.ends_at(now)
+    expires_at = tokens.access_token_expiry(now)
     return {
         "access_token": tokens.access_token,
         "token_type": tokens.token_type,

@@ -84,7 +84,7 @@ class LoginLinks:
         link = read_link(text, await self._keys())
         if link is None:
             raise _invalid("This deployment did not issue this login link.")
-        if not link.is_alive(self._clock.now()):
+        if not link.is_valid(self._clock.now()):
             raise _invalid("This login link has expired.")
         return link
 

@@ -156,7 +156,7 @@ class Logins:
             code_verifier=self._entropy.token() if provider.pkce is Pkce.S256 else None,
             expires_at=self._clock.now() + LOGIN_LIFETIME,
             issuer=provider.issuer,
-            issuer_names_itself=provider.names_itself,
+            issuer_is_required=provider.sends_issuer,
             browser=browser and fingerprint(browser),
             replaces=replaces,
             read=place_of(record.grant),
@@ -225,7 +225,7 @@ class Logins:
     async def _repeat_result(
         self, found: PendingLogin, response: AuthorizationResponse
     ) -> CompletedLogin:
-        if not found.began_in(response.browser):
+        if not found.is_same_browser(response.browser):
             return read_outcome(found.outcome or "", connection=None, grant=Unauthorized())
         record = await self._replaceable_record(found.connection)
         return read_outcome(found.outcome or "", connection=found.connection, grant=record.grant)
@@ -280,7 +280,7 @@ class Logins:
                 code_verifier=None,
                 expires_at=now + LOGIN_LIFETIME,
                 issuer=provider.issuer,
-                issuer_names_itself=provider.names_itself,
+                issuer_is_required=provider.sends_issuer,
             )
         taker = self._entropy.token()
         return await self._store.take_login(login_key(state), taker=taker, now=now)
@@ -332,9 +332,9 @@ class Logins:
 
 def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) -> None:
     """Check the browser and the issuer of a redirect, and that it has a code."""
-    if not pending.began_in(response.browser):
+    if not pending.is_same_browser(response.browser):
         raise other_browser()
-    if not pending.is_answered_by(response.issuer):
+    if not pending.is_issuer_valid(response.issuer):
         raise other_issuer()
     if not response.code:
         raise login_refused(said)

@@ -39,7 +39,7 @@ def is_of_another_account(completed: LoginCompleted, after: Grant) -> bool:
     new = tokens_of(after)
     if new is None or new.authorized_at == completed.authorized_at:
         return False
-    return new.may_be_of_another(completed.response.subject)
+    return new.may_belong_to_other_account(completed.response.subject)
 
 
 def result_of(
@@ -64,7 +64,7 @@ def _account(before: Tokens | None, subject: str | None) -> Account:
         return Account.FIRST
     if None in {before.subject, subject}:
         return Account.UNKNOWN
-    return Account.OTHER if before.are_known_of_another(subject) else Account.SAME
+    return Account.OTHER if before.belong_to_other_account(subject) else Account.SAME
 
 
 # The stored outcome of a login that left the earlier one in force.

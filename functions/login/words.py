@@ -10,7 +10,7 @@ from typing import assert_never
 
 from domain.failures import classify
 from domain.grant import Authorized, Failure, Moved
-from domain.refusals import is_about_the_address, said_by
+from domain.refusals import is_wrong_endpoint, quote_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.http.problems import ProblemError, problem
 from functions.login.results import Account, CompletedLogin
@@ -168,12 +168,12 @@ def login_refused(said: str) -> ProblemError:
 
 def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
     """Make the problem of a code for which the provider gave no tokens."""
-    said = said_by(outcome)
+    said = quote_of(outcome)
     match outcome:
         case TokenErrorResponse() if classify(outcome) is Failure.UNAVAILABLE:
             what = "The provider is unavailable"
         case TokenErrorResponse(status=status):
-            about_address = is_about_the_address(outcome)
+            about_address = is_wrong_endpoint(outcome)
             check = "TOKEN_ENDPOINT" if about_address else "CLIENT_ID and CLIENT_SECRET"
             what = f"The provider refused the code ({status}: {said or 'no reason given'})."
             return problem(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from domain.grant import AuthorizationRequired, Authorized, Failure, Grant
 from domain.provider import Provider
-from domain.refusals import said_by
+from domain.refusals import quote_of
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 
 # The prefixes of reasons why a connection was not made.
@@ -24,7 +24,7 @@ def failure_cause(outcome: Outcome, provider: Provider) -> str:
         case NoAnswer(reason=reason):
             return f"no usable answer from {host} ({reason})"
         case TokenErrorResponse(status=status):
-            return f"{host} answered {status} ({said_by(outcome) or 'no reason given'})"
+            return f"{host} answered {status} ({quote_of(outcome) or 'no reason given'})"
         case TokenResponse():
             return f"{host} issued an access token that had already expired"
         case _:

@@ -24,7 +24,7 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.failures import doubted
+from domain.failures import mark_in_doubt
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -173,7 +173,7 @@ class Recorder:
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
         """Replace a record by the remembered one, unless another write is faster."""
-        grant = doubted(known.grant, self._policy, self._clock.now())
+        grant = mark_in_doubt(known.grant, self._policy, self._clock.now())
         try:
             record = await self._put(connection, replace(known, grant=grant), over=over)
         except ConflictError as conflict:

@@ -43,7 +43,7 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
 
 def refusal_quote(grant: Grant) -> str | None:
     """Return the provider's words of a final refusal; None without one."""
-    return grant.said if isinstance(grant, AuthorizationRequired) else None
+    return grant.quote if isinstance(grant, AuthorizationRequired) else None
 
 
 def connection_status(grant: Grant, now: datetime) -> dict[str, object]:
@@ -80,7 +80,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
             "generation": entry.generation,
             "key": entry.key_name,
             "outcome": entry.outcome,
-            **_quoted(entry.said),
+            **_quoted(entry.quote),
         }
         for entry in reversed(ledger)
     ]
@@ -98,11 +98,11 @@ def _last_refresh(grant: Active) -> dict[str, object]:
                 failure_state.failure.value,
                 failure_state.retry_at,
             )
-            said = failure_state.said
+            said = failure_state.quote
         case Authorized(tokens=tokens):
             at, outcome = tokens.issued_at, "tokens"
         case AuthorizationRequired(cause=cause, since=since):
-            at, outcome, said = since, cause.value, grant.said
+            at, outcome, said = since, cause.value, grant.quote
         case _:
             assert_never(grant)
     return {

@@ -10,7 +10,7 @@ from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import (
     PRESETS,
     ClientAuthentication,
-    Counted,
+    LifetimeStart,
     Pkce,
     Provider,
     Rotation,
@@ -213,7 +213,7 @@ def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
     """Apply the declared lifetimes of tokens whose response has none."""
     if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
         lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
-        if counted is not Counted.ISSUE:
+        if counted is not LifetimeStart.ISSUE:
             env.faults.append(
                 "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
             )
@@ -224,7 +224,7 @@ def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
     return provider
 
 
-def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, Counted]:
+def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, LifetimeStart]:
     found = _LIFETIME.fullmatch(text)
     if found is None:
         if text != _NEVER:
@@ -232,11 +232,11 @@ def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, C
                 f"{name} must be a duration such as 30m, 12h or 60d, or never (a refresh token's "
                 "may end in ;sliding or ;from-login)"
             )
-        return None, Counted.ISSUE
+        return None, LifetimeStart.ISSUE
     lifetime = _duration(found)
     if lifetime > _MAX_LIFETIME:
         env.faults.append(f"{name} must be at most 3650 days, or never")
-    return lifetime, Counted(found["counted"] or Counted.ISSUE)
+    return lifetime, LifetimeStart(found["counted"] or LifetimeStart.ISSUE)
 
 
 def _duration(found: re.Match[str]) -> timedelta:

@@ -188,13 +188,13 @@ def test_an_entry_that_only_a_later_version_knows_costs_neither_the_grant_nor_th
 
 @pytest.mark.parametrize("said", [None, "invalid_grant: \u2026 <b>"])
 def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) -> None:
-    failure_state = replace(SETBACKS, said=said)
+    failure_state = replace(SETBACKS, quote=said)
     required = AuthorizationRequired(
         tokens=AUTHORIZED.tokens,
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client",
         since=NOW,
-        said=said,
+        quote=said,
     )
     for grant in (Authorized(tokens=AUTHORIZED.tokens, failure_state=failure_state), required):
         text = dump_record(grant, ())
@@ -205,7 +205,9 @@ def test_what_the_provider_said_is_kept_and_need_not_be_there(said: str | None) 
 def test_an_entry_that_quotes_nobody_is_written_as_ever() -> None:
     at = datetime(1970, 1, 1, tzinfo=UTC)
     plain = Entry(at, HistoryEvent.LOGIN, 1, None, "tokens")
-    quoting = Entry(at, HistoryEvent.VERDICT, 1, None, "refresh-token-rejected", "invalid_grant")
+    quoting = Entry(
+        at, HistoryEvent.REFRESH_REFUSED, 1, None, "refresh-token-rejected", "invalid_grant"
+    )
     text = dump_record(AUTHORIZED, (plain, quoting))
     assert load_record(text) == (AUTHORIZED, (plain, quoting))
     rows = json.loads(zlib.decompress(b64decode(json.loads(text)["ledger"])))

@@ -141,7 +141,7 @@ def _kind(grant: Grant, now: datetime) -> tuple[object, ...]:
         type(kept),
         kept.cause if isinstance(kept, AuthorizationRequired) else None,
         failure_state and (failure_state.failure, failure_state.in_doubt_since is None),
-        tokens and (tokens.freshness(now), tokens.is_alive(now)),
+        tokens and (tokens.freshness(now), tokens.is_access_token_valid(now)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Values to start from: an instant, tokens, a policy; each test says only what it changes."""
+"""Values that the tests start from. Each test names only what it changes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,7 @@ from domain.grant import Authorized, FailureState, Grant, Refreshing
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.policy import Policy
 from domain.provider import PRESETS, Provider, Rotation, RotationKind
-from domain.token_endpoint import (
-    Delivery,
-    NoAnswer,
-    Outcome,
-    TokenErrorResponse,
-    TokenResponse,
-)
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,17 +55,17 @@ RESPONSE = TokenResponse(
 def provider(
     kind: RotationKind = RotationKind.ALWAYS, *, grace: timedelta = timedelta(0)
 ) -> Provider:
-    """Digi-Key, had it other ideas of rotation."""
+    """Return Digi-Key with another rotation."""
     return replace(DIGIKEY, rotation=Rotation(kind=kind, grace=grace))
 
 
 def policy(kind: RotationKind = RotationKind.ALWAYS, *, grace: timedelta = timedelta(0)) -> Policy:
-    """The policy for such a provider."""
+    """Return the policy for such a provider."""
     return replace(POLICY, provider=provider(kind, grace=grace))
 
 
 def asked(*, id_: str = "attempt-1", min_ttl: timedelta = MINUTE) -> TokenRequested:
-    """A program's request."""
+    """Return a program's request."""
     return TokenRequested(attempt_id=id_, min_ttl=min_ttl)
 
 
@@ -86,11 +80,7 @@ def begin(
 
 
 def end(
-    grant: Grant,
-    command: SendTokenRequest,
-    outcome: Outcome,
-    now: datetime,
-    by: Policy = POLICY,
+    grant: Grant, command: SendTokenRequest, outcome: Outcome, now: datetime, by: Policy = POLICY
 ) -> Grant:
     """Report the end of an attempt."""
     ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
@@ -102,19 +92,23 @@ def ask(grant: Grant, now: datetime, by: Policy = POLICY, *, id_: str = "attempt
     return decide(grant, asked(id_=id_), by, now)
 
 
-def failure_state_of(grant: Grant) -> FailureState:
-    """Return what has gone wrong, where something has."""
+def authorized(grant: Grant) -> Authorized:
+    """Return the grant, which must have tokens and no attempt in flight."""
     assert isinstance(grant, Authorized), grant
-    assert grant.failure_state is not None
-    return grant.failure_state
+    return grant
+
+
+def failure_state_of(grant: Grant) -> FailureState:
+    """Return the failures of a grant that has some."""
+    failure_state = authorized(grant).failure_state
+    assert failure_state is not None
+    return failure_state
 
 
 def fail(outcome: Outcome, at: datetime = EXPIRED, by: Policy = POLICY) -> Authorized:
     """Let an attempt begin when the access token expires, and end at `at`."""
     refreshing, command = begin(Authorized(tokens=TOKENS), EXPIRED, by)
-    after = end(refreshing, command, outcome, at, by)
-    assert isinstance(after, Authorized), after
-    return after
+    return authorized(end(refreshing, command, outcome, at, by))
 
 
 TICK = timedelta(microseconds=1)

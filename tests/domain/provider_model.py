@@ -1,4 +1,4 @@
-"""What a provider does with refresh tokens, as a model: the other side of the rules of refresh."""
+"""A model of a provider's refresh tokens: the other side of the rules of refresh."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,13 +11,13 @@ INVALID_GRANT = TokenErrorResponse(status=400, error="invalid_grant")
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How a provider rotates refresh tokens, and what it makes of an old one.
+    """How a provider rotates refresh tokens, and treats an old one.
 
-    `repeats` tells the two kinds of grace apart: within it an old refresh token brings the same
-    pair again, with an `expires_in` of a full life (django-oauth-toolkit), or a new pair (Okta).
-    `revokes` ends the whole family on any other use of an old one (RFC 9700 §4.14.2).
-    `refuses_early` refuses a refresh while an access token has more than that left, and
-    `refuses_for` refuses for as long now and then: both call it `invalid_grant`, and it passes.
+    - `repeats`: within grace, an old refresh token returns the same pair again, with the
+      `expires_in` of a full lifetime (django-oauth-toolkit). Otherwise a new pair (Okta).
+    - `revokes`: any other use of an old one revokes all tokens of the login (RFC 9700 §4.14.2).
+    - `refuses_early`: refuses a refresh while an access token has more than this left.
+    - `refuses_for`: sometimes refuses for this long. Both answer `invalid_grant`, temporarily.
     """
 
     rotation: RotationKind
@@ -55,7 +55,7 @@ class ProviderModel:
     revoked: bool = False
     serial: int = 0
     refuses_until: datetime | None = None
-    # Whether the last refresh was refused though its refresh token lives.
+    # Whether the last refresh was refused with a valid refresh token.
     has_refused: bool = False
 
     def log_in(self, now: datetime) -> TokenResponse:

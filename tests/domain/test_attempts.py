@@ -5,15 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.commands import (
-    Serve,
-    TryLater,
-)
+from domain.commands import Serve, TryLater
 from domain.decide import apply, decide
-from domain.events import (
-    AttemptEnded,
-    LoginCompleted,
-)
+from domain.events import AttemptEnded, LoginCompleted
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -53,6 +47,7 @@ from tests.domain.examples import (
     UNKNOWN,
     ask,
     asked,
+    authorized,
     begin,
     end,
     fail,
@@ -85,51 +80,52 @@ def test_the_question_that_led_to_an_attempt_is_answered_when_it_is_put_again_at
 
 
 def test_checklist_33_an_expiry_counts_from_before_the_request_was_sent() -> None:
-    refreshing, command = begin(GRANT, EXPIRED)
-    after = end(refreshing, command, RESPONSE, EXPIRED + 20 * SECOND)
-    assert isinstance(after, Authorized)
+    after = authorized(end(*begin(GRANT, EXPIRED), RESPONSE, EXPIRED + 20 * SECOND))
     assert after.tokens.expires_at == EXPIRED + ACCESS_LIFE
 
 
 def test_late_tokens_are_kept_after_the_lease_has_run_out() -> None:
-    refreshing, command = begin(GRANT, EXPIRED)
-    after = end(refreshing, command, RESPONSE, EXPIRED + 10 * MINUTE)
-    assert isinstance(after, Authorized)
+    after = authorized(end(*begin(GRANT, EXPIRED), RESPONSE, EXPIRED + 10 * MINUTE))
     assert after.tokens.refresh_token == "refresh-8"
 
 
 def test_late_tokens_are_kept_while_a_second_attempt_is_in_flight() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
     again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
-    after = end(again, first, RESPONSE, EXPIRED + MINUTE)
-    assert isinstance(after, Authorized)
+    after = authorized(end(again, first, RESPONSE, EXPIRED + MINUTE))
     assert after.tokens.refresh_token == "refresh-8"
     assert end(after, second, INVALID_GRANT, EXPIRED + MINUTE) is after
 
 
 def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
-    again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
-    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE)
+    required = end(
+        *begin(refreshing, EXPIRED + MINUTE, id_="attempt-2"), INVALID_GRANT, EXPIRED + MINUTE
+    )
     assert isinstance(required, AuthorizationRequired)
-    after = end(required, first, RESPONSE, EXPIRED + MINUTE)
-    assert isinstance(after, Authorized)
+    after = authorized(end(required, first, RESPONSE, EXPIRED + MINUTE))
     assert after.tokens.refresh_token == "refresh-8"
 
 
 def test_late_tokens_that_come_after_a_verdict_are_counted_as_a_replay_within_grace() -> None:
     refreshing, first = begin(GRANT, EXPIRED, SHORT_GRACE)
-    again, second = begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2")
-    required = end(again, second, INVALID_GRANT, EXPIRED + MINUTE, SHORT_GRACE)
-    after = end(required, first, RESPONSE, EXPIRED + MINUTE, SHORT_GRACE)
-    assert isinstance(after, Authorized)
+    required = end(
+        *begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2"),
+        INVALID_GRANT,
+        EXPIRED + MINUTE,
+        SHORT_GRACE,
+    )
+    after = authorized(end(required, first, RESPONSE, EXPIRED + MINUTE, SHORT_GRACE))
     assert after.tokens.issued_at == EXPIRED - 30 * SECOND
 
 
 def test_late_tokens_never_replace_a_newer_generation() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
-    again, second = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
-    newer = end(again, second, replace(RESPONSE, refresh_token="newer"), EXPIRED + MINUTE)
+    newer = end(
+        *begin(refreshing, EXPIRED + MINUTE, id_="attempt-2"),
+        replace(RESPONSE, refresh_token="newer"),
+        EXPIRED + MINUTE,
+    )
     assert end(newer, first, RESPONSE, EXPIRED + 2 * MINUTE) is newer
 
 
@@ -149,8 +145,7 @@ def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
         _, command = begin(first, EXPIRED + clock)
         assert end(anew, command, old, EXPIRED + 2 * MINUTE) is anew
     _, command = begin(anew, EXPIRED + ACCESS_LIFE)
-    late = end(anew, command, RESPONSE, EXPIRED + ACCESS_LIFE + 2 * MINUTE)
-    assert isinstance(late, Authorized)
+    late = authorized(end(anew, command, RESPONSE, EXPIRED + ACCESS_LIFE + 2 * MINUTE))
     assert late.tokens.refresh_token == "refresh-8"
 
 
@@ -173,8 +168,12 @@ def test_late_tokens_without_a_refresh_token_revive_a_grant_unless_an_answer_was
 def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:
     kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
     refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
-    again, second = begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2")
-    after = end(again, second, replace(kept, access_token="last"), EXPIRED + MINUTE, NO_ROTATION)
+    after = end(
+        *begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2"),
+        replace(kept, access_token="last"),
+        EXPIRED + MINUTE,
+        NO_ROTATION,
+    )
     assert end(after, first, kept, EXPIRED + 2 * MINUTE, NO_ROTATION) is after
 
 
@@ -189,9 +188,7 @@ def test_late_tokens_without_a_refresh_token_leave_the_attempt_in_flight_in_char
 
 def test_where_the_refresh_token_stays_an_answer_ends_its_attempt_all_the_same() -> None:
     kept = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
-    refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
-    after = end(refreshing, command, kept, EXPIRED, NO_ROTATION)
-    assert isinstance(after, Authorized)
+    after = authorized(end(*begin(GRANT, EXPIRED, NO_ROTATION), kept, EXPIRED, NO_ROTATION))
     assert (after.tokens.access_token, after.tokens.refresh_token) == ("access-8", "refresh-7")
 
 
@@ -216,7 +213,7 @@ def test_without_a_grant_the_end_of_an_attempt_means_nothing() -> None:
     [
         # No grace: a second 200 means that the first request never arrived.
         (timedelta(0), MINUTE, MINUTE),
-        # Grace: the answer may be the first one, told again with its full life.
+        # Grace: it may be the first answer again, with its full lifetime.
         (10 * MINUTE, 5 * MINUTE, timedelta(0)),
         (10 * MINUTE, 15 * MINUTE, 5 * MINUTE),
     ],
@@ -225,9 +222,14 @@ def test_after_a_doubt_an_expiry_counts_from_when_the_token_may_have_been_made(
     grace: timedelta, retried_after: timedelta, counted_from: timedelta
 ) -> None:
     by = policy(grace=grace)
-    again, command = begin(fail(UNKNOWN, by=by), EXPIRED + retried_after, by, id_="attempt-2")
-    after = end(again, command, RESPONSE, EXPIRED + retried_after, by)
-    assert isinstance(after, Authorized)
+    after = authorized(
+        end(
+            *begin(fail(UNKNOWN, by=by), EXPIRED + retried_after, by, id_="attempt-2"),
+            RESPONSE,
+            EXPIRED + retried_after,
+            by,
+        )
+    )
     assert after.tokens.issued_at == EXPIRED + counted_from
     assert after.tokens.expires_at == EXPIRED + counted_from + ACCESS_LIFE
 
@@ -249,8 +251,7 @@ def test_tokens_that_have_expired_on_arrival_are_kept_and_replaced_at_once() -> 
 
 
 def test_tokens_that_have_expired_on_arrival_settle_a_doubt() -> None:
-    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
-    after = end(again, command, RESPONSE, EXPIRED + MINUTE + ACCESS_LIFE)
+    after = end(*begin(fail(UNKNOWN), EXPIRED + MINUTE), RESPONSE, EXPIRED + MINUTE + ACCESS_LIFE)
     assert failure_state_of(after).failure is Failure.EXPIRED_ON_ARRIVAL
     assert failure_state_of(after).in_doubt_since is None
 
@@ -261,12 +262,15 @@ def test_checklist_48_a_provider_whose_tokens_always_expire_on_arrival_is_not_as
     stillborn = replace(RESPONSE, expires_in=TICK)
     refreshing, command = begin(GRANT, EXPIRED)
     once = end(refreshing, command, stillborn, EXPIRED + SECOND)
-    again, second = begin(once, EXPIRED + SECOND, id_="attempt-2")
-    twice = end(again, second, replace(stillborn, refresh_token="r"), EXPIRED + 2 * SECOND)
+    twice = end(
+        *begin(once, EXPIRED + SECOND, id_="attempt-2"),
+        replace(stillborn, refresh_token="r"),
+        EXPIRED + 2 * SECOND,
+    )
     assert isinstance(ask(twice, EXPIRED + 2 * SECOND).command, TryLater)
 
 
-# 5. Failures are heard from the attempt in charge only.
+# 5. Failures of the attempt in flight.
 
 
 @pytest.mark.parametrize("outcome", [INVALID_GRANT, UNAVAILABLE, UNKNOWN, NOT_SENT])
@@ -277,7 +281,7 @@ def test_a_failure_of_an_attempt_that_lost_its_lease_changes_nothing(outcome: Ou
     assert end(GRANT, first, outcome, EXPIRED + MINUTE) is GRANT
 
 
-# 6. What ends a grant.
+# 6. Refusals.
 
 
 def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
@@ -287,7 +291,7 @@ def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=EXPIRED,
-        said="invalid_grant",
+        quote="invalid_grant",
     )
 
 
@@ -306,22 +310,20 @@ def test_what_the_provider_said_is_told_until_it_is_asked_again(
     after = end(refreshing, command, outcome, EXPIRED)
     failure_state = failure_state_of(after)
     assert failure_state is not None
-    assert failure_state.said == said
+    assert failure_state.quote == said
     assert ask(after, EXPIRED).command == TryLater(
-        at=failure_state.retry_at, failure=failure_state.failure, said=said
+        at=failure_state.retry_at, failure=failure_state.failure, quote=said
     )
 
 
 def test_invalid_grant_after_a_lost_answer_names_that_as_the_cause() -> None:
-    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
-    after = end(again, command, INVALID_GRANT, EXPIRED + MINUTE)
+    after = end(*begin(fail(UNKNOWN), EXPIRED + MINUTE), INVALID_GRANT, EXPIRED + MINUTE)
     assert isinstance(after, AuthorizationRequired)
     assert after.cause is Cause.REFRESH_ANSWER_LOST
 
 
 def test_a_doubt_begins_with_the_first_answer_that_was_lost() -> None:
-    again, command = begin(fail(UNKNOWN), EXPIRED + MINUTE)
-    failed = end(again, command, UNKNOWN, EXPIRED + MINUTE)
+    failed = end(*begin(fail(UNKNOWN), EXPIRED + MINUTE), UNKNOWN, EXPIRED + MINUTE)
     assert failure_state_of(failed).in_doubt_since == EXPIRED
 
 
@@ -371,13 +373,12 @@ def test_checklist_40_every_other_failure_keeps_the_grant_and_is_remembered(
     )
 
 
-# 7. When the next attempt may begin.
+# 7. Retries.
 
 
 def test_what_was_not_sent_is_sent_again_at_once_and_then_backs_off() -> None:
     once = fail(NOT_SENT)
-    again, command = begin(once, EXPIRED, id_="attempt-2")
-    twice = end(again, command, NOT_SENT, EXPIRED)
+    twice = end(*begin(once, EXPIRED, id_="attempt-2"), NOT_SENT, EXPIRED)
     retry_at = failure_state_of(twice).retry_at
     assert EXPIRED + SECOND / 2 <= retry_at <= EXPIRED + SECOND
 
@@ -430,11 +431,7 @@ def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_
     failures: int,
 ) -> None:
     before = FailureState(
-        failures=failures - 1,
-        failure=Failure.UNAVAILABLE,
-        at=T0,
-        retry_at=T0,
-        in_doubt_since=None,
+        failures=failures - 1, failure=Failure.UNAVAILABLE, at=T0, retry_at=T0, in_doubt_since=None
     )
     grant = Authorized(tokens=TOKENS, failure_state=before if failures > 1 else None)
     refreshing, command = begin(grant, EXPIRED)
@@ -445,8 +442,7 @@ def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_
 
 def test_the_backoff_differs_from_attempt_to_attempt() -> None:
     def wait(attempt_id: str) -> timedelta:
-        refreshing, command = begin(GRANT, EXPIRED, id_=attempt_id)
-        failed = end(refreshing, command, UNAVAILABLE, EXPIRED)
+        failed = end(*begin(GRANT, EXPIRED, id_=attempt_id), UNAVAILABLE, EXPIRED)
         return failure_state_of(failed).retry_at - EXPIRED
 
     waits = {wait(f"attempt-{number}") for number in range(100)}

@@ -1,4 +1,4 @@
-"""A login: what the browser is sent to the provider with, and what may come back of it."""
+"""The authorization request of a login, and the check of its response."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -76,7 +76,7 @@ def test_a_login_takes_ten_minutes_at_most() -> None:
 def test_a_login_is_alive_until_its_end_and_not_before_a_clock_can_have_begun_it(
     now: datetime, *, is_alive: bool
 ) -> None:
-    assert PENDING.is_alive(now) is is_alive
+    assert PENDING.is_valid(now) is is_alive
 
 
 # The state.
@@ -156,20 +156,18 @@ def test_a_challenge_is_the_hash_of_its_verifier_as_rfc_7636_writes_it() -> None
     assert code_challenge(VERIFIER) == CHALLENGE
 
 
-# What comes back.
+# The response.
 
 
 def test_the_code_is_traded_with_the_redirect_uri_and_the_verifier_that_it_was_asked_with() -> None:
     pending = replace(PENDING, code_verifier=VERIFIER)
     assert pending.code_request("a-code") == AuthorizationCodeRequest(
-        code="a-code",
-        redirect_uri="https://keeper.test/api/callback",
-        code_verifier=VERIFIER,
+        code="a-code", redirect_uri="https://keeper.test/api/callback", code_verifier=VERIFIER
     )
 
 
 @pytest.mark.parametrize(
-    ("expected", "names_itself", "told", "passes"),
+    ("expected", "sends_issuer", "told", "passes"),
     [
         (None, False, None, True),
         (None, False, "https://b.test", True),
@@ -183,14 +181,14 @@ def test_the_code_is_traded_with_the_redirect_uri_and_the_verifier_that_it_was_a
     ],
 )
 def test_checklist_7_an_issuer_has_to_be_the_one_that_was_asked_and_to_name_itself_if_it_does(
-    expected: str | None, told: str | None, *, names_itself: bool, passes: bool
+    expected: str | None, told: str | None, *, sends_issuer: bool, passes: bool
 ) -> None:
-    pending = replace(PENDING, issuer=expected, issuer_names_itself=names_itself)
-    assert pending.is_answered_by(told) is passes
+    pending = replace(PENDING, issuer=expected, issuer_is_required=sends_issuer)
+    assert pending.is_issuer_valid(told) is passes
 
 
 @pytest.mark.parametrize(
-    ("began_in", "comes_from", "passes"),
+    ("is_same_browser", "comes_from", "passes"),
     [
         (None, None, True),
         (None, "any", True),
@@ -200,10 +198,10 @@ def test_checklist_7_an_issuer_has_to_be_the_one_that_was_asked_and_to_name_itse
     ],
 )
 def test_checklist_1_a_login_is_finished_in_the_browser_in_which_it_began(
-    began_in: str | None, comes_from: str | None, *, passes: bool
+    is_same_browser: str | None, comes_from: str | None, *, passes: bool
 ) -> None:
-    remembered = None if began_in is None else fingerprint(began_in)
-    assert replace(PENDING, browser=remembered).began_in(comes_from) is passes
+    remembered = None if is_same_browser is None else fingerprint(is_same_browser)
+    assert replace(PENDING, browser=remembered).is_same_browser(comes_from) is passes
 
 
 def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
@@ -211,7 +209,7 @@ def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
     assert login_key("abc") == SHA256_OF_ABC
 
 
-# What it may do to a grant that works.
+# The precedence over a grant that works.
 
 
 @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
         (None, False, Precedence.RENEWS),
         (None, True, Precedence.REPLACES),
         (SHA256_OF_ABC, False, Precedence.YIELDS),
-        # Whoever has no API key replaces nothing, whatever was asked for.
+        # Without an API key a login replaces nothing that works.
         (SHA256_OF_ABC, True, Precedence.YIELDS),
     ],
 )

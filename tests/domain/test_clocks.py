@@ -1,4 +1,4 @@
-"""A clock that was ahead, or behind, and is put right: what it dated is not believed for long."""
+"""A clock that was ahead or behind, and was corrected: its dates do not last."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from domain.grant import (
 )
 from domain.provider import RotationKind
 from domain.token_endpoint import RevocationResult
-from domain.tokens import CLOCKS_APART, Freshness, Tokens
+from domain.tokens import MAX_CLOCK_SKEW, Freshness, Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,
     DAY,
@@ -44,6 +44,7 @@ from tests.domain.examples import (
     TOKENS,
     ask,
     asked,
+    authorized,
     begin,
     end,
     policy,
@@ -53,7 +54,7 @@ TICK = timedelta(microseconds=1)
 NOW = T0 + 30 * DAY
 YEARS = 1500 * DAY
 LASTING = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=None))
-AHEAD = [CLOCKS_APART + TICK, timedelta(hours=3), DAY, YEARS]
+AHEAD = [MAX_CLOCK_SKEW + TICK, timedelta(hours=3), DAY, YEARS]
 
 
 def dated(by: timedelta) -> Tokens:
@@ -97,7 +98,7 @@ def test_the_sweep_refreshes_what_a_clock_ahead_has_dated(by: timedelta) -> None
 def test_what_nothing_can_replace_has_its_own_life_at_most(by: timedelta) -> None:
     tokens = replace(dated(by), refresh_token=None, refresh_token_expires_at=None)
     assert ask(Authorized(tokens=tokens), NOW).command == Serve(tokens=tokens)
-    assert tokens.ends_at(NOW) == NOW + ACCESS_LIFE
+    assert tokens.access_token_expiry(NOW) == NOW + ACCESS_LIFE
     assert tokens.freshness(NOW) is Freshness.REFRESH_EXPIRED
     requested = RefreshRequested(attempt_id="1", asked_at=NOW)
     assert decide(Authorized(tokens=tokens), requested, POLICY, NOW).command == AskForAuthorization(
@@ -106,10 +107,10 @@ def test_what_nothing_can_replace_has_its_own_life_at_most(by: timedelta) -> Non
 
 
 def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
-    for by in (timedelta(0), TICK, CLOCKS_APART):
+    for by in (timedelta(0), TICK, MAX_CLOCK_SKEW):
         grant = Authorized(tokens=dated(by))
         assert ask(grant, NOW).command == Serve(tokens=grant.tokens)
-        assert grant.tokens.ends_at(NOW) == NOW + ACCESS_LIFE
+        assert grant.tokens.access_token_expiry(NOW) == NOW + ACCESS_LIFE
         due = decide(grant, RefreshDue(attempt_id="1"), POLICY, NOW)
         assert isinstance(due.command, NothingDue)
 
@@ -118,13 +119,10 @@ def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
 def test_an_answer_is_from_now_at_most_though_the_clock_was_put_right_before_it(
     by: timedelta,
 ) -> None:
-    refreshing, command = begin(LASTING, NOW + by)
-    after = end(refreshing, command, RESPONSE, NOW)
-    assert isinstance(after, Authorized)
+    after = authorized(end(*begin(LASTING, NOW + by), RESPONSE, NOW))
     assert (after.tokens.issued_at, after.tokens.expires_at) == (NOW, NOW + ACCESS_LIFE)
     login = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=after)
-    new = apply(after, login, POLICY, NOW).grant
-    assert isinstance(new, Authorized)
+    new = authorized(apply(after, login, POLICY, NOW).grant)
     assert new.tokens.issued_at == NOW
 
 

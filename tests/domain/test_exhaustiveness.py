@@ -1,4 +1,4 @@
-"""Whoever forgets a case is told so by the type checker: deleting an arm of a `match` fails it."""
+"""The type checker finds each missing case: deleting an arm of a `match` fails it."""
 
 import ast
 import re

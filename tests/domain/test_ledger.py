@@ -1,23 +1,24 @@
-"""The ledger: short, in the order of time, and no refresh makes it forget who logged in."""
+"""The ledger: short, in order, and refreshes do not displace logins."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from domain.ledger import (
-    MOST_ENTRIES,
-    MOST_OTHERS,
-    MOST_REFRESHES,
+    MAX_ENTRIES,
+    MAX_OTHERS,
+    MAX_REFRESHES,
     Entry,
     HistoryEvent,
     Ledger,
-    merged,
-    with_entry,
+    append_entry,
+    merge_ledgers,
 )
 from tests.domain.examples import SECOND, T0
 from tests.strategies import entries, ledgers
+from tests.thorough import times
 
 REFRESHES = [HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED]
 OTHERS = [event for event in HistoryEvent if event not in REFRESHES]
@@ -34,24 +35,24 @@ def run_of(event: HistoryEvent, count: int, *, first: int = 0) -> Ledger:
 
 def written(new: Ledger, ledger: Ledger = ()) -> Ledger:
     for each in new:
-        ledger = with_entry(ledger, each)
+        ledger = append_entry(ledger, each)
     return ledger
 
 
 def test_there_is_room_for_half_a_day_of_refreshes_and_for_some_logins() -> None:
-    assert MOST_REFRESHES * timedelta(minutes=30) == timedelta(hours=12)
-    assert (MOST_REFRESHES, MOST_OTHERS, MOST_ENTRIES) == (24, 8, 32)
+    assert MAX_REFRESHES * timedelta(minutes=30) == timedelta(hours=12)
+    assert (MAX_REFRESHES, MAX_OTHERS, MAX_ENTRIES) == (24, 8, 32)
 
 
 def test_the_newest_entry_is_the_last_one() -> None:
-    assert with_entry((), entry(1)) == (entry(1),)
-    assert with_entry((entry(1), entry(2)), entry(3)) == (entry(1), entry(2), entry(3))
-    assert with_entry((entry(1),), entry(1)) == (entry(1), entry(1))
+    assert append_entry((), entry(1)) == (entry(1),)
+    assert append_entry((entry(1), entry(2)), entry(3)) == (entry(1), entry(2), entry(3))
+    assert append_entry((entry(1),), entry(1)) == (entry(1), entry(1))
 
 
 @pytest.mark.parametrize(
     ("event", "room"),
-    [(each, MOST_REFRESHES) for each in REFRESHES] + [(each, MOST_OTHERS) for each in OTHERS],
+    [(each, MAX_REFRESHES) for each in REFRESHES] + [(each, MAX_OTHERS) for each in OTHERS],
 )
 def test_of_each_kind_the_oldest_goes_where_there_is_no_room(
     event: HistoryEvent, room: int
@@ -64,75 +65,85 @@ def test_of_each_kind_the_oldest_goes_where_there_is_no_room(
 @pytest.mark.parametrize("refresh", REFRESHES)
 @pytest.mark.parametrize("other", OTHERS)
 def test_neither_kind_crowds_out_the_other(refresh: HistoryEvent, other: HistoryEvent) -> None:
-    logins = run_of(other, MOST_OTHERS)
-    refreshes = run_of(refresh, MOST_REFRESHES, first=100)
+    logins = run_of(other, MAX_OTHERS)
+    refreshes = run_of(refresh, MAX_REFRESHES, first=100)
     more = run_of(refresh, 50, first=200)
     assert written(refreshes, logins) == (*logins, *refreshes)
-    assert written(more, (*logins, *refreshes)) == (*logins, *more[-MOST_REFRESHES:])
+    assert written(more, (*logins, *refreshes)) == (*logins, *more[-MAX_REFRESHES:])
     later = run_of(other, 50, first=300)
-    assert written(later, (*logins, *refreshes)) == (*refreshes, *later[-MOST_OTHERS:])
+    assert written(later, (*logins, *refreshes)) == (*refreshes, *later[-MAX_OTHERS:])
 
 
 def test_both_kinds_of_refresh_share_their_room() -> None:
-    both = tuple(entry(number, REFRESHES[number % 2]) for number in range(MOST_REFRESHES + 1))
+    both = tuple(entry(number, REFRESHES[number % 2]) for number in range(MAX_REFRESHES + 1))
     assert written(both) == both[1:]
 
 
 def test_two_ledgers_are_one_in_the_order_of_time() -> None:
-    assert merged((entry(1), entry(3)), (entry(2), entry(4))) == tuple(map(entry, (1, 2, 3, 4)))
-    assert merged((), (entry(1),)) == merged((entry(1),), ()) == (entry(1),)
+    assert merge_ledgers((entry(1), entry(3)), (entry(2), entry(4))) == tuple(
+        map(entry, (1, 2, 3, 4))
+    )
+    assert merge_ledgers((), (entry(1),)) == merge_ledgers((entry(1),), ()) == (entry(1),)
 
 
 def test_what_happened_in_the_same_second_stays_in_its_order() -> None:
     one, two, three = (entry(1)._replace(generation=number) for number in (3, 1, 2))
-    assert merged((one, two), (three,)) == (one, two, three)
-    assert merged((three,), (one, two)) == (three, one, two)
+    assert merge_ledgers((one, two), (three,)) == (one, two, three)
+    assert merge_ledgers((three,), (one, two)) == (three, one, two)
 
 
 def test_what_both_ledgers_tell_is_told_once_and_what_one_tells_twice_twice() -> None:
-    assert merged((entry(1), entry(2)), (entry(1), entry(2), entry(3))) == tuple(
+    assert merge_ledgers((entry(1), entry(2)), (entry(1), entry(2), entry(3))) == tuple(
         map(entry, (1, 2, 3))
     )
-    assert merged((entry(1), entry(1)), (entry(1), entry(2))) == (entry(1), entry(1), entry(2))
-    assert merged((entry(2),), (entry(1), entry(1))) == (entry(1), entry(1), entry(2))
+    assert merge_ledgers((entry(1), entry(1)), (entry(1), entry(2))) == (
+        entry(1),
+        entry(1),
+        entry(2),
+    )
+    assert merge_ledgers((entry(2),), (entry(1), entry(1))) == (entry(1), entry(1), entry(2))
 
 
 def test_the_oldest_of_two_ledgers_go_where_there_is_no_room_for_both() -> None:
-    there = run_of(HistoryEvent.LOGIN, MOST_OTHERS, first=10)
-    arrived = run_of(HistoryEvent.MOVED, MOST_OTHERS, first=14)
-    assert len(merged(there, arrived)) == MOST_OTHERS
-    assert merged(there, arrived)[0].at == T0 + 16 * SECOND
-    assert merged(there, arrived)[-1] == arrived[-1]
+    there = run_of(HistoryEvent.LOGIN, MAX_OTHERS, first=10)
+    arrived = run_of(HistoryEvent.MOVED, MAX_OTHERS, first=14)
+    assert len(merge_ledgers(there, arrived)) == MAX_OTHERS
+    assert merge_ledgers(there, arrived)[0].at == T0 + 16 * SECOND
+    assert merge_ledgers(there, arrived)[-1] == arrived[-1]
 
 
+@settings(max_examples=times(100))
 @given(ledger=ledgers, new=entries)
 def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
-    after = with_entry(ledger, new)
+    after = append_entry(ledger, new)
     assert after[-1] == new
-    assert len(after) <= MOST_ENTRIES
+    assert len(after) <= MAX_ENTRIES
     kinds = [each.event in REFRESHES for each in after]
-    assert kinds.count(True) <= MOST_REFRESHES
-    assert kinds.count(False) <= MOST_OTHERS
+    assert kinds.count(True) <= MAX_REFRESHES
+    assert kinds.count(False) <= MAX_OTHERS
 
 
 def test_an_entry_of_a_clock_that_was_wrong_stays_where_it_was_written() -> None:
     wrong = (entry(1), entry(900), entry(2), entry(-900), entry(3))
-    assert merged(wrong, ()) == merged((), wrong) == merged(wrong, wrong) == wrong
+    assert (
+        merge_ledgers(wrong, ()) == merge_ledgers((), wrong) == merge_ledgers(wrong, wrong) == wrong
+    )
     assert [
-        each for each in merged(wrong, (entry(2)._replace(generation=7),)) if each in wrong
+        each for each in merge_ledgers(wrong, (entry(2)._replace(generation=7),)) if each in wrong
     ] == [*wrong]
 
 
+@settings(max_examples=times(100))
 @given(there=ledgers, arrived=ledgers)
 def test_a_merged_ledger_keeps_the_order_of_both_and_is_short_and_to_merge_it_again_changes_nothing(
     there: Ledger, arrived: Ledger
 ) -> None:
-    once = merged(there, arrived)
+    once = merge_ledgers(there, arrived)
     for ledger in (there, tuple(each for each in arrived if each not in there)):
         told = [each for each in ledger if each in once]
         assert is_part_of(told, once) or len(there) + len(arrived) > len(once)
-    assert len(once) <= MOST_ENTRIES
-    assert merged(once, once) == once
+    assert len(once) <= MAX_ENTRIES
+    assert merge_ledgers(once, once) == once
 
 
 def is_part_of(part: Sequence[Entry], whole: Iterable[Entry]) -> bool:

@@ -1,19 +1,13 @@
-"""Logins, and tokens that are brought back, by the rules that `decide.py` states (8, 9)."""
+"""Logins and rescued tokens: rules 8 and 9 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from domain.commands import (
-    AskForAuthorization,
-)
+from domain.commands import AskForAuthorization
 from domain.decide import apply
-from domain.events import (
-    LoginCompleted,
-    Precedence,
-    TokensRescued,
-)
+from domain.events import LoginCompleted, Precedence, TokensRescued
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -25,9 +19,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME
-from domain.token_endpoint import (
-    RevocationResult,
-)
+from domain.token_endpoint import RevocationResult
 from domain.tokens import Tokens
 from tests.domain.examples import (
     DAY,
@@ -41,6 +33,7 @@ from tests.domain.examples import (
     TOKENS,
     UNKNOWN,
     ask,
+    authorized,
     begin,
     fail,
 )
@@ -63,8 +56,7 @@ def log_in(grant: Grant, **changes: object) -> Grant:
 
 
 def test_the_first_login_is_generation_zero_counted_from_before_its_request() -> None:
-    grant = log_in(Unauthorized())
-    assert isinstance(grant, Authorized)
+    grant = authorized(log_in(Unauthorized()))
     assert (grant.tokens.generation, grant.tokens.issued_at) == (0, EXPIRED)
 
 
@@ -80,15 +72,13 @@ def test_the_first_login_is_generation_zero_counted_from_before_its_request() ->
     ],
 )
 def test_a_login_replaces_what_there_was_and_starts_a_new_generation(grant: Grant) -> None:
-    fresh = log_in(grant)
-    assert isinstance(fresh, Authorized)
+    fresh = authorized(log_in(grant))
     assert (fresh.tokens.generation, fresh.tokens.refresh_token) == (8, "refresh-8")
     assert fresh.failure_state is None
 
 
 def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> None:
-    grant = log_in(Unauthorized())
-    assert isinstance(grant, Authorized)
+    grant = authorized(log_in(Unauthorized()))
     refreshed = Authorized(
         tokens=grant.tokens.refreshed(
             replace(RESPONSE, refresh_token="newer"), issued_at=EXPIRED + DAY, provider=DIGIKEY
@@ -105,8 +95,7 @@ def test_a_login_replaces_what_it_has_read_whatever_either_clock_said(by: timede
     for place in (0, 7):
         before = replace(there, tokens=replace(there.tokens, place=place))
         login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, read=before)
-        after = apply(before, login, POLICY, EXPIRED + SECOND).grant
-        assert isinstance(after, Authorized)
+        after = authorized(apply(before, login, POLICY, EXPIRED + SECOND).grant)
         assert (after.tokens.access_token, after.tokens.place) == ("access-8", place + 1)
         assert after.tokens.authorized_at > before.tokens.authorized_at
         assert after.tokens.issued_at == EXPIRED
@@ -151,8 +140,7 @@ def test_a_login_without_a_refresh_token_replaces_one_that_is_dead() -> None:
         tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
     )
     for grant in (dead, required, Unauthorized()):
-        after = log_in(grant, refresh_token=None)
-        assert isinstance(after, Authorized)
+        after = authorized(log_in(grant, refresh_token=None))
         assert after.tokens.refresh_token is None
 
 
@@ -206,15 +194,13 @@ def test_a_login_that_has_to_yield_replaces_nothing_that_works(
 @pytest.mark.parametrize("grant", [*DEAD.values(), Unauthorized()], ids=[*DEAD, "nobody's"])
 def test_a_login_that_has_to_yield_replaces_what_is_dead(grant: Grant) -> None:
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, precedence=Precedence.YIELDS)
-    after = apply(grant, login, POLICY, EXPIRED + SECOND).grant
-    assert isinstance(after, Authorized)
+    after = authorized(apply(grant, login, POLICY, EXPIRED + SECOND).grant)
     assert after.tokens.access_token == "access-8"
 
 
 @pytest.mark.parametrize("grant", DEAD.values(), ids=DEAD)
 def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
-    after = log_in(grant, subject=OTHER)
-    assert isinstance(after, Authorized)
+    after = authorized(log_in(grant, subject=OTHER))
     assert after.tokens.subject == OTHER
 
 
@@ -222,8 +208,7 @@ def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
 def test_a_login_that_is_not_known_to_be_of_another_account_replaces_what_works(
     before: str | None, subject: str | None
 ) -> None:
-    after = log_in(Authorized(tokens=replace(TOKENS, subject=before)), subject=subject)
-    assert isinstance(after, Authorized)
+    after = authorized(log_in(Authorized(tokens=replace(TOKENS, subject=before)), subject=subject))
     assert (after.tokens.access_token, after.tokens.subject) == ("access-8", subject)
 
 
@@ -233,8 +218,7 @@ def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too()
         requested_at=EXPIRED,
         precedence=Precedence.REPLACES,
     )
-    after = apply(GRANT, login, POLICY, EXPIRED + SECOND).grant
-    assert isinstance(after, Authorized)
+    after = authorized(apply(GRANT, login, POLICY, EXPIRED + SECOND).grant)
     assert after.tokens.refresh_token is None
 
 
@@ -253,10 +237,9 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
     login = LoginCompleted(
         response=replace(RESPONSE, refresh_token=None, expires_in=None), requested_at=EXPIRED
     )
-    after = apply(GRANT, login, for_ever, EXPIRED).grant
-    assert isinstance(after, Authorized)
+    after = authorized(apply(GRANT, login, for_ever, EXPIRED).grant)
     assert after.tokens.access_token == "access-8"
-    # What nobody has declared is no reason to let go of a refresh token that works.
+    # An assumed lifetime is not a reason to lose a valid refresh token.
     assumed = replace(DIGIKEY, access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME)
     undeclared = replace(POLICY, provider=assumed)
     assert apply(GRANT, login, undeclared, EXPIRED).grant is GRANT
@@ -316,7 +299,7 @@ def test_who_is_asked_to_log_in_is_told_what_the_record_counts(grant: Grant, rea
         (GRANT, True),
         (Authorized(tokens=replace(TOKENS, generation=8, refresh_token="other")), False),
         (Authorized(tokens=replace(TOKENS, generation=9)), False),
-        # A later login, whatever its clock said; and one that was stored meanwhile.
+        # A later login by the count, with either clock, and one that was stored since.
         (Authorized(tokens=replace(TOKENS, authorized_at=T0 - YEARS, place=2)), False),
         (Authorized(tokens=replace(TOKENS, authorized_at=T0 + YEARS, place=1)), False),
         # Logins over what nobody could read begin at generation zero; these were not counted yet.

@@ -47,14 +47,12 @@ def test_what_is_told_wins_and_what_is_not_told_stays() -> None:
         token_endpoint="https://a.test/new", client_authentication=ClientAuthentication.BASIC
     )
     assert with_metadata(known, told) == replace(
-        known,
-        token_endpoint="https://a.test/new",
-        client_authentication=ClientAuthentication.BASIC,
+        known, token_endpoint="https://a.test/new", client_authentication=ClientAuthentication.BASIC
     )
     assert with_metadata(known, ServerMetadata()) == known
-    # False is told as well.
-    always = replace(known, names_itself=True)
-    assert not with_metadata(always, ServerMetadata(names_itself=False)).names_itself
+    # False is an override as well.
+    always = replace(known, sends_issuer=True)
+    assert not with_metadata(always, ServerMetadata(sends_issuer=False)).sends_issuer
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The rules by which a grant moves, one by one: what is handed over, and what is taken over."""
+"""Moves of a grant: rules 10 to 12 of `decide.py`."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,9 +14,9 @@ from domain.events import (
     Question,
     RefreshDue,
     RefreshRequested,
-    Removal,
     ReturnRequested,
     TokensRescued,
+    Transfer,
 )
 from domain.grant import (
     Attempt,
@@ -46,6 +46,7 @@ from tests.domain.examples import (
     T0,
     TOKENS,
     asked,
+    authorized,
     begin,
     end,
     policy,
@@ -73,7 +74,7 @@ LATER_LOGIN = replace(TOKENS, generation=0, authorized_at=T0 + TICK)
 EARLIER_LOGIN = replace(TOKENS, generation=99, authorized_at=T0 - TICK)
 
 
-def happens(grant: Grant, event: Removal | TokensRescued, now: datetime = EXPIRED) -> Grant:
+def happens(grant: Grant, event: Transfer | TokensRescued, now: datetime = EXPIRED) -> Grant:
     effect = apply(grant, event, POLICY, now)
     assert effect.to_revoke is None
     return effect.grant
@@ -152,7 +153,7 @@ def test_what_was_not_handed_over_is_not_taken_back(grant: Grant) -> None:
     assert happens(grant, ReturnRequested()) is grant
 
 
-# 11. What comes late.
+# 11. Late tokens.
 
 
 def late(moved: Moved, outcome: Outcome, attempt: Attempt = COMMAND.attempt) -> Grant:
@@ -216,8 +217,7 @@ def log_in(grant: Grant, *, at: datetime = EXPIRED, refresh_token: str | None = 
 
 
 def test_a_later_login_starts_anew() -> None:
-    after = log_in(MOVED)
-    assert isinstance(after, Authorized)
+    after = authorized(log_in(MOVED))
     assert (after.tokens.generation, after.tokens.refresh_token) == (8, "new")
 
 
@@ -337,8 +337,7 @@ def test_a_grant_goes_there_and_back_and_its_refresh_goes_with_it() -> None:
     away = happens(GRANT, MoveRequested(), EXPIRED)
     assert isinstance(away, Moved)
     there = arrives(Unauthorized(), away)
-    attempt, command = begin(there, EXPIRED + SECOND)
-    refreshed = end(attempt, command, RESPONSE, EXPIRED + SECOND)
+    refreshed = end(*begin(there, EXPIRED + SECOND), RESPONSE, EXPIRED + SECOND)
     back = happens(refreshed, MoveRequested(), EXPIRED + 2 * SECOND)
     assert isinstance(back, Moved)
     tokens = TOKENS.refreshed(RESPONSE, issued_at=EXPIRED + SECOND, provider=DIGIKEY)
@@ -368,8 +367,7 @@ def test_what_was_handed_over_and_logged_in_to_anew_moves_too() -> None:
     anew = apply(away, login, POLICY, EXPIRED).grant
     again = happens(anew, MoveRequested())
     assert isinstance(again, Moved)
-    taken = arrives(there, again)
-    assert isinstance(taken, Authorized)
+    taken = authorized(arrives(there, again))
     assert taken.tokens.refresh_token == "refresh-8"
     assert arrives(taken, away) is taken
 
@@ -379,5 +377,5 @@ def test_what_arrives_goes_on_counting_where_this_deployment_had_come_to() -> No
     arrived = replace(MOVED, place=2)
     taken = arrives(Authorized(tokens=old), arrived)
     assert taken == Authorized(tokens=TOKENS)
-    # Where tokens stand in their record is no part of what they are.
+    # Comparing tokens leaves out their place in the record.
     assert (taken.tokens.place, taken.tokens.revoked) == (5, 3)

@@ -14,13 +14,7 @@ from hypothesis.stateful import invariant
 from domain.commands import ReportMoved, SendTokenRequest, Serve
 from domain.decide import decide
 from domain.events import GrantArrived, MoveRequested, ReturnRequested, TokenRequested
-from domain.grant import (
-    Authorized,
-    Inactive,
-    Moved,
-    Refreshing,
-    Unauthorized,
-)
+from domain.grant import Authorized, Inactive, Moved, Refreshing, Unauthorized
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Step, World, visited_by
 
@@ -61,7 +55,7 @@ class TwoDeployments(World):
         self.here = 1 - self.here
 
     def an_instance_stalls_with_an_answer(self, data: st.DataObject) -> None:
-        """What is rare, and what late answers come of."""
+        """Make a rare case frequent: the one that late answers come from."""
         assert isinstance(self.grant, Authorized)
         ends = [self.grant.tokens.expires_at]
         ends += [self.grant.failure_state.retry_at] if self.grant.failure_state else []
@@ -77,7 +71,7 @@ class TwoDeployments(World):
     def it_is_handed_over(self, data: st.DataObject) -> None:
         if isinstance(self.grant, Refreshing) and data.draw(st.booleans()):
             # The owner waits until the attempt cannot be in flight any more.
-            self.now = max(self.now, self.policy.lands_by(self.grant.attempt))
+            self.now = max(self.now, self.policy.lease_end(self.grant.attempt))
         self.apply(MoveRequested())
         if isinstance(self.grant, Moved):
             self.files.append(self.grant)

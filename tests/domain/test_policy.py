@@ -14,7 +14,7 @@ from tests.domain.examples import DIGIKEY, MINUTE, POLICY, SECOND, T0, policy
 TICK = timedelta(microseconds=1)
 NEVER = timedelta(0)
 ATTEMPT = Attempt(id="123456789", authorized_at=T0, generation=7, client="client-1", started_at=T0)
-# What CRC catalogues give as the check value of CRC-32: that of "123456789".
+# The check value of CRC-32 in CRC catalogues, for "123456789".
 DRAWN = 0xCBF43926 / 2**32
 
 
@@ -23,13 +23,13 @@ def test_the_durations_are_these_unless_others_are_given() -> None:
         provider=DIGIKEY,
         client="client-1",
         refresh_early=5 * MINUTE,
-        refreshes_apart=10 * SECOND,
+        min_refresh_interval=10 * SECOND,
         send_within=5 * SECOND,
         request_timeout=30 * SECOND,
         lease=60 * SECOND,
         first_backoff=SECOND,
-        longest_backoff=5 * MINUTE,
-        longest_retry_after=60 * MINUTE,
+        max_backoff=5 * MINUTE,
+        max_retry_after=60 * MINUTE,
         other_client_wait=MINUTE,
     )
     assert DEFAULT_MIN_TTL == 60 * SECOND
@@ -61,7 +61,7 @@ def test_a_request_that_is_over_before_its_lease_is_fine() -> None:
 def test_a_refresh_token_in_doubt_is_sent_again_in_half_its_grace_or_when_nothing_can_land(
     by: Policy, sent_again_after: timedelta
 ) -> None:
-    assert by.lands_by(ATTEMPT) == T0 + MINUTE
+    assert by.lease_end(ATTEMPT) == T0 + MINUTE
     assert by.replay_from(ATTEMPT) == T0 + sent_again_after
 
 
@@ -110,7 +110,7 @@ def test_an_attempt_is_in_flight_for_a_minute_by_a_clock_that_is_ahead_or_behind
 def test_checklist_49_what_is_to_come_is_waited_for_unless_no_clock_that_goes_right_could_mean_it(
     ahead: timedelta, *, is_waited_for: bool
 ) -> None:
-    assert POLICY.forbids(T0 + ahead, T0) is is_waited_for
+    assert POLICY.must_wait(T0 + ahead, T0) is is_waited_for
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_backoff_is_between_half_of_its_ceiling_and_all_of_it_as_the_attempts_
 
 
 def test_a_backoff_of_tiny_steps_reaches_every_cap_that_thirty_doublings_can() -> None:
-    tiny = replace(POLICY, first_backoff=TICK, longest_backoff=timedelta(days=1))
+    tiny = replace(POLICY, first_backoff=TICK, max_backoff=timedelta(days=1))
     plain = replace(ATTEMPT, id="")
     assert tiny.backoff(30, plain) == TICK * 2**28
     assert tiny.backoff(31, plain) == TICK * 2**29

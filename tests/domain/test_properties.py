@@ -58,13 +58,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import Rotation, RotationKind
-from domain.token_endpoint import (
-    Delivery,
-    NoAnswer,
-    Outcome,
-    TokenErrorResponse,
-    TokenResponse,
-)
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from tests.domain.examples import DIGIKEY, T0
 from tests.domain.provider_model import INVALID_GRANT, Kind, ProviderModel
 from tests.thorough import times
@@ -186,7 +180,7 @@ class World(RuleBasedStateMachine):
             if flight.attended and not flight.sent:
                 steps.append(partial(self.it_is_sent, flight))
             if flight.travels:
-                # A verdict comes of both: often enough that every kind of provider comes to one.
+                # Both lead to a refusal, often enough that each kind of provider comes to one.
                 steps += [partial(self.it_lands, flight), self.a_person_revokes_the_application] * 3
                 steps += [partial(self.it_fails, flight)]
             if flight.attended and flight.answer is not None:
@@ -232,7 +226,7 @@ class World(RuleBasedStateMachine):
 
     def it_lands(self, flight: Flight, data: st.DataObject) -> None:
         flight.travels = False
-        if self.now < self.policy.lands_by(flight.command.attempt):
+        if self.now < self.policy.lease_end(flight.command.attempt):
             flight.answer = self.provider.refresh(
                 flight.command.request.refresh_token, self.now, rotates=data.draw(st.booleans())
             )
@@ -271,12 +265,12 @@ class World(RuleBasedStateMachine):
             ends.append(self.grant.tokens.expires_at)
         if isinstance(self.grant, Refreshing):
             attempt = self.grant.attempt
-            ends += [self.policy.lands_by(attempt), attempt.started_at + self.policy.send_within]
+            ends += [self.policy.lease_end(attempt), attempt.started_at + self.policy.send_within]
         if isinstance(self.grant, Authorized) and self.grant.failure_state is not None:
             ends.append(self.grant.failure_state.retry_at)
         return [end for end in ends if end is not None]
 
-    # What must hold.
+    # The checks.
 
     def new_id(self) -> str:
         self.serial += 1
@@ -295,7 +289,7 @@ class World(RuleBasedStateMachine):
             case Wait(until=until):
                 assert self.now < until
             case TryLater(at=at):
-                assert self.now < at <= self.now + self.policy.longest_retry_after
+                assert self.now < at <= self.now + self.policy.max_retry_after
             case ReportMoved():
                 assert isinstance(self.grant, Moved)
             case NothingDue():
@@ -315,7 +309,7 @@ class World(RuleBasedStateMachine):
                 pytest.fail("the sweep has no use for a token")
 
     def is_refused(self) -> bool:
-        failure_state = getattr(self.grant, "setbacks", None)
+        failure_state = getattr(self.grant, "failure_state", None)
         return failure_state is not None and failure_state.failure is Failure.REFUSED
 
     def decide(self, question: Question) -> Command:
@@ -352,7 +346,7 @@ class World(RuleBasedStateMachine):
             attempt = flight.command.attempt
             if attempt.age != command.attempt.age:
                 continue
-            lapsed = self.now >= self.policy.lands_by(attempt)
+            lapsed = self.now >= self.policy.lease_end(attempt)
             assert lapsed or not flight.attended, "two attempts in flight"
             if not (self.policy.provider.replay_is_harmless or self.kind.grace):
                 assert lapsed or not flight.travels, "the first request may still land"
@@ -390,10 +384,10 @@ class World(RuleBasedStateMachine):
                 assert may_pass or not self.provider.honours(refresh_token, self.now)
 
     def is_excused(self) -> bool:
-        """Whether nobody can tell a refusal that passes from one that does not.
+        """Whether a temporary refusal looks final.
 
-        It was told of an access token that had ended; and who refuses early goes by the newest
-        one, whoever has lost that.
+        It came after the access token expired. A provider that refuses early counts from the newest
+        access token, even if the deployments lost it.
         """
         newest = f"{self.provider.name}access-{self.provider.serial}"
         tokens = [grant.tokens for grant in self.grants if not isinstance(grant, Inactive)]
@@ -432,7 +426,8 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
     run_state_machine_as_test(
         world,
         settings=settings(
-            max_examples=times(examples),
+            # A usual run takes two fifths of two fifths.
+            max_examples=times(times(examples)),
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -1,4 +1,4 @@
-"""The providers that are known by name, and what holds for one of which nothing is said."""
+"""The presets, and the defaults of a provider."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pytest
 from domain.provider import (
     PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
-    Assumed,
+    AssumedLifetime,
     ClientAuthentication,
     Pkce,
     Provider,
@@ -20,7 +20,7 @@ from tests.domain.examples import DAY, MINUTE
 DIGIKEY = Provider(
     name="digikey",
     issuer=None,
-    names_itself=False,
+    sends_issuer=False,
     authorization_endpoint="https://api.digikey.com/v1/oauth2/authorize",
     token_endpoint="https://api.digikey.com/v1/oauth2/token",
     revocation_endpoint=None,
@@ -32,10 +32,7 @@ DIGIKEY = Provider(
     refresh_ends_access_token=False,
     access_token_lifetime=30 * MINUTE,
     refresh_token_lifetime=90 * DAY,
-    error_aliases={
-        "invalid clientid": "invalid_client",
-        "invalid client-id": "invalid_client",
-    },
+    error_aliases={"invalid clientid": "invalid_client", "invalid client-id": "invalid_client"},
 )
 SANDBOX = replace(
     DIGIKEY,
@@ -49,7 +46,7 @@ CUSTOM = replace(
     authorization_endpoint="",
     token_endpoint="",
     pkce=Pkce.S256,
-    access_token_lifetime=Assumed(5 * MINUTE),
+    access_token_lifetime=AssumedLifetime(5 * MINUTE),
     refresh_token_lifetime=None,
     error_aliases={},
 )

@@ -15,10 +15,7 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import (
-    RefreshDue,
-    RefreshRequested,
-)
+from domain.events import RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -64,6 +61,7 @@ from tests.domain.examples import (
     UNKNOWN,
     ask,
     asked,
+    authorized,
     begin,
     end,
     fail,
@@ -157,8 +155,7 @@ def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_t
     by: Policy,
 ) -> None:
     near_end = EXPIRED - 5 * MINUTE
-    refreshing, command = begin(GRANT, near_end, by)
-    doubtful = end(refreshing, command, UNKNOWN, near_end, by)
+    doubtful = end(*begin(GRANT, near_end, by), UNKNOWN, near_end, by)
     begin(doubtful, near_end + MINUTE, by)
 
 
@@ -249,15 +246,14 @@ def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_be
 def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
     ends = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
     near_end = EXPIRED - MINUTE
-    doubtful = end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends)
-    assert isinstance(doubtful, Authorized)
+    doubtful = authorized(end(*begin(GRANT, near_end, ends), UNKNOWN, near_end, ends))
     long_life = replace(doubtful, tokens=replace(TOKENS, expires_at=EXPIRED + 10 * MINUTE))
     modest = asked(min_ttl=timedelta(0))
     again = decide(long_life, modest, ends, near_end + MINUTE)
     assert isinstance(again.command, SendTokenRequest)
     required = end(again.grant, again.command, INVALID_GRANT, near_end + MINUTE, ends)
     assert decide(required, modest, ends, near_end + MINUTE).command == AskForAuthorization(
-        cause=Cause.REFRESH_ANSWER_LOST, said="invalid_grant"
+        cause=Cause.REFRESH_ANSWER_LOST, quote="invalid_grant"
     )
 
 
@@ -276,7 +272,7 @@ def test_a_requested_refresh_replaces_a_token_that_is_still_good() -> None:
 
 
 def test_a_requested_refresh_is_content_with_one_that_has_just_been_made() -> None:
-    apart = POLICY.refreshes_apart
+    apart = POLICY.min_refresh_interval
     assert decide(GRANT, requested(T0 + apart), POLICY, T0 + apart).command == Serve(tokens=TOKENS)
     later = T0 + apart + TICK
     assert isinstance(decide(GRANT, requested(later), POLICY, later).command, SendTokenRequest)
@@ -320,7 +316,7 @@ def test_a_requested_refresh_meets_every_obstacle_though_a_token_lives() -> None
     refreshing, command = begin(GRANT, EXPIRED - 5 * MINUTE)
     now = command.attempt.started_at + SECOND
     assert decide(refreshing, requested(now), POLICY, now).command == Wait(
-        until=POLICY.lands_by(command.attempt)
+        until=POLICY.lease_end(command.attempt)
     )
     unavailable = end(refreshing, command, UNAVAILABLE, now)
     assert decide(unavailable, requested(now), POLICY, now).command == TryLater(
@@ -367,7 +363,7 @@ def test_a_verdict_is_final_for_the_credentials_it_was_passed_on() -> None:
     decision = ask(required, EXPIRED + DAY)
     assert decision.grant is required
     assert decision.command == AskForAuthorization(
-        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
+        cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant"
     )
 
 
@@ -377,7 +373,7 @@ def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -
     other = replace(POLICY, client="client-2")
     early = ask(required, EXPIRED + MINUTE - TICK, other)
     assert early.command == AskForAuthorization(
-        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
+        cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant"
     )
     _, again = begin(required, EXPIRED + MINUTE, other)
     assert again.attempt.client == "client-2"
@@ -390,11 +386,11 @@ def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=near_end,
-        said="invalid_grant",
+        quote="invalid_grant",
     )
     assert ask(required, near_end).command == Serve(tokens=TOKENS)
     assert ask(required, EXPIRED - MINUTE).command == AskForAuthorization(
-        cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant"
+        cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant"
     )
 
 
@@ -451,7 +447,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
             Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
             Cause.REFRESH_TOKEN_EXPIRED,
         ),
-        # What never expires needs no refresh token.
+        # A token that never expires needs no refresh token.
         (Authorized(tokens=replace(TOKENS, refresh_token=None, expires_at=None)), None),
         (begin(GRANT, EXPIRED)[0], None),
         (

@@ -1,4 +1,4 @@
-"""What refusals mean: the corpus, what each rule is there for, and what ends no grant."""
+"""The meaning of refusals: the corpus, the need for each rule, and answers that end no grant."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,13 +9,7 @@ from domain import refusals
 from domain.failures import classify
 from domain.grant import Failure
 from domain.provider import PRESETS
-from domain.refusals import (
-    LONGEST_QUOTE,
-    Meaning,
-    is_about_the_address,
-    meaning_of,
-    said_by,
-)
+from domain.refusals import LONGEST_QUOTE, Meaning, is_wrong_endpoint, meaning_of, quote_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.refusals import Row, corpus
 
@@ -27,19 +21,19 @@ TRY_LATER = Meaning.TRY_LATER
 UNEXPLAINED = Meaning.UNEXPLAINED
 # Every table of words and numbers that rules are made of.
 TABLES = (
-    "ABOUT_SETTINGS",
-    "ABOUT_SETTINGS_AT_ENTRA",
-    "ENDS_OF_A_REFRESH_TOKEN",
-    "ENDS_OF_A_LOGIN",
-    "PASSING",
-    "PASSING_AT_ENTRA",
-    "PASSING_IN_WORDS",
-    "ABOUT_THE_REQUEST",
-    "ABOUT_THE_ADDRESS",
-    "OVER_BEFORE",
-    "OVER_AFTER",
-    "OVER_IN_WORDS",
-    "_CODES_IN_WORDS",
+    "SETTINGS_CODES",
+    "ENTRA_SETTINGS_CODES",
+    "REFRESH_TOKEN_CODES",
+    "LOGIN_REQUIRED_CODES",
+    "TRANSIENT_CODES",
+    "ENTRA_TRANSIENT_CODES",
+    "TRANSIENT_PHRASES",
+    "REQUEST_CODES",
+    "WRONG_ENDPOINT_STATUSES",
+    "INVALID_BEFORE",
+    "INVALID_AFTER",
+    "INVALID_PHRASES",
+    "_CODES_AS_TEXT",
 )
 RULES = [(table, word) for table in TABLES for word in sorted(getattr(refusals, table))]
 
@@ -84,7 +78,7 @@ def test_each_word_of_a_preset_is_there_for_a_refusal_that_was_seen(
         assert any(meaning_of(row.answer) is not row.verdict for row in rows), word
 
 
-# Sentences with a dead one's words in them, of a refresh token that may live.
+# Sentences with the words of an invalid refresh token, about one that may be valid.
 LIVING = [
     "The refresh token is valid but the scope is expired",
     "Missing refresh token parameter",
@@ -123,8 +117,8 @@ LIVING = [
     "in a day your refresh token will be expired",
     "will then the refresh token be revoked",
     "would mean that your refresh token is invalid",
-    "failed to tell that the refresh token is invalid",
-    "cannot tell that the refresh token is invalid",
+    "failed to prove that the refresh token is invalid",
+    "cannot prove that the refresh token is invalid",
     "Is the refresh token expired?",
     "Invalid refresh token?",
     "a valid one and an expired refresh token",
@@ -170,8 +164,8 @@ LIVING = [
     *(f"The refresh token has been used {so}" for so in ("less than a second ago", "recently")),
     *(f"The certificate {of} the refresh token has expired" for of in ("beside", "for", "from")),
     *(f"The certificate {of} the refresh token has expired" for of in ("of", "on", "in", "to")),
-    *(f"What was sent with {one}refresh token is invalid" for one in ("", "a ", "its ", "the ")),
-    *(f"What was sent with {one} refresh token is invalid" for one in ("this", "your")),
+    *(f"The text sent with {one}refresh token is invalid" for one in ("", "a ", "its ", "the ")),
+    *(f"The text sent with {one} refresh token is invalid" for one in ("this", "your")),
 ]
 
 
@@ -182,7 +176,7 @@ def test_no_sentence_of_a_refresh_token_that_may_live_ends_a_grant(sentence: str
             assert meaning_of(refusal(error, sentence, status)) is not DEAD
 
 
-# Beside those of the corpus, in words that others may choose.
+# More than in the corpus, in words that other providers may choose.
 OVER = [
     "Invalid refresh token",
     "INVALID REFRESH-TOKEN",
@@ -231,8 +225,7 @@ def test_other_statuses_are_no_outage(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"],
+    "code", ["INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"]
 )
 def test_a_code_may_be_written_in_many_ways(code: str) -> None:
     assert meaning_of(refusal(code)) is DEAD
@@ -272,14 +265,14 @@ def test_words_that_speak_of_a_while_beat_a_verdict_that_may_be_wrong(error: str
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399, 404, 405, 415])
 def test_a_redirect_and_what_is_about_the_address_is_a_fault_of_the_settings(status: int) -> None:
     said = refusal(None, "a redirect to expired.example/refresh_token_expired", status)
-    assert is_about_the_address(said)
+    assert is_wrong_endpoint(said)
     assert meaning_of(refusal(None, None, status)) is CONFIGURATION
     assert meaning_of(refusal("invalid_grant", None, status)) is DEAD
 
 
 @pytest.mark.parametrize("status", [299, 400, 403, 406, 414])
 def test_other_statuses_are_not_about_the_address(status: int) -> None:
-    assert not is_about_the_address(refusal(None, None, status))
+    assert not is_wrong_endpoint(refusal(None, None, status))
 
 
 @pytest.mark.parametrize("status", [301, 403])
@@ -309,9 +302,9 @@ def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | No
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [
-        (refusal("invalid_grant", "It is dead."), "invalid_grant: It is dead."),
+        (refusal("invalid_grant", "It is over."), "invalid_grant: It is over."),
         (refusal("invalid_grant"), "invalid_grant"),
-        (refusal(None, "It is dead."), "It is dead."),
+        (refusal(None, "It is over."), "It is over."),
         (refusal(), None),
         (refusal(None, "", 404), "status 404"),
         (refusal(None, "There is nothing.", 404), "There is nothing."),
@@ -321,13 +314,13 @@ def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | No
 def test_what_was_said_is_quoted_and_nothing_else(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
-    assert said_by(outcome) == said
+    assert quote_of(outcome) == said
 
 
 def test_a_quotation_is_cut() -> None:
     assert LONGEST_QUOTE == 300
-    assert len(said_by(refusal("code", "x" * 400)) or "") == 300
-    assert len(said_by(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300
+    assert len(quote_of(refusal("code", "x" * 400)) or "") == 300
+    assert len(quote_of(NoAnswer(delivery=Delivery.UNKNOWN, reason="x" * 400)) or "") == 300
 
 
 def test_the_codes_that_are_known_are_those_of_the_tables() -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes of a refusal on its way: it is read, and ends no grant without a word for it."""
+"""Refusals that changed on their way: each is read, and none ends a grant without its words."""
 
 import json
 import re
@@ -13,11 +13,12 @@ from domain.provider import PRESETS
 from domain.refusals import Meaning, meaning_of
 from tests.domain.refusals import corpus
 from tests.strategies import json_values
+from tests.thorough import times
 
 CORPUS = corpus()
-# Each word that a verdict can come of, as letters only.
-_CODES = refusals.ENDS_OF_A_REFRESH_TOKEN | refusals.ENDS_OF_A_LOGIN | {"refresh_token"}
-_SENTENCES = {*refusals.OVER_IN_WORDS, "invalid_grant"}
+# Each word that ends a grant, as letters only.
+_CODES = refusals.REFRESH_TOKEN_CODES | refusals.LOGIN_REQUIRED_CODES | {"refresh_token"}
+_SENTENCES = {*refusals.INVALID_PHRASES, "invalid_grant"}
 _LETTERS = re.compile(r"[^a-z]")
 # Some letters become these, or these become some, when they change their case.
 _TWINS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
@@ -25,7 +26,7 @@ WORDS = {_LETTERS.sub("", word) for word in _CODES | _SENTENCES}
 
 
 def letters(text: str) -> str:
-    """The letters of a text, whatever else stands between them."""
+    """Return the letters of a text."""
     return _LETTERS.sub("", text.translate(_TWINS).casefold())
 
 
@@ -67,7 +68,7 @@ def mutated(draw: st.DrawFn, value: Any = None, depth: int = 0) -> Any:
             return value
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=times(600))
 @given(
     body=mutated(),
     status=st.sampled_from([200, 302, 400, 401, 403, 404, 429, 500, 503]),
@@ -92,7 +93,7 @@ def test_a_refusal_is_read_and_dead_only_where_a_word_says_so(
         assert meaning is not Meaning.DEAD
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=times(300))
 @given(
     error=st.text(max_size=40) | st.none(),
     description=st.text(max_size=200) | st.none(),

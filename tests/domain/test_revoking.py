@@ -1,4 +1,4 @@
-"""The rules by which a grant is revoked, one by one: each state, and whatever may come to it."""
+"""Revocation of a grant: rules 13 to 15 of `decide.py`, in each state and for each event."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,7 +44,16 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenTypeHint,
 )
-from tests.domain.examples import ACCESS_LIFE, MINUTE, POLICY, RESPONSE, T0, TOKENS, asked
+from tests.domain.examples import (
+    ACCESS_LIFE,
+    MINUTE,
+    POLICY,
+    RESPONSE,
+    T0,
+    TOKENS,
+    asked,
+    authorized,
+)
 from tests.domain.examples import begin as begin_attempt
 
 TICK = timedelta(microseconds=1)
@@ -72,7 +81,7 @@ def after(grant: Grant, event: Event, now: datetime = NOW) -> Grant:
     return effect.grant
 
 
-# 13. The grant is fenced off, the provider is told, and the last token is forgotten.
+# 13. Revoke.
 
 
 @pytest.mark.parametrize("grant", [GRANT, REFRESHING, REQUIRED])
@@ -176,9 +185,7 @@ def test_a_late_refresh_that_brings_nothing_changes_nothing(grant: Grant, outcom
 
 
 @over_each_end
-def test_a_late_refresh_without_a_refresh_token_brings_an_access_token_to_end(
-    grant: Grant,
-) -> None:
+def test_a_late_refresh_without_a_refresh_token_brings_an_access_token_to_end(grant: Grant) -> None:
     response = replace(RESPONSE, refresh_token=None)
     ended = AttemptEnded(attempt=COMMAND.attempt, outcome=response)
     access = RevocationRequest(token="access-8", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
@@ -215,7 +222,7 @@ def told(grant: Grant, request: RevocationRequest) -> Effect:
     return Effect(grant=grant, to_revoke=request)
 
 
-# 15. What begins later starts anew.
+# 15. Start again.
 
 
 @over_each_end
@@ -224,8 +231,7 @@ def test_a_login_that_has_read_the_revocation_starts_anew_whatever_its_clock_say
     grant: Grant, by: timedelta
 ) -> None:
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=grant)
-    new = after(grant, completed, NOW + by)
-    assert isinstance(new, Authorized)
+    new = authorized(after(grant, completed, NOW + by))
     assert (new.tokens.refresh_token, new.tokens.place, new.tokens.revoked) == ("refresh-8", 2, 1)
     assert after(new, completed, NOW + by) is new
 

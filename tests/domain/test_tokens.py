@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, Assumed, Counted
+from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, AssumedLifetime, LifetimeStart
 from domain.tokens import Freshness, Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,
@@ -56,7 +56,7 @@ def test_an_access_token_that_never_expires_stays_fresh_without_a_refresh_token(
     tokens = replace(TOKENS, expires_at=None, refresh_token=None)
     assert tokens.freshness(T0 + 1000 * DAY) is Freshness.FRESH
     assert tokens.outlives(DAY, T0 + 1000 * DAY)
-    assert not tokens.is_near_end(DAY, T0 + 1000 * DAY)
+    assert not tokens.is_access_token_near_end(DAY, T0 + 1000 * DAY)
 
 
 def test_a_refresh_token_of_unknown_life_is_good_until_it_is_refused() -> None:
@@ -66,9 +66,9 @@ def test_a_refresh_token_of_unknown_life_is_good_until_it_is_refused() -> None:
 
 def test_an_access_token_is_alive_until_exactly_its_expiry() -> None:
     end = T0 + ACCESS_LIFE
-    assert TOKENS.is_alive(end - TICK)
-    assert not TOKENS.is_alive(end)
-    assert replace(TOKENS, expires_at=None).is_alive(end + 1000 * DAY)
+    assert TOKENS.is_access_token_valid(end - TICK)
+    assert not TOKENS.is_access_token_valid(end)
+    assert replace(TOKENS, expires_at=None).is_access_token_valid(end + 1000 * DAY)
 
 
 @pytest.mark.parametrize("min_ttl", [timedelta(0), SECOND, 59 * SECOND, MINUTE, 61 * SECOND])
@@ -97,8 +97,8 @@ def test_the_end_of_a_life_is_its_last_five_minutes_or_its_last_third(
     life: timedelta, margin: timedelta
 ) -> None:
     tokens = replace(TOKENS, expires_at=T0 + life)
-    assert not tokens.is_near_end(5 * MINUTE, T0 + life - margin - TICK)
-    assert tokens.is_near_end(5 * MINUTE, T0 + life - margin)
+    assert not tokens.is_access_token_near_end(5 * MINUTE, T0 + life - margin - TICK)
+    assert tokens.is_access_token_near_end(5 * MINUTE, T0 + life - margin)
 
 
 def refreshed(before: Tokens, **changes: object) -> Tokens:
@@ -218,7 +218,7 @@ def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit
     """Of a known one of 75 hours or more; and of one of a week, though nobody knows it."""
     end = None if life is None else T0 + life
     due = replace(
-        TOKENS, refresh_token_expires_at=end, refresh_token_counted=Counted.USE
+        TOKENS, refresh_token_expires_at=end, refresh_token_counted=LifetimeStart.USE
     ).keep_alive_at()
     assert due is not None
     day_before = (due - T0 - first) // DAY - 1
@@ -230,7 +230,7 @@ def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit
 
 
 def test_an_end_that_counts_from_the_login_makes_nothing_due() -> None:
-    from_login = replace(TOKENS, refresh_token_counted=Counted.LOGIN)
+    from_login = replace(TOKENS, refresh_token_counted=LifetimeStart.LOGIN)
     for life in (3 * DAY, 7 * DAY, 90 * DAY):
         tokens = replace(from_login, refresh_token_expires_at=T0 + life)
         assert tokens.keep_alive_at() == T0 + 3 * DAY
@@ -239,16 +239,16 @@ def test_an_end_that_counts_from_the_login_makes_nothing_due() -> None:
 @pytest.mark.parametrize(
     ("counted", "replaces", "end"),
     [
-        (Counted.ISSUE, False, T0 + 7 * DAY),
-        (Counted.ISSUE, True, T0 + 9 * DAY),
-        (Counted.USE, False, T0 + 9 * DAY),
-        (Counted.USE, True, T0 + 9 * DAY),
-        (Counted.LOGIN, False, T0 + 7 * DAY),
-        (Counted.LOGIN, True, T0 + 7 * DAY),
+        (LifetimeStart.ISSUE, False, T0 + 7 * DAY),
+        (LifetimeStart.ISSUE, True, T0 + 9 * DAY),
+        (LifetimeStart.USE, False, T0 + 9 * DAY),
+        (LifetimeStart.USE, True, T0 + 9 * DAY),
+        (LifetimeStart.LOGIN, False, T0 + 7 * DAY),
+        (LifetimeStart.LOGIN, True, T0 + 7 * DAY),
     ],
 )
 def test_a_declared_lifetime_counts_from_where_it_is_said_to(
-    counted: Counted, end: datetime, *, replaces: bool
+    counted: LifetimeStart, end: datetime, *, replaces: bool
 ) -> None:
     provider = replace(DIGIKEY, refresh_token_lifetime=7 * DAY, refresh_token_counted=counted)
     response = replace(RESPONSE, refresh_token_expires_in=None)
@@ -277,7 +277,7 @@ def test_a_declared_lifetime_counts_from_where_it_is_said_to(
     ],
 )
 def test_an_access_token_of_undeclared_life_that_nothing_can_replace_lasts(
-    declared: timedelta | Assumed | None, refresh_token: str | None, life: timedelta | None
+    declared: timedelta | AssumedLifetime | None, refresh_token: str | None, life: timedelta | None
 ) -> None:
     provider = replace(DIGIKEY, access_token_lifetime=declared)
     response = replace(RESPONSE, expires_in=None, refresh_token=refresh_token)
@@ -307,7 +307,7 @@ def test_a_refresh_tells_whose_tokens_they_are_and_does_not_change_it(
 
 def test_tokens_are_of_another_account_only_where_both_are_told() -> None:
     mine = replace(TOKENS, subject="a")
-    assert mine.are_known_of_another("b")
-    assert not mine.are_known_of_another("a")
-    assert not mine.are_known_of_another(None)
-    assert not TOKENS.are_known_of_another("a")
+    assert mine.belong_to_other_account("b")
+    assert not mine.belong_to_other_account("a")
+    assert not mine.belong_to_other_account(None)
+    assert not TOKENS.belong_to_other_account("a")

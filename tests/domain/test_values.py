@@ -1,4 +1,4 @@
-"""The values of the domain: what may be left out of one, what none shows, and that all stay."""
+"""The values of the domain: their defaults, their secrets, and that they are frozen."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -8,24 +8,24 @@ from pkgutil import iter_modules
 import domain
 from domain.events import Precedence
 from domain.grant import Unauthorized
-from domain.provider import Counted
+from domain.provider import LifetimeStart
 from tests.domain.examples import MINUTE
 
-# What is meant where nothing is said.
+# The defaults.
 LEFT_OUT: dict[str, dict[str, object]] = {
-    "AskForAuthorization": {"said": None, "read": None},
-    "Authorized": {"setbacks": None},
-    "AuthorizationRequired": {"said": None},
+    "AskForAuthorization": {"quote": None, "read": None},
+    "Authorized": {"failure_state": None},
+    "AuthorizationRequired": {"quote": None},
     "AuthorizationResponse": {"browser": None},
     "Decision": {"note": None},
     "Effect": {"note": None, "to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None},
     "Moved": {"place": 0},
-    "Note": {"said": None, "is_requested": True, "arrived": ()},
+    "Note": {"quote": None, "is_requested": True, "arrived": ()},
     "PendingLogin": {
         "issuer": None,
-        "issuer_names_itself": False,
+        "issuer_is_required": False,
         "browser": None,
         "replaces": False,
         "read": None,
@@ -40,9 +40,9 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "revocation_endpoint": None,
         "client_authentication": None,
         "pkce": None,
-        "names_itself": None,
+        "sends_issuer": None,
     },
-    "FailureState": {"said": None, "since": None},
+    "FailureState": {"quote": None, "since": None},
     "TokenErrorResponse": {
         "description": None,
         "retry_after": None,
@@ -56,9 +56,9 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "subject": None,
         "place": 0,
         "revoked": 0,
-        "refresh_token_counted": Counted.ISSUE,
+        "refresh_token_counted": LifetimeStart.ISSUE,
     },
-    "TryLater": {"said": None},
+    "TryLater": {"quote": None},
 }
 # These have tables of their own.
 ELSEWHERE = {"Policy", "Provider", "Rotation"}
@@ -77,7 +77,7 @@ SECRETS = {
     "Tokens": {"access_token", "refresh_token"},
 }
 
-# Where a value stands in its record, and what is known of it beside, is not what it is.
+# Comparing values leaves out their place in the record.
 NOT_COMPARED = {
     "AskForAuthorization": {"read"},
     "Moved": {"place"},

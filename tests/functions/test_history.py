@@ -318,7 +318,7 @@ def test_revocation_is_noted_with_its_two_swaps() -> None:
         told = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
         assert told[len(LEDGER) :] == [
             (HistoryEvent.REVOKED, "owner"),
-            (HistoryEvent.PROVIDER_TOLD, "owner"),
+            (HistoryEvent.REVOCATION_ENDED, "owner"),
         ]
 
     run(work)

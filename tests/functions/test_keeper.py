@@ -410,7 +410,7 @@ def test_the_log_tells_once_that_a_person_has_to_log_in(caplog: pytest.LogCaptur
         keeper = bench.instance()
         answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
         answers.append(await ask(keeper))
-        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant")
+        rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
         assert answers == [rejected] * 4
 
     asyncio.run(run())

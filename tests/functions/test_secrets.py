@@ -207,9 +207,9 @@ def test_checklist_53_no_secret_is_said_or_logged_in_a_whole_session(
         HistoryEvent.LOGIN,
         HistoryEvent.REFRESH,
         HistoryEvent.REFRESH_FAILED,
-        HistoryEvent.VERDICT,
+        HistoryEvent.REFRESH_REFUSED,
         HistoryEvent.REVOKED,
-        HistoryEvent.PROVIDER_TOLD,
+        HistoryEvent.REVOCATION_ENDED,
     ]
     # The log is there, and at its most talkative.
     said_by_httpcore = "send_request_headers.started"

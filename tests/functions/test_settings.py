@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.provider import Counted
+from domain.provider import LifetimeStart
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.settings.settings import Settings
@@ -451,14 +451,14 @@ def test_settings_that_are_usable_are_not_complained_of(
 @pytest.mark.parametrize(
     ("text", "lifetime", "counted"),
     [
-        ("90d", timedelta(days=90), Counted.ISSUE),
-        ("7d;sliding", timedelta(days=7), Counted.USE),
-        ("168h;from-login", timedelta(days=7), Counted.LOGIN),
-        ("never", None, Counted.ISSUE),
+        ("90d", timedelta(days=90), LifetimeStart.ISSUE),
+        ("7d;sliding", timedelta(days=7), LifetimeStart.USE),
+        ("168h;from-login", timedelta(days=7), LifetimeStart.LOGIN),
+        ("never", None, LifetimeStart.ISSUE),
     ],
 )
 def test_lifetimes_are_declared_over_those_of_the_preset(
-    environ: dict[str, str], text: str, lifetime: timedelta | None, counted: Counted
+    environ: dict[str, str], text: str, lifetime: timedelta | None, counted: LifetimeStart
 ) -> None:
     told = {"ACCESS_TOKEN_LIFETIME": "12h", "REFRESH_TOKEN_LIFETIME": text}
     provider = Settings.from_environ(environ | told).provider

@@ -57,15 +57,15 @@ SURVIVORS = (
     Survivor(
         module="domain.login_link",
         place="read_link",
-        before='said, _, signature = text.rpartition(".")',
-        after='said, _, signature = text.partition(".")',
+        before='payload, _, signature = text.rpartition(".")',
+        after='payload, _, signature = text.partition(".")',
         reason="No text with a second dot was ever signed, so it is refused either way.",
     ),
     Survivor(
         module="domain.login_link",
         place="_signature",
-        before='return _encode(hmac.digest(key, said.encode(), "sha256"))',
-        after='return _encode(hmac.digest(key, said.encode(), "SHA256"))',
+        before='return _encode(hmac.digest(key, payload.encode(), "sha256"))',
+        after='return _encode(hmac.digest(key, payload.encode(), "SHA256"))',
         reason=_CODECS,
     ),
     Survivor(
@@ -85,7 +85,7 @@ SURVIVORS = (
     ),
     Survivor(
         module="domain.revoking",
-        place="_answer",
+        place="_revocation_note",
         before="elif isinstance(outcome, TokenErrorResponse | NoAnswer) and "
         "result is RevocationResult.FAILED:",
         after="elif result is RevocationResult.FAILED:",

@@ -102,7 +102,7 @@ def test_an_issuer_alone_tells_everything() -> None:
         assert found(issuer) == replace(
             PRESETS["custom"],
             issuer=issuer,
-            names_itself=True,
+            sends_issuer=True,
             authorization_endpoint="https://login.test/authorize",
             token_endpoint="https://login.test/token",
             revocation_endpoint="https://login.test/revoke",
@@ -116,7 +116,7 @@ def test_what_is_left_out_means_what_rfc_8414_says() -> None:
     with saying() as server:
         provider = found(issuer_of(server))
     assert provider.client_authentication is ClientAuthentication.BASIC
-    assert not provider.names_itself
+    assert not provider.sends_issuer
     assert provider.revocation_endpoint is None
 
 

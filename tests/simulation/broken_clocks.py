@@ -25,11 +25,11 @@ def finish_what_was_begun_before(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_what_is_ahead(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Tokens, "were_issued_ahead", lambda _tokens, _now: False)
+    patch.setattr(Tokens, "was_clock_ahead", lambda _tokens, _now: False)
 
 
 def believe_what_is_behind(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Tokens, "_were_issued_behind", lambda _tokens: False)
+    patch.setattr(Tokens, "_was_clock_behind", lambda _tokens: False)
 
 
 def ask_for_nothing_later(patch: pytest.MonkeyPatch) -> None:

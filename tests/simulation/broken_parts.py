@@ -80,7 +80,7 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
             if isinstance(grant, Refreshing):
                 # The ledger is to be right: only the etag is not looked at.
                 is_lapse = isinstance(current.grant, Refreshing)
-                note = questions._lapse_of(grant) if is_lapse else None
+                note = questions._lapse_note(grant) if is_lapse else None
             return await swap(self, connection, current, grant, note, now=now)
 
     patch.setattr(Recorder, "swap", mutant)

@@ -59,7 +59,7 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
             )
             tokens = replace(tokens, authorized_at=ended.attempt.authorized_at)
             kept = Authorized(tokens=tokens)
-            return Effect(grant=kept, note=attempts._refresh_of(kept, now))
+            return Effect(grant=kept, note=attempts._refresh_note(kept, now))
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
@@ -68,7 +68,7 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
 
 
 def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "fence_off", lambda grant, _now: Effect(grant=grant))
+    patch.setattr(decide_module, "begin_revocation", lambda grant, _now: Effect(grant=grant))
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
@@ -120,24 +120,24 @@ def retry_at_once_after_unknown(patch: pytest.MonkeyPatch) -> None:
 
 
 def remember_no_doubt(patch: pytest.MonkeyPatch) -> None:
-    note_failure = failures.note_failure
+    add_failure = failures.add_failure
 
     def mutant(*args: Any, **kwargs: Any) -> FailureState:
-        return replace(note_failure(*args, **kwargs), in_doubt_since=None)
+        return replace(add_failure(*args, **kwargs), in_doubt_since=None)
 
     for module in (attempts, failures):
-        patch.setattr(module, "note_failure", mutant)
+        patch.setattr(module, "add_failure", mutant)
 
 
 def forget_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(questions, "_stands", lambda *_args: False)
+    patch.setattr(questions, "_is_final_for", lambda *_args: False)
 
 
 def take_a_verdict_for_final(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, said: str | None) -> Effect:
+    def mutant(grant: Refreshing, policy: Policy, now: datetime, *, quote: str | None) -> Effect:
         # What is over has had its last try.
         over = replace(grant.tokens, expires_at=grant.attempt.started_at)
-        effect = refuse(replace(grant, tokens=over), policy, now, said=said)
+        effect = refuse(replace(grant, tokens=over), policy, now, quote=quote)
         assert isinstance(effect.grant, Authorized | AuthorizationRequired)
         return replace(effect, grant=replace(effect.grant, tokens=grant.tokens))
 
@@ -150,7 +150,7 @@ def try_again_before_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def have_a_verdict_stand_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(questions, "_stands", lambda *_args: True)
+    patch.setattr(questions, "_is_final_for", lambda *_args: True)
 
 
 def lease_less_than_the_timeout(patch: pytest.MonkeyPatch) -> None:
@@ -165,13 +165,13 @@ def do_not_back_off(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_retry_after(patch: pytest.MonkeyPatch) -> None:
-    note_failure = failures.note_failure
+    add_failure = failures.add_failure
 
     def mutant(*args: Any, **kwargs: Any) -> FailureState:
-        return note_failure(*args, **{**kwargs, "retry_after": None})
+        return add_failure(*args, **{**kwargs, "retry_after": None})
 
     for module in (attempts, failures):
-        patch.setattr(module, "note_failure", mutant)
+        patch.setattr(module, "add_failure", mutant)
 
 
 def answer_every_sweep_with(
@@ -213,7 +213,7 @@ def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
 
 def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
     def mutant(self: Policy) -> None:
-        object.__setattr__(self, "refreshes_apart", timedelta(0))
+        object.__setattr__(self, "min_refresh_interval", timedelta(0))
 
     patch.setattr(Policy, "__post_init__", mutant)
 
@@ -234,7 +234,7 @@ def send_what_has_expired(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_a_grace_window_pass(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Policy, "replay_from", Policy.lands_by)
+    patch.setattr(Policy, "replay_from", Policy.lease_end)
 
 
 def take_grace_for_endless(patch: pytest.MonkeyPatch) -> None:

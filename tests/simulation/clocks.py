@@ -28,7 +28,7 @@ from domain.token_endpoint import (
     RevocationResult,
     TokenRequest,
 )
-from domain.tokens import CLOCKS_APART, Tokens
+from domain.tokens import MAX_CLOCK_SKEW, Tokens
 from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
@@ -329,7 +329,7 @@ class ClockWorld:
 
         Nobody knows when it ends, then: it is served for one life at most.
         """
-        is_ahead = answer.tokens.issued_at > self.true + CLOCKS_APART
+        is_ahead = answer.tokens.issued_at > self.true + MAX_CLOCK_SKEW
         was_refused = self.refused_at is not None and self.true < self.refused_at + ACCESS_LIFE
         if not (is_ahead and was_refused and self.provider.has_refused):
             self.excuse_late_look(answer, Rule.EXPIRED)
@@ -338,7 +338,7 @@ class ClockWorld:
         """Break the rule, unless nobody has looked until the wrong time had come round."""
         tokens = answer.tokens
         issued = self.issued_at(tokens)
-        if not issued + CLOCKS_APART < tokens.issued_at <= self.true:
+        if not issued + MAX_CLOCK_SKEW < tokens.issued_at <= self.true:
             raise BrokenRuleError(rule, f"{tokens.access_token}, {self.true - issued} old")
 
 

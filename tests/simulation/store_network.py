@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adapters.dynamodb_table import ConditionFailedError
 from domain.grant import Authorized, Grant, Refreshing
-from domain.ledger import Ledger, with_entry
+from domain.ledger import Ledger, append_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
 from tests.simulation.exchanges import Call, Wish
 from tests.simulation.faults import Point, StoreFault
@@ -218,7 +218,7 @@ def _is_noted(before: Record, after: Record) -> bool:
     """Whether a ledger tells one thing more; of an attempt that begins, none."""
     if isinstance(after.grant, Refreshing) and not isinstance(before.grant, Refreshing):
         return after.ledger == before.ledger
-    return bool(after.ledger) and after.ledger == with_entry(before.ledger, after.ledger[-1])
+    return bool(after.ledger) and after.ledger == append_entry(before.ledger, after.ledger[-1])
 
 
 def _settle(settle: Callable[..., None], answer: asyncio.Future[object], what: object) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from domain.grant import Cause, Failure
-from domain.ledger import LONGEST_SAID, MOST_ENTRIES, OUTCOMES, HistoryEvent
+from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
 from domain.refusals import LONGEST_QUOTE
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema
@@ -146,7 +146,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Standing": closed(STANDING, "The status of a connection.", optional={"history": HISTORY}),
     "History": {
         "type": "array",
-        "maxItems": MOST_ENTRIES,
+        "maxItems": MAX_ENTRIES,
         "description": "The last events of the connection, newest first; only with history=1.",
         "items": closed(
             {
@@ -169,7 +169,7 @@ SCHEMAS: Mapping[str, Schema] = {
                 },
             },
             "One event.",
-            optional={"said": {**_SAID, "maxLength": LONGEST_SAID}},
+            optional={"said": {**_SAID, "maxLength": LONGEST_HISTORY_QUOTE}},
         ),
     },
     "BegunLogin": closed(

@@ -1,4 +1,4 @@
-"""What is noted of each event: one entry for what changes, none for what begins."""
+"""The note of each rule: one entry for each change, none for an attempt that begins."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from domain.grant import (
     Revoking,
     Unauthorized,
 )
-from domain.ledger import MOST_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
+from domain.ledger import MAX_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -125,7 +125,7 @@ ENDS: list[tuple[Outcome, Told]] = [
         TokenErrorResponse(status=401, error="invalid_client"),
         ("refresh-failed", "client-refused", 7),
     ),
-    # What the provider has written, which may be anything, is no outcome.
+    # The provider's text, which may be anything, does not become an outcome.
     (
         TokenErrorResponse(status=418, error="refresh-7"),
         ("refresh-failed", "refused-without-reason", 7),
@@ -136,11 +136,7 @@ ENDS: list[tuple[Outcome, Told]] = [
 FOR_NOW: Told = ("refresh-failed", "refused-for-now", 7)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "expected"),
-    ENDS,
-    ids=str,
-)
+@pytest.mark.parametrize(("outcome", "expected"), ENDS, ids=str)
 def test_the_end_of_an_attempt_says_what_it_brought(outcome: Outcome, expected: Told) -> None:
     assert told(BEGUN, ended(outcome)) == expected
 
@@ -166,7 +162,7 @@ def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
 def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str | None) -> None:
     event = ended(outcome)
     [entry] = noted(apply(BEGUN, event, POLICY, NOW).note)
-    assert entry.said == said
+    assert entry.quote == said
 
 
 @pytest.mark.parametrize(
@@ -184,7 +180,7 @@ def test_a_revocation_that_failed_quotes_the_provider(
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
     [entry] = noted(apply(REVOKING, event, POLICY, NOW).note)
-    assert entry.said == said
+    assert entry.quote == said
 
 
 def test_a_verdict_after_a_lost_answer_says_so() -> None:
@@ -196,11 +192,7 @@ def test_a_verdict_after_a_lost_answer_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("late", "outcome"),
-    [
-        (-SECOND, "tokens"),
-        (timedelta(0), "expired-on-arrival"),
-        (SECOND, "expired-on-arrival"),
-    ],
+    [(-SECOND, "tokens"), (timedelta(0), "expired-on-arrival"), (SECOND, "expired-on-arrival")],
 )
 def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
     now = ASKED_AT + ACCESS_LIFE + late
@@ -212,7 +204,7 @@ def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, out
 @pytest.mark.parametrize(
     "before",
     [end(BEGUN, COMMAND, INVALID_GRANT, NOW - SECOND), end(BEGUN, COMMAND, LOST, NOW - SECOND)],
-    ids=["a verdict", "a doubt"],
+    ids=["refused", "in doubt"],
 )
 def test_tokens_that_come_after_all_are_a_refresh(before: Grant) -> None:
     assert told(before, ended(RESPONSE)) == ("refresh", "tokens", 8)
@@ -247,7 +239,7 @@ def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_th
             at=WHOLE_SECOND,
             event=HistoryEvent.REFRESH_FAILED,
             generation=7,
-            # Of who asks now it is none.
+            # It does not belong to the key of this request.
             key_name=None,
             outcome="outcome-unknown",
         ),
@@ -264,26 +256,19 @@ LOGINS: list[tuple[Grant, str | None, Told]] = [
     (OURS, None, ("login", "tokens", 8)),
     (OURS, "ours", ("login", "tokens", 8)),
     (OURS, "another's", ("login", "tokens-of-another-account", 8)),
-    (
-        Moved(grant=OURS, since=T0),
-        "another's",
-        ("login", "tokens-of-another-account", 8),
-    ),
+    (Moved(grant=OURS, since=T0), "another's", ("login", "tokens-of-another-account", 8)),
     (REVOKED, "another's", ("login", "tokens", 0)),
 ]
 
 
-@pytest.mark.parametrize(
-    ("before", "subject", "expected"),
-    LOGINS,
-)
+@pytest.mark.parametrize(("before", "subject", "expected"), LOGINS)
 def test_a_login_says_where_it_is_known_to_be_of_another_account(
     before: Grant, subject: str | None, expected: Told
 ) -> None:
     assert told(before, login(subject)) == expected
 
 
-# What owners and operators do
+# Requests of owners and operators
 
 
 DEEDS: list[tuple[Grant, Event, Told]] = [
@@ -303,10 +288,7 @@ DEEDS: list[tuple[Grant, Event, Told]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("before", "event", "expected"),
-    DEEDS,
-)
+@pytest.mark.parametrize(("before", "event", "expected"), DEEDS)
 def test_what_is_done_to_a_grant_is_noted(before: Grant, event: Event, expected: Told) -> None:
     assert told(before, event) == expected
 
@@ -325,11 +307,7 @@ ANSWERS: list[tuple[RevocationOutcome, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "expected"),
-    ANSWERS,
-    ids=str,
-)
+@pytest.mark.parametrize(("outcome", "expected"), ANSWERS, ids=str)
 def test_what_the_provider_said_to_a_revocation_is_noted(
     outcome: RevocationOutcome, expected: str
 ) -> None:
@@ -337,7 +315,7 @@ def test_what_the_provider_said_to_a_revocation_is_noted(
     assert told(REVOKING, event) == ("provider-told", expected, None)
 
 
-# What changes nothing
+# Events that change nothing
 
 ANOTHER = replace(REQUEST, token="refresh-6")
 NEWER = Authorized(tokens=replace(TOKENS, generation=8))
@@ -360,7 +338,7 @@ UNCHANGED: list[tuple[Grant, Event]] = [
     (MOVED, RevokeRequested()),
     (AUTHORIZED, RevocationEnded(request=REQUEST, outcome=LOST)),
     (REVOKING, RevocationEnded(request=ANOTHER, outcome=LOST)),
-    # What is to be revoked is not noted: nothing of it is kept.
+    # Tokens to revoke leave no note: they are not stored.
     (REVOKED, ended(RESPONSE)),
 ]
 
@@ -384,7 +362,7 @@ def test_a_tombstone_keeps_the_ledger_and_a_login_over_it_does_too() -> None:
     assert after[:2] == LEDGER
     assert [entry.event for entry in after[2:]] == [
         HistoryEvent.REVOKED,
-        HistoryEvent.PROVIDER_TOLD,
+        HistoryEvent.REVOCATION_ENDED,
         HistoryEvent.LOGIN,
     ]
 
@@ -394,18 +372,14 @@ def test_with_a_grant_that_arrives_comes_its_ledger() -> None:
     both = LEDGER[0]
     event = GrantArrived(moved=MOVED, ledger=LEDGER)
     imported = Entry(
-        at=WHOLE_SECOND,
-        event=HistoryEvent.IMPORTED,
-        generation=7,
-        key_name="ci",
-        outcome="done",
+        at=WHOLE_SECOND, event=HistoryEvent.IMPORTED, generation=7, key_name="ci", outcome="done"
     )
     assert note(Unauthorized(), event, (ours, both)) == (ours, *LEDGER, imported)
 
 
 def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
     first = LEDGER[0]
-    full = tuple(first._replace(generation=number) for number in range(MOST_OTHERS))
+    full = tuple(first._replace(generation=number) for number in range(MAX_OTHERS))
     assert note(AUTHORIZED, MoveRequested(), full)[:-1] == full[1:]
 
 

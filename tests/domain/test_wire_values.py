@@ -1,4 +1,4 @@
-"""Words that are stored, sent or answered: who changes one breaks records, providers or callers."""
+"""Words that are stored, sent or answered. A change breaks records, providers or callers."""
 
 from enum import Enum
 
@@ -6,12 +6,12 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, Counted, Pkce, RotationKind
+from domain.provider import ClientAuthentication, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
 
 WORDS: dict[type[Enum], list[str]] = {
-    # What `detail`s, logs and stored grants say.
+    # In details, logs and stored grants.
     Cause: [
         "never-authorized",
         "refresh-token-missing",
@@ -30,17 +30,17 @@ WORDS: dict[type[Enum], list[str]] = {
         "expired-on-arrival",
     ],
     Delivery: ["not sent", "unknown"],
-    # What a failed test shows.
+    # In failed tests.
     Precedence: ["replaces", "renews", "yields"],
-    # What `verify` and `revoke` answer.
+    # In answers of `verify` and `revoke`.
     Freshness: ["fresh", "access-expired", "refresh-expired"],
     RevocationResult: ["yes", "not-supported", "failed"],
-    # What the environment says.
+    # In the environment.
     ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
     Pkce: ["S256", "none"],
-    Counted: ["issue", "sliding", "from-login"],
+    LifetimeStart: ["issue", "sliding", "from-login"],
     RotationKind: ["none", "optional", "always"],
-    # What providers are told (RFC 7009 §2.1).
+    # Sent to providers (RFC 7009 §2.1).
     TokenTypeHint: ["access_token", "refresh_token"],
 }
 

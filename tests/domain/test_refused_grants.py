@@ -1,4 +1,4 @@
-"""Verdicts on a refresh token: which are final, and who may ask for one again, and when."""
+"""Refusals of a refresh token: when they are final, and when it is tried again (rule 6)."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ from tests.domain.examples import (
     TOKENS,
     ask,
     asked,
+    authorized,
     begin,
     end,
     policy,
@@ -51,8 +52,8 @@ EXPIRED = T0 + ACCESS_LIFE
 EARLY = EXPIRED - 5 * MINUTE
 LAST_TRY = EXPIRED + 5 * SECOND
 TICK = timedelta(microseconds=1)
-REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, said="invalid_grant")
-FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, said="invalid_grant")
+REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
+FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, quote="invalid_grant")
 LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 DUE = RefreshDue(attempt_id="swept")
 
@@ -72,7 +73,7 @@ def begins(command: Command) -> bool:
     return isinstance(command, SendTokenRequest)
 
 
-# While the access token lives.
+# While the access token is valid.
 
 
 def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final() -> None:
@@ -85,20 +86,17 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
             retry_at=LAST_TRY,
             in_doubt_since=None,
             since=EARLY,
-            said="invalid_grant",
+            quote="invalid_grant",
         ),
     )
     refreshing, command = begin(GRANT, EXPIRED - TICK - 60 * SECOND)
-    heard_late = end(refreshing, command, INVALID_GRANT, EXPIRED + 20 * SECOND)
-    assert isinstance(heard_late, Authorized)
+    heard_late = authorized(end(refreshing, command, INVALID_GRANT, EXPIRED + 20 * SECOND))
     assert begins(ask(heard_late, EXPIRED + 21 * SECOND).command)
 
 
 def test_a_verdict_that_is_not_final_is_counted_on_from_what_went_wrong_before() -> None:
-    refreshing, command = begin(GRANT, EARLY)
-    away = end(refreshing, command, TokenErrorResponse(status=503, error=None), EARLY)
-    after = refused(away, EARLY + SECOND)
-    assert isinstance(after, Authorized)
+    away = end(*begin(GRANT, EARLY), TokenErrorResponse(status=503, error=None), EARLY)
+    after = authorized(refused(away, EARLY + SECOND))
     assert after.failure_state is not None
     assert (after.failure_state.failure, after.failure_state.failures) == (Failure.REFUSED, 2)
     assert after.failure_state.since == EARLY
@@ -127,17 +125,17 @@ def test_one_more_try_at_its_end_decides() -> None:
         cause=Cause.REFRESH_TOKEN_REJECTED,
         client="client-1",
         since=LAST_TRY + SECOND,
-        said="invalid_grant",
+        quote="invalid_grant",
     )
-    renewed = end(refreshing, command, RESPONSE, LAST_TRY + SECOND)
-    assert isinstance(renewed, Authorized)
+    renewed = authorized(end(refreshing, command, RESPONSE, LAST_TRY + SECOND))
     assert (renewed.tokens.refresh_token, renewed.failure_state) == ("refresh-8", None)
 
 
 def test_a_last_try_that_finds_the_provider_away_decides_nothing() -> None:
     refreshing, command = begin(refused(GRANT, EARLY), LAST_TRY)
-    away = end(refreshing, command, TokenErrorResponse(status=503, error=None), LAST_TRY)
-    assert isinstance(away, Authorized)
+    away = authorized(
+        end(refreshing, command, TokenErrorResponse(status=503, error=None), LAST_TRY)
+    )
     assert begins(ask(away, LAST_TRY + MINUTE).command)
 
 
@@ -181,7 +179,7 @@ def test_a_refusal_that_is_ahead_of_now_binds_nobody() -> None:
     assert isinstance(requested(grant, at - POLICY.lease + TICK).command, TryLater)
 
 
-# A person asks.
+# An explicit refresh.
 
 
 @pytest.mark.parametrize("at", [EARLY, EXPIRED], ids=["early", "final"])
@@ -226,12 +224,13 @@ def test_a_late_answer_by_which_the_refresh_token_lived_revives_the_grant_too() 
     _, first = begin(GRANT, EXPIRED, by)
     grant = refused(GRANT, EXPIRED + MINUTE, by)
     assert isinstance(grant, AuthorizationRequired)
-    late = end(grant, first, replace(RESPONSE, refresh_token=None), EXPIRED + 2 * MINUTE, by)
-    assert isinstance(late, Authorized)
+    late = authorized(
+        end(grant, first, replace(RESPONSE, refresh_token=None), EXPIRED + 2 * MINUTE, by)
+    )
     assert ask(late, EXPIRED + 2 * MINUTE, by).command == Serve(tokens=late.tokens)
 
 
-# Where a second try can do harm.
+# After a lost answer, when another try can do harm.
 
 
 @pytest.mark.parametrize(
@@ -255,8 +254,7 @@ def test_where_a_replay_is_harmless_a_lost_answer_costs_nothing() -> None:
     by = policy(RotationKind.NONE)
     refreshing, command = begin(GRANT, EARLY, by)
     doubtful = end(refreshing, command, LOST, EARLY + SECOND, by)
-    early = refused(doubtful, EARLY + MINUTE, by)
-    assert isinstance(early, Authorized)
+    early = authorized(refused(doubtful, EARLY + MINUTE, by))
     assert ask(early, EXPIRED - SECOND, by).command == Serve(tokens=TOKENS)
     late = refused(early, LAST_TRY, by)
     assert isinstance(late, AuthorizationRequired)
