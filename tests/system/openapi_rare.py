@@ -114,6 +114,7 @@ def _ask_too_much(schema: OpenApiSchema, deployment: Deployment) -> None:
 
 def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
     for name in _KEYED:
+        ask(schema, name, {}, at=deployment)
         for wrong in ("no key", _NARROW_KEY):
             ask(schema, name, {}, ("x-api-key", wrong), at=deployment)
     # Schemathesis takes no key away where none may do.
