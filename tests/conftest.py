@@ -1,7 +1,4 @@
-"""Nothing is skipped silently: what could not run is said at the end, and in CI it fails.
-
-What tests have counted is said there as well.
-"""
+"""Reports at the end: the reasons of skipped tests, which fail in CI, and what tests counted."""
 
 import os
 from collections import Counter
@@ -23,29 +20,29 @@ settings.load_profile("patient")
 
 IN_CI = os.environ.get("CI") == "true"
 COUNTED = "counted"
-"""Record a property of this name, and it is printed at the end: see `record_property`."""
+"""The property whose values are printed at the end: see `record_property`."""
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the stores of a busy machine more time than those of a platform need."""
+    """Give the stores more time than they need on a platform."""
     be_patient(monkeypatch.setattr)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
-    """Let tests run in parallel that share nothing."""
+    """Run tests in parallel that share nothing."""
     return BySharing(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in parallel, begin with the long ones: nobody waits for a last one."""
+    """Begin with the long tests, where they run in parallel."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: turn(item.nodeid))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was counted; and what could not run here, and why."""
+    """Print what was counted, and the reasons of skipped tests."""
     if counted := sorted(_counted(terminalreporter)):
         terminalreporter.section("counted")
     for line in counted:
@@ -60,10 +57,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail in CI where anything was skipped."""
+    """Fail in CI where a test was skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
-        # Where tests run in parallel, the one who reports does so for all.
+        # In parallel, one process reports for all.
         return
     assert isinstance(reporter, pytest.TerminalReporter)
     if IN_CI and exitstatus == pytest.ExitCode.OK and reporter.stats.get("skipped"):

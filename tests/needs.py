@@ -1,4 +1,4 @@
-"""What some tests need of the machine: it is set up where that can be done, and else said."""
+"""Programs that some tests need. They are installed where that is possible."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 def cannot_run(reason: str) -> NoReturn:
-    """Skip the test, which is said at the end; in CI, fail it."""
+    """Skip the test with this reason. In CI, fail it."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -22,9 +22,9 @@ def cannot_run(reason: str) -> NoReturn:
 
 @cache
 def set_up(target: str) -> None:
-    """Make a target of the Makefile, once for all processes; whether it is there then is not told.
+    """Make a target of the Makefile, once for all processes. It may fail without an error.
 
-    `make test` sets up everything at its beginning, unless it was given ARGS.
+    `make test` without ARGS makes all of them at its beginning.
     """
     with Path(tempfile.gettempdir(), "oauth-callback-set-up.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

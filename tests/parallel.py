@@ -1,51 +1,67 @@
-"""Which tests run in one process, and which begin, where tests run in parallel.
+"""The processes and the order of tests that run in parallel.
 
-What a file's tests share (a server, a deployment, what was computed once) is shared within one
-process. pytest-xdist's own way to say so, the mark `xdist_group`, is ignored under pytest 9.2
-without a word (pytest-xdist issue 1386).
+Tests of one file share a server or a deployment, so they run in one process. pytest 9.2 ignores
+pytest-xdist's mark `xdist_group` (pytest-xdist issue 1386).
 """
 
 import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-# The tests of this folder share a deployment on each host.
+# Tests of this folder share a deployment on each host.
 _ON_HOSTS = "tests/functions/"
-# As `tests.functions.hosts` names them: where one name begins like another, the longer one first.
-_HOST = re.compile(r"[\[-](in-process|uvicorn|vercel|lambda-runtime|lambda)[]-]")
-# The tests of these files share nothing, and take long. The longest come first.
+# As in `tests.functions.hosts`, in the order of their length. A name comes before its beginning.
+_HOSTS = ("vercel", "lambda-runtime", "uvicorn", "in-process", "lambda")
+_HOST = re.compile(rf"[\[-]({'|'.join(_HOSTS)})[]-]")
+# Tests of these files share nothing, and run one by one.
 _APART = (
     "tests/system/test_kill.py",
     "tests/system/test_outage.py",
     "tests/system/test_network.py",
-    "tests/system/test_stampede.py",
-    "tests/system/test_lifetime.py",
+    "tests/simulation/test_guarantees.py",
     "tests/domain/test_properties.py",
     "tests/domain/test_moving_properties.py",
     "tests/simulation/test_simulation.py",
 )
-# They mostly wait; the others mostly work, and fill the gaps.
+# The longest come first: some that compute with some that wait. The others fill the gaps.
+_FIRST = (
+    *_HOSTS[:3],
+    *_APART[:3],
+    "tests/system/test_stampede.py",
+    "tests/system/test_lifetime.py",
+    "tests/system/test_aws_stack.py",
+    "tests/system/test_move.py",
+    "tests/system/test_upstash_deployment.py",
+    "tests/system/test_refresh_policies.py",
+    "tests/system/test_encryption_keys.py",
+    "tests/system/test_openapi.py",
+    *_HOSTS[3:],
+    "tests/infra/test_aws_check.py",
+    "tests/mutation/test_mutation.py",
+    *_APART[3:],
+)
 _WAITING = "tests/system/"
 
 
 class BySharing(LoadScopeScheduling):  # type: ignore[misc]  # untyped
-    """Give tests to whichever process is free: by file, by folder or one by one."""
+    """Give tests to the next free process: by file, by host or one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = _file(nodeid)
-        if file in _APART:
-            return nodeid
-        if file.startswith(_ON_HOSTS) and (host := _HOST.search(nodeid.removeprefix(file))):
-            return host[1]
-        return file
+        return scope(nodeid)
+
+
+def scope(nodeid: str) -> str:
+    """Return the name of all that runs in one process with a test."""
+    file = nodeid.partition("::")[0]
+    if file in _APART:
+        return nodeid
+    if file.startswith(_ON_HOSTS) and (host := _HOST.search(nodeid.removeprefix(file))):
+        return host[1]
+    return file
 
 
 def turn(nodeid: str) -> tuple[int, bool]:
     """Return the place of a test among all others, to sort them by."""
-    file = _file(nodeid)
-    place = _APART.index(file) if file in _APART else len(_APART)
-    return place, not file.startswith((_WAITING, _ON_HOSTS))
-
-
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+    name = scope(nodeid).partition("::")[0]
+    place = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+    return place, not name.startswith((_WAITING, _ON_HOSTS))

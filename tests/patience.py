@@ -1,4 +1,4 @@
-"""Limits of time for the stores of a busy machine, which needs more than a platform does."""
+"""Time limits for a busy machine. They only matter where a test fails."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,10 +11,11 @@ _LIMITS = (
     ("adapters.store_upstash", "_CONNECT_LIMIT"),
     ("adapters.store_upstash", "_LIMIT"),
 )
-_PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=120)
+"""How long tests wait for servers, answers and events."""
 
 
 def be_patient(set_attribute: Callable[[object, str, object], None] = setattr) -> None:
-    """Extend the limits, by a way of setting an attribute that a test may undo."""
+    """Extend the limits of the stores, by a way of setting an attribute that a test may undo."""
     for module, name in _LIMITS:
-        set_attribute(import_module(module), name, _PATIENCE)
+        set_attribute(import_module(module), name, PATIENCE)

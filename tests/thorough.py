@@ -1,10 +1,12 @@
-"""How often tests repeat themselves: `make test THOROUGH=1` has them do so most often."""
+"""How often tests repeat themselves. `make test THOROUGH=1` repeats them most often."""
 
 import os
 
-_IS_THOROUGH = bool(os.environ.get("THOROUGH"))
+IS_THOROUGH = bool(os.environ.get("THOROUGH"))
 
 
-def times(most: int) -> int:
-    """Return `most` in a thorough run; two fifths of it, rounded up, in any other."""
-    return most if _IS_THOROUGH else -(-most * 2 // 5)
+def times(most: int, *, usually: int | None = None) -> int:
+    """Return `most` in a thorough run, else `usually`, which is two fifths of it by default."""
+    if IS_THOROUGH:
+        return most
+    return -(-most * 2 // 5) if usually is None else usually

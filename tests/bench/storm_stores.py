@@ -49,7 +49,7 @@ def upstash_store(*, seconds: float) -> Iterator[StormStore]:
             environ=environ,
             slow=environ,
             text=f"Upstash, {seconds * 1000:.0f} ms a round trip",
-            be_slow=partial(rest.front.plan_faults, f"delay:{seconds}*"),
+            be_slow=partial(rest.front.plan_fault, f"delay:{seconds}*"),
         )
 
 

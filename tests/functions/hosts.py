@@ -45,6 +45,7 @@ from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
 from functions.settings.settings import Settings
 from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.patience import PATIENCE
 from tests.system.client_address import BehindProxy, client_address
 from tests.system.lambda_deployment import lambda_deployment
 from tests.system.lambda_events import MakeEvent, http_api_event
@@ -53,9 +54,6 @@ from tests.system.loopback import free_port
 from tests.system.vercel_deployment import BASE_URL, vercel_deployment
 
 ROOT = Path(__file__).parents[2]
-# A busy machine may take long.
-_READY_WITHIN_SECONDS = 120.0
-_STOPPED_WITHIN_SECONDS = 120.0
 _LINE = "%(levelname)s %(name)s %(message)s"
 # All messages of httpx, httpcore, uvicorn, asyncio and the application.
 _LOG_EVERYTHING = {
@@ -310,7 +308,7 @@ def server_process(
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    give_up_at = time.monotonic() + _READY_WITHIN_SECONDS
+    give_up_at = time.monotonic() + PATIENCE.total_seconds()
     while process.poll() is None and time.monotonic() < give_up_at:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -325,7 +323,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=_STOPPED_WITHIN_SECONDS)
+            process.wait(timeout=PATIENCE.total_seconds())
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -6,7 +6,7 @@ python -m tests.simulation.guarantees > docs/guarantees.md
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from typing import TypeAlias
 
 from domain.provider import RotationKind
 from tests.simulation.exchanges import Loss
@@ -22,8 +22,12 @@ RUNS = 8
 MOST_RUNS = 60
 ACCESS_LIFE = timedelta(minutes=10)
 LIVES = 3
+KEPT = "kept"
 # Only stalls that outlast a lease are worth a row.
 LONG_STALLS = (65.0, 130.0, 400.0)
+
+Cells: TypeAlias = Mapping[tuple[str, str], str]
+"""The text of each cell, by the name of its row and the kind of provider."""
 
 HEADINGS: Mapping[str, str] = {
     "no-rotation": "no rotation",
@@ -165,22 +169,31 @@ COSTLY = frozenset(
 )
 
 
-@cache
-def measure(row: Row, kind: str) -> Tally:
-    """Run the seeds of a cell. Raises SimulationFailedError."""
+def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
+    """Run this part of a cell's seeds. Raises SimulationFailedError."""
     tally = Tally()
     most = MOST_RUNS if row.may_cost_a_login(KINDS[kind]) else RUNS
-    for seed in range(most):
+    for seed in range(round(part * most)):
         tally.add(row.run(kind, seed))
         if tally.losses:
             break
     return tally
 
 
-def page() -> str:
-    """Run everything, and write the page. Raises SimulationFailedError."""
-    cells = {(row, kind): measure(row, kind) for row in ROWS for kind in HEADINGS}
+def page(cells: Cells) -> str:
+    """Write the page with these cells."""
     return "\n".join([*_head(), *_table(cells), *_losses(), *_chaos()])
+
+
+def read_cells(text: str) -> Cells:
+    """Read the cells of a page."""
+    _rule, *lines = text[text.index("| fault |") :].partition("\n\n")[0].splitlines()[1:]
+    rows = [[part.strip() for part in line.strip("|").split(" | ")] for line in lines]
+    return {
+        (name, kind): value
+        for name, *values in rows
+        for kind, value in zip(HEADINGS, values, strict=True)
+    }
 
 
 def _head() -> Iterator[str]:
@@ -212,17 +225,18 @@ def _head() -> Iterator[str]:
     yield ""
 
 
-def _table(cells: Mapping[tuple[Row, str], Tally]) -> Iterator[str]:
+def _table(cells: Cells) -> Iterator[str]:
     yield "| fault | " + " | ".join(HEADINGS.values()) + " |"
     yield "|---" * (len(HEADINGS) + 1) + "|"
     for row in ROWS:
-        yield f"| {row.name} | " + " | ".join(_cell(cells[row, kind]) for kind in HEADINGS) + " |"
+        yield f"| {row.name} | " + " | ".join(cells[row.name, kind] for kind in HEADINGS) + " |"
     yield ""
 
 
-def _cell(tally: Tally) -> str:
+def cell(tally: Tally) -> str:
+    """Return the text of a cell."""
     letters = [LETTERS[loss] for loss in Loss if loss in tally.losses]
-    return f"login: {', '.join(letters)}" if letters else "kept"
+    return f"login: {', '.join(letters)}" if letters else KEPT
 
 
 LETTERS = {loss: chr(ord("a") + number) for number, loss in enumerate(Loss)}
@@ -305,4 +319,5 @@ def _chaos() -> Iterator[str]:
 assert set(HEADINGS) <= set(KINDS)
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201 - a command prints
+    measured = {(row.name, kind): cell(measure(row, kind)) for row in ROWS for kind in HEADINGS}
+    print(page(measured), end="")  # noqa: T201 - a command prints

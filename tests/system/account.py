@@ -1,4 +1,4 @@
-"""What many rounds of a test came to: counted, and printed when all tests are over."""
+"""Counts the results of many rounds of a test, which are printed at the end."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,29 +16,25 @@ RecordProperty: TypeAlias = Callable[[str, object], None]
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """The running totals of a test."""
+    """The totals of a test. `blows` names the faults in the plural, `struck` counts each sort.
+
+    `cut_off` callers had no answer, as their worker was killed. The provider refuses the tokens of
+    `refused` callers. `put_off` callers are asked to retry. `calls` are requests to the provider.
+    """
 
     blows: str
-    """What is done to the deployment, in the plural."""
     rounds: int = 0
     struck: Counter[str] = field(default_factory=Counter)
-    """How many blows there were of which sort."""
     callers: int = 0
     cut_off: int = 0
-    """Callers that got no answer, because the worker died that they had asked."""
     served: int = 0
-    """Callers that were given a token."""
     refused: int = 0
-    """Of these: those whose token the provider does not accept."""
     put_off: int = 0
-    """Callers that were told to come back later."""
     calls: int = 0
-    """Token requests that arrived at the provider."""
     logins: int = 0
-    """How often a person was asked for."""
 
     def answered(self, answers: Sequence[Answer], *, refused: int) -> None:
-        """Count what callers were told."""
+        """Count these answers."""
         self.callers += len(answers)
         self.cut_off += sum(answer.status == 0 for answer in answers)
         self.served += sum(answer.status == 200 for answer in answers)
@@ -51,14 +47,14 @@ class Account:
             f"{self.rounds} rounds, {self.callers} callers, "
             f"{self.struck.total()} {self.blows}{sorts and f' ({sorts})'}, "
             f"{self.logins} logins needed, {self.calls} provider calls, {self.served} tokens "
-            f"served, {self.refused} of them refused by the provider; {self.put_off} callers told "
-            f"to come back, {self.cut_off} cut off"
+            f"served, {self.refused} of them refused by the provider; {self.put_off} callers "
+            f"asked to retry, {self.cut_off} cut off"
         )
 
 
 @contextmanager
 def accounted(record_property: RecordProperty, blows: str) -> Iterator[Account]:
-    """Keep an account, and have it printed, whatever becomes of the test."""
+    """Keep an account, which is printed even if the test fails."""
     account, begun = Account(blows=blows), monotonic()
     try:
         yield account

@@ -1,4 +1,4 @@
-"""docs/aws.md: its commands, as whoever follows it types them; AWS is the imitation of a stack."""
+"""Runs the commands of docs/aws.md, with the imitation of AWS."""
 
 import json
 import os
@@ -17,25 +17,25 @@ BUILD, BUILD_OTHERWISE, ASK, WRITE, PUT, LOG_IN, CHECK, VARIABLES, DOCTOR, RECOV
     r"^ *```sh\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL
 )
 
-# What an editor is used for: to put values where they are missing, and others besides.
+# In place of an editor: fill in the missing values, and add others.
 _EDIT = """
 import json, sys
 from pathlib import Path
 
 path = Path(sys.argv[-1])
 assert path.stat().st_mode & 0o077 == 0
-told = json.loads(path.read_text())
-assert {name for name, value in told.items() if value == "…"} == {"CLIENT_ID", "CLIENT_SECRET"}
-path.write_text(json.dumps(told | json.loads(Path("variables.json").read_text())))
+given = json.loads(path.read_text())
+assert {name for name, value in given.items() if value == "…"} == {"CLIENT_ID", "CLIENT_SECRET"}
+path.write_text(json.dumps(given | json.loads(Path("variables.json").read_text())))
 """
 
 
 def fill_secret(stack: Stack, variables: Mapping[str, str]) -> str:
-    """Go from the stack's outputs to its secret, as the page says; return the API key."""
-    # The address that it tells is one of AWS's.
+    """Fill in the secret as the page describes. Return the API key."""
+    # In place of the host name, which belongs to AWS.
     there = f"PUBLIC_URL='{stack.public_url}'"
-    told = 'echo "$API_KEY"; test ! -e secret.json'
-    script = "\n".join([ASK, there, _unindented(WRITE), PUT, told])
+    report = 'echo "$API_KEY"; test ! -e secret.json'
+    script = "\n".join([ASK, there, _unindented(WRITE), PUT, report])
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "edit.py").write_text(_EDIT)
@@ -48,13 +48,13 @@ def fill_secret(stack: Stack, variables: Mapping[str, str]) -> str:
 
 
 def operate(stack: Stack, command: str) -> str:
-    """Run an operator's command as the page says; return what it prints."""
+    """Run an operator's command as the page describes. Return its output."""
     there = f"PUBLIC_URL='{stack.public_url}'"
     return shell(f"{ASK}\n{there}\n{VARIABLES}\n{command}", _of_aws(stack.access))
 
 
 def shell(script: str, environ: Mapping[str, str], *, folder: Path = ROOT) -> str:
-    """Run commands in a shell that ends with the first that fails; return what they print."""
+    """Run commands in a shell until one fails. Return their output."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
     return subprocess.check_output(["bash", "-ec", script], cwd=folder, env=environ, text=True)
 
@@ -69,5 +69,5 @@ def _of_aws(access: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unindented(block: str) -> str:
-    """Take away what a list indents, which would be a part of a document in the shell."""
+    """Remove the indentation of a list, which a here-document would keep."""
     return re.sub(r"^   ", "", block, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""AWS's services for the tests: ministack, of which a server runs those that are asked for."""
+"""AWS's services for the tests: a server of ministack with some of them."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from tests.system.loopback import free_port, http
 
 
 def access_to(url: str) -> dict[str, str]:
-    """Tell clients all that they would look for in AWS's own variables."""
+    """Return the arguments of a client, in place of AWS's own variables."""
     return {
         "endpoint_url": url,
         "region_name": "eu-central-1",
@@ -24,7 +24,7 @@ def access_to(url: str) -> dict[str, str]:
 
 
 def variables_for(service: str, access: Mapping[str, str]) -> dict[str, str]:
-    """Tell the same in AWS's own variables; the service as they write it: SECRETS_MANAGER."""
+    """Return the same as AWS's own variables, with a service as they spell it: SECRETS_MANAGER."""
     return {
         f"AWS_ENDPOINT_URL_{service}": access["endpoint_url"],
         "AWS_REGION": access["region_name"],
@@ -47,7 +47,7 @@ def aws_server(
 ) -> Iterator[AwsServer]:
     """Run a server on a loopback port. Raises ServerDidNotStartError.
 
-    Where no service is named it has all of them. Functions are run by the Python that runs it.
+    It has all services where none is named. Its own Python runs Lambda functions.
     """
     with TemporaryDirectory() as folder:
         port = free_port()
@@ -57,7 +57,7 @@ def aws_server(
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "SERVICES": ",".join(services),
-            # What it would listen for besides, and where it would look for containers.
+            # Not its other ports, and no containers.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": f"unix://{folder}/nothing",

@@ -1,19 +1,18 @@
 """The stack of `infra/aws/template.yaml` on an imitation of AWS, with the functions as built.
 
 ministack creates it by CloudFormation, and runs the functions as processes with the rights of their
-roles: it verifies each signature and evaluates each policy. It runs them by its own Python, and so
-is given theirs.
+roles: it verifies each signature and evaluates each policy. Its own Python runs them, so it runs in
+theirs.
 """
 
 import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,11 +24,10 @@ from infra.aws.check import ROOT
 from tests.infra.aws_template import BUCKET, KEY, native, require_tools
 from tests.system.aws_peer import access_to, aws_server
 from tests.system.lambda_artifact import lambda_artifact
+from tests.system.waiting import wait_until
 
 _NAME = "oauth-callback"
-_CREATED_WITHIN_SECONDS = 120.0
-_POLL_INTERVAL = 0.1
-# A function that has a role and nothing to do: it tries what it is told.
+# A function with a role, which calls the operation that its event names.
 _PROBE = """
 import botocore.session
 from botocore.exceptions import ClientError
@@ -46,16 +44,18 @@ def handler(event, _context):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A stack that was created, and its account's owner, who may do everything."""
+    """A created stack, with the access of its account's owner, who may do everything."""
 
     access: Mapping[str, str] = field(repr=False)
     outputs: Mapping[str, str]
     resources: Mapping[str, str]
     """The names that AWS has given, by those in the template."""
+    probes: set[str] = field(default_factory=set)
+    """The roles that have a probe."""
 
     def client(self, service: str) -> Any:
         """Return the owner's client of a service."""
-        return _client(service, self.access)
+        return _client(service, self.access["endpoint_url"])
 
     @property
     def public_url(self) -> str:
@@ -64,10 +64,11 @@ class Stack:
         return f"{self.access['endpoint_url']}/_aws/lambda-url/{host.partition('.')[0]}"
 
     def probe(self, role: str, service: str, operation: str, **arguments: object) -> str:
-        """Try something with the rights of a role: `done`, or the code of the refusal."""
+        """Call an operation with the rights of a role. Return `done`, or the refusal's code."""
         functions = self.client("lambda")
         name = f"probe-{role}"
-        if name not in {one["FunctionName"] for one in functions.list_functions()["Functions"]}:
+        if role not in self.probes:
+            self.probes.add(role)
             functions.create_function(
                 FunctionName=name,
                 Role=f"arn:aws:iam::000000000000:role/{self.resources[role]}",
@@ -77,9 +78,9 @@ class Stack:
             )
         event = {"service": service, "operation": operation, "arguments": arguments}
         answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
-        told: str = json.load(answer["Payload"])
-        assert "FunctionError" not in answer, told
-        return told
+        code: str = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, code
+        return code
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def _aws(python: Path, folder: Path) -> Iterator[Mapping[str, str]]:
     }
     with aws_server(python=_with_ministack(python, folder), **variables) as server:
         yield access_to(server.url)
-        # In its own good order it would wait for connections that are kept for more requests.
+        # SIGTERM would wait for kept connections.
         server.process.kill()
 
 
@@ -122,7 +123,7 @@ def _with_ministack(python: Path, folder: Path) -> str:
 
 
 def _upload(artifact: Path, access: Mapping[str, str]) -> None:
-    storage = _client("s3", access)
+    storage = _client("s3", access["endpoint_url"])
     storage.create_bucket(
         Bucket=BUCKET,
         CreateBucketConfiguration={"LocationConstraint": access["region_name"]},
@@ -136,7 +137,7 @@ def _upload(artifact: Path, access: Mapping[str, str]) -> None:
 
 
 def _created(access: Mapping[str, str], parameters: Mapping[str, str]) -> Stack:
-    clouds = _client("cloudformation", access)
+    clouds = _client("cloudformation", access["endpoint_url"])
     clouds.create_stack(
         StackName=_NAME,
         TemplateBody=native(),
@@ -145,10 +146,8 @@ def _created(access: Mapping[str, str], parameters: Mapping[str, str]) -> Stack:
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
     )
-    deadline = time.monotonic() + _CREATED_WITHIN_SECONDS
-    while (stack := _described(clouds))["StackStatus"] == "CREATE_IN_PROGRESS":
-        assert time.monotonic() < deadline, stack
-        time.sleep(_POLL_INTERVAL)
+    wait_until(lambda: _described(clouds)["StackStatus"] != "CREATE_IN_PROGRESS", every=0.2)
+    stack = _described(clouds)
     resources = clouds.describe_stack_resources(StackName=_NAME)["StackResources"]
     assert stack["StackStatus"] == "CREATE_COMPLETE", resources
     return Stack(
@@ -162,8 +161,9 @@ def _described(clouds: Any) -> Any:
     return clouds.describe_stacks(StackName=_NAME)["Stacks"][0]
 
 
-def _client(service: str, access: Mapping[str, str]) -> Any:
-    return botocore.session.Session().create_client(service, **access)
+@cache
+def _client(service: str, url: str) -> Any:
+    return botocore.session.Session().create_client(service, **access_to(url))
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

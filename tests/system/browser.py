@@ -8,9 +8,11 @@ from urllib.parse import urljoin
 import httpx
 from typing_extensions import override
 
+from tests.patience import PATIENCE
+
 USERNAME = "alice"
 PASSWORD = "x"
-"""Who logs in. oidc-provider takes anybody; the Django peer knows this user."""
+"""The person who logs in. oidc-provider accepts any name, the Django peer only this one."""
 
 _MOST_PAGES = 20
 """A login takes seven pages and redirects; one that takes more is going round in circles."""
@@ -43,7 +45,7 @@ def authorize(authorization_url: str, *, redirect_uri: str) -> str:
 def _browser() -> httpx.Client:
     return httpx.Client(
         headers={"Accept": "text/html, */*;q=0.8"},
-        timeout=30,
+        timeout=PATIENCE.total_seconds(),
         # The servers are on the loopback interface: no proxy, and no TLS. Loading the certificates
         # that nobody shows would take longer than the login.
         trust_env=False,

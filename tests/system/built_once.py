@@ -1,4 +1,4 @@
-"""What takes long to build, kept until something changes that it depends on."""
+"""Keeps the results of long builds until their sources change."""
 
 import fcntl
 import shutil
@@ -15,11 +15,11 @@ _KEPT_FOR = timedelta(hours=3)
 
 
 def built_once(shelf: Path, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the folder of this name on the shelf; where there is none, let it be built.
+    """Return the folder of this name on the shelf, after its build where it is missing.
 
-    `build` puts it into the empty folder that it is given, and what it needs meanwhile beside that.
-    A name tells apart what is built differently; of what has the same name up to its last hyphen,
-    the long unused goes. Raises what `build` raises, and keeps nothing then.
+    `build` gets an empty folder to fill, and may use its parent meanwhile. A name is a kind, a
+    hyphen and a digest. Folders of the same kind that nobody used for hours are removed. Raises the
+    exceptions of `build`.
     """
     folder = shelf / name
     with _alone(shelf):
@@ -35,7 +35,7 @@ def built_once(shelf: Path, name: str, build: Callable[[Path], None]) -> Path:
 
 
 def digest_of(files: Mapping[str, bytes], *others: object) -> str:
-    """Tell apart what is built of these files, by their paths, and of whatever else matters."""
+    """Return a digest of the files, by their paths, and of other ingredients."""
     digest = sha256(repr(others).encode())
     for name, content in sorted(files.items()):
         digest.update(f"\0{name}\0{sha256(content).hexdigest()}".encode())
@@ -44,7 +44,7 @@ def digest_of(files: Mapping[str, bytes], *others: object) -> str:
 
 @contextmanager
 def _alone(shelf: Path) -> Iterator[None]:
-    """Keep out other processes, which would build the same at the same time."""
+    """Keep out other processes, which would build the same."""
     shelf.mkdir(parents=True, exist_ok=True)
     with (shelf / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

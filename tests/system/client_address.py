@@ -1,4 +1,4 @@
-"""The address that a test's request comes from, and how what is in front of a server tells it."""
+"""The address that a test's request comes from, and the header of a proxy that has it."""
 
 import httpx
 
@@ -15,7 +15,7 @@ def client_address(request: httpx.Request) -> str:
 def forwarded(request: httpx.Request, *, keeps_what_came: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers behind a proxy: with one X-Forwarded-For, whose last word is the proxy's.
 
-    Before that is whatever the client wrote there, if the proxy keeps it.
+    Before that is the client's own value, if the proxy keeps it.
     """
     told = client_address(request).encode()
     if keeps_what_came and (came := request.headers.get("x-forwarded-for")):
@@ -31,10 +31,10 @@ class BehindProxy(httpx.AsyncBaseTransport):
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass the request on, and say who sent it."""
+        """Pass the request on, with the address of its sender."""
         request.headers = httpx.Headers(forwarded(request, keeps_what_came=True))
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._inner.aclose()

@@ -1,4 +1,4 @@
-"""What the tests of whole deployments are run with."""
+"""Fixtures for tests of whole deployments."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.system.stores import StoreKind, WorkersStore, store_of
 
 @pytest.fixture
 def plain_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let the tests' own clients use no proxy, and load no certificate authorities each time."""
+    """Make the tests' own clients use no proxy and load no certificate authorities."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))

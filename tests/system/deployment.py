@@ -1,4 +1,4 @@
-"""The application deployed in front of a real authorization server, and one connection of it."""
+"""The application in front of a real authorization server, and its connections."""
 
 import asyncio
 import json
@@ -36,16 +36,15 @@ from functions.settings.settings import Settings
 from functions.settings.store import DynamoDbSettings
 from functions.wiring import Wiring
 from ports.store import Record, Store, StoreUnavailableError
+from tests.patience import PATIENCE
 from tests.system.browser import log_in
 from tests.system.dynamodb_peer import DynamoDbPeer
 from tests.system.loopback import http
 from tests.system.peers import Peer, Stats
 from tests.system.waiting import wait_until
-from tests.system.workers import Workers, doors, public_url, running
+from tests.system.workers import APP, Workers, doors, public_url, running
 
 API_KEY = "not-a-real-api-key-of-anything"
-# More than the 20 s that callers are kept waiting at most.
-_ANSWER_LIMIT = 60.0
 
 
 class StartPeer(Protocol):
@@ -58,8 +57,9 @@ class StartPeer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one caller was answered; the status is 0 where the call ended without an answer."""
+    """The answer to the caller at this port. The status is 0 where there is none."""
 
+    port: int
     status: int
     headers: Message = field(repr=False)
     members: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Answer:
         return str(self.members.get("type", "")).rpartition(":")[2]
 
 
-# Callers that are waiting, or have been answered.
+# Callers that wait, or have their answers.
 Asked: TypeAlias = Future[list[Answer]]
 
 
@@ -96,11 +96,12 @@ def deployed(
     arguments: Sequence[str] = (),
     store: Mapping[str, str] | None = None,
     by_issuer: bool = False,
+    app: str = APP,
 ) -> Iterator[Deployment]:
     """Run `count` workers, and the peer that knows them by the address of the first.
 
-    They keep what they know where the variables of `store` say, or else in a SQLite file. With
-    `by_issuer` they are told of the peer's issuer, and of nothing that it says itself.
+    Their store is a SQLite file, unless `store` has the variables of another one. With `by_issuer`
+    they know the issuer, and discover the rest.
     """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
@@ -108,7 +109,8 @@ def deployed(
             peers = _issuer(peer) if by_issuer else _endpoints(peer)
             kept = dict(store or _sqlite(Path(name)))
             environment = _environment(peer, url, rotation) | peers | kept
-            with running(opened, environment, Path(name), arguments=arguments) as workers:
+            started = running(opened, environment, Path(name), arguments=arguments, app=app)
+            with started as workers:
                 yield Deployment(peer=peer, workers=workers)
 
 
@@ -144,7 +146,7 @@ def _sqlite(directory: Path) -> dict[str, str]:
 
 
 class Connection:
-    """One connection of a deployment: asked over HTTP, and looked at in the store."""
+    """One connection of a deployment: over HTTP, and in the store."""
 
     def __init__(self, deployment: Deployment, name: str) -> None:
         self.name = name
@@ -154,11 +156,10 @@ class Connection:
     # Over HTTP
 
     def log_in(self) -> None:
-        """Log in as a person does, and count the provider's token requests from there on."""
+        """Log in as a person does. Count the provider's token requests from then on."""
         begun = http.post(
             f"{self.workers.urls[0]}{self._path('login')}",
             headers={"x-api-key": API_KEY},
-            timeout=_ANSWER_LIMIT,
         )
         assert begun.status_code == 200, begun.text
         url = begun.json()["authorization_url"]
@@ -182,7 +183,7 @@ class Connection:
         return _background().submit(lambda: self.ask(callers, workers=workers))
 
     def ask_in_background(self, *, worker: int, leave: bool = False) -> Asked:
-        """Let one caller ask a worker; return when the refresh is at the provider.
+        """Let one caller ask a worker. Return once the refresh is at the provider.
 
         With `leave`, the caller has hung up by then.
         """
@@ -197,18 +198,17 @@ class Connection:
         return answers
 
     def revoke(self, *, worker: int = 0) -> dict[str, Any]:
-        """Revoke the connection, and return what that came to."""
+        """Revoke the connection. Return the answer."""
         answer = http.post(
             f"{self.workers.urls[worker]}{self._path('revoke')}",
             headers={"x-api-key": API_KEY},
-            timeout=_ANSWER_LIMIT,
         )
         assert answer.status_code == 200, answer.text
         members: dict[str, Any] = answer.json()
         return members
 
     def verify(self, *, worker: int = 0) -> Answer:
-        """Ask how the connection stands, which only the store is asked for."""
+        """Ask for the state of the connection, which needs the store alone."""
         return self._ask(self._path("verify"), 1, [worker])[0]
 
     def verify_everywhere(self) -> list[Answer]:
@@ -224,7 +224,7 @@ class Connection:
         return answer.status_code == 200
 
     def refused(self, answers: Sequence[Answer]) -> int:
-        """How many of these callers were given a token that the provider does not let in."""
+        """Count the callers whose token the provider refuses."""
         served = Counter(answer.token for answer in answers if answer.status == 200)
         return sum(served[token] for token in served if not self.is_accepted(token))
 
@@ -247,11 +247,11 @@ class Connection:
         return grant.tokens
 
     def wait_for_the_refresh(self) -> None:
-        """Wait until no attempt is in flight: who is served early does not wait for it."""
+        """Wait until no attempt is in flight, which callers with a valid token do not."""
         wait_until(lambda: not isinstance(self.record().grant, Refreshing))
 
     def let_time_pass(self, duration: timedelta) -> None:
-        """Move all that is stored into the past; the provider's clock stays where it is."""
+        """Move the stored record into the past. The provider's clock stays."""
         self.rewrite(lambda grant: _moved(grant, -duration))
 
     def expire_access_token(self) -> None:
@@ -281,7 +281,7 @@ class Connection:
     # For both
 
     def describe(self) -> str:
-        """Tell what a failure cannot be understood without; no secret is in it."""
+        """Return the state of everything, for a failure. It has no secrets."""
         try:
             grant: object = self.record().grant
         except StoreUnavailableError as error:
@@ -299,7 +299,7 @@ class Connection:
 
 @contextmanager
 def connected(deployment: Deployment, name: str = "default") -> Iterator[Connection]:
-    """Name a connection; what goes wrong inside carries the whole state as a note."""
+    """Name a connection. An exception in the block has the whole state as a note."""
     connection = Connection(deployment, name)
     try:
         yield connection
@@ -310,7 +310,7 @@ def connected(deployment: Deployment, name: str = "default") -> Iterator[Connect
 
 @contextmanager
 def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connection]:
-    """Log in to a connection; what goes wrong inside carries the whole state as a note."""
+    """Log in to a connection. An exception in the block has the whole state as a note."""
     with connected(deployment, name) as connection:
         connection.log_in()
         yield connection
@@ -318,21 +318,22 @@ def logged_in(deployment: Deployment, name: str = "default") -> Iterator[Connect
 
 @contextmanager
 def single_connection(
-    start_peer: StartPeer, *, rotation: str = "always", store: Mapping[str, str] | None = None
+    start_peer: StartPeer,
+    *,
+    rotation: str = "always",
+    count: int = 3,
+    store: Mapping[str, str] | None = None,
 ) -> Iterator[Connection]:
     """Deploy, and log in to the only connection."""
     with (
-        deployed(start_peer, rotation=rotation, store=store) as deployment,
+        deployed(start_peer, rotation=rotation, count=count, store=store) as deployment,
         logged_in(deployment) as connection,
     ):
         yield connection
 
 
-# What the tests say in one word
-
-
 def refreshes(number: int, *, granted: int, refused: int = 0) -> Stats:
-    """Return what the provider has counted if nothing but refreshes arrived, and all are over."""
+    """Return the provider's counts after this number of refreshes and nothing else."""
     arrived = Counter({"refresh_token": number} if number else {})
     return Stats(arrived=arrived, granted=granted, refused=refused, in_flight=0)
 
@@ -369,14 +370,14 @@ def authorization_required(record: Record) -> AuthorizationRequired:
 
 
 def is_login_needed(connection: Connection, answers: Sequence[Answer]) -> bool:
-    """Tell by what everybody was told who was not cut off: all the same, and what is stored."""
-    told = {(answer.status, answer.problem) for answer in answers if answer.status}
-    if told == {(401, "authorization-required")}:
+    """Whether a login is needed. All answers must be the same, and as the store has it."""
+    given = {(answer.status, answer.problem) for answer in answers if answer.status}
+    if given == {(401, "authorization-required")}:
         causes = {answer.members["cause"] for answer in answers if answer.status}
         assert causes == {"refresh-answer-lost"}
         authorization_required(connection.record())
         return True
-    assert told == {(200, "")}
+    assert given == {(200, "")}
     served = {answer.token for answer in answers if answer.status}
     assert served == {authorized(connection.record()).tokens.access_token}
     return False
@@ -423,16 +424,17 @@ async def _at_once(urls: Sequence[str], hang_up: Event | None = None) -> list[An
 
     With `hang_up`, all leave at that sign without having waited for an answer.
     """
-    async with asyncio.timeout(_ANSWER_LIMIT):
+    async with asyncio.timeout(PATIENCE.total_seconds()):
         calls = await asyncio.gather(*(_connect(url) for url in urls))
         for url, (_, writer) in zip(urls, calls, strict=True):
             writer.write(_request(url))
+        ports = [writer.get_extra_info("sockname")[1] for _, writer in calls]
         if hang_up is not None:
             await asyncio.to_thread(hang_up.wait)
         messages = await asyncio.gather(
             *(_read_and_close(*call, read=hang_up is None) for call in calls)
         )
-    return [_parsed(message) for message in messages]
+    return [_parsed(*answered) for answered in zip(ports, messages, strict=True)]
 
 
 async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -454,7 +456,7 @@ def _request(url: str) -> bytes:
 async def _read_and_close(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, read: bool
 ) -> bytes:
-    # Who calls a worker that is killed is cut off.
+    # A killed worker cuts its callers off.
     with suppress(ConnectionError):
         message = await reader.read() if read else b""
         writer.close()
@@ -463,12 +465,13 @@ async def _read_and_close(
     return b""
 
 
-def _parsed(message: bytes) -> Answer:
+def _parsed(port: int, message: bytes) -> Answer:
     head, _, body = message.partition(b"\r\n\r\n")
     if not body:
-        return Answer(status=0, headers=Message(), members={})
+        return Answer(port=port, status=0, headers=Message(), members={})
     status, _, lines = head.partition(b"\r\n")
     return Answer(
+        port=port,
         status=int(status.split()[1]),
         headers=parse_headers(BytesIO(lines + b"\r\n\r\n")),
         members=json.loads(body),

@@ -32,7 +32,7 @@ class DynamoDbPeer:
 
     @classmethod
     def at(cls, url: str, process: GuardedProcess | None = None) -> Self:
-        """Tell clients all that they would look for in AWS's own variables."""
+        """Return a peer for the server at this URL."""
         access = access_to(url)
         return cls(access, botocore.session.Session().create_client("dynamodb", **access), process)
 
@@ -52,12 +52,12 @@ class DynamoDbPeer:
         self._process.resume()
 
     def environ(self, table: str, *, url: str | None = None) -> dict[str, str]:
-        """Return the variables by which the application is told of a table, there or at `url`."""
+        """Return the variables that lead the application to a table, there or at `url`."""
         access = {**self.access, "endpoint_url": url or self.url}
         return {"DYNAMODB_TABLE": table, **variables_for("DYNAMODB", access)}
 
     def new_table(self, **changes: object) -> str:
-        """Create a table that nobody else has, made otherwise where so told; return its name."""
+        """Create a table of its own, with these changes. Return its name."""
         name = f"table-{uuid4().hex}"
         self.client.create_table(TableName=name, **{**TABLE, **changes})
         return name

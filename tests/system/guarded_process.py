@@ -10,10 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from tests.patience import PATIENCE
+
 _REPOSITORY = Path(__file__).parents[2]
-_START_LIMIT = 30.0
+_START_LIMIT = PATIENCE.total_seconds()
 _STOP_LIMIT = 10.0
-_POLL_INTERVAL = 0.005
+_POLL_INTERVAL = 0.02
 # A guard in the server's process group ends the group when the tests end, however they end: then
 # the pipe closes that it reads, and that nobody writes to. Descriptor 3, because a shell gives what
 # runs in the background an empty standard input.

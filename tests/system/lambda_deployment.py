@@ -17,13 +17,13 @@ from tests.system.lambda_instances import Handler, LambdaTransport
 from tests.system.lambda_runtime import LambdaProcess, lambda_process
 
 HANDLER = "functions.aws.api.handler"
-# The reserved concurrency of the function: what comes beside, waits. A start takes a third of a
-# second of one processor, and 60 MB.
+# The reserved concurrency of the function. More requests wait. A start takes a third of a second of
+# a processor, and 60 MB.
 _AT_MOST = 6
 
 
 class EveryKind:
-    """Make events of all kinds by turns, and none of a kind that cannot tell the request."""
+    """Make events of all kinds by turns, without those that cannot express the request."""
 
     def __init__(self) -> None:
         self.made: Counter[str] = Counter()
@@ -31,13 +31,13 @@ class EveryKind:
 
     def __call__(self, request: httpx.Request) -> Event:
         """Make an event of the next kind."""
-        kind = next(kind for kind in self._turns if _can_tell(kind, request))
+        kind = next(kind for kind in self._turns if _can_express(kind, request))
         self.made[kind] += 1
         return HTTP_EVENTS[kind](request)
 
 
-def _can_tell(kind: str, request: httpx.Request) -> bool:
-    """Tell whether such an event has all that is in the request."""
+def _can_express(kind: str, request: httpx.Request) -> bool:
+    """Whether such an event has all that is in the request."""
     query = bytes(request.extensions["target"]).partition(b"?")[2]
     match kind:
         case "REST API":
@@ -52,7 +52,7 @@ def _can_tell(kind: str, request: httpx.Request) -> bool:
 
 
 def _is_text(content: bytes) -> bool:
-    """Tell whether this is UTF-8."""
+    """Whether this is UTF-8."""
     try:
         content.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,6 @@
 """HTTP requests as the events that AWS hands to a function, and its answers as HTTP again.
 
-Each kind of event has the members that AWS sends, those that nobody here reads included. What is
-done in front of the function to queries, headers and bodies is done here as well.
+Each event has all members that AWS sends. Queries, headers and bodies are changed as AWS does.
 """
 
 from base64 import b64decode, b64encode
@@ -18,6 +17,10 @@ Event: TypeAlias = dict[str, Any]
 Answer: TypeAlias = Mapping[str, Any]
 MakeEvent: TypeAlias = Callable[[httpx.Request], Event]
 
+_IDENTITY = """
+cognitoIdentityPoolId accountId cognitoIdentityId caller principalOrgId accessKey
+cognitoAuthenticationType cognitoAuthenticationProvider userArn userAgent user
+"""
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
 
 
@@ -97,18 +100,8 @@ def rest_api_event(request: httpx.Request) -> Event:
             "requestTimeEpoch": 1773119783000,
             "requestId": "77375676-xmpl-4b79-853a-f982474efe18",
             "identity": {
-                "cognitoIdentityPoolId": None,
-                "accountId": None,
-                "cognitoIdentityId": None,
-                "caller": None,
+                **dict.fromkeys(_IDENTITY.split()),
                 "sourceIp": client_address(request),
-                "principalOrgId": None,
-                "accessKey": None,
-                "cognitoAuthenticationType": None,
-                "cognitoAuthenticationProvider": None,
-                "userArn": None,
-                "userAgent": None,
-                "user": None,
             },
             "domainName": "abcdefghij.execute-api.eu-central-1.amazonaws.com",
             "apiId": "abcdefghij",
@@ -119,7 +112,7 @@ def rest_api_event(request: httpx.Request) -> Event:
 
 
 def load_balancer_event(request: httpx.Request) -> Event:
-    """Make the event of a load balancer that tells all values; its queries come as they are."""
+    """Make the event of a load balancer with all values. Its queries stay encoded."""
     path, _, query = _target(request)
     return {
         **_from_load_balancer(request, path),
@@ -206,7 +199,7 @@ def _headers(request: httpx.Request) -> dict[str, list[str]]:
 
 
 def _body(request: httpx.Request) -> Event:
-    """Tell the body as text where its type says text, else in base64."""
+    """Return the body as text where its type is text, else in base64."""
     if not request.content:
         return {"isBase64Encoded": False}
     if request.headers.get("content-type", "").startswith(_TEXT):

@@ -32,7 +32,7 @@ class Instance:
         return self._thread.submit(self._invoke, json.dumps(event))
 
     def stop(self, close: Callable[[Handler], None]) -> None:
-        """Let it come to its end, and let go of what the handler holds."""
+        """Stop it, and close what the handler holds."""
         self._thread.submit(lambda: close(self._handler.result())).result()
         self._thread.shutdown()
 

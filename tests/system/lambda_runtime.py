@@ -1,7 +1,7 @@
 """Lambda's own runtime with one function in a process of its own, behind AWS's emulator.
 
-The emulator starts the function at the first event, gives it one at a time, ends it where it takes
-too long, and answers with what it has returned or raised.
+The emulator starts the function at the first event, and gives it one at a time. It ends a function
+that takes too long.
 """
 
 import json
@@ -16,14 +16,14 @@ from tests.system.lambda_artifact import LambdaArtifact
 from tests.system.loopback import free_port, http
 
 TIME_LIMIT = 60
-"""How long an event may take, in seconds, where nobody says otherwise."""
+"""Seconds for an event, by default."""
 
 _INVOKE = "2015-03-31/functions/function/invocations"
 _INIT = re.compile(r"INIT REPORT\(durationMs: (?P<milliseconds>[\d.]+)\)")
 
 
 class FunctionError(Exception):
-    """A function has raised, or Lambda has ended it: what makes an asynchronous call begin anew."""
+    """A function raised, or Lambda ended it, which repeats an asynchronous call."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
@@ -43,7 +43,7 @@ class LambdaProcess:
         return self.invoke(json.dumps(event).encode())
 
     def invoke(self, payload: bytes) -> Any:
-        """Hand over what may be no event, and return what is answered. Raises FunctionError."""
+        """Send a payload, valid or not. Return the answer. Raises FunctionError."""
         answer = http.post(self._url, content=payload, timeout=None)
         try:
             told = answer.json()
@@ -60,7 +60,7 @@ class LambdaProcess:
         self._process.close()
 
     def log(self) -> str:
-        """Return what it has logged and printed, and what the emulator has told of it."""
+        """Return its log and output, with the emulator's."""
         return self._process.log()
 
     def init_seconds(self) -> float:
@@ -82,7 +82,7 @@ def lambda_process(
     command = [str(artifact.emulator)]
     command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
-    # Without what is installed beside this Python: all that a function needs is in its artifact.
+    # Without the packages of this Python: its artifact has all that a function needs.
     command += [str(artifact.python), "-S", "-m", "awslambdaric", handler]
     given = {
         "PATH": "/usr/bin:/bin",

@@ -8,6 +8,8 @@ from random import SystemRandom
 
 import httpx
 
+from tests.patience import PATIENCE
+
 # Below what systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere), one of
 # which could otherwise take the port of a server that is stopped for a while.
 _PORTS = range(20_000, 32_000)
@@ -15,16 +17,19 @@ _PORTS = range(20_000, 32_000)
 _PARALLEL = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _OURS = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) :: _PARALLEL]
 
-# Each is given out once before any is again: who was given one may not listen there yet.
+# In turns, because the last caller may not listen at its port yet.
 _TURNS = cycle(SystemRandom().sample(_OURS, len(_OURS)))
 
-# One for all: to build one loads every certificate authority there is, unless told not to. On a
-# busy machine a first answer may take many seconds.
-http = httpx.Client(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=60)
+# One client for all. A default one loads every certificate authority.
+http = httpx.Client(
+    trust_env=False,
+    verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    timeout=PATIENCE.total_seconds(),
+)
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens at, and that no outgoing connection will take."""
+    """Return a loopback port without a listener, outside the range of outgoing connections."""
     while True:
         port = next(_TURNS)
         with socket.socket() as probe:

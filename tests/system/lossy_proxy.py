@@ -70,7 +70,7 @@ def lossy_proxy(upstream: str, loses: Loses) -> Iterator[LossyProxy]:
             return is_lost
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Keep the output clean."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

@@ -1,6 +1,6 @@
-"""What a deployment answers to requests that nothing generates, or not within its time.
+"""Requests that schemathesis does not generate, or not in time.
 
-Each is answered as documented, or an AssertionError is raised.
+All functions raise AssertionError where an answer is not as documented.
 """
 
 from collections.abc import Iterator, Mapping
@@ -114,7 +114,9 @@ def _ask_too_much(schema: OpenApiSchema, deployment: Deployment) -> None:
 
 def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
     for name in _KEYED:
-        ask(schema, name, {}, ("x-api-key", _NARROW_KEY), at=deployment)
+        ask(schema, name, {}, at=deployment)
+        for wrong in ("no key", _NARROW_KEY):
+            ask(schema, name, {}, ("x-api-key", wrong), at=deployment)
     # Schemathesis takes no key away where none may do.
     keys: list[Headers] = [(), (("x-api-key", "no key"),), (("x-api-key", _NARROW_KEY),)]
     for key, accept in product(keys, (HTML, JSON)):
@@ -148,7 +150,7 @@ def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:
 def _ask_at_another_provider(
     schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal
 ) -> None:
-    """Ask where the provider says who it is, and who has logged in; or says nothing at all."""
+    """Ask where the provider has metadata and id tokens, and where it has neither."""
     with token_endpoint() as endpoint:
         environ = {**deployment.environ, **endpoint.issuer_environ}
         with deployed(SERVER, portal, environ, deployment.provider) as another:

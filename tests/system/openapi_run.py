@@ -1,8 +1,7 @@
 """Schemathesis against a running deployment, by the document that it serves; and what it reached.
 
-Every other good request for a connection finds one in another state (`openapi_states`), and each
-callback that could be a good one is made one of several sorts. A request that is spoilt finds a
-connection whose answer would be a success.
+Every other valid request finds a connection in another state (`openapi_states`), and valid
+callbacks are of several sorts. An invalid request would succeed without its fault.
 """
 
 from collections import Counter
@@ -36,15 +35,14 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 _PROBLEM = "application/problem+json"
 
 _EXPECTED = {
-    # The provider's absence and refusals are told as such: they are planned here, and documented.
-    # Any other failure of a server is one.
-    # A connection that has moved is gone from here, whatever it is asked for.
+    # 502 and 503 are documented for the provider's absence and refusals, which are planned here.
+    # 410 is for a connection that has moved.
     "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "404", "410", "502", "503"]},
     "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "502", "503"]},
-    # Not that a connection is unknown: what is malformed is refused for that, or for its key.
+    # A malformed request is refused as such, or for its key. It is not an unknown connection.
     "negative_data_rejection": {"expected-statuses": ["400", "401"]},
 }
-# Whatever its form, a state is good only if it was given out; a code and a link likewise.
+# A state, a code or a link is valid only if it was given out.
 _EXPECTED_OF_LOGINS = {
     "positive_data_acceptance": {"expected-statuses": ["200", "303", "400", "409", "502", "503"]}
 }
@@ -53,13 +51,12 @@ _LOGINS = ("completeLogin", "showLoginLink", "beginLogin")
 
 @dataclass(slots=True, kw_only=True)
 class Found:
-    """What a run came to."""
+    """The result of a run. `failures` has one for each operation and check, with a case."""
 
     cases: int = 0
     by_phase: Counter[str] = field(default_factory=Counter)
     answered: Counter[Answered] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
-    """What was wrong, once for each operation, check and title, with a case that shows it."""
 
     def __str__(self) -> str:
         phases = ", ".join(f"{count} {phase}" for phase, count in self.by_phase.items())
@@ -67,7 +64,7 @@ class Found:
 
 
 def config_of(deployment: Deployment, *, seed: int, cases_each: int) -> SchemathesisConfig:
-    """Say how to test: all checks, all phases, the same cases for the same seed."""
+    """Return a configuration with all checks and phases. A seed repeats the same cases."""
     return SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -105,7 +102,7 @@ def loaded(deployment: Deployment, *, seed: int = 1, cases_each: int = 1) -> Ope
 
 
 def _without_room(part: Any) -> Any:
-    """Let no answer have members that are not named: what is told beside them is a fault."""
+    """Allow answers no members but the documented ones."""
     match part:
         case {"type": "object", "properties": {}} if part["properties"].keys() != {"openapi"}:
             return {
@@ -124,7 +121,7 @@ def _without_room(part: Any) -> Any:
 
 
 def documented(document: Mapping[str, Any]) -> Iterator[Answered]:
-    """Name every answer that a document tells of."""
+    """Name every answer of a document."""
     for methods in document["paths"].values():
         for operation in methods.values():
             for status, response in operation["responses"].items():
@@ -194,8 +191,8 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
                 STATES[state](deployment, state)
                 case.query = {**query, CONNECTION.name: state}
         elif _is_about_a_connection(case):
-            # What spoils anything else would be a success, were it accepted. Not by a name: a good
-            # parameter beside keeps schemathesis from blaming a bad one.
+            # Without the fault the request would succeed. It has no name, because a good parameter
+            # keeps schemathesis from blaming a bad one.
             STATES["fresh"](deployment, DEFAULT_CONNECTION)
             query.pop(CONNECTION.name, None)
             case.query = query
@@ -214,7 +211,7 @@ def _is_positive(case: Case[Any]) -> bool:
 
 
 def _is_about_a_connection(case: Case[Any]) -> bool:
-    """Tell whether a case asks about a connection, and does not spoil how it is named."""
+    """Whether a case asks about a connection, and its fault is not in the name."""
     known = any(parameter.name == CONNECTION.name for parameter in case.operation.query)
     spoilt = {name for name, _ in negated_parameters(case.meta)}
     return known and case.meta is not None and CONNECTION.name not in spoilt
@@ -222,17 +219,17 @@ def _is_about_a_connection(case: Case[Any]) -> bool:
 
 @contextmanager
 def noted(answered: Counter[Answered]) -> Iterator[None]:
-    """Note what is answered to whatever is documented."""
+    """Count the answers of documented operations."""
 
     def after_call(_context: HookContext, case: Case[Any], response: Response) -> None:
         if case.method.upper() == case.operation.method.upper():
-            answered[case.operation.definition.raw["operationId"], *_told(response)] += 1
+            answered[case.operation.definition.raw["operationId"], *_answer_of(response)] += 1
 
     with _hooked(after_call):
         yield
 
 
-def _told(response: Response) -> tuple[int, str]:
+def _answer_of(response: Response) -> tuple[int, str]:
     kind = response.headers["content-type"][0].partition(";")[0]
     if kind != _PROBLEM:
         return response.status_code, kind

@@ -1,8 +1,4 @@
-"""Everything that an answer can depend on, made before a request: grants, logins, the provider.
-
-Each state is brought about through the store or through the simulated provider, and each request
-finds another one.
-"""
+"""States that answers depend on, made by the store or the simulated provider before a request."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,8 +29,7 @@ _later_states = count()
 
 
 def _put_refused(deployment: Deployment, connection: str) -> None:
-    # The client is another one, so the provider is asked once more; and refuses, as it has never
-    # heard of the token.
+    # Another client, so the provider is asked once more. It refuses the unknown token.
     grant = AuthorizationRequired(
         tokens=over().tokens,
         cause=Cause.REFRESH_TOKEN_REJECTED,
@@ -93,7 +88,7 @@ def _put_moved(deployment: Deployment, connection: str) -> None:
 
 
 def _put_with_history(deployment: Deployment, connection: str) -> None:
-    """Let everything have happened that can be told."""
+    """Put a grant whose history has every event."""
     now = datetime.now(UTC).replace(microsecond=0)
     kinds = zip(cycle(HistoryEvent), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
     ledger = tuple(
@@ -105,7 +100,7 @@ def _put_with_history(deployment: Deployment, connection: str) -> None:
 
 
 def put_refreshing(deployment: Deployment, connection: str) -> None:
-    """Let somebody be at it, whom nobody will hear of again."""
+    """Let an attempt be in flight that never ends."""
     now, tokens = datetime.now(UTC), over().tokens
     attempt = Attempt(
         id="an attempt",
@@ -133,18 +128,18 @@ STATES: Mapping[str, Prepare] = {
 
 
 def callback_as_it_comes(_deployment: Deployment) -> Query:
-    """What nobody has begun."""
+    """Return the callback of no login."""
     return {}
 
 
 def good_callback(deployment: Deployment) -> Query:
-    """What the provider sends a browser back with, to whom the person said yes."""
+    """Return the callback after the person agreed."""
     begun = deployment.begin_login(f"logged-in-{next(_later_states)}")
     return query_of(deployment.provider.allow(begun))
 
 
 def refused_callback(deployment: Deployment) -> Query:
-    """The same, where the person said no."""
+    """Return the callback after the person refused."""
     return query_of(deployment.provider.deny(deployment.begin_login("refused-login")))
 
 
@@ -177,7 +172,7 @@ CALLBACKS = (
 
 
 def link_as_it_comes(_deployment: Deployment) -> Query:
-    """What nobody has made."""
+    """Return no link."""
     return {}
 
 

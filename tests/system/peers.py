@@ -18,6 +18,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from tests.needs import cannot_run, set_up
+from tests.patience import PATIENCE
 from tests.system.browser import PASSWORD, USERNAME
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +29,6 @@ _CLIENT = {
     # `%`, `+` and `:` are what form-urlencoding before Basic (RFC 6749 §2.3.1) is for.
     "client_secret": "not-a-real-secret%+:x",
 }
-_START_LIMIT = 30.0
 _STOP_LIMIT = 5.0
 _FAULT = re.compile(r"drop-answer|drop-request|refuse-503|(delay|late-commit):\d+(\.\d+)?")
 
@@ -64,13 +64,13 @@ class Peer:
     token_endpoint: str
     revocation_endpoint: str
     protected_endpoint: str
-    """Answers 200 to a bearer of a living access token and 401 to others."""
+    """Answers 200 to a valid access token and 401 to others."""
     client_id: str
     client_secret: str = field(repr=False)
     auth_method: str
     scope: str
     authorization_params: Mapping[str, str]
-    """What an authorization request needs here beyond RFC 6749, for a refresh token to come."""
+    """More parameters of an authorization request, which a refresh token needs here."""
 
     def stats(self) -> Stats:
         """Return the counts, which include every request that has been answered by now."""
@@ -78,7 +78,7 @@ class Peer:
         return Stats(**{**counts, "arrived": Counter(counts["arrived"])})
 
     def reset_stats(self) -> None:
-        """Start counting anew; requests in flight stay so, and count when they are done."""
+        """Count from zero. Requests in flight count when they are done."""
         _control(self.issuer, "DELETE", "stats")
 
     def plan_faults(self, *faults: str) -> None:
@@ -94,7 +94,7 @@ class Peer:
 
 
 class RefreshPolicy(Enum):
-    """What django-oauth-toolkit does with a refresh token that has been used."""
+    """A policy of django-oauth-toolkit for used refresh tokens."""
 
     NO_ROTATION = auto()
     """It stays good."""
@@ -120,9 +120,7 @@ def oidc_provider(
     *,
     redirect_uri: str,
     access_lifetime: int = 1800,
-    refresh_lifetime: int = 7776000,
     auth_method: str = "client_secret_post",
-    rotate: bool = True,
 ) -> Iterator[Peer]:
     """Run npm's oidc-provider: reuse of a refresh token kills all that came of the login.
 
@@ -133,9 +131,8 @@ def oidc_provider(
         **_CLIENT,
         "redirect_uri": redirect_uri,
         "access_lifetime": access_lifetime,
-        "refresh_lifetime": refresh_lifetime,
+        "refresh_lifetime": 7776000,
         "auth_method": auth_method,
-        "rotate": rotate,
     }
     with _running(["node", str(_OIDC_PROVIDER / "server.mjs")], config) as issuer:
         yield Peer(
@@ -153,7 +150,7 @@ def oidc_provider(
 
 @contextmanager
 def django_oauth_toolkit(
-    *, redirect_uri: str, policy: RefreshPolicy, access_lifetime: int = 1800, grace: int = 120
+    *, redirect_uri: str, policy: RefreshPolicy, grace: int = 120
 ) -> Iterator[Peer]:
     """Run django-oauth-toolkit under one of its refresh policies; `grace` is in seconds.
 
@@ -167,7 +164,7 @@ def django_oauth_toolkit(
             "username": USERNAME,
             "password": PASSWORD,
             "redirect_uri": redirect_uri,
-            "access_lifetime": access_lifetime,
+            "access_lifetime": 1800,
             "database": str(Path(directory) / "peer.sqlite3"),
             "refresh": _refresh_settings(policy, grace),
         }
@@ -209,7 +206,7 @@ def _running(command: Sequence[str], config: Mapping[str, object]) -> Iterator[s
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        # Now the server alone holds the socket: if it dies, waiting for it fails at once.
+        # Now the server alone holds the socket: if it ends, connections fail at once.
         listener.close()
         try:
             _wait_for_an_answer(issuer, output)
@@ -220,7 +217,7 @@ def _running(command: Sequence[str], config: Mapping[str, object]) -> Iterator[s
 
 def _wait_for_an_answer(issuer: str, output: IO[bytes]) -> None:
     try:
-        _control(issuer, "GET", "stats", timeout=_START_LIMIT)
+        _control(issuer, "GET", "stats")
     except (OSError, HTTPException) as error:
         output.seek(0)
         printed = output.read().decode(errors="replace")
@@ -236,10 +233,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.communicate()
 
 
-def _control(
-    issuer: str, method: str, path: str, body: str | None = None, *, timeout: float = 10.0
-) -> bytes:
-    with closing(HTTPConnection(urlsplit(issuer).netloc, timeout=timeout)) as connection:
+def _control(issuer: str, method: str, path: str, body: str | None = None) -> bytes:
+    limit = PATIENCE.total_seconds()
+    with closing(HTTPConnection(urlsplit(issuer).netloc, timeout=limit)) as connection:
         connection.request(method, f"/_control/{path}", body)
         response = connection.getresponse()
         answer = response.read()

@@ -1,16 +1,11 @@
-"""What `docs/guarantees.md` promises for a fault: real processes are held to it as well.
+"""The promises of `docs/guarantees.md`, to which real processes are held too."""
 
-The simulation writes the page, and a test of its own holds the two together.
-"""
-
-from functools import cache
 from pathlib import Path
 
 from tests.simulation.faults import Fault, Point
-from tests.simulation.guarantees import HEADINGS, ROWS, live_on
+from tests.simulation.guarantees import KEPT, ROWS, live_on, read_cells
 
 _PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
-_KEPT = "kept"
 
 REUSE_REVOKES = "reuse-revokes"
 """The kind of provider that oidc-provider is, in the words of `tests.simulation.provider`."""
@@ -25,21 +20,4 @@ def may_cost_a_login(kind: str, fault: Fault, point: Point | None = None) -> boo
         for row in ROWS
         if (row.fault, row.point) == (fault, point) and row.story is live_on
     ]
-    return _cells()[name, HEADINGS[kind]] != _KEPT
-
-
-@cache
-def _cells() -> dict[tuple[str, str], str]:
-    """Read the page's first table: by the names of its rows and columns."""
-    text = _PAGE.read_text()
-    head, _rule, *body = text[text.index("| fault |") :].partition("\n\n")[0].splitlines()
-    rows = [_split(line) for line in (head, *body)]
-    return {
-        (name, heading): value
-        for name, *values in rows[1:]
-        for heading, value in zip(rows[0][1:], values, strict=True)
-    }
-
-
-def _split(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("| ").split(" | ")]
+    return read_cells(_PAGE.read_text())[name, kind] != KEPT

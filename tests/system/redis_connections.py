@@ -36,7 +36,7 @@ class Connections:
     """A pool of connections to one loopback port.
 
     A client library would have turned replies into its own types, and `+OK` and a stored `OK` into
-    the same; REST tells them apart, and the protocol itself is short.
+    the same; REST distinguishes them, and the protocol itself is short.
     """
 
     def __init__(self, *, port: int) -> None:
@@ -47,18 +47,7 @@ class Connections:
     async def run(self, command: Command) -> Reply:
         """Run one command. Raises RedisAwayError."""
         async with self._borrowed() as connection:
-            (reply,) = await connection.exchange([command])
-        return reply
-
-    async def run_atomically(self, commands: Sequence[Command]) -> list[Reply] | CommandError:
-        """Run commands with none of others between them, or none of them.
-
-        Raises RedisAwayError.
-        """
-        async with self._borrowed() as connection:
-            *_, executed = await connection.exchange([[b"MULTI"], *commands, [b"EXEC"]])
-        assert isinstance(executed, list | CommandError)
-        return executed
+            return await connection.exchange(command)
 
     @asynccontextmanager
     async def _borrowed(self) -> "AsyncIterator[_Connection]":
@@ -94,11 +83,11 @@ class _Connection:
     def close(self) -> None:
         self._writer.close()
 
-    async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands in one piece and read their replies. Raises OSError, EOFError."""
-        self._writer.write(b"".join(map(_encoded, commands)))
+    async def exchange(self, command: Command) -> Reply:
+        """Send a command and read its reply. Raises OSError, EOFError."""
+        self._writer.write(_encoded(command))
         await self._writer.drain()
-        return [await self._read() for _ in commands]
+        return await self._read()
 
     async def _read(self) -> Reply:
         line = (await self._reader.readuntil(b"\r\n"))[:-2]

@@ -48,15 +48,15 @@ class RedisPeer:
 
 
 @contextmanager
-def redis_server(*, port: int | None = None, folder: Path | None = None) -> Iterator[RedisPeer]:
-    """Run a server on a loopback port, a free one unless told, with its data in the folder.
+def redis_server(*, port: int | None = None) -> Iterator[RedisPeer]:
+    """Run a server on a loopback port, a free one by default.
 
     Skips the test where there is none to run; in CI, fails it. Raises ServerDidNotStartError.
     """
     require_redis()
     chosen = free_port() if port is None else port
     with TemporaryDirectory() as temporary:
-        command = _command(chosen, Path(temporary) if folder is None else folder)
+        command = _command(chosen, Path(temporary))
         with guarded_process(command, is_ready=partial(_serves, chosen)) as process:
             yield RedisPeer(port=chosen, process=process)
 
@@ -87,7 +87,7 @@ def _command(port: int, folder: Path) -> list[str]:
     assert program is not None
     return [
         *(program, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder.resolve())),
-        # What was acknowledged is on the disk.
+        # Acknowledged writes are on the disk.
         *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
     ]
 

@@ -14,7 +14,7 @@ from tests.system.aws_peer import access_to, aws_server, variables_for
 
 @dataclass(frozen=True, slots=True)
 class SecretsPeer:
-    """A running Secrets Manager, and a client of it for whoever owns the secrets."""
+    """A running Secrets Manager, and a client for the owner of the secrets."""
 
     access: Mapping[str, str] = field(repr=False)
     client: Any

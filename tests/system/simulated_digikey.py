@@ -12,11 +12,10 @@ from urllib.parse import urlencode, urljoin
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.system.loopback import http
 
 ROOT = Path(__file__).parents[2]
-# A cold start takes about half a second; a loaded machine may need many times that.
-READY_WITHIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +39,11 @@ class SimulatedDigiKeyPeer:
 
     @property
     def protected_endpoint(self) -> str:
-        """What an access token opens, with an X-DIGIKEY-Client-Id beside it."""
+        """Opens to an access token with an X-DIGIKEY-Client-Id."""
         return f"{self.address}/products/v4/search/example"
 
     def authorization_url(self, *, state: str) -> str:
-        """What a client sends a browser to."""
+        """Return the URL that a client sends a browser to."""
         request = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -84,7 +83,7 @@ class SimulatedDigiKeyPeer:
         self._change({"clear_faults": True})
 
     def set_lifetimes(self, **lifetimes: float) -> None:
-        """Set how long a `code`, `access_token`, `refresh_token` given from now on lives, in s."""
+        """Set the lifetime in seconds of each new `code`, `access_token` or `refresh_token`."""
         self._change({"lifetimes": lifetimes})
 
     def shift_clock(self, seconds: float) -> None:
@@ -185,7 +184,7 @@ def simulated_digikey(
 
 def _first_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
-    ready, _, _ = select([process.stdout], [], [], READY_WITHIN_SECONDS)
+    ready, _, _ = select([process.stdout], [], [], PATIENCE.total_seconds())
     address = process.stdout.readline().strip() if ready else ""
     assert address, "the simulated Digi-Key did not start; stderr says why"
     return address

@@ -1,13 +1,16 @@
-"""The stores that workers can share: what must hold over one of them must hold over each."""
+"""The stores that workers can share: each must give the same guarantees."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+import pytest
+
 from tests.system.dynamodb_peer import dynamodb_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
+from tests.thorough import IS_THOROUGH
 
 
 class StoreKind(Enum):
@@ -18,19 +21,25 @@ class StoreKind(Enum):
     DYNAMODB = "dynamodb"
 
 
+# For what depends on the provider alone. Other tests take the same ways with each store.
+over_one_store = pytest.mark.parametrize(
+    "store",
+    StoreKind if IS_THOROUGH else [StoreKind.SQLITE],
+    indirect=True,
+    ids=lambda kind: kind.value,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersStore:
-    """A store that runs; `environ` names it to workers, or is None for a file of their own."""
+    """A running store. `environ` leads workers to it, None to a file of their own."""
 
     kind: StoreKind
     environ: Mapping[str, str] | None = field(repr=False)
 
     def rounds(self, number: int) -> int:
-        """Say how many rounds of a test to make here: a fifth over DynamoDB's imitation.
-
-        All that only its adapter does is tested apart, and in the simulation.
-        """
-        return number // 5 if self.kind is StoreKind.DYNAMODB else number
+        """Return the rounds to make: a fifth with DynamoDB, whose adapter has its own tests."""
+        return max(3, number // 5) if self.kind is StoreKind.DYNAMODB else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The issuer is all that has to be told of a real provider: logins and refreshes follow."""
+"""With nothing but the issuer of a real provider, logins and refreshes work."""
 
 from collections.abc import Iterator
 

@@ -78,20 +78,38 @@ def test_command_says_so_and_succeeds(live: Live) -> None:
     assert out.count("\n") == out.count("ok  ")
 
 
+KEYS_ALONE = {"API_KEY": None, "API_KEYS": json.dumps([{"name": "ci", "sha256": "ab" * 32}])}
+LIVE = ("fault", "live")
+LOGIN = ("fault", "login")
+
+
 @pytest.mark.parametrize(
-    ("changes", "expected", "text"),
+    ("changes", "address", "expected", "text"),
     [
-        ({"API_KEY": "another-key-than-the-deployment's"}, ("fault", "API key"), "not know"),
-        ({"CLIENT_ID": "another"}, ("fault", "login"), "its client_id is"),
-        ({"PUBLIC_URL": "http://localhost:1"}, ("fault", "login"), "its redirect_uri is"),
-        ({"PUBLIC_URL": "https://old.test"}, ("fault", "login"), "https://old.test/api/callback"),
+        ({"API_KEY": "another-key-than-the-deployment's"}, "", ("fault", "API key"), "not know"),
+        ({"CLIENT_ID": "another"}, "", LOGIN, "its client_id is"),
+        ({"PUBLIC_URL": "http://localhost:1"}, "", LOGIN, "its redirect_uri is"),
+        ({"PUBLIC_URL": "https://old.test"}, "", LOGIN, "https://old.test/api/callback"),
+        (KEYS_ALONE, "", ("unknown", "API key"), ""),
+        *(
+            ({}, path, LIVE, "a path too many: use its PUBLIC_URL")
+            for path in ("/api/callback", "/api", "/api/health")
+        ),
+        # No key may be sent there.
+        ({}, "http://example.org", LIVE, "https URL"),
+        ({}, "https://user@example.org", LIVE, "https URL"),
+        ({}, "https://example.org/?x", LIVE, "https URL"),
+        ({}, "example.org", LIVE, "https URL"),
+        # No server listens there.
+        ({}, "http://127.0.0.1:9", LIVE, ""),
     ],
     ids=str,
 )
-def test_deployment_that_was_told_something_else_is_found(
-    live: Live, changes: Mapping[str, str | None], expected: Wrong, text: str
+def test_environment_or_address_of_another_deployment_is_found(
+    live: Live, changes: Mapping[str, str | None], address: str, expected: Wrong, text: str
 ) -> None:
-    found = findings(live.environ(**changes), live=live.url)
+    url = f"{live.url}{address}" if address.startswith("/") else address or live.url
+    found = findings(live.environ(**changes), live=url)
     assert wrong(found) == [expected]
     assert text in said(found, expected[1])
 
@@ -103,12 +121,6 @@ def test_deployment_that_sends_browsers_to_another_provider_is_found(live: Live)
     assert f"it sends the browser to {here}, " in said(found, "login")
 
 
-def test_that_there_is_no_key_to_ask_with_is_said(live: Live) -> None:
-    entry = [{"name": "ci", "sha256": "ab" * 32}]
-    environ = live.environ(API_KEY=None, API_KEYS=json.dumps(entry))
-    assert wrong(findings(environ, live=live.url)) == [("unknown", "API key")]
-
-
 def test_deployment_without_its_variables_is_found(live: Live) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -118,13 +130,6 @@ def test_deployment_without_its_variables_is_found(live: Live) -> None:
         found = findings(live.environ(), live=url)
     assert wrong(found) == [("fault", "live")]
     assert "CLIENT_ID is still the placeholder … of the example" in said(found, "live")
-
-
-@pytest.mark.parametrize("path", ["/api/callback", "/api", "/api/health"])
-def test_address_with_a_path_too_many_is_found(live: Live, path: str) -> None:
-    found = findings(live.environ(), live=f"{live.url}{path}")
-    assert wrong(found) == [("fault", "live")]
-    assert "a path too many: use its PUBLIC_URL" in said(found, "live")
 
 
 def test_deployment_where_nobody_has_logged_in_is_found(live: Live, tmp_path: Path) -> None:
@@ -149,22 +154,7 @@ def test_deployment_whose_store_is_away_is_found(live: Live, tmp_path: Path) -> 
     assert "503 store-unavailable" in said(found, "verify")
 
 
-# What is not the deployment.
-
-
-@pytest.mark.parametrize(
-    ("url", "text"),
-    [
-        ("http://example.org", "https URL"),
-        ("https://user@example.org", "https URL"),
-        ("https://example.org/?x", "https URL"),
-        ("example.org", "https URL"),
-    ],
-)
-def test_address_that_no_key_may_be_sent_to_is_refused(live: Live, url: str, text: str) -> None:
-    found = findings(live.environ(), live=url)
-    assert wrong(found) == [("fault", "live")]
-    assert text in said(found, "live")
+# Servers that are not the deployment.
 
 
 @pytest.mark.parametrize(
@@ -258,11 +248,6 @@ def begun_logins(live: Live) -> int:
         return int(database.execute(query).fetchone()[0])
 
 
-def test_that_nothing_is_there_is_found(live: Live) -> None:
-    found = findings(live.environ(), live=f"http://127.0.0.1:{free_port()}")
-    assert wrong(found) == [("fault", "live")]
-
-
 def test_command_ends_though_all_that_it_asks_hangs(live: Live) -> None:
     with rest_store() as rest, serving(stall) as provider, serving(stall) as there:
         rest.redis.pause()
@@ -277,7 +262,7 @@ def test_command_ends_though_all_that_it_asks_hangs(live: Live) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether something answers there, whatever it answers."""
+    """Whether a server answers there."""
     try:
         http.get(f"{url}/api/health")
     except httpx.TransportError:
@@ -286,7 +271,7 @@ def answers(url: str) -> bool:
 
 
 def alive(body: bytes = OK_BODY) -> Script:
-    """Answer as a deployment does who asks for its health, whatever is asked for."""
+    """Answer every request as a deployment answers for its health."""
 
     def script(connection: Connection) -> None:
         answer("200 OK", body, NO_STORE, http_date(datetime.now(UTC)))(connection)

@@ -1,7 +1,8 @@
-"""The keys change step by step under load: no request fails, and in the end the old one is gone."""
+"""The keys change step by step under load: no request fails, and the old key is gone in the end."""
 
+import os
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -10,35 +11,40 @@ from tests.system.callers import asked_all_the_time
 from tests.system.deployment import Deployment, connected, counted, deployed
 from tests.system.peers import RefreshPolicy, django_oauth_toolkit
 from tests.system.waiting import wait_until
+from tests.system.workers import PATIENT
 
 IN_USE = ("one", "two", "three")
 IDLE = tuple(f"idle-{number}" for number in range(5))
-OLD, NEW = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+WORKERS = 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     peer = partial(django_oauth_toolkit, policy=RefreshPolicy.ROTATION)
-    with deployed(peer, rotation="always", count=3) as deployment:
-        set_keys(deployment, OLD)
+    with deployed(peer, rotation="always", count=WORKERS, app=PATIENT) as deployment:
+        set_keys(deployment, new_key())
         for name in (*IN_USE, *IDLE):
             with connected(deployment, name) as connection:
                 connection.log_in()
         yield deployment
 
 
-def set_keys(deployment: Deployment, *keys: str) -> None:
-    """Give every worker other keys, one after the other, as a platform does."""
-    workers = deployment.workers
-    workers.environment = {**workers.environment, "ENCRYPTION_KEYS": ",".join(keys)}
-    for index in range(len(workers.urls)):
-        workers.terminate(index)
-        workers.wait(index)
-        workers.start(index)
+def new_key() -> str:
+    return b64encode(os.urandom(32)).decode()
+
+
+def set_keys(deployment: Deployment, *keys: str, workers: Sequence[int] = range(WORKERS)) -> None:
+    """Restart workers with other keys, one after the other, as a platform does."""
+    environment = deployment.workers.environment
+    deployment.workers.environment = {**environment, "ENCRYPTION_KEYS": ",".join(keys)}
+    for index in workers:
+        deployment.workers.terminate(index)
+        deployment.workers.wait(index)
+        deployment.workers.start(index)
 
 
 def refresh_all(deployment: Deployment) -> None:
-    """Let each connection that is in use be refreshed, by whichever worker is asked first."""
+    """Wait until each connection in use is refreshed, by the first worker that is asked."""
     for name in IN_USE:
         with connected(deployment, name) as connection:
             before = connection.tokens.generation
@@ -60,39 +66,38 @@ def sealed_by_older_key(deployment: Deployment) -> set[str]:
 def test_no_request_fails_while_the_keys_change_step_by_step(
     deployment: Deployment,
 ) -> None:
+    old, new = deployment.workers.environment["ENCRYPTION_KEYS"], new_key()
+    deployment.peer.reset_stats()
     with asked_all_the_time(deployment, IN_USE) as answers:
-        set_keys(deployment, OLD, NEW)
+        set_keys(deployment, old, new)
         refresh_all(deployment)
         assert sealed_by_older_key(deployment) == set()
-        set_keys(deployment, NEW, OLD)
+        set_keys(deployment, new, old)
         refresh_all(deployment)
         assert sealed_by_older_key(deployment) == set(IDLE)
-        said = deployment.workers.administer("reseal")
-        assert said[0] == f"encrypted again with the first key: {len(IDLE)}"
+        printed = deployment.workers.administer("reseal")
+        assert printed[0] == f"encrypted again with the first key: {len(IDLE)}"
         refresh_all(deployment)
         assert sealed_by_older_key(deployment) == set()
-        set_keys(deployment, NEW)
+        set_keys(deployment, new)
         refresh_all(deployment)
-    told = [answer for name in IN_USE for answer in answers[name]]
-    assert counted(told) == {(200, ""): len(told)}
+    given = [answer for name in IN_USE for answer in answers[name]]
+    assert counted(given) == {(200, ""): len(given)}
     stats = deployment.peer.stats()
     assert stats.granted == stats.arrived.total() == 4 * len(IN_USE), stats
     for name in IDLE:
         with connected(deployment, name) as connection:
             assert counted(connection.ask()) == {(200, ""): 1}
-    print(f"{len(told)} requests while the keys changed")  # noqa: T201 - how many there were
 
 
 @pytest.mark.usefixtures("plain_loopback")
 def test_without_the_first_step_requests_fail_and_nothing_is_lost(deployment: Deployment) -> None:
-    workers = deployment.workers
-    workers.environment = {**workers.environment, "ENCRYPTION_KEYS": f"{NEW},{OLD}"}
-    workers.terminate(0)
-    workers.wait(0)
-    workers.start(0)
+    old, new = deployment.workers.environment["ENCRYPTION_KEYS"], new_key()
+    set_keys(deployment, new, old, workers=[0])
     with connected(deployment, "one") as connection:
         connection.expire_access_token()
-        told = connection.ask(3, workers=[0, 1, 2])
-        assert counted(told) == {(200, ""): 1, (500, "record-unreadable"): 2}
-        set_keys(deployment, NEW, OLD)
-        assert counted(connection.ask(3)) == {(200, ""): 3}
+        answers = connection.ask(WORKERS)
+        assert counted(answers) == {(200, ""): 1, (500, "record-unreadable"): 1}
+        set_keys(deployment, new, old, workers=[1])
+        assert counted(connection.ask(WORKERS)) == {(200, ""): WORKERS}
+    set_keys(deployment, new)

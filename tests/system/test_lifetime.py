@@ -1,40 +1,65 @@
-"""Workers that die, workers that are stopped, and a provider that is away: what becomes of tokens.
+"""Tokens while workers crash or stop, and while the provider is away.
 
-oidc-provider ends all that came of a login when it sees a refresh token twice: a second request,
-where one was sent already, could not pass unnoticed.
+oidc-provider revokes the whole grant when it sees a refresh token twice, so a second request would
+fail the test.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
 
 from domain.grant import Attempt, Authorized, Failure, Grant, Refreshing
 from tests.system.deployment import (
     Answer,
     Connection,
+    Deployment,
     authorization_required,
     authorized,
     counted,
+    deployed,
+    logged_in,
     only_token,
     refreshes,
     refreshing,
-    single_connection,
 )
 from tests.system.peers import oidc_provider
 from tests.system.waiting import wait_until
 
 LEASE = timedelta(seconds=60)
 CALLERS = 50
-# All workers but the one that something happens to.
-OTHERS = [1, 2, 3]
-# What one caller is told whose call ends without an answer.
+# All workers but the one that is killed or stopped.
+OTHERS = [1, 2]
 NO_ANSWER = {(0, ""): 1}
+
+numbers = count()
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    with deployed(oidc_provider, count=3) as deployment:
+        yield deployment
+
+
+@contextmanager
+def new_connection(deployment: Deployment) -> Iterator[Connection]:
+    """Log in to a connection of its own. Restart the first worker in the end, if need be."""
+    with logged_in(deployment, f"test-{next(numbers)}") as connection:
+        yield connection
+    if len(deployment.workers.pids) <= len(OTHERS):
+        deployment.workers.start(0)
 
 
 # Killed
 
 
-def test_worker_killed_during_its_refresh_leaves_the_living_token_to_others() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_worker_killed_during_its_refresh_leaves_the_valid_token_to_others(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.bring_access_token_near_its_end()
         old = connection.tokens.access_token
         assert only_token(ask_for_a_slow_refresh(connection).result()) == old
@@ -50,8 +75,10 @@ def test_worker_killed_during_its_refresh_leaves_the_living_token_to_others() ->
         assert_one_retry_and_then_no_more(connection)
 
 
-def test_worker_killed_during_its_refresh_makes_others_wait_and_come_back() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_worker_killed_during_its_refresh_makes_others_wait_and_come_back(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.expire_access_token()
         asked = ask_for_a_slow_refresh(connection)
         connection.workers.kill(0)
@@ -65,8 +92,10 @@ def test_worker_killed_during_its_refresh_makes_others_wait_and_come_back() -> N
         assert_one_retry_and_then_no_more(connection)
 
 
-def test_worker_that_died_before_it_sent_anything_costs_no_login() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_worker_that_died_before_it_sent_anything_costs_no_login(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.expire_access_token()
         connection.rewrite(intent)
         connection.let_time_pass(LEASE)
@@ -77,38 +106,39 @@ def test_worker_that_died_before_it_sent_anything_costs_no_login() -> None:
 # Stopped
 
 
-def test_worker_stopped_during_its_refresh_answers_who_waits_for_it() -> None:
-    with single_connection(oidc_provider) as connection:
-        connection.expire_access_token()
-        asked = ask_for_a_slow_refresh(connection)
-        stop_first_worker(connection)
-        assert only_token(asked.result()) == connection.tokens.access_token
-        assert_stopped_worker_lost_nothing(connection)
-
-
-def test_worker_stopped_during_its_refresh_ends_it_for_nobody_as_well() -> None:
-    with single_connection(oidc_provider) as connection:
-        connection.expire_access_token()
-        asked = ask_for_a_slow_refresh(connection, leave=True)
-        assert counted(asked.result()) == NO_ANSWER
-        stop_first_worker(connection)
-        assert_stopped_worker_lost_nothing(connection)
-
-
-def test_worker_stopped_during_its_refresh_ends_it_for_who_has_been_served_as_well() -> None:
-    with single_connection(oidc_provider) as connection:
-        connection.bring_access_token_near_its_end()
+@pytest.mark.parametrize("caller", ["waits", "has hung up", "has the old token"])
+def test_worker_stopped_during_its_refresh_finishes_it(deployment: Deployment, caller: str) -> None:
+    with new_connection(deployment) as connection:
+        if caller == "has the old token":
+            connection.bring_access_token_near_its_end()
+        else:
+            connection.expire_access_token()
         old = connection.tokens.access_token
-        assert only_token(ask_for_a_slow_refresh(connection).result()) == old
-        stop_first_worker(connection)
-        assert_stopped_worker_lost_nothing(connection)
+        asked = ask_for_a_slow_refresh(connection, leave=caller == "has hung up")
+        if caller == "has the old token":
+            assert only_token(asked.result()) == old
+        assert connection.peer.stats().in_flight == 1
+        connection.workers.terminate(0)
+        connection.workers.wait(0)
+        stored = authorized(connection.record())
+        assert (stored.tokens.generation, stored.failure_state) == (1, None)
+        new = stored.tokens.access_token
+        if caller == "waits":
+            assert only_token(asked.result()) == new
+        if caller == "has hung up":
+            assert counted(asked.result()) == NO_ANSWER
+        assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
+        assert connection.is_accepted(new)
+        assert connection.peer.stats() == refreshes(1, granted=1)
 
 
 # The provider is away
 
 
-def test_provider_that_is_away_is_asked_once_a_pause_while_the_old_token_is_served() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_provider_that_is_away_is_asked_once_a_pause_while_the_old_token_is_served(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.bring_access_token_near_its_end(left=timedelta(minutes=4))
         old = connection.tokens.access_token
         connection.peer.plan_faults(*["refuse-503"] * 6)
@@ -129,30 +159,34 @@ def test_provider_that_is_away_is_asked_once_a_pause_while_the_old_token_is_serv
         assert authorized(connection.record()).failure_state is None
 
 
-def test_provider_that_is_away_when_the_token_has_expired_is_waited_for() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_provider_that_is_away_when_the_token_has_expired_is_waited_for(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.expire_access_token()
         connection.peer.plan_faults("refuse-503")
         [answer] = connection.ask()
         assert (answer.status, answer.problem) == (503, "provider-unavailable")
         assert answer.headers["retry-after"] == "1"
-        standing = connection.verify()
-        assert standing.status == 202
-        assert standing.members["last_refresh"]["outcome"] == "provider-unavailable"
+        status = connection.verify()
+        assert status.status == 202
+        assert status.members["last_refresh"]["outcome"] == "provider-unavailable"
         pass_the_pause(connection, failures=1)
         assert connection.is_accepted(only_token(connection.ask(CALLERS)))
         assert connection.peer.stats() == refreshes(2, granted=1, refused=1)
 
 
-def test_access_token_is_served_to_its_end_after_a_lost_answer() -> None:
-    with single_connection(oidc_provider) as connection:
+def test_access_token_is_served_to_its_end_after_a_lost_answer(
+    deployment: Deployment,
+) -> None:
+    with new_connection(deployment) as connection:
         connection.bring_access_token_near_its_end()
         old = connection.tokens.access_token
         connection.peer.plan_faults("drop-answer")
         assert only_token(connection.ask(CALLERS)) == old
         connection.wait_for_the_refresh()
         connection.let_time_pass(LEASE)
-        # A retry could end the token that still lives for a minute: it is put off.
+        # A retry could revoke the token that is valid for another minute.
         assert only_token(connection.ask(CALLERS, min_ttl=0)) == old
         assert connection.is_accepted(old)
         assert connection.peer.stats() == refreshes(1, granted=1)
@@ -160,28 +194,10 @@ def test_access_token_is_served_to_its_end_after_a_lost_answer() -> None:
         assert_one_retry_and_then_no_more(connection)
 
 
-# What the tests above say in one word
-
-
 def ask_for_a_slow_refresh(connection: Connection, *, leave: bool = False) -> Future[list[Answer]]:
-    """Let a caller ask the first worker; return when its refresh is at the provider."""
-    connection.peer.plan_faults("delay:3")
+    """Let a caller ask the first worker. Return once its refresh is at the provider."""
+    connection.peer.plan_faults("delay:5")
     return connection.ask_in_background(worker=0, leave=leave)
-
-
-def stop_first_worker(connection: Connection) -> None:
-    assert connection.peer.stats().in_flight == 1
-    connection.workers.terminate(0)
-    connection.workers.wait(0)
-
-
-def assert_stopped_worker_lost_nothing(connection: Connection) -> None:
-    stored = authorized(connection.record())
-    assert (stored.tokens.generation, stored.failure_state) == (1, None)
-    new = stored.tokens.access_token
-    assert only_token(connection.ask(CALLERS, workers=OTHERS)) == new
-    assert connection.is_accepted(new)
-    assert connection.peer.stats() == refreshes(1, granted=1)
 
 
 def assert_first_request_was_the_only_one(connection: Connection) -> None:
@@ -192,7 +208,7 @@ def assert_first_request_was_the_only_one(connection: Connection) -> None:
 
 
 def assert_one_retry_and_then_no_more(connection: Connection) -> None:
-    """The first request was granted and its answer is lost, so the retry is refused for good."""
+    """Expect one refused retry: the provider granted the first request, and its answer was lost."""
     for _ in range(2):
         answers = connection.ask(CALLERS)
         assert counted(answers) == {(401, "authorization-required"): CALLERS}
@@ -202,16 +218,16 @@ def assert_one_retry_and_then_no_more(connection: Connection) -> None:
 
 
 def intent(grant: Grant) -> Grant:
-    """Return what a worker stores before it sends anything."""
+    """Return the intent that a worker stores before it sends a request."""
     assert isinstance(grant, Authorized)
     tokens = grant.tokens
     return Refreshing(
         tokens=tokens,
         attempt=Attempt(
-            id="dead",
+            id="an attempt",
             authorized_at=tokens.authorized_at,
             generation=tokens.generation,
-            client="dead",
+            client="a client",
             started_at=datetime.now(UTC),
         ),
         failure_state=None,
@@ -219,7 +235,7 @@ def intent(grant: Grant) -> Grant:
 
 
 def pass_the_pause(connection: Connection, *, failures: int) -> None:
-    """Let the time pass in which the provider is not asked, which doubles each time."""
+    """Let the pause before the next request pass, which doubles each time."""
     failure_state = authorized(connection.record()).failure_state
     assert failure_state is not None
     assert (failure_state.failures, failure_state.failure) == (failures, Failure.UNAVAILABLE)

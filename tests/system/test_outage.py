@@ -1,7 +1,7 @@
 """The store goes away and comes back at random moments of refreshes: no login, one provider call.
 
-oidc-provider ends all that came of a login when it sees a refresh token twice: a second request,
-where one was sent already, could not pass unnoticed.
+oidc-provider revokes the whole grant when it sees a refresh token twice, so a second request would
+fail the test.
 """
 
 import sqlite3
@@ -25,24 +25,22 @@ from tests.system.promises import REUSE_REVOKES, may_cost_a_login
 from tests.system.stores import StoreKind, rest_store
 from tests.thorough import times
 
-ROUNDS = times(40)
+ROUNDS = times(40, usually=8)
 CALLERS = 20
 SEED = 5
 LEASE = timedelta(seconds=60)
-# In seconds. From the callers' start until the tokens are stored it takes little more than the
-# time that the provider holds the request for.
+# In seconds: how long the provider holds a request. The rest of a refresh takes little more.
 SHORTEST_DELAY, LONGEST_DELAY = 0.1, 0.6
 LATEST_START = 0.7
-# In seconds. A swap is tried for two seconds while callers wait; then tokens are brought later.
+# In seconds. Callers wait for two seconds of swaps; after that the tokens are stored later.
 LONGEST_OUTAGE = 3.0
-# What callers are told while the store is away, and by whoever waits for an intent that the store
-# took without saying so.
+# Answers while the store is away, or while an intent is waited for that the store did not confirm.
 PUT_OFF = {(503, "store-unavailable"), (503, "refresh-in-progress")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """One way for a store to be away, and back."""
+    """A way to take a store away and to bring it back."""
 
     name: str
     off: Callable[[], object]
@@ -51,12 +49,11 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A connection, and the switches of its store."""
+    """A connection, the switches of its store, and the fault that workers notice."""
 
     connection: Connection
     switches: Sequence[Switch]
     fault: StoreFault = StoreFault.OUTAGE
-    """What the workers make of it."""
     rounds: int = ROUNDS
 
 
@@ -68,7 +65,7 @@ def over_sqlite() -> Iterator[Stage]:
             sqlite3.connect(connection.workers.environment["SQLITE_PATH"], isolation_level=None)
         ) as file,
     ):
-        # There is no server to stop; but somebody else can keep the file from being written.
+        # Without a server to stop: another process locks the file.
         lock = Switch(
             name="file locked", off=lambda: file.execute("BEGIN IMMEDIATE"), on=file.rollback
         )
@@ -91,7 +88,7 @@ def over_rest() -> Iterator[Stage]:
 
 @contextmanager
 def over_dynamodb() -> Iterator[Stage]:
-    """Let it hang, or do all that it is asked and say nothing: it keeps its tables in memory."""
+    """Pause the server, or lose its answers. It cannot be restarted: its tables are in memory."""
     with dynamodb_server() as peer, lossy_proxy(peer.url, lambda *_: True) as proxy:
         proxy.stop_losing()
         environ = peer.environ(peer.new_table(), url=proxy.url)
@@ -100,7 +97,7 @@ def over_dynamodb() -> Iterator[Stage]:
                 Switch(name="DynamoDB paused", off=peer.pause, on=peer.resume),
                 Switch(name="answers lost", off=proxy.lose, on=proxy.stop_losing),
             ]
-            yield Stage(connection=connection, switches=switches, rounds=ROUNDS // 5)
+            yield Stage(connection=connection, switches=switches, rounds=max(3, ROUNDS // 5))
 
 
 STAGES: Mapping[StoreKind, Callable[[], AbstractContextManager[Stage]]] = {
@@ -128,8 +125,7 @@ def test_store_that_comes_and_goes_costs_no_login(
             lose_the_store_in_a_refresh(stage.connection, random, stage.switches, account)
     assert account.calls == stage.rounds
     assert account.logins == account.refused == 0
-    # Where the store was away, and not only slow, it was felt, but in a round or two in which a
-    # read that had begun before was shared.
+    # Callers notice a store that is away, except where they share a read that had begun before.
     assert account.put_off >= (stage.rounds * 3 // 4 if stage.fault is StoreFault.OUTAGE else 0)
     assert (account.put_off > 0) == (stage.fault is StoreFault.OUTAGE)
     points = Point if stage.fault is StoreFault.OUTAGE else [None]
@@ -148,7 +144,7 @@ def lose_the_store_in_a_refresh(
     asked = connection.ask_meanwhile(CALLERS)
     time.sleep(start)
     switch.off()
-    # Who waits for a refresh is told nothing of it; who asks how things stand is.
+    # Callers that wait for a refresh do not notice. A caller of verify does.
     account.put_off += connection.verify().problem == "store-unavailable"
     time.sleep(duration)
     switch.on()
@@ -168,7 +164,7 @@ def lose_the_store_in_a_refresh(
 
 
 def outlast_an_intent_that_nobody_carries_out(connection: Connection) -> None:
-    """Let its lease run out: the store took it and did not say so, until nobody asked any more."""
+    """Let the lease of an intent expire that the store took without a confirmation."""
     nothing_was_sent = not connection.peer.stats().arrived
     if nothing_was_sent and isinstance(connection.record().grant, Refreshing):
         connection.let_time_pass(LEASE)

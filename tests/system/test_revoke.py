@@ -19,12 +19,13 @@ from tests.system.deployment import (
 )
 from tests.system.loopback import http
 from tests.system.peers import Peer, RefreshPolicy, django_oauth_toolkit, oidc_provider
+from tests.thorough import times
 
 PEERS: Mapping[str, StartPeer] = {
     "oidc-provider": oidc_provider,
     "django-oauth-toolkit": partial(django_oauth_toolkit, policy=RefreshPolicy.ROTATION),
 }
-ROUNDS = 15
+ROUNDS = times(15, usually=5)
 CALLERS = 12
 SEED = 5
 # In seconds: before, while and after the refresh that everybody waits for.

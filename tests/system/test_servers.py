@@ -1,7 +1,4 @@
-"""Servers that are stopped in the middle of a refresh: whichever it is, the new tokens are stored.
-
-What each of them has to be told, docs/servers.md says.
-"""
+"""Each server of docs/servers.md stores the new tokens when it is stopped during a refresh."""
 
 import asyncio
 import os
@@ -22,6 +19,7 @@ from domain.tokens import Tokens
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from tests.functions.token_endpoint import TokenEndpoint, token_endpoint
+from tests.patience import PATIENCE
 from tests.records import record_of
 from tests.system.loopback import free_port
 from tests.system.waiting import wait_until
@@ -31,7 +29,6 @@ API_KEY = {"x-api-key": "not-a-real-api-key-of-anything"}
 APP = "functions.asgi:app"
 # A provider that is neither near nor busy.
 ANSWER_AFTER = 1.0
-STOPPED_WITHIN = 30.0
 
 SERVERS = {
     "uvicorn": ["uvicorn", APP, "--host", "127.0.0.1", "--port", "{port}"],
@@ -41,9 +38,12 @@ SERVERS = {
 
 
 @pytest.mark.parametrize(
-    "left", [timedelta(seconds=-1), timedelta(minutes=4)], ids=["waited for", "behind an answer"]
+    ("workers", "left"),
+    [
+        pytest.param(1, timedelta(seconds=-1), id="waited for"),
+        pytest.param(2, timedelta(minutes=4), id="behind an answer"),
+    ],
 )
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("server", SERVERS)
 def test_server_that_is_stopped_during_a_refresh_stores_what_comes_of_it(
     server: str, workers: int, left: timedelta, tmp_path: Path
@@ -57,7 +57,7 @@ def test_server_that_is_stopped_during_a_refresh_stores_what_comes_of_it(
             wait_until(lambda: len(provider.seen) == 1)
             process.send_signal(signal.SIGTERM)
             threading.Timer(ANSWER_AFTER, may_answer.set).start()
-            process.wait(STOPPED_WITHIN)
+            process.wait(PATIENCE.total_seconds())
             wait_until(lambda: not is_alive(process.pid))
             caller.join()
         grant = asyncio.run(load(environ))
@@ -139,7 +139,7 @@ def ask(port: int) -> None:
 
 
 def call(port: int, path: str) -> int:
-    connection = HTTPConnection("127.0.0.1", port, timeout=STOPPED_WITHIN)
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE.total_seconds())
     try:
         connection.request("GET", path, headers=API_KEY)
         return connection.getresponse().status

@@ -1,7 +1,7 @@
-"""Four workers over Upstash in front of a real Redis, which goes away and comes back: one refresh.
+"""Three workers with Upstash in front of a real Redis, which goes away and comes back: one refresh.
 
-oidc-provider ends all that came of a login when it sees a refresh token twice: a second request,
-where one was sent already, could not pass unnoticed.
+oidc-provider revokes the whole grant when it sees a refresh token twice, so a second request would
+fail the test.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ from tests.system.upstash_front import UpstashPeer
 from tests.system.waiting import wait_until
 
 CALLERS = 200
-# What the recorder does while its callers wait: the first try, and `SWAP_RETRIES`.
+# Of the recorder, while its callers wait: the first one, and `SWAP_RETRIES`.
 TRIES_BEFORE_ANSWERING = 4
 # A word that is in the script of the swaps, and in no other.
 SWAPS = "conflict"
-# All workers but the one that something happens to.
-OTHERS = [1, 2, 3]
+# All workers but the first one.
+OTHERS = [1, 2]
 
 Stoppable: TypeAlias = RedisPeer | UpstashPeer
 
@@ -56,7 +56,10 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    with rest_store() as store, deployed(oidc_provider, store=store.front.environ) as deployment:
+    with (
+        rest_store() as store,
+        deployed(oidc_provider, count=3, store=store.front.environ) as deployment,
+    ):
         yield Cloud(redis=store.redis, front=store.front, deployment=deployment)
 
 
@@ -70,46 +73,33 @@ def connection(cloud: Cloud) -> Iterator[Connection]:
 
 @pytest.fixture(params=["redis", "front"])
 def stoppable(cloud: Cloud, request: pytest.FixtureRequest) -> Stoppable:
-    """What can be stopped: the server that has the data, or the way to it."""
+    """The server that has the data, or the way to it."""
     return cloud.redis if request.param == "redis" else cloud.front
 
 
 # The store is away
 
 
-def test_store_that_is_away_for_a_moment_costs_nothing(
-    connection: Connection, stoppable: Stoppable
-) -> None:
-    asked = ask_for_a_slow_refresh(connection)
-    with away(stoppable):
-        wait_for_the_answer(connection)
-    token = only_token(asked.result())
-    wait_until_stored(connection, token)
-    assert connection.peer.stats() == refreshes(1, granted=1)
-    assert_grant_lives(connection, refreshed=1)
-
-
-def test_store_that_is_away_for_long_is_brought_the_tokens_when_it_is_back(
+def test_store_that_is_away_has_the_tokens_when_it_is_back(
     connection: Connection, stoppable: Stoppable
 ) -> None:
     rescued = rescue_lines(connection)
     asked = ask_for_a_slow_refresh(connection)
     with away(stoppable):
         wait_for_the_answer(connection)
-        # Who asks where the tokens are not is told that the store is away, and does no harm.
+        # The other workers have no tokens, and report that the store is away.
         answers = connection.ask(len(OTHERS), workers=OTHERS)
         assert counted(answers) == {(503, "store-unavailable"): len(OTHERS)}
-        # Who waits where the tokens came is served in spite of that.
+        # The first worker has the tokens, and serves its callers.
         token = only_token(asked.result())
         assert rescue_lines(connection) == rescued + 1
         assert connection.is_accepted(token)
     wait_until_stored(connection, token)
     assert only_token(connection.ask(CALLERS)) == token
-    assert connection.peer.stats() == refreshes(1, granted=1)
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
-def test_store_that_hangs_is_brought_the_tokens_when_it_goes_on(
+def test_store_that_hangs_has_the_tokens_when_it_goes_on(
     cloud: Cloud, connection: Connection
 ) -> None:
     asked = ask_for_a_slow_refresh(connection)
@@ -118,8 +108,7 @@ def test_store_that_hangs_is_brought_the_tokens_when_it_goes_on(
     token = only_token(asked.result())
     cloud.redis.resume()
     wait_until_stored(connection, token)
-    assert connection.peer.stats() == refreshes(1, granted=1)
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
 def test_store_that_crashes_after_it_took_the_intent_still_knows_it(
@@ -131,11 +120,10 @@ def test_store_that_crashes_after_it_took_the_intent_still_knows_it(
     refreshing(connection.record())
     token = only_token(asked.result())
     wait_until_stored(connection, token)
-    assert connection.peer.stats() == refreshes(1, granted=1)
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
-def test_tokens_that_died_with_their_worker_while_the_store_was_away_are_in_its_log(
+def test_tokens_that_were_lost_with_their_worker_while_the_store_was_away_are_in_its_log(
     cloud: Cloud, connection: Connection
 ) -> None:
     asked = ask_for_a_slow_refresh(connection)
@@ -150,8 +138,7 @@ def test_tokens_that_died_with_their_worker_while_the_store_was_away_are_in_its_
         assert recovered[-1] == f"{connection.name}: {result}"
         wait_until_stored(connection, token)
     assert only_token(connection.ask(CALLERS)) == token
-    assert connection.peer.stats() == refreshes(1, granted=1)
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
 # Something gets lost on the way
@@ -164,19 +151,18 @@ def test_swaps_that_fail_at_first_cost_nothing(
     rescued = rescue_lines(connection)
     connection.expire_access_token()
     spoil_swaps(cloud, fault, TRIES_BEFORE_ANSWERING - 1)
-    connection.peer.plan_faults("delay:1")
+    connection.peer.plan_faults("delay:4")
     asked = connection.ask_in_background(worker=0)
-    assert cloud.front.planned_faults() == []
+    assert not cloud.front.stats().faults
     spoil_swaps(cloud, fault, TRIES_BEFORE_ANSWERING - 1)
     token = only_token(asked.result())
-    assert cloud.front.planned_faults() == []
+    assert not cloud.front.stats().faults
     assert connection.tokens.access_token == token
-    assert connection.peer.stats() == refreshes(1, granted=1)
     assert rescue_lines(connection) == rescued
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
-@pytest.mark.parametrize("fault", ["drop-answer", "drop-request", "delay:4"])
+@pytest.mark.parametrize("fault", ["drop-answer", "delay:4"])
 def test_tokens_whose_swaps_all_fail_are_served_and_stored_later(
     cloud: Cloud, connection: Connection, fault: str
 ) -> None:
@@ -187,9 +173,8 @@ def test_tokens_whose_swaps_all_fail_are_served_and_stored_later(
     assert rescue_lines(connection) == rescued + 1
     wait_until_stored(connection, token)
     assert only_token(connection.ask(CALLERS)) == token
-    assert connection.peer.stats() == refreshes(1, granted=1)
     cloud.front.clear_faults()
-    assert_grant_lives(connection, refreshed=1)
+    assert_one_refresh_and_one_more(connection)
 
 
 def test_stampede_whose_swaps_are_answered_to_nobody_costs_one_refresh(
@@ -200,18 +185,14 @@ def test_stampede_whose_swaps_are_answered_to_nobody_costs_one_refresh(
     spoil_swaps(cloud, "drop-answer", TRIES_BEFORE_ANSWERING - 1)
     token = only_token(connection.ask(CALLERS))
     wait_until_stored(connection, token)
-    assert connection.peer.stats() == refreshes(1, granted=1)
     cloud.front.clear_faults()
-    assert_grant_lives(connection, refreshed=1)
-
-
-# What the tests above say in one word
+    assert_one_refresh_and_one_more(connection)
 
 
 def ask_for_a_slow_refresh(connection: Connection) -> Asked:
     """Let a caller ask the first worker; return when its refresh is at the provider."""
     connection.expire_access_token()
-    connection.peer.plan_faults("delay:2")
+    connection.peer.plan_faults("delay:4")
     return connection.ask_in_background(worker=0)
 
 
@@ -244,8 +225,10 @@ def rescue_lines(connection: Connection) -> int:
     return connection.workers.log(0).count("oauth-callback-rescue ")
 
 
-def assert_grant_lives(connection: Connection, *, refreshed: int) -> None:
-    assert connection.tokens.generation == refreshed
-    connection.expire_access_token()
-    assert connection.is_accepted(only_token(connection.ask()))
-    assert connection.peer.stats() == refreshes(refreshed + 1, granted=refreshed + 1)
+def assert_one_refresh_and_one_more(connection: Connection) -> None:
+    for refreshed in (1, 2):
+        assert connection.peer.stats() == refreshes(refreshed, granted=refreshed)
+        assert connection.tokens.generation == refreshed
+        if refreshed == 1:
+            connection.expire_access_token()
+            assert connection.is_accepted(only_token(connection.ask()))

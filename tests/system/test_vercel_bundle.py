@@ -1,7 +1,4 @@
-"""What Vercel's builder makes of this tree: nothing that is not meant to be there, and all that is.
-
-And what `vercel.json` publishes of it: the endpoints.
-"""
+"""The bundles of Vercel's builder have all they need and no more. Only endpoints are public."""
 
 import json
 import re
@@ -37,8 +34,18 @@ from tests.system.vercel_router import routed, routes_of
 CONFIG = json.loads((ROOT / "vercel.json").read_text())
 FUNCTIONS = sorted(MAX_DURATIONS)
 MOST_MEGABYTES = 45
+STRAYS = """
+.env .local/api-key Makefile README.md domain/README.md functions/.env infra/locks/runtime.txt
+pyproject.toml tests/conftest.py uv.lock
+"""
+UNPUBLISHED = """
+/ /.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
+/api/openapi-json /api/token.json /api/token.py /api/token// /api/token/x /api/tokens
+//api/token /domain/decide.py /functions
+/functions/vercel/token /functions/vercel/token.py /pyproject.toml /vercel.json /x/api/token
+"""
 
-# What the builder adds, which pins its runtime and seeds the environment with pip.
+# The builder adds its own runtime, and pip.
 ADDED = {"pip", "vercel-runtime"}
 
 
@@ -77,18 +84,7 @@ def application_sources() -> list[Path]:
 
 
 def test_what_does_not_belong_is_recognised() -> None:
-    paths = [
-        ".env",
-        ".local/api-key",
-        "Makefile",
-        "README.md",
-        "domain/README.md",
-        "functions/.env",
-        "infra/locks/runtime.txt",
-        "pyproject.toml",
-        "tests/conftest.py",
-        "uv.lock",
-    ]
+    paths = STRAYS.split()
     assert strays([*paths, "domain/decide.py", "_vendor/httpx/_api.py"]) == paths
 
 
@@ -136,9 +132,12 @@ def test_bundle_and_its_environment_hold_no_secret(function: Function) -> None:
         ]
 
 
-def test_bundle_is_small(function: Function, record_property: RecordProperty) -> None:
+def test_bundle_is_small_and_has_the_time_it_needs(
+    function: Function, record_property: RecordProperty
+) -> None:
     record_property(COUNTED, weighed(function.name, function.files))
     assert parts(function.files).total() <= MOST_MEGABYTES * MEGABYTE
+    assert function.max_duration == MAX_DURATIONS[function.name]
 
 
 def test_parts_are_weighed_without_pip() -> None:
@@ -150,13 +149,6 @@ def test_parts_are_weighed_without_pip() -> None:
         "functions/asgi.py": 16,
     }
     assert parts(sizes) == Counter({"functions": 16, "single files": 8, "pipette": 4})
-
-
-def test_functions_have_the_time_for_what_they_do(function: Function) -> None:
-    assert function.max_duration == MAX_DURATIONS[function.name]
-
-
-# --- what is published
 
 
 def test_sweep_is_called_every_day() -> None:
@@ -172,34 +164,7 @@ def test_endpoint_goes_to_its_function(path: str) -> None:
         assert routed(routes, target) == f"functions/vercel/{function_of(path)}.py"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/.env",
-        "/.local/api-key",
-        "/README.md",
-        "/api",
-        "/api/",
-        "/api/TOKEN",
-        "/api/__init__",
-        "/api/openapi",
-        "/api/openapi-json",
-        "/api/token.json",
-        "/api/token.py",
-        "/api/token//",
-        "/api/token/x",
-        "/api/tokens",
-        "//api/token",
-        "/domain/decide.py",
-        "/functions",
-        "/functions/vercel/token",
-        "/functions/vercel/token.py",
-        "/pyproject.toml",
-        "/vercel.json",
-        "/x/api/token",
-    ],
-)
+@pytest.mark.parametrize("path", UNPUBLISHED.split())
 def test_nothing_else_is_published(path: str) -> None:
     routes = routes_of((ROOT / "vercel.json").read_text())
     assert routed(routes, path) == 404

@@ -1,4 +1,4 @@
-"""What `make vercel-build` finds wrong, in output as the command line writes it."""
+"""`make vercel-build` finds faults in the output of Vercel's command line."""
 
 import json
 from collections.abc import Callable

@@ -202,7 +202,7 @@ def test_end_waits_for_the_answer_to_a_caller_of_a_refresh(cloud: Cloud, connect
 def tell_to_end(process: FunctionProcess) -> None:
     """Send SIGTERM, and wait until it has been understood: a connection that is idle is closed."""
     parts = urlsplit(process.address)
-    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=30) as idle:
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0))) as idle:
         idle.sendall(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
         # This function has one endpoint, and not that one.
         assert idle.recv(65536).startswith(b"HTTP/1.1 404")

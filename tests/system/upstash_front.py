@@ -1,14 +1,9 @@
-"""An Upstash of our own as a process: its REST protocol in front of a real Redis.
-
-`python -m tests.system.upstash_front --redis-port N --token T` serves it on a loopback port until
-interrupted, and prints its address first.
-"""
+"""An Upstash of our own as a process: its REST protocol in front of a real Redis."""
 
 import argparse
 import contextlib
 import socket
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,8 +14,7 @@ from tests.system.guarded_process import GuardedProcess, guarded_process
 from tests.system.loopback import free_port, http
 from tests.system.redis_connections import Connections
 from tests.system.redis_peer import RedisPeer
-from tests.system.upstash_faults import parse_fault
-from tests.system.upstash_rest import UpstashRest
+from tests.system.upstash_rest import FAULT, UpstashRest
 
 TOKEN = "not-a-real-token"
 # All callers of a stampede may knock before the first is let in.
@@ -31,14 +25,16 @@ _KEEP_ALIVE_SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """What was asked since the front started, or since `UpstashPeer.reset_stats`."""
+    """Counts since the front started, or since `UpstashPeer.reset_stats`.
+
+    `executed` commands were sent to Redis. Requests in flight count without their client too.
+    """
 
     requests: int
-    """All that arrived, whatever became of them."""
-    commands: Counter[str]
-    """Those that were sent to Redis, by their upper-case name; `total()` sums them."""
+    executed: int
     in_flight: int
-    """Requests being held or processed now, whether or not the client is still there."""
+    faults: Sequence[str]
+    """Those that no request has met yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,44 +47,31 @@ class UpstashPeer:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables by which the application is told of it."""
+        """The variables that lead the application to it."""
         return {"KV_REST_API_URL": self.url, "KV_REST_API_TOKEN": self.token}
 
-    def plan_faults(self, *names: str) -> None:
-        """Let the next requests meet these faults, one each, after those planned before.
-
-        Not executed: ``drop-request``, ``html-502``, ``status-401`` (and others from 400 to 599).
-        Executed: ``drop-answer``, ``html-502-after``, ``garbage`` (200, not JSON), ``wrong-shape``
-        (200, another JSON), ``delay-answer:SECONDS``. Executed late: ``delay:SECONDS``, even if the
-        client has gone. One that ends in ``*`` stays until `clear_faults`. Requests that are
-        refused for their token, path or form meet none. Raises ValueError.
-        """
-        for name in names:
-            self.plan_fault(name)
-
     def plan_fault(self, name: str, *, matching: str = "") -> None:
-        """Let the next request meet a fault whose command's name, or script, contains the text.
+        """Plan a fault for the next command whose name or script contains a text.
 
-        A batch matches if one of its commands does. Raises ValueError.
+        ``drop-request``: not executed. ``drop-answer``, ``html-502-after``,
+        ``delay-answer:SECONDS``: executed. ``delay:SECONDS``: executed late, even if the client has
+        gone. One that ends in ``*`` stays until `clear_faults`. Refused requests meet none. Raises
+        ValueError.
         """
-        parse_fault(name.removesuffix("*"))
-        self._control("POST", "faults", [{"name": name, "matching": matching}])
-
-    def planned_faults(self) -> list[str]:
-        """The names of the faults that no request has met yet."""
-        return list(self._control("GET", "faults").json()["faults"])
+        if not FAULT.fullmatch(name.removesuffix("*")):
+            raise ValueError(f"no such fault: {name!r}")
+        self._control("POST", "faults", [name, matching])
 
     def clear_faults(self) -> None:
-        """Let the next requests meet no fault."""
+        """Forget the planned faults."""
         self._control("DELETE", "faults")
 
     def stats(self) -> Stats:
-        """Return the counts, which include every request that has been answered by now."""
-        counts = self._control("GET", "stats").json()
-        return Stats(**{**counts, "commands": Counter(counts["commands"])})
+        """Return the counts, which include every answered request."""
+        return Stats(**self._control("GET", "stats").json())
 
     def reset_stats(self) -> None:
-        """Count from zero again; requests in flight stay so."""
+        """Count from zero. Requests in flight stay so."""
         self._control("DELETE", "stats")
 
     def stop(self) -> None:
@@ -125,7 +108,7 @@ def _answers(url: str) -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve on a loopback port until interrupted."""
     parser = argparse.ArgumentParser(description="Upstash's REST protocol, for tests only.")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--redis-port", type=int, required=True)
     parser.add_argument("--token", required=True)
     options = parser.parse_args(arguments)
@@ -142,9 +125,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # For each connection; asyncio does so only for listeners of its own. Without it the body of
         # an answer waits 40 ms for its head to be acknowledged.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        host, port = listener.getsockname()
-        sys.stdout.write(f"http://{host}:{port}\n")
-        sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,14 +1,14 @@
-"""The REST protocol of Upstash in front of a Redis, as one ASGI application that can be spoiled.
+"""The REST protocol of Upstash in front of a Redis, as an ASGI application with planned faults.
 
-As https://upstash.com/docs/redis/features/restapi tells it, without commands in the path, without
-streams and without RESP2 answers.
+As in https://upstash.com/docs/redis/features/restapi, with one command in the body of a request.
 """
 
 import asyncio
+import base64
 import json
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, assert_never
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias, assert_never
 
 from functions.http.messages import Receive, Request, Response, Scope, Send
 from functions.http.parameters import MalformedRequestError
@@ -18,201 +18,182 @@ from tests.system.redis_connections import (
     Connections,
     RedisAwayError,
     Reply,
-)
-from tests.system.upstash_faults import Delay, DelayAnswer, Fault, FaultPlan, Spoiled, Unanswered
-from tests.system.upstash_messages import (
-    Encode,
-    encode_base64,
-    encode_text,
-    member,
-    read_commands,
+    Status,
 )
 
-Endpoint: TypeAlias = Callable[[list[Command], Encode], Awaitable[Response]]
+Encode: TypeAlias = Callable[[bytes], str]
 
-# They belong to a connection, or hold one up; over REST there is none.
-# What Upstash takes on its smallest plan.
+FAULT = re.compile(
+    r"drop-request|drop-answer|html-502-after|(delay|delay-answer):(?P<seconds>\d+(\.\d+)?)"
+)
+
+# The limit of Upstash's smallest plan.
 _MAX_BODY_BYTES = 1024 * 1024
-_UNAVAILABLE = frozenset(
-    b"AUTH BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN CLIENT DISCARD EXEC HELLO"
-    b" MONITOR MULTI PSUBSCRIBE PSYNC QUIT RESET SELECT SHUTDOWN SSUBSCRIBE SUBSCRIBE SYNC UNWATCH"
-    b" WAIT WAITAOF WATCH".split()
+_HTML_502 = Response(
+    status=502,
+    content_type="text/html",
+    body=b"<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>\n",
 )
 
 
 class UpstashRest:
-    """The ASGI application: the endpoints of Upstash, and below `/_control` those of the tests."""
+    """The ASGI application: Upstash's endpoint, and those of the tests below `/_control`."""
 
     def __init__(self, *, redis: Connections, token: str) -> None:
         self._redis = redis
         self._authorization = f"Bearer {token}".encode()
-        self._faults = FaultPlan()
-        self._arrived = 0
+        self._faults: list[tuple[str, str]] = []
         self._requests = 0
+        self._executed = 0
         self._in_flight = 0
-        self._commands: Counter[str] = Counter()
-        self._endpoints: dict[str, Endpoint] = {
-            "/": self._one,
-            "/pipeline": self._pipeline,
-            "/multi-exec": self._multi_exec,
-        }
-        self._controls: dict[tuple[str, str], Callable[[Request], Response]] = {
-            ("GET", "/_control/stats"): self._show_stats,
+        self._controls: dict[tuple[str, str], Callable[[Request], object]] = {
+            ("GET", "/_control/stats"): lambda _: None,
             ("DELETE", "/_control/stats"): self._reset_stats,
-            ("GET", "/_control/faults"): self._show_faults,
-            ("POST", "/_control/faults"): self._plan_faults,
-            ("DELETE", "/_control/faults"): self._clear_faults,
+            ("POST", "/_control/faults"): lambda request: self._faults.append(
+                tuple(json.loads(request.body))
+            ),
+            ("DELETE", "/_control/faults"): lambda _: self._faults.clear(),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if control := self._controls.get((scope["method"], scope["path"])):
-            await control(
-                await Request.from_asgi(scope, receive, max_body_bytes=_MAX_BODY_BYTES)
-            ).send(send)
+            control(await Request.from_asgi(scope, receive, max_body_bytes=_MAX_BODY_BYTES))
+            await Response.json(200, self._state()).send(send)
             return
-        self._arrived += 1
         self._requests += 1
         self._in_flight += 1
         try:
             answer = await self._answer(scope, receive)
         finally:
             self._in_flight -= 1
-        match answer:
-            case Response():
-                await answer.send(send, without_body=scope["method"] == "HEAD")
-            case Unanswered():
-                await _start_an_answer_that_never_ends(send)
-            case _:
-                assert_never(answer)
+        if answer is None:
+            await _start_an_answer_that_never_ends(send)
+        else:
+            await answer.send(send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response | Unanswered:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        """Return the answer, or None where the connection is to be lost."""
         try:
             request = await Request.from_asgi(scope, receive, max_body_bytes=_MAX_BODY_BYTES)
-        except MalformedRequestError as error:
-            return _refusal(error.status, f"ERR {error}")
-        endpoint = self._endpoints.get(request.path)
-        if endpoint is None:
-            return _refusal(404, "ERR there is nothing at this path")
-        if request.method != "POST":
-            return _refusal(405, "ERR here only POST", ("allow", "POST"))
-        if request.header_values(b"authorization") != [self._authorization]:
-            return _refusal(401, "WRONGPASS invalid or missing auth token")
-        try:
-            commands = read_commands(request.body, batch=request.path != "/")
-        except (ValueError, RecursionError) as error:
+            if (request.method, request.path) != ("POST", "/"):
+                return _refusal(404, "ERR only POST /")
+            if request.header_values(b"authorization") != [self._authorization]:
+                return _refusal(401, "WRONGPASS invalid or missing auth token")
+            command = _read_command(request.body)
+        except (MalformedRequestError, ValueError, RecursionError) as error:
             return _refusal(400, f"ERR failed to parse the request: {error}")
-        return await self._meet(
-            self._faults.meet(commands), lambda: self._execute(request, endpoint, commands)
-        )
-
-    async def _meet(
-        self, fault: Fault | None, execute: Callable[[], Awaitable[Response]]
-    ) -> Response | Unanswered:
-        match fault:
-            case None:
-                return await execute()
-            case Delay():
-                await asyncio.sleep(fault.seconds)
-                return await execute()
-            case DelayAnswer():
-                answer = await execute()
-                await asyncio.sleep(fault.seconds)
-                return answer
-            case Spoiled():
-                if fault.executed:
-                    await execute()
-                return fault.answer
-            case _:
-                assert_never(fault)
-
-    async def _execute(
-        self, request: Request, endpoint: Endpoint, commands: list[Command]
-    ) -> Response:
         in_base64 = request.header_values(b"upstash-encoding") == [b"base64"]
+        return await self._meet(command, _encode_base64 if in_base64 else _encode_text)
+
+    async def _meet(self, command: Command, encode: Encode) -> Response | None:
+        match self._fault_for(command).partition(":"):
+            case ("drop-request", _, _):
+                return None
+            case ("delay", _, seconds):
+                await asyncio.sleep(float(seconds))
+                return await self._execute(command, encode)
+            case ("delay-answer", _, seconds):
+                answer = await self._execute(command, encode)
+                await asyncio.sleep(float(seconds))
+                return answer
+            case ("drop-answer", _, _):
+                await self._execute(command, encode)
+                return None
+            case ("html-502-after", _, _):
+                await self._execute(command, encode)
+                return _HTML_502
+            case _:
+                return await self._execute(command, encode)
+
+    def _fault_for(self, command: Command) -> str:
+        """Take the first fault whose text is in the command's name or script; empty if none is."""
+        name = command[0].upper()
+        text = b" ".join(command[:2]) if name.startswith(b"EVAL") else name
+        for place, (fault, matching) in enumerate(self._faults):
+            if matching.encode() in text:
+                if not fault.endswith("*"):
+                    del self._faults[place]
+                return fault.removesuffix("*")
+        return ""
+
+    async def _execute(self, command: Command, encode: Encode) -> Response:
+        self._executed += 1
         try:
-            return await endpoint(commands, encode_base64 if in_base64 else encode_text)
+            reply = await self._redis.run(command)
         except RedisAwayError:
             return _refusal(502, "ERR the database cannot be reached")
+        if isinstance(reply, CommandError):
+            return _refusal(400, reply.text)
+        # The real one names a state of the database. For clients only its changes matter.
+        sync_token = ("upstash-sync-token", f"front={self._requests}")
+        return Response.json(200, {"result": _result(reply, encode)}, headers=(sync_token,))
 
-    async def _one(self, commands: list[Command], encode: Encode) -> Response:
-        answer = member(await self._run(commands[0]), encode)
-        return self._answered(400 if "error" in answer else 200, answer)
-
-    async def _pipeline(self, commands: list[Command], encode: Encode) -> Response:
-        # One after the other, and others' commands may come between.
-        members = [member(await self._run(command), encode) for command in commands]
-        return self._answered(200, members)
-
-    async def _multi_exec(self, commands: list[Command], encode: Encode) -> Response:
-        replies = await self._run_atomically(commands)
-        if isinstance(replies, CommandError):
-            return self._answered(400, {"error": replies.text})
-        return self._answered(200, [member(reply, encode) for reply in replies])
-
-    async def _run(self, command: Command) -> Reply:
-        if refused := _refused([command]):
-            return refused
-        self._count([command])
-        return await self._redis.run(command)
-
-    async def _run_atomically(self, commands: list[Command]) -> list[Reply] | CommandError:
-        if refused := _refused(commands):
-            return refused
-        self._count(commands)
-        return await self._redis.run_atomically(commands)
-
-    def _count(self, commands: Sequence[Command]) -> None:
-        self._commands.update(command[0].decode().upper() for command in commands)
-
-    def _answered(self, status: int, members: object) -> Response:
-        # The real one names a state of the database; only that it changes matters to a client.
-        sync_token = ("upstash-sync-token", f"front={self._arrived}")
-        body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
-        return Response(status=status, body=body, headers=(sync_token,))
-
-    def _show_stats(self, _request: Request) -> Response:
-        stats = {
+    def _state(self) -> dict[str, object]:
+        return {
             "requests": self._requests,
-            "commands": self._commands,
+            "executed": self._executed,
             "in_flight": self._in_flight,
+            "faults": [name for name, _ in self._faults],
         }
-        return Response.json(200, stats)
 
-    def _reset_stats(self, request: Request) -> Response:
-        self._requests = 0
-        self._commands.clear()
-        return self._show_stats(request)
-
-    def _show_faults(self, _request: Request) -> Response:
-        return Response.json(200, {"faults": self._faults.names()})
-
-    def _plan_faults(self, request: Request) -> Response:
-        for fault in json.loads(request.body):
-            self._faults.add(fault["name"], matching=fault["matching"])
-        return self._show_faults(request)
-
-    def _clear_faults(self, request: Request) -> Response:
-        self._faults.clear()
-        return self._show_faults(request)
+    def _reset_stats(self, _request: Request) -> None:
+        self._requests = self._executed = 0
 
 
-def _refused(commands: Sequence[Command]) -> CommandError | None:
-    for name in (command[0].upper() for command in commands):
-        if name in _UNAVAILABLE:
-            return CommandError(f"ERR Command is not available: '{name.decode()}'")
-    return None
-
-
-def _refusal(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    return Response.json(status, {"error": text}, headers=headers)
+def _refusal(status: int, text: str) -> Response:
+    return Response.json(status, {"error": text})
 
 
 async def _start_an_answer_that_never_ends(send: Send) -> None:
-    """Promise a body and send none, so that the server closes the connection (uvicorn does).
+    """Promise a body and send none, so that uvicorn closes the connection.
 
-    The client reads a status and then loses the peer before the body; it cannot know whether its
-    commands ran, as after a timeout.
+    The client cannot know whether its command ran, as after a timeout.
     """
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+def _read_command(body: bytes) -> Command:
+    """Read a body. Raises ValueError."""
+    # A number is passed on as it is written.
+    command = json.loads(body, parse_int=str, parse_float=str, parse_constant=_not_an_argument)
+    if not isinstance(command, list) or not command:
+        raise ValueError("a command is an array that begins with its name")
+    return [_read_argument(argument) for argument in command]
+
+
+def _read_argument(argument: Any) -> bytes:
+    match argument:
+        case bool():
+            return b"true" if argument else b"false"
+        case str():
+            return argument.encode()
+        case _:
+            return _not_an_argument(argument)
+
+
+def _not_an_argument(_value: Any) -> NoReturn:
+    raise ValueError("an argument is a string or a number")
+
+
+def _result(reply: Reply, encode: Encode) -> object:
+    match reply:
+        case None | int():
+            return reply
+        case bytes():
+            return encode(reply)
+        case Status() | CommandError():
+            return "OK" if reply == Status("OK") else encode(reply.text.encode())
+        case list():
+            return [_result(item, encode) for item in reply]
+        case _:
+            assert_never(reply)
+
+
+def _encode_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _encode_text(value: bytes) -> str:
+    return value.decode(errors="replace")

@@ -1,8 +1,7 @@
-"""What Vercel's own builder makes of a tree, laid out as its functions find it; built once.
+"""Builds a tree with Vercel's own builder, and lays the functions out as they find themselves.
 
-The builder resolves, installs, selects and compiles; `vercel_builder/build.mjs` calls it for each
-entrypoint of `vercel.json` in a copy of the tree, because it writes there. What it made is kept
-beside its node modules until something changes that it depends on.
+`vercel_builder/build.mjs` calls the builder for each entrypoint of `vercel.json`, in a copy of the
+tree. The result is kept in its node modules until a source changes.
 """
 
 import json
@@ -22,7 +21,7 @@ from tests.needs import cannot_run, set_up
 from tests.system.built_once import built_once, digest_of
 
 ROOT = Path(__file__).parents[2]
-# What the builder's environment has, and no bundle may.
+# In the builder's environment, and never in a bundle.
 SECRETS_OF_THE_BUILD = {
     "CLIENT_SECRET": "client-secret-of-the-build",
     "API_KEY": "the-api-key-of-the-vercel-build",
@@ -31,7 +30,7 @@ SECRETS_OF_THE_BUILD = {
 
 _BUILDER = Path(__file__).with_name("vercel_builder")
 _KEPT = _BUILDER / "node_modules/.cache"
-# Bundles have none of it, and the tests that say so build nothing.
+# Not in bundles, which tests prove without a build.
 _IRRELEVANT = re.compile(r"(docs|tests(?!/system/vercel_builder))/|.*\.md$")
 # The runtime needs 3.12, which is also what a deployment gets that asks for no other.
 _MINOR_VERSIONS = (12, 13, 14)
@@ -137,7 +136,7 @@ def _function(described: Path, python: Path) -> Function:
 
 
 def _digest(tree: Tree, python: Path) -> str:
-    """Tell apart what is built differently."""
+    """Return a digest of everything that a build depends on."""
     files = {name: content for name, content in tree.items() if not _IRRELEVANT.match(name)}
     tools = [_BUILDER / name for name in ("package-lock.json", "build.mjs")]
     return digest_of(files, python, [tool.read_bytes() for tool in tools])

@@ -1,4 +1,4 @@
-"""What is in a function's bundle, and what it weighs: `python -m tests.system.vercel_bundle`."""
+"""The content and size of a function's bundle: `python -m tests.system.vercel_bundle`."""
 
 import re
 import sys
@@ -55,7 +55,7 @@ def parts(sizes: Mapping[str, int]) -> Counter[str]:
 
 
 def weighed(name: str, sizes: Mapping[str, int]) -> str:
-    """Say what a bundle weighs, and what its largest parts do."""
+    """Return a line with the size of a bundle and of its largest parts."""
     weights = parts(sizes)
     named = ", ".join(
         f"{part} {size / MEGABYTE:.1f}" for part, size in weights.most_common(_LARGEST)

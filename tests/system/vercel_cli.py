@@ -87,7 +87,7 @@ def build(program: str, project: Path) -> None:
     (project / ".vercel/project.json").write_text(json.dumps(nobody))
     python = vercels_python()
     assert python is not None, "Vercel's runtime needs Python 3.12 or newer"
-    # `vercel deploy` tells the platform these; `vercel build` does not read them.
+    # `vercel deploy` sends these to the platform. `vercel build` does not read them.
     told = json.loads((project / "vercel.json").read_text())["build"]["env"]
     environ = {**builder_environ(python), **told, "VERCEL_TELEMETRY_DISABLED": "1"}
     subprocess.run([program, "build", "--yes"], cwd=project, env=environ, check=True)

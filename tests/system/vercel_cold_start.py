@@ -1,7 +1,7 @@
-"""What a function costs before it has answered for the first time, on Vercel's own runtime.
+"""Measures a function up to its first answer, on Vercel's own runtime.
 
-In processor time, which other work on the machine moves less than time on the clock; and beside a
-function that only says ok, because most of it is the runtime's.
+The measure is processor time, which other work on the machine changes less. A function that only
+answers ok shows the runtime's part.
 """
 
 import json

@@ -8,7 +8,7 @@ from tests.system.vercel_artifact import ROOT, Artifact, Function, artifact
 from tests.system.vercel_router import VercelTransport, routes_of
 from tests.system.vercel_runtime import FunctionProcess, function_process
 
-# Beside the one address, which only the transport knows.
+# The transport knows the real addresses.
 BASE_URL = "http://vercel"
 
 

@@ -1,4 +1,4 @@
-"""A deployment's functions behind one real address, for programs that are no Python."""
+"""A deployment's functions behind one real address, for programs in other languages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = _pass_on  # noqa: N815 - the names of the standard library
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: pytest's output is not the place."""
+        """Keep pytest's output clean."""
 
 
 async def _ask(transport: VercelTransport, request: httpx.Request) -> httpx.Response:

@@ -14,7 +14,7 @@ import httpx
 
 from tests.system.client_address import forwarded
 
-# What Vercel itself answers where nothing is.
+# Vercel's own answer for unknown paths.
 _NOTHING_THERE = "The page could not be found\n\nNOT_FOUND\n"
 _INTERNAL = "x-vercel-internal-"
 
@@ -94,7 +94,7 @@ class VercelTransport(httpx.AsyncBaseTransport):
         return answer
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._inner.aclose()
 
     async def _address(self, source: str) -> str:
@@ -105,7 +105,7 @@ class VercelTransport(httpx.AsyncBaseTransport):
 
 
 def _internal_headers() -> list[tuple[bytes, bytes]]:
-    """By these the runtime tells which request it is that something is logged for."""
+    """Return the headers by which the runtime assigns log lines to requests."""
     return [
         (f"{_INTERNAL}invocation-id".encode(), uuid4().hex.encode()),
         (f"{_INTERNAL}request-id".encode(), b"1"),

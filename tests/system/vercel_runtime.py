@@ -1,7 +1,7 @@
 """Vercel's own runtime, with one function in a process of its own, as the platform starts it.
 
-The runtime tells the platform over a unix socket where it listens and what is logged: JSON
-messages, each ended by a NUL.
+The runtime sends its port and its log to the platform over a unix socket, as JSON messages that end
+with a NUL.
 """
 
 import json
@@ -46,7 +46,7 @@ class _Platform:
             connection.close()
 
     def said(self) -> list[str]:
-        """Return what it has logged: whoever was answered finds all that was logged before."""
+        """Return its log, which is complete for answered requests."""
         if self._connection is not None:
             self._take_what_has_come(self._connection)
         return self._said
@@ -138,5 +138,5 @@ def function_process(function: Function, environ: Mapping[str, str]) -> Iterator
 
 
 def _command(function: Function) -> list[str]:
-    # Without what is installed beside this Python: all that a function needs is in its bundle.
+    # Without the packages of this Python: its bundle has all that a function needs.
     return [str(function.python), "-S", "-c", f"import {function.handler.partition('.')[0]}"]

@@ -1,14 +1,14 @@
-"""How tests wait for what other processes and threads do."""
+"""How tests wait for other processes and threads."""
 
 import time
 from collections.abc import Callable
 
-_LIMIT = 60.0
+from tests.patience import PATIENCE
 
 
-def wait_until(holds: Callable[[], bool], *, within: float = _LIMIT) -> None:
-    """Poll; that something does not come true within so many seconds is a failure."""
-    deadline = time.monotonic() + within
+def wait_until(holds: Callable[[], bool], *, every: float = 0.02) -> None:
+    """Poll every so many seconds until it holds. Raises AssertionError after the patience."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(every)

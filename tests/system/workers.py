@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,13 +16,17 @@ from tempfile import TemporaryFile
 from typing import IO
 from urllib.parse import urlsplit
 
+from tests.patience import PATIENCE
+
+APP = "functions.asgi:app"
+PATIENT = "tests.system.patient:app"
+
 _REPOSITORY = Path(__file__).parents[2]
-_START_LIMIT = 60.0
-_STOP_LIMIT = 30.0
+_LIMIT = PATIENCE.total_seconds()
+_POLL_INTERVAL = 0.02
 # A guard in the worker's process group ends the group when the tests end, however they end: then
 # the pipe closes that it reads, and that nobody writes to.
 _GUARDED = '{ cat > /dev/null; kill -KILL 0; } < "/dev/fd/$0" & exec "$@"'
-_ADMIN = (sys.executable, "-m", "functions.admin")
 # All callers of a stampede may knock before the first is let in.
 _BACKLOG = 1024
 # Without it the application's own account of its attempts would not be printed.
@@ -53,10 +58,9 @@ class _Worker:
 
 
 class Workers:
-    """Processes of ``uvicorn functions.asgi:app`` over one environment, each at its own address.
+    """Processes of ``uvicorn functions.asgi:app`` with one environment, each at its own address.
 
-    Its address stays with a worker: who calls there while no process serves is kept waiting until
-    one does.
+    A worker keeps its address. A caller waits there while no process serves.
     """
 
     def __init__(
@@ -65,10 +69,14 @@ class Workers:
         environment: Mapping[str, str],
         arguments: Sequence[str],
         lifeline: int,
+        app: str,
     ) -> None:
         self._workers = workers
         self._arguments = arguments
         self._lifeline = lifeline
+        self._app = app
+        module = "tests.system.patient" if app == PATIENT else "functions.admin"
+        self._admin = (sys.executable, "-m", module)
         self.environment = environment
         self.urls = [_url(worker.door) for worker in workers]
         self.api_key = environment["API_KEY"]
@@ -97,7 +105,7 @@ class Workers:
         """Wait until a worker has ended by itself. Raises WorkerDidNotStopError."""
         worker = self._workers[index]
         try:
-            _running(worker).wait(_STOP_LIMIT)
+            _running(worker).wait(_LIMIT)
         except subprocess.TimeoutExpired as error:
             raise WorkerDidNotStopError(self.log(index)) from error
         worker.process = None
@@ -119,14 +127,14 @@ class Workers:
     def administer(self, *arguments: str, text: str = "") -> list[str]:
         """Let ``python -m functions.admin`` read a text in their environment; return its lines."""
         done = subprocess.run(
-            [*_ADMIN, *arguments],
+            [*self._admin, *arguments],
             cwd=_REPOSITORY,
             env={"PATH": os.environ["PATH"], **self.environment},
             input=text,
             capture_output=True,
             text=True,
             check=False,
-            timeout=_START_LIMIT,
+            timeout=_LIMIT,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()
@@ -134,7 +142,7 @@ class Workers:
     def kill_administrator(self, *arguments: str, once: Callable[[], bool]) -> None:
         """Begin the same, and end it as a crash would, once something has come true."""
         with subprocess.Popen(
-            [*_ADMIN, *arguments],
+            [*self._admin, *arguments],
             cwd=_REPOSITORY,
             env={"PATH": os.environ["PATH"], **self.environment},
             stdout=subprocess.DEVNULL,
@@ -144,6 +152,7 @@ class Workers:
                 if once():
                     process.kill()
                     return
+                time.sleep(_POLL_INTERVAL)
 
     @property
     def pids(self) -> list[int]:
@@ -155,6 +164,10 @@ class Workers:
         worker = self._workers[index]
         return os.pread(worker.output.fileno(), 1 << 24, 0).decode(errors="replace")
 
+    def began(self, index: int, port: int) -> bool:
+        """Whether the application may have begun a request from this port. `PATIENT` is sure."""
+        return self._app != PATIENT or f"begun {port}\n" in self.log(index)
+
     def describe(self) -> str:
         """Return every log with the processes that wrote it."""
         return "\n".join(
@@ -163,7 +176,7 @@ class Workers:
         )
 
     def _launch(self, worker: _Worker) -> None:
-        command = [sys.executable, "-m", "uvicorn", "functions.asgi:app"]
+        command = [sys.executable, "-m", "uvicorn", self._app]
         command += ["--fd", str(worker.door.fileno()), *self._arguments]
         worker.process = subprocess.Popen(
             ["/bin/sh", "-c", _GUARDED, str(self._lifeline), *command],
@@ -181,16 +194,15 @@ class Workers:
 
     def _wait_for_an_answer(self, index: int) -> None:
         process = _running(self._workers[index])
-        limit = _START_LIMIT
-        while not _is_alive(self.urls[index], timeout=0.5):
-            limit -= 0.5
-            if limit <= 0 or process.poll() is not None:
+        deadline = time.monotonic() + _LIMIT
+        while not _is_healthy(self.urls[index], timeout=0.5):
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise WorkerDidNotStartError(self.log(index))
 
 
 @contextmanager
 def doors(count: int) -> Iterator[list[socket.socket]]:
-    """Open loopback sockets that listen already: addresses to tell before anybody serves there."""
+    """Open listening loopback sockets: addresses that exist before their servers."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG))
@@ -210,6 +222,7 @@ def running(
     directory: Path,
     *,
     arguments: Sequence[str] = (),
+    app: str = APP,
 ) -> Iterator[Workers]:
     """Run a worker behind each door; `arguments` are more for uvicorn, as ``--workers 4``.
 
@@ -223,7 +236,7 @@ def running(
         places = [
             _Worker(door=door, output=stack.enter_context(TemporaryFile())) for door in opened
         ]
-        workers = Workers(places, environment, more, lifeline)
+        workers = Workers(places, environment, more, lifeline, app)
         stack.callback(workers.kill_all)
         workers.start_all()
         yield workers
@@ -260,7 +273,7 @@ def _url(door: socket.socket) -> str:
     return f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
-def _is_alive(url: str, *, timeout: float) -> bool:
+def _is_healthy(url: str, *, timeout: float) -> bool:
     with closing(HTTPConnection(urlsplit(url).netloc, timeout=timeout)) as connection:
         try:
             connection.request("GET", "/api/health")

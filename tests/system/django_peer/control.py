@@ -1,4 +1,4 @@
-"""What stands in front of the Django peer's token endpoint: its counts and its planned faults."""
+"""In front of the Django peer's token endpoint: its counts and its planned faults."""
 
 import json
 import socket

@@ -6,7 +6,7 @@ from django.urls import include, path
 from oauth2_provider.decorators import protected_resource
 
 
-# Without `advertise_metadata` a dead access token is answered 403.
+# Without `advertise_metadata` an expired access token is answered 403.
 @protected_resource(advertise_metadata=True)
 def _me(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"sub": request.resource_owner.get_username()})

@@ -31,7 +31,7 @@ function authorizationServer() {
     cookies: { keys: ['not-a-real-cookie-key'] },
     features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
     // The default rotates only past 70 % of the refresh token's life.
-    rotateRefreshToken: config.rotate,
+    rotateRefreshToken: true,
     ttl: {
       AccessToken: config.access_lifetime,
       RefreshToken: config.refresh_lifetime,
