@@ -19,18 +19,7 @@ from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SCOPE = (
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "README.md",
-    "adapters",
-    "docs",
-    "domain",
-    "functions",
-    "infra",
-    "ports",
-    "tests/docs",
-)
+SCOPE = (".",)
 """The files to check, as pathspecs of `git ls-files`."""
 MOST_WORDS = 30
 """Per sentence. The rule is 20: the rest is room for names and citations."""

@@ -11,7 +11,7 @@ import pytest
 from domain.grant import Authorized, Moved
 from tests.docs.pages import ROOT, blocks, page
 from tests.domain.examples import TOKENS
-from tests.functions.test_admin_move import Place
+from tests.functions.admin.test_admin_move import Place
 
 PAGE = page("moving.md")
 GRANT = Authorized(tokens=TOKENS)

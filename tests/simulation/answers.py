@@ -26,8 +26,8 @@ from tests.simulation.history import History
 from tests.simulation.promises import (
     EARLY_PART,
     LEASE,
+    MIN_REFRESH_INTERVAL,
     REFRESHED_EARLY,
-    REFRESHES_APART,
     SEND_WITHIN,
     SKEW,
     BrokenRuleError,
@@ -92,7 +92,7 @@ class AnswerJudge:
             self._judge_ended(token)
 
     def _judge_news(self, call: Call, answer: Serve) -> None:
-        is_old = answer.tokens.issued_at < call.began_at - REFRESHES_APART - 2 * SKEW
+        is_old = answer.tokens.issued_at < call.began_at - MIN_REFRESH_INTERVAL - 2 * SKEW
         if call.wish is Wish.REFRESH and is_old:
             raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
 

@@ -39,7 +39,7 @@ from functions.refresh.sweep import Sweep
 from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
 from tests.simulation.exchanges import Wish
-from tests.simulation.promises import VERDICTS_APART, BrokenRuleError, Rule
+from tests.simulation.promises import REFUSED_RETRY_WAIT, BrokenRuleError, Rule
 from tests.simulation.provider import KINDS, SimulatedProvider
 from tests.simulation.run import SimulationFailedError, Tally
 from tests.simulation.surroundings import SeededEntropy
@@ -305,14 +305,14 @@ class ClockWorld:
                 # A provider that refuses a valid refresh token delays explicit refreshes.
                 is_insisting = wish is Wish.REFRESH and failure is Failure.REFUSED
                 may_wait = is_insisting and self.provider.has_refused
-                if not may_wait or at > self.true + VERDICTS_APART:
+                if not may_wait or at > self.true + REFUSED_RETRY_WAIT:
                     raise BrokenRuleError(Rule.DELAYED, f"{failure.value}, until {at}")
             case _:
                 pass
 
     async def a_person_insists(self) -> None:
         """Ask for a refresh once a refusal has passed: that must save the login."""
-        self.true += ACCESS_LIFE + VERDICTS_APART
+        self.true += ACCESS_LIFE + REFUSED_RETRY_WAIT
         self.is_right = True
         answer = (await self.keeper.refresh(CONNECTION)).answer
         self.is_right = False

@@ -28,7 +28,7 @@ from tests.simulation.faults import Quiet
 from tests.simulation.history import History
 from tests.simulation.instance import Instance, describe
 from tests.simulation.oracle import Oracle
-from tests.simulation.promises import LEASE, SKEW, VERDICTS_APART, BrokenRuleError, Rule
+from tests.simulation.promises import LEASE, REFUSED_RETRY_WAIT, SKEW, BrokenRuleError, Rule
 from tests.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Connection:
         """Judge an answer, and remember whether a login is needed."""
         may_pass = self._may_pass(answer)
         if may_pass:
-            self.world.later(VERDICTS_APART.total_seconds() + 5, self._insist)
+            self.world.later(REFUSED_RETRY_WAIT.total_seconds() + 5, self._insist)
         if self.world.is_spoilt and isinstance(answer, AskForAuthorization):
             # A provider that refuses for a while does so with any record.
             if not (may_pass and self._is_honoured()):
@@ -342,7 +342,7 @@ class Connection:
                     await asyncio.sleep(max(0.0, (at - world.now()).total_seconds()) + 5)
                 case AskForAuthorization():
                     if self._may_pass(answer) and not self.login_wanted:
-                        await asyncio.sleep(2 * VERDICTS_APART.total_seconds())
+                        await asyncio.sleep(2 * REFUSED_RETRY_WAIT.total_seconds())
                         continue
                     if not self.login_wanted:
                         raise BrokenRuleError(Rule.LOST, answer.cause.value)

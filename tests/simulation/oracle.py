@@ -32,10 +32,10 @@ from tests.simulation.promises import (
     LEASE,
     LONGEST_BACKOFF,
     LONGEST_RETRY_AFTER,
-    REFRESHES_APART,
+    MIN_REFRESH_INTERVAL,
+    REFUSED_RETRY_WAIT,
     SEND_WITHIN,
     SKEW,
-    VERDICTS_APART,
     BrokenRuleError,
     Rule,
 )
@@ -90,7 +90,7 @@ class Oracle:
             self._judge_intent(before, grant, call)
         if isinstance(grant, AuthorizationRequired):
             self._judge_verdict(tokens, now)
-            # The series is over: an explicit refresh starts another, `VERDICTS_APART` later.
+            # The series is over: an explicit refresh starts another, `REFUSED_RETRY_WAIT` later.
             self.probes = 0
         if is_refused(grant):
             history.refused.add(tokens.access_token)
@@ -212,7 +212,7 @@ class Oracle:
         match before:
             case AuthorizationRequired(cause=cause, since=since):
                 may_pass = cause is Cause.REFRESH_TOKEN_REJECTED and call.wish is Wish.REFRESH
-                if not may_pass or started_at < since + VERDICTS_APART:
+                if not may_pass or started_at < since + REFUSED_RETRY_WAIT:
                     raise BrokenRuleError(Rule.BACKOFF, "after a final refusal")
             case Authorized(failure_state=failure_state) if (
                 failure_state is not None and is_refused(before)
@@ -220,7 +220,7 @@ class Oracle:
                 is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
                 is_wanted = call.wish is Wish.REFRESH
                 if not is_over and not (
-                    is_wanted and started_at >= failure_state.at + VERDICTS_APART
+                    is_wanted and started_at >= failure_state.at + REFUSED_RETRY_WAIT
                 ):
                     raise BrokenRuleError(Rule.INSISTED, f"at {started_at}")
             case _:
@@ -252,7 +252,7 @@ class Oracle:
                 # In doubt, the new access token may have ended already.
                 ended = self.history.kind.ends_access_token and _is_unheard(before)
                 assert call.heard_at is not None
-                is_new = tokens.issued_at >= call.heard_at + SKEW - REFRESHES_APART
+                is_new = tokens.issued_at >= call.heard_at + SKEW - MIN_REFRESH_INTERVAL
                 if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
             case Wish.SWEEP:

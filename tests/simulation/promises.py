@@ -14,9 +14,9 @@ FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 # An explicit refresh so soon after another one returns the result of that.
-REFRESHES_APART = timedelta(seconds=10)
+MIN_REFRESH_INTERVAL = timedelta(seconds=10)
 # An explicit refresh retries after a final refusal, this long after it.
-VERDICTS_APART = timedelta(minutes=5)
+REFUSED_RETRY_WAIT = timedelta(minutes=5)
 # In its last minutes, or the last third of its life, a token is served and replaced meanwhile.
 REFRESHED_EARLY = timedelta(minutes=5)
 EARLY_PART = 3
@@ -37,12 +37,12 @@ class Rule(Enum):
     INTENT_FIRST = "a request is sent for which no intent is stored"
     SENT_IN_TIME = "a request is sent by an instance that had stalled"
     EXPIRED_SENT = "a refresh token is used that has expired"
-    NOT_IN_CHARGE = "an attempt is said to have failed by one who did not make it"
+    NOT_IN_CHARGE = "an instance reports a failure of another instance's attempt"
     FORWARD = "the store goes back to an older generation"
     TOKENS_FORWARD = "the store goes back to an older refresh token"
-    OVERWRITTEN = "a record is replaced by one who could not read it"
-    LEDGER = "a ledger forgets what has happened, or tells it twice, or too early"
-    OWN_WRITE = "an instance is told of a conflict with what it wrote itself"
+    OVERWRITTEN = "an instance replaces a record that it could not read"
+    LEDGER = "a ledger lacks an event, or has it twice or too early"
+    OWN_WRITE = "an instance gets a conflict with its own write"
     MIXED_UP = "a connection is given what belongs to another"
     STORED_FIRST = "tokens are served that the store never had"
     EXPIRED = "a token is served that has expired or is about to"
@@ -51,17 +51,17 @@ class Rule(Enum):
     LOST = "a login is asked for while the provider honours something we have"
     WRONG_CAUSE = "a login is asked for, and the reason given is wrong"
     UNEXPLAINED_LOSS = "a grant is lost, and nothing that happened explains it"
-    DROPPED = "the store holds a dead refresh token while we have a living one"
+    DROPPED = "the store has a spent refresh token while an instance has a valid one"
     GAVE_UP = "an answer is given up that the store has not refused often enough"
     BACKOFF = "the provider is asked again before its time"
     APART = "tokens are replaced that had just been replaced"
     NOT_NEW = "a requested refresh is answered with tokens from before"
     INSISTED = "a refresh token that was refused is tried again before its time"
-    SPARED = "a living access token is risked for a refresh token in doubt"
+    SPARED = "a valid access token is risked for a refresh token in doubt"
     GRACE = "a refresh token in doubt is not used again while the provider still honours it"
     NOT_DUE = "the sweep refreshes what it should leave alone"
-    DIED_IDLE = "the sweep leaves a grant to die of disuse"
-    COUNTED = "the sweep reports what is not so"
+    DIED_IDLE = "the sweep lets an unused grant expire"
+    COUNTED = "the sweep reports wrong counts"
     RESURRECTED = "a grant that was revoked is used, or comes back"
     TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"

@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from functions.http.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
+from tests.functions.access.test_api_keys import api_keys, entry
 from tests.functions.deployment import (
     API_KEY,
     CRON_SECRET,
@@ -26,9 +27,8 @@ from tests.functions.deployment import (
 )
 from tests.functions.grants import fresh
 from tests.functions.hosts import Host, Running, server_process
+from tests.functions.login.test_accounts import id_token
 from tests.functions.stores import sqlite_store
-from tests.functions.test_accounts import id_token
-from tests.functions.test_api_keys import api_keys, entry
 from tests.functions.token_endpoint import Answer, TokenEndpoint, token_endpoint
 from tests.system.openapi_run import Headers, ask
 from tests.system.openapi_states import CALLBACKS, LINKS, Query, put_refreshing

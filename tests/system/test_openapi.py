@@ -23,7 +23,7 @@ LEAST_CASES = times(5000, usually=1000)
 UNREACHED = {
     # A fault of the application, of which none is known.
     (500, "unexpected"),
-    # Only Lambda asks somebody else for its settings: `tests/functions/test_aws_secret.py`.
+    # Only Lambda asks somebody else for its settings: `tests/functions/aws/test_aws_secret.py`.
     (503, "settings-unavailable"),
 }
 

@@ -242,7 +242,7 @@ def test_checklist_44_no_secret_is_quoted_from_a_provider_that_repeats_a_request
 # --- the texts of objects
 
 PRODUCT = [
-    Path(__file__).parents[2] / name for name in ("adapters", "domain", "functions", "ports")
+    Path(__file__).parents[3] / name for name in ("adapters", "domain", "functions", "ports")
 ]
 SECRET_FIELDS = frozenset(
     [

@@ -10,11 +10,11 @@ import pytest
 
 from domain.grant import Moved
 from functions.admin.reseal import Resealing
+from tests.functions.admin.test_admin_move import GRANT, Place, file, place, source
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import idle
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.stores import NO_STORE
-from tests.functions.test_admin_move import GRANT, Place, file, place, source
 
 __all__ = ["file", "place", "source"]
 

@@ -8,6 +8,7 @@ import pytest
 from domain.grant import AuthorizationRequired, Authorized, Cause, Idle, Moved
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, query_of
+from tests.functions.endpoints.test_verify import MEMBERS, text
 from tests.functions.expect import (
     PROBLEM_MEMBERS,
     expect_json,
@@ -16,7 +17,6 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh, over
-from tests.functions.test_verify import MEMBERS, text
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 NOW = datetime.now(UTC)

@@ -36,15 +36,15 @@ from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, 
 from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
 from tests.functions.grants import OVER
 from tests.functions.hosts import Host, aws_lambda, close_handler
+from tests.functions.observability.test_log_lines import written_by
 from tests.functions.stores import sqlite_store
-from tests.functions.test_log_lines import written_by
 from tests.ports.scripted_server import Script, serving
 from tests.system.lambda_events import http_api_event, scheduler_event
 from tests.system.lambda_instances import Instance, LambdaTransport
 from tests.system.secrets_peer import SecretsPeer, secrets_server
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digikey
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 A_SECOND = timedelta(seconds=1)
 ANOTHER_KEY = "another-api-key-of-this-deployment"
 ENCRYPTION_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

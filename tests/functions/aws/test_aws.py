@@ -36,15 +36,15 @@ from tests.functions.expect import (
 )
 from tests.functions.grants import DAY, NEAR_END, fresh
 from tests.functions.hosts import Host, aws_lambda, close_handler
+from tests.functions.observability.test_log_lines import written_by
 from tests.functions.stores import sqlite_store
-from tests.functions.test_log_lines import written_by
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.lambda_events import HTTP_EVENTS, Event, scheduler_event
 from tests.system.lambda_instances import Instance
 from tests.system.loopback import free_port
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Lambda's largest event: 6 MB. In base64 a quarter of it is lost.
 MOST_BYTES = 6 * 1024 * 1024
 

@@ -8,12 +8,12 @@ import pytest
 
 from functions.admin.keys import faults_of
 from functions.settings.settings import Settings
+from tests.functions.access.test_api_keys import OTHERS, with_key
 from tests.functions.commands import run_admin
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import at
 from tests.functions.expect import expect_problem, expect_token
 from tests.functions.grants import fresh
-from tests.functions.test_api_keys import OTHERS, with_key
 
 
 def made(*arguments: str) -> tuple[str, dict[str, object]]:

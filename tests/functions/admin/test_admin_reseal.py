@@ -13,9 +13,9 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.store import ConflictError, Record
 from tests.domain.examples import ACCESS_LIFE, T0, TOKENS, begin
+from tests.functions.admin.test_admin_move import OF_LEDGER, Place
 from tests.functions.commands import environ_in
 from tests.functions.stores import rows_of
-from tests.functions.test_admin_move import OF_LEDGER, Place
 
 OLD, NEW, OTHER = (b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 GRANT = Authorized(tokens=TOKENS)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from functions.aws.sweep import SweepFailedError
+from tests.functions.aws.test_aws import scheduled
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, CRON_SECRET
 from tests.functions.expect import expect_problem
-from tests.functions.test_aws import scheduled
-from tests.functions.test_settings import answers_of
+from tests.functions.settings.test_settings import answers_of
 from tests.ports.store_contract import dynamodb
 from tests.system.lambda_events import scheduler_event
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer

@@ -22,8 +22,14 @@ from tests.functions.conftest import environ_for
 from tests.functions.deployment import Deployment, deployed
 from tests.functions.grants import fresh, over
 from tests.functions.hosts import Host, Running, on_each_host, server_process
+from tests.functions.observability.test_secrets import (
+    SECRET,
+    STATE,
+    Session,
+    expect_nothing_of,
+    use,
+)
 from tests.functions.stores import sqlite_store
-from tests.functions.test_secrets import SECRET, STATE, Session, expect_nothing_of, use
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.records import record_of
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
