@@ -15,8 +15,8 @@ from adapters.provider_http import USER_AGENT, provider_client, read_body, run_i
 from adapters.reasons import reason_of
 from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
+from domain.error_meanings import KNOWN_CODES
 from domain.provider import ClientAuthentication, Provider
-from domain.refusals import KNOWN_CODES
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
     Delivery,

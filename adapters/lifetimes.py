@@ -1,13 +1,13 @@
 """The lifetimes of tokens in a response, in any unit that providers use.
 
-1. A lifetime is in seconds (RFC 6749 §5.1). A date is an instant, and so is a number near now, in
+A. A lifetime is in seconds (RFC 6749 §5.1). A date is an instant, and so is a number near now, in
    seconds or a fraction of them. Instants are compared with the response's own clock.
-2. A number above ten years is in milliseconds. So are whole seconds in
+B. A number above ten years is in milliseconds. So are whole seconds in
    milliseconds, from five minutes on, unless the number is whole days in seconds. So are whole
    hours in milliseconds.
-3. Rule 2 shortens lifetimes, so it applies only if a refresh is possible. A refresh token's
+C. B shortens lifetimes, so it applies only if a refresh is possible. A refresh token's
    lifetime is in milliseconds if it is above ten years, or if the access token's lifetime is.
-4. The shortest of several members counts: an expired token costs more than an early refresh.
+D. The shortest of several members counts: an expired token costs more than an early refresh.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """The end of an attempt: rules 4 to 7 of `decide.py`.
 
-`failures.py` names a failure, and has the time of the next attempt (rule 7).
+`failures.py` names a failure, and has the time of the next attempt (rule 7). Late tokens of a
+grant that moved are here, too (rule 11).
 """
 
 from dataclasses import replace
@@ -8,6 +9,7 @@ from datetime import datetime
 from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import Effect
+from domain.error_meanings import quote_of
 from domain.events import AttemptEnded
 from domain.failures import add_failure, classify
 from domain.grant import (
@@ -27,14 +29,13 @@ from domain.grant import (
 )
 from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
-from domain.refusals import quote_of
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 
 _Active = TypeVar("_Active", bound=Active)
 
 
 def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
-    """Store the tokens of an attempt, or its failure (rules 4 to 7)."""
+    """Store the tokens of an attempt, or its failure (rules 4 to 7, and 11)."""
     if isinstance(grant, Inactive):
         return Effect(grant=grant)
     match ended.outcome:
@@ -44,7 +45,7 @@ def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime
             kept = _keep_tokens(grant, ended.attempt, response, policy, now)
             return Effect(grant=kept, note=None if kept is grant else _refresh_note(kept, now))
         case TokenErrorResponse() | NoAnswer() as outcome:
-            if _is_in_flight(grant, ended.attempt):
+            if _is_of_attempt(grant, ended.attempt):
                 return _fail(grant, outcome, policy, now)
             return Effect(grant=grant)
         case _:
@@ -64,7 +65,7 @@ def _keep_tokens(
         return grant
     issued_at = min(_issued_at(attempt, grant, policy), now)
     tokens = before.refreshed(response, issued_at=issued_at, provider=policy.provider)
-    if tokens.generation == before.generation and not _is_in_flight(grant, attempt):
+    if tokens.generation == before.generation and not _is_of_attempt(grant, attempt):
         # The refresh token and the attempt in flight stay. Of two access tokens, the one that
         # was requested last wins.
         if issued_at <= before.issued_at and not before.was_clock_ahead(now):
@@ -91,6 +92,9 @@ def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:
     return attempt.started_at if doubt is None else min(attempt.started_at, max(doubt, oldest))
 
 
+# Rule 11: late tokens of a grant that moved.
+
+
 def _keep_in_moved(
     moved: Moved, attempt: Attempt, response: TokenResponse, policy: Policy, now: datetime
 ) -> Effect:
@@ -102,6 +106,7 @@ def _keep_in_moved(
 
 
 def _refresh_note(kept: Active, now: datetime) -> Note:
+    """Return the note on tokens of an attempt (rules 4 and 11)."""
     has_expired = not kept.tokens.is_access_token_valid(now)
     return Note(
         event=HistoryEvent.REFRESH,
@@ -113,14 +118,15 @@ def _refresh_note(kept: Active, now: datetime) -> Note:
 # Rule 5: the failure of the attempt in flight.
 
 
-def _is_in_flight(grant: Grant, attempt: Attempt) -> TypeGuard[Refreshing]:
+def _is_of_attempt(grant: Grant, attempt: Attempt) -> TypeGuard[Refreshing]:
+    """Whether this attempt is the one in flight (rules 4 and 5)."""
     return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
 
 
 def _fail(
     grant: Refreshing, outcome: TokenErrorResponse | NoAnswer, policy: Policy, now: datetime
 ) -> Effect:
-    """Store a failure (rule 7), or a refusal of the refresh token (rule 6)."""
+    """Store a failure, or a refusal of the refresh token (rules 6 and 7)."""
     failure, quote = classify(outcome), quote_of(outcome)
     if failure is None:
         return _refuse(grant, policy, now, quote=quote)

@@ -1,26 +1,33 @@
 """The rules of refresh, as two pure functions: `decide` for questions and `apply` for events.
 
-A grant is what is stored for one connection. Each group of rules below is a module of its own, and
-each function there names its rule. Rules that meet in one function name each other.
+A grant is what is stored for one connection. Each group of rules below is a module of its own.
+"Code" names the functions of a rule, and each of them names the rule. Durations: `policy.py`.
 
 Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
     token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
     ends the old access token with a refresh, or if the replay of a request of unknown outcome may
     do so. In the second case the sweep leaves a valid access token alone, too. An explicit refresh
-    always refreshes, unless one finished within `min_refresh_interval`: serve that result.
+    always refreshes, unless the tokens were requested within `min_refresh_interval`: serve them.
+    Code: `questions._answer_without_refresh`, `questions._is_refresh_wanted`,
+    `questions._is_risky`. For the sweep: `grant.due_at`, `tokens.Tokens.keep_alive_at`.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
     (rule 6). After a failure, send nothing before `retry_at`.
+    Code: `questions._request_or_obstacle`, `questions._wait_until`, `grant.usable_refresh_token`,
+    `policy.Policy.must_wait`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
+    Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`.
 
-The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py` and `refusals.py`
+The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `error_meanings.py`
  4. *Tokens.* Tokens belong to a generation of a login. Keep them, however late they come, unless a
     newer generation has replaced theirs. They may hold the only valid refresh token, so a refusal
     in between does not matter.
- 5. *Failures.* Store a failure only if its attempt is the one in flight. An instance that lost its
-    lease proves nothing.
+    Code: `attempts._keep_tokens`, `attempts._issued_at`.
+ 5. *Late failures.* Store a failure only if its attempt is the one in flight. An instance that
+    lost its lease proves nothing.
+    Code: `attempts.end_attempt`, `attempts._is_of_attempt`.
  6. *Refusals.* A refusal means that the provider reports the refresh token as invalid. Any other
     failure keeps the grant.
     - A refusal may be temporary: conditional access, or an outage that is reported like this. So
@@ -33,38 +40,57 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py` and `r
       does not hold where a replay is harmless.
     - Without a lost answer, another try is safe. If another deployment spent the refresh token,
       the first try has had any effect that a second one could have.
+    Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`. Which answers
+    are refusals: `failures.classify`, `error_meanings.meaning_of`. Questions after it:
+    `questions._is_final_for`, `questions._is_refused`, `questions._wait_until`,
+    `grant.AuthorizationRequired.is_retryable`.
  7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
     again at once where a replay is harmless, or within the grace window if there is one. Without
     one, and after it, the next try waits until no request can arrive any more. A second failure in
     a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
+    Code: `failures.add_failure`, `failures._retry_at`, `failures._replay_at`, `attempts._fail`. The
+    meaning of an answer: `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
+    `policy.Policy.replay_from`, `policy.Policy.replay_until`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
  8. *Login.* A login starts a new generation, and replaces the grant that it has read. If another
     login was stored since, the one that was sent last stays. A login that is applied twice changes
-    nothing more. Only a login that `REPLACES` replaces a grant that works in these cases:
-    - The grant has a refresh token, and the login brought none.
+    nothing more. A grant that works is kept in these cases, unless the login `REPLACES`:
+    - The grant has a refresh token, and the login brought none, unless the settings state that its
+      access token never expires.
     - The account of the grant is known, and the login does not prove to be of the same account.
-    - The login `YIELDS` (`Precedence`).
+    - The login `YIELDS` (`events.Precedence`).
+    Code: `logins.complete_login`, `logins._is_late`, `logins._is_unwanted`. The count in a
+    login link: `questions.answer_question`.
  9. *Rescue.* Tokens that the store could not take are stored later. Their login must be newer than
     the stored one or, within one login, their generation.
+    Code: `logins.keep_rescued`.
 
 Moves (`MoveRequested`, `ReturnRequested`, `GrantArrived`): `moving.py`
 10. *Hand over.* A grant moves once no attempt is in flight. After a lapsed lease, the unknown
     outcome moves with it. Then the old deployment answers that the grant has moved, and sends
     nothing, until the move is undone.
-11. *Late tokens.* Tokens of the login that moved (rules 4 and 9) are stored in the moved grant, for
-    another export: in `attempts.py` and `logins.py`. A later login starts a new grant (rule 8).
+    Code: `moving.hand_over`, `moving.take_back`.
+11. *Tokens after a move.* Tokens of the login that moved (rules 4 and 9) are stored in the moved
+    grant, for another export. A later login starts a new grant (rule 8).
+    Code: `attempts._keep_in_moved`, `logins.keep_rescued`, `moving._merge_moves`.
 12. *Take over.* An arriving grant is stored where there is none, or an older one. A deployment that
     has handed over its grant uses it again only after a later move, by the count of moves.
+    Code: `moving.take_over`, `moving._grant_after_arrival`, `moving._merge_moves`,
+    `moving._is_later`, `moving._continue_count`.
 
 Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
 13. *Revoke.* The grant ends here before the provider is asked to end it, even if an attempt is in
     flight. A grant that moved is left to the deployment that has it. The last token is deleted
     once the provider has answered.
-14. *Late tokens.* A revoked grant requires a login. Tokens of an earlier login (rules 4, 8 and 9)
-    are not stored; the provider is asked to end them as well.
+    Code: `revoking.begin_revocation`, `revoking.end_revocation`, `revoking.result_of`.
+14. *Tokens after a revocation.* A revoked grant requires a login. Tokens of an earlier login
+    (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
+    Code: `revoking.late_tokens`, `revoking._are_before`, `questions._inactive_cause`.
 15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
-    refused. A grant of another login that was handed over later is stored: in `moving.py`.
+    refused. A grant of another login that was handed over later is stored.
+    Code: `revoking._is_before`, `logins.complete_login`, `logins._is_late`,
+    `moving._was_handed_over_before`.
 
 Order depends on counts, not on clocks. A record counts logins, revocations and moves (`place_of`),
 and anything that takes time remembers the count that it began with. An instant after `now` comes
@@ -113,21 +139,21 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, event)
-    # Rule 14.
+    # Rules 14 and 15.
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Effect(grant=grant, to_revoke=late)
     match event:
-        case AttemptEnded():  # Rules 4 to 7.
+        case AttemptEnded():  # Rules 4 to 7. After a move rule 11.
             return end_attempt(grant, event, policy, now)
-        case LoginCompleted():  # Rule 8.
+        case LoginCompleted():  # Rule 8. After a revocation rule 15.
             return complete_login(grant, event, policy, now)
-        case TokensRescued(tokens=tokens):  # Rule 9.
+        case TokensRescued(tokens=tokens):  # Rule 9. After a move rule 11.
             return keep_rescued(grant, tokens)
         case MoveRequested():  # Rule 10.
             return hand_over(grant, policy, now)
         case ReturnRequested():  # Rule 10, undone.
             return take_back(grant)
-        case GrantArrived():  # Rule 12.
+        case GrantArrived():  # Rule 12. After a revocation rule 15.
             return take_over(grant, event, now)
         case RevokeRequested():  # Rule 13.
             return begin_revocation(grant, now)

@@ -27,7 +27,10 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRequested:
-    """A caller wants new tokens, unless a refresh finished just before `asked_at`."""
+    """A caller wants new tokens, unless the stored ones are new enough.
+
+    They are if they were requested at most `min_refresh_interval` before `asked_at`.
+    """
 
     attempt_id: str
     asked_at: datetime

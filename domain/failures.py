@@ -1,10 +1,14 @@
-"""The failure of an attempt, and when the next one may begin: rule 7 of `decide.py`."""
+"""How an attempt failed, and when the next one may begin: rule 7 of `decide.py`.
+
+A lapsed lease is a failure as well (rule 3).
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from domain.error_meanings import Meaning, meaning_of
 from domain.grant import (
     Active,
     Attempt,
@@ -16,7 +20,6 @@ from domain.grant import (
     in_doubt_since,
 )
 from domain.policy import Policy
-from domain.refusals import Meaning, meaning_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 
 _FAILURES: Mapping[Meaning, Failure | None] = {
@@ -28,7 +31,7 @@ _FAILURES: Mapping[Meaning, Failure | None] = {
 
 
 def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
-    """Return the failure; None for a refusal of the refresh token (rule 6)."""
+    """Return the failure; None for a refusal of the refresh token (rules 6 and 7)."""
     match outcome:
         case NoAnswer(delivery=delivery):
             return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
@@ -36,6 +39,9 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             return _FAILURES[meaning_of(outcome)]
         case _:
             assert_never(outcome)
+
+
+# Rule 3: an attempt whose lease ran out.
 
 
 def end_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
@@ -49,8 +55,11 @@ def end_lapsed_lease(grant: Active, policy: Policy, now: datetime) -> Active:
     return grant
 
 
+# Rule 7: retries.
+
+
 def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
-    """Mark the refresh token of a grant from memory as one that may be spent already.
+    """Mark the refresh token of a grant from memory as one that may be spent (rule 7).
 
     Another instance may have refreshed it in a record that is lost. Within its grace window the
     provider may answer with the tokens of that refresh, and return their full lifetime again.

@@ -235,14 +235,14 @@ def instant_after(grant: Grant, instant: datetime) -> datetime:
 
 
 def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
-    """Return the refresh token, or why it cannot be used at `now`."""
+    """Return the refresh token, or why it cannot be used at `now` (rule 2)."""
     if tokens.refresh_token is None:
         return Cause.REFRESH_TOKEN_MISSING
     return tokens.refresh_token if tokens.can_refresh(now) else Cause.REFRESH_TOKEN_EXPIRED
 
 
 def due_at(grant: Grant) -> datetime | None:
-    """Return when the sweep should process the grant; None for never."""
+    """Return when the sweep should process the grant; None for never (rule 1)."""
     match grant:
         case Unauthorized() | AuthorizationRequired() | Moved() | Revoked():
             return None

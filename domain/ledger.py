@@ -1,7 +1,7 @@
 """The history of a connection: a short list, without secrets, in its record.
 
-Each change of the grant adds an entry in the same write. The rule that makes the change returns the
-note on it.
+A change of the grant may add an entry, in the same write. The rule that makes the change returns
+the note on it.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Logins and rescued tokens: rules 8 and 9 of `decide.py`."""
+"""Logins and rescued tokens: rules 8 and 9 of `decide.py`, after a revocation rule 15."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -25,7 +25,7 @@ from domain.tokens import Freshness, Tokens
 def complete_login(
     grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime
 ) -> Effect:
-    """Start a new generation, unless the login is late or would end a grant that works (rule 8)."""
+    """Start a new generation, unless the login is late or the grant is to stay (rules 8 and 15)."""
     if _is_late(grant, completed):
         return Effect(grant=grant)
     before = tokens_of(grant)
@@ -50,7 +50,7 @@ def complete_login(
 
 
 def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
-    """Whether this login, or a later one, was stored since this one began (rule 8)."""
+    """Whether this login, or a later one, was stored since this one began (rules 8 and 15)."""
     # The count of the tokens, not of the grant: a login may finish after a move.
     tokens = tokens_of(grant)
     if tokens is None or tokens.place <= place_of(completed.read):
@@ -81,7 +81,7 @@ def _is_unwanted(
 
 
 def keep_rescued(grant: Grant, tokens: Tokens) -> Effect:
-    """Store rescued tokens if they are newer than the stored ones (rule 9)."""
+    """Store rescued tokens if they are newer than the stored ones (rules 9 and 11)."""
     if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)
     kept: Grant = Authorized(tokens=tokens)

@@ -1,5 +1,6 @@
 """Moves of a grant from one deployment to another: rules 10 to 12 of `decide.py`.
 
+Tokens of an attempt or a rescue after the move (rule 11) are in `attempts.py` and `logins.py`.
 At most one deployment uses a grant at any instant. If two have exchanged it, the later move decides
 which one. The grant carries its count of moves, so that no clock decides which move is later.
 """
@@ -60,11 +61,12 @@ def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
 
 
 def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
+    """Return the note on a move (rules 10 and 12)."""
     return Note(event=event, generation=grant.tokens.generation, outcome=DONE)
 
 
 def _grant_after_arrival(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
-    """Return the grant after an arrival; None if nothing changes (rule 12)."""
+    """Return the grant after an arrival; None if nothing changes (rules 12 and 15)."""
     if isinstance(grant, Unauthorized):
         return _continue_count(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
@@ -77,6 +79,9 @@ def _grant_after_arrival(grant: Grant, arrived: Moved, now: datetime) -> Active 
     return _continue_count(arrived.grant, grant, arrived) if is_newer else None
 
 
+# Rule 15: a grant that arrives after a revocation.
+
+
 def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: datetime) -> bool:
     """Whether a grant was handed over before this one was revoked, as far as is known (rule 15).
 
@@ -86,6 +91,9 @@ def _was_handed_over_before(revoked: Revoking | Revoked, arrived: Moved, now: da
         return True
     was_clock_ahead = revoked.login is not None and revoked.at > now
     return arrived.since <= revoked.at and not was_clock_ahead
+
+
+# Rules 11 and 12: a grant that moved, and one that arrives.
 
 
 def _merge_moves(moved: Moved, arrived: Moved, *, is_newer: bool) -> Active | Moved | None:
@@ -100,6 +108,7 @@ def _merge_moves(moved: Moved, arrived: Moved, *, is_newer: bool) -> Active | Mo
 
 
 def _is_later(move: Moved, other: Moved) -> bool:
+    """Whether a move is later than another, by the count of moves (rule 12)."""
     if move.place == other.place or 0 in {move.place, other.place}:
         # A deployment of an earlier version did not count: only the dates are left.
         return move.since > other.since
@@ -107,7 +116,7 @@ def _is_later(move: Moved, other: Moved) -> bool:
 
 
 def _continue_count(taken: Idle, before: Grant, arrived: Moved) -> Idle:
-    """Continue the higher count of the two deployments."""
+    """Continue the higher count of the two deployments (rule 12)."""
     tokens = taken.tokens
     own = place_of(before)
     place = max(tokens.place, arrived.place, own + 1 if own else 0)

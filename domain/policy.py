@@ -45,7 +45,7 @@ class Policy:
             raise ValueError("a token request must be over before its lease is")
 
     def lease_end(self, attempt: Attempt) -> datetime:
-        """Return when the attempt's request can no longer arrive at the provider."""
+        """Return when the attempt's request can no longer arrive at the provider (rule 3)."""
         return attempt.started_at + self.lease
 
     def replay_from(self, attempt: Attempt) -> datetime:
@@ -59,13 +59,13 @@ class Policy:
         return self.lease_end(attempt)
 
     def replay_until(self, in_doubt_since: datetime) -> datetime:
-        """Return until when the provider accepts a refresh token that may be spent."""
+        """Return until when the provider accepts a refresh token that may be spent (rule 7)."""
         grace = self.provider.rotation.grace
         # The rest of the window is for the replay to arrive.
         return in_doubt_since + grace - min(self.send_within, grace / 4)
 
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
-        """Whether the lease holds. A start far ahead means that the clock went back."""
+        """Whether the lease holds (rule 3). A start far ahead means that the clock went back."""
         return abs(now - attempt.started_at) < self.lease
 
     def last_try_at(self, tokens: Tokens, refused_at: datetime) -> datetime:
@@ -79,12 +79,12 @@ class Policy:
         return ends_at + min(self.send_within, life / 20)
 
     def must_wait(self, retry_at: datetime, now: datetime) -> bool:
-        """Whether to wait for `retry_at`. One too far ahead means that the clock went back."""
+        """Whether to wait for `retry_at` (rule 2). If it is too far ahead, the clock went back."""
         # The longest wait by one clock is a little longer by another: the lease covers that.
         return now < retry_at <= now + self.max_retry_after + self.lease
 
     def backoff(self, failures: int, attempt: Attempt) -> timedelta:
-        """Return the wait after so many failures in a row: doubling, capped, with jitter.
+        """Return the wait after so many failures in a row: doubling, capped, with jitter (rule 7).
 
         The jitter comes from the attempt's random id, so that a decision depends on its arguments
         only.

@@ -94,7 +94,7 @@ class Provider:
     refresh_token_lifetime: timedelta | None
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
     # A vendor's own code or text, in lower case, to the RFC 6749 code that it means. For those that
-    # `refusals.py` cannot know, because other providers use them otherwise or not at all.
+    # `error_meanings.py` cannot know, because other providers use them otherwise or not at all.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -45,16 +45,17 @@ from domain.tokens import Freshness
 
 
 def answer_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    """Serve the stored tokens, begin an attempt, or answer why none may begin now."""
+    """Serve the stored tokens, begin an attempt, or answer why none may begin (rules 1 to 3)."""
     decision = _decide(grant, question, policy, now)
     command = decision.command
     if not isinstance(command, AskForAuthorization):
         return decision
-    # The login link carries the count of this record: see rule 8.
+    # Rule 8: the login link carries the count of this record.
     return replace(decision, command=replace(command, read=place_of(decision.grant)))
 
 
 def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+    """Take the rules in their order: need, obstacle, begin (rules 1 to 3)."""
     if isinstance(grant, Inactive):
         return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     if isinstance(grant, Moved):
@@ -77,7 +78,7 @@ def _answer_without_refresh(
     grant: Active, question: Question, policy: Policy, now: datetime
 ) -> Answer | None:
     """Return the answer from the stored tokens; None if it takes a refresh (rule 1)."""
-    in_doubt = _in_doubt_since(grant) is not None
+    in_doubt = _grant_in_doubt_since(grant) is not None
     may_have_ended = policy.provider.refresh_ends_access_token and in_doubt
     match question:
         case TokenRequested(min_ttl=min_ttl):
@@ -124,15 +125,15 @@ def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
     Providers do so with a refresh token that was spent before (RFC 9700 §4.14.2), once its grace
     window is over.
     """
-    since = _in_doubt_since(grant)
+    since = _grant_in_doubt_since(grant)
     if since is None or policy.provider.replay_is_harmless:
         return False
     # A start after `now` comes from a clock that was ahead: the window may be over.
     return policy.replay_until(since) <= now or since > now + policy.lease
 
 
-def _in_doubt_since(grant: Active) -> datetime | None:
-    """Return since when the provider may have acted on a request without our getting an answer."""
+def _grant_in_doubt_since(grant: Active) -> datetime | None:
+    """Return since when a request without an answer may have had its effect (rule 1)."""
     match grant:
         case Refreshing(attempt=attempt, failure_state=failure_state):
             return in_doubt_since(failure_state) or attempt.started_at
@@ -169,7 +170,7 @@ def _request_or_obstacle(
     failure_state = failure_state_of(grant)
     if (
         failure_state is not None
-        and (at := _retry_at(failure_state, question, policy, now)) is not None
+        and (at := _wait_until(failure_state, question, policy, now)) is not None
     ):
         return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
     return RefreshTokenRequest(refresh_token=refresh_token)
@@ -185,10 +186,10 @@ def _is_final_for(
     return not may_retry or policy.must_wait(refused.since + policy.refused_retry_wait, now)
 
 
-def _retry_at(
+def _wait_until(
     failure_state: FailureState, question: Question, policy: Policy, now: datetime
 ) -> datetime | None:
-    """Return until when this question has to wait after a failure; None if it need not (rule 2)."""
+    """Return until when this question waits after a failure; None if not (rules 2 and 6)."""
     if failure_state.failure is not Failure.REFUSED:
         return failure_state.retry_at if policy.must_wait(failure_state.retry_at, now) else None
     retry_at = failure_state.retry_at
@@ -198,7 +199,7 @@ def _retry_at(
 
 
 def _holds(refusal: FailureState, now: datetime, policy: Policy) -> bool:
-    """Whether a refusal still holds. One after `now` does not: the clock went back."""
+    """Whether a refusal still holds (rule 6). One after `now` does not: the clock went back."""
     # `retry_at` proves nothing here: the end of an access token may be months ahead.
     return now > refusal.at - policy.lease
 
@@ -237,15 +238,16 @@ def _begin(
     )
 
 
-# Without a question: why a login is required.
+# Rule 2 without a question: why a login is required.
 
 
 def _inactive_cause(grant: Inactive) -> Cause:
+    """Return why a grant without tokens requires a login (rules 2 and 14)."""
     return Cause.NEVER_AUTHORIZED if isinstance(grant, Unauthorized) else Cause.REVOKED
 
 
 def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Return why a login is required; None if the refresh token is valid, or none is needed."""
+    """Return why a login is required; None if tokens are valid, or can be refreshed (rule 2)."""
     match grant:
         case Unauthorized() | Revoking() | Revoked():
             return _inactive_cause(grant)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from domain.commands import Effect
+from domain.error_meanings import quote_of
 from domain.events import (
     AttemptEnded,
     Event,
@@ -22,7 +23,6 @@ from domain.events import (
 from domain.failures import classify
 from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
-from domain.refusals import quote_of
 from domain.token_endpoint import (
     NoAnswer,
     RevocationOutcome,
@@ -74,6 +74,7 @@ def end_revocation(grant: Grant, ended: RevocationEnded) -> Effect:
 
 
 def _revocation_note(outcome: RevocationOutcome, result: RevocationResult) -> Note:
+    """Return the note on the provider's answer (rule 13)."""
     word, quote = NOT_SUPPORTED, None
     if result is RevocationResult.REVOKED:
         word = DONE
@@ -96,7 +97,7 @@ def result_of(outcome: RevocationOutcome) -> RevocationResult:
             assert_never(outcome)
 
 
-# Rules 14 and 15: late tokens.
+# Rule 14: tokens after the revocation.
 
 
 def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | None:
@@ -122,16 +123,19 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
     )
 
 
+def _are_before(tokens: Tokens, revoked: Revoking | Revoked) -> bool:
+    """Whether rescued tokens are of a login before a revocation (rule 14)."""
+    if tokens.place == revoked.place == 0:
+        return tokens.authorized_at <= revoked.at
+    return tokens.place <= revoked.place
+
+
+# Rule 15: start again.
+
+
 def _is_before(read: Grant, revoked: Revoking | Revoked) -> bool:
     """Whether a login that read this grant began before a revocation (rule 15)."""
     if revoked.place == 0:
         # An earlier version did not count revocations. A login that read tokens began before.
         return not isinstance(read, Inactive)
     return place_of(read) < revoked.place
-
-
-def _are_before(tokens: Tokens, revoked: Revoking | Revoked) -> bool:
-    """Whether rescued tokens are of a login before a revocation (rule 14)."""
-    if tokens.place == revoked.place == 0:
-        return tokens.authorized_at <= revoked.at
-    return tokens.place <= revoked.place

@@ -25,8 +25,8 @@ KEEP_ALIVE_INTERVAL = timedelta(days=3)
 
 # The most that clocks of instances may differ. Longer than a token is served after it expired.
 MAX_CLOCK_SKEW = timedelta(minutes=1)
-# A clock without a battery is behind by more than this.
-MAX_CLOCK_DELAY = timedelta(days=365)
+# A clock without a battery is behind by at least this.
+CLOCK_LOST_AFTER = timedelta(days=365)
 # This software is younger. An earlier issue means that the clock was behind.
 EARLIEST_ISSUE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -201,14 +201,14 @@ class Tokens:
     def _was_clock_behind(self) -> bool:
         """Whether the clock of the issue was behind: the tokens expire later than stated.
 
-        It was behind if the issue is before this software existed, or years before the login.
+        It was behind if the issue is before this software existed, or over a year before the login.
         """
         return self.issued_at < max(
-            self.authorized_at - MAX_CLOCK_DELAY, EARLIEST_ISSUE - MAX_CLOCK_SKEW
+            self.authorized_at - CLOCK_LOST_AFTER, EARLIEST_ISSUE - MAX_CLOCK_SKEW
         )
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
-        """Whether the access token outlives `min_ttl`, capped at half its lifetime."""
+        """Whether the access token outlives `min_ttl`, capped at half its lifetime (rule 1)."""
         access_token_expiry = self.access_token_expiry(now)
         if self.expires_at is None or access_token_expiry is None:
             return True
@@ -216,7 +216,7 @@ class Tokens:
         return now + min(min_ttl, life / MIN_TTL_DIVISOR) < access_token_expiry
 
     def is_access_token_near_end(self, margin: timedelta, now: datetime) -> bool:
-        """Whether the access token is in its last `margin`, capped at a third of its lifetime."""
+        """Whether the access token is in its last `margin`, or third of its lifetime (rule 1)."""
         access_token_expiry = self.access_token_expiry(now)
         if self.expires_at is None or access_token_expiry is None:
             return False
@@ -224,7 +224,7 @@ class Tokens:
         return access_token_expiry <= now + min(margin, life / EARLY_REFRESH_DIVISOR)
 
     def is_refresh_token_near_end(self, now: datetime) -> bool:
-        """Whether the refresh token nears a known expiry, even if the access token is valid.
+        """Whether the refresh token nears a known expiry, even with a valid access token (rule 1).
 
         Both may expire together, or the refresh token first. Waiting would cost the grant.
         """
@@ -232,7 +232,7 @@ class Tokens:
         return self.refresh_token_expires_at is not None and due_at is not None and due_at <= now
 
     def keep_alive_at(self) -> datetime | None:
-        """Return when an unused grant must be refreshed to stay valid; None for never."""
+        """Return when an unused grant must be refreshed to stay valid; None for never (rule 1)."""
         if self.refresh_token is None or self.expires_at is None:
             return None
         # A refresh does not extend a lifetime from the login, but may meet an unknown idle limit.

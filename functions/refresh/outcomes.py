@@ -5,9 +5,9 @@ from math import ceil
 from typing import assert_never
 from urllib.parse import urlsplit
 
+from domain.error_meanings import quote_of
 from domain.grant import AuthorizationRequired, Authorized, Failure, Grant
 from domain.provider import Provider
-from domain.refusals import quote_of
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 
 # The prefixes of reasons why a connection was not made.

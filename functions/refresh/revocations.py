@@ -1,4 +1,4 @@
-"""Revokes connections and late tokens, at the provider with retries."""
+"""Revokes grants and late tokens, at the provider with retries: rules 13 and 14 of `decide.py`."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Revocations:
-    """Revokes at the provider, and stores the result."""
+    """Ends a grant here, revokes it at the provider, and stores the result."""
 
     def __init__(
         self,
@@ -48,7 +48,9 @@ class Revocations:
         self._server = server
 
     async def revoke(self, connection: str) -> RevocationResult | Moved | None:
-        """Fence off the grant, revoke it at the provider, and delete it; a moved one stays.
+        """End the grant here, revoke it at the provider, and delete its tokens (rule 13).
+
+        A moved grant stays.
 
         Returns the provider's result, None if there was no token. A repeated call continues an
         interrupted one.
@@ -75,7 +77,7 @@ class Revocations:
                 return None
 
     async def revoke_late_tokens(self, connection: str, request: RevocationRequest) -> None:
-        """Revoke tokens that arrived after their connection was revoked. Raises nothing."""
+        """Revoke tokens that arrived after the revocation (rule 14). Raises nothing."""
         result = result_of(await self._request(request))
         level = logging.WARNING if result is RevocationResult.FAILED else logging.INFO
         _log.log(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
+from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import (
     PRESETS,
@@ -16,7 +17,6 @@ from domain.provider import (
     Rotation,
     RotationKind,
 )
-from domain.refusals import Meaning
 from functions.settings.environment import LAYOUT, EnvReader
 
 _ROTATION = re.compile(

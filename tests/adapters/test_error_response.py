@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from adapters.token_response import read_answer
+from domain.error_meanings import Meaning, meaning_of
 from domain.provider import PRESETS
-from domain.refusals import Meaning, meaning_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
-from tests.domain.refusals import Row, corpus
+from tests.domain.error_responses import Row, corpus
 
 CUSTOM = PRESETS["custom"]
 

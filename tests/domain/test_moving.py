@@ -140,7 +140,7 @@ def test_what_is_taken_back_is_as_it_was(grant: Authorized | AuthorizationRequir
     assert happens(moved, ReturnRequested()) is grant
 
 
-# 11. Late tokens.
+# 11. Tokens after a move.
 
 
 def late(moved: Moved, outcome: Outcome, attempt: Attempt = COMMAND.attempt) -> Grant:

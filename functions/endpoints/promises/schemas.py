@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from domain.error_meanings import LONGEST_QUOTE
 from domain.grant import Cause, Failure
 from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
-from domain.refusals import LONGEST_QUOTE
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema
 

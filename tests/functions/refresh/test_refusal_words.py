@@ -5,8 +5,8 @@ import json
 import pytest
 
 from adapters.error_response import read_error
+from domain.error_meanings import Meaning, meaning_of
 from domain.metadata import ServerMetadata
-from domain.refusals import Meaning, meaning_of
 from functions.settings.environment import EnvReader
 from functions.settings.provider import read_provider
 

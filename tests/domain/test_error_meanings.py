@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from domain import refusals
+from domain import error_meanings
+from domain.error_meanings import LONGEST_QUOTE, Meaning, is_wrong_endpoint, meaning_of, quote_of
 from domain.failures import classify
 from domain.grant import Failure
 from domain.provider import PRESETS
-from domain.refusals import LONGEST_QUOTE, Meaning, is_wrong_endpoint, meaning_of, quote_of
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
-from tests.domain.refusals import Row, corpus
+from tests.domain.error_responses import Row, corpus
 
 CORPUS = corpus()
 ANSWERS = [(row.answer, row.verdict) for row in CORPUS]
@@ -35,7 +35,7 @@ TABLES = (
     "INVALID_PHRASES",
     "_CODES_AS_TEXT",
 )
-RULES = [(table, word) for table in TABLES for word in sorted(getattr(refusals, table))]
+RULES = [(table, word) for table in TABLES for word in sorted(getattr(error_meanings, table))]
 
 
 def refusal(
@@ -60,8 +60,8 @@ def test_the_corpus_is_of_many_providers_and_of_every_meaning() -> None:
 def test_each_rule_is_there_for_a_refusal_that_was_seen(
     monkeypatch: pytest.MonkeyPatch, table: str, word: str | int
 ) -> None:
-    words = getattr(refusals, table)
-    monkeypatch.setattr(refusals, table, type(words)(each for each in words if each != word))
+    words = getattr(error_meanings, table)
+    monkeypatch.setattr(error_meanings, table, type(words)(each for each in words if each != word))
     assert any(meaning_of(answer) is not verdict for answer, verdict in ANSWERS)
 
 
@@ -325,7 +325,7 @@ def test_a_quotation_is_cut() -> None:
 
 def test_the_codes_that_are_known_are_those_of_the_tables() -> None:
     tables = TABLES[0], TABLES[2], TABLES[3], TABLES[4], TABLES[7]
-    known = [code for table in tables for code in getattr(refusals, table)]
-    assert sorted(refusals.KNOWN_CODES) == sorted(known)
-    assert {"invalid_client", "bad_refresh_token", "invalid_grant"} < refusals.KNOWN_CODES
-    assert {"server_error", "invalid_request"} < refusals.KNOWN_CODES
+    known = [code for table in tables for code in getattr(error_meanings, table)]
+    assert sorted(error_meanings.KNOWN_CODES) == sorted(known)
+    assert {"invalid_client", "bad_refresh_token", "invalid_grant"} < error_meanings.KNOWN_CODES
+    assert {"server_error", "invalid_request"} < error_meanings.KNOWN_CODES

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from adapters.error_response import read_error
+from domain.error_meanings import Meaning
 from domain.provider import PRESETS
-from domain.refusals import Meaning
 from domain.token_endpoint import TokenErrorResponse
 
 FORM = "application/x-www-form-urlencoded"

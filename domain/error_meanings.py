@@ -1,15 +1,16 @@
-"""The meaning of a refusal: login required, wrong settings, temporary, or unexplained.
+"""The meaning of an error response: login required, wrong settings, temporary, or unexplained.
 
-The first rule that applies decides. A refusal in doubt never ends a grant.
- 1. A code about the client or about the requested scope means wrong settings or, with 429 or
+Rules 6 and 7 of `decide.py` need it. The first step that applies decides. An error in doubt never
+ends a grant.
+ A. A code about the client or about the requested scope means wrong settings or, with 429 or
     5xx, is temporary. Other codes and texts of the answer do not matter.
- 2. A code that names the refresh token and its end requires a login, with any status.
- 3. 429, 5xx, and codes and phrases about a limited time are temporary, even with `invalid_grant`.
- 4. Any other code that asks for a login requires one. So does a sentence that calls the refresh
+ B. A code that names the refresh token and its end requires a login, with any status.
+ C. 429, 5xx, and codes and phrases about a limited time are temporary, even with `invalid_grant`.
+ D. Any other code that asks for a login requires one. So does a sentence that calls the refresh
     token invalid: some providers use it with `invalid_request`.
- 5. The rest of `invalid_request` and the like, a redirect, and a status about the URL or the form
+ E. The rest of `invalid_request` and the like, a redirect, and a status about the URL or the form
     mean wrong settings.
- 6. A page instead of an answer is from a proxy in between, and is temporary.
+ F. A page instead of an answer is from a proxy in between, and is temporary.
 """
 
 import re
@@ -110,7 +111,7 @@ INVALID_PHRASES = (
     "session not found",
     "value passed for the token was invalid",
 )
-# Patterns are compiled at their first use, because refusals are rare.
+# Patterns are compiled at their first use, because errors are rare.
 _TOKEN = r"refresh ?token\b"
 # "Invalid refresh token parameter" is about the request. Only a few words may follow, or a text
 # that looks like the token itself.
@@ -144,7 +145,7 @@ _ENTRA_NUMBER = r"AADSTS([0-9]{4,9})"
 
 
 class Meaning(Enum):
-    """The meaning of a refusal. The values are words of `ERROR_ALIASES`."""
+    """The meaning of an error response. The first three values are words of `REFUSAL_WORDS`."""
 
     DEAD = "dead"
     CONFIGURATION = "configuration"
@@ -153,32 +154,32 @@ class Meaning(Enum):
 
 
 def meaning_of(answer: TokenErrorResponse) -> Meaning:
-    """Return the meaning of a refusal, by the rules above."""
+    """Return the meaning of an error response, by the steps above (rules 6 and 7)."""
     raw_codes = tuple(code for code in (answer.error, *answer.more_codes) if code)
     codes = frozenset(map(_plain, raw_codes))
     texts = _texts(answer)
     everything = " ".join((*raw_codes, *texts))
     entra_codes = frozenset(re.findall(_ENTRA_NUMBER, everything))
     is_busy = answer.status == TOO_MANY_REQUESTS or answer.status >= SERVER_ERROR
-    # Rule 1.
+    # Step A.
     if codes & SETTINGS_CODES or entra_codes & ENTRA_SETTINGS_CODES:
         return Meaning.TRY_LATER if is_busy else Meaning.CONFIGURATION
-    # Rule 2.
+    # Step B.
     if (codes | _parts(raw_codes)) & REFRESH_TOKEN_CODES:
         return Meaning.DEAD
-    # Rule 3.
+    # Step C.
     sentences = [re.sub(_WORD_BREAKS, " ", text.casefold()) for text in texts]
     has_transient_code = codes & TRANSIENT_CODES or entra_codes & ENTRA_TRANSIENT_CODES
     if is_busy or has_transient_code or _is_temporary(sentences):
         return Meaning.TRY_LATER
-    # Rule 4.
+    # Step D.
     codes |= {_plain(text) for text in texts} & _CODES_AS_TEXT
     if codes & LOGIN_REQUIRED_CODES or any(map(_is_about_invalid_token, sentences)):
         return Meaning.DEAD
-    # Rule 5.
+    # Step E.
     if codes & REQUEST_CODES or is_wrong_endpoint(answer):
         return Meaning.CONFIGURATION
-    # Rule 6.
+    # Step F.
     return Meaning.TRY_LATER if answer.is_page else Meaning.UNEXPLAINED
 
 

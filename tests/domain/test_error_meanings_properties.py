@@ -8,17 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.error_response import read_error
-from domain import refusals
+from domain import error_meanings
+from domain.error_meanings import Meaning, meaning_of
 from domain.provider import PRESETS
-from domain.refusals import Meaning, meaning_of
-from tests.domain.refusals import corpus
+from tests.domain.error_responses import corpus
 from tests.strategies import json_values
 from tests.thorough import times
 
 CORPUS = corpus()
 # Each word that ends a grant, as letters only.
-_CODES = refusals.REFRESH_TOKEN_CODES | refusals.LOGIN_REQUIRED_CODES | {"refresh_token"}
-_SENTENCES = {*refusals.INVALID_PHRASES, "invalid_grant"}
+_CODES = (
+    error_meanings.REFRESH_TOKEN_CODES | error_meanings.LOGIN_REQUIRED_CODES | {"refresh_token"}
+)
+_SENTENCES = {*error_meanings.INVALID_PHRASES, "invalid_grant"}
 _LETTERS = re.compile(r"[^a-z]")
 # Some letters become these, or these become some, when they change their case.
 _TWINS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
