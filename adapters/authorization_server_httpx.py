@@ -10,9 +10,9 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from adapters.network import Outside
+from adapters.failure_reasons import reason_of
+from adapters.network import MetadataHosts
 from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
-from adapters.reasons import reason_of
 from adapters.redaction import Redaction, tokens_in
 from adapters.token_response import read_answer, read_revocation
 from domain.error_meanings import KNOWN_CODES
@@ -29,7 +29,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 
 _NOT_SENT = (
     httpx.ConnectError,
@@ -57,19 +57,19 @@ class HttpxAuthorizationServer:
         client_id: str,
         client_secret: str,
         timeout: timedelta,
-        outside: Outside | None = None,
+        metadata_hosts: MetadataHosts | None = None,
         user_agent: str = USER_AGENT,
     ) -> None:
         """`timeout` limits a whole request and its response.
 
         `client_secret`: empty for a public client.
-        `outside`: the hosts that only the provider's metadata has named.
+        `metadata_hosts`: the hosts that only the provider's metadata has named.
         """
         self._provider = provider
         self._client_id = client_id
         self._client_secret = client_secret
         self._timeout = timeout
-        self._http = provider_client(outside, user_agent=user_agent)
+        self._http = provider_client(metadata_hosts, user_agent=user_agent)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and return its outcome. Raises nothing."""

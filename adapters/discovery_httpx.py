@@ -8,13 +8,13 @@ from ssl import SSLError
 import httpx
 
 from adapters.body_members import json_object
+from adapters.failure_reasons import reason_of
 from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
-from adapters.reasons import reason_of
 from domain.metadata import ServerMetadata, metadata_urls, with_metadata
 from domain.provider import Provider
 from ports.discovery import DiscoveryError, UnusableIssuerError
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 
 # For both URLs together. A person waits, or a refresh that must finish within its lease.
 DISCOVERY_LIMIT = timedelta(seconds=8)

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import httpcore
 
 from adapters.answer_head import AnswerHead
+from adapters.failure_reasons import HostTooNearError
 from adapters.nearness import Nearness, addresses_of, nearest_of
-from adapters.reasons import InsideError
 from domain.metadata import ServerMetadata
 from domain.provider import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class MetadataHosts:
     """The hosts that only the metadata has named. None may be nearer than its issuer."""
 
     issuer: str
@@ -38,7 +38,7 @@ class Outside:
     async def addresses_of(self, host: str, port: int) -> list[str]:
         """Return the addresses to connect to. A later lookup of the name may give others.
 
-        Raises InsideError if the host is nearer than its issuer, OSError, UnicodeError.
+        Raises HostTooNearError if the host is nearer than its issuer, OSError, UnicodeError.
         """
         if host not in self.hosts:
             return [host]
@@ -46,7 +46,7 @@ class Outside:
         near = nearest_of(addresses)
         if near is Nearness.ELSEWHERE or near <= nearest_of(await addresses_of(self.issuer, port)):
             return addresses
-        raise InsideError(
+        raise HostTooNearError(
             f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT to allow it"
         )
 
@@ -95,8 +95,8 @@ class RepairingStream(httpcore.AsyncNetworkStream):
 class Network(httpcore.AsyncNetworkBackend):
     """The backend that opens connections."""
 
-    def __init__(self, outside: Outside | None = None) -> None:
-        self._outside = outside
+    def __init__(self, metadata_hosts: MetadataHosts | None = None) -> None:
+        self._metadata_hosts = metadata_hosts
         self._anyio = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -109,13 +109,13 @@ class Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect, unless the host is too near."""
         addresses = [host]
-        if self._outside is not None:
+        if self._metadata_hosts is not None:
             try:
                 async with asyncio.timeout(timeout):
-                    addresses = await self._outside.addresses_of(host, port)
+                    addresses = await self._metadata_hosts.addresses_of(host, port)
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
-            except (InsideError, OSError) as error:
+            except (HostTooNearError, OSError) as error:
                 raise httpcore.ConnectError(str(error)) from error
         per_address = None if timeout is None else timeout / len(addresses)
         *others, last = addresses

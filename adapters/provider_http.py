@@ -12,7 +12,7 @@ import httpx
 
 from adapters.body_members import json_object
 from adapters.content_coding import decompress
-from adapters.network import Outside
+from adapters.network import MetadataHosts
 from adapters.provider_transport import ProviderTransport
 
 # Firewalls and some providers block the names of HTTP libraries. The version is pyproject.toml's.
@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 
 
 def provider_client(
-    outside: Outside | None = None, *, user_agent: str = USER_AGENT
+    metadata_hosts: MetadataHosts | None = None, *, user_agent: str = USER_AGENT
 ) -> httpx.AsyncClient:
     """Create a client. Send each of its requests through `run_in_time`.
 
@@ -38,7 +38,7 @@ def provider_client(
     """
     _mark_missing_sniffio()
     return httpx.AsyncClient(
-        transport=ProviderTransport(outside),
+        transport=ProviderTransport(metadata_hosts),
         # A redirect would send the client secret to another host.
         follow_redirects=False,
         # For connecting only: `run_in_time` limits the whole.

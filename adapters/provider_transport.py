@@ -3,7 +3,7 @@
 import httpcore
 import httpx
 
-from adapters.network import Network, Outside
+from adapters.network import MetadataHosts, Network
 from adapters.proxies import Proxy, proxy_of
 from adapters.tls import tls_context
 
@@ -15,8 +15,8 @@ class ProviderTransport(httpx.AsyncBaseTransport):
     raise NetworkSettingsError.
     """
 
-    def __init__(self, outside: Outside | None = None) -> None:
-        self._network = Network(outside)
+    def __init__(self, metadata_hosts: MetadataHosts | None = None) -> None:
+        self._network = Network(metadata_hosts)
         self._transports: dict[tuple[str, Proxy | None], _PoolTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies
 
 from domain.metadata import is_loopback
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 
 _SOCKS = frozenset({"socks5", "socks5h"})
 _SCHEMES = frozenset({"http", "https"}) | _SOCKS

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 
 
 def tls_context() -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
 from functions.observability.tracing import Trace, current, request_id_of, trace_request
-from functions.refresh.sharing import RequestTasks, collect_tasks, wait_within_limit
+from functions.refresh.shared_tasks import RequestTasks, collect_tasks, wait_within_limit
 from functions.routes import CALLBACK, HEALTH, HEALTHY, Routes, find_endpoint
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring

@@ -24,7 +24,7 @@ from functions.settings.store import (
 )
 from ports.authorization_server import AuthorizationServer
 from ports.discovery import Discovery
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 from ports.rescue import Rescue
 from ports.store import Store
 
@@ -212,7 +212,7 @@ class Wiring:
 
     def _server_of(self, provider: Provider) -> AuthorizationServer:
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
-        from adapters.network import Outside
+        from adapters.network import MetadataHosts
         from adapters.provider_http import USER_AGENT
 
         overrides = self.settings.overrides
@@ -221,7 +221,7 @@ class Wiring:
             client_id=self.settings.client_id,
             client_secret=self.settings.client_secret,
             timeout=self._policy.request_timeout,
-            outside=Outside.from_metadata(provider, overrides),
+            metadata_hosts=MetadataHosts.from_metadata(provider, overrides),
             user_agent=self.settings.user_agent or USER_AGENT,
         )
         self._open.push_async_callback(server.close)

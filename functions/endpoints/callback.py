@@ -8,8 +8,7 @@ from functions.http.messages import Request, Response
 from functions.http.pages import page
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
-from functions.login.results import CompletedLogin
-from functions.login.words import (
+from functions.login.login_texts import (
     START_OVER,
     START_OVER_ON_PAGE,
     advice,
@@ -18,6 +17,7 @@ from functions.login.words import (
     on_one_line,
     with_quotation,
 )
+from functions.login.results import CompletedLogin
 from functions.routes import CALLBACK, Routes
 from functions.wiring import Wiring
 

@@ -17,7 +17,7 @@ from domain.authorization import (
     fingerprint,
     login_key,
 )
-from functions.login.words import login_in_progress
+from functions.login.login_texts import login_in_progress
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
 

@@ -7,7 +7,7 @@ from domain.connection import DEFAULT_CONNECTION
 from domain.grant import Grant, was_revoked_since
 from domain.login_link import LINK_LIFETIME, LoginLink, read_link
 from functions.http.problems import ProblemError, problem
-from functions.login.words import START_OVER_ON_PAGE
+from functions.login.login_texts import START_OVER_ON_PAGE
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import Store

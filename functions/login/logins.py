@@ -32,14 +32,7 @@ from domain.token_endpoint import (
 )
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks
-from functions.login.results import (
-    CompletedLogin,
-    is_of_another_account,
-    outcome_of,
-    read_outcome,
-    result_of,
-)
-from functions.login.words import (
+from functions.login.login_texts import (
     connection_revoked,
     exchange_failed,
     login_not_needed,
@@ -49,11 +42,18 @@ from functions.login.words import (
     other_issuer,
     unknown_state,
 )
+from functions.login.results import (
+    CompletedLogin,
+    is_of_another_account,
+    outcome_of,
+    read_outcome,
+    result_of,
+)
 from functions.observability.tracing import waiting_for
+from functions.refresh.failure_texts import failure_cause
 from functions.refresh.keeper import Keeper
-from functions.refresh.outcomes import failure_cause
 from functions.refresh.recorder import Recorder
-from functions.refresh.sharing import SharedTasks
+from functions.refresh.shared_tasks import SharedTasks
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock

@@ -26,9 +26,9 @@ from domain.grant import Grant, tokens_of
 from domain.policy import Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
+from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
-from functions.refresh.sharing import SharedTasks
-from functions.refresh.turns import Turns
+from functions.refresh.shared_tasks import SharedTasks
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
@@ -87,7 +87,7 @@ class Keeper:
         self._loads: SharedTasks[Record] = SharedTasks()
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         # A write must leave most of the time in which its intent may be sent.
-        self._turns = Turns(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
+        self._intent_limit = ConcurrencyLimit(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
         self._polls: SharedTasks[Record] = SharedTasks()
 
@@ -181,7 +181,7 @@ class Keeper:
             # record is older, or the lease expired while the instance was frozen, and the response
             # may have arrived already.
             return meanwhile
-        if isinstance(meanwhile, Serve) and self._turns.are_taken():
+        if isinstance(meanwhile, Serve) and self._intent_limit.is_reached():
             # A valid token does not wait for the turn of its refresh.
             self._start_intent(connection, record, question)
             return meanwhile
@@ -208,7 +208,7 @@ class Keeper:
         self, connection: str, record: Record, question: Question
     ) -> _IntentResult:
         """Store the intent, unless another instance was first or it became needless."""
-        async with self._turns.turn():
+        async with self._intent_limit.turn():
             # Decide again: the intent's time starts now.
             now = self._clock.now()
             decision = decide(record.grant, question, self._policy, now)
@@ -237,7 +237,7 @@ class Keeper:
         return after
 
     def _log_outcome(self, connection: str, outcome: Outcome, after: Grant) -> None:
-        from functions.refresh.outcomes import failure_text
+        from functions.refresh.failure_texts import failure_text
 
         provider, now = self._policy.provider, self._clock.now()
         if (failed := failure_text(outcome, after, provider, now)) is None:

@@ -41,7 +41,7 @@ from domain.policy import Policy
 from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
-from functions.refresh.sharing import SharedTasks
+from functions.refresh.shared_tasks import SharedTasks
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.rescue import Rescue, RescuedRecord

@@ -23,7 +23,7 @@ from infra.local.environment import (
 )
 from infra.local.first_steps import FirstSteps
 from infra.local.listener import loopback_listener
-from infra.local.patience import BACKLOG, LimitedProtocol, raise_descriptor_limit
+from infra.local.slow_clients import BACKLOG, LimitedProtocol, raise_descriptor_limit
 
 
 class LocalApplication:

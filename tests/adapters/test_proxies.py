@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.proxies import Proxy, proxy_of
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 
 URL = "https://provider.test/token"
 

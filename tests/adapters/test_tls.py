@@ -6,7 +6,7 @@ import certifi
 import pytest
 
 from adapters.tls import _certifi_bundle, tls_context
-from ports.network import NetworkSettingsError
+from ports.network_settings import NetworkSettingsError
 from tests.system.certificates import server_certificate
 
 

@@ -23,7 +23,7 @@ from functions.settings.settings import Settings
 from functions.settings.store import DynamoDbSettings
 from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
-from tests.functions.bench import EXPIRED, Bench
+from tests.functions.keeper_rig import EXPIRED, KeeperRig
 from tests.infra.aws_template import resources
 from tests.records import record_of
 from tests.system.dynamodb_peer import TABLE
@@ -192,9 +192,9 @@ async def refused() -> None:
     async def refuse() -> Outcome:
         return TokenErrorResponse(status=400, error="invalid_grant")
 
-    bench = Bench(refuse)
-    await bench.keep(EXPIRED)
-    await bench.instance().refresh("c")
+    rig = KeeperRig(refuse)
+    await rig.keep(EXPIRED)
+    await rig.instance().refresh("c")
 
 
 async def rescued() -> None:
@@ -204,12 +204,12 @@ async def rescued() -> None:
 
 
 async def rolled_back() -> None:
-    bench = Bench()
-    keeper = bench.instance()
+    rig = KeeperRig()
+    keeper = rig.instance()
     rewrite = keeper._recorder.rewrite
     older = await rewrite("c", record_of(Authorized(tokens=TOKENS), None))
     newer = await rewrite("c", older)
-    await bench.store.swap("c", older, expected_etag=newer.etag)
+    await rig.store.swap("c", older, expected_etag=newer.etag)
     await keeper.load("c")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from adapters.authorization_server_httpx import HttpxAuthorizationServer
-from adapters.network import Outside
+from adapters.network import MetadataHosts
 from domain.metadata import ServerMetadata
 from domain.token_endpoint import (
     Delivery,
@@ -542,9 +542,9 @@ def ask_outside(server: ScriptedServer, issuer: str) -> Outcome:
     """Ask at `localhost`, which only the metadata of an issuer has named."""
     endpoint = server.endpoint.replace("127.0.0.1", "localhost")
     provider = replace(PROVIDER, token_endpoint=endpoint)
-    outside = Outside.from_metadata(provider, ServerMetadata(issuer=f"https://{issuer}"))
+    hosts = MetadataHosts.from_metadata(provider, ServerMetadata(issuer=f"https://{issuer}"))
     asked = HttpxAuthorizationServer(
-        provider, client_id="client", client_secret="secret", timeout=PATIENCE, outside=outside
+        provider, client_id="client", client_secret="secret", timeout=PATIENCE, metadata_hosts=hosts
     )
     return asyncio.run(asked.request_tokens(REFRESH))
 
@@ -578,7 +578,7 @@ def test_hosts_of_the_deployments_settings_may_be_anywhere() -> None:
         PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
     )
     set_by_hand = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
-    assert Outside.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
-    assert Outside.from_metadata(provider, set_by_hand) == Outside(
+    assert MetadataHosts.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
+    assert MetadataHosts.from_metadata(provider, set_by_hand) == MetadataHosts(
         issuer="a.test", hosts=frozenset()
     )

@@ -22,7 +22,7 @@ from functions.refresh import recorder as recorder_module
 from functions.refresh import sweep as sweep_module
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.recorder import Recorder
-from functions.refresh.sharing import SharedTasks
+from functions.refresh.shared_tasks import SharedTasks
 from ports.store import ConflictError, Record, UnreadableRecordError
 from tests.records import record_of
 from tests.simulation.simulated_store import SimulatedStore

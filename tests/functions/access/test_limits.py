@@ -26,7 +26,6 @@ from functions.http.problems import Problem, problem
 from functions.settings.settings import DEFAULT_FAILURE_LIMIT, Settings
 from ports.store import StoreUnavailableError
 from tests.functions.access.test_api_keys import CI, KEYS, OTHERS, with_key
-from tests.functions.bench import SetClock, some_keys
 from tests.functions.conftest import Deploy, deployed_over_new_store
 from tests.functions.deployment import (
     API_KEY,
@@ -48,6 +47,7 @@ from tests.functions.expect import (
 )
 from tests.functions.grants import fresh
 from tests.functions.hosts import HOSTS, Host, on_each_host
+from tests.functions.keeper_rig import SetClock, some_keys
 from tests.functions.stores import raw_content
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer

@@ -30,12 +30,12 @@ from functions.settings.api_keys import digest_of
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import Wiring
 from tests.adapters.test_secrets_manager import amz, refusal
-from tests.functions.bench import SetClock
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import API_KEY, HTML, REDIRECT_URI, Deployment, deployed, idle
 from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
 from tests.functions.grants import OVER
 from tests.functions.hosts import Host, aws_lambda, close_handler
+from tests.functions.keeper_rig import SetClock
 from tests.functions.observability.test_log_lines import written_by
 from tests.functions.stores import sqlite_store
 from tests.ports.scripted_server import Script, serving

@@ -15,11 +15,11 @@ from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.token_endpoint import Outcome
 from functions.observability.tracing import mark_authenticated, trace_request
 from tests.domain.examples import LEDGER, MINUTE, RESPONSE, T0
-from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, tokens_with
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, at
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import DAY, OVER, fresh
+from tests.functions.keeper_rig import EXPIRED, FRESH, NEAR_ITS_END, KeeperRig, tokens_with
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.records import record_of
 
@@ -177,47 +177,47 @@ def test_of_several_keys_the_one_that_was_used_is_named(deploy: Deploy) -> None:
 # When entries are written
 
 
-async def ledger_of(bench: Bench) -> Ledger:
-    return (await MemoryStore.load(bench.store, "c")).ledger
+async def ledger_of(rig: KeeperRig) -> Ledger:
+    return (await MemoryStore.load(rig.store, "c")).ledger
 
 
-async def bench_with(left: timedelta, ledger: Ledger = ()) -> Bench:
-    """A bench whose connection `c` has so much time left, and this ledger."""
-    bench = Bench()
-    await bench.keep(left)
-    there = await MemoryStore.load(bench.store, "c")
+async def bench_with(left: timedelta, ledger: Ledger = ()) -> KeeperRig:
+    """A rig whose connection `c` has so much time left, and this ledger."""
+    rig = KeeperRig()
+    await rig.keep(left)
+    there = await MemoryStore.load(rig.store, "c")
     record = record_of(there.grant, "seeded", ledger)
-    await MemoryStore.swap(bench.store, "c", record, expected_etag=there.etag)
-    return bench
+    await MemoryStore.swap(rig.store, "c", record, expected_etag=there.etag)
+    return rig
 
 
 async def test_refresh_is_recorded_without_a_further_swap() -> None:
-    bench = await bench_with(EXPIRED, LEDGER)
+    rig = await bench_with(EXPIRED, LEDGER)
     with trace_request("an-id"):
         mark_authenticated("ci")
-        await bench.instance().token("c", min_ttl=NO_TIME)
-    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
-    *before, entry = await ledger_of(bench)
+        await rig.instance().token("c", min_ttl=NO_TIME)
+    assert (rig.store.loads, len(rig.store.etags)) == (1, 2)
+    *before, entry = await ledger_of(rig)
     assert tuple(before) == LEDGER
     assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
 
 async def test_intent_that_is_stored_keeps_the_ledger_as_it_was() -> None:
-    bench = await bench_with(EXPIRED, LEDGER)
+    rig = await bench_with(EXPIRED, LEDGER)
 
     async def reply() -> Outcome:
-        assert isinstance(await bench.grant(), Refreshing)
-        assert await ledger_of(bench) == LEDGER
+        assert isinstance(await rig.grant(), Refreshing)
+        assert await ledger_of(rig) == LEDGER
         return RESPONSE
 
-    bench.server.reply = reply
-    await bench.instance().token("c", min_ttl=NO_TIME)
-    assert len(await ledger_of(bench)) == len(LEDGER) + 1
+    rig.server.reply = reply
+    await rig.instance().token("c", min_ttl=NO_TIME)
+    assert len(await ledger_of(rig)) == len(LEDGER) + 1
 
 
 async def test_attempt_is_recorded_once_with_the_key_that_began_it() -> None:
-    bench = await bench_with(EXPIRED)
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    keeper = rig.instance()
 
     async def ask(name: str) -> None:
         with trace_request(f"request of {name}"):
@@ -225,28 +225,28 @@ async def test_attempt_is_recorded_once_with_the_key_that_began_it() -> None:
             await keeper.token("c", min_ttl=NO_TIME)
 
     await asyncio.gather(*map(ask, ("first", "second", "third")))
-    [entry] = await ledger_of(bench)
+    [entry] = await ledger_of(rig)
     assert entry.key_name == "first"
 
 
 async def test_refresh_near_the_end_of_a_token_is_recorded_with_the_key_of_its_caller() -> None:
-    bench = await bench_with(NEAR_ITS_END)
-    keeper = bench.instance()
+    rig = await bench_with(NEAR_ITS_END)
+    keeper = rig.instance()
     with trace_request("an-id"):
         mark_authenticated("ci")
         await keeper.token("c", min_ttl=NO_TIME)
     await keeper.finish()
-    [entry] = await ledger_of(bench)
+    [entry] = await ledger_of(rig)
     assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
 
 
 @pytest.mark.parametrize("applies", [False, True], ids=["not written", "written without an answer"])
 async def test_repeated_write_is_recorded_once(*, applies: bool) -> None:
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {1, 3}
-    bench.store.applies_failing_swaps = applies
-    await bench.instance().token("c", min_ttl=NO_TIME)
-    [entry] = await ledger_of(bench)
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {1, 3}
+    rig.store.applies_failing_swaps = applies
+    await rig.instance().token("c", min_ttl=NO_TIME)
+    [entry] = await ledger_of(rig)
     assert entry.event is HistoryEvent.REFRESH
 
 
@@ -257,26 +257,26 @@ async def test_late_tokens_are_recorded_once_with_the_same_key(
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
     monkeypatch.setattr("functions.refresh.recorder.LATE_RETRIES", (timedelta(seconds=0.01),))
 
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {2}
-    bench.store.applies_failing_swaps = applies
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {2}
+    rig.store.applies_failing_swaps = applies
+    keeper = rig.instance()
     with trace_request("an-id"):
         mark_authenticated("ci")
         await keeper.token("c", min_ttl=NO_TIME)
     await keeper.finish()
-    [entry] = await ledger_of(bench)
+    [entry] = await ledger_of(rig)
     assert (entry.event, entry.key_name) == (HistoryEvent.REFRESH, "ci")
-    assert len(bench.rescue.emitted) == 1
+    assert len(rig.rescue.emitted) == 1
 
 
 async def test_revocation_is_recorded_with_its_two_swaps() -> None:
-    bench = await bench_with(FRESH, LEDGER)
+    rig = await bench_with(FRESH, LEDGER)
     with trace_request("an-id"):
         mark_authenticated("owner")
-        await bench.revocations(bench.instance()).revoke("c")
-    assert len(bench.store.etags) == 2
-    noted = [(entry.event, entry.key_name) for entry in await ledger_of(bench)]
+        await rig.revocations(rig.instance()).revoke("c")
+    assert len(rig.store.etags) == 2
+    noted = [(entry.event, entry.key_name) for entry in await ledger_of(rig)]
     assert noted[len(LEDGER) :] == [
         (HistoryEvent.REVOKED, "owner"),
         (HistoryEvent.REVOCATION_ENDED, "owner"),
@@ -284,16 +284,16 @@ async def test_revocation_is_recorded_with_its_two_swaps() -> None:
 
 
 async def test_writers_that_meet_lose_no_entry() -> None:
-    bench = await bench_with(FRESH, LEDGER)
-    seen = await bench.store.load("c")
-    recorders = [bench.instance()._recorder for _ in range(5)]
+    rig = await bench_with(FRESH, LEDGER)
+    seen = await rig.store.load("c")
+    recorders = [rig.instance()._recorder for _ in range(5)]
     tokens = tokens_with(FRESH)
     for number, recorder in enumerate(recorders, start=1):
         newer = replace(tokens, generation=tokens.generation + number)
         # Each of them has read what was there before all the others.
         await recorder.keep("c", seen, TokensRescued(tokens=newer))
     await recorders[0].keep("c", seen, MoveRequested())
-    ledger = (await ledger_of(bench))[len(LEDGER) :]
+    ledger = (await ledger_of(rig))[len(LEDGER) :]
     kinds = [entry.event for entry in ledger]
     assert kinds == [HistoryEvent.RESCUED] * 5 + [HistoryEvent.MOVED]
     assert [entry.generation for entry in ledger[:5]] == [
@@ -302,9 +302,9 @@ async def test_writers_that_meet_lose_no_entry() -> None:
 
 
 async def test_decision_and_its_entry_have_the_same_time() -> None:
-    bench = await bench_with(FRESH)
-    recorder = bench.instance()._recorder
-    after = await recorder.keep("c", await bench.store.load("c"), MoveRequested())
+    rig = await bench_with(FRESH)
+    recorder = rig.instance()._recorder
+    after = await recorder.keep("c", await rig.store.load("c"), MoveRequested())
     assert isinstance(after.grant, Moved)
     assert after.ledger == (
         Entry(

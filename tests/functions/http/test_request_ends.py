@@ -14,14 +14,14 @@ from domain.grant import Authorized, tokens_of
 from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
-from functions.refresh import recorder, sharing
-from functions.refresh.sharing import SharedTasks, collect_tasks
+from functions.refresh import recorder, shared_tasks
+from functions.refresh.shared_tasks import SharedTasks, collect_tasks
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.store import StoreUnavailableError
 from tests.domain.examples import RESPONSE
-from tests.functions.bench import EXPIRED, NEAR_ITS_END, ScriptedServer, tokens_with
 from tests.functions.hosts import AsgiTransport
+from tests.functions.keeper_rig import EXPIRED, NEAR_ITS_END, ScriptedServer, tokens_with
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -144,7 +144,7 @@ async def no_store(*_: object, **__: object) -> None:
 async def test_wait_after_a_response_is_limited_and_the_refresh_continues(
     it: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
+    monkeypatch.setattr(shared_tasks, "FINISH_LIMIT", timedelta(milliseconds=10))
     assert await it.token() == "access-7"
     [first] = it.running
     await first
@@ -159,7 +159,7 @@ async def test_application_closes_though_the_provider_hangs(
 ) -> None:
     assert await it.token() == "access-7"
     await it.asked.wait()
-    monkeypatch.setattr(sharing, "FINISH_LIMIT", timedelta(milliseconds=10))
+    monkeypatch.setattr(shared_tasks, "FINISH_LIMIT", timedelta(milliseconds=10))
     # The late writes find a closed store, and would retry for two minutes.
     monkeypatch.setattr(recorder, "LATE_RETRIES", ())
     await it.application.close()

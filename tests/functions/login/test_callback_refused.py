@@ -14,7 +14,7 @@ import pytest
 from domain.grant import Unauthorized
 from domain.token_endpoint import Delivery, NoAnswer
 from functions.http.parameters import parse_authorization_response
-from functions.login.words import exchange_failed
+from functions.login.login_texts import exchange_failed
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import (
     HTML,

@@ -22,9 +22,9 @@ from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from ports.authorization_server import AuthorizationServer
 from tests.domain.examples import RESPONSE
-from tests.functions.bench import Bench, some_keys
 from tests.functions.conftest import environ_for
 from tests.functions.deployment import query_of
+from tests.functions.keeper_rig import KeeperRig, some_keys
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -35,17 +35,17 @@ async def digikey() -> Provider:
     return PRESETS["digikey"]
 
 
-def logins_on(bench: Bench, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
-    clock, entropy, keeper = SystemClock(), SystemEntropy(), bench.instance()
+def logins_on(rig: KeeperRig, server: Callable[[], AuthorizationServer] | None = None) -> Logins:
+    clock, entropy, keeper = SystemClock(), SystemEntropy(), rig.instance()
     url = "https://keeper.test"
     links = LoginLinks(
-        keys=some_keys, public_url=url, store=bench.store, clock=clock, entropy=entropy
+        keys=some_keys, public_url=url, store=rig.store, clock=clock, entropy=entropy
     )
     return Logins(
         keeper=keeper,
         recorder=keeper._recorder,
-        store=bench.store,
-        server=server or (lambda: bench.server),
+        store=rig.store,
+        server=server or (lambda: rig.server),
         clock=clock,
         entropy=entropy,
         provider=digikey,
@@ -71,8 +71,8 @@ async def test_login_whose_callback_is_cut_off_goes_to_its_end() -> None:
         await may_answer.wait()
         return RESPONSE
 
-    bench = Bench(reply)
-    logins = logins_on(bench)
+    rig = KeeperRig(reply)
+    logins = logins_on(rig)
     callback = asyncio.create_task(logins.complete(await response_to(logins)))
     await is_asked.wait()
     callback.cancel()
@@ -80,15 +80,15 @@ async def test_login_whose_callback_is_cut_off_goes_to_its_end() -> None:
     assert callback.cancelled()
     may_answer.set()
     await logins.finish()
-    grant = await bench.grant()
+    grant = await rig.grant()
     assert isinstance(grant, Authorized)
     assert grant.tokens.access_token == RESPONSE.access_token
 
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None:
-    bench = Bench()
-    logins = logins_on(bench)
+    rig = KeeperRig()
+    logins = logins_on(rig)
     response = await response_to(logins)
     callback = asyncio.create_task(logins.complete(response))
     for _ in range(steps):
@@ -99,22 +99,22 @@ async def test_callback_cut_off_at_any_moment_costs_no_login(steps: int) -> None
     # Either the state is still good, or the login went to its end.
     with suppress(ProblemError):
         await logins.complete(response)
-    assert isinstance(await bench.grant(), Authorized)
-    assert len(bench.server.requests) == 1
+    assert isinstance(await rig.grant(), Authorized)
+    assert len(rig.server.requests) == 1
 
 
 async def test_provider_client_is_created_before_the_state_is_used_up() -> None:
     def broken() -> AuthorizationServer:
         raise FileNotFoundError("no certificate authorities")
 
-    bench = Bench()
-    logins = logins_on(bench, broken)
+    rig = KeeperRig()
+    logins = logins_on(rig, broken)
     response = await response_to(logins)
     with pytest.raises(FileNotFoundError):
         await logins.complete(response)
-    assert isinstance(await bench.grant(), Unauthorized)
+    assert isinstance(await rig.grant(), Unauthorized)
     # The same redirect, once that is mended.
-    completed = await logins_on(bench).complete(response)
+    completed = await logins_on(rig).complete(response)
     assert completed.is_new
 
 

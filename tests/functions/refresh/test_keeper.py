@@ -24,7 +24,14 @@ from functions.refresh.keeper import Keeper
 from ports.authorization_server import AuthorizationServer
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
-from tests.functions.bench import EXPIRED, FRESH, NEAR_ITS_END, Bench, CountingStore, answered
+from tests.functions.keeper_rig import (
+    EXPIRED,
+    FRESH,
+    NEAR_ITS_END,
+    CountingStore,
+    KeeperRig,
+    answered,
+)
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -39,72 +46,72 @@ def served(answer: Answer) -> str:
     return answer.tokens.access_token
 
 
-async def bench_with(left: timedelta) -> Bench:
-    """A bench whose connection `c` has an access token with so much time left."""
-    bench = Bench()
-    await bench.keep(left)
-    return bench
+async def bench_with(left: timedelta) -> KeeperRig:
+    """A rig whose connection `c` has an access token with so much time left."""
+    rig = KeeperRig()
+    await rig.keep(left)
+    return rig
 
 
-async def kept_refresh_token(bench: Bench) -> str | None:
-    grant = await bench.grant()
+async def kept_refresh_token(rig: KeeperRig) -> str | None:
+    grant = await rig.grant()
     assert isinstance(grant, Authorized)
     return grant.tokens.refresh_token
 
 
 async def test_a_fresh_token_costs_one_round_trip_and_no_request() -> None:
-    bench = await bench_with(FRESH)
-    assert served(await ask(bench.instance())) == "access-7"
-    assert (bench.store.loads, bench.store.etags, bench.server.requests) == (1, [], [])
+    rig = await bench_with(FRESH)
+    assert served(await ask(rig.instance())) == "access-7"
+    assert (rig.store.loads, rig.store.etags, rig.server.requests) == (1, [], [])
 
 
 async def test_a_refresh_costs_three_round_trips_and_one_request_for_any_number_of_callers() -> (
     None
 ):
-    bench = await bench_with(EXPIRED)
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    keeper = rig.instance()
     answers = await asyncio.gather(*(ask(keeper) for _ in range(200)))
     assert {served(answer) for answer in answers} == {"access-8"}
-    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
-    assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
+    assert (rig.store.loads, len(rig.store.etags)) == (1, 2)
+    assert rig.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
 
 
 async def test_checklist_47_the_intent_is_stored_before_anything_is_sent() -> None:
-    bench = await bench_with(EXPIRED)
+    rig = await bench_with(EXPIRED)
     seen: list[Grant] = []
 
     async def reply() -> Outcome:
-        seen.append(await bench.grant())
+        seen.append(await rig.grant())
         return RESPONSE
 
-    bench.server.reply = reply
-    await ask(bench.instance())
+    rig.server.reply = reply
+    await ask(rig.instance())
     assert isinstance(seen[0], Refreshing)
 
 
 async def test_checklist_47_the_answer_is_stored_before_it_is_served() -> None:
-    bench = await bench_with(EXPIRED)
-    answer = await ask(bench.instance())
-    grant = await bench.grant()
+    rig = await bench_with(EXPIRED)
+    answer = await ask(rig.instance())
+    grant = await rig.grant()
     assert isinstance(grant, Authorized)
     assert grant.tokens.access_token == served(answer) == "access-8"
 
 
 async def test_near_its_end_a_token_is_served_to_all_while_one_attempt_replaces_it() -> None:
-    bench = await bench_with(NEAR_ITS_END)
-    _, may_answer = bench.server.hold()
-    keeper = bench.instance()
+    rig = await bench_with(NEAR_ITS_END)
+    _, may_answer = rig.server.hold()
+    keeper = rig.instance()
     answers = await asyncio.gather(*(ask(keeper) for _ in range(50)))
     assert {served(answer) for answer in answers} == {"access-7"}
     may_answer.set()
     await keeper.finish()
     assert served(await ask(keeper)) == "access-8"
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 async def test_caller_that_read_the_record_before_an_attempt_began_does_not_wait_for_it() -> None:
-    bench = await bench_with(NEAR_ITS_END)
-    load, swap = bench.store.load, bench.store.swap
+    rig = await bench_with(NEAR_ITS_END)
+    load, swap = rig.store.load, rig.store.swap
     swaps, may_swap = asyncio.Event(), asyncio.Event()
     has_read, may_return = asyncio.Event(), asyncio.Event()
 
@@ -119,12 +126,12 @@ async def test_caller_that_read_the_record_before_an_attempt_began_does_not_wait
         await may_return.wait()
         return record
 
-    _, may_answer = bench.server.hold()
-    bench.store.swap = slow_swap  # type: ignore[method-assign]
-    keeper = bench.instance()
+    _, may_answer = rig.server.hold()
+    rig.store.swap = slow_swap  # type: ignore[method-assign]
+    keeper = rig.instance()
     first = asyncio.ensure_future(ask(keeper))
     await swaps.wait()
-    bench.store.load = slow_load  # type: ignore[method-assign]
+    rig.store.load = slow_load  # type: ignore[method-assign]
     second = asyncio.ensure_future(ask(keeper))
     await has_read.wait()
     may_swap.set()
@@ -134,33 +141,33 @@ async def test_caller_that_read_the_record_before_an_attempt_began_does_not_wait
     assert not may_answer.is_set()
     may_answer.set()
     await keeper.finish()
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 async def test_a_caller_that_goes_away_does_not_take_the_attempt_with_it() -> None:
-    bench = await bench_with(EXPIRED)
-    is_sent, may_answer = bench.server.hold()
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    is_sent, may_answer = rig.server.hold()
+    keeper = rig.instance()
     caller = asyncio.ensure_future(ask(keeper))
     await is_sent.wait()
     caller.cancel()
     may_answer.set()
     await keeper.finish()
-    assert await kept_refresh_token(bench) == "refresh-8"
+    assert await kept_refresh_token(rig) == "refresh-8"
 
 
 async def test_checklist_46_instances_that_meet_at_the_same_record_make_one_request() -> None:
-    bench = await bench_with(EXPIRED)
+    rig = await bench_with(EXPIRED)
 
     async def reply() -> Outcome:
         await asyncio.sleep(0.01)
         return RESPONSE
 
-    bench.server.reply = reply
-    keepers = [bench.instance() for _ in range(10)]
+    rig.server.reply = reply
+    keepers = [rig.instance() for _ in range(10)]
     answers = await asyncio.gather(*(ask(keeper) for keeper in keepers for _ in range(5)))
     assert {served(answer) for answer in answers} == {"access-8"}
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 async def test_wait_for_another_instance_survives_one_failure_of_the_store() -> None:
@@ -172,15 +179,15 @@ async def test_wait_for_another_instance_survives_one_failure_of_the_store() -> 
                 raise StoreUnavailableError("planned")
             return found
 
-    bench = Bench()
-    bench.store = FailingOnce()
-    await bench.keep(EXPIRED)
-    _, may_answer = bench.server.hold()
-    one = asyncio.ensure_future(ask(bench.instance()))
-    while not bench.server.requests:  # noqa: ASYNC110 - the keeper has no event for it
+    rig = KeeperRig()
+    rig.store = FailingOnce()
+    await rig.keep(EXPIRED)
+    _, may_answer = rig.server.hold()
+    one = asyncio.ensure_future(ask(rig.instance()))
+    while not rig.server.requests:  # noqa: ASYNC110 - the keeper has no event for it
         await asyncio.sleep(0)
-    other = asyncio.ensure_future(ask(bench.instance()))
-    while bench.store.loads < 4 and not other.done():  # noqa: ASYNC110 - the same
+    other = asyncio.ensure_future(ask(rig.instance()))
+    while rig.store.loads < 4 and not other.done():  # noqa: ASYNC110 - the same
         await asyncio.sleep(0.01)
     may_answer.set()
     assert served(await one) == served(await other) == "access-8"
@@ -191,39 +198,39 @@ async def test_caller_that_waits_too_long_is_answered_and_the_attempt_goes_on(
 ) -> None:
     monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
 
-    bench = await bench_with(EXPIRED)
-    _, may_answer = bench.server.hold()
-    mine, other = bench.instance(), bench.instance()
+    rig = await bench_with(EXPIRED)
+    _, may_answer = rig.server.hold()
+    mine, other = rig.instance(), rig.instance()
     assert isinstance(await ask(mine), Wait)
     assert isinstance(await ask(other), Wait)
     may_answer.set()
     await mine.finish()
     assert served(await ask(other)) == "access-8"
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 async def test_unsent_request_is_sent_again_within_the_same_call() -> None:
-    bench = await bench_with(EXPIRED)
-    bench.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"), RESPONSE)
-    assert served(await ask(bench.instance())) == "access-8"
+    rig = await bench_with(EXPIRED)
+    rig.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"), RESPONSE)
+    assert served(await ask(rig.instance())) == "access-8"
 
 
 async def test_a_provider_that_stays_away_is_asked_twice_and_then_left_alone() -> None:
-    bench = await bench_with(EXPIRED)
-    bench.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"))
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    rig.server.answer(NoAnswer(delivery=Delivery.NOT_SENT, reason="planned"))
+    keeper = rig.instance()
     answers = [await ask(keeper) for _ in range(20)]
     assert {type(answer) for answer in answers} == {TryLater}
-    assert len(bench.server.requests) == 2
+    assert len(rig.server.requests) == 2
 
 
 async def test_an_instance_that_stalled_before_sending_does_not_send() -> None:
-    bench = Bench(by=replace(POLICY, send_within=timedelta(seconds=-1)))
-    await bench.keep(EXPIRED)
-    answer = await ask(bench.instance())
+    rig = KeeperRig(by=replace(POLICY, send_within=timedelta(seconds=-1)))
+    await rig.keep(EXPIRED)
+    answer = await ask(rig.instance())
     assert isinstance(answer, TryLater)
     assert answer.failure is Failure.NOT_SENT
-    assert bench.server.requests == []
+    assert rig.server.requests == []
 
 
 class MovedClock:
@@ -256,18 +263,18 @@ async def test_many_intents_are_stored_in_time_for_their_requests(
 ) -> None:
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 2)
 
-    clock, bench = MovedClock(), Bench()
-    bench.store = SlowDisk(clock)
+    clock, rig = MovedClock(), KeeperRig()
+    rig.store = SlowDisk(clock)
     names = [f"c{number}" for number in range(8)]
     for name in names:
-        await bench.keep(EXPIRED, name)
-    keeper = bench.instance(clock=clock)
+        await rig.keep(EXPIRED, name)
+    keeper = rig.instance(clock=clock)
     answers = await asyncio.gather(
         *(keeper.token(name, min_ttl=timedelta(seconds=60)) for name in names)
     )
     assert {served(answer) for answer in answers} == {"access-8"}
     # An intent and an answer each: none was stored and not sent.
-    assert len(bench.store.etags) == 2 * len(names)
+    assert len(rig.store.etags) == 2 * len(names)
 
 
 async def test_caller_with_a_late_turn_is_asked_to_wait_and_still_refreshed(
@@ -276,18 +283,18 @@ async def test_caller_with_a_late_turn_is_asked_to_wait_and_still_refreshed(
     monkeypatch.setattr(keeper_module, "MAX_CONCURRENT_INTENTS", 1)
     monkeypatch.setattr(keeper_module, "PATIENCE", timedelta(seconds=0.05))
 
-    bench = Bench()
-    await bench.keep(EXPIRED, "first")
-    await bench.keep(EXPIRED)
-    await bench.keep(NEAR_ITS_END, "near")
-    swap, may_swap = bench.store.swap, asyncio.Event()
+    rig = KeeperRig()
+    await rig.keep(EXPIRED, "first")
+    await rig.keep(EXPIRED)
+    await rig.keep(NEAR_ITS_END, "near")
+    swap, may_swap = rig.store.swap, asyncio.Event()
 
     async def held(*args: Any, **change: Any) -> None:
         await may_swap.wait()
         await swap(*args, **change)
 
-    monkeypatch.setattr(bench.store, "swap", held)
-    keeper = bench.instance()
+    monkeypatch.setattr(rig.store, "swap", held)
+    keeper = rig.instance()
     first = asyncio.ensure_future(keeper.token("first", min_ttl=timedelta(0)))
     assert isinstance(await asyncio.wait_for(ask(keeper), 60), Wait)
     # A valid token does not wait at all.
@@ -298,7 +305,7 @@ async def test_caller_with_a_late_turn_is_asked_to_wait_and_still_refreshed(
     await keeper.finish()
     assert served(await ask(keeper)) == "access-8"
     assert served(await keeper.token("near", min_ttl=timedelta(0))) == "access-8"
-    assert len(bench.server.requests) == 3
+    assert len(rig.server.requests) == 3
 
 
 async def test_an_instance_that_has_nothing_to_send_with_did_not_send(
@@ -307,8 +314,8 @@ async def test_an_instance_that_has_nothing_to_send_with_did_not_send(
     def without_authorities() -> AuthorizationServer:
         raise FileNotFoundError("no certificate authorities")
 
-    bench = await bench_with(EXPIRED)
-    answer = await ask(bench.instance(without_authorities))
+    rig = await bench_with(EXPIRED)
+    answer = await ask(rig.instance(without_authorities))
     assert isinstance(answer, TryLater)
     assert answer.failure is Failure.NOT_SENT
     assert "no certificate authorities" in caplog.text
@@ -317,9 +324,9 @@ async def test_an_instance_that_has_nothing_to_send_with_did_not_send(
 async def test_that_a_person_has_to_log_in_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bench = await bench_with(EXPIRED)
-    bench.server.answer(TokenErrorResponse(status=400, error="invalid_grant"))
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    rig.server.answer(TokenErrorResponse(status=400, error="invalid_grant"))
+    keeper = rig.instance()
     answers = await asyncio.gather(*(ask(keeper) for _ in range(3)))
     answers.append(await ask(keeper))
     rejected = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invalid_grant")
@@ -340,13 +347,13 @@ async def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {1, 3}
-    bench.store.applies_failing_swaps = applies
-    assert served(await ask(bench.instance())) == "access-8"
-    intent, intent_again, answer, answer_again = bench.store.etags
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {1, 3}
+    rig.store.applies_failing_swaps = applies
+    assert served(await ask(rig.instance())) == "access-8"
+    intent, intent_again, answer, answer_again = rig.store.etags
     assert intent == intent_again != answer == answer_again
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -358,15 +365,15 @@ async def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", ())
 
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {2, 3}
-    bench.store.fault = fault
-    assert served(await ask(bench.instance())) == "access-8"
-    assert isinstance(await bench.grant(), Refreshing)
-    (rescued,) = bench.rescue.emitted
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {2, 3}
+    rig.store.fault = fault
+    assert served(await ask(rig.instance())) == "access-8"
+    assert isinstance(await rig.grant(), Refreshing)
+    (rescued,) = rig.rescue.emitted
     assert rescued.connection == "c"
-    assert rescued.expected_etag == bench.store.etags[0]
-    assert rescued.record.etag == bench.store.etags[-1]
+    assert rescued.expected_etag == rig.store.etags[0]
+    assert rescued.record.etag == rig.store.etags[-1]
     assert isinstance(rescued.record.grant, Authorized)
     assert rescued.record.grant.tokens.refresh_token == "refresh-8"
     assert "could not be stored" in caplog.text
@@ -381,32 +388,32 @@ async def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", ())
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", (timedelta(0),) * 5)
 
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {2, 3, 4}
-    keeper = bench.instance()
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {2, 3, 4}
+    keeper = rig.instance()
     assert served(await ask(keeper)) == "access-8"
     await keeper.finish()
-    assert await kept_refresh_token(bench) == "refresh-8"
-    assert len(bench.rescue.emitted) == 1
+    assert await kept_refresh_token(rig) == "refresh-8"
+    assert len(rig.rescue.emitted) == 1
 
 
 async def test_an_instance_that_was_frozen_waits_for_its_own_attempt_before_it_makes_another() -> (
     None
 ):
-    bench = await bench_with(EXPIRED)
+    rig = await bench_with(EXPIRED)
     unknown = NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
-    first_is_sent, first_may_answer = bench.server.hold(unknown)
-    keeper = bench.instance()
+    first_is_sent, first_may_answer = rig.server.hold(unknown)
+    keeper = rig.instance()
     one = asyncio.ensure_future(ask(keeper))
     await first_is_sent.wait()
-    await age_the_attempt(bench, timedelta(seconds=61))
-    bench.server.reply = answered
+    await age_the_attempt(rig, timedelta(seconds=61))
+    rig.server.reply = answered
     two = asyncio.ensure_future(ask(keeper))
     await asyncio.sleep(0.05)
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
     first_may_answer.set()
     assert served(await one) == served(await two) == "access-8"
-    assert len(bench.server.requests) == 2
+    assert len(rig.server.requests) == 2
 
 
 async def test_nothing_is_sent_while_the_intent_cannot_be_stored(
@@ -414,16 +421,16 @@ async def test_nothing_is_sent_while_the_intent_cannot_be_stored(
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
 
-    bench = await bench_with(EXPIRED)
-    bench.store.failing_swaps = {1, 2}
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {1, 2}
     with pytest.raises(StoreUnavailableError):
-        await ask(bench.instance())
-    assert bench.server.requests == []
+        await ask(rig.instance())
+    assert rig.server.requests == []
 
 
 async def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -> None:
-    bench = Bench(by=replace(POLICY, lease=36 * SECOND))
-    await bench.keep(EXPIRED)
+    rig = KeeperRig(by=replace(POLICY, lease=36 * SECOND))
+    await rig.keep(EXPIRED)
     second_is_sent = asyncio.Event()
 
     async def second() -> Outcome:
@@ -431,27 +438,27 @@ async def test_a_late_answer_is_kept_over_a_second_attempt_that_is_in_flight() -
         await asyncio.wait({one})
         return NoAnswer(delivery=Delivery.UNKNOWN, reason="planned")
 
-    first_is_sent, first_may_answer = bench.server.hold()
-    stalled = bench.instance()
+    first_is_sent, first_may_answer = rig.server.hold()
+    stalled = rig.instance()
     one = asyncio.ensure_future(ask(stalled))
     await first_is_sent.wait()
-    await age_the_attempt(bench, timedelta(seconds=37))
-    bench.server.reply = second
-    other = asyncio.ensure_future(ask(bench.instance()))
+    await age_the_attempt(rig, timedelta(seconds=37))
+    rig.server.reply = second
+    other = asyncio.ensure_future(ask(rig.instance()))
     await second_is_sent.wait()
     first_may_answer.set()
     assert served(await one) == served(await other) == "access-8"
-    assert await kept_refresh_token(bench) == RESPONSE.refresh_token
+    assert await kept_refresh_token(rig) == RESPONSE.refresh_token
 
 
-async def age_the_attempt(bench: Bench, by: timedelta) -> None:
+async def age_the_attempt(rig: KeeperRig, by: timedelta) -> None:
     """Let a lease run out, as if its instance had stalled for that long."""
-    record = await MemoryStore.load(bench.store, "c")
+    record = await MemoryStore.load(rig.store, "c")
     assert isinstance(record.grant, Refreshing)
     attempt = record.grant.attempt
     older = replace(attempt, started_at=attempt.started_at - by)
     await MemoryStore.swap(
-        bench.store,
+        rig.store,
         "c",
         record_of(replace(record.grant, attempt=older), "aged"),
         expected_etag=record.etag,
@@ -459,22 +466,22 @@ async def age_the_attempt(bench: Bench, by: timedelta) -> None:
 
 
 async def test_a_requested_refresh_is_made_once_for_concurrent_callers() -> None:
-    bench = await bench_with(FRESH)
-    first, second = bench.instance(), bench.instance()
+    rig = await bench_with(FRESH)
+    first, second = rig.instance(), rig.instance()
     answers = await asyncio.gather(*(keeper.refresh("c") for keeper in [first, second] * 20))
     assert {served(one.answer) for one in answers} == {"access-8"}
     assert all(one.is_refreshed for one in answers)
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
     again = await first.refresh("c")
     assert (served(again.answer), again.is_refreshed) == ("access-8", False)
-    assert len(bench.server.requests) == 1
+    assert len(rig.server.requests) == 1
 
 
 async def test_connection_that_is_not_due_is_left_alone() -> None:
-    bench = await bench_with(EXPIRED)
-    found = await bench.instance().refresh_if_due("c")
+    rig = await bench_with(EXPIRED)
+    found = await rig.instance().refresh_if_due("c")
     assert (found.answer, found.is_refreshed) == (NothingDue(), False)
-    assert (bench.store.etags, bench.server.requests) == ([], [])
+    assert (rig.store.etags, rig.server.requests) == ([], [])
 
 
 async def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_line_in_the_log(
@@ -483,10 +490,10 @@ async def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_
     async def reply() -> Outcome:
         raise RuntimeError("a fault of our own")
 
-    bench = Bench(reply)
-    await bench.keep(EXPIRED)
-    answer = await ask(bench.instance())
+    rig = KeeperRig(reply)
+    await rig.keep(EXPIRED)
+    answer = await ask(rig.instance())
     assert isinstance(answer, TryLater)
     assert answer.failure is Failure.UNKNOWN
-    assert isinstance(await bench.grant(), Authorized)
+    assert isinstance(await rig.grant(), Authorized)
     assert "a fault of our own" in caplog.text

@@ -16,9 +16,9 @@ from domain.provider import Rotation, RotationKind
 from domain.token_endpoint import Outcome, RefreshTokenRequest, TokenErrorResponse
 from ports.store import Record, StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import POLICY, RESPONSE, SECOND
-from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore
 from tests.functions.conftest import Deploy
 from tests.functions.expect import expect_token
+from tests.functions.keeper_rig import EXPIRED, FRESH, CountingStore, KeeperRig
 from tests.functions.stores import NO_STORE
 from tests.records import record_of
 
@@ -61,8 +61,8 @@ class SpoilableStore(CountingStore):
         await super().swap(connection, record, expected_etag=expected_etag)
 
 
-class SpoilableBench(Bench):
-    """A bench with such a store."""
+class SpoilableBench(KeeperRig):
+    """A rig with such a store."""
 
     store: SpoilableStore
 
@@ -77,12 +77,12 @@ class SpoilableBench(Bench):
 
     @classmethod
     async def with_record(cls, left: timedelta, *connections: str) -> "SpoilableBench":
-        """Make a bench with a record of each connection, or of `c`."""
-        bench = cls()
+        """Make a rig with a record of each connection, or of `c`."""
+        rig = cls()
         for connection in connections or ("c",):
-            await bench.keep(left, connection)
-            await bench.numbered(connection)
-        return bench
+            await rig.keep(left, connection)
+            await rig.numbered(connection)
+        return rig
 
     def lose(self, connection: str = "c") -> None:
         del self.store._records[connection]
@@ -104,62 +104,62 @@ Lose = Callable[[SpoilableBench], None]
 async def test_remembered_record_is_served_and_put_back(
     lose: Lose, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = await SpoilableBench.with_record(FRESH)
-    keeper = bench.instance()
+    rig = await SpoilableBench.with_record(FRESH)
+    keeper = rig.instance()
     before = await keeper.load("c")
-    lose(bench)
+    lose(rig)
     assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
     await keeper.finish()
-    there = await MemoryStore.load(bench.store, "c")
+    there = await MemoryStore.load(rig.store, "c")
     assert (there.grant, there.ledger) == (before.grant, before.ledger)
-    assert isinstance(await bench.instance().token("c", min_ttl=SECOND), Serve)
+    assert isinstance(await rig.instance().token("c", min_ttl=SECOND), Serve)
     said = [each for each in caplog.records if GONE in each.message or DAMAGED in each.message]
     assert [each.levelname for each in said] == ["CRITICAL"]
-    assert bench.server.requests == []
+    assert rig.server.requests == []
 
 
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_the_answer_to_a_refresh_is_kept_though_the_record_was_lost_meanwhile(
     lose: Lose,
 ) -> None:
-    bench = await SpoilableBench.with_record(EXPIRED)
+    rig = await SpoilableBench.with_record(EXPIRED)
 
     async def reply() -> Outcome:
-        assert isinstance(await bench.grant(), Refreshing)
-        lose(bench)
+        assert isinstance(await rig.grant(), Refreshing)
+        lose(rig)
         return RESPONSE
 
-    bench.server.reply = reply
-    keeper = bench.instance()
+    rig.server.reply = reply
+    keeper = rig.instance()
     assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
     await keeper.finish()
-    kept = await bench.tokens("c")
+    kept = await rig.tokens("c")
     assert (kept.generation, kept.refresh_token) == (8, "refresh-8")
-    assert bench.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
+    assert rig.server.requests == [RefreshTokenRequest(refresh_token="refresh-7")]
 
 
 async def test_all_that_is_remembered_is_put_back_though_one_is_asked_for() -> None:
-    bench = SpoilableBench()
-    keeper = bench.instance()
+    rig = SpoilableBench()
+    keeper = rig.instance()
     for name in ("a", "b", "c"):
-        await bench.keep(FRESH, name)
-        await bench.numbered(name)
+        await rig.keep(FRESH, name)
+        await rig.numbered(name)
         await keeper.load(name)
-    bench.store._records.clear()
+    rig.store._records.clear()
     await keeper.load("b")
     await keeper.finish()
-    assert sorted(bench.store._records) == ["a", "b", "c"]
+    assert sorted(rig.store._records) == ["a", "b", "c"]
 
 
 async def test_record_of_a_missing_key_is_not_overwritten() -> None:
-    bench = await SpoilableBench.with_record(FRESH)
-    keeper = bench.instance()
+    rig = await SpoilableBench.with_record(FRESH)
+    keeper = rig.instance()
     await keeper.load("c")
-    bench.store.spoilt.is_damaged = False
-    bench.overwrite()
+    rig.store.spoilt.is_damaged = False
+    rig.overwrite()
     with pytest.raises(UnreadableRecordError):
         await keeper.token("c", min_ttl=SECOND)
-    assert bench.store._records["c"].etag == "rubbish"
+    assert rig.store._records["c"].etag == "rubbish"
 
 
 async def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_back(
@@ -167,60 +167,60 @@ async def test_new_tokens_are_rescued_where_the_record_of_before_cannot_be_put_b
 ) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
-    bench = await SpoilableBench.with_record(EXPIRED)
+    rig = await SpoilableBench.with_record(EXPIRED)
 
     async def reply() -> Outcome:
-        bench.lose()
-        bench.store.failing_swaps = {len(bench.store.etags) + 2}
+        rig.lose()
+        rig.store.failing_swaps = {len(rig.store.etags) + 2}
         return RESPONSE
 
-    bench.server.reply = reply
-    keeper = bench.instance()
+    rig.server.reply = reply
+    keeper = rig.instance()
     assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
-    tokens = [tokens_of(rescued.record.grant) for rescued in bench.rescue.emitted]
+    tokens = [tokens_of(rescued.record.grant) for rescued in rig.rescue.emitted]
     assert "refresh-8" in {each.refresh_token for each in tokens if each is not None}
     await keeper.finish()
-    assert (await bench.tokens("c")).refresh_token == "refresh-8"
+    assert (await rig.tokens("c")).refresh_token == "refresh-8"
 
 
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_newer_record_of_another_instance_replaces_the_one_that_was_put_back(
     lose: Lose,
 ) -> None:
-    bench = await SpoilableBench.with_record(EXPIRED)
-    behind, ahead = bench.instance(), bench.instance()
+    rig = await SpoilableBench.with_record(EXPIRED)
+    behind, ahead = rig.instance(), rig.instance()
     await behind.load("c")
     assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-    lose(bench)
+    lose(rig)
     await behind.load("c")
-    assert (await bench.tokens("c")).generation == 7
+    assert (await rig.tokens("c")).generation == 7
     answer = await ahead.token("c", min_ttl=SECOND)
     assert isinstance(answer, Serve)
-    assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
+    assert answer.tokens.generation == (await rig.tokens("c")).generation == 8
 
 
 @pytest.mark.parametrize("asked", ["ahead", "ahead behind ahead"])
 async def test_newer_record_replaces_the_successors_of_an_older_one(asked: str) -> None:
-    bench = await SpoilableBench.with_record(EXPIRED)
-    keepers = {name: bench.instance() for name in ("behind", "ahead")}
+    rig = await SpoilableBench.with_record(EXPIRED)
+    keepers = {name: rig.instance() for name in ("behind", "ahead")}
     behind, ahead = keepers.values()
     await behind.load("c")
     assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-    bench.lose()
+    rig.lose()
 
     async def refuse() -> Outcome:
         return TokenErrorResponse(status=400, error="invalid_grant")
 
     # Of what it puts back the refresh token is spent, and its writes count on.
-    bench.server.reply = refuse
+    rig.server.reply = refuse
     assert isinstance(await behind.token("c", min_ttl=SECOND), AskForAuthorization)
     for _ in range(5):
         await behind._recorder.rewrite("c", await behind.load("c"))
     for name in asked.split():
         answer = await keepers[name].token("c", min_ttl=SECOND)
         assert isinstance(answer, Serve)
-        assert answer.tokens.generation == (await bench.tokens("c")).generation == 8
-    await bench.revocations(ahead).revoke("c")
+        assert answer.tokens.generation == (await rig.tokens("c")).generation == 8
+    await rig.revocations(ahead).revoke("c")
     for keeper in (behind, ahead):
         answer = await keeper.token("c", min_ttl=SECOND)
         assert answer == AskForAuthorization(cause=Cause.REVOKED)
@@ -233,19 +233,19 @@ async def test_repeated_tokens_keep_their_end_where_an_older_record_was_put_back
     grace = timedelta(minutes=10)
     rotation = Rotation(kind=RotationKind.ALWAYS, grace=grace)
 
-    bench = SpoilableBench()
-    bench.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
-    await bench.keep(EXPIRED)
-    await bench.numbered()
-    behind, ahead = bench.instance(), bench.instance()
+    rig = SpoilableBench()
+    rig.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
+    await rig.keep(EXPIRED)
+    await rig.numbered()
+    behind, ahead = rig.instance(), rig.instance()
     await behind.load("c")
     assert isinstance(await ahead.token("c", min_ttl=SECOND), Serve)
-    first = await bench.tokens("c")
-    lose(bench)
+    first = await rig.tokens("c")
+    lose(rig)
     # The provider repeats its tokens with the lifetime of new ones.
     assert isinstance(await behind.token("c", min_ttl=SECOND), Serve)
-    again = await bench.tokens("c")
-    assert len(bench.server.requests) == 2
+    again = await rig.tokens("c")
+    assert len(rig.server.requests) == 2
     assert again.refresh_token == first.refresh_token
     assert again.expires_at is not None
     assert first.expires_at is not None
@@ -253,40 +253,40 @@ async def test_repeated_tokens_keep_their_end_where_an_older_record_was_put_back
 
 
 async def test_a_revoked_connection_stays_revoked_though_its_record_is_gone() -> None:
-    bench = SpoilableBench()
-    await bench.keep(FRESH)
-    keeper = bench.instance()
-    await bench.revocations(keeper).revoke("c")
-    bench.lose()
+    rig = SpoilableBench()
+    await rig.keep(FRESH)
+    keeper = rig.instance()
+    await rig.revocations(keeper).revoke("c")
+    rig.lose()
     answer = await keeper.token("c", min_ttl=SECOND)
     assert answer == AskForAuthorization(cause=Cause.REVOKED)
 
 
 async def test_remembered_records_are_rescued_once_where_the_store_is_damaged() -> None:
-    bench = SpoilableBench()
-    keeper = bench.instance()
+    rig = SpoilableBench()
+    keeper = rig.instance()
     for name in ("a", "b"):
-        await bench.keep(FRESH, name)
-        await bench.numbered(name)
+        await rig.keep(FRESH, name)
+        await rig.numbered(name)
         await keeper.load(name)
-    bench.store.is_damaged = True
+    rig.store.is_damaged = True
     for name in ("a", "b", "a", "other"):
         with pytest.raises(StoreUnavailableError):
             await keeper.token(name, min_ttl=SECOND)
-    assert [rescued.connection for rescued in bench.rescue.emitted] == ["a", "b"]
+    assert [rescued.connection for rescued in rig.rescue.emitted] == ["a", "b"]
 
 
 async def test_record_that_cannot_be_put_back_is_rescued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.refresh.recorder.SWAP_RETRIES", ())
 
-    bench = await SpoilableBench.with_record(FRESH)
-    keeper = bench.instance()
+    rig = await SpoilableBench.with_record(FRESH)
+    keeper = rig.instance()
     await keeper.load("c")
-    bench.lose()
-    bench.store.failing_swaps = {len(bench.store.etags) + 1}
+    rig.lose()
+    rig.store.failing_swaps = {len(rig.store.etags) + 1}
     with pytest.raises(StoreUnavailableError):
         await keeper.token("c", min_ttl=SECOND)
-    assert [rescued.connection for rescued in bench.rescue.emitted] == ["c"]
+    assert [rescued.connection for rescued in rig.rescue.emitted] == ["c"]
     assert isinstance(await keeper.token("c", min_ttl=SECOND), Serve)
 
 

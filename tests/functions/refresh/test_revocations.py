@@ -25,7 +25,14 @@ from functions.refresh import revocations as revocations_module
 from functions.refresh.sweep import SweepReport
 from ports.store import StoreUnavailableError
 from tests.domain.examples import MINUTE, RESPONSE, SECOND, UNAVAILABLE
-from tests.functions.bench import EXPIRED, FRESH, Bench, ScriptedServer, answered, tokens_with
+from tests.functions.keeper_rig import (
+    EXPIRED,
+    FRESH,
+    KeeperRig,
+    ScriptedServer,
+    answered,
+    tokens_with,
+)
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -53,43 +60,43 @@ class RevocationServer(ScriptedServer):
         return await super().revoke_token(request)
 
 
-def revoked_tokens(bench: Bench) -> list[str]:
-    return [request.token for request in bench.server.revoked]
+def revoked_tokens(rig: KeeperRig) -> list[str]:
+    return [request.token for request in rig.server.revoked]
 
 
-async def revoke(bench: Bench) -> object:
-    return await bench.revocations(bench.instance()).revoke("c")
+async def revoke(rig: KeeperRig) -> object:
+    return await rig.revocations(rig.instance()).revoke("c")
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    """A bench with a fresh token."""
-    bench = Bench()
-    await bench.keep(FRESH)
-    return bench
+async def rig() -> KeeperRig:
+    """A rig with a fresh token."""
+    rig = KeeperRig()
+    await rig.keep(FRESH)
+    return rig
 
 
-async def test_revocation_costs_three_round_trips_and_one_request(bench: Bench) -> None:
-    assert await revoke(bench) == DONE
-    assert (bench.store.loads, len(bench.store.etags)) == (1, 2)
-    assert revoked_tokens(bench) == ["refresh-7"]
+async def test_revocation_costs_three_round_trips_and_one_request(rig: KeeperRig) -> None:
+    assert await revoke(rig) == DONE
+    assert (rig.store.loads, len(rig.store.etags)) == (1, 2)
+    assert revoked_tokens(rig) == ["refresh-7"]
 
 
-async def test_grant_is_fenced_off_before_the_request_to_the_provider(bench: Bench) -> None:
+async def test_grant_is_fenced_off_before_the_request_to_the_provider(rig: KeeperRig) -> None:
     seen: list[Grant] = []
 
     async def look() -> None:
-        seen.append(await bench.grant())
+        seen.append(await rig.grant())
 
-    bench.server = RevocationServer(before=look)
-    await revoke(bench)
+    rig.server = RevocationServer(before=look)
+    await revoke(rig)
     assert [type(grant) for grant in seen] == [Revoking]
-    assert isinstance(await bench.grant(), Revoked)
+    assert isinstance(await rig.grant(), Revoked)
 
 
 async def test_answer_to_a_refresh_in_flight_is_revoked_too_and_returned_to_nobody() -> None:
-    bench = Bench()
-    await bench.keep(EXPIRED)
+    rig = KeeperRig()
+    await rig.keep(EXPIRED)
     is_asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def reply() -> Outcome:
@@ -97,72 +104,72 @@ async def test_answer_to_a_refresh_in_flight_is_revoked_too_and_returned_to_nobo
         await may_answer.wait()
         return RESPONSE
 
-    bench.server.reply = reply
-    keeper = bench.instance()
+    rig.server.reply = reply
+    keeper = rig.instance()
     asking = asyncio.create_task(keeper.token("c", min_ttl=SECOND))
     await is_asked.wait()
-    assert await revoke(bench) == DONE
+    assert await revoke(rig) == DONE
     may_answer.set()
     assert await asking == LOGIN_REQUIRED
     await keeper.finish()
-    assert revoked_tokens(bench) == ["refresh-7", "refresh-8"]
-    assert isinstance(await bench.grant(), Revoked)
+    assert revoked_tokens(rig) == ["refresh-7", "refresh-8"]
+    assert isinstance(await rig.grant(), Revoked)
 
 
 async def test_earlier_rescue_line_restores_nothing_and_its_token_is_revoked(
-    bench: Bench,
+    rig: KeeperRig,
 ) -> None:
-    keeper = bench.instance()
-    await bench.revocations(keeper).revoke("c")
+    keeper = rig.instance()
+    await rig.revocations(keeper).revoke("c")
     before = await keeper.load("c")
     rescued = TokensRescued(tokens=tokens_with(FRESH))
     assert await keeper._recorder.keep("c", before, rescued) == before
     await keeper.finish()
-    assert revoked_tokens(bench) == ["refresh-7", "refresh-7"]
+    assert revoked_tokens(rig) == ["refresh-7", "refresh-7"]
 
 
-async def test_concurrent_revocations_all_return_the_result(bench: Bench) -> None:
-    assert set(await asyncio.gather(*(revoke(bench) for _ in range(20)))) == {DONE}
-    assert set(revoked_tokens(bench)) == {"refresh-7"}
+async def test_concurrent_revocations_all_return_the_result(rig: KeeperRig) -> None:
+    assert set(await asyncio.gather(*(revoke(rig) for _ in range(20)))) == {DONE}
+    assert set(revoked_tokens(rig)) == {"refresh-7"}
 
 
-async def interrupted(bench: Bench) -> None:
+async def interrupted(rig: KeeperRig) -> None:
     """Revoke; the fence is stored, and the answer of the provider is not."""
-    bench.store.failing_swaps = {2, 3, 4, 5}
+    rig.store.failing_swaps = {2, 3, 4, 5}
     with pytest.raises(StoreUnavailableError):
-        await revoke(bench)
-    assert isinstance(await bench.grant(), Revoking)
+        await revoke(rig)
+    assert isinstance(await rig.grant(), Revoking)
 
 
-async def test_interrupted_revocation_is_continued_by_the_next_call(bench: Bench) -> None:
-    await interrupted(bench)
-    assert await bench.instance().token("c", min_ttl=SECOND) == LOGIN_REQUIRED
-    assert await revoke(bench) == DONE
-    assert isinstance(await bench.grant(), Revoked)
+async def test_interrupted_revocation_is_continued_by_the_next_call(rig: KeeperRig) -> None:
+    await interrupted(rig)
+    assert await rig.instance().token("c", min_ttl=SECOND) == LOGIN_REQUIRED
+    assert await revoke(rig) == DONE
+    assert isinstance(await rig.grant(), Revoked)
 
 
-async def test_interrupted_revocation_is_continued_by_the_sweep(bench: Bench) -> None:
-    await interrupted(bench)
+async def test_interrupted_revocation_is_continued_by_the_sweep(rig: KeeperRig) -> None:
+    await interrupted(rig)
     for skipped in (1, 0):
-        assert await bench.sweep().run() == SweepReport(
+        assert await rig.sweep().run() == SweepReport(
             refreshed=0, skipped=skipped, failed=0, is_complete=True
         )
-        assert await bench.grant() == Revoked(at=ANY, result=RevocationResult.REVOKED)
+        assert await rig.grant() == Revoked(at=ANY, result=RevocationResult.REVOKED)
 
 
 async def test_login_meanwhile_stays_and_the_result_is_that_of_the_revoked_grant(
-    bench: Bench,
+    rig: KeeperRig,
 ) -> None:
-    login = await bench.grant()
+    login = await rig.grant()
 
     async def log_in() -> None:
-        there = await MemoryStore.load(bench.store, "c")
+        there = await MemoryStore.load(rig.store, "c")
         record = record_of(login, "login")
-        await MemoryStore.swap(bench.store, "c", record, expected_etag=there.etag)
+        await MemoryStore.swap(rig.store, "c", record, expected_etag=there.etag)
 
-    bench.server = RevocationServer(before=log_in)
-    assert await revoke(bench) == DONE
-    assert await bench.grant() == login
+    rig.server = RevocationServer(before=log_in)
+    assert await revoke(rig) == DONE
+    assert await rig.grant() == login
 
 
 @pytest.mark.parametrize(
@@ -176,13 +183,13 @@ async def test_login_meanwhile_stays_and_the_result_is_that_of_the_revoked_grant
     ids=["unknown", "not-sent", "unavailable", "retry-after"],
 )
 async def test_provider_is_asked_again_within_the_budget(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, outcome: RevocationOutcome
+    rig: KeeperRig, monkeypatch: pytest.MonkeyPatch, outcome: RevocationOutcome
 ) -> None:
     monkeypatch.setattr(revocations_module, "FIRST_PAUSE", SECOND / 1000)
     monkeypatch.setattr(revocations_module, "BUDGET", 10 * MINUTE)
-    bench.server = RevocationServer(outcome, outcome, RevocationResult.REVOKED)
-    assert await revoke(bench) == DONE
-    assert len(revoked_tokens(bench)) == 3
+    rig.server = RevocationServer(outcome, outcome, RevocationResult.REVOKED)
+    assert await revoke(rig) == DONE
+    assert len(revoked_tokens(rig)) == 3
 
 
 @pytest.mark.parametrize(
@@ -191,25 +198,25 @@ async def test_provider_is_asked_again_within_the_budget(
     ids=["the provider's", "ours"],
 )
 async def test_pause_beyond_the_budget_is_not_waited_for(
-    bench: Bench,
+    rig: KeeperRig,
     monkeypatch: pytest.MonkeyPatch,
     retry_after: timedelta | None,
     first_pause: timedelta,
 ) -> None:
     monkeypatch.setattr(revocations_module, "FIRST_PAUSE", first_pause)
     monkeypatch.setattr(revocations_module, "BUDGET", timedelta(hours=1))
-    bench.server.revocation = replace(UNAVAILABLE, retry_after=retry_after)
+    rig.server.revocation = replace(UNAVAILABLE, retry_after=retry_after)
     # A test that waited would take an hour.
     async with asyncio.timeout(60):
-        assert await revoke(bench) == FAILED
-    assert len(revoked_tokens(bench)) == 1
-    assert isinstance(await bench.grant(), Revoked)
+        assert await revoke(rig) == FAILED
+    assert len(revoked_tokens(rig)) == 1
+    assert isinstance(await rig.grant(), Revoked)
 
 
 async def test_provider_that_never_answers_is_given_up(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    rig: KeeperRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocations_module, "BUDGET", SECOND / 50)
-    bench.server.revocation = None
-    assert await revoke(bench) == FAILED
-    assert isinstance(await bench.grant(), Revoked)
+    rig.server.revocation = None
+    assert await revoke(rig) == FAILED
+    assert isinstance(await rig.grant(), Revoked)

@@ -16,7 +16,7 @@ from functions.refresh import memory
 from functions.refresh.memory import Memory, next_etag
 from ports.store import Record
 from tests.domain.examples import LEDGER, RESPONSE, SECOND, TOKENS
-from tests.functions.bench import EXPIRED, FRESH, Bench
+from tests.functions.keeper_rig import EXPIRED, FRESH, KeeperRig
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +32,8 @@ def grant_of(generation: int) -> Authorized:
     )
 
 
-class RolledBack(Bench):
-    """A bench whose store an attacker can write to."""
+class RolledBack(KeeperRig):
+    """A rig whose store an attacker can write to."""
 
     async def stored(self) -> Record:
         return await MemoryStore.load(self.store, "c")
@@ -50,33 +50,33 @@ class RolledBack(Bench):
 
 
 @pytest.fixture
-async def bench() -> RolledBack:
-    """A bench with a fresh token."""
-    bench = RolledBack()
-    await bench.keep(FRESH)
-    return bench
+async def rig() -> RolledBack:
+    """A rig with a fresh token."""
+    rig = RolledBack()
+    await rig.keep(FRESH)
+    return rig
 
 
 @pytest.fixture
 async def expired() -> RolledBack:
-    """A bench with an expired access token."""
-    bench = RolledBack()
-    await bench.keep(EXPIRED)
-    return bench
+    """A rig with an expired access token."""
+    rig = RolledBack()
+    await rig.keep(EXPIRED)
+    return rig
 
 
 async def test_older_record_is_detected_and_the_newer_one_put_back(
-    bench: RolledBack, caplog: pytest.LogCaptureFixture
+    rig: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeper = bench.instance()
-    before = await bench.write(grant_of(7))
+    keeper = rig.instance()
+    before = await rig.write(grant_of(7))
     await keeper.load("c")
-    await bench.write(grant_of(8))
+    await rig.write(grant_of(8))
     newer = await keeper.load("c")
-    bench.put(before)
+    rig.put(before)
     found = await keeper.load("c")
-    assert found.grant == newer.grant == await bench.grant()
-    assert found.ledger == newer.ledger == (await bench.stored()).ledger == LEDGER
+    assert found.grant == newer.grant == await rig.grant()
+    assert found.ledger == newer.ledger == (await rig.stored()).ledger == LEDGER
     assert found.etag not in {before.etag, newer.etag}
     # Once: the next read finds nothing wrong.
     await keeper.load("c")
@@ -148,35 +148,35 @@ async def test_answer_to_a_refresh_is_kept_though_the_record_was_rolled_back_mea
     ids=["older", "missing, then older", "unnumbered, then older"],
 )
 async def test_revoked_connection_does_not_come_back_by_an_older_record(
-    bench: RolledBack, meanwhile: list[Record]
+    rig: RolledBack, meanwhile: list[Record]
 ) -> None:
-    before = await bench.write(await bench.grant())
-    keeper = bench.instance()
-    await bench.revocations(keeper).revoke("c")
+    before = await rig.write(await rig.grant())
+    keeper = rig.instance()
+    await rig.revocations(keeper).revoke("c")
     for record in meanwhile:
-        bench.put(record)
-        assert await keeper.load("c") == await bench.stored()
-    bench.put(before)
+        rig.put(record)
+        assert await keeper.load("c") == await rig.stored()
+    rig.put(before)
     assert await keeper.token("c", min_ttl=SECOND) == REVOKED
 
 
 async def test_read_that_others_have_overtaken_is_not_a_rollback(
-    bench: RolledBack, caplog: pytest.LogCaptureFixture
+    rig: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await bench.write(grant_of(7))
-    keeper = bench.instance()
+    await rig.write(grant_of(7))
+    keeper = rig.instance()
     overtaken = await keeper.load("c")
-    await bench.write(grant_of(8))
+    await rig.write(grant_of(8))
     newer = await keeper.load("c")
     assert await keeper._recorder.newest("c", overtaken) == newer
     assert LOG_LINE not in caplog.text
 
 
-async def test_instance_that_saw_nothing_newer_cannot_detect_it(bench: RolledBack) -> None:
-    before = await bench.write(grant_of(7))
-    await bench.write(grant_of(8))
-    bench.put(before)
-    assert await bench.instance().load("c") == before
+async def test_instance_that_saw_nothing_newer_cannot_detect_it(rig: RolledBack) -> None:
+    before = await rig.write(grant_of(7))
+    await rig.write(grant_of(8))
+    rig.put(before)
+    assert await rig.instance().load("c") == before
 
 
 # Etags

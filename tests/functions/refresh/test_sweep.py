@@ -14,7 +14,7 @@ from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.refresh.sweep import MAX_CONCURRENCY, PAGE_SIZE, START_LIMIT, SweepReport
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import DAY, RESPONSE, SECOND
-from tests.functions.bench import EXPIRED, FRESH, Bench, CountingStore, tokens_with
+from tests.functions.keeper_rig import EXPIRED, FRESH, CountingStore, KeeperRig, tokens_with
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -60,28 +60,28 @@ class BrokenStore(CountingStore):
         return found
 
 
-async def bench_with(*due: str, store: CountingStore | None = None) -> Bench:
-    """Return a bench with these connections, which are due in their order."""
-    bench = Bench()
-    bench.store = store or bench.store
+async def bench_with(*due: str, store: CountingStore | None = None) -> KeeperRig:
+    """Return a rig with these connections, which are due in their order."""
+    rig = KeeperRig()
+    rig.store = store or rig.store
     for number, name in enumerate(due):
-        await bench.keep(EXPIRED, name, refresh_left=SOON + number * SECOND)
-    return bench
+        await rig.keep(EXPIRED, name, refresh_left=SOON + number * SECOND)
+    return rig
 
 
-def let_reply(bench: Bench, *outcomes: Outcome) -> None:
+def let_reply(rig: KeeperRig, *outcomes: Outcome) -> None:
     replies: Iterator[Outcome] = iter(outcomes)
 
     async def reply() -> Outcome:
         await asyncio.sleep(0.01)
         return next(replies)
 
-    bench.server.reply = reply
+    rig.server.reply = reply
 
 
-async def sweep(bench: Bench, clock: MovingClock | None = None) -> SweepReport:
+async def sweep(rig: KeeperRig, clock: MovingClock | None = None) -> SweepReport:
     async with asyncio.timeout(60):
-        return await bench.sweep(clock=clock).run()
+        return await rig.sweep(clock=clock).run()
 
 
 def report(
@@ -91,31 +91,31 @@ def report(
 
 
 async def test_only_due_connections_are_refreshed() -> None:
-    bench = await bench_with("a", "b")
-    await bench.keep(EXPIRED, "not-due")
-    assert await sweep(bench) == report(2)
-    assert len(bench.server.requests) == 2
-    assert await sweep(bench) == report()
+    rig = await bench_with("a", "b")
+    await rig.keep(EXPIRED, "not-due")
+    assert await sweep(rig) == report(2)
+    assert len(rig.server.requests) == 2
+    assert await sweep(rig) == report()
 
 
 async def test_grant_dated_by_a_clock_that_was_ahead_is_refreshed_and_a_long_one_is_not() -> None:
-    bench = Bench()
+    rig = KeeperRig()
     long = tokens_with(FRESH, refresh_left=10 * YEARS)
     expires_at = datetime.now(UTC) + YEARS + FRESH
     ahead = replace(long, issued_at=long.issued_at + YEARS, expires_at=expires_at)
     for name, tokens in (("ahead", ahead), ("long", long)):
         record = record_of(Authorized(tokens=tokens), name)
-        await bench.store.swap(name, record, expected_etag=None)
-    assert await sweep(bench) == report(1)
-    assert await sweep(bench) == report()
+        await rig.store.swap(name, record, expected_etag=None)
+    assert await sweep(rig) == report(1)
+    assert await sweep(rig) == report()
 
 
 async def test_attempt_is_counted_though_the_access_token_is_still_valid() -> None:
-    bench = Bench()
-    let_reply(bench, RESPONSE, REJECTED)
+    rig = KeeperRig()
+    let_reply(rig, RESPONSE, REJECTED)
     for name, expected in (("a", report(1)), ("b", report(failed=1))):
-        await bench.keep(FRESH, name, refresh_left=SOON)
-        assert await sweep(bench) == expected
+        await rig.keep(FRESH, name, refresh_left=SOON)
+        assert await sweep(rig) == expected
 
 
 async def test_forged_names_are_neither_logged_nor_in_the_way(
@@ -131,10 +131,10 @@ async def test_failure_of_one_is_counted_and_does_not_stop_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = BrokenStore({"a": UNREADABLE, "b": AWAY, "c": RuntimeError("a fault of our own")})
-    bench = await bench_with("a", "b", "c", "d", "e", "f", store=store)
-    let_reply(bench, REJECTED, TokenErrorResponse(status=503, error=None), RESPONSE)
-    assert await sweep(bench) == report(1, failed=5)
-    states = {type(await bench.grant(connection)) for connection in ("d", "e", "f")}
+    rig = await bench_with("a", "b", "c", "d", "e", "f", store=store)
+    let_reply(rig, REJECTED, TokenErrorResponse(status=503, error=None), RESPONSE)
+    assert await sweep(rig) == report(1, failed=5)
+    states = {type(await rig.grant(connection)) for connection in ("d", "e", "f")}
     assert states == {Authorized, AuthorizationRequired}
     for connection in ("a", "b", "c"):
         assert f"connection {connection}: not refreshed" in caplog.text
@@ -149,16 +149,16 @@ async def test_failure_of_one_is_counted_and_does_not_stop_the_others(
 
 async def test_connection_that_was_deleted_or_revoked_meanwhile_is_skipped() -> None:
     store = BrokenStore(also_due=["deleted", "revoked"])
-    bench = await bench_with("a", "revoked", store=store)
-    await bench.revocations(bench.instance()).revoke("revoked")
-    assert await sweep(bench) == report(1, skipped=2)
-    assert await bench.grant("deleted") == Unauthorized()
+    rig = await bench_with("a", "revoked", store=store)
+    await rig.revocations(rig.instance()).revoke("revoked")
+    assert await sweep(rig) == report(1, skipped=2)
+    assert await rig.grant("deleted") == Unauthorized()
 
 
 async def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None:
     failing = [f"{number:03}" for number in range(PAGE_SIZE)]
-    bench = await bench_with(*failing, "last", store=BrokenStore(dict.fromkeys(failing, AWAY)))
-    assert await sweep(bench) == report(1, failed=PAGE_SIZE)
+    rig = await bench_with(*failing, "last", store=BrokenStore(dict.fromkeys(failing, AWAY)))
+    assert await sweep(rig) == report(1, failed=PAGE_SIZE)
 
 
 async def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() -> None:
@@ -170,21 +170,21 @@ async def test_names_that_stay_due_are_read_a_few_times_however_many_they_are() 
 
 async def test_sweep_starts_nothing_more_when_its_time_is_up_and_the_next_one_continues() -> None:
     names = [f"{number:02}" for number in range(3 * MAX_CONCURRENCY)]
-    clock, bench = MovingClock(), await bench_with(*names)
+    clock, rig = MovingClock(), await bench_with(*names)
     at_once: list[int] = []
 
     async def reply() -> Outcome:
-        at_once.append(len(bench.server.requests))
+        at_once.append(len(rig.server.requests))
         clock.ahead = START_LIMIT
         await asyncio.sleep(0.01)
         return RESPONSE
 
-    bench.server.reply = reply
-    assert await sweep(bench, clock) == report(MAX_CONCURRENCY, is_complete=False)
+    rig.server.reply = reply
+    assert await sweep(rig, clock) == report(MAX_CONCURRENCY, is_complete=False)
     assert max(at_once) == MAX_CONCURRENCY
-    refreshed = [name for name in names if (await bench.tokens(name)).generation == 8]
+    refreshed = [name for name in names if (await rig.tokens(name)).generation == 8]
     assert refreshed == names[:MAX_CONCURRENCY]
-    assert await sweep(bench) == report(2 * MAX_CONCURRENCY)
+    assert await sweep(rig) == report(2 * MAX_CONCURRENCY)
 
 
 async def test_store_that_cannot_list_due_connections_is_an_error() -> None:
@@ -193,11 +193,11 @@ async def test_store_that_cannot_list_due_connections_is_an_error() -> None:
 
 
 async def test_expired_logins_are_removed() -> None:
-    bench, now = Bench(), datetime.now(UTC)
+    rig, now = KeeperRig(), datetime.now(UTC)
     for state, expires_at in (("expired", now), ("pending", now + timedelta(minutes=1))):
         pending = PendingLogin(
             connection="c", redirect_uri="", code_verifier=None, expires_at=expires_at
         )
-        await bench.store.put_login(state, pending)
-    await sweep(bench)
-    assert list(bench.store._logins) == ["pending"]
+        await rig.store.put_login(state, pending)
+    await sweep(rig)
+    assert list(rig.store._logins) == ["pending"]

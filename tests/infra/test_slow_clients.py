@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 
 from functions.http.messages import Receive, Scope, Send
-from infra.local import patience
+from infra.local import slow_clients
 from infra.local.listener import loopback_listener
-from infra.local.patience import LimitedProtocol
+from infra.local.slow_clients import LimitedProtocol
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 UNFINISHED = REQUEST[:-2] + b"x: "
@@ -18,7 +18,7 @@ UNFINISHED = REQUEST[:-2] + b"x: "
 
 async def slow_app(_scope: Scope, _receive: Receive, send: Send) -> None:
     """Take longer for an answer than headers may."""
-    await asyncio.sleep(patience.HEADERS_TIMEOUT * 2)
+    await asyncio.sleep(slow_clients.HEADERS_TIMEOUT * 2)
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body"})
 
@@ -47,7 +47,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEADERS_TIMEOUT", 0.2)
+    monkeypatch.setattr(slow_clients, "HEADERS_TIMEOUT", 0.2)
 
 
 @pytest.mark.parametrize("before", [b"", REQUEST], ids=["at first", "after an answer"])
@@ -71,7 +71,7 @@ def test_connection_whose_headers_never_end_is_closed(before: bytes) -> None:
 def test_one_connection_too_many_is_closed_and_the_others_are_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patience, "max_connections", lambda: 1)
+    monkeypatch.setattr(slow_clients, "max_connections", lambda: 1)
 
     async def run() -> None:
         async with serving() as port:

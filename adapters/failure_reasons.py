@@ -10,7 +10,7 @@ _LONGEST = 160
 _STATUS = re.compile(r"[1-5][0-9]{2}\b")
 
 
-class InsideError(Exception):
+class HostTooNearError(Exception):
     """A host that an outsider has named is inside this network."""
 
 
@@ -34,7 +34,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _detail(error: BaseException) -> str | None:
     match error:
-        case InsideError():
+        case HostTooNearError():
             return str(error)
         case ssl.SSLCertVerificationError():
             return f"{error.verify_message.rstrip('.')} (see SSL_CERT_FILE)"

@@ -150,7 +150,7 @@ class RescueList:
         raise NotImplementedError(line)
 
 
-class Bench:
+class KeeperRig:
     """One store, one provider, and as many instances as the test needs."""
 
     def __init__(self, reply: Reply = answered, *, by: Policy = POLICY) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 
-class Turns:
+class ConcurrencyLimit:
     """Allows `most` turns at once; one fewer after a slow turn, one more after a quick one.
 
     A throttled store would otherwise get more work than it can do in time.
@@ -20,7 +20,7 @@ class Turns:
         self.limit = most
         """The current limit."""
 
-    def are_taken(self) -> bool:
+    def is_reached(self) -> bool:
         """Whether another turn would have to wait."""
         return self._free.locked()
 

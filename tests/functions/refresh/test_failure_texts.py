@@ -8,7 +8,7 @@ import pytest
 
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from tests.domain.examples import DIGIKEY, MINUTE, POLICY, RESPONSE, UNAVAILABLE
-from tests.functions.bench import EXPIRED, Bench
+from tests.functions.keeper_rig import EXPIRED, KeeperRig
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +55,8 @@ async def test_host_of_a_provider_without_an_address_is_its_issuer(
     caplog: pytest.LogCaptureFixture, issuer: str | None, host: str
 ) -> None:
     provider = replace(DIGIKEY, token_endpoint="", issuer=issuer)
-    bench = Bench(by=replace(POLICY, provider=provider))
-    assert f"cannot connect to {host} (" in (await log_of(caplog, NOT_CONNECTED, bench))[1]
+    rig = KeeperRig(by=replace(POLICY, provider=provider))
+    assert f"cannot connect to {host} (" in (await log_of(caplog, NOT_CONNECTED, rig))[1]
 
 
 async def test_refresh_that_brought_tokens_is_information(caplog: pytest.LogCaptureFixture) -> None:
@@ -64,17 +64,17 @@ async def test_refresh_that_brought_tokens_is_information(caplog: pytest.LogCapt
 
 
 async def log_of(
-    caplog: pytest.LogCaptureFixture, outcome: Outcome, bench: Bench | None = None
+    caplog: pytest.LogCaptureFixture, outcome: Outcome, rig: KeeperRig | None = None
 ) -> tuple[str, str]:
     """Refresh once, and return the level and the text of the last line."""
-    bench = bench or Bench()
+    rig = rig or KeeperRig()
 
     async def reply() -> Outcome:
         return outcome
 
-    bench.server.reply = reply
-    await bench.keep(EXPIRED)
+    rig.server.reply = reply
+    await rig.keep(EXPIRED)
     with caplog.at_level("INFO"):
-        await bench.instance().token("c", min_ttl=MINUTE)
+        await rig.instance().token("c", min_ttl=MINUTE)
     last = caplog.records[-1]
     return last.levelname, last.getMessage()
