@@ -95,7 +95,7 @@ def _grant_to_json(grant: Grant) -> Json:
                 "cause": cause.value,
                 "client": client,
                 "since": format_instant(since),
-                **_said_to_json(grant.quote),
+                **_quote_to_json(grant.quote),
             }
         case Moved(grant=moved, since=since, place=place):
             inner = _grant_to_json(moved)
@@ -185,7 +185,7 @@ def _idle_from_json(members: Json) -> Idle:
                 cause=Cause(members["cause"]),
                 client=members["client"],
                 since=parse_instant(members["since"]),
-                quote=_said_from_json(members),
+                quote=_quote_from_json(members),
             )
         case state:
             raise ValueError(state)
@@ -241,7 +241,7 @@ def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:
         "retry_at": format_instant(failure_state.retry_at),
         "in_doubt_since": format_instant(failure_state.in_doubt_since),
         "since": format_instant(failure_state.since),
-        **_said_to_json(failure_state.quote),
+        **_quote_to_json(failure_state.quote),
     }
 
 
@@ -256,14 +256,14 @@ def _failure_from_json(members: Json) -> Failure:
     return Failure.REFUSED if members.get("is_refused") else Failure(members["failure"])
 
 
-def _said_to_json(said: str | None) -> Json:
-    return {} if said is None else {"said": said}
+def _quote_to_json(quote: str | None) -> Json:
+    return {} if quote is None else {"said": quote}
 
 
-def _said_from_json(members: Json) -> str | None:
+def _quote_from_json(members: Json) -> str | None:
     # Missing in records of earlier versions.
-    said: str | None = members.get("said")
-    return said
+    quote: str | None = members.get("said")
+    return quote
 
 
 def _failure_state_from_json(members: Json | None) -> FailureState | None:
@@ -277,5 +277,5 @@ def _failure_state_from_json(members: Json | None) -> FailureState | None:
         in_doubt_since=parse_optional_instant(members["in_doubt_since"]),
         # Missing in records of earlier versions.
         since=parse_optional_instant(members.get("since")),
-        quote=_said_from_json(members),
+        quote=_quote_from_json(members),
     )

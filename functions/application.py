@@ -148,7 +148,7 @@ class Application:
             wiring = await self._parts.get()
         except SettingsError:
             return found
-        return await wiring.limits.judge(found, Request.head(scope))
+        return await wiring.limits.count_failure(found, Request.head(scope))
 
 
 def _add_trace_headers(response: Response, trace: Trace) -> Response:

@@ -83,13 +83,13 @@ class FailureLimits:
         self._writes = (datetime.min.replace(tzinfo=UTC), 0)
         self._open_writes = 0
 
-    async def judge(self, found: Problem, request: Request) -> Problem:
+    async def count_failure(self, found: Problem, request: Request) -> Problem:
         """Count a client error, and return it, or `too-many-failures` instead."""
         if self._most == 0:
             return found
         subject = self._subject_of(found, request)
         now = self._clock.now()
-        if not await self._exceeds_limit(subject, window_end(now)):
+        if not await self._count_and_check(subject, window_end(now)):
             return found
         return _too_many(
             f"Too many failed requests {subject.label} ({self._most} in {_MINUTES} minutes). Valid "
@@ -97,7 +97,7 @@ class FailureLimits:
             now,
         ).problem
 
-    async def admit(self, request: Request) -> None:
+    async def count_static_login(self, request: Request) -> None:
         """Count a login with the static state, before its code is sent.
 
         Such a state is valid any number of times. It is limited by address and in total, so that
@@ -109,7 +109,7 @@ class FailureLimits:
             return
         now = self._clock.now()
         for subject in (_address_of(request), _STATIC_STATE):
-            if await self._exceeds_limit(subject, window_end(now)):
+            if await self._count_and_check(subject, window_end(now)):
                 raise _too_many(
                     f"Too many logins and failed requests {subject.label} ({self._most} in "
                     f"{_MINUTES} minutes). Retry later, or start a login with POST /api/login.",
@@ -123,7 +123,8 @@ class FailureLimits:
             return RateLimitSubject(name=f"key {key.name}", label=f"with the API key {key.name!r}")
         return _address_of(request)
 
-    async def _exceeds_limit(self, subject: RateLimitSubject, ends: datetime) -> bool:
+    async def _count_and_check(self, subject: RateLimitSubject, ends: datetime) -> bool:
+        """Count a failure, and return whether that exceeds the limit."""
         window = (await self._keyed_hash(subject.name), ends)
         # Count here before the store does, so that concurrent failures are limited as well.
         known = self._increment(window)

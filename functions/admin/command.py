@@ -112,6 +112,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def print_progress(text: str) -> None:
-    """Print progress on standard error."""
+def print_note(text: str) -> None:
+    """Print a note on standard error."""
     print(text, file=sys.stderr, flush=True)

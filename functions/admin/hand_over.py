@@ -21,7 +21,7 @@ from functions.admin.command import (
     Command,
     declare_connections,
     map_concurrently,
-    print_progress,
+    print_note,
     printable,
     stream,
 )
@@ -63,7 +63,7 @@ async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
                 return None
             case Refreshing():
                 if not has_reported:
-                    print_progress(f"{name}: waiting for a refresh in flight (a minute at most)")
+                    print_note(f"{name}: waiting for a refresh in flight (a minute at most)")
                 has_reported = True
                 await asyncio.sleep(_POLL_INTERVAL.total_seconds())
             case Authorized() | AuthorizationRequired():
@@ -92,11 +92,11 @@ async def hand_over_all(
             case ExportedGrant():
                 grants[connection] = found
                 if len(grants) % _PROGRESS_INTERVAL == 0:
-                    print_progress(f"{len(grants)} connections are handed over")
+                    print_note(f"{len(grants)} connections are handed over")
             case str():
                 faults.append(found)
             case None:
-                print_progress(
+                print_note(
                     f"{printable(connection)}: nothing to hand over, because nobody has logged in"
                 )
     if not grants:

@@ -5,7 +5,7 @@ import secrets
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
-from functions.admin.command import LocalCommand, print_progress
+from functions.admin.command import LocalCommand, print_note
 from functions.settings.api_keys import KEYED_ENDPOINTS, digest_of, read_api_keys
 from functions.settings.environment import EnvReader
 
@@ -51,7 +51,7 @@ def _run(options: Namespace) -> str | None:
     if faults := faults_of(entry, datetime.now(UTC)):
         return f"No key was made: {'; '.join(faults)}."
     print(key)
-    print_progress(
+    print_note(
         f"That is the key; it is stored nowhere. Its entry in the array of API_KEYS:\n{entry}"
     )
     return None

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
-from functions.admin.command import Command, print_progress
+from functions.admin.command import Command, print_note
 from functions.wiring import Wiring
 from ports.rescue import Rescue, RescuedRecord, UnreadableLine
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -98,7 +98,7 @@ def _read(rescue: Rescue) -> list[RescuedRecord | UnreadableLine] | None:
     if not isinstance(logs, TextIOWrapper):
         return None
     if logs.isatty():
-        print_progress("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
+        print_note("Reading logs from this terminal, up to Ctrl-D at the beginning of a line.")
     # Logs quote requests of strangers, in any encoding.
     logs.reconfigure(errors="replace")
     return find(rescue, logs)
@@ -110,7 +110,7 @@ async def _replay_all(
     if found is None:
         return "Nothing was read: standard input is closed. Run recover < LOGS."
     if not found:
-        print_progress("No rescue line was found.")
+        print_note("No rescue line was found.")
     if not await recover(wiring, found):
         return (
             "Not every rescue line could be replayed. Run this again with whole lines, once the "

@@ -10,7 +10,7 @@ from functions.admin.command import (
     declare_connections,
     describe_store,
     map_concurrently,
-    print_progress,
+    print_note,
     printable,
     stream,
 )
@@ -42,7 +42,7 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
     try:
         record = await wiring.store.load(connection)
         if record.etag is None:
-            print_progress(f"{printable(connection)}: no such connection is stored here")
+            print_note(f"{printable(connection)}: no such connection is stored here")
             return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
@@ -52,7 +52,7 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
             else:
                 return Resealing.RESEALED
     except UnreadableRecordError as error:
-        print_progress(str(error))
+        print_note(str(error))
         return Resealing.UNREADABLE
     return Resealing.ALREADY
 
@@ -63,7 +63,7 @@ async def _run(wiring: Wiring, options: Namespace) -> str | None:
     async for _, outcome in map_concurrently(names, lambda name: reseal(wiring, name)):
         counts[outcome] += 1
         if counts.total() % _PROGRESS_INTERVAL == 0:
-            print_progress(f"{counts.total()} records done")
+            print_note(f"{counts.total()} records done")
     place = describe_store(wiring.settings.store)
     if not counts:
         return f"No connection is stored in {place}. Check that it is the deployment's store."

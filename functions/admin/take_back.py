@@ -8,7 +8,7 @@ from functions.admin.command import (
     Command,
     declare_connections,
     map_concurrently,
-    print_progress,
+    print_note,
     printable,
     stream,
 )
@@ -36,10 +36,10 @@ async def take_back(wiring: Wiring, connection: str, *, is_confirmed: bool) -> s
     try:
         before = await wiring.store.load(connection)
     except UnreadableRecordError as error:
-        print_progress(str(error))
+        print_note(str(error))
         return None
     if before.etag is None:
-        print_progress(f"{printable(connection)}: no such connection is stored here")
+        print_note(f"{printable(connection)}: no such connection is stored here")
     if not isinstance(before.grant, Moved):
         return None
     if not is_confirmed:

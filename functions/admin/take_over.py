@@ -8,7 +8,7 @@ from pathlib import Path
 
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
-from functions.admin.command import Command, map_concurrently, print_progress, printable, stream
+from functions.admin.command import Command, map_concurrently, print_note, printable, stream
 from functions.wiring import Wiring
 from ports.export import ExportedGrant, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
@@ -83,7 +83,7 @@ async def take_over_all(wiring: Wiring, grants: Mapping[str, ExportedGrant]) -> 
         print(f"{connection}: {outcome.value}", flush=True)
         counts[outcome] += 1
         if counts.total() % _PROGRESS_INTERVAL == 0:
-            print_progress(f"{counts.total()} of {len(grants)}")
+            print_note(f"{counts.total()} of {len(grants)}")
     return counts
 
 

@@ -56,7 +56,7 @@ class ScheduledSweep:
             raise SweepFailedError(f"not configured: {error}") from error
         except StoreUnavailableError as error:
             raise SweepFailedError(f"the store is not available: {error}") from error
-        return _judge(report)
+        return _counts_or_error(report)
 
     async def _sweep(self) -> SweepReport:
         if self._wiring is None:
@@ -68,7 +68,7 @@ class ScheduledSweep:
             await self._wiring.keeper.finish()
 
 
-def _judge(report: SweepReport) -> dict[str, object]:
+def _counts_or_error(report: SweepReport) -> dict[str, object]:
     counts = asdict(report)
     text = ", ".join(f"{name}: {value}" for name, value in counts.items())
     if report.failed:

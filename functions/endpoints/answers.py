@@ -75,18 +75,18 @@ async def require_tokens(
             wait = _seconds(min(until - now, _LONGEST_RETRY_AFTER))
             detail = f"A refresh is in progress. Retry in {wait} s."
             raise problem("refresh-in-progress", detail, retry_after=wait)
-        case TryLater(at=at, failure=failure, quote=said):
+        case TryLater(at=at, failure=failure, quote=quote):
             wait = _seconds(at - now)
             raise problem(
                 _REFUSALS.get(failure, "provider-unavailable"),
-                f"{_describe_failure(failure, said)}. {_next_step(failure)} in {wait} s.",
+                f"{_describe_failure(failure, quote)}. {_next_step(failure)} in {wait} s.",
                 retry_after=wait,
             )
-        case AskForAuthorization(cause=cause, quote=said, read=read):
+        case AskForAuthorization(cause=cause, quote=quote, read=read):
             login = await offer(read)
             raise problem(
                 "authorization-required",
-                login_detail(cause, login, said=said),
+                login_detail(cause, login, quote=quote),
                 members={"cause": cause.value, "login": login.members},
             )
         case ReportMoved(since=since):
@@ -109,14 +109,14 @@ def connection_moved(
     )
 
 
-def login_detail(cause: Cause, offer: "LoginOffer", *, said: str | None = None) -> str:
-    """Return the reason for a login, and how to log in; `said` quotes the provider."""
-    return f"{_CAUSES[cause]}{_quoted(said)}. {offer.how}"
+def login_detail(cause: Cause, offer: "LoginOffer", *, quote: str | None = None) -> str:
+    """Return the reason for a login, and how to log in; `quote` is the provider's answer."""
+    return f"{_CAUSES[cause]}{_quoted(quote)}. {offer.how}"
 
 
-def _describe_failure(failure: Failure, said: str | None) -> str:
-    is_silent = failure is Failure.UNEXPLAINED and said is None
-    why = " and gave no reason" if is_silent else _quoted(said)
+def _describe_failure(failure: Failure, quote: str | None) -> str:
+    is_silent = failure is Failure.UNEXPLAINED and quote is None
+    why = " and gave no reason" if is_silent else _quoted(quote)
     return f"{_FAILURES[failure]}{why}"
 
 
@@ -125,8 +125,8 @@ def _next_step(failure: Failure) -> str:
     return f"{advice}next try" if advice else "Next try"
 
 
-def _quoted(said: str | None) -> str:
-    return "" if said is None else f" ({said})"
+def _quoted(quote: str | None) -> str:
+    return "" if quote is None else f" ({quote})"
 
 
 def _seconds(duration: timedelta) -> int:

@@ -34,18 +34,18 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     _refuse_prefetch(request)
     parameters = request.parameters
     state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
-    said = error_of(parameters)
-    quoted = on_one_line(said)
+    quote = error_of(parameters)
+    quote_line = on_one_line(quote)
     if not state:
         what = "The callback has no state."
         missing = problem(
             "invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}"
         )
-        raise with_quotation(missing, quoted)
+        raise with_quotation(missing, quote_line)
     if bool(code) == bool(error):
-        raise with_quotation(problem("invalid-request", _wrong_parts(code)), quoted)
+        raise with_quotation(problem("invalid-request", _wrong_parts(code)), quote_line)
     if wiring.logins.is_static(state):
-        await wiring.limits.admit(request)
+        await wiring.limits.count_static_login(request)
     cookies = LoginCookies(wiring.settings.public_url)
     browser = cookies.recall(request, state)
     forget = () if browser is None else (cookies.forget(state),)
@@ -53,10 +53,10 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         state=state, code=code, issuer=parameters.get("iss"), browser=browser
     )
     try:
-        completed = await wiring.logins.complete(response, said=said)
+        completed = await wiring.logins.complete(response, quote=quote)
     except ProblemError as failed:
         is_quoted = failed.problem.name == "authorization-refused"
-        quoting = failed if is_quoted else with_quotation(failed, quoted)
+        quoting = failed if is_quoted else with_quotation(failed, quote_line)
         raise _with_headers(quoting, forget) from failed
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)

@@ -33,7 +33,7 @@ async def verify(request: Request, wiring: Wiring) -> Response:
         login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(
             "not-authorized",
-            login_detail(cause, login, said=refusal_quote(record.grant)),
+            login_detail(cause, login, quote=refusal_quote(record.grant)),
             members={**members, "login": login.members},
         )
     return Response.json(200 if members["state"] == Freshness.FRESH.value else 202, members)

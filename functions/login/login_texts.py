@@ -39,24 +39,24 @@ def error_of(parameters: Mapping[str, str]) -> str:
     return ": ".join(filter(None, map(parameters.get, ("error", "error_description"))))
 
 
-def on_one_line(said: str) -> str:
+def on_one_line(quote: str) -> str:
     """Return the start of a text as one printable line."""
-    line = "".join(character if character.isprintable() else " " for character in said)
+    line = "".join(character if character.isprintable() else " " for character in quote)
     return " ".join(line.split())[:_LONGEST_QUOTE]
 
 
-def with_quotation(failed: ProblemError, said: str) -> ProblemError:
-    """Add the error of a redirect that may come from anybody; `said` is on one line."""
-    if not said:
+def with_quotation(failed: ProblemError, quote: str) -> ProblemError:
+    """Add the error of a redirect that may come from anybody; `quote` is on one line."""
+    if not quote:
         return failed
     found = failed.problem
-    quotation = f" The callback has the error “{said}”; nothing shows that the provider sent it."
+    quotation = f" The callback has the error “{quote}”; nothing shows that the provider sent it."
     return ProblemError(
         replace(
             found,
             detail=found.detail + quotation,
             on_page=found.on_page and found.on_page + quotation,
-            logged=f"a callback that belongs to no login ({found.name}) has the error: {said}",
+            logged=f"a callback that belongs to no login ({found.name}) has the error: {quote}",
         )
     )
 
@@ -152,30 +152,30 @@ def other_account() -> ProblemError:
     )
 
 
-def login_refused(said: str) -> ProblemError:
-    """Make the problem of a redirect with an error; `said` quotes it."""
+def login_refused(quote: str) -> ProblemError:
+    """Make the problem of a redirect with an error; `quote` is the error."""
     declined = "The person declined at the provider, or may not allow this"
     no_code = "The provider returned an error instead of a code"
-    why = declined if said.startswith("access_denied") else no_code
-    what = f"{why} ({said[:_LONGEST_QUOTE]})."
+    why = declined if quote.startswith("access_denied") else no_code
+    what = f"{why} ({quote[:_LONGEST_QUOTE]})."
     return problem(
         "authorization-refused",
         f"{what} {START_OVER}",
         on_page=f"{what} {START_OVER_ON_PAGE}",
-        logged=f"login refused by the provider: {on_one_line(said)}",
+        logged=f"login refused by the provider: {on_one_line(quote)}",
     )
 
 
 def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
     """Make the problem of a code for which the provider gave no tokens."""
-    said = quote_of(outcome)
+    quote = quote_of(outcome)
     match outcome:
         case TokenErrorResponse() if classify(outcome) is Failure.UNAVAILABLE:
             what = "The provider is unavailable"
         case TokenErrorResponse(status=status):
             about_address = is_wrong_endpoint(outcome)
             check = "TOKEN_ENDPOINT" if about_address else "CLIENT_ID and CLIENT_SECRET"
-            what = f"The provider refused the code ({status}: {said or 'no reason given'})."
+            what = f"The provider refused the code ({status}: {quote or 'no reason given'})."
             return problem(
                 "code-refused",
                 f"{what} Check {check}, then start again with POST /api/login.",
@@ -187,7 +187,7 @@ def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
             what = "The provider gave no usable answer"
         case _:
             assert_never(outcome)
-    quoted = "" if said is None else f" ({said})"
+    quoted = "" if quote is None else f" ({quote})"
     return problem(
         "provider-unavailable",
         f"{what}{quoted}. {START_OVER}",

@@ -171,11 +171,11 @@ class Logins:
             authorization_url=url, state=state, lifetime=LOGIN_LIFETIME, browser=browser
         )
 
-    async def complete(self, response: AuthorizationResponse, *, said: str = "") -> CompletedLogin:
+    async def complete(self, response: AuthorizationResponse, *, quote: str = "") -> CompletedLogin:
         """Use up the state, exchange the code for tokens, and store them.
 
         The same state and code return the same result, and the code is sent once. The exchange
-        continues if the caller goes away. `said` quotes the redirect's error.
+        continues if the caller goes away. `quote` is the redirect's error.
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
@@ -186,7 +186,7 @@ class Logins:
         provider, server = await self._provider(), self._server()
         delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
         task = self._completions.start(
-            delivery, lambda: self._complete(response, provider, server, said)
+            delivery, lambda: self._complete(response, provider, server, quote)
         )
         return await asyncio.shield(task)
 
@@ -199,7 +199,7 @@ class Logins:
         response: AuthorizationResponse,
         provider: Provider,
         server: AuthorizationServer,
-        said: str,
+        quote: str,
     ) -> CompletedLogin:
         is_static = self.is_static(response.state)
         if is_static and (found := await self._deliveries.find(response)):
@@ -213,7 +213,7 @@ class Logins:
             return await self._repeat_result(found, response)
         outcome = None
         try:
-            _check(response, pending, said)
+            _check(response, pending, quote)
             completed = await self._exchange_and_store(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
@@ -330,11 +330,11 @@ class Logins:
         return self._known_redirect_uri
 
 
-def _check(response: AuthorizationResponse, pending: PendingLogin, said: str) -> None:
+def _check(response: AuthorizationResponse, pending: PendingLogin, quote: str) -> None:
     """Check the browser and the issuer of a redirect, and that it has a code."""
     if not pending.is_same_browser(response.browser):
         raise other_browser()
     if not pending.is_issuer_valid(response.issuer):
         raise other_issuer()
     if not response.code:
-        raise login_refused(said)
+        raise login_refused(quote)

@@ -88,7 +88,7 @@ def history(ledger: Ledger) -> list[dict[str, object]]:
 
 def _last_refresh(grant: Active) -> dict[str, object]:
     """Return the last refresh and, after a failure, the next try."""
-    next_try_at = said = None
+    next_try_at = quote = None
     match grant:
         case Refreshing(attempt=attempt):
             at, outcome = attempt.started_at, "in-progress"
@@ -98,22 +98,22 @@ def _last_refresh(grant: Active) -> dict[str, object]:
                 failure_state.failure.value,
                 failure_state.retry_at,
             )
-            said = failure_state.quote
+            quote = failure_state.quote
         case Authorized(tokens=tokens):
             at, outcome = tokens.issued_at, "tokens"
         case AuthorizationRequired(cause=cause, since=since):
-            at, outcome, said = since, cause.value, grant.quote
+            at, outcome, quote = since, cause.value, grant.quote
         case _:
             assert_never(grant)
     return {
-        "last_refresh": {"at": rfc3339(at), "outcome": outcome, **_quoted(said)},
+        "last_refresh": {"at": rfc3339(at), "outcome": outcome, **_quoted(quote)},
         "next_try_at": rfc3339(next_try_at),
     }
 
 
-def _quoted(said: str | None) -> dict[str, object]:
+def _quoted(quote: str | None) -> dict[str, object]:
     """Return the member `said`, if there is a quotation."""
-    return {} if said is None else {"said": said}
+    return {} if quote is None else {"said": quote}
 
 
 def rfc3339(instant: datetime | None) -> str | None:

@@ -42,7 +42,7 @@ PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
 START_LIMIT = timedelta(minutes=2)
 # A later due date is rare, or from a clock that was ahead.
-FAR_DUE = timedelta(days=90)
+IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Sweep:
         Then yield those far from due: their dates may be from a clock that was ahead.
         """
         now, seen = self._clock.now(), set[str]()
-        far = now + FAR_DUE
+        far = now + IMPLAUSIBLE_DUE_AFTER
         for is_due in (True, False):
             while True:
                 # Seen ones may still be due; doubling limits read each about twice.
@@ -154,7 +154,7 @@ class Sweep:
             return SweepOutcome.FAILED
         if isinstance(result.answer, NothingDue) and not is_due and result.after == result.before:
             return SweepOutcome.NOT_DUE
-        swept = _judge(result)
+        swept = _outcome_of(result)
         if swept is SweepOutcome.FAILED:
             _log.warning("connection %s: not refreshed: %s", connection, _failure_reason(result))
         return swept
@@ -174,7 +174,7 @@ def _failure_reason(result: QuestionResult) -> str:
             return "the grant changed meanwhile"
 
 
-def _judge(result: QuestionResult) -> SweepOutcome:
+def _outcome_of(result: QuestionResult) -> SweepOutcome:
     match result.answer:
         case AskForAuthorization(cause=cause):
             # The owner may have revoked it after it was found due.

@@ -120,13 +120,13 @@ def give_up_a_write_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def report_what_waits_as_refreshed(patch: pytest.MonkeyPatch) -> None:
-    judge = sweep_module._judge
+    outcome_of = sweep_module._outcome_of
 
     def mutant(result: QuestionResult) -> sweep_module.SweepOutcome:
         waits = isinstance(result.answer, Wait)
-        return sweep_module.SweepOutcome.REFRESHED if waits else judge(result)
+        return sweep_module.SweepOutcome.REFRESHED if waits else outcome_of(result)
 
-    patch.setattr(sweep_module, "_judge", mutant)
+    patch.setattr(sweep_module, "_outcome_of", mutant)
 
 
 def overwrite_what_cannot_be_read(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from domain.grant import Authorized, Failure, Grant, Moved, due_at
 from domain.questions import missing_authorization
 from functions.admin.command import map_concurrently
 from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
-from functions.admin.doctor.wiring import store_by_newest_key
+from functions.admin.doctor.wiring import store_by_first_key
 from functions.wiring import Wiring
 from ports.store import Store, UnreadableRecordError
 
@@ -21,14 +21,14 @@ _CHECK_LIMIT = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRecord:
-    """One record: its grant, None if no key decrypts it, and whether the newest key did."""
+    """One record: its grant, None if no key decrypts it, and whether the first key did."""
 
     grant: Grant | None
-    by_newest_key: bool = True
+    by_first_key: bool = True
 
 
 @dataclass(slots=True)
-class Census:
+class RecordsSummary:
     """The names of connections by finding; `since` is the start of the check."""
 
     since: datetime
@@ -46,7 +46,7 @@ class Census:
         if check.grant is None:
             self.unreadable.append(name)
             return
-        if not check.by_newest_key:
+        if not check.by_first_key:
             self.by_older_key.append(name)
         if (cause := missing_authorization(check.grant, self.since)) is not None:
             self.without_login[name] = cause.value
@@ -67,88 +67,88 @@ class Census:
 
 async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Check every record, as time allows. Raises StoreUnavailableError."""
-    newest = store_by_newest_key(wiring.settings)
+    first = store_by_first_key(wiring.settings)
 
     async def check(connection: str) -> CheckedRecord:
-        return await _check_record(connection, newest=newest, all_keys=wiring.store)
+        return await _check_record(connection, first=first, all_keys=wiring.store)
 
-    census, is_complete = Census(wiring.clock.now()), True
+    summary, is_complete = RecordsSummary(wiring.clock.now()), True
     try:
         async with aclosing(map_concurrently(wiring.store.connections(), check)) as checked:
             async for name, found in checked:
-                census.add(name, found)
-                if wiring.clock.now() - census.since > _CHECK_LIMIT:
+                summary.add(name, found)
+                if wiring.clock.now() - summary.since > _CHECK_LIMIT:
                     is_complete = False
                     break
     finally:
-        await newest.close()
+        await first.close()
     if not is_complete:
-        yield unknown("connections", f"only the first {census.number} were checked in time")
+        yield unknown("connections", f"only the first {summary.number} were checked in time")
     # The sweep's query, which no other request makes.
-    await wiring.store.due(census.since, limit=1)
-    for finding in judge(census):
+    await wiring.store.due(summary.since, limit=1)
+    for finding in findings_of(summary):
         yield finding
 
 
-async def _check_record(connection: str, *, newest: Store, all_keys: Store) -> CheckedRecord:
+async def _check_record(connection: str, *, first: Store, all_keys: Store) -> CheckedRecord:
     try:
-        return CheckedRecord(grant=(await newest.load(connection)).grant)
+        return CheckedRecord(grant=(await first.load(connection)).grant)
     except UnreadableRecordError:
         pass
     try:
-        return CheckedRecord(grant=(await all_keys.load(connection)).grant, by_newest_key=False)
+        return CheckedRecord(grant=(await all_keys.load(connection)).grant, by_first_key=False)
     except UnreadableRecordError:
         return CheckedRecord(grant=None)
 
 
-def judge(census: Census) -> Iterator[Finding]:
-    """Report the findings of a census."""
-    yield from _judge_keys(census)
-    yield from _judge_logins(census)
-    yield from _judge_refreshes(census)
+def findings_of(summary: RecordsSummary) -> Iterator[Finding]:
+    """Report the findings of the records."""
+    yield from _findings_of_keys(summary)
+    yield from _findings_of_logins(summary)
+    yield from _findings_of_refreshes(summary)
 
 
-def _judge_keys(census: Census) -> Iterator[Finding]:
-    if census.unreadable:
+def _findings_of_keys(summary: RecordsSummary) -> Iterator[Finding]:
+    if summary.unreadable:
         yield fault(
             "encryption",
-            f"no key decrypts the records of {_names(census.unreadable)}: restore the "
+            f"no key decrypts the records of {_names(summary.unreadable)}: restore the "
             "CLIENT_SECRET or ENCRYPTION_KEYS that encrypted them, or log in again",
         )
-    if census.by_older_key:
+    if summary.by_older_key:
         yield warning(
             "encryption",
-            f"an older key encrypted the records of {_names(census.by_older_key)}: keep it until "
+            f"an older key encrypted the records of {_names(summary.by_older_key)}: keep it until "
             "`python -m functions.admin reseal` is done",
         )
-    if census.number and not census.unreadable and not census.by_older_key:
-        yield ok("encryption", f"the newest key decrypts all records: {census.number}")
+    if summary.number and not summary.unreadable and not summary.by_older_key:
+        yield ok("encryption", f"the first key decrypts all records: {summary.number}")
 
 
-def _judge_logins(census: Census) -> Iterator[Finding]:
-    if not census.number:
+def _findings_of_logins(summary: RecordsSummary) -> Iterator[Finding]:
+    if not summary.number:
         yield warning(
             "connections", "nobody has logged in yet: use POST /api/login with an API key"
         )
-    if census.without_login:
-        said = [f"{name}: {cause}" for name, cause in census.without_login.items()]
+    if summary.without_login:
+        causes = [f"{name}: {cause}" for name, cause in summary.without_login.items()]
         yield warning(
             "connections",
-            f"login required for {count_and_names(said, len(said))}: use POST "
+            f"login required for {count_and_names(causes, len(causes))}: use POST "
             "/api/login?connection=NAME with an API key",
         )
-    if census.moved:
+    if summary.moved:
         yield warning(
             "connections",
-            f"handed over to another deployment: {_names(census.moved)}; use that one",
+            f"handed over to another deployment: {_names(summary.moved)}; use that one",
         )
-    if census.number and not census.without_login and not census.unreadable:
-        yield ok("connections", f"no login required: {census.number}")
+    if summary.number and not summary.without_login and not summary.unreadable:
+        yield ok("connections", f"no login required: {summary.number}")
 
 
-def _judge_refreshes(census: Census) -> Iterator[Finding]:
+def _findings_of_refreshes(summary: RecordsSummary) -> Iterator[Finding]:
     for failure in Failure:
-        names = [name for name, found in census.failing.items() if found is failure]
+        names = [name for name, found in summary.failing.items() if found is failure]
         if names and failure is Failure.MISCONFIGURED:
             yield fault(
                 "refreshes",
@@ -161,13 +161,13 @@ def _judge_refreshes(census: Census) -> Iterator[Finding]:
                 f"the last one failed ({failure.value}) for {_names(names)}: see the next try in "
                 "GET /api/verify",
             )
-    if census.overdue:
+    if summary.overdue:
         yield fault(
             "sweep",
-            f"{_names(census.overdue)} is overdue for two days, and the login will expire: "
+            f"{_names(summary.overdue)} is overdue for two days, and the login will expire: "
             "schedule a daily GET /api/sweep with the CRON_SECRET",
         )
-    elif census.number:
+    elif summary.number:
         yield ok("sweep", "no connection is overdue")
 
 

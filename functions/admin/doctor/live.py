@@ -79,8 +79,8 @@ def _describe_stranger(health: WebAnswer) -> str | None:
         return "it is up, but this address has a path too many: use its PUBLIC_URL"
     if problem is not None:
         detail = text_of(health, "detail").removesuffix(".")
-        said = detail if problem == "not-configured" else "see its log"
-        return f"it is up, but answers every request {problem}: {said}"
+        advice = detail if problem == "not-configured" else "see its log"
+        return f"it is up, but answers every request {problem}: {advice}"
     if health.status in {301, 302, 303, 307, 308}:
         return "it redirects to another address or to a page to sign in: use the final address"
     if health.status != 200:  # noqa: PLR2004 - OK

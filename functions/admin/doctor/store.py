@@ -29,7 +29,7 @@ async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     except OSError as error:
         yield fault("store", f"{error}")
         return
-    for finding in judge(facts):
+    for finding in findings_of(facts):
         yield finding
     # The doctor makes no file, which might belong to another user than the application.
     if isinstance(facts, SqliteFacts) and not (facts.exists and facts.is_database):
@@ -78,20 +78,20 @@ async def _returns_login(store: Store, key: str, wiring: Wiring) -> bool:
     return await store.take_login(key, taker=key, now=now) == pending
 
 
-def judge(facts: StoreFacts) -> Iterator[Finding]:
+def findings_of(facts: StoreFacts) -> Iterator[Finding]:
     """Report the settings of a kind of store."""
     match facts:
         case SqliteFacts():
-            yield from _judge_sqlite(facts)
+            yield from _findings_of_sqlite(facts)
         case RedisFacts(eviction_policy=policy):
-            yield _judge_eviction(policy)
+            yield _findings_of_eviction(policy)
         case DynamoDbFacts():
-            yield from _judge_dynamodb(facts)
+            yield from _findings_of_dynamodb(facts)
         case _:
             assert_never(facts)
 
 
-def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
+def _findings_of_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
     about = "SQLITE_PATH"
     if not facts.folder_is_writable:
         yield fault(about, "its folder is not writable here, which SQLite requires")
@@ -119,7 +119,7 @@ def _judge_sqlite(facts: SqliteFacts) -> Iterator[Finding]:
         yield ok(about, "only its owner can access the file, and it is in WAL mode")
 
 
-def _judge_eviction(policy: str | UnreadFact) -> Finding:
+def _findings_of_eviction(policy: str | UnreadFact) -> Finding:
     match policy:
         case UnreadFact(why=why):
             return unknown(
@@ -137,7 +137,7 @@ def _judge_eviction(policy: str | UnreadFact) -> Finding:
             )
 
 
-def _judge_dynamodb(facts: DynamoDbFacts) -> Iterator[Finding]:
+def _findings_of_dynamodb(facts: DynamoDbFacts) -> Iterator[Finding]:
     about = "DYNAMODB_TABLE"
     match facts.schema_fault:
         case UnreadFact(why=why):

@@ -36,8 +36,8 @@ async def store_facts(settings: StoreSettings) -> StoreFacts:
             assert_never(settings)
 
 
-def store_by_newest_key(settings: Settings) -> Store:
-    """Return the store with the newest key only."""
+def store_by_first_key(settings: Settings) -> Store:
+    """Return the store with the first key only."""
     return store_of(settings.store, SealedRecords(KeyRing(keys_of(settings)[:1])))
 
 

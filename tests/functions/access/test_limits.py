@@ -298,17 +298,17 @@ class Instance:
             store=self.store, clock=self.clock, keys=(), most=DEFAULT, hash_keys=some_keys
         )
 
-    async def judge(self, client: str = ONE) -> Problem:
+    async def fail_once(self, client: str = ONE) -> Problem:
         request = Request(method="GET", path="/", parameters={}, client=client)
-        return await self.limits.judge(REFUSAL, request)
+        return await self.limits.count_failure(REFUSAL, request)
 
     async def fails(self, times: int, client: str = ONE) -> tuple[int, int]:
         """Fail so often; return the numbers of ordinary refusals, and of those for too many."""
-        return outcome([await self.judge(client) for _ in range(times)])
+        return outcome([await self.fail_once(client) for _ in range(times)])
 
     async def fails_at_once(self, clients: Iterable[str]) -> tuple[int, int]:
         """Fail once from each address, all at the same time."""
-        return outcome(await asyncio.gather(*map(self.judge, clients)))
+        return outcome(await asyncio.gather(*map(self.fail_once, clients)))
 
 
 def outcome(problems: Sequence[Problem]) -> tuple[int, int]:
@@ -373,7 +373,7 @@ async def test_retry_after_is_the_end_of_the_window(
     one = Instance()
     one.clock.at = window_end(one.clock.at) - before_the_end
     await one.fails(DEFAULT)
-    assert dict((await one.judge()).headers)["retry-after"] == str(seconds)
+    assert dict((await one.fail_once()).headers)["retry-after"] == str(seconds)
 
 
 async def test_without_the_store_the_ordinary_refusal_is_answered() -> None:
@@ -392,7 +392,7 @@ async def test_instance_remembers_some_addresses_and_the_store_all(
     one = Instance()
     await one.fails(DEFAULT + 1)
     for client in from_many(110):
-        await one.judge(client)
+        await one.fail_once(client)
     assert len(one.limits._counts) == 100
     assert await one.fails(5) == (0, 5)
 

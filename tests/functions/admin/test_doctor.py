@@ -33,7 +33,7 @@ from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, Level
 from functions.admin.doctor.provider import check_endpoints
-from functions.admin.doctor.store import judge
+from functions.admin.doctor.store import findings_of
 from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
@@ -394,7 +394,7 @@ def test_folder_that_cannot_be_written_is_found() -> None:
     facts = SqliteFacts(
         exists=True, folder_is_writable=False, is_database=True, is_in_wal_mode=True
     )
-    assert wrong(judge(facts)) == [("fault", "SQLITE_PATH")]
+    assert wrong(findings_of(facts)) == [("fault", "SQLITE_PATH")]
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="Linux has it")  # noqa: S108 - looked at
