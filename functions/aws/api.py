@@ -23,7 +23,7 @@ from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
 from functions.http.problems import problem
 from functions.observability.log_lines import write_json_lines
-from functions.observability.tracing import request_id_of, trace_request
+from functions.observability.tracing import request_id_of_context, trace_request
 
 # Types to return as text; others go in base64, which not every front end decodes.
 _TEXT = ["text/", "application/json", "application/problem+json"]
@@ -54,7 +54,7 @@ class HttpHandler:
         if (part := unreadable_part(known)) is not None:
             return _refuse(known, context, part)
         # The application traces the rest.
-        with trace_request(request_id_of({"headers": (), "aws.context": context})):
+        with trace_request(request_id_of_context(context)):
             is_changed = self._settings.update()
         if is_changed:
             # No request is in flight between two events.

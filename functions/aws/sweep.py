@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from functions.aws.settings import InstanceSettings
 from functions.observability.log_lines import write_json_lines
-from functions.observability.tracing import request_id_of, trace_request
+from functions.observability.tracing import request_id_of_context, trace_request
 from functions.refresh.sweep import SweepReport
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
@@ -37,7 +37,7 @@ class ScheduledSweep:
     def __call__(self, _event: object, context: object) -> dict[str, object]:
         """Sweep once, and return the counts. Raises SweepFailedError."""
         write_json_lines()
-        with trace_request(request_id_of({"headers": (), "aws.context": context})):
+        with trace_request(request_id_of_context(context)):
             return self._call()
 
     async def close(self) -> None:

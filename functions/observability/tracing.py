@@ -62,6 +62,11 @@ def request_id_of(scope: Mapping[str, Any]) -> str:
     return next(filter(_is_safe_id, found), None) or os.urandom(16).hex()
 
 
+def request_id_of_context(context: object) -> str:
+    """Return the id of a call of AWS Lambda, or a new one."""
+    return request_id_of({"headers": (), "aws.context": context})
+
+
 def _is_safe_id(name: object) -> bool:
     return isinstance(name, str) and _SAFE_ID.fullmatch(name) is not None
 

@@ -278,7 +278,8 @@ class Recorder:
                 return after
 
     def _revoke_late(self, connection: str, request: RevocationRequest) -> None:
-        self._late_work.start(request.token, lambda: self._revoke_late_tokens(connection, request))
+        name = f"revoke {request.token}"
+        self._late_work.start(name, lambda: self._revoke_late_tokens(connection, request))
 
     async def _retry_later(self, connection: str, event: Event) -> None:
         """Retry storing an event, which is idempotent."""

@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from functions.endpoints.promises import (
     callback,
@@ -17,8 +16,15 @@ from functions.endpoints.promises import (
     verify,
 )
 from functions.endpoints.promises.headers import COMPONENTS, references
-from functions.endpoints.promises.operation import Answer, Key, Operation, Operations, Parameter
-from functions.endpoints.promises.problems import OCCURRENCES, component, schemas
+from functions.endpoints.promises.operation import (
+    Answer,
+    JsonObject,
+    Key,
+    Operation,
+    Operations,
+    Parameter,
+)
+from functions.endpoints.promises.problems import OCCURRENCES, component, problem_schemas
 from functions.endpoints.promises.schemas import SCHEMAS
 from functions.http.problems import TYPE_PREFIX
 
@@ -38,8 +44,6 @@ OPERATIONS: Operations = {
 }
 """By path and method. HEAD goes with GET, unless `Operation.has_head` is False."""
 
-_Object: TypeAlias = dict[str, object]
-
 _DESCRIPTION = """\
 Log in once in a browser; from then on one URL returns a valid OAuth 2.0 access token to programs.
 
@@ -49,14 +53,14 @@ has a `HEAD`, and every path has `OPTIONS`. There is no CORS. Endpoints with a c
 unknown and repeated parameters. Send parameters in the query: with a key, a body other than blank
 or `{}` is refused.
 """
-_SECURITY: Mapping[Key, list[_Object]] = {
+_SECURITY: Mapping[Key, list[JsonObject]] = {
     Key.NONE: [],
     Key.API_KEY: [{"apiKey": []}, {"bearerKey": []}],
     # The last, empty one: no key, if the body has a link.
     Key.API_KEY_OR_LINK: [{"apiKey": []}, {"bearerKey": []}, {}],
     Key.CRON_SECRET: [{"cronSecret": []}],
 }
-_SECURITY_SCHEMES: _Object = {
+_SECURITY_SCHEMES: JsonObject = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "bearerKey": {"type": "http", "scheme": "bearer", "description": "The same key."},
     "cronSecret": {"type": "http", "scheme": "bearer", "description": "`CRON_SECRET`."},
@@ -76,10 +80,10 @@ _HEADERS_OF_STATUS: Mapping[int, str] = {
 
 def text() -> str:
     """Return the document as JSON."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def document() -> _Object:
+def openapi_document() -> JsonObject:
     """Return the document as JSON objects, OpenAPI 3.1."""
     return {
         "openapi": "3.1.1",
@@ -95,14 +99,14 @@ def document() -> _Object:
             for path, methods in OPERATIONS.items()
         },
         "components": {
-            "schemas": {**SCHEMAS, **schemas()},
+            "schemas": {**SCHEMAS, **problem_schemas()},
             "headers": COMPONENTS,
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
 
 
-def _operation(method: str, operation: Operation) -> _Object:
+def _operation(method: str, operation: Operation) -> JsonObject:
     responses = {status: _answer(answer, operation) for status, answer in operation.answers.items()}
     for status, names in _problems_by_status(method, operation).items():
         responses[status] = _error(status, names, operation)
@@ -118,7 +122,7 @@ def _operation(method: str, operation: Operation) -> _Object:
     }
 
 
-def _parameter(parameter: Parameter) -> _Object:
+def _parameter(parameter: Parameter) -> JsonObject:
     example = {} if parameter.example is None else {"example": parameter.example}
     return {
         "name": parameter.name,
@@ -130,7 +134,7 @@ def _parameter(parameter: Parameter) -> _Object:
     }
 
 
-def _form(parameters: tuple[Parameter, ...]) -> _Object:
+def _form(parameters: tuple[Parameter, ...]) -> JsonObject:
     """Describe an optional body with optional parameters."""
     described = {
         parameter.name: {**parameter.schema, "description": parameter.description}
@@ -151,8 +155,8 @@ def _problems_by_status(method: str, operation: Operation) -> dict[int, list[str
     return found
 
 
-def _answer(answer: Answer, operation: Operation) -> _Object:
-    content: _Object = {}
+def _answer(answer: Answer, operation: Operation) -> JsonObject:
+    content: JsonObject = {}
     if answer.schema is not None:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
     if answer.is_redirect:
@@ -165,8 +169,8 @@ def _answer(answer: Answer, operation: Operation) -> _Object:
     }
 
 
-def _error(status: int, names: list[str], operation: Operation) -> _Object:
-    content: _Object = {"application/problem+json": {"schema": _one_of(names)}}
+def _error(status: int, names: list[str], operation: Operation) -> JsonObject:
+    content: JsonObject = {"application/problem+json": {"schema": _one_of(names)}}
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
         "description": "\n".join(f"- `{name}`: {OCCURRENCES[name].when}" for name in names),
@@ -175,7 +179,7 @@ def _error(status: int, names: list[str], operation: Operation) -> _Object:
     }
 
 
-def _page(*, is_there: bool) -> _Object:
+def _page(*, is_there: bool) -> JsonObject:
     return {"text/html": {"schema": {"type": "string"}}} if is_there else {}
 
 
@@ -183,7 +187,7 @@ def _headers_of(operation: Operation) -> tuple[str, ...]:
     return _ALWAYS if operation.key is Key.NONE else (*_ALWAYS, *_AUTHENTICATED)
 
 
-def _one_of(names: list[str]) -> _Object:
+def _one_of(names: list[str]) -> JsonObject:
     paths = {name: f"#/components/schemas/{component(name)}" for name in names}
     if len(names) == 1:
         return {"$ref": paths[names[0]]}

@@ -1,12 +1,11 @@
 """The headers of responses."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
-_Object: TypeAlias = dict[str, object]
+from functions.endpoints.promises.operation import JsonObject
 
 # By component name: the name in HTTP, and its description.
-_HEADERS: Mapping[str, tuple[str, _Object]] = {
+_HEADERS: Mapping[str, tuple[str, JsonObject]] = {
     "CacheControl": (
         "Cache-Control",
         {"description": "Responses must not be cached.", "schema": {"const": "no-store"}},
@@ -56,12 +55,12 @@ _HEADERS: Mapping[str, tuple[str, _Object]] = {
     ),
 }
 
-COMPONENTS: Mapping[str, _Object] = {
+COMPONENTS: Mapping[str, JsonObject] = {
     name: {"required": True, **header} for name, (_, header) in _HEADERS.items()
 }
 """The headers, by the names that `references` takes."""
 
 
-def references(*names: str) -> dict[str, _Object]:
+def references(*names: str) -> dict[str, JsonObject]:
     """Refer to COMPONENTS, by the names in HTTP."""
     return {_HEADERS[name][0]: {"$ref": f"#/components/headers/{name}"} for name in names}

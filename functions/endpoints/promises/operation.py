@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 # JSON Schema, draft 2020-12, as OpenAPI 3.1 has it.
 Schema: TypeAlias = Mapping[str, object]
+# Any other object of the document.
+JsonObject: TypeAlias = dict[str, object]
 
 
 class Key(Enum):

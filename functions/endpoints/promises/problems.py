@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.endpoints.promises.operation import Schema
-from functions.endpoints.promises.schemas import CAUSE, HISTORY, LOGIN, STANDING, STATES, closed
+from functions.endpoints.promises.schemas import CAUSE, HISTORY, LOGIN, STATES, STATUS, object_with
 from functions.http.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 
@@ -151,10 +151,10 @@ PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     },
 }
 OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "connection-moved": {**STANDING, "state": {"const": "moved"}, "history": HISTORY},
+    "connection-moved": {**STATUS, "state": {"const": "moved"}, "history": HISTORY},
     "not-authorized": {
         "revoked_at": {"type": "string", "format": "date-time"},
-        **{name: STANDING[name] for name in STANDING if name not in {"state", "cause"}},
+        **{name: STATUS[name] for name in STATUS if name not in {"state", "cause"}},
         "history": HISTORY,
     },
 }
@@ -178,7 +178,7 @@ _EXAMPLES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def schemas() -> dict[str, Schema]:
+def problem_schemas() -> dict[str, Schema]:
     """Return the schema of each type of problem, by `component`."""
     return {component(name): _schema(name, of) for name, of in OCCURRENCES.items()}
 
@@ -206,7 +206,7 @@ def _schema(name: str, occurrence: Occurrence) -> Schema:
         **PROBLEM_MEMBERS.get(name, {}),
     }
     optional = OPTIONAL_PROBLEM_MEMBERS.get(name, {})
-    schema = closed(required, occurrence.when, optional=optional)
+    schema = object_with(required, occurrence.when, optional=optional)
     return {**schema, "examples": [_example(name, occurrence)]}
 
 

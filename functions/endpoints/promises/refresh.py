@@ -10,7 +10,7 @@ from functions.endpoints.promises.operation import (
     Operation,
     Operations,
 )
-from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
+from functions.endpoints.promises.schemas import STATUS_EXAMPLE, reference
 from functions.endpoints.promises.sweep import SWEEP
 
 _REFRESH = Operation(
@@ -24,7 +24,7 @@ _REFRESH = Operation(
         200: Answer(
             description="The connection's status after the refresh.",
             schema=reference("Standing"),
-            example=STANDING_EXAMPLE,
+            example=STATUS_EXAMPLE,
         )
     },
     own_problems=TOKEN_PROBLEMS,

@@ -9,7 +9,7 @@ from functions.endpoints.promises.operation import (
     Operation,
     Operations,
 )
-from functions.endpoints.promises.schemas import closed
+from functions.endpoints.promises.schemas import object_with
 
 _REVOKE = Operation(
     id="revokeConnection",
@@ -21,7 +21,7 @@ _REVOKE = Operation(
     answers={
         200: Answer(
             description="The connection is revoked.",
-            schema=closed(
+            schema=object_with(
                 {
                     "connection": {"type": "string"},
                     "forgotten": {"const": True},

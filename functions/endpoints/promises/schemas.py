@@ -26,7 +26,7 @@ _OUTCOMES = [
 ]
 
 
-def closed(
+def object_with(
     properties: Mapping[str, Schema],
     description: str,
     *,
@@ -51,7 +51,7 @@ def _instant(description: str) -> Schema:
     return {"type": ["string", "null"], "format": "date-time", "description": description}
 
 
-LOGIN = closed(
+LOGIN = object_with(
     {
         "method": {"const": "POST"},
         "url": {
@@ -78,7 +78,7 @@ _SAID: Schema = {
     "description": "The provider's error, or the reason why it gave no answer, shortened and "
     "without secrets. Missing if there is none.",
 }
-STANDING: Mapping[str, Schema] = {
+STATUS: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": STATES, "description": "The state of the tokens."},
     "generation": {
         **_COUNT,
@@ -91,7 +91,7 @@ STANDING: Mapping[str, Schema] = {
         "minimum": 0,
         "description": "Whole days until a login is required, without further refreshes.",
     },
-    "last_refresh": closed(
+    "last_refresh": object_with(
         {
             "at": {"type": "string", "format": "date-time"},
             "outcome": {
@@ -121,8 +121,8 @@ STANDING: Mapping[str, Schema] = {
 HISTORY = reference("History")
 
 SCHEMAS: Mapping[str, Schema] = {
-    "Health": closed({"status": {"const": "ok"}}, "The deployment is up."),
-    "Token": closed(
+    "Health": object_with({"status": {"const": "ok"}}, "The deployment is up."),
+    "Token": object_with(
         {
             "access_token": {"type": "string", "minLength": 1},
             "token_type": {
@@ -143,12 +143,12 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         "A valid access token, without the refresh token.",
     ),
-    "Standing": closed(STANDING, "The status of a connection.", optional={"history": HISTORY}),
+    "Standing": object_with(STATUS, "The status of a connection.", optional={"history": HISTORY}),
     "History": {
         "type": "array",
         "maxItems": MAX_ENTRIES,
         "description": "The last events of the connection, newest first; only with history=1.",
-        "items": closed(
+        "items": object_with(
             {
                 "at": {"type": "string", "format": "date-time"},
                 "event": {"type": "string", "enum": [event.value for event in HistoryEvent]},
@@ -172,7 +172,7 @@ SCHEMAS: Mapping[str, Schema] = {
             optional={"said": {**_SAID, "maxLength": LONGEST_HISTORY_QUOTE}},
         ),
     },
-    "BegunLogin": closed(
+    "BegunLogin": object_with(
         {
             "authorization_url": {
                 "type": "string",
@@ -183,7 +183,7 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         "The URL to log in at.",
     ),
-    "CompletedLogin": closed(
+    "CompletedLogin": object_with(
         {
             "status": {"const": "authorized"},
             "detail": {
@@ -199,7 +199,7 @@ SCHEMAS: Mapping[str, Schema] = {
             }
         },
     ),
-    "SweepReport": closed(
+    "SweepReport": object_with(
         {
             "refreshed": _COUNT,
             "skipped": {**_COUNT, "description": "Another request refreshes them."},
@@ -213,7 +213,7 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
 }
 
-STANDING_EXAMPLE: Mapping[str, object] = {
+STATUS_EXAMPLE: Mapping[str, object] = {
     "state": "fresh",
     "generation": 7,
     "access_token_expires_at": "2026-11-24T10:49:48Z",

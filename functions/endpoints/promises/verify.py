@@ -9,7 +9,7 @@ from functions.endpoints.promises.operation import (
     Operations,
     Parameter,
 )
-from functions.endpoints.promises.schemas import STANDING_EXAMPLE, reference
+from functions.endpoints.promises.schemas import STATUS_EXAMPLE, reference
 
 _HISTORY = Parameter(
     name="history",
@@ -28,12 +28,12 @@ _VERIFY = Operation(
         200: Answer(
             description="The access token and the refresh token are valid.",
             schema=reference("Standing", state={"const": "fresh"}),
-            example=STANDING_EXAMPLE,
+            example=STATUS_EXAMPLE,
         ),
         202: Answer(
             description="The access token has expired, and can be refreshed.",
             schema=reference("Standing", state={"const": "access-expired"}),
-            example={**STANDING_EXAMPLE, "state": "access-expired"},
+            example={**STATUS_EXAMPLE, "state": "access-expired"},
         ),
     },
     own_problems=("not-authorized", "connection-moved", *STORE_PROBLEMS),
