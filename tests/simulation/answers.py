@@ -21,7 +21,7 @@ from domain.grant import (
 )
 from functions.refresh.keeper import QuestionResult
 from functions.refresh.sweep import SweepOutcome
-from tests.simulation.exchanges import Call, Exchange, Wish
+from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
 from tests.simulation.promises import (
     EARLY_PART,
@@ -57,7 +57,7 @@ class AnswerJudge:
                 return self._judge_refusal(call, answer, now)
             case TryLater():
                 self._judge_delay(call, now)
-            case NothingDue() if call.wish is not Wish.SWEEP:
+            case NothingDue() if call.kind is not RequestKind.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
             case ReportMoved():
                 raise BrokenRuleError(Rule.RAISED, "nothing was handed over")
@@ -93,7 +93,7 @@ class AnswerJudge:
 
     def _judge_news(self, call: Call, answer: Serve) -> None:
         is_old = answer.tokens.issued_at < call.began_at - MIN_REFRESH_INTERVAL - 2 * SKEW
-        if call.wish is Wish.REFRESH and is_old:
+        if call.kind is RequestKind.REFRESH and is_old:
             raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
 
     def _judge_ended(self, access_token: str) -> None:
@@ -198,7 +198,7 @@ class AnswerJudge:
 
     def is_ready(self, call: Call) -> bool:
         """Whether the store has what a program asks for, with time left."""
-        if isinstance(self.history.grant, Inactive) or call.wish is not Wish.TOKEN:
+        if isinstance(self.history.grant, Inactive) or call.kind is not RequestKind.TOKEN:
             return False
         tokens = self.history.grant.tokens
         if self.history.kind.ends_access_token or tokens.expires_at is None:

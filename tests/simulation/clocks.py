@@ -38,7 +38,7 @@ from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
-from tests.simulation.exchanges import Wish
+from tests.simulation.exchanges import RequestKind
 from tests.simulation.promises import REFUSED_RETRY_WAIT, BrokenRuleError, Rule
 from tests.simulation.provider import KINDS, SimulatedProvider
 from tests.simulation.run import SimulationFailedError, Tally
@@ -203,7 +203,7 @@ class ClockWorld:
         before = await self.honoured()
         answer = await self.keeper.token(CONNECTION, min_ttl=MINUTE)
         self.note(f"a program is answered {type(answer).__name__}")
-        await self.judge(answer, Wish.TOKEN, was_honoured=before)
+        await self.judge(answer, RequestKind.TOKEN, was_honoured=before)
 
     async def a_refresh_is_requested(self) -> None:
         """Ask for new tokens."""
@@ -211,7 +211,7 @@ class ClockWorld:
         record = await self.store.load(CONNECTION)
         answer = (await self.keeper.refresh(CONNECTION)).answer
         self.note(f"a refresh is answered {type(answer).__name__}")
-        await self.judge(answer, Wish.REFRESH, was_honoured=before)
+        await self.judge(answer, RequestKind.REFRESH, was_honoured=before)
         # The clock may have been set on the way.
         is_right = is_right and not self.offset
         tokens = tokens_of(record.grant)
@@ -290,7 +290,7 @@ class ClockWorld:
         later = self.true + EXPECTED_EARLY
         return tokens is not None and self.provider.honours(str(tokens.refresh_token), later)
 
-    async def judge(self, answer: Answer, wish: Wish, *, was_honoured: bool) -> None:
+    async def judge(self, answer: Answer, kind: RequestKind, *, was_honoured: bool) -> None:
         """Judge an answer that is given by a clock that is right."""
         if self.offset:
             return
@@ -303,7 +303,7 @@ class ClockWorld:
                 await self.a_person_insists()
             case TryLater(at=at, failure=failure):
                 # A provider that refuses a valid refresh token delays explicit refreshes.
-                is_insisting = wish is Wish.REFRESH and failure is Failure.REFUSED
+                is_insisting = kind is RequestKind.REFRESH and failure is Failure.REFUSED
                 may_wait = is_insisting and self.provider.has_refused
                 if not may_wait or at > self.true + REFUSED_RETRY_WAIT:
                     raise BrokenRuleError(Rule.DELAYED, f"{failure.value}, until {at}")

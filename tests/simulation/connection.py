@@ -23,7 +23,7 @@ from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0
 from tests.records import record_of
 from tests.simulation.answers import AnswerJudge
-from tests.simulation.exchanges import Call, Loss, Wish, current_call
+from tests.simulation.exchanges import Call, Loss, RequestKind, current_call
 from tests.simulation.faults import Quiet
 from tests.simulation.history import History
 from tests.simulation.instance import Instance, describe
@@ -75,18 +75,18 @@ class Connection:
 
     def ask(self, instance: Instance, min_ttl: timedelta) -> "asyncio.Task[Answer | None]":
         """Let a program ask an instance for a token."""
-        call = self.open(instance, Wish.TOKEN, min_ttl)
+        call = self.open(instance, RequestKind.TOKEN, min_ttl)
         return instance.run(self.world.loop.create_task, self._call(instance, call))
 
     def request_refresh(self, instance: Instance) -> "asyncio.Task[Answer | None]":
         """Let somebody ask an instance for new tokens."""
-        call = self.open(instance, Wish.REFRESH)
+        call = self.open(instance, RequestKind.REFRESH)
         return instance.run(self.world.loop.create_task, self._call(instance, call))
 
     async def _call(self, instance: Instance, call: Call) -> Answer | None:
         self.hear(call)
         try:
-            if call.wish is Wish.TOKEN:
+            if call.kind is RequestKind.TOKEN:
                 answer = await instance.keeper.token(self.name, min_ttl=call.min_ttl)
             else:
                 answer = (await instance.keeper.refresh(self.name)).answer
@@ -97,14 +97,14 @@ class Connection:
         self.take(call, answer)
         return answer
 
-    def open(self, instance: Instance, wish: Wish, min_ttl: timedelta = NO_TIME) -> Call:
+    def open(self, instance: Instance, kind: RequestKind, min_ttl: timedelta = NO_TIME) -> Call:
         """Note that a call begins."""
         self.call_serial += 1
         now = self.world.now()
         call = Call(
             number=self.call_serial,
             process=instance,
-            wish=wish,
+            kind=kind,
             min_ttl=min_ttl,
             began_at=now,
             read_from=min(instance.loading[self.name], default=now),
@@ -125,7 +125,7 @@ class Connection:
         del self.calls[call.number]
         self.world.answers[answer] += 1
         waited = (self.world.now() - call.began_at).total_seconds()
-        what = f"{self.name}: answers {answer} ({call.wish.value}) after {waited:.2f} s"
+        what = f"{self.name}: answers {answer} ({call.kind.value}) after {waited:.2f} s"
         self.world.note(call.process.name, what)
         with self.world.judging():
             self._judge_wait(call)
@@ -226,17 +226,17 @@ class Connection:
             completed = LoginCompleted(
                 response=response, requested_at=requested_at, read=self.history.grant
             )
-            if await self._by_some_instance(Wish.LOGIN, completed, patience=400):
+            if await self._by_some_instance(RequestKind.LOGIN, completed, patience=400):
                 self.login_wanted = False
                 self.logins += 1
                 return
             await asyncio.sleep(30)
 
     async def _by_some_instance(
-        self, wish: Wish, event: LoginCompleted | TokensRescued, *, patience: float
+        self, kind: RequestKind, event: LoginCompleted | TokensRescued, *, patience: float
     ) -> bool:
         instance = await self.world.some_instance()
-        call = self.open(instance, wish)
+        call = self.open(instance, kind)
         task = instance.run(self.world.loop.create_task, self._note(instance, call, event))
         await asyncio.wait({task}, timeout=patience)
         self.calls.pop(call.number, None)
@@ -251,7 +251,7 @@ class Connection:
             after = await instance.recorder.keep(self.name, before, event)
         except (StoreUnavailableError, UnreadableRecordError):
             return False
-        if call.wish is Wish.RECOVERY:
+        if call.kind is RequestKind.RECOVERY:
             self.recoveries += after is not before
             self.world.note("operator", f"{self.name}: recovers: {describe(after.grant)}")
         return True
@@ -260,7 +260,7 @@ class Connection:
         try:
             return await instance.keeper.load(self.name)
         except UnreadableRecordError as error:
-            if call.wish is not Wish.LOGIN:
+            if call.kind is not RequestKind.LOGIN:
                 raise
             # As `functions.login.logins` does it.
             if self.world.store.is_damaged(self.name):
@@ -271,7 +271,7 @@ class Connection:
         """Let the owner revoke the connection, and again if an instance or the store fails."""
         while self.is_readable():
             instance = await self.world.some_instance()
-            call = self.open(instance, Wish.REVOKE)
+            call = self.open(instance, RequestKind.REVOKE)
             task = instance.run(self.world.loop.create_task, self._revoke(instance, call))
             await asyncio.wait({task}, timeout=400)
             self.calls.pop(call.number, None)
@@ -298,7 +298,7 @@ class Connection:
         for rescued in lines:
             assert not isinstance(rescued.record.grant, Inactive)
             event = TokensRescued(tokens=rescued.record.grant.tokens)
-            if not await self._by_some_instance(Wish.RECOVERY, event, patience=500):
+            if not await self._by_some_instance(RequestKind.RECOVERY, event, patience=500):
                 self.rescue_lines.append(rescued)
 
     # The end.
@@ -323,15 +323,15 @@ class Connection:
 
     async def revive(self) -> None:
         """Ask until there is a token, and then for a new one; a login is the last resort."""
-        await self._ask_until(Wish.TOKEN)
-        await self._ask_until(Wish.REFRESH)
+        await self._ask_until(RequestKind.TOKEN)
+        await self._ask_until(RequestKind.REFRESH)
 
-    async def _ask_until(self, wish: Wish) -> None:
+    async def _ask_until(self, kind: RequestKind) -> None:
         world = self.world
         give_up_at = world.loop.time() + timedelta(hours=2).total_seconds()
         while world.loop.time() < give_up_at:
             instance = await world.some_instance()
-            if wish is Wish.TOKEN:
+            if kind is RequestKind.TOKEN:
                 answer = await self.ask(instance, timedelta(seconds=60))
             else:
                 answer = await self.request_refresh(instance)

@@ -10,8 +10,8 @@ from domain.token_endpoint import TokenResponse
 from tests.simulation.loop import Process
 
 
-class Wish(Enum):
-    """The wish of a caller."""
+class RequestKind(Enum):
+    """The kind of a request."""
 
     TOKEN = "token"
     REFRESH = "refresh"
@@ -30,7 +30,7 @@ class Call:
 
     number: int
     process: Process
-    wish: Wish
+    kind: RequestKind
     min_ttl: timedelta
     began_at: datetime
     read_from: datetime

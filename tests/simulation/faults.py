@@ -37,7 +37,7 @@ class StoreFault(Enum):
     GONE = "record gone"
 
 
-class Blow(Enum):
+class InstanceFault(Enum):
     """The fault of an instance."""
 
     CRASH = "instance crashes"
@@ -54,8 +54,8 @@ class Point(Enum):
     WRITTEN = "the answer is stored"
 
 
-Fault: TypeAlias = NetworkFault | StoreFault | Blow
-_Fault = TypeVar("_Fault", NetworkFault, StoreFault, Blow)
+Fault: TypeAlias = NetworkFault | StoreFault | InstanceFault
+_Fault = TypeVar("_Fault", NetworkFault, StoreFault, InstanceFault)
 
 
 class Faults(Protocol):
@@ -69,15 +69,15 @@ class Faults(Protocol):
         """Decide on an operation of the store."""
         ...
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:
+    def at_point(self, point: Point) -> InstanceFault | StoreFault | None:
         """Decide on an instance that has come to a point; a fault of the store begins there."""
         ...
 
-    def steps_to_blow(self) -> int:
+    def steps_to_instance_fault(self) -> int:
         """Decide after how many steps of instances the next one suffers something."""
         ...
 
-    def blow(self) -> Blow | None:
+    def instance_fault(self) -> InstanceFault | None:
         """Decide what it suffers."""
         ...
 
@@ -105,15 +105,15 @@ class Quiet:
         """Let it pass."""
         return None
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:  # noqa: ARG002 - the protocol's
+    def at_point(self, point: Point) -> InstanceFault | StoreFault | None:  # noqa: ARG002 - the protocol's
         """Let it pass."""
         return None
 
-    def steps_to_blow(self) -> int:
+    def steps_to_instance_fault(self) -> int:
         """Let it pass."""
         return NEVER
 
-    def blow(self) -> Blow | None:
+    def instance_fault(self) -> InstanceFault | None:
         """Let it pass."""
         return None
 
@@ -121,7 +121,7 @@ class Quiet:
 class Chaos:
     """Some things go wrong at rates of their own, drawn for each run.
 
-    Each run has only a few of the faults, and one blow that it strikes most often at one point.
+    Each run has only a few of the faults, and one instance fault strikes most often at one point.
     The interesting paths need the same fault again, and few others.
     """
 
@@ -129,12 +129,14 @@ class Chaos:
         self._random = random
         self._network = self._draw(NetworkFault)
         self._store = self._draw(StoreFault)
-        self._blows = self._draw(Blow)
+        self._instance_faults = self._draw(InstanceFault)
         self._network_rate = random.choice([0.1, 0.3, 0.6]) if self._network else 0
         self._store_rate = random.choice([0.01, 0.05, 0.2]) if self._store else 0
-        self._point_rate = random.choice([0, 0.1, 0.3]) if self._blows else 0
+        self._point_rate = random.choice([0, 0.1, 0.3]) if self._instance_faults else 0
         self._point = random.choice([*Point, None, None])
-        self._blow_at_point: Blow | StoreFault = random.choice([*Blow, StoreFault.OUTAGE])
+        self._fault_at_point: InstanceFault | StoreFault = random.choice(
+            [*InstanceFault, StoreFault.OUTAGE]
+        )
         self._mean_steps = random.choice([50, 200, 1000])
 
     def _draw(self, kind: type[_Fault]) -> list[_Fault]:
@@ -155,23 +157,23 @@ class Chaos:
             return self._random.choice(self._store)
         return None
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:
+    def at_point(self, point: Point) -> InstanceFault | StoreFault | None:
         """Draw."""
         if point is self._point and self._random.random() < 1 / 2:
-            return self._blow_at_point
+            return self._fault_at_point
         if self._random.random() < self._point_rate:
-            return self._random.choice(self._blows)
+            return self._random.choice(self._instance_faults)
         return None
 
-    def steps_to_blow(self) -> int:
+    def steps_to_instance_fault(self) -> int:
         """Draw."""
-        if not self._blows:
+        if not self._instance_faults:
             return NEVER
         return 1 + int(self._random.expovariate(1 / self._mean_steps))
 
-    def blow(self) -> Blow | None:
+    def instance_fault(self) -> InstanceFault | None:
         """Draw."""
-        return self._random.choice(self._blows)
+        return self._random.choice(self._instance_faults)
 
 
 class Doubts(Quiet):
@@ -185,17 +187,19 @@ class Doubts(Quiet):
             random.choice(_UNCLEAR),
         )
         self._point = random.choice((Point.INTENT_STORED, Point.SENT, Point.ANSWERED))
-        self._blow: Blow = random.choice((Blow.STALL, Blow.STALL, Blow.CRASH))
-        self._blow_rate = random.choice((0, 0.3, 0.6))
+        self._instance_fault: InstanceFault = random.choice(
+            (InstanceFault.STALL, InstanceFault.STALL, InstanceFault.CRASH)
+        )
+        self._instance_fault_rate = random.choice((0, 0.3, 0.6))
 
     def on_request(self) -> NetworkFault | None:
         """Draw."""
         return self._random.choice(self._network) if self._random.random() < 1 / 2 else None
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:
+    def at_point(self, point: Point) -> InstanceFault | StoreFault | None:
         """Draw."""
-        if point is self._point and self._random.random() < self._blow_rate:
-            return self._blow
+        if point is self._point and self._random.random() < self._instance_fault_rate:
+            return self._instance_fault
         return None
 
 
@@ -209,7 +213,7 @@ _UNCLEAR = (
 
 @dataclass(kw_only=True)
 class OneFault(Quiet):
-    """One fault, once: at the `skip`-th opportunity; a blow or an outage strikes at a point."""
+    """One fault, once, at the `skip`-th opportunity. A fault of an instance strikes at a point."""
 
     fault: Fault
     point: Point | None = None
@@ -231,7 +235,7 @@ class OneFault(Quiet):
             return self.fault
         return None
 
-    def at_point(self, point: Point) -> Blow | StoreFault | None:
+    def at_point(self, point: Point) -> InstanceFault | StoreFault | None:
         """Strike where an instance or the store is to suffer."""
         if point is self.point and not isinstance(self.fault, NetworkFault) and self._is_due():
             return self.fault

@@ -10,7 +10,15 @@ from typing import TypeAlias
 
 from domain.provider import RotationKind
 from tests.simulation.exchanges import Loss
-from tests.simulation.faults import Blow, Fault, NetworkFault, OneFault, Point, Quiet, StoreFault
+from tests.simulation.faults import (
+    Fault,
+    InstanceFault,
+    NetworkFault,
+    OneFault,
+    Point,
+    Quiet,
+    StoreFault,
+)
 from tests.simulation.promises import LEASE
 from tests.simulation.provider import KINDS, ProviderKind
 from tests.simulation.run import Story, Tally, run_story
@@ -136,7 +144,12 @@ ROWS = (
     *(Row(name=fault.value, fault=fault) for fault in StoreFault if fault is not StoreFault.OUTAGE),
     *(
         Row(name=f"{fault.value} when {point.value}", fault=fault, point=point)
-        for fault in (StoreFault.OUTAGE, Blow.CRASH, Blow.STALL, Blow.CLOCK_STEP)
+        for fault in (
+            StoreFault.OUTAGE,
+            InstanceFault.CRASH,
+            InstanceFault.STALL,
+            InstanceFault.CLOCK_STEP,
+        )
         for point in Point
     ),
     Row(
@@ -164,7 +177,10 @@ COSTLY = frozenset(
         NetworkFault.LANDS_LATE,
         NetworkFault.LANDS_AFTER_LEASE,
     }
-    or (row.fault in {Blow.CRASH, Blow.STALL} and row.point in {Point.SENT, Point.ANSWERED})
+    or (
+        row.fault in {InstanceFault.CRASH, InstanceFault.STALL}
+        and row.point in {Point.SENT, Point.ANSWERED}
+    )
     or (row.fault is StoreFault.OUTAGE and row.point is not Point.WRITTEN)
 )
 

@@ -23,7 +23,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.tokens import Tokens
-from tests.simulation.exchanges import Call, Exchange, Wish
+from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
 from tests.simulation.loop import Process
 from tests.simulation.promises import (
@@ -102,9 +102,9 @@ class Oracle:
 
     def _judge_revocation(self, before: Grant, grant: Revoking | Revoked, call: Call) -> None:
         """Judge who ends a grant, and note from when on it must not be used."""
-        is_gone_on_with = call.wish is Wish.SWEEP and isinstance(before, Revoking)
-        if call.wish is not Wish.REVOKE and not is_gone_on_with:
-            raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"revoked for {call.wish.value}")
+        is_gone_on_with = call.kind is RequestKind.SWEEP and isinstance(before, Revoking)
+        if call.kind is not RequestKind.REVOKE and not is_gone_on_with:
+            raise BrokenRuleError(Rule.UNEXPLAINED_LOSS, f"revoked for {call.kind.value}")
         history = self.history
         if isinstance(before, Refreshing):
             history.in_flight_at = history.written_at
@@ -211,14 +211,16 @@ class Oracle:
         """
         match before:
             case AuthorizationRequired(cause=cause, since=since):
-                may_pass = cause is Cause.REFRESH_TOKEN_REJECTED and call.wish is Wish.REFRESH
+                may_pass = (
+                    cause is Cause.REFRESH_TOKEN_REJECTED and call.kind is RequestKind.REFRESH
+                )
                 if not may_pass or started_at < since + REFUSED_RETRY_WAIT:
                     raise BrokenRuleError(Rule.BACKOFF, "after a final refusal")
             case Authorized(failure_state=failure_state) if (
                 failure_state is not None and is_refused(before)
             ):
                 is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
-                is_wanted = call.wish is Wish.REFRESH
+                is_wanted = call.kind is RequestKind.REFRESH
                 if not is_over and not (
                     is_wanted and started_at >= failure_state.at + REFUSED_RETRY_WAIT
                 ):
@@ -246,8 +248,8 @@ class Oracle:
     def _judge_need(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether the caller had a reason to refresh."""
         tokens = before.tokens
-        match call.wish:
-            case Wish.REFRESH:
+        match call.kind:
+            case RequestKind.REFRESH:
                 expired = tokens.expires_at is not None and tokens.expires_at <= started_at
                 # In doubt, the new access token may have ended already.
                 ended = self.history.kind.ends_access_token and _is_unheard(before)
@@ -255,7 +257,7 @@ class Oracle:
                 is_new = tokens.issued_at >= call.heard_at + SKEW - MIN_REFRESH_INTERVAL
                 if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
-            case Wish.SWEEP:
+            case RequestKind.SWEEP:
                 assert tokens.refresh_token_expires_at is not None
                 life = tokens.refresh_token_expires_at - tokens.issued_at
                 is_unsettled = _is_unheard(before) or is_refused(before)
@@ -269,13 +271,13 @@ class Oracle:
         history, tokens = self.history, before.tokens
         assert tokens.refresh_token is not None
         assert tokens.expires_at is not None
-        if history.kind.ends_access_token and call.wish is Wish.TOKEN:
+        if history.kind.ends_access_token and call.kind is RequestKind.TOKEN:
             # In doubt, the access token may have ended already.
             risks = not _is_unheard(before)
         else:
             risks = self._is_doubtful(tokens.refresh_token, started_at)
         is_ended = tokens.access_token in history.provider.ended_at
-        if not risks or call.wish is Wish.REFRESH or is_ended:
+        if not risks or call.kind is RequestKind.REFRESH or is_ended:
             return
         if tokens.expires_at > started_at + min(call.min_ttl, history.provider.access_life / 2):
             raise BrokenRuleError(Rule.SPARED, f"{tokens.access_token} at {started_at}")

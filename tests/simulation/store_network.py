@@ -11,7 +11,7 @@ from adapters.dynamodb_table import ConditionFailedError
 from domain.grant import Authorized, Grant, Refreshing
 from domain.ledger import Ledger, append_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
-from tests.simulation.exchanges import Call, Wish
+from tests.simulation.exchanges import Call, RequestKind
 from tests.simulation.faults import Point, StoreFault
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import current_process
@@ -198,10 +198,10 @@ class NetworkedStore(ABC):
                 return
             self._had.add(content)
             was_read = self._opens(before.etag) or before.etag in process.has_read
-            if not (was_read or call.wish is Wish.LOGIN or world.is_spoilt):
+            if not (was_read or call.kind is RequestKind.LOGIN or world.is_spoilt):
                 raise BrokenRuleError(Rule.OVERWRITTEN, f"{connection} by {process.name}")
             # A login over what could not be read begins a ledger, as there is none to go on with.
-            begins_anew = call.wish is Wish.LOGIN and len(after.ledger) == 1
+            begins_anew = call.kind is RequestKind.LOGIN and len(after.ledger) == 1
             if not (begins_anew or world.is_spoilt or _is_noted(before, after)):
                 raise BrokenRuleError(Rule.LEDGER, f"{connection} by {process.name}")
             subject.oracle.stored(process, call, after.grant, world.now())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.sweep import SweepOutcome, SweepReport
 from ports.store import StoreUnavailableError
-from tests.simulation.exchanges import Wish
+from tests.simulation.exchanges import RequestKind
 from tests.simulation.instance import Instance
 from tests.simulation.promises import BrokenRuleError, Rule
 
@@ -29,7 +29,7 @@ class WitnessedKeeper(Keeper):
     async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Answer the sweep, and note what it must count."""
         subject = self._world.connections[connection]
-        call = subject.open(self._instance, Wish.SWEEP)
+        call = subject.open(self._instance, RequestKind.SWEEP)
         subject.hear(call)
         try:
             result = await super().refresh_if_due(connection)

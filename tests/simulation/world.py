@@ -16,7 +16,7 @@ from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
-from tests.simulation.faults import Blow, Faults, Point, Quiet, StoreFault
+from tests.simulation.faults import Faults, InstanceFault, Point, Quiet, StoreFault
 from tests.simulation.instance import Instance
 from tests.simulation.loop import Process, SimulationLoop
 from tests.simulation.promises import LEASE, NEVER_OFF, SKEW, BrokenRuleError
@@ -77,7 +77,7 @@ class World:
         # Whether a record was lost: what is put back for it may be older, and some rules are off.
         self.is_spoilt = False
         self._entropy = SeededEntropy(stream(self.seed, "ids"))
-        self._steps_left = self.faults.steps_to_blow()
+        self._steps_left = self.faults.steps_to_instance_fault()
         self.loop.before_step = self._before_step
         for slot in range(self.instance_count):
             self.give_birth(slot)
@@ -152,42 +152,42 @@ class World:
         self._steps_left -= 1
         if self._steps_left > 0 or not isinstance(process, Instance):
             return
-        self._steps_left = self.faults.steps_to_blow()
-        blow = self.faults.blow()
-        if blow is not None:
-            self.strike(process, blow)
+        self._steps_left = self.faults.steps_to_instance_fault()
+        fault = self.faults.instance_fault()
+        if fault is not None:
+            self.strike(process, fault)
 
     def reach(self, process: Process, point: Point) -> None:
         """Let an instance suffer a planned fault at a point of its attempt."""
         if not isinstance(process, Instance) or not process.is_alive:
             return
         match self.faults.at_point(point):
-            case Blow() as blow:
-                self.strike(process, blow)
+            case InstanceFault() as fault:
+                self.strike(process, fault)
             case StoreFault():
                 self.store.go_away()
             case None:
                 pass
 
-    def strike(self, instance: Instance, blow: Blow) -> None:
+    def strike(self, instance: Instance, fault: InstanceFault) -> None:
         """Let an instance suffer."""
-        self.injected[blow.value] += 1
-        match blow:
-            case Blow.CRASH:
+        self.injected[fault.value] += 1
+        match fault:
+            case InstanceFault.CRASH:
                 self.note(instance.name, "crashes")
                 self.loop.kill(instance)
                 self.instances.remove(instance)
                 for connection in self.connections.values():
                     connection.forget_calls(instance)
                 self.later(self.fate.choice((0.1, 5.0, 90.0)), self.give_birth, instance.slot)
-            case Blow.STALL:
+            case InstanceFault.STALL:
                 stall = self.fate.choice(self.stalls)
                 self.note(instance.name, f"stalls for {stall:.0f} s")
                 instance.stalled_until = self.loop.time() + stall
                 instance.troubled_until = instance.stalled_until + STALLS_AFTER
                 for connection in self.connections.values():
                     connection.history.stalled(instance, self.now() + timedelta(seconds=stall))
-            case Blow.CLOCK_STEP:
+            case InstanceFault.CLOCK_STEP:
                 instance.skew = self.fate.uniform(-1, 1) * SKEW.total_seconds()
                 self.note(instance.name, f"sets its clock to {instance.skew:+.1f} s")
 
@@ -240,7 +240,7 @@ class World:
     def begin_faults(self, faults: Faults) -> None:
         """Let things go wrong again."""
         self.faults = faults
-        self._steps_left = self.faults.steps_to_blow()
+        self._steps_left = self.faults.steps_to_instance_fault()
 
     def end_faults(self) -> None:
         """Let nothing go wrong any more."""

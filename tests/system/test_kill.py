@@ -16,7 +16,7 @@ from random import Random
 from typing import TypeAlias
 
 from domain.grant import Refreshing
-from tests.simulation.faults import Blow, Point
+from tests.simulation.faults import InstanceFault, Point
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.deployment import (
     Answer,
@@ -107,7 +107,11 @@ def assert_promised(kind: str, rounds: Sequence[Round]) -> None:
     """Compare what killed workers left behind with docs/guarantees.md."""
     costly = Counter(a_round.left_at for a_round in rounds if a_round.login)
     assert None not in costly
-    broken = [point for point in costly if point and not may_cost_a_login(kind, Blow.CRASH, point)]
+    broken = [
+        point
+        for point in costly
+        if point and not may_cost_a_login(kind, InstanceFault.CRASH, point)
+    ]
     assert not broken, costly
 
 
