@@ -64,7 +64,7 @@ KEPT = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
 # 4. Tokens belong to a generation.
 
 
-def test_tokens_replace_the_ones_they_were_asked_with_and_all_setbacks() -> None:
+def test_new_tokens_replace_the_old_ones_and_clear_all_failures() -> None:
     again, command = begin(fail(UNAVAILABLE), EXPIRED + SECOND)
     after = end(again, command, RESPONSE, EXPIRED + 2 * SECOND)
     assert after == Authorized(
@@ -73,7 +73,7 @@ def test_tokens_replace_the_ones_they_were_asked_with_and_all_setbacks() -> None
     assert ask(after, EXPIRED + 2 * SECOND).command == Serve(tokens=after.tokens)
 
 
-def test_the_question_that_led_to_an_attempt_is_answered_when_it_is_put_again_at_its_end() -> None:
+def test_the_question_that_began_an_attempt_is_answered_after_its_end() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     ended = AttemptEnded(attempt=command.attempt, outcome=RESPONSE)
     effect = apply(refreshing, ended, POLICY, EXPIRED)
@@ -99,7 +99,7 @@ def test_late_tokens_are_kept_while_a_second_attempt_is_in_flight() -> None:
     assert end(after, second, INVALID_GRANT, EXPIRED + MINUTE) is after
 
 
-def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
+def test_late_tokens_are_kept_after_a_refusal_of_the_second_attempt() -> None:
     refreshing, first = begin(GRANT, EXPIRED)
     required = end(
         *begin(refreshing, EXPIRED + MINUTE, id_="attempt-2"), INVALID_GRANT, EXPIRED + MINUTE
@@ -109,7 +109,7 @@ def test_late_tokens_are_kept_after_a_verdict_on_the_second_attempt() -> None:
     assert after.tokens.refresh_token == "refresh-8"
 
 
-def test_late_tokens_that_come_after_a_verdict_are_counted_as_a_replay_within_grace() -> None:
+def test_late_tokens_after_a_refusal_count_as_a_replay_within_the_grace_window() -> None:
     refreshing, first = begin(GRANT, EXPIRED, SHORT_GRACE)
     required = end(
         *begin(refreshing, EXPIRED + MINUTE, SHORT_GRACE, id_="attempt-2"),
@@ -138,7 +138,7 @@ def test_late_tokens_never_replace_those_of_a_new_login() -> None:
     assert end(fresh, command, replace(RESPONSE, refresh_token="old"), EXPIRED) is fresh
 
 
-def test_late_tokens_never_replace_those_of_a_login_that_began_anew() -> None:
+def test_late_tokens_never_replace_a_new_login_of_the_same_generation() -> None:
     first = Authorized(tokens=replace(TOKENS, generation=0))
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
     anew = apply(Unauthorized(), login, POLICY, EXPIRED + SECOND).grant
@@ -167,7 +167,7 @@ def test_late_tokens_without_a_refresh_token_revive_a_grant_unless_an_answer_was
     assert after == (Authorized(tokens=tokens) if is_revived else replace(required, tokens=tokens))
 
 
-def test_where_the_refresh_token_stays_the_access_token_asked_for_last_wins() -> None:
+def test_without_rotation_the_access_token_that_was_requested_last_wins() -> None:
     refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
     after = end(
         *begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2"),
@@ -186,14 +186,12 @@ def test_late_tokens_without_a_refresh_token_leave_the_attempt_in_flight_in_char
     assert (after.attempt, after.tokens.access_token) == (second.attempt, "access-8")
 
 
-def test_where_the_refresh_token_stays_an_answer_ends_its_attempt_all_the_same() -> None:
+def test_without_rotation_an_answer_ends_its_attempt() -> None:
     after = authorized(end(*begin(GRANT, EXPIRED, NO_ROTATION), KEPT, EXPIRED, NO_ROTATION))
     assert (after.tokens.access_token, after.tokens.refresh_token) == ("access-8", "refresh-7")
 
 
-def test_where_the_refresh_token_stays_of_two_asked_for_at_once_the_one_that_came_first_stays() -> (
-    None
-):
+def test_without_rotation_the_first_of_two_simultaneous_answers_stays() -> None:
     refreshing, command = begin(GRANT, EXPIRED, NO_ROTATION)
     after = end(refreshing, command, KEPT, EXPIRED, NO_ROTATION)
     at_once = replace(command, attempt=replace(command.attempt, id="attempt-2"))
@@ -296,7 +294,7 @@ def test_invalid_grant_ends_the_grant_and_keeps_what_there_was() -> None:
         (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
     ],
 )
-def test_what_the_provider_said_is_told_until_it_is_asked_again(
+def test_the_providers_answer_is_quoted_until_the_next_attempt(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
     refreshing, command = begin(GRANT, EXPIRED)
@@ -363,7 +361,7 @@ def test_checklist_40_every_other_failure_keeps_the_grant_and_is_remembered(
 # 7. Retries.
 
 
-def test_what_was_not_sent_is_sent_again_at_once_and_then_backs_off() -> None:
+def test_a_request_that_was_not_sent_is_tried_again_at_once_and_then_backs_off() -> None:
     once = fail(NOT_SENT)
     twice = end(*begin(once, EXPIRED, id_="attempt-2"), NOT_SENT, EXPIRED)
     retry_at = failure_state_of(twice).retry_at
@@ -386,16 +384,14 @@ def test_after_an_unknown_outcome_the_same_refresh_token_is_sent_again_when_that
     assert failure_state_of(fail(UNKNOWN, by=by)).retry_at == EXPIRED + retry_after
 
 
-def test_after_an_unknown_outcome_that_shows_late_a_retry_does_not_wait_longer_than_it_must() -> (
-    None
-):
+def test_a_late_unknown_outcome_does_not_delay_the_retry_further() -> None:
     assert failure_state_of(fail(UNKNOWN, EXPIRED + 30 * SECOND)).retry_at == EXPIRED + MINUTE
     late = failure_state_of(fail(UNKNOWN, EXPIRED + 10 * MINUTE))
     assert late.retry_at == EXPIRED + 10 * MINUTE
 
 
 @pytest.mark.parametrize(("known_after", "retry_after"), [(2, 15), (20, 20), (25, 60), (30, 60)])
-def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_when_none_can_land(
+def test_after_a_short_grace_window_the_retry_waits_until_no_request_can_arrive(
     known_after: int, retry_after: int
 ) -> None:
     failed = fail(UNKNOWN, EXPIRED + known_after * SECOND, SHORT_GRACE)
@@ -403,7 +399,7 @@ def test_an_unknown_outcome_that_shows_after_a_short_grace_window_is_retried_whe
 
 
 @pytest.mark.parametrize(("wish", "retry_after"), [(9, 24), (10, 85)])
-def test_a_retry_that_fails_within_a_grace_window_is_repeated_in_it_or_when_none_can_land(
+def test_a_failed_retry_is_repeated_within_the_grace_window_or_after_the_lease(
     wish: int, retry_after: int
 ) -> None:
     doubtful = fail(UNKNOWN, by=SHORT_GRACE)
@@ -431,14 +427,12 @@ def test_checklist_41_a_provider_that_is_away_is_asked_at_doubling_intervals_up_
     ("wish", "granted"),
     [(20 * SECOND, 20 * SECOND), (59 * MINUTE, 59 * MINUTE), (DAY, 60 * MINUTE)],
 )
-def test_a_providers_wish_to_be_left_alone_is_granted_up_to_an_hour(
-    wish: timedelta, granted: timedelta
-) -> None:
+def test_retry_after_is_honoured_up_to_an_hour(wish: timedelta, granted: timedelta) -> None:
     failed = fail(replace(UNAVAILABLE, retry_after=wish))
     assert failure_state_of(failed).retry_at == EXPIRED + granted
     assert isinstance(ask(failed, EXPIRED).command, TryLater)
 
 
-def test_a_wish_shorter_than_the_backoff_does_not_shorten_it() -> None:
+def test_a_retry_after_shorter_than_the_backoff_does_not_shorten_it() -> None:
     failed = fail(replace(UNAVAILABLE, retry_after=timedelta(0)))
     assert failure_state_of(failed).retry_at >= EXPIRED + SECOND / 2

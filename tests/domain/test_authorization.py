@@ -73,7 +73,7 @@ def test_a_login_takes_ten_minutes_at_most() -> None:
         (T0 + LOGIN_LIFETIME, False),
     ],
 )
-def test_a_login_is_alive_until_its_end_and_not_before_a_clock_can_have_begun_it(
+def test_a_pending_login_is_valid_until_it_expires_unless_it_began_too_far_ahead(
     now: datetime, *, is_alive: bool
 ) -> None:
     assert PENDING.is_valid(now) is is_alive
@@ -88,7 +88,7 @@ def test_a_state_is_signed_by_the_first_half_of_its_hmac() -> None:
 
 
 @pytest.mark.parametrize("token", ["token", "a-token-of-parts", "-", ""])
-def test_a_state_is_known_by_any_of_the_keys_that_may_have_signed_it(token: str) -> None:
+def test_every_key_verifies_a_state(token: str) -> None:
     state = sign_state(token, b"second")
     assert is_signed(state, [b"first", b"second", b"third"])
     assert not is_signed(state, [b"first", b"third"])
@@ -99,7 +99,7 @@ def test_a_state_is_known_by_any_of_the_keys_that_may_have_signed_it(token: str)
     "state",
     ["", "x", "-", "token", sign_state("other", b"key").replace("other", "token"), "t\u00f6ken-0"],
 )
-def test_what_was_not_signed_is_no_state(state: str) -> None:
+def test_a_state_without_a_valid_signature_is_refused(state: str) -> None:
     assert not is_signed(state, [b"key"])
 
 
@@ -110,7 +110,7 @@ def test_the_browser_asks_for_a_code_and_names_client_callback_and_state() -> No
     assert asked_of(DIGIKEY) == ("https://api.digikey.com/v1/oauth2/authorize", ASKED)
 
 
-def test_a_scope_and_a_challenge_are_sent_where_there_are_any() -> None:
+def test_a_scope_and_a_challenge_are_sent_if_there_are_any() -> None:
     pending = replace(PENDING, code_verifier=VERIFIER)
     assert asked_of(CUSTOM, pending)[1] == [
         *ASKED,
@@ -120,7 +120,7 @@ def test_a_scope_and_a_challenge_are_sent_where_there_are_any() -> None:
     ]
 
 
-def test_the_parameters_of_a_provider_come_along_and_change_none_of_a_login() -> None:
+def test_a_providers_parameters_are_added_and_replace_none_of_the_login() -> None:
     wayward = replace(
         DIGIKEY, authorization_params=(("prompt", "consent"), ("state", "x"), ("scope", "more"))
     )
@@ -133,7 +133,7 @@ def test_an_endpoint_that_has_a_query_keeps_it() -> None:
     assert asked_of(provider) == ("https://a.test/", [("tenant", "1"), *ASKED])
 
 
-def test_nothing_is_asked_twice_where_the_endpoints_query_has_it_already() -> None:
+def test_a_parameter_in_the_endpoints_query_is_not_repeated() -> None:
     endpoint = "https://a.test/?prompt=select_account&client%5Fid=other&state=x=y&tenant=%2f&y"
     provider = replace(
         CUSTOM,
@@ -159,7 +159,7 @@ def test_a_challenge_is_the_hash_of_its_verifier_as_rfc_7636_writes_it() -> None
 # The response.
 
 
-def test_the_code_is_traded_with_the_redirect_uri_and_the_verifier_that_it_was_asked_with() -> None:
+def test_the_code_is_exchanged_with_the_redirect_uri_and_verifier_of_its_request() -> None:
     pending = replace(PENDING, code_verifier=VERIFIER)
     assert pending.code_request("a-code") == AuthorizationCodeRequest(
         code="a-code", redirect_uri="https://keeper.test/api/callback", code_verifier=VERIFIER
@@ -204,7 +204,7 @@ def test_checklist_1_a_login_is_finished_in_the_browser_in_which_it_began(
     assert replace(PENDING, browser=remembered).is_same_browser(comes_from) is passes
 
 
-def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
+def test_the_fingerprint_of_a_secret_is_its_sha_256() -> None:
     assert fingerprint("abc") == SHA256_OF_ABC
     assert login_key("abc") == SHA256_OF_ABC
 
@@ -222,7 +222,7 @@ def test_what_tells_one_secret_from_another_is_its_sha_256() -> None:
         (SHA256_OF_ABC, True, Precedence.YIELDS),
     ],
 )
-def test_only_a_login_that_began_with_the_api_key_may_replace_what_works(
+def test_only_a_login_that_began_with_an_api_key_may_replace_a_grant_that_works(
     browser: str | None, *, replaces: bool, precedence: Precedence
 ) -> None:
     assert replace(PENDING, browser=browser, replaces=replaces).precedence is precedence

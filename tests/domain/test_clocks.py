@@ -82,20 +82,22 @@ def test_an_access_token_from_ahead_is_replaced_before_it_is_served(by: timedelt
 
 
 @over_clocks_ahead
-def test_a_requested_refresh_is_made_though_the_tokens_are_from_after_it(by: timedelta) -> None:
+def test_an_explicit_refresh_replaces_tokens_that_are_dated_after_it(by: timedelta) -> None:
     question = RefreshRequested(attempt_id="1", asked_at=NOW)
     decision = decide(Authorized(tokens=dated(by)), question, POLICY, NOW)
     assert isinstance(decision.command, SendTokenRequest)
 
 
 @over_clocks_ahead
-def test_the_sweep_refreshes_what_a_clock_ahead_has_dated(by: timedelta) -> None:
+def test_the_sweep_refreshes_tokens_from_a_clock_ahead(by: timedelta) -> None:
     decision = decide(Authorized(tokens=dated(by)), RefreshDue(attempt_id="1"), POLICY, NOW)
     assert isinstance(decision.command, SendTokenRequest)
 
 
 @over_clocks_ahead
-def test_what_nothing_can_replace_has_its_own_life_at_most(by: timedelta) -> None:
+def test_an_access_token_that_cannot_be_replaced_is_served_for_its_lifetime_at_most(
+    by: timedelta,
+) -> None:
     tokens = replace(dated(by), refresh_token=None, refresh_token_expires_at=None)
     assert ask(Authorized(tokens=tokens), NOW).command == Serve(tokens=tokens)
     assert tokens.access_token_expiry(NOW) == NOW + ACCESS_LIFE
@@ -106,7 +108,7 @@ def test_what_nothing_can_replace_has_its_own_life_at_most(by: timedelta) -> Non
     )
 
 
-def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
+def test_a_small_difference_of_clocks_costs_no_refresh() -> None:
     for by in (timedelta(0), TICK, MAX_CLOCK_SKEW):
         grant = Authorized(tokens=dated(by))
         assert ask(grant, NOW).command == Serve(tokens=grant.tokens)
@@ -116,7 +118,7 @@ def test_clocks_that_are_a_little_apart_cost_no_refresh() -> None:
 
 
 @over_clocks_ahead
-def test_an_answer_is_from_now_at_most_though_the_clock_was_put_right_before_it(
+def test_an_answer_is_never_dated_after_now(
     by: timedelta,
 ) -> None:
     after = authorized(end(*begin(LASTING, NOW + by), RESPONSE, NOW))
@@ -138,7 +140,7 @@ def test_an_answer_that_comes_late_replaces_an_access_token_from_ahead(by: timed
 
 
 @pytest.mark.parametrize("by", [-20 * 365 * DAY, -YEARS], ids=str)
-def test_a_refresh_token_from_a_clock_behind_is_tried_though_it_seems_to_have_expired(
+def test_a_refresh_token_from_a_clock_behind_is_sent_after_its_stated_expiry(
     by: timedelta,
 ) -> None:
     grant = Authorized(tokens=dated(by))
@@ -158,13 +160,13 @@ def test_a_refresh_by_a_clock_that_was_behind_its_login_costs_no_login() -> None
 
 
 @pytest.mark.parametrize("by", [-YEARS, -DAY, *AHEAD], ids=str)
-def test_an_attempt_from_another_time_holds_up_nobody(by: timedelta) -> None:
+def test_an_attempt_dated_far_ahead_delays_nobody(by: timedelta) -> None:
     refreshing, _ = begin(LASTING, NOW + by)
     assert isinstance(ask(refreshing, NOW).command, SendTokenRequest | TryLater)
 
 
 @pytest.mark.parametrize("by", AHEAD, ids=str)
-def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> None:
+def test_a_doubt_dated_ahead_risks_no_valid_access_token(by: timedelta) -> None:
     failure_state = FailureState(
         failures=1,
         failure=Failure.UNKNOWN,
@@ -192,7 +194,7 @@ def test_a_doubt_since_an_instant_ahead_risks_no_living_token(by: timedelta) -> 
         (Moved(grant=Authorized(tokens=dated(DAY)), since=NOW), NOW + DAY),
     ],
 )
-def test_a_login_is_dated_after_whatever_it_has_read(
+def test_a_login_is_dated_after_the_grant_that_it_read(
     read: Grant, dated_at: datetime | None
 ) -> None:
     login = LoginCompleted(response=RESPONSE, requested_at=T0 - YEARS, read=read)
@@ -245,7 +247,7 @@ def test_now_without_a_time_zone_is_refused(event: Question | Event) -> None:
         take(Authorized(tokens=TOKENS), event, NAIVE)
 
 
-def test_a_refresh_token_that_works_after_its_end_has_an_end_that_nobody_knows() -> None:
+def test_a_refresh_token_that_worked_after_its_expiry_has_an_unknown_expiry() -> None:
     behind = dated(-YEARS)
     again = replace(RESPONSE, refresh_token=None, refresh_token_expires_in=None)
     after = behind.refreshed(again, issued_at=NOW, provider=POLICY.provider)

@@ -5,7 +5,7 @@ import pytest
 from domain.connection import DEFAULT_CONNECTION, is_connection
 
 
-def test_requests_without_a_name_are_about_this_one() -> None:
+def test_a_request_without_a_connection_means_the_default_one() -> None:
     assert DEFAULT_CONNECTION == "default"
 
 
@@ -17,5 +17,5 @@ def test_letters_digits_and_some_marks_name_a_connection(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".a", "-a", "_a", "@a", "x" * 129, "a b", "a/b", "\u00e4", "a\n"]
 )
-def test_nothing_else_does(name: str) -> None:
+def test_no_other_characters_name_a_connection(name: str) -> None:
     assert not is_connection(name)

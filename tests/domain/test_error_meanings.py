@@ -45,11 +45,11 @@ def refusal(
 
 
 @pytest.mark.parametrize("row", CORPUS, ids=lambda row: f"{row.provider}-{row.verdict.value}")
-def test_each_refusal_that_was_seen_means_what_it_means(row: Row) -> None:
+def test_each_response_of_the_corpus_has_its_meaning(row: Row) -> None:
     assert meaning_of(row.answer) is row.verdict, row.source
 
 
-def test_the_corpus_is_of_many_providers_and_of_every_meaning() -> None:
+def test_the_corpus_has_many_providers_and_every_meaning() -> None:
     assert len(CORPUS) >= 120
     assert len({row.provider for row in CORPUS}) >= 50
     assert all(row.source for row in CORPUS)
@@ -57,7 +57,7 @@ def test_the_corpus_is_of_many_providers_and_of_every_meaning() -> None:
 
 
 @pytest.mark.parametrize(("table", "word"), RULES)
-def test_each_rule_is_there_for_a_refusal_that_was_seen(
+def test_each_word_of_the_tables_decides_a_response_of_the_corpus(
     monkeypatch: pytest.MonkeyPatch, table: str, word: str | int
 ) -> None:
     words = getattr(error_meanings, table)
@@ -66,7 +66,7 @@ def test_each_rule_is_there_for_a_refusal_that_was_seen(
 
 
 @pytest.mark.parametrize("preset", ["digikey", "digikey-sandbox"])
-def test_each_word_of_a_preset_is_there_for_a_refusal_that_was_seen(
+def test_each_alias_of_a_preset_decides_a_response_of_the_corpus(
     monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
     rows = [replace(row, preset=preset) for row in CORPUS if row.preset == "digikey"]
@@ -170,7 +170,7 @@ LIVING = [
 
 
 @pytest.mark.parametrize("sentence", LIVING)
-def test_no_sentence_of_a_refresh_token_that_may_live_ends_a_grant(sentence: str) -> None:
+def test_a_sentence_about_a_refresh_token_that_may_be_valid_keeps_the_grant(sentence: str) -> None:
     for status in (200, 400, 401, 403, 404, 429, 500, 503):
         for error in (None, "invalid_request", "access_denied", "Unauthorized"):
             assert meaning_of(refusal(error, sentence, status)) is not DEAD
@@ -204,7 +204,7 @@ OVER = [
 
 
 @pytest.mark.parametrize("sentence", OVER)
-def test_a_sentence_that_says_that_the_refresh_token_is_over_is_a_verdict(sentence: str) -> None:
+def test_a_sentence_that_calls_the_refresh_token_invalid_is_a_refusal(sentence: str) -> None:
     for status in (200, 400, 401, 403, 404):
         for error in (None, "invalid_request", "unauthorized_client", "access_denied"):
             assert meaning_of(refusal(error, sentence, status)) is DEAD
@@ -212,7 +212,7 @@ def test_a_sentence_that_says_that_the_refresh_token_is_over_is_a_verdict(senten
 
 
 @pytest.mark.parametrize("status", [429, 500, 501, 599])
-def test_an_outage_is_no_verdict_unless_the_code_names_the_refresh_token(status: int) -> None:
+def test_an_outage_is_no_refusal_unless_the_code_names_the_refresh_token(status: int) -> None:
     for error in ("invalid_grant", "login_required", "invalid_client", "invalid_request", None):
         assert meaning_of(refusal(error, "Invalid refresh token", status)) is TRY_LATER
     assert meaning_of(refusal("bad_refresh_token", None, status)) is DEAD
@@ -234,14 +234,14 @@ def test_a_code_may_be_written_in_many_ways(code: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["AADSTS90033", "AADSTS50196"])
-def test_a_number_of_entras_counts_wherever_it_stands(number: str) -> None:
+def test_an_entra_number_counts_in_any_text(number: str) -> None:
     assert meaning_of(refusal(number)) is TRY_LATER
     assert meaning_of(refusal("invalid_grant", f"{number}: why")) is TRY_LATER
     answer = TokenErrorResponse(status=400, error="invalid_grant", more_codes=(number,))
     assert meaning_of(answer) is TRY_LATER
 
 
-def test_what_else_is_said_counts_as_much() -> None:
+def test_further_codes_and_texts_count_as_well() -> None:
     answer = TokenErrorResponse(
         status=400,
         error="invalid_request",
@@ -257,13 +257,15 @@ def test_what_else_is_said_counts_as_much() -> None:
 
 
 @pytest.mark.parametrize("error", ["server_error", "invalid_grant"])
-def test_words_that_speak_of_a_while_beat_a_verdict_that_may_be_wrong(error: str) -> None:
+def test_words_about_a_limited_time_outweigh_a_code_that_may_mean_something_else(
+    error: str,
+) -> None:
     assert meaning_of(refusal(error, "Too many requests: refresh token expired")) is TRY_LATER
     assert meaning_of(refusal("refresh_token_reused", "Too many requests")) is DEAD
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 399, 404, 405, 415])
-def test_a_redirect_and_what_is_about_the_address_is_a_fault_of_the_settings(status: int) -> None:
+def test_a_redirect_or_a_status_about_the_url_means_wrong_settings(status: int) -> None:
     said = refusal(None, "a redirect to expired.example/refresh_token_expired", status)
     assert is_wrong_endpoint(said)
     assert meaning_of(refusal(None, None, status)) is CONFIGURATION
@@ -271,12 +273,12 @@ def test_a_redirect_and_what_is_about_the_address_is_a_fault_of_the_settings(sta
 
 
 @pytest.mark.parametrize("status", [299, 400, 403, 406, 414])
-def test_other_statuses_are_not_about_the_address(status: int) -> None:
+def test_other_statuses_are_not_about_the_url(status: int) -> None:
     assert not is_wrong_endpoint(refusal(None, None, status))
 
 
 @pytest.mark.parametrize("status", [301, 403])
-def test_what_we_say_of_a_redirect_or_a_page_is_not_taken_for_the_providers_word(
+def test_our_own_text_for_a_redirect_or_a_page_has_no_meaning(
     status: int,
 ) -> None:
     said = TokenErrorResponse(
@@ -295,7 +297,7 @@ def test_what_we_say_of_a_redirect_or_a_page_is_not_taken_for_the_providers_word
         ("wat", Failure.UNEXPLAINED),
     ],
 )
-def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | None) -> None:
+def test_a_meaning_is_a_failure_or_a_refusal(meaning: str, failure: Failure | None) -> None:
     assert classify(refusal(meaning)) is failure
 
 
@@ -311,7 +313,7 @@ def test_a_meaning_is_a_failure_or_a_verdict(meaning: str, failure: Failure | No
         (NoAnswer(delivery=Delivery.UNKNOWN, reason="ReadTimeout"), "ReadTimeout"),
     ],
 )
-def test_what_was_said_is_quoted_and_nothing_else(
+def test_the_quote_is_the_providers_error_and_nothing_else(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
     assert quote_of(outcome) == said

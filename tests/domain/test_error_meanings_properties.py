@@ -77,7 +77,7 @@ def mutated(draw: st.DrawFn, value: Any = None, depth: int = 0) -> Any:
     preset=st.sampled_from(sorted(PRESETS)),
     content_type=st.sampled_from(["application/json", "text/html", ""]),
 )
-def test_a_refusal_is_read_and_dead_only_where_a_word_says_so(
+def test_a_changed_response_requires_a_login_only_if_a_known_word_is_left(
     body: object, status: int, preset: str, content_type: str
 ) -> None:
     text = json.dumps(body)

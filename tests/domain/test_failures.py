@@ -24,7 +24,7 @@ AWAY = FailureState(
 IN_DOUBT = replace(AWAY, in_doubt_since=T0 + SECOND)
 
 
-def test_a_row_of_failures_began_with_its_first_as_far_as_anybody_noted_it() -> None:
+def test_failures_in_a_row_began_with_the_first_stored_one() -> None:
     assert AWAY.began_at == T0 - SECOND
     assert replace(AWAY, since=None).began_at == T0
 
@@ -32,7 +32,7 @@ def test_a_row_of_failures_began_with_its_first_as_far_as_anybody_noted_it() -> 
 # A grant from memory, in place of a record that is damaged or lost.
 
 
-def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
+def test_a_restored_refresh_token_is_in_doubt_since_its_issue() -> None:
     after = mark_in_doubt(GRANT, IN_GRACE, NOW)
     assert after == Authorized(
         tokens=TOKENS,
@@ -42,7 +42,7 @@ def test_others_may_have_gone_on_from_it_ever_since_it_was_issued() -> None:
     )
 
 
-def test_what_it_has_failed_with_is_kept_beside_the_doubt() -> None:
+def test_a_doubt_keeps_the_failure_before_it() -> None:
     after = mark_in_doubt(replace(GRANT, failure_state=AWAY), IN_GRACE, NOW)
     assert after == replace(GRANT, failure_state=replace(AWAY, in_doubt_since=T0))
 
@@ -65,9 +65,9 @@ def test_tokens_from_a_clock_ahead_are_in_doubt_since_now() -> None:
         ),
     ],
 )
-def test_a_doubt_stays_and_where_nothing_can_be_replayed_there_is_none(grant: Grant) -> None:
+def test_a_grant_in_doubt_or_without_a_possible_replay_is_not_marked(grant: Grant) -> None:
     assert mark_in_doubt(grant, IN_GRACE, NOW) is grant
 
 
-def test_without_a_grace_window_no_answer_can_be_told_twice() -> None:
+def test_without_a_grace_window_a_restored_token_is_not_in_doubt() -> None:
     assert mark_in_doubt(GRANT, policy(), NOW) is GRANT

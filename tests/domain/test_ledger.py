@@ -39,7 +39,7 @@ def written(new: Ledger, ledger: Ledger = ()) -> Ledger:
     return ledger
 
 
-def test_there_is_room_for_half_a_day_of_refreshes_and_for_some_logins() -> None:
+def test_the_ledger_holds_half_a_day_of_refreshes_and_some_logins() -> None:
     assert MAX_REFRESHES * timedelta(minutes=30) == timedelta(hours=12)
     assert (MAX_REFRESHES, MAX_OTHERS, MAX_ENTRIES) == (24, 8, 32)
 
@@ -54,7 +54,7 @@ def test_the_newest_entry_is_the_last_one() -> None:
     ("event", "room"),
     [(each, MAX_REFRESHES) for each in REFRESHES] + [(each, MAX_OTHERS) for each in OTHERS],
 )
-def test_of_each_kind_the_oldest_goes_where_there_is_no_room(
+def test_a_full_ledger_drops_the_oldest_entry_of_the_same_kind(
     event: HistoryEvent, room: int
 ) -> None:
     full = run_of(event, room)
@@ -86,13 +86,13 @@ def test_two_ledgers_are_one_in_the_order_of_time() -> None:
     assert merge_ledgers((), (entry(1),)) == merge_ledgers((entry(1),), ()) == (entry(1),)
 
 
-def test_what_happened_in_the_same_second_stays_in_its_order() -> None:
+def test_entries_of_the_same_second_keep_their_order() -> None:
     one, two, three = (entry(1)._replace(generation=number) for number in (3, 1, 2))
     assert merge_ledgers((one, two), (three,)) == (one, two, three)
     assert merge_ledgers((three,), (one, two)) == (three, one, two)
 
 
-def test_what_both_ledgers_tell_is_told_once_and_what_one_tells_twice_twice() -> None:
+def test_a_merge_keeps_common_entries_once_and_repeated_entries_of_one_ledger() -> None:
     assert merge_ledgers((entry(1), entry(2)), (entry(1), entry(2), entry(3))) == tuple(
         map(entry, (1, 2, 3))
     )
@@ -104,7 +104,7 @@ def test_what_both_ledgers_tell_is_told_once_and_what_one_tells_twice_twice() ->
     assert merge_ledgers((entry(2),), (entry(1), entry(1))) == (entry(1), entry(1), entry(2))
 
 
-def test_the_oldest_of_two_ledgers_go_where_there_is_no_room_for_both() -> None:
+def test_a_full_merge_drops_the_oldest_entries_of_both_ledgers() -> None:
     there = run_of(HistoryEvent.LOGIN, MAX_OTHERS, first=10)
     arrived = run_of(HistoryEvent.MOVED, MAX_OTHERS, first=14)
     assert len(merge_ledgers(there, arrived)) == MAX_OTHERS
@@ -123,7 +123,7 @@ def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
     assert kinds.count(False) <= MAX_OTHERS
 
 
-def test_an_entry_of_a_clock_that_was_wrong_stays_where_it_was_written() -> None:
+def test_an_entry_of_a_wrong_clock_keeps_its_position() -> None:
     wrong = (entry(1), entry(900), entry(2), entry(-900), entry(3))
     assert (
         merge_ledgers(wrong, ()) == merge_ledgers((), wrong) == merge_ledgers(wrong, wrong) == wrong

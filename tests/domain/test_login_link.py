@@ -33,35 +33,35 @@ def test_a_link_is_one_word_that_those_which_were_handed_out_before_are_written_
     assert LINK.sign(KEYS[0]) == f"{said}.vupBQWXg5295tExhQr-8YrVYMGhso3FBRCzN2g7tqGI"
 
 
-def test_a_link_is_good_for_a_day_to_the_second() -> None:
+def test_a_link_is_valid_for_exactly_a_day() -> None:
     a_second_less_a_tick = timedelta(microseconds=999_999)
     link = replace(LINK, expires_at=LINK.expires_at + a_second_less_a_tick)
     assert read_link(link.sign(KEYS[0]), KEYS) == LINK
     assert LINK_LIFETIME == DAY
 
 
-def test_a_link_of_another_key_is_none() -> None:
+def test_a_link_of_another_key_is_invalid() -> None:
     assert read_link(LINK.sign(KEYS[0]), KEYS[1:]) is None
     assert read_link(LINK.sign(KEYS[0]), []) is None
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.b", "a", "ключ.ключ", "\ud800.x", "." * 9])
-def test_what_nobody_signed_is_none(text: str) -> None:
+def test_a_text_without_a_signature_is_no_link(text: str) -> None:
     assert read_link(text, KEYS) is None
 
 
 @given(data=st.data())
-def test_a_link_in_which_one_character_differs_is_none(data: st.DataObject) -> None:
+def test_a_link_with_one_changed_character_is_invalid(data: st.DataObject) -> None:
     text = LINK.sign(KEYS[0])
     place = data.draw(st.integers(min_value=0, max_value=len(text) - 1))
     other = data.draw(st.characters(exclude_characters=text[place]))
     assert read_link(text[:place] + other + text[place + 1 :], KEYS) is None
 
 
-def test_parts_of_two_links_make_no_third() -> None:
+def test_parts_of_two_links_make_no_valid_link() -> None:
     one, other = LINK.sign(KEYS[0]), replace(LINK, connection="other").sign(KEYS[0])
     assert read_link(one.partition(".")[0] + "." + other.partition(".")[2], KEYS) is None
 
 
-def test_that_a_link_was_used_is_remembered_for_as_long_as_it_lives() -> None:
+def test_the_use_of_a_link_is_stored_until_the_link_expires() -> None:
     assert LINK_LIFETIME <= LONGEST_WINDOW

@@ -77,7 +77,7 @@ def test_a_login_replaces_what_there_was_and_starts_a_new_generation(grant: Gran
     assert fresh.failure_state is None
 
 
-def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> None:
+def test_a_login_that_is_applied_late_or_twice_replaces_no_later_one() -> None:
     grant = authorized(log_in(Unauthorized()))
     refreshed = Authorized(
         tokens=grant.tokens.refreshed(
@@ -90,7 +90,7 @@ def test_a_login_that_is_noted_late_or_twice_does_not_replace_a_later_one() -> N
 
 
 @pytest.mark.parametrize("by", CLOCKS)
-def test_a_login_replaces_what_it_has_read_whatever_either_clock_said(by: timedelta) -> None:
+def test_a_login_replaces_the_grant_that_it_read_at_any_difference_of_clocks(by: timedelta) -> None:
     there = Authorized(tokens=replace(TOKENS, authorized_at=EXPIRED + by, issued_at=EXPIRED + by))
     for place in (0, 7):
         before = replace(there, tokens=replace(there.tokens, place=place))
@@ -134,7 +134,7 @@ def test_a_login_without_a_refresh_token_does_not_cost_one_that_works() -> None:
     assert log_in(refreshing, refresh_token=None) is refreshing
 
 
-def test_a_login_without_a_refresh_token_replaces_one_that_is_dead() -> None:
+def test_a_login_without_a_refresh_token_replaces_a_grant_that_requires_a_login() -> None:
     dead = Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED))
     required = AuthorizationRequired(
         tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
@@ -165,7 +165,7 @@ DEAD: dict[str, Grant] = {
 
 @pytest.mark.parametrize("subject", [OTHER, None], ids=["another", "hidden"])
 @pytest.mark.parametrize("grant", WORKING.values(), ids=WORKING)
-def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_begun_to(
+def test_a_login_of_another_account_keeps_a_grant_that_works_unless_it_replaces(
     grant: Grant, subject: str | None
 ) -> None:
     response = replace(RESPONSE, subject=subject)
@@ -180,9 +180,7 @@ def test_a_login_of_another_account_replaces_nothing_that_works_unless_it_was_be
 
 @pytest.mark.parametrize("subject", [MINE, OTHER, None])
 @pytest.mark.parametrize("grant", WORKING.values(), ids=WORKING)
-def test_a_login_that_has_to_yield_replaces_nothing_that_works(
-    grant: Grant, subject: str | None
-) -> None:
+def test_a_login_that_yields_keeps_a_grant_that_works(grant: Grant, subject: str | None) -> None:
     login = LoginCompleted(
         response=replace(RESPONSE, subject=subject),
         requested_at=EXPIRED,
@@ -192,27 +190,27 @@ def test_a_login_that_has_to_yield_replaces_nothing_that_works(
 
 
 @pytest.mark.parametrize("grant", [*DEAD.values(), Unauthorized()], ids=[*DEAD, "nobody's"])
-def test_a_login_that_has_to_yield_replaces_what_is_dead(grant: Grant) -> None:
+def test_a_login_that_yields_replaces_a_grant_that_requires_a_login(grant: Grant) -> None:
     login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED, precedence=Precedence.YIELDS)
     after = authorized(apply(grant, login, POLICY, EXPIRED + SECOND).grant)
     assert after.tokens.access_token == "access-8"
 
 
 @pytest.mark.parametrize("grant", DEAD.values(), ids=DEAD)
-def test_a_login_of_another_account_replaces_what_is_dead(grant: Grant) -> None:
+def test_a_login_of_another_account_replaces_a_grant_that_requires_a_login(grant: Grant) -> None:
     after = authorized(log_in(grant, subject=OTHER))
     assert after.tokens.subject == OTHER
 
 
 @pytest.mark.parametrize(("before", "subject"), [(MINE, MINE), (None, OTHER), (None, None)])
-def test_a_login_that_is_not_known_to_be_of_another_account_replaces_what_works(
+def test_a_login_replaces_a_working_grant_of_the_same_or_an_unknown_account(
     before: str | None, subject: str | None
 ) -> None:
     after = authorized(log_in(Authorized(tokens=replace(TOKENS, subject=before)), subject=subject))
     assert (after.tokens.access_token, after.tokens.subject) == ("access-8", subject)
 
 
-def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too() -> None:
+def test_a_login_that_replaces_does_so_without_a_refresh_token() -> None:
     login = LoginCompleted(
         response=replace(RESPONSE, refresh_token=None),
         requested_at=EXPIRED,
@@ -222,7 +220,7 @@ def test_a_login_that_was_begun_to_replace_does_so_without_a_refresh_token_too()
     assert after.tokens.refresh_token is None
 
 
-def test_a_login_that_was_begun_to_replace_does_not_replace_a_later_one() -> None:
+def test_a_login_that_replaces_does_not_replace_a_later_one() -> None:
     later = Authorized(tokens=replace(OF_MINE, authorized_at=EXPIRED + SECOND, place=2))
     login = LoginCompleted(
         response=replace(RESPONSE, subject=OTHER),
@@ -260,7 +258,7 @@ def test_a_login_whose_access_token_never_expires_needs_no_refresh_token() -> No
         (replace(TOKENS, place=0, authorized_at=T0 + YEARS), Unauthorized(), 1),
     ],
 )
-def test_a_login_is_counted_after_all_that_it_has_read_and_replaces(
+def test_a_login_has_a_higher_count_than_the_grants_that_it_read_and_replaced(
     there: Tokens, read: Grant, place: int | None
 ) -> None:
     """Where both have read the same, the later instant is the later login."""
@@ -282,7 +280,7 @@ def test_a_login_is_counted_after_all_that_it_has_read_and_replaces(
         (Authorized(tokens=replace(TOKENS, place=4, refresh_token_expires_at=EXPIRED)), 4),
     ],
 )
-def test_who_is_asked_to_log_in_is_told_what_the_record_counts(grant: Grant, read: int) -> None:
+def test_a_request_for_a_login_has_the_count_of_the_record(grant: Grant, read: int) -> None:
     command = ask(grant, EXPIRED).command
     assert isinstance(command, AskForAuthorization)
     assert command.read == read

@@ -41,7 +41,7 @@ def test_metadata_is_where_rfc_8414_and_openid_connect_put_it(
     assert metadata_urls(issuer) == (inserted, appended)
 
 
-def test_what_is_told_wins_and_what_is_not_told_stays() -> None:
+def test_metadata_replaces_the_members_that_it_has() -> None:
     known = replace(CUSTOM, token_endpoint="https://a.test/old", pkce=Pkce.NONE)
     told = ServerMetadata(
         token_endpoint="https://a.test/new", client_authentication=ClientAuthentication.BASIC

@@ -100,7 +100,7 @@ def test_a_grant_is_handed_over_as_it_is(grant: Authorized | AuthorizationRequir
     assert happens(grant, MoveRequested()) == Moved(grant=grant, since=EXPIRED, place=1)
 
 
-def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along() -> None:
+def test_a_move_waits_for_the_attempt_in_flight_and_takes_its_doubt_along() -> None:
     over = EXPIRED + MINUTE
     assert happens(REFRESHING, MoveRequested(), over - TICK) is REFRESHING
     assert happens(REFRESHING, MoveRequested(), over) == Moved(
@@ -121,7 +121,7 @@ def test_an_attempt_in_flight_is_waited_for_and_is_then_a_doubt_that_goes_along(
         RefreshDue(attempt_id="a"),
     ],
 )
-def test_whatever_is_asked_of_it_is_answered_by_where_it_is_and_nothing_is_sent(
+def test_every_question_to_a_moved_grant_reports_the_move_and_sends_nothing(
     inside: Authorized | AuthorizationRequired, now: datetime, question: Question
 ) -> None:
     moved = Moved(grant=inside, since=EXPIRED)
@@ -130,12 +130,12 @@ def test_whatever_is_asked_of_it_is_answered_by_where_it_is_and_nothing_is_sent(
     assert decision.grant is moved
 
 
-def test_what_was_handed_over_is_never_due() -> None:
+def test_a_moved_grant_is_never_due() -> None:
     assert due_at(Moved(grant=Authorized(tokens=TOKENS, failure_state=IN_DOUBT), since=T0)) is None
 
 
 @pytest.mark.parametrize("grant", [GRANT, REQUIRED])
-def test_what_is_taken_back_is_as_it_was(grant: Authorized | AuthorizationRequired) -> None:
+def test_a_grant_that_is_taken_back_is_unchanged(grant: Authorized | AuthorizationRequired) -> None:
     moved = happens(grant, MoveRequested())
     assert happens(moved, ReturnRequested()) is grant
 
@@ -155,7 +155,7 @@ HANDED_OVER_IN_DOUBT = Moved(
 @pytest.mark.parametrize(
     "moved", [HANDED_OVER_IN_DOUBT, Moved(grant=REQUIRED, since=EXPIRED + MINUTE)]
 )
-def test_tokens_that_come_late_are_kept_and_not_used(moved: Moved) -> None:
+def test_late_tokens_are_stored_in_the_moved_grant(moved: Moved) -> None:
     after = late(moved, RESPONSE)
     assert isinstance(after, Moved)
     assert after.since == moved.since
@@ -165,7 +165,7 @@ def test_tokens_that_come_late_are_kept_and_not_used(moved: Moved) -> None:
     assert isinstance(decide(after, asked(), POLICY, EXPIRED).command, ReportMoved)
 
 
-def test_an_access_token_that_comes_late_is_kept_too() -> None:
+def test_a_late_access_token_is_stored_in_the_moved_grant() -> None:
     again = replace(RESPONSE, refresh_token=None)
     after = late(HANDED_OVER_IN_DOUBT, again)
     assert isinstance(after, Moved)
@@ -181,7 +181,7 @@ def test_an_access_token_that_comes_late_is_kept_too() -> None:
         NoAnswer(delivery=Delivery.NOT_SENT, reason="refused"),
     ],
 )
-def test_a_failure_that_shows_late_proves_nothing(outcome: Outcome) -> None:
+def test_a_late_failure_changes_no_moved_grant(outcome: Outcome) -> None:
     assert late(HANDED_OVER_IN_DOUBT, outcome) is HANDED_OVER_IN_DOUBT
 
 
@@ -203,19 +203,19 @@ def log_in(grant: Grant, *, at: datetime = EXPIRED, refresh_token: str | None = 
     return apply(grant, login, POLICY, EXPIRED).grant
 
 
-def test_a_later_login_starts_anew() -> None:
+def test_a_later_login_starts_a_new_grant() -> None:
     after = authorized(log_in(MOVED))
     assert (after.tokens.generation, after.tokens.refresh_token) == (8, "new")
 
 
-def test_a_login_that_is_noted_again_leaves_handed_over_what_has_become_of_it() -> None:
+def test_a_login_that_is_applied_twice_leaves_the_moved_grant_moved() -> None:
     assert log_in(MOVED, at=T0) is MOVED
     tokens = replace(TOKENS, authorized_at=EXPIRED + SECOND, place=2)
     later = replace(MOVED, grant=Authorized(tokens=tokens))
     assert log_in(later) is later
 
 
-def test_a_login_without_a_refresh_token_does_not_cost_what_was_handed_over() -> None:
+def test_a_login_without_a_refresh_token_does_not_replace_a_moved_grant() -> None:
     assert log_in(MOVED, refresh_token=None) is MOVED
     dead = Moved(grant=REQUIRED, since=EXPIRED)
     assert isinstance(log_in(dead, refresh_token=None), Authorized)
@@ -243,7 +243,7 @@ def test_rescued_tokens_of_the_login_that_was_handed_over_are_kept_in_it(
 @pytest.mark.parametrize(
     "inside", [GRANT, REQUIRED, Authorized(tokens=TOKENS, failure_state=IN_DOUBT)]
 )
-def test_where_there_is_nothing_a_grant_is_taken_over_as_it_was(
+def test_without_a_grant_an_arriving_one_is_stored_unchanged(
     inside: Authorized | AuthorizationRequired,
 ) -> None:
     assert arrives(Unauthorized(), Moved(grant=inside, since=T0)) is inside
@@ -259,21 +259,21 @@ def test_an_older_login_or_generation_is_replaced(
 
 @pytest.mark.parametrize("tokens", [TOKENS, NEWER, LATER_LOGIN])
 @pytest.mark.parametrize("state", [GRANT, REFRESHING, REQUIRED])
-def test_what_is_as_new_or_newer_is_never_overwritten(
+def test_a_grant_of_the_same_or_a_newer_age_is_never_replaced(
     tokens: Tokens, state: Authorized | Refreshing | AuthorizationRequired
 ) -> None:
     there = replace(state, tokens=tokens)
     assert arrives(there, MOVED) is there
 
 
-def test_of_the_same_generation_the_one_that_is_there_goes_on() -> None:
+def test_of_the_same_generation_the_stored_grant_stays() -> None:
     used = Authorized(tokens=replace(TOKENS, issued_at=EXPIRED, access_token="access-8"))
     by = policy(RotationKind.NONE)
     assert apply(used, GrantArrived(moved=MOVED, ledger=()), by, EXPIRED).grant is used
 
 
 @pytest.mark.parametrize("since", [EXPIRED, EXPIRED - SECOND], ids=["the same", "an earlier"])
-def test_what_was_handed_over_is_not_used_again_because_of_the_same_or_an_earlier_move(
+def test_the_same_or_an_earlier_move_does_not_bring_a_moved_grant_back(
     since: datetime,
 ) -> None:
     assert arrives(MOVED, Moved(grant=GRANT, since=since)) is MOVED
@@ -285,7 +285,7 @@ def test_newer_tokens_of_an_earlier_move_are_kept_to_be_handed_on() -> None:
     assert arrives(MOVED, newer) == Moved(grant=newer.grant, since=EXPIRED)
 
 
-def test_what_comes_back_is_used_again() -> None:
+def test_a_grant_that_comes_back_is_used_again() -> None:
     for tokens in (TOKENS, replace(TOKENS, access_token="access-8"), NEWER, LATER_LOGIN):
         back = Moved(grant=Authorized(tokens=tokens), since=EXPIRED + SECOND)
         assert arrives(MOVED, back) is back.grant
@@ -306,7 +306,7 @@ def test_what_comes_back_is_used_again() -> None:
         (3, 3, -SECOND, False),
     ],
 )
-def test_of_two_moves_the_one_that_counts_more_is_later_and_else_the_instant_tells(
+def test_the_move_with_the_higher_count_is_later_and_without_counts_the_instant_decides(
     here: int, there: int, by: timedelta, *, is_later: bool
 ) -> None:
     back = replace(MOVED, since=EXPIRED + by, place=there)
@@ -315,7 +315,7 @@ def test_of_two_moves_the_one_that_counts_more_is_later_and_else_the_instant_tel
 
 
 @pytest.mark.parametrize("tokens", [OLDER, EARLIER_LOGIN])
-def test_what_comes_back_does_not_cost_what_came_late(tokens: Tokens) -> None:
+def test_a_grant_that_comes_back_keeps_late_tokens(tokens: Tokens) -> None:
     back = Moved(grant=Authorized(tokens=tokens), since=EXPIRED + SECOND)
     assert arrives(MOVED, back) is GRANT
 
@@ -332,7 +332,7 @@ def test_a_grant_goes_there_and_back_and_its_refresh_goes_with_it() -> None:
 
 
 @pytest.mark.parametrize("by", [-1500 * DAY, 1500 * DAY])
-def test_a_grant_comes_back_whatever_the_clocks_of_both_deployments_said(by: timedelta) -> None:
+def test_a_grant_comes_back_at_any_difference_of_clocks(by: timedelta) -> None:
     away = happens(GRANT, MoveRequested(), EXPIRED + by)
     assert isinstance(away, Moved)
     back = happens(arrives(Unauthorized(), away), MoveRequested(), EXPIRED)
@@ -346,7 +346,7 @@ def test_a_grant_comes_back_whatever_the_clocks_of_both_deployments_said(by: tim
     assert arrives(gone, back) is gone
 
 
-def test_what_was_handed_over_and_logged_in_to_anew_moves_too() -> None:
+def test_a_new_login_after_a_move_can_move_as_well() -> None:
     away = happens(GRANT, MoveRequested(), EXPIRED + 1500 * DAY)
     assert isinstance(away, Moved)
     there = arrives(Unauthorized(), away)
@@ -359,7 +359,7 @@ def test_what_was_handed_over_and_logged_in_to_anew_moves_too() -> None:
     assert arrives(taken, away) is taken
 
 
-def test_what_arrives_goes_on_counting_where_this_deployment_had_come_to() -> None:
+def test_an_arriving_grant_continues_the_count_of_this_deployment() -> None:
     old = replace(EARLIER_LOGIN, place=4, revoked=3)
     arrived = replace(MOVED, place=2)
     taken = arrives(Authorized(tokens=old), arrived)

@@ -140,11 +140,11 @@ FOR_NOW: Told = ("refresh-failed", "refused-for-now", 7)
 
 
 @pytest.mark.parametrize(("outcome", "expected"), ENDS, ids=str)
-def test_the_end_of_an_attempt_says_what_it_brought(outcome: Outcome, expected: Told) -> None:
+def test_the_note_on_an_attempt_has_its_outcome(outcome: Outcome, expected: Told) -> None:
     assert told(BEGUN, ended(outcome)) == expected
 
 
-def test_a_verdict_that_is_not_final_is_told_as_a_failure() -> None:
+def test_a_refusal_that_is_not_final_is_noted_as_a_failure() -> None:
     early = T0 + 25 * MINUTE
     refreshing, command = begin(AUTHORIZED, early)
     event = AttemptEnded(attempt=command.attempt, outcome=INVALID_GRANT)
@@ -168,7 +168,7 @@ def test_the_end_of_an_attempt_quotes_the_provider(outcome: Outcome, said: str |
     assert entry.quote == said
 
 
-def test_a_verdict_after_a_lost_answer_says_so() -> None:
+def test_a_refusal_after_a_lost_answer_is_noted_as_that() -> None:
     doubtful = end(BEGUN, COMMAND, LOST, ASKED_AT + SECOND)
     again, command = begin(doubtful, NOW - SECOND, id_="attempt-2")
     event = AttemptEnded(attempt=command.attempt, outcome=INVALID_GRANT)
@@ -179,7 +179,7 @@ def test_a_verdict_after_a_lost_answer_says_so() -> None:
     ("late", "outcome"),
     [(-SECOND, "tokens"), (timedelta(0), "expired-on-arrival"), (SECOND, "expired-on-arrival")],
 )
-def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, outcome: str) -> None:
+def test_tokens_that_expired_on_arrival_are_noted_as_that(late: timedelta, outcome: str) -> None:
     now = ASKED_AT + ACCESS_LIFE + late
     [entry] = noted(apply(BEGUN, ended(RESPONSE), POLICY, now).note, now=now)
     assert (entry.event, entry.outcome) == (HistoryEvent.REFRESH, outcome)
@@ -191,11 +191,11 @@ def test_tokens_that_had_expired_when_they_came_are_told_so(late: timedelta, out
     [end(BEGUN, COMMAND, INVALID_GRANT, NOW - SECOND), end(BEGUN, COMMAND, LOST, NOW - SECOND)],
     ids=["refused", "in doubt"],
 )
-def test_tokens_that_come_after_all_are_a_refresh(before: Grant) -> None:
+def test_late_tokens_are_noted_as_a_refresh(before: Grant) -> None:
     assert told(before, ended(RESPONSE)) == ("refresh", "tokens", 8)
 
 
-def test_tokens_that_come_when_the_grant_has_moved_are_a_refresh() -> None:
+def test_tokens_after_a_move_are_noted_as_a_refresh() -> None:
     assert told(MOVED, ended(RESPONSE)) == ("refresh", "tokens", 8)
 
 
@@ -211,7 +211,7 @@ def test_tokens_that_come_when_the_grant_has_moved_are_a_refresh() -> None:
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_an_attempt_that_begins_is_noted_at_its_end_and_one_without_an_end_at_the_next(
+def test_an_attempt_is_noted_at_its_end_and_a_lapsed_one_at_the_next(
     question: Question,
 ) -> None:
     tokens = replace(TOKENS, issued_at=T0 - 60 * DAY, refresh_token_expires_at=NOW + DAY)
@@ -247,7 +247,7 @@ LOGINS: list[tuple[Grant, str | None, Told]] = [
 
 
 @pytest.mark.parametrize(("before", "subject", "expected"), LOGINS)
-def test_a_login_says_where_it_is_known_to_be_of_another_account(
+def test_the_note_on_a_login_names_another_account_if_it_is_known(
     before: Grant, subject: str | None, expected: Told
 ) -> None:
     assert told(before, login(subject)) == expected
@@ -288,7 +288,7 @@ ANSWERS: list[tuple[RevocationOutcome, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("outcome", "expected", "quote"), ANSWERS, ids=str)
-def test_what_the_provider_said_to_a_revocation_is_noted_and_quoted_if_it_failed(
+def test_the_answer_to_a_revocation_is_noted_and_quoted_if_it_failed(
     outcome: RevocationOutcome, expected: str, quote: str | None
 ) -> None:
     event = RevocationEnded(request=REQUEST, outcome=outcome)
@@ -325,7 +325,7 @@ UNCHANGED: list[tuple[Grant, Event]] = [
 
 
 @pytest.mark.parametrize(("grant", "event"), UNCHANGED)
-def test_what_changes_nothing_is_not_noted(grant: Grant, event: Event) -> None:
+def test_an_event_that_changes_nothing_is_not_noted(grant: Grant, event: Event) -> None:
     effect = apply(grant, event, POLICY, NOW)
     assert effect.grant is grant
     assert effect.note is None
@@ -350,7 +350,7 @@ def test_a_tombstone_keeps_the_ledger_and_a_login_over_it_does_too() -> None:
     ]
 
 
-def test_with_a_grant_that_arrives_comes_its_ledger() -> None:
+def test_an_arriving_grant_brings_its_ledger() -> None:
     ours = Entry(at=T0 - DAY, event=HistoryEvent.MOVED, generation=1, key_name=None, outcome="done")
     both = LEDGER[0]
     event = GrantArrived(moved=MOVED, ledger=LEDGER)
@@ -366,7 +366,7 @@ def test_a_ledger_that_is_full_loses_its_oldest_entry() -> None:
     assert note(AUTHORIZED, MoveRequested(), full)[:-1] == full[1:]
 
 
-def test_every_outcome_is_one_of_those_that_there_are_and_each_of_them_comes() -> None:
+def test_every_noted_outcome_is_a_known_one_and_every_known_one_is_noted() -> None:
     come = {expected[1] for _, expected in ENDS} | {expected for _, expected, _ in ANSWERS}
     come |= {expected[1] for _, _, expected in (*LOGINS, *DEEDS)}
     come.add(FOR_NOW[1])

@@ -18,7 +18,7 @@ ATTEMPT = Attempt(id="123456789", authorized_at=T0, generation=7, client="client
 DRAWN = 0xCBF43926 / 2**32
 
 
-def test_the_durations_are_these_unless_others_are_given() -> None:
+def test_the_default_durations() -> None:
     assert Policy(provider=DIGIKEY, client="client-1") == Policy(
         provider=DIGIKEY,
         client="client-1",

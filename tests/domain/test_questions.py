@@ -80,7 +80,7 @@ REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=5)
 # 1. Need.
 
 
-def test_a_token_that_outlives_the_demand_is_served_and_nothing_changes() -> None:
+def test_a_token_that_outlives_min_ttl_is_served_and_nothing_changes() -> None:
     decision = ask(GRANT, T0)
     assert decision.grant is GRANT
     assert decision.command == Serve(tokens=TOKENS)
@@ -94,7 +94,7 @@ def test_in_its_last_five_minutes_a_token_is_refreshed_and_served_meanwhile() ->
 
 
 @pytest.mark.parametrize("refresh_life", [ACCESS_LIFE / 2, ACCESS_LIFE, ACCESS_LIFE * 3 / 2])
-def test_a_refresh_token_that_nears_its_end_is_used_while_the_access_token_lives(
+def test_a_refresh_token_that_nears_its_end_is_used_while_the_access_token_is_valid(
     refresh_life: timedelta,
 ) -> None:
     tokens = replace(TOKENS, refresh_token_expires_at=T0 + refresh_life)
@@ -104,34 +104,32 @@ def test_a_refresh_token_that_nears_its_end_is_used_while_the_access_token_lives
     assert ask(refreshing, due + SECOND).command == Serve(tokens=tokens)
 
 
-def test_a_token_that_does_not_outlive_the_demand_is_not_served_while_it_is_refreshed() -> None:
+def test_a_token_that_does_not_outlive_min_ttl_is_not_served_during_its_refresh() -> None:
     refreshing, command = begin(GRANT, EXPIRED - MINUTE)
     decision = ask(refreshing, EXPIRED - MINUTE)
     assert decision.grant is refreshing
     assert decision.command == Wait(until=command.attempt.started_at + MINUTE)
 
 
-def test_a_caller_that_demands_less_is_served_longer() -> None:
+def test_a_smaller_min_ttl_is_served_longer() -> None:
     refreshing, _ = begin(GRANT, EXPIRED - 30 * SECOND)
     assert decide(refreshing, MODEST, POLICY, EXPIRED - TICK).command == Serve(tokens=TOKENS)
     assert isinstance(decide(refreshing, MODEST, POLICY, EXPIRED).command, Wait)
 
 
-def test_where_a_refresh_ends_the_old_token_it_comes_as_late_as_possible() -> None:
+def test_if_a_refresh_ends_the_old_access_token_it_comes_as_late_as_possible() -> None:
     assert ask(GRANT, EXPIRED - MINUTE - TICK, ENDS).command == Serve(tokens=TOKENS)
     refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ENDS)
     assert isinstance(decide(refreshing, MODEST, ENDS, EXPIRED - MINUTE).command, Wait)
 
 
-def test_where_a_refresh_ends_the_old_token_a_doubtful_one_is_not_served() -> None:
+def test_if_a_refresh_ends_the_old_access_token_a_doubtful_one_is_not_served() -> None:
     refreshing, command = begin(GRANT, EXPIRED - MINUTE, ENDS)
     doubtful = end(refreshing, command, UNKNOWN, EXPIRED - MINUTE, ENDS)
     assert isinstance(decide(doubtful, MODEST, ENDS, EXPIRED - MINUTE).command, TryLater)
 
 
-def test_where_a_refresh_ends_the_old_token_a_wish_for_a_new_one_is_not_met_by_a_doubtful_one() -> (
-    None
-):
+def test_if_a_refresh_ends_the_old_access_token_a_doubtful_one_is_not_new() -> None:
     refreshing, _ = begin(GRANT, EXPIRED - MINUTE, ENDS)
     long_life = replace(TOKENS, issued_at=EXPIRED, expires_at=EXPIRED + ACCESS_LIFE)
     wish = RefreshRequested(attempt_id="a", asked_at=EXPIRED - SECOND)
@@ -140,7 +138,7 @@ def test_where_a_refresh_ends_the_old_token_a_wish_for_a_new_one_is_not_met_by_a
     assert decide(doubtful, wish, POLICY, EXPIRED - SECOND).command == Serve(tokens=long_life)
 
 
-def test_after_an_unknown_outcome_without_grace_the_retry_waits_for_the_token_to_die() -> None:
+def test_after_an_unknown_outcome_without_grace_the_retry_waits_until_the_token_expires() -> None:
     near_end = EXPIRED - 5 * MINUTE
     refreshing, command = begin(GRANT, near_end)
     doubtful = end(refreshing, command, UNKNOWN, near_end)
@@ -149,7 +147,7 @@ def test_after_an_unknown_outcome_without_grace_the_retry_waits_for_the_token_to
 
 
 @pytest.mark.parametrize("by", [NO_ROTATION, GRACE])
-def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_to_die(
+def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_an_expiry(
     by: Policy,
 ) -> None:
     near_end = EXPIRED - 5 * MINUTE
@@ -157,7 +155,7 @@ def test_after_an_unknown_outcome_a_harmless_retry_does_not_wait_for_the_token_t
     begin(doubtful, near_end + MINUTE, by)
 
 
-def test_when_a_grace_window_is_over_a_retry_waits_for_the_token_to_die() -> None:
+def test_after_a_grace_window_a_retry_waits_until_the_token_expires() -> None:
     near_end = EXPIRED - 5 * MINUTE
     doubtful = end(*begin(GRANT, near_end, SHORT_GRACE), UNKNOWN, near_end, SHORT_GRACE)
     begin(doubtful, near_end + 25 * SECOND - TICK, SHORT_GRACE)
@@ -176,13 +174,13 @@ def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     assert isinstance(decision.command, SendTokenRequest)
 
 
-def test_the_sweep_does_not_come_the_sooner_for_a_failure_that_leaves_no_doubt() -> None:
+def test_a_failure_without_a_doubt_does_not_make_the_sweep_earlier() -> None:
     assert due_at(fail(UNAVAILABLE)) == due_at(GRANT) == T0 + REFRESH_LIFE - 30 * DAY
     doubtful = fail(UNKNOWN)
     assert due_at(doubtful) == failure_state_of(doubtful).retry_at
 
 
-def test_the_sweep_takes_up_an_attempt_that_was_left_and_a_doubt_that_may_be_settled() -> None:
+def test_the_sweep_processes_a_lapsed_attempt_and_a_doubt() -> None:
     refreshing, _ = begin(GRANT, EXPIRED)
     assert isinstance(decide(refreshing, SWEEP, POLICY, EXPIRED).command, Wait)
     later = decide(refreshing, SWEEP, POLICY, EXPIRED + MINUTE)
@@ -228,15 +226,13 @@ def test_the_sweep_counts_a_grace_window_from_the_first_attempt_in_doubt_while_a
     assert decide(refreshing, SWEEP, GRACE, window_ends).command == NothingDue()
 
 
-def test_where_a_refresh_ends_the_old_token_a_verdict_that_no_answer_was_lost_before_does_not() -> (
-    None
-):
+def test_a_refusal_without_a_lost_answer_leaves_the_old_access_token_valid() -> None:
     refreshing, command = begin(GRANT, EXPIRED - MINUTE, ENDS)
     required = end(refreshing, command, INVALID_GRANT, EXPIRED - MINUTE, ENDS)
     assert decide(required, MODEST, ENDS, EXPIRED - TICK).command == Serve(tokens=TOKENS)
 
 
-def test_where_a_refresh_ends_the_old_token_a_lost_answer_ended_it() -> None:
+def test_if_a_refresh_ends_the_old_access_token_a_lost_answer_ended_it() -> None:
     near_end = EXPIRED - MINUTE
     doubtful = authorized(end(*begin(GRANT, near_end, ENDS), UNKNOWN, near_end, ENDS))
     long_life = replace(doubtful, tokens=replace(TOKENS, expires_at=EXPIRED + 10 * MINUTE))
@@ -255,20 +251,20 @@ def test_the_sweep_leaves_alone_what_needs_a_login() -> None:
     assert decide(required, SWEEP, POLICY, T0 + 1000 * DAY).command == NothingDue()
 
 
-def test_a_requested_refresh_replaces_a_token_that_is_still_good() -> None:
+def test_an_explicit_refresh_replaces_a_valid_token() -> None:
     decision = decide(GRANT, requested(T0 + MINUTE), POLICY, T0 + MINUTE)
     assert isinstance(decision.grant, Refreshing)
     assert isinstance(decision.command, SendTokenRequest)
 
 
-def test_a_requested_refresh_is_content_with_one_that_has_just_been_made() -> None:
+def test_an_explicit_refresh_accepts_tokens_that_were_just_requested() -> None:
     apart = POLICY.min_refresh_interval
     assert decide(GRANT, requested(T0 + apart), POLICY, T0 + apart).command == Serve(tokens=TOKENS)
     later = T0 + apart + TICK
     assert isinstance(decide(GRANT, requested(later), POLICY, later).command, SendTokenRequest)
 
 
-def test_a_requested_refresh_is_content_with_what_it_has_led_to_however_long_that_took() -> None:
+def test_an_explicit_refresh_accepts_its_own_result_after_any_time() -> None:
     asked_at = T0 + MINUTE
     begun = decide(GRANT, requested(asked_at), POLICY, asked_at)
     assert isinstance(begun.command, SendTokenRequest)
@@ -279,7 +275,7 @@ def test_a_requested_refresh_is_content_with_what_it_has_led_to_however_long_tha
     assert answer == Decision(grant=done, command=Serve(tokens=tokens))
 
 
-def test_a_requested_refresh_is_content_with_what_it_has_led_to_when_the_clock_goes_back() -> None:
+def test_an_explicit_refresh_accepts_its_own_result_when_the_clock_goes_back() -> None:
     asked_at, back_at = T0 + 60 * MINUTE, T0 + MINUTE
     begun = decide(GRANT, requested(asked_at), POLICY, back_at)
     assert isinstance(begun.command, SendTokenRequest)
@@ -287,13 +283,13 @@ def test_a_requested_refresh_is_content_with_what_it_has_led_to_when_the_clock_g
     assert isinstance(decide(done, requested(asked_at), POLICY, back_at + SECOND).command, Serve)
 
 
-def test_a_requested_refresh_is_not_content_with_a_new_token_that_has_expired() -> None:
+def test_an_explicit_refresh_does_not_accept_a_new_token_that_has_expired() -> None:
     short = Authorized(tokens=replace(TOKENS, expires_at=T0 + SECOND))
     again = decide(short, requested(T0 + SECOND), POLICY, T0 + SECOND)
     assert isinstance(again.command, SendTokenRequest)
 
 
-def test_a_requested_refresh_of_what_lasts_for_ever_finds_it_as_it_is() -> None:
+def test_an_explicit_refresh_serves_a_token_that_never_expires() -> None:
     lasting = replace(TOKENS, expires_at=None, refresh_token=None)
     decision = decide(Authorized(tokens=lasting), requested(EXPIRED), POLICY, EXPIRED)
     assert decision.command == Serve(tokens=lasting)
@@ -302,7 +298,7 @@ def test_a_requested_refresh_of_what_lasts_for_ever_finds_it_as_it_is() -> None:
     assert isinstance(begun.command, SendTokenRequest)
 
 
-def test_a_requested_refresh_meets_every_obstacle_though_a_token_lives() -> None:
+def test_an_explicit_refresh_meets_every_obstacle_with_a_valid_token() -> None:
     refreshing, command = begin(GRANT, EXPIRED - 5 * MINUTE)
     now = command.attempt.started_at + SECOND
     assert decide(refreshing, requested(now), POLICY, now).command == Wait(
@@ -347,7 +343,7 @@ def test_without_a_refresh_token_the_access_token_is_served_to_its_end() -> None
     )
 
 
-def test_a_verdict_is_final_for_the_credentials_it_was_passed_on() -> None:
+def test_a_final_refusal_holds_for_the_credentials_that_were_refused() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     required = end(refreshing, command, INVALID_GRANT, EXPIRED)
     decision = ask(required, EXPIRED + DAY)
@@ -357,7 +353,7 @@ def test_a_verdict_is_final_for_the_credentials_it_was_passed_on() -> None:
     )
 
 
-def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -> None:
+def test_other_credentials_try_again_a_minute_after_a_refusal() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     required = end(refreshing, command, INVALID_GRANT, EXPIRED)
     other = replace(POLICY, client="client-2")
@@ -369,7 +365,7 @@ def test_under_other_credentials_a_verdict_is_asked_for_again_after_a_minute() -
     assert again.attempt.client == "client-2"
 
 
-def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None:
+def test_a_valid_access_token_is_served_after_a_final_refusal() -> None:
     near_end = EXPIRED - 5 * MINUTE
     required = AuthorizationRequired(
         tokens=TOKENS,
@@ -384,7 +380,7 @@ def test_a_living_access_token_is_served_after_a_verdict_that_is_final() -> None
     )
 
 
-def test_after_a_failure_nobody_asks_before_the_time_that_was_set() -> None:
+def test_after_a_failure_nothing_is_sent_before_retry_at() -> None:
     failed = fail(UNAVAILABLE)
     retry_at = failure_state_of(failed).retry_at
     decision = ask(failed, retry_at - TICK)
@@ -393,7 +389,7 @@ def test_after_a_failure_nobody_asks_before_the_time_that_was_set() -> None:
     begin(failed, retry_at)
 
 
-def test_during_a_backoff_a_living_token_is_served() -> None:
+def test_during_a_backoff_a_valid_token_is_served() -> None:
     near_end = EXPIRED - 5 * MINUTE
     refreshing, command = begin(GRANT, near_end)
     failed = end(refreshing, command, UNAVAILABLE, near_end)
@@ -450,7 +446,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
         (Moved(grant=Authorized(tokens=replace(TOKENS, refresh_token=None)), since=T0), None),
     ],
 )
-def test_why_a_person_has_to_log_in_is_read_off_what_is_stored(
+def test_the_cause_of_a_required_login_follows_from_the_grant(
     grant: Grant, cause: Cause | None
 ) -> None:
     assert missing_authorization(grant, EXPIRED) is cause
@@ -459,7 +455,7 @@ def test_why_a_person_has_to_log_in_is_read_off_what_is_stored(
 # 3. Begin.
 
 
-def test_the_intent_is_the_new_grant_and_names_everything_that_the_answer_is_judged_by() -> None:
+def test_the_new_grant_names_the_attempt_with_all_facts_about_its_answer() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     attempt = Attempt(
         id="attempt-1", authorized_at=T0, generation=7, client="client-1", started_at=EXPIRED
@@ -486,7 +482,7 @@ def test_a_lease_that_ran_out_counts_as_an_unknown_outcome() -> None:
     )
 
 
-def test_attempts_whose_instances_die_one_after_the_other_back_off() -> None:
+def test_attempts_whose_instances_crash_in_a_row_back_off() -> None:
     once, _ = begin(GRANT, EXPIRED)
     twice, second = begin(once, EXPIRED + MINUTE, id_="attempt-2")
     lapsed = second.attempt.started_at + MINUTE

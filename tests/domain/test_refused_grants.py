@@ -76,7 +76,7 @@ def begins(command: Command) -> bool:
 # While the access token is valid.
 
 
-def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final() -> None:
+def test_a_refusal_of_an_attempt_before_the_access_token_expired_is_not_final() -> None:
     assert refused(GRANT, EARLY) == Authorized(
         tokens=TOKENS,
         failure_state=FailureState(
@@ -94,7 +94,7 @@ def test_a_verdict_of_an_attempt_begun_before_the_access_tokens_end_is_not_final
     assert begins(ask(heard_late, EXPIRED + 21 * SECOND).command)
 
 
-def test_a_verdict_that_is_not_final_is_counted_on_from_what_went_wrong_before() -> None:
+def test_a_refusal_that_is_not_final_counts_with_the_failures_before_it() -> None:
     away = end(*begin(GRANT, EARLY), TokenErrorResponse(status=503, error=None), EARLY)
     after = authorized(refused(away, EARLY + SECOND))
     assert after.failure_state is not None
@@ -103,13 +103,13 @@ def test_a_verdict_that_is_not_final_is_counted_on_from_what_went_wrong_before()
 
 
 @pytest.mark.parametrize("at", [EARLY, EXPIRED - 61 * SECOND, EXPIRED - TICK])
-def test_until_then_the_access_token_is_served_and_nobody_sends(at: datetime) -> None:
+def test_until_the_last_try_the_access_token_is_served_and_nothing_is_sent(at: datetime) -> None:
     grant = refused(GRANT, EARLY)
     assert ask(grant, at) == Decision(grant=grant, command=Serve(tokens=TOKENS))
     assert decide(grant, DUE, POLICY, at).command == NothingDue()
 
 
-def test_one_who_demands_more_than_is_left_is_told_when_to_come_back() -> None:
+def test_a_larger_min_ttl_than_is_left_gets_the_time_of_the_next_try() -> None:
     grant = refused(GRANT, EARLY)
     command = decide(grant, asked(min_ttl=6 * MINUTE), POLICY, EARLY).command
     assert command == FOR_NOW
@@ -117,7 +117,7 @@ def test_one_who_demands_more_than_is_left_is_told_when_to_come_back() -> None:
     assert ask(grant, LAST_TRY - TICK).command == FOR_NOW
 
 
-def test_one_more_try_at_its_end_decides() -> None:
+def test_the_last_try_after_the_access_token_expired_decides() -> None:
     grant = refused(GRANT, EARLY)
     refreshing, command = begin(grant, LAST_TRY)
     assert end(refreshing, command, INVALID_GRANT, LAST_TRY + SECOND) == AuthorizationRequired(
@@ -131,7 +131,7 @@ def test_one_more_try_at_its_end_decides() -> None:
     assert (renewed.tokens.refresh_token, renewed.failure_state) == ("refresh-8", None)
 
 
-def test_a_last_try_that_finds_the_provider_away_decides_nothing() -> None:
+def test_a_last_try_during_an_outage_decides_nothing() -> None:
     refreshing, command = begin(refused(GRANT, EARLY), LAST_TRY)
     away = authorized(
         end(refreshing, command, TokenErrorResponse(status=503, error=None), LAST_TRY)
@@ -139,19 +139,19 @@ def test_a_last_try_that_finds_the_provider_away_decides_nothing() -> None:
     assert begins(ask(away, LAST_TRY + MINUTE).command)
 
 
-def test_the_sweep_makes_the_last_try_where_nobody_asks() -> None:
+def test_the_sweep_makes_the_last_try_if_no_program_does() -> None:
     grant = refused(GRANT, EARLY)
     assert due_at(grant) == LAST_TRY
     assert begins(decide(grant, DUE, POLICY, LAST_TRY + DAY).command)
 
 
-def test_a_short_life_is_not_waited_out_twice() -> None:
+def test_the_last_try_follows_soon_after_a_short_lifetime() -> None:
     short = replace(TOKENS, expires_at=T0 + 10 * SECOND)
     grant = refused(Authorized(tokens=short), T0 + 7 * SECOND)
     assert begins(ask(grant, T0 + 10.5 * SECOND).command)
 
 
-def test_a_verdict_on_what_replaces_an_access_token_without_an_end_is_never_final() -> None:
+def test_a_refusal_is_never_final_if_the_access_token_never_expires() -> None:
     lasting = Authorized(tokens=replace(TOKENS, expires_at=None))
     refreshing = requested(lasting, EARLY)
     assert isinstance(refreshing.command, SendTokenRequest)
@@ -160,7 +160,7 @@ def test_a_verdict_on_what_replaces_an_access_token_without_an_end_is_never_fina
     assert begins(requested(grant, EARLY + 5 * MINUTE).command)
 
 
-def test_a_refusal_leaves_the_access_token_alive_though_a_refresh_would_have_ended_it() -> None:
+def test_a_refusal_leaves_an_access_token_valid_that_a_refresh_would_have_ended() -> None:
     ends_access = replace(POLICY, provider=replace(DIGIKEY, refresh_ends_access_token=True))
     refused_for_good = AuthorizationRequired(
         tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="client-1", since=T0
@@ -170,7 +170,7 @@ def test_a_refusal_leaves_the_access_token_alive_though_a_refresh_would_have_end
     assert isinstance(ask(lost, EARLY, ends_access).command, AskForAuthorization)
 
 
-def test_a_refusal_that_is_ahead_of_now_binds_nobody() -> None:
+def test_a_refusal_dated_after_now_does_not_hold() -> None:
     long = replace(TOKENS, expires_at=T0 + 60 * DAY)
     at = T0 + 60 * DAY - MINUTE
     grant = refused(Authorized(tokens=long), at)
@@ -183,7 +183,7 @@ def test_a_refusal_that_is_ahead_of_now_binds_nobody() -> None:
 
 
 @pytest.mark.parametrize("at", [EARLY, EXPIRED], ids=["early", "final"])
-def test_one_who_asks_for_a_refresh_has_it_tried_again_minutes_apart(at: datetime) -> None:
+def test_an_explicit_refresh_tries_again_at_most_every_five_minutes(at: datetime) -> None:
     grant = refused(GRANT, at)
     # The last try comes first where it does.
     again = min(at + 5 * MINUTE, LAST_TRY) if at is EARLY else at + 5 * MINUTE
@@ -196,7 +196,7 @@ def test_one_who_asks_for_a_refresh_has_it_tried_again_minutes_apart(at: datetim
         again += 5 * MINUTE
 
 
-def test_what_a_clock_that_was_ahead_has_dated_is_served_for_one_life_once_it_is_refused() -> None:
+def test_tokens_from_a_clock_ahead_are_served_for_one_lifetime_after_a_refusal() -> None:
     by = 1461 * DAY
     ahead = replace(TOKENS, issued_at=T0 + by, expires_at=EXPIRED + by)
     grant, last_try = refused(Authorized(tokens=ahead), T0), LAST_TRY
@@ -205,21 +205,21 @@ def test_what_a_clock_that_was_ahead_has_dated_is_served_for_one_life_once_it_is
     assert isinstance(refused(grant, last_try), AuthorizationRequired)
 
 
-def test_programs_and_the_sweep_do_not_ask_for_a_final_verdict_again() -> None:
+def test_programs_and_the_sweep_do_not_try_again_after_a_final_refusal() -> None:
     grant = refused(GRANT, EXPIRED)
     for at in (EXPIRED, EXPIRED + 5 * MINUTE, EXPIRED + 30 * DAY):
         assert ask(grant, at) == Decision(grant=grant, command=REJECTED)
         assert decide(grant, DUE, POLICY, at).command == NothingDue()
 
 
-def test_a_success_revives_the_grant() -> None:
+def test_new_tokens_revive_the_grant() -> None:
     begun = requested(refused(GRANT, EXPIRED), EXPIRED + DAY)
     assert isinstance(begun.command, SendTokenRequest)
     revived = end(begun.grant, begun.command, RESPONSE, EXPIRED + DAY)
     assert ask(revived, EXPIRED + DAY).command == Serve(tokens=revived.tokens)  # type: ignore[union-attr]
 
 
-def test_a_late_answer_by_which_the_refresh_token_lived_revives_the_grant_too() -> None:
+def test_late_tokens_without_rotation_revive_the_grant() -> None:
     by = policy(RotationKind.NONE)
     _, first = begin(GRANT, EXPIRED, by)
     grant = refused(GRANT, EXPIRED + MINUTE, by)
@@ -238,7 +238,7 @@ def test_a_late_answer_by_which_the_refresh_token_lived_revives_the_grant_too() 
     [policy(), policy(RotationKind.OPTIONAL), policy(grace=30 * SECOND)],
     ids=["rotates", "may rotate", "grace"],
 )
-def test_after_a_lost_answer_a_verdict_is_final_at_once_and_for_everybody(by: Policy) -> None:
+def test_after_a_lost_answer_a_refusal_is_final_at_once_for_every_question(by: Policy) -> None:
     refreshing, command = begin(GRANT, EARLY, by)
     doubtful = end(refreshing, command, LOST, EARLY + SECOND, by)
     again = requested(doubtful, EARLY + 2 * MINUTE, by)
@@ -250,7 +250,7 @@ def test_after_a_lost_answer_a_verdict_is_final_at_once_and_for_everybody(by: Po
         assert not begins(requested(grant, at, by).command)
 
 
-def test_where_a_replay_is_harmless_a_lost_answer_costs_nothing() -> None:
+def test_if_a_replay_is_harmless_a_lost_answer_costs_nothing() -> None:
     by = policy(RotationKind.NONE)
     refreshing, command = begin(GRANT, EARLY, by)
     doubtful = end(refreshing, command, LOST, EARLY + SECOND, by)

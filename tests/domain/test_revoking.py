@@ -84,20 +84,20 @@ def after(grant: Grant, event: Event, now: datetime = NOW) -> Grant:
 
 
 @pytest.mark.parametrize("grant", [GRANT, REFRESHING, REQUIRED])
-def test_a_grant_is_fenced_off_and_only_what_the_provider_must_be_told_stays(
+def test_a_revoked_grant_keeps_only_the_token_to_revoke(
     grant: Authorized | AuthorizationRequired,
 ) -> None:
     assert after(grant, RevokeRequested()) == REVOKING
     assert tokens_of(REVOKING) is None
 
 
-def test_an_access_token_is_ended_where_there_is_no_refresh_token() -> None:
+def test_without_a_refresh_token_the_access_token_is_revoked() -> None:
     grant = Authorized(tokens=replace(TOKENS, refresh_token=None, refresh_token_expires_at=None))
     access = RevocationRequest(token="access-7", token_type_hint=TokenTypeHint.ACCESS_TOKEN)
     assert after(grant, RevokeRequested()) == replace(REVOKING, request=access)
 
 
-def test_the_end_is_never_before_the_login_that_it_ends_whatever_the_clock_says() -> None:
+def test_a_revocation_is_never_dated_before_its_login() -> None:
     assert after(GRANT, RevokeRequested(), T0 - MINUTE) == replace(REVOKING, at=T0)
 
 
@@ -116,7 +116,7 @@ def test_the_end_is_never_before_the_login_that_it_ends_whatever_the_clock_says(
         (NO_ANSWER, RevocationResult.FAILED),
     ],
 )
-def test_the_last_token_is_forgotten_whatever_the_provider_made_of_it(
+def test_the_last_token_is_deleted_after_any_answer(
     outcome: RevocationOutcome, result: RevocationResult
 ) -> None:
     ended = RevocationEnded(request=REQUEST, outcome=outcome)
@@ -127,11 +127,11 @@ def test_the_last_token_is_forgotten_whatever_the_provider_made_of_it(
 
 
 @pytest.mark.parametrize("grant", [Unauthorized(), GRANT, REFRESHING, REQUIRED, REVOKED])
-def test_what_became_of_a_token_changes_nothing_once_others_are_there(grant: Grant) -> None:
+def test_the_end_of_a_revocation_does_not_change_a_later_login(grant: Grant) -> None:
     assert after(grant, RevocationEnded(request=REQUEST, outcome=NO_ANSWER)) is grant
 
 
-def test_what_became_of_another_token_does_not_end_the_wait_for_this_one() -> None:
+def test_the_end_of_another_revocation_does_not_end_this_one() -> None:
     assert (
         after(REVOKING, RevocationEnded(request=LATE, outcome=RevocationResult.REVOKED)) is REVOKING
     )
@@ -150,14 +150,14 @@ def test_what_became_of_another_token_does_not_end_the_wait_for_this_one() -> No
     ],
 )
 @pytest.mark.parametrize("now", [T0, NOW, NOW + 10 * ACCESS_LIFE])
-def test_every_question_is_answered_that_it_was_revoked(
+def test_every_question_to_a_revoked_grant_requires_a_login(
     grant: Grant, question: Question, now: datetime
 ) -> None:
     login = AskForAuthorization(cause=Cause.REVOKED)
     assert decide(grant, question, POLICY, now) == Decision(grant=grant, command=login)
 
 
-def test_sweep_looks_at_what_the_provider_must_be_told_and_no_more_when_it_was() -> None:
+def test_the_sweep_processes_a_revocation_until_the_provider_has_answered() -> None:
     assert due_at(REVOKING) == REVOKING.at
     assert due_at(REVOKED) is None
 
@@ -176,7 +176,7 @@ def test_sweep_looks_at_what_the_provider_must_be_told_and_no_more_when_it_was()
     ],
     ids=["tokens", "access token", "refusal", "no answer"],
 )
-def test_tokens_that_a_late_refresh_brings_are_ended(
+def test_tokens_of_a_late_refresh_are_revoked(
     grant: Grant, outcome: Outcome, to_revoke: RevocationRequest | None
 ) -> None:
     effect = apply(grant, AttemptEnded(attempt=COMMAND.attempt, outcome=outcome), POLICY, NOW)
@@ -187,7 +187,7 @@ def test_tokens_that_a_late_refresh_brings_are_ended(
 @over_each_end
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("by", CLOCKS)
-def test_rescued_tokens_of_a_login_of_before_are_ended_whatever_its_clock_said(
+def test_rescued_tokens_of_an_earlier_login_are_revoked_at_any_difference_of_clocks(
     grant: Grant, by: timedelta, place: int
 ) -> None:
     rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=NOW + by, place=place))
@@ -197,7 +197,7 @@ def test_rescued_tokens_of_a_login_of_before_are_ended_whatever_its_clock_said(
 @over_each_end
 @pytest.mark.parametrize("read", [Unauthorized(), GRANT, REFRESHING, REQUIRED])
 @pytest.mark.parametrize("by", CLOCKS)
-def test_a_login_that_has_not_read_the_revocation_is_ended_whatever_its_clock_said(
+def test_a_login_that_has_not_read_the_revocation_is_revoked(
     grant: Grant, read: Grant, by: timedelta
 ) -> None:
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=read)
@@ -213,7 +213,7 @@ def revokes(grant: Grant, request: RevocationRequest) -> Effect:
 
 @over_each_end
 @pytest.mark.parametrize("by", CLOCKS)
-def test_a_login_that_has_read_the_revocation_starts_anew_whatever_its_clock_says(
+def test_a_login_that_has_read_the_revocation_starts_a_new_grant(
     grant: Grant, by: timedelta
 ) -> None:
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW + by, read=grant)
@@ -223,7 +223,7 @@ def test_a_login_that_has_read_the_revocation_starts_anew_whatever_its_clock_say
 
 
 @pytest.mark.parametrize("by", CLOCKS)
-def test_a_login_starts_anew_over_a_revocation_of_before_these_were_counted(by: timedelta) -> None:
+def test_a_login_starts_a_new_grant_after_an_uncounted_revocation(by: timedelta) -> None:
     revoked = Revoked(at=NOW + by, result=RevocationResult.REVOKED)
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW, read=revoked)
     assert isinstance(after(revoked, completed), Authorized)
@@ -233,12 +233,12 @@ def test_a_login_starts_anew_over_a_revocation_of_before_these_were_counted(by: 
 
 @over_each_end
 @pytest.mark.parametrize("by", CLOCKS)
-def test_rescued_tokens_of_a_later_login_come_back(grant: Grant, by: timedelta) -> None:
+def test_rescued_tokens_of_a_later_login_are_stored(grant: Grant, by: timedelta) -> None:
     tokens = replace(TOKENS, authorized_at=NOW + by, place=2)
     assert after(grant, TokensRescued(tokens=tokens)) == Authorized(tokens=tokens)
 
 
-def test_what_was_begun_before_a_revocation_is_told_after_a_later_login_too() -> None:
+def test_a_count_from_before_a_revocation_is_known_after_a_later_login() -> None:
     completed = LoginCompleted(response=RESPONSE, requested_at=NOW, read=REVOKED)
     new = after(REVOKED, completed)
     for grant in (REVOKING, REVOKED, new, after(new, MoveRequested())):
@@ -250,7 +250,7 @@ def test_what_was_begun_before_a_revocation_is_told_after_a_later_login_too() ->
 
 
 @over_each_end
-def test_only_what_was_handed_over_later_is_taken_over(grant: Grant) -> None:
+def test_only_a_grant_that_was_handed_over_later_is_taken_over(grant: Grant) -> None:
     for at in (NOW, NOW + TICK, NOW + YEARS):
         moved = Moved(grant=GRANT, since=at)
         assert after(grant, GrantArrived(moved=moved, ledger=())) is grant
@@ -270,7 +270,7 @@ def test_a_revocation_by_a_clock_ahead_does_not_keep_out_another_login(grant: Gr
     assert isinstance(after(ahead, arrived), Authorized)
 
 
-def test_a_late_refresh_of_before_leaves_a_later_login_alone() -> None:
+def test_a_late_refresh_does_not_change_a_later_login() -> None:
     new = Authorized(tokens=replace(TOKENS, generation=0, authorized_at=NOW + TICK))
     ended = AttemptEnded(attempt=COMMAND.attempt, outcome=RESPONSE)
     assert after(new, ended) is new

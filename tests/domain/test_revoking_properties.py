@@ -99,6 +99,6 @@ class WithAnOwner(World):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_nothing_of_a_revoked_grant_is_used_or_kept_whatever_comes_late(kind: Kind) -> None:
+def test_no_token_of_a_revoked_grant_is_used_or_stored(kind: Kind) -> None:
     visited = visited_by(WithAnOwner, kind, examples=times(times(100)))
     assert visited >= {Authorized, Refreshing, Revoking, Revoked, RevocationRequest}

@@ -36,13 +36,13 @@ ASKS_TO_WRITE = replace(DIGIKEY, scope="write")
         (REFRESH_LIFE, Freshness.REFRESH_EXPIRED),
     ],
 )
-def test_freshness_changes_at_the_very_instant_of_an_expiry(
+def test_freshness_changes_at_the_instant_of_an_expiry(
     age: timedelta, freshness: Freshness
 ) -> None:
     assert TOKENS.freshness(T0 + age) is freshness
 
 
-def test_tokens_whose_refresh_token_dies_first_need_a_login_though_the_access_token_lives() -> None:
+def test_tokens_require_a_login_if_the_refresh_token_expires_before_the_access_token() -> None:
     tokens = replace(TOKENS, refresh_token_expires_at=T0 + MINUTE)
     assert tokens.freshness(T0 + MINUTE) is Freshness.REFRESH_EXPIRED
 
@@ -59,12 +59,12 @@ def test_an_access_token_that_never_expires_stays_fresh_without_a_refresh_token(
     assert not tokens.is_access_token_near_end(DAY, T0 + 1000 * DAY)
 
 
-def test_a_refresh_token_of_unknown_life_is_good_until_it_is_refused() -> None:
+def test_a_refresh_token_of_unknown_lifetime_is_valid_until_it_is_refused() -> None:
     tokens = replace(TOKENS, refresh_token_expires_at=None)
     assert tokens.freshness(T0 + 1000 * DAY) is Freshness.ACCESS_EXPIRED
 
 
-def test_an_access_token_is_alive_until_exactly_its_expiry() -> None:
+def test_an_access_token_is_valid_until_exactly_its_expiry() -> None:
     end = T0 + ACCESS_LIFE
     assert TOKENS.is_access_token_valid(end - TICK)
     assert not TOKENS.is_access_token_valid(end)
@@ -72,7 +72,7 @@ def test_an_access_token_is_alive_until_exactly_its_expiry() -> None:
 
 
 @pytest.mark.parametrize("min_ttl", [timedelta(0), SECOND, 59 * SECOND, MINUTE, 61 * SECOND])
-def test_a_token_outlives_a_demand_until_exactly_that_much_is_left(min_ttl: timedelta) -> None:
+def test_a_token_outlives_min_ttl_until_exactly_that_much_is_left(min_ttl: timedelta) -> None:
     last = T0 + ACCESS_LIFE - min_ttl
     assert TOKENS.outlives(min_ttl, last - TICK)
     assert not TOKENS.outlives(min_ttl, last)
@@ -84,7 +84,7 @@ def test_checklist_48_no_demand_exceeds_half_of_a_tokens_life() -> None:
     assert not TOKENS.outlives(1000 * DAY, half)
 
 
-def test_a_new_token_satisfies_every_demand() -> None:
+def test_a_new_token_outlives_every_min_ttl() -> None:
     short = replace(TOKENS, expires_at=T0 + TICK)
     assert short.outlives(1000 * DAY, T0)
 
@@ -93,7 +93,7 @@ def test_a_new_token_satisfies_every_demand() -> None:
     ("life", "margin"),
     [(30 * MINUTE, 5 * MINUTE), (15 * MINUTE, 5 * MINUTE), (MINUTE, 20 * SECOND)],
 )
-def test_the_end_of_a_life_is_its_last_five_minutes_or_its_last_third(
+def test_a_token_nears_its_end_in_its_last_five_minutes_or_its_last_third(
     life: timedelta, margin: timedelta
 ) -> None:
     tokens = replace(TOKENS, expires_at=T0 + life)
@@ -136,7 +136,7 @@ def test_a_response_that_repeats_the_refresh_token_is_no_new_generation() -> Non
     assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + REFRESH_LIFE)
 
 
-def test_a_lifetime_told_for_the_same_refresh_token_counts_anew() -> None:
+def test_a_lifetime_returned_for_the_same_refresh_token_counts_from_the_response() -> None:
     tokens = refreshed(TOKENS, refresh_token=None, refresh_token_expires_in=100 * DAY)
     assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + 101 * DAY)
 
@@ -147,11 +147,11 @@ def test_checklist_31_lifetimes_that_are_not_told_are_the_providers_declared_one
     assert tokens.refresh_token_expires_at == T0 + DAY + REFRESH_LIFE
 
 
-def test_a_scope_that_is_not_told_is_the_one_that_was_granted() -> None:
+def test_without_a_scope_in_the_response_the_granted_one_stays() -> None:
     assert refreshed(replace(TOKENS, scope="read"), scope=None).scope == "read"
 
 
-def test_the_tokens_of_a_login_are_as_they_were_told() -> None:
+def test_the_tokens_of_a_login_are_those_of_the_response() -> None:
     told = replace(
         RESPONSE,
         token_type="Odd",
@@ -175,7 +175,7 @@ def test_the_tokens_of_a_login_are_as_they_were_told() -> None:
     )
 
 
-def test_what_is_not_told_of_a_login_is_what_was_asked_for_and_what_the_provider_declares() -> None:
+def test_members_missing_from_a_login_are_the_requested_and_declared_ones() -> None:
     untold = replace(RESPONSE, expires_in=None, refresh_token_expires_in=None, scope=None)
     tokens = Tokens.first(untold, generation=0, issued_at=T0, provider=ASKS_TO_WRITE)
     assert tokens.scope == "write"
@@ -201,7 +201,7 @@ def test_an_unused_grant_is_due_in_its_last_third_and_over_two_days_ahead_where_
     assert tokens.keep_alive_at() == T0 + life - before_end
 
 
-def test_a_refresh_token_of_unknown_life_is_used_every_three_days() -> None:
+def test_a_refresh_token_of_unknown_lifetime_is_used_every_three_days() -> None:
     assert replace(TOKENS, refresh_token_expires_at=None).keep_alive_at() == T0 + 3 * DAY
 
 
@@ -229,7 +229,7 @@ def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit
         assert looks[0] - T0 <= 4 * DAY + HOUR
 
 
-def test_an_end_that_counts_from_the_login_makes_nothing_due() -> None:
+def test_an_expiry_that_counts_from_the_login_makes_nothing_due() -> None:
     from_login = replace(TOKENS, refresh_token_counted=LifetimeStart.LOGIN)
     for life in (3 * DAY, 7 * DAY, 90 * DAY):
         tokens = replace(from_login, refresh_token_expires_at=T0 + life)
@@ -247,7 +247,7 @@ def test_an_end_that_counts_from_the_login_makes_nothing_due() -> None:
         (LifetimeStart.LOGIN, True, T0 + 7 * DAY),
     ],
 )
-def test_a_declared_lifetime_counts_from_where_it_is_said_to(
+def test_a_declared_lifetime_counts_from_its_declared_start(
     counted: LifetimeStart, end: datetime, *, replaces: bool
 ) -> None:
     provider = replace(DIGIKEY, refresh_token_lifetime=7 * DAY, refresh_token_counted=counted)
@@ -276,7 +276,7 @@ def test_a_declared_lifetime_counts_from_where_it_is_said_to(
         (None, "refresh-8", None),
     ],
 )
-def test_an_access_token_of_undeclared_life_that_nothing_can_replace_lasts(
+def test_an_access_token_of_undeclared_lifetime_without_a_refresh_token_never_expires(
     declared: timedelta | AssumedLifetime | None, refresh_token: str | None, life: timedelta | None
 ) -> None:
     provider = replace(DIGIKEY, access_token_lifetime=declared)
@@ -299,13 +299,13 @@ def test_no_representation_shows_a_token() -> None:
     ("before", "told", "after"),
     [(None, None, None), ("a", None, "a"), (None, "b", "b"), ("a", "b", "a")],
 )
-def test_a_refresh_tells_whose_tokens_they_are_and_does_not_change_it(
+def test_a_refresh_can_add_the_account_and_never_changes_it(
     before: str | None, told: str | None, after: str | None
 ) -> None:
     assert refreshed(replace(TOKENS, subject=before), subject=told).subject == after
 
 
-def test_tokens_are_of_another_account_only_where_both_are_told() -> None:
+def test_tokens_are_of_another_account_only_if_both_accounts_are_known() -> None:
     mine = replace(TOKENS, subject="a")
     assert mine.belong_to_other_account("b")
     assert not mine.belong_to_other_account("a")

@@ -87,7 +87,7 @@ NOT_COMPARED = {
 }
 
 
-def test_what_is_left_out_of_a_value_means_nothing_more_than_that() -> None:
+def test_the_defaults_of_values_are_these() -> None:
     found = {
         kind.__name__: defaults
         for kind in dataclasses()
@@ -106,7 +106,7 @@ def test_no_value_shows_a_secret_and_every_value_shows_the_rest() -> None:
     assert found == SECRETS
 
 
-def test_what_a_record_counts_makes_no_value_another_one() -> None:
+def test_counts_do_not_make_values_unequal() -> None:
     found = {
         kind.__name__: beside
         for kind in dataclasses()

@@ -46,5 +46,5 @@ WORDS: dict[type[Enum], list[str]] = {
 
 
 @pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)
-def test_each_word_is_the_one_that_others_know(kind: type[Enum]) -> None:
+def test_the_words_of_the_enums_stay(kind: type[Enum]) -> None:
     assert [member.value for member in kind] == WORDS[kind]
