@@ -1,4 +1,4 @@
-"""The meaning of refusals: the corpus, the need for each rule, and answers that end no grant."""
+"""The meaning of error responses: the corpus, the need for each word, and answers in doubt."""
 
 from collections.abc import Mapping
 from dataclasses import replace

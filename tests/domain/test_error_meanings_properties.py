@@ -1,4 +1,4 @@
-"""Refusals that changed on their way: each is read, and none ends a grant without its words."""
+"""Changed error responses: each can be read, and none ends a grant without a word for that."""
 
 import json
 import re

@@ -141,7 +141,7 @@ def test_a_lifetime_returned_for_the_same_refresh_token_counts_from_the_response
     assert (tokens.generation, tokens.refresh_token_expires_at) == (7, T0 + 101 * DAY)
 
 
-def test_checklist_31_lifetimes_that_are_not_told_are_the_providers_declared_ones() -> None:
+def test_checklist_31_a_missing_lifetime_is_the_providers_declared_one() -> None:
     tokens = refreshed(TOKENS, expires_in=None, refresh_token_expires_in=None)
     assert tokens.expires_at == T0 + DAY + ACCESS_LIFE
     assert tokens.refresh_token_expires_at == T0 + DAY + REFRESH_LIFE

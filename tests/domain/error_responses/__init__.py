@@ -1,4 +1,4 @@
-"""Refusals that providers have sent, from public sources, each with what it means.
+"""Error responses that providers have sent, from public sources, each with what it means.
 
 One row a line in `corpus.jsonl`; ids and tokens are placeholders. `source` is where it was seen, or
 a text of public code to search for; `headers` and `type` (that of the content) stand where they
