@@ -539,6 +539,17 @@ def test_a_store_that_is_away_ends_it_and_nothing_is_left_undone_for_good(
     assert place("target").run("import", str(file))[0] == 0
 
 
+def test_a_damaged_store_is_reported_with_its_remedy(
+    place: Callable[..., Place], file: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "damaged.sqlite"
+    database.write_text("this is not a database " * 100)
+    status, _, error = place("damaged", SQLITE_PATH=str(database)).run("export", str(file))
+    assert status == 1
+    assert "\nThe store's data is damaged: " in error
+    assert error.strip().endswith("put a backup in its place (docs/sqlite.md).")
+
+
 def test_a_write_that_the_store_has_lost_is_not_imported(
     target: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
