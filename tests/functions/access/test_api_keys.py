@@ -99,7 +99,9 @@ def test_key_is_refused_every_endpoint_that_it_is_not_for(keyed: Deployment) -> 
             expect_json(answer)
         else:
             members = expect_problem(answer, 403, "key-not-allowed")
-            assert f"'ci' is not allowed for the endpoint {path[5:]}" in members["detail"]
+            assert (
+                f"does not allow the API key 'ci' for the endpoint {path[5:]}." in members["detail"]
+            )
     assert keyed.rows() == before
 
 

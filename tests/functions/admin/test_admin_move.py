@@ -398,8 +398,11 @@ def test_a_file_that_is_cut_off_is_refused_before_anything_is_written(
     ("changes", "said"),
     [
         ({"CLIENT_SECRET": "another"}, "set the CLIENT_SECRET and the ENCRYPTION_KEYS"),
-        ({"CLIENT_ID": "another"}, "it is of client client at https://api.digikey.com/"),
-        ({"PROVIDER": "digikey-sandbox"}, "to whom those refresh tokens are of no use"),
+        (
+            {"CLIENT_ID": "another"},
+            "client client at https://api.digikey.com/v1/oauth2/token exported it",
+        ),
+        ({"PROVIDER": "digikey-sandbox"}, "cannot use its refresh tokens"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
