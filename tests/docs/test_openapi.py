@@ -123,7 +123,7 @@ def raised_in(file: Path) -> Iterator[str]:
                 pass
 
 
-def test_what_is_repeated_of_the_code_is_what_stands_there() -> None:
+def test_the_pattern_and_the_counts_are_those_of_the_code() -> None:
     assert CONNECTION.schema["pattern"] == f"^{_CONNECTION.pattern}$"
     report = DOCUMENT["components"]["schemas"]["SweepReport"]
     assert report["required"] == list(SweepReport.__slots__)

@@ -271,7 +271,7 @@ def test_where_the_file_cannot_be_written_nothing_is_handed_over(
     assert source.kept("a") == [GRANT]
 
 
-def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
+def test_an_export_of_nothing_writes_no_file(source: Place, file: Path) -> None:
     assert source.kept("a") == [Unauthorized()]
     status, _, error = source.run("export", str(file))
     assert (status, error) == (1, "Nothing was written: nobody has logged in here.\n")
