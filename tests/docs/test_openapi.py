@@ -123,6 +123,10 @@ def raised_in(file: Path) -> Iterator[str]:
                 pass
 
 
+def test_the_document_has_no_links_into_these_pages() -> None:
+    assert ".md)" not in text()
+
+
 def test_the_pattern_and_the_counts_are_those_of_the_code() -> None:
     assert CONNECTION.schema["pattern"] == f"^{_CONNECTION.pattern}$"
     report = DOCUMENT["components"]["schemas"]["SweepReport"]

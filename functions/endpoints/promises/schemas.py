@@ -106,7 +106,7 @@ STANDING: Mapping[str, Schema] = {
     "next_try_at": _instant("The next refresh after a failure; null without one."),
     "action_required": {
         "type": "boolean",
-        "description": "Whether somebody must act: log in, correct the settings, or find out why "
+        "description": "Whether a person must act: log in, correct the settings, or find out why "
         "refreshes have failed for an hour. Set alarms on it.",
     },
     "cause": {
