@@ -1,1 +1,1 @@
-"""Translations between the ports and real technology, one file each: `<port>_<technology>`."""
+"""Translations between the ports and real technology: `<port>_<technology>.py`, and their parts."""

@@ -35,7 +35,7 @@ class HttpxDiscovery:
         limit: timedelta = DISCOVERY_LIMIT,
         user_agent: str = USER_AGENT,
     ) -> None:
-        """`overrides` takes precedence over the issuer's metadata, which does over `provider`."""
+        """Precedence: `overrides`, the issuer's metadata, `provider`."""
         self._provider = provider
         self._issuer = issuer
         self._overrides = overrides

@@ -56,8 +56,8 @@ class SealedExport:
             raise UnreadableExportError(f"it cannot be opened: {error}; {_KEY_ADVICE}") from error
         if end["client"] != self._client:
             raise UnreadableExportError(
-                f"it is of client {end['client']}, and this deployment is client {self._client}, "
-                "to whom those refresh tokens are of no use"
+                f"client {end['client']} exported it, and client {self._client} cannot use its "
+                "refresh tokens: set that client's CLIENT_ID and PROVIDER"
             )
         if {**_sum(body), "client": self._client} != end:
             raise UnreadableExportError("lines are missing or changed")
@@ -89,7 +89,7 @@ def _dump(members: Mapping[str, object]) -> bytes:
 
 
 def _members(line: str, *names: str) -> Mapping[str, str] | None:
-    """Return the members of a line if all these names are texts. Return None if not."""
+    """Return a line's members; None if one of these names is missing or not text."""
     try:
         members = json.loads(line)
     except (ValueError, RecursionError):

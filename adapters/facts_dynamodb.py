@@ -17,7 +17,7 @@ _Fact = TypeVar("_Fact")
 
 
 async def dynamodb_facts(name: str, **access: str | None) -> DynamoDbFacts:
-    """Describe the table. `access` has the meaning it has for `DynamoDbTable`."""
+    """Return the table's facts. `access` is passed to `DynamoDbTable`."""
     table = DynamoDbTable(name, **access)
     try:
         return DynamoDbFacts(

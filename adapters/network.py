@@ -1,4 +1,7 @@
-"""Connections to providers: heads are repaired, and hosts that metadata names stay outside."""
+"""Opens connections to providers, and repairs the heads of responses.
+
+It refuses a host that only the metadata names, if it is nearer than its issuer.
+"""
 
 import asyncio
 import ssl
@@ -19,7 +22,7 @@ from domain.provider import Provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataHosts:
-    """The hosts that only the metadata has named. None may be nearer than its issuer."""
+    """The hosts that only the metadata names. Each must be at least as far away as the issuer."""
 
     issuer: str
     hosts: frozenset[str]

@@ -44,7 +44,10 @@ class _PoolTransport(httpx.AsyncHTTPTransport):
 def _create_pool(
     scheme: str, proxy: Proxy | None, network: Network
 ) -> httpcore.AsyncConnectionPool:
-    """Create a pool without keep-alive: a reused connection may be closed, like a lost answer."""
+    """Create a pool without keep-alive.
+
+    A provider may close a reused connection, which looks like a lost response.
+    """
     tls = tls_context() if scheme == "https" else None
     if proxy is None:
         return httpcore.AsyncConnectionPool(

@@ -10,7 +10,7 @@ import httpx
 from adapters.provider_http import provider_client, read_body, run_in_time
 from ports.web import NoWebAnswerError, WebAnswer
 
-# The longest response of interest is the OpenAPI document, about 120 KiB.
+# The longest response of interest is the OpenAPI document, about 200 KiB.
 _LONGEST_BODY = 1024 * 1024
 _LIMIT = timedelta(seconds=5)
 

@@ -216,7 +216,7 @@ class Tokens:
         return now + min(min_ttl, life / MIN_TTL_DIVISOR) < access_token_expiry
 
     def is_access_token_near_end(self, margin: timedelta, now: datetime) -> bool:
-        """Whether the access token is in its last `margin`, or third of its lifetime (rule 1)."""
+        """Whether the access token is in its last `margin`, at most its last third (rule 1)."""
         access_token_expiry = self.access_token_expiry(now)
         if self.expires_at is None or access_token_expiry is None:
             return False

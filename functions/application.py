@@ -25,7 +25,7 @@ from functions.routes import CALLBACK, HEALTH, HEALTHY, Routes, find_endpoint
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError, UnusableIssuerError
-from ports.store import StoreUnavailableError, UnreadableRecordError
+from ports.store import StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 
 _PARSERS = {CALLBACK: parse_authorization_response}
 _FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
@@ -178,9 +178,18 @@ def _problem_of(error: Exception) -> Problem:
         case DiscoveryError():
             detail = f"Cannot read the provider's metadata: {error}. Check ISSUER; retry in 5 s."
             return problem("provider-unavailable", detail, retry_after=5).problem
+        case StoreDamagedError():
+            _log.error("the store's data is damaged: %s", error)
+            return problem(
+                "store-unavailable",
+                "The store's data is damaged. Move the file away or put a backup in its place "
+                "(docs/sqlite.md).",
+                on_page="The store's data is damaged. Ask the operator to restore it.",
+                retry_after=2,
+            ).problem
         case StoreUnavailableError():
             _log.error("the store is not available: %s", error)
-            detail = "The store is unavailable. No data was lost. Retry in 2 s."
+            detail = "The store is unavailable. Retry in 2 s."
             return problem("store-unavailable", detail, retry_after=2).problem
         case UnreadableRecordError():
             _log.error("stored record unreadable: %s", error)
@@ -191,7 +200,11 @@ def _problem_of(error: Exception) -> Problem:
             return problem("record-unreadable", detail).problem
         case _:
             _log.error("unexpected error", exc_info=error)
-            return problem("unexpected", "Internal error. See the deployment's log.").problem
+            return problem(
+                "unexpected",
+                "The application failed. Search its log for the id in `instance`.",
+                on_page="The application failed. Ask the operator to search its log.",
+            ).problem
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:

@@ -1,1 +1,1 @@
-"""The application's ports: a Protocol for each outside system, and the exceptions it raises."""
+"""The application's ports: Protocols for outside systems, their values and their exceptions."""

@@ -10,7 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Tests of this folder share a deployment on each host.
 _ON_HOSTS = "tests/functions/"
-# As in `tests.functions.hosts`, in the order of their length. A name comes before its beginning.
+# As in `tests.functions.hosts`, the longest tests first. `lambda-runtime` stands before `lambda`:
+# the pattern takes the first match.
 _HOSTS = ("vercel", "lambda-runtime", "uvicorn", "in-process", "lambda")
 _HOST = re.compile(rf"[\[-]({'|'.join(_HOSTS)})[]-]")
 # Tests of these files share nothing, and run one by one.

@@ -94,15 +94,23 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
         raise problem("api-key-invalid", "The request has two different API keys. Send one.")
     key = key_of_request(request, keys)
     if key is None:
-        raise problem("api-key-invalid", "Unknown API key.")
+        raise problem(
+            "api-key-invalid", "The API key is unknown. Send one of this deployment's keys."
+        )
     if key.expires_at is not None and key.expires_at <= now:
-        raise problem("api-key-invalid", f"The API key {key.name!r} has expired.")
+        raise problem(
+            "api-key-invalid",
+            f"The API key {key.name!r} has expired. Ask the operator for a new one.",
+        )
     return key
 
 
 def _not_allowed(key: ApiKey, what: str) -> ProblemError:
-    detail = f"The API key {key.name!r} is not allowed for {what}. Its entry in API_KEYS says so."
-    return problem("key-not-allowed", detail)
+    return problem(
+        "key-not-allowed",
+        f"API_KEYS does not allow the API key {key.name!r} for {what}. Use another key, or change "
+        "its entry.",
+    )
 
 
 def _keys_in_headers(request: Request) -> list[bytes]:

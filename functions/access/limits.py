@@ -92,8 +92,8 @@ class FailureLimits:
         if not await self._count_and_check(subject, window_end(now)):
             return found
         return _too_many(
-            f"Too many failed requests {subject.label} ({self._most} in {_MINUTES} minutes). Valid "
-            "requests still work.",
+            f"Too many failed requests {subject.label} ({self._most} in {_MINUTES} minutes). "
+            "Correct them and retry; valid requests still work.",
             now,
         ).problem
 

@@ -11,7 +11,7 @@ from functions.admin.doctor import command as doctor
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings, StoreSettings
 from functions.wiring import Wiring
-from ports.store import StoreUnavailableError
+from ports.store import StoreDamagedError, StoreUnavailableError
 
 COMMANDS: Mapping[str, Command | LocalCommand] = {
     "keys": keys.COMMAND,
@@ -45,8 +45,13 @@ def _parser() -> ArgumentParser:
 async def _finish_and_close(running: Awaitable[str | None], wiring: Wiring) -> str | None:
     try:
         fault = await running
+    except StoreDamagedError as error:
+        return (
+            f"The store's data is damaged: {error}. Move the file away or put a backup in its "
+            "place (docs/sqlite.md)."
+        )
     except StoreUnavailableError as error:
-        return f"The store is not available: {error}. No data was lost; run this again."
+        return f"The store is not available: {error}. Run this again."
     else:
         return fault
     finally:

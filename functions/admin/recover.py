@@ -83,7 +83,7 @@ async def _replay(wiring: Wiring, rescued: RescuedRecord) -> Recovery:
 
 
 def _declare(_parser: ArgumentParser) -> None:
-    """It takes no arguments."""
+    """Declare no arguments."""
 
 
 def _run(wiring: Wiring, _options: Namespace) -> Awaitable[str | None]:

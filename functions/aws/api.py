@@ -80,7 +80,7 @@ def _mangum(application: Any) -> Mangum:  # noqa: ANN401 - Mangum's ASGI has typ
 
 def _refuse(event: Event, context: Any, part: str) -> dict[str, Any]:  # noqa: ANN401 - AWS's
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        found = problem("invalid-request", f"Cannot read the request: it has {part}.")
+        found = problem("invalid-request", f"The request has {part}. Correct it and send it again.")
         await found.problem.response(request_id=None).send(send)
 
     return _mangum(answer)(without_sender_parts(event), context)

@@ -52,7 +52,7 @@ def unreadable_part(event: Event) -> str | None:
         return "text that is not UTF-8"
     for name, pattern in _PARSED_HEADERS.items():
         if not all(pattern.fullmatch(value) for value in _header_values(event, name)):
-            return f"a header {name}"
+            return f"a malformed header {name}"
     return None
 
 

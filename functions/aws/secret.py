@@ -36,7 +36,10 @@ VARIABLES = frozenset(
         "USER_AGENT",
     }
 )
-"""Variables that a secret may set. Those of the store are not: another store has no grants."""
+"""The variables that a secret may set.
+
+All except those that choose the store (path, table, URL): another store has no grants.
+"""
 
 # Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")

@@ -1,7 +1,8 @@
 """The scheduled Lambda function: refreshes connections before they expire.
 
-AWS authorizes the caller (EventBridge Scheduler), which has no secret. An incomplete sweep raises,
-so that AWS retries it and keeps the event if it stays undone. It may run at any time, and twice.
+AWS authorizes the caller (EventBridge Scheduler), which has no secret. A sweep raises if it cannot
+run or a connection failed, so that AWS retries it and keeps the event if it stays undone. The next
+sweep continues an incomplete one. It may run at any time, and twice.
 """
 
 import asyncio

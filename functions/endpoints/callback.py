@@ -43,7 +43,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         )
         raise with_quotation(missing, quote_line)
     if bool(code) == bool(error):
-        raise with_quotation(problem("invalid-request", _wrong_parts(code)), quote_line)
+        raise with_quotation(_wrong_parts(code), quote_line)
     if wiring.logins.is_static(state):
         await wiring.limits.count_static_login(request)
     cookies = LoginCookies(wiring.settings.public_url)
@@ -74,12 +74,16 @@ def _refuse_prefetch(request: Request) -> None:
         )
 
 
-def _wrong_parts(code: str | None) -> str:
+def _wrong_parts(code: str | None) -> ProblemError:
     if code:
-        return "The callback has both a code and an error. Exactly one is required."
-    return (
+        what = "The callback has both a code and an error."
+        return problem(
+            "invalid-request", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}"
+        )
+    return problem(
+        "invalid-request",
         "The callback has neither a code nor an error. If the address has them after a #, set "
-        "response_mode=query in AUTHORIZATION_PARAMS."
+        "response_mode=query in AUTHORIZATION_PARAMS.",
     )
 
 

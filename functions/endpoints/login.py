@@ -65,7 +65,8 @@ def _refuse_another_sites_button(request: Request, public_url: str | None) -> No
     """
     if not is_from_own_page(request, public_url):
         raise problem(
-            "invalid-link", "Start the login on the link's own page. Open the link in a browser."
+            "invalid-link",
+            "Another site sent this form. Open the link in a browser, and start the login there.",
         )
 
 

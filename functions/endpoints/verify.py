@@ -1,4 +1,4 @@
-"""GET /api/verify: the status of a connection, from the store alone."""
+"""GET /api/verify: the status of a connection. The provider is not asked."""
 
 from domain.grant import Moved, place_of
 from domain.questions import missing_authorization
@@ -17,7 +17,7 @@ from functions.wiring import Wiring
 
 
 async def verify(request: Request, wiring: Wiring) -> Response:
-    """GET /api/verify: the status of the connection, from the store alone. Raises ProblemError."""
+    """GET /api/verify: return the status without asking the provider. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)

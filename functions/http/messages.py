@@ -67,7 +67,8 @@ class Request:
         # Removed from the scope, because servers log it, and a callback's has the code.
         query, scope["query_string"] = scope.get("query_string", b""), b""
         if len(query) > MAX_QUERY_BYTES:
-            raise MalformedRequestError(f"The query exceeds {MAX_QUERY_BYTES} bytes.", status=414)
+            detail = f"The query exceeds {MAX_QUERY_BYTES} bytes. Shorten it."
+            raise MalformedRequestError(detail, status=414)
         head = cls.head(scope)
         _check_headers(head.headers)
         return replace(
@@ -119,9 +120,11 @@ def path_of(scope: Scope) -> str:
 
 def _check_headers(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     if len(headers) > MAX_HEADERS:
-        raise MalformedRequestError(f"The request has more than {MAX_HEADERS} headers.", status=431)
+        detail = f"The request has more than {MAX_HEADERS} headers. Send fewer."
+        raise MalformedRequestError(detail, status=431)
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        raise MalformedRequestError(f"The headers exceed {MAX_HEADER_BYTES} bytes.", status=431)
+        detail = f"The headers exceed {MAX_HEADER_BYTES} bytes. Shorten them."
+        raise MalformedRequestError(detail, status=431)
 
 
 async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -> bytes:
@@ -130,7 +133,7 @@ async def _read_body(receive: Receive, max_bytes: int, *, may_end_early: bool) -
         async with asyncio.timeout(seconds):
             return await _read_chunks(receive, max_bytes, may_end_early=may_end_early)
     except TimeoutError as error:
-        detail = f"The body did not arrive within {seconds:g} s."
+        detail = f"The body did not arrive within {seconds:g} s. Send the request again."
         raise MalformedRequestError(detail, status=408) from error
 
 
@@ -141,10 +144,11 @@ async def _read_chunks(receive: Receive, max_bytes: int, *, may_end_early: bool)
         if message["type"] == "http.disconnect":
             if may_end_early:
                 return body
-            raise MalformedRequestError("The body is incomplete.")
+            raise MalformedRequestError("The body is incomplete. Send the request again.")
         body += bytes(message.get("body", b""))
         if len(body) > max_bytes:
-            raise MalformedRequestError(f"The body exceeds {max_bytes} bytes.", status=413)
+            detail = f"The body exceeds {max_bytes} bytes. Shorten it."
+            raise MalformedRequestError(detail, status=413)
         if not message.get("more_body"):
             return body
 

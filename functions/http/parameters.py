@@ -24,10 +24,12 @@ def parse_parameters(encoded: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError as error:
-        raise MalformedRequestError("The parameters are not URL-encoded UTF-8.") from error
+        raise MalformedRequestError(
+            "The parameters cannot be decoded. Percent-encode them as UTF-8."
+        ) from error
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
-        raise MalformedRequestError("A parameter appears more than once.")
+        raise MalformedRequestError("A parameter appears more than once. Send it once.")
     return parameters
 
 
@@ -41,7 +43,9 @@ def parse_authorization_response(encoded: bytes) -> dict[str, str]:
         encoded_name, _, value = part.partition(b"=")
         name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
         if name in _SIGNIFICANT and name in parameters:
-            raise MalformedRequestError(f"The parameter {name} appears more than once.")
+            raise MalformedRequestError(
+                f"The parameter {name} appears more than once. Send it once."
+            )
         if name in _SIGNIFICANT:
             parameters |= parse_parameters(b"=".join((name.encode(), value)))
         elif name == _SHOWN:

@@ -12,7 +12,7 @@ from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import Store
 
-_ANOTHER = "GET /api/verify returns a new link while a login is required."
+_ANOTHER = "GET /api/verify has a new link while a login is required: use that one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

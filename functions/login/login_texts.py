@@ -124,8 +124,9 @@ def login_in_progress() -> ProblemError:
     """Make the problem of a redirect that another request still completes."""
     return problem(
         "provider-unavailable",
-        "This login is still being completed. Retry in 5 s.",
-        on_page="This login is still being completed. Reload this page in a few seconds.",
+        "Another request is still completing this login. Retry in 5 s.",
+        on_page="Another request is still completing this login. Reload this page in a few "
+        "seconds.",
         retry_after=5,
     )
 

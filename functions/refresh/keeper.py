@@ -170,7 +170,10 @@ class Keeper:
     def _decide(
         self, connection: str, record: Record, question: Question, *, is_late: bool
     ) -> Command:
-        """Decide; if this instance may not start an attempt, as if one were in flight."""
+        """Return the command.
+
+        If this instance may not start an attempt, return the command for an attempt in flight.
+        """
         now = self._clock.now()
         decision = decide(record.grant, question, self._policy, now)
         if not isinstance(decision.command, SendTokenRequest):

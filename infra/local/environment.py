@@ -3,9 +3,7 @@
 The folder `.local` keeps secrets and data for the next start, readable by its owner only.
 """
 
-import os
 import secrets
-import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
+
+from functions.admin.new_file import new_file
 
 STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
@@ -72,8 +72,6 @@ class LocalEnvironment:
         """
         try:
             return cls._complete(environ)
-        except UnicodeDecodeError as error:
-            raise LocalEnvironmentError(".env is not UTF-8") from error
         except OSError as error:
             raise LocalEnvironmentError(
                 f".env or {STATE_FOLDER} cannot be used: {error}"
@@ -84,7 +82,10 @@ class LocalEnvironment:
         # Without interpolation: a `$` may be part of a secret.
         if Path(".env").is_dir():
             raise LocalEnvironmentError(".env is a folder; it must be a file")
-        file = dotenv_values(".env", interpolate=False, encoding="utf-8-sig")
+        try:
+            file = dotenv_values(".env", interpolate=False, encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise LocalEnvironmentError(".env is not UTF-8") from error
         given = {name: value for name, value in {**file, **environ}.items() if value}
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
@@ -93,14 +94,17 @@ class LocalEnvironment:
         STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
             "API_KEY": given.get("API_KEY") or load_secret(API_KEY_FILE),
-            # Independent of CLIENT_SECRET. Records of before, encrypted with the key derived from
-            # it, stay readable: that key is the last of the ring.
-            "ENCRYPTION_KEYS": given.get("ENCRYPTION_KEYS") or load_secret(ENCRYPTION_KEY_FILE),
             "PUBLIC_URL": address,
             **given,
         }
         if _STORE_VARIABLES.isdisjoint(given):
             variables["SQLITE_PATH"] = str(STATE_FOLDER / "grants.sqlite")
+        # Only for a file of this folder: other deployments on a shared store lack this key.
+        # It is independent of CLIENT_SECRET. Records of before, encrypted with the key derived from
+        # that, stay readable: the derived key is the last of the ring.
+        keeps_records = is_simulated or _STORE_VARIABLES.isdisjoint(given)
+        if keeps_records and "ENCRYPTION_KEYS" not in given:
+            variables["ENCRYPTION_KEYS"] = load_secret(ENCRYPTION_KEY_FILE)
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
             # With its own store: its logins would replace those of a real provider.
@@ -131,17 +135,16 @@ def _port(text: str) -> int:
 def load_secret(path: Path) -> str:
     """Return the secret in a file: 32 bytes in base64url. The first call creates it.
 
-    Raises OSError, and LocalEnvironmentError if the file is empty.
+    Raises OSError, and LocalEnvironmentError if the file is damaged.
     """
     if not path.exists():
-        # Atomically: a partial write would leave an empty secret for ever.
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "w") as file:
+        # Another process may create it at the same time.
+        with suppress(FileExistsError), new_file(path) as file:
             file.write(urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
-        with suppress(FileExistsError):
-            os.link(name, path)
-        Path(name).unlink()
-    if not (secret := path.read_text().strip()):
-        # Without it, another key would encrypt, and stored records would be unreadable.
-        raise LocalEnvironmentError(f"{path} is empty: restore it from a backup, or remove it")
-    return secret
+    # A file from an earlier version, or from its user, can have any text.
+    secret = path.read_bytes().strip()
+    if not secret or not secret.isascii():
+        raise LocalEnvironmentError(
+            f"{path} is damaged: restore it from a backup, or remove it and log in again"
+        )
+    return secret.decode()

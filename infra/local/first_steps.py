@@ -10,6 +10,7 @@ from hashlib import sha256
 from html import escape
 from urllib.parse import urlsplit
 
+from domain.metadata import is_loopback
 from functions.http.messages import Response
 from functions.settings.settings import Settings
 from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
@@ -26,7 +27,7 @@ _POLICY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
+class Step:
     """One step: its title, and a command for a shell."""
 
     title: str
@@ -35,35 +36,43 @@ class _Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSteps:
-    """The first steps at one address."""
+    """The first steps at one address.
+
+    `is_local`: whether browsers use that address. Behind a proxy, strangers could see the page.
+    """
 
     address: str
     provider: str
     redirect_uri: str
     place: str
-    steps: Sequence[_Step]
+    steps: Sequence[Step]
     is_simulated: bool
+    is_local: bool
 
     @classmethod
     def of(cls, local: LocalEnvironment, settings: Settings) -> "FirstSteps":
         """Return the steps for the environment that `make run` serves with."""
         address = f"http://localhost:{local.port}"
         key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
-        curl = f'curl -sS -H "x-api-key: {key}" {address}'
+
+        def curl(path: str, options: str = "") -> str:
+            return f'curl -sS {options}-H "x-api-key: {key}" {address}{path}'
+
         return cls(
             address=address,
             provider="a simulated Digi-Key" if local.is_simulated else provider_name(settings),
             redirect_uri=settings.redirect_uri or "",
             place="in the folder of make run" if local.keeps_api_key else "with your API_KEY",
             steps=(
-                _Step(
+                Step(
                     title="Log in: open the authorization_url of the answer in a browser.",
-                    command=f"{curl.replace(' -H', ' -X POST -H')}/api/login",
+                    command=curl("/api/login", "-X POST "),
                 ),
-                _Step(title="Get a token.", command=f"{curl}/api/token"),
-                _Step(title="Check the state of the login.", command=f"{curl}/api/verify"),
+                Step(title="Get a token.", command=curl("/api/token")),
+                Step(title="Check the state of the login.", command=curl("/api/verify")),
             ),
             is_simulated=local.is_simulated,
+            is_local=is_loopback(urlsplit(settings.public_url or "").hostname or ""),
         )
 
     def text(self) -> str:
@@ -74,7 +83,7 @@ class FirstSteps:
             for number, step in enumerate(self.steps, start=1)
         )
         return f"""
-oauth-callback serves at {self.address}/ (the first steps, as a page)
+oauth-callback serves at {self.address}{"/ (the first steps, as a page)" if self.is_local else ""}
   provider: {self.provider}{simulation if self.is_simulated else ""}
   redirect URI: {self.redirect_uri}
 

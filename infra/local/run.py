@@ -33,14 +33,15 @@ class LocalApplication:
         self, application: Application, steps: FirstSteps, simulation: SimulatedDigiKey | None
     ) -> None:
         self._application = application
-        self._page = steps.page()
+        self._page = steps.page() if steps.is_local else None
         self._simulation = simulation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route a scope by its path."""
-        path = scope.get("path", "")
-        if path == "/" and scope.get("method") in {"GET", "HEAD"} and is_local(Request.head(scope)):
-            await self._page.send(send, without_body=scope["method"] == "HEAD")
+        path, page = scope.get("path", ""), self._page
+        is_read = scope.get("method") in {"GET", "HEAD"}
+        if page is not None and path == "/" and is_read and is_local(Request.head(scope)):
+            await page.send(send, without_body=scope["method"] == "HEAD")
         elif self._simulation is not None and path.startswith(SIMULATION_PREFIX):
             await self._simulation(scope, receive, send)
         else:

@@ -111,7 +111,7 @@ def test_the_first_key_of_a_ring_seals_and_each_of_them_opens() -> None:
 
 def test_the_error_of_another_client_names_the_right_one() -> None:
     error = refusal(LINES, SealedExport(KeyRing([KEY]), client="another at https://p.example/t"))
-    assert "it is of client client at https://provider.example/token" in error
+    assert "client client at https://provider.example/token exported it" in error
     assert "another at https://p.example/t" in error
 
 

@@ -1,6 +1,6 @@
-"""A DynamoDB table of little capacity, as a process: what is too much is refused.
+"""A DynamoDB table of little capacity, as a process: it refuses calls beyond the capacity.
 
-As DynamoDB does, it lets what was not used in the last seconds be used in a burst.
+As DynamoDB does, it saves the unused capacity of the last seconds for a burst.
 """
 
 import argparse

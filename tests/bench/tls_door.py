@@ -1,4 +1,4 @@
-"""A TLS door before a server that has none: what comes in is passed on, and back."""
+"""A TLS door before a server without TLS: it passes bytes on in both directions."""
 
 import asyncio
 import ssl

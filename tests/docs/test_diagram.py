@@ -32,9 +32,7 @@ def test_every_event_is_applied_and_every_state_is_reached() -> None:
     later=st.sampled_from([0, 1, 30, 61, 1800, 86_400 * 91]),
     policy=st.sampled_from(POLICIES),
 )
-def test_no_grant_whatever_its_values_takes_another_way(
-    grant: Grant, later: int, policy: Policy
-) -> None:
+def test_every_grant_takes_a_way_of_the_diagram(grant: Grant, later: int, policy: Policy) -> None:
     now = NOW + timedelta(seconds=later)
     for said, event in events_for(grant, now):
         after = taken(grant, event, policy, now)
@@ -42,7 +40,7 @@ def test_no_grant_whatever_its_values_takes_another_way(
         assert states[0] == states[1] or said in FOUND[states], (said, *states)
 
 
-def test_what_is_drawn_as_one_arrow_is_true_of_each_state() -> None:
+def test_a_shared_arrow_is_true_of_each_state() -> None:
     for (source, target), said in drawn(FOUND).items():
         sources = {ANY: STATES, FRAME: FRAMED}.get(source, (source,))
         assert all(said <= FOUND[each, target] for each in sources if each != target)

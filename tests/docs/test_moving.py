@@ -69,7 +69,7 @@ def test_the_commands_move_everything_there_and_back(checkout: Checkout) -> None
     assert all(isinstance(grant, Moved) for grant in checkout.new.kept(*NAMES))
 
 
-def test_what_nobody_has_imported_is_taken_back(checkout: Checkout) -> None:
+def test_connections_that_nobody_has_imported_are_taken_back(checkout: Checkout) -> None:
     checkout.type(EXPORT)
     assert checkout.type(TAKE_BACK) == "".join(f"{name}: taken back\n" for name in NAMES)
     assert checkout.old.kept(*NAMES) == [GRANT, GRANT]

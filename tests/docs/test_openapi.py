@@ -26,7 +26,7 @@ from functions.http.problems import PROBLEMS
 from functions.refresh.sweep import SweepReport
 
 ROOT = Path(__file__).parents[2]
-WRITTEN: dict[str, Any] = json.loads(text())
+DOCUMENT: dict[str, Any] = json.loads(text())
 PROBLEMS_PAGE = (ROOT / "docs/problems.md").read_text()
 ROW = re.compile(
     r"^\| `(?P<name>[a-z-]+)` \| (?P<statuses>[0-9, ]+) \| (?P<when>.+?) \| ", re.MULTILINE
@@ -46,7 +46,7 @@ def test_the_document_has_the_version_of_the_project() -> None:
 
 
 def test_the_document_is_valid_openapi() -> None:
-    validate(WRITTEN)
+    validate(DOCUMENT)
 
 
 def test_every_operation_there_is_is_described_and_no_other() -> None:
@@ -123,19 +123,23 @@ def raised_in(file: Path) -> Iterator[str]:
                 pass
 
 
-def test_what_is_repeated_of_the_code_is_what_stands_there() -> None:
+def test_the_document_has_no_links_into_these_pages() -> None:
+    assert ".md)" not in text()
+
+
+def test_the_pattern_and_the_counts_are_those_of_the_code() -> None:
     assert CONNECTION.schema["pattern"] == f"^{_CONNECTION.pattern}$"
-    report = WRITTEN["components"]["schemas"]["SweepReport"]
+    report = DOCUMENT["components"]["schemas"]["SweepReport"]
     assert report["required"] == list(SweepReport.__slots__)
 
 
 def examples() -> Iterator[tuple[str, Mapping[str, Any], object]]:
     """Every example in the document, with the schema that it is an example of."""
-    for path, methods in WRITTEN["paths"].items():
+    for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             for name, described in examples_of(operation):
                 yield f"{method} {path} {name}", described["schema"], described["example"]
-    for name, schema in WRITTEN["components"]["schemas"].items():
+    for name, schema in DOCUMENT["components"]["schemas"].items():
         for example in schema.get("examples", ()):
             yield name, schema, example
 
@@ -160,7 +164,7 @@ EXAMPLES = list(examples())
 )
 def test_every_example_is_valid(schema: Mapping[str, Any], example: object) -> None:
     # References are from the root.
-    rooted = {**schema, "components": WRITTEN["components"]}
+    rooted = {**schema, "components": DOCUMENT["components"]}
     Draft202012Validator(rooted, format_checker=FormatChecker()).validate(example)
 
 

@@ -58,6 +58,8 @@ def expect_page(
     assert "script-src" not in policy
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert "<script" not in answer.text
+    # Its reader has no API key.
+    assert "POST /api" not in answer.text
     return answer.text
 
 

@@ -141,7 +141,7 @@ def no_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
 
 
 @pytest.mark.usefixtures("no_python")
-def test_without_the_functions_python_there_is_no_artifact_and_it_is_said_what_to_do(
+def test_without_the_functions_python_there_is_no_artifact_but_advice(
     tmp_path: Path,
 ) -> None:
     said = main([str(tmp_path / "artifact")])
@@ -177,7 +177,7 @@ def test_folder_with_something_in_it_is_left_alone(built: LambdaArtifact, tmp_pa
         ("six==1.17.0\n", "Hashes are required"),
     ],
 )
-def test_what_is_not_as_it_was_locked_makes_no_artifact(
+def test_packages_that_differ_from_the_lock_make_no_artifact(
     built: LambdaArtifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

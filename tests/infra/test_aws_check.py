@@ -190,7 +190,7 @@ def test_checkov_finds_what_it_advises_against_and_what_was_skipped_for_no_reaso
 
 
 @pytest.mark.parametrize("tool", [run_guard, run_checkov])
-def test_what_a_tool_cannot_read_is_no_success(tmp_path: Path, tool: Tool) -> None:
+def test_a_template_that_a_tool_cannot_read_fails(tmp_path: Path, tool: Tool) -> None:
     require_tools()
     path = planted(tmp_path, "{")
     with suppress(ToolError):

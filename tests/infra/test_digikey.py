@@ -139,7 +139,7 @@ def test_codes_and_tokens_are_all_different_and_of_one_use() -> None:
     assert reason(refresh(server, first.access_token)) == "invalid_grant"
 
 
-def test_refresh_token_lives_until_exactly_ninety_days() -> None:
+def test_refresh_token_is_valid_for_exactly_ninety_days() -> None:
     server = rules(clock := Clock())
     first = given(exchange(server, code_from(server)))
     clock.seconds = NINETY_DAYS - A_MOMENT
@@ -235,7 +235,7 @@ def test_state_keeps_no_secret() -> None:
     assert tokens.refresh_token not in repr(tokens)
 
 
-def test_state_forgets_what_has_died() -> None:
+def test_state_forgets_expired_codes_tokens_and_grants() -> None:
     server = rules(clock := Clock())
     code_from(server)
     tokens = given(exchange(server, code_from(server)))
@@ -250,7 +250,7 @@ def test_state_forgets_what_has_died() -> None:
     assert not server.state.grants
 
 
-def test_grant_whose_refresh_token_died_first_keeps_its_access_token() -> None:
+def test_grant_whose_refresh_token_expired_first_keeps_its_access_token() -> None:
     server = rules(clock := Clock())
     server.lifetimes = replace(DIGIKEY_LIFETIMES, refresh_token=1.0)
     tokens = given(exchange(server, code_from(server)))
@@ -457,7 +457,7 @@ def test_own_forms_are_obeyed(host: str) -> None:
     assert settings(app)["faults"] == ["html"]
 
 
-def test_page_says_that_it_is_a_simulation_and_loads_nothing() -> None:
+def test_page_states_that_it_is_a_simulation_and_loads_nothing() -> None:
     app = application()
     for page in (
         ask(app, "GET", "/v1/oauth2/authorize", params=ASKED),
@@ -592,7 +592,7 @@ def test_client_credentials_count_only_in_the_form() -> None:
         (b"grant_type=\xff", "application/x-www-form-urlencoded"),
     ],
 )
-def test_body_that_is_no_form_is_refused(body: bytes, content_type: str) -> None:
+def test_body_other_than_a_form_is_refused(body: bytes, content_type: str) -> None:
     headers = {"content-type": content_type}
     answer = ask(application(), "POST", "/v1/oauth2/token", content=body, headers=headers)
     assert answer.status_code == 400
@@ -619,7 +619,7 @@ def test_form_may_be_64_kib_and_no_larger() -> None:
         ("POST", "/", "GET, HEAD"),
     ],
 )
-def test_other_methods_are_told_which_are_allowed(method: str, path: str, allow: str) -> None:
+def test_other_methods_get_the_allowed_ones(method: str, path: str, allow: str) -> None:
     answer = ask(application(), method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allow
@@ -647,7 +647,7 @@ def test_head_is_answered_without_a_body() -> None:
     assert body["body"] == b""
 
 
-def test_protected_resource_opens_to_a_living_access_token() -> None:
+def test_protected_resource_opens_to_a_valid_access_token() -> None:
     app = application(clock := Clock())
     access_token = log_in(app)["access_token"]
     clock.seconds = HALF_AN_HOUR - A_MOMENT
@@ -876,7 +876,7 @@ def test_delayed_answer_comes_late_and_is_committed_at_once(
 # --- life
 
 
-def test_grants_outlive_the_process_and_settings_do_not(tmp_path: Path) -> None:
+def test_a_new_process_keeps_grants_and_resets_settings(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     before = application(state_path=path)
     tokens = log_in(before)

@@ -82,8 +82,15 @@ def test_encryption_keys_that_are_given_are_the_only_ones() -> None:
     assert not Path(".local/encryption-key").exists()
 
 
-def test_an_empty_key_file_is_refused() -> None:
+def test_a_store_that_others_may_share_gets_no_key_of_this_folder() -> None:
+    found = settings(CLIENT | {"SQLITE_PATH": "shared.sqlite"})
+    assert not found.encryption_keys
+    assert not Path(".local/encryption-key").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
+def test_a_damaged_key_file_is_refused(content: bytes) -> None:
     Path(".local").mkdir()
-    Path(".local/encryption-key").touch()
-    with pytest.raises(LocalEnvironmentError, match=r"encryption-key is empty"):
+    Path(".local/encryption-key").write_bytes(content)
+    with pytest.raises(LocalEnvironmentError, match=r"encryption-key is damaged"):
         settings(CLIENT)

@@ -114,7 +114,7 @@ async def test_a_record_is_replaced_as_a_whole_its_ledger_with_its_grant(
     assert await in_use.open().load("default") == third
 
 
-async def test_what_one_instance_wrote_another_reads_and_replaces(in_use: StoreInUse) -> None:
+async def test_a_record_of_one_instance_is_read_and_replaced_by_another(in_use: StoreInUse) -> None:
     first, second = in_use.open(), in_use.open()
     await first.swap("default", record_of(authorized(1), "one"), expected_etag=None)
     assert await second.load("default") == record_of(authorized(1), "one")

@@ -12,8 +12,8 @@ from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, 
 from tests.thorough import times
 
 # Of each kind of provider, by the store: the second one really evaluates what the adapter asks for.
-CHAOS_SEEDS = {"memory": times(200), "dynamodb": times(30)}
-DOUBT_SEEDS = {"memory": times(100), "dynamodb": times(15)}
+CHAOS_SEEDS = {"memory": times(150), "dynamodb": times(30)}
+DOUBT_SEEDS = {"memory": times(80), "dynamodb": times(15)}
 IDLE_SEEDS = {"memory": times(40), "dynamodb": times(10)}
 REVOCATION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
 CLOCK_SEEDS = times(40)

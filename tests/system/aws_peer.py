@@ -53,7 +53,8 @@ def aws_server(
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         environ = {
-            **os.environ,
+            # Functions inherit it. Another test of this process may have set AWS's variables.
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "SERVICES": ",".join(services),

@@ -108,7 +108,7 @@ def test_every_resource_of_the_template_is_created(stack: Stack) -> None:
     assert set(stack.resources) == wanted
 
 
-def test_a_stack_without_its_secret_s_value_is_alive_and_says_how_to_put_it(stack: Stack) -> None:
+def test_a_stack_without_its_secret_s_value_is_up_and_reports_how_to_put_it(stack: Stack) -> None:
     assert http.get(f"{stack.public_url}/api/health").is_success
     answer = http.get(f"{stack.public_url}/api/token")
     assert (

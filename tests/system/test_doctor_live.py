@@ -72,7 +72,7 @@ def test_nothing_is_wrong_with_a_deployment_that_runs(live: Live) -> None:
     assert {"live", "openapi", "API key", "login"} <= {each.about for each in found}
 
 
-def test_command_says_so_and_succeeds(live: Live) -> None:
+def test_command_reports_it_and_succeeds(live: Live) -> None:
     status, out, error = run_doctor(live.environ(), "--live", live.url)
     assert (status, error) == (0, "")
     assert out.count("\n") == out.count("ok  ")
@@ -169,7 +169,7 @@ def test_deployment_whose_store_is_away_is_found(live: Live, tmp_path: Path) -> 
     ],
     ids=["may-be-cached", "a-page", "a-redirect", "protected", "hangs", "resets"],
 )
-def test_what_is_no_deployment_is_found_and_is_sent_no_key(
+def test_a_server_other_than_a_deployment_is_found_and_gets_no_key(
     live: Live, script: Script, text: str
 ) -> None:
     with serving(script) as server:
@@ -179,7 +179,7 @@ def test_what_is_no_deployment_is_found_and_is_sent_no_key(
         assert keys_sent_to(server) == set()
 
 
-def test_what_answers_everybody_is_found_and_is_sent_no_key(live: Live) -> None:
+def test_a_server_that_accepts_a_wrong_key_is_found_and_gets_no_right_one(live: Live) -> None:
     with serving(alive()) as server:
         found = findings(live.environ(), live=base(server))
         assert wrong(found) == [("fault", "openapi"), ("fault", "API key")]

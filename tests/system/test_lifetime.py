@@ -92,7 +92,7 @@ def test_worker_killed_during_its_refresh_makes_others_wait_and_come_back(
         assert_one_retry_and_then_no_more(connection)
 
 
-def test_worker_that_died_before_it_sent_anything_costs_no_login(
+def test_worker_that_crashed_before_it_sent_anything_costs_no_login(
     deployment: Deployment,
 ) -> None:
     with new_connection(deployment) as connection:

@@ -68,7 +68,7 @@ def test_link_serves_once_whichever_worker_is_asked(deployment: Deployment) -> N
         assert problem_of(answers[1]) == "invalid-link"
 
 
-def test_another_account_at_the_provider_is_told_apart(deployment: Deployment) -> None:
+def test_another_account_at_the_provider_is_distinguished(deployment: Deployment) -> None:
     with connected(deployment, "accounts") as connection:
         connection.log_in()
         before = connection.tokens

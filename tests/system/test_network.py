@@ -1,4 +1,4 @@
-"""Token requests and their answers get lost or come late. The tests count what that costs.
+"""The network loses or delays token requests and responses. The tests count the logins that costs.
 
 A login is needed only where the provider granted a request and the answer was lost. Where the
 provider accepts a used refresh token for a while, no login is needed at all.

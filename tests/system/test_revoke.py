@@ -57,7 +57,7 @@ def assert_over(connection: Connection) -> None:
     assert counted(answers) == {(401, "authorization-required"): CALLERS}
 
 
-def test_the_refresh_token_is_dead_and_a_login_starts_anew(deployment: Deployment) -> None:
+def test_the_refresh_token_is_refused_and_a_new_login_works(deployment: Deployment) -> None:
     with logged_in(deployment, "alone") as connection:
         token, old = only_token(connection.ask(CALLERS)), connection.tokens
         assert connection.is_accepted(token)
@@ -71,7 +71,7 @@ def test_the_refresh_token_is_dead_and_a_login_starts_anew(deployment: Deploymen
         assert connection.is_accepted(only_token(connection.ask(CALLERS)))
 
 
-def test_whatever_is_in_flight_in_other_processes_nothing_outlives_it(
+def test_requests_in_flight_in_other_processes_do_not_undo_it(
     deployment: Deployment,
 ) -> None:
     random, refreshed = Random(SEED), 0  # noqa: S311 - a seed is the point

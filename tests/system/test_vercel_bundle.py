@@ -83,7 +83,7 @@ def application_sources() -> list[Path]:
     return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
-def test_what_does_not_belong_is_recognised() -> None:
+def test_files_that_do_not_belong_are_recognised() -> None:
     paths = STRAYS.split()
     assert strays([*paths, "domain/decide.py", "_vendor/httpx/_api.py"]) == paths
 

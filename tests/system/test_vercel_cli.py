@@ -81,7 +81,7 @@ def test_output_as_it_should_be_has_no_faults(tmp_path: Path) -> None:
         (lambda project: edit(config(project), lambda it: it["routes"].pop()), "routes"),
     ],
 )
-def test_every_fault_is_said(tmp_path: Path, change: Callable[[Path], None], said: str) -> None:
+def test_every_fault_is_reported(tmp_path: Path, change: Callable[[Path], None], said: str) -> None:
     write(tmp_path)
     change(tmp_path)
     assert said in "\n".join(faults_of(tmp_path))

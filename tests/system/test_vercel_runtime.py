@@ -155,7 +155,7 @@ def test_callers_do_not_wait_for_one_anothers_answers_of_the_store(
 
 
 @pytest.mark.parametrize("name", ["CLIENT_SECRET", "API_KEY", "KV_REST_API_TOKEN"])
-def test_function_without_a_variable_says_so_and_lives_on(
+def test_function_without_a_variable_reports_it_and_keeps_running(
     portal: BlockingPortal, store: UpstashPeer, name: str
 ) -> None:
     with clouds(portal, store) as deploy:

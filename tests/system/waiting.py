@@ -10,5 +10,5 @@ def wait_until(holds: Callable[[], bool], *, every: float = 0.02) -> None:
     """Poll every so many seconds until it holds. Raises AssertionError after the patience."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(every)

@@ -173,7 +173,7 @@ def _error(status: int, names: list[str], operation: Operation) -> JsonObject:
     content: JsonObject = {"application/problem+json": {"schema": _one_of(names)}}
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
-        "description": "\n".join(f"- `{name}`: {OCCURRENCES[name].when}" for name in names),
+        "description": "\n".join(f"- `{name}`: {OCCURRENCES[name].description}" for name in names),
         "headers": references(*_headers_of(operation), *own),
         "content": content | _page(is_there=operation.has_error_pages),
     }

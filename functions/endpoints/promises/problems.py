@@ -1,11 +1,14 @@
 """When each type of problem occurs, and its members beyond RFC 9457."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.endpoints.promises.operation import Schema
 from functions.endpoints.promises.schemas import CAUSE, HISTORY, LOGIN, STATES, STATUS, object_with
 from functions.http.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
+
+_LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,11 @@ class Occurrence:
 
     statuses: tuple[int, ...]
     when: str
+
+    @property
+    def description(self) -> str:
+        """`when` without links, which lead nowhere outside of `docs/`."""
+        return _LINK.sub(r"\1", self.when)
 
 
 OCCURRENCES: Mapping[str, Occurrence] = {
@@ -32,8 +40,8 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     ),
     "connection-moved": Occurrence(
         (410,),
-        "the connection was handed over to another deployment ([moving](moving.md)): use that "
-        "one, retrying does not help",
+        "the connection was [handed over](moving.md) to another deployment: use that one, retrying "
+        "does not help",
     ),
     "authorization-required": Occurrence((401,), "a person has to log in to get a token"),
     "not-authorized": Occurrence(
@@ -100,7 +108,8 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "provider-unavailable": Occurrence(
         (503,),
         "the provider is unreachable, does not respond, or asks to wait, or a page replaced its "
-        "response, as firewalls and captive portals send",
+        "response, as firewalls and captive portals send. Also if a callback is repeated while "
+        "another request still completes its login",
     ),
     "refresh-in-progress": Occurrence(
         (503,),
@@ -115,7 +124,10 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         "too many requests from this address or with this API key failed, by errors of the "
         "caller; valid requests still work",
     ),
-    "store-unavailable": Occurrence((503,), "the store is unavailable; no data was lost"),
+    "store-unavailable": Occurrence(
+        (503,),
+        "the store is unavailable, or its data is damaged; `detail` distinguishes them",
+    ),
     "record-unreadable": Occurrence(
         (500,),
         "the stored record is damaged, or was encrypted with a key that is not in "
@@ -206,7 +218,7 @@ def _schema(name: str, occurrence: Occurrence) -> Schema:
         **PROBLEM_MEMBERS.get(name, {}),
     }
     optional = OPTIONAL_PROBLEM_MEMBERS.get(name, {})
-    schema = object_with(required, occurrence.when, optional=optional)
+    schema = object_with(required, occurrence.description, optional=optional)
     return {**schema, "examples": [_example(name, occurrence)]}
 
 

@@ -82,10 +82,10 @@ STATUS: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": STATES, "description": "The state of the tokens."},
     "generation": {
         **_COUNT,
-        "description": "How many refreshes and logins replaced the tokens.",
+        "description": "How many times a refresh or a login replaced the refresh token.",
     },
     "access_token_expires_at": _instant("Null if it does not expire."),
-    "refresh_token_expires_at": _instant("Null if there is none, or it does not expire."),
+    "refresh_token_expires_at": _instant("Null if there is none, or its expiry is unknown."),
     "refresh_token_days_left": {
         "type": ["integer", "null"],
         "minimum": 0,
@@ -106,7 +106,7 @@ STATUS: Mapping[str, Schema] = {
     "next_try_at": _instant("The next refresh after a failure; null without one."),
     "action_required": {
         "type": "boolean",
-        "description": "Whether somebody must act: log in, correct the settings, or find out why "
+        "description": "Whether a person must act: log in, correct the settings, or find out why "
         "refreshes have failed for an hour. Set alarms on it.",
     },
     "cause": {
@@ -165,7 +165,8 @@ SCHEMAS: Mapping[str, Schema] = {
                 "outcome": {
                     "type": "string",
                     "enum": list(OUTCOMES),
-                    "description": "`tokens`, `done`, a cause, or a failure.",
+                    "description": "`tokens`, `tokens-of-another-account`, `done`, "
+                    "`not-supported`, a cause, or a failure.",
                 },
             },
             "One event.",
@@ -202,7 +203,11 @@ SCHEMAS: Mapping[str, Schema] = {
     "SweepReport": object_with(
         {
             "refreshed": _COUNT,
-            "skipped": {**_COUNT, "description": "Another request refreshes them."},
+            "skipped": {
+                **_COUNT,
+                "description": "Another request refreshes them, or they changed meanwhile and need "
+                "no refresh.",
+            },
             "failed": {**_COUNT, "description": "`verify` and the log have the reasons."},
             "is_complete": {
                 "type": "boolean",

@@ -20,13 +20,13 @@ _HISTORY = Parameter(
 _VERIFY = Operation(
     id="verifyConnection",
     summary="Get the status of a connection",
-    description="Reads the store only. For monitoring: `action_required` says whether somebody "
-    "must act, `cause` why, and `refresh_token_days_left` how soon a login is required.",
+    description="Does not ask the provider. For monitoring: `action_required` states whether a "
+    "person must act, `cause` why, and `refresh_token_days_left` how soon a login is required.",
     key=Key.API_KEY,
     parameters=(CONNECTION, _HISTORY),
     answers={
         200: Answer(
-            description="The access token and the refresh token are valid.",
+            description="The access token is valid, and no login is required.",
             schema=reference("Standing", state={"const": "fresh"}),
             example=STATUS_EXAMPLE,
         ),

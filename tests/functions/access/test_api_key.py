@@ -105,7 +105,7 @@ def test_key_is_checked_before_anything_else(
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_API_KEY)
-def test_checklist_50_key_in_the_url_is_no_key(
+def test_checklist_50_key_in_the_url_is_ignored(
     deployment: Deployment, method: str, path: str
 ) -> None:
     for name in IN_THE_URL:
@@ -114,7 +114,7 @@ def test_checklist_50_key_in_the_url_is_no_key(
         assert API_KEY not in answer.text
 
 
-def test_checklist_50_key_in_a_form_is_no_key(deployment: Deployment) -> None:
+def test_checklist_50_key_in_a_form_is_ignored(deployment: Deployment) -> None:
     form = f"api_key={API_KEY}&access_token={API_KEY}".encode()
     kind = ("content-type", "application/x-www-form-urlencoded")
     answer = deployment.call("POST", "/api/login", kind, content=form)

@@ -99,7 +99,9 @@ def test_key_is_refused_every_endpoint_that_it_is_not_for(keyed: Deployment) -> 
             expect_json(answer)
         else:
             members = expect_problem(answer, 403, "key-not-allowed")
-            assert f"'ci' is not allowed for the endpoint {path[5:]}" in members["detail"]
+            assert (
+                f"does not allow the API key 'ci' for the endpoint {path[5:]}." in members["detail"]
+            )
     assert keyed.rows() == before
 
 
@@ -158,7 +160,7 @@ def test_only_an_expired_key_is_answered_as_expired(keyed: Deployment) -> None:
             assert not {"expired", "old"} & set(detail.replace("'", "").split())
 
 
-def test_digest_of_a_key_is_no_key(keyed: Deployment) -> None:
+def test_digest_of_a_key_is_refused_as_a_key(keyed: Deployment) -> None:
     for key in (CI, OPERATOR, API_KEY):
         digest = sha256(key.encode()).hexdigest()
         answer = keyed.call("GET", "/api/token", with_key(digest))

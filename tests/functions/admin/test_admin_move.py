@@ -271,7 +271,7 @@ def test_where_the_file_cannot_be_written_nothing_is_handed_over(
     assert source.kept("a") == [GRANT]
 
 
-def test_an_export_of_nothing_is_no_file(source: Place, file: Path) -> None:
+def test_an_export_of_nothing_writes_no_file(source: Place, file: Path) -> None:
     assert source.kept("a") == [Unauthorized()]
     status, _, error = source.run("export", str(file))
     assert (status, error) == (1, "Nothing was written: nobody has logged in here.\n")
@@ -398,8 +398,11 @@ def test_a_file_that_is_cut_off_is_refused_before_anything_is_written(
     ("changes", "said"),
     [
         ({"CLIENT_SECRET": "another"}, "set the CLIENT_SECRET and the ENCRYPTION_KEYS"),
-        ({"CLIENT_ID": "another"}, "it is of client client at https://api.digikey.com/"),
-        ({"PROVIDER": "digikey-sandbox"}, "to whom those refresh tokens are of no use"),
+        (
+            {"CLIENT_ID": "another"},
+            "client client at https://api.digikey.com/v1/oauth2/token exported it",
+        ),
+        ({"PROVIDER": "digikey-sandbox"}, "cannot use its refresh tokens"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -537,6 +540,17 @@ def test_a_store_that_is_away_ends_it_and_nothing_is_left_undone_for_good(
     status, _, error = away.run("import", str(file))
     assert (status, error.startswith("The store is not available")) == (1, True), error
     assert place("target").run("import", str(file))[0] == 0
+
+
+def test_a_damaged_store_is_reported_with_its_remedy(
+    place: Callable[..., Place], file: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "damaged.sqlite"
+    database.write_text("this is not a database " * 100)
+    status, _, error = place("damaged", SQLITE_PATH=str(database)).run("export", str(file))
+    assert status == 1
+    assert "\nThe store's data is damaged: " in error
+    assert error.strip().endswith("put a backup in its place (docs/sqlite.md).")
 
 
 def test_a_write_that_the_store_has_lost_is_not_imported(

@@ -86,7 +86,7 @@ def test_refresh_keeps_values_that_the_answer_leaves_out(
         (-MINUTE, "0", True),
     ],
 )
-def test_token_outlives_the_demand_of_the_caller(
+def test_token_is_valid_for_the_time_that_the_caller_demands(
     scripted: Deployment,
     endpoint: TokenEndpoint,
     connection: str,

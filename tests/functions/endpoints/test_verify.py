@@ -1,4 +1,4 @@
-"""GET /api/verify: the state of a connection, from the store alone."""
+"""GET /api/verify: the status of a connection. The provider is not asked."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -237,7 +237,7 @@ def test_checklist_13_button_of_another_site_begins_no_login(
     link = deployment.link(connection)
     before = deployment.rows()
     answer = deployment.press(link, JSON, ("sec-fetch-site", "cross-site"))
-    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    assert "Another site" in expect_problem(answer, 400, "invalid-link")["detail"]
     expect_page(deployment.press(link, HTML, ("sec-fetch-site", "cross-site")), 400)
     # It is not used up by that; and to look at it, people come from anywhere.
     assert deployment.rows() == before
@@ -271,7 +271,7 @@ def test_checklist_13_button_wants_its_own_origin(
 ) -> None:
     link = deployment.link(connection)
     answer = deployment.press(link, JSON, *sent)
-    assert "own page" in expect_problem(answer, 400, "invalid-link")["detail"]
+    assert "Another site" in expect_problem(answer, 400, "invalid-link")["detail"]
     # It is not used up by that, nor by what a proxy makes of the host.
     own: list[Header] = [("origin", PUBLIC_URL), ("sec-fetch-site", "same-origin")]
     answer = deployment.press(link, HTML, ("host", "inner.example"), *own)

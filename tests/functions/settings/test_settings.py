@@ -318,17 +318,20 @@ def test_store_that_cannot_be_opened_is_unavailable(
     expect_problem(answers.pop("/api/callback?code=a&state=b"), 400, "invalid-state")
     for answer in answers.values():
         expect_problem(answer, 503, "store-unavailable")
+        assert answer.json()["detail"] == "The store is unavailable. Retry in 2 s."
         assert int(answer.headers["retry-after"]) >= 1
         assert str(tmp_path) not in answer.text
 
 
-def test_store_that_is_not_a_database_is_unavailable(
+def test_store_that_is_not_a_database_is_reported_as_damaged(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "not.sqlite"
     path.write_text("this is not a database " * 100)
     answers = answers_of({**environ, "SQLITE_PATH": str(path)}, ("x-api-key", API_KEY))
-    expect_problem(answers["/api/token"], 503, "store-unavailable")
+    problem = expect_problem(answers["/api/token"], 503, "store-unavailable")
+    assert problem["detail"].startswith("The store's data is damaged. Move the file away")
+    assert answers["/api/token"].headers["retry-after"] == "2"
     assert path.read_text().startswith("this is not a database")
 
 
