@@ -72,5 +72,5 @@ def test_the_variables_are_those_that_most_deployments_need() -> None:
     assert named < set(all_first_cells(page("configuration.md")))
 
 
-def test_the_simulation_is_where_the_readme_says() -> None:
-    assert f"http://localhost:8000{DEFAULT_PREFIX}/" in README
+def test_the_simulation_is_where_the_page_of_servers_says() -> None:
+    assert f"http://localhost:8000{DEFAULT_PREFIX}/" in page("servers.md")
