@@ -46,12 +46,12 @@ def _find_difference(answer: Mapping[str, Any]) -> str | None:
     table = answer["Table"]
     types = {part["AttributeName"]: part["AttributeType"] for part in table["AttributeDefinitions"]}
     if _key(table, types) != _KEY:
-        return "its key is not the text id"
+        return "its key is not `id` (text)"
     indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
     if _INDEX not in indexes:
         return f"it has no index {_INDEX}"
     if _key(indexes[_INDEX], types) != _INDEX_KEY:
-        return f"the key of its index {_INDEX} is not the text agenda and the number due_at"
+        return f"the key of its index {_INDEX} is not `agenda` (text) and `due_at` (number)"
     return None
 
 

@@ -1,10 +1,10 @@
 """Group commit for a SQLite file: waiting writes share one transaction, isolated from one another.
 
-A commit waits for the disk, up to 40 ms, regardless of its size. So the writer thread takes all
-waiting writes: tokens and logins first, then some counts, which strangers can cause. It answers
-after all are on the disk. If a write fails, the transaction is rolled back and repeated without it.
-Savepoints would avoid the repetition, but cost each write two statements. Each statement may wait
-for Python's lock (5 ms).
+A commit waits for the disk, 40 ms on a cheap one, regardless of its size. So the writer thread
+takes all waiting writes: tokens and logins first, then some counts, which strangers can cause. It
+answers after all are on the disk. If a write fails, the transaction is rolled back and repeated
+without it. Savepoints would avoid the repetition, but cost each write two statements. Each
+statement may wait for Python's lock (5 ms).
 
 Processes take turns. SQLite's own wait sleeps up to 100 ms, and a process that writes without a
 pause would block all others.
@@ -38,7 +38,7 @@ class DatabaseFile(Protocol):
     """The file that the thread writes to."""
 
     def current(self) -> sqlite3.Connection:
-        """Return the connection. Called before each commit."""
+        """Return the connection. Called before each transaction."""
         ...
 
     def to_store_error(self, error: Exception) -> Exception:

@@ -31,7 +31,8 @@ def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     except OSError as error:
         reason = "is not a file of PEM certificates" if isinstance(error, ssl.SSLError) else None
         reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
-        raise NetworkSettingsError(f"SSL_CERT_FILE {reason}") from error
+        subject = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "certifi's bundle"
+        raise NetworkSettingsError(f"{subject} {reason}") from error
 
 
 def _certifi_bundle() -> Path:

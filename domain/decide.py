@@ -1,7 +1,8 @@
 """The rules of refresh, as two pure functions: `decide` for questions and `apply` for events.
 
 A grant is what is stored for one connection. Each group of rules below is a module of its own.
-"Code" names the functions of a rule, and each of them names the rule. Durations: `policy.py`.
+"Code" names the main functions of a rule, and each of them names the rule. Durations: `policy.py`.
+The loop that carries commands out: `functions/refresh/keeper.py`.
 
 Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
@@ -48,8 +49,9 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
     again at once where a replay is harmless, or within the grace window if there is one. Without
     one, and after it, the next try waits until no request can arrive any more. A second failure in
     a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
-    Code: `failures.add_failure`, `failures._retry_at`, `failures._replay_at`, `attempts._fail`. The
-    meaning of an answer: `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
+    Code: `failures.add_failure`, `failures.mark_in_doubt`, `failures._retry_at`,
+    `failures._replay_at`, `attempts._fail`. The meaning of an answer:
+    `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
     `policy.Policy.replay_from`, `policy.Policy.replay_until`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
@@ -70,7 +72,7 @@ Moves (`MoveRequested`, `ReturnRequested`, `GrantArrived`): `moving.py`
 10. *Hand over.* A grant moves once no attempt is in flight. After a lapsed lease, the unknown
     outcome moves with it. Then the old deployment answers that the grant has moved, and sends
     nothing, until the move is undone.
-    Code: `moving.hand_over`, `moving.take_back`.
+    Code: `moving.hand_over`, `moving.take_back`, `questions._decide`.
 11. *Tokens after a move.* Tokens of the login that moved (rules 4 and 9) are stored in the moved
     grant, for another export. A later login starts a new grant (rule 8).
     Code: `attempts._keep_in_moved`, `logins.keep_rescued`, `moving._merge_moves`.
@@ -82,7 +84,7 @@ Moves (`MoveRequested`, `ReturnRequested`, `GrantArrived`): `moving.py`
 Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
 13. *Revoke.* The grant ends here before the provider is asked to end it, even if an attempt is in
     flight. A grant that moved is left to the deployment that has it. The last token is deleted
-    once the provider has answered.
+    once the provider has answered, or the tries for that have ended.
     Code: `revoking.begin_revocation`, `revoking.end_revocation`, `revoking.result_of`.
 14. *Tokens after a revocation.* A revoked grant requires a login. Tokens of an earlier login
     (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
@@ -90,7 +92,7 @@ Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
 15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
     refused. A grant of another login that was handed over later is stored.
     Code: `revoking._is_before`, `logins.complete_login`, `logins._is_late`,
-    `moving._was_handed_over_before`.
+    `moving._was_handed_over_before`, `grant.was_revoked_since`.
 
 Order depends on counts, not on clocks. A record counts logins, revocations and moves (`place_of`),
 and anything that takes time remembers the count that it began with. An instant after `now` comes

@@ -151,7 +151,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoking:
-    """The owner ended the grant at `at`. The provider has not answered the request yet."""
+    """The owner ended the grant at `at`. The request to the provider has not ended yet."""
 
     request: RevocationRequest
     at: datetime
@@ -162,7 +162,7 @@ class Revoking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """The owner ended the grant at `at`. `result` is the provider's answer."""
+    """The owner ended the grant at `at`. `result` is what the provider did, as far as known."""
 
     at: datetime
     result: RevocationResult
@@ -214,7 +214,7 @@ def last_revocation(grant: Grant) -> int:
 
 
 def was_revoked_since(grant: Grant, read: int | None) -> bool:
-    """Whether the grant was revoked after the count was `read`; False if that is unknown."""
+    """Whether the grant was revoked after the count was `read` (rule 15); False if unknown."""
     return read is not None and read < last_revocation(grant)
 
 

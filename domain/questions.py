@@ -55,7 +55,10 @@ def answer_question(grant: Grant, question: Question, policy: Policy, now: datet
 
 
 def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
-    """Take the rules in their order: need, obstacle, begin (rules 1 to 3)."""
+    """Take the rules in their order: need, obstacle, begin (rules 1 to 3).
+
+    A grant that moved only reports that (rule 10).
+    """
     if isinstance(grant, Inactive):
         return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     if isinstance(grant, Moved):

@@ -65,7 +65,7 @@ def begin_revocation(grant: Grant, now: datetime) -> Effect:
 
 
 def end_revocation(grant: Grant, ended: RevocationEnded) -> Effect:
-    """Delete the last token after the provider's answer (rule 13)."""
+    """Delete the last token after the provider's answer, or without one (rule 13)."""
     if not isinstance(grant, Revoking) or grant.request != ended.request:
         return Effect(grant=grant)
     result = result_of(ended.outcome)

@@ -65,7 +65,7 @@ class FirstSteps:
             place="in the folder of make run" if local.keeps_api_key else "with your API_KEY",
             steps=(
                 Step(
-                    title="Log in: open the authorization_url of the answer in a browser.",
+                    title="Log in: open the returned authorization_url in a browser.",
                     command=curl("/api/login", "-X POST "),
                 ),
                 Step(title="Get a token.", command=curl("/api/token")),

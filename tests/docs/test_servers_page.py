@@ -22,6 +22,7 @@ KEY = "the-api-key-of-this-test"
 
 def test_the_variables_of_the_file_can_be_used_once_they_are_filled_in(tmp_path: Path) -> None:
     written = dict(re.findall(r"^([A-Z_]+)=(.*)$", VARIABLES, re.MULTILINE))
+    written = {name: value.strip("'") for name, value in written.items()}
     filled_in = {name: value.replace("…", "from-the-provider") for name, value in written.items()}
     added = {"API_KEY": KEY, "SQLITE_PATH": str(tmp_path / "grants.sqlite")}
     settings = Settings.from_environ({**filled_in, **added})
@@ -33,9 +34,10 @@ def test_the_variables_of_the_file_can_be_used_once_they_are_filled_in(tmp_path:
 def test_another_server_serves_several_processes(tmp_path: Path) -> None:
     (tmp_path / ".local").mkdir()
     load_secret(tmp_path / ".local/encryption-key")
+    key = load_secret(tmp_path / ".local/api-key")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    script = SERVER.replace("API_KEY=…", f"API_KEY={KEY}").replace("PUBLIC_URL=…", "PUBLIC_URL=")
+    script = SERVER.replace("PUBLIC_URL=…", "PUBLIC_URL=")
     script = script.replace("CRON_SECRET=…", "CRON_SECRET=the-cron-secret-of-this-test")
     script = re.sub("=…", "=from-the-provider", script)
     command = f"exec {sys.executable} -m uvicorn"
@@ -47,7 +49,7 @@ def test_another_server_serves_several_processes(tmp_path: Path) -> None:
     )
     try:
         wait_until(lambda: answers(address))
-        verified = http.get(f"{address}/api/verify", headers={"x-api-key": KEY})
+        verified = http.get(f"{address}/api/verify", headers={"x-api-key": key})
         assert verified.json()["state"] == "unauthorized"
         assert (tmp_path / ".local/grants.sqlite").exists()
     finally:

@@ -21,7 +21,14 @@ Row: TypeAlias = tuple[object, ...]
 
 # Every variable that names a store, for environments without any.
 NO_STORE: Mapping[str, None] = dict.fromkeys(
-    ["SQLITE_PATH", "KV_REST_API_URL", "KV_REST_API_TOKEN", "DYNAMODB_TABLE"]
+    [
+        "SQLITE_PATH",
+        "KV_REST_API_URL",
+        "KV_REST_API_TOKEN",
+        "UPSTASH_REDIS_REST_URL",
+        "UPSTASH_REDIS_REST_TOKEN",
+        "DYNAMODB_TABLE",
+    ]
 )
 
 _ALL = """

@@ -21,6 +21,7 @@ from domain.provider import PRESETS
 from domain.token_endpoint import Outcome, TokenErrorResponse
 from functions.settings.settings import Settings
 from functions.settings.store import DynamoDbSettings
+from infra.aws.check import TEMPLATE
 from ports.rescue import RescuedRecord
 from tests.domain.examples import TOKENS
 from tests.functions.keeper_rig import EXPIRED, KeeperRig
@@ -155,6 +156,11 @@ def test_the_sweep_comes_daily_and_is_set_aside_where_it_fails() -> None:
     (retries,) = resources("Lambda::EventInvokeConfig").values()
     assert (retries["FunctionName"], retries["MaximumRetryAttempts"]) == ({"Ref": "Sweep"}, 2)
     assert retries["DestinationConfig"]["OnFailure"]["Destination"] == queue["Arn"]
+
+
+def test_the_stack_accepts_each_preset() -> None:
+    [allowed] = re.findall(r"AllowedValues: \[(.*digikey.*)\]", TEMPLATE.read_text())
+    assert allowed.split(", ") == list(PRESETS)
 
 
 def test_every_setting_that_the_template_gives_is_taken() -> None:
