@@ -18,8 +18,9 @@ from tests.mutation.mutants import ROOT, Mutant
 
 # The tables take a second. A mutant that takes so much longer hangs.
 SECONDS = 120
-# The properties and the type checker are slow, and the tables should notice each fault.
-_SLOW = ("_properties.py", "test_exhaustiveness.py")
+# The properties, the type checker and the reader of sources are slow, and the tables should notice
+# each fault.
+_SLOW = ("_properties.py", "test_exhaustiveness.py", "test_rules.py")
 _PYTEST = ("-x", "--assert=plain", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
