@@ -56,6 +56,8 @@ REJECTED = AskForAuthorization(cause=Cause.REFRESH_TOKEN_REJECTED, quote="invali
 FOR_NOW = TryLater(at=LAST_TRY, failure=Failure.REFUSED, quote="invalid_grant")
 LOST = NoAnswer(delivery=Delivery.UNKNOWN, reason="timeout")
 DUE = RefreshDue(attempt_id="swept")
+# Dated by a clock that was ahead.
+AHEAD = replace(TOKENS, issued_at=T0 + 1461 * DAY, expires_at=EXPIRED + 1461 * DAY)
 
 
 def refused(grant: Grant, at: datetime, by: Policy = POLICY) -> Grant:
@@ -197,12 +199,19 @@ def test_an_explicit_refresh_tries_again_at_most_every_five_minutes(at: datetime
 
 
 def test_tokens_from_a_clock_ahead_are_served_for_one_lifetime_after_a_refusal() -> None:
-    by = 1461 * DAY
-    ahead = replace(TOKENS, issued_at=T0 + by, expires_at=EXPIRED + by)
-    grant, last_try = refused(Authorized(tokens=ahead), T0), LAST_TRY
-    assert ask(grant, last_try - TICK).command == Serve(tokens=ahead)
+    grant, last_try = refused(Authorized(tokens=AHEAD), T0), LAST_TRY
+    assert ask(grant, last_try - TICK).command == Serve(tokens=AHEAD)
     assert begins(ask(grant, last_try).command)
     assert isinstance(refused(grant, last_try), AuthorizationRequired)
+
+
+def test_after_a_clock_ahead_the_first_refusal_is_not_final_after_another_failure() -> None:
+    refreshing, command = begin(Authorized(tokens=AHEAD), T0)
+    unavailable = end(refreshing, command, TokenErrorResponse(status=503, error=None), T0)
+    kept = refused(unavailable, T0 + MINUTE)
+    assert isinstance(kept, Authorized)
+    assert kept.failure_state is not None
+    assert kept.failure_state.failure is Failure.REFUSED
 
 
 def test_programs_and_the_sweep_do_not_try_again_after_a_final_refusal() -> None:
