@@ -106,9 +106,10 @@ def in_a_job(server: LocalServer) -> str:
 def test_the_line_of_a_crontab_sweeps(server: LocalServer) -> None:
     line = block("text", OPERATING, having="curl")
     command = " ".join(line.split()[5:])
-    # The server of `make run` has no secret for it.
-    answer = server.shell(command.replace("PUBLIC_URL", server.address), {})
-    assert "CRON_SECRET is not set" in answer
+    # The server of `make run` has no secret for it. The job fails, and shows why.
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        server.shell(command.replace("https://example.org", server.address), {})
+    assert "CRON_SECRET is not set" in failed.value.output
 
 
 def test_a_key_is_made_as_the_page_says(server: LocalServer) -> None:
