@@ -434,6 +434,13 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
             Authorized(tokens=replace(TOKENS, refresh_token_expires_at=EXPIRED)),
             Cause.REFRESH_TOKEN_EXPIRED,
         ),
+        # Dated by a clock far behind: the refresh token may still be valid.
+        (
+            Authorized(
+                tokens=replace(TOKENS, issued_at=T0 - 1461 * DAY, refresh_token_expires_at=EXPIRED)
+            ),
+            None,
+        ),
         # A token that never expires needs no refresh token.
         (Authorized(tokens=replace(TOKENS, refresh_token=None, expires_at=None)), None),
         (begin(GRANT, EXPIRED)[0], None),
@@ -472,6 +479,9 @@ def test_a_lease_that_ran_out_counts_as_an_unknown_outcome() -> None:
     refreshing, command = begin(GRANT, EXPIRED)
     assert isinstance(ask(refreshing, EXPIRED + MINUTE - TICK).command, Wait)
     again, _ = begin(refreshing, EXPIRED + MINUTE, id_="attempt-2")
+    noted = ask(refreshing, EXPIRED + MINUTE).note
+    assert noted is not None
+    assert noted.is_requested is False
     assert again.failure_state == FailureState(
         failures=1,
         failure=Failure.UNKNOWN,

@@ -205,6 +205,10 @@ def test_tokens_from_a_clock_ahead_are_served_for_one_lifetime_after_a_refusal()
     assert isinstance(refused(grant, last_try), AuthorizationRequired)
 
 
+def test_a_refusal_after_now_serves_no_token_that_a_clock_ahead_has_dated() -> None:
+    assert begins(ask(refused(Authorized(tokens=AHEAD), T0 + DAY), T0).command)
+
+
 def test_after_a_clock_ahead_the_first_refusal_is_not_final_after_another_failure() -> None:
     refreshing, command = begin(Authorized(tokens=AHEAD), T0)
     unavailable = end(refreshing, command, TokenErrorResponse(status=503, error=None), T0)

@@ -84,6 +84,13 @@ SURVIVORS = (
         "one is. The lenient decoder accepts too much padding.",
     ),
     Survivor(
+        module="domain.questions",
+        place="missing_authorization",
+        before="return found if isinstance(found, Cause) else None",
+        after="return found if (isinstance(found, Cause)) or True else None",
+        reason="For the type checker: a refresh token that has expired has a cause.",
+    ),
+    Survivor(
         module="domain.revoking",
         place="_revocation_note",
         before="elif isinstance(outcome, TokenErrorResponse | NoAnswer) and "
