@@ -198,6 +198,23 @@ def test_rescued_tokens_of_an_earlier_login_are_revoked_at_any_difference_of_clo
     assert apply(grant, rescued, POLICY, NOW) == revokes(grant, REQUEST)
 
 
+@pytest.mark.parametrize(
+    ("by", "place", "is_earlier"),
+    [
+        (-timedelta(microseconds=1), 0, True),
+        (timedelta(0), 0, True),
+        (timedelta(microseconds=1), 0, False),
+        (timedelta(0), 1, False),
+    ],
+)
+def test_instants_decide_where_an_earlier_version_counted_nothing(
+    by: timedelta, place: int, *, is_earlier: bool
+) -> None:
+    rescued = TokensRescued(tokens=replace(TOKENS, authorized_at=NOW + by, place=place))
+    effect = apply(replace(REVOKED, place=0), rescued, POLICY, NOW)
+    assert effect.to_revoke == (REQUEST if is_earlier else None)
+
+
 @over_each_end
 @pytest.mark.parametrize("read", [Unauthorized(), GRANT, REFRESHING, REQUIRED])
 @pytest.mark.parametrize("by", CLOCKS)
