@@ -97,13 +97,13 @@ class LocalEnvironment:
             "PUBLIC_URL": address,
             **given,
         }
-        if _STORE_VARIABLES.isdisjoint(given):
+        is_store_given = not _STORE_VARIABLES.isdisjoint(given)
+        if not is_store_given:
             variables["SQLITE_PATH"] = str(STATE_FOLDER / "grants.sqlite")
         # Only for a file of this folder: other deployments on a shared store lack this key.
         # It is independent of CLIENT_SECRET. Records of before, encrypted with the key derived from
         # that, stay readable: the derived key is the last of the ring.
-        keeps_records = is_simulated or _STORE_VARIABLES.isdisjoint(given)
-        if keeps_records and "ENCRYPTION_KEYS" not in given:
+        if (is_simulated or not is_store_given) and "ENCRYPTION_KEYS" not in given:
             variables["ENCRYPTION_KEYS"] = load_secret(ENCRYPTION_KEY_FILE)
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
