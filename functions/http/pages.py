@@ -12,7 +12,6 @@ _STYLE = (
     ":root{color-scheme:light dark}h1{font-size:1.5rem}"
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}"
 )
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 # The form redirects to the provider: browsers check every redirect after it as well.
 _FORM_TARGETS = "'self' https: http://localhost:* http://127.0.0.1:*"
 # With the header `no-referrer`, browsers send a form's origin as `null`; this restores it for those
@@ -47,30 +46,53 @@ def page(
     button: Button | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Response:
-    """Make a page, with every text escaped."""
+    """Make a page of paragraphs, with every text escaped."""
     text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+    if button is None:
+        return page_of(title, text, status=status, headers=headers)
+    return page_of(
+        title,
+        text + button.markup(),
+        status=status,
+        head=_FORM_REFERRER,
+        form_targets=_FORM_TARGETS,
+        headers=headers,
+    )
+
+
+def page_of(
+    title: str,
+    markup: str,
+    *,
+    status: int = 200,
+    style: str = _STYLE,
+    head: str = "",
+    form_targets: str = "'none'",
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Response:
+    """Make a page of markup, whose texts must be escaped already; the title is escaped here.
+
+    Its policy allows one style sheet by its hash, and neither scripts, frames nor other sources.
+    """
+    style_hash = b64encode(sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{style_hash}'; "
+        f"base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'"
+    )
     body = (
         f'<!doctype html><html lang="en"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width">{_FORM_REFERRER if button else ""}'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(title)}</h1>{text}{button.markup() if button else ''}</html>"
+        f'<meta name="viewport" content="width=device-width">{head}'
+        f"<title>{escape(title)}</title><style>{style}</style>"
+        f"<h1>{escape(title)}</h1>{markup}</html>"
     )
     return Response(
         status=status,
         content_type="text/html; charset=utf-8",
         body=body.encode(),
-        headers=(*_headers(_FORM_TARGETS if button else "'none'"), *headers),
-    )
-
-
-def _headers(form_targets: str) -> tuple[tuple[str, str], ...]:
-    """Allow one style sheet by its hash, and neither scripts, frames nor other sources."""
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-        f"base-uri 'none'; form-action {form_targets}; frame-ancestors 'none'"
-    )
-    return (
-        ("content-security-policy", policy),
-        # The page's own URL holds a code (RFC 9700 §4.2.4) or a link.
-        ("referrer-policy", "no-referrer"),
+        headers=(
+            ("content-security-policy", policy),
+            # The page's own URL holds a code (RFC 9700 §4.2.4) or a link.
+            ("referrer-policy", "no-referrer"),
+            *headers,
+        ),
     )

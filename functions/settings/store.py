@@ -12,6 +12,8 @@ _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
+# One of these selects a store.
+STORE_VARIABLES = frozenset({"DYNAMODB_TABLE", "SQLITE_PATH"}).union(*_UPSTASH_NAMES)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
 _NOT_A_FILE = "must be the path of a file, not of a folder or a device"
 _SYSTEM_FOLDERS = (("dev",), ("proc",), ("sys",))

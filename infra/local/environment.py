@@ -14,6 +14,7 @@ from typing import Self
 from dotenv import dotenv_values
 
 from functions.admin.new_file import new_file
+from functions.settings.store import STORE_VARIABLES
 
 STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
@@ -30,17 +31,6 @@ _PROVIDER_VARIABLES = frozenset(
         "ISSUER",
         "PROVIDER",
         "TOKEN_ENDPOINT",
-    }
-)
-# One of these selects a store.
-_STORE_VARIABLES = frozenset(
-    {
-        "DYNAMODB_TABLE",
-        "KV_REST_API_TOKEN",
-        "KV_REST_API_URL",
-        "SQLITE_PATH",
-        "UPSTASH_REDIS_REST_TOKEN",
-        "UPSTASH_REDIS_REST_URL",
     }
 )
 _PORTS = range(1, 65536)
@@ -97,7 +87,7 @@ class LocalEnvironment:
             "PUBLIC_URL": address,
             **given,
         }
-        is_store_given = not _STORE_VARIABLES.isdisjoint(given)
+        is_store_given = not STORE_VARIABLES.isdisjoint(given)
         if not is_store_given:
             variables["SQLITE_PATH"] = str(STATE_FOLDER / "grants.sqlite")
         # Only for a file of this folder: other deployments on a shared store lack this key.
@@ -108,7 +98,7 @@ class LocalEnvironment:
         if is_simulated:
             endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
             # With its own store: its logins would replace those of a real provider.
-            variables = {name: variables[name] for name in variables.keys() - _STORE_VARIABLES} | {
+            variables = {name: variables[name] for name in variables.keys() - STORE_VARIABLES} | {
                 "SQLITE_PATH": str(STATE_FOLDER / "simulated.sqlite"),
                 "CLIENT_ID": SIMULATED_CLIENT_ID,
                 "CLIENT_SECRET": load_secret(_SIMULATED_SECRET_FILE),

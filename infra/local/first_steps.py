@@ -3,15 +3,14 @@
 Neither has a secret: the commands read the API key from its file.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from html import escape
 from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
 from functions.http.messages import Response
+from functions.http.pages import page_of
 from functions.settings.settings import Settings
 from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
 
@@ -19,10 +18,6 @@ _STYLE = (
     ":root{color-scheme:light dark}h1{font-size:1.5rem}h2{font-size:1.1rem}"
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:auto;padding:1rem}"
     "pre{border:1px solid #8885;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}"
-)
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
-    "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -98,20 +93,12 @@ Run these commands in another terminal, {self.place}:
             f"<li>{escape(step.title)}<pre><code>{escape(step.command)}</code></pre>"
             for step in self.steps
         )
-        body = (
-            '<!doctype html><html lang="en"><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width">'
-            f"<title>oauth-callback: first steps</title><style>{_STYLE}</style>"
-            "<h1>oauth-callback: first steps</h1>"
+        return page_of(
+            "oauth-callback: first steps",
             f"<p>The provider is {escape(self.provider)}. "
             f"Run these commands in a terminal, {escape(self.place)}:</p><ol>{steps}</ol>"
-            f"{self._next()}</html>"
-        )
-        return Response(
-            status=200,
-            content_type="text/html; charset=utf-8",
-            body=body.encode(),
-            headers=(("content-security-policy", _POLICY), ("referrer-policy", "no-referrer")),
+            + self._next(),
+            style=_STYLE,
         )
 
     def _next(self) -> str:
