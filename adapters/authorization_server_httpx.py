@@ -121,18 +121,15 @@ class HttpxAuthorizationServer:
                 form["client_id"] = self._client_id
                 form["client_secret"] = self._client_secret
             case ClientAuthentication.BASIC:
-                headers["authorization"] = f"Basic {self._basic_credentials()}"
+                headers["authorization"] = _basic(self._client_id, self._client_secret)
+            case ClientAuthentication.SECRET_AS_USER:
+                headers["authorization"] = _basic(self._client_secret, "")
             case ClientAuthentication.NONE:
                 # RFC 6749 §3.2.1.
                 form["client_id"] = self._client_id
             case _:
                 assert_never(self._provider.client_authentication)
         return form, headers
-
-    def _basic_credentials(self) -> str:
-        # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
-        pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}"
-        return b64encode(pair.encode()).decode()
 
     def _without_secrets(
         self, answer: TokenErrorResponse | NoAnswer, request: _Request, body: bytes
@@ -149,6 +146,11 @@ class HttpxAuthorizationServer:
         return replace(
             answer, description=None if description is None else secrets.quote(description) or None
         )
+
+
+def _basic(user: str, password: str) -> str:
+    # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
+    return f"Basic {b64encode(f'{quote_plus(user)}:{quote_plus(password)}'.encode()).decode()}"
 
 
 def _form(request: _Request) -> dict[str, str]:

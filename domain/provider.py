@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Most providers differ in nothing. Their presets skip the import.
+    from domain.wire_format import WireFormat
 
 
 class ClientAuthentication(Enum):
@@ -14,6 +19,8 @@ class ClientAuthentication(Enum):
 
     POST = "client_secret_post"
     BASIC = "client_secret_basic"
+    # The secret as the user name of HTTP Basic, with an empty password (Stripe).
+    SECRET_AS_USER = "client_secret_as_basic_user"
     NONE = "none"
 
 
@@ -70,6 +77,16 @@ class Provider:
     - `access_token_lifetime`: for a response without one. None: the token does not expire.
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
+    - `refresh_only_within`: the provider refuses a refresh while the access token is valid for
+      longer than this. None: it does not.
+    - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed
+      values of each. Empty: any label of a host name, or for a name that is the whole host, any
+      host.
+    - `required_settings`: the variables that this provider requires beside the client's, such as
+      `REDIRECT_URI` for eBay.
+    - `response_members`, `callback_members`: members beside the tokens that API calls require, such
+      as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
+    - `wire`: how its messages differ from RFC 6749. None: they do not.
     - An endpoint is empty until it is known.
     """
 
@@ -93,6 +110,12 @@ class Provider:
     access_token_lifetime: timedelta | AssumedLifetime | None
     refresh_token_lifetime: timedelta | None
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    refresh_only_within: timedelta | None = None
+    placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required_settings: tuple[str, ...] = ()
+    response_members: tuple[str, ...] = ()
+    callback_members: tuple[str, ...] = ()
+    wire: "WireFormat | None" = None
     # A vendor's own code or text, in lower case, to the RFC 6749 code that it means. For those that
     # `error_meanings.py` cannot know, because other providers use them otherwise or not at all.
     error_aliases: Mapping[str, str] = field(default_factory=dict)

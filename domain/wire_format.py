@@ -1,0 +1,58 @@
+"""How a provider's messages differ from RFC 6749: endpoints, parameters, headers, members.
+
+Only presets with such a difference import this module. The adapters and the login apply it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+class BodyFormat(Enum):
+    """The format of a token request's body. RFC 6749 has forms only."""
+
+    FORM = "form"
+    JSON = "json"
+
+
+class RevocationStyle(Enum):
+    """How a token is revoked."""
+
+    # A form with the token, from an authenticated client (RFC 7009).
+    STANDARD = "rfc7009"
+    # The same members as JSON.
+    JSON = "json"
+    # An empty POST, with the access token as Bearer.
+    BEARER = "bearer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireFormat:
+    """The differences of one provider. Each default is RFC 6749's.
+
+    - `authorization_names`, `token_request_names`: RFC 6749's name of a parameter to the
+      provider's. An empty name omits the parameter.
+    - `callback_code`: the name of the code in the redirect back.
+    - `refresh_endpoint`: for refreshes, if that is not the token endpoint.
+    - `code_params`, `refresh_params`: sent with one kind of token request only, beside the
+      `token_params` of the provider.
+    - `headers`: sent with each token request.
+    - `tokens_at`: the member that holds the tokens, such as Slack's `authed_user`, if there are
+      tokens outside of it too.
+    - `response_names`: RFC 6749's name of a member of the response to the provider's.
+    """
+
+    authorization_names: Mapping[str, str] = field(default=_NO_NAMES)
+    callback_code: str = "code"
+    token_request: BodyFormat = BodyFormat.FORM
+    token_request_names: Mapping[str, str] = field(default=_NO_NAMES)
+    refresh_endpoint: str | None = None
+    code_params: tuple[tuple[str, str], ...] = ()
+    refresh_params: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    tokens_at: str | None = None
+    response_names: Mapping[str, str] = field(default=_NO_NAMES)
+    revocation: RevocationStyle = RevocationStyle.STANDARD
