@@ -8,6 +8,9 @@ from domain.grant import Attempt
 from domain.provider import Provider
 from domain.tokens import Tokens
 
+# An instance that stalled after it stored the attempt must not send it later.
+SEND_WITHIN = timedelta(seconds=5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -22,8 +25,7 @@ class Policy:
     refresh_early: timedelta = timedelta(minutes=5)
     # Two explicit refreshes within this time, or from two machines, mean one.
     min_refresh_interval: timedelta = timedelta(seconds=10)
-    # An instance that stalled after it stored the attempt must not send it later.
-    send_within: timedelta = timedelta(seconds=5)
+    send_within: timedelta = SEND_WITHIN
     # Some providers are slow, and waiting for them costs nothing.
     request_timeout: timedelta = timedelta(seconds=30)
     # The rest after the timeout is for a request that is still on its way, and for clocks that

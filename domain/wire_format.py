@@ -37,8 +37,8 @@ class WireFormat:
       provider's. An empty name omits the parameter.
     - `callback_code`: the name of the code in the redirect back.
     - `refresh_endpoint`: for refreshes, if that is not the token endpoint.
-    - `code_params`, `refresh_params`: sent with one kind of token request only, beside the
-      `token_params` of the provider.
+    - `code_params`, `refresh_params`: sent with one kind of token request only, in addition
+      to the provider's `token_params`.
     - `headers`: sent with each token request.
     - `tokens_at`: the member that holds the tokens, such as Slack's `authed_user`, if there are
       tokens outside of it too.

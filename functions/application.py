@@ -13,21 +13,32 @@ from datetime import timedelta
 from math import ceil
 
 from domain.connection import DEFAULT_CONNECTION
-from functions.http.messages import Receive, Request, Response, Scope, Send, path_of
-from functions.http.parameters import MalformedRequestError, parse_authorization_response
+from functions.http.messages import Parse, Receive, Request, Response, Scope, Send, path_of
+from functions.http.parameters import (
+    MalformedRequestError,
+    parse_authorization_response,
+    parse_parameters,
+)
 from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
 from functions.observability.tracing import Trace, current, request_id_of, trace_request
 from functions.refresh.shared_tasks import RequestTasks, collect_tasks, wait_within_limit
-from functions.routes import CALLBACK, HEALTH, HEALTHY, Routes, find_endpoint
+from functions.routes import (
+    CALLBACK,
+    HEALTH,
+    HEALTHY,
+    Routes,
+    find_endpoint,
+    path_of_endpoint,
+)
+from functions.settings.clients import UnknownClientError
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 
-_PARSERS = {CALLBACK: parse_authorization_response}
 _FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
 
 # Seconds between checks whether a process may end.
@@ -45,7 +56,8 @@ class Application:
         """`settings` is called for each request until it succeeds; it may raise SettingsError."""
         self._routes = routes
         self._settings = settings
-        self._parts = PerLoop(lambda: Wiring(settings()))
+        self._parts = PerLoop(self._wire)
+        self._has_logged_clients = False
         self._running: set[RequestTasks] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +98,7 @@ class Application:
         """
         with suppress(SettingsError, StoreUnavailableError, UnreadableRecordError):
             wiring = await self._parts.get()
-            await wiring.keeper.load(DEFAULT_CONNECTION)
+            await wiring.store.load(DEFAULT_CONNECTION)
 
     async def close(self) -> None:
         """Close the parts after their work is stored. Call it between requests.
@@ -120,13 +132,25 @@ class Application:
     def _log_faults(self) -> None:
         """Log a configuration error at the start. A server would restart a process that exits."""
         try:
-            self._settings()
+            self._log_clients(self._settings())
         except SettingsError as error:
             _log.error("not configured: %s", error)
 
+    def _wire(self) -> Wiring:
+        settings = self._settings()
+        self._log_clients(settings)
+        return Wiring(settings)
+
+    def _log_clients(self, settings: Settings) -> None:
+        """Log the faults of clients, once. Their connections answer `not-configured`."""
+        if not self._has_logged_clients:
+            self._has_logged_clients = True
+            for fault in settings.clients.faults():
+                _log.error("not configured: %s", fault)
+
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
-            request = await Request.from_asgi(scope, receive, parsers=_PARSERS)
+            request = await Request.from_asgi(scope, receive, parser_of=_parser_of)
             endpoint = find_endpoint(self._routes, request)
             return await endpoint(request, await self._parts.get())
         except RemoteSettingsError as error:
@@ -159,6 +183,12 @@ def _add_trace_headers(response: Response, trace: Trace) -> Response:
     return replace(response, headers=(*response.headers, *headers))
 
 
+def _parser_of(path: str) -> Parse:
+    """Return the parser of a path's query."""
+    is_callback = path_of_endpoint(path) == CALLBACK
+    return parse_authorization_response if is_callback else parse_parameters
+
+
 def _is_for_health(scope: Scope) -> bool:
     return path_of(scope).rstrip("/") == HEALTH and scope["method"] in {"GET", "HEAD"}
 
@@ -169,6 +199,8 @@ def _problem_of(error: Exception) -> Problem:
             return error.problem
         case MalformedRequestError():
             return problem("invalid-request", str(error), status=error.status).problem
+        case UnknownClientError():
+            return problem("invalid-request", str(error)).problem
         case RemoteSettingsError(retry_after=timedelta() as pause):
             seconds = ceil(pause.total_seconds())
             detail = f"The configuration cannot be read: {error}. Retry in {seconds} s."
@@ -209,7 +241,7 @@ def _problem_of(error: Exception) -> Problem:
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if path_of(scope).rstrip("/") in _FOR_PEOPLE and b"text/html" in accept:
+    if path_of_endpoint(path_of(scope)) in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
+from functions.settings.client import CALLBACK_PATH
 from functions.wiring import Wiring
 
 Endpoint: TypeAlias = Callable[[Request, Wiring], Awaitable[Response]]
@@ -12,7 +13,7 @@ Endpoint: TypeAlias = Callable[[Request, Wiring], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
 HEALTH = "/api/health"
-CALLBACK = "/api/callback"
+CALLBACK = CALLBACK_PATH
 # OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
 _FORM_ADVICE = (
     " The provider sent the login as a form: remove response_mode=form_post from "
@@ -27,7 +28,8 @@ HEALTHY = Response.json(200, {"status": "ok"})
 
 def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     """Return the endpoint of a request. Raises ProblemError."""
-    methods = routes.get(request.path.rstrip("/"))
+    path = path_of_endpoint(request.path)
+    methods = routes.get(path)
     if methods is None:
         detail = f"No such endpoint; the endpoints are {', '.join(sorted(routes))}."
         raise problem(
@@ -41,10 +43,22 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     endpoint = {**methods, "OPTIONS": list_methods}.get(request.method)
     if endpoint is None:
         detail = f"{request.method} is not allowed here; the methods are {allow[1]}."
-        if (request.method, request.path.rstrip("/")) == ("POST", CALLBACK):
+        if (request.method, path) == ("POST", CALLBACK):
             detail += _FORM_ADVICE
         raise problem("method-not-allowed", detail, headers=(allow,))
     return endpoint
+
+
+def path_of_endpoint(path: str) -> str:
+    """Return the path without a final slash, and without the client of a callback."""
+    plain = path.rstrip("/")
+    return CALLBACK if client_of_callback(plain) is not None else plain
+
+
+def client_of_callback(path: str) -> str | None:
+    """Return the client's name in the path of a callback; None without one."""
+    parent, _, name = path.rstrip("/").rpartition("/")
+    return name if parent == CALLBACK else None
 
 
 def _has_prefix(routes: Routes, request: Request) -> bool:

@@ -1,9 +1,8 @@
-"""The composition root for requests: only this module names their adapters."""
+"""The composition root for requests: only this module and that of a client name their adapters."""
 
-import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, assert_never
 
 from adapters.clock_system import SystemClock
@@ -11,10 +10,9 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from domain.policy import Policy
-from domain.provider import Provider
-from functions.refresh.keeper import Keeper
-from functions.refresh.recorder import Recorder
+from functions.client_wiring import ClientWiring, SharedParts
+from functions.refresh.keeper import intent_limit
+from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
@@ -22,9 +20,6 @@ from functions.settings.store import (
     StoreSettings,
     UpstashSettings,
 )
-from ports.authorization_server import AuthorizationServer
-from ports.discovery import Discovery
-from ports.network_settings import NetworkSettingsError
 from ports.rescue import Rescue
 from ports.store import Store
 
@@ -34,8 +29,6 @@ if TYPE_CHECKING:
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
     from functions.login.links import LoginLinks, LoginOffer
-    from functions.login.logins import Logins
-    from functions.refresh.revocations import Revocations
     from functions.refresh.sweep import Sweep
     from ports.export import Export
 
@@ -43,8 +36,7 @@ if TYPE_CHECKING:
 class Wiring:
     """The application's parts for one event loop, made on demand.
 
-    Most requests need a fresh token only. They skip the import of the provider's client, logins and
-    the sweep, which speeds up a cold start.
+    A client's parts are made for the first request that concerns it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,57 +44,50 @@ class Wiring:
         self.settings = settings
         self._open = AsyncExitStack()
         self.clock = SystemClock()
-        self._entropy = SystemEntropy()
+        self.entropy = SystemEntropy()
         self._ring = KeyRing(keys_of(settings))
         records = SealedRecords(self._ring)
         self.store = store_of(settings.store, records)
         self._open.push_async_callback(self.store.close)
         self.rescue: Rescue = RescueLog(records)
-        self._policy = Policy(provider=settings.provider, client=_fingerprint(settings))
-        self.recorder = Recorder(
+        self._clients: dict[str | None, ClientWiring] = {}
+        self._shared = SharedParts(
             store=self.store,
             clock=self.clock,
-            entropy=self._entropy,
+            entropy=self.entropy,
             rescue=self.rescue,
-            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - a late import
-            policy=self._policy,
-        )
-        self.keeper = Keeper(
-            recorder=self.recorder,
-            server=lambda: self._server,
-            clock=self.clock,
-            entropy=self._entropy,
-            policy=self._policy,
-        )
-
-    @cached_property
-    def logins(self) -> "Logins":
-        """Starts and completes logins."""
-        from functions.login import logins
-
-        return logins.Logins(
-            keeper=self.keeper,
-            recorder=self.recorder,
-            store=self.store,
-            server=lambda: self._server,
-            clock=self.clock,
-            entropy=self._entropy,
-            provider=self.provider,
-            client_id=self.settings.client_id,
-            redirect_uri=self.settings.redirect_uri,
-            static_state=self.settings.oauth_state,
+            intents=intent_limit(),
+            links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
-            links=self.links,
+            to_close=self._open,
         )
 
-    @cached_property
-    def revocations(self) -> "Revocations":
-        """Revokes grants."""
-        from functions.refresh import revocations
+    def client_of(self, connection: str) -> ClientWiring:
+        """Return the parts of a connection's client. Raises UnknownClientError, SettingsError."""
+        return self.client(self.settings.clients.name_for(connection))
 
-        return revocations.Revocations(
-            keeper=self.keeper, recorder=self.recorder, server=lambda: self._server
-        )
+    def client(self, name: str | None) -> ClientWiring:
+        """Return the parts of a client; None for the unnamed one.
+
+        Raises UnknownClientError, SettingsError.
+        """
+        if name not in self._clients:
+            try:
+                client = self.settings.clients.get(name)
+            except ClientError as error:
+                raise SettingsError(error.faults) from error
+            self._clients[name] = ClientWiring(
+                client,
+                self._shared,
+                owns=self._owned_by(name),
+                redirect_uri=self.settings.redirect_uri(client),
+                # A login that was started elsewhere names no connection.
+                static_state=self.settings.oauth_state if name is None else None,
+            )
+        return self._clients[name]
+
+    def _owned_by(self, name: str | None) -> Callable[[str], bool]:
+        return lambda connection: self.settings.clients.name_for(connection) == name
 
     @cached_property
     def limits(self) -> "FailureLimits":
@@ -121,10 +106,11 @@ class Wiring:
     def _signing(self) -> "SigningKeys":
         from adapters import signing_keys
 
+        client = self.settings.clients.unnamed
         return signing_keys.SigningKeys(
             self.settings.encryption_keys,
-            client_id=self.settings.client_id,
-            client_secret=self.settings.client_secret,
+            client_id="" if client is None else client.client_id,
+            client_secret="" if client is None else client.client_secret,
         )
 
     @cached_property
@@ -137,7 +123,7 @@ class Wiring:
             public_url=self.settings.public_url,
             store=self.store,
             clock=self.clock,
-            entropy=self._entropy,
+            entropy=self.entropy,
         )
 
     async def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
@@ -146,9 +132,8 @@ class Wiring:
 
     async def finish(self) -> None:
         """Wait until all work is done and stored."""
-        if "logins" in vars(self):
-            await self.logins.finish()
-        await self.keeper.finish()
+        for client in list(self._clients.values()):
+            await client.finish()
 
     @cached_property
     def sweep(self) -> "Sweep":
@@ -156,35 +141,10 @@ class Wiring:
         from functions.refresh import sweep
 
         return sweep.Sweep(
-            keeper=self.keeper,
-            revocations=self.revocations,
+            keeper_of=lambda connection: self.client_of(connection).keeper,
+            revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
-        )
-
-    async def provider(self) -> Provider:
-        """Return the provider, with its issuer's metadata if ISSUER is set.
-
-        Raises DiscoveryError, and SettingsError if a proxy or certificate setting blocks requests.
-        """
-        discovery = self._discovery
-        provider = self.settings.provider if discovery is None else await discovery.provider()
-        check_network_settings(provider.token_endpoint)
-        return provider
-
-    @cached_property
-    def _discovery(self) -> Discovery | None:
-        overrides = self.settings.overrides
-        if overrides.issuer is None:
-            return None
-        from adapters.discovery_httpx import HttpxDiscovery
-        from adapters.provider_http import USER_AGENT
-
-        return HttpxDiscovery(
-            self.settings.provider,
-            issuer=overrides.issuer,
-            overrides=overrides,
-            user_agent=self.settings.user_agent or USER_AGENT,
         )
 
     async def close(self) -> None:
@@ -196,52 +156,7 @@ class Wiring:
         """Writes and reads files of exported grants."""
         from adapters.export_sealed import SealedExport
 
-        where = self.settings.provider.token_endpoint or self.settings.overrides.issuer
-        client = f"{self.settings.client_id} at {where}"
-        return SealedExport(self._ring, client=client)
-
-    @cached_property
-    def _server(self) -> AuthorizationServer:
-        if self._discovery is None:
-            return self._server_of(self.settings.provider)
-        from adapters.authorization_server_discovered import DiscoveredAuthorizationServer
-
-        return DiscoveredAuthorizationServer(
-            self._discovery, server_of=self._server_of, clock=self.clock
-        )
-
-    def _server_of(self, provider: Provider) -> AuthorizationServer:
-        from adapters.authorization_server_httpx import HttpxAuthorizationServer
-        from adapters.network import MetadataHosts
-        from adapters.provider_http import USER_AGENT
-
-        overrides = self.settings.overrides
-        server = HttpxAuthorizationServer(
-            provider,
-            client_id=self.settings.client_id,
-            client_secret=self.settings.client_secret,
-            timeout=self._policy.request_timeout,
-            metadata_hosts=MetadataHosts.from_metadata(provider, overrides),
-            user_agent=self.settings.user_agent or USER_AGENT,
-        )
-        self._open.push_async_callback(server.close)
-        return server
-
-
-def check_network_settings(url: str) -> None:
-    """Check proxy and certificate settings, before a person logs in for nothing.
-
-    Raises SettingsError.
-    """
-    from adapters.proxies import proxy_of
-    from adapters.tls import tls_context
-
-    try:
-        proxy_of(url)
-        if url.startswith("https:"):
-            tls_context()
-    except NetworkSettingsError as error:
-        raise SettingsError([str(error)]) from error
+        return SealedExport(self._ring, client_of=lambda name: self.client_of(name).title)
 
 
 def keys_of(settings: Settings) -> list[bytes]:
@@ -249,7 +164,8 @@ def keys_of(settings: Settings) -> list[bytes]:
 
     The derived key is the last, so that its records stay readable.
     """
-    derived = [derive_key(settings.client_secret)] if settings.client_secret else []
+    client = settings.clients.unnamed
+    derived = [derive_key(client.client_secret)] if client and client.client_secret else []
     return [*settings.encryption_keys, *derived]
 
 
@@ -277,9 +193,3 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             return UpstashStore(url, token, records)
         case _:
             assert_never(settings)
-
-
-def _fingerprint(settings: Settings) -> str:
-    """Return a fingerprint of the client credentials."""
-    credentials = json.dumps([settings.client_id, settings.client_secret])
-    return sha256(credentials.encode()).hexdigest()[:16]

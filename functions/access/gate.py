@@ -49,7 +49,7 @@ def require_api_key(
     if key.endpoints is not None and endpoint not in key.endpoints:
         raise _not_allowed(key, f"the endpoint {endpoint}")
     connection = connection_of(request, extra_params=extra_params)
-    if key.connections is not None and connection not in key.connections:
+    if not key.is_for(connection):
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints
     mark_authenticated(key.name)

@@ -26,6 +26,8 @@ from functions.admin.command import (
     stream,
 )
 from functions.admin.new_file import new_file
+from functions.settings.clients import UnknownClientError
+from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.export import ExportedGrant
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -50,12 +52,13 @@ class NothingToHandOverError(Exception):
 async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
     """Hand a grant over once no refresh is in flight; None without a grant.
 
-    Raises StoreUnavailableError, UnreadableRecordError.
+    Raises StoreUnavailableError, UnreadableRecordError, UnknownClientError, SettingsError.
     """
     has_reported, name = False, printable(connection)
     while True:
         before = await wiring.store.load(connection)
-        after = await wiring.recorder.keep(connection, before, MoveRequested())
+        recorder = wiring.client_of(connection).recorder
+        after = await recorder.keep(connection, before, MoveRequested())
         match after.grant:
             case Moved() as moved:
                 return ExportedGrant(moved=moved, ledger=after.ledger)
@@ -83,8 +86,8 @@ async def hand_over_all(
     async def try_to_hand_over(connection: str) -> ExportedGrant | str | None:
         try:
             return await hand_over(wiring, connection)
-        except UnreadableRecordError as error:
-            return str(error)
+        except (SettingsError, UnknownClientError, UnreadableRecordError) as error:
+            return str(error).removesuffix(".")
 
     faults = list[str]()
     async for connection, found in map_concurrently(connections, try_to_hand_over):

@@ -10,6 +10,8 @@ from typing import assert_never
 from domain.events import TokensRescued
 from domain.grant import Revoked, Revoking, tokens_of
 from functions.admin.command import Command, print_note
+from functions.settings.clients import UnknownClientError
+from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.rescue import Rescue, RescuedRecord, UnreadableLine
 from ports.store import StoreUnavailableError, UnreadableRecordError
@@ -63,20 +65,26 @@ async def recover(wiring: Wiring, found: Iterable[RescuedRecord | UnreadableLine
                     is_complete = False
                 case _:
                     assert_never(each)
-        except (StoreUnavailableError, UnreadableRecordError) as error:
+        except (
+            SettingsError,
+            StoreUnavailableError,
+            UnknownClientError,
+            UnreadableRecordError,
+        ) as error:
             print(f"failed: {error}")
             is_complete = False
     return is_complete
 
 
 async def _replay(wiring: Wiring, rescued: RescuedRecord) -> Recovery:
-    before = await wiring.keeper.load(rescued.connection)
+    client = wiring.client_of(rescued.connection)
+    before = await client.keeper.load(rescued.connection)
     tokens = tokens_of(rescued.record.grant)
     if tokens is None or tokens_of(before.grant) == tokens:
         return Recovery.ALREADY_THERE
-    after = await wiring.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
+    after = await client.recorder.keep(rescued.connection, before, TokensRescued(tokens=tokens))
     if isinstance(after.grant, Revoking | Revoked):
-        await wiring.recorder.finish()
+        await client.recorder.finish()
         return Recovery.REVOKED
     is_applied = tokens_of(after.grant) == tokens
     return Recovery.APPLIED if is_applied else Recovery.SUPERSEDED

@@ -14,8 +14,9 @@ from functions.admin.command import (
     printable,
     stream,
 )
+from functions.refresh.memory import next_etag
 from functions.wiring import Wiring
-from ports.store import ConflictError, UnreadableRecordError
+from ports.store import ConflictError, Record, UnreadableRecordError
 
 _PROGRESS_INTERVAL = 100
 
@@ -46,7 +47,7 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
             return Resealing.MISSING
         while record.is_sealed_by_older_key:
             try:
-                await wiring.recorder.rewrite(connection, record)
+                await _rewrite(wiring, connection, record)
             except ConflictError as conflict:
                 record = conflict.current
             else:
@@ -55,6 +56,16 @@ async def reseal(wiring: Wiring, connection: str) -> Resealing:
         print_note(str(error))
         return Resealing.UNREADABLE
     return Resealing.ALREADY
+
+
+async def _rewrite(wiring: Wiring, connection: str, record: Record) -> None:
+    """Store the same record again, with the next etag, also for a client that is gone.
+
+    Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
+    """
+    etag = next_etag(record.etag, wiring.entropy.token())
+    written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
+    await wiring.store.swap(connection, written, expected_etag=record.etag)
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:

@@ -44,7 +44,7 @@ async def take_back(wiring: Wiring, connection: str, *, is_confirmed: bool) -> s
         return None
     if not is_confirmed:
         return f"handed over at {before.grant.since:%Y-%m-%d %H:%M:%S} UTC"
-    await wiring.recorder.keep(connection, before, ReturnRequested())
+    await wiring.client_of(connection).recorder.keep(connection, before, ReturnRequested())
     return "taken back"
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from domain.events import GrantArrived
 from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, map_concurrently, print_note, printable, stream
+from functions.settings.clients import UnknownClientError
+from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.export import ExportedGrant, UnreadableExportError
 from ports.store import Record, UnreadableRecordError
@@ -47,7 +49,7 @@ async def take_over(wiring: Wiring, connection: str, arrived: ExportedGrant) -> 
     moved, event = arrived.moved, GrantArrived(moved=arrived.moved, ledger=arrived.ledger)
     try:
         before = await wiring.store.load(connection)
-        after = await wiring.recorder.keep(connection, before, event)
+        after = await wiring.client_of(connection).recorder.keep(connection, before, event)
         there = await wiring.store.load(connection)
     except UnreadableRecordError:
         return Import.UNREADABLE
@@ -98,8 +100,9 @@ async def _run(wiring: Wiring, options: Namespace) -> str | None:
         grants = wiring.export.read(line for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         return f"Nothing was imported: {error}."
-    except UnreadableExportError as error:
-        return f"Nothing was imported from {printable(str(options.file))}: {error}."
+    except (SettingsError, UnknownClientError, UnreadableExportError) as error:
+        reason = str(error).removesuffix(".")
+        return f"Nothing was imported from {printable(str(options.file))}: {reason}."
     counts = await take_over_all(wiring, grants)
     failed = sum(counts[outcome] for outcome in _FAILED)
     return f"{failed} of {len(grants)} were not imported." if failed else None

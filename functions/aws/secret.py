@@ -4,38 +4,21 @@ import json
 import re
 from collections.abc import Mapping
 
+from functions.settings.client import CLIENT_VARIABLES
 from functions.settings.settings import SettingsError
 
-VARIABLES = frozenset(
-    {
-        "ACCESS_TOKEN_LIFETIME",
-        "API_KEY",
-        "API_KEYS",
-        "AUTHORIZATION_ENDPOINT",
-        "AUTHORIZATION_PARAMS",
-        "CLIENT_ID",
-        "CLIENT_SECRET",
-        "CRON_SECRET",
-        "ENCRYPTION_KEYS",
-        "FAILURE_LIMIT",
-        "ISSUER",
-        "KV_REST_API_TOKEN",
-        "OAUTH_STATE",
-        "PKCE",
-        "PROVIDER",
-        "PUBLIC_URL",
-        "REFRESH_TOKEN_LIFETIME",
-        "REFUSAL_WORDS",
-        "REVOCATION_ENDPOINT",
-        "ROTATION",
-        "SCOPE",
-        "TOKEN_ENDPOINT",
-        "TOKEN_ENDPOINT_AUTH_METHOD",
-        "TOKEN_PARAMS",
-        "UPSTASH_REDIS_REST_TOKEN",
-        "USER_AGENT",
-    }
-)
+VARIABLES = CLIENT_VARIABLES | {
+    "API_KEY",
+    "API_KEYS",
+    "CLIENTS",
+    "CRON_SECRET",
+    "ENCRYPTION_KEYS",
+    "FAILURE_LIMIT",
+    "KV_REST_API_TOKEN",
+    "OAUTH_STATE",
+    "PUBLIC_URL",
+    "UPSTASH_REDIS_REST_TOKEN",
+}
 """The variables that a secret may set.
 
 All except those that choose the store (path, table, URL): another store has no grants.

@@ -66,7 +66,7 @@ class ScheduledSweep:
             return await self._wiring.sweep.run()
         finally:
             # The instance is frozen as soon as this has returned.
-            await self._wiring.keeper.finish()
+            await self._wiring.finish()
 
 
 def _counts_or_error(report: SweepReport) -> dict[str, object]:

@@ -17,8 +17,10 @@ from functions.login.login_texts import (
     on_one_line,
     with_quotation,
 )
+from functions.login.logins import Logins
 from functions.login.results import CompletedLogin
-from functions.routes import CALLBACK, Routes
+from functions.routes import CALLBACK, Routes, client_of_callback
+from functions.settings.clients import UnknownClientError
 from functions.wiring import Wiring
 
 # `Sec-Purpose` of Fetch Metadata, and its predecessors.
@@ -44,7 +46,8 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         raise with_quotation(missing, quote_line)
     if bool(code) == bool(error):
         raise with_quotation(_wrong_parts(code), quote_line)
-    if wiring.logins.is_static(state):
+    logins = _logins_of(request, wiring)
+    if logins.is_static(state):
         await wiring.limits.count_static_login(request)
     cookies = LoginCookies(wiring.settings.public_url)
     browser = cookies.recall(request, state)
@@ -53,7 +56,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         state=state, code=code, issuer=parameters.get("iss"), browser=browser
     )
     try:
-        completed = await wiring.logins.complete(response, quote=quote)
+        completed = await logins.complete(response, quote=quote)
     except ProblemError as failed:
         is_quoted = failed.problem.name == "authorization-refused"
         quoting = failed if is_quoted else with_quotation(failed, quote_line)
@@ -61,6 +64,19 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)
     return _success(request, completed, forget)
+
+
+def _logins_of(request: Request, wiring: Wiring) -> Logins:
+    """Return the logins of the client that the path names. Raises ProblemError, SettingsError."""
+    try:
+        return wiring.client(client_of_callback(request.path)).logins
+    except UnknownClientError as error:
+        raise problem(
+            "not-found",
+            f"This callback is of no client: {error}",
+            on_page="This address belongs to no client of this deployment. Ask the operator to "
+            "register the right redirect URI.",
+        ) from error
 
 
 def _refuse_prefetch(request: Request) -> None:

@@ -39,7 +39,8 @@ async def login(request: Request, wiring: Wiring) -> Response:
         return await _begin_by_link(text, wiring)
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
-    begun = await wiring.logins.begin(caller.connection, replaces=_replaces(request))
+    logins = wiring.client_of(caller.connection).logins
+    begun = await logins.begin(caller.connection, replaces=_replaces(request))
     return Response.json(
         200,
         {
@@ -71,7 +72,8 @@ def _refuse_another_sites_button(request: Request, public_url: str | None) -> No
 
 
 async def _begin_by_link(text: str, wiring: Wiring) -> Response:
-    begun = await wiring.logins.begin_by_link(await wiring.links.read(text))
+    link = await wiring.links.read(text)
+    begun = await wiring.client_of(link.connection).logins.begin_by_link(link)
     cookie = LoginCookies(wiring.settings.public_url).remember(begun)
     return Response.redirect(begun.authorization_url, headers=(cookie,))
 

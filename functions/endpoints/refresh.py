@@ -13,7 +13,7 @@ async def refresh(request: Request, wiring: Wiring) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
-    result = await wiring.keeper.refresh(caller.connection)
+    result = await wiring.client_of(caller.connection).keeper.refresh(caller.connection)
     now = wiring.clock.now()
     await require_tokens(result.answer, now, offer=lambda read: wiring.offer_login(caller, read))
     return Response.json(200, connection_status(result.after, now))

@@ -28,7 +28,7 @@ async def revoke(request: Request, wiring: Wiring) -> Response:
     """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
-    result = await wiring.revocations.revoke(connection)
+    result = await wiring.client_of(connection).revocations.revoke(connection)
     if isinstance(result, Moved):
         raise connection_moved(result.since)
     members = {

@@ -20,7 +20,8 @@ async def token(request: Request, wiring: Wiring) -> Response:
     """GET /api/token: a valid access token. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
-    answer = await wiring.keeper.token(caller.connection, min_ttl=_min_ttl(request))
+    keeper = wiring.client_of(caller.connection).keeper
+    answer = await keeper.token(caller.connection, min_ttl=_min_ttl(request))
     now = wiring.clock.now()
     tokens = await require_tokens(answer, now, offer=lambda read: wiring.offer_login(caller, read))
     return Response.json(200, _token_members(tokens, now))

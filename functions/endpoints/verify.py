@@ -21,7 +21,7 @@ async def verify(request: Request, wiring: Wiring) -> Response:
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
-    record = await wiring.keeper.load(caller.connection)
+    record = await wiring.client_of(caller.connection).keeper.load(caller.connection)
     now = wiring.clock.now()
     members = connection_status(record.grant, now)
     if wants_history:

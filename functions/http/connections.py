@@ -24,7 +24,7 @@ def connection_of(request: Request, *, extra_params: tuple[str, ...] = ()) -> st
         raise problem(
             "invalid-request",
             "Invalid connection name. Use up to 128 letters, digits and . _ - @, starting with a "
-            "letter or digit.",
+            "letter or digit. An account of a client is CLIENT:ACCOUNT.",
         )
     return connection
 

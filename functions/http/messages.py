@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from functions.http.parameters import MalformedRequestError, parse_parameters
@@ -57,9 +56,9 @@ class Request:
         receive: Receive,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
-        parsers: Mapping[str, Parse] = MappingProxyType({}),
+        parser_of: Callable[[str], Parse] = lambda _path: parse_parameters,
     ) -> Self:
-        """Read a whole request; `parsers` are the parsers of special paths' queries.
+        """Read a whole request; `parser_of` returns the parser of a path's query.
 
         Raises MalformedRequestError if it cannot be decoded, is too large or too slow, or repeats a
         parameter.
@@ -73,7 +72,7 @@ class Request:
         _check_headers(head.headers)
         return replace(
             head,
-            parameters=parsers.get(head.path.rstrip("/"), parse_parameters)(query),
+            parameters=parser_of(head.path)(query),
             body=await _read_body(receive, max_body_bytes, may_end_early=head.method in _SAFE),
         )
 

@@ -104,6 +104,16 @@ def other_browser() -> ProblemError:
     return problem("other-browser", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}")
 
 
+def other_client() -> ProblemError:
+    """Make the problem of a redirect to the callback of another client (RFC 9700 §4.4)."""
+    what = "The login came back to the callback of a different client, so the code was not sent."
+    return problem(
+        "other-issuer",
+        f"{what} Register each client's own redirect URI. {START_OVER}",
+        on_page=f"{what} {START_OVER_ON_PAGE}",
+    )
+
+
 def other_issuer() -> ProblemError:
     """Make the problem of a redirect with a wrong or missing `iss` (RFC 9207)."""
     return problem(

@@ -39,6 +39,7 @@ from functions.login.login_texts import (
     login_refused,
     other_account,
     other_browser,
+    other_client,
     other_issuer,
     unknown_state,
 )
@@ -54,6 +55,7 @@ from functions.refresh.failure_texts import failure_cause
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.refresh.shared_tasks import SharedTasks
+from functions.settings.clients import UnknownClientError
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -92,11 +94,13 @@ class Logins:
         client_id: str,
         redirect_uri: str | None,
         static_state: str | None,
+        owns: Callable[[str], bool],
         state_keys: Callable[[], Awaitable[Sequence[bytes]]],
         links: LoginLinks,
     ) -> None:
         """`static_state` is the state of logins that were started elsewhere.
 
+        `owns` is whether a connection is this client's; it raises UnknownClientError.
         `state_keys` sign states, with the first key, so that unknown ones cause no store request.
         `server` and `provider`, which raises DiscoveryError, are called late.
         """
@@ -110,6 +114,7 @@ class Logins:
         self._client_id = client_id
         self._known_redirect_uri = redirect_uri
         self._static_state = static_state
+        self._owns = owns
         self._state_keys = state_keys
         self._links = links
         self._deliveries = Deliveries(store=store, clock=clock)
@@ -213,7 +218,7 @@ class Logins:
             return await self._repeat_result(found, response)
         outcome = None
         try:
-            _check(response, pending, quote)
+            self._check(response, pending, quote)
             completed = await self._exchange_and_store(response, pending, provider, server)
             outcome = outcome_of(completed)
         finally:
@@ -225,6 +230,8 @@ class Logins:
     async def _repeat_result(
         self, found: PendingLogin, response: AuthorizationResponse
     ) -> CompletedLogin:
+        if not self._is_own(found):
+            raise other_client()
         if not found.is_same_browser(response.browser):
             return read_outcome(found.outcome or "", connection=None, grant=Unauthorized())
         record = await self._replaceable_record(found.connection)
@@ -329,12 +336,21 @@ class Logins:
             raise SettingsError(["PUBLIC_URL is not set, and logins redirect to it"])
         return self._known_redirect_uri
 
+    def _check(self, response: AuthorizationResponse, pending: PendingLogin, quote: str) -> None:
+        """Check the client, the browser and the issuer of a redirect, and that it has a code."""
+        if not self._is_own(pending):
+            raise other_client()
+        if not pending.is_same_browser(response.browser):
+            raise other_browser()
+        if not pending.is_issuer_valid(response.issuer):
+            raise other_issuer()
+        if not response.code:
+            raise login_refused(quote)
 
-def _check(response: AuthorizationResponse, pending: PendingLogin, quote: str) -> None:
-    """Check the browser and the issuer of a redirect, and that it has a code."""
-    if not pending.is_same_browser(response.browser):
-        raise other_browser()
-    if not pending.is_issuer_valid(response.issuer):
-        raise other_issuer()
-    if not response.code:
-        raise login_refused(quote)
+    def _is_own(self, pending: PendingLogin) -> bool:
+        """Whether a login was started for this client, whose callback was requested."""
+        try:
+            return self._owns(pending.connection)
+        except UnknownClientError:
+            # It was removed from CLIENTS meanwhile.
+            return False

@@ -23,7 +23,7 @@ from domain.commands import (
 from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
-from domain.policy import Policy
+from domain.policy import SEND_WITHIN, Policy
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
@@ -66,6 +66,12 @@ class QuestionResult:
         return tokens_of(self.before) != tokens_of(self.after)
 
 
+def intent_limit() -> ConcurrencyLimit:
+    """Make the limit of an instance for intents that are being stored."""
+    # A write must leave most of the time in which its intent may be sent.
+    return ConcurrencyLimit(MAX_CONCURRENT_INTENTS, slow=SEND_WITHIN / 4)
+
+
 class Keeper:
     """Answers for any number of connections; concurrent callers share the work."""
 
@@ -77,8 +83,12 @@ class Keeper:
         clock: Clock,
         entropy: Entropy,
         policy: Policy,
+        intents: ConcurrencyLimit,
     ) -> None:
-        """`server` is called for each request to the provider, so that its import is late."""
+        """`server` is called for each request to the provider, so that its import is late.
+
+        `intents` limits the writes of intents, for all keepers of an instance.
+        """
         self._recorder = recorder
         self._server = server
         self._clock = clock
@@ -86,8 +96,7 @@ class Keeper:
         self._policy = policy
         self._loads: SharedTasks[Record] = SharedTasks()
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
-        # A write must leave most of the time in which its intent may be sent.
-        self._intent_limit = ConcurrencyLimit(MAX_CONCURRENT_INTENTS, slow=policy.send_within / 4)
+        self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
         self._polls: SharedTasks[Record] = SharedTasks()
 

@@ -122,13 +122,6 @@ class Recorder:
         after = replace(record, grant=grant, ledger=ledger)
         return await self._write(connection, after, over=record)
 
-    async def rewrite(self, connection: str, record: Record) -> Record:
-        """Store the same record again, encrypted with the first key; return the new one.
-
-        Raises ConflictError with the `newest` record, UnstoredError.
-        """
-        return await self._write(connection, record, over=record)
-
     async def _write(self, connection: str, record: Record, *, over: Record) -> Record:
         try:
             return await self._put(connection, record, over=over)

@@ -6,7 +6,7 @@ Its progress is in the store, so that the next sweep continues one that ran out 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -33,6 +33,8 @@ from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
 from functions.refresh.status import rfc3339
+from functions.settings.clients import UnknownClientError
+from functions.settings.settings import SettingsError
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
@@ -71,10 +73,19 @@ class Sweep:
     """Refreshes due connections."""
 
     def __init__(
-        self, *, keeper: Keeper, revocations: Revocations, store: Store, clock: Clock
+        self,
+        *,
+        keeper_of: Callable[[str], Keeper],
+        revocations_of: Callable[[str], Revocations],
+        store: Store,
+        clock: Clock,
     ) -> None:
-        self._keeper = keeper
-        self._revocations = revocations
+        """`keeper_of` and `revocations_of` return the parts of a connection's client.
+
+        They raise UnknownClientError, SettingsError.
+        """
+        self._keeper_of = keeper_of
+        self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
 
@@ -141,10 +152,15 @@ class Sweep:
 
     async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:
-            result = await self._keeper.refresh_if_due(connection)
+            result = await self._keeper_of(connection).refresh_if_due(connection)
             if isinstance(result.after, Revoking):
-                await self._revocations.revoke(connection)
-        except (StoreUnavailableError, UnreadableRecordError) as error:
+                await self._revocations_of(connection).revoke(connection)
+        except (
+            SettingsError,
+            StoreUnavailableError,
+            UnknownClientError,
+            UnreadableRecordError,
+        ) as error:
             _log.error(
                 "connection %s: not refreshed: %s; the next sweep tries again", connection, error
             )

@@ -7,7 +7,8 @@ names. If both are set, every key is accepted:
       "expires": "2027-01-31"}]
 
 `sha256` is the hash of the key in hexadecimal, so that the variable reveals no key. Without
-`connections` or `endpoints` the key is for all of them. `expires` is the key's last day, in UTC.
+`connections` or `endpoints` the key is for all of them. `google:*` is for all accounts of the
+client `google`. `expires` is the key's last day, in UTC.
 `python -m functions.admin keys new NAME` makes a key and its entry.
 """
 
@@ -20,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Literal, TypeAlias, get_args
 
-from domain.connection import is_connection
+from domain.connection import accounts_pattern, client_part, has_account, is_connection
 from functions.settings.environment import LAYOUT, EnvReader
 
 KeyedEndpoint: TypeAlias = Literal["login", "refresh", "revoke", "token", "verify"]
@@ -45,6 +46,13 @@ class ApiKey:
     connections: frozenset[str] | None = None
     endpoints: frozenset[str] | None = None
     expires_at: datetime | None = None
+
+    def is_for(self, connection: str) -> bool:
+        """Whether the key may be used for a connection: by its name, or a client's `NAME:*`."""
+        if self.connections is None or connection in self.connections:
+            return True
+        accounts = accounts_pattern(client_part(connection))
+        return has_account(connection) and accounts in self.connections
 
 
 class _EntryError(Exception):
@@ -123,7 +131,9 @@ def _key(entry: object) -> ApiKey:
     return ApiKey(
         name=_name(entry.get("name")),
         digest=_digest(entry.get("sha256")),
-        connections=_read_names(entry, "connections", is_connection, "names of connections"),
+        connections=_read_names(
+            entry, "connections", _is_scope, "names of connections, or NAME:* for a client's"
+        ),
         endpoints=_read_names(
             entry, "endpoints", _is_endpoint, f"some of {', '.join(KEYED_ENDPOINTS)}"
         ),
@@ -158,6 +168,11 @@ def _read_names(
     if given and len(fitting) == len(given):
         return frozenset(fitting)
     raise _EntryError(f"{name} must be a list of {what}; leave it out to allow all")
+
+
+def _is_scope(text: str) -> bool:
+    client = client_part(text)
+    return is_connection(client if text == accounts_pattern(client) else text)
 
 
 def _is_endpoint(text: str) -> bool:

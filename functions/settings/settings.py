@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
-from domain.metadata import ServerMetadata
-from domain.provider import ClientAuthentication, Provider
 from functions.settings.api_keys import ApiKey, read_api_keys
+from functions.settings.client import CALLBACK_PATH, ClientSettings
+from functions.settings.clients import Clients, read_clients
 from functions.settings.environment import LAYOUT, EnvReader
-from functions.settings.provider import read_metadata, read_provider
 from functions.settings.store import StoreSettings, read_store
 
-_CALLBACK_PATH = "/api/callback"
 _KEY_BYTES = 32
 # More than a person mistypes, and too few for guessing.
 DEFAULT_FAILURE_LIMIT = 30
@@ -48,71 +46,43 @@ def missing_library(variable: str, error: ModuleNotFoundError) -> str:
 class Settings:
     """The checked environment.
 
-    `public_url` is None if unset; only logins need it. If `overrides` names an issuer, `provider`
-    lacks what the issuer's metadata provides. `client_secret` is empty for a public client.
-    `user_agent` is None for the default.
+    `public_url` is None if unset; only logins need it.
     """
 
-    client_id: str
-    client_secret: str = field(repr=False)
+    clients: Clients
     api_keys: tuple[ApiKey, ...]
     cron_secret: str | None = field(repr=False)
     failure_limit: int
     oauth_state: str | None = field(repr=False)
-    provider: Provider
-    overrides: ServerMetadata
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
-    user_agent: str | None = None
 
-    @property
-    def redirect_uri(self) -> str | None:
-        """The redirect URI (RFC 6749 §3.1.2), to register at the provider."""
-        return None if self.public_url is None else self.public_url + _CALLBACK_PATH
+    def redirect_uri(self, client: ClientSettings) -> str | None:
+        """Return a client's redirect URI (RFC 6749 §3.1.2), to register at its provider."""
+        return None if self.public_url is None else self.public_url + client.callback_path
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read and check every variable. Raises SettingsError with every fault."""
+        """Read and check every variable. Raises SettingsError with every fault.
+
+        A client in CLIENTS is read later; its faults concern its connections only.
+        """
         env = EnvReader(environ)
-        overrides = read_metadata(env)
+        has_encryption_keys = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT) is not None
         settings = cls(
-            client_id=env.required("CLIENT_ID"),
-            client_secret=_client_secret(env, overrides),
+            clients=read_clients(env, environ, has_encryption_keys=has_encryption_keys),
             api_keys=read_api_keys(env),
             cron_secret=env.secret("CRON_SECRET"),
             failure_limit=env.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
             oauth_state=env.secret("OAUTH_STATE", fits_a_header=False),
-            provider=read_provider(env, overrides),
-            overrides=overrides,
             public_url=_public_url(env),
             store=read_store(env),
             encryption_keys=_encryption_keys(env),
-            user_agent=_user_agent(env),
         )
         if env.faults:
             raise SettingsError(env.faults)
         return settings
-
-
-def _client_secret(env: EnvReader, overrides: ServerMetadata) -> str:
-    """Read CLIENT_SECRET; a public client has none, and requires ENCRYPTION_KEYS instead."""
-    if overrides.client_authentication is not ClientAuthentication.NONE:
-        return env.required("CLIENT_SECRET")
-    secret = env.optional("CLIENT_SECRET")
-    if secret is None and env.optional("ENCRYPTION_KEYS") is None:
-        env.faults.append(
-            "ENCRYPTION_KEYS is not set, and is required without CLIENT_SECRET: generate one with "
-            "openssl rand -base64 32"
-        )
-    return secret or ""
-
-
-def _user_agent(env: EnvReader) -> str | None:
-    text = env.optional("USER_AGENT")
-    if text is not None and not (text.isascii() and text.isprintable()):
-        env.faults.append("USER_AGENT must be printable ASCII")
-    return text
 
 
 def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:
@@ -144,6 +114,6 @@ def _public_url(env: EnvReader) -> str | None:
         return None
     if "?" in url:
         env.faults.append("PUBLIC_URL must not have a query")
-    if url.rstrip("/").endswith(_CALLBACK_PATH):
-        env.faults.append(f"PUBLIC_URL must not end in {_CALLBACK_PATH}")
+    if url.rstrip("/").endswith(CALLBACK_PATH):
+        env.faults.append(f"PUBLIC_URL must not end in {CALLBACK_PATH}")
     return url.rstrip("/")

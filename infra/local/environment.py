@@ -26,6 +26,7 @@ SIMULATED_CLIENT_ID = "simulated-client"
 _PROVIDER_VARIABLES = frozenset(
     {
         "AUTHORIZATION_ENDPOINT",
+        "CLIENTS",
         "CLIENT_ID",
         "CLIENT_SECRET",
         "ISSUER",

@@ -3,7 +3,8 @@
 Neither has a secret: the commands read the API key from its file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from domain.metadata import is_loopback
 from functions.http.messages import Response
 from functions.http.pages import page_of
+from functions.settings.client import ClientSettings
+from functions.settings.clients import ClientError
 from functions.settings.settings import Settings
 from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
 
@@ -30,6 +33,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClient:
+    """A client that can be used. `name` is None for the unnamed one."""
+
+    name: str | None
+    provider: str
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSteps:
     """The first steps at one address.
 
@@ -37,8 +49,7 @@ class FirstSteps:
     """
 
     address: str
-    provider: str
-    redirect_uri: str
+    clients: Sequence[ShownClient]
     place: str
     steps: Sequence[Step]
     is_simulated: bool
@@ -50,13 +61,16 @@ class FirstSteps:
         address = f"http://localhost:{local.port}"
         key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
 
+        clients = [*_shown_clients(settings, is_simulated=local.is_simulated)]
+        name = clients[0].name if clients else None
+        query = "" if name is None else f"?connection={name}"
+
         def curl(path: str, options: str = "") -> str:
-            return f'curl -sS {options}-H "x-api-key: {key}" {address}{path}'
+            return f'curl -sS {options}-H "x-api-key: {key}" {address}{path}{query}'
 
         return cls(
             address=address,
-            provider="a simulated Digi-Key" if local.is_simulated else provider_name(settings),
-            redirect_uri=settings.redirect_uri or "",
+            clients=clients,
             place="in the folder of make run" if local.keeps_api_key else "with your API_KEY",
             steps=(
                 Step(
@@ -72,15 +86,14 @@ class FirstSteps:
 
     def text(self) -> str:
         """Return the greeting in the terminal."""
-        simulation = f"\n  lifetimes and faults: {self.address}{SIMULATION_PREFIX}/"
+        simulation = f"  lifetimes and faults: {self.address}{SIMULATION_PREFIX}/\n"
         steps = "\n\n".join(
             f"  {number}. {step.title}\n     {step.command}"
             for number, step in enumerate(self.steps, start=1)
         )
         return f"""
 oauth-callback serves at {self.address}{"/ (the first steps, as a page)" if self.is_local else ""}
-  provider: {self.provider}{simulation if self.is_simulated else ""}
-  redirect URI: {self.redirect_uri}
+{"".join(map(_in_text, self.clients))}{simulation if self.is_simulated else ""}
 
 Run these commands in another terminal, {self.place}:
 
@@ -95,16 +108,26 @@ Run these commands in another terminal, {self.place}:
         )
         return page_of(
             "oauth-callback: first steps",
-            f"<p>The provider is {escape(self.provider)}. "
+            f"<p>{escape(self._providers())} "
             f"Run these commands in a terminal, {escape(self.place)}:</p><ol>{steps}</ol>"
             + self._next(),
             style=_STYLE,
         )
 
+    def _providers(self) -> str:
+        match self.clients:
+            case [ShownClient(name=None, provider=provider)]:
+                return f"The provider is {provider}."
+            case clients:
+                named = (f"{client.name or 'unnamed'} ({client.provider})" for client in clients)
+                return f"The clients are {', '.join(named)}."
+
     def _next(self) -> str:
-        uri = f"<code>{escape(self.redirect_uri)}</code>"
+        uris = [f"<code>{escape(client.redirect_uri)}</code>" for client in self.clients]
+        uri = ", ".join(uris)
         if not self.is_simulated:
-            return f"<h2>Redirect URI</h2><p>Register {uri} at the provider.</p>"
+            where = "at the provider" if len(uris) == 1 else "each at its provider"
+            return f"<h2>Redirect URI</h2><p>Register {uri} {where}.</p>"
         return (
             "<h2>Try expiry and faults</h2>"
             f'<p><a href="{SIMULATION_PREFIX}/">The simulated Digi-Key</a> has settings for '
@@ -118,9 +141,27 @@ Run these commands in another terminal, {self.place}:
         )
 
 
-def provider_name(settings: Settings) -> str:
+def _in_text(client: ShownClient) -> str:
+    if client.name is None:
+        return f"  provider: {client.provider}\n  redirect URI: {client.redirect_uri}\n"
+    return f"  client {client.name}: {client.provider}, redirect URI {client.redirect_uri}\n"
+
+
+def _shown_clients(settings: Settings, *, is_simulated: bool) -> Iterator[ShownClient]:
+    for name in settings.clients.names:
+        # The application logs the faults of the others.
+        with suppress(ClientError):
+            client = settings.clients.get(name)
+            yield ShownClient(
+                name=name,
+                provider="a simulated Digi-Key" if is_simulated else provider_name(client),
+                redirect_uri=settings.redirect_uri(client) or "",
+            )
+
+
+def provider_name(client: ClientSettings) -> str:
     """Return the provider's issuer, or the host of its token endpoint and its preset."""
-    provider = settings.provider
-    if (issuer := settings.overrides.issuer or provider.issuer) is not None:
+    provider = client.provider
+    if (issuer := client.overrides.issuer or provider.issuer) is not None:
         return issuer
     return f"{urlsplit(provider.token_endpoint).hostname} (PROVIDER={provider.name})"

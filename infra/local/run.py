@@ -91,10 +91,11 @@ def _log_as_text() -> None:
 def _simulation(local: LocalEnvironment, settings: Settings) -> SimulatedDigiKey | None:
     if not local.is_simulated:
         return None
+    client = settings.clients.get(None)
     return SimulatedDigiKey(
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        redirect_uris=(str(settings.redirect_uri),),
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        redirect_uris=(str(settings.redirect_uri(client)),),
         state_path=SIMULATION_STATE,
         prefix=SIMULATION_PREFIX,
     )

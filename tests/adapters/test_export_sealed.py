@@ -17,7 +17,9 @@ from tests.strategies import ids, json_values, ledgers, moved
 from tests.thorough import times
 
 KEY, OTHER = bytes(range(32)), bytes(32)
-EXPORT = SealedExport(KeyRing([KEY]), client="client at https://provider.example/token")
+EXPORT = SealedExport(
+    KeyRing([KEY]), client_of=lambda _: "client at https://provider.example/token"
+)
 MOVED = Moved(grant=Authorized(tokens=TOKENS), since=datetime(2026, 1, 2, tzinfo=UTC))
 HANDED_OVER = ExportedGrant(moved=MOVED, ledger=LEDGER)
 GRANTS = {
@@ -75,7 +77,7 @@ def test_a_file_that_was_changed_is_refused(change: Callable[[list[str]], list[s
 
 def with_end(body: list[str]) -> list[str]:
     """Write a last line that fits the others, as nobody can without the keys."""
-    end = json.dumps({**_sum(body), "client": EXPORT._client}).encode()
+    end = json.dumps({**_sum(body), "client": EXPORT._client_of("a")}).encode()
     return [*body, json.dumps({"end": KeyRing([KEY]).seal(end, "export's end")})]
 
 
@@ -97,20 +99,22 @@ def test_a_record_of_a_store_does_not_open_as_a_line() -> None:
 
 
 def test_the_error_of_another_key_ring_names_the_variables() -> None:
-    error = refusal(LINES, SealedExport(KeyRing([OTHER]), client=EXPORT._client))
+    error = refusal(LINES, SealedExport(KeyRing([OTHER]), client_of=EXPORT._client_of))
     assert "a key that is not in the key ring" in error
     assert "CLIENT_SECRET" in error
     assert "ENCRYPTION_KEYS" in error
 
 
 def test_the_first_key_of_a_ring_seals_and_each_of_them_opens() -> None:
-    both = SealedExport(KeyRing([OTHER, KEY]), client=EXPORT._client)
+    both = SealedExport(KeyRing([OTHER, KEY]), client_of=EXPORT._client_of)
     assert both.read(LINES) == GRANTS
     assert "key" in refusal(both.write(GRANTS))
 
 
 def test_the_error_of_another_client_names_the_right_one() -> None:
-    error = refusal(LINES, SealedExport(KeyRing([KEY]), client="another at https://p.example/t"))
+    error = refusal(
+        LINES, SealedExport(KeyRing([KEY]), client_of=lambda _: "another at https://p.example/t")
+    )
     assert "client client at https://provider.example/token exported it" in error
     assert "another at https://p.example/t" in error
 

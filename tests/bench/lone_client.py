@@ -22,13 +22,13 @@ class LoneClient:
     """A client with a grant of its own, which it refreshes on request; nobody shares it."""
 
     def __init__(self, stage: Stage, *, delay: float) -> None:
-        settings = Settings.from_environ(stage.workers.environment)
+        client = Settings.from_environ(stage.workers.environment).clients.get(None)
         self._provider = stage.provider
         self._delay = delay
         self._server = HttpxAuthorizationServer(
-            settings.provider,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
+            client.provider,
+            client_id=client.client_id,
+            client_secret=client.client_secret,
             timeout=_TIMEOUT,
         )
         self._refresh_token = ""

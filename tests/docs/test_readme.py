@@ -46,9 +46,9 @@ def test_the_variables_of_each_provider_can_be_used(tmp_path: Path) -> None:
     rows = re.findall(r"^\| ([^|`]+) \| (.*) \|$", table, re.MULTILINE)
     settings = {name.strip(): settings_of(row, tmp_path) for name, row in rows[1:]}
     assert list(settings) == ["Digi-Key", "Google", "GitHub", "any other"]
-    assert settings["Digi-Key"].provider.name == "digikey-sandbox"
-    assert settings["GitHub"].provider.refresh_ends_access_token
-    assert settings["Google"].provider.replay_is_harmless
+    assert settings["Digi-Key"].clients.get(None).provider.name == "digikey-sandbox"
+    assert settings["GitHub"].clients.get(None).provider.refresh_ends_access_token
+    assert settings["Google"].clients.get(None).provider.replay_is_harmless
 
 
 def settings_of(row: str, folder: Path) -> Settings:

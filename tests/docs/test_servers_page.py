@@ -26,7 +26,7 @@ def test_the_variables_of_the_file_can_be_used_once_they_are_filled_in(tmp_path:
     filled_in = {name: value.replace("…", "from-the-provider") for name, value in written.items()}
     added = {"API_KEY": KEY, "SQLITE_PATH": str(tmp_path / "grants.sqlite")}
     settings = Settings.from_environ({**filled_in, **added})
-    assert settings.redirect_uri == "https://example.org/api/callback"
+    assert settings.redirect_uri(settings.clients.get(None)) == "https://example.org/api/callback"
     with pytest.raises(SettingsError, match="still the placeholder … of the example"):
         Settings.from_environ({**written, **added})
 

@@ -78,7 +78,9 @@ def test_the_button_asks_for_what_is_needed_and_for_a_store() -> None:
     environ |= {"VERCEL_PROJECT_PRODUCTION_URL": "name.vercel.app"}
     settings = Settings.from_environ(environ)
     assert isinstance(settings.store, UpstashSettings)
-    assert settings.redirect_uri == "https://name.vercel.app/api/callback"
+    assert (
+        settings.redirect_uri(settings.clients.get(None)) == "https://name.vercel.app/api/callback"
+    )
     (store,) = json.loads(parameters()["stores"])
     assert (store["integrationSlug"], store["productSlug"]) == ("upstash", "upstash-kv")
 

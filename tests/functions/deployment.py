@@ -252,7 +252,7 @@ class Deployment:
 
     def put_login(self, pending: PendingLogin) -> str:
         """Store a login that has begun, and return its state."""
-        logins = Wiring(Settings.from_environ(self.environ)).logins
+        logins = Wiring(Settings.from_environ(self.environ)).client(None).logins
         state = self._portal.call(logins.state_of, secrets.token_urlsafe())
         self._with_store(lambda store: store.put_login(login_key(state), pending))
         return state

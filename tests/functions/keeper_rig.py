@@ -18,7 +18,7 @@ from domain.token_endpoint import (
     TokenRequest,
 )
 from domain.tokens import Tokens
-from functions.refresh.keeper import Keeper
+from functions.refresh.keeper import Keeper, intent_limit
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -179,6 +179,7 @@ class KeeperRig:
             clock=clock,
             entropy=entropy,
             policy=self.policy,
+            intents=intent_limit(),
         )
         return keeper
 
@@ -188,8 +189,8 @@ class KeeperRig:
     def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
         keeper = keeper or self.instance()
         return Sweep(
-            keeper=keeper,
-            revocations=self.revocations(keeper),
+            keeper_of=lambda _: keeper,
+            revocations_of=lambda _: self.revocations(keeper),
             store=self.store,
             clock=clock or SystemClock(),
         )

@@ -173,7 +173,7 @@ def test_every_setting_that_the_template_gives_is_taken() -> None:
     # A name that both a table and a provider can have.
     environ = {**secret, **dict.fromkeys(template, "digikey-sandbox"), "AWS_REGION": "eu-central-1"}
     settings = Settings.from_environ(environ)
-    assert settings.provider == PRESETS["digikey-sandbox"]
+    assert settings.clients.get(None).provider == PRESETS["digikey-sandbox"]
     assert settings.store == DynamoDbSettings(table="digikey-sandbox", region="eu-central-1")
 
 
@@ -212,9 +212,9 @@ async def rescued() -> None:
 async def rolled_back() -> None:
     rig = KeeperRig()
     keeper = rig.instance()
-    rewrite = keeper._recorder.rewrite
-    older = await rewrite("c", record_of(Authorized(tokens=TOKENS), None))
-    newer = await rewrite("c", older)
+    first, write = record_of(Authorized(tokens=TOKENS), None), keeper._recorder._write
+    older = await write("c", first, over=first)
+    newer = await write("c", older, over=older)
     await rig.store.swap("c", older, expected_etag=newer.etag)
     await keeper.load("c")
 

@@ -57,7 +57,7 @@ def test_the_page_has_the_commands_of_the_greeting_and_no_secret(given: dict[str
     assert all(f'-H "x-api-key: {key}" http://localhost:8123/api/' in each for each in commands)
     assert re.findall("<code>(curl .*?)</code>", page) == commands
     files = [path.read_text().strip() for path in Path(".local").iterdir()]
-    for secret in [*files, settings.client_secret, *given.values()]:
+    for secret in [*files, settings.clients.get(None).client_secret, *given.values()]:
         if secret != given.get("CLIENT_ID"):
             assert secret not in greeting + page
     assert ("your own provider" in page) is steps.is_simulated
@@ -85,5 +85,5 @@ def test_the_first_path_is_the_page_on_this_machine_only() -> None:
 )
 def test_the_greeting_names_the_provider(given: dict[str, str], name: str) -> None:
     steps, settings = started(CLIENT | given)
-    assert provider_name(settings) == name
+    assert provider_name(settings.clients.get(None)) == name
     assert f"provider: {name}\n" in steps.text()

@@ -32,7 +32,7 @@ from domain.tokens import MAX_CLOCK_SKEW, Tokens
 from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
-from functions.refresh.keeper import Keeper
+from functions.refresh.keeper import Keeper, intent_limit
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -98,12 +98,16 @@ class ClockWorld:
             clock=self,
             entropy=entropy,
             policy=policy,
+            intents=intent_limit(),
         )
         self.revocations = Revocations(
             keeper=self.keeper, recorder=self.recorder, server=lambda: self
         )
         self.sweep = Sweep(
-            keeper=self.keeper, revocations=self.revocations, store=self.store, clock=self
+            keeper_of=lambda _: self.keeper,
+            revocations_of=lambda _: self.revocations,
+            store=self.store,
+            clock=self,
         )
 
         async def provider() -> Provider:
@@ -123,6 +127,7 @@ class ClockWorld:
             client_id="a-client",
             redirect_uri="https://keeper.test/api/callback",
             static_state=None,
+            owns=lambda _: True,
             state_keys=signing_keys,
             links=LoginLinks(
                 keys=signing_keys, public_url=None, store=self.store, clock=self, entropy=entropy

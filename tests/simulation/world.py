@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from domain.policy import Policy
+from functions.refresh.keeper import intent_limit
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
@@ -137,12 +138,16 @@ class World:
             clock=clock,
             entropy=entropy,
             policy=self.policy,
+            intents=intent_limit(),
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self.server
         )
         instance.sweep = Sweep(
-            keeper=keeper, revocations=instance.revocations, store=store, clock=clock
+            keeper_of=lambda _: keeper,
+            revocations_of=lambda _: instance.revocations,
+            store=store,
+            clock=clock,
         )
         self.instances.append(instance)
         self.loop.add(instance)

@@ -397,7 +397,9 @@ async def opened_store(environment: Mapping[str, str]) -> AsyncIterator[Store]:
     """Open the store of the workers, on this event loop."""
     settings = Settings.from_environ(environment)
     if isinstance(settings.store, DynamoDbSettings):
-        keys = KeyRing([*settings.encryption_keys, derive_key(settings.client_secret)])
+        keys = KeyRing(
+            [*settings.encryption_keys, derive_key(settings.clients.get(None).client_secret)]
+        )
         table = _table(settings.store.table, environment["AWS_ENDPOINT_URL_DYNAMODB"])
         yield DynamoDbStore(table, SealedRecords(keys))
         return

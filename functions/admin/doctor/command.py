@@ -13,7 +13,7 @@ from functions.admin.command import LocalCommand
 from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, fault, summary, unknown
 from functions.admin.doctor.live import check_live
-from functions.admin.doctor.provider import check_provider
+from functions.admin.doctor.provider import check_providers
 from functions.admin.doctor.store import check_store
 from functions.admin.doctor.wiring import web
 from functions.settings.api_keys import THE_API_KEY
@@ -44,7 +44,7 @@ async def diagnose(
 ) -> AsyncGenerator[Finding, None]:
     """Yield every finding, in a fixed order. Raises SettingsError."""
     wiring, asking = Wiring(settings), web()
-    parts = {"store": check_store(wiring), "provider": check_provider(wiring, asking)}
+    parts = {"store": check_store(wiring), "provider": check_providers(wiring, asking)}
     if live is not None:
         parts["live"] = check_live(live, wiring, asking, api_key=api_key)
     for finding in check_environment(settings, datetime.now(UTC)):

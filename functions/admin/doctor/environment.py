@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from domain.metadata import is_loopback
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.api_keys import ApiKey, digest_of
+from functions.settings.client import ClientSettings
+from functions.settings.clients import ClientError
 from functions.settings.environment import weakness_of
 from functions.settings.settings import Settings
 
@@ -20,16 +22,16 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield ok("variables", "all required ones are set, and each is valid")
     yield from _check_keys(settings.api_keys, now)
     yield _check_cron_secret(settings)
-    yield from _check_client_secret(settings)
-    yield _check_redirect_uri(settings)
+    yield from _check_clients(settings)
     if settings.oauth_state is not None:
         yield warning(
             "OAUTH_STATE",
             "it is set, so that anybody who knows it can complete a login that was started "
             "elsewhere: remove it unless such a login is under way",
         )
-    if not settings.encryption_keys:
-        yield _warn_of_derived_key(settings.client_secret)
+    unnamed = settings.clients.unnamed
+    if not settings.encryption_keys and unnamed is not None:
+        yield _warn_of_derived_key(unnamed.client_secret)
 
 
 def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
@@ -64,12 +66,27 @@ def _check_cron_secret(settings: Settings) -> Finding:
     return ok("CRON_SECRET", "it is set, and differs from the API keys")
 
 
-def _check_client_secret(settings: Settings) -> Iterator[Finding]:
-    if _is_a_key(settings.client_secret, settings.api_keys):
+def _check_clients(settings: Settings) -> Iterator[Finding]:
+    if settings.public_url is None:
+        yield fault("PUBLIC_URL", "it is not set, so that nobody can log in: logins redirect to it")
+    for name in settings.clients.names:
+        try:
+            client = settings.clients.get(name)
+        except ClientError as error:
+            yield from (fault("CLIENTS", text) for text in error.faults)
+            continue
+        for finding in _check_client(client, settings):
+            yield finding.of_client(name)
+
+
+def _check_client(client: ClientSettings, settings: Settings) -> Iterator[Finding]:
+    if _is_a_key(client.client_secret, settings.api_keys):
         yield warning(
             "CLIENT_SECRET",
             f"it is an API key as well, so that every caller has it: for API_KEY, {_ADVICE}",
         )
+    if settings.public_url is not None:
+        yield _check_redirect_uri(client, settings.public_url)
 
 
 def _warn_of_derived_key(client_secret: str) -> Finding:
@@ -90,14 +107,11 @@ def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:
     return any(key.digest == digest for key in keys)
 
 
-def _check_redirect_uri(settings: Settings) -> Finding:
-    if settings.public_url is None:
-        return fault(
-            "PUBLIC_URL", "it is not set, so that nobody can log in: logins redirect to it"
-        )
-    register = f"the redirect URI to register at the provider is {settings.redirect_uri}"
-    provider = settings.provider.authorization_endpoint or settings.overrides.issuer or ""
-    if _is_on_this_machine(settings.public_url) and not _is_on_this_machine(provider):
+def _check_redirect_uri(client: ClientSettings, public_url: str) -> Finding:
+    uri = f"{public_url}{client.callback_path}"
+    register = f"the redirect URI to register at the provider is {uri}"
+    provider = client.provider.authorization_endpoint or client.overrides.issuer or ""
+    if _is_on_this_machine(public_url) and not _is_on_this_machine(provider):
         return warning(
             "PUBLIC_URL",
             f"it is an address of this machine: only its own browsers can log in; {register}",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 
@@ -30,6 +30,10 @@ class Finding:
     level: Level
     about: str
     text: str
+
+    def of_client(self, name: str | None) -> "Finding":
+        """Return the finding about a client of CLIENTS; None for the unnamed one."""
+        return self if name is None else replace(self, about=f"{name}: {self.about}")
 
     def __str__(self) -> str:
         """Write one printable line."""

@@ -15,7 +15,7 @@ from domain.metadata import is_safe_url
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.deployment import Deployment, members_of, problem_of, text_of
 from functions.admin.doctor.findings import Finding, Level, fault, ok, unknown, warning
-from functions.admin.doctor.live_login import check_login
+from functions.admin.doctor.live_login import check_logins
 from functions.endpoints.promises import document
 from functions.wiring import Wiring
 from ports.web import NoWebAnswerError, Web, WebAnswer
@@ -145,5 +145,5 @@ async def _check_with_key(there: Deployment, wiring: Wiring) -> AsyncGenerator[F
     else:
         found = f"{answer.status} {problem or ''}"
         yield fault("verify", f"GET /api/verify returned {found}: see docs/problems.md")
-    async for finding in check_login(there, wiring):
+    async for finding in check_logins(there, wiring):
         yield finding

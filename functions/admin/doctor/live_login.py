@@ -6,17 +6,33 @@ from urllib.parse import parse_qs, urlsplit
 from domain.authorization import login_key
 from functions.admin.doctor.deployment import Deployment, problem_of, text_of
 from functions.admin.doctor.findings import Finding, fault, ok, unknown
+from functions.client_wiring import ClientWiring
 from functions.login.deliveries import first_delivery_key
-from functions.settings.settings import SettingsError
+from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
 from ports.store import StoreUnavailableError
 
 
-async def check_login(there: Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
-    """Start a login there, and take it back here."""
-    answer = await there.ask("POST", "/api/login", key=there.api_key)
+async def check_logins(there: Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
+    """Start a login of each client there, and take it back here."""
+    for name in wiring.settings.clients.names:
+        try:
+            client = wiring.client(name)
+        except SettingsError:
+            # The check of the environment reports it.
+            continue
+        async for finding in _check_login(there, wiring, client):
+            yield finding.of_client(name)
+
+
+async def _check_login(
+    there: Deployment, wiring: Wiring, client: ClientWiring
+) -> AsyncGenerator[Finding, None]:
+    name = client.client.name
+    query = "" if name is None else f"?connection={name}"
+    answer = await there.ask("POST", f"/api/login{query}", key=there.api_key)
     url = text_of(answer, "authorization_url")
     if answer.status != 200 or not url:  # noqa: PLR2004 - OK
         problem = problem_of(answer) or ""
@@ -25,11 +41,11 @@ async def check_login(there: Deployment, wiring: Wiring) -> AsyncGenerator[Findi
         )
         return
     try:
-        endpoint = (await wiring.provider()).authorization_endpoint
+        endpoint = (await client.provider()).authorization_endpoint
     except (DiscoveryError, SettingsError):
         # The check of the provider reports it.
         endpoint = None
-    faults = list(_differences(url, wiring, endpoint))
+    faults = list(_differences(url, client, wiring.settings, endpoint))
     for finding in faults:
         yield finding
     if not faults:
@@ -59,7 +75,9 @@ async def _check_same_store(url: str, wiring: Wiring) -> Finding:
     return ok("same store", "a login that was started there is in this environment's store")
 
 
-def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Finding]:
+def _differences(
+    url: str, client: ClientWiring, settings: Settings, endpoint: str | None
+) -> Iterator[Finding]:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     there = f"{parts.scheme}://{parts.netloc}{parts.path}"
@@ -70,8 +88,8 @@ def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Fin
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
     for name, wanted, variable in (
-        ("client_id", wiring.settings.client_id, "CLIENT_ID"),
-        ("redirect_uri", wiring.settings.redirect_uri, "PUBLIC_URL"),
+        ("client_id", client.client.client_id, "CLIENT_ID"),
+        ("redirect_uri", settings.redirect_uri(client.client), "PUBLIC_URL"),
     ):
         if query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))

@@ -7,6 +7,7 @@ from domain.metadata import ServerMetadata
 from domain.provider import PRESETS, Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
+from functions.client_wiring import ClientWiring
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
@@ -15,7 +16,19 @@ from ports.web import NoWebAnswerError, Web
 _CUSTOM = "custom"
 
 
-async def check_provider(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
+async def check_providers(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
+    """Check the provider of each client that can be used."""
+    for name in wiring.settings.clients.names:
+        try:
+            client = wiring.client(name)
+        except SettingsError:
+            # The check of the environment reports it.
+            continue
+        async for finding in _check_provider(client, web):
+            yield finding.of_client(name)
+
+
+async def _check_provider(wiring: ClientWiring, web: Web) -> AsyncGenerator[Finding, None]:
     """Check the provider's endpoints, reach its host, and compare clocks."""
     try:
         provider = await wiring.provider()
@@ -25,7 +38,7 @@ async def check_provider(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, No
     except SettingsError as error:
         yield fault("provider", f"no request is possible: {error}")
         return
-    for finding in check_endpoints(provider, wiring.settings.overrides):
+    for finding in check_endpoints(provider, wiring.client.overrides):
         yield finding
     parts = urlsplit(provider.token_endpoint)
     host = f"{parts.scheme}://{parts.netloc}"

@@ -14,7 +14,8 @@ _CALLBACK = Operation(
     summary="Complete a login",
     description="The target of the provider's redirect (RFC 6749 §4.1.2). Unknown parameters are "
     "ignored. A state is valid for one use; the same redirect gets the same result for ten "
-    "minutes. A login by link also requires its cookie. Browsers get pages.",
+    "minutes. A login by link also requires its cookie. Browsers get pages. A client of `CLIENTS` "
+    "has a callback of its own, `/api/callback/CLIENT`.",
     key=Key.NONE,
     parameters=(
         Parameter(

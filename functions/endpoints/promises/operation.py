@@ -90,11 +90,13 @@ Operations: TypeAlias = Mapping[str, Mapping[str, Operation]]
 
 CONNECTION = Parameter(
     name="connection",
-    description="The connection, which is one person's login. Default `default`.",
+    description="The connection, which is one person's login. Default `default`. `CLIENT` and "
+    "`CLIENT:ACCOUNT` belong to that client of the deployment, if it has several.",
     schema={
         "type": "string",
         "default": "default",
-        "pattern": r"^[A-Za-z0-9][A-Za-z0-9._@\-]{0,127}$",
+        "pattern": r"^[A-Za-z0-9][A-Za-z0-9._@\-]*(:[A-Za-z0-9][A-Za-z0-9._@\-]*)?$",
+        "maxLength": 128,
     },
     example="default",
 )

@@ -43,14 +43,14 @@ class Recovery:
 
     def keep(self, grant: Grant) -> None:
         async def swap() -> None:
-            before = await self.wiring.keeper.load("c")
+            before = await self.wiring.client(None).keeper.load("c")
             record = record_of(grant, "intent", LEDGER)
             await self.wiring.store.swap("c", record, expected_etag=before.etag)
 
         asyncio.run(swap())
 
     def kept(self) -> Grant:
-        return asyncio.run(self.wiring.keeper.load("c")).grant
+        return asyncio.run(self.wiring.client(None).keeper.load("c")).grant
 
     def line(self, by: Wiring | None = None) -> str:
         """Return the rescue line of NEW, or that of another deployment."""
@@ -79,7 +79,7 @@ def test_a_rescue_line_is_applied_once_and_then_already_there(recovery: Recovery
     printed = ["c: applied", "c: already there"]
     assert recovery.replay("noise", recovery.line(), "{", recovery.line()) == (True, printed)
     assert recovery.kept() == Authorized(tokens=NEW)
-    ledger = asyncio.run(recovery.wiring.keeper.load("c")).ledger
+    ledger = asyncio.run(recovery.wiring.client(None).keeper.load("c")).ledger
     assert ledger[:-1] == LEDGER
     assert (ledger[-1].event, ledger[-1].generation) == (HistoryEvent.RESCUED, NEW.generation)
 

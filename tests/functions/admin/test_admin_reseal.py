@@ -137,19 +137,21 @@ def test_a_concurrent_write_is_not_lost(environ: dict[str, str]) -> None:
 
     async def run() -> None:
         wiring = Wiring(Settings.from_environ(both.environ))
-        rewrite, raced = wiring.recorder.rewrite, list[str]()
+        swap, raced = wiring.store.swap, list[str]()
 
-        async def rewrite_after_another(connection: str, record: Record) -> Record:
+        async def swap_after_another(
+            connection: str, record: Record, *, expected_etag: str | None
+        ) -> None:
             if not raced:
                 raced.append(connection)
                 # By an instance that seals with the old key still.
                 await asyncio.to_thread(with_keys(environ, OLD).keep, a=REFRESHING)
                 with pytest.raises(ConflictError) as caught:
-                    await rewrite(connection, record)
+                    await swap(connection, record, expected_etag=expected_etag)
                 raise caught.value
-            return await rewrite(connection, record)
+            await swap(connection, record, expected_etag=expected_etag)
 
-        wiring.recorder.rewrite = rewrite_after_another  # type: ignore[method-assign]
+        wiring.store.swap = swap_after_another  # type: ignore[method-assign]
         assert await reseal(wiring, "a") is Resealing.RESEALED
         assert raced
         await wiring.store.close()

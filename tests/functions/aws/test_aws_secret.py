@@ -140,8 +140,9 @@ def assert_closed(parts: Wiring) -> None:
     assert isinstance(parts.store, SqliteStore)
     assert not parts.store._reader._file.is_open
     assert not parts.store._writer._file.is_open
-    assert isinstance(parts._server, HttpxAuthorizationServer)
-    assert parts._server._http.is_closed
+    server = parts.client(None)._server
+    assert isinstance(server, HttpxAuthorizationServer)
+    assert server._http.is_closed
 
 
 def pass_time(secretive: Secretive, deployment: Deployment) -> None:

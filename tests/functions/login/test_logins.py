@@ -52,6 +52,7 @@ def logins_on(rig: KeeperRig, server: Callable[[], AuthorizationServer] | None =
         client_id="a-client",
         redirect_uri=f"{url}/api/callback",
         static_state=None,
+        owns=lambda _: True,
         links=links,
         state_keys=some_keys,
     )
@@ -125,7 +126,7 @@ async def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
     application = Application(ROUTES, lambda: Settings.from_environ(environ))
 
     wiring = Wiring(Settings.from_environ(environ))
-    begun = await wiring.logins.begin("default")
+    begun = await wiring.client(None).logins.begin("default")
     query = f"code=a-code&state={query_of(begun.authorization_url)['state']}".encode()
     scope = {"type": "http", "method": "GET", "path": "/api/callback", "headers": []}
     with endpoint.held() as may_answer:
@@ -139,7 +140,7 @@ async def test_application_that_is_cut_off_waits_for_the_login_it_has_begun(
         may_answer.set()
         await asyncio.wait({task})
     assert task.cancelled()
-    assert isinstance((await wiring.keeper.load("default")).grant, Authorized)
+    assert isinstance((await wiring.client(None).keeper.load("default")).grant, Authorized)
     await wiring.store.close()
 
 

@@ -42,7 +42,7 @@ class RolledBack(KeeperRig):
         """Write as another instance does, with one history entry more at each write."""
         there = await self.stored()
         record = replace(there, grant=grant, ledger=LEDGER[: len(there.ledger) + 1])
-        return await self.instance()._recorder.rewrite("c", record)
+        return await self.instance()._recorder._write("c", record, over=record)
 
     def put(self, record: Record) -> None:
         """Write as the attacker, without a check."""

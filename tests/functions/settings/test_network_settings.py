@@ -39,7 +39,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 async def logins_in(environ: dict[str, str]) -> AsyncIterator[Logins]:
     wiring = Wiring(Settings.from_environ(environ))
     try:
-        yield wiring.logins
+        yield wiring.client(None).logins
     finally:
         await wiring.close()
 

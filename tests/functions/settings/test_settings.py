@@ -348,7 +348,7 @@ def test_declared_lifetimes_replace_those_of_the_preset(
     environ: dict[str, str], text: str, lifetime: timedelta | None, counted: LifetimeStart
 ) -> None:
     declared = {"ACCESS_TOKEN_LIFETIME": "12h", "REFRESH_TOKEN_LIFETIME": text}
-    provider = Settings.from_environ(environ | declared).provider
+    provider = Settings.from_environ(environ | declared).clients.get(None).provider
     assert provider.access_token_lifetime == timedelta(hours=12)
     assert (provider.refresh_token_lifetime, provider.refresh_token_counted) == (lifetime, counted)
 
@@ -411,6 +411,9 @@ def test_layout_and_quotes_that_belong_to_a_value_stay(
         "SQLITE_PATH": str(folder / "grants.sqlite"),
     }
     settings = Settings.from_environ(environ | changes)
-    assert settings.client_secret == "it's \"half\" quoted'"
+    assert settings.clients.get(None).client_secret == "it's \"half\" quoted'"
     assert len(settings.encryption_keys) == len({*settings.encryption_keys}) == 2
-    assert settings.provider.authorization_params[0] == ("claims", '{"id_token":null}')
+    assert settings.clients.get(None).provider.authorization_params[0] == (
+        "claims",
+        '{"id_token":null}',
+    )

@@ -1,0 +1,207 @@
+"""The composition root of one client: the parts that depend on its provider and credentials."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from domain.policy import Policy
+from domain.provider import Provider
+from functions.refresh.keeper import Keeper
+from functions.refresh.recorder import Recorder
+from functions.settings.client import ClientSettings
+from functions.settings.settings import SettingsError
+from ports.authorization_server import AuthorizationServer
+from ports.clock import Clock
+from ports.discovery import Discovery
+from ports.entropy import Entropy
+from ports.network_settings import NetworkSettingsError
+from ports.rescue import Rescue
+from ports.store import Store
+
+if TYPE_CHECKING:
+    # Imported where they are made.
+    from functions.login.links import LoginLinks
+    from functions.login.logins import Logins
+    from functions.refresh.concurrency_limit import ConcurrencyLimit
+    from functions.refresh.revocations import Revocations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedParts:
+    """The parts that all clients of a deployment share.
+
+    `links`, and `state_keys` for the states of logins, are made at their first use. `to_close` gets
+    what a client opens.
+    """
+
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    rescue: Rescue
+    intents: "ConcurrencyLimit"
+    links: "Callable[[], LoginLinks]"
+    state_keys: Callable[[], Awaitable[Sequence[bytes]]]
+    to_close: AsyncExitStack
+
+
+class ClientWiring:
+    """The parts of one client for one event loop, made on demand.
+
+    Most requests need a fresh token only. They skip the import of the provider's client and logins,
+    which speeds up a cold start.
+    """
+
+    def __init__(
+        self,
+        client: ClientSettings,
+        shared: SharedParts,
+        *,
+        owns: Callable[[str], bool],
+        redirect_uri: str | None,
+        static_state: str | None,
+    ) -> None:
+        """`owns` is whether a connection is this client's.
+
+        `redirect_uri` is None without PUBLIC_URL. `static_state` is OAUTH_STATE.
+        """
+        self.client = client
+        self._shared = shared
+        self._owns = owns
+        self._redirect_uri = redirect_uri
+        self._static_state = static_state
+        self._policy = Policy(provider=client.provider, client=_fingerprint(client))
+        self.recorder = Recorder(
+            store=shared.store,
+            clock=shared.clock,
+            entropy=shared.entropy,
+            rescue=shared.rescue,
+            revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - a late import
+            policy=self._policy,
+        )
+        self.keeper = Keeper(
+            recorder=self.recorder,
+            server=lambda: self._server,
+            clock=shared.clock,
+            entropy=shared.entropy,
+            policy=self._policy,
+            intents=shared.intents,
+        )
+
+    @cached_property
+    def logins(self) -> "Logins":
+        """Starts and completes logins."""
+        from functions.login import logins
+
+        return logins.Logins(
+            keeper=self.keeper,
+            recorder=self.recorder,
+            store=self._shared.store,
+            server=lambda: self._server,
+            clock=self._shared.clock,
+            entropy=self._shared.entropy,
+            provider=self.provider,
+            client_id=self.client.client_id,
+            redirect_uri=self._redirect_uri,
+            static_state=self._static_state,
+            owns=self._owns,
+            state_keys=self._shared.state_keys,
+            links=self._shared.links(),
+        )
+
+    @cached_property
+    def revocations(self) -> "Revocations":
+        """Revokes grants."""
+        from functions.refresh import revocations
+
+        return revocations.Revocations(
+            keeper=self.keeper, recorder=self.recorder, server=lambda: self._server
+        )
+
+    @property
+    def title(self) -> str:
+        """The client and its provider, for an operator."""
+        where = self.client.provider.token_endpoint or self.client.overrides.issuer
+        return f"{self.client.client_id} at {where}"
+
+    async def finish(self) -> None:
+        """Wait until all work is done and stored."""
+        if "logins" in vars(self):
+            await self.logins.finish()
+        await self.keeper.finish()
+
+    async def provider(self) -> Provider:
+        """Return the provider, with its issuer's metadata if ISSUER is set.
+
+        Raises DiscoveryError, and SettingsError if a proxy or certificate setting blocks requests.
+        """
+        discovery = self._discovery
+        provider = self.client.provider if discovery is None else await discovery.provider()
+        check_network_settings(provider.token_endpoint)
+        return provider
+
+    @cached_property
+    def _discovery(self) -> Discovery | None:
+        overrides = self.client.overrides
+        if overrides.issuer is None:
+            return None
+        from adapters.discovery_httpx import HttpxDiscovery
+        from adapters.provider_http import USER_AGENT
+
+        return HttpxDiscovery(
+            self.client.provider,
+            issuer=overrides.issuer,
+            overrides=overrides,
+            user_agent=self.client.user_agent or USER_AGENT,
+        )
+
+    @cached_property
+    def _server(self) -> AuthorizationServer:
+        if self._discovery is None:
+            return self._server_of(self.client.provider)
+        from adapters.authorization_server_discovered import DiscoveredAuthorizationServer
+
+        return DiscoveredAuthorizationServer(
+            self._discovery, server_of=self._server_of, clock=self._shared.clock
+        )
+
+    def _server_of(self, provider: Provider) -> AuthorizationServer:
+        from adapters.authorization_server_httpx import HttpxAuthorizationServer
+        from adapters.network import MetadataHosts
+        from adapters.provider_http import USER_AGENT
+
+        server = HttpxAuthorizationServer(
+            provider,
+            client_id=self.client.client_id,
+            client_secret=self.client.client_secret,
+            timeout=self._policy.request_timeout,
+            metadata_hosts=MetadataHosts.from_metadata(provider, self.client.overrides),
+            user_agent=self.client.user_agent or USER_AGENT,
+        )
+        self._shared.to_close.push_async_callback(server.close)
+        return server
+
+
+def check_network_settings(url: str) -> None:
+    """Check proxy and certificate settings, before a person logs in for nothing.
+
+    Raises SettingsError.
+    """
+    from adapters.proxies import proxy_of
+    from adapters.tls import tls_context
+
+    try:
+        proxy_of(url)
+        if url.startswith("https:"):
+            tls_context()
+    except NetworkSettingsError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def _fingerprint(client: ClientSettings) -> str:
+    """Return a fingerprint of the client credentials."""
+    credentials = json.dumps([client.client_id, client.client_secret])
+    return sha256(credentials.encode()).hexdigest()[:16]
