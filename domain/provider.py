@@ -82,8 +82,8 @@ class Provider:
     - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed
       values of each. Empty: any label of a host name, or for a name that is the whole host, any
       host.
-    - `required_settings`: the variables that this provider requires in addition to the client's, such as
-      `REDIRECT_URI` for eBay.
+    - `required_settings`: further variables that this provider requires, such as `REDIRECT_URI`
+      for eBay.
     - `response_members`, `callback_members`: further members that API calls require, such
       as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
     - `wire`: how its messages differ from RFC 6749. None: they do not.
