@@ -5,9 +5,10 @@ from typing import assert_never
 
 from adapters.ledger_json import ledger_from_text, ledger_to_text
 from adapters.stored_json import (
+    ADOPTING_VERSION,
     FIRST_VERSION,
-    FORMAT_VERSION,
     MOVING_VERSION,
+    REVOKING_VERSION,
     FormatError,
     Json,
     dump,
@@ -17,6 +18,7 @@ from adapters.stored_json import (
     parse_optional_instant,
 )
 from domain.grant import (
+    Adopting,
     Attempt,
     AuthorizationRequired,
     Authorized,
@@ -25,6 +27,7 @@ from domain.grant import (
     FailureState,
     Grant,
     Idle,
+    Inactive,
     Moved,
     Refreshing,
     Revoked,
@@ -50,7 +53,9 @@ def _version_of(grant: Grant) -> int:
         case Moved():
             return MOVING_VERSION
         case Revoking() | Revoked():
-            return FORMAT_VERSION
+            return REVOKING_VERSION
+        case Adopting():
+            return ADOPTING_VERSION
         case _:
             assert_never(grant)
 
@@ -111,6 +116,13 @@ def _grant_to_json(grant: Grant) -> Json:
             return {"state": "revoking", "request": members, **_end_to_json(grant)}
         case Revoked(result=result):
             return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
+        case Adopting(grant=adopted, earlier=earlier, replaces=replaces):
+            return {
+                "state": "adopting",
+                "grant": _grant_to_json(adopted),
+                "earlier": _grant_to_json(earlier),
+                "replaces": replaces,
+            }
         case _:
             assert_never(grant)
 
@@ -147,8 +159,17 @@ def _grant_from_json(members: Json) -> Grant:
         case "revoked":
             result = RevocationResult(members["result"])
             return Revoked(result=result, **_end_from_json(members))
+        case "adopting":
+            return _adopting_from_json(members)
         case _:
             return _idle_from_json(members)
+
+
+def _adopting_from_json(members: Json) -> Adopting:
+    adopted, earlier = _grant_from_json(members["grant"]), _grant_from_json(members["earlier"])
+    if not isinstance(adopted, Authorized | Refreshing) or not isinstance(earlier, Inactive | Idle):
+        raise TypeError("adopting")
+    return Adopting(grant=adopted, earlier=earlier, replaces=bool(members["replaces"]))
 
 
 def _end_to_json(grant: Revoking | Revoked) -> Json:
@@ -206,6 +227,7 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         "place": tokens.place,
         "revoked": tokens.revoked,
         "refresh_token_counted": tokens.refresh_token_counted.value,
+        **({} if tokens.adopted is None else {"adopted": tokens.adopted}),
     }
 
 
@@ -228,6 +250,7 @@ def _tokens_from_json(members: Json) -> Tokens:
         refresh_token_counted=LifetimeStart(
             members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
         ),
+        adopted=members.get("adopted"),
     )
 
 

@@ -20,9 +20,9 @@ from domain.grant import (
     Cause,
     Failure,
     FailureState,
-    Grant,
     Inactive,
     Moved,
+    Proven,
     Refreshing,
     failure_state_of,
     in_doubt_since,
@@ -34,7 +34,7 @@ from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 _Active = TypeVar("_Active", bound=Active)
 
 
-def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+def end_attempt(grant: Proven, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
     """Store the tokens of an attempt, or its failure (rules 4 to 7, and 11)."""
     if isinstance(grant, Inactive):
         return Effect(grant=grant)
@@ -118,7 +118,7 @@ def _refresh_note(kept: Active, now: datetime) -> Note:
 # Rule 5: the failure of the attempt in flight.
 
 
-def _is_of_attempt(grant: Grant, attempt: Attempt) -> TypeGuard[Refreshing]:
+def _is_of_attempt(grant: Proven, attempt: Attempt) -> TypeGuard[Refreshing]:
     """Whether this attempt is the one in flight (rules 4 and 5)."""
     return isinstance(grant, Refreshing) and grant.attempt.id == attempt.id
 

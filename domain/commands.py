@@ -66,7 +66,7 @@ class ReportMoved:
 
 @dataclass(frozen=True, slots=True)
 class NothingDue:
-    """Answer the sweep that nothing is due."""
+    """Answer the sweep that nothing is due, or an adoption that it is not in the record."""
 
 
 Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | ReportMoved | NothingDue

@@ -94,6 +94,24 @@ Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
     Code: `revoking._is_before`, `logins.complete_login`, `logins._is_late`,
     `moving._was_handed_over_before`, `grant.was_revoked_since`.
 
+Adoption (`TokensAdopted`): `adopting.py`
+16. *Adopt.* A refresh token that another program got is stored next to the earlier grant, with an
+    access token that has expired, and the next refresh proves it. Until then the earlier access
+    token is served while it is valid. Not adopted, unless it `replaces`, is a token
+    - for a grant that works, or that waits for the proof of another one
+    - of another account, if both are known.
+    A grant that moved, or whose attempt is in flight, stays as it is. The same refresh token again
+    changes nothing: the fingerprint of the first one stays with the tokens that came from it.
+    Code: `adopting.adopt`, `adopting.obstacle`, `adopting.has_adopted`, `adopting.is_current`,
+    `adopting.answer_adopting`,
+    `adopting.answer_adoption`. For the sweep: `grant.due_at`. `questions.missing_authorization`.
+17. *Proof.* Tokens prove an adoption, and it replaces the earlier grant. A refusal, also of the
+    client, and tokens of another account end it, and the earlier grant stays. Any other failure
+    keeps both, and is tried again (rule 7). After a lost answer, a refusal is stored if the earlier
+    grant does not work, because late tokens may still come (rule 4). Other events before the proof
+    concern the earlier grant, but a revocation ends both.
+    Code: `adopting.apply_to_adoption`, `adopting._end_proof`, `adopting._refuse`.
+
 Order depends on counts, not on clocks. A record counts logins, revocations and moves (`place_of`),
 and anything that takes time remembers the count that it began with. An instant after `now` comes
 from a clock that was ahead. Such an access token may have expired, so it is replaced before it is
@@ -103,6 +121,7 @@ served. A refresh token from a clock that was far behind is used beyond its stat
 from datetime import datetime
 from typing import assert_never
 
+from domain.adopting import adopt, answer_adopting, answer_adoption, apply_to_adoption
 from domain.attempts import end_attempt
 from domain.commands import Decision, Effect
 from domain.events import (
@@ -112,12 +131,14 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Question,
+    RefreshRequested,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
+    TokensAdopted,
     TokensRescued,
 )
-from domain.grant import Grant, Revoked, Revoking
+from domain.grant import Adopting, Grant, Proven, Revoked, Revoking
 from domain.instants import require_aware
 from domain.logins import complete_login, keep_rescued
 from domain.moving import hand_over, take_back, take_over
@@ -132,18 +153,28 @@ def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> D
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, question)
+    if isinstance(grant, Adopting):  # Rule 16.
+        return answer_adopting(grant, question, policy, now)
+    if isinstance(question, RefreshRequested) and question.adopted is not None:  # Rule 16.
+        return answer_adoption(grant, question, policy, now)
     return answer_question(grant, question, policy, now)
 
 
 def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
-    """Return the grant after an event at the instant `now` (rules 4 to 15).
+    """Return the grant after an event at the instant `now` (rules 4 to 17).
 
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, event)
+    if isinstance(grant, Adopting):  # Rule 17.
+        return apply_to_adoption(grant, event, policy, now)
     # Rules 14 and 15.
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Effect(grant=grant, to_revoke=late)
+    return _apply_to_proven(grant, event, policy, now)
+
+
+def _apply_to_proven(grant: Proven, event: Event, policy: Policy, now: datetime) -> Effect:
     match event:
         case AttemptEnded():  # Rules 4 to 7. After a move rule 11.
             return end_attempt(grant, event, policy, now)
@@ -161,5 +192,7 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
             return begin_revocation(grant, now)
         case RevocationEnded():  # Rule 13, at the provider.
             return end_revocation(grant, event)
+        case TokensAdopted():  # Rule 16.
+            return adopt(grant, event, policy, now)
         case _:
             assert_never(event)

@@ -1,6 +1,6 @@
 """The questions to a grant, and the events that change it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
@@ -29,11 +29,13 @@ class TokenRequested:
 class RefreshRequested:
     """A caller wants new tokens, unless the stored ones are new enough.
 
-    They are if they were requested at most `min_refresh_interval` before `asked_at`.
+    They are if they were requested at most `min_refresh_interval` before `asked_at`. `adopted`
+    limits the question to the tokens that were adopted with this fingerprint (rule 16).
     """
 
     attempt_id: str
     asked_at: datetime
+    adopted: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,21 @@ class LoginCompleted:
     def authorized_at(self) -> datetime:
         """The instant that identifies this login. It is later than that of the grant in `read`."""
         return instant_after(self.read, self.requested_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensAdopted:
+    """The owner hands over a refresh token that another program got.
+
+    `fingerprint` identifies it after it was replaced. `subject` is the fingerprint of its account,
+    if known. With `replaces` it may replace a grant that works, and change the account.
+    """
+
+    refresh_token: str = field(repr=False)
+    fingerprint: str
+    scope: str | None
+    subject: str | None
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,5 +142,7 @@ Transfer: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
 Revocation: TypeAlias = RevokeRequested | RevocationEnded
 """The owner ends the grant (rules 13 to 15)."""
 
-Event: TypeAlias = AttemptEnded | LoginCompleted | TokensRescued | Transfer | Revocation
-"""A fact that may change the grant (rules 4 to 15)."""
+Event: TypeAlias = (
+    AttemptEnded | LoginCompleted | TokensRescued | Transfer | Revocation | TokensAdopted
+)
+"""A fact that may change the grant (rules 4 to 17)."""

@@ -11,6 +11,7 @@ from typing import assert_never
 from domain.error_meanings import Meaning, meaning_of
 from domain.grant import (
     Active,
+    Adopting,
     Attempt,
     Authorized,
     Failure,
@@ -64,6 +65,9 @@ def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
     Another instance may have refreshed it in a record that is lost. Within its grace window the
     provider may answer with the tokens of that refresh, and return their full lifetime again.
     """
+    if isinstance(grant, Adopting):
+        earlier = mark_in_doubt(grant.earlier, policy, now)
+        return replace(grant, earlier=earlier) if isinstance(earlier, Authorized) else grant
     if not isinstance(grant, Authorized) or not policy.provider.rotation.grace:
         return grant
     tokens, before = grant.tokens, grant.failure_state

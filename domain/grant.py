@@ -173,7 +173,29 @@ class Revoked:
 Inactive: TypeAlias = Unauthorized | Revoking | Revoked
 """A grant without usable tokens."""
 
-Grant: TypeAlias = Inactive | Active | Moved
+Proven: TypeAlias = Inactive | Active | Moved
+"""Every grant without an adoption that waits for its proof."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopting:
+    """Tokens from elsewhere, in `grant`. They replace `earlier` once a refresh proves them.
+
+    `replaces` is whether they may be of another account.
+    """
+
+    grant: Authorized | Refreshing
+    earlier: Inactive | Idle
+    replaces: bool = False
+
+    @property
+    def tokens(self) -> Tokens:
+        """The earlier tokens, which are in use; the adopted ones if there are none."""
+        earlier = self.earlier
+        return self.grant.tokens if isinstance(earlier, Inactive) else earlier.tokens
+
+
+Grant: TypeAlias = Proven | Adopting
 """Every state of a connection's grant."""
 
 
@@ -196,6 +218,8 @@ def place_of(grant: Grant) -> int:
             return grant.place
         case Authorized() | Refreshing() | AuthorizationRequired():
             return grant.tokens.place
+        case Adopting(grant=adopted):
+            return adopted.tokens.place
         case _:
             assert_never(grant)
 
@@ -209,6 +233,8 @@ def last_revocation(grant: Grant) -> int:
             return grant.place
         case Authorized() | Refreshing() | AuthorizationRequired() | Moved():
             return grant.tokens.revoked
+        case Adopting(grant=adopted):
+            return adopted.tokens.revoked
         case _:
             assert_never(grant)
 
@@ -229,6 +255,8 @@ def instant_after(grant: Grant, instant: datetime) -> datetime:
             before = max(grant.since, grant.tokens.authorized_at)
         case Authorized() | Refreshing() | AuthorizationRequired():
             before = grant.tokens.authorized_at
+        case Adopting(grant=adopted):
+            before = adopted.tokens.authorized_at
         case _:
             assert_never(grant)
     return max(instant, before + timedelta.resolution)
@@ -242,7 +270,7 @@ def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
 
 
 def due_at(grant: Grant) -> datetime | None:
-    """Return when the sweep should process the grant; None for never (rule 1)."""
+    """Return when the sweep should process the grant; None for never (rules 1 and 16)."""
     match grant:
         case Unauthorized() | AuthorizationRequired() | Moved() | Revoked():
             return None
@@ -258,5 +286,15 @@ def due_at(grant: Grant) -> datetime | None:
             ):
                 return failure_state.retry_at
             return tokens.keep_alive_at()
+        case Adopting(grant=adopted):
+            return _proof_due_at(adopted)
         case _:
             assert_never(grant)
+
+
+def _proof_due_at(adopted: Authorized | Refreshing) -> datetime:
+    """Return when the sweep should prove adopted tokens: their instance may have stopped."""
+    if isinstance(adopted, Refreshing):
+        return adopted.attempt.started_at
+    failure_state = adopted.failure_state
+    return adopted.tokens.issued_at if failure_state is None else failure_state.retry_at

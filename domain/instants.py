@@ -17,6 +17,7 @@ from domain.events import (
     RevocationEnded,
     RevokeRequested,
     TokenRequested,
+    TokensAdopted,
     TokensRescued,
 )
 
@@ -45,7 +46,7 @@ def _instants_of(event: Question | Event) -> Iterator[datetime]:
             yield from (moved.since, moved.tokens.authorized_at)
         case RefreshDue() | MoveRequested() | ReturnRequested():
             return
-        case RevokeRequested() | RevocationEnded():
+        case RevokeRequested() | RevocationEnded() | TokensAdopted():
             return
         case _:
             assert_never(event)

@@ -35,6 +35,9 @@ class HistoryEvent(Enum):
     REVOKED = "revoked"
     # The provider's answer to the revocation request.
     REVOCATION_ENDED = "provider-told"
+    ADOPTED = "adopted"
+    # Adopted tokens were not proven: the earlier grant stays.
+    ADOPTION_REFUSED = "adoption-refused"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})

@@ -7,9 +7,9 @@ from domain.commands import Effect
 from domain.events import LoginCompleted, Precedence
 from domain.grant import (
     Authorized,
-    Grant,
     Inactive,
     Moved,
+    Proven,
     Refreshing,
     last_revocation,
     place_of,
@@ -23,7 +23,7 @@ from domain.tokens import Freshness, Tokens
 
 
 def complete_login(
-    grant: Grant, completed: LoginCompleted, policy: Policy, now: datetime
+    grant: Proven, completed: LoginCompleted, policy: Policy, now: datetime
 ) -> Effect:
     """Start a new generation, unless the login is late or the grant is to stay (rules 8 and 15)."""
     if _is_late(grant, completed):
@@ -49,7 +49,7 @@ def complete_login(
     return Effect(grant=Authorized(tokens=tokens), note=note)
 
 
-def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
+def _is_late(grant: Proven, completed: LoginCompleted) -> bool:
     """Whether this login, or a later one, was stored since this one began (rules 8 and 15)."""
     # The count of the tokens, not of the grant: a login may finish after a move.
     tokens = tokens_of(grant)
@@ -60,7 +60,7 @@ def _is_late(grant: Grant, completed: LoginCompleted) -> bool:
 
 
 def _is_unwanted(
-    tokens: Tokens, grant: Grant, precedence: Precedence, policy: Policy, now: datetime
+    tokens: Tokens, grant: Proven, precedence: Precedence, policy: Policy, now: datetime
 ) -> bool:
     """Whether the login would replace a grant that works without precedence over it (rule 8)."""
     # A moved grant works elsewhere, or will: it must not be lost here before.
@@ -80,11 +80,11 @@ def _is_unwanted(
 # Rule 9: rescued tokens.
 
 
-def keep_rescued(grant: Grant, tokens: Tokens) -> Effect:
+def keep_rescued(grant: Proven, tokens: Tokens) -> Effect:
     """Store rescued tokens if they are newer than the stored ones (rules 9 and 11)."""
     if not isinstance(grant, Inactive) and not tokens.are_newer_than(grant.tokens):
         return Effect(grant=grant)
-    kept: Grant = Authorized(tokens=tokens)
+    kept: Proven = Authorized(tokens=tokens)
     if isinstance(grant, Moved) and grant.tokens.authorized_at == tokens.authorized_at:
         # Rule 11: for another export.
         kept = replace(grant, grant=Authorized(tokens=tokens))

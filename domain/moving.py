@@ -17,6 +17,7 @@ from domain.grant import (
     Idle,
     Inactive,
     Moved,
+    Proven,
     Refreshing,
     Revoked,
     Revoking,
@@ -30,7 +31,7 @@ from domain.policy import Policy
 # Rule 10: hand over.
 
 
-def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
+def hand_over(grant: Proven, policy: Policy, now: datetime) -> Effect:
     """Move a grant to another deployment, unless an attempt is in flight (rule 10)."""
     if isinstance(grant, Inactive | Moved):
         return Effect(grant=grant)
@@ -41,7 +42,7 @@ def hand_over(grant: Grant, policy: Policy, now: datetime) -> Effect:
     return Effect(grant=moved, note=_note(HistoryEvent.MOVED, moved))
 
 
-def take_back(grant: Grant) -> Effect:
+def take_back(grant: Proven) -> Effect:
     """Use a grant here again after it was handed over (rule 10, undone)."""
     if not isinstance(grant, Moved):
         return Effect(grant=grant)
@@ -51,7 +52,7 @@ def take_back(grant: Grant) -> Effect:
 # Rule 12: take over.
 
 
-def take_over(grant: Grant, arrived: GrantArrived, now: datetime) -> Effect:
+def take_over(grant: Proven, arrived: GrantArrived, now: datetime) -> Effect:
     """Store the grant of another deployment, and its ledger, if it is later (rule 12)."""
     taken = _grant_after_arrival(grant, arrived.moved, now)
     if taken is None:
@@ -65,7 +66,7 @@ def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
     return Note(event=event, generation=grant.tokens.generation, outcome=DONE)
 
 
-def _grant_after_arrival(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
+def _grant_after_arrival(grant: Proven, arrived: Moved, now: datetime) -> Active | Moved | None:
     """Return the grant after an arrival; None if nothing changes (rules 12 and 15)."""
     if isinstance(grant, Unauthorized):
         return _continue_count(arrived.grant, grant, arrived)

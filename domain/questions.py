@@ -19,6 +19,7 @@ from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequeste
 from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
+    Adopting,
     Attempt,
     AuthorizationRequired,
     Authorized,
@@ -28,6 +29,7 @@ from domain.grant import (
     Grant,
     Inactive,
     Moved,
+    Proven,
     Refreshing,
     Revoked,
     Revoking,
@@ -44,7 +46,7 @@ from domain.token_endpoint import RefreshTokenRequest
 from domain.tokens import Freshness
 
 
-def answer_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+def answer_question(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
     """Serve the stored tokens, begin an attempt, or answer why none may begin (rules 1 to 3)."""
     decision = _decide(grant, question, policy, now)
     command = decision.command
@@ -54,7 +56,7 @@ def answer_question(grant: Grant, question: Question, policy: Policy, now: datet
     return replace(decision, command=replace(command, read=place_of(decision.grant)))
 
 
-def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+def _decide(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
     """Take the rules in their order: need, obstacle, begin (rules 1 to 3).
 
     A grant that moved only reports that (rule 10).
@@ -250,7 +252,7 @@ def _inactive_cause(grant: Inactive) -> Cause:
 
 
 def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Return why a login is required; None if tokens are valid, or can be refreshed (rule 2)."""
+    """Return why a login is required; None if there are usable tokens (rules 2 and 16)."""
     match grant:
         case Unauthorized() | Revoking() | Revoked():
             return _inactive_cause(grant)
@@ -258,6 +260,9 @@ def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
             return cause
         case Moved():
             # The deployment that has the grant now knows.
+            return None
+        case Adopting():
+            # Rule 16: the next refresh decides.
             return None
         case Authorized(tokens=tokens) | Refreshing(tokens=tokens):
             if tokens.freshness(now) is not Freshness.REFRESH_EXPIRED:

@@ -18,10 +18,11 @@ from domain.events import (
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
+    TokensAdopted,
     TokensRescued,
 )
 from domain.failures import classify
-from domain.grant import Failure, Grant, Inactive, Moved, Revoked, Revoking, place_of
+from domain.grant import Failure, Grant, Inactive, Moved, Proven, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
 from domain.token_endpoint import (
     NoAnswer,
@@ -44,7 +45,7 @@ _RESULTS: Mapping[str | None, RevocationResult] = {
 # Rule 13: revoke, here and then at the provider.
 
 
-def begin_revocation(grant: Grant, now: datetime) -> Effect:
+def begin_revocation(grant: Proven, now: datetime) -> Effect:
     """End a grant here. Keep only the token to revoke at the provider (rule 13)."""
     # A moved grant is left to the deployment that has it.
     if isinstance(grant, Inactive | Moved):
@@ -64,7 +65,7 @@ def begin_revocation(grant: Grant, now: datetime) -> Effect:
     return Effect(grant=revoking, note=note)
 
 
-def end_revocation(grant: Grant, ended: RevocationEnded) -> Effect:
+def end_revocation(grant: Proven, ended: RevocationEnded) -> Effect:
     """Delete the last token after the provider's answer, or without one (rule 13)."""
     if not isinstance(grant, Revoking) or grant.request != ended.request:
         return Effect(grant=grant)
@@ -112,7 +113,7 @@ def late_tokens(grant: Revoking | Revoked, event: Event) -> RevocationRequest | 
             late = tokens if _are_before(tokens, grant) else None
         case MoveRequested() | ReturnRequested() | GrantArrived():
             late = None
-        case RevokeRequested() | RevocationEnded():
+        case RevokeRequested() | RevocationEnded() | TokensAdopted():
             late = None
         case _:
             assert_never(event)

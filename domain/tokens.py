@@ -50,6 +50,7 @@ class Tokens:
     - `expires_at`: None for an access token that does not expire.
     - `refresh_token_expires_at`: None if unknown. `refresh_token_counted`: what extends it.
     - `subject`: the fingerprint of the account; None if the provider does not name it.
+    - `adopted`: the fingerprint of the refresh token that these began with, if it was adopted.
     """
 
     generation: int
@@ -66,6 +67,7 @@ class Tokens:
     place: int = field(default=0, compare=False)
     revoked: int = field(default=0, compare=False)
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    adopted: str | None = None
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -147,6 +149,7 @@ class Tokens:
             # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
             subject=self.subject or response.subject,
             refresh_token_counted=counted,
+            adopted=self.adopted,
         )
 
     def _known_expiry(self, used_at: datetime) -> datetime | None:

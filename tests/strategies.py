@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from domain.authorization import PendingLogin
 from domain.grant import (
+    Adopting,
     Attempt,
     AuthorizationRequired,
     Authorized,
@@ -15,7 +16,9 @@ from domain.grant import (
     FailureState,
     Grant,
     Idle,
+    Inactive,
     Moved,
+    Proven,
     Refreshing,
     Revoked,
     Revoking,
@@ -56,6 +59,7 @@ tokens = st.builds(
     subject=st.none() | texts,
     place=places,
     revoked=places,
+    adopted=st.none() | texts,
 )
 failure_state = st.builds(
     FailureState,
@@ -89,11 +93,11 @@ moved: st.SearchStrategy[Moved] = st.builds(Moved, grant=settled, since=instants
 revocation_requests = st.builds(
     RevocationRequest, token=secrets, token_type_hint=st.sampled_from(TokenTypeHint)
 )
-grants: st.SearchStrategy[Grant] = st.one_of(
+refreshing = st.builds(
+    Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state
+)
+inactive: st.SearchStrategy[Inactive] = st.one_of(
     st.just(Unauthorized()),
-    settled,
-    st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
-    moved,
     st.builds(
         Revoking, request=revocation_requests, at=instants, place=places, login=st.none() | instants
     ),
@@ -103,6 +107,17 @@ grants: st.SearchStrategy[Grant] = st.one_of(
         result=st.sampled_from(RevocationResult),
         place=places,
         login=st.none() | instants,
+    ),
+)
+proven: st.SearchStrategy[Proven] = st.one_of(inactive, settled, refreshing, moved)
+grants: st.SearchStrategy[Grant] = st.one_of(
+    proven,
+    st.builds(
+        Adopting,
+        grant=st.builds(Authorized, tokens=tokens, failure_state=st.none() | failure_state)
+        | refreshing,
+        earlier=inactive | settled,
+        replaces=st.booleans(),
     ),
 )
 pending_logins = st.builds(

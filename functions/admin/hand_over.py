@@ -9,6 +9,7 @@ from typing import assert_never
 
 from domain.events import MoveRequested
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
     Authorized,
     Moved,
@@ -49,10 +50,15 @@ class NothingToHandOverError(Exception):
     """No connection was handed over; the message has the reason."""
 
 
+class UnprovenAdoptionError(Exception):
+    """The connection is not handed over before its adopted tokens are proven."""
+
+
 async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
     """Hand a grant over once no refresh is in flight; None without a grant.
 
-    Raises StoreUnavailableError, UnreadableRecordError, UnknownClientError, SettingsError.
+    Raises StoreUnavailableError, UnreadableRecordError, UnknownClientError, SettingsError,
+    UnprovenAdoptionError.
     """
     has_reported, name = False, printable(connection)
     while True:
@@ -71,6 +77,11 @@ async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
                 await asyncio.sleep(_POLL_INTERVAL.total_seconds())
             case Authorized() | AuthorizationRequired():
                 raise AssertionError("a grant without an attempt was not handed over")
+            case Adopting():
+                raise UnprovenAdoptionError(
+                    "adopted tokens wait for their first refresh: send POST /api/refresh, then run "
+                    "this again"
+                )
             case _:
                 assert_never(after.grant)
 
@@ -86,7 +97,12 @@ async def hand_over_all(
     async def try_to_hand_over(connection: str) -> ExportedGrant | str | None:
         try:
             return await hand_over(wiring, connection)
-        except (SettingsError, UnknownClientError, UnreadableRecordError) as error:
+        except (
+            SettingsError,
+            UnknownClientError,
+            UnprovenAdoptionError,
+            UnreadableRecordError,
+        ) as error:
             return str(error).removesuffix(".")
 
     faults = list[str]()

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from domain.events import GrantArrived
-from domain.grant import Moved, Revoked, Revoking, tokens_of
+from domain.grant import Adopting, Moved, Revoked, Revoking, tokens_of
 from functions.admin.command import Command, map_concurrently, print_note, printable, stream
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import SettingsError
@@ -34,11 +34,20 @@ class Import(Enum):
     REVOKED = "not imported: it was revoked here after it had been handed over"
     LOGGED_IN = "kept what is here: somebody has logged in since"
     HANDED_OVER = "not imported: this deployment has itself handed it over; see take-back"
+    ADOPTING = "not imported: tokens that were adopted here wait for their first refresh"
     UNREADABLE = "not imported: what is here cannot be read"
     NOT_READ_BACK = "not imported: it does not read back as it was written"
 
 
-_FAILED = frozenset({Import.HANDED_OVER, Import.REVOKED, Import.UNREADABLE, Import.NOT_READ_BACK})
+_FAILED = frozenset(
+    {
+        Import.ADOPTING,
+        Import.HANDED_OVER,
+        Import.NOT_READ_BACK,
+        Import.REVOKED,
+        Import.UNREADABLE,
+    }
+)
 
 
 async def take_over(wiring: Wiring, connection: str, arrived: ExportedGrant) -> Import:
@@ -61,6 +70,8 @@ async def take_over(wiring: Wiring, connection: str, arrived: ExportedGrant) -> 
 def _explain_kept(there: Record, moved: Moved) -> Import:
     if isinstance(there.grant, Revoking | Revoked):
         return Import.REVOKED
+    if isinstance(there.grant, Adopting):
+        return Import.ADOPTING
     tokens = tokens_of(there.grant)
     if tokens is None or isinstance(there.grant, Moved):
         return Import.HANDED_OVER

@@ -119,6 +119,18 @@ class Keeper:
         question = RefreshRequested(attempt_id=self._entropy.token(), asked_at=self._clock.now())
         return await self._answer(connection, question)
 
+    async def prove(self, connection: str, adopted: str) -> QuestionResult:
+        """Refresh the tokens that were adopted with this fingerprint, unless one succeeded.
+
+        `Serve` is success, and `NothingDue` that the record does not have them, or no longer.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        question = RefreshRequested(
+            attempt_id=self._entropy.token(), asked_at=self._clock.now(), adopted=adopted
+        )
+        return await self._answer(connection, question)
+
     async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Refresh a grant that is due for the sweep; `NothingDue` if it is not due.
 

@@ -24,6 +24,7 @@ from domain.events import (
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
+    TokensAdopted,
     TokensRescued,
 )
 from domain.failures import mark_in_doubt
@@ -310,8 +311,8 @@ def _brings_tokens(event: Event) -> bool:
             return isinstance(outcome, TokenResponse)
         case LoginCompleted():
             return True
-        case TokensRescued() | GrantArrived():
-            # A log or a file has them already.
+        case TokensRescued() | GrantArrived() | TokensAdopted():
+            # A log, a file or the caller has them already.
             return False
         case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
             return False

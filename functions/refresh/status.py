@@ -5,6 +5,7 @@ from typing import assert_never
 
 from domain.grant import (
     Active,
+    Adopting,
     AuthorizationRequired,
     Authorized,
     Cause,
@@ -31,6 +32,7 @@ def needed_action(grant: Grant, now: datetime) -> str | None:
     """
     if (cause := missing_authorization(grant, now)) is not None:
         return cause.value
+    grant = grant.grant if isinstance(grant, Adopting) else grant
     failure_state = grant.failure_state if isinstance(grant, Authorized | Refreshing) else None
     if failure_state is None:
         return None
@@ -59,6 +61,8 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
         return {"state": "revoked", "revoked_at": rfc3339(grant.at)}
     if isinstance(grant, Moved):
         return {**_tokens(grant.grant, now), "state": "moved", "moved_at": rfc3339(grant.since)}
+    if isinstance(grant, Adopting):
+        return _tokens(grant.grant, now)
     required = isinstance(grant, AuthorizationRequired)
     tokens = grant.tokens
     return {

@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 
 from adapters.grant_json import dump_record, load_record
 from adapters.login_json import dump_login, load_login
-from adapters.stored_json import FIRST_VERSION, FORMAT_VERSION, MOVING_VERSION, FormatError
+from adapters.stored_json import (
+    ADOPTING_VERSION,
+    FIRST_VERSION,
+    FORMAT_VERSION,
+    MOVING_VERSION,
+    REVOKING_VERSION,
+    FormatError,
+)
 from domain.authorization import PendingLogin
 from domain.grant import (
+    Adopting,
     Attempt,
     AuthorizationRequired,
     Authorized,
@@ -68,6 +76,11 @@ EXAMPLES: tuple[Grant, ...] = (
         at=NOW,
     ),
     Revoked(at=NOW, result=RevocationResult.NOT_SUPPORTED),
+    Adopting(
+        grant=Refreshing(tokens=TOKENS, attempt=ATTEMPT, failure_state=None),
+        earlier=AUTHORIZED,
+        replaces=True,
+    ),
 )
 PENDING = PendingLogin(
     connection="default", redirect_uri="https://a.example/", code_verifier="v", expires_at=NOW
@@ -254,7 +267,12 @@ def test_another_version_is_refused(grant: Grant) -> None:
 
 @pytest.mark.parametrize("grant", EXAMPLES, ids=lambda grant: type(grant).__name__)
 def test_a_grant_has_the_oldest_version_that_can_read_it(grant: Grant) -> None:
-    later = {Moved: MOVING_VERSION, Revoking: FORMAT_VERSION, Revoked: FORMAT_VERSION}
+    later = {
+        Moved: MOVING_VERSION,
+        Revoking: REVOKING_VERSION,
+        Revoked: REVOKING_VERSION,
+        Adopting: ADOPTING_VERSION,
+    }
     assert members_of(grant)["version"] == later.get(type(grant), FIRST_VERSION)
     assert json.loads(dump_login(PENDING))["version"] == FIRST_VERSION
 

@@ -13,16 +13,19 @@ from pathlib import Path
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from domain.grant import Active, Grant
+from domain.grant import Active, Proven
 from tests.docs.transitions import Transitions, members, transitions
 
 ROOT = Path(__file__).parents[2]
 DIAGRAM = ROOT / "docs/grant-states.svg"
 
-STATES = tuple(state.__name__ for state in members(Grant))
+STATES = tuple(state.__name__ for state in members(Proven))
 # An arrow from the frame is one from each state in it.
 FRAMED = tuple(state.__name__ for state in members(Active))
-_CAPTION = "Drawn from domain/decide.py. Events that leave the state as it is are not shown."
+_CAPTION = (
+    "Drawn from domain/decide.py. Adoptions, and events that leave the state as it is, are not "
+    "shown."
+)
 ANY = "any other state"
 FRAME = "frame"
 

@@ -13,6 +13,7 @@ from tests.domain.examples import MINUTE
 
 # The defaults.
 LEFT_OUT: dict[str, dict[str, object]] = {
+    "Adopting": {"replaces": False},
     "AskForAuthorization": {"quote": None, "read": None},
     "Authorized": {"failure_state": None},
     "AuthorizationRequired": {"quote": None},
@@ -31,6 +32,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "read": None,
         "outcome": None,
     },
+    "RefreshRequested": {"adopted": None},
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},
     "ServerMetadata": {
@@ -57,7 +59,9 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "place": 0,
         "revoked": 0,
         "refresh_token_counted": LifetimeStart.ISSUE,
+        "adopted": None,
     },
+    "TokensAdopted": {"replaces": False},
     "TryLater": {"quote": None},
 }
 # These have tables of their own.
@@ -75,6 +79,7 @@ SECRETS = {
     "TokenErrorResponse": {"more_codes", "more_texts"},
     "TokenResponse": {"access_token", "refresh_token"},
     "Tokens": {"access_token", "refresh_token"},
+    "TokensAdopted": {"refresh_token"},
 }
 
 # Comparing values leaves out their place in the record.

@@ -23,6 +23,7 @@ from domain.grant import (
     Failure,
     FailureState,
     Grant,
+    Proven,
     Refreshing,
     Revoked,
     due_at,
@@ -49,7 +50,7 @@ def check_no_generation(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+    def mutant(grant: Proven, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Revoked) and isinstance(ended.outcome, TokenResponse):
             tokens = Tokens.first(
                 ended.outcome,
@@ -87,7 +88,7 @@ def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
 def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
     end_attempt = attempts.end_attempt
 
-    def mutant(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+    def mutant(grant: Proven, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
         if isinstance(grant, Refreshing) and not isinstance(ended.outcome, TokenResponse):
             ended = replace(ended, attempt=grant.attempt)
         return end_attempt(grant, ended, policy, now)
@@ -221,7 +222,7 @@ def refresh_again_at_once(patch: pytest.MonkeyPatch) -> None:
 def refresh_without_backing_off(patch: pytest.MonkeyPatch) -> None:
     answer_question = questions.answer_question
 
-    def mutant(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
+    def mutant(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
         if isinstance(question, RefreshRequested) and isinstance(grant, Authorized):
             grant = replace(grant, failure_state=None)
         return answer_question(grant, question, policy, now)

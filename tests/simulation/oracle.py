@@ -8,6 +8,7 @@ from datetime import datetime
 
 from domain.grant import (
     Active,
+    Adopting,
     Attempt,
     AuthorizationRequired,
     Authorized,
@@ -57,8 +58,8 @@ class Oracle:
         """Judge what replaces the record, and note it."""
         history = self.history
         before, history.grant, history.written_at = history.grant, grant, now
-        assert not isinstance(grant, Unauthorized | Moved)
-        assert not isinstance(before, Moved)
+        assert not isinstance(grant, Adopting | Unauthorized | Moved)
+        assert not isinstance(before, Adopting | Moved)
         if isinstance(grant, Revoking | Revoked):
             self._judge_revocation(before, grant, call)
             return

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.grant import Authorized, Failure, Grant, Moved, due_at
+from domain.grant import Adopting, Authorized, Failure, Grant, Moved, due_at
 from domain.questions import missing_authorization
 from functions.admin.command import map_concurrently
 from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
@@ -56,7 +56,8 @@ class RecordsSummary:
     def _add_working(self, name: str, grant: Grant) -> None:
         if isinstance(grant, Moved):
             self.moved.append(name)
-        failure_state = grant.failure_state if isinstance(grant, Authorized) else None
+        adopted = grant.grant if isinstance(grant, Adopting) else grant
+        failure_state = adopted.failure_state if isinstance(adopted, Authorized) else None
         if failure_state is not None:
             self.failing[name] = failure_state.failure
         due, limit = due_at(grant), self.since - _OVERDUE_LIMIT
