@@ -1,6 +1,6 @@
 """Adoption of tokens that exist already: rules 16 and 17 of `decide.py`.
 
-Another program got them. They are stored beside the grant that they are to replace, and replace it
+Another program got them. They are stored next to the grant that they are to replace, and replace it
 once a refresh has proven them. So neither is lost, whenever this stops.
 """
 
@@ -77,7 +77,7 @@ class Obstacle(Enum):
 
 
 def adopt(grant: Grant, adopted: TokensAdopted, policy: Policy, now: datetime) -> Effect:
-    """Store adopted tokens beside the grant, unless there is an obstacle (rule 16)."""
+    """Store adopted tokens next to the grant, unless there is an obstacle (rule 16)."""
     if has_adopted(grant, adopted) or obstacle(grant, adopted, policy, now) is not None:
         return Effect(grant=grant)
     earlier = _idle(grant.earlier if isinstance(grant, Adopting) else grant, policy, now)

@@ -2,6 +2,7 @@
 
 from functions.application import Application
 from functions.endpoints import (
+    adopt,
     callback,
     health,
     login,
@@ -20,6 +21,7 @@ ROUTES: Routes = {
     **verify.ROUTES,
     **callback.ROUTES,
     **login.ROUTES,
+    **adopt.ROUTES,
     **refresh.ROUTES,
     **revoke.ROUTES,
     **sweep.ROUTES,

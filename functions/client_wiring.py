@@ -24,6 +24,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from functions.login.adoptions import Adoptions
     from functions.login.links import LoginLinks
     from functions.login.logins import Logins
     from functions.refresh.concurrency_limit import ConcurrencyLimit
@@ -120,6 +121,24 @@ class ClientWiring:
         return revocations.Revocations(
             keeper=self.keeper, recorder=self.recorder, server=lambda: self._server
         )
+
+    @cached_property
+    def adoptions(self) -> "Adoptions":
+        """Adopts tokens that another program got."""
+        from functions.login import adoptions
+
+        return adoptions.Adoptions(
+            keeper=self.keeper,
+            recorder=self.recorder,
+            clock=self._shared.clock,
+            policy=self._policy,
+            subject_of=self._subject_of,
+        )
+
+    def _subject_of(self, id_token: str) -> str | None:
+        from adapters.id_token import read_subject
+
+        return read_subject(id_token, self.client.overrides.issuer or self.client.provider.issuer)
 
     @property
     def title(self) -> str:

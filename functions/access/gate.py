@@ -37,10 +37,12 @@ def require_api_key(
     endpoint: KeyedEndpoint,
     now: datetime,
     extra_params: tuple[str, ...] = (),
+    has_body: bool = False,
 ) -> Caller:
     """Return the caller, if the request's key is valid for the endpoint and the connection.
 
-    `extra_params` are the parameters allowed besides `connection`. The key is checked first:
+    `extra_params` are the parameters allowed besides `connection`. Only an endpoint that `has_body`
+    accepts one. The key is checked first:
     without a valid one, the response reveals nothing about parameters and connections.
 
     Raises ProblemError (RFC 6750 §3).
@@ -48,7 +50,7 @@ def require_api_key(
     key = _valid_key(request, keys, now)
     if key.endpoints is not None and endpoint not in key.endpoints:
         raise _not_allowed(key, f"the endpoint {endpoint}")
-    connection = connection_of(request, extra_params=extra_params)
+    connection = connection_of(request, extra_params=extra_params, has_body=has_body)
     if not key.is_for(connection):
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints

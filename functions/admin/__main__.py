@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Mapping, Sequence
 
-from functions.admin import hand_over, keys, recover, reseal, take_back, take_over
+from functions.admin import adopt, hand_over, keys, recover, reseal, take_back, take_over
 from functions.admin.command import Command, LocalCommand, describe_store
 from functions.admin.doctor import command as doctor
 from functions.settings.settings import Settings, SettingsError
@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, Command | LocalCommand] = {
     "export": hand_over.COMMAND,
     "import": take_over.COMMAND,
     "take-back": take_back.COMMAND,
+    "adopt": adopt.COMMAND,
     "doctor": doctor.COMMAND,
 }
 

@@ -84,11 +84,12 @@ async def stream(names: Iterable[str]) -> AsyncIterator[str]:
 def declare_connections(parser: ArgumentParser) -> None:
     """Declare the optional names of connections."""
     parser.add_argument(
-        "connections", nargs="*", type=_connection, metavar="CONNECTION", help="these only"
+        "connections", nargs="*", type=connection_name, metavar="CONNECTION", help="these only"
     )
 
 
-def _connection(text: str) -> str:
+def connection_name(text: str) -> str:
+    """Return the name of a connection. Raises ArgumentTypeError."""
     if not is_connection(text):
         raise ArgumentTypeError(f"{text!a} is not a valid connection name")
     return text

@@ -40,7 +40,7 @@ async def login(request: Request, wiring: Wiring) -> Response:
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
     logins = wiring.client_of(caller.connection).logins
-    begun = await logins.begin(caller.connection, replaces=_replaces(request))
+    begun = await logins.begin(caller.connection, replaces=replaces(request))
     return Response.json(
         200,
         {
@@ -52,7 +52,8 @@ async def login(request: Request, wiring: Wiring) -> Response:
     )
 
 
-def _replaces(request: Request) -> bool:
+def replaces(request: Request) -> bool:
+    """Return the parameter `replace`. Raises ProblemError."""
     text = request.parameters.get("replace", "false")
     if text not in {"true", "false"}:
         raise problem("invalid-request", "Invalid replace. Use true or false.")

@@ -5,15 +5,19 @@ from functions.http.messages import Request
 from functions.http.problems import problem
 
 
-def connection_of(request: Request, *, extra_params: tuple[str, ...] = ()) -> str:
+def connection_of(
+    request: Request, *, extra_params: tuple[str, ...] = (), has_body: bool = False
+) -> str:
     """Return the `connection` of the query, `default` if it is missing.
 
-    Other parameters than `extra_params` are refused, and so is a body. A misspelt or misplaced
-    `connection` would otherwise return the token of the default one, or revoke it.
+    Other parameters than `extra_params` are refused, and so is a body, but for an endpoint that
+    `has_body`. A misspelt or misplaced `connection` would otherwise return the token of the default
+    one, or revoke it.
 
     Raises ProblemError.
     """
-    _refuse_body(request)
+    if not has_body:
+        _refuse_body(request)
     known = {"connection", *extra_params}
     if unknown := request.parameters.keys() - known:
         allowed = ", ".join(sorted(known))

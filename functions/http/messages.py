@@ -94,10 +94,14 @@ class Request:
 
     def form(self) -> Mapping[str, str]:
         """The parameters of a form, {} for another body. Raises MalformedRequestError."""
+        return parse_parameters(self.body) if self.is_form() else {}
+
+    def is_form(self) -> bool:
+        """Whether the body is a form, by its content type."""
         values = self.header_values(b"content-type")
         # RFC 9110 §8.3.1: case-insensitive.
         types = [value.partition(b";")[0].strip().lower() for value in values]
-        return parse_parameters(self.body) if types == [_FORM] else {}
+        return types == [_FORM]
 
     def accepts_json_first(self) -> bool:
         """Whether the client accepts JSON by name, but not HTML."""

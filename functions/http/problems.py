@@ -31,12 +31,14 @@ CLIENT_ERRORS = frozenset(
 
 # Name to status and title.
 PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
+    "adoption-refused": (HTTPStatus.BAD_REQUEST, "The provider refused the refresh token"),
     "api-key-invalid": (HTTPStatus.UNAUTHORIZED, "Invalid API key"),
     "api-key-missing": (HTTPStatus.UNAUTHORIZED, "API key required"),
     "authorization-refused": (HTTPStatus.BAD_REQUEST, "The provider refused the login"),
     "authorization-required": (HTTPStatus.UNAUTHORIZED, "Login required"),
     "client-refused": (HTTPStatus.BAD_GATEWAY, "The provider refuses this client"),
     "code-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused to exchange the code"),
+    "connection-in-use": (HTTPStatus.CONFLICT, "The connection works"),
     # RFC 9110 §15.5.11: permanent, so that clients do not retry.
     "connection-moved": (HTTPStatus.GONE, "Connection moved"),
     "cron-secret-required": (HTTPStatus.UNAUTHORIZED, "CRON_SECRET required"),

@@ -37,7 +37,7 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.ledger import Note, append_history
+from domain.ledger import HistoryEvent, Note, append_history
 from domain.policy import Policy
 from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
@@ -267,7 +267,7 @@ class Recorder:
             except ConflictError as conflict:
                 record = conflict.current
             else:
-                if isinstance(event, AttemptEnded):
+                if isinstance(event, AttemptEnded) and not _ends_adoption(effect.note):
                     _log_refusal(connection, after.grant)
                 return after
 
@@ -287,6 +287,11 @@ class Recorder:
                 _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
+
+
+def _ends_adoption(note: Note | None) -> bool:
+    """Whether adopted tokens were refused. The grant is an earlier one then."""
+    return note is not None and note.event is HistoryEvent.ADOPTION_REFUSED
 
 
 def _log_refusal(connection: str, after: Grant) -> None:

@@ -175,6 +175,6 @@ def test_there_is_an_example_of_every_answer_and_every_problem() -> None:
         for answer in operation.answers.values()
     )
     parameters = [each.example for _, operation in operations() for each in operation.parameters]
-    forms = sum(bool(operation.form) for _, operation in operations())
+    forms = sum(bool(operation.form) + len(operation.body) for _, operation in operations())
     told = answers + len(parameters) - parameters.count(None) + forms
     assert len(EXAMPLES) == told + len(PROBLEMS)

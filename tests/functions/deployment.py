@@ -14,6 +14,7 @@ from anyio.from_thread import BlockingPortal
 
 from domain.authorization import PendingLogin, login_key
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
     Authorized,
     FailureState,
@@ -48,6 +49,7 @@ JSON = ("accept", "application/json")
 WITH_API_KEY = [
     ("GET", "/api/token"),
     ("GET", "/api/verify"),
+    ("POST", "/api/adopt"),
     ("POST", "/api/login"),
     ("POST", "/api/refresh"),
     ("POST", "/api/revoke"),
@@ -159,6 +161,17 @@ class Deployment:
     def refresh(self, connection: str) -> httpx.Response:
         """POST /api/refresh."""
         return self.post(at("/api/refresh", connection=connection))
+
+    def adopt(
+        self,
+        connection: str,
+        body: bytes,
+        content_type: str = "application/json",
+        **parameters: str,
+    ) -> httpx.Response:
+        """POST /api/adopt."""
+        target = at("/api/adopt", connection=connection, **parameters)
+        return self.post(target, ("content-type", content_type), content=body)
 
     def revoke(self, connection: str) -> httpx.Response:
         """POST /api/revoke."""
@@ -349,8 +362,8 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             )
         case AuthorizationRequired():
             return replace(grant, tokens=tokens(grant.tokens), since=earlier(grant.since))
-        case Moved() | Revoking() | Revoked():
-            raise AssertionError("a moved or revoked connection does not age")
+        case Adopting() | Moved() | Revoking() | Revoked():
+            raise AssertionError("this grant does not age")
 
 
 def idle(deployment: Deployment, connection: str) -> None:

@@ -40,6 +40,7 @@ _KEYED = (
     "getToken",
     "verifyConnection",
     "beginLogin",
+    "adoptTokens",
     "refreshConnection",
     "revokeConnection",
 )
@@ -54,7 +55,7 @@ _ASKED: list[tuple[str, Headers]] = [
     *((name, (key,)) for name, key in _KEYS.items()),
     *((name, (_KEYS[name], HTML)) for name in ("beginLogin", "completeLogin", "showLoginLink")),
 ]
-_WITH_BODY = {"beginLogin", "refreshConnection", "revokeConnection"}
+_WITH_BODY = {"adoptTokens", "beginLogin", "refreshConnection", "revokeConnection"}
 _LONG_QUERY = "x=" + "a" * MAX_QUERY_BYTES
 _MANY_HEADERS = tuple((f"x-{number}", "x") for number in range(MAX_HEADERS))
 _TOO_LARGE = b"x" * (MAX_BODY_BYTES + 1)

@@ -11,6 +11,7 @@ MEGABYTE = 1_000_000
 # A refresh takes the provider's 30 s, and what the store did not take is brought to it for two
 # minutes more.
 MAX_DURATIONS = {
+    "adopt": 300,
     "callback": 300,
     "health": 30,
     "login": 30,

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from functions.endpoints.promises import (
+    adopt,
     callback,
     health,
     login,
@@ -36,6 +37,7 @@ OPERATIONS: Operations = {
     **token.OPERATIONS,
     **verify.OPERATIONS,
     **login.OPERATIONS,
+    **adopt.OPERATIONS,
     **callback.OPERATIONS,
     **refresh.OPERATIONS,
     **sweep.OPERATIONS,
@@ -51,7 +53,7 @@ Every error is a problem document (RFC 9457) with a stable `type`. An unknown pa
 `not-found`, an unknown method 405 `method-not-allowed` with `Allow`. Every `GET` that only reads
 has a `HEAD`, and every path has `OPTIONS`. There is no CORS. Endpoints with a connection refuse
 unknown and repeated parameters. Send parameters in the query: with a key, a body other than blank
-or `{}` is refused.
+or `{}` is refused, except by `POST /api/adopt`.
 """
 _SECURITY: Mapping[Key, list[JsonObject]] = {
     Key.NONE: [],
@@ -118,6 +120,7 @@ def _operation(method: str, operation: Operation) -> JsonObject:
         "security": _SECURITY[operation.key],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         **({"requestBody": _form(operation.form)} if operation.form else {}),
+        **({"requestBody": _body(operation)} if operation.body else {}),
         "responses": {str(status): responses[status] for status in sorted(responses)},
     }
 
@@ -144,6 +147,14 @@ def _form(parameters: tuple[Parameter, ...]) -> JsonObject:
     schema = {"type": "object", "properties": described, "additionalProperties": False}
     content = {"schema": schema, "example": example}
     return {"required": False, "content": {"application/x-www-form-urlencoded": content}}
+
+
+def _body(operation: Operation) -> JsonObject:
+    """Describe a required body."""
+    return {
+        "required": True,
+        "content": dict(operation.body),
+    }
 
 
 def _problems_by_status(method: str, operation: Operation) -> dict[int, list[str]]:

@@ -1,7 +1,7 @@
 """One operation of the HTTP interface: its parameters, responses, problems and key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -64,7 +64,8 @@ class Operation:
     """One method of one path.
 
     `own_problems` adds to the problems of its key and of every operation. `form` has the parameters
-    of a body. `open_parameters` means that unknown parameters are ignored, not refused.
+    of an optional body, and `body` the content of a required one, by media type.
+    `open_parameters` means that unknown parameters are ignored, not refused.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Operation:
     own_problems: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     form: tuple[Parameter, ...] = ()
+    body: Mapping[str, Schema] = field(default_factory=dict)
     open_parameters: bool = False
     has_head: bool = True
     has_error_pages: bool = False

@@ -38,6 +38,16 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         (401,),
         "the sweep was called without the `CRON_SECRET`, or with a wrong one",
     ),
+    "adoption-refused": Occurrence(
+        (400,),
+        "the provider refused the refresh token that was sent to `POST /api/adopt`; nothing was "
+        "adopted, and the earlier grant stays",
+    ),
+    "connection-in-use": Occurrence(
+        (409,),
+        "tokens were sent to `POST /api/adopt` for a connection that works. They were not used; "
+        "`replace=true` replaces the grant",
+    ),
     "connection-moved": Occurrence(
         (410,),
         "the connection was [handed over](moving.md) to another deployment: use that one, retrying "
@@ -73,7 +83,7 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         (409,),
         "a different account logged in than before, or the provider did not identify it this "
         "time. The working login stays. `POST /api/login?replace=true` starts a login that "
-        "changes the account",
+        "changes the account. Or adopted tokens are of a different account",
     ),
     "other-browser": Occurrence(
         (400,),

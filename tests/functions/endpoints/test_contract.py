@@ -134,7 +134,7 @@ def test_head_answers_as_get_without_the_body(
 def test_head_needs_the_key_like_get(deployment: Deployment, path: str) -> None:
     answer = deployment.call("HEAD", path)
     # A login link replaces the key.
-    without_key = {"/api/login": 400, "/api/refresh": 405, "/api/revoke": 405}
+    without_key = {"/api/adopt": 405, "/api/login": 400, "/api/refresh": 405, "/api/revoke": 405}
     assert answer.status_code == without_key.get(path, 401)
     assert answer.content == b""
 
