@@ -92,14 +92,14 @@ def adopt(grant: Grant, adopted: TokensAdopted, policy: Policy, now: datetime) -
 def has_adopted(grant: Grant, adopted: TokensAdopted) -> bool:
     """Whether the grant has this token, or tokens that came from it (rule 16)."""
     current = grant.grant if isinstance(grant, Adopting) else grant
-    tokens = _usable(current)
+    tokens = _active_tokens(current)
     came_from_it = tokens is not None and tokens.adopted == adopted.fingerprint
     return came_from_it or is_current(grant, adopted)
 
 
 def is_current(grant: Grant, adopted: TokensAdopted) -> bool:
     """Whether the grant had this token already, without an adoption (rule 16)."""
-    tokens = _usable(grant)
+    tokens = _active_tokens(grant)
     return (
         tokens is not None
         and tokens.refresh_token == adopted.refresh_token
@@ -107,9 +107,12 @@ def is_current(grant: Grant, adopted: TokensAdopted) -> bool:
     )
 
 
-def _usable(grant: Grant) -> Tokens | None:
-    """Return the tokens of a grant that needs no login; None of any other (rule 16)."""
-    return grant.tokens if isinstance(grant, Authorized | Refreshing) else None
+def _active_tokens(grant: Grant) -> Tokens | None:
+    """Return the tokens of a grant that is used here, even if they were refused (rule 16).
+
+    A token that was replaced must not be sent again: that may end the login (RFC 9700 §4.14.2).
+    """
+    return grant.tokens if isinstance(grant, Active) else None
 
 
 def obstacle(
@@ -137,8 +140,9 @@ def _works(grant: Grant, now: datetime) -> bool:
     """Whether a grant may not be replaced without `replaces` (rule 16)."""
     if isinstance(grant, Adopting):
         return True
-    tokens = _usable(grant)
-    return tokens is not None and tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
+    if not isinstance(grant, Authorized | Refreshing):
+        return False
+    return grant.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
 
 
 def _idle(grant: Proven, policy: Policy, now: datetime) -> Proven:

@@ -200,7 +200,11 @@ def test_the_same_token_again_changes_nothing() -> None:
         assert has_adopted(grant, REPLACING)
         assert apply(grant, REPLACING, POLICY, NOW).grant is grant
     current = replace(REPLACING, refresh_token="refresh-7")
-    assert apply(GRANT, current, POLICY, NOW).grant is GRANT
+    for grant in (GRANT, DEAD):
+        assert apply(grant, current, POLICY, NOW).grant is grant
+    assert isinstance(after, Authorized)
+    refused = replace(DEAD, tokens=after.tokens)
+    assert apply(refused, REPLACING, POLICY, NOW).grant is refused
 
 
 def test_another_token_waits_for_the_proof_unless_it_replaces() -> None:
