@@ -32,6 +32,7 @@ from functions.asgi import ROUTES
 from functions.http.messages import MAX_QUERY_BYTES, Request
 from functions.http.parameters import MalformedRequestError
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
+from functions.login.adopted_body import UnreadableTokensError, read_form, read_text
 from functions.settings.settings import Settings
 from ports.store import UnreadableRecordError
 from tests.fuzz.bodies import PATHS, QUERIES, RECORDS, TOKEN_RESPONSES
@@ -212,7 +213,23 @@ def sealed_record(sealed: bytes, place: tuple[str, ...]) -> None:
     assert _RECORDS.open_login("key", text, now=datetime.now(UTC)) is None
 
 
+def adopted_body(body: bytes) -> None:
+    """A body to adopt has a refresh token that can be sent, or is refused by its member."""
+    for read in (read_text, read_form):
+        with suppress(UnreadableTokensError):
+            adopted = read(body)
+            assert adopted.refresh_token.isascii()
+            assert adopted.refresh_token.isprintable()
+            assert " " not in adopted.refresh_token
+            assert (adopted.scope or "").isascii()
+            assert adopted.refresh_token not in repr(adopted) or len(adopted.refresh_token) < 8
+
+
 TARGETS: Mapping[str, Target] = {
+    "adopted_body": Target(
+        check=adopted_body,
+        inputs={"body": spoilt(TOKEN_RESPONSES) | with_odd_members(TOKEN_RESPONSES)},
+    ),
     "token_response": Target(
         check=token_response,
         inputs={
