@@ -31,7 +31,7 @@ CLIENT_ERRORS = frozenset(
 
 # Name to status and title.
 PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "adoption-refused": (HTTPStatus.BAD_REQUEST, "The provider refused the refresh token"),
+    "adoption-refused": (HTTPStatus.BAD_GATEWAY, "The provider refused the refresh token"),
     "api-key-invalid": (HTTPStatus.UNAUTHORIZED, "Invalid API key"),
     "api-key-missing": (HTTPStatus.UNAUTHORIZED, "API key required"),
     "authorization-refused": (HTTPStatus.BAD_REQUEST, "The provider refused the login"),

@@ -69,7 +69,7 @@ def _tokens(members: Mapping[str, object]) -> AdoptedBody:
         if name in members:
             raise UnreadableTokensError(f"Send {name} in the query instead of the body.")
     token, scope, id_token = (members.get(name) for name in ("refresh_token", "scope", "id_token"))
-    if token in {None, ""}:
+    if token is None or token == "":
         raise UnreadableTokensError(f"The member refresh_token is missing. {_WANTED}")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token.strip()):
         raise UnreadableTokensError(

@@ -46,6 +46,11 @@ _EXPECTED = {
 _EXPECTED_OF_LOGINS = {
     "positive_data_acceptance": {"expected-statuses": ["200", "303", "400", "409", "502", "503"]}
 }
+# A token is valid only if it was given out, and each text of a form or a plain body is one.
+_EXPECTED_OF_ADOPTIONS = {
+    "positive_data_acceptance": {"expected-statuses": ["200", "401", "409", "410", "502", "503"]},
+    "negative_data_rejection": {"expected-statuses": ["200", "400", "401", "409", "502", "503"]},
+}
 _LOGINS = ("completeLogin", "showLoginLink", "beginLogin")
 
 
@@ -81,7 +86,11 @@ def config_of(deployment: Deployment, *, seed: int, cases_each: int) -> Schemath
             "phases": {"coverage": {"generate-duplicate-query-parameters": True}},
             "checks": _EXPECTED,
             "operations": [
-                {"include-operation-id": name, "checks": _EXPECTED_OF_LOGINS} for name in _LOGINS
+                *(
+                    {"include-operation-id": name, "checks": _EXPECTED_OF_LOGINS}
+                    for name in _LOGINS
+                ),
+                {"include-operation-id": "adoptTokens", "checks": _EXPECTED_OF_ADOPTIONS},
             ],
             "auth": {
                 "openapi": {

@@ -12,7 +12,7 @@ from functions.endpoints.promises.operation import (
     Parameter,
     Schema,
 )
-from functions.endpoints.promises.schemas import STATUS_EXAMPLE, reference
+from functions.endpoints.promises.schemas import STATUS, STATUS_EXAMPLE, object_with
 from functions.login.adoptions import STOP_USING
 
 _REFRESH_TOKEN: Schema = {
@@ -66,13 +66,13 @@ _ADOPT = Operation(
     answers={
         200: Answer(
             description="The tokens are adopted: the connection's status after the refresh.",
-            schema={
-                "allOf": [reference("Standing")],
-                "required": ["detail"],
-                "properties": {
-                    "detail": {"type": "string", "description": "The next step, for a person."}
+            schema=object_with(
+                {
+                    **STATUS,
+                    "detail": {"type": "string", "description": "The next step, for a person."},
                 },
-            },
+                "The connection's status, and the next step.",
+            ),
             example={**STATUS_EXAMPLE, "detail": STOP_USING},
         )
     },

@@ -39,7 +39,7 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         "the sweep was called without the `CRON_SECRET`, or with a wrong one",
     ),
     "adoption-refused": Occurrence(
-        (400,),
+        (502,),
         "the provider refused the refresh token that was sent to `POST /api/adopt`; nothing was "
         "adopted, and the earlier grant stays",
     ),

@@ -101,6 +101,7 @@ def test_other_bodies_are_read(
         pytest.param(b"", "application/json", "refresh_token is missing", id="empty"),
         pytest.param(b"{}", "application/json", "refresh_token is missing", id="no member"),
         pytest.param(b'{"refresh_token":null}', "", "refresh_token is missing", id="null"),
+        pytest.param(b'{"refresh_token":["secret"]}', "", "Invalid refresh_token", id="list"),
         pytest.param(b'{"refresh_token":7}', "", "Invalid refresh_token", id="number"),
         pytest.param(b'{"refresh_token":"se cret"}', "", "Invalid refresh_token", id="space"),
         pytest.param(b'{"refresh_token":"se\\ncret"}', "", "Invalid refresh_token", id="line end"),
@@ -193,7 +194,7 @@ INVALID_GRANT = Answer.json({"error": "invalid_grant", "error_description": "gon
 @pytest.mark.parametrize(
     "refused",
     [
-        pytest.param((INVALID_GRANT, 400, "adoption-refused"), id="invalid_grant"),
+        pytest.param((INVALID_GRANT, 502, "adoption-refused"), id="invalid_grant"),
         pytest.param(
             (Answer.json({"error": "invalid_client"}, status=401), 502, "client-refused"),
             id="client",
