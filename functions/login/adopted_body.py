@@ -23,7 +23,7 @@ class UnreadableTokensError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptedBody:
-    """A refresh token of another program, and what its file has beside it."""
+    """A refresh token of another program, and what its file has next to it."""
 
     refresh_token: str = field(repr=False)
     scope: str | None = None

@@ -41,6 +41,11 @@ _BODY: Schema = {
     "description": "Other members are ignored: a refresh replaces the access token at once.",
 }
 _MEMBERS_CONTENT: Schema = {"schema": _BODY, "example": {"refresh_token": "a-refresh-token"}}
+# A name that is repeated is refused, and a list would be.
+_FORM_CONTENT: Schema = {
+    **_MEMBERS_CONTENT,
+    "schema": {**_BODY, "additionalProperties": {"type": "string"}},
+}
 _ADOPT = Operation(
     id="adoptTokens",
     summary="Adopt a refresh token that another program got",
@@ -60,7 +65,7 @@ _ADOPT = Operation(
     ),
     body={
         "application/json": _MEMBERS_CONTENT,
-        "application/x-www-form-urlencoded": _MEMBERS_CONTENT,
+        "application/x-www-form-urlencoded": _FORM_CONTENT,
         "text/plain": {"schema": _REFRESH_TOKEN, "example": "a-refresh-token"},
     },
     answers={
