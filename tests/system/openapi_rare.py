@@ -6,6 +6,7 @@ All functions raise AssertionError where an answer is not as documented.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from time import sleep
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 from anyio.from_thread import BlockingPortal
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from domain.grant import AuthorizationRequired, Cause, Moved
 from functions.http.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
 from tests.functions.access.test_api_keys import api_keys, entry
 from tests.functions.deployment import (
@@ -81,6 +83,7 @@ def ask_what_is_rare(schema: OpenApiSchema, deployment: Deployment, portal: Bloc
         _ask_with_bad_keys(schema, deployment)
         _ask_about_logins(schema, deployment)
         _ask_at_another_provider(schema, deployment, portal)
+        _ask_about_adoptions(schema, deployment, portal)
         _ask_too_often(schema, deployment, portal)
         for future in waiting:
             future.result()
@@ -167,6 +170,55 @@ def _ask_at_another_provider(
                     ask(schema, "completeLogin", query, accept, at=another)
 
 
+def _ask_about_adoptions(
+    schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal
+) -> None:
+    """Adopt tokens that the provider accepts, and others, for every sort of connection."""
+    with token_endpoint() as endpoint:
+        environ = {**deployment.environ, **endpoint.environ}
+        with deployed(SERVER, portal, environ, deployment.provider) as another:
+
+            def adopt(
+                connection: str, token: str, *planned: Answer, replace: str = "false"
+            ) -> None:
+                endpoint.plan(*planned)
+                query = {"connection": connection, "replace": replace}
+                headers = (_KEYS["adoptTokens"], ("content-type", "text/plain"))
+                ask(schema, "adoptTokens", query, *headers, at=another, body=token.encode())
+
+            refused = Answer.json({"error": "invalid_grant"}, status=400)
+            adopt("adopted", "one", _tokens_of("alice"))
+            adopt("adopted", "two")
+            adopt("refused", "one", refused)
+            adopt("refused", "one", Answer.json({"error": "invalid_client"}, status=401))
+            adopt("refused", "one", Answer(status=400))
+            adopt("refused", "one", Answer(status=503))
+            now, tokens = datetime.now(UTC), another.tokens("adopted")
+            another.put("moved-away", Moved(grant=fresh(), since=now))
+            adopt("moved-away", "one")
+            put_refreshing(another, "refreshing")
+            adopt("refreshing", "one", replace="true")
+            cause, client = Cause.REFRESH_TOKEN_REJECTED, "client"
+            dead = AuthorizationRequired(tokens=tokens, cause=cause, client=client, since=now)
+            another.put("adopted", dead)
+            adopt("adopted", "two", _tokens_of("bob"))
+            assert tokens.refresh_token is not None
+            # It waits before it tries with other client credentials.
+            another.age("adopted", timedelta(seconds=30))
+            adopt("adopted", tokens.refresh_token)
+            grant = fresh()
+            another.put("current", grant)
+            another.age("current", timedelta(minutes=1))
+            assert grant.tokens.refresh_token is not None
+            adopt("current", grant.tokens.refresh_token, refused)
+
+
+def _tokens_of(account: str) -> Answer:
+    """Return tokens of this account."""
+    tokens = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800}
+    return Answer.json({**tokens, "id_token": id_token(account)})
+
+
 def _as(endpoint: TokenEndpoint, deployment: Deployment, account: str) -> Query:
     """Log in as this account, and return what the browser is sent back with."""
     tokens = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800}
@@ -202,4 +254,5 @@ def _ask_what_is_at_fault(
         with quiet_uvicorn(portal, {**deployment.environ, **fault}) as running:
             for name, headers in _ASKED:
                 query = {"code": "y", **_begun(deployment)} if name == "completeLogin" else {}
-                ask(schema, name, query, *headers, at=running)
+                body = b'{"refresh_token": "r"}' if name == "adoptTokens" else b""
+                ask(schema, name, query, *headers, at=running, body=body)
