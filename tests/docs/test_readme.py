@@ -6,7 +6,7 @@ from pathlib import Path
 
 from domain.authorization import LOGIN_LIFETIME
 from domain.login_link import LINK_LIFETIME
-from domain.provider import PRESETS
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.refresh.status import LONG_FAILURE
@@ -29,7 +29,7 @@ def test_the_times_are_those_of_the_code() -> None:
         refresh_token_expires_in=None,
         scope=None,
     )
-    digikey = PRESETS["digikey"]
+    digikey = DIGIKEY
     tokens = Tokens.first(response, generation=0, issued_at=begin, provider=digikey)
     assert tokens.keep_alive_at() == begin + timedelta(days=90 - 30)
     assert "it refreshes when 30 days are left" in README

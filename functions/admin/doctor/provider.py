@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import urlsplit
 
 from domain.metadata import ServerMetadata
-from domain.provider import PRESETS, Provider
+from domain.provider import Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
+from functions.settings.presets import load, names
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
@@ -51,8 +52,9 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
     yield from mixed
     if mixed:
         return
-    # An issuer's own metadata may name several hosts.
-    if overrides.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
+    # An issuer's own metadata may name several hosts, and so may a preset.
+    is_known = overrides.issuer is not None or set(hosts.values()) <= _hosts_of(provider.name)
+    if not is_known and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
         yield warning(
             "PROVIDER", f"its endpoints are on different hosts: {where}; check that this is right"
@@ -62,25 +64,43 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
 
 
 def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Finding]:
-    presets = {
-        _host(preset.token_endpoint): name for name, preset in PRESETS.items() if name != _CUSTOM
-    }
-    for name, host in hosts.items():
-        whose = presets.get(host, provider.name)
-        if whose == provider.name:
+    own = _hosts_of(provider.name)
+    for variable, host in hosts.items():
+        whose = [] if host in own else _presets_at(host)
+        if not whose:
             continue
+        known, first = " or ".join(whose), whose[0]
         if provider.name == _CUSTOM:
             yield warning(
                 "PROVIDER",
-                f"it is custom, but {name} is {whose}'s: set PROVIDER={whose}, which knows its "
+                f"it is custom, but {variable} is {known}'s: set PROVIDER={first}, which knows its "
                 "special rules",
             )
         else:
             yield fault(
                 "PROVIDER",
-                f"it is {provider.name}, but {name} is {whose}'s ({host}), which has other "
-                f"accounts, credentials and data: set PROVIDER={whose}, or remove {name}",
+                f"it is {provider.name}, but {variable} is {known}'s ({host}), which has other "
+                f"accounts, credentials and data: set PROVIDER={first}, or remove {variable}",
             )
+
+
+def _hosts_of(name: str) -> set[str]:
+    """Return the hosts of a preset's own endpoints."""
+    preset = load(name)
+    if preset is None:
+        return set()
+    endpoints = (
+        preset.authorization_endpoint,
+        preset.token_endpoint,
+        preset.revocation_endpoint or "",
+    )
+    return {_host(url) for url in endpoints if url}
+
+
+def _presets_at(host: str) -> list[str]:
+    """Return the presets with the token endpoint at a host."""
+    found = ((name, load(name)) for name in names())
+    return [name for name, preset in found if preset and _host(preset.token_endpoint) == host]
 
 
 def _host(url: str) -> str:
