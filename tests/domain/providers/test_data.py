@@ -43,7 +43,7 @@ SITES = {
 SUFFIXES = {"co.uk", "co.jp", "co.za", "com.au", "com.be", "com.br", "com.cn", "com.mx", "com.tr"}
 # RFC 6749 §5.2, and what error_meanings knows.
 CODES = {"invalid_grant", "invalid_client", "temporarily_unavailable"}
-SETTINGS = {"SCOPE", "REDIRECT_URI", "AUTHORIZATION_PARAMS", "TOKEN_PARAMS", "CODE_PARAMS"}
+SETTINGS = {"SCOPE", "REDIRECT_URI"}
 PLACEHOLDER = r"\{(\w+)\}"
 OWN_PARAMS = {"client_id", "redirect_uri", "response_type", "scope", "state"}
 
@@ -171,8 +171,11 @@ def test_preset_cannot_be_changed(name: str) -> None:
 @each_preset
 def test_placeholders_are_those_of_the_endpoints(name: str) -> None:
     provider = preset_named(name)
-    used = {found for url in endpoints(provider) for found in re.findall(PLACEHOLDER, url)}
-    assert used == provider.placeholders.keys()
+    code_params = () if provider.wire is None else provider.wire.code_params
+    params = [value for _, value in (*provider.authorization_params, *code_params)]
+    used = re.findall(PLACEHOLDER, " ".join([*endpoints(provider), *params]))
+    # `{client_id}` is the client's.
+    assert {*used} - {"client_id"} == provider.placeholders.keys()
     for values in provider.placeholders.values():
         assert len(set(values)) == len(values)
         assert all(re.fullmatch(r"[a-z0-9.-]+", value) for value in values)
