@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -120,42 +121,15 @@ class Provider:
     # `error_meanings.py` cannot know, because other providers use them otherwise or not at all.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # All requests share a preset.
+        for name in ("placeholders", "error_aliases"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
     @property
     def replay_is_harmless(self) -> bool:
         """Whether sending the same refresh token twice costs nothing."""
         return self.rotation.kind is RotationKind.NONE and not self.refresh_ends_access_token
 
 
-def digikey(host: str, *, name: str) -> Provider:
-    """Return Digi-Key at one of its hosts: one-time refresh tokens, no grace, no documented PKCE.
-
-    Lifetimes, paths and errors as on developer.digikey.com, "OAuth 2.0 3-Legged Flow".
-    """
-    return Provider(
-        name=name,
-        authorization_endpoint=f"https://{host}/v1/oauth2/authorize",
-        token_endpoint=f"https://{host}/v1/oauth2/token",
-        pkce=Pkce.NONE,
-        access_token_lifetime=timedelta(minutes=30),
-        refresh_token_lifetime=timedelta(days=90),
-        error_aliases={
-            "invalid clientid": "invalid_client",
-            "invalid client-id": "invalid_client",
-        },
-    )
-
-
 UNDECLARED_ACCESS_TOKEN_LIFETIME = AssumedLifetime(timedelta(minutes=5))
-
-PRESETS: Mapping[str, Provider] = {
-    "digikey": digikey("api.digikey.com", name="digikey"),
-    "digikey-sandbox": digikey("sandbox-api.digikey.com", name="digikey-sandbox"),
-    # The endpoints come from the environment.
-    "custom": Provider(
-        name="custom",
-        authorization_endpoint="",
-        token_endpoint="",
-        access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
-        refresh_token_lifetime=None,
-    ),
-}

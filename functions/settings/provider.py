@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import (
-    PRESETS,
     ClientAuthentication,
     LifetimeStart,
     Pkce,
@@ -18,6 +17,9 @@ from domain.provider import (
     RotationKind,
 )
 from functions.settings.environment import LAYOUT, EnvReader
+from functions.settings.presets import load, unknown_preset
+
+DEFAULT_PRESET = "digikey"
 
 _ROTATION = re.compile(
     r"(?P<kind>none|optional|always)"
@@ -88,7 +90,7 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
 
 def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
     """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
-    preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
+    preset = _preset(env)
     provider = replace(
         _lifetimes(env, _rotation(env, preset)),
         scope=_scope(env) or preset.scope,
@@ -101,6 +103,26 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
+
+
+def _preset(env: EnvReader) -> Provider:
+    name = env.optional("PROVIDER") or DEFAULT_PRESET
+    preset = load(name)
+    if preset is None:
+        env.faults.append(f"PROVIDER {unknown_preset(name)}")
+        return _without_endpoints(name)
+    return preset
+
+
+def _without_endpoints(name: str) -> Provider:
+    """Return a provider to check the other variables with. No request is sent to it."""
+    return Provider(
+        name=name,
+        authorization_endpoint="https://unknown.invalid",
+        token_endpoint="https://unknown.invalid",
+        access_token_lifetime=None,
+        refresh_token_lifetime=None,
+    )
 
 
 def _issuer(env: EnvReader) -> str | None:

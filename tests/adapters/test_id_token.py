@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.id_token import read_subject
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.providers.custom import PROVIDER as CUSTOM
 from domain.token_endpoint import TokenResponse
 from tests.strategies import json_values
 
@@ -85,6 +85,6 @@ def test_the_answers_id_token_is_read_and_an_invalid_one_is_ignored() -> None:
 def subject_of(members: dict[str, object]) -> str | None:
     body = json.dumps({"access_token": "access", "token_type": "Bearer", **members}).encode()
     response = httpx.Response(200, headers={"content-type": "application/json"})
-    outcome = read_answer(response, body, PRESETS["custom"])
+    outcome = read_answer(response, body, CUSTOM)
     assert isinstance(outcome, TokenResponse)
     return outcome.subject

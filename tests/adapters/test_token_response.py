@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -23,7 +23,6 @@ from domain.token_endpoint import (
 from tests.strategies import json_values
 from tests.thorough import times
 
-DIGIKEY = PRESETS["digikey"]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 GOOD: dict[str, Any] = {"access_token": "access", "token_type": "Bearer", "expires_in": 1799}

@@ -40,7 +40,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.policy import Policy
-from domain.provider import PRESETS
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -56,7 +56,7 @@ Transitions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 """Pairs of states, by the names of their classes, with the events between them, in words."""
 
 _BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
-_OURS = Policy(provider=PRESETS["digikey"], client="credentials")
+_OURS = Policy(provider=DIGIKEY, client="credentials")
 # A refusal of a refresh token belongs to the credentials.
 POLICIES = (_OURS, replace(_OURS, client="other credentials"))
 # At once, and after the end of a lease, of an access token and of a refresh token.

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from domain.provider import (
-    PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
     AssumedLifetime,
     ClientAuthentication,
@@ -15,6 +14,7 @@ from domain.provider import (
     Rotation,
     RotationKind,
 )
+from domain.providers import custom, digikey, digikey_sandbox
 from tests.domain.examples import DAY, MINUTE
 
 DIGIKEY = Provider(
@@ -53,7 +53,8 @@ CUSTOM = replace(
 
 
 def test_the_presets_are_what_the_providers_say_of_themselves_and_what_is_safe_for_others() -> None:
-    assert PRESETS == {"digikey": DIGIKEY, "digikey-sandbox": SANDBOX, "custom": CUSTOM}
+    assert [digikey.PROVIDER, digikey_sandbox.PROVIDER] == [DIGIKEY, SANDBOX]
+    assert custom.PROVIDER == CUSTOM
     assert CUSTOM.access_token_lifetime == UNDECLARED_ACCESS_TOKEN_LIFETIME
 
 

@@ -27,7 +27,6 @@ from domain.grant import (
     Refreshing,
 )
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS
 from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
@@ -53,6 +52,7 @@ from tests.functions.doctors import (
 from tests.functions.grants import DAY, authorized, fresh
 from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
 from tests.ports.scripted_server import answer, serving, stall
+from tests.presets import preset_named
 from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 from tests.system.loopback import free_port
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -251,6 +251,18 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
             {"authorization_endpoint": SANDBOX, "token_endpoint": SANDBOX},
             [("warning", "PROVIDER")] * 2,
         ),
+        # A preset's endpoints may be of several sites, and at hosts of other presets.
+        ("hubspot", {}, []),
+        ("nest-sdm", {}, []),
+        ("nest-sdm", {"token_endpoint": "https://api.hubapi.com/t"}, [("fault", "PROVIDER")]),
+        ("hubspot", {"token_endpoint": "https://api.test/t"}, [("warning", "PROVIDER")]),
+        ("custom", {"token_endpoint": "https://a-b.myshopify.com/t"}, [("warning", "PROVIDER")]),
+        (
+            "amazon-sp-api",
+            {"authorization_endpoint": "https://sellercentral.amazon.de/apps/authorize/consent"},
+            [],
+        ),
+        ("keycloak", {"token_endpoint": "https://login.test/realms/a/token"}, []),
     ],
     ids=str,
 )
@@ -258,7 +270,8 @@ def test_endpoints_that_do_not_belong_together_are_found(
     preset: str, given: Mapping[str, Any], expected: list[Wrong]
 ) -> None:
     metadata = ServerMetadata(**given)
-    assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
+    provider = with_metadata(preset_named(preset), metadata)
+    assert wrong(check_endpoints(provider, metadata)) == expected
 
 
 # The provider, and its clock.
