@@ -89,7 +89,7 @@ class Wiring:
             entropy=self._entropy,
             provider=self.provider,
             client_id=self.settings.client_id,
-            redirect_uri=self.settings.redirect_uri,
+            redirect_uri=self.settings.sent_redirect_uri,
             static_state=self.settings.oauth_state,
             state_keys=lambda: self._signing.of("states"),
             links=self.links,

@@ -33,7 +33,8 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     """
     _refuse_prefetch(request)
     parameters = request.parameters
-    state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
+    code_name = wiring.settings.provider.callback_code
+    state, code, error = (parameters.get(name) for name in ("state", code_name, "error"))
     quote = error_of(parameters)
     quote_line = on_one_line(quote)
     if not state:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
-from domain.metadata import ServerMetadata
+from domain.metadata import ServerMetadata, is_safe_url
 from domain.provider import ClientAuthentication, Provider
 from functions.settings.api_keys import ApiKey, read_api_keys
 from functions.settings.environment import LAYOUT, EnvReader
@@ -50,7 +50,8 @@ class Settings:
 
     `public_url` is None if unset; only logins need it. If `overrides` names an issuer, `provider`
     lacks what the issuer's metadata provides. `client_secret` is empty for a public client.
-    `user_agent` is None for the default.
+    `user_agent` is None for the default. `redirect_uri_name` stands for the redirect URI at a
+    provider that registers it under a name, such as eBay.
     """
 
     client_id: str
@@ -65,11 +66,17 @@ class Settings:
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     user_agent: str | None = None
+    redirect_uri_name: str | None = None
 
     @property
     def redirect_uri(self) -> str | None:
         """The redirect URI (RFC 6749 §3.1.2), to register at the provider."""
         return None if self.public_url is None else self.public_url + _CALLBACK_PATH
+
+    @property
+    def sent_redirect_uri(self) -> str | None:
+        """The `redirect_uri` of requests to the provider (RFC 6749 §4.1.1, §4.1.3)."""
+        return None if self.public_url is None else self.redirect_uri_name or self.redirect_uri
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -89,6 +96,7 @@ class Settings:
             store=read_store(env),
             encryption_keys=_encryption_keys(env),
             user_agent=_user_agent(env),
+            redirect_uri_name=_redirect_uri_name(env),
         )
         if env.faults:
             raise SettingsError(env.faults)
@@ -112,6 +120,13 @@ def _user_agent(env: EnvReader) -> str | None:
     text = env.optional("USER_AGENT")
     if text is not None and not (text.isascii() and text.isprintable()):
         env.faults.append("USER_AGENT must be printable ASCII")
+    return text
+
+
+def _redirect_uri_name(env: EnvReader) -> str | None:
+    text = env.optional("REDIRECT_URI", fits_a_header=True)
+    if text is not None and ":" in text and not is_safe_url(text):
+        env.add_fault("REDIRECT_URI must be the provider's name for the redirect URI, or https URL")
     return text
 
 

@@ -69,11 +69,16 @@ def _differences(url: str, wiring: Wiring, endpoint: str | None) -> Iterator[Fin
             f"it sends the browser to {there}, but this environment's PROVIDER, ISSUER or "
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
-    for name, wanted, variable in (
-        ("client_id", wiring.settings.client_id, "CLIENT_ID"),
-        ("redirect_uri", wiring.settings.redirect_uri, "PUBLIC_URL"),
+    settings = wiring.settings
+    wire = settings.provider.wire
+    names = {} if wire is None else wire.authorization_names
+    origin = "PUBLIC_URL" if settings.redirect_uri_name is None else "REDIRECT_URI"
+    for standard, wanted, variable in (
+        ("client_id", settings.client_id, "CLIENT_ID"),
+        ("redirect_uri", settings.sent_redirect_uri, origin),
     ):
-        if query.get(name) != [wanted]:
+        name = names.get(standard, standard)
+        if name and query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))
             yield fault(
                 "login",
