@@ -6,6 +6,7 @@ from domain.authorization import AuthorizationResponse
 from domain.grant import Revoked, Revoking
 from functions.http.messages import Request, Response
 from functions.http.pages import page
+from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
 from functions.login.login_texts import (
@@ -33,8 +34,8 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     """
     _refuse_prefetch(request)
     parameters = request.parameters
-    code_name = wiring.settings.provider.callback_code
-    state, code, error = (parameters.get(name) for name in ("state", code_name, "error"))
+    state, error = parameters.get("state"), parameters.get("error")
+    code = _code(request, wiring.settings.provider.callback_code)
     quote = error_of(parameters)
     quote_line = on_one_line(quote)
     if not state:
@@ -62,6 +63,12 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)
     return _success(request, completed, forget)
+
+
+def _code(request: Request, name: str) -> str | None:
+    """Return the code, which some providers send under another name."""
+    found = request.parameters if name == "code" else parse_members(request.query, (name,))
+    return found.get(name)
 
 
 def _refuse_prefetch(request: Request) -> None:
