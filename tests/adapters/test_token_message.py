@@ -149,8 +149,15 @@ def test_a_refresh_goes_to_its_own_endpoint_and_a_code_does_not() -> None:
 
 
 def test_headers_are_added_and_replace_only_what_they_may() -> None:
-    headers = (("Notion-Version", "2022-06-28"), ("Accept", "application/vnd.example+json"))
-    found = arrived(REFRESH, with_wire(WireFormat(headers=headers)))
+    headers = (
+        ("Notion-Version", "2022-06-28"),
+        ("Accept", "application/vnd.example+json"),
+        ("Authorization", "Bearer x"),
+        ("Content-Type", "text/plain"),
+    )
+    by_basic = {"client_authentication": ClientAuthentication.BASIC}
+    found = arrived(REFRESH, with_wire(WireFormat(headers=headers), **by_basic))
+    assert found.all("authorization") == [BASIC]
     assert found.all("notion-version") == ["2022-06-28"]
     assert found.all("accept") == ["application/vnd.example+json"]
     assert found.all("content-type") == ["application/x-www-form-urlencoded"]
@@ -260,3 +267,13 @@ def test_without_its_access_token_a_login_cannot_be_ended_by_one() -> None:
         provider = with_wire(wire, revocation_endpoint=server.endpoint)
         outcome = asyncio.run(httpx_adapter(provider, PATIENCE).revoke_token(earlier))
     assert (outcome, server.requests) == (RevocationResult.NOT_SUPPORTED, [])
+
+
+def test_no_text_repeats_the_access_token_of_a_revocation() -> None:
+    wire = WireFormat(revocation=RevocationStyle.BEARER)
+    body = json.dumps({"error": "refused", "error_description": "not access-é here"}).encode()
+    with serving(answer("400 Bad", body)) as server:
+        provider = with_wire(wire, revocation_endpoint=server.endpoint)
+        outcome = asyncio.run(httpx_adapter(provider, PATIENCE).revoke_token(REVOCATION))
+    assert isinstance(outcome, TokenErrorResponse)
+    assert outcome.description == "not … here"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,26 @@ def test_each_fault_of_a_value_names_the_variable_and_the_placeholder(
     values: str, fault: str
 ) -> None:
     assert read({**VALUES, "ENDPOINT_VALUES": values}, TEMPLATE)[1] == [fault]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        pytest.param(
+            {"token_params": (("region", "{region}"),), "placeholders": {"region": ("na", "eu")}},
+            "ENDPOINT_VALUES: {region} must be one of: na, eu",
+            id="a list for a parameter",
+        ),
+        pytest.param(
+            {"token_endpoint": "http://{region}/token", "placeholders": {"region": ()}},
+            "ENDPOINT_VALUES makes PROVIDER a URL that is neither https nor on loopback",
+            id="plain http",
+        ),
+    ],
+)
+def test_each_value_is_checked_in_its_place(changes: dict[str, Any], fault: str) -> None:
+    values = {"ENDPOINT_VALUES": "region=ru.example"}
+    assert read(values, replace(DIGIKEY, **changes))[1] == [fault]
 
 
 def test_with_an_issuer_a_preset_needs_no_values() -> None:

@@ -102,7 +102,7 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "CODE_PARAMS": [MARK, f"refresh_token={MARK}", "a=1&a=2"],
     "REFRESH_PARAMS": [MARK, f"client_id={MARK}", "a=1&a=2"],
     "TOKEN_HEADERS": [
-        *(MARK, "a b=1", "=1", "x=1&X=2", f"x=%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
+        *(MARK, "a b=1", "=1", "x=1&X=2", f"x=1%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
         *(
             f"{name}={MARK}"
             for name in ("Authorization", "content-type", "Content-Length", "HOST", "user-agent")
