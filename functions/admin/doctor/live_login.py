@@ -87,11 +87,16 @@ def _differences(
             f"it sends the browser to {there}, but this environment's PROVIDER, ISSUER or "
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
-    for name, wanted, variable in (
-        ("client_id", client.client.client_id, "CLIENT_ID"),
-        ("redirect_uri", settings.redirect_uri(client.client), "PUBLIC_URL"),
+    given = client.client
+    wire = given.provider.wire
+    names = {} if wire is None else wire.authorization_names
+    origin = "PUBLIC_URL" if given.redirect_uri_name is None else "REDIRECT_URI"
+    for standard, wanted, variable in (
+        ("client_id", given.client_id, "CLIENT_ID"),
+        ("redirect_uri", settings.sent_redirect_uri(given), origin),
     ):
-        if query.get(name) != [wanted]:
+        name = names.get(standard, standard)
+        if name and query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))
             yield fault(
                 "login",
