@@ -1,4 +1,4 @@
-"""The members of a token response beside the tokens, such as Salesforce's `instance_url`."""
+"""The members of a token response next to the tokens, such as Salesforce's `instance_url`."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Members of a token response beside the tokens: found, checked, and never at a token's cost."""
+"""Members of a token response next to the tokens: found, checked, and never at a token's cost."""
 
 import json
 import logging
