@@ -33,7 +33,13 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.provider import LifetimeStart
-from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import (
+    Extra,
+    ExtraValue,
+    RevocationRequest,
+    RevocationResult,
+    TokenTypeHint,
+)
 from domain.tokens import Tokens
 
 
@@ -222,6 +228,9 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         "place": tokens.place,
         "revoked": tokens.revoked,
         "refresh_token_counted": tokens.refresh_token_counted.value,
+        # Most records have neither. Earlier versions ignore both.
+        **({} if tokens.account is None else {"account": tokens.account}),
+        **({"extra": dict(tokens.extra)} if tokens.extra else {}),
     }
 
 
@@ -244,7 +253,15 @@ def _tokens_from_json(members: Json) -> Tokens:
         refresh_token_counted=LifetimeStart(
             members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
         ),
+        account=members.get("account"),
+        extra=_extra_from_json(members.get("extra", {})),
     )
+
+
+def _extra_from_json(members: Json) -> Extra:
+    if not isinstance(members, dict):
+        raise TypeError("extra")
+    return tuple((name, value) for name, value in members.items() if isinstance(value, ExtraValue))
 
 
 def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:

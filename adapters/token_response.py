@@ -23,7 +23,8 @@ from pydantic import (
 
 from adapters.body_members import read_members
 from adapters.error_response import REFUSAL_NAMES, describe_page, is_page, is_refusal, read_error
-from adapters.id_token import read_subject
+from adapters.extra_members import read_extra
+from adapters.id_token import read_account
 from adapters.lifetimes import read_lifetimes
 from domain.error_meanings import KNOWN_CODES
 from domain.provider import Provider
@@ -220,6 +221,7 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is used")
+    account = read_account(body.id_token, provider.issuer)
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,
@@ -227,7 +229,13 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
         refresh_token=body.refresh_token,
         refresh_token_expires_in=refresh,
         scope=body.scope,
-        subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
+        subject=account.subject,
+        account=account.label,
+        extra=read_extra(
+            members,
+            provider.response_members,
+            secrets={body.access_token, body.refresh_token, body.id_token},
+        ),
     )
 
 

@@ -85,8 +85,8 @@ class Provider:
       host.
     - `required_settings`: further variables that this provider requires, such as `REDIRECT_URI`
       for eBay.
-    - `response_members`, `callback_members`: further members that API calls require, such
-      as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
+    - `response_members`, `callback_members`: members that API calls require next to the tokens,
+      such as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
     - `wire`: how its messages differ from RFC 6749. None: they do not.
     - An endpoint is empty until it is known.
     """

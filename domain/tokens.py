@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Self
 
 from domain.provider import AssumedLifetime, LifetimeStart, Provider
-from domain.token_endpoint import TokenResponse
+from domain.token_endpoint import Extra, TokenResponse, merge_extra
 
 # `min_ttl` is capped at half of a token's lifetime. A new token must satisfy every caller, or each
 # request would refresh.
@@ -49,7 +49,9 @@ class Tokens:
       from another deployment. `revoked`: the count at the last revocation. 0 if not counted.
     - `expires_at`: None for an access token that does not expire.
     - `refresh_token_expires_at`: None if unknown. `refresh_token_counted`: what extends it.
-    - `subject`: the fingerprint of the account; None if the provider does not name it.
+    - `subject`: the fingerprint of the account; None if the provider does not name it. `account`:
+      its label for people. A refresh without one keeps both.
+    - `extra`: the members next to the tokens, of the callback and of the token responses since.
     """
 
     generation: int
@@ -66,6 +68,8 @@ class Tokens:
     place: int = field(default=0, compare=False)
     revoked: int = field(default=0, compare=False)
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    account: str | None = field(repr=False, default=None)
+    extra: Extra = field(repr=False, default=())
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -119,6 +123,8 @@ class Tokens:
             else None,
             subject=response.subject,
             refresh_token_counted=provider.refresh_token_counted,
+            account=response.account,
+            extra=response.extra,
         )
 
     def refreshed(
@@ -147,7 +153,16 @@ class Tokens:
             # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
             subject=self.subject or response.subject,
             refresh_token_counted=counted,
+            account=self._account_after(response),
+            # A response may name them at the login only.
+            extra=merge_extra(self.extra, response.extra),
         )
+
+    def _account_after(self, response: TokenResponse) -> str | None:
+        """Return the account's label after a refresh, which does not change the account."""
+        if response.account is None or self.belong_to_other_account(response.subject):
+            return self.account
+        return response.account
 
     def _known_expiry(self, used_at: datetime) -> datetime | None:
         """Return the expiry of the refresh token; None if it was used after that."""

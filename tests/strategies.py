@@ -40,6 +40,9 @@ long_tokens = st.text(min_size=1, max_size=8).map(
     lambda piece: (piece * LONG_TOKEN_LENGTH)[:LONG_TOKEN_LENGTH]
 )
 secrets = ids | long_tokens
+extra = st.dictionaries(
+    ids, texts | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+).map(lambda members: tuple(members.items()))
 
 places = st.integers(min_value=0, max_value=2**40)
 tokens = st.builds(
@@ -56,6 +59,8 @@ tokens = st.builds(
     subject=st.none() | texts,
     place=places,
     revoked=places,
+    account=st.none() | texts,
+    extra=extra,
 )
 failure_state = st.builds(
     FailureState,

@@ -1,9 +1,13 @@
 """GET /api/callback: the provider redirects the browser here, which completes the login."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
+from domain.extra import pick_members
 from domain.grant import Revoked, Revoking
+from domain.token_endpoint import Extra
 from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.pages import page
@@ -27,6 +31,8 @@ from functions.wiring import Wiring
 # `Sec-Purpose` of Fetch Metadata, and its predecessors.
 _PURPOSE_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _PREFETCHES = (b"prefetch", b"prerender", b"preview")
+
+_log = logging.getLogger(__name__)
 
 
 async def callback(request: Request, wiring: Wiring) -> Response:
@@ -54,8 +60,13 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     cookies = LoginCookies(wiring.settings.public_url)
     browser = cookies.recall(request, state)
     forget = () if browser is None else (cookies.forget(state),)
+    names = client.client.provider.callback_members
     response = AuthorizationResponse(
-        state=state, code=code, issuer=parameters.get("iss"), browser=browser
+        state=state,
+        code=code,
+        issuer=parameters.get("iss"),
+        browser=browser,
+        extra=_extra(request, names),
     )
     try:
         completed = await client.logins.complete(response, quote=quote)
@@ -63,6 +74,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         is_quoted = failed.problem.name == "authorization-refused"
         quoting = failed if is_quoted else with_quotation(failed, quote_line)
         raise _with_headers(quoting, forget) from failed
+    _log_missing(names, response.extra)
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)
     return _success(request, completed, forget)
@@ -96,6 +108,17 @@ def _refuse_prefetch(request: Request) -> None:
             "This request is a prefetch. Open the page to complete the login.",
             retry_after=1,
         )
+
+
+def _extra(request: Request, names: Sequence[str]) -> Extra:
+    """Return the members of the redirect that the provider's API calls require."""
+    secrets = {request.parameters.get(name) for name in ("code", "state")}
+    return pick_members(names, parse_members(request.query, names).get, secrets=secrets)
+
+
+def _log_missing(names: Sequence[str], extra: Extra) -> None:
+    if missing := sorted(set(names) - dict(extra).keys()):
+        _log.warning("the callback lacks a usable value of %s", ", ".join(missing))
 
 
 def _wrong_parts(code: str | None) -> ProblemError:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
@@ -29,6 +29,7 @@ from domain.token_endpoint import (
     NoAnswer,
     Outcome,
     TokenResponse,
+    merge_extra,
 )
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks
@@ -258,7 +259,7 @@ class Logins:
             _log.warning("connection %s: login failed: %s", pending.connection, cause)
             raise exchange_failed(outcome)
         completed = LoginCompleted(
-            response=outcome,
+            response=replace(outcome, extra=merge_extra(response.extra, outcome.extra)),
             requested_at=requested_at,
             precedence=pending.precedence,
             read=before.grant,

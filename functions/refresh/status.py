@@ -68,6 +68,7 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
         "refresh_token_expires_at": rfc3339(tokens.refresh_token_expires_at),
         "refresh_token_days_left": _days_left(tokens.refresh_token_expires_at, now),
         **_last_refresh(grant),
+        **({} if tokens.account is None else {"account": tokens.account}),
     }
 
 

@@ -72,6 +72,8 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         _with_params(env, _with_wire(env, _with_lifetimes(env, preset))),
         scope=_scope(env) or preset.scope,
         error_aliases={**preset.error_aliases, **_refusal_words(env)},
+        response_members=_members(env, "RESPONSE_MEMBERS", preset.response_members),
+        callback_members=_members(env, "CALLBACK_MEMBERS", preset.callback_members),
     )
     provider = _with_endpoint_values(env, preset, with_metadata(provider, overrides))
     for name in ("authorization_endpoint", "token_endpoint"):
@@ -190,3 +192,14 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
             "try-later for each"  # plain words: a value of the variable
         )
         return {}
+
+
+def _members(env: EnvReader, variable: str, preset: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the members that a variable names to the preset's."""
+    text = env.optional(variable, invisible=LAYOUT)
+    if text is None:
+        return preset
+    # Most deployments set neither variable, and skip the import.
+    from functions.settings.members import read_members
+
+    return read_members(env, variable, text, preset)

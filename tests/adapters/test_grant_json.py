@@ -31,7 +31,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import Entry, HistoryEvent, Ledger
-from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import Extra, RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 from tests.strategies import grants, json_values, ledgers, pending_logins
 
@@ -309,6 +309,34 @@ def test_a_missing_member_is_refused_unless_it_came_later(grant: Grant, path: Pa
         return
     with pytest.raises(FormatError):
         load_grant(written(members))
+
+
+def test_a_record_without_extra_members_and_account_is_as_earlier_versions_wrote_it() -> None:
+    extra: Extra = (("realmId", "123"), ("is_sandbox", True), ("number", 5), ("share", 0.5))
+    named = replace(TOKENS, account="a@a.example", extra=extra)
+    members = members_of(Authorized(tokens=named))
+    assert members["version"] == FIRST_VERSION
+    assert load_grant(written(members)) == Authorized(tokens=named)
+    assert members["tokens"].pop("account") == "a@a.example"
+    assert members["tokens"].pop("extra") == dict(extra)
+    assert members == members_of(Authorized(tokens=TOKENS))
+    assert load_grant(written(members)) == Authorized(tokens=TOKENS)
+
+
+@pytest.mark.parametrize("extra", [None, [], "text", 1, [["a", 1]]], ids=repr)
+def test_extra_members_that_are_no_object_are_refused(extra: object) -> None:
+    members = members_of(AUTHORIZED)
+    members["tokens"]["extra"] = extra
+    with pytest.raises(FormatError):
+        load_grant(written(members))
+
+
+@given(extra=json_values)
+def test_any_extra_members_are_read_or_refused(extra: object) -> None:
+    members = members_of(AUTHORIZED)
+    for value in (extra, {"x": extra}):
+        members["tokens"]["extra"] = value
+        read_or_refused(written(members))
 
 
 @pytest.mark.parametrize("name", LOGIN_MEMBERS)

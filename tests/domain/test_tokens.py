@@ -159,6 +159,8 @@ def test_the_tokens_of_a_login_are_those_of_the_response() -> None:
         refresh_token_expires_in=DAY,
         scope="read",
         subject="a fingerprint",
+        account="a@b.example",
+        extra=(("realmId", "123"),),
     )
     tokens = Tokens.first(told, generation=3, issued_at=T0 + SECOND, provider=ASKS_TO_WRITE)
     assert tokens == Tokens(
@@ -172,6 +174,8 @@ def test_the_tokens_of_a_login_are_those_of_the_response() -> None:
         refresh_token="refresh-8",
         refresh_token_expires_at=T0 + SECOND + DAY,
         subject="a fingerprint",
+        account="a@b.example",
+        extra=(("realmId", "123"),),
     )
 
 
@@ -303,6 +307,30 @@ def test_a_refresh_can_add_the_account_and_never_changes_it(
     before: str | None, told: str | None, after: str | None
 ) -> None:
     assert refreshed(replace(TOKENS, subject=before), subject=told).subject == after
+
+
+@pytest.mark.parametrize(
+    ("subject", "account", "after"),
+    [
+        pytest.param(None, None, "old@a.example", id="without"),
+        pytest.param("a", None, "old@a.example", id="without-a-label"),
+        pytest.param("a", "new@a.example", "new@a.example", id="renamed"),
+        pytest.param(None, "new@a.example", "new@a.example", id="without-a-fingerprint"),
+        pytest.param("b", "new@b.example", "old@a.example", id="another-account"),
+    ],
+)
+def test_a_refresh_keeps_the_label_of_the_account_or_renews_it(
+    subject: str | None, account: str | None, after: str
+) -> None:
+    before = replace(TOKENS, subject="a", account="old@a.example")
+    assert refreshed(before, subject=subject, account=account).account == after
+
+
+def test_a_refresh_keeps_the_members_that_its_response_lacks() -> None:
+    before = replace(TOKENS, extra=(("realmId", "123"), ("instance_url", "https://a.example")))
+    assert refreshed(before).extra == before.extra
+    moved = refreshed(before, extra=(("instance_url", "https://b.example"), ("id", 5)))
+    assert dict(moved.extra) == {"realmId": "123", "instance_url": "https://b.example", "id": 5}
 
 
 def test_tokens_are_of_another_account_only_if_both_accounts_are_known() -> None:

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.endpoints.promises.operation import Schema
-from functions.endpoints.promises.schemas import CAUSE, HISTORY, LOGIN, STATES, STATUS, object_with
+from functions.endpoints.promises.schemas import (
+    CAUSE,
+    HISTORY,
+    LOGIN,
+    OPTIONAL_STATUS,
+    STATES,
+    STATUS,
+    object_with,
+)
 from functions.http.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
@@ -163,10 +171,16 @@ PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     },
 }
 OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "connection-moved": {**STATUS, "state": {"const": "moved"}, "history": HISTORY},
+    "connection-moved": {
+        **STATUS,
+        **OPTIONAL_STATUS,
+        "state": {"const": "moved"},
+        "history": HISTORY,
+    },
     "not-authorized": {
         "revoked_at": {"type": "string", "format": "date-time"},
         **{name: STATUS[name] for name in STATUS if name not in {"state", "cause"}},
+        **OPTIONAL_STATUS,
         "history": HISTORY,
     },
 }

@@ -119,6 +119,26 @@ STATUS: Mapping[str, Schema] = {
 }
 
 HISTORY = reference("History")
+OPTIONAL_STATUS: Mapping[str, Schema] = {
+    "missing_scopes": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Scopes that were requested and not granted. Only with tokens, and if SCOPE "
+        "is set.",
+    },
+    "account": {
+        "type": "string",
+        "description": "The account: its email address, user name or name. Only if the provider "
+        "sends one in an `id_token`.",
+    },
+}
+_EXTRA: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+    "description": "Members of the provider's responses that API calls require, such as "
+    "`instance_url`, by RESPONSE_MEMBERS and CALLBACK_MEMBERS. Missing if there are none.",
+}
 
 SCHEMAS: Mapping[str, Schema] = {
     "Health": object_with({"status": {"const": "ok"}}, "The deployment is up."),
@@ -142,8 +162,11 @@ SCHEMAS: Mapping[str, Schema] = {
             },
         },
         "A valid access token, without the refresh token.",
+        optional={"extra": _EXTRA},
     ),
-    "Standing": object_with(STATUS, "The status of a connection.", optional={"history": HISTORY}),
+    "Standing": object_with(
+        STATUS, "The status of a connection.", optional={**OPTIONAL_STATUS, "history": HISTORY}
+    ),
     "History": {
         "type": "array",
         "maxItems": MAX_ENTRIES,

@@ -35,6 +35,7 @@ _TOKEN = Operation(
                 "expires_in": 1799,
                 "expires_at": "2026-11-24T10:49:48Z",
                 "scope": None,
+                "extra": {"instance_url": "https://instance.example"},
             },
         )
     },

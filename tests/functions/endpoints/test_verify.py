@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.grant import Attempt, Authorized, Failure, FailureState, Refreshing
+from domain.grant import Attempt, Authorized, Failure, FailureState, Moved, Refreshing
+from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment
 from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
 from tests.functions.grants import DAY, LIFE, MINUTE, authorized, fresh, over
@@ -23,6 +24,7 @@ MEMBERS = {
     "action_required",
     "cause",
 }
+NOW = datetime.now(UTC)
 ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -55,6 +57,45 @@ def test_access_token_expired_is_202(deployment: Deployment, connection: str) ->
     assert set(members) == MEMBERS
     assert members["state"] == "access-expired"
     assert (members["action_required"], members["cause"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "granted", "missing"),
+    [
+        pytest.param(None, "read", None, id="nothing-asked"),
+        pytest.param("read write", "write", ["read"], id="one"),
+        pytest.param("repo gist", "gist,repo", [], id="none"),
+        pytest.param("read", None, [], id="not-told"),
+    ],
+)
+def test_scopes_that_were_asked_for_and_not_granted_are_missing(
+    deploy: Deploy,
+    connection: str,
+    *,
+    scope: str | None,
+    granted: str | None,
+    missing: list[str] | None,
+) -> None:
+    deployment = deploy(SCOPE=scope)
+    deployment.put(connection, Authorized(tokens=replace(fresh().tokens, scope=granted)))
+    members = expect_json(deployment.verify(connection))
+    assert members.get("missing_scopes") == missing
+    # They require nobody.
+    assert members["action_required"] is False
+    assert expect_json(deployment.refresh(connection)).get("missing_scopes") == missing
+
+
+def test_missing_scopes_and_the_account_are_known_where_a_login_is_required(
+    deploy: Deploy, connection: str
+) -> None:
+    deployment = deploy(SCOPE="read write")
+    unknown = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert not {"missing_scopes", "account"} & set(unknown)
+    tokens = replace(fresh().tokens, scope="read", refresh_token=None, account="a@a.example")
+    for grant in (Authorized(tokens=tokens), Moved(grant=Authorized(tokens=tokens), since=NOW)):
+        deployment.put(connection, grant)
+        members = deployment.verify(connection).json()
+        assert (members["missing_scopes"], members["account"]) == (["write"], "a@a.example")
 
 
 def test_token_that_does_not_expire_is_200(deployment: Deployment, connection: str) -> None:

@@ -37,6 +37,12 @@ MARK = "ValueThatIsNotRepeated"
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 REPETITIVE = "hunter2-" * 4
 
+MEMBER_NAMES = [
+    *(f'["{MARK}"]', f"{MARK};id", f"{MARK}=1", ",", MARK * 5, "имя"),
+    *("id,access_token", "x.refreshToken", "id_token", "code", "state", "client_secret"),
+    " ".join(f"{MARK}{number}" for number in range(17)),
+]
+
 # A variable, and invalid values: the message names no other variable.
 FAULTS: Mapping[str, Sequence[str]] = {
     "PROVIDER": [MARK, "DIGIKEY"],
@@ -71,6 +77,8 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "REFUSAL_WORDS": [
         *(MARK, f'["{MARK}"]', f'{{"a":"{MARK}"}}', '{"a":["dead"]}', '{"a":' * 5_000),
     ],
+    "RESPONSE_MEMBERS": MEMBER_NAMES,
+    "CALLBACK_MEMBERS": MEMBER_NAMES,
     "PKCE": ["plain", "s256"],
     "SCOPE": ['read "write"', "read\\write", "чтение"],
     "AUTHORIZATION_PARAMS": [
@@ -314,6 +322,8 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"ACCESS_TOKEN_LIFETIME": "never"},
         {"REFRESH_TOKEN_LIFETIME": "7d;from-login"},
         {"ROTATION": "optional;grace=2h"},
+        {"RESPONSE_MEMBERS": "instance_url, authed_user.id\nid id"},
+        {"CALLBACK_MEMBERS": " ".join(f"accounts-server{number}" for number in range(16))},
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},

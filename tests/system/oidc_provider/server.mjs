@@ -26,6 +26,13 @@ function authorizationServer() {
         token_endpoint_auth_method: config.auth_method,
       },
     ],
+    claims: { openid: ['sub', 'email'] },
+    // The default leaves the email address to the userinfo endpoint.
+    conformIdTokenClaims: false,
+    findAccount: (_ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@account.example` }),
+    }),
     // The default keeps an expired access token alive for another 15 s.
     clockTolerance: 0,
     cookies: { keys: ['not-a-real-cookie-key'] },
