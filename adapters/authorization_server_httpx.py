@@ -19,6 +19,7 @@ from domain.error_meanings import KNOWN_CODES
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     Delivery,
     NoAnswer,
     Outcome,
@@ -166,6 +167,10 @@ def _form(request: _Request) -> dict[str, str]:
             return form
         case RefreshTokenRequest():
             return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
+        case ClientCredentialsRequest(scope=scope):
+            # RFC 6749 §4.4.2.
+            form = {"grant_type": "client_credentials"}
+            return form if scope is None else {**form, "scope": scope}
         case RevocationRequest():
             # RFC 7009 §2.1.
             return {"token": request.token, "token_type_hint": request.token_type_hint.value}
@@ -179,6 +184,8 @@ def _secrets(request: _Request) -> tuple[str, ...]:
             return (request.code, request.code_verifier or request.code)
         case RefreshTokenRequest():
             return (request.refresh_token,)
+        case ClientCredentialsRequest():
+            return ()
         case RevocationRequest():
             return (request.token,)
         case _:

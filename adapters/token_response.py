@@ -25,7 +25,7 @@ from adapters.body_members import read_members
 from adapters.error_response import describe_page, is_page, is_refusal, read_error
 from adapters.id_token import read_subject
 from adapters.lifetimes import read_lifetimes
-from domain.provider import Provider
+from domain.provider import GrantType, Provider
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -185,7 +185,8 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     if body.token_type is None:
         _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
-    can_refresh = body.refresh_token is not None
+    is_own = provider.grant_type is GrantType.CLIENT_CREDENTIALS
+    can_refresh = is_own or body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is used")

@@ -16,7 +16,7 @@ async def refresh(request: Request, wiring: Wiring) -> Response:
     result = await wiring.keeper.refresh(caller.connection)
     now = wiring.clock.now()
     await require_tokens(result.answer, now, offer=lambda read: wiring.offer_login(caller, read))
-    return Response.json(200, connection_status(result.after, now))
+    return Response.json(200, connection_status(result.after, now, wiring.keeper.grant_type))
 
 
 ROUTES: Routes = {

@@ -22,13 +22,13 @@ async def verify(request: Request, wiring: Wiring) -> Response:
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
     record = await wiring.keeper.load(caller.connection)
-    now = wiring.clock.now()
-    members = connection_status(record.grant, now)
+    now, grant_type = wiring.clock.now(), wiring.keeper.grant_type
+    members = connection_status(record.grant, now, grant_type)
     if wants_history:
         members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):
         raise connection_moved(record.grant.since, members)
-    cause = missing_authorization(record.grant, now)
+    cause = missing_authorization(record.grant, now, grant_type)
     if cause is not None:
         login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(

@@ -11,6 +11,7 @@ from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import (
     PRESETS,
     ClientAuthentication,
+    GrantType,
     LifetimeStart,
     Pkce,
     Provider,
@@ -96,11 +97,31 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         token_params=_token_params(env, preset),
         error_aliases={**preset.error_aliases, **_refusal_words(env)},
     )
-    provider = with_metadata(provider, overrides)
-    for name in ("authorization_endpoint", "token_endpoint"):
+    provider = _grant(env, with_metadata(provider, overrides))
+    for name in _required_endpoints(provider.grant_type):
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
+
+
+def _grant(env: EnvReader, provider: Provider) -> Provider:
+    """Apply `GRANT`: whether tokens need a person's login."""
+    found = env.choice("GRANT", [grant_type.value for grant_type in GrantType])
+    grant_type = provider.grant_type if found is None else GrantType(found)
+    is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+    if is_own and provider.client_authentication is ClientAuthentication.NONE:
+        # RFC 6749 §4.4: for confidential clients only.
+        env.faults.append(
+            "TOKEN_ENDPOINT_AUTH_METHOD must not be none with GRANT=client_credentials: the client "
+            "needs a secret"
+        )
+    return replace(provider, grant_type=grant_type)
+
+
+def _required_endpoints(grant_type: GrantType) -> tuple[str, ...]:
+    """Return the names of the endpoints that the grant type uses (RFC 6749 §3)."""
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return ("authorization_endpoint", "token_endpoint") if is_login else ("token_endpoint",)
 
 
 def _issuer(env: EnvReader) -> str | None:

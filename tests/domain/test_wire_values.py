@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, LifetimeStart, Pkce, RotationKind
+from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
 
@@ -37,6 +37,8 @@ WORDS: dict[type[Enum], list[str]] = {
     RevocationResult: ["yes", "not-supported", "failed"],
     # In the environment.
     ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
+    # Also sent to providers (RFC 6749 §4), and stored.
+    GrantType: ["authorization_code", "client_credentials"],
     Pkce: ["S256", "none"],
     LifetimeStart: ["issue", "sliding", "from-login"],
     RotationKind: ["none", "optional", "always"],

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
+from domain.provider import GrantType
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.api_keys import ApiKey, digest_of
 from functions.settings.environment import weakness_of
@@ -51,6 +52,8 @@ def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
 
 
 def _check_cron_secret(settings: Settings) -> Finding:
+    if settings.cron_secret is None and not _has_logins(settings):
+        return ok("CRON_SECRET", "it is not set, and client credentials need no sweep")
     if settings.cron_secret is None:
         return warning(
             "CRON_SECRET",
@@ -91,6 +94,8 @@ def _is_a_key(secret: str, keys: tuple[ApiKey, ...]) -> bool:
 
 
 def _check_redirect_uri(settings: Settings) -> Finding:
+    if not _has_logins(settings):
+        return ok("GRANT", "it is client_credentials: nobody has to log in")
     if settings.public_url is None:
         return fault(
             "PUBLIC_URL", "it is not set, so that nobody can log in: logins redirect to it"
@@ -103,6 +108,10 @@ def _check_redirect_uri(settings: Settings) -> Finding:
             f"it is an address of this machine: only its own browsers can log in; {register}",
         )
     return ok("PUBLIC_URL", register)
+
+
+def _has_logins(settings: Settings) -> bool:
+    return settings.provider.grant_type is GrantType.AUTHORIZATION_CODE
 
 
 def _is_on_this_machine(url: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from domain.authorization import login_key
+from domain.provider import GrantType
 from functions.admin.doctor.deployment import Deployment, problem_of, text_of
 from functions.admin.doctor.findings import Finding, fault, ok, unknown
 from functions.login.deliveries import first_delivery_key
@@ -17,6 +18,9 @@ from ports.store import StoreUnavailableError
 async def check_login(there: Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Start a login there, and take it back here."""
     answer = await there.ask("POST", "/api/login", key=there.api_key)
+    if wiring.keeper.grant_type is GrantType.CLIENT_CREDENTIALS:
+        yield _check_no_login(problem_of(answer))
+        return
     url = text_of(answer, "authorization_url")
     if answer.status != 200 or not url:  # noqa: PLR2004 - OK
         problem = problem_of(answer) or ""
@@ -35,6 +39,12 @@ async def check_login(there: Deployment, wiring: Wiring) -> AsyncGenerator[Findi
     if not faults:
         yield ok("login", "its authorization URL is the one of this environment")
     yield await _check_same_store(url, wiring)
+
+
+def _check_no_login(problem: str | None) -> Finding:
+    if problem == "login-not-needed":
+        return ok("login", "it needs none, as by this environment's GRANT")
+    return fault("login", "it starts logins, but this environment's GRANT is client_credentials")
 
 
 async def _check_same_store(url: str, wiring: Wiring) -> Finding:
