@@ -18,6 +18,7 @@ VARIABLES = frozenset(
         "CRON_SECRET",
         "ENCRYPTION_KEYS",
         "FAILURE_LIMIT",
+        "GRANT",
         "ISSUER",
         "KV_REST_API_TOKEN",
         "OAUTH_STATE",

@@ -57,12 +57,21 @@ def connection_status(grant: Grant, now: datetime, grant_type: GrantType) -> dic
     `grant_type`: the one of the settings.
     """
     cause = needed_action(grant, now, grant_type)
-    if is_without_login(grant, grant_type):
-        grant = Unauthorized()
+    shown = _without_unusable_tokens(grant, now, grant_type)
     own = {}
     if grant_type is GrantType.CLIENT_CREDENTIALS:
-        own = {"grant": (grant_type_of(grant) or grant_type).value}
-    return {**_tokens(grant, now), **own, "action_required": cause is not None, "cause": cause}
+        own = {"grant": (grant_type_of(shown) or grant_type).value}
+    return {**_tokens(shown, now), **own, "action_required": cause is not None, "cause": cause}
+
+
+def _without_unusable_tokens(grant: Grant, now: datetime, grant_type: GrantType) -> Grant:
+    """Return the grant; without tokens that the next request replaces, or does not use."""
+    is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+    is_login = grant_type_of(grant) is GrantType.AUTHORIZATION_CODE
+    is_over = missing_authorization(grant, now, GrantType.AUTHORIZATION_CODE) is not None
+    if is_without_login(grant, grant_type) or (is_own and is_login and is_over):
+        return Unauthorized()
+    return grant
 
 
 def _tokens(grant: Grant, now: datetime) -> dict[str, object]:

@@ -112,8 +112,7 @@ def _grant(env: EnvReader, provider: Provider) -> Provider:
     if is_own and provider.client_authentication is ClientAuthentication.NONE:
         # RFC 6749 §4.4: for confidential clients only.
         env.faults.append(
-            "TOKEN_ENDPOINT_AUTH_METHOD must not be none with GRANT=client_credentials: the client "
-            "needs a secret"
+            "TOKEN_ENDPOINT_AUTH_METHOD must not be none if GRANT is client_credentials"
         )
     return replace(provider, grant_type=grant_type)
 

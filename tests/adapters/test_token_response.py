@@ -1,6 +1,7 @@
 """The parser of token responses reads every unambiguous one, and no other."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.provider import PRESETS, GrantType, Provider
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -32,11 +33,15 @@ ODD: list[object] = [MISSING, None, "", 5, []]
 
 
 def read(
-    body: object, status: int = 200, content_type: str = JSON, headers: dict[str, str] | None = None
+    body: object,
+    status: int = 200,
+    content_type: str = JSON,
+    headers: dict[str, str] | None = None,
+    provider: Provider = DIGIKEY,
 ) -> Outcome:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     all_headers = {"content-type": content_type, **(headers or {})}
-    return read_answer(httpx.Response(status, headers=all_headers), text, DIGIKEY)
+    return read_answer(httpx.Response(status, headers=all_headers), text, provider)
 
 
 def good_with(name: str, value: object) -> dict[str, Any]:
@@ -56,6 +61,18 @@ def error_of(outcome: Outcome) -> TokenErrorResponse:
 
 def is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "seconds"),
+    [(GrantType.AUTHORIZATION_CODE, 1_800_000), (GrantType.CLIENT_CREDENTIALS, 1_800)],
+)
+def test_milliseconds_are_recognised_where_the_token_can_be_replaced(
+    grant_type: GrantType, seconds: int
+) -> None:
+    provider = replace(DIGIKEY, grant_type=grant_type)
+    found = tokens_of(read({**GOOD, "expires_in": 1_800_000}, provider=provider))
+    assert found.expires_in == timedelta(seconds=seconds)
 
 
 def test_digikeys_answer_is_understood_in_full() -> None:
