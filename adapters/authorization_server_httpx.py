@@ -18,6 +18,7 @@ from domain.error_meanings import KNOWN_CODES
 from domain.provider import Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     Delivery,
     NoAnswer,
     Outcome,
@@ -142,6 +143,8 @@ def _secrets(request: _Request) -> tuple[str, ...]:
             return (request.code, request.code_verifier or request.code)
         case RefreshTokenRequest():
             return (request.refresh_token,)
+        case ClientCredentialsRequest():
+            return ()
         case RevocationRequest():
             return (request.token, request.access_token or request.token)
         case _:

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, urlencode
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     RefreshTokenRequest,
     RevocationRequest,
     TokenRequest,
@@ -52,6 +53,8 @@ class Client:
         match request:
             case AuthorizationCodeRequest():
                 url, own = self._provider.token_endpoint, self._wire.code_params
+            case ClientCredentialsRequest():
+                url, own = self._provider.token_endpoint, ()
             case RefreshTokenRequest():
                 url = self._wire.refresh_endpoint or self._provider.token_endpoint
                 own = self._wire.refresh_params
@@ -162,6 +165,10 @@ def _members_of(request: TokenRequest) -> dict[str, str]:
             return members
         case RefreshTokenRequest():
             return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
+        case ClientCredentialsRequest(scope=scope):
+            # RFC 6749 §4.4.2.
+            members = {"grant_type": "client_credentials"}
+            return members if scope is None else {**members, "scope": scope}
         case _:
             assert_never(request)
 

@@ -27,7 +27,7 @@ from adapters.extra_members import read_extra
 from adapters.id_token import read_account
 from adapters.lifetimes import read_lifetimes
 from domain.error_meanings import KNOWN_CODES
-from domain.provider import Provider
+from domain.provider import GrantType, Provider
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -217,7 +217,8 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     if body.token_type is None:
         _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
-    can_refresh = body.refresh_token is not None
+    is_own = provider.grant_type is GrantType.CLIENT_CREDENTIALS
+    can_refresh = is_own or body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is used")

@@ -11,7 +11,8 @@ from typing import TypeGuard, TypeVar, assert_never
 from domain.commands import Effect
 from domain.error_meanings import quote_of
 from domain.events import AttemptEnded
-from domain.failures import add_failure, classify
+from domain.failures import add_failure, classify, classify_without_login
+from domain.first_tokens import end_first_request
 from domain.grant import (
     Active,
     Attempt,
@@ -24,11 +25,13 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     failure_state_of,
     in_doubt_since,
 )
 from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 
 _Active = TypeVar("_Active", bound=Active)
@@ -36,6 +39,8 @@ _Active = TypeVar("_Active", bound=Active)
 
 def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
     """Store the tokens of an attempt, or its failure (rules 4 to 7, and 11)."""
+    if isinstance(grant, Requesting):
+        return end_first_request(grant, ended, policy, now)
     if isinstance(grant, Inactive):
         return Effect(grant=grant)
     match ended.outcome:
@@ -128,6 +133,8 @@ def _fail(
 ) -> Effect:
     """Store a failure, or a refusal of the refresh token (rules 6 and 7)."""
     failure, quote = classify(outcome), quote_of(outcome)
+    if grant.tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        failure = classify_without_login(outcome)
     if failure is None:
         return _refuse(grant, policy, now, quote=quote)
     retry_after = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from domain.grant import Attempt, Cause, Failure, Grant
 from domain.ledger import Note
-from domain.token_endpoint import RefreshTokenRequest, RevocationRequest
+from domain.token_endpoint import RenewalRequest, RevocationRequest
 from domain.tokens import Tokens
 
 
@@ -15,7 +15,7 @@ class SendTokenRequest:
     """Store the grant, then send the request until `send_by`. After that, report it as not sent."""
 
     attempt: Attempt
-    request: RefreshTokenRequest
+    request: RenewalRequest
     send_by: datetime
 
 

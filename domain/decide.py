@@ -4,31 +4,38 @@ A grant is what is stored for one connection. Each group of rules below is a mod
 "Code" names the main functions of a rule, and each of them names the rule. Durations: `policy.py`.
 The loop that carries commands out: `functions/refresh/keeper.py`.
 
-Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
+Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`, and for the first
+tokens of a client that needs no login `first_tokens.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
     token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
     ends the old access token with a refresh, or if the replay of a request of unknown outcome may
     do so. In the second case the sweep leaves a valid access token alone, too. An explicit refresh
     always refreshes, unless the tokens were requested within `min_refresh_interval`: serve them.
+    The sweep leaves tokens of client credentials alone: there is no login to keep.
     Code: `questions._answer_without_refresh`, `questions._is_refresh_wanted`,
     `questions._is_risky`. For the sweep: `grant.due_at`, `tokens.Tokens.keep_alive_at`.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
-    (rule 6). After a failure, send nothing before `retry_at`.
-    Code: `questions._request_or_obstacle`, `questions._wait_until`, `grant.usable_refresh_token`,
-    `policy.Policy.must_wait`.
+    (rule 6). After a failure, send nothing before `retry_at`. A client that needs no login
+    (RFC 6749 §4.4) requests its first tokens where another one asks for a login. Its later
+    requests have its credentials instead of a refresh token. A login that works stays in use.
+    Code: `questions._request_or_obstacle`, `questions._request`, `questions._wait_until`,
+    `grant.usable_refresh_token`, `policy.Policy.must_wait`. Without a login:
+    `questions._require_login`, `questions.is_without_login`, `first_tokens.request_first_tokens`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
-    Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`.
+    Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`. For the
+    first tokens of client credentials: `first_tokens._begin`, `first_tokens._end_lapsed_lease`.
 
 The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `error_meanings.py`
  4. *Tokens.* Tokens belong to a generation of a login. Keep them, however late they come, unless a
     newer generation has replaced theirs. They may hold the only valid refresh token, so a refusal
-    in between does not matter.
-    Code: `attempts._keep_tokens`, `attempts._issued_at`.
+    in between does not matter. Client credentials bring no refresh token, and one in the answer is
+    ignored. So their first tokens are kept only from the attempt in flight.
+    Code: `attempts._keep_tokens`, `attempts._issued_at`, `first_tokens._keep_first_tokens`.
  5. *Late failures.* Store a failure only if its attempt is the one in flight. An instance that
     lost its lease proves nothing.
-    Code: `attempts.end_attempt`, `attempts._is_of_attempt`.
+    Code: `attempts.end_attempt`, `attempts._is_of_attempt`, `first_tokens.end_first_request`.
  6. *Refusals.* A refusal means that the provider reports the refresh token as invalid. Any other
     failure keeps the grant.
     - A refusal may be temporary: conditional access, or an outage that is reported like this. So
@@ -41,17 +48,20 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
       does not hold where a replay is harmless.
     - Without a lost answer, another try is safe. If another deployment spent the refresh token,
       the first try has had any effect that a second one could have.
+    - A refusal of client credentials is a failure of the settings: no login can help.
     Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`. Which answers
-    are refusals: `failures.classify`, `error_meanings.meaning_of`. Questions after it:
+    are refusals: `failures.classify`, `error_meanings.meaning_of`. Of client credentials:
+    `failures.classify_without_login`, `first_tokens._fail`. Questions after it:
     `questions._is_final_for`, `questions._is_refused`, `questions._wait_until`,
     `grant.AuthorizationRequired.is_retryable`.
  7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
     again at once where a replay is harmless, or within the grace window if there is one. Without
     one, and after it, the next try waits until no request can arrive any more. A second failure in
     a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
+    Client credentials do not rotate: a replay is harmless, unless it ends the old access token.
     Code: `failures.add_failure`, `failures.mark_in_doubt`, `failures._retry_at`,
-    `failures._replay_at`, `attempts._fail`. The meaning of an answer:
-    `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
+    `failures._replay_at`, `attempts._fail`, `first_tokens._fail`. The meaning of an answer:
+    `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`, `policy.Policy.for_grant`,
     `policy.Policy.replay_from`, `policy.Policy.replay_until`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
@@ -62,8 +72,9 @@ Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
       access token never expires.
     - The account of the grant is known, and the login does not prove to be of the same account.
     - The login `YIELDS` (`events.Precedence`).
-    Code: `logins.complete_login`, `logins._is_late`, `logins._is_unwanted`. The count in a
-    login link: `questions.answer_question`.
+    Tokens of client credentials are not a login. The first ones count as one in the record.
+    Code: `logins.complete_login`, `logins._is_late`, `logins._is_unwanted`,
+    `first_tokens._keep_first_tokens`. The count in a login link: `questions.answer_question`.
  9. *Rescue.* Tokens that the store could not take are stored later. Their login must be newer than
     the stored one or, within one login, their generation.
     Code: `logins.keep_rescued`.
@@ -86,9 +97,11 @@ Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
     flight. A grant that moved is left to the deployment that has it. The last token is deleted
     once the provider has answered, or the tries for that have ended.
     Code: `revoking.begin_revocation`, `revoking.end_revocation`, `revoking.result_of`.
-14. *Tokens after a revocation.* A revoked grant requires a login. Tokens of an earlier login
-    (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
-    Code: `revoking.late_tokens`, `revoking._are_before`, `questions._inactive_cause`.
+14. *Tokens after a revocation.* A revoked grant requires a login, or a new request with client
+    credentials. That one waits until the revocation has ended, at most for a lease. Tokens of an
+    earlier login (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
+    Code: `revoking.late_tokens`, `revoking._are_before`, `questions._inactive_cause`,
+    `first_tokens.request_first_tokens`.
 15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
     refused. A grant of another login that was handed over later is stored.
     Code: `revoking._is_before`, `logins.complete_login`, `logins._is_late`,
@@ -132,7 +145,7 @@ def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> D
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, question)
-    return answer_question(grant, question, policy, now)
+    return answer_question(grant, question, policy.for_grant(grant), now)
 
 
 def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
@@ -141,6 +154,7 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, event)
+    policy = policy.for_grant(grant)
     # Rules 14 and 15.
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
         return Effect(grant=grant, to_revoke=late)

@@ -41,6 +41,14 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
+def classify_without_login(outcome: TokenErrorResponse | NoAnswer) -> Failure:
+    """Return the failure of a request for which no login can help (rule 6).
+
+    RFC 6749 §5.2 has `invalid_grant` for codes and refresh tokens: here the client is refused.
+    """
+    return classify(outcome) or Failure.MISCONFIGURED
+
+
 # Rule 3: an attempt whose lease ran out.
 
 

@@ -1,11 +1,12 @@
 """The durations of the rules of refresh."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Self
 from zlib import crc32
 
-from domain.grant import Attempt
-from domain.provider import Provider
+from domain.grant import Attempt, Grant, grant_type_of
+from domain.provider import GrantType, Provider, Rotation, RotationKind
 from domain.tokens import Tokens
 
 # An instance that stalled after it stored the attempt must not send it later.
@@ -46,6 +47,15 @@ class Policy:
         if self.send_within + self.request_timeout >= self.lease:
             raise ValueError("a token request must be over before its lease is")
 
+    def for_grant(self, grant: Grant) -> Self:
+        """Return the policy for a grant: a client's own credentials do not rotate (rule 7)."""
+        grant_type = grant_type_of(grant) or self.provider.grant_type
+        if grant_type is GrantType.AUTHORIZATION_CODE:
+            return self
+        return replace(
+            self, provider=replace(self.provider, rotation=Rotation(kind=RotationKind.NONE))
+        )
+
     def lease_end(self, attempt: Attempt) -> datetime:
         """Return when the attempt's request can no longer arrive at the provider (rule 3)."""
         return attempt.started_at + self.lease
@@ -68,7 +78,11 @@ class Policy:
 
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
         """Whether the lease holds (rule 3). A start far ahead means that the clock went back."""
-        return abs(now - attempt.started_at) < self.lease
+        return self.is_recent(attempt.started_at, now)
+
+    def is_recent(self, instant: datetime, now: datetime) -> bool:
+        """Whether less than a lease lies between the two. Longer means that the clock went back."""
+        return abs(now - instant) < self.lease
 
     def last_try_at(self, tokens: Tokens, refused_at: datetime) -> datetime:
         """Return when to try once more after a refusal with a valid access token (rule 6)."""

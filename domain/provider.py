@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from domain.wire_format import WireFormat
 
 
+class GrantType(Enum):
+    """How the client gets its first tokens (RFC 6749 §1.3). The values are those of §4."""
+
+    # A person logs in.
+    AUTHORIZATION_CODE = "authorization_code"
+    # The client's own credentials are enough.
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
 class ClientAuthentication(Enum):
     """How the client authenticates at the token endpoint (RFC 6749 §2.3.1, RFC 7591 §2).
 
@@ -75,6 +84,8 @@ class LifetimeStart(Enum):
 class Provider:
     """The data of one provider.
 
+    - `grant_type`: how the client gets tokens. Rotation and the lifetime of refresh tokens concern
+      logins only.
     - `access_token_lifetime`: for a response without one. None: the token does not expire.
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
@@ -99,6 +110,7 @@ class Provider:
     token_endpoint: str
     # RFC 7009; None without one.
     revocation_endpoint: str | None = None
+    grant_type: GrantType = GrantType.AUTHORIZATION_CODE
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None

@@ -17,6 +17,7 @@ from domain.commands import (
 )
 from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.failures import end_lapsed_lease
+from domain.first_tokens import request_first_tokens
 from domain.grant import (
     Active,
     Attempt,
@@ -29,19 +30,22 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
     due_at,
     failure_state_of,
+    grant_type_of,
     in_doubt_since,
     place_of,
     usable_refresh_token,
 )
 from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
-from domain.token_endpoint import RefreshTokenRequest
-from domain.tokens import Freshness
+from domain.provider import GrantType
+from domain.token_endpoint import ClientCredentialsRequest, RefreshTokenRequest, RenewalRequest
+from domain.tokens import Freshness, Tokens
 
 
 def answer_question(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -59,19 +63,31 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
 
     A grant that moved only reports that (rule 10).
     """
-    if isinstance(grant, Inactive):
-        return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=ReportMoved(since=grant.since))
+    if isinstance(grant, Inactive) or is_without_login(grant, policy.provider.grant_type):
+        ask = AskForAuthorization(cause=_inactive_cause(grant))
+        return _require_login(grant, ask, question, policy, now)
     current = end_lapsed_lease(grant, policy, now)
     answer = _answer_without_refresh(current, question, policy, now)
     if answer is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=answer)
     request = _request_or_obstacle(current, question, policy, now)
-    if isinstance(request, RefreshTokenRequest):
+    if isinstance(request, RenewalRequest):
         decision = _begin(current, request, question.attempt_id, policy, now)
         return decision if current is grant else replace(decision, note=_lapse_note(current))
+    if answer is None and isinstance(request, AskForAuthorization):
+        return _require_login(grant, request, question, policy, now)
     return Decision(grant=grant, command=answer or request)
+
+
+def _require_login(
+    grant: Grant, ask: AskForAuthorization, question: Question, policy: Policy, now: datetime
+) -> Decision:
+    """Ask for a login, or request the first tokens of a client that needs none (rules 2 and 3)."""
+    if policy.provider.grant_type is GrantType.AUTHORIZATION_CODE:
+        return Decision(grant=grant, command=ask)
+    return request_first_tokens(grant, question, policy, now)
 
 
 # Rule 1: need.
@@ -98,7 +114,7 @@ def _answer_without_refresh(
             is_new = is_new and not grant.tokens.was_clock_ahead(now)
             usable = is_new and grant.tokens.is_access_token_valid(now) and not may_have_ended
             # A token that never expires and cannot be replaced is as good as new.
-            lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
+            lasts = grant.tokens.expires_at is None and not grant.tokens.is_replaceable
             return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
@@ -161,13 +177,13 @@ def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
 
 def _request_or_obstacle(
     grant: Active, question: Question, policy: Policy, now: datetime
-) -> RefreshTokenRequest | Answer:
+) -> RenewalRequest | Answer:
     """Return the request to send, or the answer if none may be sent now (rule 2)."""
     if isinstance(grant, Refreshing):
         return Wait(until=policy.lease_end(grant.attempt))
-    refresh_token = usable_refresh_token(grant.tokens, now)
-    if isinstance(refresh_token, Cause):
-        return AskForAuthorization(cause=refresh_token)
+    request = _request(grant.tokens, policy, now)
+    if isinstance(request, Cause):
+        return AskForAuthorization(cause=request)
     if isinstance(grant, AuthorizationRequired) and _is_final_for(question, grant, policy, now):
         return AskForAuthorization(cause=grant.cause, quote=grant.quote)
     failure_state = failure_state_of(grant)
@@ -176,6 +192,16 @@ def _request_or_obstacle(
         and (at := _wait_until(failure_state, question, policy, now)) is not None
     ):
         return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
+    return request
+
+
+def _request(tokens: Tokens, policy: Policy, now: datetime) -> RenewalRequest | Cause:
+    """Return the request for new tokens, or why a login is required (rule 2)."""
+    if tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        return ClientCredentialsRequest(scope=policy.provider.scope)
+    refresh_token = usable_refresh_token(tokens, now)
+    if isinstance(refresh_token, Cause):
+        return refresh_token
     return RefreshTokenRequest(refresh_token=refresh_token)
 
 
@@ -221,7 +247,7 @@ def _lapse_note(grant: Active) -> Note:
 
 
 def _begin(
-    grant: Active, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
+    grant: Active, request: RenewalRequest, attempt_id: str, policy: Policy, now: datetime
 ) -> Decision:
     """Return the attempt as the new grant, which is stored before the request is sent (rule 3)."""
     attempt = Attempt(
@@ -244,15 +270,32 @@ def _begin(
 # Rule 2 without a question: why a login is required.
 
 
-def _inactive_cause(grant: Inactive) -> Cause:
-    """Return why a grant without tokens requires a login (rules 2 and 14)."""
-    return Cause.NEVER_AUTHORIZED if isinstance(grant, Unauthorized) else Cause.REVOKED
+def _inactive_cause(grant: Grant) -> Cause:
+    """Return why a grant without tokens of a login requires one (rules 2 and 14)."""
+    return Cause.REVOKED if isinstance(grant, Revoking | Revoked) else Cause.NEVER_AUTHORIZED
 
 
-def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Return why a login is required; None if tokens are valid, or can be refreshed (rule 2)."""
+def is_without_login(grant: Grant, grant_type: GrantType) -> bool:
+    """Whether the tokens are a client's own, and the settings want those of a login (rule 2).
+
+    `grant_type`: the one of the settings.
+    """
+    is_own = grant_type_of(grant) is GrantType.CLIENT_CREDENTIALS
+    is_here = not isinstance(grant, Moved)
+    return is_own and is_here and grant_type is GrantType.AUTHORIZATION_CODE
+
+
+def missing_authorization(grant: Grant, now: datetime, grant_type: GrantType) -> Cause | None:
+    """Return why a login is required; None if tokens are valid, or can be replaced (rule 2).
+
+    `grant_type`: the one of the settings.
+    """
+    if grant_type is GrantType.CLIENT_CREDENTIALS:
+        return None
+    if is_without_login(grant, grant_type):
+        return Cause.NEVER_AUTHORIZED
     match grant:
-        case Unauthorized() | Revoking() | Revoked():
+        case Unauthorized() | Requesting() | Revoking() | Revoked():
             return _inactive_cause(grant)
         case AuthorizationRequired(cause=cause):
             return cause

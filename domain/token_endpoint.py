@@ -1,4 +1,4 @@
-"""Requests to a token endpoint and their outcomes (RFC 6749 §4.1.3, §5, §6).
+"""Requests to a token endpoint and their outcomes (RFC 6749 §4.1.3, §4.4.2, §5, §6).
 
 Also those of a revocation endpoint, which has the same error responses (RFC 7009 §2.2.1).
 """
@@ -25,7 +25,17 @@ class RefreshTokenRequest:
     refresh_token: str = field(repr=False)
 
 
-TokenRequest: TypeAlias = AuthorizationCodeRequest | RefreshTokenRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentialsRequest:
+    """A request for tokens of the client itself (RFC 6749 §4.4.2). None: the default scope."""
+
+    scope: str | None
+
+
+RenewalRequest: TypeAlias = RefreshTokenRequest | ClientCredentialsRequest
+"""A request for new tokens that needs no person."""
+
+TokenRequest: TypeAlias = AuthorizationCodeRequest | RenewalRequest
 """A request to a token endpoint."""
 
 

@@ -1,11 +1,11 @@
 """Tokens, and all arithmetic with their expiry."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from domain.provider import AssumedLifetime, LifetimeStart, Provider
+from domain.provider import AssumedLifetime, GrantType, LifetimeStart, Provider
 from domain.token_endpoint import Extra, TokenResponse, merge_extra
 
 # `min_ttl` is capped at half of a token's lifetime. A new token must satisfy every caller, or each
@@ -52,6 +52,8 @@ class Tokens:
     - `subject`: the fingerprint of the account; None if the provider does not name it. `account`:
       its label for people. A refresh without one keeps both.
     - `extra`: the members next to the tokens, of the callback and of the token responses since.
+    - `grant_type`: how they were requested. With client credentials there is no refresh token, and
+      the login is the first request.
     """
 
     generation: int
@@ -70,6 +72,13 @@ class Tokens:
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
     account: str | None = field(repr=False, default=None)
     extra: Extra = field(repr=False, default=())
+    grant_type: GrantType = GrantType.AUTHORIZATION_CODE
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a request without a person can replace the access token, as far as is known."""
+        is_own = self.grant_type is GrantType.CLIENT_CREDENTIALS
+        return is_own or self.refresh_token is not None
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -100,8 +109,13 @@ class Tokens:
         authorized_at: datetime | None = None,
         place: int = 0,
         revoked: int = 0,
+        grant_type: GrantType = GrantType.AUTHORIZATION_CODE,
     ) -> Self:
         """Return the tokens of a login. `issued_at` is from before the request was sent."""
+        is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+        if is_own:
+            # RFC 6749 §4.4.3: there should be none. The client's credentials are enough.
+            response = replace(response, refresh_token=None, refresh_token_expires_in=None)
         return cls(
             generation=generation,
             authorized_at=authorized_at or issued_at,
@@ -113,7 +127,7 @@ class Tokens:
             # RFC 6749 §5.1: no scope in the response means the requested scope.
             scope=provider.scope if response.scope is None else response.scope,
             expires_at=_access_expiry(
-                issued_at, response, provider, can_refresh=bool(response.refresh_token)
+                issued_at, response, provider, can_refresh=is_own or bool(response.refresh_token)
             ),
             refresh_token=response.refresh_token,
             refresh_token_expires_at=_expiry(
@@ -125,12 +139,25 @@ class Tokens:
             refresh_token_counted=provider.refresh_token_counted,
             account=response.account,
             extra=response.extra,
+            grant_type=grant_type,
         )
 
     def refreshed(
         self, response: TokenResponse, *, issued_at: datetime, provider: Provider
     ) -> Self:
         """Return the tokens after a refresh. `issued_at` is from before the request was sent."""
+        if self.grant_type is GrantType.CLIENT_CREDENTIALS:
+            # Each request is like the first one.
+            return type(self).first(
+                response,
+                generation=self.generation,
+                issued_at=issued_at,
+                provider=provider,
+                authorized_at=self.authorized_at,
+                place=self.place,
+                revoked=self.revoked,
+                grant_type=self.grant_type,
+            )
         replaced = response.refresh_token not in {None, self.refresh_token}
         expires_in = response.refresh_token_expires_in
         counted = provider.refresh_token_counted
@@ -202,12 +229,12 @@ class Tokens:
 
     def may_have_expired(self, now: datetime) -> bool:
         """Whether the clock of the issue was ahead, and the access token can be replaced."""
-        replaceable = self.expires_at is not None and self.refresh_token is not None
-        return replaceable and self.was_clock_ahead(now)
+        expires = self.expires_at is not None
+        return expires and self.is_replaceable and self.was_clock_ahead(now)
 
     def can_refresh(self, now: datetime) -> bool:
-        """Whether there is a refresh token, and it is not known to have expired at `now`."""
-        return self.refresh_token is not None and (
+        """Whether they are replaceable, and no refresh token is known to have expired at `now`."""
+        return self.is_replaceable and (
             self.refresh_token_expires_at is None
             or now < self.refresh_token_expires_at
             or self._was_clock_behind()

@@ -17,11 +17,13 @@ from domain.grant import (
     Idle,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
 )
 from domain.ledger import MAX_ENTRIES, Entry, HistoryEvent, Ledger
+from domain.provider import GrantType
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -61,6 +63,7 @@ tokens = st.builds(
     revoked=places,
     account=st.none() | texts,
     extra=extra,
+    grant_type=st.sampled_from(GrantType),
 )
 failure_state = st.builds(
     FailureState,
@@ -96,6 +99,14 @@ revocation_requests = st.builds(
 )
 grants: st.SearchStrategy[Grant] = st.one_of(
     st.just(Unauthorized()),
+    st.builds(Unauthorized, failure_state=failure_state, place=places, revoked=places),
+    st.builds(
+        Requesting,
+        attempt=attempts,
+        failure_state=st.none() | failure_state,
+        place=places,
+        revoked=places,
+    ),
     settled,
     st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
     moved,

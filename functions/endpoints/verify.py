@@ -20,13 +20,13 @@ async def verify(request: Request, wiring: Wiring) -> Response:
     wants_history = _wants_history(request)
     client = wiring.client_of(caller.connection)
     record = await client.keeper.load(caller.connection)
-    now = wiring.clock.now()
+    now, grant_type = wiring.clock.now(), client.keeper.grant_type
     members = connection_members(record.grant, client.client.provider, now)
     if wants_history:
         members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):
         raise connection_moved(record.grant.since, members)
-    cause = missing_authorization(record.grant, now)
+    cause = missing_authorization(record.grant, now, grant_type)
     if cause is not None:
         login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(

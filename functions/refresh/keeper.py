@@ -24,6 +24,7 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
+from domain.provider import GrantType
 from domain.token_endpoint import Delivery, NoAnswer, Outcome
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
@@ -99,6 +100,11 @@ class Keeper:
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
         self._polls: SharedTasks[Record] = SharedTasks()
+
+    @property
+    def grant_type(self) -> GrantType:
+        """How new connections get their tokens, by the settings."""
+        return self._policy.provider.grant_type
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Return an access token that is valid for `min_ttl` at least, or why there is none.

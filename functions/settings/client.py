@@ -21,6 +21,7 @@ CLIENT_VARIABLES = frozenset(
         "CLIENT_SECRET",
         "CODE_PARAMS",
         "ENDPOINT_VALUES",
+        "GRANT",
         "ISSUER",
         "PKCE",
         "PROVIDER",

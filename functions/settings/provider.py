@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import ClientAuthentication, Pkce, Provider
+from domain.provider import ClientAuthentication, GrantType, Pkce, Provider
 from functions.settings.environment import LAYOUT, EnvReader
 from functions.settings.presets import load, unknown_preset
 
@@ -76,7 +76,8 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         callback_members=_members(env, "CALLBACK_MEMBERS", preset.callback_members),
     )
     provider = _with_endpoint_values(env, preset, with_metadata(provider, overrides))
-    for name in ("authorization_endpoint", "token_endpoint"):
+    provider = _grant(env, provider)
+    for name in _required_endpoints(provider.grant_type):
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
@@ -157,6 +158,25 @@ def _has_any(env: EnvReader, names: tuple[str, ...]) -> bool:
 
 def _endpoints(found: Provider | ServerMetadata) -> tuple[str | None, ...]:
     return (found.authorization_endpoint, found.token_endpoint, found.revocation_endpoint)
+
+
+def _grant(env: EnvReader, provider: Provider) -> Provider:
+    """Apply `GRANT`: whether tokens need a person's login."""
+    found = env.choice("GRANT", [grant_type.value for grant_type in GrantType])
+    grant_type = provider.grant_type if found is None else GrantType(found)
+    is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+    if is_own and provider.client_authentication is ClientAuthentication.NONE:
+        # RFC 6749 §4.4: for confidential clients only.
+        env.faults.append(
+            "TOKEN_ENDPOINT_AUTH_METHOD must not be none if GRANT is client_credentials"
+        )
+    return replace(provider, grant_type=grant_type)
+
+
+def _required_endpoints(grant_type: GrantType) -> tuple[str, ...]:
+    """Return the names of the endpoints that the grant type uses (RFC 6749 §3)."""
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return ("authorization_endpoint", "token_endpoint") if is_login else ("token_endpoint",)
 
 
 def _issuer(env: EnvReader) -> str | None:

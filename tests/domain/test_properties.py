@@ -58,7 +58,14 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import Rotation, RotationKind
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+    TokenResponse,
+)
 from tests.domain.examples import DIGIKEY, T0
 from tests.domain.provider_model import INVALID_GRANT, Kind, ProviderModel
 from tests.thorough import times
@@ -226,9 +233,11 @@ class World(RuleBasedStateMachine):
 
     def it_lands(self, flight: Flight, data: st.DataObject) -> None:
         flight.travels = False
+        request = flight.command.request
+        assert isinstance(request, RefreshTokenRequest)
         if self.now < self.policy.lease_end(flight.command.attempt):
             flight.answer = self.provider.refresh(
-                flight.command.request.refresh_token, self.now, rotates=data.draw(st.booleans())
+                request.refresh_token, self.now, rotates=data.draw(st.booleans())
             )
 
     def it_fails(self, flight: Flight, data: st.DataObject) -> None:

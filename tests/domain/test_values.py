@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 import domain
 from domain.events import Precedence
 from domain.grant import Unauthorized
-from domain.provider import LifetimeStart
+from domain.provider import GrantType, LifetimeStart
 from tests.domain.examples import MINUTE
 
 # The defaults.
@@ -31,6 +31,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "read": None,
         "outcome": None,
     },
+    "Requesting": {"failure_state": None, "place": 0, "revoked": 0},
     "RevocationRequest": {"access_token": None},
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},
@@ -60,8 +61,10 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "refresh_token_counted": LifetimeStart.ISSUE,
         "account": None,
         "extra": (),
+        "grant_type": GrantType.AUTHORIZATION_CODE,
     },
     "TryLater": {"quote": None},
+    "Unauthorized": {"failure_state": None, "place": 0, "revoked": 0},
 }
 # These have tables of their own.
 ELSEWHERE = {"Policy", "Provider", "Rotation", "WireFormat"}
@@ -87,9 +90,11 @@ NOT_COMPARED = {
     "AskForAuthorization": {"read"},
     "Moved": {"place"},
     "RevocationRequest": {"access_token"},
+    "Requesting": {"place", "revoked"},
     "Revoked": {"place", "login"},
     "Revoking": {"place", "login"},
     "Tokens": {"place", "revoked"},
+    "Unauthorized": {"place", "revoked"},
 }
 
 

@@ -17,6 +17,7 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -57,8 +58,9 @@ class Oracle:
         """Judge what replaces the record, and note it."""
         history = self.history
         before, history.grant, history.written_at = history.grant, grant, now
-        assert not isinstance(grant, Unauthorized | Moved)
-        assert not isinstance(before, Moved)
+        # No client of this simulation is without logins: see `own_tokens.py`.
+        assert not isinstance(grant, Unauthorized | Requesting | Moved)
+        assert not isinstance(before, Requesting | Moved)
         if isinstance(grant, Revoking | Revoked):
             self._judge_revocation(before, grant, call)
             return

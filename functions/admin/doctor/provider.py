@@ -21,14 +21,10 @@ _ANY_HOST = ".+"
 
 async def check_providers(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
     """Check the provider of each client that can be used."""
-    for name in wiring.settings.clients.names:
-        try:
-            client = wiring.client(name)
-        except SettingsError:
-            # The check of the environment reports it.
-            continue
+    # The check of the environment reports the others.
+    for client in wiring.usable_clients():
         async for finding in _check_provider(client, web):
-            yield finding.of_client(name)
+            yield finding.of_client(client.client.name)
 
 
 async def _check_provider(wiring: ClientWiring, web: Web) -> AsyncGenerator[Finding, None]:

@@ -75,7 +75,8 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "login-not-needed": Occurrence(
         (409,),
         "the link is valid, but the connection works without a login; replacing that login "
-        "needs the API key",
+        "needs the API key. Or [`GRANT`](client-credentials.md) is `client_credentials`, and no "
+        "connection needs a login",
     ),
     "other-account": Occurrence(
         (409,),

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from domain.error_meanings import LONGEST_QUOTE
 from domain.grant import Cause, Failure
 from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
+from domain.provider import GrantType
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema
 
@@ -118,6 +119,11 @@ STATUS: Mapping[str, Schema] = {
     },
 }
 
+_GRANT: Schema = {
+    "type": "string",
+    "enum": [grant_type.value for grant_type in GrantType],
+    "description": "How the tokens are requested. Only with GRANT=client_credentials.",
+}
 HISTORY = reference("History")
 OPTIONAL_STATUS: Mapping[str, Schema] = {
     "missing_scopes": {
@@ -165,7 +171,22 @@ SCHEMAS: Mapping[str, Schema] = {
         optional={"extra": _EXTRA},
     ),
     "Standing": object_with(
-        STATUS, "The status of a connection.", optional={**OPTIONAL_STATUS, "history": HISTORY}
+        STATUS,
+        "The status of a connection.",
+        optional={**OPTIONAL_STATUS, "grant": _GRANT, "history": HISTORY},
+    ),
+    "WithoutToken": object_with(
+        {
+            "state": {"type": "string", "enum": ["unauthorized", "revoked"]},
+            "grant": {"const": GrantType.CLIENT_CREDENTIALS.value},
+            **{name: STATUS[name] for name in ("action_required", "cause")},
+        },
+        "The status of a connection that needs no login, and has no token yet.",
+        optional={
+            **{name: STATUS[name] for name in ("last_refresh", "next_try_at")},
+            "revoked_at": {"type": "string", "format": "date-time"},
+            "history": HISTORY,
+        },
     ),
     "History": {
         "type": "array",

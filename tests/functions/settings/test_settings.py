@@ -46,6 +46,7 @@ MEMBER_NAMES = [
 # A variable, and invalid values: the message names no other variable.
 FAULTS: Mapping[str, Sequence[str]] = {
     "PROVIDER": [MARK, "DIGIKEY"],
+    "GRANT": [MARK, "password", "Client_Credentials"],
     "CLIENT_ID": ["…", f"{MARK}\udcff"],
     "CLIENT_SECRET": ["...", f"{MARK}\udcff"],
     "AUTHORIZATION_ENDPOINT": [
@@ -186,6 +187,23 @@ TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
     ),
     ({"TOKEN_REQUEST_NAMES": "client_id=key", "TOKEN_PARAMS": "key=1"}, ["TOKEN_PARAMS"]),
     ({"TOKEN_REQUEST_NAMES": "client_id=key", "CODE_PARAMS": "key=1"}, ["CODE_PARAMS"]),
+    (
+        {
+            "GRANT": "client_credentials",
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "ENCRYPTION_KEYS": KEY,
+        },
+        ["GRANT", "TOKEN_ENDPOINT_AUTH_METHOD"],
+    ),
+    (
+        {
+            "GRANT": "client_credentials",
+            "PROVIDER": "custom",
+            "AUTHORIZATION_ENDPOINT": "",
+            "TOKEN_ENDPOINT": "",
+        },
+        ["PROVIDER", "TOKEN_ENDPOINT", "ISSUER"],
+    ),
     # A fault of each part that reads variables.
     (
         several := {
@@ -319,6 +337,9 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "ISSUER": "https://a.test/b/"},
         {"ROTATION": "none"},
+        {"GRANT": "authorization_code"},
+        {"GRANT": "client_credentials", "PUBLIC_URL": ""},
+        {"GRANT": "client_credentials", "PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": ""},
         {"ACCESS_TOKEN_LIFETIME": "never"},
         {"REFRESH_TOKEN_LIFETIME": "7d;from-login"},
         {"ROTATION": "optional;grace=2h"},
