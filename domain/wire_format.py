@@ -45,14 +45,14 @@ class WireFormat:
     - `response_names`: RFC 6749's name of a member of the response to the provider's.
     """
 
-    authorization_names: Mapping[str, str] = field(default=_NO_NAMES)
+    authorization_names: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
     callback_code: str = "code"
     token_request: BodyFormat = BodyFormat.FORM
-    token_request_names: Mapping[str, str] = field(default=_NO_NAMES)
+    token_request_names: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
     refresh_endpoint: str | None = None
     code_params: tuple[tuple[str, str], ...] = ()
     refresh_params: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     tokens_at: str | None = None
-    response_names: Mapping[str, str] = field(default=_NO_NAMES)
+    response_names: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
     revocation: RevocationStyle = RevocationStyle.STANDARD
