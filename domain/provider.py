@@ -77,6 +77,8 @@ class Provider:
     - `access_token_lifetime`: for a response without one. None: the token does not expire.
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
+    - `token_type`, `lifetime_members`: what its token responses have, by the provider's own names
+      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so.
     - `refresh_only_within`: the provider refuses a refresh while the access token is valid for
       longer than this. None: it does not.
     - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed
@@ -101,6 +103,8 @@ class Provider:
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None
+    token_type: str = "Bearer"
+    lifetime_members: tuple[str, ...] = ("expires_in",)
     authorization_params: tuple[tuple[str, str], ...] = ()
     # Sent with each token request, such as RFC 8707's `resource`, which may repeat.
     token_params: tuple[tuple[str, str], ...] = ()
