@@ -12,7 +12,8 @@ from domain.metadata import is_loopback
 from functions.http.messages import Response
 from functions.http.pages import page_of
 from functions.settings.settings import Settings
-from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
+from infra.local.environment import API_KEY_FILE, LocalEnvironment
+from infra.local.simulated.application import title_of
 
 _STYLE = (
     ":root{color-scheme:light dark}h1{font-size:1.5rem}h2{font-size:1.1rem}"
@@ -33,6 +34,7 @@ class Step:
 class FirstSteps:
     """The first steps at one address.
 
+    `simulation`: the path of the simulated provider, if it is simulated.
     `is_local`: whether browsers use that address. Behind a proxy, strangers could see the page.
     """
 
@@ -41,13 +43,14 @@ class FirstSteps:
     redirect_uri: str
     place: str
     steps: Sequence[Step]
-    is_simulated: bool
+    simulation: str | None
     is_local: bool
 
     @classmethod
     def of(cls, local: LocalEnvironment, settings: Settings) -> "FirstSteps":
         """Return the steps for the environment that `make run` serves with."""
-        address = f"http://localhost:{local.port}"
+        address = local.address
+        simulated = f"a simulated {title_of(settings.provider)}"
         key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
 
         def curl(path: str, options: str = "") -> str:
@@ -55,7 +58,7 @@ class FirstSteps:
 
         return cls(
             address=address,
-            provider="a simulated Digi-Key" if local.is_simulated else provider_name(settings),
+            provider=simulated if local.is_simulated else provider_name(settings),
             redirect_uri=settings.redirect_uri or "",
             place="in the folder of make run" if local.keeps_api_key else "with your API_KEY",
             steps=(
@@ -66,20 +69,20 @@ class FirstSteps:
                 Step(title="Get a token.", command=curl("/api/token")),
                 Step(title="Check the state of the login.", command=curl("/api/verify")),
             ),
-            is_simulated=local.is_simulated,
+            simulation=local.simulation_prefix if local.is_simulated else None,
             is_local=is_loopback(urlsplit(settings.public_url or "").hostname or ""),
         )
 
     def text(self) -> str:
         """Return the greeting in the terminal."""
-        simulation = f"\n  lifetimes and faults: {self.address}{SIMULATION_PREFIX}/"
+        simulation = f"\n  lifetimes and faults: {self.address}{self.simulation}/"
         steps = "\n\n".join(
             f"  {number}. {step.title}\n     {step.command}"
             for number, step in enumerate(self.steps, start=1)
         )
         return f"""
 oauth-callback serves at {self.address}{"/ (the first steps, as a page)" if self.is_local else ""}
-  provider: {self.provider}{simulation if self.is_simulated else ""}
+  provider: {self.provider}{simulation if self.simulation else ""}
   redirect URI: {self.redirect_uri}
 
 Run these commands in another terminal, {self.place}:
@@ -103,12 +106,12 @@ Run these commands in another terminal, {self.place}:
 
     def _next(self) -> str:
         uri = f"<code>{escape(self.redirect_uri)}</code>"
-        if not self.is_simulated:
+        if self.simulation is None:
             return f"<h2>Redirect URI</h2><p>Register {uri} at the provider.</p>"
         return (
             "<h2>Try expiry and faults</h2>"
-            f'<p><a href="{SIMULATION_PREFIX}/">The simulated Digi-Key</a> has settings for '
-            "lifetimes and faults.</p>"
+            f'<p><a href="{self.simulation}/">The simulated provider</a> has settings for '
+            "lifetimes and faults, and can play any other.</p>"
             "<h2>Next: your own provider</h2>"
             f"<ol><li>Register an application at the provider, with the redirect URI {uri}."
             "<li>Write its <code>CLIENT_ID</code> and <code>CLIENT_SECRET</code> into the file "

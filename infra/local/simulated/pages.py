@@ -1,12 +1,14 @@
-"""The simulated Digi-Key's pages: plain HTML, no scripts, no external resources."""
+"""A simulated provider's pages: plain HTML, no scripts, no external resources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from domain.provider import Provider
 from functions.http.messages import Response
-from infra.local.digikey_rules import Lifetimes
-from infra.local.digikey_state import Grant, State
+from infra.local.simulated.lifetimes import Lifetimes
+from infra.local.simulated.paths import Paths
+from infra.local.simulated.state import NEVER, Grant, State
 
 # No form-action: browsers also apply it to the redirect after the form.
 _PAGE_POLICY = (
@@ -36,7 +38,7 @@ button.main { background: var(--accent); border-color: var(--accent); color: #ff
 
 _NOTICE = (
     '<p class="notice"><strong>A simulation, for development only.</strong> '
-    "This is not Digi-Key: no account, password or data there is involved.</p>"
+    "This is not the provider itself: no account, password or data there is involved.</p>"
 )
 
 
@@ -44,7 +46,12 @@ _NOTICE = (
 class FrontPage:
     """The content of the front page at the time `now`, in seconds since the epoch."""
 
+    title: str
     prefix: str
+    provider: Provider
+    paths: Paths
+    resource: str
+    presets: Sequence[str]
     now: float
     lifetimes: Lifetimes
     state: State = field(repr=False)
@@ -55,37 +62,74 @@ class FrontPage:
     def html(self) -> str:
         """Return the page: a description, the settings, the grants and their remaining time."""
         prefix = escape(self.prefix)
-        options = "".join(f"<option>{escape(name)}" for name in self.known_faults)
         counts = ", ".join(f"{name} {count}" for name, count in self.statistics.items())
         return _page(
-            "A simulated Digi-Key",
-            f"""<p>An OAuth 2.0 authorization server with the paths, fields and errors of Digi-Key,
-so that a login, a refresh and an expiry can be watched without an account.</p>
-<table>
-<tr><th>Authorization endpoint<td><code>{prefix}/v1/oauth2/authorize</code>
-<tr><th>Token endpoint<td><code>{prefix}/v1/oauth2/token</code>
-<tr><th>A protected resource<td><code>{prefix}/products/v4/search/example</code>
-<tr><th>Control, for programs<td><code>{prefix}/_control</code>
-</table>
+            f"A simulated {self.title}",
+            f"""<p>An OAuth 2.0 authorization server with the paths, fields, rotation and errors of
+the preset <code>{escape(self.provider.name)}</code>, so that a login, a refresh and an expiry can
+be watched without an account.</p>
+{self._endpoints()}
 <h2>Lifetimes</h2>
 <form method="post" action="{prefix}/settings">
 {_seconds_input("code", "An authorization code", self.lifetimes.code)}
 {_seconds_input("access_token", "An access token", self.lifetimes.access_token)}
 {_seconds_input("refresh_token", "A refresh token", self.lifetimes.refresh_token)}
+{
+                _seconds_input(
+                    "client_credentials",
+                    "A token of the client itself",
+                    self.lifetimes.client_credentials,
+                )
+            }
 <button class="main">Set for new codes and tokens</button>
 </form>
-<p>Existing tokens keep their lifetimes. Log in again to use the new ones.</p>
+<p>Existing tokens keep their lifetimes. Log in again to use the new ones. Tokens may have
+<code>never</code>.</p>
 <h2>Plan a fault</h2>
 <form method="post" action="{prefix}/settings">
-<label>The next token request meets <select name="fault">{options}</select></label>
+<label>The next token request meets <select name="fault">{
+                _options(self.known_faults)
+            }</select></label>
 <button>Plan it</button>
 </form>
 <p>Planned: {escape(", ".join(self.planned_faults)) or "none"}.
 Token requests so far: {escape(counts)}.</p>
+<h2>Play another provider</h2>
+<form method="post" action="{prefix}/settings">
+<label>The preset <select name="preset">{
+                _options(self.presets, self.provider.name)
+            }</select></label>
+<button>Play it</button>
+</form>
+<p>Its rotation, lifetimes, answers and errors apply at once. The deployment keeps its own preset:
+for both, start with <code>make run PROVIDER=NAME</code>.</p>
 <h2>Grants</h2>
 {self._grants()}
+<form method="post" action="{prefix}/settings">
+<button name="revoke_grants" value="true">Revoke all, as a person does at the provider</button>
+</form>
 <p><a href="{prefix}/">Reload</a></p>""",
         )
+
+    def _endpoints(self) -> str:
+        refresh = self.paths.refresh if self.paths.refresh != self.paths.token else None
+        rows = [
+            *(
+                (label, f"<code>{escape(self.prefix + path)}</code>")
+                for label, path in (
+                    ("Authorization endpoint", self.paths.authorization),
+                    ("Token endpoint", self.paths.token),
+                    ("Refresh endpoint", refresh),
+                    ("Revocation endpoint", self.paths.revocation),
+                    ("A protected resource", self.resource),
+                    ("Control, for programs", "/_control"),
+                )
+                if path is not None
+            ),
+            ("Client authentication", escape(self.provider.client_authentication.value)),
+            ("Rotation", escape(rotation_in_words(self.provider))),
+        ]
+        return f"<table>{''.join(f'<tr><th>{name}<td>{cell}' for name, cell in rows)}</table>"
 
     def _grants(self) -> str:
         rows = [
@@ -112,27 +156,40 @@ Token requests so far: {escape(counts)}.</p>
         return _life(max(left), self.lifetimes.access_token) + others
 
     def _refresh_token(self, grant: Grant) -> str:
+        if not grant.refresh_token:
+            return "none"
         left = grant.refresh_token_expires_at - self.now
         return _life(left, self.lifetimes.refresh_token) if left > 0 else "expired"
 
 
-def authorization_page(*, action: str, client_id: str, redirect_uri: str, state: str | None) -> str:
-    """Return the page that asks the person. Its form repeats the request."""
-    fields = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri}
-    if state is not None:
-        fields["state"] = state
+def authorization_page(
+    *, title: str, action: str, client_id: str, redirect_uri: str, fields: Mapping[str, str]
+) -> str:
+    """Return the page that asks the person. Its form repeats the request's parameters."""
     hidden = "".join(
-        f'<input type="hidden" name="{name}" value="{escape(value)}">'
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in fields.items()
     )
     return _page(
-        "Allow access to your simulated Digi-Key account?",
+        f"Allow access to your simulated {title} account?",
         f"""<p>The application <code>{escape(client_id)}</code> asks for it.
 Either answer brings you back to <code>{escape(redirect_uri)}</code>.</p>
 <form method="post" action="{escape(action)}">{hidden}
 <button class="main" name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Deny</button>
 </form>""",
+    )
+
+
+def rotation_in_words(provider: Provider) -> str:
+    """Return what a refresh does to the old tokens, in the form of the variable `ROTATION`."""
+    grace = provider.rotation.grace.total_seconds()
+    return "".join(
+        (
+            provider.rotation.kind.value,
+            f";grace={grace:.0f}s" if grace else "",
+            ";ends-access-token" if provider.refresh_ends_access_token else "",
+        )
     )
 
 
@@ -160,18 +217,27 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _seconds_input(name: str, label: str, value: float) -> str:
-    return (
-        f"<label>{label}, seconds"
-        f' <input name="{name}" value="{value:.15g}" inputmode="decimal" required></label>'
+def _options(names: Sequence[str], selected: str = "") -> str:
+    return "".join(
+        f"<option{' selected' if name == selected else ''}>{escape(name)}" for name in names
     )
 
 
-def _life(left: float, lifetime: float) -> str:
+def _seconds_input(name: str, label: str, lifetime: float | None) -> str:
+    value = "never" if lifetime is None else f"{lifetime:.15g}"
+    return (
+        f"<label>{label}, seconds"
+        f' <input name="{name}" value="{value}" inputmode="decimal" required></label>'
+    )
+
+
+def _life(left: float, lifetime: float | None) -> str:
     """Return the remaining time, with a bar that shrinks while the page is open."""
+    if left > NEVER / 2:
+        return "does not expire"
     return (
         f"{_in_words(left)} left"
-        f'<span class="life" style="width:{min(1.0, left / lifetime):.1%};'
+        f'<span class="life" style="width:{min(1.0, left / (lifetime or left)):.1%};'
         f'animation-duration:{left:.1f}s"></span>'
     )
 
