@@ -17,7 +17,7 @@ from infra.local.first_steps import FirstSteps
 from infra.local.listener import loopback_listener
 from infra.local.simulated.application import SimulatedProvider
 from infra.local.simulated.callers import is_local
-from infra.local.simulated.rules import Client
+from infra.local.simulated.codes import Client
 from infra.local.simulated.state_file import StateFileError
 from infra.local.slow_clients import BACKLOG, LimitedProtocol, raise_descriptor_limit
 

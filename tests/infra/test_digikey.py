@@ -14,15 +14,11 @@ import pytest
 
 from domain.providers.digikey import PROVIDER
 from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.codes import AuthorizationRequest, Client
 from infra.local.simulated.grants import Tokens
 from infra.local.simulated.lifetimes import Lifetimes
 from infra.local.simulated.refusals import Refusal
-from infra.local.simulated.rules import (
-    MAX_REVOKED_GRANTS,
-    AuthorizationRequest,
-    AuthorizationServer,
-    Client,
-)
+from infra.local.simulated.rules import MAX_REVOKED_GRANTS, AuthorizationServer
 from infra.local.simulated.state import State
 from infra.local.simulated.state_file import StateFileError, load_state, save_state
 from tests.system.simulated_digikey import Form, simulated_digikey

@@ -50,7 +50,9 @@ class LocalServer:
 
 @contextmanager
 def local_server(
-    folder: Path, command: tuple[str, ...] = (sys.executable, "-m", "infra.local.run")
+    folder: Path,
+    command: tuple[str, ...] = (sys.executable, "-m", "infra.local.run"),
+    **variables: str,
 ) -> Iterator[LocalServer]:
     """Start the server in a folder, wait until it has greeted, and stop it in the end."""
     address = f"http://localhost:{(port := free_port())}"
@@ -59,7 +61,7 @@ def local_server(
         for name, value in os.environ.items()
         if name not in {"API_KEY", "CLIENT_ID", "CLIENT_SECRET", "SQLITE_PATH", "PUBLIC_URL"}
     }
-    environ |= {"PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environ |= {"PORT": str(port), "PYTHONPATH": str(ROOT), **variables}
     with subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True
     ) as process:

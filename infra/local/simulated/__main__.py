@@ -14,8 +14,8 @@ import uvicorn
 from functions.settings.presets import load, unknown_preset
 from infra.local.listener import loopback_listener
 from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.codes import Client
 from infra.local.simulated.paths import prefix_of
-from infra.local.simulated.rules import Client
 
 
 def main(arguments: Sequence[str] | None = None) -> str | None:

@@ -17,6 +17,7 @@ from functions.http.messages import Receive, Request, Response, Scope, Send
 from functions.http.parameters import MalformedRequestError
 from functions.settings.presets import load, names
 from infra.local.simulated.callers import refuse_strangers
+from infra.local.simulated.codes import Client
 from infra.local.simulated.control import Change, Fault, InvalidChangeError, Settings
 from infra.local.simulated.digikey import DigiKey
 from infra.local.simulated.errors import problem
@@ -25,7 +26,7 @@ from infra.local.simulated.pages import FrontPage, error_page, page_response, ro
 from infra.local.simulated.paths import Paths, prefix_of
 from infra.local.simulated.refusals import Refusal
 from infra.local.simulated.requests import read_form
-from infra.local.simulated.rules import AuthorizationServer, Client
+from infra.local.simulated.rules import AuthorizationServer
 from infra.local.simulated.state import State
 from infra.local.simulated.state_file import load_state, save_state
 from infra.local.simulated.vendor import Vendor

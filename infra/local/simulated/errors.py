@@ -6,7 +6,7 @@ from domain.provider import Provider
 from functions.http.messages import Response
 from infra.local.simulated.refusals import Refusal
 
-# What RFC 6749 §5.2 has, for reasons that it does not name.
+# For reasons that RFC 6749 §5.2 does not name.
 _CODES = {"invalid_redirect_uri": "invalid_request", "too_early": "temporarily_unavailable"}
 _STATUSES = {"invalid_client": 401, "too_early": 429}
 

@@ -1,4 +1,4 @@
-"""What a refresh does to a grant, by the data of a provider."""
+"""The effect of a refresh on a grant, by the data of a provider."""
 
 import secrets
 from dataclasses import dataclass, field, replace

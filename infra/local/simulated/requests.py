@@ -1,6 +1,6 @@
 """The requests to a simulated provider, in the terms of RFC 6749.
 
-A preset's `WireFormat` says how the provider's differ. What differs otherwise is refused, as the
+A preset's `WireFormat` has the differences. A request that differs otherwise is refused, as the
 provider would refuse it.
 """
 

@@ -25,17 +25,31 @@ def token_members(provider: Provider, tokens: Tokens, *, now: float) -> dict[str
         }.items()
         if value is not None
     }
-    others: dict[str, object] = {name: example_of(name) for name in provider.response_members}
-    members = {wire.response_names.get(name, name): members[name] for name in members}
-    if wire.tokens_at is None:
-        return others | members
-    # There are other tokens outside, of no use here: Slack's for its bot.
-    outside = {"access_token": secrets.token_urlsafe(24), "token_type": provider.token_type}
-    return outside | others | {wire.tokens_at: members}
+    named = {wire.response_names.get(name, name): members[name] for name in members}
+    # An empty name: the provider has no such member.
+    named.pop("", None)
+    answer: dict[str, object] = {}
+    if wire.tokens_at is not None:
+        # There are other tokens outside, of no use here: Slack's for its bot.
+        answer["access_token"] = secrets.token_urlsafe(24)
+        answer["token_type"] = provider.token_type
+    for name in provider.response_members:
+        outer, _, last = name.rpartition(".")
+        _object_at(answer, outer)[last] = example_of(last)
+    _object_at(answer, wire.tokens_at or "").update(named)
+    return answer
+
+
+def _object_at(members: dict[str, object], path: str) -> dict[str, object]:
+    """Return the object at a path of names with dots between them, and create it if necessary."""
+    for name in filter(None, path.split(".")):
+        inner = members.setdefault(name, {})
+        members = inner if isinstance(inner, dict) else {}
+    return members
 
 
 def example_of(name: str) -> str:
-    """Return a plausible value of a member beside the tokens."""
+    """Return a plausible value of a member next to the tokens."""
     return f"https://{name.replace('_', '-')}.example" if "url" in name else f"simulated-{name}"
 
 

@@ -18,41 +18,24 @@ The rules, in the order of the code. `Provider` has what differs between provide
 import math
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from domain.authorization import code_challenge
-from domain.provider import ClientAuthentication, Pkce, Provider
+from domain.provider import Provider
+from infra.local.simulated.codes import (
+    AuthorizationRequest,
+    Client,
+    check_code,
+    is_public,
+    read_authorization_request,
+    required_with_code,
+)
 from infra.local.simulated.grants import Issuer, Tokens
 from infra.local.simulated.lifetimes import Lifetimes, expiry, whole_seconds
-from infra.local.simulated.refusals import Refusal, invalid_grant, invalid_redirect_uri, missing
+from infra.local.simulated.refusals import Refusal, invalid_grant, missing
 from infra.local.simulated.state import Code, Grant, RevokedGrant, State, digest
 
 # Enough for a person to understand what happened, and a limit to the state.
 MAX_REVOKED_GRANTS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """The one registered client.
-
-    `redirect_uris`: the values that requests may have. `redirect_names`: names that they may have
-    instead, such as eBay's RuName, and the URL of each.
-    """
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    redirect_uris: tuple[str, ...]
-    redirect_names: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationRequest:
-    """A known client's authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
-
-    redirect_uri: str
-    state: str | None = field(repr=False)
-    scope: str | None = None
-    code_challenge: str | None = None
 
 
 class AuthorizationServer:
@@ -85,34 +68,7 @@ class AuthorizationServer:
         self, parameters: Mapping[str, str]
     ) -> AuthorizationRequest | Refusal:
         """Check an authorization request. Do not redirect a refused one."""
-        if parameters.get("client_id") != self.client.client_id:
-            return Refusal(
-                reason="invalid_client",
-                description="client_id query parameter has incorrect value. Send valid client_id",
-            )
-        redirect_uri = parameters.get("redirect_uri", "")
-        if redirect_uri not in {*self.client.redirect_uris, *self.client.redirect_names}:
-            return invalid_redirect_uri(redirect_uri)
-        if parameters.get("response_type") != "code":
-            return Refusal(reason="invalid_request", description="Response type must be code")
-        challenge = parameters.get("code_challenge") or None
-        if challenge is not None and parameters.get("code_challenge_method") != "S256":
-            return Refusal(
-                reason="invalid_request", description="code_challenge_method must be S256"
-            )
-        if challenge is None and self.is_public:
-            return missing("code_challenge")
-        return AuthorizationRequest(
-            redirect_uri=redirect_uri,
-            state=parameters.get("state") or None,
-            scope=parameters.get("scope") or None,
-            code_challenge=challenge if self.provider.pkce is Pkce.S256 else None,
-        )
-
-    @property
-    def is_public(self) -> bool:
-        """Whether the client has no secret (RFC 6749 §2.1)."""
-        return self.provider.client_authentication is ClientAuthentication.NONE
+        return read_authorization_request(self.provider, self.client, parameters)
 
     def give_code(self, request: AuthorizationRequest) -> str:
         """Return a new code for a request that the person has allowed."""
@@ -140,7 +96,7 @@ class AuthorizationServer:
                 return self._exchange_code(form, now)
             case "refresh_token":
                 return self._refresh(form, now)
-            case "client_credentials" if not self.is_public:
+            case "client_credentials" if not is_public(self.provider):
                 return self._give_client_token(form, now)
             case None:
                 return missing("grant_type")
@@ -165,7 +121,8 @@ class AuthorizationServer:
         if form.get("client_id") != self.client.client_id:
             return False
         given = form.get("client_secret", "").encode()
-        return self.is_public or secrets.compare_digest(given, self.client.client_secret.encode())
+        secret = self.client.client_secret.encode()
+        return is_public(self.provider) or secrets.compare_digest(given, secret)
 
     def revoke_tokens(self, tokens: list[str]) -> None:
         """Revoke the grants of these tokens. Unknown ones are ignored (RFC 7009 §2.2)."""
@@ -183,7 +140,7 @@ class AuthorizationServer:
             self._revoke(grant_id, "it was revoked on the control page", self.now())
 
     def _exchange_code(self, form: Mapping[str, str], now: float) -> Tokens | Refusal:
-        for name in ("code", "redirect_uri"):
+        for name in required_with_code(self.provider):
             if name not in form:
                 return missing(name)
         key = digest(form["code"])
@@ -191,13 +148,9 @@ class AuthorizationServer:
             if grant.code == key:
                 self._revoke(grant_id, "its authorization code was used twice", now)
                 return invalid_grant("the code was used before; its tokens are revoked")
-        code = self.state.codes.get(key)
-        if code is None or code.expires_at <= now:
-            return invalid_grant("the code is unknown or has expired")
-        if form["redirect_uri"] != code.redirect_uri:
-            return invalid_redirect_uri(form["redirect_uri"])
-        if not _is_verified(code, form.get("code_verifier")):
-            return invalid_grant("the code verifier does not match the code challenge")
+        code = check_code(self.provider, self.state.codes.get(key), form, now)
+        if isinstance(code, Refusal):
+            return code
         self.state = replace(
             self.state, codes={k: v for k, v in self.state.codes.items() if k != key}
         )
@@ -258,11 +211,3 @@ class AuthorizationServer:
             grants={k: v for k, v in self.state.grants.items() if k != grant_id},
             revoked=(revoked, *self.state.revoked)[:MAX_REVOKED_GRANTS],
         )
-
-
-def _is_verified(code: Code, verifier: str | None) -> bool:
-    if code.code_challenge is None:
-        return True
-    if verifier is None or not verifier.isascii():
-        return False
-    return secrets.compare_digest(code_challenge(verifier), code.code_challenge)

@@ -16,7 +16,7 @@ NEVER = 1e12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """An unused code, and what its authorization request had in addition (RFC 7636, RFC 6749 §3.3)."""
+    """An unused code, with the code challenge (RFC 7636) and the scope of its request."""
 
     redirect_uri: str
     expires_at: float

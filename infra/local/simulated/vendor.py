@@ -1,4 +1,4 @@
-"""What a simulated provider has beside OAuth: its API, its errors, and what only it does."""
+"""The part of a simulated provider that its preset does not describe: its API and its errors."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
