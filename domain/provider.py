@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class Provider:
     # A vendor's own code or text, in lower case, to the RFC 6749 code that it means. For those that
     # `error_meanings.py` cannot know, because other providers use them otherwise or not at all.
     error_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # All requests share a preset.
+        for name in ("placeholders", "error_aliases"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
     def replay_is_harmless(self) -> bool:
