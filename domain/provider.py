@@ -79,7 +79,8 @@ class Provider:
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
     - `token_type`, `lifetime_members`: what its token responses have, by the provider's own names
-      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so.
+      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so. Without
+      any, and with an assumed lifetime only, its access token does not expire.
     - `refresh_only_within`: the provider refuses a refresh while the access token is valid for
       longer than this. None: it does not.
     - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed

@@ -24,8 +24,13 @@ STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
 ENCRYPTION_KEY_FILE = STATE_FOLDER / "encryption-key"
 SIMULATED_CLIENT_ID = "simulated-client"
-SIMULATED_REDIRECT_NAME = "simulated-redirect-name"
-"""The redirect URI of a provider that has a name instead (eBay's RuName)."""
+# What some presets require in addition. REDIRECT_URI is a name, such as eBay's RuName.
+_SIMULATED_SETTINGS = {
+    "AUTHORIZATION_PARAMS": "simulated=yes",
+    "CODE_PARAMS": "simulated=yes",
+    "REDIRECT_URI": "simulated-redirect-name",
+    "SCOPE": "simulated",
+}
 CALLBACK_PATH = "/api/callback"
 # One of these selects a real provider. PROVIDER alone is simulated.
 _PROVIDER_VARIABLES = frozenset(
@@ -158,12 +163,12 @@ def _endpoints(provider: Provider, base: str) -> dict[str, str]:
 
 def _defaults(provider: Provider) -> dict[str, str]:
     """Return what the preset requires in addition to the client's id and secret."""
-    found = {}
-    if values := placeholder_values(provider):
-        found["ENDPOINT_VALUES"] = urlencode(values)
-    if "REDIRECT_URI" in provider.required_settings:
-        found["REDIRECT_URI"] = SIMULATED_REDIRECT_NAME
-    return found
+    required = provider.required_settings
+    found = {name: value for name, value in _SIMULATED_SETTINGS.items() if name in required}
+    values = placeholder_values(provider)
+    # The client's id needs no value of its own.
+    values.pop("client_id", None)
+    return found | ({"ENDPOINT_VALUES": urlencode(values)} if values else {})
 
 
 def _port(text: str) -> int:

@@ -27,7 +27,10 @@ class Lifetimes:
     @classmethod
     def of(cls, provider: Provider) -> Self:
         """Return the lifetimes in the data of a provider."""
-        access_token = _seconds(provider.access_token_lifetime)
+        assumed = provider.access_token_lifetime
+        # A provider with no lifetime anywhere: its access token does not expire.
+        is_unknown = isinstance(assumed, AssumedLifetime) and not provider.lifetime_members
+        access_token = None if is_unknown else _seconds(assumed)
         return cls(
             code=CODE_LIFETIME,
             access_token=access_token,

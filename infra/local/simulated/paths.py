@@ -53,21 +53,24 @@ def prefix_of(preset: str) -> str:
 
 
 def placeholder_values(provider: Provider) -> dict[str, str]:
-    """Return a value for each placeholder in the endpoints of a provider."""
-    refresh_endpoint = provider.wire.refresh_endpoint if provider.wire is not None else None
-    endpoints = (
+    """Return a value for each placeholder of a provider."""
+    endpoints = [endpoint for endpoint in _endpoints_of(provider) if endpoint is not None]
+    in_parameters = {name: _value(provider, name, "") for name in provider.placeholders}
+    return in_parameters | {
+        name: _value(provider, name, endpoint)
+        for endpoint in endpoints
+        for name in _PLACEHOLDER.findall(endpoint)
+    }
+
+
+def _endpoints_of(provider: Provider) -> tuple[str | None, ...]:
+    return (
         provider.authorization_endpoint,
         provider.token_endpoint,
-        refresh_endpoint,
+        provider.wire.refresh_endpoint if provider.wire is not None else None,
         provider.revocation_endpoint,
         provider.issuer,
     )
-    return {
-        name: _value(provider, name, endpoint)
-        for endpoint in endpoints
-        if endpoint is not None
-        for name in _PLACEHOLDER.findall(endpoint)
-    }
 
 
 def _value(provider: Provider, name: str, endpoint: str) -> str:
