@@ -24,7 +24,7 @@ STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
 ENCRYPTION_KEY_FILE = STATE_FOLDER / "encryption-key"
 SIMULATED_CLIENT_ID = "simulated-client"
-# What some presets require in addition. REDIRECT_URI is a name, such as eBay's RuName.
+# For presets that require more than a client. REDIRECT_URI is a name, such as eBay's RuName.
 _SIMULATED_SETTINGS = {
     "AUTHORIZATION_PARAMS": "simulated=yes",
     "CODE_PARAMS": "simulated=yes",
