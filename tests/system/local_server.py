@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -52,7 +53,8 @@ class LocalServer:
 def local_server(
     folder: Path,
     command: tuple[str, ...] = (sys.executable, "-m", "infra.local.run"),
-    **variables: str,
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[LocalServer]:
     """Start the server in a folder, wait until it has greeted, and stop it in the end."""
     address = f"http://localhost:{(port := free_port())}"

@@ -24,7 +24,7 @@ PRESETS = [
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_product_keeps_a_login_at_the_simulated_preset(name: str, tmp_path: Path) -> None:
-    with local_server(tmp_path, PROVIDER=name) as server:
+    with local_server(tmp_path, variables={"PROVIDER": name}) as server:
         assert f"provider: a simulated {name}\n" in server.greeting
         there = f"{server.address}/simulated-{name}"
         _change(there, lifetimes={"access_token": SHORT})
@@ -42,7 +42,7 @@ def test_product_keeps_a_login_at_the_simulated_preset(name: str, tmp_path: Path
 
 
 def test_another_preset_answers_while_the_deployment_runs(tmp_path: Path) -> None:
-    with local_server(tmp_path, PROVIDER="custom") as server:
+    with local_server(tmp_path, variables={"PROVIDER": "custom"}) as server:
         there = f"{server.address}/simulated-custom"
         _change(there, lifetimes={"access_token": SHORT})
         first = _log_in(server)
@@ -55,7 +55,7 @@ def test_another_preset_answers_while_the_deployment_runs(tmp_path: Path) -> Non
 
 
 def test_an_unknown_preset_ends_the_start_with_similar_names(tmp_path: Path) -> None:
-    with local_server(tmp_path, PROVIDER="gogle") as server:
+    with local_server(tmp_path, variables={"PROVIDER": "gogle"}) as server:
         assert server.greeting == ""
 
 
