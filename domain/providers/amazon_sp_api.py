@@ -1,8 +1,9 @@
 """Amazon Selling Partner API: consent in Seller Central, whose host `ENDPOINT_VALUES` names.
 
-Register: Seller Central, Develop Apps, with the redirect URI. `ENDPOINT_VALUES=host=…` is the
-    Seller Central of the marketplace. Set `AUTHORIZATION_PARAMS=application_id=…`, with
-    `&version=beta` for a draft.
+Register: Seller Central, Develop Apps, with the redirect URI.
+    `ENDPOINT_VALUES=host=…&application_id=amzn1.sp.solution.…` has the Seller Central of the
+    marketplace and the application's id. For a draft set
+    `AUTHORIZATION_PARAMS=application_id=…&version=beta`.
 Refresh token: Every login returns one. There are no scopes.
 Lifetimes: As in each response: an access token of about 1 hour.
 Ends: A revocation by the seller, or a year without a new authorization.
@@ -34,8 +35,8 @@ PROVIDER = Provider(
     pkce=Pkce.NONE,
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
     refresh_token_lifetime=None,
-    placeholders={"host": _SELLER_CENTRALS},
-    required_settings=("AUTHORIZATION_PARAMS",),
+    authorization_params=(("application_id", "{application_id}"),),
+    placeholders={"host": _SELLER_CENTRALS, "application_id": ()},
     callback_members=("selling_partner_id",),
     # The application's id replaces the client's.
     wire=WireFormat(authorization_names={"client_id": ""}, callback_code="spapi_oauth_code"),

@@ -1,7 +1,7 @@
 """Tesla Fleet API: the exchange of the code names the API as its audience.
 
-Register: https://developer.tesla.com, an app with the redirect URI. Set `CODE_PARAMS=audience=…`,
-    the Fleet API's URL of the region, percent-encoded.
+Register: https://developer.tesla.com, an app with the redirect URI. `ENDPOINT_VALUES=region=eu` is
+    the region of the account. China has hosts of its own, so set the endpoints and `CODE_PARAMS`.
 Refresh token: `SCOPE` needs `openid offline_access`.
 Lifetimes: As in each response: an access token of about 8 hours. Refresh token 3 months from its
     issue.
@@ -14,6 +14,7 @@ Unverified: The lifetime of the access token, PKCE and the revocation.
 from datetime import timedelta
 
 from domain.provider import UNDECLARED_ACCESS_TOKEN_LIFETIME, Pkce, Provider, Rotation, RotationKind
+from domain.wire_format import WireFormat
 
 PROVIDER = Provider(
     name="tesla-fleet",
@@ -25,5 +26,9 @@ PROVIDER = Provider(
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
     # The shortest three months.
     refresh_token_lifetime=timedelta(days=89),
-    required_settings=("SCOPE", "CODE_PARAMS"),
+    placeholders={"region": ("eu", "na")},
+    required_settings=("SCOPE",),
+    wire=WireFormat(
+        code_params=(("audience", "https://fleet-api.prd.{region}.vn.cloud.tesla.com"),)
+    ),
 )

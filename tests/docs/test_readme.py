@@ -13,6 +13,7 @@ from functions.refresh.status import LONG_FAILURE
 from functions.settings.settings import Settings
 from infra.local.simulated.paths import prefix_of
 from tests.docs.pages import README, all_first_cells, first_cells, page
+from tests.presets import NAMES
 
 
 def test_the_page_is_short() -> None:
@@ -45,9 +46,10 @@ def test_the_variables_of_each_provider_can_be_used(tmp_path: Path) -> None:
     table = README.split("## Your provider\n", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| ([^|`]+) \| (.*) \|$", table, re.MULTILINE)
     settings = {name.strip(): settings_of(row, tmp_path) for name, row in rows[1:]}
-    assert list(settings) == ["Digi-Key", "Google", "GitHub", "any other"]
+    presets = f"[{len(NAMES) - 1} presets](docs/providers.md)"
+    assert list(settings) == ["Digi-Key", "Google", presets, "any other"]
     assert settings["Digi-Key"].provider.name == "digikey-sandbox"
-    assert settings["GitHub"].provider.refresh_ends_access_token
+    assert settings[presets].provider.refresh_ends_access_token
     assert settings["Google"].provider.replay_is_harmless
 
 

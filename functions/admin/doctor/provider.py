@@ -1,6 +1,7 @@
 """Checks the provider: its endpoints, and its clock."""
 
-from collections.abc import AsyncGenerator, Iterator
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
 from urllib.parse import urlsplit
 
 from domain.metadata import ServerMetadata
@@ -14,6 +15,7 @@ from ports.discovery import DiscoveryError
 from ports.web import NoWebAnswerError, Web
 
 _CUSTOM = "custom"
+_ANY_HOST = ".+"
 
 
 async def check_provider(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
@@ -53,7 +55,7 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
     if mixed:
         return
     # An issuer's own metadata may name several hosts, and so may a preset.
-    is_known = overrides.issuer is not None or set(hosts.values()) <= _hosts_of(provider.name)
+    is_known = overrides.issuer is not None or all(map(_own_hosts(provider.name), hosts.values()))
     if not is_known and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
         yield warning(
@@ -64,9 +66,9 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
 
 
 def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Finding]:
-    own = _hosts_of(provider.name)
+    is_own = _own_hosts(provider.name)
     for variable, host in hosts.items():
-        whose = [] if host in own else _presets_at(host)
+        whose = [] if is_own(host) else _presets_at(host)
         if not whose:
             continue
         known, first = " or ".join(whose), whose[0]
@@ -84,23 +86,33 @@ def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Fi
             )
 
 
-def _hosts_of(name: str) -> set[str]:
-    """Return the hosts of a preset's own endpoints."""
+def _own_hosts(name: str) -> Callable[[str], bool]:
+    """Return whether a host is of a preset's own endpoints."""
     preset = load(name)
-    if preset is None:
-        return set()
-    endpoints = (
-        preset.authorization_endpoint,
-        preset.token_endpoint,
-        preset.revocation_endpoint or "",
-    )
-    return {_host(url) for url in endpoints if url}
+    endpoints = () if preset is None else _endpoints(preset)
+    patterns = [_pattern(url) for url in endpoints]
+    return lambda host: any(pattern.fullmatch(host) for pattern in patterns)
+
+
+def _endpoints(provider: Provider) -> tuple[str, ...]:
+    found = (provider.authorization_endpoint, provider.token_endpoint, provider.revocation_endpoint)
+    return tuple(url for url in found if url)
 
 
 def _presets_at(host: str) -> list[str]:
     """Return the presets with the token endpoint at a host."""
     found = ((name, load(name)) for name in names())
-    return [name for name, preset in found if preset and _host(preset.token_endpoint) == host]
+    patterns = {name: _pattern(preset.token_endpoint) for name, preset in found if preset}
+    return [
+        name
+        for name, pattern in patterns.items()
+        if pattern.pattern != _ANY_HOST and pattern.fullmatch(host)
+    ]
+
+
+def _pattern(endpoint: str) -> re.Pattern[str]:
+    """Return the pattern of an endpoint's hosts, with any value in the place of `{name}`."""
+    return re.compile(re.sub(r"\\{\w+\\}", _ANY_HOST, re.escape(_host(endpoint))))
 
 
 def _host(url: str) -> str:

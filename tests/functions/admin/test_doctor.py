@@ -251,6 +251,18 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
             {"authorization_endpoint": SANDBOX, "token_endpoint": SANDBOX},
             [("warning", "PROVIDER")] * 2,
         ),
+        # A preset's endpoints may be of several sites, and at hosts of other presets.
+        ("hubspot", {}, []),
+        ("nest-sdm", {}, []),
+        ("nest-sdm", {"token_endpoint": "https://api.hubapi.com/t"}, [("fault", "PROVIDER")]),
+        ("hubspot", {"token_endpoint": "https://api.test/t"}, [("warning", "PROVIDER")]),
+        ("custom", {"token_endpoint": "https://a-b.myshopify.com/t"}, [("warning", "PROVIDER")]),
+        (
+            "amazon-sp-api",
+            {"authorization_endpoint": "https://sellercentral.amazon.de/apps/authorize/consent"},
+            [],
+        ),
+        ("keycloak", {"token_endpoint": "https://login.test/realms/a/token"}, []),
     ],
     ids=str,
 )
