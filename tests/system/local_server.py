@@ -15,6 +15,7 @@ import httpx
 from tests.system.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+_OWN = {"API_KEY", "CLIENT_ID", "CLIENT_SECRET", "PROVIDER", "SQLITE_PATH", "PUBLIC_URL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,7 @@ def local_server(
 ) -> Iterator[LocalServer]:
     """Start the server in a folder, wait until it has greeted, and stop it in the end."""
     address = f"http://localhost:{(port := free_port())}"
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"API_KEY", "CLIENT_ID", "CLIENT_SECRET", "SQLITE_PATH", "PUBLIC_URL"}
-    }
+    environ = {name: value for name, value in os.environ.items() if name not in _OWN}
     environ |= {"PORT": str(port), "PYTHONPATH": str(ROOT), **variables}
     with subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True

@@ -10,9 +10,11 @@ from tests.system.loopback import http
 from tests.system.simulated_digikey import press
 from tests.system.waiting import wait_until
 
+TITLES = {"digikey-sandbox": "Digi-Key sandbox"}
 # Seconds. Providers report one less.
 SHORT = 2
 PRESETS = [
+    pytest.param("digikey-sandbox", id="another-digi-key"),
     pytest.param("custom", id="no-differences"),
     pytest.param("github-app", id="another-word-for-a-dead-token-and-ends-the-access-token"),
     pytest.param("google", id="keeps-the-refresh-token-and-requires-a-scope"),
@@ -25,7 +27,7 @@ PRESETS = [
 @pytest.mark.parametrize("name", PRESETS)
 def test_product_keeps_a_login_at_the_simulated_preset(name: str, tmp_path: Path) -> None:
     with local_server(tmp_path, variables={"PROVIDER": name}) as server:
-        assert f"provider: a simulated {name}\n" in server.greeting
+        assert f"provider: a simulated {TITLES.get(name, name)}\n" in server.greeting
         there = f"{server.address}/simulated-{name}"
         _change(there, lifetimes={"access_token": SHORT})
         first = _log_in(server)

@@ -21,8 +21,9 @@ from infra.local.simulated.codes import Client
 from infra.local.simulated.control import Change, Fault, InvalidChangeError, Settings
 from infra.local.simulated.digikey import DigiKey
 from infra.local.simulated.errors import problem
+from infra.local.simulated.front_page import FrontPage, rotation_in_words
 from infra.local.simulated.oauth import Answer, DelayedResponse, LostResponse, OAuthEndpoints
-from infra.local.simulated.pages import FrontPage, error_page, page_response, rotation_in_words
+from infra.local.simulated.pages import error_page, page_response
 from infra.local.simulated.paths import Paths, prefix_of
 from infra.local.simulated.refusals import Refusal
 from infra.local.simulated.requests import read_form
@@ -134,7 +135,7 @@ class SimulatedProvider:
         return self._own.get(path) or self._endpoints.get(path) or self._vendor.routes_at(path)
 
     def _front_page(self, _request: Request) -> Response:
-        page = FrontPage(
+        content = FrontPage(
             title=title_of(self._rules.provider),
             prefix=self.prefix,
             provider=self._rules.provider,
@@ -148,7 +149,7 @@ class SimulatedProvider:
             known_faults=[*Fault, "delay:2", "delay:20"],
             statistics=self._settings.statistics(),
         )
-        return page_response(200, page.html())
+        return page_response(200, content.html())
 
     def _show_settings(self, _request: Request) -> Response:
         return Response.json(

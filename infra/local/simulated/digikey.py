@@ -64,7 +64,7 @@ class DigiKey(Vendor):
         number = path.removeprefix(_SEARCH).removesuffix(_DETAILS)
         if number and path == f"{_SEARCH}{number}{_DETAILS}":
             return {"GET": self._protected(self._limited(lambda _: _details(number)))}
-        return None
+        return super().routes_at(path)
 
     def _protected(self, handler: Handler) -> Handler:
         """Require the client's id and a current access token."""

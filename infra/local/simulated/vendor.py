@@ -14,6 +14,9 @@ from infra.local.simulated.rules import AuthorizationServer
 Handler: TypeAlias = Callable[[Request], Response]
 Routes: TypeAlias = Mapping[str, Handler]
 
+# Every provider has it, next to an API of its own.
+_RESOURCE = "/_resource"
+
 
 class Vendor:
     """A provider of which only the preset is known. Vendors with more derive from it.
@@ -23,7 +26,7 @@ class Vendor:
     """
 
     redirect_parameters: tuple[tuple[str, str], ...] = ()
-    resource = "/_resource"
+    resource = _RESOURCE
 
     def __init__(self, rules: AuthorizationServer) -> None:
         self.rules = rules
@@ -44,7 +47,7 @@ class Vendor:
 
     def routes_at(self, path: str) -> Routes | None:
         """Return the handlers at a path, by method."""
-        return {"GET": self._resource} if path == self.resource else None
+        return {"GET": self._resource} if path == _RESOURCE else None
 
     def _resource(self, request: Request) -> Response:
         refusal = self.refuse_token(request, "The access token is unknown or has expired.")
