@@ -340,6 +340,12 @@ def test_code_verifier_is_checked_where_the_provider_supports_it(
     assert there.exchange(code, code_verifier=verifier).is_success is is_accepted
 
 
+def test_code_challenge_is_never_valid_if_it_is_not_ascii() -> None:
+    there = Simulation(provider=EXAMPLE)
+    code = there.authorize(code_challenge="é" * 43)["code"]
+    assert there.refusal(there.exchange(code)).error == "invalid_grant"
+
+
 @pytest.mark.parametrize(
     ("method", "change", "status"),
     [
@@ -402,7 +408,9 @@ def test_json_requests_are_required_where_the_preset_says_so() -> None:
     there.tokens(there.refresh(known))
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '{"grant_type": 1}', "[" * 10_000])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{", '{"grant_type": 1}', '{"client_id": "\\ud800"}', "[" * 10_000]
+)
 def test_json_that_is_no_request_is_refused(body: str) -> None:
     there = Simulation(provider=wired(token_request=BodyFormat.JSON))
     headers = {"content-type": "application/json"}

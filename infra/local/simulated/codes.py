@@ -84,7 +84,8 @@ def check_code(
         return code
     verifier = form.get("code_verifier", "")
     # RFC 7636 §4.6.
-    if verifier.isascii() and secrets.compare_digest(code_challenge(verifier), code.code_challenge):
+    expected = code.code_challenge.encode()
+    if verifier.isascii() and secrets.compare_digest(code_challenge(verifier).encode(), expected):
         return code
     return invalid_grant("the code verifier does not match the code challenge")
 

@@ -174,6 +174,8 @@ def _read_json(request: Request) -> list[tuple[str, str]]:
     _require_content_type(request, _JSON)
     try:
         members = json.loads(request.body)
+        # JSON can contain a lone surrogate (RFC 8259 §8.2), which no response can repeat.
+        json.dumps(members, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedRequestError("the body is not JSON") from error
     if not isinstance(members, dict):
