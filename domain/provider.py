@@ -78,9 +78,6 @@ class Provider:
     - `access_token_lifetime`: for a response without one. None: the token does not expire.
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
-    - `token_type`, `lifetime_members`: what its token responses have, by the provider's own names
-      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so. Without
-      any, and with an assumed lifetime only, its access token does not expire.
     - `refresh_only_within`: the provider refuses a refresh while the access token is valid for
       longer than this. None: it does not.
     - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed
@@ -91,6 +88,9 @@ class Provider:
     - `response_members`, `callback_members`: members beside the tokens that API calls require, such
       as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
     - `wire`: how its messages differ from RFC 6749. None: they do not.
+    - `token_type`, `lifetime_members`: what its token responses have, by the provider's own names
+      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so. Without
+      any, and with an assumed lifetime only, its access token does not expire.
     - An endpoint is empty until it is known.
     """
 
