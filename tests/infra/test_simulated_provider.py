@@ -409,7 +409,11 @@ def test_json_requests_are_required_where_the_preset_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{", '{"grant_type": 1}', '{"client_id": "\\ud800"}', "[" * 10_000]
+    "body",
+    [
+        *("", "[]", "{", '{"grant_type": 1}', "[" * 10_000),
+        '{"client_id": "a-client", "client_secret": "\\ud800"}',
+    ],
 )
 def test_json_that_is_no_request_is_refused(body: str) -> None:
     there = Simulation(provider=wired(token_request=BodyFormat.JSON))
