@@ -99,6 +99,9 @@ class Provider:
     - `response_members`, `callback_members`: members that API calls require next to the tokens,
       such as Salesforce's `instance_url` and Intuit's `realmId`. They are kept with the grant.
     - `wire`: how its messages differ from RFC 6749. None: they do not.
+    - `token_type`, `lifetime_members`: what its token responses have, by the provider's own names
+      of lifetimes. A name that ends in `_at` has an instant. The simulation answers so. Without
+      any, and with an assumed lifetime only, its access token does not expire.
     - An endpoint is empty until it is known.
     """
 
@@ -114,6 +117,8 @@ class Provider:
     client_authentication: ClientAuthentication = ClientAuthentication.POST
     pkce: Pkce = Pkce.S256
     scope: str | None = None
+    token_type: str = "Bearer"
+    lifetime_members: tuple[str, ...] = ("expires_in",)
     authorization_params: tuple[tuple[str, str], ...] = ()
     # Sent with each token request, such as RFC 8707's `resource`, which may repeat.
     token_params: tuple[tuple[str, str], ...] = ()

@@ -14,6 +14,7 @@ PROVIDER = Provider(
     name="clickup",
     authorization_endpoint="https://app.clickup.com/api",
     token_endpoint="https://api.clickup.com/api/v2/oauth/token",
+    lifetime_members=(),
     pkce=Pkce.NONE,
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
     refresh_token_lifetime=None,

@@ -22,6 +22,7 @@ def digikey(host: str, *, name: str) -> Provider:
         authorization_endpoint=f"https://{host}/v1/oauth2/authorize",
         token_endpoint=f"https://{host}/v1/oauth2/token",
         pkce=Pkce.NONE,
+        lifetime_members=("expires_in", "refresh_token_expires_in"),
         access_token_lifetime=timedelta(minutes=30),
         refresh_token_lifetime=timedelta(days=90),
         error_aliases={

@@ -27,6 +27,8 @@ def ebay(host: str, api: str, *, name: str) -> Provider:
         name=name,
         authorization_endpoint=f"https://{host}/oauth2/authorize",
         token_endpoint=f"https://{api}/identity/v1/oauth2/token",
+        lifetime_members=("expires_in", "refresh_token_expires_in"),
+        token_type="User Access Token",
         client_authentication=ClientAuthentication.BASIC,
         pkce=Pkce.NONE,
         rotation=Rotation(kind=RotationKind.NONE),

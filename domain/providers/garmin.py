@@ -16,6 +16,7 @@ PROVIDER = Provider(
     name="garmin",
     authorization_endpoint="https://connect.garmin.com/oauth2Confirm",
     token_endpoint="https://diauth.garmin.com/di-oauth2-service/oauth/token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     access_token_lifetime=timedelta(hours=24),
     # 7775998 seconds in responses.
     refresh_token_lifetime=timedelta(seconds=7_775_998),

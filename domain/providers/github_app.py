@@ -19,6 +19,7 @@ PROVIDER = Provider(
     # Revocation is a DELETE with JSON, https://api.github.com/applications/{client_id}/grant.
     authorization_endpoint="https://github.com/login/oauth/authorize",
     token_endpoint="https://github.com/login/oauth/access_token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     refresh_ends_access_token=True,
     access_token_lifetime=timedelta(hours=8),
     # 15897600 seconds.

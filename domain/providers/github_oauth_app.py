@@ -21,6 +21,7 @@ PROVIDER = Provider(
     # Revocation is a DELETE with JSON, https://api.github.com/applications/{client_id}/grant.
     authorization_endpoint="https://github.com/login/oauth/authorize",
     token_endpoint="https://github.com/login/oauth/access_token",
+    lifetime_members=(),
     access_token_lifetime=None,
     refresh_token_lifetime=None,
 )

@@ -14,6 +14,7 @@ PROVIDER = Provider(
     name="intercom",
     authorization_endpoint="https://app.intercom.com/oauth",
     token_endpoint="https://api.intercom.io/auth/eagle/token",
+    lifetime_members=(),
     pkce=Pkce.NONE,
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
     refresh_token_lifetime=None,

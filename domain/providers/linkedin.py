@@ -17,6 +17,7 @@ PROVIDER = Provider(
     name="linkedin",
     authorization_endpoint="https://www.linkedin.com/oauth/v2/authorization",
     token_endpoint="https://www.linkedin.com/oauth/v2/accessToken",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     # Web apps have a secret. PKCE has an endpoint of its own.
     pkce=Pkce.NONE,
     rotation=Rotation(kind=RotationKind.NONE),

@@ -13,6 +13,7 @@ PROVIDER = Provider(
     name="monday",
     authorization_endpoint="https://auth.monday.com/oauth2/authorize",
     token_endpoint="https://auth.monday.com/oauth2/token",
+    lifetime_members=(),
     pkce=Pkce.NONE,
     # If a refresh token comes after all, 5 minutes.
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,

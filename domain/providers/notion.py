@@ -18,6 +18,7 @@ PROVIDER = Provider(
     name="notion",
     authorization_endpoint="https://api.notion.com/v1/oauth/authorize",
     token_endpoint="https://api.notion.com/v1/oauth/token",
+    lifetime_members=(),
     revocation_endpoint="https://api.notion.com/v1/oauth/revoke",
     client_authentication=ClientAuthentication.BASIC,
     pkce=Pkce.NONE,

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     name="pinterest",
     authorization_endpoint="https://www.pinterest.com/oauth/",
     token_endpoint="https://api.pinterest.com/v5/oauth/token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     client_authentication=ClientAuthentication.BASIC,
     pkce=Pkce.NONE,
     rotation=Rotation(kind=RotationKind.OPTIONAL),

@@ -18,6 +18,7 @@ PROVIDER = Provider(
     name="quickbooks",
     authorization_endpoint="https://appcenter.intuit.com/connect/oauth2",
     token_endpoint="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",
+    lifetime_members=("expires_in", "x_refresh_token_expires_in"),
     revocation_endpoint="https://developer.api.intuit.com/v2/oauth2/tokens/revoke",
     client_authentication=ClientAuthentication.BASIC,
     pkce=Pkce.NONE,

@@ -19,6 +19,7 @@ PROVIDER = Provider(
     name="ringcentral",
     authorization_endpoint="https://platform.ringcentral.com/restapi/oauth/authorize",
     token_endpoint="https://platform.ringcentral.com/restapi/oauth/token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     revocation_endpoint="https://platform.ringcentral.com/restapi/oauth/revoke",
     client_authentication=ClientAuthentication.BASIC,
     pkce=Pkce.NONE,

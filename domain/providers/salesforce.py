@@ -25,6 +25,7 @@ def salesforce(host: str, *, name: str) -> Provider:
         name=name,
         authorization_endpoint=f"{services}/authorize",
         token_endpoint=f"{services}/token",
+        lifetime_members=(),
         revocation_endpoint=f"{services}/revoke",
         # The shortest session that an organization can set.
         access_token_lifetime=timedelta(minutes=15),

@@ -23,6 +23,7 @@ PROVIDER = Provider(
     name="shopify",
     authorization_endpoint="https://{shop}.myshopify.com/admin/oauth/authorize",
     token_endpoint="https://{shop}.myshopify.com/admin/oauth/access_token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     pkce=Pkce.NONE,
     # until-used: the old refresh token works until the new access token is used, 30 days at most.
     rotation=Rotation(kind=RotationKind.ALWAYS),

@@ -19,6 +19,7 @@ PROVIDER = Provider(
     name="slack",
     authorization_endpoint="https://slack.com/oauth/v2/authorize",
     token_endpoint="https://slack.com/api/oauth.v2.access",
+    token_type="bot",
     # PKCE is for clients without a secret.
     pkce=Pkce.NONE,
     access_token_lifetime=AssumedLifetime(timedelta(hours=12)),

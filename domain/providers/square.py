@@ -25,6 +25,7 @@ def square(host: str, *, name: str) -> Provider:
         name=name,
         authorization_endpoint=f"https://{host}/oauth2/authorize",
         token_endpoint=f"https://{host}/oauth2/token",
+        lifetime_members=("expires_at",),
         # Revocation is JSON with the secret in a header, at /oauth2/revoke.
         pkce=Pkce.NONE,
         # The response has `expires_at`, and the same refresh token.

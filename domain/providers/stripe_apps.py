@@ -17,6 +17,7 @@ PROVIDER = Provider(
     name="stripe-apps",
     authorization_endpoint="https://marketplace.stripe.com/oauth/v2/authorize",
     token_endpoint="https://api.stripe.com/v1/oauth/token",
+    lifetime_members=(),
     client_authentication=ClientAuthentication.SECRET_AS_USER,
     pkce=Pkce.NONE,
     # No response has a lifetime.

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     name="stripe-connect",
     authorization_endpoint="https://connect.stripe.com/oauth/authorize",
     token_endpoint="https://connect.stripe.com/oauth/token",
+    lifetime_members=(),
     pkce=Pkce.NONE,
     # A refresh would replace the account's key.
     refresh_ends_access_token=True,

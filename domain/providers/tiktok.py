@@ -18,6 +18,7 @@ PROVIDER = Provider(
     name="tiktok",
     authorization_endpoint="https://www.tiktok.com/v2/auth/authorize/",
     token_endpoint="https://open.tiktokapis.com/v2/oauth/token/",
+    lifetime_members=("expires_in", "refresh_expires_in"),
     # Its challenge is hexadecimal.
     pkce=Pkce.NONE,
     access_token_lifetime=timedelta(hours=24),

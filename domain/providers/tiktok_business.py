@@ -16,6 +16,7 @@ PROVIDER = Provider(
     name="tiktok-business",
     authorization_endpoint="https://business-api.tiktok.com/portal/auth",
     token_endpoint="https://business-api.tiktok.com/open_api/v1.3/oauth2/access_token/",
+    lifetime_members=(),
     pkce=Pkce.NONE,
     access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME,
     refresh_token_lifetime=None,

@@ -17,6 +17,7 @@ PROVIDER = Provider(
     name="webex",
     authorization_endpoint="https://webexapis.com/v1/authorize",
     token_endpoint="https://webexapis.com/v1/access_token",
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     pkce=Pkce.NONE,
     access_token_lifetime=timedelta(days=14),
     refresh_token_lifetime=timedelta(days=90),

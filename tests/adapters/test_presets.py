@@ -1,4 +1,4 @@
-"""What a login and the token requests of each preset send, as a server receives it."""
+"""The login URL and the token requests of each preset, as a server receives them."""
 
 import json
 from base64 import b64encode

@@ -11,7 +11,7 @@ from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.refresh.status import LONG_FAILURE
 from functions.settings.settings import Settings
-from infra.local.digikey import DEFAULT_PREFIX
+from infra.local.simulated.paths import prefix_of
 from tests.docs.pages import README, all_first_cells, first_cells, page
 from tests.presets import NAMES
 
@@ -75,4 +75,4 @@ def test_the_variables_are_those_that_most_deployments_need() -> None:
 
 
 def test_the_simulation_is_where_the_page_of_servers_says() -> None:
-    assert f"http://localhost:8000{DEFAULT_PREFIX}/" in page("servers.md")
+    assert f"http://localhost:8000{prefix_of('digikey')}/" in page("servers.md")

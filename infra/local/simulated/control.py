@@ -1,20 +1,30 @@
-"""The settings of a running simulated Digi-Key, and the faults to plan."""
+"""The settings of a running simulated provider, and the faults to plan."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Annotated, Self, TypeAlias, assert_never
+from typing import Annotated, Literal, Self, TypeAlias, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 
-from infra.local.digikey_rules import Lifetimes
+from functions.settings.presets import load, unknown_preset
+from infra.local.simulated.lifetimes import Lifetimes
 
 # Ten years: far past anything sensible, and still exact to a microsecond.
 MAX_SECONDS = 10 * 365 * 24 * 3600
 MAX_DELAY_SECONDS = 600.0
 
-STATISTICS = ("authorization_code", "refresh_token", "refused")
+STATISTICS = ("authorization_code", "refresh_token", "client_credentials", "refused")
+NEVER_EXPIRES = "never"
+"""The lifetime of what does not expire, in a change."""
 
 
 class Fault(StrEnum):
@@ -71,6 +81,7 @@ def fault_name(fault: PlannedFault) -> str:
 
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+SecondsOrNever: TypeAlias = Seconds | Literal["never"]
 Shift: TypeAlias = Annotated[float, Field(ge=-MAX_SECONDS, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -78,21 +89,37 @@ class InvalidChangeError(Exception):
     """The change is invalid, and nothing was changed. The message names the member."""
 
 
+def _require_preset(name: str) -> str:
+    if load(name) is None:
+        raise ValueError(f"{name!r} {unknown_preset(name)}")
+    return name
+
+
 class LifetimesChange(BaseModel):
-    """Lifetimes in seconds for new codes and tokens. None keeps the present one."""
+    """Lifetimes in seconds for new codes and tokens. None keeps the present one.
+
+    Those of tokens may also be `never`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Seconds | None = None
-    access_token: Seconds | None = None
-    refresh_token: Seconds | None = None
+    access_token: SecondsOrNever | None = None
+    refresh_token: SecondsOrNever | None = None
+    client_credentials: SecondsOrNever | None = None
 
 
 class Change(BaseModel):
-    """One atomic change of the settings."""
+    """One atomic change of the settings.
+
+    - `preset`: the name of the preset to play. Its lifetimes apply, unless changed here, too.
+    - `revoke_grants`: ends all logins, as a person does in the settings of an account.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    preset: Annotated[str, AfterValidator(_require_preset)] | None = None
+    revoke_grants: bool = False
     lifetimes: LifetimesChange = LifetimesChange()
     clear_faults: bool = False
     faults: tuple[Annotated[PlannedFault, PlainValidator(parse_fault)], ...] = ()
@@ -112,22 +139,29 @@ class Change(BaseModel):
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Self:
-        """Read a form of the front page: lifetimes, or a fault.
+        """Read a form of the front page: lifetimes, a fault, a preset, or the end of all logins.
 
         Raises InvalidChangeError.
         """
         members = dict(form)
         fault = members.pop("fault", None)
+        others = {
+            name: members.pop(name) for name in ("preset", "revoke_grants") if name in members
+        }
         try:
             return cls.model_validate(
-                {"lifetimes": members, "faults": (fault,) if fault is not None else ()}
+                {"lifetimes": members, "faults": (fault,) if fault is not None else (), **others}
             )
         except ValidationError as error:
             raise InvalidChangeError(_describe_errors(error)) from error
 
     def apply_to(self, lifetimes: Lifetimes) -> Lifetimes:
         """Return the lifetimes after this change."""
-        return replace(lifetimes, **self.lifetimes.model_dump(exclude_none=True))
+        changed: dict[str, float | None] = {
+            name: None if lifetime == NEVER_EXPIRES else lifetime
+            for name, lifetime in self.lifetimes.model_dump(exclude_none=True).items()
+        }
+        return Lifetimes(**{**asdict(lifetimes), **changed})
 
 
 def _describe_errors(error: ValidationError) -> str:

@@ -1,49 +1,50 @@
-"""A simulated Digi-Key for development, as one ASGI application.
+"""A simulated provider for development, as one ASGI application.
 
-`python -m infra.local.digikey --port 0` serves it alone on a loopback port and prints its address.
-Another server mounts it by passing it, unchanged, each scope below its prefix.
+`python -m infra.local.simulated` serves it alone. Another server mounts it by passing it,
+unchanged, each scope below its prefix.
 """
 
-import argparse
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias, assert_never
 
-import uvicorn
-
+from domain.provider import Provider
 from functions.http.messages import Receive, Request, Response, Scope, Send
 from functions.http.parameters import MalformedRequestError
-from infra.local.digikey_callers import refuse_strangers
-from infra.local.digikey_control import Change, Fault, InvalidChangeError, Settings
-from infra.local.digikey_errors import problem, request_error
-from infra.local.digikey_file import load_state, save_state
-from infra.local.digikey_oauth import (
-    Answer,
-    DelayedResponse,
-    LostResponse,
-    OAuthEndpoints,
-    read_form,
-)
-from infra.local.digikey_pages import FrontPage, error_page, page_response
-from infra.local.digikey_rules import DIGIKEY_LIFETIMES, AuthorizationServer, Client, Lifetimes
-from infra.local.digikey_state import State
-from infra.local.listener import loopback_listener
+from functions.settings.presets import load, names
+from infra.local.simulated.callers import refuse_strangers
+from infra.local.simulated.codes import Client
+from infra.local.simulated.control import Change, Fault, InvalidChangeError, Settings
+from infra.local.simulated.digikey import DigiKey
+from infra.local.simulated.errors import problem
+from infra.local.simulated.front_page import FrontPage, rotation_in_words
+from infra.local.simulated.oauth import Answer, DelayedResponse, LostResponse, OAuthEndpoints
+from infra.local.simulated.pages import error_page, page_response
+from infra.local.simulated.paths import Paths, prefix_of
+from infra.local.simulated.refusals import Refusal
+from infra.local.simulated.requests import read_form
+from infra.local.simulated.rules import AuthorizationServer
+from infra.local.simulated.state import State
+from infra.local.simulated.state_file import load_state, save_state
+from infra.local.simulated.vendor import Vendor
 
 Handler: TypeAlias = Callable[[Request], Answer]
+Routes: TypeAlias = Mapping[str, Handler]
 
-DEFAULT_PREFIX = "/simulated-digikey"
+# Those with more than a preset.
+_VENDORS: Mapping[str, type[Vendor]] = {"digikey": DigiKey, "digikey-sandbox": DigiKey}
 
 _log = logging.getLogger(__name__)
 
 
-class SimulatedDigiKey:
+class SimulatedProvider:
     """The ASGI application. It has one registered client.
 
+    `provider`: the data to play; `prefix`: the path below which it is mounted.
     `now`: returns seconds since the epoch.
     `state_path`: a file that keeps codes and grants. Other settings are lost at a restart.
 
@@ -53,36 +54,42 @@ class SimulatedDigiKey:
     def __init__(
         self,
         *,
-        client_id: str,
-        client_secret: str,
-        redirect_uris: tuple[str, ...],
+        provider: Provider,
+        client: Client,
         state_path: Path | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        lifetimes: Lifetimes = DIGIKEY_LIFETIMES,
+        prefix: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._prefix = prefix
+        self.prefix = prefix_of(provider.name) if prefix is None else prefix
         self._state_path = state_path
         self._rules = AuthorizationServer(
-            client=Client(
-                client_id=client_id, client_secret=client_secret, redirect_uris=redirect_uris
-            ),
-            lifetimes=lifetimes,
+            provider=provider,
+            client=client,
+            lifetimes=_vendor_of(provider).lifetimes_of(provider),
             state=State() if state_path is None else load_state(state_path),
             now=now,
         )
         self._saved = self._rules.state
         self._settings = Settings()
-        oauth = OAuthEndpoints(rules=self._rules, settings=self._settings)
-        self._routes: dict[str, dict[str, Handler]] = {
+        self._own: dict[str, Routes] = {
             "": {"GET": self._front_page},
             "/": {"GET": self._front_page},
             "/settings": {"POST": self._change_by_form},
             "/_control": {"GET": self._show_settings, "POST": self._change_by_json},
-            "/v1/oauth2/authorize": {"GET": oauth.show_page, "POST": oauth.apply_decision},
-            "/v1/oauth2/token": {"POST": oauth.token},
-            "/products/v4/search/example": {"GET": oauth.example_product},
         }
+        self._first = provider
+        self._started = self._played = Paths.of(provider, prefix=self.prefix)
+        self._vendor, self._endpoints = self._play(provider)
+
+    def _play(self, provider: Provider) -> tuple[Vendor, dict[str, Routes]]:
+        """Play a provider. The paths of the first one stay: the deployment uses them."""
+        self._rules.provider = provider
+        self._rules.lifetimes = _vendor_of(provider).lifetimes_of(provider)
+        self._played = Paths.of(provider, prefix=self.prefix)
+        vendor = _vendor_of(provider)(self._rules)
+        oauth = OAuthEndpoints(rules=self._rules, settings=self._settings, vendor=vendor)
+        endpoints = _routes(self._started, oauth) | _routes(self._played, oauth)
+        return vendor, endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or the server's lifespan."""
@@ -92,7 +99,8 @@ class SimulatedDigiKey:
         try:
             answer = self._answer(await Request.from_asgi(scope, receive))
         except MalformedRequestError as error:
-            answer = request_error(str(error), status=error.status)
+            refusal = Refusal(reason="invalid_request", description=str(error))
+            answer = self._vendor.refuse(refusal, status=error.status)
         without_body = scope["method"] == "HEAD"
         match answer:
             case Response():
@@ -108,8 +116,8 @@ class SimulatedDigiKey:
     def _answer(self, request: Request) -> Answer:
         if (refusal := refuse_strangers(request)) is not None:
             return refusal
-        below = request.path.startswith(self._prefix)
-        handlers = self._routes.get(request.path[len(self._prefix) :]) if below else None
+        below = request.path.startswith(self.prefix)
+        handlers = self._handlers_at(request.path[len(self.prefix) :]) if below else None
         if handlers is None:
             return problem(404, "Not Found", "There is nothing at this path.")
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
@@ -123,9 +131,17 @@ class SimulatedDigiKey:
             self._saved = self._rules.state
         return answer
 
+    def _handlers_at(self, path: str) -> Routes | None:
+        return self._own.get(path) or self._endpoints.get(path) or self._vendor.routes_at(path)
+
     def _front_page(self, _request: Request) -> Response:
-        page = FrontPage(
-            prefix=self._prefix,
+        content = FrontPage(
+            title=title_of(self._rules.provider),
+            prefix=self.prefix,
+            provider=self._rules.provider,
+            paths=self._played,
+            resource=self._vendor.resource,
+            presets=names(),
             now=self._rules.now(),
             lifetimes=self._rules.lifetimes,
             state=self._rules.state,
@@ -133,12 +149,14 @@ class SimulatedDigiKey:
             known_faults=[*Fault, "delay:2", "delay:20"],
             statistics=self._settings.statistics(),
         )
-        return page_response(200, page.html())
+        return page_response(200, content.html())
 
     def _show_settings(self, _request: Request) -> Response:
         return Response.json(
             200,
             {
+                "preset": self._rules.provider.name,
+                "rotation": rotation_in_words(self._rules.provider),
                 "lifetimes": asdict(self._rules.lifetimes),
                 "faults": self._settings.planned_faults(),
                 "statistics": self._settings.statistics(),
@@ -158,14 +176,43 @@ class SimulatedDigiKey:
             self._apply(Change.from_form(read_form(request)))
         except InvalidChangeError as error:
             return page_response(400, error_page("Invalid setting", str(error)))
-        location = ("location", f"{self._prefix}/")
+        location = ("location", f"{self.prefix}/")
         return Response(status=303, content_type="text/plain", headers=(location,))
 
     def _apply(self, change: Change) -> None:
+        if change.preset is not None:
+            # The first one may differ from its preset, by the deployment's variables.
+            is_first = change.preset == self._first.name
+            provider = self._first if is_first else load(change.preset) or self._first
+            self._vendor, self._endpoints = self._play(provider)
         self._rules.lifetimes = change.apply_to(self._rules.lifetimes)
         self._settings.change(change)
         if change.shift_clock:
             self._rules.shift_clock(change.shift_clock)
+        if change.revoke_grants:
+            self._rules.revoke_all()
+
+
+def title_of(provider: Provider) -> str:
+    """Return the provider's name for people."""
+    return _vendor_of(provider).title_of(provider)
+
+
+def _vendor_of(provider: Provider) -> type[Vendor]:
+    return _VENDORS.get(provider.name, Vendor)
+
+
+def _routes(paths: Paths, oauth: OAuthEndpoints) -> dict[str, Routes]:
+    routes: dict[str, Routes] = {
+        paths.authorization: {"GET": oauth.show_page, "POST": oauth.apply_decision},
+        paths.token: {"POST": oauth.token},
+    }
+    if paths.refresh != paths.token:
+        routes[paths.refresh] = {"POST": oauth.refresh}
+    if paths.revocation is not None:
+        # DELETE as at GitHub.
+        routes[paths.revocation] = {"POST": oauth.revoke, "DELETE": oauth.revoke}
+    return routes
 
 
 async def _drop_response(send: Send) -> None:
@@ -176,7 +223,7 @@ async def _drop_response(send: Send) -> None:
     The client reads a status, then loses the connection. As after a timeout, it cannot know
     whether the request took effect.
     """
-    _log.info("simulated Digi-Key: response dropped, as planned")
+    _log.info("simulated provider: response dropped, as planned")
     headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -187,39 +234,3 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the address, then serve a simulated Digi-Key on a loopback port until interrupted."""
-    parser = argparse.ArgumentParser(description="A simulated Digi-Key, for development only.")
-    parser.add_argument("--port", type=int, default=0, help="default 0: any free port")
-    parser.add_argument("--client-id", default="simulated-client")
-    parser.add_argument("--client-secret", default="simulated-secret")
-    parser.add_argument("--redirect-uri", action="append", default=[], help="can be repeated")
-    parser.add_argument("--prefix", default=DEFAULT_PREFIX)
-    parser.add_argument("--state", type=Path, help="a file that keeps codes and grants")
-    options = parser.parse_args(arguments)
-    application = SimulatedDigiKey(
-        client_id=options.client_id,
-        client_secret=options.client_secret,
-        redirect_uris=tuple(options.redirect_uri),
-        state_path=options.state,
-        prefix=options.prefix,
-    )
-    config = uvicorn.Config(
-        application,
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    # The socket listens already, so clients can connect as soon as the address is printed.
-    with loopback_listener(options.port) as listener:
-        host, port = listener.getsockname()
-        print(f"http://{host}:{port}{options.prefix}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""A simulated Digi-Key's state: codes, grants, and the shift of its clock.
+"""The state of a simulated provider: codes, grants, and the shift of its clock.
 
 Codes and tokens are stored as SHA-256 digests, so a state reveals none of them. Times are seconds
 since the epoch.
@@ -9,18 +9,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+# A finite time, as JSON requires: the year 33658.
+NEVER = 1e12
+"""The expiry of what does not expire."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """An unused code."""
+    """An unused code, with the code challenge (RFC 7636) and the scope of its request."""
 
     redirect_uri: str
     expires_at: float
+    code_challenge: str | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A grant from one code: its tokens by digest, and their expiries."""
+    """A grant from one code: its tokens by digest, and their expiries.
+
+    - `refresh_token`: empty if the provider issued none.
+    - `replaced_refresh_tokens`: until when each is known, to detect its use.
+    - `graced_refresh_tokens`: until when each of these is still accepted.
+    - `refreshes`: how many there were.
+    """
 
     code: str
     given_at: float
@@ -28,6 +40,16 @@ class Grant:
     refresh_token: str = ""
     refresh_token_expires_at: float = 0.0
     replaced_refresh_tokens: Mapping[str, float] = field(default_factory=dict)
+    graced_refresh_tokens: Mapping[str, float] = field(default_factory=dict)
+    refreshes: int = 0
+    scope: str | None = None
+
+    def owns(self, key: str) -> bool:
+        """Whether a digest is that of one of its tokens."""
+        return key in self.access_tokens or key in {
+            self.refresh_token,
+            *self.replaced_refresh_tokens,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +63,15 @@ class RevokedGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The state that a restart keeps. Keys are digests of codes, and ids of grants."""
+    """The state that a restart keeps. Keys are digests of codes and tokens, and ids of grants.
+
+    `client_tokens`: the access tokens of the client itself (RFC 6749 §4.4), and their expiries.
+    """
 
     codes: Mapping[str, Code] = field(default_factory=dict)
     grants: Mapping[str, Grant] = field(default_factory=dict)
     revoked: tuple[RevokedGrant, ...] = ()
+    client_tokens: Mapping[str, float] = field(default_factory=dict)
     clock_shift: float = 0.0
 
     def without_expired(self, now: float) -> Self:
@@ -55,6 +81,7 @@ class State:
                 grant,
                 access_tokens=_unexpired(grant.access_tokens, now),
                 replaced_refresh_tokens=_unexpired(grant.replaced_refresh_tokens, now),
+                graced_refresh_tokens=_unexpired(grant.graced_refresh_tokens, now),
             )
             for grant_id, grant in self.grants.items()
         }
@@ -66,6 +93,7 @@ class State:
                 for grant_id, grant in grants.items()
                 if now < grant.refresh_token_expires_at or grant.access_tokens
             },
+            client_tokens=_unexpired(self.client_tokens, now),
         )
 
 

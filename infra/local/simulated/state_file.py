@@ -1,4 +1,4 @@
-"""The file that keeps a simulated Digi-Key's state between two runs.
+"""The file that keeps a simulated provider's state between two runs.
 
 Use a file in one process at a time: the last write wins.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from infra.local.digikey_state import State
+from infra.local.simulated.state import State
 
 
 class StateFileError(Exception):
@@ -29,7 +29,7 @@ def load_state(path: Path) -> State:
         return TypeAdapter(State).validate_json(saved)
     except ValidationError as error:
         raise StateFileError(
-            f"{path} is not the state of a simulated Digi-Key; delete it to start again"
+            f"{path} is not the state of a simulated provider; delete it to start again"
         ) from error
 
 

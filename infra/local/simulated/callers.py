@@ -1,4 +1,4 @@
-"""Access to the simulated Digi-Key: from this machine, and in browsers from its own pages.
+"""Access to the simulated provider: from this machine, and in browsers from its own pages.
 
 A page on the internet that could plan faults or press buttons here would interfere with a
 developer's logins.
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from domain.metadata import is_loopback
 from functions.http.messages import Request, Response
 from functions.http.own_page import is_from_own_page
-from infra.local.digikey_errors import problem
+from infra.local.simulated.errors import problem
 
 
 def refuse_strangers(request: Request) -> Response | None:

@@ -3,22 +3,23 @@
 import uuid
 from typing import assert_never
 
+from domain.provider import Provider
 from functions.http.messages import Response
-from infra.local.digikey_rules import Refusal
+from infra.local.simulated import errors
+from infra.local.simulated.refusals import Refusal
 
 
-def refusal_response(refusal: Refusal) -> Response:
+def refusal_response(
+    provider: Provider, refusal: Refusal, *, status: int | None = None
+) -> Response:
     """Return the response to a refused authorization or token request."""
     match refusal.reason:
         case "invalid_client":
             return gateway_error("Invalid clientId", refusal.description)
         case "invalid_redirect_uri" | "invalid_request":
-            return request_error(refusal.description)
-        case "invalid_grant" | "unsupported_grant_type":
-            # RFC 6749 §5.2
-            return Response.json(
-                400, {"error": refusal.reason, "error_description": refusal.description}
-            )
+            return request_error(refusal.description, status=status or 400)
+        case "invalid_grant" | "unsupported_grant_type" | "too_early":
+            return errors.refusal_response(provider, refusal, status=status)
         case _:
             assert_never(refusal.reason)
 
@@ -41,21 +42,3 @@ def gateway_error(message: str, details: str) -> Response:
 def request_error(error: str, *, status: int = 400) -> Response:
     """Return the error for invalid parameters."""
     return Response.json(status, {"ErrorCode": "invalid_request", "Error": error})
-
-
-def problem(
-    status: int, title: str, detail: str, *, headers: tuple[tuple[str, str], ...] = ()
-) -> Response:
-    """Return an error of Digi-Key's API version 4: RFC 9457 with a `correlationId`."""
-    return Response.json(
-        status,
-        {
-            "type": f"https://www.rfc-editor.org/rfc/rfc9110#status.{status}",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "correlationId": str(uuid.uuid4()),
-        },
-        content_type="application/problem+json",
-        headers=headers,
-    )
