@@ -73,14 +73,19 @@ class ClientSettings:
         return CALLBACK_PATH if self.name is None else f"{CALLBACK_PATH}/{self.name}"
 
 
-def read_client(env: EnvReader, *, name: str | None, has_encryption_keys: bool) -> ClientSettings:
-    """Read a client's variables; their faults are added to the reader's."""
+def read_client(
+    env: EnvReader, *, name: str | None, has_encryption_keys: bool, loads_preset: bool = True
+) -> ClientSettings:
+    """Read a client's variables; their faults are added to the reader's.
+
+    Without `loads_preset` they are only checked, as far as that needs no preset.
+    """
     overrides = read_metadata(env)
     return ClientSettings(
         name=name,
         client_id=env.required("CLIENT_ID"),
         client_secret=_client_secret(env, overrides, has_encryption_keys=has_encryption_keys),
-        provider=read_provider(env, overrides),
+        provider=read_provider(env, overrides, loads_preset=loads_preset),
         overrides=overrides,
         user_agent=_user_agent(env),
         redirect_uri_name=_redirect_uri_name(env),

@@ -30,7 +30,20 @@ _SECRETS = frozenset({"client_secret"})
 _BY_REFERENCE = "_env"
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These may be a JSON object instead of its text.
-_OBJECTS = frozenset({"authorization_params", "refusal_words", "token_params"})
+_OBJECTS = frozenset(
+    {
+        "authorization_names",
+        "authorization_params",
+        "code_params",
+        "endpoint_values",
+        "refresh_params",
+        "refusal_words",
+        "response_names",
+        "token_headers",
+        "token_params",
+        "token_request_names",
+    }
+)
 _VARIABLE_IN_FAULT = re.compile(r"\b[A-Z][A-Z_]+\b")
 # The variables of the unnamed client that only this client would have.
 _UNNAMED = ("CLIENT_ID", "CLIENT_SECRET")
@@ -89,20 +102,28 @@ class Clients:
         if name is None or name not in self.entries:
             raise UnknownClientError(f"Unknown client. The clients: {self._list()}.")
         if name not in self._read:
-            client, faults = self._check(name)
+            client, faults = self._check(name, loads_preset=True)
             if faults:
                 raise ClientError(faults)
             self._read[name] = client
         return self._read[name]
 
-    def faults(self) -> Iterator[str]:
-        """Yield the faults of every named client. It loads every preset."""
-        for name in self.entries:
-            yield from self._check(name)[1]
+    def faults(self, *, loads_presets: bool = True) -> Iterator[str]:
+        """Yield the faults of every named client.
 
-    def _check(self, name: str) -> tuple[ClientSettings, list[str]]:
+        Without `loads_presets`, a missing value of a preset's endpoint is found by a request only.
+        """
+        for name in self.entries:
+            yield from self._check(name, loads_preset=loads_presets)[1]
+
+    def _check(self, name: str, *, loads_preset: bool) -> tuple[ClientSettings, list[str]]:
         env = _EntryReader(name, self.entries[name], self.references)
-        client = read_client(env, name=name, has_encryption_keys=self.has_encryption_keys)
+        client = read_client(
+            env,
+            name=name,
+            has_encryption_keys=self.has_encryption_keys,
+            loads_preset=loads_preset,
+        )
         return client, env.named_faults()
 
     def _list(self) -> str:

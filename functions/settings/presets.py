@@ -16,7 +16,7 @@ def load(name: str) -> Provider | None:
     """Return the preset of a name; None if there is none."""
     if not NAME.fullmatch(name):
         return None
-    module = f"{_PACKAGE}.{name.replace('-', '_')}"
+    module = _module_of(name)
     try:
         # Unlike `importlib`, this is in the report of `-X importtime`, which a test reads.
         found = __import__(module, fromlist=("PROVIDER",))
@@ -28,6 +28,13 @@ def load(name: str) -> Provider | None:
     return provider
 
 
+def exists(name: str) -> bool:
+    """Whether there is a preset of this name. It is not imported."""
+    from importlib.util import find_spec
+
+    return NAME.fullmatch(name) is not None and find_spec(_module_of(name)) is not None
+
+
 def names() -> list[str]:
     """Return the names of all presets, in order. No preset is imported."""
     # Only faults and commands need the list.
@@ -37,6 +44,10 @@ def names() -> list[str]:
 
     found = iter_modules(providers.__path__)
     return sorted(module.name.replace("_", "-") for module in found)
+
+
+def _module_of(name: str) -> str:
+    return f"{_PACKAGE}.{name.replace('-', '_')}"
 
 
 def unknown_preset(name: str) -> str:

@@ -11,9 +11,10 @@ from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import ClientAuthentication, GrantType, Pkce, Provider
 from functions.settings.environment import LAYOUT, EnvReader
-from functions.settings.presets import load, unknown_preset
+from functions.settings.presets import exists, load, unknown_preset
 
 DEFAULT_PRESET = "digikey"
+CUSTOM = "custom"
 
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
@@ -64,9 +65,14 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
     return metadata
 
 
-def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
-    preset = _preset(env)
+def read_provider(
+    env: EnvReader, overrides: ServerMetadata, *, loads_preset: bool = True
+) -> Provider:
+    """Apply the overrides to the preset. Settings that the issuer publishes stay empty.
+
+    Without `loads_preset` the variables are only checked, as far as that needs no preset.
+    """
+    preset = _preset(env, loads=loads_preset)
     require_settings(env, preset)
     provider = replace(
         _with_params(env, _with_wire(env, _with_lifetimes(env, preset))),
@@ -75,7 +81,9 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         response_members=_members(env, "RESPONSE_MEMBERS", preset.response_members),
         callback_members=_members(env, "CALLBACK_MEMBERS", preset.callback_members),
     )
-    provider = _with_endpoint_values(env, preset, with_metadata(provider, overrides))
+    provider = with_metadata(provider, overrides)
+    if loads_preset:
+        provider = _with_endpoint_values(env, preset, provider)
     provider = _grant(env, provider)
     for name in _required_endpoints(provider.grant_type):
         if not getattr(provider, name) and overrides.issuer is None:
@@ -83,8 +91,11 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
     return provider
 
 
-def _preset(env: EnvReader) -> Provider:
+def _preset(env: EnvReader, *, loads: bool) -> Provider:
     name = env.optional("PROVIDER") or DEFAULT_PRESET
+    # `custom` has no endpoints, whose absence is a fault.
+    if not loads and name != CUSTOM and exists(name):
+        return _without_endpoints(name)
     preset = load(name)
     if preset is None:
         env.faults.append(f"PROVIDER {unknown_preset(name)}")
