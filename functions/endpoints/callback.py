@@ -1,7 +1,7 @@
 """GET /api/callback: the provider redirects the browser here, which completes the login."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
@@ -66,7 +66,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         code=code,
         issuer=parameters.get("iss"),
         browser=browser,
-        extra=_extra(request, names),
+        extra=_extra(request, names, {code, state}),
     )
     try:
         completed = await client.logins.complete(response, quote=quote)
@@ -110,9 +110,8 @@ def _refuse_prefetch(request: Request) -> None:
         )
 
 
-def _extra(request: Request, names: Sequence[str]) -> Extra:
+def _extra(request: Request, names: Sequence[str], secrets: Collection[str | None]) -> Extra:
     """Return the members of the redirect that the provider's API calls require."""
-    secrets = {request.parameters.get(name) for name in ("code", "state")}
     return pick_members(names, parse_members(request.query, names).get, secrets=secrets)
 
 
