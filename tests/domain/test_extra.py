@@ -19,7 +19,7 @@ from tests.strategies import json_values
         *("access_token", "refresh_token", "id_token", "code", "state", "client_secret"),
         *("accessToken", "Access-Token", "authed_user.access_token", "[code]", "code_verifier"),
         *("bot.bot_access_token", "x_token", "password", "oauth_token_secret", "api_key"),
-        "client_assertion",
+        *("client_assertion", "authed_user.code", "a.b.state"),
     ],
 )
 def test_a_name_of_a_secret_is_recognized_in_any_spelling(name: str) -> None:

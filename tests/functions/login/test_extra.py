@@ -66,6 +66,13 @@ def extra_of(deployment: Deployment, connection: str) -> object:
             id="both",
         ),
         pytest.param(
+            {"RESPONSE_MEMBERS": "id", "CALLBACK_MEMBERS": "id"},
+            {"id": "of-the-redirect"},
+            [{"id": "of-the-response"}, {}, {}],
+            [{"id": "of-the-response"}] * 3,
+            id="the-same-name",
+        ),
+        pytest.param(
             {"RESPONSE_MEMBERS": "authed_user.id"},
             {},
             [{"authed_user": {"id": "U1"}}, {"authed_user": {}}, {}],
