@@ -57,6 +57,12 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
             "https://1-2.x.test:444/2?p=1",
             id="several",
         ),
+        pytest.param(
+            "https://{org}.crm.{dc}:8443/",
+            {"org": "acme", "dc": "com.au"},
+            "https://acme.crm.com.au:8443/",
+            id="a list after a label",
+        ),
         pytest.param("https://a.test/{not a", {}, "https://a.test/{not a", id="a brace"),
     ],
 )
@@ -110,7 +116,9 @@ def test_a_value_after_the_host_stays_in_its_place(value: str) -> None:
     [
         pytest.param("{scheme}://a.test", {"scheme": "https"}, id="scheme"),
         pytest.param("https://a.test:{port}/", {"port": "443"}, id="port"),
+        pytest.param("https://a.test:{n}/", {"n": "443"}, id="a port of a list"),
         pytest.param("https://{user}@a.test/", {"user": "u"}, id="user"),
+        pytest.param("https://u@{n}.a.test/", {"n": "443"}, id="after a user"),
         pytest.param("https://a.{tld}/", {"tld": "test"}, id="last label"),
         pytest.param("https://a{tld}/", {"tld": "test"}, id="end of the only label"),
         pytest.param("https://{a}.{b}/", {"a": "x", "b": "test"}, id="two in the host"),
@@ -122,7 +130,7 @@ def test_a_value_after_the_host_stays_in_its_place(value: str) -> None:
 )
 def test_a_placeholder_elsewhere_is_refused(template: str, values: dict[str, str]) -> None:
     with pytest.raises(TemplateError, match=r"^\{\w+\} ") as raised:
-        fill_endpoint(template, values, {})
+        fill_endpoint(template, values, {"n": ("443",)})
     assert not raised.value.is_missing
 
 
