@@ -57,6 +57,8 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
             "https://1-2.x.test:444/2?p=1",
             id="several",
         ),
+        pytest.param("https://{a}.TEST/", {"a": "b"}, "https://b.TEST/", id="capitals"),
+        pytest.param("https://x{shard}/", {"shard": "na1"}, "https://xna1/", id="a single label"),
         pytest.param(
             "https://{org}.crm.{dc}:8443/",
             {"org": "acme", "dc": "com.au"},
