@@ -12,7 +12,7 @@ from adapters.failure_reasons import reason_of
 from adapters.network import MetadataHosts
 from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.redaction import Redaction, tokens_in
-from adapters.token_message import Client, Message
+from adapters.token_message import ClientMessages, Message
 from adapters.token_response import read_answer, read_revocation
 from domain.error_meanings import KNOWN_CODES
 from domain.provider import Provider
@@ -69,7 +69,7 @@ class HttpxAuthorizationServer:
         `metadata_hosts`: the hosts that only the provider's metadata has named.
         """
         self._provider = provider
-        self._client = Client(provider, client_id=client_id, client_secret=client_secret)
+        self._messages = ClientMessages(provider, client_id=client_id, client_secret=client_secret)
         headers = provider.wire.headers if provider.wire is not None else ()
         keys = (value for _, value in headers if len(value) >= _SHORTEST_KEY)
         self._secrets = [secret for secret in (client_secret, *keys) if secret]
@@ -78,14 +78,14 @@ class HttpxAuthorizationServer:
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and return its outcome. Raises nothing."""
-        return await self._ask(self._client.token_message(request), request, read_answer)
+        return await self._ask(self._messages.token_message(request), request, read_answer)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """Send the revocation request and return its outcome. Raises nothing."""
         endpoint = self._provider.revocation_endpoint
         if endpoint is None:
             return RevocationResult.NOT_SUPPORTED
-        message = self._client.revocation_message(endpoint, request)
+        message = self._messages.revocation_message(endpoint, request)
         if message is None:
             return RevocationResult.NOT_SUPPORTED
         return await self._ask(message, request, read_revocation)

@@ -36,8 +36,8 @@ class Message:
     body: bytes = field(repr=False, default=b"")
 
 
-class Client:
-    """A client with its credentials, which writes messages for one provider."""
+class ClientMessages:
+    """The messages of one client, with its credentials, to its provider."""
 
     def __init__(self, provider: Provider, *, client_id: str, client_secret: str) -> None:
         """`client_secret`: empty for a public client."""

@@ -6,6 +6,7 @@ Variables that few deployments set are read by modules that the others do not im
 import json
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
@@ -40,6 +41,8 @@ _WIRE = (
     "TOKEN_REQUEST_FORMAT",
     "TOKEN_REQUEST_NAMES",
 )
+# In a revocation endpoint.
+_CLIENT_ID = "{client_id}"
 _PARAMS = ("AUTHORIZATION_PARAMS", "TOKEN_PARAMS", "CODE_PARAMS", "REFRESH_PARAMS")
 
 
@@ -153,6 +156,11 @@ def _with_params(env: EnvReader, provider: Provider) -> Provider:
 
 
 def _with_endpoint_values(env: EnvReader, preset: Provider, provider: Provider) -> Provider:
+    revocation = provider.revocation_endpoint
+    if revocation is not None and _CLIENT_ID in revocation:
+        # GitHub's needs nothing else.
+        client_id = quote(env.optional("CLIENT_ID") or "", safe="")
+        provider = replace(provider, revocation_endpoint=revocation.replace(_CLIENT_ID, client_id))
     wire = provider.wire
     urls = (*_endpoints(provider), wire and wire.refresh_endpoint)
     has_placeholders = preset.placeholders or any("{" in url for url in urls if url)

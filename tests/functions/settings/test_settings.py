@@ -108,7 +108,7 @@ FAULTS: Mapping[str, Sequence[str]] = {
     ],
     "REFRESH_ENDPOINT": [f"http://{MARK}.test/refresh", "refresh"],
     "TOKEN_REQUEST_FORMAT": ["xml", "JSON"],
-    "CODE_PARAMS": [MARK, f"refresh_token={MARK}", "a=1&a=2"],
+    "CODE_PARAMS": [MARK, f"redirect_uri={MARK}", "a=1&a=2"],
     "REFRESH_PARAMS": [MARK, f"client_id={MARK}", "a=1&a=2"],
     "TOKEN_HEADERS": [
         *(MARK, "a b=1", "=1", "x=1&X=2", f"x=1%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
@@ -354,6 +354,7 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"TOKEN_REQUEST_NAMES": "grant_type=", "CODE_PARAMS": "grant_type=x&resource=a&resource=b"},
         {"TOKEN_REQUEST_NAMES": "token=refresh_token&token_type_hint="},
         {"TOKEN_PARAMS": "resource=a", "REFRESH_PARAMS": "resource=b"},
+        {"REFRESH_PARAMS": "redirect_uri=https%3A%2F%2Fa.test%2F"},
         {"TOKEN_HEADERS": "Notion-Version=2022-06-28&accept=application%2Fvnd.x%2Bjson"},
         {"TOKEN_ENDPOINT": "https://a.test/{client_id}/token"},
         {"TOKEN_ENDPOINT": 'https://a.test/{"x"}'},
