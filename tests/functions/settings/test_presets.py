@@ -95,6 +95,6 @@ def test_each_preset_is_a_provider_of_a_deployment(name: str, tmp_path: Path) ->
         **dict.fromkeys(preset.required_settings, "any"),
         **({"ENDPOINT_VALUES": urlencode(values)} if values else {}),
     }
-    found = Settings.from_environ(variables).provider
+    found = Settings.from_environ(variables).clients.get(None).provider
     kept = ("name", "rotation", "access_token_lifetime", "refresh_token_lifetime", "pkce")
     assert all(getattr(found, field) == getattr(preset, field) for field in kept)
