@@ -58,6 +58,10 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
             id="several",
         ),
         pytest.param("https://{a}.TEST/", {"a": "b"}, "https://b.TEST/", id="capitals"),
+        pytest.param("https://{a}.test/../x", {"a": "b"}, "https://b.test/../x", id="own dots"),
+        pytest.param(
+            "https://a.test/{t}?r=/../{t}", {"t": "b"}, "https://a.test/b?r=/../b", id="query"
+        ),
         pytest.param("https://x{shard}/", {"shard": "na1"}, "https://xna1/", id="a single label"),
         pytest.param(
             "https://{org}.crm.{dc}:8443/",
