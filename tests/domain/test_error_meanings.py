@@ -225,12 +225,20 @@ def test_other_statuses_are_no_outage(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"]
+    "code",
+    [
+        *("INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"),
+        *("invalid_grant.", "invalid_grant!", " invalid_grant "),
+    ],
 )
 def test_a_code_may_be_written_in_many_ways(code: str) -> None:
     assert meaning_of(refusal(code)) is DEAD
     answer = TokenErrorResponse(status=400, error="Unauthorized", more_codes=(code,))
     assert meaning_of(answer) is DEAD
+
+
+def test_a_longer_code_is_another_one() -> None:
+    assert meaning_of(refusal("INVALID_GRANTX")) is UNEXPLAINED
 
 
 @pytest.mark.parametrize("number", ["AADSTS90033", "AADSTS50196"])
