@@ -9,7 +9,9 @@ import pytest
 
 from domain import providers
 from domain.providers.digikey import PROVIDER
+from functions.settings.environment import EnvReader
 from functions.settings.presets import load, unknown_preset
+from functions.settings.provider import read_metadata, read_provider
 from functions.settings.settings import Settings, SettingsError
 from tests.presets import NAMES, preset_named
 
@@ -85,16 +87,16 @@ def test_fault_without_similar_names_lists_none() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "custom"])
-def test_each_preset_is_a_provider_of_a_deployment(name: str, tmp_path: Path) -> None:
+def test_each_preset_is_read_with_what_it_requires(name: str) -> None:
     preset = preset_named(name)
     values = {key: (*allowed, "acme")[0] for key, allowed in preset.placeholders.items()}
     variables = {
-        **VALID,
-        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
         "PROVIDER": name,
         **dict.fromkeys(preset.required_settings, "any"),
         **({"ENDPOINT_VALUES": urlencode(values)} if values else {}),
     }
-    found = Settings.from_environ(variables).clients.get(None).provider
+    env = EnvReader(variables)
+    found = read_provider(env, read_metadata(env))
+    assert env.faults == []
     kept = ("name", "rotation", "access_token_lifetime", "refresh_token_lifetime", "pkce")
     assert all(getattr(found, field) == getattr(preset, field) for field in kept)
