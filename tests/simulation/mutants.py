@@ -7,10 +7,13 @@ from functools import partial
 import pytest
 
 from tests.simulation import broken_clocks as clocks
+from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
 from tests.simulation.clocks import run_clocks
+from tests.simulation.own_tokens import run_own
+from tests.simulation.own_world import OWN_KINDS
 from tests.simulation.promises import Rule
 from tests.simulation.provider import KINDS, LONG_GRACE, REFUSING, ROTATING, SHORT_GRACE
 from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
@@ -272,5 +275,40 @@ MUTANTS = [
         {Rule.DIED_IDLE},
         run=partial(run_idle, store="dynamodb"),
         kinds=ROTATING,
+    ),
+    _mutant(
+        "client credentials: a login is asked for",
+        own.ask_for_a_login,
+        {Rule.LOST},
+        run=run_own,
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: lease shorter than the request's timeout",
+        rules.lease_less_than_the_timeout,
+        {Rule.ONE_ATTEMPT},
+        run=run_own,
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: a first request does not back off",
+        own.do_not_back_off_at_first,
+        {Rule.BACKOFF},
+        run=partial(run_own, story="outage"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: a request does not wait for a revocation",
+        own.do_not_wait_for_a_revocation,
+        {Rule.RESURRECTED},
+        run=run_own,
+        kinds=("own-repeats",),
+    ),
+    _mutant(
+        "client credentials: a request is repeated although it ends the old token",
+        own.take_a_replay_for_harmless,
+        {Rule.ENDED},
+        run=run_own,
+        kinds=("own-ends",),
     ),
 ]

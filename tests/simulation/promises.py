@@ -66,6 +66,7 @@ class Rule(Enum):
     TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"
     DELAYED = "a program waits although nothing is in flight"
+    SHARED = "callers cost more than one request for one token"
     RAISED = "a program gets an exception that the keeper does not promise"
     RECOVERS = "the faults are over, and there is no token"
 
