@@ -26,7 +26,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
-from functions.refresh.keeper import Keeper
+from functions.refresh.keeper import Keeper, intent_limit
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -228,12 +228,16 @@ class OwnWorld:
             clock=clock,
             entropy=entropy,
             policy=self.policy,
+            intents=intent_limit(),
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self
         )
         instance.sweep = Sweep(
-            keeper=keeper, revocations=instance.revocations, store=self.store, clock=clock
+            keeper_of=lambda _: keeper,
+            revocations_of=lambda _: instance.revocations,
+            store=self.store,
+            clock=clock,
         )
         self.instances.append(instance)
         self.loop.add(instance)
