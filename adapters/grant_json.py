@@ -206,6 +206,7 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         "place": tokens.place,
         "revoked": tokens.revoked,
         "refresh_token_counted": tokens.refresh_token_counted.value,
+        "login_expires_at": format_instant(tokens.login_expires_at),
     }
 
 
@@ -228,6 +229,7 @@ def _tokens_from_json(members: Json) -> Tokens:
         refresh_token_counted=LifetimeStart(
             members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
         ),
+        login_expires_at=parse_optional_instant(members.get("login_expires_at")),
     )
 
 

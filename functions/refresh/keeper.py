@@ -24,7 +24,7 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import Policy
-from domain.token_endpoint import Delivery, NoAnswer, Outcome
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenResponse
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
@@ -234,6 +234,9 @@ class Keeper:
         try:
             after = await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
+            is_new = isinstance(outcome, TokenResponse)
+            if is_new and not self._policy.serves_unstored_tokens:
+                raise
             # Callers get their answer without the store: the tokens, if the provider sent any.
             after = error.rescued.record
         self._log_outcome(connection, outcome, after.grant)

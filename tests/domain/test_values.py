@@ -57,6 +57,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "place": 0,
         "revoked": 0,
         "refresh_token_counted": LifetimeStart.ISSUE,
+        "login_expires_at": None,
     },
     "TryLater": {"quote": None},
 }
