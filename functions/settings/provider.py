@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
 from urllib.parse import parse_qsl
 
 from domain.error_meanings import Meaning
@@ -11,27 +10,15 @@ from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import (
     PRESETS,
     ClientAuthentication,
-    LifetimeStart,
     Pkce,
     Provider,
-    Rotation,
-    RotationKind,
 )
 from functions.settings.environment import LAYOUT, EnvReader
 
-_ROTATION = re.compile(
-    r"(?P<kind>none|optional|always)"
-    r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
-    r"(?P<ends>;ends-access-token)?"
-)
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 # RFC 6749 §8.2, and names that some providers use.
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
-_LIFETIME = re.compile(
-    r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
-)
-_NEVER = "never"
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
 # Parameters that `domain.authorization` sets.
@@ -59,15 +46,19 @@ _TOKEN_REQUEST_PARAMS = frozenset(
         "refresh_token",
     }
 )
-_MAX_GRACE = timedelta(days=366)
-_MAX_LIFETIME = timedelta(days=3650)
+_LIFETIMES = (
+    "ACCESS_TOKEN_LIFETIME",
+    "LOGIN_LIFETIME",
+    "REFRESH_ONLY_WITHIN",
+    "REFRESH_TOKEN_LIFETIME",
+    "ROTATION",
+)
 # The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
     Meaning.CONFIGURATION.value: "invalid_client",
     Meaning.TRY_LATER.value: "temporarily_unavailable",
 }
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_metadata(env: EnvReader) -> ServerMetadata:
@@ -90,7 +81,7 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
     """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
     preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
     provider = replace(
-        _lifetimes(env, _rotation(env, preset)),
+        _with_lifetimes(env, preset),
         scope=_scope(env) or preset.scope,
         authorization_params=_authorization_params(env, preset),
         token_params=_token_params(env, preset),
@@ -101,6 +92,15 @@ def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
+
+
+def _with_lifetimes(env: EnvReader, preset: Provider) -> Provider:
+    """Apply the declared lifetimes and rotation, whose import waits until one is declared."""
+    if not any(map(env.optional, _LIFETIMES)):
+        return preset
+    from functions.settings.lifetimes import with_lifetimes, with_rotation
+
+    return with_lifetimes(env, with_rotation(env, preset))
 
 
 def _issuer(env: EnvReader) -> str | None:
@@ -185,59 +185,3 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
             "try-later for each"  # plain words: a value of the variable
         )
         return {}
-
-
-def _rotation(env: EnvReader, preset: Provider) -> Provider:
-    """Apply `ROTATION`: what a refresh does to the old refresh token and access token."""
-    text = env.optional("ROTATION")
-    if text is None:
-        return preset
-    found = _ROTATION.fullmatch(text)
-    if found is None:
-        env.faults.append(
-            "ROTATION must be none, optional or always, optionally with ;grace=30m and "
-            ";ends-access-token"
-        )
-        return preset
-    grace = _duration(found) if found["unit"] else timedelta(0)
-    if grace > _MAX_GRACE:
-        env.faults.append("ROTATION must have a grace of at most 366 days")
-    return replace(
-        preset,
-        rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
-        refresh_ends_access_token=found["ends"] is not None,
-    )
-
-
-def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
-    """Apply the declared lifetimes of tokens whose response has none."""
-    if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
-        if counted is not LifetimeStart.ISSUE:
-            env.faults.append(
-                "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
-            )
-        provider = replace(provider, access_token_lifetime=lifetime)
-    if (text := env.optional("REFRESH_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "REFRESH_TOKEN_LIFETIME", text)
-        provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
-    return provider
-
-
-def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, LifetimeStart]:
-    found = _LIFETIME.fullmatch(text)
-    if found is None:
-        if text != _NEVER:
-            env.faults.append(
-                f"{name} must be a duration such as 30m, 12h or 60d, or never (a refresh token's "
-                "may end in ;sliding or ;from-login)"
-            )
-        return None, LifetimeStart.ISSUE
-    lifetime = _duration(found)
-    if lifetime > _MAX_LIFETIME:
-        env.faults.append(f"{name} must be at most 3650 days, or never")
-    return lifetime, LifetimeStart(found["counted"] or LifetimeStart.ISSUE)
-
-
-def _duration(found: re.Match[str]) -> timedelta:
-    return timedelta(**{_UNITS[found["unit"]]: int(found["amount"])})
