@@ -272,6 +272,7 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         **({} if tokens.account is None else {"account": tokens.account}),
         **({"extra": dict(tokens.extra)} if tokens.extra else {}),
         **_grant_type_to_json(tokens.grant_type),
+        "login_expires_at": format_instant(tokens.login_expires_at),
     }
 
 
@@ -302,6 +303,7 @@ def _tokens_from_json(members: Json) -> Tokens:
         account=members.get("account"),
         extra=_extra_from_json(members.get("extra", {})),
         grant_type=GrantType(members.get("grant_type", GrantType.AUTHORIZATION_CODE.value)),
+        login_expires_at=parse_optional_instant(members.get("login_expires_at")),
     )
 
 

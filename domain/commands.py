@@ -37,11 +37,12 @@ class Wait:
 class TryLater:
     """Answer that there is no token now, and that the next attempt may begin at `at`.
 
-    `quote` is the provider's last answer.
+    `failure` is that of the last attempt, and `quote` the provider's answer to it. None if nothing
+    failed, but the provider refuses a refresh before `at`.
     """
 
     at: datetime
-    failure: Failure
+    failure: Failure | None
     quote: str | None = None
 
 

@@ -12,16 +12,21 @@ tokens of a client that needs no login `first_tokens.py`
     do so. In the second case the sweep leaves a valid access token alone, too. An explicit refresh
     always refreshes, unless the tokens were requested within `min_refresh_interval`: serve them.
     The sweep leaves tokens of client credentials alone: there is no login to keep.
+    While the provider refuses a refresh as too early (rule 2), serve the access token for what is
+    left of it.
     Code: `questions._answer_without_refresh`, `questions._is_refresh_wanted`,
     `questions._is_risky`. For the sweep: `grant.due_at`, `tokens.Tokens.keep_alive_at`.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
-    (rule 6). After a failure, send nothing before `retry_at`. A client that needs no login
-    (RFC 6749 §4.4) requests its first tokens where another one asks for a login. Its later
-    requests have its credentials instead of a refresh token. A login that works stays in use.
+    (rule 6). After a failure, send nothing before `retry_at`. If the provider refuses a refresh
+    until the access token nears its end, send none before that: not for `min_ttl`, an explicit
+    refresh or the sweep. A client that needs no login (RFC 6749 §4.4) requests its first tokens
+    where another one asks for a login. Its later requests have its credentials instead of a refresh
+    token. A login that works stays in use.
     Code: `questions._request_or_obstacle`, `questions._request`, `questions._wait_until`,
-    `grant.usable_refresh_token`, `policy.Policy.must_wait`. Without a login:
-    `questions._require_login`, `questions.is_without_login`, `first_tokens.request_first_tokens`.
+    `questions._too_early_until`, `grant.usable_refresh_token`, `policy.Policy.must_wait`,
+    `policy.Policy.refresh_from`. Without a login: `questions._require_login`,
+    `questions.is_without_login`, `first_tokens.request_first_tokens`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
     Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`. For the
@@ -40,7 +45,8 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
     failure keeps the grant.
     - A refusal may be temporary: conditional access, or an outage that is reported like this. So
       it is final only for an attempt that began after the access token expired. Until then the
-      access token is served, and one more try decides.
+      access token is served, and one more try decides. If the provider refuses an early refresh,
+      the access token must have expired by its clock, too.
     - A final refusal requires a login. An explicit refresh tries again all the same, at most every
       `refused_retry_wait`, before and after the last try. New tokens revive the grant.
     - After a lost answer, a refusal is final at once and for every question. The refresh token was
@@ -49,20 +55,26 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
     - Without a lost answer, another try is safe. If another deployment spent the refresh token,
       the first try has had any effect that a second one could have.
     - A refusal of client credentials is a failure of the settings: no login can help.
-    Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`. Which answers
-    are refusals: `failures.classify`, `error_meanings.meaning_of`. Of client credentials:
-    `failures.classify_without_login`, `first_tokens._fail`. Questions after it:
-    `questions._is_final_for`, `questions._is_refused`, `questions._wait_until`,
+    Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`,
+    `policy.Policy.may_be_too_early`. Which answers are refusals: `failures.classify`,
+    `error_meanings.meaning_of`. Of client credentials: `failures.classify_without_login`,
+    `first_tokens._fail`. Questions after it: `questions._is_final_for`, `questions._is_refused`,
+    `questions._wait_until`,
     `grant.AuthorizationRequired.is_retryable`.
  7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
     again at once where a replay is harmless, or within the grace window if there is one. Without
     one, and after it, the next try waits until no request can arrive any more. A second failure in
     a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
+    A grace window may end as soon as the new tokens are used. Then every try waits like that, and
+    tokens are served only once they are stored. So a caller has none of them as long as the store
+    has the old refresh token, and the window lasts for its whole bound. A record that is restored
+    from memory is the exception: the tokens of the lost one may have been used.
     Client credentials do not rotate: a replay is harmless, unless it ends the old access token.
     Code: `failures.add_failure`, `failures.mark_in_doubt`, `failures._retry_at`,
     `failures._replay_at`, `attempts._fail`, `first_tokens._fail`. The meaning of an answer:
-    `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`, `policy.Policy.for_grant`,
-    `policy.Policy.replay_from`, `policy.Policy.replay_until`.
+    `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
+    `policy.Policy.for_grant`, `policy.Policy.replay_from`, `policy.Policy.replay_until`,
+    `policy.Policy.in_doubt_from_memory`, `policy.Policy.serves_unstored_tokens`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
  8. *Login.* A login starts a new generation, and replaces the grant that it has read. If another

@@ -80,7 +80,7 @@ def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
     failure_state = before or FailureState(
         failures=0, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=None, since=now
     )
-    since = min(tokens.issued_at, now)
+    since = policy.in_doubt_from_memory(tokens, now)
     return replace(grant, failure_state=replace(failure_state, in_doubt_since=since))
 
 

@@ -49,12 +49,28 @@ class RotationKind(Enum):
     ALWAYS = "always"
 
 
+# The bound of a grace until the new tokens are used, if none is declared: an hour. It is the
+# shortest that a provider documents (RingCentral). Shopify's is 30 days.
+UNTIL_USED_BOUND = timedelta(hours=1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """When a refresh token is replaced, and how long the provider still accepts the old one."""
+    """When a refresh token is replaced, and how long the provider still accepts the old one.
+
+    - `grace`: for how long after it was replaced, at most.
+    - `until_used`: only until one of the new tokens is used. RingCentral and Shopify do this.
+
+    Raises ValueError if there is no `grace` until the new tokens are used.
+    """
 
     kind: RotationKind
     grace: timedelta = timedelta(0)
+    until_used: bool = False
+
+    def __post_init__(self) -> None:
+        if self.until_used and not self.grace:
+            raise ValueError("a grace until the new tokens are used needs a bound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,8 @@ class Provider:
     - `access_token_lifetime`: for a response without one. None: the token does not expire.
     - `refresh_token_lifetime`: for a response without one. None: unknown.
     - `refresh_token_counted`: when the lifetime of the refresh token starts.
+    - `login_lifetime`: how long a login lasts, however often its tokens are refreshed. None:
+      unknown. If the lifetime of the refresh token ends first, that counts.
     - `refresh_only_within`: the provider refuses a refresh while the access token is valid for
       longer than this. None: it does not.
     - `placeholders`: the names in braces in the endpoints, such as `{tenant}`, and the allowed
@@ -128,6 +146,7 @@ class Provider:
     access_token_lifetime: timedelta | AssumedLifetime | None
     refresh_token_lifetime: timedelta | None
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    login_lifetime: timedelta | None = None
     refresh_only_within: timedelta | None = None
     placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     required_settings: tuple[str, ...] = ()

@@ -99,13 +99,15 @@ def _answer_without_refresh(
     """Return the answer from the stored tokens; None if it takes a refresh (rule 1)."""
     in_doubt = _grant_in_doubt_since(grant) is not None
     may_have_ended = policy.provider.refresh_ends_access_token and in_doubt
+    is_early = _too_early_until(grant, policy, now) is not None
     match question:
         case TokenRequested(min_ttl=min_ttl):
             lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_have_expired(now)
             # While the provider refuses a refresh, the rest of the token is better than nothing.
             # A caller that demands more than the default does not want it.
             is_refused = _is_refused(grant, policy, now)
-            serves_rest = is_refused and min_ttl <= DEFAULT_MIN_TTL
+            # Before the provider accepts a refresh, no token lasts longer.
+            serves_rest = is_early or (is_refused and min_ttl <= DEFAULT_MIN_TTL)
             usable = lasts or (serves_rest and grant.tokens.is_access_token_valid(now))
             return Serve(tokens=grant.tokens) if usable and not may_have_ended else None
         case RefreshRequested(asked_at=asked_at):
@@ -122,7 +124,7 @@ def _answer_without_refresh(
             must_spare_token = is_risky and grant.tokens.is_access_token_valid(now)
             # Under a clock that was ahead, the due time is too late.
             is_due = due is not None and (due <= now or grant.tokens.was_clock_ahead(now))
-            return None if is_due and not must_spare_token else NothingDue()
+            return None if is_due and not must_spare_token and not is_early else NothingDue()
         case _:
             assert_never(question)
 
@@ -192,6 +194,8 @@ def _request_or_obstacle(
         and (at := _wait_until(failure_state, question, policy, now)) is not None
     ):
         return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
+    if (at := _too_early_until(grant, policy, now)) is not None:
+        return TryLater(at=at, failure=None)
     return request
 
 
@@ -203,6 +207,12 @@ def _request(tokens: Tokens, policy: Policy, now: datetime) -> RenewalRequest | 
     if isinstance(refresh_token, Cause):
         return refresh_token
     return RefreshTokenRequest(refresh_token=refresh_token)
+
+
+def _too_early_until(grant: Active, policy: Policy, now: datetime) -> datetime | None:
+    """Return until when the provider accepts no refresh; None if it does now (rules 1 and 2)."""
+    at = policy.refresh_from(grant.tokens, now)
+    return None if at is None or at <= now else at
 
 
 def _is_final_for(

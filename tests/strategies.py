@@ -59,6 +59,7 @@ tokens = st.builds(
     refresh_token=st.none() | secrets,
     refresh_token_expires_at=st.none() | instants,
     subject=st.none() | texts,
+    login_expires_at=st.none() | instants,
     place=places,
     revoked=places,
     account=st.none() | texts,

@@ -25,7 +25,7 @@ from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, 
 from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
-from domain.token_endpoint import Delivery, NoAnswer, Outcome
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenResponse
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
@@ -249,6 +249,9 @@ class Keeper:
         try:
             after = await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
+            is_new = isinstance(outcome, TokenResponse)
+            if is_new and not self._policy.serves_unstored_tokens:
+                raise
             # Callers get their answer without the store: the tokens, if the provider sent any.
             after = error.rescued.record
         self._log_outcome(connection, outcome, after.grant)

@@ -89,6 +89,7 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
         "access_token_expires_at": rfc3339(tokens.expires_at),
         "refresh_token_expires_at": rfc3339(tokens.refresh_token_expires_at),
         "refresh_token_days_left": _days_left(tokens.refresh_token_expires_at, now),
+        "login_expires_at": rfc3339(tokens.login_end),
         **_last_refresh(grant),
         **({} if tokens.account is None else {"account": tokens.account}),
     }

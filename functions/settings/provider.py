@@ -27,7 +27,13 @@ _MEANINGS = {
     Meaning.CONFIGURATION.value: "invalid_client",
     Meaning.TRY_LATER.value: "temporarily_unavailable",
 }
-_LIFETIMES = ("ROTATION", "ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME")
+_LIFETIMES = (
+    "ACCESS_TOKEN_LIFETIME",
+    "LOGIN_LIFETIME",
+    "REFRESH_ONLY_WITHIN",
+    "REFRESH_TOKEN_LIFETIME",
+    "ROTATION",
+)
 _WIRE = (
     "AUTHORIZATION_NAMES",
     "CALLBACK_CODE",

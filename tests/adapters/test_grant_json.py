@@ -55,6 +55,7 @@ TOKENS = Tokens(
     refresh_token="refresh",
     refresh_token_expires_at=NOW,
     subject="subject",
+    login_expires_at=NOW,
 )
 SETBACKS = FailureState(
     failures=2, failure=Failure.UNKNOWN, at=NOW, retry_at=NOW, in_doubt_since=NOW, since=NOW
@@ -137,6 +138,7 @@ CAME_LATER: dict[str, object] = {
     "login": None,
     "refresh_token_counted": "issue",
     "grant_type": None,
+    "login_expires_at": None,
 }
 LOGIN_MEMBERS = sorted(json.loads(dump_login(PENDING)).keys() - {"read"})
 places = pytest.mark.parametrize(

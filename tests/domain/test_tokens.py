@@ -233,11 +233,23 @@ def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit
         assert looks[0] - T0 <= 4 * DAY + HOUR
 
 
-def test_an_expiry_that_counts_from_the_login_makes_nothing_due() -> None:
-    from_login = replace(TOKENS, refresh_token_counted=LifetimeStart.LOGIN)
-    for life in (3 * DAY, 7 * DAY, 90 * DAY):
-        tokens = replace(from_login, refresh_token_expires_at=T0 + life)
-        assert tokens.keep_alive_at() == T0 + 3 * DAY
+@pytest.mark.parametrize("life", [DAY, 3 * DAY, 7 * DAY, 90 * DAY])
+def test_a_lifetime_from_the_login_is_due_when_it_is_over(life: timedelta) -> None:
+    """The sweep cannot extend it. It reports that a login is required."""
+    tokens = replace(
+        TOKENS, refresh_token_counted=LifetimeStart.LOGIN, refresh_token_expires_at=T0 + life
+    )
+    assert tokens.keep_alive_at() == T0 + life
+    assert tokens.login_end == T0 + life
+    assert not tokens.is_refresh_token_near_end(T0 + life - TICK)
+
+
+def test_an_unknown_lifetime_from_the_login_may_have_an_idle_limit() -> None:
+    tokens = replace(
+        TOKENS, refresh_token_counted=LifetimeStart.LOGIN, refresh_token_expires_at=None
+    )
+    assert tokens.keep_alive_at() == T0 + 3 * DAY
+    assert not tokens.is_refresh_token_near_end(T0 + 4 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +280,12 @@ def test_a_declared_lifetime_counts_from_its_declared_start(
         replace(response, refresh_token_expires_in=DAY), issued_at=T0, provider=provider
     )
     assert told.refresh_token_expires_at == T0 + DAY
+    more = tokens.refreshed(
+        replace(response, refresh_token_expires_in=8 * DAY), issued_at=T0, provider=provider
+    )
+    # A response may repeat the lifetime of a new login.
+    is_fixed = counted is LifetimeStart.LOGIN
+    assert more.refresh_token_expires_at == T0 + (7 if is_fixed else 8) * DAY
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "account": None,
         "extra": (),
         "grant_type": GrantType.AUTHORIZATION_CODE,
+        "login_expires_at": None,
     },
     "TryLater": {"quote": None},
     "Unauthorized": {"failure_state": None, "place": 0, "revoked": 0},

@@ -58,6 +58,8 @@ class Rule(Enum):
     NOT_NEW = "a requested refresh is answered with tokens from before"
     INSISTED = "a refresh token that was refused is tried again before its time"
     SPARED = "a valid access token is risked for a refresh token in doubt"
+    SPENT = "a refresh token is sent again after a caller was given what replaced it"
+    TOO_EARLY = "a refresh is requested while the provider is known to refuse it"
     GRACE = "a refresh token in doubt is not used again while the provider still honours it"
     NOT_DUE = "the sweep refreshes what it should leave alone"
     DIED_IDLE = "the sweep lets an unused grant expire"

@@ -5,12 +5,22 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.grant import Authorized, Failure, Grant, Moved, Unauthorized, due_at, grant_type_of
+from domain.grant import (
+    Authorized,
+    Failure,
+    Grant,
+    Moved,
+    Unauthorized,
+    due_at,
+    grant_type_of,
+    tokens_of,
+)
 from domain.provider import GrantType
 from domain.questions import missing_authorization
 from functions.admin.command import map_concurrently
 from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_first_key
+from functions.refresh.status import rfc3339
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
@@ -18,6 +28,8 @@ from ports.store import Store, UnreadableRecordError
 
 # A daily sweep that failed once.
 _OVERDUE_LIMIT = timedelta(days=2)
+# Long enough to log in on a working day.
+_LOGIN_ENDS_SOON = timedelta(days=3)
 # A large store is checked in part, to end in time.
 _CHECK_LIMIT = timedelta(seconds=20)
 
@@ -49,6 +61,7 @@ class RecordsSummary:
     overdue: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     with_login: list[str] = field(default_factory=list)
+    ending: dict[str, datetime] = field(default_factory=dict)
 
     def add(self, name: str, check: CheckedRecord) -> None:
         """Add one record."""
@@ -75,6 +88,10 @@ class RecordsSummary:
         )
         if failure_state is not None:
             self.failing[name] = failure_state.failure
+        tokens = tokens_of(grant)
+        end = None if tokens is None else tokens.login_end
+        if end is not None and end <= self.since + _LOGIN_ENDS_SOON:
+            self.ending[name] = end
         due, limit = due_at(grant), self.since - _OVERDUE_LIMIT
         is_tried = failure_state is not None and failure_state.at > limit
         if due is not None and due <= limit and not is_tried:
@@ -169,6 +186,13 @@ def _findings_of_logins(summary: RecordsSummary) -> Iterator[Finding]:
             "connections",
             f"login required for {count_and_names(causes, len(causes))}: use POST "
             "/api/login?connection=NAME with an API key",
+        )
+    if summary.ending:
+        ends = [f"{name}: {rfc3339(end)}" for name, end in summary.ending.items()]
+        yield warning(
+            "connections",
+            f"the login ends soon, and no refresh extends it, for {_names(ends)}: log in again "
+            "before that",
         )
     yield from _findings_of_moves(summary)
     if summary.number and not summary.without_login and not summary.unreadable:

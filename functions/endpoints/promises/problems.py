@@ -124,6 +124,11 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         (503,),
         "another request is refreshing, and the provider is slow",
     ),
+    "refresh-too-early": Occurrence(
+        (503,),
+        "an explicit refresh, and the provider refuses one until shortly before the access token "
+        "expires (`REFRESH_ONLY_WITHIN`). `GET /api/token` returns the current token until then",
+    ),
     "settings-unavailable": Occurrence(
         (503,),
         "the AWS secret that holds the variables cannot be read now; it is retried",

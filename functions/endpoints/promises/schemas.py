@@ -92,6 +92,10 @@ STATUS: Mapping[str, Schema] = {
         "minimum": 0,
         "description": "Whole days until a login is required, without further refreshes.",
     },
+    "login_expires_at": _instant(
+        "When a login is required at the latest: no refresh extends it. Null if there is no such "
+        "limit, or it is unknown."
+    ),
     "last_refresh": object_with(
         {
             "at": {"type": "string", "format": "date-time"},
@@ -268,6 +272,7 @@ STATUS_EXAMPLE: Mapping[str, object] = {
     "access_token_expires_at": "2026-11-24T10:49:48Z",
     "refresh_token_expires_at": "2027-02-22T10:19:48Z",
     "refresh_token_days_left": 89,
+    "login_expires_at": None,
     "last_refresh": {"at": "2026-11-24T10:19:48Z", "outcome": "tokens"},
     "next_try_at": None,
     "action_required": False,

@@ -27,6 +27,7 @@ from domain.grant import (
     Refreshing,
 )
 from domain.metadata import ServerMetadata, with_metadata
+from domain.provider import LifetimeStart
 from domain.wire_format import WireFormat
 from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
@@ -563,6 +564,16 @@ def failing(failure: Failure, at: datetime, grant: Authorized) -> Authorized:
     return replace(grant, failure_state=failure_state)
 
 
+def ending(left: timedelta) -> Authorized:
+    """A login that no refresh extends."""
+    tokens = replace(
+        fresh().tokens,
+        refresh_token_expires_at=NOW + left,
+        refresh_token_counted=LifetimeStart.LOGIN,
+    )
+    return Authorized(tokens=tokens)
+
+
 ATTEMPT = Attempt(
     id="1", authorized_at=NOW, generation=0, client="client", started_at=NOW - 3 * DAY
 )
@@ -585,6 +596,8 @@ ATTEMPT = Attempt(
         ),
         (failing(Failure.MISCONFIGURED, NOW, fresh()), [("fault", "refreshes")]),
         (since(91), [("warning", "connections")]),
+        (ending(4 * DAY), []),
+        (ending(2 * DAY), [("warning", "connections")]),
         (
             AuthorizationRequired(
                 tokens=fresh().tokens,

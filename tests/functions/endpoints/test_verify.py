@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.grant import Attempt, Authorized, Failure, FailureState, Moved, Refreshing
+from domain.provider import LifetimeStart
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment
 from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
@@ -19,6 +20,7 @@ MEMBERS = {
     "access_token_expires_at",
     "refresh_token_expires_at",
     "refresh_token_days_left",
+    "login_expires_at",
     "last_refresh",
     "next_try_at",
     "action_required",
@@ -44,6 +46,7 @@ def test_both_tokens_valid_is_200(deployment: Deployment, connection: str) -> No
         "access_token_expires_at": text(grant.tokens.expires_at),
         "refresh_token_expires_at": text(grant.tokens.refresh_token_expires_at),
         "refresh_token_days_left": 89,
+        "login_expires_at": None,
         "last_refresh": {"at": text(grant.tokens.issued_at), "outcome": "tokens"},
         "next_try_at": None,
         "action_required": False,
@@ -159,6 +162,33 @@ def test_checklist_36_days_left_are_whole_days(
     refresh_ends = None if left is None else now + left
     deployment.put(connection, authorized(access_ends=now + LIFE, refresh_ends=refresh_ends))
     assert expect_json(deployment.verify(connection))["refresh_token_days_left"] == days
+
+
+@pytest.mark.parametrize(
+    ("counted", "login_left", "days"),
+    [
+        pytest.param(LifetimeStart.LOGIN, None, 7, id="the refresh token expires with the login"),
+        pytest.param(LifetimeStart.ISSUE, 300 * DAY, 300, id="the login outlasts it"),
+        pytest.param(LifetimeStart.ISSUE, None, None, id="no end is known"),
+    ],
+)
+def test_the_end_that_no_refresh_extends_is_returned(
+    deployment: Deployment,
+    connection: str,
+    counted: LifetimeStart,
+    login_left: timedelta | None,
+    days: int | None,
+) -> None:
+    now = datetime.now(UTC)
+    grant = authorized(access_ends=now + LIFE, refresh_ends=now + 7 * DAY)
+    tokens = replace(
+        grant.tokens,
+        refresh_token_counted=counted,
+        login_expires_at=None if login_left is None else now + login_left,
+    )
+    deployment.put(connection, replace(grant, tokens=tokens))
+    members = expect_json(deployment.verify(connection))
+    assert members["login_expires_at"] == (None if days is None else text(now + days * DAY))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.provider import LifetimeStart
+from domain.provider import LifetimeStart, Rotation, RotationKind
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.settings.settings import Settings, SettingsError
@@ -71,8 +71,11 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "SQLITE_PATH": [f"/{MARK}/x.sqlite", f"{__file__}/{MARK}"],
     "ROTATION": [
         *(MARK, "always;grace=", "always;grace=٣m", "always;grace=30"),
-        *("always;grace=-1m", "always;grace=999999d"),
+        *("always;grace=-1m", "always;grace=999999d", "always;grace=until-used:"),
+        *("always;grace=until-used:0s", "always;grace=until-used:999d", "always;until-used"),
     ],
+    "LOGIN_LIFETIME": [MARK, "0d", "4000d", "365d;from-login", "never;sliding"],
+    "REFRESH_ONLY_WITHIN": [MARK, "30", "-1s", "never", "999999d", "30s;sliding"],
     "ACCESS_TOKEN_LIFETIME": ["30", "1h;sliding"],
     "REFRESH_TOKEN_LIFETIME": ["0d", "999999d", "never;sliding"],
     "REFUSAL_WORDS": [
@@ -345,6 +348,9 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"ROTATION": "optional;grace=2h"},
         {"RESPONSE_MEMBERS": "instance_url, authed_user.id\nid id"},
         {"CALLBACK_MEMBERS": " ".join(f"accounts-server{number}" for number in range(16))},
+        {"ROTATION": "always;grace=until-used:30d;ends-access-token"},
+        {"LOGIN_LIFETIME": "365d"},
+        {"REFRESH_ONLY_WITHIN": "30s"},
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},
@@ -441,6 +447,42 @@ def test_declared_lifetimes_replace_those_of_the_preset(
     provider = Settings.from_environ(environ | declared).clients.get(None).provider
     assert provider.access_token_lifetime == timedelta(hours=12)
     assert (provider.refresh_token_lifetime, provider.refresh_token_counted) == (lifetime, counted)
+
+
+@pytest.mark.parametrize(
+    ("text", "grace", "until_used", "ends"),
+    [
+        ("always", timedelta(0), False, False),
+        ("always;grace=30m", timedelta(minutes=30), False, False),
+        ("always;grace=until-used", timedelta(hours=1), True, False),
+        ("always;grace=until-used:30d", timedelta(days=30), True, False),
+        ("always;grace=until-used;ends-access-token", timedelta(hours=1), True, True),
+    ],
+)
+def test_a_grace_may_last_until_use(
+    environ: dict[str, str], text: str, grace: timedelta, *, until_used: bool, ends: bool
+) -> None:
+    provider = Settings.from_environ(environ | {"ROTATION": text}).clients.get(None).provider
+    assert provider.rotation == Rotation(
+        kind=RotationKind.ALWAYS, grace=grace, until_used=until_used
+    )
+    assert provider.refresh_ends_access_token is ends
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "member", "duration"),
+    [
+        ("LOGIN_LIFETIME", "365d", "login_lifetime", timedelta(days=365)),
+        ("LOGIN_LIFETIME", "never", "login_lifetime", None),
+        ("REFRESH_ONLY_WITHIN", "30s", "refresh_only_within", timedelta(seconds=30)),
+        ("REFRESH_ONLY_WITHIN", "0s", "refresh_only_within", timedelta(0)),
+    ],
+)
+def test_limits_of_a_login_and_of_an_early_refresh(
+    environ: dict[str, str], variable: str, text: str, member: str, duration: timedelta | None
+) -> None:
+    provider = Settings.from_environ(environ | {variable: text}).clients.get(None).provider
+    assert getattr(provider, member) == duration
 
 
 # Values that were copied with characters around them.
