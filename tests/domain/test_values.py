@@ -61,7 +61,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "TryLater": {"quote": None},
 }
 # These have tables of their own.
-ELSEWHERE = {"Policy", "Provider", "Rotation"}
+ELSEWHERE = {"Policy", "Provider", "Rotation", "WireFormat"}
 # Tokens, codes and what a login is finished with; and what credentials could be guessed by.
 SECRETS = {
     "Attempt": {"client"},

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from domain import providers
 from domain.providers.digikey import PROVIDER
+from functions.settings.environment import EnvReader
 from functions.settings.presets import load, unknown_preset
+from functions.settings.provider import read_metadata, read_provider
 from functions.settings.settings import Settings, SettingsError
-from tests.presets import NAMES
+from tests.presets import NAMES, preset_named
 
 VALID = {
     "CLIENT_ID": "client",
@@ -81,3 +84,19 @@ def test_fault_has_the_most_similar_names(name: str, similar: str) -> None:
 
 def test_fault_without_similar_names_lists_none() -> None:
     assert "similar" not in unknown_preset("0000000000")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "custom"])
+def test_each_preset_is_read_with_what_it_requires(name: str) -> None:
+    preset = preset_named(name)
+    values = {key: (*allowed, "acme")[0] for key, allowed in preset.placeholders.items()}
+    variables = {
+        "PROVIDER": name,
+        **dict.fromkeys(preset.required_settings, "any"),
+        **({"ENDPOINT_VALUES": urlencode(values)} if values else {}),
+    }
+    env = EnvReader(variables)
+    found = read_provider(env, read_metadata(env))
+    assert env.faults == []
+    kept = ("name", "rotation", "access_token_lifetime", "refresh_token_lifetime", "pkce")
+    assert all(getattr(found, field) == getattr(preset, field) for field in kept)
