@@ -245,11 +245,12 @@ def test_access_token_that_does_not_expire_has_no_lifetime_and_no_refresh_token(
     assert there.log_in().refresh_token is None
 
 
-def test_assumed_lifetime_is_played() -> None:
-    there = Simulation(
-        provider=provider(access_token_lifetime=AssumedLifetime(timedelta(minutes=5)))
-    )
-    assert there.log_in().expires_in == timedelta(seconds=299)
+def test_assumed_lifetime_is_played_unless_no_answer_has_one() -> None:
+    assumed = provider(access_token_lifetime=AssumedLifetime(timedelta(minutes=5)))
+    assert Simulation(provider=assumed).log_in().expires_in == timedelta(seconds=299)
+    there = Simulation(provider=replace(assumed, lifetime_members=()))
+    assert there.log_in().refresh_token is None
+    assert there.control()["lifetimes"]["access_token"] is None
 
 
 @pytest.mark.parametrize(("left", "is_refused"), [(30.0, False), (31.0, True), (3600.0, True)])
