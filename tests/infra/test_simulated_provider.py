@@ -196,6 +196,44 @@ def test_replaced_refresh_token_is_accepted_within_the_grace(
         assert there.refusal(there.refresh(refresh_token(newer))).error == "invalid_grant"
 
 
+@pytest.mark.parametrize("use", ["nothing", "access token", "refresh token"])
+def test_use_of_a_new_token_ends_the_grace_where_the_preset_says_so(use: str) -> None:
+    grace = timedelta(hours=1)
+    rotation = Rotation(kind=RotationKind.ALWAYS, grace=grace, until_used=True)
+    there = Simulation(provider=provider(rotation=rotation))
+    first = there.log_in()
+    # Only the tokens of the refresh end it, not the one before.
+    second = there.tokens(there.refresh(refresh_token(first)))
+    assert there.accepts(first.access_token)
+    match use:
+        case "access token":
+            assert there.accepts(second.access_token)
+        case "refresh token":
+            there.tokens(there.refresh(refresh_token(second)))
+        case _:
+            there.clock.seconds += grace.total_seconds() - A_MOMENT
+    old = there.refresh(refresh_token(first))
+    assert old.is_success is (use == "nothing")
+    assert there.control()["rotation"] == "always;grace=until-used:3600s"
+
+
+@pytest.mark.parametrize("kind", list(RotationKind))
+def test_no_refresh_extends_a_login_beyond_its_end(kind: RotationKind) -> None:
+    there = Simulation(
+        provider=replace(
+            rotating(kind),
+            refresh_token_counted=LifetimeStart.USE,
+            login_lifetime=40 * DAY,
+        )
+    )
+    known = refresh_token(there.log_in())
+    for _ in range(2):
+        there.clock.seconds += (20 * DAY).total_seconds() - A_MOMENT
+        known = there.tokens(there.refresh(known)).refresh_token or known
+    there.clock.seconds += A_MOMENT * 3
+    assert there.refusal(there.refresh(known)).error == "invalid_grant"
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_refresh_ends_the_old_access_token_only_where_the_preset_says_so(*, ends: bool) -> None:
     there = Simulation(provider=provider(refresh_ends_access_token=ends))

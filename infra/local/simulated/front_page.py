@@ -137,10 +137,16 @@ def rotation_in_words(provider: Provider) -> str:
     return "".join(
         (
             provider.rotation.kind.value,
-            f";grace={grace:.0f}s" if grace else "",
+            _grace_in_words(grace, until_used=provider.rotation.until_used),
             ";ends-access-token" if provider.refresh_ends_access_token else "",
         )
     )
+
+
+def _grace_in_words(seconds: float, *, until_used: bool) -> str:
+    if not seconds:
+        return ""
+    return f";grace={'until-used:' if until_used else ''}{seconds:.0f}s"
 
 
 def _options(names: Sequence[str], selected: str = "") -> str:

@@ -29,12 +29,15 @@ class Issuer:
 
     def begin(self, grant: Grant, now: float) -> tuple[Grant, Tokens]:
         """Return a new grant with its first tokens."""
+        if self.provider.login_lifetime is not None:
+            login_ends_at = now + self.provider.login_lifetime.total_seconds()
+            grant = replace(grant, login_ends_at=login_ends_at)
         grant, access_token = self._with_access_token(grant, now)
         # An access token without an end needs no refresh token (GitHub, ClickUp).
         if self.lifetimes.access_token is None:
             return grant, _tokens(grant, access_token, None, now)
         grant, refresh_token = self._with_refresh_token(
-            replace(grant, refresh_token_expires_at=expiry(now, self.lifetimes.refresh_token))
+            replace(grant, refresh_token_expires_at=self._next_expiry(grant, now))
         )
         return grant, _tokens(grant, access_token, refresh_token, now)
 
@@ -45,6 +48,8 @@ class Issuer:
         """
         if self.provider.refresh_ends_access_token:
             grant = replace(grant, access_tokens={})
+        if key == grant.refresh_token:
+            grant = self.after_use(grant)
         replaces = key != grant.refresh_token or self._replaces(grant)
         if replaces:
             grant = self._without_refresh_token(grant, now)
@@ -59,6 +64,12 @@ class Issuer:
             return grant, _tokens(grant, access_token, None, now)
         grant, refresh_token = self._with_refresh_token(grant)
         return grant, _tokens(grant, access_token, refresh_token, now)
+
+    def after_use(self, grant: Grant) -> Grant:
+        """Return the grant after one of its newest tokens was used, which may end the grace."""
+        if not self.provider.rotation.until_used or not grant.graced_refresh_tokens:
+            return grant
+        return replace(grant, graced_refresh_tokens={})
 
     def _replaces(self, grant: Grant) -> bool:
         match self.provider.rotation.kind:
@@ -75,13 +86,17 @@ class Issuer:
     def _refresh_token_expiry(self, grant: Grant, now: float, *, replaces: bool) -> float:
         match self.provider.refresh_token_counted:
             case LifetimeStart.USE:
-                return expiry(now, self.lifetimes.refresh_token)
+                return self._next_expiry(grant, now)
             case LifetimeStart.ISSUE if replaces:
-                return expiry(now, self.lifetimes.refresh_token)
+                return self._next_expiry(grant, now)
             case LifetimeStart.ISSUE | LifetimeStart.LOGIN:
                 return grant.refresh_token_expires_at
             case _:
                 assert_never(self.provider.refresh_token_counted)
+
+    def _next_expiry(self, grant: Grant, now: float) -> float:
+        """Return the expiry of a lifetime that starts now. The login may end before."""
+        return min(expiry(now, self.lifetimes.refresh_token), grant.login_ends_at)
 
     def _without_refresh_token(self, grant: Grant, now: float) -> Grant:
         """Replace the refresh token. Within the grace the provider still accepts it."""

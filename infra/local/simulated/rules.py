@@ -7,7 +7,7 @@ The rules, in the order of the code. `Provider` has what differs between provide
 2. A code expires after a minute, is valid once, and only with its redirect URI and code verifier
    (§4.1.3, RFC 7636 §4.6). A second use revokes its tokens (§4.1.2).
 3. A refresh does what the preset's rotation says. A replaced refresh token is invalid at once, or
-   after the grace period, in which it returns another new one.
+   after the grace period, in which it returns another new one. The use of a new token may end that.
 4. The use of a replaced refresh token revokes its whole grant, with the access tokens
    (RFC 9700 §4.14.2). One of its two holders is a thief, and the server cannot know which.
 5. A code or token is invalid from the instant of its expiry.
@@ -107,8 +107,18 @@ class AuthorizationServer:
                     "are supported",
                 )
 
+    def use_access_token(self, access_token: str) -> bool:
+        """Whether a protected resource accepts the token now. Its use may end a grace."""
+        key = digest(access_token)
+        for grant_id, grant in self.state.grants.items():
+            if key == grant.newest_access_token:
+                after = self._issuer().after_use(grant)
+                if after is not grant:
+                    self.state = replace(self.state, grants={**self.state.grants, grant_id: after})
+        return self.is_access_token_valid(access_token)
+
     def is_access_token_valid(self, access_token: str) -> bool:
-        """Whether a protected resource accepts the token now."""
+        """Whether an access token is valid now."""
         now, key = self.now(), digest(access_token)
         expiries = [
             self.state.client_tokens,

@@ -32,16 +32,18 @@ class Grant:
     - `replaced_refresh_tokens`: until when each is known, to detect its use.
     - `graced_refresh_tokens`: until when each of these is still accepted.
     - `refreshes`: how many there were.
+    - `login_ends_at`: no refresh extends the login beyond it.
     """
 
     code: str
     given_at: float
-    access_tokens: Mapping[str, float] = field(default_factory=dict)
+    access_tokens: dict[str, float] = field(default_factory=dict)
     refresh_token: str = ""
     refresh_token_expires_at: float = 0.0
     replaced_refresh_tokens: Mapping[str, float] = field(default_factory=dict)
     graced_refresh_tokens: Mapping[str, float] = field(default_factory=dict)
     refreshes: int = 0
+    login_ends_at: float = NEVER
     scope: str | None = None
 
     def owns(self, key: str) -> bool:
@@ -50,6 +52,11 @@ class Grant:
             self.refresh_token,
             *self.replaced_refresh_tokens,
         }
+
+    @property
+    def newest_access_token(self) -> str | None:
+        """The digest of the access token that was issued last."""
+        return next(reversed(self.access_tokens), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ class Vendor:
 
     def refuse_token(self, request: Request, detail: str) -> Response | None:
         """Refuse a request without a current access token (RFC 6750 §3.1)."""
-        if any(map(self.rules.is_access_token_valid, bearer_tokens(request))):
+        if any(map(self.rules.use_access_token, bearer_tokens(request))):
             return None
         challenge = ("www-authenticate", 'Bearer error="invalid_token"')
         return problem(401, "Unauthorized", detail, headers=(challenge,))
