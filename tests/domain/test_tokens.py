@@ -357,3 +357,24 @@ def test_tokens_are_of_another_account_only_if_both_accounts_are_known() -> None
     assert not mine.belong_to_other_account("a")
     assert not mine.belong_to_other_account(None)
     assert not TOKENS.belong_to_other_account("a")
+
+
+@pytest.mark.parametrize(
+    ("before", "is_usable"),
+    [
+        pytest.param(365 * DAY, False, id="a login a year after the issue"),
+        pytest.param(365 * DAY + TICK, True, id="the clock of the issue was behind"),
+    ],
+)
+def test_an_expiry_by_a_clock_that_was_a_year_behind_is_not_known(
+    before: timedelta, *, is_usable: bool
+) -> None:
+    login = T0 + 800 * DAY
+    issued_at = login - before
+    tokens = replace(
+        TOKENS,
+        authorized_at=login,
+        issued_at=issued_at,
+        refresh_token_expires_at=issued_at + DAY,
+    )
+    assert tokens.can_refresh(login) is is_usable

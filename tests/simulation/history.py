@@ -91,6 +91,13 @@ class History:
         refuses = rules.refuses_for is not None or (rules.refuses_early is not None and is_unknown)
         return refuses and self.provider.has_refused
 
+    def may_have_worked(self, attempt: Attempt) -> bool:
+        """Whether the provider has answered an attempt with tokens, or still may."""
+        return any(
+            exchange.attempt == attempt and (exchange.response is not None or exchange.may_land)
+            for exchange in self.exchanges
+        )
+
     def landed(self, exchange: Exchange, now: datetime, *, rotates: bool) -> None:
         """Let the provider act on a request, and remember what came of it."""
         was_revoked = self.provider.revoked

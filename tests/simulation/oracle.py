@@ -172,7 +172,8 @@ class Oracle:
     def _hear_of_wishes(self, before: Active, grant: Active) -> None:
         """Note what an answer that is noted as a failure asked for, and that it brought nothing."""
         if isinstance(before, Refreshing) and isinstance(grant, Authorized) and grant.failure_state:
-            if grant.failure_state.in_doubt_since is None:
+            is_in_doubt = grant.failure_state.in_doubt_since is not None
+            if not is_in_doubt and not self.history.may_have_worked(before.attempt):
                 self.history.fruitless.add(before.attempt.id)
             for exchange in self.history.exchanges:
                 if exchange.attempt == before.attempt:
