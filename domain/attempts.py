@@ -12,7 +12,6 @@ from domain.commands import Effect
 from domain.error_meanings import quote_of
 from domain.events import AttemptEnded
 from domain.failures import add_failure, classify, classify_without_login
-from domain.first_tokens import end_first_request
 from domain.grant import (
     Active,
     Attempt,
@@ -25,7 +24,6 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
-    Requesting,
     failure_state_of,
     in_doubt_since,
 )
@@ -39,8 +37,6 @@ _Active = TypeVar("_Active", bound=Active)
 
 def end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
     """Store the tokens of an attempt, or its failure (rules 4 to 7, and 11)."""
-    if isinstance(grant, Requesting):
-        return end_first_request(grant, ended, policy, now)
     if isinstance(grant, Inactive):
         return Effect(grant=grant)
     match ended.outcome:

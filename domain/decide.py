@@ -129,7 +129,7 @@ from datetime import datetime
 from typing import assert_never
 
 from domain.attempts import end_attempt
-from domain.commands import Decision, Effect
+from domain.commands import AskForAuthorization, Decision, Effect
 from domain.events import (
     AttemptEnded,
     Event,
@@ -142,11 +142,12 @@ from domain.events import (
     RevokeRequested,
     TokensRescued,
 )
-from domain.grant import Grant, Revoked, Revoking
+from domain.grant import Grant, Requesting, Revoked, Revoking
 from domain.instants import require_aware
 from domain.logins import complete_login, keep_rescued
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.questions import answer_question
 from domain.revoking import begin_revocation, end_revocation, late_tokens
 
@@ -157,7 +158,14 @@ def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> D
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, question)
-    return answer_question(grant, question, policy.for_grant(grant), now)
+    decision = answer_question(grant, question, policy.for_grant(grant), now)
+    is_login_required = isinstance(decision.command, AskForAuthorization)
+    if not is_login_required or policy.provider.grant_type is GrantType.AUTHORIZATION_CODE:
+        return decision
+    # Rule 2: the client needs no login. Imported here, because a fresh token does not need it.
+    from domain.first_tokens import request_first_tokens
+
+    return request_first_tokens(grant, question, policy.for_grant(grant), now)
 
 
 def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
@@ -172,7 +180,7 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
         return Effect(grant=grant, to_revoke=late)
     match event:
         case AttemptEnded():  # Rules 4 to 7. After a move rule 11.
-            return end_attempt(grant, event, policy, now)
+            return _end_attempt(grant, event, policy, now)
         case LoginCompleted():  # Rule 8. After a revocation rule 15.
             return complete_login(grant, event, policy, now)
         case TokensRescued(tokens=tokens):  # Rule 9. After a move rule 11.
@@ -189,3 +197,12 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
             return end_revocation(grant, event)
         case _:
             assert_never(event)
+
+
+def _end_attempt(grant: Grant, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+    """Store the tokens or the failure of an attempt, the first one included (rules 4 to 7)."""
+    if not isinstance(grant, Requesting):
+        return end_attempt(grant, ended, policy, now)
+    from domain.first_tokens import end_first_request
+
+    return end_first_request(grant, ended, policy, now)

@@ -17,7 +17,6 @@ from domain.commands import (
 )
 from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.failures import end_lapsed_lease
-from domain.first_tokens import request_first_tokens
 from domain.grant import (
     Active,
     Attempt,
@@ -66,8 +65,7 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=ReportMoved(since=grant.since))
     if isinstance(grant, Inactive) or is_without_login(grant, policy.provider.grant_type):
-        ask = AskForAuthorization(cause=_inactive_cause(grant))
-        return _require_login(grant, ask, question, policy, now)
+        return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     current = end_lapsed_lease(grant, policy, now)
     answer = _answer_without_refresh(current, question, policy, now)
     if answer is not None and not _is_refresh_wanted(current, question, policy, now):
@@ -76,18 +74,7 @@ def _decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> 
     if isinstance(request, RenewalRequest):
         decision = _begin(current, request, question.attempt_id, policy, now)
         return decision if current is grant else replace(decision, note=_lapse_note(current))
-    if answer is None and isinstance(request, AskForAuthorization):
-        return _require_login(grant, request, question, policy, now)
     return Decision(grant=grant, command=answer or request)
-
-
-def _require_login(
-    grant: Grant, ask: AskForAuthorization, question: Question, policy: Policy, now: datetime
-) -> Decision:
-    """Ask for a login, or request the first tokens of a client that needs none (rules 2 and 3)."""
-    if policy.provider.grant_type is GrantType.AUTHORIZATION_CODE:
-        return Decision(grant=grant, command=ask)
-    return request_first_tokens(grant, question, policy, now)
 
 
 # Rule 1: need.

@@ -8,17 +8,21 @@ from datetime import datetime
 
 import pytest
 
-from domain import first_tokens, questions
-from domain.commands import Decision
+from domain import first_tokens
+from domain.commands import AskForAuthorization, Decision
 from domain.events import Question
-from domain.grant import Grant, Requesting, Revoked, Revoking
+from domain.grant import Cause, Grant, Requesting, Revoked, Revoking
 from domain.policy import Policy
 from domain.token_endpoint import RevocationResult
 
 
 def ask_for_a_login(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        questions, "_require_login", lambda grant, ask, *_: Decision(grant=grant, command=ask)
+        first_tokens,
+        "request_first_tokens",
+        lambda grant, *_: Decision(
+            grant=grant, command=AskForAuthorization(cause=Cause.NEVER_AUTHORIZED)
+        ),
     )
 
 
@@ -31,7 +35,7 @@ def do_not_back_off_at_first(patch: pytest.MonkeyPatch) -> None:
             grant = replace(grant, failure_state=replace(failed, retry_at=now))
         return request(grant, question, policy, now)
 
-    patch.setattr(questions, "request_first_tokens", mutant)
+    patch.setattr(first_tokens, "request_first_tokens", mutant)
 
 
 def do_not_wait_for_a_revocation(patch: pytest.MonkeyPatch) -> None:
@@ -43,7 +47,7 @@ def do_not_wait_for_a_revocation(patch: pytest.MonkeyPatch) -> None:
             grant = Revoked(at=grant.at, result=result, place=grant.place, login=grant.login)
         return request(grant, question, policy, now)
 
-    patch.setattr(questions, "request_first_tokens", mutant)
+    patch.setattr(first_tokens, "request_first_tokens", mutant)
 
 
 def take_a_replay_for_harmless(patch: pytest.MonkeyPatch) -> None:

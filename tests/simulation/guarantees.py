@@ -19,6 +19,7 @@ from tests.simulation.faults import (
     Quiet,
     StoreFault,
 )
+from tests.simulation.own_tokens import STORIES
 from tests.simulation.promises import LEASE
 from tests.simulation.provider import KINDS, ProviderKind
 from tests.simulation.run import Story, Tally, run_story
@@ -203,7 +204,7 @@ def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
 
 def page(cells: Cells) -> str:
     """Write the page with these cells."""
-    return "\n".join([*_head(), *_table(cells), *_losses(), *_chaos()])
+    return "\n".join([*_head(), *_table(cells), *_losses(), *_own(), *_chaos()])
 
 
 def read_cells(text: str) -> Cells:
@@ -318,6 +319,38 @@ def _losses() -> Iterator[str]:
     yield ""
 
 
+OWN_PROMISES: Mapping[str, str] = {
+    "stampede": "many callers at once, after every expiry | one request for each token",
+    "danger": (
+        "lost and late answers, errors, crashes, stalls, a store that fails, revocations, all at "
+        "once | one request in flight, waits that double after failures, no token from before a "
+        "revocation, and a token once the faults are over"
+    ),
+    "outage": (
+        "provider away for three hours | a request every few minutes, and a token at the latest "
+        "five minutes after"
+    ),
+    "clocks": "clock wrong by a day or by years, and corrected | no token that has expired",
+}
+
+
+def _own() -> Iterator[str]:
+    yield "## Client credentials"
+    yield ""
+    yield (
+        "[Client credentials](client-credentials.md) need no login, and a lost answer costs one "
+        "more request. Another simulation tests that against three providers: one that ends the "
+        "old token with a new one, one that returns the same token again, and a plain one. No "
+        "answer asks for a login, and no token is served after its end."
+    )
+    yield ""
+    yield "| story | what holds |"
+    yield "|---|---|"
+    for promise in OWN_PROMISES.values():
+        yield f"| {promise} |"
+    yield ""
+
+
 def _chaos() -> Iterator[str]:
     yield "## Everything at once"
     yield ""
@@ -341,6 +374,7 @@ def _chaos() -> Iterator[str]:
 
 
 assert set(HEADINGS) <= set(KINDS)
+assert set(OWN_PROMISES) == set(STORIES)
 
 if __name__ == "__main__":
     measured = {(row.name, kind): cell(measure(row, kind)) for row in ROWS for kind in HEADINGS}

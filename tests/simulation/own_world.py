@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 CONNECTION = "own"
 REQUEST_TIMEOUT = 30.0
 STALLS = (1.0, 20.0, 61.0, 130.0)
-# What a request meets, apart from a crash of its instance.
+# The faults of a request, apart from a crash of its instance.
 FAULTS = ("not sent", "lost", "answer lost", "late", "503", "429", "400", "401", "invalid_grant")
 REFUSALS = {
     "503": TokenErrorResponse(status=503, error=None),
