@@ -25,7 +25,7 @@ PROVIDER = Provider(
     # "Leeway" in their table.
     rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(minutes=10)),
     access_token_lifetime=timedelta(hours=1),
-    # login-lifetime: 365 days from the login, which no refresh extends.
     refresh_token_lifetime=timedelta(days=90),
+    login_lifetime=timedelta(days=365),
     required_settings=("SCOPE",),
 )

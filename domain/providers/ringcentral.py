@@ -23,9 +23,8 @@ PROVIDER = Provider(
     revocation_endpoint="https://platform.ringcentral.com/restapi/oauth/revoke",
     client_authentication=ClientAuthentication.BASIC,
     pkce=Pkce.NONE,
-    # until-used: the old refresh token works until 10 seconds after the first use of the new
-    # access token, and otherwise for 60 minutes.
-    rotation=Rotation(kind=RotationKind.ALWAYS),
+    # It works until 10 seconds after that use.
+    rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(minutes=60), until_used=True),
     refresh_ends_access_token=True,
     access_token_lifetime=timedelta(hours=1),
     refresh_token_lifetime=timedelta(days=7),

@@ -25,8 +25,7 @@ PROVIDER = Provider(
     token_endpoint="https://{shop}.myshopify.com/admin/oauth/access_token",
     lifetime_members=("expires_in", "refresh_token_expires_in"),
     pkce=Pkce.NONE,
-    # until-used: the old refresh token works until the new access token is used, 30 days at most.
-    rotation=Rotation(kind=RotationKind.ALWAYS),
+    rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(days=30), until_used=True),
     access_token_lifetime=timedelta(minutes=60),
     refresh_token_lifetime=timedelta(days=90),
     placeholders={"shop": ()},

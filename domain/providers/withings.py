@@ -21,8 +21,7 @@ PROVIDER = Provider(
     token_endpoint="https://wbsapi.withings.net/v2/oauth2",
     pkce=Pkce.NONE,
     token_params=(("action", "requesttoken"),),
-    # until-used: the old refresh token works until the new access token is used, 8 hours at most.
-    rotation=Rotation(kind=RotationKind.ALWAYS),
+    rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(hours=8), until_used=True),
     access_token_lifetime=timedelta(hours=3),
     refresh_token_lifetime=timedelta(days=365),
     response_members=("userid",),

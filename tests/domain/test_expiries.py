@@ -1,4 +1,4 @@
-"""The end of a login beside that of its refresh token: the earlier one counts."""
+"""The end of a login and that of its refresh token: the earlier one counts."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

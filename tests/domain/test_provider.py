@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from domain import provider
 from domain.provider import (
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
     AssumedLifetime,
@@ -73,15 +74,15 @@ def test_a_replay_is_harmless_only_where_a_refresh_replaces_and_ends_nothing(
 def test_maps_of_a_provider_are_its_own_and_cannot_change() -> None:
     placeholders: dict[str, tuple[str, ...]] = {"tenant": ()}
     aliases = {"session_closed": "invalid_grant"}
-    provider = replace(CUSTOM, placeholders=placeholders, error_aliases=aliases)
-    for own, given in ((provider.placeholders, placeholders), (provider.error_aliases, aliases)):
-        assert type(own) is MappingProxyType
-        assert own == given
+    own = replace(CUSTOM, placeholders=placeholders, error_aliases=aliases)
+    for found, given in ((own.placeholders, placeholders), (own.error_aliases, aliases)):
+        assert type(found) is MappingProxyType
+        assert found == given
     placeholders.clear()
     aliases.clear()
-    assert provider.placeholders == {"tenant": ()}
-    assert provider.error_aliases == {"session_closed": "invalid_grant"}
-    assert replace(provider) == provider
+    assert own.placeholders == {"tenant": ()}
+    assert own.error_aliases == {"session_closed": "invalid_grant"}
+    assert replace(own) == own
 
 
 @pytest.mark.parametrize("name", ["authorization_names", "token_request_names", "response_names"])
@@ -110,3 +111,8 @@ def test_a_wire_format_differs_in_nothing_by_itself() -> None:
         revocation=RevocationStyle.STANDARD,
     )
     assert type(WireFormat().response_names) is MappingProxyType
+
+
+def test_the_module_imports_no_wire_format() -> None:
+    # Most presets need none, and a fresh token should not pay for it.
+    assert not hasattr(provider, "WireFormat")
