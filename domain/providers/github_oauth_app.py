@@ -13,15 +13,17 @@ Unverified: The end after a year, and the limit of ten tokens.
 """
 
 from domain.provider import Provider
+from domain.wire_format import RevocationStyle, WireFormat
 
 PROVIDER = Provider(
     name="github-oauth-app",
     # It is the `iss` of the redirect back.
     issuer="https://github.com/login/oauth",
-    # Revocation is a DELETE with JSON, https://api.github.com/applications/{client_id}/grant.
     authorization_endpoint="https://github.com/login/oauth/authorize",
     token_endpoint="https://github.com/login/oauth/access_token",
+    revocation_endpoint="https://api.github.com/applications/{client_id}/token",
     lifetime_members=(),
     access_token_lifetime=None,
     refresh_token_lifetime=None,
+    wire=WireFormat(revocation=RevocationStyle.DELETE_JSON),
 )

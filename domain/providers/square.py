@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.provider import Pkce, Provider, Rotation, RotationKind
+from domain.wire_format import RevocationStyle, WireFormat
 
 
 def square(host: str, *, name: str) -> Provider:
@@ -25,14 +26,15 @@ def square(host: str, *, name: str) -> Provider:
         name=name,
         authorization_endpoint=f"https://{host}/oauth2/authorize",
         token_endpoint=f"https://{host}/oauth2/token",
+        revocation_endpoint=f"https://{host}/oauth2/revoke",
         lifetime_members=("expires_at",),
-        # Revocation is JSON with the secret in a header, at /oauth2/revoke.
         pkce=Pkce.NONE,
         # The response has `expires_at`, and the same refresh token.
         rotation=Rotation(kind=RotationKind.NONE),
         access_token_lifetime=timedelta(days=30),
         refresh_token_lifetime=None,
         response_members=("merchant_id",),
+        wire=WireFormat(revocation=RevocationStyle.CLIENT_HEADER),
     )
 
 

@@ -4,7 +4,6 @@ import json
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
-from importlib.util import find_spec
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pytest
@@ -30,11 +29,7 @@ TOKENS = json.dumps(
     {"access_token": "access", "token_type": "Bearer", "expires_in": 600, "refresh_token": "next"}
 ).encode()
 STANDARD = WireFormat()
-# Other names and formats need their part of the adapters.
-WIRED = find_spec("adapters.token_message") is not None
-PRESETS = [
-    name for name in NAMES if name != "custom" and (WIRED or preset_named(name).wire is None)
-]
+PRESETS = [name for name in NAMES if name != "custom"]
 
 
 def members_of(arrived: Arrived) -> dict[str, str]:

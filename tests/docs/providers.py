@@ -41,9 +41,8 @@ section below has the name of one. A preset saves variables, and any of these th
 3. Request a refresh token as the section describes. Without one, a person has to log in again when
    the access token expires.
 
-If your provider is missing, `PROVIDER=custom` describes it [by
-variables](configuration.md#provider). A preset is [one module of
-data](../CONTRIBUTING.md#how-to-add-a-provider).
+If your provider is missing, `PROVIDER=custom` describes it [by variables](custom-provider.md). A
+preset is [one module of data](../CONTRIBUTING.md#how-to-add-a-provider).
 
 Each section names the sources of its facts. A fact without one is *not verified*: there the preset
 has the [safe default](../CONTRIBUTING.md#how-to-add-a-provider). A lifetime in a response wins over
@@ -139,7 +138,8 @@ def _rotation(provider: Provider) -> str:
         RotationKind.ALWAYS: "a refresh replaces the refresh token",
     }[kind]
     if grace:
-        text += f", and the old one works for {_duration(grace)}"
+        until = " until a new one is used, for at most" if provider.rotation.until_used else " for"
+        text += f", and the old one works{until} {_duration(grace)}"
     if provider.refresh_ends_access_token:
         text += ". It also ends the old access token"
     if provider.refresh_only_within is not None:
@@ -172,6 +172,8 @@ def _declared(provider: Provider) -> str:
     else:
         shown = "unlimited" if access is None else _duration(access)
     text = f"Without a lifetime in the response, an access token counts as valid for {shown}."
+    if provider.login_lifetime is not None:
+        text += f" A login: {_duration(provider.login_lifetime)}."
     if provider.refresh_token_lifetime is None:
         return text
     start = {

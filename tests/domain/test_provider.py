@@ -31,6 +31,7 @@ DIGIKEY = Provider(
     client_authentication=ClientAuthentication.POST,
     pkce=Pkce.NONE,
     scope=None,
+    lifetime_members=("expires_in", "refresh_token_expires_in"),
     authorization_params=(),
     rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(0)),
     refresh_ends_access_token=False,
@@ -52,6 +53,7 @@ CUSTOM = replace(
     pkce=Pkce.S256,
     access_token_lifetime=AssumedLifetime(5 * MINUTE),
     refresh_token_lifetime=None,
+    lifetime_members=("expires_in",),
     error_aliases={},
 )
 

@@ -23,6 +23,7 @@ def kind_of(provider: Provider) -> Kind:
     return Kind(
         rotation=provider.rotation.kind,
         grace=provider.rotation.grace,
+        until_used=provider.rotation.until_used,
         refuses_early=provider.refresh_only_within,
     )
 

@@ -92,11 +92,15 @@ def test_each_preset_is_read_with_what_it_requires(name: str) -> None:
     values = {key: (*allowed, "acme")[0] for key, allowed in preset.placeholders.items()}
     variables = {
         "PROVIDER": name,
+        "CLIENT_ID": "client",
         **dict.fromkeys(preset.required_settings, "any"),
         **({"ENDPOINT_VALUES": urlencode(values)} if values else {}),
     }
     env = EnvReader(variables)
     found = read_provider(env, read_metadata(env))
     assert env.faults == []
+    refresh = None if found.wire is None else found.wire.refresh_endpoint
+    urls = (found.authorization_endpoint, found.token_endpoint, found.revocation_endpoint, refresh)
+    assert not any("{" in (url or "") for url in urls)
     kept = ("name", "rotation", "access_token_lifetime", "refresh_token_lifetime", "pkce")
     assert all(getattr(found, field) == getattr(preset, field) for field in kept)
