@@ -25,8 +25,8 @@ tokens of a client that needs no login `first_tokens.py`
     token. A login that works stays in use.
     Code: `questions._request_or_obstacle`, `questions._request`, `questions._wait_until`,
     `questions._too_early_until`, `grant.usable_refresh_token`, `policy.Policy.must_wait`,
-    `policy.Policy.refresh_from`. Without a login: `questions._require_login`,
-    `questions.is_without_login`, `first_tokens.request_first_tokens`.
+    `policy.Policy.refresh_from`. Without a login: `questions.is_without_login`,
+    `first_tokens.request_first_tokens`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
     Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`. For the

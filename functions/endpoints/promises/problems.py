@@ -91,7 +91,7 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "other-issuer": Occurrence(
         (400,),
         "the callback's `iss` is not the provider's, or is missing though the provider always "
-        "sends it",
+        "sends it. Or the callback is that of another client",
     ),
     "authorization-refused": Occurrence((400,), "the provider returned the browser with an error"),
     "code-refused": Occurrence((502,), "the provider refused to exchange the code for tokens"),
