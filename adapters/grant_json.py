@@ -106,9 +106,11 @@ def _grant_to_json(grant: Grant) -> Json:
                 "place": place,
             }
         case Revoking(request=request):
-            hint = request.token_type_hint.value
-            members = {"token": request.token, "token_type_hint": hint}
-            return {"state": "revoking", "request": members, **_end_to_json(grant)}
+            return {
+                "state": "revoking",
+                "request": _revocation_to_json(request),
+                **_end_to_json(grant),
+            }
         case Revoked(result=result):
             return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
         case _:
@@ -139,16 +141,30 @@ def _grant_from_json(members: Json) -> Grant:
                 place=_place(members),
             )
         case "revoking":
-            request = RevocationRequest(
-                token=members["request"]["token"],
-                token_type_hint=TokenTypeHint(members["request"]["token_type_hint"]),
-            )
+            request = _revocation_from_json(members["request"])
             return Revoking(request=request, **_end_from_json(members))
         case "revoked":
             result = RevocationResult(members["result"])
             return Revoked(result=result, **_end_from_json(members))
         case _:
             return _idle_from_json(members)
+
+
+def _revocation_to_json(request: RevocationRequest) -> Json:
+    members = {"token": request.token, "token_type_hint": request.token_type_hint.value}
+    # Not twice.
+    is_other = request.access_token not in (None, request.token)
+    return {**members, "access_token": request.access_token} if is_other else members
+
+
+def _revocation_from_json(members: Json) -> RevocationRequest:
+    hint = TokenTypeHint(members["token_type_hint"])
+    token = members["token"]
+    # Records of earlier versions have one token only.
+    default = token if hint is TokenTypeHint.ACCESS_TOKEN else None
+    return RevocationRequest(
+        token=token, token_type_hint=hint, access_token=members.get("access_token", default)
+    )
 
 
 def _end_to_json(grant: Revoking | Revoked) -> Json:

@@ -2,7 +2,7 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -120,7 +120,6 @@ def authorization_url(
 ) -> str:
     """Return the URL to send the browser to (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
     parameters = {
-        **dict(provider.authorization_params),
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": pending.redirect_uri,
@@ -131,12 +130,21 @@ def authorization_url(
     if pending.code_verifier is not None:
         parameters["code_challenge"] = code_challenge(pending.code_verifier)
         parameters["code_challenge_method"] = "S256"
+    if provider.wire is not None:
+        parameters = _renamed(parameters, provider.wire.authorization_names)
+    parameters = {**dict(provider.authorization_params), **parameters}
     endpoint = urlsplit(provider.authorization_endpoint)
     # RFC 6749 §3.1: the endpoint's own query stays, and no parameter repeats.
     kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
     # Some servers read + as a space, as in forms, and some as a plus. All read %20.
     query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
     return endpoint._replace(query=query).geturl()
+
+
+def _renamed(parameters: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters under the provider's names, without those whose name is empty."""
+    found = ((names.get(name, name), value) for name, value in parameters.items())
+    return {name: value for name, value in found if name}
 
 
 def _name_of(parameter: str) -> str:

@@ -121,6 +121,11 @@ class Provider:
     error_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def callback_code(self) -> str:
+        """The name of the code in the redirect back (RFC 6749 §4.1.2, or the provider's)."""
+        return "code" if self.wire is None else self.wire.callback_code
+
+    @property
     def replay_is_harmless(self) -> bool:
         """Whether sending the same refresh token twice costs nothing."""
         return self.rotation.kind is RotationKind.NONE and not self.refresh_ends_access_token

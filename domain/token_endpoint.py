@@ -92,17 +92,30 @@ class TokenTypeHint(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRequest:
-    """A token to end, and with a refresh token all tokens of its login (RFC 7009 §2.1)."""
+    """A token to end, and with a refresh token all tokens of its login (RFC 7009 §2.1).
+
+    `access_token`: for a provider that ends a login by its access token. None in records of
+    earlier versions. Requests are equal without it.
+    """
 
     token: str = field(repr=False)
     token_type_hint: TokenTypeHint
+    access_token: str | None = field(repr=False, compare=False, default=None)
 
     @classmethod
     def for_tokens(cls, *, access_token: str, refresh_token: str | None) -> Self:
         """Return the revocation of the refresh token, or of the access token without one."""
         if refresh_token is None:
-            return cls(token=access_token, token_type_hint=TokenTypeHint.ACCESS_TOKEN)
-        return cls(token=refresh_token, token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+            return cls(
+                token=access_token,
+                token_type_hint=TokenTypeHint.ACCESS_TOKEN,
+                access_token=access_token,
+            )
+        return cls(
+            token=refresh_token,
+            token_type_hint=TokenTypeHint.REFRESH_TOKEN,
+            access_token=access_token,
+        )
 
 
 class RevocationResult(Enum):

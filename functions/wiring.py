@@ -80,7 +80,7 @@ class Wiring:
                 client,
                 self._shared,
                 owns=self._owned_by(name),
-                redirect_uri=self.settings.redirect_uri(client),
+                redirect_uri=self.settings.sent_redirect_uri(client),
                 # A login that was started elsewhere names no connection.
                 static_state=self.settings.oauth_state if name is None else None,
             )

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
 from domain.grant import Revoked, Revoking
+from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.pages import page
+from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
 from functions.login.login_texts import (
@@ -17,7 +19,6 @@ from functions.login.login_texts import (
     on_one_line,
     with_quotation,
 )
-from functions.login.logins import Logins
 from functions.login.results import CompletedLogin
 from functions.routes import CALLBACK, Routes, client_of_callback
 from functions.settings.clients import UnknownClientError
@@ -35,7 +36,7 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     """
     _refuse_prefetch(request)
     parameters = request.parameters
-    state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
+    state, error = parameters.get("state"), parameters.get("error")
     quote = error_of(parameters)
     quote_line = on_one_line(quote)
     if not state:
@@ -44,9 +45,11 @@ async def callback(request: Request, wiring: Wiring) -> Response:
             "invalid-state", f"{what} {START_OVER}", on_page=f"{what} {START_OVER_ON_PAGE}"
         )
         raise with_quotation(missing, quote_line)
+    client = _client_of(request, wiring)
+    code = _code(request, client.client.provider.callback_code)
     if bool(code) == bool(error):
         raise with_quotation(_wrong_parts(code), quote_line)
-    logins = _logins_of(request, wiring)
+    logins = client.logins
     if logins.is_static(state):
         await wiring.limits.count_static_login(request)
     cookies = LoginCookies(wiring.settings.public_url)
@@ -66,10 +69,10 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     return _success(request, completed, forget)
 
 
-def _logins_of(request: Request, wiring: Wiring) -> Logins:
-    """Return the logins of the client that the path names. Raises ProblemError, SettingsError."""
+def _client_of(request: Request, wiring: Wiring) -> ClientWiring:
+    """Return the client that the path names. Raises ProblemError, SettingsError."""
     try:
-        return wiring.client(client_of_callback(request.path)).logins
+        return wiring.client(client_of_callback(request.path))
     except UnknownClientError as error:
         raise problem(
             "not-found",
@@ -77,6 +80,12 @@ def _logins_of(request: Request, wiring: Wiring) -> Logins:
             on_page="This address belongs to no client of this deployment. Ask the operator to "
             "register the right redirect URI.",
         ) from error
+
+
+def _code(request: Request, name: str) -> str | None:
+    """Return the code, which some providers send under another name."""
+    found = request.parameters if name == "code" else parse_members(request.query, (name,))
+    return found.get(name)
 
 
 def _refuse_prefetch(request: Request) -> None:

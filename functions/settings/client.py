@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from domain.metadata import ServerMetadata
+from domain.metadata import ServerMetadata, is_safe_url
 from domain.provider import ClientAuthentication, Provider
 from functions.settings.environment import EnvReader
 from functions.settings.provider import read_metadata, read_provider
@@ -13,20 +13,33 @@ CLIENT_VARIABLES = frozenset(
     {
         "ACCESS_TOKEN_LIFETIME",
         "AUTHORIZATION_ENDPOINT",
+        "AUTHORIZATION_NAMES",
         "AUTHORIZATION_PARAMS",
+        "CALLBACK_CODE",
         "CLIENT_ID",
         "CLIENT_SECRET",
+        "CODE_PARAMS",
+        "ENDPOINT_VALUES",
         "ISSUER",
         "PKCE",
         "PROVIDER",
+        "REDIRECT_URI",
+        "REFRESH_ENDPOINT",
+        "REFRESH_PARAMS",
         "REFRESH_TOKEN_LIFETIME",
         "REFUSAL_WORDS",
+        "RESPONSE_NAMES",
         "REVOCATION_ENDPOINT",
+        "REVOCATION_STYLE",
         "ROTATION",
         "SCOPE",
+        "TOKENS_AT",
         "TOKEN_ENDPOINT",
         "TOKEN_ENDPOINT_AUTH_METHOD",
+        "TOKEN_HEADERS",
         "TOKEN_PARAMS",
+        "TOKEN_REQUEST_FORMAT",
+        "TOKEN_REQUEST_NAMES",
         "USER_AGENT",
     }
 )
@@ -39,6 +52,8 @@ class ClientSettings:
 
     If `overrides` names an issuer, `provider` lacks what the issuer's metadata provides.
     `client_secret` is empty for a public client. `user_agent` is None for the default.
+    `redirect_uri_name` stands for the redirect URI at a provider that registers it under a name,
+    such as eBay.
     """
 
     name: str | None
@@ -47,6 +62,7 @@ class ClientSettings:
     provider: Provider
     overrides: ServerMetadata
     user_agent: str | None = None
+    redirect_uri_name: str | None = None
 
     @property
     def callback_path(self) -> str:
@@ -64,6 +80,7 @@ def read_client(env: EnvReader, *, name: str | None, has_encryption_keys: bool) 
         provider=read_provider(env, overrides),
         overrides=overrides,
         user_agent=_user_agent(env),
+        redirect_uri_name=_redirect_uri_name(env),
     )
 
 
@@ -84,4 +101,11 @@ def _user_agent(env: EnvReader) -> str | None:
     text = env.optional("USER_AGENT")
     if text is not None and not (text.isascii() and text.isprintable()):
         env.faults.append("USER_AGENT must be printable ASCII")
+    return text
+
+
+def _redirect_uri_name(env: EnvReader) -> str | None:
+    text = env.optional("REDIRECT_URI", fits_a_header=True)
+    if text is not None and ":" in text and not is_safe_url(text):
+        env.add_fault("REDIRECT_URI must be the provider's name for the redirect URI, or https URL")
     return text

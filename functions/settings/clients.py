@@ -30,7 +30,20 @@ _SECRETS = frozenset({"client_secret"})
 _BY_REFERENCE = "_env"
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These may be a JSON object instead of its text.
-_OBJECTS = frozenset({"authorization_params", "refusal_words", "token_params"})
+_OBJECTS = frozenset(
+    {
+        "authorization_names",
+        "authorization_params",
+        "code_params",
+        "endpoint_values",
+        "refresh_params",
+        "refusal_words",
+        "response_names",
+        "token_headers",
+        "token_params",
+        "token_request_names",
+    }
+)
 _VARIABLE_IN_FAULT = re.compile(r"\b[A-Z][A-Z_]+\b")
 # The variables of the unnamed client that only this client would have.
 _UNNAMED = ("CLIENT_ID", "CLIENT_SECRET")

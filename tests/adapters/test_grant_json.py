@@ -270,6 +270,22 @@ def test_only_a_settled_grant_is_read_as_moved(grant: Grant) -> None:
             load_grant(text)
 
 
+@pytest.mark.parametrize("refresh_token", ["refresh", None])
+def test_a_revocation_keeps_the_access_token_and_an_older_one_is_read(
+    refresh_token: str | None,
+) -> None:
+    request = RevocationRequest.for_tokens(access_token="access", refresh_token=refresh_token)
+    members = members_of(Revoking(request=request, at=NOW))
+    loaded = load_grant(written(members))
+    assert isinstance(loaded, Revoking)
+    assert loaded.request.access_token == "access"
+    members["request"].pop("access_token", None)
+    older = load_grant(written(members))
+    assert isinstance(older, Revoking)
+    assert older.request == request
+    assert older.request.access_token == (None if refresh_token else "access")
+
+
 def test_older_versions_read_a_temporary_refusal_as_unexplained() -> None:
     refused = replace(AUTHORIZED, failure_state=replace(SETBACKS, failure=Failure.REFUSED))
     assert load_grant(dump_grant(refused)) == refused

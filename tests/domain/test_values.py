@@ -31,6 +31,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "read": None,
         "outcome": None,
     },
+    "RevocationRequest": {"access_token": None},
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},
     "ServerMetadata": {
@@ -61,7 +62,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "TryLater": {"quote": None},
 }
 # These have tables of their own.
-ELSEWHERE = {"Policy", "Provider", "Rotation"}
+ELSEWHERE = {"Policy", "Provider", "Rotation", "WireFormat"}
 # Tokens, codes and what a login is finished with; and what credentials could be guessed by.
 SECRETS = {
     "Attempt": {"client"},
@@ -71,16 +72,18 @@ SECRETS = {
     "PendingLogin": {"code_verifier"},
     "Policy": {"client"},
     "RefreshTokenRequest": {"refresh_token"},
-    "RevocationRequest": {"token"},
+    "RevocationRequest": {"token", "access_token"},
     "TokenErrorResponse": {"more_codes", "more_texts"},
     "TokenResponse": {"access_token", "refresh_token"},
     "Tokens": {"access_token", "refresh_token"},
+    "WireFormat": {"headers"},
 }
 
 # Comparing values leaves out their place in the record.
 NOT_COMPARED = {
     "AskForAuthorization": {"read"},
     "Moved": {"place"},
+    "RevocationRequest": {"access_token"},
     "Revoked": {"place", "login"},
     "Revoking": {"place", "login"},
     "Tokens": {"place", "revoked"},

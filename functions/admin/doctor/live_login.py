@@ -87,11 +87,15 @@ def _differences(
             f"it sends the browser to {there}, but this environment's PROVIDER, ISSUER or "
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
-    for name, wanted, variable in (
+    wire = client.client.provider.wire
+    names = {} if wire is None else wire.authorization_names
+    origin = "PUBLIC_URL" if client.client.redirect_uri_name is None else "REDIRECT_URI"
+    for standard, wanted, variable in (
         ("client_id", client.client.client_id, "CLIENT_ID"),
-        ("redirect_uri", settings.redirect_uri(client.client), "PUBLIC_URL"),
+        ("redirect_uri", settings.sent_redirect_uri(client.client), origin),
     ):
-        if query.get(name) != [wanted]:
+        name = names.get(standard, standard)
+        if name and query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))
             yield fault(
                 "login",

@@ -58,6 +58,7 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
         "TOKEN_ENDPOINT": provider.token_endpoint,
         "REVOCATION_ENDPOINT": provider.revocation_endpoint or "",
+        "REFRESH_ENDPOINT": (provider.wire and provider.wire.refresh_endpoint) or "",
     }
     hosts = {name: _host(url) for name, url in endpoints.items() if url}
     mixed = list(_of_another_preset(provider, hosts))

@@ -28,6 +28,7 @@ from domain.grant import (
 )
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import PRESETS
+from domain.wire_format import WireFormat
 from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
@@ -259,6 +260,17 @@ def test_endpoints_that_do_not_belong_together_are_found(
 ) -> None:
     metadata = ServerMetadata(**given)
     assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
+
+
+def test_a_refresh_endpoint_elsewhere_is_found() -> None:
+    metadata = ServerMetadata(
+        authorization_endpoint="https://a.test/a", token_endpoint="https://a.test/t"
+    )
+    wire = WireFormat(refresh_endpoint="https://b.example/refresh")
+    custom = replace(with_metadata(PRESETS["custom"], metadata), wire=wire)
+    found = list(check_endpoints(custom, metadata))
+    assert wrong(found) == [("warning", "PROVIDER")]
+    assert "REFRESH_ENDPOINT at b.example" in said(found, "PROVIDER")
 
 
 # The provider, and its clock.

@@ -97,6 +97,34 @@ FAULTS: Mapping[str, Sequence[str]] = {
             )
         ),
     ],
+    "REFRESH_ENDPOINT": [f"http://{MARK}.test/refresh", "refresh"],
+    "TOKEN_REQUEST_FORMAT": ["xml", "JSON"],
+    "CODE_PARAMS": [MARK, f"refresh_token={MARK}", "a=1&a=2"],
+    "REFRESH_PARAMS": [MARK, f"client_id={MARK}", "a=1&a=2"],
+    "TOKEN_HEADERS": [
+        *(MARK, "a b=1", "=1", "x=1&X=2", f"x=1%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
+        *(
+            f"{name}={MARK}"
+            for name in ("Authorization", "content-type", "Content-Length", "HOST", "user-agent")
+        ),
+    ],
+    "AUTHORIZATION_NAMES": [
+        *(MARK, f"{MARK}=a", "state=s", "code=c", "client_id=a b", "client_id=scope"),
+        *("client_id=a&client_id=b", "code_challenge=", "code_challenge_method="),
+    ],
+    "TOKEN_REQUEST_NAMES": [
+        *(MARK, f"{MARK}=a", "client_id=%0d", "code=redirect_uri", "code=x&redirect_uri=x"),
+        *(f"{name}=" for name in ("code", "refresh_token", "code_verifier", "client_secret")),
+        *("token=", "client_id=a&client_id=b"),
+    ],
+    "RESPONSE_NAMES": [MARK, f"{MARK}=a", "access_token=", "scope=a b", "scope=a&scope=b"],
+    "CALLBACK_CODE": ["a b", "state", "error", "iss", f"{MARK}?"],
+    "TOKENS_AT": ["a..b", ".a", "a b", "a.b.c.d.e", f"{MARK}/"],
+    "REVOCATION_STYLE": ["query", "RFC7009"],
+    "ENDPOINT_VALUES": [
+        *(MARK, f"tenant={MARK}", "tenant=", "tenant=a&tenant=b", f"client_id={MARK}"),
+    ],
+    "REDIRECT_URI": ["a b", f"http://{MARK}.test/", f"javascript:{MARK}", f"é{MARK}"],
     "TOKEN_ENDPOINT_AUTH_METHOD": ["private_key_jwt"],
     "USER_AGENT": [f"{MARK}\r\nx: y", f"é{MARK}"],
     "ENCRYPTION_KEYS": [f"{MARK}!", "MDEyMzQ1Njc4OWFiY2RlZg==", f"{KEY} {MARK}", ","],
@@ -131,6 +159,25 @@ TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
         {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "CLIENT_SECRET": "", "ENCRYPTION_KEYS": ""},
         ["CLIENT_SECRET", "ENCRYPTION_KEYS"],
     ),
+    ({"TOKEN_ENDPOINT": "https://{tenant}.a.test/"}, ["TOKEN_ENDPOINT", "ENDPOINT_VALUES"]),
+    ({"ISSUER": "https://a.test/{tenant}"}, ["ISSUER", "ENDPOINT_VALUES"]),
+    ({"REFRESH_ENDPOINT": "https://a.test/{tenant}"}, ["REFRESH_ENDPOINT", "ENDPOINT_VALUES"]),
+    (
+        {"TOKEN_ENDPOINT": "https://{t}.a.test/", "ENDPOINT_VALUES": f"t={MARK}/"},
+        ["ENDPOINT_VALUES"],
+    ),
+    (
+        {"TOKEN_ENDPOINT": "https://{t}.a.test/", "ENDPOINT_VALUES": f"t=a&{MARK}=b"},
+        ["ENDPOINT_VALUES"],
+    ),
+    ({"TOKEN_PARAMS": "a=1", "CODE_PARAMS": "a=2"}, ["CODE_PARAMS"]),
+    ({"TOKEN_PARAMS": "a=1", "REFRESH_PARAMS": "b=1&a=2"}, ["REFRESH_PARAMS"]),
+    (
+        {"AUTHORIZATION_NAMES": "client_id=key", "AUTHORIZATION_PARAMS": "key=1"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    ({"TOKEN_REQUEST_NAMES": "client_id=key", "TOKEN_PARAMS": "key=1"}, ["TOKEN_PARAMS"]),
+    ({"TOKEN_REQUEST_NAMES": "client_id=key", "CODE_PARAMS": "key=1"}, ["CODE_PARAMS"]),
     # A fault of each part that reads variables.
     (
         several := {
@@ -272,6 +319,17 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"AUTHORIZATION_PARAMS": "login_hint="},
         {"TOKEN_PARAMS": "resource=https%3A%2F%2Fa.test&resource=b&audience=c&expiring="},
         {"USER_AGENT": "inventory/2.1 (by somebody@a.test)"},
+        {"AUTHORIZATION_NAMES": "response_type=", "AUTHORIZATION_PARAMS": "response_type=x"},
+        {"TOKEN_REQUEST_NAMES": "grant_type=", "CODE_PARAMS": "grant_type=x&resource=a&resource=b"},
+        {"TOKEN_REQUEST_NAMES": "token=refresh_token&token_type_hint="},
+        {"TOKEN_PARAMS": "resource=a", "REFRESH_PARAMS": "resource=b"},
+        {"TOKEN_HEADERS": "Notion-Version=2022-06-28&accept=application%2Fvnd.x%2Bjson"},
+        {"TOKEN_ENDPOINT": "https://a.test/{client_id}/token"},
+        {"TOKEN_ENDPOINT": 'https://a.test/{"x"}'},
+        {"REDIRECT_URI": "Acme-AcmeInc-App-abcde"},
+        {"REDIRECT_URI": "https://relay.test/callback"},
+        {"CALLBACK_CODE": "spapi_oauth_code"},
+        {"TOKENS_AT": "data.tokens"},
         {"ENCRYPTION_KEYS": KEY},
         {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "CLIENT_SECRET": "", "ENCRYPTION_KEYS": KEY},
         {"TOKEN_ENDPOINT_AUTH_METHOD": "none"},
