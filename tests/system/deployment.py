@@ -109,6 +109,7 @@ def deployed(
             peers = _issuer(peer) if by_issuer else _endpoints(peer)
             kept = dict(store or _sqlite(Path(name)))
             environment = _environment(peer, url, rotation) | peers | kept
+            environment |= peer.client_variables
             started = running(opened, environment, Path(name), arguments=arguments, app=app)
             with started as workers:
                 yield Deployment(peer=peer, workers=workers)

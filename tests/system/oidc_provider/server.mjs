@@ -20,10 +20,11 @@ function authorizationServer() {
     clients: [
       {
         client_id: config.client_id,
-        client_secret: config.client_secret,
+        client_secret: config.client_secret || undefined,
         redirect_uris: [config.redirect_uri],
         grant_types: ['authorization_code', 'refresh_token'],
         token_endpoint_auth_method: config.auth_method,
+        ...config.registered,
       },
     ],
     // The default keeps an expired access token alive for another 15 s.
