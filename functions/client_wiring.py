@@ -16,7 +16,6 @@ from functions.settings.client import ClientSettings
 from functions.settings.clients import fault_of_client
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
-from ports.client_key import ClientKeyError
 from ports.clock import Clock
 from ports.discovery import Discovery
 from ports.entropy import Entropy
@@ -154,6 +153,8 @@ class ClientWiring:
             text = "PKCE must be S256 for a client without a secret, and ISSUER does not offer it"
             raise self._fault(text)
         if self._assertions is not None:
+            from ports.client_key import ClientKeyError
+
             try:
                 await self._assertions.check()
             except ClientKeyError as error:

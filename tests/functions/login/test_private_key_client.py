@@ -1,9 +1,13 @@
 """A client with a private key: it signs an assertion for each request, and nothing quotes it."""
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from tests.client_keys import claims_of, pem_of
+from tests.docs.pages import run_python
+from tests.functions.commands import environ_in
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.doctors import encryption_key
@@ -59,6 +63,23 @@ def test_no_part_of_an_assertion_is_quoted(deploy: Deploy, endpoint: TokenEndpoi
         assert part not in said
         assert part not in deployment.running.log()
     assert PEM.splitlines()[1] not in deployment.running.log()
+
+
+def test_a_fresh_token_needs_neither_the_library_nor_the_key(endpoint: TokenEndpoint) -> None:
+    program = """
+import sys
+from functions.settings.settings import Settings
+from functions.wiring import Wiring
+client = Wiring(Settings.from_environ()).client(None)
+assert client.client.private_key is not None
+print(sorted({name for name in sys.modules if name.partition(".")[0] == "jwt"}))
+print("cryptography.hazmat.primitives.serialization" in sys.modules)
+print("ports.client_key" in sys.modules)
+"""
+    given = {**environ_in(Path()), **endpoint.environ, **BY_KEY}
+    environ = {name: value for name, value in given.items() if value is not None}
+    printed = run_python(program, environ).split()
+    assert printed == ["[]", "False", "False"]
 
 
 @pytest.mark.parametrize(
