@@ -1,12 +1,18 @@
 """A client secret that is being replaced: either one works, and no refresh token is lost."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
+from adapters.authorization_server_httpx import HttpxAuthorizationServer
+from domain.token_endpoint import Outcome, TokenErrorResponse, TokenResponse
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.expect import expect_json, expect_page, expect_problem, expect_token
 from tests.functions.grants import OVER
 from tests.functions.token_endpoint import Answer, TokenEndpoint
+from tests.ports.asking import PATIENCE, PROVIDER, REFRESH
 
 NEW, OLD = "the-new-secret-of-this-client", "the-old-secret-of-this-client"
 REFUSED = Answer.json({"error": "invalid_client"}, status=401)
@@ -99,6 +105,31 @@ def test_two_refused_secrets_are_a_fault_of_the_settings(
     problem = expect_problem(both.token("default"), 502, "client-refused")
     assert "CLIENT_SECRET" in problem["detail"]
     assert secrets_of(endpoint) == [NEW, OLD]
+
+
+def test_of_two_refusals_the_first_counts_and_the_order_stays(endpoint: TokenEndpoint) -> None:
+    def refusal(text: str) -> Answer:
+        return Answer.json({"error": "invalid_client", "error_description": text}, status=401)
+
+    async def ask_twice() -> list[Outcome]:
+        server = HttpxAuthorizationServer(
+            replace(PROVIDER, token_endpoint=f"{endpoint.url}/token"),
+            client_id="client",
+            client_secret=NEW,
+            previous_client_secret=OLD,
+            timeout=PATIENCE,
+        )
+        try:
+            return [await server.request_tokens(REFRESH) for _ in range(2)]
+        finally:
+            await server.close()
+
+    endpoint.plan(refusal("about this one"), refusal("about that one"))
+    refused, accepted = asyncio.run(ask_twice())
+    assert isinstance(refused, TokenErrorResponse)
+    assert refused.description == "about this one"
+    assert isinstance(accepted, TokenResponse)
+    assert secrets_of(endpoint) == [NEW, OLD, NEW]
 
 
 def test_an_unknown_outcome_of_the_second_request_stays_unknown(

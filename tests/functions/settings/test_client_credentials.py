@@ -113,6 +113,7 @@ BROKEN = {
     "openssh": PEM.replace("PRIVATE", "OPENSSH PRIVATE"),
     "no-base64": PEM.replace(LINES[1][:8], "!!!!!!!!"),
     "not-der": "-----BEGIN PRIVATE KEY-----\nQUJDREVG\n-----END PRIVATE KEY-----",
+    "too-long": "-----BEGIN PRIVATE KEY-----\nMAUB\n-----END PRIVATE KEY-----",
     "empty": "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
 }
 
@@ -127,6 +128,15 @@ def test_a_broken_key_is_a_fault_that_quotes_nothing_of_it(text: str) -> None:
     assert str(caught.value).startswith("client 'one' in CLIENTS: client_private_key ")
     quoted = [line for line in text.splitlines() if line and line in f"{fault} {caught.value}"]
     assert quoted == []
+
+
+@pytest.mark.parametrize(
+    "form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL], ids=["pkcs8", "traditional"]
+)
+def test_a_passphrase_is_named_as_the_fault(form: PrivateFormat) -> None:
+    pem = pem_of("p256", form=form, passphrase="x")
+    (fault,) = faults(BY_KEY | {"CLIENT_PRIVATE_KEY": pem})
+    assert fault.startswith("CLIENT_PRIVATE_KEY has a passphrase")
 
 
 @pytest.mark.parametrize(
