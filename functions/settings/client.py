@@ -61,6 +61,8 @@ _KEY_VARIABLES = (
     "CLIENT_ASSERTION_AUDIENCE",
     "TOKEN_ENDPOINT_AUTH_SIGNING_ALG",
 )
+# The styles of revocation that send the secret, with any method at the token endpoint.
+_BY_SECRET = ("delete-json", "client-header")
 _WITHOUT_SECRET = (ClientAuthentication.NONE, ClientAuthentication.PRIVATE_KEY_JWT)
 
 
@@ -109,6 +111,8 @@ def read_client(env: EnvReader, *, name: str | None, has_encryption_keys: bool) 
         env.add_fault(
             "PKCE must be S256 for a client without a secret (TOKEN_ENDPOINT_AUTH_METHOD=none)"
         )
+    if method in _WITHOUT_SECRET and not client_secret and _revokes_by_secret(provider):
+        env.add_fault("REVOCATION_STYLE of this provider requires CLIENT_SECRET, which is not set")
     return ClientSettings(
         name=name,
         client_id=client_id,
@@ -135,6 +139,10 @@ def _client_secret(
             "openssl rand -base64 32"
         )
     return secret or ""
+
+
+def _revokes_by_secret(provider: Provider) -> bool:
+    return provider.wire is not None and provider.wire.revocation.value in _BY_SECRET
 
 
 def _previous_client_secret(env: EnvReader, client_secret: str) -> str | None:

@@ -2,15 +2,20 @@
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from adapters.sealing import derive_key
+from domain.metadata import ServerMetadata
+from domain.provider import ClientAuthentication, Provider
 from functions.client_wiring import _fingerprint
 from functions.settings.client import ClientSettings
 from functions.settings.clients import ClientError
+from functions.settings.environment import EnvReader
+from functions.settings.provider import read_provider
 from functions.settings.settings import Settings, SettingsError
 from functions.wiring import keys_of
 from tests.client_keys import pem_of
@@ -165,6 +170,11 @@ def test_a_passphrase_is_named_as_the_fault(form: PrivateFormat) -> None:
             id="audience",
         ),
         pytest.param(
+            PUBLIC | {"REVOCATION_STYLE": "delete-json"},
+            ["REVOCATION_STYLE", "CLIENT_SECRET"],
+            id="revocation-by-a-secret",
+        ),
+        pytest.param(
             PUBLIC | {"PREVIOUS_CLIENT_SECRET": "old"},
             ["PREVIOUS_CLIENT_SECRET", "CLIENT_SECRET"],
             id="previous-without-a-current-one",
@@ -190,6 +200,18 @@ def test_a_client_without_a_secret_requires_encryption_keys(
     assert read(variables).client_secret == ""
     (fault,) = faults(variables, ENCRYPTION_KEYS="")
     assert fault.startswith("ENCRYPTION_KEYS is not set")
+
+
+def test_the_metadata_of_an_issuer_does_not_replace_the_method_of_a_preset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def preset(env: EnvReader, overrides: ServerMetadata) -> Provider:
+        found = read_provider(env, overrides)
+        return replace(found, client_authentication=ClientAuthentication.NONE)
+
+    monkeypatch.setattr("functions.settings.client.read_provider", preset)
+    by_issuer = {"CLIENT_ID": "i", "PROVIDER": "custom", "ISSUER": "https://login.example"}
+    assert unnamed(by_issuer).overrides.client_authentication is ClientAuthentication.NONE
 
 
 def test_another_key_is_another_fingerprint() -> None:
