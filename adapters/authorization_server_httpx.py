@@ -13,12 +13,13 @@ from adapters.failure_reasons import reason_of
 from adapters.network import MetadataHosts
 from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.redaction import Redaction, tokens_in
-from adapters.token_message import Client, Message
+from adapters.token_message import ClientMessages, Message
 from adapters.token_response import read_answer, read_revocation
 from domain.error_meanings import KNOWN_CODES, are_credentials_refused
 from domain.provider import Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     Delivery,
     NoAnswer,
     Outcome,
@@ -76,7 +77,8 @@ class HttpxAuthorizationServer:
         self._provider = provider
         credentials = [client_secret, *filter(None, [previous_client_secret])]
         self._clients = [
-            Client(provider, client_id=client_id, client_secret=secret) for secret in credentials
+            ClientMessages(provider, client_id=client_id, client_secret=secret)
+            for secret in credentials
         ]
         # The index of the credentials that the provider accepted last.
         self._accepted = 0
@@ -196,6 +198,8 @@ def _secrets(request: _Request) -> tuple[str, ...]:
             return (request.code, request.code_verifier or request.code)
         case RefreshTokenRequest():
             return (request.refresh_token,)
+        case ClientCredentialsRequest():
+            return ()
         case RevocationRequest():
             return (request.token, request.access_token or request.token)
         case _:

@@ -8,6 +8,7 @@ from adapters.stored_json import (
     FIRST_VERSION,
     FORMAT_VERSION,
     MOVING_VERSION,
+    REVOKING_VERSION,
     FormatError,
     Json,
     dump,
@@ -27,13 +28,21 @@ from domain.grant import (
     Idle,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
+    grant_type_of,
 )
 from domain.ledger import Ledger
-from domain.provider import LifetimeStart
-from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.provider import GrantType, LifetimeStart
+from domain.token_endpoint import (
+    Extra,
+    ExtraValue,
+    RevocationRequest,
+    RevocationResult,
+    TokenTypeHint,
+)
 from domain.tokens import Tokens
 
 
@@ -44,13 +53,17 @@ def dump_record(grant: Grant, ledger: Ledger) -> bytes:
 
 
 def _version_of(grant: Grant) -> int:
+    if grant_type_of(grant) is GrantType.CLIENT_CREDENTIALS:
+        return FORMAT_VERSION
     match grant:
         case Unauthorized() | Authorized() | Refreshing() | AuthorizationRequired():
             return FIRST_VERSION
+        case Requesting():
+            return FORMAT_VERSION
         case Moved():
             return MOVING_VERSION
         case Revoking() | Revoked():
-            return FORMAT_VERSION
+            return REVOKING_VERSION
         case _:
             assert_never(grant)
 
@@ -67,8 +80,13 @@ def load_record(text: bytes) -> tuple[Grant, Ledger]:
 
 def _grant_to_json(grant: Grant) -> Json:
     match grant:
-        case Unauthorized():
+        case Unauthorized() if grant.failure_state is None:
             return {"state": "unauthorized"}
+        case Unauthorized():
+            return {"state": "unauthorized", **_start_to_json(grant)}
+        case Requesting(attempt=attempt):
+            members = {"attempt": _attempt_to_json(attempt), **_start_to_json(grant)}
+            return {"state": "requesting", **members}
         case Authorized(tokens=tokens, failure_state=failure_state):
             return {
                 "state": "authorized",
@@ -79,13 +97,7 @@ def _grant_to_json(grant: Grant) -> Json:
             return {
                 "state": "refreshing",
                 "tokens": _tokens_to_json(tokens),
-                "attempt": {
-                    "id": attempt.id,
-                    "authorized_at": format_instant(attempt.authorized_at),
-                    "generation": attempt.generation,
-                    "client": attempt.client,
-                    "started_at": format_instant(attempt.started_at),
-                },
+                "attempt": _attempt_to_json(attempt),
                 "setbacks": _failure_state_to_json(failure_state),
             }
         case AuthorizationRequired(tokens=tokens, cause=cause, client=client, since=since):
@@ -120,18 +132,15 @@ def _grant_to_json(grant: Grant) -> Json:
 def _grant_from_json(members: Json) -> Grant:
     match members["state"]:
         case "unauthorized":
-            return Unauthorized()
+            # Missing in records of earlier versions.
+            return Unauthorized(**_start_from_json({"setbacks": None, **members}))
+        case "requesting":
+            attempt = _attempt_from_json(members["attempt"])
+            return Requesting(attempt=attempt, **_start_from_json(members))
         case "refreshing":
-            attempt = members["attempt"]
             return Refreshing(
                 tokens=_tokens_from_json(members["tokens"]),
-                attempt=Attempt(
-                    id=attempt["id"],
-                    authorized_at=parse_instant(attempt["authorized_at"]),
-                    generation=attempt["generation"],
-                    client=attempt["client"],
-                    started_at=parse_instant(attempt["started_at"]),
-                ),
+                attempt=_attempt_from_json(members["attempt"]),
                 failure_state=_failure_state_from_json(members["setbacks"]),
             )
         case "moved":
@@ -165,6 +174,43 @@ def _revocation_from_json(members: Json) -> RevocationRequest:
     return RevocationRequest(
         token=token, token_type_hint=hint, access_token=members.get("access_token", default)
     )
+
+
+def _attempt_to_json(attempt: Attempt) -> Json:
+    return {
+        "id": attempt.id,
+        "authorized_at": format_instant(attempt.authorized_at),
+        "generation": attempt.generation,
+        "client": attempt.client,
+        "started_at": format_instant(attempt.started_at),
+    }
+
+
+def _attempt_from_json(members: Json) -> Attempt:
+    return Attempt(
+        id=members["id"],
+        authorized_at=parse_instant(members["authorized_at"]),
+        generation=members["generation"],
+        client=members["client"],
+        started_at=parse_instant(members["started_at"]),
+    )
+
+
+def _start_to_json(grant: Unauthorized | Requesting) -> Json:
+    """Write what a client's first requests have left."""
+    return {
+        "setbacks": _failure_state_to_json(grant.failure_state),
+        "place": grant.place,
+        "revoked": grant.revoked,
+    }
+
+
+def _start_from_json(members: Json) -> Json:
+    return {
+        "failure_state": _failure_state_from_json(members["setbacks"]),
+        "place": _place(members),
+        "revoked": _place(members, "revoked"),
+    }
 
 
 def _end_to_json(grant: Revoking | Revoked) -> Json:
@@ -222,7 +268,17 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         "place": tokens.place,
         "revoked": tokens.revoked,
         "refresh_token_counted": tokens.refresh_token_counted.value,
+        # Most records have neither. Earlier versions ignore both.
+        **({} if tokens.account is None else {"account": tokens.account}),
+        **({"extra": dict(tokens.extra)} if tokens.extra else {}),
+        **_grant_type_to_json(tokens.grant_type),
+        "login_expires_at": format_instant(tokens.login_expires_at),
     }
+
+
+def _grant_type_to_json(grant_type: GrantType) -> Json:
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return {} if is_login else {"grant_type": grant_type.value}
 
 
 def _tokens_from_json(members: Json) -> Tokens:
@@ -244,7 +300,17 @@ def _tokens_from_json(members: Json) -> Tokens:
         refresh_token_counted=LifetimeStart(
             members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
         ),
+        account=members.get("account"),
+        extra=_extra_from_json(members.get("extra", {})),
+        grant_type=GrantType(members.get("grant_type", GrantType.AUTHORIZATION_CODE.value)),
+        login_expires_at=parse_optional_instant(members.get("login_expires_at")),
     )
+
+
+def _extra_from_json(members: Json) -> Extra:
+    if not isinstance(members, dict):
+        raise TypeError("extra")
+    return tuple((name, value) for name, value in members.items() if isinstance(value, ExtraValue))
 
 
 def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:

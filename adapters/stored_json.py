@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 FIRST_VERSION = 1
-# Version 2 added moved grants, version 3 revoked ones.
+# Version 2 added moved grants, version 3 revoked ones, version 4 those of client credentials.
 MOVING_VERSION = 2
-FORMAT_VERSION = 3
+REVOKING_VERSION = 3
+FORMAT_VERSION = 4
 
 Json: TypeAlias = dict[str, Any]
 

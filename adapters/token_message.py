@@ -14,6 +14,7 @@ from adapters.client_assertion import ASSERTION_TYPE
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     RefreshTokenRequest,
     RevocationRequest,
     TokenRequest,
@@ -36,8 +37,8 @@ class Message:
     body: bytes = field(repr=False, default=b"")
 
 
-class Client:
-    """A client with its credentials, which writes messages for one provider."""
+class ClientMessages:
+    """The messages of one client, with its credentials, to its provider."""
 
     def __init__(self, provider: Provider, *, client_id: str, client_secret: str) -> None:
         """`client_secret`: empty for a public client."""
@@ -53,6 +54,8 @@ class Client:
         match request:
             case AuthorizationCodeRequest():
                 url, own = self._provider.token_endpoint, self._wire.code_params
+            case ClientCredentialsRequest():
+                url, own = self._provider.token_endpoint, ()
             case RefreshTokenRequest():
                 url = self._wire.refresh_endpoint or self._provider.token_endpoint
                 own = self._wire.refresh_params
@@ -177,6 +180,10 @@ def _members_of(request: TokenRequest) -> dict[str, str]:
             return members
         case RefreshTokenRequest():
             return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
+        case ClientCredentialsRequest(scope=scope):
+            # RFC 6749 §4.4.2.
+            members = {"grant_type": "client_credentials"}
+            return members if scope is None else {**members, "scope": scope}
         case _:
             assert_never(request)
 

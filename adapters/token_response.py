@@ -23,10 +23,11 @@ from pydantic import (
 
 from adapters.body_members import read_members
 from adapters.error_response import REFUSAL_NAMES, describe_page, is_page, is_refusal, read_error
-from adapters.id_token import read_subject
+from adapters.extra_members import read_extra
+from adapters.id_token import read_account
 from adapters.lifetimes import read_lifetimes
 from domain.error_meanings import KNOWN_CODES
-from domain.provider import Provider
+from domain.provider import GrantType, Provider
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -216,10 +217,12 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     if body.token_type is None:
         _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
-    can_refresh = body.refresh_token is not None
+    is_own = provider.grant_type is GrantType.CLIENT_CREDENTIALS
+    can_refresh = is_own or body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is used")
+    account = read_account(body.id_token, provider.issuer)
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,
@@ -227,7 +230,13 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
         refresh_token=body.refresh_token,
         refresh_token_expires_in=refresh,
         scope=body.scope,
-        subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
+        subject=account.subject,
+        account=account.label,
+        extra=read_extra(
+            members,
+            provider.response_members,
+            secrets={body.access_token, body.refresh_token, body.id_token},
+        ),
     )
 
 

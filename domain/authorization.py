@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from domain.events import Precedence
 from domain.provider import Provider
-from domain.token_endpoint import AuthorizationCodeRequest
+from domain.token_endpoint import AuthorizationCodeRequest, Extra
 from domain.tokens import MAX_CLOCK_SKEW
 
 # Enough for a password and a second factor (RFC 9700 §4.7.1 wants it short).
@@ -76,13 +76,15 @@ class PendingLogin:
 class AuthorizationResponse:
     """The parameters of the provider's redirect (RFC 6749 §4.1.2, RFC 9207 §2).
 
-    `code` is None after an error. `browser` is the browser's cookie for this login.
+    `code` is None after an error. `browser` is the browser's cookie for this login. `extra` has the
+    provider's `callback_members`.
     """
 
     state: str = field(repr=False)
     code: str | None = field(repr=False)
     issuer: str | None
     browser: str | None = field(repr=False, default=None)
+    extra: Extra = field(repr=False, default=())
 
 
 def sign_state(token: str, key: bytes) -> str:

@@ -17,6 +17,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
 _URL = re.compile(r"(https?://)([^/?#]*)(.*)")
 # RFC 1123 §2.1.
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_FIXED_END = re.compile(r"\.[^.]*[A-Za-z][^.]*\Z")
 _PART_OF_LABEL = re.compile(r"[A-Za-z0-9-]+")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HIGHEST_PORT = 65535
@@ -80,26 +81,26 @@ def _fill_authority(
         # Rule C.
         return _require_host(names[0], values[names[0]])
     host, colon, port = authority.partition(":")
-    if "{" in port or "@" in authority:
+    if "{" in port:
         raise TemplateError(f"{{{names[-1]}}} must be in the host or after it")
-    for name in names:
-        if not allowed.get(name):
-            _require_label(name, values[name], authority)
+    listed = [name for name in names if allowed.get(name)]
+    _require_labels(fill_text(host, values, listed), values)
     host = _filled(host, values.__getitem__)
     if not _is_host(host):
         raise TemplateError(f"{{{names[0]}}} makes no valid host name")
     return f"{host}{colon}{port}"
 
 
-def _require_label(name: str, value: str, authority: str) -> None:
-    # Rule A.
-    end = authority.rpartition(f"{{{name}}}")[2].partition(":")[0]
-    if not re.search(r"\.[^.{}]*[A-Za-z][^.{}]*$", end):
-        raise TemplateError(f"{{{name}}} must have a fixed domain after it in the host")
-    if not _PART_OF_LABEL.fullmatch(value):
-        raise TemplateError(
-            f"{{{name}}} must be one part of a host name: letters, digits and hyphens"
-        )
+def _require_labels(host: str, values: Mapping[str, str]) -> None:
+    """Check rule A for the placeholders that are left in a host."""
+    names = placeholders_in(host)
+    if names and not _FIXED_END.search(host.rpartition("}")[2]):
+        raise TemplateError(f"{{{names[-1]}}} must have a fixed domain after it in the host")
+    for name in names:
+        if not _PART_OF_LABEL.fullmatch(values[name]):
+            raise TemplateError(
+                f"{{{name}}} must be one part of a host name: letters, digits and hyphens"
+            )
 
 
 def _require_host(name: str, value: str) -> str:

@@ -18,6 +18,7 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -67,7 +68,7 @@ def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
 
 def _grant_after_arrival(grant: Grant, arrived: Moved, now: datetime) -> Active | Moved | None:
     """Return the grant after an arrival; None if nothing changes (rules 12 and 15)."""
-    if isinstance(grant, Unauthorized):
+    if isinstance(grant, Unauthorized | Requesting):
         return _continue_count(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
         # Rule 15: an export from before the revocation does not restore the grant.

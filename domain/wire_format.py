@@ -64,3 +64,7 @@ class WireFormat:
     tokens_at: str | None = None
     response_names: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
     revocation: RevocationStyle = RevocationStyle.STANDARD
+
+    def __post_init__(self) -> None:
+        for name in ("authorization_names", "token_request_names", "response_names"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -1,7 +1,7 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
@@ -85,6 +85,12 @@ class Wiring:
                 static_state=self.settings.oauth_state if name is None else None,
             )
         return self._clients[name]
+
+    def usable_clients(self) -> Iterator[ClientWiring]:
+        """Yield the parts of each client whose settings are valid."""
+        for name in self.settings.clients.names:
+            with suppress(SettingsError):
+                yield self.client(name)
 
     def _owned_by(self, name: str | None) -> Callable[[str], bool]:
         return lambda connection: self.settings.clients.name_for(connection) == name

@@ -17,11 +17,13 @@ from domain.grant import (
     Idle,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
 )
 from domain.ledger import MAX_ENTRIES, Entry, HistoryEvent, Ledger
+from domain.provider import GrantType
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -40,6 +42,9 @@ long_tokens = st.text(min_size=1, max_size=8).map(
     lambda piece: (piece * LONG_TOKEN_LENGTH)[:LONG_TOKEN_LENGTH]
 )
 secrets = ids | long_tokens
+extra = st.dictionaries(
+    ids, texts | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+).map(lambda members: tuple(members.items()))
 
 places = st.integers(min_value=0, max_value=2**40)
 tokens = st.builds(
@@ -54,8 +59,12 @@ tokens = st.builds(
     refresh_token=st.none() | secrets,
     refresh_token_expires_at=st.none() | instants,
     subject=st.none() | texts,
+    login_expires_at=st.none() | instants,
     place=places,
     revoked=places,
+    account=st.none() | texts,
+    extra=extra,
+    grant_type=st.sampled_from(GrantType),
 )
 failure_state = st.builds(
     FailureState,
@@ -91,6 +100,14 @@ revocation_requests = st.builds(
 )
 grants: st.SearchStrategy[Grant] = st.one_of(
     st.just(Unauthorized()),
+    st.builds(Unauthorized, failure_state=failure_state, place=places, revoked=places),
+    st.builds(
+        Requesting,
+        attempt=attempts,
+        failure_state=st.none() | failure_state,
+        place=places,
+        revoked=places,
+    ),
     settled,
     st.builds(Refreshing, tokens=tokens, attempt=attempts, failure_state=st.none() | failure_state),
     moved,

@@ -150,6 +150,16 @@ def login_not_needed() -> ProblemError:
     )
 
 
+def client_needs_no_login() -> ProblemError:
+    """Make the problem of a login for a client that requests tokens by itself."""
+    what = "This client needs no login"
+    return problem(
+        "login-not-needed",
+        f"{what} (GRANT is client_credentials). GET /api/token returns an access token.",
+        on_page=f"{what}. {_CLOSE}",
+    )
+
+
 def other_account() -> ProblemError:
     """Make the problem of a login that would replace the grant of another account."""
     what = (

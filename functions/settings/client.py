@@ -21,6 +21,7 @@ CLIENT_VARIABLES = frozenset(
         "AUTHORIZATION_NAMES",
         "AUTHORIZATION_PARAMS",
         "CALLBACK_CODE",
+        "CALLBACK_MEMBERS",
         "CLIENT_ASSERTION_AUDIENCE",
         "CLIENT_ID",
         "CLIENT_KEY_ID",
@@ -28,15 +29,19 @@ CLIENT_VARIABLES = frozenset(
         "CLIENT_SECRET",
         "CODE_PARAMS",
         "ENDPOINT_VALUES",
+        "GRANT",
         "ISSUER",
+        "LOGIN_LIFETIME",
         "PKCE",
         "PREVIOUS_CLIENT_SECRET",
         "PROVIDER",
         "REDIRECT_URI",
         "REFRESH_ENDPOINT",
+        "REFRESH_ONLY_WITHIN",
         "REFRESH_PARAMS",
         "REFRESH_TOKEN_LIFETIME",
         "REFUSAL_WORDS",
+        "RESPONSE_MEMBERS",
         "RESPONSE_NAMES",
         "REVOCATION_ENDPOINT",
         "REVOCATION_STYLE",
@@ -98,11 +103,16 @@ class ClientSettings:
         return CALLBACK_PATH if self.name is None else f"{CALLBACK_PATH}/{self.name}"
 
 
-def read_client(env: EnvReader, *, name: str | None, has_encryption_keys: bool) -> ClientSettings:
-    """Read a client's variables; their faults are added to the reader's."""
+def read_client(
+    env: EnvReader, *, name: str | None, has_encryption_keys: bool, loads_preset: bool = True
+) -> ClientSettings:
+    """Read a client's variables; their faults are added to the reader's.
+
+    Without `loads_preset` they are only checked, as far as that needs no preset.
+    """
     overrides = read_metadata(env)
     client_id = env.required("CLIENT_ID")
-    provider = read_provider(env, overrides)
+    provider = read_provider(env, overrides, loads_preset=loads_preset)
     if (method := provider.client_authentication) in _WITHOUT_SECRET:
         # The issuer's metadata must not choose another method.
         overrides = replace(overrides, client_authentication=method)

@@ -102,20 +102,28 @@ class Clients:
         if name is None or name not in self.entries:
             raise UnknownClientError(f"Unknown client. The clients: {self._list()}.")
         if name not in self._read:
-            client, faults = self._check(name)
+            client, faults = self._check(name, loads_preset=True)
             if faults:
                 raise ClientError(faults)
             self._read[name] = client
         return self._read[name]
 
-    def faults(self) -> Iterator[str]:
-        """Yield the faults of every named client. It loads every preset."""
-        for name in self.entries:
-            yield from self._check(name)[1]
+    def faults(self, *, loads_presets: bool = True) -> Iterator[str]:
+        """Yield the faults of every named client.
 
-    def _check(self, name: str) -> tuple[ClientSettings, list[str]]:
+        Without `loads_presets`, a missing value of a preset's endpoint is found by a request only.
+        """
+        for name in self.entries:
+            yield from self._check(name, loads_preset=loads_presets)[1]
+
+    def _check(self, name: str, *, loads_preset: bool) -> tuple[ClientSettings, list[str]]:
         env = _EntryReader(name, self.entries[name], self.references)
-        client = read_client(env, name=name, has_encryption_keys=self.has_encryption_keys)
+        client = read_client(
+            env,
+            name=name,
+            has_encryption_keys=self.has_encryption_keys,
+            loads_preset=loads_preset,
+        )
         return client, env.named_faults()
 
     def _list(self) -> str:

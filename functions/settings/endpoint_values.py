@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.endpoint_templates import (
     TemplateError,
@@ -12,9 +12,12 @@ from domain.endpoint_templates import (
 )
 from domain.metadata import ServerMetadata, is_safe_url
 from domain.provider import Provider
-from domain.wire_format import WireFormat
 from functions.settings.environment import EnvReader
 from functions.settings.parameters import Params, read_params
+
+if TYPE_CHECKING:
+    # Most providers with placeholders differ in nothing else.
+    from domain.wire_format import WireFormat
 
 _VARIABLE = "ENDPOINT_VALUES"
 _EXAMPLE = "tenant=contoso&region=eu"
@@ -61,7 +64,7 @@ def fill_provider(env: EnvReader, preset: Provider, provider: Provider) -> Provi
     )
 
 
-def _fill_wire(env: EnvReader, filling: "_Filling", wire: WireFormat) -> WireFormat:
+def _fill_wire(env: EnvReader, filling: "_Filling", wire: "WireFormat") -> "WireFormat":
     origin = _REFRESH_ENDPOINT if env.optional(_REFRESH_ENDPOINT) else "PROVIDER"
     return replace(
         wire,
@@ -140,7 +143,8 @@ class _Filling:
 
     def _without_value(self, variable: str, template: str, error: TemplateError) -> str | None:
         if not error.is_missing:
-            self.env.add_fault(f"{_VARIABLE}: {error}")
+            is_id = str(error).startswith(f"{{{_CLIENT_ID}}}")
+            self.env.add_fault(f"{'CLIENT_ID' if is_id else _VARIABLE}: {error}")
         elif variable == "PROVIDER" and self.env.optional("ISSUER"):
             # The issuer's metadata names its endpoints.
             return None

@@ -93,6 +93,9 @@ def read_token_params(
         if wire is None
         else _sent(_TOKEN_REQUEST_PARAMS, wire.token_request_names)
     )
+    if variable == "REFRESH_PARAMS":
+        # Yahoo's and GitLab's documentation repeat it there.
+        sent -= {"redirect_uri"}
     if own := sorted(sent.intersection(name for name, _ in found)):
         env.faults.append(
             f"{variable} must not set {', '.join(own)}: each token request sets its own"

@@ -6,11 +6,16 @@ Variables that few deployments set are read by modules that the others do not im
 import json
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
+from domain.provider import ClientAuthentication, GrantType, Pkce, Provider
 from functions.settings.environment import LAYOUT, EnvReader
+from functions.settings.presets import exists, load, unknown_preset
+
+DEFAULT_PRESET = "digikey"
+CUSTOM = "custom"
 
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
@@ -22,7 +27,13 @@ _MEANINGS = {
     Meaning.CONFIGURATION.value: "invalid_client",
     Meaning.TRY_LATER.value: "temporarily_unavailable",
 }
-_LIFETIMES = ("ROTATION", "ACCESS_TOKEN_LIFETIME", "REFRESH_TOKEN_LIFETIME")
+_LIFETIMES = (
+    "ACCESS_TOKEN_LIFETIME",
+    "LOGIN_LIFETIME",
+    "REFRESH_ONLY_WITHIN",
+    "REFRESH_TOKEN_LIFETIME",
+    "ROTATION",
+)
 _WIRE = (
     "AUTHORIZATION_NAMES",
     "CALLBACK_CODE",
@@ -36,6 +47,8 @@ _WIRE = (
     "TOKEN_REQUEST_FORMAT",
     "TOKEN_REQUEST_NAMES",
 )
+# In a revocation endpoint.
+_CLIENT_ID = "{client_id}"
 _PARAMS = ("AUTHORIZATION_PARAMS", "TOKEN_PARAMS", "CODE_PARAMS", "REFRESH_PARAMS")
 
 
@@ -61,20 +74,53 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
     return metadata
 
 
-def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
-    preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
+def read_provider(
+    env: EnvReader, overrides: ServerMetadata, *, loads_preset: bool = True
+) -> Provider:
+    """Apply the overrides to the preset. Settings that the issuer publishes stay empty.
+
+    Without `loads_preset` the variables are only checked, as far as that needs no preset.
+    """
+    preset = _preset(env, loads=loads_preset)
     require_settings(env, preset)
     provider = replace(
         _with_params(env, _with_wire(env, _with_lifetimes(env, preset))),
         scope=_scope(env) or preset.scope,
         error_aliases={**preset.error_aliases, **_refusal_words(env)},
+        response_members=_members(env, "RESPONSE_MEMBERS", preset.response_members),
+        callback_members=_members(env, "CALLBACK_MEMBERS", preset.callback_members),
     )
-    provider = _with_endpoint_values(env, preset, with_metadata(provider, overrides))
-    for name in ("authorization_endpoint", "token_endpoint"):
+    provider = with_metadata(provider, overrides)
+    if loads_preset:
+        provider = _with_endpoint_values(env, preset, provider)
+    provider = _grant(env, provider)
+    for name in _required_endpoints(provider.grant_type):
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
+
+
+def _preset(env: EnvReader, *, loads: bool) -> Provider:
+    name = env.optional("PROVIDER") or DEFAULT_PRESET
+    # `custom` has no endpoints, whose absence is a fault.
+    if not loads and name != CUSTOM and exists(name):
+        return _without_endpoints(name)
+    preset = load(name)
+    if preset is None:
+        env.faults.append(f"PROVIDER {unknown_preset(name)}")
+        return _without_endpoints(name)
+    return preset
+
+
+def _without_endpoints(name: str) -> Provider:
+    """Return a provider to check the other variables with. No request is sent to it."""
+    return Provider(
+        name=name,
+        authorization_endpoint="https://unknown.invalid",
+        token_endpoint="https://unknown.invalid",
+        access_token_lifetime=None,
+        refresh_token_lifetime=None,
+    )
 
 
 def require_settings(env: EnvReader, preset: Provider) -> None:
@@ -116,6 +162,11 @@ def _with_params(env: EnvReader, provider: Provider) -> Provider:
 
 
 def _with_endpoint_values(env: EnvReader, preset: Provider, provider: Provider) -> Provider:
+    revocation = provider.revocation_endpoint
+    if revocation is not None and _CLIENT_ID in revocation:
+        # GitHub's needs nothing else.
+        client_id = quote(env.optional("CLIENT_ID") or "", safe="")
+        provider = replace(provider, revocation_endpoint=revocation.replace(_CLIENT_ID, client_id))
     wire = provider.wire
     urls = (*_endpoints(provider), wire and wire.refresh_endpoint)
     has_placeholders = preset.placeholders or any("{" in url for url in urls if url)
@@ -132,6 +183,25 @@ def _has_any(env: EnvReader, names: tuple[str, ...]) -> bool:
 
 def _endpoints(found: Provider | ServerMetadata) -> tuple[str | None, ...]:
     return (found.authorization_endpoint, found.token_endpoint, found.revocation_endpoint)
+
+
+def _grant(env: EnvReader, provider: Provider) -> Provider:
+    """Apply `GRANT`: whether tokens need a person's login."""
+    found = env.choice("GRANT", [grant_type.value for grant_type in GrantType])
+    grant_type = provider.grant_type if found is None else GrantType(found)
+    is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+    if is_own and provider.client_authentication is ClientAuthentication.NONE:
+        # RFC 6749 §4.4: for confidential clients only.
+        env.faults.append(
+            "TOKEN_ENDPOINT_AUTH_METHOD must not be none if GRANT is client_credentials"
+        )
+    return replace(provider, grant_type=grant_type)
+
+
+def _required_endpoints(grant_type: GrantType) -> tuple[str, ...]:
+    """Return the names of the endpoints that the grant type uses (RFC 6749 §3)."""
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return ("authorization_endpoint", "token_endpoint") if is_login else ("token_endpoint",)
 
 
 def _issuer(env: EnvReader) -> str | None:
@@ -167,3 +237,14 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
             "try-later for each"  # plain words: a value of the variable
         )
         return {}
+
+
+def _members(env: EnvReader, variable: str, preset: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the members that a variable names to the preset's."""
+    text = env.optional(variable, invisible=LAYOUT)
+    if text is None:
+        return preset
+    # Most deployments set neither variable, and skip the import.
+    from functions.settings.members import read_members
+
+    return read_members(env, variable, text, preset)

@@ -63,7 +63,7 @@ class Settings:
         return None if self.public_url is None else self.public_url + client.callback_path
 
     def sent_redirect_uri(self, client: ClientSettings) -> str | None:
-        """Return the `redirect_uri` of requests to the provider (RFC 6749 §4.1.1, §4.1.3)."""
+        """Return the `redirect_uri` of a client's requests (RFC 6749 §4.1.1, §4.1.3)."""
         uri = self.redirect_uri(client)
         return None if uri is None else client.redirect_uri_name or uri
 

@@ -9,11 +9,10 @@ import pytest
 
 from adapters.token_response import read_answer
 from domain.error_meanings import Meaning, meaning_of
-from domain.provider import PRESETS
+from domain.providers.custom import PROVIDER as CUSTOM
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse, TokenResponse
 from tests.domain.error_responses import Row, corpus
-
-CUSTOM = PRESETS["custom"]
+from tests.presets import preset_named
 
 
 def read(
@@ -32,7 +31,7 @@ def test_each_refusal_of_the_corpus_is_read(row: Row) -> None:
     response = httpx.Response(
         row.status, extensions={"location": headers.pop("location", None)}, headers=headers
     )
-    outcome = read_answer(response, row.body, PRESETS[row.preset])
+    outcome = read_answer(response, row.body, preset_named(row.preset))
     assert isinstance(outcome, TokenErrorResponse), outcome
     assert meaning_of(outcome) is row.verdict, row.source
 

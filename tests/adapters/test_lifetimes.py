@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME, read_lifetimes
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.providers.custom import PROVIDER as CUSTOM
 from domain.token_endpoint import TokenResponse
 from tests.strategies import json_values
 
@@ -205,7 +205,7 @@ def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
     found = read_answer(
         httpx.Response(200, headers={"date": f"Sun, 01 Mar 2026 12:00:00 {zone}"}),
         body,
-        PRESETS["custom"],
+        CUSTOM,
     )
     assert isinstance(found, TokenResponse)
     assert found.expires_in == timedelta(hours=1)
@@ -214,7 +214,7 @@ def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
 def test_without_the_answers_clock_an_instant_counts_from_here() -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     body = b'{"access_token": "a", "expires_at": "%s"}' % at.isoformat().encode()
-    found = read_answer(httpx.Response(200), body, PRESETS["custom"])
+    found = read_answer(httpx.Response(200), body, CUSTOM)
     assert isinstance(found, TokenResponse)
     assert found.expires_in is not None
     assert timedelta(minutes=59) < found.expires_in <= timedelta(hours=1)

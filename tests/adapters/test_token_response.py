@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME
 from adapters.token_response import read_answer
-from domain.provider import PRESETS, Provider
+from domain.provider import GrantType, Provider
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -25,7 +26,6 @@ from domain.wire_format import WireFormat
 from tests.strategies import json_values
 from tests.thorough import times
 
-DIGIKEY = PRESETS["digikey"]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 GOOD: dict[str, Any] = {"access_token": "access", "token_type": "Bearer", "expires_in": 1799}
@@ -62,6 +62,18 @@ def error_of(outcome: Outcome) -> TokenErrorResponse:
 
 def is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "seconds"),
+    [(GrantType.AUTHORIZATION_CODE, 1_800_000), (GrantType.CLIENT_CREDENTIALS, 1_800)],
+)
+def test_milliseconds_are_recognised_where_the_token_can_be_replaced(
+    grant_type: GrantType, seconds: int
+) -> None:
+    provider = replace(DIGIKEY, grant_type=grant_type)
+    found = tokens_of(read({**GOOD, "expires_in": 1_800_000}, provider=provider))
+    assert found.expires_in == timedelta(seconds=seconds)
 
 
 def test_digikeys_answer_is_understood_in_full() -> None:

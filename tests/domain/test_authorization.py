@@ -17,7 +17,8 @@ from domain.authorization import (
     sign_state,
 )
 from domain.events import Precedence
-from domain.provider import PRESETS, Provider
+from domain.provider import Provider
+from domain.providers.custom import PROVIDER
 from domain.token_endpoint import AuthorizationCodeRequest
 from domain.wire_format import WireFormat
 from tests.domain.examples import DIGIKEY, MINUTE, T0
@@ -39,7 +40,7 @@ PENDING = PendingLogin(
 )
 CHALLENGED = replace(PENDING, code_verifier=VERIFIER)
 CUSTOM = replace(
-    PRESETS["custom"],
+    PROVIDER,
     authorization_endpoint="https://a.test/authorize",
     token_endpoint="https://a.test/token",
     scope="read write",

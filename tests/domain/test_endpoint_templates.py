@@ -4,6 +4,8 @@ import pytest
 
 from domain.endpoint_templates import TemplateError, fill_endpoint, fill_text, placeholders_in
 
+# RFC 1035 §2.3.4: 255 bytes on the wire.
+LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
 DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
 
 
@@ -12,8 +14,8 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
     [
         pytest.param(
             "https://{org}.okta.com/oauth2/{server}/v1/token",
-            {"org": "dev-1234", "server": "default"},
-            "https://dev-1234.okta.com/oauth2/default/v1/token",
+            {"org": "Dev-1234-Z", "server": "Default_~Z"},
+            "https://Dev-1234-Z.okta.com/oauth2/Default_~Z/v1/token",
             id="Okta",
         ),
         pytest.param(
@@ -35,6 +37,15 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
             id="GitLab of one's own",
         ),
         pytest.param(
+            "https://{host}/token", {"host": LONGEST}, f"https://{LONGEST}/token", id="longest"
+        ),
+        pytest.param(
+            "https://{host}/token",
+            {"host": "A0.0X.test:65535"},
+            "https://A0.0X.test:65535/token",
+            id="capitals and the last port",
+        ),
+        pytest.param(
             "https://login.microsoftonline.com/{tenant}/v2.0",
             {"tenant": "contoso.onmicrosoft.com"},
             "https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0",
@@ -45,6 +56,18 @@ DCS = {"dc": ("com", "eu", "com.au"), "shard": ("na1", "eu1")}
             {"a": "1", "b": "2"},
             "https://1-2.x.test:444/2?p=1",
             id="several",
+        ),
+        pytest.param("https://{a}.TEST/", {"a": "b"}, "https://b.TEST/", id="capitals"),
+        pytest.param("https://{a}.test/../x", {"a": "b"}, "https://b.test/../x", id="own dots"),
+        pytest.param(
+            "https://a.test/{t}?r=/../{t}", {"t": "b"}, "https://a.test/b?r=/../b", id="query"
+        ),
+        pytest.param("https://x{shard}/", {"shard": "na1"}, "https://xna1/", id="a single label"),
+        pytest.param(
+            "https://{org}.crm.{dc}:8443/",
+            {"org": "acme", "dc": "com.au"},
+            "https://acme.crm.com.au:8443/",
+            id="a list after a label",
         ),
         pytest.param("https://a.test/{not a", {}, "https://a.test/{not a", id="a brace"),
     ],
@@ -80,7 +103,7 @@ def test_a_value_of_a_list_is_in_the_list(value: str) -> None:
         *("", ".", "a..b", "a.test/", "a.test?", "a.test#", "x@a.test", "https://a.test", "a b"),
         *("127.0.0.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::1]", "a.0x7f", "10.1", "a.test."),
         *("a.test:", "a.test:0", "a.test:65536", "a.test:4:4", "a.test:x", "-a.test", "ä.test"),
-        *(f"{'a' * 64}.test", ".".join(["a" * 60] * 5)),
+        *(f"{'a' * 64}.test", f"{LONGEST}a", "a.0XAF", "0x"),
     ],
 )
 def test_a_value_that_is_the_whole_host_is_a_host_name(value: str) -> None:
@@ -99,7 +122,9 @@ def test_a_value_after_the_host_stays_in_its_place(value: str) -> None:
     [
         pytest.param("{scheme}://a.test", {"scheme": "https"}, id="scheme"),
         pytest.param("https://a.test:{port}/", {"port": "443"}, id="port"),
+        pytest.param("https://a.test:{n}/", {"n": "443"}, id="a port of a list"),
         pytest.param("https://{user}@a.test/", {"user": "u"}, id="user"),
+        pytest.param("https://u@{n}.a.test/", {"n": "443"}, id="after a user"),
         pytest.param("https://a.{tld}/", {"tld": "test"}, id="last label"),
         pytest.param("https://a{tld}/", {"tld": "test"}, id="end of the only label"),
         pytest.param("https://{a}.{b}/", {"a": "x", "b": "test"}, id="two in the host"),
@@ -110,8 +135,9 @@ def test_a_value_after_the_host_stays_in_its_place(value: str) -> None:
     ],
 )
 def test_a_placeholder_elsewhere_is_refused(template: str, values: dict[str, str]) -> None:
-    with pytest.raises(TemplateError, match=r"^\{\w+\} "):
-        fill_endpoint(template, values, {})
+    with pytest.raises(TemplateError, match=r"^\{\w+\} ") as raised:
+        fill_endpoint(template, values, {"n": ("443",)})
+    assert not raised.value.is_missing
 
 
 def test_a_missing_value_is_reported_as_such() -> None:

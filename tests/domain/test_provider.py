@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from domain.provider import (
-    PRESETS,
     UNDECLARED_ACCESS_TOKEN_LIFETIME,
     AssumedLifetime,
     ClientAuthentication,
@@ -15,6 +16,8 @@ from domain.provider import (
     Rotation,
     RotationKind,
 )
+from domain.providers import custom, digikey, digikey_sandbox
+from domain.wire_format import BodyFormat, RevocationStyle, WireFormat
 from tests.domain.examples import DAY, MINUTE
 
 DIGIKEY = Provider(
@@ -53,7 +56,8 @@ CUSTOM = replace(
 
 
 def test_the_presets_are_what_the_providers_say_of_themselves_and_what_is_safe_for_others() -> None:
-    assert PRESETS == {"digikey": DIGIKEY, "digikey-sandbox": SANDBOX, "custom": CUSTOM}
+    assert [digikey.PROVIDER, digikey_sandbox.PROVIDER] == [DIGIKEY, SANDBOX]
+    assert custom.PROVIDER == CUSTOM
     assert CUSTOM.access_token_lifetime == UNDECLARED_ACCESS_TOKEN_LIFETIME
 
 
@@ -64,3 +68,45 @@ def test_a_replay_is_harmless_only_where_a_refresh_replaces_and_ends_nothing(
 ) -> None:
     provider = replace(CUSTOM, rotation=Rotation(kind=kind), refresh_ends_access_token=ends)
     assert provider.replay_is_harmless is (kind is RotationKind.NONE and not ends)
+
+
+def test_maps_of_a_provider_are_its_own_and_cannot_change() -> None:
+    placeholders: dict[str, tuple[str, ...]] = {"tenant": ()}
+    aliases = {"session_closed": "invalid_grant"}
+    provider = replace(CUSTOM, placeholders=placeholders, error_aliases=aliases)
+    for own, given in ((provider.placeholders, placeholders), (provider.error_aliases, aliases)):
+        assert type(own) is MappingProxyType
+        assert own == given
+    placeholders.clear()
+    aliases.clear()
+    assert provider.placeholders == {"tenant": ()}
+    assert provider.error_aliases == {"session_closed": "invalid_grant"}
+    assert replace(provider) == provider
+
+
+@pytest.mark.parametrize("name", ["authorization_names", "token_request_names", "response_names"])
+def test_maps_of_a_wire_format_are_its_own_and_cannot_change(name: str) -> None:
+    names = {"client_id": "client_key"}
+    changes: dict[str, Any] = {name: names}
+    wire = replace(WireFormat(), **changes)
+    assert type(getattr(wire, name)) is MappingProxyType
+    names.clear()
+    assert getattr(wire, name) == {"client_id": "client_key"}
+    assert wire != WireFormat()
+
+
+def test_a_wire_format_differs_in_nothing_by_itself() -> None:
+    assert WireFormat() == WireFormat(
+        authorization_names={},
+        callback_code="code",
+        token_request=BodyFormat.FORM,
+        token_request_names={},
+        refresh_endpoint=None,
+        code_params=(),
+        refresh_params=(),
+        headers=(),
+        tokens_at=None,
+        response_names={},
+        revocation=RevocationStyle.STANDARD,
+    )
+    assert type(WireFormat().response_names) is MappingProxyType

@@ -6,7 +6,7 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, LifetimeStart, Pkce, RotationKind
+from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
 from domain.wire_format import BodyFormat, RevocationStyle
@@ -45,6 +45,8 @@ WORDS: dict[type[Enum], list[str]] = {
         "private_key_jwt",
         "none",
     ],
+    # Also sent to providers (RFC 6749 §4), and stored.
+    GrantType: ["authorization_code", "client_credentials"],
     Pkce: ["S256", "none"],
     LifetimeStart: ["issue", "sliding", "from-login"],
     RevocationStyle: [

@@ -27,7 +27,7 @@ from domain.grant import (
     Refreshing,
 )
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS
+from domain.provider import LifetimeStart
 from domain.wire_format import WireFormat
 from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
@@ -55,6 +55,7 @@ from tests.functions.doctors import (
 from tests.functions.grants import DAY, authorized, fresh
 from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
 from tests.ports.scripted_server import answer, serving, stall
+from tests.presets import preset_named
 from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 from tests.system.loopback import free_port
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -253,6 +254,18 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
             {"authorization_endpoint": SANDBOX, "token_endpoint": SANDBOX},
             [("warning", "PROVIDER")] * 2,
         ),
+        # A preset's endpoints may be of several sites, and at hosts of other presets.
+        ("hubspot", {}, []),
+        ("nest-sdm", {}, []),
+        ("nest-sdm", {"token_endpoint": "https://api.hubapi.com/t"}, [("fault", "PROVIDER")]),
+        ("hubspot", {"token_endpoint": "https://api.test/t"}, [("warning", "PROVIDER")]),
+        ("custom", {"token_endpoint": "https://a-b.myshopify.com/t"}, [("warning", "PROVIDER")]),
+        (
+            "amazon-sp-api",
+            {"authorization_endpoint": "https://sellercentral.amazon.de/apps/authorize/consent"},
+            [],
+        ),
+        ("keycloak", {"token_endpoint": "https://login.test/realms/a/token"}, []),
     ],
     ids=str,
 )
@@ -260,7 +273,8 @@ def test_endpoints_that_do_not_belong_together_are_found(
     preset: str, given: Mapping[str, Any], expected: list[Wrong]
 ) -> None:
     metadata = ServerMetadata(**given)
-    assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
+    provider = with_metadata(preset_named(preset), metadata)
+    assert wrong(check_endpoints(provider, metadata)) == expected
 
 
 def test_a_refresh_endpoint_elsewhere_is_found() -> None:
@@ -268,7 +282,7 @@ def test_a_refresh_endpoint_elsewhere_is_found() -> None:
         authorization_endpoint="https://a.test/a", token_endpoint="https://a.test/t"
     )
     wire = WireFormat(refresh_endpoint="https://b.example/refresh")
-    custom = replace(with_metadata(PRESETS["custom"], metadata), wire=wire)
+    custom = replace(with_metadata(preset_named("custom"), metadata), wire=wire)
     found = list(check_endpoints(custom, metadata))
     assert wrong(found) == [("warning", "PROVIDER")]
     assert "REFRESH_ENDPOINT at b.example" in said(found, "PROVIDER")
@@ -562,6 +576,16 @@ def failing(failure: Failure, at: datetime, grant: Authorized) -> Authorized:
     return replace(grant, failure_state=failure_state)
 
 
+def ending(left: timedelta) -> Authorized:
+    """A login that no refresh extends."""
+    tokens = replace(
+        fresh().tokens,
+        refresh_token_expires_at=NOW + left,
+        refresh_token_counted=LifetimeStart.LOGIN,
+    )
+    return Authorized(tokens=tokens)
+
+
 ATTEMPT = Attempt(
     id="1", authorized_at=NOW, generation=0, client="client", started_at=NOW - 3 * DAY
 )
@@ -584,6 +608,8 @@ ATTEMPT = Attempt(
         ),
         (failing(Failure.MISCONFIGURED, NOW, fresh()), [("fault", "refreshes")]),
         (since(91), [("warning", "connections")]),
+        (ending(4 * DAY), []),
+        (ending(2 * DAY), [("warning", "connections")]),
         (
             AuthorizationRequired(
                 tokens=fresh().tokens,

@@ -33,7 +33,7 @@ def two(another_endpoint: TokenEndpoint) -> TokenEndpoint:
 
 @pytest.fixture
 def deployment(deploy: Deploy, endpoint: TokenEndpoint, two: TokenEndpoint) -> Deployment:
-    """A deployment with two clients beside the unnamed one, and one that cannot be used."""
+    """A deployment with two clients next to the unnamed one, and one that cannot be used."""
     clients = {
         name: {
             **{member.lower(): value for member, value in provider.environ.items()},

@@ -161,6 +161,13 @@ def test_each_value_is_checked_in_its_place(changes: dict[str, Any], fault: str)
     assert read(values, replace(DIGIKEY, **changes))[1] == [fault]
 
 
+def test_a_client_id_that_fits_no_url_is_named() -> None:
+    environ = {**CUSTOM, "CLIENT_ID": "a/../b"}
+    assert read(environ)[1] == [
+        "CLIENT_ID: {client_id} must have only letters, digits and . _ ~ - after the host"
+    ]
+
+
 def test_with_an_issuer_a_preset_needs_no_values() -> None:
     environ = {"CLIENT_ID": "c", "ISSUER": "https://a.test", "ENDPOINT_VALUES": "app=1"}
     preset = replace(TEMPLATE, wire=None, token_params=())

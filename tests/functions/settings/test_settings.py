@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.provider import LifetimeStart
+from domain.provider import LifetimeStart, Rotation, RotationKind
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.settings.settings import Settings, SettingsError
@@ -37,9 +37,16 @@ MARK = "ValueThatIsNotRepeated"
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 REPETITIVE = "hunter2-" * 4
 
+MEMBER_NAMES = [
+    *(f'["{MARK}"]', f"{MARK};id", f"{MARK}=1", ",", MARK * 5, "имя"),
+    *("id,access_token", "x.refreshToken", "id_token", "code", "state", "client_secret"),
+    " ".join(f"{MARK}{number}" for number in range(17)),
+]
+
 # A variable, and invalid values: the message names no other variable.
 FAULTS: Mapping[str, Sequence[str]] = {
     "PROVIDER": [MARK, "DIGIKEY"],
+    "GRANT": [MARK, "password", "Client_Credentials"],
     "CLIENT_ID": ["…", f"{MARK}\udcff"],
     "CLIENT_SECRET": ["...", f"{MARK}\udcff"],
     "AUTHORIZATION_ENDPOINT": [
@@ -64,13 +71,18 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "SQLITE_PATH": [f"/{MARK}/x.sqlite", f"{__file__}/{MARK}"],
     "ROTATION": [
         *(MARK, "always;grace=", "always;grace=٣m", "always;grace=30"),
-        *("always;grace=-1m", "always;grace=999999d"),
+        *("always;grace=-1m", "always;grace=999999d", "always;grace=until-used:"),
+        *("always;grace=until-used:0s", "always;grace=until-used:999d", "always;until-used"),
     ],
+    "LOGIN_LIFETIME": [MARK, "0d", "4000d", "365d;from-login", "never;sliding"],
+    "REFRESH_ONLY_WITHIN": [MARK, "30", "-1s", "never", "999999d", "30s;sliding"],
     "ACCESS_TOKEN_LIFETIME": ["30", "1h;sliding"],
     "REFRESH_TOKEN_LIFETIME": ["0d", "999999d", "never;sliding"],
     "REFUSAL_WORDS": [
         *(MARK, f'["{MARK}"]', f'{{"a":"{MARK}"}}', '{"a":["dead"]}', '{"a":' * 5_000),
     ],
+    "RESPONSE_MEMBERS": MEMBER_NAMES,
+    "CALLBACK_MEMBERS": MEMBER_NAMES,
     "PKCE": ["plain", "s256"],
     "SCOPE": ['read "write"', "read\\write", "чтение"],
     "AUTHORIZATION_PARAMS": [
@@ -99,7 +111,7 @@ FAULTS: Mapping[str, Sequence[str]] = {
     ],
     "REFRESH_ENDPOINT": [f"http://{MARK}.test/refresh", "refresh"],
     "TOKEN_REQUEST_FORMAT": ["xml", "JSON"],
-    "CODE_PARAMS": [MARK, f"refresh_token={MARK}", "a=1&a=2"],
+    "CODE_PARAMS": [MARK, f"redirect_uri={MARK}", "a=1&a=2"],
     "REFRESH_PARAMS": [MARK, f"client_id={MARK}", "a=1&a=2"],
     "TOKEN_HEADERS": [
         *(MARK, "a b=1", "=1", "x=1&X=2", f"x=1%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
@@ -183,6 +195,23 @@ TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
     ),
     ({"TOKEN_REQUEST_NAMES": "client_id=key", "TOKEN_PARAMS": "key=1"}, ["TOKEN_PARAMS"]),
     ({"TOKEN_REQUEST_NAMES": "client_id=key", "CODE_PARAMS": "key=1"}, ["CODE_PARAMS"]),
+    (
+        {
+            "GRANT": "client_credentials",
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "ENCRYPTION_KEYS": KEY,
+        },
+        ["GRANT", "TOKEN_ENDPOINT_AUTH_METHOD"],
+    ),
+    (
+        {
+            "GRANT": "client_credentials",
+            "PROVIDER": "custom",
+            "AUTHORIZATION_ENDPOINT": "",
+            "TOKEN_ENDPOINT": "",
+        },
+        ["PROVIDER", "TOKEN_ENDPOINT", "ISSUER"],
+    ),
     # A fault of each part that reads variables.
     (
         several := {
@@ -316,9 +345,17 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "ISSUER": "https://a.test/b/"},
         {"ROTATION": "none"},
+        {"GRANT": "authorization_code"},
+        {"GRANT": "client_credentials", "PUBLIC_URL": ""},
+        {"GRANT": "client_credentials", "PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": ""},
         {"ACCESS_TOKEN_LIFETIME": "never"},
         {"REFRESH_TOKEN_LIFETIME": "7d;from-login"},
         {"ROTATION": "optional;grace=2h"},
+        {"RESPONSE_MEMBERS": "instance_url, authed_user.id\nid id"},
+        {"CALLBACK_MEMBERS": " ".join(f"accounts-server{number}" for number in range(16))},
+        {"ROTATION": "always;grace=until-used:30d;ends-access-token"},
+        {"LOGIN_LIFETIME": "365d"},
+        {"REFRESH_ONLY_WITHIN": "30s"},
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},
@@ -328,6 +365,7 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"TOKEN_REQUEST_NAMES": "grant_type=", "CODE_PARAMS": "grant_type=x&resource=a&resource=b"},
         {"TOKEN_REQUEST_NAMES": "token=refresh_token&token_type_hint="},
         {"TOKEN_PARAMS": "resource=a", "REFRESH_PARAMS": "resource=b"},
+        {"REFRESH_PARAMS": "redirect_uri=https%3A%2F%2Fa.test%2F"},
         {"TOKEN_HEADERS": "Notion-Version=2022-06-28&accept=application%2Fvnd.x%2Bjson"},
         {"TOKEN_ENDPOINT": "https://a.test/{client_id}/token"},
         {"TOKEN_ENDPOINT": 'https://a.test/{"x"}'},
@@ -419,6 +457,42 @@ def test_declared_lifetimes_replace_those_of_the_preset(
     provider = Settings.from_environ(environ | declared).clients.get(None).provider
     assert provider.access_token_lifetime == timedelta(hours=12)
     assert (provider.refresh_token_lifetime, provider.refresh_token_counted) == (lifetime, counted)
+
+
+@pytest.mark.parametrize(
+    ("text", "grace", "until_used", "ends"),
+    [
+        ("always", timedelta(0), False, False),
+        ("always;grace=30m", timedelta(minutes=30), False, False),
+        ("always;grace=until-used", timedelta(hours=1), True, False),
+        ("always;grace=until-used:30d", timedelta(days=30), True, False),
+        ("always;grace=until-used;ends-access-token", timedelta(hours=1), True, True),
+    ],
+)
+def test_a_grace_may_last_until_use(
+    environ: dict[str, str], text: str, grace: timedelta, *, until_used: bool, ends: bool
+) -> None:
+    provider = Settings.from_environ(environ | {"ROTATION": text}).clients.get(None).provider
+    assert provider.rotation == Rotation(
+        kind=RotationKind.ALWAYS, grace=grace, until_used=until_used
+    )
+    assert provider.refresh_ends_access_token is ends
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "member", "duration"),
+    [
+        ("LOGIN_LIFETIME", "365d", "login_lifetime", timedelta(days=365)),
+        ("LOGIN_LIFETIME", "never", "login_lifetime", None),
+        ("REFRESH_ONLY_WITHIN", "30s", "refresh_only_within", timedelta(seconds=30)),
+        ("REFRESH_ONLY_WITHIN", "0s", "refresh_only_within", timedelta(0)),
+    ],
+)
+def test_limits_of_a_login_and_of_an_early_refresh(
+    environ: dict[str, str], variable: str, text: str, member: str, duration: timedelta | None
+) -> None:
+    provider = Settings.from_environ(environ | {variable: text}).clients.get(None).provider
+    assert getattr(provider, member) == duration
 
 
 # Values that were copied with characters around them.
