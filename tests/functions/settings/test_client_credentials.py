@@ -205,8 +205,8 @@ def test_a_client_without_a_secret_requires_encryption_keys(
 def test_the_metadata_of_an_issuer_does_not_replace_the_method_of_a_preset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def preset(env: EnvReader, overrides: ServerMetadata) -> Provider:
-        found = read_provider(env, overrides)
+    def preset(env: EnvReader, overrides: ServerMetadata, **options: Any) -> Provider:
+        found = read_provider(env, overrides, **options)
         return replace(found, client_authentication=ClientAuthentication.NONE)
 
     monkeypatch.setattr("functions.settings.client.read_provider", preset)
