@@ -11,6 +11,7 @@ from tests.system.deployment import (
     API_KEY,
     Connection,
     StartPeer,
+    connected,
     deployed,
     logged_in,
     only_token,
@@ -20,13 +21,14 @@ from tests.system.loopback import http
 from tests.system.peers import oidc_provider
 
 
-def by_key(kind: str, *, algorithm: str | None = None) -> StartPeer:
+def by_key(kind: str, *, algorithm: str | None = None, own: bool = False) -> StartPeer:
     """Return the peer whose client has a key of a kind."""
     asked = {} if algorithm is None else {"TOKEN_ENDPOINT_AUTH_SIGNING_ALG": algorithm}
     return peer_of(
         "private_key_jwt",
         registered={"jwks": {"keys": [jwk_of(kind, kid="key-1")]}}
         | ({} if algorithm is None else {"token_endpoint_auth_signing_alg": algorithm}),
+        own=own,
         CLIENT_PRIVATE_KEY=pem_of(kind).replace("\n", "\\n"),
         CLIENT_KEY_ID="key-1",
         **asked,
@@ -34,12 +36,17 @@ def by_key(kind: str, *, algorithm: str | None = None) -> StartPeer:
 
 
 def peer_of(
-    method: str, *, registered: Mapping[str, object] | None = None, **variables: str
+    method: str,
+    *,
+    registered: Mapping[str, object] | None = None,
+    own: bool = False,
+    **variables: str,
 ) -> StartPeer:
     return partial(
         oidc_provider,
         auth_method=method,
         registered=registered or {},
+        own=own,
         client_variables={
             "TOKEN_ENDPOINT_AUTH_METHOD": method,
             "ENCRYPTION_KEYS": encryption_key("deployment"),
@@ -80,3 +87,14 @@ def test_login_refresh_and_revocation_work(connection: Connection) -> None:
     revoked = http.post(f"{url}/api/revoke", headers={"x-api-key": API_KEY})
     assert revoked.json()["revoked"] == "yes"
     assert not connection.is_accepted(second)
+
+
+def test_a_private_key_serves_the_own_credentials_of_a_client() -> None:
+    own = {"GRANT": "client_credentials", "AUTHORIZATION_ENDPOINT": "", "PUBLIC_URL": ""}
+    with (
+        deployed(by_key("p256", own=True), count=1, settings=own) as deployment,
+        connected(deployment) as connection,
+    ):
+        assert only_token(connection.ask(5))
+        stats = connection.peer.stats()
+        assert (stats.arrived["client_credentials"], stats.granted) == (1, 1)
