@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 from urllib.parse import quote_plus, urlencode
 
+from adapters.client_assertion import ASSERTION_TYPE
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -46,9 +47,9 @@ class ClientMessages:
         self._client_id = client_id
         self._client_secret = client_secret
 
-    def token_message(self, request: TokenRequest) -> Message:
-        """Write a token request."""
-        members, headers = self._authenticated(_members_of(request))
+    def token_message(self, request: TokenRequest, assertion: str | None = None) -> Message:
+        """Write a token request. `assertion`: of a client that has a private key."""
+        members, headers = self._authenticated(_members_of(request), assertion)
         members = _renamed(members, self._wire.token_request_names)
         match request:
             case AuthorizationCodeRequest():
@@ -67,20 +68,24 @@ class ClientMessages:
             form=self._wire.token_request,
         )
 
-    def revocation_message(self, url: str, request: RevocationRequest) -> Message | None:
+    def revocation_message(
+        self, url: str, request: RevocationRequest, assertion: str | None = None
+    ) -> Message | None:
         """Write a revocation. Return None if it requires an access token and there is none."""
         match style := self._wire.revocation:
             case RevocationStyle.STANDARD | RevocationStyle.JSON:
-                return self._standard_revocation(url, request, style)
+                return self._standard_revocation(url, request, style, assertion)
             case _:
                 access_token = request.access_token
                 return None if access_token is None else self._by_access_token(url, access_token)
 
     def _standard_revocation(
-        self, url: str, request: RevocationRequest, style: RevocationStyle
+        self, url: str, request: RevocationRequest, style: RevocationStyle, assertion: str | None
     ) -> Message:
         hint = request.token_type_hint.value
-        members, headers = self._authenticated({"token": request.token, "token_type_hint": hint})
+        members, headers = self._authenticated(
+            {"token": request.token, "token_type_hint": hint}, assertion
+        )
         return self._message(
             url,
             _renamed(members, self._wire.token_request_names),
@@ -135,7 +140,9 @@ class ClientMessages:
             body=body,
         )
 
-    def _authenticated(self, members: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    def _authenticated(
+        self, members: dict[str, str], assertion: str | None
+    ) -> tuple[dict[str, str], dict[str, str]]:
         """Add the client's authentication (RFC 6749 §2.3.1) to the members or to the headers."""
         match self._provider.client_authentication:
             case ClientAuthentication.POST:
@@ -145,6 +152,14 @@ class ClientMessages:
                 return members, {"authorization": _basic(self._client_id, self._client_secret)}
             case ClientAuthentication.SECRET_AS_USER:
                 return members, {"authorization": _basic(self._client_secret, "")}
+            case ClientAuthentication.PRIVATE_KEY_JWT:
+                # RFC 7521 §4.2. Entra requires the `client_id`, which the RFC leaves optional.
+                signed = {
+                    "client_id": self._client_id,
+                    "client_assertion_type": ASSERTION_TYPE,
+                    "client_assertion": assertion or "",
+                }
+                return {**members, **signed}, {}
             case ClientAuthentication.NONE:
                 # RFC 6749 §3.2.1.
                 return {**members, "client_id": self._client_id}, {}

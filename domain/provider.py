@@ -31,6 +31,8 @@ class ClientAuthentication(Enum):
     BASIC = "client_secret_basic"
     # The secret as the user name of HTTP Basic, with an empty password (Stripe).
     SECRET_AS_USER = "client_secret_as_basic_user"
+    # A signed assertion instead of a secret (RFC 7523 §2.2, OpenID Connect Core §9).
+    PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
 
 

@@ -116,7 +116,7 @@ class Wiring:
         return signing_keys.SigningKeys(
             self.settings.encryption_keys,
             client_id="" if client is None else client.client_id,
-            client_secret="" if client is None else client.client_secret,
+            client_secrets=[] if client is None else client.client_secrets,
         )
 
     @cached_property
@@ -168,11 +168,11 @@ class Wiring:
 def keys_of(settings: Settings) -> list[bytes]:
     """Return the encryption keys of records; the first one encrypts.
 
-    The derived key is the last, so that its records stay readable.
+    Derived keys are the last, so that their records stay readable.
     """
     client = settings.clients.unnamed
-    derived = [derive_key(client.client_secret)] if client and client.client_secret else []
-    return [*settings.encryption_keys, *derived]
+    secrets = [] if client is None else client.client_secrets
+    return [*settings.encryption_keys, *map(derive_key, secrets)]
 
 
 def store_of(settings: StoreSettings, records: SealedRecords) -> Store:

@@ -50,7 +50,8 @@ _ADVICE: Mapping[Failure, str] = {
     Failure.REFUSED: "The current access token is served until it expires; ",
     Failure.UNEXPLAINED: "The stored tokens are kept; ",
     Failure.MISCONFIGURED: (
-        "Check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET, PROVIDER and TOKEN_ENDPOINT_AUTH_METHOD; "
+        "Check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET or CLIENT_PRIVATE_KEY, PROVIDER and "
+        "TOKEN_ENDPOINT_AUTH_METHOD; "
     ),
 }
 # Every other failure is `provider-unavailable`.

@@ -195,7 +195,8 @@ def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
             what = "The provider is unavailable"
         case TokenErrorResponse(status=status):
             about_address = is_wrong_endpoint(outcome)
-            check = "TOKEN_ENDPOINT" if about_address else "CLIENT_ID and CLIENT_SECRET"
+            credentials = "CLIENT_ID and CLIENT_SECRET or CLIENT_PRIVATE_KEY"
+            check = "TOKEN_ENDPOINT" if about_address else credentials
             what = f"The provider refused the code ({status}: {quote or 'no reason given'})."
             return problem(
                 "code-refused",

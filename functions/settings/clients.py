@@ -26,7 +26,7 @@ _EXAMPLE = '{"google": {"client_id": "…", "client_secret": "…"}}'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _MEMBERS = frozenset(map(str.lower, CLIENT_VARIABLES))
 # These may stand in a variable of their own, which `client_secret_env` names.
-_SECRETS = frozenset({"client_secret"})
+_SECRETS = frozenset({"client_private_key", "client_secret", "previous_client_secret"})
 _BY_REFERENCE = "_env"
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These may be a JSON object instead of its text.
@@ -46,7 +46,7 @@ _OBJECTS = frozenset(
 )
 _VARIABLE_IN_FAULT = re.compile(r"\b[A-Z][A-Z_]+\b")
 # The variables of the unnamed client that only this client would have.
-_UNNAMED = ("CLIENT_ID", "CLIENT_SECRET")
+_UNNAMED = ("CLIENT_ID", "CLIENT_SECRET", "CLIENT_PRIVATE_KEY")
 
 _Entry: TypeAlias = Mapping[str, object] | None
 """A client's members, as JSON. None: it is not an object, or repeats a member."""
@@ -140,7 +140,9 @@ def read_clients(
     others work.
     """
     entries = _entries(env)
-    has_unnamed = not entries or any(env.optional(name) is not None for name in _UNNAMED)
+    has_unnamed = not entries or any(
+        env.optional(name, invisible=LAYOUT) is not None for name in _UNNAMED
+    )
     if entries and not has_unnamed and not has_encryption_keys:
         env.faults.append(
             "ENCRYPTION_KEYS is not set, and is required with CLIENTS and without CLIENT_SECRET: "
@@ -231,7 +233,12 @@ class _EntryReader(EnvReader):
         """Return the faults, with the client and its members named as in CLIENTS."""
         # The members that are wrong in themselves would be reported as missing, too.
         faults = self._structure_faults or self.faults
-        return [f"client {self._client!r} in CLIENTS: {_in_members(fault)}" for fault in faults]
+        return [fault_of_client(self._client, fault) for fault in faults]
+
+
+def fault_of_client(name: str | None, fault: str) -> str:
+    """Return a fault, with the client and its members named as in CLIENTS if it has a name."""
+    return fault if name is None else f"client {name!r} in CLIENTS: {_in_members(fault)}"
 
 
 def _in_members(fault: str) -> str:

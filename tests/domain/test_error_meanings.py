@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from domain import error_meanings
-from domain.error_meanings import LONGEST_QUOTE, Meaning, is_wrong_endpoint, meaning_of, quote_of
+from domain.error_meanings import (
+    LONGEST_QUOTE,
+    Meaning,
+    are_credentials_refused,
+    is_wrong_endpoint,
+    meaning_of,
+    quote_of,
+)
 from domain.failures import classify
 from domain.grant import Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
@@ -325,6 +332,38 @@ def test_the_quote_is_the_providers_error_and_nothing_else(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
     assert quote_of(outcome) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        pytest.param(refusal("invalid_client", status=401), True, id="rfc6749"),
+        pytest.param(refusal("invalid_client", status=200), True, id="with-a-success"),
+        pytest.param(refusal("Invalid Client", status=400), True, id="written-otherwise"),
+        pytest.param(refusal("bad_client_secret", status=400), True, id="slack"),
+        pytest.param(refusal("incorrect_client_credentials", status=200), True, id="github"),
+        pytest.param(refusal("unauthorized_client", status=401), True, id="keycloak"),
+        pytest.param(
+            TokenErrorResponse(status=401, error="Unauthorized", more_codes=("invalid_client",)),
+            True,
+            id="among-others",
+        ),
+        pytest.param(refusal("invalid_client", status=503), False, id="outage"),
+        pytest.param(refusal("invalid_client", status=429), False, id="busy"),
+        pytest.param(
+            refusal("unauthorized_client", "The refresh token has expired."), False, id="token"
+        ),
+        pytest.param(refusal("invalid_scope"), False, id="scope"),
+        pytest.param(refusal("deleted_client"), False, id="client"),
+        pytest.param(refusal("invalid_grant"), False, id="grant"),
+        pytest.param(refusal(None, status=401), False, id="status-only"),
+    ],
+)
+def test_refused_credentials_are_told_from_other_refusals(
+    answer: TokenErrorResponse,
+    refused: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert are_credentials_refused(answer) is refused
 
 
 def test_a_quotation_is_cut() -> None:

@@ -42,6 +42,7 @@ WORDS: dict[type[Enum], list[str]] = {
         "client_secret_post",
         "client_secret_basic",
         "client_secret_as_basic_user",
+        "private_key_jwt",
         "none",
     ],
     # Also sent to providers (RFC 6749 §4), and stored.

@@ -41,6 +41,11 @@ class Answer:
         """Refuse, and repeat the request, as some providers do."""
         return cls(status=status, content_type="echo")
 
+    @classmethod
+    def echo_values(cls, *, status: int) -> "Answer":
+        """Refuse, and repeat the values of the request, each as a word of its own."""
+        return cls(status=status, content_type="echo values")
+
 
 class TokenEndpoint:
     """A provider that issues tokens to everybody, unless other answers are planned."""
@@ -111,8 +116,9 @@ class TokenEndpoint:
         planned = self._answers.popleft() if self._answers else self._tokens()
         self.seen.append(seen)
         self._open.wait()
-        if planned is not None and planned.content_type == "echo":
-            text = f"invalid: {seen.body} and {seen.authorization}?"
+        if planned is not None and planned.content_type.startswith("echo"):
+            whole = f"invalid: {seen.body} and {seen.authorization}?"
+            text = whole if planned.content_type == "echo" else " and ".join(seen.form.values())
             error = {"error": "invalid_request", "error_description": text}
             return Answer.json(error, status=planned.status)
         return planned

@@ -168,7 +168,7 @@ def _credentials(provider: Provider, secret: str) -> tuple[dict[str, str], dict[
             return {}, {"authorization": _basic(CLIENT_ID, secret)}
         case ClientAuthentication.SECRET_AS_USER:
             return {}, {"authorization": _basic(secret, "")}
-        case ClientAuthentication.NONE:
+        case ClientAuthentication.NONE | ClientAuthentication.PRIVATE_KEY_JWT:
             return {"client_id": CLIENT_ID}, {}
 
 

@@ -110,7 +110,8 @@ def deployed(
         with start_peer(redirect_uri=f"{url}/api/callback") as peer:
             peers = _issuer(peer) if by_issuer else _endpoints(peer)
             kept = dict(store or _sqlite(Path(name)))
-            environment = _environment(peer, url, rotation) | peers | kept | dict(settings)
+            environment = _environment(peer, url, rotation) | peers | kept
+            environment |= {**peer.client_variables, **settings}
             started = running(opened, environment, Path(name), arguments=arguments, app=app)
             with started as workers:
                 yield Deployment(peer=peer, workers=workers)

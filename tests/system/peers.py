@@ -14,6 +14,7 @@ from enum import Enum, auto
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from types import MappingProxyType
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -73,6 +74,8 @@ class Peer:
     scope: str
     authorization_params: Mapping[str, str]
     """More parameters of an authorization request, which a refresh token needs here."""
+    client_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More variables of the deployment, for a client without a secret."""
 
     def stats(self) -> Stats:
         """Return the counts, which include every request that has been answered by now."""
@@ -123,17 +126,23 @@ def oidc_provider(
     redirect_uri: str,
     access_lifetime: int = 1800,
     auth_method: str = "client_secret_post",
+    registered: Mapping[str, object] = MappingProxyType({}),
+    client_variables: Mapping[str, str] = MappingProxyType({}),
     own: bool = False,
 ) -> Iterator[Peer]:
     """Run npm's oidc-provider: reuse of a refresh token kills all that came of the login.
 
-    With `own`, the client may use its own credentials only.
+    `registered` is more of the client's registration (RFC 7591 §2). `client_variables` are those
+    of a client without a secret, which it then does not have. With `own`, the client may use its
+    own credentials only.
 
     Skips the test where it is not installed. Raises PeerDidNotStartError.
     """
     require_oidc_provider()
+    client = {**_CLIENT, "client_secret": ""} if client_variables else _CLIENT
     config = {
-        **_CLIENT,
+        **client,
+        "registered": {**registered},
         "redirect_uri": redirect_uri,
         "access_lifetime": access_lifetime,
         "refresh_lifetime": 7776000,
@@ -142,7 +151,9 @@ def oidc_provider(
     }
     with _running(["node", str(_OIDC_PROVIDER / "server.mjs")], config) as issuer:
         yield Peer(
-            **_CLIENT,
+            client_id=client["client_id"],
+            client_secret=client["client_secret"],
+            client_variables=client_variables,
             issuer=issuer,
             authorization_endpoint=f"{issuer}/auth",
             token_endpoint=f"{issuer}/token",
@@ -180,7 +191,8 @@ def django_oauth_toolkit(
         }
         with _running(command, config) as issuer:
             yield Peer(
-                **_CLIENT,
+                client_id=_CLIENT["client_id"],
+                client_secret=_CLIENT["client_secret"],
                 issuer=issuer,
                 authorization_endpoint=f"{issuer}/o/authorize/",
                 token_endpoint=f"{issuer}/o/token/",

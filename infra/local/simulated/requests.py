@@ -145,6 +145,9 @@ def _credentials(
             return {"client_id": client_id, "client_secret": user}
         case ClientAuthentication.POST | ClientAuthentication.NONE:
             return in_form
+        case ClientAuthentication.PRIVATE_KEY_JWT:
+            # No preset has it, and no public key is registered here.
+            return {"client_id": client_id, "client_secret": ""}
 
 
 def _basic(request: Request) -> tuple[str, str]:

@@ -38,6 +38,7 @@ from functions.admin.doctor.store import findings_of
 from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
+from tests.client_keys import pem_of
 from tests.functions.commands import ROOT
 from tests.functions.deployment import API_KEY, CRON_SECRET, STATIC_STATE
 from tests.functions.doctors import (
@@ -343,6 +344,17 @@ def test_clocks_are_as_far_apart_as_is_certain(date: int, apart: int) -> None:
 def test_provider_that_is_not_there_is_found(environ: Environ) -> None:
     gone = f"http://127.0.0.1:{free_port()}/token"
     assert wrong(findings(environ(TOKEN_ENDPOINT=gone))) == [("fault", "provider")]
+
+
+def test_private_key_that_cannot_sign_is_found(environ: Environ) -> None:
+    found = findings(
+        environ(
+            TOKEN_ENDPOINT_AUTH_METHOD="private_key_jwt",
+            CLIENT_PRIVATE_KEY=pem_of("k256"),
+        )
+    )
+    assert wrong(found) == [("fault", "provider")]
+    assert "CLIENT_PRIVATE_KEY must be an RSA key" in said(found, "provider")
 
 
 def test_silent_provider_is_found(environ: Environ) -> None:

@@ -20,11 +20,12 @@ function authorizationServer() {
     clients: [
       {
         client_id: config.client_id,
-        client_secret: config.client_secret,
+        client_secret: config.client_secret || undefined,
         ...(config.own
           ? { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
           : { redirect_uris: [config.redirect_uri], grant_types: ['authorization_code', 'refresh_token'] }),
         token_endpoint_auth_method: config.auth_method,
+        ...config.registered,
       },
     ],
     claims: { openid: ['sub', 'email'] },
