@@ -71,6 +71,7 @@ class Policy:
     def last_try_at(self, tokens: Tokens, refused_at: datetime) -> datetime:
         """Return when to try once more after a refusal with a valid access token (rule 6)."""
         ends_at = tokens.access_token_expiry(refused_at)
+        # Either both are None, or neither.
         if tokens.expires_at is None or ends_at is None:
             return refused_at + self.refused_retry_wait
         # When the access token expires by the provider's clock. Its lifetime began when the request

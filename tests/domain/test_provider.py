@@ -28,6 +28,7 @@ DIGIKEY = Provider(
     pkce=Pkce.NONE,
     scope=None,
     authorization_params=(),
+    token_params=(),
     rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(0)),
     refresh_ends_access_token=False,
     access_token_lifetime=30 * MINUTE,
