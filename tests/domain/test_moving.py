@@ -362,6 +362,11 @@ def test_a_new_login_after_a_move_can_move_as_well() -> None:
     assert arrives(taken, away) is taken
 
 
+def test_an_arriving_grant_keeps_the_count_of_its_tokens_if_its_move_has_none() -> None:
+    counted = Moved(grant=Authorized(tokens=replace(TOKENS, place=3)), since=EXPIRED)
+    assert place_of(arrives(Unauthorized(), counted)) == 3
+
+
 def test_an_arriving_grant_continues_the_count_of_this_deployment() -> None:
     old = replace(EARLIER_LOGIN, place=4, revoked=3)
     arrived = replace(MOVED, place=2)

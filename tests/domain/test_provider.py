@@ -33,6 +33,7 @@ DIGIKEY = Provider(
     scope=None,
     lifetime_members=("expires_in", "refresh_token_expires_in"),
     authorization_params=(),
+    token_params=(),
     rotation=Rotation(kind=RotationKind.ALWAYS, grace=timedelta(0)),
     refresh_ends_access_token=False,
     access_token_lifetime=30 * MINUTE,
