@@ -1,24 +1,25 @@
 """The authorization server over HTTP: its token and revocation endpoints."""
 
-from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ssl import SSLError
 from typing import TypeAlias, TypeVar, assert_never
-from urllib.parse import quote_plus
 
 import httpx
 
+from adapters.client_assertion import ClientAssertions
 from adapters.failure_reasons import reason_of
 from adapters.network import MetadataHosts
 from adapters.provider_http import USER_AGENT, provider_client, read_body, run_in_time
 from adapters.redaction import Redaction, tokens_in
+from adapters.token_message import ClientMessages, Message
 from adapters.token_response import read_answer, read_revocation
-from domain.error_meanings import KNOWN_CODES
-from domain.provider import ClientAuthentication, Provider
+from domain.error_meanings import KNOWN_CODES, are_credentials_refused
+from domain.provider import Provider
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     Delivery,
     NoAnswer,
     Outcome,
@@ -29,6 +30,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
+from ports.client_key import ClientKeyError
 from ports.network_settings import NetworkSettingsError
 
 _NOT_SENT = (
@@ -40,6 +42,9 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
     UnicodeError,
 )
+
+# A shorter value of a configured header is a version or the like.
+_SHORTEST_KEY = 16
 
 _Request: TypeAlias = TokenRequest | RevocationRequest
 _Outcome = TypeVar("_Outcome")
@@ -57,86 +62,121 @@ class HttpxAuthorizationServer:
         client_id: str,
         client_secret: str,
         timeout: timedelta,
+        previous_client_secret: str | None = None,
+        assertions: ClientAssertions | None = None,
         metadata_hosts: MetadataHosts | None = None,
         user_agent: str = USER_AGENT,
     ) -> None:
         """`timeout` limits a whole request and its response.
 
-        `client_secret`: empty for a public client.
+        `client_secret`: empty for a client without one.
+        `previous_client_secret`: for the time until the provider accepts the other one.
+        `assertions`: of a client that authenticates by a private key.
         `metadata_hosts`: the hosts that only the provider's metadata has named.
         """
         self._provider = provider
-        self._client_id = client_id
-        self._client_secret = client_secret
+        credentials = [client_secret, *filter(None, [previous_client_secret])]
+        self._clients = [
+            ClientMessages(provider, client_id=client_id, client_secret=secret)
+            for secret in credentials
+        ]
+        # The index of the credentials that the provider accepted last.
+        self._accepted = 0
+        self._assertions = assertions
+        headers = provider.wire.headers if provider.wire is not None else ()
+        keys = (value for _, value in headers if len(value) >= _SHORTEST_KEY)
+        self._secrets = [secret for secret in (*credentials, *keys) if secret]
         self._timeout = timeout
         self._http = provider_client(metadata_hosts, user_agent=user_agent)
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and return its outcome. Raises nothing."""
-        return await self._ask(self._provider.token_endpoint, request, read_answer)
+        try:
+            assertion = await self._sign_assertion()
+        except ClientKeyError as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
+        messages = [client.token_message(request, assertion) for client in self._clients]
+        return await self._ask(messages, [*_secrets(request), assertion or ""], read_answer)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """Send the revocation request and return its outcome. Raises nothing."""
         endpoint = self._provider.revocation_endpoint
         if endpoint is None:
             return RevocationResult.NOT_SUPPORTED
-        return await self._ask(endpoint, request, read_revocation)
+        try:
+            assertion = await self._sign_assertion()
+        except ClientKeyError as error:
+            return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
+        written = (
+            client.revocation_message(endpoint, request, assertion) for client in self._clients
+        )
+        messages = [message for message in written if message is not None]
+        if not messages:
+            return RevocationResult.NOT_SUPPORTED
+        return await self._ask(messages, [*_secrets(request), assertion or ""], read_revocation)
+
+    async def _sign_assertion(self) -> str | None:
+        if self._assertions is None:
+            return None
+        return await self._assertions.sign(self._provider.token_endpoint)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
 
     async def _ask(
-        self, endpoint: str, request: _Request, read: _Read[_Outcome]
+        self, messages: Sequence[Message], secrets: Sequence[str], read: _Read[_Outcome]
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
+        """Send a request. `messages` are the same one, by each of the client's credentials."""
         try:
-            outcome = await run_in_time(self._send(endpoint, request, read), self._timeout)
+            return await run_in_time(self._send_any(messages, secrets, read), self._timeout)
         except NetworkSettingsError as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=str(error))
         except _NOT_SENT as error:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason=reason_of(error))
         except (httpx.HTTPError, httpx.StreamError, SSLError, TimeoutError) as error:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason=reason_of(error))
+
+    async def _send_any(
+        self, messages: Sequence[Message], secrets: Sequence[str], read: _Read[_Outcome]
+    ) -> _Outcome | TokenErrorResponse | NoAnswer:
+        """Send the message, and once more by the other credentials if the first are refused.
+
+        RFC 6749 §5.2: then the provider has not looked at the token, and it is not spent.
+        """
+        first = self._accepted
+        outcome = await self._send(messages[first], secrets, read)
+        if not _are_credentials_refused(outcome):
+            return outcome
+        for other, message in enumerate(messages):
+            # Equal ones are of a client that does not send its secret.
+            if message == messages[first]:
+                continue
+            second = await self._send(message, secrets, read)
+            if not _are_credentials_refused(second):
+                self._accepted = other
+                return second
         return outcome
 
     async def _send(
-        self, endpoint: str, request: _Request, read: _Read[_Outcome]
+        self, message: Message, secrets: Sequence[str], read: _Read[_Outcome]
     ) -> _Outcome | TokenErrorResponse | NoAnswer:
-        form, headers = self._message(request)
-        async with self._http.stream("POST", endpoint, data=form, headers=headers) as response:
+        # Tokens and secrets may have characters outside of ASCII.
+        headers = [(name.encode(), value.encode()) for name, value in message.headers.items()]
+        async with self._http.stream(
+            message.method, message.url, content=message.body, headers=headers
+        ) as response:
             body = await read_body(response)
             outcome = read(response, body, self._provider)
         if isinstance(outcome, TokenErrorResponse | NoAnswer):
-            return self._without_secrets(outcome, request, body)
+            return self._without_secrets(outcome, secrets, body)
         return outcome
 
-    def _message(self, request: _Request) -> tuple[dict[str, str | list[str]], dict[str, str]]:
-        form: dict[str, str | list[str]] = {**_form(request)}
-        if not isinstance(request, RevocationRequest):
-            for name, value in self._provider.token_params:
-                form[name] = [*form.get(name, ()), value]
-        headers = {"accept": "application/json", "accept-encoding": "identity"}
-        match self._provider.client_authentication:
-            case ClientAuthentication.POST:
-                form["client_id"] = self._client_id
-                form["client_secret"] = self._client_secret
-            case ClientAuthentication.BASIC:
-                headers["authorization"] = _basic(self._client_id, self._client_secret)
-            case ClientAuthentication.SECRET_AS_USER:
-                headers["authorization"] = _basic(self._client_secret, "")
-            case ClientAuthentication.NONE:
-                # RFC 6749 §3.2.1.
-                form["client_id"] = self._client_id
-            case _:
-                assert_never(self._provider.client_authentication)
-        return form, headers
-
     def _without_secrets(
-        self, answer: TokenErrorResponse | NoAnswer, request: _Request, body: bytes
+        self, answer: TokenErrorResponse | NoAnswer, sent: Sequence[str], body: bytes
     ) -> TokenErrorResponse | NoAnswer:
         """Remove secrets: some providers repeat the request, or tokens, in their errors."""
-        sent = [secret for secret in (self._client_secret, *_secrets(request)) if secret]
-        secrets = Redaction([*sent, *tokens_in(body)])
+        secrets = Redaction([*self._secrets, *sent, *tokens_in(body)])
         if isinstance(answer, NoAnswer):
             return replace(answer, reason=secrets.quote(answer.reason))
         code, description = answer.error, answer.description
@@ -148,29 +188,8 @@ class HttpxAuthorizationServer:
         )
 
 
-def _basic(user: str, password: str) -> str:
-    # RFC 6749 §2.3.1: both parts are form-urlencoded before they are joined.
-    return f"Basic {b64encode(f'{quote_plus(user)}:{quote_plus(password)}'.encode()).decode()}"
-
-
-def _form(request: _Request) -> dict[str, str]:
-    match request:
-        case AuthorizationCodeRequest():
-            form = {
-                "grant_type": "authorization_code",
-                "code": request.code,
-                "redirect_uri": request.redirect_uri,
-            }
-            if request.code_verifier is not None:
-                form["code_verifier"] = request.code_verifier
-            return form
-        case RefreshTokenRequest():
-            return {"grant_type": "refresh_token", "refresh_token": request.refresh_token}
-        case RevocationRequest():
-            # RFC 7009 §2.1.
-            return {"token": request.token, "token_type_hint": request.token_type_hint.value}
-        case _:
-            assert_never(request)
+def _are_credentials_refused(outcome: object) -> bool:
+    return isinstance(outcome, TokenErrorResponse) and are_credentials_refused(outcome)
 
 
 def _secrets(request: _Request) -> tuple[str, ...]:
@@ -179,7 +198,9 @@ def _secrets(request: _Request) -> tuple[str, ...]:
             return (request.code, request.code_verifier or request.code)
         case RefreshTokenRequest():
             return (request.refresh_token,)
+        case ClientCredentialsRequest():
+            return ()
         case RevocationRequest():
-            return (request.token,)
+            return (request.token, request.access_token or request.token)
         case _:
             assert_never(request)

@@ -86,7 +86,7 @@ class HttpxDiscovery:
             if status != httpx.codes.OK:
                 raise UnusableMetadataError(f"status {status}", may_pass=_may_pass(status))
             members = json_object(await read_body(response))
-        return read_metadata(members, self._issuer)
+        return read_metadata(members, self._issuer, self._provider.grant_type)
 
 
 def _may_pass(status: int) -> bool:

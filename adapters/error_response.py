@@ -7,10 +7,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.error_texts import codes_in, collect_texts, read_list, texts_in
+from adapters.error_texts import codes_in, collect_texts, numbers_in, read_list, texts_in
 from domain.provider import Provider
 from domain.token_endpoint import TokenErrorResponse
 
+# The members of a success that is an error.
+REFUSAL_NAMES = ("error", "ok", "errors", "error_code", "errorCode", "fault")
 _LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
@@ -50,14 +52,16 @@ def read_error(
             retry_after=retry_after,
             is_page=True,
         )
-    found_texts = collect_texts(
-        members if members is not None else read_list(body)
-    ) or collect_texts(dict(_CHALLENGE.findall(headers.get("www-authenticate", ""))))
+    content = members if members is not None else read_list(body)
+    found_texts = collect_texts(content) or collect_texts(
+        dict(_CHALLENGE.findall(headers.get("www-authenticate", "")))
+    )
     codes, texts = codes_in(found_texts), texts_in(found_texts)
-    own = _find_alias(provider, (*codes, *texts))
+    numbers = numbers_in(content) if provider.error_aliases else ()
+    own = _find_alias(provider, (*codes, *texts, *numbers))
     if own is not None:
         # A known word of the provider replaces all other codes.
-        words = next(iter((*texts, *codes)))
+        words = next(iter((*texts, *codes, *numbers)))
         return TokenErrorResponse(
             status=status, error=own, description=words, retry_after=retry_after
         )
@@ -73,9 +77,10 @@ def read_error(
 
 def is_refusal(members: Mapping[str, Any]) -> bool:
     """Whether a body is an error despite a success status, as at Slack and GitHub."""
-    if members.get("error") or members.get("ok") is False:
+    error, ok, *others = REFUSAL_NAMES
+    if members.get(error) or members.get(ok) is False:
         return True
-    named = any(members.get(name) for name in ("errors", "error_code", "errorCode", "fault"))
+    named = any(members.get(name) for name in others)
     return named and "access_token" not in members
 
 

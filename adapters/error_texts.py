@@ -23,6 +23,8 @@ _TEXT_NAMES = (
 )
 # Under these names a word is a code only if it looks like one.
 _AMBIGUOUS_NAMES = frozenset({"status", "reason", "message", "errormessage"})
+# Under these names a number is a code of the provider (Withings, WeChat, Reddit).
+_NUMBER_NAMES = frozenset({"error", "errorcode", "code", "errcode", "errno", "status"})
 # Entra's error numbers; its texts use the prefix AADSTS.
 _NUMBERS = "errorcodes"
 _HIGHEST_NUMBER = 10**9
@@ -75,6 +77,21 @@ def collect_texts(body: object) -> Texts:
                 queue.extend((_normalize_name(key), item, depth + 1) for key, item in value.items())
                 found_texts.setdefault("detail", []).extend(_join_field(value))
     return found_texts
+
+
+def numbers_in(body: object) -> tuple[str, ...]:
+    """Return the numbers that may be codes, of an object and of the objects in it."""
+    if not isinstance(body, dict):
+        return ()
+    objects = [body, *(value for value in body.values() if isinstance(value, dict))]
+    return tuple(
+        str(value)
+        for members in objects
+        for name, value in members.items()
+        if _normalize_name(name) in _NUMBER_NAMES
+        and type(value) is int
+        and abs(value) < _HIGHEST_NUMBER
+    )[:_MAX_TEXTS]
 
 
 def _normalize_name(name: object) -> str:

@@ -6,6 +6,7 @@ from typing import assert_never
 from adapters.ledger_json import ledger_from_text, ledger_to_text
 from adapters.stored_json import (
     ADOPTING_VERSION,
+    CLIENT_CREDENTIALS_VERSION,
     FIRST_VERSION,
     MOVING_VERSION,
     REVOKING_VERSION,
@@ -30,13 +31,21 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
+    grant_type_of,
 )
 from domain.ledger import Ledger
-from domain.provider import LifetimeStart
-from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
+from domain.provider import GrantType, LifetimeStart
+from domain.token_endpoint import (
+    Extra,
+    ExtraValue,
+    RevocationRequest,
+    RevocationResult,
+    TokenTypeHint,
+)
 from domain.tokens import Tokens
 
 
@@ -47,9 +56,13 @@ def dump_record(grant: Grant, ledger: Ledger) -> bytes:
 
 
 def _version_of(grant: Grant) -> int:
+    if grant_type_of(grant) is GrantType.CLIENT_CREDENTIALS:
+        return CLIENT_CREDENTIALS_VERSION
     match grant:
         case Unauthorized() | Authorized() | Refreshing() | AuthorizationRequired():
             return FIRST_VERSION
+        case Requesting():
+            return CLIENT_CREDENTIALS_VERSION
         case Moved():
             return MOVING_VERSION
         case Revoking() | Revoked():
@@ -72,8 +85,12 @@ def load_record(text: bytes) -> tuple[Grant, Ledger]:
 
 def _grant_to_json(grant: Grant) -> Json:
     match grant:
-        case Unauthorized():
-            return {"state": "unauthorized"}
+        case Unauthorized(failure_state=failure_state):
+            start = {} if failure_state is None else _start_to_json(grant)
+            return {"state": "unauthorized", **start}
+        case Requesting(attempt=attempt):
+            members = {"attempt": _attempt_to_json(attempt), **_start_to_json(grant)}
+            return {"state": "requesting", **members}
         case Authorized(tokens=tokens, failure_state=failure_state):
             return {
                 "state": "authorized",
@@ -84,13 +101,7 @@ def _grant_to_json(grant: Grant) -> Json:
             return {
                 "state": "refreshing",
                 "tokens": _tokens_to_json(tokens),
-                "attempt": {
-                    "id": attempt.id,
-                    "authorized_at": format_instant(attempt.authorized_at),
-                    "generation": attempt.generation,
-                    "client": attempt.client,
-                    "started_at": format_instant(attempt.started_at),
-                },
+                "attempt": _attempt_to_json(attempt),
                 "setbacks": _failure_state_to_json(failure_state),
             }
         case AuthorizationRequired(tokens=tokens, cause=cause, client=client, since=since):
@@ -111,9 +122,11 @@ def _grant_to_json(grant: Grant) -> Json:
                 "place": place,
             }
         case Revoking(request=request):
-            hint = request.token_type_hint.value
-            members = {"token": request.token, "token_type_hint": hint}
-            return {"state": "revoking", "request": members, **_end_to_json(grant)}
+            return {
+                "state": "revoking",
+                "request": _revocation_to_json(request),
+                **_end_to_json(grant),
+            }
         case Revoked(result=result):
             return {"state": "revoked", "result": result.value, **_end_to_json(grant)}
         case Adopting(grant=adopted, earlier=earlier, replaces=replaces):
@@ -130,18 +143,15 @@ def _grant_to_json(grant: Grant) -> Json:
 def _grant_from_json(members: Json) -> Grant:
     match members["state"]:
         case "unauthorized":
-            return Unauthorized()
+            # Missing in records of earlier versions.
+            return Unauthorized(**_start_from_json({"setbacks": None, **members}))
+        case "requesting":
+            attempt = _attempt_from_json(members["attempt"])
+            return Requesting(attempt=attempt, **_start_from_json(members))
         case "refreshing":
-            attempt = members["attempt"]
             return Refreshing(
                 tokens=_tokens_from_json(members["tokens"]),
-                attempt=Attempt(
-                    id=attempt["id"],
-                    authorized_at=parse_instant(attempt["authorized_at"]),
-                    generation=attempt["generation"],
-                    client=attempt["client"],
-                    started_at=parse_instant(attempt["started_at"]),
-                ),
+                attempt=_attempt_from_json(members["attempt"]),
                 failure_state=_failure_state_from_json(members["setbacks"]),
             )
         case "moved":
@@ -151,10 +161,7 @@ def _grant_from_json(members: Json) -> Grant:
                 place=_place(members),
             )
         case "revoking":
-            request = RevocationRequest(
-                token=members["request"]["token"],
-                token_type_hint=TokenTypeHint(members["request"]["token_type_hint"]),
-            )
+            request = _revocation_from_json(members["request"])
             return Revoking(request=request, **_end_from_json(members))
         case "revoked":
             result = RevocationResult(members["result"])
@@ -170,6 +177,60 @@ def _adopting_from_json(members: Json) -> Adopting:
     if not isinstance(adopted, Authorized | Refreshing) or not isinstance(earlier, Inactive | Idle):
         raise TypeError("adopting")
     return Adopting(grant=adopted, earlier=earlier, replaces=bool(members["replaces"]))
+
+
+def _revocation_to_json(request: RevocationRequest) -> Json:
+    members = {"token": request.token, "token_type_hint": request.token_type_hint.value}
+    # Not twice.
+    is_other = request.access_token not in (None, request.token)
+    return {**members, "access_token": request.access_token} if is_other else members
+
+
+def _revocation_from_json(members: Json) -> RevocationRequest:
+    hint = TokenTypeHint(members["token_type_hint"])
+    token = members["token"]
+    # Records of earlier versions have one token only.
+    default = token if hint is TokenTypeHint.ACCESS_TOKEN else None
+    return RevocationRequest(
+        token=token, token_type_hint=hint, access_token=members.get("access_token", default)
+    )
+
+
+def _attempt_to_json(attempt: Attempt) -> Json:
+    return {
+        "id": attempt.id,
+        "authorized_at": format_instant(attempt.authorized_at),
+        "generation": attempt.generation,
+        "client": attempt.client,
+        "started_at": format_instant(attempt.started_at),
+    }
+
+
+def _attempt_from_json(members: Json) -> Attempt:
+    return Attempt(
+        id=members["id"],
+        authorized_at=parse_instant(members["authorized_at"]),
+        generation=members["generation"],
+        client=members["client"],
+        started_at=parse_instant(members["started_at"]),
+    )
+
+
+def _start_to_json(grant: Unauthorized | Requesting) -> Json:
+    """Write what a client's first requests have left."""
+    return {
+        "setbacks": _failure_state_to_json(grant.failure_state),
+        "place": grant.place,
+        "revoked": grant.revoked,
+    }
+
+
+def _start_from_json(members: Json) -> Json:
+    return {
+        "failure_state": _failure_state_from_json(members["setbacks"]),
+        "place": _place(members),
+        "revoked": _place(members, "revoked"),
+    }
 
 
 def _end_to_json(grant: Revoking | Revoked) -> Json:
@@ -227,8 +288,18 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         "place": tokens.place,
         "revoked": tokens.revoked,
         "refresh_token_counted": tokens.refresh_token_counted.value,
+        # Most records have none of the next members. Earlier versions ignore them.
+        **({} if tokens.account is None else {"account": tokens.account}),
+        **({"extra": dict(tokens.extra)} if tokens.extra else {}),
+        **_grant_type_to_json(tokens.grant_type),
         **({} if tokens.adopted is None else {"adopted": tokens.adopted}),
+        "login_expires_at": format_instant(tokens.login_expires_at),
     }
+
+
+def _grant_type_to_json(grant_type: GrantType) -> Json:
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return {} if is_login else {"grant_type": grant_type.value}
 
 
 def _tokens_from_json(members: Json) -> Tokens:
@@ -250,8 +321,18 @@ def _tokens_from_json(members: Json) -> Tokens:
         refresh_token_counted=LifetimeStart(
             members.get("refresh_token_counted", LifetimeStart.ISSUE.value)
         ),
+        account=members.get("account"),
+        extra=_extra_from_json(members.get("extra", {})),
+        grant_type=GrantType(members.get("grant_type", GrantType.AUTHORIZATION_CODE.value)),
+        login_expires_at=parse_optional_instant(members.get("login_expires_at")),
         adopted=members.get("adopted"),
     )
+
+
+def _extra_from_json(members: Json) -> Extra:
+    if not isinstance(members, dict):
+        raise TypeError("extra")
+    return tuple((name, value) for name, value in members.items() if isinstance(value, ExtraValue))
 
 
 def _failure_state_to_json(failure_state: FailureState | None) -> Json | None:

@@ -22,14 +22,14 @@ _DAY = timedelta(days=1).total_seconds()
 _SECOND_IN_MS, _FIVE_MINUTES_IN_MS, _HOUR_IN_MS = 1_000, 300_000, 3_600_000
 # Seconds to nanoseconds.
 _FRACTIONS = (1, 10**3, 10**6, 10**9)
-# The RFC's name, and those of Zoho, Microsoft, Facebook, ASP.NET, Go, Shopee and others.
+# The RFC's name, and those of Zoho, Microsoft, Facebook, ASP.NET, Go, Shopee, Clover and others.
 _NAMES = (
     *("expires_in", "expires_in_sec", "expires_at", "expires_on", "expires", "expiry"),
     "expire_in",
 )
 _ACCESS_NAMES = (
     *(*_NAMES, "expires_in_seconds", "expiration", ".expires"),
-    *(f"access_token_{name}" for name in ("expires_at", "expires_in", "expire_in")),
+    *(f"access_token_{name}" for name in ("expires_at", "expires_in", "expire_in", "expiration")),
 )
 # Also the names of Intuit and Keycloak.
 _REFRESH_NAMES = (

@@ -32,9 +32,9 @@ class MetadataHosts:
         """Return the hosts of a provider's endpoints. Return None if `overrides` has them all."""
         if overrides.issuer is None:
             return None
-        issuer, *trusted = map(
-            _host, (overrides.issuer, overrides.token_endpoint, overrides.revocation_endpoint)
-        )
+        refresh_endpoint = None if provider.wire is None else provider.wire.refresh_endpoint
+        settings = (overrides.token_endpoint, overrides.revocation_endpoint, refresh_endpoint)
+        issuer, *trusted = map(_host, (overrides.issuer, *settings))
         hosts = {_host(provider.token_endpoint), _host(provider.revocation_endpoint)}
         return cls(issuer=issuer, hosts=frozenset(hosts - {issuer, "", *trusted}))
 

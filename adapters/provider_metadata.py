@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from adapters.nearness import Nearness, nearness_of
 from domain.metadata import ServerMetadata, is_safe_url
-from domain.provider import ClientAuthentication, Pkce
+from domain.provider import ClientAuthentication, GrantType, Pkce
 
 _LONGEST_QUOTE = 200
 _NOT_SAFE = "neither https nor on this machine"
@@ -52,7 +52,8 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     issuer: str
-    authorization_endpoint: _Endpoint
+    # RFC 8414 §2: required only if a supported grant type uses it.
+    authorization_endpoint: _Endpoint | None = None
     token_endpoint: _Endpoint
     revocation_endpoint: _Endpoint | None = None
     token_endpoint_auth_methods_supported: list[str] | None = None
@@ -65,7 +66,11 @@ class _Document(BaseModel):
         return [url for url in urls if url is not None]
 
 
-def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata:
+def read_metadata(
+    members: dict[str, Any] | None,
+    issuer: str,
+    grant_type: GrantType = GrantType.AUTHORIZATION_CODE,
+) -> ServerMetadata:
     """Read a document; None stands for an invalid one. Raises UnusableMetadataError."""
     if members is None:
         raise UnusableMetadataError("not a JSON object")
@@ -74,6 +79,9 @@ def read_metadata(members: dict[str, Any] | None, issuer: str) -> ServerMetadata
     except ValidationError as error:
         faults = sorted({_describe(fault) for fault in error.errors()})
         raise UnusableMetadataError(f"not usable: {', '.join(faults)}") from error
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    if is_login and document.authorization_endpoint is None:
+        raise UnusableMetadataError("not usable: authorization_endpoint")
     if document.issuer != issuer:
         # RFC 8414 §3.3: identical, or another server could pose as this one.
         raise UnusableMetadataError(f"its issuer is {_quote(document.issuer)}")

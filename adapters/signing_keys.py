@@ -17,23 +17,28 @@ class SigningKeys:
     """
 
     def __init__(
-        self, encryption_keys: Sequence[bytes], *, client_id: str, client_secret: str
+        self, encryption_keys: Sequence[bytes], *, client_id: str, client_secrets: Sequence[str]
     ) -> None:
-        """`client_secret` is used only without encryption keys. The first call derives keys."""
+        """`client_secrets` are used only without encryption keys, the first one to sign.
+
+        The first call derives keys.
+        """
         self._encryption_keys = encryption_keys
         self._client_id = client_id
-        self._client_secret = client_secret
-        self._stretch_task: asyncio.Task[bytes] | None = None
+        self._client_secrets = client_secrets
+        self._stretch_task: asyncio.Task[list[bytes]] | None = None
 
     async def of(self, purpose: str) -> Sequence[bytes]:
         """Return the keys of a purpose. The first one signs, and each one verifies."""
-        roots = self._encryption_keys or [await self._stretch()]
+        roots = self._encryption_keys or await self._stretch()
         return [derive_key(root, purpose) for root in roots]
 
-    async def _stretch(self) -> bytes:
+    async def _stretch(self) -> list[bytes]:
         if self._stretch_task is None:
             # In a thread, once for all callers.
             salt = f"{_SALT} {self._client_id}"
-            work = asyncio.to_thread(stretch_key, self._client_secret, salt)
+            work = asyncio.to_thread(
+                lambda: [stretch_key(secret, salt) for secret in self._client_secrets]
+            )
             self._stretch_task = asyncio.create_task(work)
         return await asyncio.shield(self._stretch_task)

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 FIRST_VERSION = 1
-# Version 2 added moved grants, version 3 revoked ones, version 5 adoptions without a proof.
+# Version 2 added moved grants, version 3 revoked ones, version 4 those of client credentials, and
+# version 5 adoptions without a proof.
 MOVING_VERSION = 2
 REVOKING_VERSION = 3
+CLIENT_CREDENTIALS_VERSION = 4
 ADOPTING_VERSION = 5
 FORMAT_VERSION = ADOPTING_VERSION
 

@@ -22,10 +22,12 @@ from pydantic import (
 )
 
 from adapters.body_members import read_members
-from adapters.error_response import describe_page, is_page, is_refusal, read_error
-from adapters.id_token import read_subject
+from adapters.error_response import REFUSAL_NAMES, describe_page, is_page, is_refusal, read_error
+from adapters.extra_members import read_extra
+from adapters.id_token import read_account
 from adapters.lifetimes import read_lifetimes
-from domain.provider import Provider
+from domain.error_meanings import KNOWN_CODES
+from domain.provider import GrantType, Provider
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -111,7 +113,7 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
         if is_page(response.headers, body):
             return _unknown(describe_page(response.status_code, response.headers))
         return _unknown("a success whose body is neither a JSON object nor a form")
-    found = _merge_nested(_to_snake_case(members))
+    found = _find_tokens(_to_snake_case(members), provider)
     if is_refusal(found) or _has_error_as_token(found):
         return _error(response, body, members, provider)
     try:
@@ -123,7 +125,8 @@ def read_answer(response: httpx.Response, body: bytes, provider: Provider) -> Ou
 def _read_missing_tokens(members: dict[str, Any], refusal: TokenErrorResponse) -> Outcome:
     """Treat an error text without tokens as a refusal, as at WeChat, Lark and TikTok."""
     words = (refusal.description or "").strip(" .!").lower()
-    if "access_token" not in members and words not in _SUCCESS_TEXTS:
+    is_known = refusal.error in KNOWN_CODES
+    if "access_token" not in members and (is_known or words not in _SUCCESS_TEXTS):
         return refusal
     return _unknown("a success without an access token")
 
@@ -158,6 +161,35 @@ def _to_snake_case(members: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def _find_tokens(members: dict[str, Any], provider: Provider) -> dict[str, Any]:
+    """Return the members with the tokens under RFC 6749's names, wherever they were."""
+    wire = provider.wire
+    if wire is None:
+        return _merge_nested(members)
+    at = None if wire.tokens_at is None else _member(members, wire.tokens_at)
+    # Tokens outside of that member are for another purpose, and so are their lifetimes.
+    found = _merge_nested(members) if at is None else _errors_of(members) | at
+    ignored = {name for name, theirs in wire.response_names.items() if not theirs}
+    renamed = {
+        name: found[theirs] for name, theirs in wire.response_names.items() if theirs in found
+    }
+    return {name: value for name, value in found.items() if name not in ignored} | renamed
+
+
+def _member(members: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """Return the object at a path. None if it is missing."""
+    for name in path.split("."):
+        inner = members.get(name)
+        if not isinstance(inner, dict):
+            return None
+        members = _to_snake_case(inner)
+    return members
+
+
+def _errors_of(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: members[name] for name in REFUSAL_NAMES if name in members}
+
+
 def _merge_nested(members: dict[str, Any]) -> dict[str, Any]:
     """Merge nested tokens: Slack's `authed_user`, Withings' `body`, Lark's `data`.
 
@@ -185,10 +217,12 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
     if body.token_type is None:
         _log.warning("the token response has no token_type; Bearer is assumed")
     now = _date(response.headers) or datetime.now(UTC)
-    can_refresh = body.refresh_token is not None
+    is_own = provider.grant_type is GrantType.CLIENT_CREDENTIALS
+    can_refresh = is_own or body.refresh_token is not None
     access, refresh = read_lifetimes(members, now=now, can_refresh=can_refresh)
     if access is None:
         _log.warning("the token response has no usable expires_in; the provider's default is used")
+    account = read_account(body.id_token, provider.issuer)
     return TokenResponse(
         access_token=body.access_token,
         token_type=token_type,
@@ -196,7 +230,13 @@ def _tokens(members: dict[str, Any], response: httpx.Response, provider: Provide
         refresh_token=body.refresh_token,
         refresh_token_expires_in=refresh,
         scope=body.scope,
-        subject=read_subject(body.id_token, provider.issuer) if body.id_token else None,
+        subject=account.subject,
+        account=account.label,
+        extra=read_extra(
+            members,
+            provider.response_members,
+            secrets={body.access_token, body.refresh_token, body.id_token},
+        ),
     )
 
 

@@ -53,8 +53,8 @@ from domain.grant import (
 from domain.ledger import DONE, TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent, Note
 from domain.logins import complete_login, keep_rescued
 from domain.policy import Policy
-from domain.provider import Provider
-from domain.questions import answer_question
+from domain.provider import GrantType, Provider
+from domain.questions import answer_question, is_without_login
 from domain.revoking import begin_revocation, end_revocation, late_tokens
 from domain.token_endpoint import RevocationRequest, TokenResponse
 from domain.tokens import Freshness, Tokens
@@ -142,6 +142,9 @@ def _works(grant: Grant, now: datetime) -> bool:
         return True
     if not isinstance(grant, Authorized | Refreshing):
         return False
+    if grant.tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        # No login is lost.
+        return False
     return grant.tokens.freshness(now) is not Freshness.REFRESH_EXPIRED
 
 
@@ -176,7 +179,7 @@ def answer_adopting(grant: Adopting, question: Question, policy: Policy, now: da
     """Serve the earlier access token while it is valid, or prove the adopted ones (rule 16)."""
     match question:
         case TokenRequested():
-            if (tokens := _servable(grant.earlier, question, now)) is not None:
+            if (tokens := _servable(grant.earlier, question, policy, now)) is not None:
                 return Decision(grant=grant, command=Serve(tokens=tokens))
         case RefreshRequested(adopted=adopted):
             if adopted not in {None, grant.grant.tokens.adopted}:
@@ -200,9 +203,11 @@ def answer_adoption(
     return answer_question(grant, TokenRequested(attempt_id=question.attempt_id), policy, now)
 
 
-def _servable(earlier: Inactive | Idle, question: TokenRequested, now: datetime) -> Tokens | None:
+def _servable(
+    earlier: Inactive | Idle, question: TokenRequested, policy: Policy, now: datetime
+) -> Tokens | None:
     """Return the earlier tokens if they satisfy the caller; None if not (rule 16)."""
-    if isinstance(earlier, Inactive):
+    if isinstance(earlier, Inactive) or is_without_login(earlier, policy.provider.grant_type):
         return None
     tokens = earlier.tokens
     failure_state = earlier.failure_state if isinstance(earlier, Authorized) else None
@@ -259,8 +264,10 @@ def _end_proof(grant: Adopting, ended: AttemptEnded, policy: Policy, now: dateti
             return effect
         return _refuse(grant, after.cause.value, after.quote)
     if isinstance(after, Authorized) and (failed := after.failure_state) is not None:
-        is_unused = failed.failure in _UNUSED and failed.in_doubt_since is None
-        if is_unused or failed.failure is Failure.REFUSED:
+        if failed.failure is Failure.REFUSED:
+            # A last try waits for the end of the access token, which is over here.
+            return _refuse(grant, Cause.REFRESH_TOKEN_REJECTED.value, failed.quote)
+        if failed.failure in _UNUSED and failed.in_doubt_since is None:
             return _refuse(grant, failed.failure.value, failed.quote)
     return replace(effect, grant=_with(grant, after))
 

@@ -11,7 +11,7 @@ from typing import TypeGuard, TypeVar, assert_never
 from domain.commands import Effect
 from domain.error_meanings import quote_of
 from domain.events import AttemptEnded
-from domain.failures import add_failure, classify
+from domain.failures import add_failure, classify, classify_without_login
 from domain.grant import (
     Active,
     Attempt,
@@ -29,6 +29,7 @@ from domain.grant import (
 )
 from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 
 _Active = TypeVar("_Active", bound=Active)
@@ -86,6 +87,8 @@ def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:
     return their full lifetime again. After a final refusal, any attempt may have been a replay.
     """
     oldest = attempt.started_at - policy.provider.rotation.grace
+    if grant.tokens.authorized_at <= attempt.started_at:
+        oldest = max(oldest, grant.tokens.authorized_at)
     if isinstance(grant, AuthorizationRequired):
         return oldest
     doubt = in_doubt_since(grant.failure_state)
@@ -128,6 +131,8 @@ def _fail(
 ) -> Effect:
     """Store a failure, or a refusal of the refresh token (rules 6 and 7)."""
     failure, quote = classify(outcome), quote_of(outcome)
+    if grant.tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        failure = classify_without_login(outcome)
     if failure is None:
         return _refuse(grant, policy, now, quote=quote)
     retry_after = outcome.retry_after if isinstance(outcome, TokenErrorResponse) else None
@@ -150,7 +155,7 @@ def _refuse(grant: Refreshing, policy: Policy, now: datetime, *, quote: str | No
     """Store a refusal: as final, or with one more try ahead (rule 6)."""
     tokens, attempt, before = grant.tokens, grant.attempt, grant.failure_state
     is_harmless = in_doubt_since(before) is None or policy.provider.replay_is_harmless
-    if is_harmless and not _is_last_try(grant):
+    if is_harmless and not _is_last_try(grant, policy):
         refused = add_failure(before, Failure.REFUSED, attempt, policy, at=now, quote=quote)
         last_try_at = policy.last_try_at(tokens, now)
         retry_at = max(refused.retry_at, last_try_at)
@@ -182,11 +187,12 @@ def _keep_with_failure(grant: Refreshing, failure_state: FailureState) -> Effect
     )
 
 
-def _is_last_try(grant: Refreshing) -> bool:
+def _is_last_try(grant: Refreshing, policy: Policy) -> bool:
     """Whether the attempt began after the access token expired, as far as is known (rule 6)."""
     tokens, started_at, before = grant.tokens, grant.attempt.started_at, grant.failure_state
     if not tokens.was_clock_ahead(started_at):
-        return not tokens.is_access_token_valid(started_at)
+        is_over = not tokens.is_access_token_valid(started_at)
+        return is_over and not policy.may_be_too_early(tokens, started_at)
     # After a clock that was ahead the expiry proves nothing. The refusal gave the access token
     # its lifetime until `retry_at`.
     if before is None or before.failure is not Failure.REFUSED:

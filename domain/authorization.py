@@ -2,7 +2,7 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from domain.events import Precedence
 from domain.provider import Provider
-from domain.token_endpoint import AuthorizationCodeRequest
+from domain.token_endpoint import AuthorizationCodeRequest, Extra
 from domain.tokens import MAX_CLOCK_SKEW
 
 # Enough for a password and a second factor (RFC 9700 §4.7.1 wants it short).
@@ -76,13 +76,15 @@ class PendingLogin:
 class AuthorizationResponse:
     """The parameters of the provider's redirect (RFC 6749 §4.1.2, RFC 9207 §2).
 
-    `code` is None after an error. `browser` is the browser's cookie for this login.
+    `code` is None after an error. `browser` is the browser's cookie for this login. `extra` has the
+    provider's `callback_members`.
     """
 
     state: str = field(repr=False)
     code: str | None = field(repr=False)
     issuer: str | None
     browser: str | None = field(repr=False, default=None)
+    extra: Extra = field(repr=False, default=())
 
 
 def sign_state(token: str, key: bytes) -> str:
@@ -120,7 +122,6 @@ def authorization_url(
 ) -> str:
     """Return the URL to send the browser to (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
     parameters = {
-        **dict(provider.authorization_params),
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": pending.redirect_uri,
@@ -131,12 +132,21 @@ def authorization_url(
     if pending.code_verifier is not None:
         parameters["code_challenge"] = code_challenge(pending.code_verifier)
         parameters["code_challenge_method"] = "S256"
+    if provider.wire is not None:
+        parameters = _renamed(parameters, provider.wire.authorization_names)
+    parameters = {**dict(provider.authorization_params), **parameters}
     endpoint = urlsplit(provider.authorization_endpoint)
     # RFC 6749 §3.1: the endpoint's own query stays, and no parameter repeats.
     kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
     # Some servers read + as a space, as in forms, and some as a plus. All read %20.
     query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
     return endpoint._replace(query=query).geturl()
+
+
+def _renamed(parameters: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters under the provider's names, without those whose name is empty."""
+    found = ((names.get(name, name), value) for name, value in parameters.items())
+    return {name: value for name, value in found if name}
 
 
 def _name_of(parameter: str) -> str:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from domain.grant import Attempt, Cause, Failure, Grant
 from domain.ledger import Note
-from domain.token_endpoint import RefreshTokenRequest, RevocationRequest
+from domain.token_endpoint import RenewalRequest, RevocationRequest
 from domain.tokens import Tokens
 
 
@@ -15,7 +15,7 @@ class SendTokenRequest:
     """Store the grant, then send the request until `send_by`. After that, report it as not sent."""
 
     attempt: Attempt
-    request: RefreshTokenRequest
+    request: RenewalRequest
     send_by: datetime
 
 
@@ -37,11 +37,12 @@ class Wait:
 class TryLater:
     """Answer that there is no token now, and that the next attempt may begin at `at`.
 
-    `quote` is the provider's last answer.
+    `failure` is that of the last attempt, and `quote` the provider's answer to it. None if nothing
+    failed, but the provider refuses a refresh before `at`.
     """
 
     at: datetime
-    failure: Failure
+    failure: Failure | None
     quote: str | None = None
 
 

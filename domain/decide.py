@@ -4,36 +4,49 @@ A grant is what is stored for one connection. Each group of rules below is a mod
 "Code" names the main functions of a rule, and each of them names the rule. Durations: `policy.py`.
 The loop that carries commands out: `functions/refresh/keeper.py`.
 
-Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`
+Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`, and for the first
+tokens of a client that needs no login `first_tokens.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
     token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
     ends the old access token with a refresh, or if the replay of a request of unknown outcome may
     do so. In the second case the sweep leaves a valid access token alone, too. An explicit refresh
     always refreshes, unless the tokens were requested within `min_refresh_interval`: serve them.
+    The sweep leaves tokens of client credentials alone: there is no login to keep.
+    While the provider refuses a refresh as too early (rule 2), serve the access token for what is
+    left of it.
     Code: `questions._answer_without_refresh`, `questions._is_refresh_wanted`,
     `questions._is_risky`. For the sweep: `grant.due_at`, `tokens.Tokens.keep_alive_at`.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
-    (rule 6). After a failure, send nothing before `retry_at`.
-    Code: `questions._request_or_obstacle`, `questions._wait_until`, `grant.usable_refresh_token`,
-    `policy.Policy.must_wait`.
+    (rule 6). After a failure, send nothing before `retry_at`. If the provider refuses a refresh
+    until the access token nears its end, send none before that: not for `min_ttl`, an explicit
+    refresh or the sweep. A client that needs no login (RFC 6749 §4.4) requests its first tokens
+    where another one asks for a login. Its later requests have its credentials instead of a refresh
+    token. A login that works stays in use.
+    Code: `questions._request_or_obstacle`, `questions._request`, `questions._wait_until`,
+    `questions._too_early_until`, `grant.usable_refresh_token`, `policy.Policy.must_wait`,
+    `policy.Policy.refresh_from`. Without a login: `questions.is_without_login`,
+    `first_tokens.request_first_tokens`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
-    Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`.
+    Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`. For the
+    first tokens of client credentials: `first_tokens._begin`, `first_tokens._end_lapsed_lease`.
 
 The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `error_meanings.py`
  4. *Tokens.* Tokens belong to a generation of a login. Keep them, however late they come, unless a
     newer generation has replaced theirs. They may hold the only valid refresh token, so a refusal
-    in between does not matter.
-    Code: `attempts._keep_tokens`, `attempts._issued_at`.
+    in between does not matter. Client credentials bring no refresh token, and one in the answer is
+    ignored. So their first tokens are kept only from the attempt in flight.
+    Code: `attempts._keep_tokens`, `attempts._issued_at`, `first_tokens._keep_first_tokens`.
  5. *Late failures.* Store a failure only if its attempt is the one in flight. An instance that
     lost its lease proves nothing.
-    Code: `attempts.end_attempt`, `attempts._is_of_attempt`.
+    Code: `attempts.end_attempt`, `attempts._is_of_attempt`, `first_tokens.end_first_request`.
  6. *Refusals.* A refusal means that the provider reports the refresh token as invalid. Any other
     failure keeps the grant.
     - A refusal may be temporary: conditional access, or an outage that is reported like this. So
       it is final only for an attempt that began after the access token expired. Until then the
-      access token is served, and one more try decides.
+      access token is served, and one more try decides. If the provider refuses an early refresh,
+      the access token must have expired by its clock, too.
     - A final refusal requires a login. An explicit refresh tries again all the same, at most every
       `refused_retry_wait`, before and after the last try. New tokens revive the grant.
     - After a lost answer, a refusal is final at once and for every question. The refresh token was
@@ -41,18 +54,27 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
       does not hold where a replay is harmless.
     - Without a lost answer, another try is safe. If another deployment spent the refresh token,
       the first try has had any effect that a second one could have.
-    Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`. Which answers
-    are refusals: `failures.classify`, `error_meanings.meaning_of`. Questions after it:
-    `questions._is_final_for`, `questions._is_refused`, `questions._wait_until`,
+    - A refusal of client credentials is a failure of the settings: no login can help.
+    Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`,
+    `policy.Policy.may_be_too_early`. Which answers are refusals: `failures.classify`,
+    `error_meanings.meaning_of`. Of client credentials: `failures.classify_without_login`,
+    `first_tokens._fail`. Questions after it: `questions._is_final_for`, `questions._is_refused`,
+    `questions._wait_until`,
     `grant.AuthorizationRequired.is_retryable`.
  7. *Retries.* A request that was not sent is tried again at once. One of unknown outcome is tried
     again at once where a replay is harmless, or within the grace window if there is one. Without
     one, and after it, the next try waits until no request can arrive any more. A second failure in
     a row backs off. An answer that is a failure backs off from the first, or for `Retry-After`.
+    A grace window may end as soon as the new tokens are used. Then every try waits like that, and
+    tokens are served only once they are stored. So a caller has none of them as long as the store
+    has the old refresh token, and the window lasts for its whole bound. A record that is restored
+    from memory is the exception: the tokens of the lost one may have been used.
+    Client credentials do not rotate: a replay is harmless, unless it ends the old access token.
     Code: `failures.add_failure`, `failures.mark_in_doubt`, `failures._retry_at`,
-    `failures._replay_at`, `attempts._fail`. The meaning of an answer:
+    `failures._replay_at`, `attempts._fail`, `first_tokens._fail`. The meaning of an answer:
     `error_meanings.meaning_of`. Durations: `policy.Policy.backoff`,
-    `policy.Policy.replay_from`, `policy.Policy.replay_until`.
+    `policy.Policy.for_grant`, `policy.Policy.replay_from`, `policy.Policy.replay_until`,
+    `policy.Policy.in_doubt_from_memory`, `policy.Policy.serves_unstored_tokens`.
 
 Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
  8. *Login.* A login starts a new generation, and replaces the grant that it has read. If another
@@ -62,8 +84,9 @@ Logins (`LoginCompleted`) and rescued tokens (`TokensRescued`): `logins.py`
       access token never expires.
     - The account of the grant is known, and the login does not prove to be of the same account.
     - The login `YIELDS` (`events.Precedence`).
-    Code: `logins.complete_login`, `logins._is_late`, `logins._is_unwanted`. The count in a
-    login link: `questions.answer_question`.
+    Tokens of client credentials are not a login. The first ones count as one in the record.
+    Code: `logins.complete_login`, `logins._is_late`, `logins._is_unwanted`,
+    `first_tokens._keep_first_tokens`. The count in a login link: `questions.answer_question`.
  9. *Rescue.* Tokens that the store could not take are stored later. Their login must be newer than
     the stored one or, within one login, their generation.
     Code: `logins.keep_rescued`.
@@ -86,9 +109,11 @@ Revocation (`RevokeRequested`, `RevocationEnded`): `revoking.py`
     flight. A grant that moved is left to the deployment that has it. The last token is deleted
     once the provider has answered, or the tries for that have ended.
     Code: `revoking.begin_revocation`, `revoking.end_revocation`, `revoking.result_of`.
-14. *Tokens after a revocation.* A revoked grant requires a login. Tokens of an earlier login
-    (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
-    Code: `revoking.late_tokens`, `revoking._are_before`, `questions._inactive_cause`.
+14. *Tokens after a revocation.* A revoked grant requires a login, or a new request with client
+    credentials. That one waits until the revocation has ended, at most for a lease. Tokens of an
+    earlier login (rules 4, 8 and 9) are not stored; the provider is asked to end them as well.
+    Code: `revoking.late_tokens`, `revoking._are_before`, `questions._inactive_cause`,
+    `first_tokens.request_first_tokens`.
 15. *Start again.* A login that has read the revocation starts a new grant, and an earlier one is
     refused. A grant of another login that was handed over later is stored.
     Code: `revoking._is_before`, `logins.complete_login`, `logins._is_late`,
@@ -121,9 +146,8 @@ served. A refresh token from a clock that was far behind is used beyond its stat
 from datetime import datetime
 from typing import assert_never
 
-from domain.adopting import adopt, answer_adopting, answer_adoption, apply_to_adoption
 from domain.attempts import end_attempt
-from domain.commands import Decision, Effect
+from domain.commands import AskForAuthorization, Decision, Effect
 from domain.events import (
     AttemptEnded,
     Event,
@@ -138,11 +162,12 @@ from domain.events import (
     TokensAdopted,
     TokensRescued,
 )
-from domain.grant import Adopting, Grant, Proven, Revoked, Revoking
+from domain.grant import Adopting, Grant, Proven, Requesting, Revoked, Revoking
 from domain.instants import require_aware
 from domain.logins import complete_login, keep_rescued
 from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.questions import answer_question
 from domain.revoking import begin_revocation, end_revocation, late_tokens
 
@@ -153,11 +178,28 @@ def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> D
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, question)
-    if isinstance(grant, Adopting):  # Rule 16.
+    if isinstance(grant, Adopting):
+        # Rule 16. Imported here, because a fresh token does not need it.
+        from domain.adopting import answer_adopting
+
         return answer_adopting(grant, question, policy, now)
     if isinstance(question, RefreshRequested) and question.adopted is not None:  # Rule 16.
+        from domain.adopting import answer_adoption
+
         return answer_adoption(grant, question, policy, now)
-    return answer_question(grant, question, policy, now)
+    return _answer_proven(grant, question, policy, now)
+
+
+def _answer_proven(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
+    """Answer by rules 1 to 3. A client that needs no login requests its first tokens."""
+    decision = answer_question(grant, question, policy.for_grant(grant), now)
+    is_login_required = isinstance(decision.command, AskForAuthorization)
+    if not is_login_required or policy.provider.grant_type is GrantType.AUTHORIZATION_CODE:
+        return decision
+    # Rule 2: the client needs no login. Imported here, because a fresh token does not need it.
+    from domain.first_tokens import request_first_tokens
+
+    return request_first_tokens(grant, question, policy.for_grant(grant), now)
 
 
 def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
@@ -166,7 +208,10 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
     Raises ValueError if an instant has no time zone.
     """
     require_aware(now, event)
+    policy = policy.for_grant(grant)
     if isinstance(grant, Adopting):  # Rule 17.
+        from domain.adopting import apply_to_adoption
+
         return apply_to_adoption(grant, event, policy, now)
     # Rules 14 and 15.
     if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
@@ -177,7 +222,7 @@ def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
 def _apply_to_proven(grant: Proven, event: Event, policy: Policy, now: datetime) -> Effect:
     match event:
         case AttemptEnded():  # Rules 4 to 7. After a move rule 11.
-            return end_attempt(grant, event, policy, now)
+            return _end_attempt(grant, event, policy, now)
         case LoginCompleted():  # Rule 8. After a revocation rule 15.
             return complete_login(grant, event, policy, now)
         case TokensRescued(tokens=tokens):  # Rule 9. After a move rule 11.
@@ -193,6 +238,17 @@ def _apply_to_proven(grant: Proven, event: Event, policy: Policy, now: datetime)
         case RevocationEnded():  # Rule 13, at the provider.
             return end_revocation(grant, event)
         case TokensAdopted():  # Rule 16.
+            from domain.adopting import adopt
+
             return adopt(grant, event, policy, now)
         case _:
             assert_never(event)
+
+
+def _end_attempt(grant: Proven, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
+    """Store the tokens or the failure of an attempt, the first one included (rules 4 to 7)."""
+    if not isinstance(grant, Requesting):
+        return end_attempt(grant, ended, policy, now)
+    from domain.first_tokens import end_first_request
+
+    return end_first_request(grant, ended, policy, now)

@@ -37,6 +37,16 @@ SETTINGS_CODES = frozenset(
         "unsupported_grant_type",
     }
 )
+# Those for credentials that are wrong. Keycloak answers a wrong secret with `unauthorized_client`.
+CREDENTIALS_CODES = frozenset(
+    {
+        "bad_client_secret",
+        "incorrect_client_credentials",
+        "invalid_client",
+        "invalid_client_secret",
+        "unauthorized_client",
+    }
+)
 # Entra's numbers for a client secret that is wrong or has expired.
 ENTRA_SETTINGS_CODES = frozenset({"7000215", "7000222"})
 # GitHub, Follow Up Boss, Apigee, GoTrue, OpenAI, Firebase, Slack, Schwab, Monzo.
@@ -181,6 +191,16 @@ def meaning_of(answer: TokenErrorResponse) -> Meaning:
         return Meaning.CONFIGURATION
     # Step F.
     return Meaning.TRY_LATER if answer.is_page else Meaning.UNEXPLAINED
+
+
+def are_credentials_refused(answer: TokenErrorResponse) -> bool:
+    """Whether the client's authentication failed.
+
+    Then the provider did not look at the token, which other credentials may still use (RFC 6749
+    §5.2). An answer in doubt does not count.
+    """
+    codes = {_plain(code) for code in (answer.error, *answer.more_codes) if code}
+    return bool(codes & CREDENTIALS_CODES) and meaning_of(answer) is Meaning.CONFIGURATION
 
 
 def is_wrong_endpoint(answer: TokenErrorResponse) -> bool:

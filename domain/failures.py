@@ -42,6 +42,14 @@ def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
             assert_never(outcome)
 
 
+def classify_without_login(outcome: TokenErrorResponse | NoAnswer) -> Failure:
+    """Return the failure of a request for which no login can help (rule 6).
+
+    RFC 6749 §5.2 has `invalid_grant` for codes and refresh tokens: here the client is refused.
+    """
+    return classify(outcome) or Failure.MISCONFIGURED
+
+
 # Rule 3: an attempt whose lease ran out.
 
 
@@ -76,7 +84,7 @@ def mark_in_doubt(grant: Grant, policy: Policy, now: datetime) -> Grant:
     failure_state = before or FailureState(
         failures=0, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=None, since=now
     )
-    since = min(tokens.issued_at, now)
+    since = policy.in_doubt_from_memory(tokens, now)
     return replace(grant, failure_state=replace(failure_state, in_doubt_since=since))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias, assert_never
 
+from domain.provider import GrantType
 from domain.token_endpoint import RevocationRequest, RevocationResult
 from domain.tokens import Tokens
 
@@ -86,9 +87,27 @@ def in_doubt_since(failure_state: FailureState | None) -> datetime | None:
     return None if failure_state is None else failure_state.in_doubt_since
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorized:
-    """Nobody has logged in."""
+    """There are no tokens yet: nobody has logged in, or a client has not requested its first ones.
+
+    `failure_state`: of a client's first requests, which failed. `place` and `revoked`: as in
+    `Tokens`.
+    """
+
+    failure_state: FailureState | None = None
+    place: int = field(default=0, compare=False)
+    revoked: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requesting:
+    """A client that needs no login may be requesting its first tokens, as in `Refreshing`."""
+
+    attempt: Attempt
+    failure_state: FailureState | None = None
+    place: int = field(default=0, compare=False)
+    revoked: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +189,7 @@ class Revoked:
     login: datetime | None = field(default=None, compare=False)
 
 
-Inactive: TypeAlias = Unauthorized | Revoking | Revoked
+Inactive: TypeAlias = Unauthorized | Requesting | Revoking | Revoked
 """A grant without usable tokens."""
 
 Proven: TypeAlias = Inactive | Active | Moved
@@ -204,6 +223,21 @@ def tokens_of(grant: Grant) -> Tokens | None:
     return None if isinstance(grant, Inactive) else grant.tokens
 
 
+def grant_type_of(grant: Grant) -> GrantType | None:
+    """Return how the tokens of a grant are requested; None if that is not known."""
+    match grant:
+        case Requesting():
+            return GrantType.CLIENT_CREDENTIALS
+        case Unauthorized() | Revoking() | Revoked():
+            return None
+        case Authorized() | Refreshing() | AuthorizationRequired() | Moved():
+            return grant.tokens.grant_type
+        case Adopting(grant=adopted):
+            return adopted.tokens.grant_type
+        case _:
+            assert_never(grant)
+
+
 def failure_state_of(grant: Active) -> FailureState | None:
     """Return the failures since tokens last came; None after a final refusal."""
     return None if isinstance(grant, AuthorizationRequired) else grant.failure_state
@@ -212,9 +246,7 @@ def failure_state_of(grant: Active) -> FailureState | None:
 def place_of(grant: Grant) -> int:
     """Return how many logins, revocations and moves the record has counted."""
     match grant:
-        case Unauthorized():
-            return 0
-        case Revoking() | Revoked() | Moved():
+        case Unauthorized() | Requesting() | Revoking() | Revoked() | Moved():
             return grant.place
         case Authorized() | Refreshing() | AuthorizationRequired():
             return grant.tokens.place
@@ -227,8 +259,8 @@ def place_of(grant: Grant) -> int:
 def last_revocation(grant: Grant) -> int:
     """Return the count at the last revocation; 0 if there was none."""
     match grant:
-        case Unauthorized():
-            return 0
+        case Unauthorized() | Requesting():
+            return grant.revoked
         case Revoking() | Revoked():
             return grant.place
         case Authorized() | Refreshing() | AuthorizationRequired() | Moved():
@@ -249,6 +281,8 @@ def instant_after(grant: Grant, instant: datetime) -> datetime:
     match grant:
         case Unauthorized():
             return instant
+        case Requesting(attempt=attempt):
+            before = attempt.authorized_at
         case Revoking() | Revoked():
             before = grant.at
         case Moved():
@@ -271,8 +305,11 @@ def usable_refresh_token(tokens: Tokens, now: datetime) -> str | Cause:
 
 def due_at(grant: Grant) -> datetime | None:
     """Return when the sweep should process the grant; None for never (rules 1 and 16)."""
+    if grant_type_of(grant) is GrantType.CLIENT_CREDENTIALS:
+        # There is no login to refresh.
+        return None
     match grant:
-        case Unauthorized() | AuthorizationRequired() | Moved() | Revoked():
+        case Unauthorized() | Requesting() | AuthorizationRequired() | Moved() | Revoked():
             return None
         case Revoking(at=at):
             # The instance that sends the revocation request may have stopped.

@@ -41,7 +41,8 @@ def _instants_of(event: Question | Event) -> Iterator[datetime]:
             yield requested_at
         case TokensRescued(tokens=tokens):
             yield from (tokens.authorized_at, tokens.issued_at)
-            yield from filter(None, (tokens.expires_at, tokens.refresh_token_expires_at))
+            ends = (tokens.expires_at, tokens.refresh_token_expires_at, tokens.login_expires_at)
+            yield from filter(None, ends)
         case GrantArrived(moved=moved):
             yield from (moved.since, moved.tokens.authorized_at)
         case RefreshDue() | MoveRequested() | ReturnRequested():

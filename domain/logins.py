@@ -17,6 +17,7 @@ from domain.grant import (
 )
 from domain.ledger import TOKENS, TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent, Note
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.tokens import Freshness, Tokens
 
 # Rule 8: logins.
@@ -66,6 +67,9 @@ def _is_unwanted(
     # A moved grant works elsewhere, or will: it must not be lost here before.
     current = grant.grant if isinstance(grant, Moved) else grant
     if precedence is Precedence.REPLACES or not isinstance(current, Authorized | Refreshing):
+        return False
+    if current.tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        # No login is lost.
         return False
     # Only if the settings declare it, and not by assumption.
     never_expires = tokens.expires_at is None and policy.provider.access_token_lifetime is None

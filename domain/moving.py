@@ -19,6 +19,7 @@ from domain.grant import (
     Moved,
     Proven,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -68,7 +69,7 @@ def _note(event: HistoryEvent, grant: Active | Moved) -> Note:
 
 def _grant_after_arrival(grant: Proven, arrived: Moved, now: datetime) -> Active | Moved | None:
     """Return the grant after an arrival; None if nothing changes (rules 12 and 15)."""
-    if isinstance(grant, Unauthorized):
+    if isinstance(grant, Unauthorized | Requesting):
         return _continue_count(arrived.grant, grant, arrived)
     if isinstance(grant, Revoking | Revoked):
         # Rule 15: an export from before the revocation does not restore the grant.

@@ -1,11 +1,12 @@
 """The durations of the rules of refresh."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Self
 from zlib import crc32
 
-from domain.grant import Attempt
-from domain.provider import Provider
+from domain.grant import Attempt, Grant, grant_type_of
+from domain.provider import GrantType, Provider, Rotation, RotationKind
 from domain.tokens import Tokens
 
 # An instance that stalled after it stored the attempt must not send it later.
@@ -46,6 +47,15 @@ class Policy:
         if self.send_within + self.request_timeout >= self.lease:
             raise ValueError("a token request must be over before its lease is")
 
+    def for_grant(self, grant: Grant) -> Self:
+        """Return the policy for a grant: a client's own credentials do not rotate (rule 7)."""
+        grant_type = grant_type_of(grant) or self.provider.grant_type
+        if grant_type is GrantType.AUTHORIZATION_CODE:
+            return self
+        return replace(
+            self, provider=replace(self.provider, rotation=Rotation(kind=RotationKind.NONE))
+        )
+
     def lease_end(self, attempt: Attempt) -> datetime:
         """Return when the attempt's request can no longer arrive at the provider (rule 3)."""
         return attempt.started_at + self.lease
@@ -54,10 +64,13 @@ class Policy:
         """Return when the refresh token may be sent again after an unknown outcome (rule 7)."""
         if self.provider.replay_is_harmless:
             return attempt.started_at
-        if grace := self.provider.rotation.grace:
+        rotation = self.provider.rotation
+        if (grace := rotation.grace) and not rotation.until_used:
             # The window begins when the provider acts, at the earliest when the attempt starts.
             # Half of it is for the replay to arrive.
             return min(self.lease_end(attempt), attempt.started_at + grace / 2)
+        # In a window until the new tokens are used, two requests must not overlap. A caller could
+        # use the tokens of one before the other arrives.
         return self.lease_end(attempt)
 
     def replay_until(self, in_doubt_since: datetime) -> datetime:
@@ -66,19 +79,62 @@ class Policy:
         # The rest of the window is for the replay to arrive.
         return in_doubt_since + grace - min(self.send_within, grace / 4)
 
+    def in_doubt_from_memory(self, tokens: Tokens, now: datetime) -> datetime:
+        """Return since when the refresh token of a restored grant may be spent (rule 7)."""
+        rotation, issued_at = self.provider.rotation, min(tokens.issued_at, now)
+        # The tokens in the lost record may have been used: then the window is over.
+        return issued_at - rotation.grace if rotation.until_used else issued_at
+
+    @property
+    def serves_unstored_tokens(self) -> bool:
+        """Whether callers get new tokens that the store could not take (rule 7).
+
+        Their use would end the old refresh token, which is the only one in the store.
+        """
+        return not self.provider.rotation.until_used
+
+    def refresh_from(self, tokens: Tokens, now: datetime) -> datetime | None:
+        """Return from when the provider accepts a refresh; None if at any time (rule 2)."""
+        within, ends_at = self.provider.refresh_only_within, self._end_by_provider(tokens, now)
+        if within is None or ends_at is None or tokens.may_have_expired(now):
+            return None
+        return ends_at - within
+
+    def may_be_too_early(self, tokens: Tokens, started_at: datetime) -> bool:
+        """Whether the provider may have refused an attempt as too early (rule 6).
+
+        The request that brought the tokens arrived within its lease, so they may expire later by
+        the provider's clock.
+        """
+        within, expires_at = self.provider.refresh_only_within, tokens.expires_at
+        if within is None or expires_at is None:
+            return False
+        return started_at < expires_at + self.lease - within
+
+    def _end_by_provider(self, tokens: Tokens, now: datetime) -> datetime | None:
+        """Return when the access token expires by the provider's clock; None for never.
+
+        Its lifetime began when the request arrived, as a rule within `send_within`. For a short
+        lifetime, add less.
+        """
+        ends_at = tokens.access_token_expiry(now)
+        if tokens.expires_at is None or ends_at is None:
+            return None
+        life = tokens.expires_at - tokens.issued_at
+        return ends_at + min(self.send_within, life / 20)
+
     def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
         """Whether the lease holds (rule 3). A start far ahead means that the clock went back."""
-        return abs(now - attempt.started_at) < self.lease
+        return self.is_recent(attempt.started_at, now)
+
+    def is_recent(self, instant: datetime, now: datetime) -> bool:
+        """Whether less than a lease lies between the two. Longer means that the clock went back."""
+        return abs(now - instant) < self.lease
 
     def last_try_at(self, tokens: Tokens, refused_at: datetime) -> datetime:
         """Return when to try once more after a refusal with a valid access token (rule 6)."""
-        ends_at = tokens.access_token_expiry(refused_at)
-        if tokens.expires_at is None or ends_at is None:
-            return refused_at + self.refused_retry_wait
-        # When the access token expires by the provider's clock. Its lifetime began when the request
-        # arrived, as a rule within `send_within`. For a short lifetime, add less.
-        life = tokens.expires_at - tokens.issued_at
-        return ends_at + min(self.send_within, life / 20)
+        ends_at = self._end_by_provider(tokens, refused_at)
+        return refused_at + self.refused_retry_wait if ends_at is None else ends_at
 
     def must_wait(self, retry_at: datetime, now: datetime) -> bool:
         """Whether to wait for `retry_at` (rule 2). If it is too far ahead, the clock went back."""

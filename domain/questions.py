@@ -31,19 +31,22 @@ from domain.grant import (
     Moved,
     Proven,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
     due_at,
     failure_state_of,
+    grant_type_of,
     in_doubt_since,
     place_of,
     usable_refresh_token,
 )
 from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
-from domain.token_endpoint import RefreshTokenRequest
-from domain.tokens import Freshness
+from domain.provider import GrantType
+from domain.token_endpoint import ClientCredentialsRequest, RefreshTokenRequest, RenewalRequest
+from domain.tokens import Freshness, Tokens
 
 
 def answer_question(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -61,16 +64,16 @@ def _decide(grant: Proven, question: Question, policy: Policy, now: datetime) ->
 
     A grant that moved only reports that (rule 10).
     """
-    if isinstance(grant, Inactive):
-        return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     if isinstance(grant, Moved):
         return Decision(grant=grant, command=ReportMoved(since=grant.since))
+    if isinstance(grant, Inactive) or is_without_login(grant, policy.provider.grant_type):
+        return Decision(grant=grant, command=AskForAuthorization(cause=_inactive_cause(grant)))
     current = end_lapsed_lease(grant, policy, now)
     answer = _answer_without_refresh(current, question, policy, now)
     if answer is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=answer)
     request = _request_or_obstacle(current, question, policy, now)
-    if isinstance(request, RefreshTokenRequest):
+    if isinstance(request, RenewalRequest):
         decision = _begin(current, request, question.attempt_id, policy, now)
         return decision if current is grant else replace(decision, note=_lapse_note(current))
     return Decision(grant=grant, command=answer or request)
@@ -85,13 +88,15 @@ def _answer_without_refresh(
     """Return the answer from the stored tokens; None if it takes a refresh (rule 1)."""
     in_doubt = _grant_in_doubt_since(grant) is not None
     may_have_ended = policy.provider.refresh_ends_access_token and in_doubt
+    is_early = _too_early_until(grant, policy, now) is not None
     match question:
         case TokenRequested(min_ttl=min_ttl):
             lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_have_expired(now)
             # While the provider refuses a refresh, the rest of the token is better than nothing.
             # A caller that demands more than the default does not want it.
             is_refused = _is_refused(grant, policy, now)
-            serves_rest = is_refused and min_ttl <= DEFAULT_MIN_TTL
+            # Before the provider accepts a refresh, no token lasts longer.
+            serves_rest = is_early or (is_refused and min_ttl <= DEFAULT_MIN_TTL)
             usable = lasts or (serves_rest and grant.tokens.is_access_token_valid(now))
             return Serve(tokens=grant.tokens) if usable and not may_have_ended else None
         case RefreshRequested(asked_at=asked_at):
@@ -100,7 +105,7 @@ def _answer_without_refresh(
             is_new = is_new and not grant.tokens.was_clock_ahead(now)
             usable = is_new and grant.tokens.is_access_token_valid(now) and not may_have_ended
             # A token that never expires and cannot be replaced is as good as new.
-            lasts = grant.tokens.expires_at is None and grant.tokens.refresh_token is None
+            lasts = grant.tokens.expires_at is None and not grant.tokens.is_replaceable
             return Serve(tokens=grant.tokens) if usable or lasts else None
         case RefreshDue():
             due = due_at(grant)
@@ -108,7 +113,7 @@ def _answer_without_refresh(
             must_spare_token = is_risky and grant.tokens.is_access_token_valid(now)
             # Under a clock that was ahead, the due time is too late.
             is_due = due is not None and (due <= now or grant.tokens.was_clock_ahead(now))
-            return None if is_due and not must_spare_token else NothingDue()
+            return None if is_due and not must_spare_token and not is_early else NothingDue()
         case _:
             assert_never(question)
 
@@ -163,13 +168,13 @@ def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
 
 def _request_or_obstacle(
     grant: Active, question: Question, policy: Policy, now: datetime
-) -> RefreshTokenRequest | Answer:
+) -> RenewalRequest | Answer:
     """Return the request to send, or the answer if none may be sent now (rule 2)."""
     if isinstance(grant, Refreshing):
         return Wait(until=policy.lease_end(grant.attempt))
-    refresh_token = usable_refresh_token(grant.tokens, now)
-    if isinstance(refresh_token, Cause):
-        return AskForAuthorization(cause=refresh_token)
+    request = _request(grant.tokens, policy, now)
+    if isinstance(request, Cause):
+        return AskForAuthorization(cause=request)
     if isinstance(grant, AuthorizationRequired) and _is_final_for(question, grant, policy, now):
         return AskForAuthorization(cause=grant.cause, quote=grant.quote)
     failure_state = failure_state_of(grant)
@@ -178,7 +183,25 @@ def _request_or_obstacle(
         and (at := _wait_until(failure_state, question, policy, now)) is not None
     ):
         return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
+    if (at := _too_early_until(grant, policy, now)) is not None:
+        return TryLater(at=at, failure=None)
+    return request
+
+
+def _request(tokens: Tokens, policy: Policy, now: datetime) -> RenewalRequest | Cause:
+    """Return the request for new tokens, or why a login is required (rule 2)."""
+    if tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
+        return ClientCredentialsRequest(scope=policy.provider.scope)
+    refresh_token = usable_refresh_token(tokens, now)
+    if isinstance(refresh_token, Cause):
+        return refresh_token
     return RefreshTokenRequest(refresh_token=refresh_token)
+
+
+def _too_early_until(grant: Active, policy: Policy, now: datetime) -> datetime | None:
+    """Return until when the provider accepts no refresh; None if it does now (rules 1 and 2)."""
+    at = policy.refresh_from(grant.tokens, now)
+    return None if at is None or at <= now else at
 
 
 def _is_final_for(
@@ -223,7 +246,7 @@ def _lapse_note(grant: Active) -> Note:
 
 
 def _begin(
-    grant: Active, request: RefreshTokenRequest, attempt_id: str, policy: Policy, now: datetime
+    grant: Active, request: RenewalRequest, attempt_id: str, policy: Policy, now: datetime
 ) -> Decision:
     """Return the attempt as the new grant, which is stored before the request is sent (rule 3)."""
     attempt = Attempt(
@@ -246,15 +269,32 @@ def _begin(
 # Rule 2 without a question: why a login is required.
 
 
-def _inactive_cause(grant: Inactive) -> Cause:
-    """Return why a grant without tokens requires a login (rules 2 and 14)."""
-    return Cause.NEVER_AUTHORIZED if isinstance(grant, Unauthorized) else Cause.REVOKED
+def _inactive_cause(grant: Grant) -> Cause:
+    """Return why a grant without tokens of a login requires one (rules 2 and 14)."""
+    return Cause.REVOKED if isinstance(grant, Revoking | Revoked) else Cause.NEVER_AUTHORIZED
 
 
-def missing_authorization(grant: Grant, now: datetime) -> Cause | None:
-    """Return why a login is required; None if there are usable tokens (rules 2 and 16)."""
+def is_without_login(grant: Grant, grant_type: GrantType) -> bool:
+    """Whether the tokens are a client's own, and the settings want those of a login (rule 2).
+
+    `grant_type`: the one of the settings.
+    """
+    is_own = grant_type_of(grant) is GrantType.CLIENT_CREDENTIALS
+    is_here = not isinstance(grant, Moved)
+    return is_own and is_here and grant_type is GrantType.AUTHORIZATION_CODE
+
+
+def missing_authorization(grant: Grant, now: datetime, grant_type: GrantType) -> Cause | None:
+    """Return why a login is required; None if there are usable tokens (rules 2 and 16).
+
+    `grant_type`: the one of the settings.
+    """
+    if grant_type is GrantType.CLIENT_CREDENTIALS:
+        return None
+    if is_without_login(grant, grant_type):
+        return Cause.NEVER_AUTHORIZED
     match grant:
-        case Unauthorized() | Revoking() | Revoked():
+        case Unauthorized() | Requesting() | Revoking() | Revoked():
             return _inactive_cause(grant)
         case AuthorizationRequired(cause=cause):
             return cause

@@ -1,4 +1,4 @@
-"""Requests to a token endpoint and their outcomes (RFC 6749 §4.1.3, §5, §6).
+"""Requests to a token endpoint and their outcomes (RFC 6749 §4.1.3, §4.4.2, §5, §6).
 
 Also those of a revocation endpoint, which has the same error responses (RFC 7009 §2.2.1).
 """
@@ -25,15 +25,37 @@ class RefreshTokenRequest:
     refresh_token: str = field(repr=False)
 
 
-TokenRequest: TypeAlias = AuthorizationCodeRequest | RefreshTokenRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentialsRequest:
+    """A request for tokens of the client itself (RFC 6749 §4.4.2). None: the default scope."""
+
+    scope: str | None
+
+
+RenewalRequest: TypeAlias = RefreshTokenRequest | ClientCredentialsRequest
+"""A request for new tokens that needs no person."""
+
+TokenRequest: TypeAlias = AuthorizationCodeRequest | RenewalRequest
 """A request to a token endpoint."""
+
+
+ExtraValue: TypeAlias = str | int | float | bool
+Extra: TypeAlias = tuple[tuple[str, ExtraValue], ...]
+"""Names and values next to the tokens, such as Salesforce's `instance_url`. No name repeats."""
+
+
+def merge_extra(before: Extra, after: Extra) -> Extra:
+    """Return both; where a name is in both, with the value of `after`."""
+    return tuple({**dict(before), **dict(after)}.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
     """A response with tokens (RFC 6749 §5.1). Durations are as received; None if missing.
 
-    `subject` is the fingerprint of the account, if the provider names it.
+    - `subject`: the fingerprint of the account, if the provider names it. `account`: its label for
+      people, such as an email address.
+    - `extra`: the `response_members` of the provider that are in the response.
     """
 
     access_token: str = field(repr=False)
@@ -43,6 +65,8 @@ class TokenResponse:
     refresh_token_expires_in: timedelta | None
     scope: str | None
     subject: str | None = None
+    account: str | None = field(repr=False, default=None)
+    extra: Extra = field(repr=False, default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +116,31 @@ class TokenTypeHint(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationRequest:
-    """A token to end, and with a refresh token all tokens of its login (RFC 7009 §2.1)."""
+    """A token to end, and with a refresh token all tokens of its login (RFC 7009 §2.1).
+
+    `access_token`: for a provider that ends a login by its access token. None in records of
+    earlier versions. Requests are equal without it.
+    """
 
     token: str = field(repr=False)
     token_type_hint: TokenTypeHint
+    access_token: str | None = field(repr=False, compare=False, default=None)
 
     @classmethod
     def for_tokens(cls, *, access_token: str, refresh_token: str | None) -> Self:
         """Return the revocation of the refresh token, or of the access token without one."""
         if refresh_token is None:
-            return cls(token=access_token, token_type_hint=TokenTypeHint.ACCESS_TOKEN)
-        return cls(token=refresh_token, token_type_hint=TokenTypeHint.REFRESH_TOKEN)
+            return cls(
+                token=access_token,
+                token_type_hint=TokenTypeHint.ACCESS_TOKEN,
+                access_token=access_token,
+            )
+        return cls(
+            token=refresh_token,
+            token_type_hint=TokenTypeHint.REFRESH_TOKEN,
+            # Adopted tokens have none before their proof.
+            access_token=access_token or None,
+        )
 
 
 class RevocationResult(Enum):

@@ -1,12 +1,12 @@
 """Tokens, and all arithmetic with their expiry."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from domain.provider import AssumedLifetime, LifetimeStart, Provider
-from domain.token_endpoint import TokenResponse
+from domain.provider import GrantType, LifetimeStart, Provider
+from domain.token_endpoint import Extra, TokenResponse, merge_extra
 
 # `min_ttl` is capped at half of a token's lifetime. A new token must satisfy every caller, or each
 # request would refresh.
@@ -49,7 +49,13 @@ class Tokens:
       from another deployment. `revoked`: the count at the last revocation. 0 if not counted.
     - `expires_at`: None for an access token that does not expire.
     - `refresh_token_expires_at`: None if unknown. `refresh_token_counted`: what extends it.
-    - `subject`: the fingerprint of the account; None if the provider does not name it.
+    - `login_expires_at`: what no refresh extends. None if unknown. `refresh_token_expires_at` is
+      not later. If both are equal, and a refresh would extend it, the idle limit is unknown.
+    - `subject`: the fingerprint of the account; None if the provider does not name it. `account`:
+      its label for people. A refresh without one keeps both.
+    - `extra`: the members next to the tokens, of the callback and of the token responses since.
+    - `grant_type`: how they were requested. With client credentials there is no refresh token, and
+      the login is the first request.
     - `adopted`: the fingerprint of the refresh token that these began with, if it was adopted.
     """
 
@@ -67,7 +73,23 @@ class Tokens:
     place: int = field(default=0, compare=False)
     revoked: int = field(default=0, compare=False)
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
+    account: str | None = field(repr=False, default=None)
+    extra: Extra = field(repr=False, default=())
+    grant_type: GrantType = GrantType.AUTHORIZATION_CODE
+    login_expires_at: datetime | None = None
     adopted: str | None = None
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a request without a person can replace the access token, as far as is known."""
+        is_own = self.grant_type is GrantType.CLIENT_CREDENTIALS
+        return is_own or self.refresh_token is not None
+
+    @property
+    def login_end(self) -> datetime | None:
+        """When a login is required at the latest, however often the tokens are refreshed."""
+        is_fixed = self.refresh_token_counted is LifetimeStart.LOGIN
+        return self.refresh_token_expires_at if is_fixed else self.login_expires_at
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -98,11 +120,23 @@ class Tokens:
         authorized_at: datetime | None = None,
         place: int = 0,
         revoked: int = 0,
+        grant_type: GrantType = GrantType.AUTHORIZATION_CODE,
     ) -> Self:
         """Return the tokens of a login. `issued_at` is from before the request was sent."""
+        is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+        if is_own:
+            # RFC 6749 §4.4.3: there should be none. The client's credentials are enough.
+            response = replace(response, refresh_token=None, refresh_token_expires_in=None)
+        # A fresh token does not need this.
+        from domain.expiries import RefreshTokenEnd, access_token_end
+
+        begun_at = authorized_at or issued_at
+        end = RefreshTokenEnd.after_login(
+            response, issued_at=issued_at, authorized_at=begun_at, provider=provider
+        )
         return cls(
             generation=generation,
-            authorized_at=authorized_at or issued_at,
+            authorized_at=begun_at,
             place=place,
             revoked=revoked,
             issued_at=issued_at,
@@ -110,27 +144,50 @@ class Tokens:
             token_type=response.token_type,
             # RFC 6749 §5.1: no scope in the response means the requested scope.
             scope=provider.scope if response.scope is None else response.scope,
-            expires_at=_access_expiry(
-                issued_at, response, provider, can_refresh=bool(response.refresh_token)
+            expires_at=access_token_end(
+                response,
+                issued_at=issued_at,
+                provider=provider,
+                can_refresh=is_own or bool(response.refresh_token),
             ),
             refresh_token=response.refresh_token,
-            refresh_token_expires_at=_expiry(
-                issued_at, response.refresh_token_expires_in, provider.refresh_token_lifetime
-            )
-            if response.refresh_token
-            else None,
+            refresh_token_expires_at=end.at,
             subject=response.subject,
-            refresh_token_counted=provider.refresh_token_counted,
+            refresh_token_counted=end.counted,
+            login_expires_at=end.login,
+            account=response.account,
+            extra=response.extra,
+            grant_type=grant_type,
         )
 
     def refreshed(
         self, response: TokenResponse, *, issued_at: datetime, provider: Provider
     ) -> Self:
         """Return the tokens after a refresh. `issued_at` is from before the request was sent."""
+        if self.grant_type is GrantType.CLIENT_CREDENTIALS:
+            # Each request is like the first one.
+            return type(self).first(
+                response,
+                generation=self.generation,
+                issued_at=issued_at,
+                provider=provider,
+                authorized_at=self.authorized_at,
+                place=self.place,
+                revoked=self.revoked,
+                grant_type=self.grant_type,
+            )
+        # A fresh token does not need this.
+        from domain.expiries import RefreshTokenEnd, access_token_end
+
         replaced = response.refresh_token not in {None, self.refresh_token}
-        expires_in = response.refresh_token_expires_in
-        counted = provider.refresh_token_counted
-        is_extended = (replaced and counted is LifetimeStart.ISSUE) or counted is LifetimeStart.USE
+        end = RefreshTokenEnd.after_refresh(
+            response,
+            issued_at=issued_at,
+            authorized_at=self.authorized_at,
+            provider=provider,
+            is_replaced=replaced,
+            known=None if self._has_unknown_idle_limit else self.refresh_token_expires_at,
+        )
         return type(self)(
             generation=self.generation + replaced,
             authorized_at=self.authorized_at,
@@ -140,22 +197,35 @@ class Tokens:
             access_token=response.access_token,
             token_type=response.token_type,
             scope=self.scope if response.scope is None else response.scope,
-            expires_at=_access_expiry(issued_at, response, provider, can_refresh=True),
+            expires_at=access_token_end(
+                response, issued_at=issued_at, provider=provider, can_refresh=True
+            ),
             # RFC 6749 §6: without a new refresh token the old one stays in force.
             refresh_token=response.refresh_token or self.refresh_token,
-            refresh_token_expires_at=_expiry(issued_at, expires_in, provider.refresh_token_lifetime)
-            if is_extended or expires_in is not None
-            else self._known_expiry(issued_at),
+            refresh_token_expires_at=end.at,
             # OpenID Connect Core §12.2: a refresh does not change whose tokens they are.
             subject=self.subject or response.subject,
-            refresh_token_counted=counted,
+            refresh_token_counted=end.counted,
+            login_expires_at=end.login,
+            account=self._account_after(response),
+            # A response may name them at the login only.
+            extra=merge_extra(self.extra, response.extra),
             adopted=self.adopted,
         )
 
-    def _known_expiry(self, used_at: datetime) -> datetime | None:
-        """Return the expiry of the refresh token; None if it was used after that."""
-        expires_at = self.refresh_token_expires_at
-        return None if expires_at is None or expires_at <= used_at else expires_at
+    def _account_after(self, response: TokenResponse) -> str | None:
+        """Return the account's label after a refresh, which does not change the account."""
+        if response.account is None or self.belong_to_other_account(response.subject):
+            return self.account
+        return response.account
+
+    @property
+    def _has_unknown_idle_limit(self) -> bool:
+        """Whether the end of the login is all that is known, if anything."""
+        if self.refresh_token_expires_at is None:
+            return True
+        is_fixed = self.refresh_token_counted is LifetimeStart.LOGIN
+        return not is_fixed and self.refresh_token_expires_at == self.login_expires_at
 
     def belong_to_other_account(self, subject: str | None) -> bool:
         """Whether these are known to be of another account than `subject`."""
@@ -190,12 +260,12 @@ class Tokens:
 
     def may_have_expired(self, now: datetime) -> bool:
         """Whether the clock of the issue was ahead, and the access token can be replaced."""
-        replaceable = self.expires_at is not None and self.refresh_token is not None
-        return replaceable and self.was_clock_ahead(now)
+        expires = self.expires_at is not None
+        return expires and self.is_replaceable and self.was_clock_ahead(now)
 
     def can_refresh(self, now: datetime) -> bool:
-        """Whether there is a refresh token, and it is not known to have expired at `now`."""
-        return self.refresh_token is not None and (
+        """Whether they are replaceable, and no refresh token is known to have expired at `now`."""
+        return self.is_replaceable and (
             self.refresh_token_expires_at is None
             or now < self.refresh_token_expires_at
             or self._was_clock_behind()
@@ -232,36 +302,21 @@ class Tokens:
         Both may expire together, or the refresh token first. Waiting would cost the grant.
         """
         due_at = self.keep_alive_at()
-        return self.refresh_token_expires_at is not None and due_at is not None and due_at <= now
+        return not self._has_unknown_idle_limit and due_at is not None and due_at <= now
 
     def keep_alive_at(self) -> datetime | None:
-        """Return when an unused grant must be refreshed to stay valid; None for never (rule 1)."""
+        """Return when an unused grant must be refreshed to stay valid; None for never (rule 1).
+
+        No refresh extends a lifetime from the login. Then it is its end, when a login is required.
+        """
         if self.refresh_token is None or self.expires_at is None:
             return None
-        # A refresh does not extend a lifetime from the login, but may meet an unknown idle limit.
-        if (
-            self.refresh_token_expires_at is None
-            or self.refresh_token_counted is LifetimeStart.LOGIN
-        ):
+        if self.refresh_token_expires_at is None or self._has_unknown_idle_limit:
             return self.issued_at + KEEP_ALIVE_INTERVAL
+        if self.refresh_token_counted is LifetimeStart.LOGIN:
+            return self.refresh_token_expires_at
         life = self.refresh_token_expires_at - self.issued_at
         part = life / KEEP_ALIVE_DIVISOR
         # A third of the lifetime at least passes before the next refresh is due.
         margin = min(max(part, KEEP_ALIVE_MARGIN), life - part)
         return self.refresh_token_expires_at - margin
-
-
-def _access_expiry(
-    start: datetime, response: TokenResponse, provider: Provider, *, can_refresh: bool
-) -> datetime | None:
-    declared = provider.access_token_lifetime
-    if isinstance(declared, AssumedLifetime):
-        declared = declared.lifetime if can_refresh else None
-    return _expiry(start, response.expires_in, declared)
-
-
-def _expiry(
-    start: datetime, returned: timedelta | None, declared: timedelta | None
-) -> datetime | None:
-    lifetime = declared if returned is None else returned
-    return None if lifetime is None else start + lifetime

@@ -145,7 +145,8 @@ class Application:
         """Log the faults of clients, once. Their connections answer `not-configured`."""
         if not self._has_logged_clients:
             self._has_logged_clients = True
-            for fault in settings.clients.faults():
+            # The first request must not wait for every preset.
+            for fault in settings.clients.faults(loads_presets=False):
                 _log.error("not configured: %s", fault)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:

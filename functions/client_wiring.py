@@ -9,10 +9,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from domain.policy import Policy
-from domain.provider import Provider
+from domain.provider import ClientAuthentication, Pkce, Provider
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.settings.client import ClientSettings
+from functions.settings.clients import fault_of_client
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -24,6 +25,7 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from adapters.client_assertion import ClientAssertions
     from functions.login.adoptions import Adoptions
     from functions.login.links import LoginLinks
     from functions.login.logins import Logins
@@ -136,9 +138,10 @@ class ClientWiring:
         )
 
     def _subject_of(self, id_token: str) -> str | None:
-        from adapters.id_token import read_subject
+        from adapters.id_token import read_account
 
-        return read_subject(id_token, self.client.overrides.issuer or self.client.provider.issuer)
+        issuer = self.client.overrides.issuer or self.client.provider.issuer
+        return read_account(id_token, issuer).subject
 
     @property
     def title(self) -> str:
@@ -160,7 +163,25 @@ class ClientWiring:
         discovery = self._discovery
         provider = self.client.provider if discovery is None else await discovery.provider()
         check_network_settings(provider.token_endpoint)
+        await self._check_credentials(provider)
         return provider
+
+    async def _check_credentials(self, provider: Provider) -> None:
+        """Check what only the provider's metadata or the loaded key shows. Raises SettingsError."""
+        is_public = provider.client_authentication is ClientAuthentication.NONE
+        if is_public and provider.pkce is Pkce.NONE:
+            text = "PKCE must be S256 for a client without a secret, and ISSUER does not offer it"
+            raise self._fault(text)
+        if self._assertions is not None:
+            from ports.client_key import ClientKeyError
+
+            try:
+                await self._assertions.check()
+            except ClientKeyError as error:
+                raise self._fault(str(error)) from None
+
+    def _fault(self, text: str) -> SettingsError:
+        return SettingsError([fault_of_client(self.client.name, text)])
 
     @cached_property
     def _discovery(self) -> Discovery | None:
@@ -175,6 +196,22 @@ class ClientWiring:
             issuer=overrides.issuer,
             overrides=overrides,
             user_agent=self.client.user_agent or USER_AGENT,
+        )
+
+    @cached_property
+    def _assertions(self) -> "ClientAssertions | None":
+        if (key := self.client.private_key) is None:
+            return None
+        from adapters.client_assertion import ClientAssertions
+
+        return ClientAssertions(
+            client_id=self.client.client_id,
+            pem=key.pem,
+            key_id=key.key_id,
+            audience=key.audience,
+            algorithm=key.algorithm,
+            clock=self._shared.clock,
+            entropy=self._shared.entropy,
         )
 
     @cached_property
@@ -196,6 +233,8 @@ class ClientWiring:
             provider,
             client_id=self.client.client_id,
             client_secret=self.client.client_secret,
+            previous_client_secret=self.client.previous_client_secret,
+            assertions=self._assertions,
             timeout=self._policy.request_timeout,
             metadata_hosts=MetadataHosts.from_metadata(provider, self.client.overrides),
             user_agent=self.client.user_agent or USER_AGENT,
@@ -221,6 +260,8 @@ def check_network_settings(url: str) -> None:
 
 
 def _fingerprint(client: ClientSettings) -> str:
-    """Return a fingerprint of the client credentials."""
-    credentials = json.dumps([client.client_id, client.client_secret])
-    return sha256(credentials.encode()).hexdigest()[:16]
+    """Return a fingerprint of the client credentials, without a previous secret."""
+    credentials = [client.client_id, client.client_secret]
+    if client.private_key is not None:
+        credentials.append(client.private_key.pem)
+    return sha256(json.dumps(credentials).encode()).hexdigest()[:16]

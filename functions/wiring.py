@@ -1,7 +1,7 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
@@ -80,11 +80,17 @@ class Wiring:
                 client,
                 self._shared,
                 owns=self._owned_by(name),
-                redirect_uri=self.settings.redirect_uri(client),
+                redirect_uri=self.settings.sent_redirect_uri(client),
                 # A login that was started elsewhere names no connection.
                 static_state=self.settings.oauth_state if name is None else None,
             )
         return self._clients[name]
+
+    def usable_clients(self) -> Iterator[ClientWiring]:
+        """Yield the parts of each client whose settings are valid."""
+        for name in self.settings.clients.names:
+            with suppress(SettingsError):
+                yield self.client(name)
 
     def _owned_by(self, name: str | None) -> Callable[[str], bool]:
         return lambda connection: self.settings.clients.name_for(connection) == name
@@ -110,7 +116,7 @@ class Wiring:
         return signing_keys.SigningKeys(
             self.settings.encryption_keys,
             client_id="" if client is None else client.client_id,
-            client_secret="" if client is None else client.client_secret,
+            client_secrets=[] if client is None else client.client_secrets,
         )
 
     @cached_property
@@ -162,11 +168,11 @@ class Wiring:
 def keys_of(settings: Settings) -> list[bytes]:
     """Return the encryption keys of records; the first one encrypts.
 
-    The derived key is the last, so that its records stay readable.
+    Derived keys are the last, so that their records stay readable.
     """
     client = settings.clients.unnamed
-    derived = [derive_key(client.client_secret)] if client and client.client_secret else []
-    return [*settings.encryption_keys, *derived]
+    secrets = [] if client is None else client.client_secrets
+    return [*settings.encryption_keys, *map(derive_key, secrets)]
 
 
 def store_of(settings: StoreSettings, records: SealedRecords) -> Store:

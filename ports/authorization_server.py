@@ -6,7 +6,11 @@ from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest,
 
 
 class AuthorizationServer(Protocol):
-    """A provider's token and revocation endpoints. Each request is sent at most once."""
+    """A provider's token and revocation endpoints.
+
+    Each request is sent at most once. It is sent again only if the provider refused the client's
+    credentials, and has not looked at the token (RFC 6749 §5.2).
+    """
 
     async def request_tokens(self, request: TokenRequest) -> Outcome:
         """Send the request and return its outcome. Raises nothing.

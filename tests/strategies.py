@@ -20,11 +20,13 @@ from domain.grant import (
     Moved,
     Proven,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
 )
 from domain.ledger import MAX_ENTRIES, Entry, HistoryEvent, Ledger
+from domain.provider import GrantType
 from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
@@ -43,6 +45,9 @@ long_tokens = st.text(min_size=1, max_size=8).map(
     lambda piece: (piece * LONG_TOKEN_LENGTH)[:LONG_TOKEN_LENGTH]
 )
 secrets = ids | long_tokens
+extra = st.dictionaries(
+    ids, texts | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+).map(lambda members: tuple(members.items()))
 
 places = st.integers(min_value=0, max_value=2**40)
 tokens = st.builds(
@@ -57,9 +62,13 @@ tokens = st.builds(
     refresh_token=st.none() | secrets,
     refresh_token_expires_at=st.none() | instants,
     subject=st.none() | texts,
+    login_expires_at=st.none() | instants,
     place=places,
     revoked=places,
     adopted=st.none() | texts,
+    account=st.none() | texts,
+    extra=extra,
+    grant_type=st.sampled_from(GrantType),
 )
 failure_state = st.builds(
     FailureState,
@@ -98,6 +107,14 @@ refreshing = st.builds(
 )
 inactive: st.SearchStrategy[Inactive] = st.one_of(
     st.just(Unauthorized()),
+    st.builds(Unauthorized, failure_state=failure_state, place=places, revoked=places),
+    st.builds(
+        Requesting,
+        attempt=attempts,
+        failure_state=st.none() | failure_state,
+        place=places,
+        revoked=places,
+    ),
     st.builds(
         Revoking, request=revocation_requests, at=instants, place=places, login=st.none() | instants
     ),

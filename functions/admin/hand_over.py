@@ -14,6 +14,7 @@ from domain.grant import (
     Authorized,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -68,7 +69,7 @@ async def hand_over(wiring: Wiring, connection: str) -> ExportedGrant | None:
         match after.grant:
             case Moved() as moved:
                 return ExportedGrant(moved=moved, ledger=after.ledger)
-            case Unauthorized() | Revoking() | Revoked():
+            case Unauthorized() | Requesting() | Revoking() | Revoked():
                 return None
             case Refreshing():
                 if not has_reported:

@@ -2,12 +2,12 @@
 
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
+from functions.endpoints.connection_members import connection_members
 from functions.endpoints.login import replaces
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
 from functions.login.adopted_body import AdoptedBody, UnreadableTokensError, read_form, read_text
 from functions.login.adoptions import STOP_USING
-from functions.refresh.status import connection_status
 from functions.routes import Routes
 from functions.wiring import Wiring
 
@@ -19,11 +19,12 @@ async def adopt(request: Request, wiring: Wiring) -> Response:
         request, keys, endpoint="login", now=now, extra_params=("replace",), has_body=True
     )
     may_replace, body = replaces(request), _body(request)
-    adoptions = wiring.client_of(caller.connection).adoptions
-    result = await adoptions.adopt(caller.connection, body, replaces=may_replace)
+    client = wiring.client_of(caller.connection)
+    result = await client.adoptions.adopt(caller.connection, body, replaces=may_replace)
     now = wiring.clock.now()
     await require_tokens(result.answer, now, offer=lambda read: wiring.offer_login(caller, read))
-    return Response.json(200, {**connection_status(result.after, now), "detail": STOP_USING})
+    members = connection_members(result.after, client.client.provider, now)
+    return Response.json(200, {**members, "detail": STOP_USING})
 
 
 def _body(request: Request) -> AdoptedBody:

@@ -50,7 +50,8 @@ _ADVICE: Mapping[Failure, str] = {
     Failure.REFUSED: "The current access token is served until it expires; ",
     Failure.UNEXPLAINED: "The stored tokens are kept; ",
     Failure.MISCONFIGURED: (
-        "Check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET, PROVIDER and TOKEN_ENDPOINT_AUTH_METHOD; "
+        "Check TOKEN_ENDPOINT, CLIENT_ID, CLIENT_SECRET or CLIENT_PRIVATE_KEY, PROVIDER and "
+        "TOKEN_ENDPOINT_AUTH_METHOD; "
     ),
 }
 # Every other failure is `provider-unavailable`.
@@ -75,13 +76,8 @@ async def require_tokens(
             wait = _seconds(min(until - now, _LONGEST_RETRY_AFTER))
             detail = f"A refresh is in progress. Retry in {wait} s."
             raise problem("refresh-in-progress", detail, retry_after=wait)
-        case TryLater(at=at, failure=failure, quote=quote):
-            wait = _seconds(at - now)
-            raise problem(
-                _REFUSALS.get(failure, "provider-unavailable"),
-                f"{_describe_failure(failure, quote)}. {_next_step(failure)} in {wait} s.",
-                retry_after=wait,
-            )
+        case TryLater():
+            raise _try_later(answer, _seconds(answer.at - now))
         case AskForAuthorization(cause=cause, quote=quote, read=read):
             login = await offer(read)
             raise problem(
@@ -95,6 +91,22 @@ async def require_tokens(
             raise AssertionError("only the sweep gets this answer")
         case _:
             assert_never(answer)
+
+
+def _try_later(answer: TryLater, wait: int) -> ProblemError:
+    """Make the problem of a refresh that cannot begin for so many seconds."""
+    failure, quote = answer.failure, answer.quote
+    if failure is None:
+        detail = (
+            "The provider refuses a refresh until shortly before the access token expires. Until "
+            f"then GET /api/token returns the current one. Retry in {wait} s."
+        )
+        return problem("refresh-too-early", detail, retry_after=wait)
+    return problem(
+        _REFUSALS.get(failure, "provider-unavailable"),
+        f"{_describe_failure(failure, quote)}. {_next_step(failure)} in {wait} s.",
+        retry_after=wait,
+    )
 
 
 def connection_moved(

@@ -1,11 +1,17 @@
 """GET /api/callback: the provider redirects the browser here, which completes the login."""
 
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
+from domain.extra import pick_members
 from domain.grant import Revoked, Revoking
+from domain.token_endpoint import Extra
+from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.pages import page
+from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
 from functions.login.login_texts import (
@@ -17,7 +23,6 @@ from functions.login.login_texts import (
     on_one_line,
     with_quotation,
 )
-from functions.login.logins import Logins
 from functions.login.results import CompletedLogin
 from functions.routes import CALLBACK, Routes, client_of_callback
 from functions.settings.clients import UnknownClientError
@@ -27,6 +32,8 @@ from functions.wiring import Wiring
 _PURPOSE_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 _PREFETCHES = (b"prefetch", b"prerender", b"preview")
 
+_log = logging.getLogger(__name__)
+
 
 async def callback(request: Request, wiring: Wiring) -> Response:
     """GET /api/callback: complete a login (RFC 6749 §4.1.2).
@@ -35,7 +42,9 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     """
     _refuse_prefetch(request)
     parameters = request.parameters
-    state, code, error = (parameters.get(name) for name in ("state", "code", "error"))
+    state, error = parameters.get("state"), parameters.get("error")
+    client = _client_of(request, wiring)
+    code = _code(request, client.client.provider.callback_code)
     quote = error_of(parameters)
     quote_line = on_one_line(quote)
     if not state:
@@ -46,30 +55,35 @@ async def callback(request: Request, wiring: Wiring) -> Response:
         raise with_quotation(missing, quote_line)
     if bool(code) == bool(error):
         raise with_quotation(_wrong_parts(code), quote_line)
-    logins = _logins_of(request, wiring)
-    if logins.is_static(state):
+    if client.logins.is_static(state):
         await wiring.limits.count_static_login(request)
     cookies = LoginCookies(wiring.settings.public_url)
     browser = cookies.recall(request, state)
     forget = () if browser is None else (cookies.forget(state),)
+    names = client.client.provider.callback_members
     response = AuthorizationResponse(
-        state=state, code=code, issuer=parameters.get("iss"), browser=browser
+        state=state,
+        code=code,
+        issuer=parameters.get("iss"),
+        browser=browser,
+        extra=_extra(request, names, {code, state}),
     )
     try:
-        completed = await logins.complete(response, quote=quote)
+        completed = await client.logins.complete(response, quote=quote)
     except ProblemError as failed:
         is_quoted = failed.problem.name == "authorization-refused"
         quoting = failed if is_quoted else with_quotation(failed, quote_line)
         raise _with_headers(quoting, forget) from failed
+    _log_missing(names, response.extra)
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)
     return _success(request, completed, forget)
 
 
-def _logins_of(request: Request, wiring: Wiring) -> Logins:
-    """Return the logins of the client that the path names. Raises ProblemError, SettingsError."""
+def _client_of(request: Request, wiring: Wiring) -> ClientWiring:
+    """Return the client that the path names. Raises ProblemError, SettingsError."""
     try:
-        return wiring.client(client_of_callback(request.path)).logins
+        return wiring.client(client_of_callback(request.path))
     except UnknownClientError as error:
         raise problem(
             "not-found",
@@ -77,6 +91,12 @@ def _logins_of(request: Request, wiring: Wiring) -> Logins:
             on_page="This address belongs to no client of this deployment. Ask the operator to "
             "register the right redirect URI.",
         ) from error
+
+
+def _code(request: Request, name: str) -> str | None:
+    """Return the code, which some providers send under another name."""
+    found = request.parameters if name == "code" else parse_members(request.query, (name,))
+    return found.get(name)
 
 
 def _refuse_prefetch(request: Request) -> None:
@@ -88,6 +108,16 @@ def _refuse_prefetch(request: Request) -> None:
             "This request is a prefetch. Open the page to complete the login.",
             retry_after=1,
         )
+
+
+def _extra(request: Request, names: Sequence[str], secrets: Collection[str | None]) -> Extra:
+    """Return the members of the redirect that the provider's API calls require."""
+    return pick_members(names, parse_members(request.query, names).get, secrets=secrets)
+
+
+def _log_missing(names: Sequence[str], extra: Extra) -> None:
+    if missing := sorted(set(names) - dict(extra).keys()):
+        _log.warning("the callback lacks a usable value of %s", ", ".join(missing))
 
 
 def _wrong_parts(code: str | None) -> ProblemError:

@@ -2,9 +2,9 @@
 
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens
+from functions.endpoints.connection_members import connection_members
 from functions.endpoints.sweep import sweep
 from functions.http.messages import Request, Response
-from functions.refresh.status import connection_status
 from functions.routes import Routes
 from functions.wiring import Wiring
 
@@ -13,10 +13,12 @@ async def refresh(request: Request, wiring: Wiring) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
-    result = await wiring.client_of(caller.connection).keeper.refresh(caller.connection)
+    client = wiring.client_of(caller.connection)
+    result = await client.keeper.refresh(caller.connection)
     now = wiring.clock.now()
     await require_tokens(result.answer, now, offer=lambda read: wiring.offer_login(caller, read))
-    return Response.json(200, connection_status(result.after, now))
+    members = connection_members(result.after, client.client.provider, now)
+    return Response.json(200, members)
 
 
 ROUTES: Routes = {

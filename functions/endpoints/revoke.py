@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from domain.grant import Moved
+from domain.provider import GrantType
 from domain.token_endpoint import RevocationResult
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved
@@ -10,6 +11,8 @@ from functions.http.messages import Request, Response
 from functions.routes import Routes
 from functions.wiring import Wiring
 
+_NO_TOKEN = "There was no access token to revoke."
+_NEXT_TOKEN = "GET /api/token requests a new access token."
 _BY_HAND = "Remove this application's access at the provider."
 _DETAILS: Mapping[RevocationResult | None, str] = {
     None: "Nobody is logged in to this connection. There was nothing to revoke.",
@@ -28,16 +31,25 @@ async def revoke(request: Request, wiring: Wiring) -> Response:
     """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
-    result = await wiring.client_of(connection).revocations.revoke(connection)
+    client = wiring.client_of(connection)
+    result = await client.revocations.revoke(connection)
     if isinstance(result, Moved):
         raise connection_moved(result.since)
     members = {
         "connection": connection,
         "forgotten": True,
         "revoked": "nothing" if result is None else result.value,
-        "detail": _DETAILS[result],
+        "detail": _detail(result, client.keeper.grant_type),
     }
     return Response.json(200, members)
+
+
+def _detail(result: RevocationResult | None, grant_type: GrantType) -> str:
+    if grant_type is GrantType.AUTHORIZATION_CODE:
+        return _DETAILS[result]
+    # Without a login there is nothing to end by hand.
+    done = _NO_TOKEN if result is None else _DETAILS[result].removesuffix(f" {_BY_HAND}")
+    return f"{done} {_NEXT_TOKEN}"
 
 
 ROUTES: Routes = {"/api/revoke": {"POST": revoke}}

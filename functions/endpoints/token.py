@@ -44,6 +44,7 @@ def _token_members(tokens: Tokens, now: datetime) -> dict[str, object]:
         "expires_in": None if expires_at is None else int((expires_at - now).total_seconds()),
         "expires_at": rfc3339(expires_at),
         "scope": tokens.scope,
+        **({"extra": dict(tokens.extra)} if tokens.extra else {}),
     }
 
 

@@ -5,13 +5,10 @@ from domain.questions import missing_authorization
 from domain.tokens import Freshness
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import connection_moved, login_detail
+from functions.endpoints.connection_members import connection_members
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
-from functions.refresh.status import (
-    connection_status,
-    history,
-    refusal_quote,
-)
+from functions.refresh.status import history, refusal_quote
 from functions.routes import Routes
 from functions.wiring import Wiring
 
@@ -21,14 +18,15 @@ async def verify(request: Request, wiring: Wiring) -> Response:
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
-    record = await wiring.client_of(caller.connection).keeper.load(caller.connection)
-    now = wiring.clock.now()
-    members = connection_status(record.grant, now)
+    client = wiring.client_of(caller.connection)
+    record = await client.keeper.load(caller.connection)
+    now, grant_type = wiring.clock.now(), client.keeper.grant_type
+    members = connection_members(record.grant, client.client.provider, now)
     if wants_history:
         members["history"] = history(record.ledger)
     if isinstance(record.grant, Moved):
         raise connection_moved(record.grant.since, members)
-    cause = missing_authorization(record.grant, now)
+    cause = missing_authorization(record.grant, now, grant_type)
     if cause is not None:
         login = await wiring.offer_login(caller, place_of(record.grant))
         raise problem(

@@ -40,12 +40,16 @@ Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request; its repr has no secrets. `client` is the client's address, if known."""
+    """One HTTP request; its repr has no secrets. `client` is the client's address, if known.
+
+    `query`: as received, for parameters that `parameters` leaves out.
+    """
 
     method: str
     path: str
     client: str = ""
     parameters: Mapping[str, str] = field(repr=False)
+    query: bytes = field(repr=False, default=b"")
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False, default=())
     body: bytes = field(repr=False, default=b"")
 
@@ -72,6 +76,7 @@ class Request:
         _check_headers(head.headers)
         return replace(
             head,
+            query=query,
             parameters=parser_of(head.path)(query),
             body=await _read_body(receive, max_body_bytes, may_end_early=head.method in _SAFE),
         )

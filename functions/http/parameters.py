@@ -1,5 +1,6 @@
 """Parameters: decodes a query or a form, and refuses what could be read in two ways."""
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 
 # The significant parameters of a callback (RFC 6749 §4.1.2, RFC 9207 §2).
@@ -40,8 +41,7 @@ def parse_authorization_response(encoded: bytes) -> dict[str, str]:
     """
     parameters: dict[str, str] = {}
     for part in encoded.split(b"&"):
-        encoded_name, _, value = part.partition(b"=")
-        name = unquote_plus(encoded_name.decode("latin-1"), errors="replace")
+        name, value = _name_of(part), part.partition(b"=")[2]
         if name in _SIGNIFICANT and name in parameters:
             raise MalformedRequestError(
                 f"The parameter {name} appears more than once. Send it once."
@@ -51,6 +51,19 @@ def parse_authorization_response(encoded: bytes) -> dict[str, str]:
         elif name == _SHOWN:
             parameters.setdefault(name, _decode_any(value))
     return parameters
+
+
+def parse_members(encoded: bytes, names: Sequence[str]) -> dict[str, str]:
+    """Decode only these parameters of a callback's query. A missing one is left out.
+
+    Raises MalformedRequestError for a malformed or repeated one.
+    """
+    named = [part for part in encoded.split(b"&") if _name_of(part) in names]
+    return parse_parameters(b"&".join(named)) if named else {}
+
+
+def _name_of(part: bytes) -> str:
+    return unquote_plus(part.partition(b"=")[0].decode("latin-1"), errors="replace")
 
 
 def _decode_any(encoded: bytes) -> str:

@@ -58,6 +58,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "provider-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Provider unavailable"),
     "record-unreadable": (HTTPStatus.INTERNAL_SERVER_ERROR, "Stored record unreadable"),
     "refresh-in-progress": (HTTPStatus.SERVICE_UNAVAILABLE, "Refresh in progress"),
+    "refresh-too-early": (HTTPStatus.SERVICE_UNAVAILABLE, "Too early to refresh"),
     "refused-for-now": (HTTPStatus.SERVICE_UNAVAILABLE, "The provider refuses to refresh for now"),
     "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses to refresh"),
     "settings-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Configuration unavailable"),

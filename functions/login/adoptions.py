@@ -11,8 +11,10 @@ from domain.events import TokensAdopted
 from domain.grant import Failure, Moved
 from domain.ledger import TOKENS_OF_ANOTHER_ACCOUNT, Entry, HistoryEvent, Ledger
 from domain.policy import Policy
+from domain.provider import GrantType
 from functions.http.problems import ProblemError, problem
 from functions.login.adopted_body import AdoptedBody
+from functions.login.login_texts import client_needs_no_login
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.recorder import Recorder
 from ports.clock import Clock
@@ -66,6 +68,8 @@ class Adoptions:
 
         Raises ProblemError, StoreUnavailableError, UnreadableRecordError.
         """
+        if self._keeper.grant_type is GrantType.CLIENT_CREDENTIALS:
+            raise client_needs_no_login()
         adopted = self._event(body, replaces=replaces)
         before = await self._keeper.load(connection)
         record = await self._recorder.keep(connection, before, adopted)

@@ -150,6 +150,16 @@ def login_not_needed() -> ProblemError:
     )
 
 
+def client_needs_no_login() -> ProblemError:
+    """Make the problem of a login for a client that requests tokens by itself."""
+    what = "This client needs no login"
+    return problem(
+        "login-not-needed",
+        f"{what} (GRANT is client_credentials). GET /api/token returns an access token.",
+        on_page=f"{what}. {_CLOSE}",
+    )
+
+
 def other_account() -> ProblemError:
     """Make the problem of a login that would replace the grant of another account."""
     what = (
@@ -185,7 +195,8 @@ def exchange_failed(outcome: TokenErrorResponse | NoAnswer) -> ProblemError:
             what = "The provider is unavailable"
         case TokenErrorResponse(status=status):
             about_address = is_wrong_endpoint(outcome)
-            check = "TOKEN_ENDPOINT" if about_address else "CLIENT_ID and CLIENT_SECRET"
+            credentials = "CLIENT_ID and CLIENT_SECRET or CLIENT_PRIVATE_KEY"
+            check = "TOKEN_ENDPOINT" if about_address else credentials
             what = f"The provider refused the code ({status}: {quote or 'no reason given'})."
             return problem(
                 "code-refused",

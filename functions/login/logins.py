@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
@@ -21,7 +21,7 @@ from domain.connection import DEFAULT_CONNECTION
 from domain.events import LoginCompleted, Precedence
 from domain.grant import Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
-from domain.provider import Pkce, Provider
+from domain.provider import GrantType, Pkce, Provider
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
@@ -29,10 +29,12 @@ from domain.token_endpoint import (
     NoAnswer,
     Outcome,
     TokenResponse,
+    merge_extra,
 )
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks
 from functions.login.login_texts import (
+    client_needs_no_login,
     connection_revoked,
     exchange_failed,
     login_not_needed,
@@ -123,8 +125,9 @@ class Logins:
     async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
         """Start a login for any browser; with `replaces` it may replace a working one.
 
-        Raises DiscoveryError, SettingsError, StoreUnavailableError.
+        Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        self._require_logins()
         provider = await self._provider()
         record = await self._replaceable_record(connection)
         return await self._begin(connection, provider, record, browser=None, replaces=replaces)
@@ -134,6 +137,7 @@ class Logins:
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
+        self._require_logins()
         # First the steps that may fail for a while: they must not use up the link.
         provider = await self._provider()
         record = await self._replaceable_record(link.connection)
@@ -187,6 +191,7 @@ class Logins:
         if not (self.is_static(response.state) or await self._is_ours(response.state)):
             # A made-up state causes no request to the issuer or the store.
             raise unknown_state()
+        self._require_logins()
         # Both may fail, and neither may use up the state: the same redirect works later.
         provider, server = await self._provider(), self._server()
         delivery = f"{delivery_of(response)} {response.browser} {response.issuer}"
@@ -258,7 +263,7 @@ class Logins:
             _log.warning("connection %s: login failed: %s", pending.connection, cause)
             raise exchange_failed(outcome)
         completed = LoginCompleted(
-            response=outcome,
+            response=replace(outcome, extra=merge_extra(response.extra, outcome.extra)),
             requested_at=requested_at,
             precedence=pending.precedence,
             read=before.grant,
@@ -329,7 +334,12 @@ class Logins:
             return Record(grant=Unauthorized(), etag=error.etag, ledger=())
 
     def _needs_login(self, record: Record) -> bool:
-        return missing_authorization(record.grant, self._clock.now()) is not None
+        grant_type, now = self._keeper.grant_type, self._clock.now()
+        return missing_authorization(record.grant, now, grant_type) is not None
+
+    def _require_logins(self) -> None:
+        if self._keeper.grant_type is GrantType.CLIENT_CREDENTIALS:
+            raise client_needs_no_login()
 
     def _redirect_uri(self) -> str:
         if self._known_redirect_uri is None:

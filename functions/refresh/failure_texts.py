@@ -6,7 +6,14 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from domain.error_meanings import quote_of
-from domain.grant import Adopting, AuthorizationRequired, Authorized, Failure, Grant
+from domain.grant import (
+    Adopting,
+    AuthorizationRequired,
+    Authorized,
+    Failure,
+    Grant,
+    Unauthorized,
+)
 from domain.provider import Provider
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 
@@ -37,7 +44,7 @@ def failure_text(outcome: Outcome, after: Grant, provider: Provider, now: dateti
     `after` is the grant that the refresh left.
     """
     after = after.grant if isinstance(after, Adopting) else after
-    failed = after.failure_state if isinstance(after, Authorized) else None
+    failed = after.failure_state if isinstance(after, Authorized | Unauthorized) else None
     is_new = isinstance(outcome, TokenResponse)
     if is_new and (failed is None or failed.failure is not Failure.EXPIRED_ON_ARRIVAL):
         return None

@@ -24,7 +24,8 @@ from domain.decide import decide
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
-from domain.token_endpoint import Delivery, NoAnswer, Outcome
+from domain.provider import GrantType
+from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenResponse
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
@@ -99,6 +100,11 @@ class Keeper:
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
         self._polls: SharedTasks[Record] = SharedTasks()
+
+    @property
+    def grant_type(self) -> GrantType:
+        """How new connections get their tokens, by the settings."""
+        return self._policy.provider.grant_type
 
     async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
         """Return an access token that is valid for `min_ttl` at least, or why there is none.
@@ -255,6 +261,9 @@ class Keeper:
         try:
             after = await self._recorder.keep(connection, record, ended)
         except UnstoredError as error:
+            is_new = isinstance(outcome, TokenResponse)
+            if is_new and not self._policy.serves_unstored_tokens:
+                raise
             # Callers get their answer without the store: the tokens, if the provider sent any.
             after = error.rescued.record
         self._log_outcome(connection, outcome, after.grant)

@@ -25,6 +25,7 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Failure,
     FailureState,
     Refreshing,
     Revoking,
@@ -181,7 +182,7 @@ def _failure_reason(result: QuestionResult) -> str:
     match result.answer, result.after:
         case (AskForAuthorization(cause=cause), _) | (_, AuthorizationRequired(cause=cause)):
             return f"login required ({cause.value})"
-        case (TryLater(at=at, failure=failure), _) | (
+        case (TryLater(at=at, failure=Failure() as failure), _) | (
             _,
             Authorized(failure_state=FailureState(failure=failure, retry_at=at)),
         ):

@@ -26,14 +26,27 @@ _EXAMPLE = '{"google": {"client_id": "…", "client_secret": "…"}}'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _MEMBERS = frozenset(map(str.lower, CLIENT_VARIABLES))
 # These may stand in a variable of their own, which `client_secret_env` names.
-_SECRETS = frozenset({"client_secret"})
+_SECRETS = frozenset({"client_private_key", "client_secret", "previous_client_secret"})
 _BY_REFERENCE = "_env"
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These may be a JSON object instead of its text.
-_OBJECTS = frozenset({"authorization_params", "refusal_words", "token_params"})
+_OBJECTS = frozenset(
+    {
+        "authorization_names",
+        "authorization_params",
+        "code_params",
+        "endpoint_values",
+        "refresh_params",
+        "refusal_words",
+        "response_names",
+        "token_headers",
+        "token_params",
+        "token_request_names",
+    }
+)
 _VARIABLE_IN_FAULT = re.compile(r"\b[A-Z][A-Z_]+\b")
 # The variables of the unnamed client that only this client would have.
-_UNNAMED = ("CLIENT_ID", "CLIENT_SECRET")
+_UNNAMED = ("CLIENT_ID", "CLIENT_SECRET", "CLIENT_PRIVATE_KEY")
 
 _Entry: TypeAlias = Mapping[str, object] | None
 """A client's members, as JSON. None: it is not an object, or repeats a member."""
@@ -89,20 +102,28 @@ class Clients:
         if name is None or name not in self.entries:
             raise UnknownClientError(f"Unknown client. The clients: {self._list()}.")
         if name not in self._read:
-            client, faults = self._check(name)
+            client, faults = self._check(name, loads_preset=True)
             if faults:
                 raise ClientError(faults)
             self._read[name] = client
         return self._read[name]
 
-    def faults(self) -> Iterator[str]:
-        """Yield the faults of every named client. It loads every preset."""
-        for name in self.entries:
-            yield from self._check(name)[1]
+    def faults(self, *, loads_presets: bool = True) -> Iterator[str]:
+        """Yield the faults of every named client.
 
-    def _check(self, name: str) -> tuple[ClientSettings, list[str]]:
+        Without `loads_presets`, a missing value of a preset's endpoint is found by a request only.
+        """
+        for name in self.entries:
+            yield from self._check(name, loads_preset=loads_presets)[1]
+
+    def _check(self, name: str, *, loads_preset: bool) -> tuple[ClientSettings, list[str]]:
         env = _EntryReader(name, self.entries[name], self.references)
-        client = read_client(env, name=name, has_encryption_keys=self.has_encryption_keys)
+        client = read_client(
+            env,
+            name=name,
+            has_encryption_keys=self.has_encryption_keys,
+            loads_preset=loads_preset,
+        )
         return client, env.named_faults()
 
     def _list(self) -> str:
@@ -119,7 +140,9 @@ def read_clients(
     others work.
     """
     entries = _entries(env)
-    has_unnamed = not entries or any(env.optional(name) is not None for name in _UNNAMED)
+    has_unnamed = not entries or any(
+        env.optional(name, invisible=LAYOUT) is not None for name in _UNNAMED
+    )
     if entries and not has_unnamed and not has_encryption_keys:
         env.faults.append(
             "ENCRYPTION_KEYS is not set, and is required with CLIENTS and without CLIENT_SECRET: "
@@ -210,7 +233,12 @@ class _EntryReader(EnvReader):
         """Return the faults, with the client and its members named as in CLIENTS."""
         # The members that are wrong in themselves would be reported as missing, too.
         faults = self._structure_faults or self.faults
-        return [f"client {self._client!r} in CLIENTS: {_in_members(fault)}" for fault in faults]
+        return [fault_of_client(self._client, fault) for fault in faults]
+
+
+def fault_of_client(name: str | None, fault: str) -> str:
+    """Return a fault, with the client and its members named as in CLIENTS if it has a name."""
+    return fault if name is None else f"client {name!r} in CLIENTS: {_in_members(fault)}"
 
 
 def _in_members(fault: str) -> str:

@@ -1,73 +1,55 @@
-"""The provider in the environment: a preset, and its overrides."""
+"""The provider in the environment: a preset, and its overrides.
+
+Variables that few deployments set are read by modules that the others do not import.
+"""
 
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
-from urllib.parse import parse_qsl
+from urllib.parse import quote
 
 from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import (
-    PRESETS,
-    ClientAuthentication,
-    LifetimeStart,
-    Pkce,
-    Provider,
-    Rotation,
-    RotationKind,
-)
+from domain.provider import ClientAuthentication, GrantType, Pkce, Provider
 from functions.settings.environment import LAYOUT, EnvReader
+from functions.settings.presets import exists, load, unknown_preset
 
-_ROTATION = re.compile(
-    r"(?P<kind>none|optional|always)"
-    r"(;grace=(?P<amount>[0-9]{1,6})(?P<unit>[smhd]))?"
-    r"(?P<ends>;ends-access-token)?"
-)
+DEFAULT_PRESET = "digikey"
+CUSTOM = "custom"
+
 # RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
-# RFC 6749 §8.2, and names that some providers use.
-_PARAMETER_NAME = re.compile(r"[A-Za-z0-9._\-:\[\]]+")
-_LIFETIME = re.compile(
-    r"(?P<amount>[1-9][0-9]{0,5})(?P<unit>[smhd])(;(?P<counted>sliding|from-login))?"
-)
-_NEVER = "never"
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
-# Parameters that `domain.authorization` sets.
-_LOGIN_PARAMS = frozenset(
-    {
-        "client_id",
-        "code_challenge",
-        "code_challenge_method",
-        "redirect_uri",
-        "response_type",
-        "state",
-    }
-)
-# Parameters of each token request (RFC 6749 §4.1.3, §6; RFC 7521 §4.2).
-_TOKEN_REQUEST_PARAMS = frozenset(
-    {
-        "client_assertion",
-        "client_assertion_type",
-        "client_id",
-        "client_secret",
-        "code",
-        "code_verifier",
-        "grant_type",
-        "redirect_uri",
-        "refresh_token",
-    }
-)
-_MAX_GRACE = timedelta(days=366)
-_MAX_LIFETIME = timedelta(days=3650)
 # The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
 _MEANINGS = {
     Meaning.DEAD.value: "invalid_grant",
     Meaning.CONFIGURATION.value: "invalid_client",
     Meaning.TRY_LATER.value: "temporarily_unavailable",
 }
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LIFETIMES = (
+    "ACCESS_TOKEN_LIFETIME",
+    "LOGIN_LIFETIME",
+    "REFRESH_ONLY_WITHIN",
+    "REFRESH_TOKEN_LIFETIME",
+    "ROTATION",
+)
+_WIRE = (
+    "AUTHORIZATION_NAMES",
+    "CALLBACK_CODE",
+    "CODE_PARAMS",
+    "REFRESH_ENDPOINT",
+    "REFRESH_PARAMS",
+    "RESPONSE_NAMES",
+    "REVOCATION_STYLE",
+    "TOKENS_AT",
+    "TOKEN_HEADERS",
+    "TOKEN_REQUEST_FORMAT",
+    "TOKEN_REQUEST_NAMES",
+)
+# In a revocation endpoint.
+_CLIENT_ID = "{client_id}"
+_PARAMS = ("AUTHORIZATION_PARAMS", "TOKEN_PARAMS", "CODE_PARAMS", "REFRESH_PARAMS")
 
 
 def read_metadata(env: EnvReader) -> ServerMetadata:
@@ -76,7 +58,7 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
         "TOKEN_ENDPOINT_AUTH_METHOD", [method.value for method in ClientAuthentication]
     )
     pkce = env.choice("PKCE", [method.value for method in Pkce])
-    return ServerMetadata(
+    metadata = ServerMetadata(
         issuer=_issuer(env),
         authorization_endpoint=env.url("AUTHORIZATION_ENDPOINT"),
         token_endpoint=env.url("TOKEN_ENDPOINT"),
@@ -84,23 +66,142 @@ def read_metadata(env: EnvReader) -> ServerMetadata:
         client_authentication=None if method is None else ClientAuthentication(method),
         pkce=None if pkce is None else Pkce(pkce),
     )
+    urls = (metadata.issuer, *_endpoints(metadata))
+    if any("{" in url for url in urls if url):
+        from functions.settings.endpoint_values import fill_metadata
+
+        return fill_metadata(env, metadata)
+    return metadata
 
 
-def read_provider(env: EnvReader, overrides: ServerMetadata) -> Provider:
-    """Apply the overrides to the preset. Settings that the issuer publishes stay empty."""
-    preset = PRESETS[env.choice("PROVIDER", list(PRESETS)) or "digikey"]
+def read_provider(
+    env: EnvReader, overrides: ServerMetadata, *, loads_preset: bool = True
+) -> Provider:
+    """Apply the overrides to the preset. Settings that the issuer publishes stay empty.
+
+    Without `loads_preset` the variables are only checked, as far as that needs no preset.
+    """
+    preset = _preset(env, loads=loads_preset)
+    require_settings(env, preset)
     provider = replace(
-        _lifetimes(env, _rotation(env, preset)),
+        _with_params(env, _with_wire(env, _with_lifetimes(env, preset))),
         scope=_scope(env) or preset.scope,
-        authorization_params=_authorization_params(env, preset),
-        token_params=_token_params(env, preset),
         error_aliases={**preset.error_aliases, **_refusal_words(env)},
+        response_members=_members(env, "RESPONSE_MEMBERS", preset.response_members),
+        callback_members=_members(env, "CALLBACK_MEMBERS", preset.callback_members),
     )
     provider = with_metadata(provider, overrides)
-    for name in ("authorization_endpoint", "token_endpoint"):
+    if loads_preset:
+        provider = _with_endpoint_values(env, preset, provider)
+    provider = _grant(env, provider)
+    for name in _required_endpoints(provider.grant_type):
         if not getattr(provider, name) and overrides.issuer is None:
             env.faults.append(f"PROVIDER is custom: set {name.upper()} or ISSUER")
     return provider
+
+
+def _preset(env: EnvReader, *, loads: bool) -> Provider:
+    name = env.optional("PROVIDER") or DEFAULT_PRESET
+    # `custom` has no endpoints, whose absence is a fault.
+    if not loads and name != CUSTOM and exists(name):
+        return _without_endpoints(name)
+    preset = load(name)
+    if preset is None:
+        env.faults.append(f"PROVIDER {unknown_preset(name)}")
+        return _without_endpoints(name)
+    return preset
+
+
+def _without_endpoints(name: str) -> Provider:
+    """Return a provider to check the other variables with. No request is sent to it."""
+    return Provider(
+        name=name,
+        authorization_endpoint="https://unknown.invalid",
+        token_endpoint="https://unknown.invalid",
+        access_token_lifetime=None,
+        refresh_token_lifetime=None,
+    )
+
+
+def require_settings(env: EnvReader, preset: Provider) -> None:
+    """Report each variable that the preset requires and that is not set."""
+    for name in preset.required_settings:
+        if env.optional(name) is None:
+            env.add_fault(f"{name} is not set, and this PROVIDER requires it")
+
+
+def _with_lifetimes(env: EnvReader, provider: Provider) -> Provider:
+    if not _has_any(env, _LIFETIMES):
+        return provider
+    from functions.settings.lifetimes import read_lifetimes, read_rotation
+
+    return read_lifetimes(env, read_rotation(env, provider))
+
+
+def _with_wire(env: EnvReader, provider: Provider) -> Provider:
+    if not _has_any(env, _WIRE):
+        return provider
+    from functions.settings.wire import read_wire
+
+    return replace(provider, wire=read_wire(env, provider))
+
+
+def _with_params(env: EnvReader, provider: Provider) -> Provider:
+    if not _has_any(env, _PARAMS):
+        return provider
+    from functions.settings import parameters
+
+    token_params = parameters.read_token_params(env, provider)
+    provider = replace(
+        provider,
+        authorization_params=parameters.read_authorization_params(env, provider),
+        token_params=provider.token_params if token_params is None else token_params,
+    )
+    parameters.check_repeats(env, provider)
+    return provider
+
+
+def _with_endpoint_values(env: EnvReader, preset: Provider, provider: Provider) -> Provider:
+    revocation = provider.revocation_endpoint
+    if revocation is not None and _CLIENT_ID in revocation:
+        # GitHub's needs nothing else.
+        client_id = quote(env.optional("CLIENT_ID") or "", safe="")
+        provider = replace(provider, revocation_endpoint=revocation.replace(_CLIENT_ID, client_id))
+    wire = provider.wire
+    urls = (*_endpoints(provider), wire and wire.refresh_endpoint)
+    has_placeholders = preset.placeholders or any("{" in url for url in urls if url)
+    if not has_placeholders and env.optional("ENDPOINT_VALUES") is None:
+        return provider
+    from functions.settings.endpoint_values import fill_provider
+
+    return fill_provider(env, preset, provider)
+
+
+def _has_any(env: EnvReader, names: tuple[str, ...]) -> bool:
+    return any(env.optional(name) is not None for name in names)
+
+
+def _endpoints(found: Provider | ServerMetadata) -> tuple[str | None, ...]:
+    return (found.authorization_endpoint, found.token_endpoint, found.revocation_endpoint)
+
+
+def _grant(env: EnvReader, provider: Provider) -> Provider:
+    """Apply `GRANT`: whether tokens need a person's login."""
+    found = env.choice("GRANT", [grant_type.value for grant_type in GrantType])
+    grant_type = provider.grant_type if found is None else GrantType(found)
+    is_own = grant_type is GrantType.CLIENT_CREDENTIALS
+    if is_own and provider.client_authentication is ClientAuthentication.NONE:
+        # RFC 6749 §4.4: for confidential clients only.
+        env.faults.append(
+            "TOKEN_ENDPOINT_AUTH_METHOD must not be none if GRANT is client_credentials"
+        )
+    return replace(provider, grant_type=grant_type)
+
+
+def _required_endpoints(grant_type: GrantType) -> tuple[str, ...]:
+    """Return the names of the endpoints that the grant type uses (RFC 6749 §3)."""
+    is_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return ("authorization_endpoint", "token_endpoint") if is_login else ("token_endpoint",)
 
 
 def _issuer(env: EnvReader) -> str | None:
@@ -122,55 +223,6 @@ def _scope(env: EnvReader) -> str | None:
     return scope
 
 
-def _authorization_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ...]:
-    found = _params(env, "AUTHORIZATION_PARAMS", "prompt=consent&access_type=offline")
-    if found is None:
-        return preset.authorization_params
-    names = [name for name, _ in found]
-    if not all(map(_PARAMETER_NAME.fullmatch, names)):
-        env.faults.append(
-            "AUTHORIZATION_PARAMS has an invalid parameter name: use letters, digits and . _ -, "
-            "and no ? at the beginning"
-        )
-    if len(set(names)) < len(names):
-        # RFC 6749 §3.1.
-        env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
-    if own := sorted(_LOGIN_PARAMS.intersection(names)):
-        env.faults.append(
-            f"AUTHORIZATION_PARAMS must not set {', '.join(own)}: each login sets its own"
-        )
-    if "scope" in names and env.optional("SCOPE") is not None:
-        env.faults.append("AUTHORIZATION_PARAMS must not set scope if SCOPE is set")
-    return found
-
-
-def _token_params(env: EnvReader, preset: Provider) -> tuple[tuple[str, str], ...]:
-    found = _params(env, "TOKEN_PARAMS", "resource=https://api.example")
-    if found is None:
-        return preset.token_params
-    if own := sorted(_TOKEN_REQUEST_PARAMS.intersection(name for name, _ in found)):
-        env.faults.append(
-            f"TOKEN_PARAMS must not set {', '.join(own)}: each token request sets its own"
-        )
-    # RFC 8707 §2: `resource` may be there more than once.
-    names = [name for name, _ in found if name != "resource"]
-    if len(set(names)) < len(names):
-        env.faults.append("TOKEN_PARAMS repeats a parameter other than resource")
-    return found
-
-
-def _params(env: EnvReader, variable: str, example: str) -> tuple[tuple[str, str], ...] | None:
-    """Read parameters; None if the variable is unset."""
-    text = env.optional(variable)
-    if text is None:
-        return None
-    try:
-        return tuple(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
-    except ValueError:
-        env.faults.append(f"{variable} must look like {example}")
-        return ()
-
-
 def _refusal_words(env: EnvReader) -> dict[str, str]:
     """Read `REFUSAL_WORDS`: the provider's own codes and texts, and their meanings."""
     text = env.optional("REFUSAL_WORDS", invisible=LAYOUT)
@@ -187,57 +239,12 @@ def _refusal_words(env: EnvReader) -> dict[str, str]:
         return {}
 
 
-def _rotation(env: EnvReader, preset: Provider) -> Provider:
-    """Apply `ROTATION`: what a refresh does to the old refresh token and access token."""
-    text = env.optional("ROTATION")
+def _members(env: EnvReader, variable: str, preset: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the members that a variable names to the preset's."""
+    text = env.optional(variable, invisible=LAYOUT)
     if text is None:
         return preset
-    found = _ROTATION.fullmatch(text)
-    if found is None:
-        env.faults.append(
-            "ROTATION must be none, optional or always, optionally with ;grace=30m and "
-            ";ends-access-token"
-        )
-        return preset
-    grace = _duration(found) if found["unit"] else timedelta(0)
-    if grace > _MAX_GRACE:
-        env.faults.append("ROTATION must have a grace of at most 366 days")
-    return replace(
-        preset,
-        rotation=Rotation(kind=RotationKind(found["kind"]), grace=grace),
-        refresh_ends_access_token=found["ends"] is not None,
-    )
+    # Most deployments set neither variable, and skip the import.
+    from functions.settings.members import read_members
 
-
-def _lifetimes(env: EnvReader, provider: Provider) -> Provider:
-    """Apply the declared lifetimes of tokens whose response has none."""
-    if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
-        if counted is not LifetimeStart.ISSUE:
-            env.faults.append(
-                "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
-            )
-        provider = replace(provider, access_token_lifetime=lifetime)
-    if (text := env.optional("REFRESH_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "REFRESH_TOKEN_LIFETIME", text)
-        provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
-    return provider
-
-
-def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, LifetimeStart]:
-    found = _LIFETIME.fullmatch(text)
-    if found is None:
-        if text != _NEVER:
-            env.faults.append(
-                f"{name} must be a duration such as 30m, 12h or 60d, or never (a refresh token's "
-                "may end in ;sliding or ;from-login)"
-            )
-        return None, LifetimeStart.ISSUE
-    lifetime = _duration(found)
-    if lifetime > _MAX_LIFETIME:
-        env.faults.append(f"{name} must be at most 3650 days, or never")
-    return lifetime, LifetimeStart(found["counted"] or LifetimeStart.ISSUE)
-
-
-def _duration(found: re.Match[str]) -> timedelta:
-    return timedelta(**{_UNITS[found["unit"]]: int(found["amount"])})
+    return read_members(env, variable, text, preset)

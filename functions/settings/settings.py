@@ -62,6 +62,11 @@ class Settings:
         """Return a client's redirect URI (RFC 6749 §3.1.2), to register at its provider."""
         return None if self.public_url is None else self.public_url + client.callback_path
 
+    def sent_redirect_uri(self, client: ClientSettings) -> str | None:
+        """Return the `redirect_uri` of a client's requests (RFC 6749 §4.1.1, §4.1.3)."""
+        uri = self.redirect_uri(client)
+        return None if uri is None else client.redirect_uri_name or uri
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read and check every variable. Raises SettingsError with every fault.

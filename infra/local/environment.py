@@ -10,19 +10,28 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlencode
 
 from dotenv import dotenv_values
 
+from domain.provider import Provider
 from functions.admin.new_file import new_file
+from functions.settings.presets import load
 from functions.settings.store import STORE_VARIABLES
+from infra.local.simulated.paths import Paths, placeholder_values, prefix_of
 
 STATE_FOLDER = Path(".local")
 API_KEY_FILE = STATE_FOLDER / "api-key"
 ENCRYPTION_KEY_FILE = STATE_FOLDER / "encryption-key"
-SIMULATION_PREFIX = "/simulated-digikey"
-SIMULATION_STATE = STATE_FOLDER / "simulated-digikey.json"
 SIMULATED_CLIENT_ID = "simulated-client"
-# One of these selects a real provider.
+# For presets that require more than a client. REDIRECT_URI is a name, such as eBay's RuName.
+_SIMULATED_SETTINGS = {
+    "AUTHORIZATION_PARAMS": "simulated=yes",
+    "CODE_PARAMS": "simulated=yes",
+    "REDIRECT_URI": "simulated-redirect-name",
+    "SCOPE": "simulated",
+}
+# One of these selects a real provider. PROVIDER alone is simulated.
 _PROVIDER_VARIABLES = frozenset(
     {
         "AUTHORIZATION_ENDPOINT",
@@ -30,10 +39,12 @@ _PROVIDER_VARIABLES = frozenset(
         "CLIENT_ID",
         "CLIENT_SECRET",
         "ISSUER",
-        "PROVIDER",
         "TOKEN_ENDPOINT",
     }
 )
+# The simulation replaces all of them.
+_ENDPOINT_VARIABLES = frozenset({"REFRESH_ENDPOINT", "REVOCATION_ENDPOINT"})
+_DEFAULT_PRESET = "digikey"
 _PORTS = range(1, 65536)
 _SIMULATED_SECRET_FILE = STATE_FOLDER / "simulated-client-secret"
 
@@ -46,18 +57,34 @@ class LocalEnvironmentError(Exception):
 class LocalEnvironment:
     """The variables to run with.
 
-    `is_simulated`: whether the provider is the simulated Digi-Key.
+    `is_simulated`: whether the provider is simulated; `preset` is its preset's name.
     `keeps_api_key`: whether the API key is in `.local`.
     """
 
     variables: Mapping[str, str] = field(repr=False)
+    preset: str
     is_simulated: bool
     keeps_api_key: bool
     port: int
 
+    @property
+    def address(self) -> str:
+        """The address of the server."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def simulation_prefix(self) -> str:
+        """The path below which the provider is simulated."""
+        return prefix_of(self.preset)
+
+    @property
+    def simulation_state(self) -> Path:
+        """The file of the simulated provider's state."""
+        return STATE_FOLDER / f"simulated-{self.preset}.json"
+
     @classmethod
     def complete(cls, environ: Mapping[str, str]) -> Self:
-        """Add the local defaults. Without a provider's variables, use the simulated Digi-Key.
+        """Add the local defaults. Without a provider's variables, use a simulated one.
 
         Raises LocalEnvironmentError.
         """
@@ -81,6 +108,7 @@ class LocalEnvironment:
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
         is_simulated = _PROVIDER_VARIABLES.isdisjoint(given)
+        preset = given.get("PROVIDER", _DEFAULT_PRESET)
         # Always: the database is in it.
         STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
@@ -97,23 +125,56 @@ class LocalEnvironment:
         if (is_simulated or not is_store_given) and "ENCRYPTION_KEYS" not in given:
             variables["ENCRYPTION_KEYS"] = load_secret(ENCRYPTION_KEY_FILE)
         if is_simulated:
-            endpoints = f"{address}{SIMULATION_PREFIX}/v1/oauth2"
-            # With its own store: its logins would replace those of a real provider.
-            variables = {name: variables[name] for name in variables.keys() - STORE_VARIABLES} | {
-                "SQLITE_PATH": str(STATE_FOLDER / "simulated.sqlite"),
-                "CLIENT_ID": SIMULATED_CLIENT_ID,
-                "CLIENT_SECRET": load_secret(_SIMULATED_SECRET_FILE),
-                "PROVIDER": "digikey",
-                "AUTHORIZATION_ENDPOINT": f"{endpoints}/authorize",
-                "TOKEN_ENDPOINT": f"{endpoints}/token",
-                "PUBLIC_URL": address,
-            }
+            variables = _simulate(variables, preset, address)
         return cls(
             variables=variables,
+            preset=preset,
             is_simulated=is_simulated,
             keeps_api_key="API_KEY" not in given,
             port=port,
         )
+
+
+def _simulate(given: Mapping[str, str], preset: str, address: str) -> dict[str, str]:
+    """Replace the client, the endpoints and the store by those of the simulation."""
+    # Its own store for each preset: its logins would replace those of another provider.
+    name = "simulated" if preset == _DEFAULT_PRESET else f"simulated-{preset}"
+    replaced = STORE_VARIABLES | _ENDPOINT_VARIABLES
+    variables = {name: given[name] for name in given.keys() - replaced} | {
+        "SQLITE_PATH": str(STATE_FOLDER / f"{name}.sqlite"),
+        "CLIENT_ID": SIMULATED_CLIENT_ID,
+        "CLIENT_SECRET": load_secret(_SIMULATED_SECRET_FILE),
+        "PROVIDER": preset,
+        "PUBLIC_URL": address,
+    }
+    provider = load(preset)
+    # An unknown preset is a fault of the settings, which name similar ones.
+    return (
+        variables
+        if provider is None
+        else _defaults(provider) | variables | _endpoints(provider, f"{address}{prefix_of(preset)}")
+    )
+
+
+def _endpoints(provider: Provider, base: str) -> dict[str, str]:
+    paths = Paths.of(provider)
+    found = {
+        "AUTHORIZATION_ENDPOINT": paths.authorization,
+        "TOKEN_ENDPOINT": paths.token,
+        "REFRESH_ENDPOINT": paths.refresh if paths.refresh != paths.token else None,
+        "REVOCATION_ENDPOINT": paths.revocation,
+    }
+    return {name: base + path for name, path in found.items() if path is not None}
+
+
+def _defaults(provider: Provider) -> dict[str, str]:
+    """Return what the preset requires in addition to the client's id and secret."""
+    required = provider.required_settings
+    found = {name: value for name, value in _SIMULATED_SETTINGS.items() if name in required}
+    values = placeholder_values(provider)
+    # The client's id needs no value of its own.
+    values.pop("client_id", None)
+    return found | ({"ENDPOINT_VALUES": urlencode(values)} if values else {})
 
 
 def _port(text: str) -> int:

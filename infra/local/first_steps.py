@@ -15,7 +15,8 @@ from functions.http.pages import page_of
 from functions.settings.client import ClientSettings
 from functions.settings.clients import ClientError
 from functions.settings.settings import Settings
-from infra.local.environment import API_KEY_FILE, SIMULATION_PREFIX, LocalEnvironment
+from infra.local.environment import API_KEY_FILE, LocalEnvironment
+from infra.local.simulated.application import title_of
 
 _STYLE = (
     ":root{color-scheme:light dark}h1{font-size:1.5rem}h2{font-size:1.1rem}"
@@ -45,6 +46,7 @@ class ShownClient:
 class FirstSteps:
     """The first steps at one address.
 
+    `simulation`: the path of the simulated provider, if it is simulated.
     `is_local`: whether browsers use that address. Behind a proxy, strangers could see the page.
     """
 
@@ -52,13 +54,13 @@ class FirstSteps:
     clients: Sequence[ShownClient]
     place: str
     steps: Sequence[Step]
-    is_simulated: bool
+    simulation: str | None
     is_local: bool
 
     @classmethod
     def of(cls, local: LocalEnvironment, settings: Settings) -> "FirstSteps":
         """Return the steps for the environment that `make run` serves with."""
-        address = f"http://localhost:{local.port}"
+        address = local.address
         key = f"$(cat {API_KEY_FILE})" if local.keeps_api_key else "$API_KEY"
 
         clients = [*_shown_clients(settings, is_simulated=local.is_simulated)]
@@ -80,20 +82,20 @@ class FirstSteps:
                 Step(title="Get a token.", command=curl("/api/token")),
                 Step(title="Check the state of the login.", command=curl("/api/verify")),
             ),
-            is_simulated=local.is_simulated,
+            simulation=local.simulation_prefix if local.is_simulated else None,
             is_local=is_loopback(urlsplit(settings.public_url or "").hostname or ""),
         )
 
     def text(self) -> str:
         """Return the greeting in the terminal."""
-        simulation = f"  lifetimes and faults: {self.address}{SIMULATION_PREFIX}/\n"
+        simulation = f"  lifetimes and faults: {self.address}{self.simulation}/\n"
         steps = "\n\n".join(
             f"  {number}. {step.title}\n     {step.command}"
             for number, step in enumerate(self.steps, start=1)
         )
         return f"""
 oauth-callback serves at {self.address}{"/ (the first steps, as a page)" if self.is_local else ""}
-{"".join(map(_in_text, self.clients))}{simulation if self.is_simulated else ""}
+{"".join(map(_in_text, self.clients))}{simulation if self.simulation else ""}
 
 Run these commands in another terminal, {self.place}:
 
@@ -125,13 +127,13 @@ Run these commands in another terminal, {self.place}:
     def _next(self) -> str:
         uris = [f"<code>{escape(client.redirect_uri)}</code>" for client in self.clients]
         uri = ", ".join(uris)
-        if not self.is_simulated:
+        if self.simulation is None:
             where = "at the provider" if len(uris) == 1 else "each at its provider"
             return f"<h2>Redirect URI</h2><p>Register {uri} {where}.</p>"
         return (
             "<h2>Try expiry and faults</h2>"
-            f'<p><a href="{SIMULATION_PREFIX}/">The simulated Digi-Key</a> has settings for '
-            "lifetimes and faults.</p>"
+            f'<p><a href="{self.simulation}/">The simulated provider</a> has settings for '
+            "lifetimes and faults, and can play any other.</p>"
             "<h2>Next: your own provider</h2>"
             f"<ol><li>Register an application at the provider, with the redirect URI {uri}."
             "<li>Write its <code>CLIENT_ID</code> and <code>CLIENT_SECRET</code> into the file "
@@ -154,7 +156,9 @@ def _shown_clients(settings: Settings, *, is_simulated: bool) -> Iterator[ShownC
             client = settings.clients.get(name)
             yield ShownClient(
                 name=name,
-                provider="a simulated Digi-Key" if is_simulated else provider_name(client),
+                provider=f"a simulated {title_of(client.provider)}"
+                if is_simulated
+                else provider_name(client),
                 redirect_uri=settings.redirect_uri(client) or "",
             )
 

@@ -12,17 +12,13 @@ from functions.asgi import ROUTES
 from functions.http.messages import Receive, Request, Scope, Send
 from functions.observability.log_lines import TextLine
 from functions.settings.settings import Settings, SettingsError
-from infra.local.digikey import SimulatedDigiKey
-from infra.local.digikey_callers import is_local
-from infra.local.digikey_file import StateFileError
-from infra.local.environment import (
-    SIMULATION_PREFIX,
-    SIMULATION_STATE,
-    LocalEnvironment,
-    LocalEnvironmentError,
-)
+from infra.local.environment import LocalEnvironment, LocalEnvironmentError
 from infra.local.first_steps import FirstSteps
 from infra.local.listener import loopback_listener
+from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.callers import is_local
+from infra.local.simulated.codes import Client
+from infra.local.simulated.state_file import StateFileError
 from infra.local.slow_clients import BACKLOG, LimitedProtocol, raise_descriptor_limit
 
 
@@ -30,7 +26,7 @@ class LocalApplication:
     """The application, the page of first steps, and a simulated provider, behind one port."""
 
     def __init__(
-        self, application: Application, steps: FirstSteps, simulation: SimulatedDigiKey | None
+        self, application: Application, steps: FirstSteps, simulation: SimulatedProvider | None
     ) -> None:
         self._application = application
         self._page = steps.page() if steps.is_local else None
@@ -42,7 +38,7 @@ class LocalApplication:
         is_read = scope.get("method") in {"GET", "HEAD"}
         if page is not None and path == "/" and is_read and is_local(Request.head(scope)):
             await page.send(send, without_body=scope["method"] == "HEAD")
-        elif self._simulation is not None and path.startswith(SIMULATION_PREFIX):
+        elif self._simulation is not None and path.startswith(self._simulation.prefix):
             await self._simulation(scope, receive, send)
         else:
             await self._application(scope, receive, send)
@@ -88,16 +84,23 @@ def _log_as_text() -> None:
     )
 
 
-def _simulation(local: LocalEnvironment, settings: Settings) -> SimulatedDigiKey | None:
+def _simulation(local: LocalEnvironment, settings: Settings) -> SimulatedProvider | None:
     if not local.is_simulated:
         return None
     client = settings.clients.get(None)
-    return SimulatedDigiKey(
-        client_id=client.client_id,
-        client_secret=client.client_secret,
-        redirect_uris=(str(settings.redirect_uri(client)),),
-        state_path=SIMULATION_STATE,
-        prefix=SIMULATION_PREFIX,
+    callback = local.address + client.callback_path
+    # A provider may have a name instead of the redirect URI.
+    name = client.redirect_uri_name
+    return SimulatedProvider(
+        provider=client.provider,
+        client=Client(
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            redirect_uris=(callback,),
+            redirect_names={} if name is None else {name: callback},
+        ),
+        state_path=local.simulation_state,
+        prefix=local.simulation_prefix,
     )
 
 

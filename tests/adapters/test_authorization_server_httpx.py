@@ -15,6 +15,7 @@ import pytest
 from domain.provider import ClientAuthentication
 from domain.token_endpoint import (
     AuthorizationCodeRequest,
+    ClientCredentialsRequest,
     NoAnswer,
     RefreshTokenRequest,
     TokenErrorResponse,
@@ -97,6 +98,21 @@ def test_a_code_sends_these_fields_and_no_others() -> None:
         ("grant_type", "authorization_code"),
         ("redirect_uri", CODE.redirect_uri),
     ]
+
+
+@pytest.mark.parametrize("scope", [None, "read write"])
+def test_client_credentials_send_these_fields_and_no_others(scope: str | None) -> None:
+    request = ClientCredentialsRequest(scope=scope)
+    arrived = what_arrives(request, params=(("audience", "an-api"),))
+    assert sorted(arrived.form) == [
+        ("audience", "an-api"),
+        ("client_id", CLIENT_ID),
+        ("client_secret", CLIENT_SECRET),
+        ("grant_type", "client_credentials"),
+        *([] if scope is None else [("scope", scope)]),
+    ]
+    basic = what_arrives(request, BASIC)
+    assert "client_id" not in dict(basic.form)
 
 
 def test_a_code_without_a_verifier_sends_none() -> None:
@@ -214,8 +230,9 @@ def test_no_secret_is_logged(
         (CODE, CLIENT_SECRET),
         (CODE, CODE.code),
         (CODE, "code-verifier"),
+        (ClientCredentialsRequest(scope=None), CLIENT_SECRET),
     ],
-    ids=["secret", "token", "plain token", "secret with code", "code", "verifier"],
+    ids=["secret", "token", "plain token", "secret with code", "code", "verifier", "own secret"],
 )
 @pytest.mark.parametrize(
     ("status", "members"),

@@ -1,6 +1,7 @@
 """The codes and texts of a refusal, at any place in it; pages and redirects."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -8,11 +9,10 @@ import pytest
 
 from adapters.token_response import read_answer
 from domain.error_meanings import Meaning, meaning_of
-from domain.provider import PRESETS
-from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
+from domain.providers.custom import PROVIDER as CUSTOM
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse, TokenResponse
 from tests.domain.error_responses import Row, corpus
-
-CUSTOM = PRESETS["custom"]
+from tests.presets import preset_named
 
 
 def read(
@@ -31,7 +31,7 @@ def test_each_refusal_of_the_corpus_is_read(row: Row) -> None:
     response = httpx.Response(
         row.status, extensions={"location": headers.pop("location", None)}, headers=headers
     )
-    outcome = read_answer(response, row.body, PRESETS[row.preset])
+    outcome = read_answer(response, row.body, preset_named(row.preset))
     assert isinstance(outcome, TokenErrorResponse), outcome
     assert meaning_of(outcome) is row.verdict, row.source
 
@@ -98,6 +98,102 @@ def test_too_deep_and_too_many_members_are_ignored() -> None:
     many = read({"errors": [f"text {n}" for n in range(500)]})
     assert len(many.more_texts) < 20
     assert len(read({"message": "x " * 5_000}).description or "") <= 2_000
+
+
+DEAD, TRY_LATER, UNEXPLAINED = Meaning.DEAD, Meaning.TRY_LATER, Meaning.UNEXPLAINED
+INVALID = [{"resource": "RefreshToken", "field": "refresh_token", "code": "invalid"}]
+# Responses for a refresh token that is no longer valid, by providers that do not call it
+# `invalid_grant`; and others that resemble them. With the aliases that a preset declares.
+UNUSUAL: list[tuple[str, int, object, dict[str, str], Meaning]] = [
+    ("GitHub", 200, {"error": "bad_refresh_token"}, {}, DEAD),
+    ("Slack", 200, {"ok": False, "error": "invalid_refresh_token"}, {}, DEAD),
+    ("Slack, revoked", 200, {"ok": False, "error": "token_revoked"}, {}, DEAD),
+    ("Slack, expired", 200, {"ok": False, "error": "token_expired"}, {}, DEAD),
+    ("HubSpot", 400, {"status": "BAD_REFRESH_TOKEN", "message": "missing"}, {}, DEAD),
+    (
+        "X",
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "Value passed for the token was invalid.",
+        },
+        {},
+        DEAD,
+    ),
+    ("Tesla", 401, {"error": "login_required"}, {}, DEAD),
+    ("Twitch", 400, {"error": "Bad Request", "message": "Invalid refresh token"}, {}, DEAD),
+    (
+        "Twitch, too many",
+        400,
+        {"status": 400, "message": "refresh token already has 50 valid access tokens"},
+        {},
+        UNEXPLAINED,
+    ),
+    ("Zoho", 200, {"error": "invalid_code"}, {}, DEAD),
+    (
+        "Withings, by its text",
+        200,
+        {"status": 503, "error": "Invalid Params: invalid refresh_token", "body": {}},
+        {},
+        DEAD,
+    ),
+    ("Withings, by its number", 200, {"status": 277, "body": {}}, {"277": "invalid_grant"}, DEAD),
+    (
+        "Withings, another number",
+        200,
+        {"status": 601, "error": "Too Many Requests", "body": {}},
+        {"277": "invalid_grant"},
+        TRY_LATER,
+    ),
+    ("Strava", 400, {"message": "Bad Request", "errors": INVALID}, {}, DEAD),
+    ("Reddit", 400, {"error": 400, "message": "Bad Request"}, {"400": "invalid_grant"}, DEAD),
+    ("Reddit, without alias", 400, {"error": 400, "message": "Bad Request"}, {}, UNEXPLAINED),
+    ("Reddit, standard", 200, {"error": "invalid_grant"}, {}, DEAD),
+    ("Pinterest", 401, {"code": 283, "message": "Refused"}, {"283": "invalid_grant"}, DEAD),
+    (
+        "ClickUp",
+        401,
+        {"err": "Token invalid", "ECODE": "OAUTH_025"},
+        {"oauth_025": "invalid_grant"},
+        DEAD,
+    ),
+    (
+        "Figma",
+        403,
+        {"error": True, "status": 403, "message": "Invalid token"},
+        {"invalid token": "invalid_grant"},
+        DEAD,
+    ),
+    (
+        "Facebook",
+        400,
+        {"error": {"message": "The session has expired", "type": "OAuthException", "code": 190}},
+        {"190": "invalid_grant"},
+        DEAD,
+    ),
+    ("Auth0", 403, {"error": "invalid_grant"}, {}, DEAD),
+    ("a truth value", 400, {"error": True}, {"true": "invalid_grant"}, UNEXPLAINED),
+    ("next to a success", 200, {"status": 277, "msg": "ok"}, {"277": "invalid_grant"}, DEAD),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "aliases", "meaning"),
+    [pytest.param(*row, id=name) for name, *row in UNUSUAL],
+)
+def test_each_refusal_in_a_providers_own_words_is_understood(
+    status: int, body: object, aliases: dict[str, str], meaning: Meaning
+) -> None:
+    provider = replace(CUSTOM, error_aliases=aliases)
+    outcome = read_answer(httpx.Response(status), json.dumps(body).encode(), provider)
+    assert isinstance(outcome, TokenErrorResponse), outcome
+    assert meaning_of(outcome) is meaning
+
+
+def test_a_number_does_not_turn_tokens_into_an_error() -> None:
+    provider = replace(CUSTOM, error_aliases={"0": "invalid_grant"})
+    body = b'{"status": 0, "body": {"access_token": "a"}}'
+    assert isinstance(read_answer(httpx.Response(200), body, provider), TokenResponse)
 
 
 # Pages

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME, read_lifetimes
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.providers.custom import PROVIDER as CUSTOM
 from domain.token_endpoint import TokenResponse
 from tests.strategies import json_values
 
@@ -129,6 +130,69 @@ def test_a_past_instant_is_ignored(written: object, seconds: int) -> None:
     assert access(expires_at=value, expires_in=HOUR) == HOUR
 
 
+# Members of the responses of providers, and their lifetimes in seconds.
+QUIRKS: list[tuple[str, dict[str, Any], float | None, float | None]] = [
+    ("Digi-Key", {"expires_in": 1799, "refresh_token_expires_in": 7_775_999}, 1799, 7_775_999),
+    ("Entra", {"expires_in": "3599", "ext_expires_in": "3599"}, 3599, None),
+    ("GitLab", {"expires_in": 7200, "created_at": SECONDS}, 7200, None),
+    ("Square", {"expires_at": "2026-03-31T12:00:00Z"}, 30 * DAY, None),
+    (
+        "Square with PKCE",
+        {"expires_at": "2026-03-31T12:00:00Z", "refresh_token_expires_at": "2026-05-30T12:00:00Z"},
+        30 * DAY,
+        90 * DAY,
+    ),
+    (
+        "Intuit",
+        {
+            "expires_in": 3600,
+            "x_refresh_token_expires_in": 8_726_400,
+            "x_refresh_token_hard_expires_in": 157_680_000,
+        },
+        HOUR,
+        101 * DAY,
+    ),
+    ("Airtable", {"expires_in": 3600, "refresh_expires_in": 5_184_000}, HOUR, 60 * DAY),
+    ("Keycloak, offline", {"expires_in": 300, "refresh_expires_in": 0}, 300, None),
+    ("Salesforce", {"issued_at": str(SECONDS * 1000)}, None, None),
+    ("Strava", {"expires_at": SECONDS + 21_600, "expires_in": 21_600}, 21_600, None),
+    ("Netatmo", {"expires_in": 10_800, "expire_in": 10_800}, 10_800, None),
+    ("Exact Online", {"expires_in": "600"}, 600, None),
+    ("TikTok", {"expires_in": DAY, "refresh_expires_in": 31_536_000}, DAY, 365 * DAY),
+    (
+        "Pinterest",
+        {
+            "expires_in": 2_592_000,
+            "refresh_token_expires_in": 5_184_000,
+            "refresh_token_expires_at": SECONDS + 5_184_000,
+        },
+        30 * DAY,
+        60 * DAY,
+    ),
+    ("eBay", {"expires_in": 7200, "refresh_token_expires_in": 47_304_000}, 7200, 547.5 * DAY),
+    ("Garmin", {"expires_in": DAY, "refresh_token_expires_in": 7_775_998}, DAY, 7_775_998),
+    ("Smartsheet", {"expires_in": 604_799}, 604_799, None),
+    ("Figma", {"expires_in": 7_776_000}, 90 * DAY, None),
+    ("PayPal", {"expires_in": 32_400, "nonce": "2026-03-01T12:00:00Zx"}, 32_400, None),
+    (
+        "Clover",
+        {"access_token_expiration": SECONDS + 1800, "refresh_token_expiration": SECONDS + DAY},
+        1800,
+        DAY,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("members", "access_life", "refresh_life"),
+    [pytest.param(*row, id=name) for name, *row in QUIRKS],
+)
+def test_each_providers_lifetimes_are_read(
+    members: dict[str, Any], access_life: float | None, refresh_life: float | None
+) -> None:
+    assert (access(**members), refresh(**members)) == (access_life, refresh_life)
+
+
 def test_of_several_members_the_shortest_lifetime_counts() -> None:
     assert access(expires_in=HOUR, expires_at=SECONDS + 60) == 60
     assert access(expires_in=41 * DAY + 1, expires_on=str(SECONDS + HOUR)) == HOUR
@@ -141,7 +205,7 @@ def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
     found = read_answer(
         httpx.Response(200, headers={"date": f"Sun, 01 Mar 2026 12:00:00 {zone}"}),
         body,
-        PRESETS["custom"],
+        CUSTOM,
     )
     assert isinstance(found, TokenResponse)
     assert found.expires_in == timedelta(hours=1)
@@ -150,7 +214,7 @@ def test_an_instant_counts_from_the_answers_own_clock(zone: str) -> None:
 def test_without_the_answers_clock_an_instant_counts_from_here() -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     body = b'{"access_token": "a", "expires_at": "%s"}' % at.isoformat().encode()
-    found = read_answer(httpx.Response(200), body, PRESETS["custom"])
+    found = read_answer(httpx.Response(200), body, CUSTOM)
     assert isinstance(found, TokenResponse)
     assert found.expires_in is not None
     assert timedelta(minutes=59) < found.expires_in <= timedelta(hours=1)

@@ -3,6 +3,7 @@
 import pytest
 
 from adapters.provider_metadata import UnusableMetadataError, read_metadata
+from domain.provider import GrantType
 
 ISSUER = "https://issuer.test"
 ENDPOINTS = {
@@ -36,6 +37,16 @@ def test_an_endpoint_without_tls_is_refused() -> None:
     metadata = {"issuer": ISSUER, **ENDPOINTS, "token_endpoint": "http://issuer.test/token"}
     with pytest.raises(UnusableMetadataError, match="token_endpoint is neither https"):
         read_metadata(metadata, ISSUER)
+
+
+def test_only_logins_need_an_authorization_endpoint() -> None:
+    metadata = {"issuer": ISSUER, "token_endpoint": f"{ISSUER}/token"}
+    with pytest.raises(UnusableMetadataError, match="not usable: authorization_endpoint"):
+        read_metadata(metadata, ISSUER)
+    found = read_metadata(metadata, ISSUER, GrantType.CLIENT_CREDENTIALS)
+    assert (found.token_endpoint, found.authorization_endpoint) == (f"{ISSUER}/token", None)
+    with pytest.raises(UnusableMetadataError, match="token_endpoint"):
+        read_metadata({"issuer": ISSUER}, ISSUER, GrantType.CLIENT_CREDENTIALS)
 
 
 NEAR = ["https://127.0.0.1:8443/", "https://localhost/", "https://[::1]/", "https://127.1/"]

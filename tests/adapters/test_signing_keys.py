@@ -13,7 +13,7 @@ FIRST, SECOND = b"1" * 32, b"2" * 32
 
 
 def keys(*encryption_keys: bytes, secret: str = "changeme") -> SigningKeys:
-    return SigningKeys(encryption_keys, client_id="a-client", client_secret=secret)
+    return SigningKeys(encryption_keys, client_id="a-client", client_secrets=[secret])
 
 
 def keys_of(purpose: str, *encryption_keys: bytes, secret: str = "changeme") -> Sequence[bytes]:

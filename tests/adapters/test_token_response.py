@@ -1,6 +1,7 @@
 """The parser of token responses reads every unambiguous one, and no other."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from adapters.lifetimes import LONGEST_LIFETIME
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
+from domain.provider import GrantType, Provider
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -20,10 +22,10 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenResponse,
 )
+from domain.wire_format import WireFormat
 from tests.strategies import json_values
 from tests.thorough import times
 
-DIGIKEY = PRESETS["digikey"]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 GOOD: dict[str, Any] = {"access_token": "access", "token_type": "Bearer", "expires_in": 1799}
@@ -32,11 +34,15 @@ ODD: list[object] = [MISSING, None, "", 5, []]
 
 
 def read(
-    body: object, status: int = 200, content_type: str = JSON, headers: dict[str, str] | None = None
+    body: object,
+    status: int = 200,
+    content_type: str = JSON,
+    headers: dict[str, str] | None = None,
+    provider: Provider = DIGIKEY,
 ) -> Outcome:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     all_headers = {"content-type": content_type, **(headers or {})}
-    return read_answer(httpx.Response(status, headers=all_headers), text, DIGIKEY)
+    return read_answer(httpx.Response(status, headers=all_headers), text, provider)
 
 
 def good_with(name: str, value: object) -> dict[str, Any]:
@@ -56,6 +62,18 @@ def error_of(outcome: Outcome) -> TokenErrorResponse:
 
 def is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, NoAnswer) and outcome.delivery is Delivery.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "seconds"),
+    [(GrantType.AUTHORIZATION_CODE, 1_800_000), (GrantType.CLIENT_CREDENTIALS, 1_800)],
+)
+def test_milliseconds_are_recognised_where_the_token_can_be_replaced(
+    grant_type: GrantType, seconds: int
+) -> None:
+    provider = replace(DIGIKEY, grant_type=grant_type)
+    found = tokens_of(read({**GOOD, "expires_in": 1_800_000}, provider=provider))
+    assert found.expires_in == timedelta(seconds=seconds)
 
 
 def test_digikeys_answer_is_understood_in_full() -> None:
@@ -262,6 +280,75 @@ def test_tokens_are_read_next_to_odd_members(content_type: str, body: bytes) -> 
     body = body.replace(b"REFRESH", b'"refresh_token":"refresh"')
     tokens = tokens_of(read(body, content_type=content_type))
     assert (tokens.access_token, tokens.refresh_token) == ("access", "refresh")
+
+
+WRAPPED = WireFormat(tokens_at="authed_user")
+BOT = {"access_token": "bot", "refresh_token": "of the bot", "expires_in": 60, "scope": "bot"}
+RENAMED = WireFormat(
+    response_names={"access_token": "token", "expires_in": "validFor", "scope": "scopes"}
+)
+
+
+SWAPPED = WireFormat(
+    tokens_at="error",
+    response_names={"access_token": "scope", "refresh_token": "expires_in", "scope": ""},
+)
+
+
+@pytest.mark.parametrize(
+    ("wire", "members", "expected"),
+    [
+        pytest.param(
+            WRAPPED,
+            {"ok": True, **BOT, "authed_user": {**GOOD, "token_type": "user"}},
+            ("access", None, 1799, None),
+            id="Slack's user token",
+        ),
+        pytest.param(WRAPPED, BOT, ("bot", "of the bot", 60, "bot"), id="Slack's refresh"),
+        pytest.param(
+            WireFormat(tokens_at="data.tokens"),
+            {**BOT, "data": {"tokens": {"accessToken": "inner", "refreshToken": "r"}}},
+            ("inner", "r", None, None),
+            id="nested twice, in camel case",
+        ),
+        pytest.param(
+            RENAMED,
+            {"token": "t", "valid_for": 1, "validFor": 60, "scopes": ["a", "b"]},
+            ("t", None, 60, "a b"),
+            id="other names",
+        ),
+        pytest.param(RENAMED, GOOD, ("access", None, 1799, None), id="other names, not used"),
+        pytest.param(
+            WireFormat(response_names={"refresh_token": "", "expires_in": ""}),
+            {**BOT, "expires_at": "2100-01-01T00:00:00Z"},
+            ("bot", None, LONGEST_LIFETIME.total_seconds(), "bot"),
+            id="ignored members",
+        ),
+        pytest.param(
+            WireFormat(tokens_at="result", response_names={"access_token": "key"}),
+            {"access_token": "outer", "result": {"key": "inner"}},
+            ("inner", None, None, None),
+            id="other names inside",
+        ),
+    ],
+)
+def test_tokens_are_found_where_the_provider_has_them(
+    wire: WireFormat, members: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    found = tokens_of(read(members, provider=replace(DIGIKEY, wire=wire)))
+    life = None if found.expires_in is None else found.expires_in.total_seconds()
+    assert (found.access_token, found.refresh_token, life, found.scope) == expected
+
+
+def test_tokens_for_another_purpose_are_not_taken() -> None:
+    body = {"ok": True, **BOT, "authed_user": {"id": "U1"}}
+    assert is_unknown(read(body, provider=replace(DIGIKEY, wire=WRAPPED)))
+
+
+@pytest.mark.parametrize("outer", [{"ok": False}, {"error": "invalid_grant"}, {"errorCode": "E"}])
+def test_an_error_outside_of_the_tokens_is_an_error(outer: dict[str, object]) -> None:
+    body = {**outer, "authed_user": {"id": "U1"}}
+    error_of(read(body, provider=replace(DIGIKEY, wire=WRAPPED)))
 
 
 def test_a_form_may_refuse_with_status_200() -> None:
@@ -570,13 +657,30 @@ bodies = (
     content_type=st.sampled_from([JSON, FORM, ""]) | header_values,
     retry_after=header_values,
     date=st.just(DATE) | header_values,
+    wire=st.sampled_from([None, WireFormat(tokens_at="x.error"), RENAMED, SWAPPED]),
 )
-@example(b"{}", 503, JSON, "Sun, 01 Mar 99999999999999999999 12:00:00 GMT", DATE)
+@example(
+    body=b"{}",
+    status=503,
+    content_type=JSON,
+    retry_after="Sun, 01 Mar 99999999999999999999 12:00:00 GMT",
+    date=DATE,
+    wire=None,
+)
 def test_any_response_is_an_outcome_and_never_an_empty_token(
-    body: bytes, status: int, content_type: str, retry_after: str, date: str
+    *,
+    body: bytes,
+    status: int,
+    content_type: str,
+    retry_after: str,
+    date: str,
+    wire: WireFormat | None,
 ) -> None:
     headers = {"retry-after": retry_after, "date": date}
-    outcome = read(body, status=status, content_type=content_type, headers=headers)
+    provider = replace(DIGIKEY, wire=wire, error_aliases={"1": "invalid_grant"})
+    outcome = read(
+        body, status=status, content_type=content_type, headers=headers, provider=provider
+    )
     if isinstance(outcome, TokenResponse):
         assert outcome.access_token
         assert outcome.token_type.strip().lower() not in {"", "mac", "dpop"}

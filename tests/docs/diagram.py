@@ -29,7 +29,7 @@ _CAPTION = (
 ANY = "any other state"
 FRAME = "frame"
 
-_WIDTH, _HEIGHT = 1212, 536
+_WIDTH, _HEIGHT = 1212, 640
 _STATE_WIDTH, _STATE_HEIGHT = 184, 44
 _LINE = 16
 _LABEL_WIDTH = 24
@@ -65,6 +65,7 @@ class Arrow:
 
 _PLACES: Mapping[str, tuple[int, int]] = {
     "Unauthorized": (112, 190),
+    "Requesting": (570, 560),
     "Authorized": (390, 190),
     "Refreshing": (750, 190),
     "AuthorizationRequired": (570, 420),
@@ -91,6 +92,19 @@ _ARROWS: Mapping[tuple[str, str], Arrow] = {
     ("Moved", "Authorized"): Arrow(path="M140 398 C170 300 250 260 346 213", label=(92, 284)),
     ("Moved", "AuthorizationRequired"): Arrow(path="M204 412 H476", label=(306, 406)),
     (FRAME, "Revoking"): Arrow(path="M870 190 H1006", label=(938, 182), anchor="middle"),
+    ("Unauthorized", "Requesting"): Arrow(
+        path="M20 200 C8 200 8 220 8 240 V546 C8 566 24 570 44 570 H476", label=(210, 588)
+    ),
+    ("Requesting", "Unauthorized"): Arrow(
+        path="M478 550 H246 C226 550 222 546 222 526 V240 C222 220 218 212 206 206",
+        label=(236, 506),
+    ),
+    ("Requesting", "Authorized"): Arrow(path="M500 538 C420 480 350 350 362 214", label=(312, 462)),
+    (FRAME, "Requesting"): Arrow(path="M620 484 V536", label=(630, 506)),
+    ("Revoked", "Requesting"): Arrow(path="M1060 442 C1030 520 860 556 664 556", label=(790, 510)),
+    ("Revoking", "Requesting"): Arrow(
+        path="M1192 196 C1208 300 1208 480 1180 540 C1150 592 900 584 664 572", label=(1000, 606)
+    ),
     ("Revoking", "Revoked"): Arrow(path="M1100 212 V396", label=(1090, 310), anchor="end"),
 }
 

@@ -27,11 +27,12 @@ def example() -> Settings:
 
 def test_the_example_can_be_used() -> None:
     clients = example().clients
-    assert clients.names == ("digikey", "google")
+    assert clients.names == ("digikey", "google", "books", "erp")
     google = clients.get("google")
     assert google.client_secret == "a-secret"
-    assert google.overrides.issuer == "https://accounts.google.com"
-    assert google.provider.replay_is_harmless
+    assert google.provider.name == "google"
+    assert clients.get("books").provider.name == "quickbooks"
+    assert clients.get("erp").provider.token_params == (("audience", "https://erp.example"),)
     assert not list(clients.faults())
 
 

@@ -1,13 +1,17 @@
 """README.md and docs/http.md: their tables of endpoints match the code."""
 
+import json
 import re
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from functions.asgi import ROUTES
 from functions.endpoints.promises.document import OPERATIONS
+from functions.endpoints.promises.schemas import SCHEMAS
 from functions.http.problems import PROBLEMS
-from tests.docs.pages import README, first_cells, page
+from tests.docs.pages import README, blocks, first_cells, page
 
 PAGE = page("http.md")
 # The page lists these once for all endpoints.
@@ -33,6 +37,14 @@ def test_the_statuses_of_each_endpoint_are_those_it_promises() -> None:
         assert statuses(success) == set(operation.answers), path
         assert statuses(problems) - OF_ALL == promised - OF_ALL, path
     assert len(rows) == sum(map(len, OPERATIONS.values()))
+
+
+def test_the_example_of_extra_members_is_an_answer() -> None:
+    (example,) = blocks("json", PAGE)
+    members = json.loads(example)
+    schema: Any = SCHEMAS["Token"]
+    Draft202012Validator(schema).validate(members)
+    assert members.keys() == schema["properties"].keys()
 
 
 def statuses(cell: str) -> set[int]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from domain.authorization import LOGIN_LIFETIME
 from domain.login_link import LINK_LIFETIME
-from domain.provider import PRESETS
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.refresh.status import LONG_FAILURE
 from functions.settings.settings import Settings
-from infra.local.digikey import DEFAULT_PREFIX
+from infra.local.simulated.paths import prefix_of
 from tests.docs.pages import README, all_first_cells, first_cells, page
+from tests.presets import NAMES
 
 
 def test_the_page_is_short() -> None:
@@ -29,7 +30,7 @@ def test_the_times_are_those_of_the_code() -> None:
         refresh_token_expires_in=None,
         scope=None,
     )
-    digikey = PRESETS["digikey"]
+    digikey = DIGIKEY
     tokens = Tokens.first(response, generation=0, issued_at=begin, provider=digikey)
     assert tokens.keep_alive_at() == begin + timedelta(days=90 - 30)
     assert "it refreshes when 30 days are left" in README
@@ -45,9 +46,11 @@ def test_the_variables_of_each_provider_can_be_used(tmp_path: Path) -> None:
     table = README.split("## Your provider\n", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| ([^|`]+) \| (.*) \|$", table, re.MULTILINE)
     settings = {name.strip(): settings_of(row, tmp_path) for name, row in rows[1:]}
-    assert list(settings) == ["Digi-Key", "Google", "GitHub", "any other"]
+    presets = "[over 80 presets](docs/providers.md)"
+    assert list(settings) == ["Digi-Key", "Google", presets, "any other"]
+    assert len(NAMES) > 80
     assert settings["Digi-Key"].clients.get(None).provider.name == "digikey-sandbox"
-    assert settings["GitHub"].clients.get(None).provider.refresh_ends_access_token
+    assert settings[presets].clients.get(None).provider.refresh_ends_access_token
     assert settings["Google"].clients.get(None).provider.replay_is_harmless
 
 
@@ -73,4 +76,4 @@ def test_the_variables_are_those_that_most_deployments_need() -> None:
 
 
 def test_the_simulation_is_where_the_page_of_servers_says() -> None:
-    assert f"http://localhost:8000{DEFAULT_PREFIX}/" in page("servers.md")
+    assert f"http://localhost:8000{prefix_of('digikey')}/" in page("servers.md")

@@ -35,12 +35,14 @@ from domain.grant import (
     Grant,
     Moved,
     Refreshing,
+    Requesting,
     Revoking,
     Unauthorized,
     tokens_of,
 )
 from domain.policy import Policy
-from domain.provider import PRESETS
+from domain.provider import GrantType
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -56,9 +58,13 @@ Transitions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 """Pairs of states, by the names of their classes, with the events between them, in words."""
 
 _BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
-_OURS = Policy(provider=PRESETS["digikey"], client="credentials")
+_OURS = Policy(provider=DIGIKEY, client="credentials")
 # A refusal of a refresh token belongs to the credentials.
-POLICIES = (_OURS, replace(_OURS, client="other credentials"))
+POLICIES = (
+    _OURS,
+    replace(_OURS, client="other credentials"),
+    replace(_OURS, provider=replace(_OURS.provider, grant_type=GrantType.CLIENT_CREDENTIALS)),
+)
 # At once, and after the end of a lease, of an access token and of a refresh token.
 _LATER = (timedelta(0), timedelta(minutes=6), timedelta(hours=1), timedelta(days=91))
 
@@ -135,13 +141,14 @@ def _kind(grant: Grant, now: datetime) -> tuple[object, ...]:
     """Reduce a grant to what the rules distinguish, without its exact times."""
     tokens = tokens_of(grant)
     kept = grant.grant if isinstance(grant, Moved) else grant
-    failure_state = kept.failure_state if isinstance(kept, Authorized | Refreshing) else None
+    failing = Authorized | Refreshing | Unauthorized | Requesting
+    failure_state = kept.failure_state if isinstance(kept, failing) else None
     return (
         type(grant),
         type(kept),
         kept.cause if isinstance(kept, AuthorizationRequired) else None,
         failure_state and (failure_state.failure, failure_state.in_doubt_since is None),
-        tokens and (tokens.freshness(now), tokens.is_access_token_valid(now)),
+        tokens and (tokens.freshness(now), tokens.is_access_token_valid(now), tokens.grant_type),
     )
 
 
@@ -196,7 +203,7 @@ def _arriving(tokens: Tokens, now: datetime) -> Iterator[Moved]:
 
 def _attempts(grant: Grant, now: datetime) -> Iterator[Attempt]:
     """Yield the attempt in flight, or one that lost its lease and ends late."""
-    if isinstance(grant, Refreshing):
+    if isinstance(grant, Refreshing | Requesting):
         yield grant.attempt
     elif (tokens := tokens_of(grant)) is not None:
         yield Attempt(

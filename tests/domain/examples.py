@@ -9,7 +9,8 @@ from domain.events import AttemptEnded, TokenRequested
 from domain.grant import Authorized, FailureState, Grant, Refreshing
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.policy import Policy
-from domain.provider import PRESETS, Provider, Rotation, RotationKind
+from domain.provider import Provider, Rotation, RotationKind
+from domain.providers.digikey import PROVIDER
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 
@@ -21,7 +22,7 @@ DAY = timedelta(days=1)
 ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=90)
 
-DIGIKEY = PRESETS["digikey"]
+DIGIKEY = PROVIDER
 POLICY = Policy(provider=DIGIKEY, client="client-1")
 
 TOKENS = Tokens(

@@ -1,7 +1,7 @@
 """Tokens that exist already: they replace the earlier grant once a refresh has proven them."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -34,6 +34,7 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -44,9 +45,11 @@ from domain.grant import (
 )
 from domain.ledger import TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     Outcome,
+    RefreshTokenRequest,
     RevocationRequest,
     RevocationResult,
     TokenErrorResponse,
@@ -84,12 +87,16 @@ DEAD = AuthorizationRequired(
 REQUEST = RevocationRequest(token="last", token_type_hint=TokenTypeHint.REFRESH_TOKEN)
 REVOKING = Revoking(request=REQUEST, at=T0, place=3)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED, place=3)
+OWN = Authorized(
+    tokens=replace(TOKENS, refresh_token=None, grant_type=GrantType.CLIENT_CREDENTIALS)
+)
 EARLIER = [
     pytest.param(Unauthorized(), id="unauthorized"),
     pytest.param(REVOKED, id="revoked"),
     pytest.param(REVOKING, id="revoking"),
     pytest.param(DEAD, id="refused"),
     pytest.param(GRANT, id="works"),
+    pytest.param(OWN, id="of client credentials"),
 ]
 
 
@@ -134,7 +141,7 @@ def test_adopted_tokens_are_stored_next_to_the_earlier_grant(earlier: Inactive |
     assert place_of(effect.grant) == place_of(earlier) + 1
     assert last_revocation(effect.grant) == last_revocation(earlier)
     assert due_at(effect.grant) == NOW
-    assert missing_authorization(effect.grant, NOW) is None
+    assert missing_authorization(effect.grant, NOW, POLICY.provider.grant_type) is None
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
@@ -142,7 +149,7 @@ def test_the_next_refresh_sends_the_adopted_token_and_replaces_the_earlier_grant
     earlier: Inactive | Idle,
 ) -> None:
     _, command = prove(adopt(earlier))
-    assert command.request.refresh_token == "from-elsewhere"
+    assert command.request == RefreshTokenRequest(refresh_token="from-elsewhere")
     after = proven(earlier, RESULT)
     assert isinstance(after, Authorized)
     assert (after.tokens.access_token, after.tokens.refresh_token) == ("proven", "proven-refresh")
@@ -169,6 +176,7 @@ OTHER = replace(ADOPTED, subject="bob")
         pytest.param(GRANT, ADOPTED, T0 + 90 * DAY, None, id="has expired"),
         pytest.param(GRANT, REPLACING, NOW, None, id="works, replaced"),
         pytest.param(DEAD, ADOPTED, NOW, None, id="refused"),
+        pytest.param(OWN, ADOPTED, NOW, None, id="of client credentials"),
         pytest.param(LAPSED, ADOPTED, NOW, Obstacle.IN_USE, id="in flight, works"),
         pytest.param(LAPSED, REPLACING, NOW, Obstacle.IN_FLIGHT, id="in flight"),
         pytest.param(LAPSED, REPLACING, NOW + MINUTE, None, id="lapsed"),
@@ -227,7 +235,7 @@ def test_the_earlier_access_token_is_served_until_it_expires() -> None:
     assert ask(prove(waiting)[0], NOW).command == Serve(tokens=TOKENS)
     command = ask(waiting, EXPIRED).command
     assert isinstance(command, SendTokenRequest)
-    assert command.request.refresh_token == "from-elsewhere"
+    assert command.request == RefreshTokenRequest(refresh_token="from-elsewhere")
     assert isinstance(ask(prove(waiting)[0], NOW + MINUTE - SECOND).command, Serve)
 
 
@@ -235,6 +243,36 @@ def test_an_earlier_access_token_in_doubt_is_not_served() -> None:
     doubt = FailureState(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=T0, in_doubt_since=T0)
     waiting = adopt(replace(GRANT, failure_state=doubt))
     assert isinstance(ask(waiting, NOW).command, SendTokenRequest)
+
+
+def test_an_earlier_access_token_of_client_credentials_is_not_served() -> None:
+    waiting = adopt(OWN)
+    assert isinstance(ask(waiting, NOW).command, SendTokenRequest)
+    by = replace(POLICY, provider=replace(POLICY.provider, grant_type=GrantType.CLIENT_CREDENTIALS))
+    # The settings were changed meanwhile: it is in use again, and then the proof goes on.
+    assert ask(waiting, NOW, by).command == Serve(tokens=OWN.tokens)
+    assert isinstance(ask(waiting, EXPIRED, by).command, SendTokenRequest)
+
+
+def test_a_first_request_in_flight_is_no_obstacle() -> None:
+    attempt = prove(adopt(Unauthorized()))[1].attempt
+    requesting = Requesting(attempt=attempt, place=2, revoked=1)
+    waiting = adopt(requesting, ADOPTED)
+    assert (waiting.earlier, place_of(waiting), last_revocation(waiting)) == (requesting, 3, 1)
+    late = AttemptEnded(attempt=attempt, outcome=RESPONSE)
+    assert apply(waiting, late, POLICY, NOW).grant is waiting
+
+
+@pytest.mark.parametrize("within", [SECOND, 5 * MINUTE, DAY], ids=str)
+def test_no_proof_is_too_early(within: timedelta) -> None:
+    """The access token of an adoption counts as expired, also where providers refuse early ones."""
+    by = replace(POLICY, provider=replace(POLICY.provider, refresh_only_within=within))
+    waiting, command = prove(adopt(GRANT, by=by), by=by)
+    refused = AttemptEnded(attempt=command.attempt, outcome=REFUSED)
+    effect = apply(waiting, refused, by, NOW)
+    assert effect.grant is GRANT
+    assert effect.note is not None
+    assert effect.note.outcome == Cause.REFRESH_TOKEN_REJECTED.value
 
 
 def test_a_caller_without_an_earlier_token_waits_for_the_proof() -> None:
@@ -389,8 +427,11 @@ def test_a_revocation_ends_both(earlier: Inactive | Idle) -> None:
     effect = apply(adopt(earlier), RevokeRequested(), POLICY, NOW)
     assert isinstance(effect.grant, Revoking)
     assert effect.grant.request.token == "from-elsewhere"
+    # There is no access token before the proof, and some providers revoke by that one.
+    assert effect.grant.request.access_token is None
     revoked = None if effect.to_revoke is None else effect.to_revoke.token
-    assert revoked == (None if isinstance(earlier, Inactive) else "refresh-7")
+    before = tokens_of(earlier)
+    assert revoked == (None if before is None else before.refresh_token or before.access_token)
 
 
 def test_the_end_of_an_earlier_revocation_is_stored() -> None:

@@ -27,22 +27,28 @@ from domain.events import (
 from domain.grant import Adopting, AuthorizationRequired, Cause, Grant, Unauthorized, tokens_of
 from domain.provider import RotationKind
 from domain.token_endpoint import Outcome, TokenResponse
-from tests.domain.examples import MINUTE, POLICY, SECOND, T0, UNAVAILABLE, UNKNOWN, policy
+from tests.domain.examples import MINUTE, POLICY, SECOND, T0, UNAVAILABLE, UNKNOWN
 from tests.domain.provider_model import Kind, ProviderModel
 from tests.thorough import times
 
 GRACE = 10 * MINUTE
+REFRESH_LIFE = timedelta(days=90)
 KINDS = {
     "no rotation": Kind(rotation=RotationKind.NONE),
     "no grace": Kind(rotation=RotationKind.ALWAYS),
     "reuse revokes": Kind(rotation=RotationKind.ALWAYS, revokes=True),
     "grace": Kind(rotation=RotationKind.ALWAYS, grace=GRACE, repeats=True),
+    "grace until used": Kind(rotation=RotationKind.ALWAYS, grace=GRACE, until_used=True),
 }
+# Here the other program's access token is still valid, and the provider may refuse to replace it.
+EARLY_KIND = Kind(
+    rotation=RotationKind.ALWAYS, revokes=True, refuses_early=MINUTE, is_early_declared=True
+)
 PAUSES = (timedelta(0), SECOND, 59 * SECOND, 61 * SECOND, 5 * MINUTE, 31 * MINUTE)
 
 
 class Fate(Enum):
-    """What becomes of an attempt whose intent is stored."""
+    """The fate of an attempt whose intent is stored."""
 
     ANSWERED = "answered"
     UNAVAILABLE = "unavailable"
@@ -54,7 +60,7 @@ class Fate(Enum):
 
 
 class Step(Enum):
-    """What somebody does."""
+    """A step of somebody."""
 
     ADOPT = "adopt"
     PROVE = "prove"
@@ -86,12 +92,11 @@ class Deployment:
     attempts: int = 0
 
     def __post_init__(self) -> None:
-        self.policy = replace(
-            policy(self.kind.rotation, grace=self.kind.grace), client=POLICY.client
-        )
+        provider = self.kind.declared(POLICY.provider, REFRESH_LIFE)
+        self.policy = replace(POLICY, provider=provider)
         self.models = {
             name: ProviderModel(
-                kind=self.kind, access_life=30 * MINUTE, refresh_life=timedelta(days=90), name=name
+                kind=self.kind, access_life=30 * MINUTE, refresh_life=REFRESH_LIFE, name=name
             )
             for name in ("here.", "there.")
         }
@@ -198,6 +203,7 @@ class Deployment:
         name = f"{access_token.partition('.')[0]}."
         assert access_token, "an unproven access token was served"
         assert self.models[name].access_expires_at[access_token] > self.now
+        self.models[name].use(access_token, self.now)
 
     def judge(self) -> None:
         """Judge that what works is in the record, or with the other program."""
@@ -222,7 +228,7 @@ steps = st.lists(
 )
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", [*KINDS.values(), EARLY_KIND], ids=[*KINDS, "refuses early"])
 @given(earlier=st.sampled_from(Earlier), steps=steps)
 @settings(max_examples=times(2000, usually=150), suppress_health_check=[HealthCheck.too_slow])
 def test_no_order_of_crashes_loses_a_token_that_works(

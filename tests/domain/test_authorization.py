@@ -17,8 +17,10 @@ from domain.authorization import (
     sign_state,
 )
 from domain.events import Precedence
-from domain.provider import PRESETS, Provider
+from domain.provider import Provider
+from domain.providers.custom import PROVIDER
 from domain.token_endpoint import AuthorizationCodeRequest
+from domain.wire_format import WireFormat
 from tests.domain.examples import DIGIKEY, MINUTE, T0
 
 # RFC 7636, appendix B.
@@ -36,8 +38,9 @@ PENDING = PendingLogin(
     code_verifier=None,
     expires_at=T0 + LOGIN_LIFETIME,
 )
+CHALLENGED = replace(PENDING, code_verifier=VERIFIER)
 CUSTOM = replace(
-    PRESETS["custom"],
+    PROVIDER,
     authorization_endpoint="https://a.test/authorize",
     token_endpoint="https://a.test/token",
     scope="read write",
@@ -110,9 +113,39 @@ def test_the_browser_asks_for_a_code_and_names_client_callback_and_state() -> No
     assert asked_of(DIGIKEY) == ("https://api.digikey.com/v1/oauth2/authorize", ASKED)
 
 
+@pytest.mark.parametrize(
+    ("names", "params", "expected"),
+    [
+        pytest.param({"client_id": "client_key"}, (), [("client_key", "a-client")], id="TikTok"),
+        pytest.param(
+            {"client_id": ""},
+            (("application_id", "amzn1.sp.x"),),
+            [("application_id", "amzn1.sp.x")],
+            id="Amazon's Selling Partner API",
+        ),
+        pytest.param(
+            {"response_type": ""},
+            (("response_type", "auth_code"),),
+            [("response_type", "auth_code")],
+            id="another response type",
+        ),
+        pytest.param({"scope": "user_scope"}, (), [("user_scope", "read write")], id="Slack"),
+        pytest.param(
+            {"code_challenge": "challenge"}, (), [("challenge", CHALLENGE)], id="challenge"
+        ),
+    ],
+)
+def test_parameters_have_the_providers_names(
+    names: dict[str, str], params: tuple[tuple[str, str], ...], expected: list[tuple[str, str]]
+) -> None:
+    same = [pair for pair in asked_of(CUSTOM, CHALLENGED)[1] if pair[0] not in names]
+    wire = WireFormat(authorization_names=names)
+    provider = replace(CUSTOM, wire=wire, authorization_params=params)
+    assert sorted(asked_of(provider, CHALLENGED)[1]) == sorted([*same, *expected])
+
+
 def test_a_scope_and_a_challenge_are_sent_if_there_are_any() -> None:
-    pending = replace(PENDING, code_verifier=VERIFIER)
-    assert asked_of(CUSTOM, pending)[1] == [
+    assert asked_of(CUSTOM, CHALLENGED)[1] == [
         *ASKED,
         ("scope", "read write"),
         ("code_challenge", CHALLENGE),

@@ -9,7 +9,7 @@ def test_a_request_without_a_connection_means_the_default_one() -> None:
     assert DEFAULT_CONNECTION == "default"
 
 
-@pytest.mark.parametrize("name", ["default", "a", "7", "a.b-c_d@e", "x" * 128])
+@pytest.mark.parametrize("name", ["default", "a", "7", "A.Z-c_d@e", "Z", "x" * 128])
 def test_letters_digits_and_some_marks_name_a_connection(name: str) -> None:
     assert is_connection(name)
 

@@ -6,12 +6,19 @@ from dataclasses import replace
 import pytest
 
 from domain import error_meanings
-from domain.error_meanings import LONGEST_QUOTE, Meaning, is_wrong_endpoint, meaning_of, quote_of
+from domain.error_meanings import (
+    LONGEST_QUOTE,
+    Meaning,
+    are_credentials_refused,
+    is_wrong_endpoint,
+    meaning_of,
+    quote_of,
+)
 from domain.failures import classify
 from domain.grant import Failure
-from domain.provider import PRESETS
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.error_responses import Row, corpus
+from tests.presets import NAMES, preset_named
 
 CORPUS = corpus()
 ANSWERS = [(row.answer, row.verdict) for row in CORPUS]
@@ -65,17 +72,17 @@ def test_each_word_of_the_tables_decides_a_response_of_the_corpus(
     assert any(meaning_of(answer) is not verdict for answer, verdict in ANSWERS)
 
 
-@pytest.mark.parametrize("preset", ["digikey", "digikey-sandbox"])
-def test_each_alias_of_a_preset_decides_a_response_of_the_corpus(
-    monkeypatch: pytest.MonkeyPatch, preset: str
-) -> None:
-    rows = [replace(row, preset=preset) for row in CORPUS if row.preset == "digikey"]
-    aliases = PRESETS[preset].error_aliases
-    for word in aliases:
-        without: Mapping[str, str] = {k: v for k, v in aliases.items() if k != word}
-        provider = replace(PRESETS[preset], error_aliases=without)
-        monkeypatch.setitem(PRESETS, preset, provider)
-        assert any(meaning_of(row.answer) is not row.verdict for row in rows), word
+@pytest.mark.parametrize("name", [name for name in NAMES if preset_named(name).error_aliases])
+def test_each_alias_of_a_preset_decides_a_response_of_the_corpus(name: str) -> None:
+    provider = preset_named(name)
+    # A sandbox has the aliases of its production, and its responses too.
+    rows = [
+        row for row in CORPUS if preset_named(row.preset).error_aliases == provider.error_aliases
+    ]
+    for word in provider.error_aliases:
+        without: Mapping[str, str] = {k: v for k, v in provider.error_aliases.items() if k != word}
+        changed = replace(provider, error_aliases=without)
+        assert any(meaning_of(row.read_for(changed)) is not row.verdict for row in rows), word
 
 
 # Sentences with the words of an invalid refresh token, about one that may be valid.
@@ -225,12 +232,20 @@ def test_other_statuses_are_no_outage(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"]
+    "code",
+    [
+        *("INVALID_GRANT", "InvalidGrant", "invalidGrant", "invalid-grant", "a.b.invalid_grant"),
+        *("invalid_grant.", "invalid_grant!", " invalid_grant "),
+    ],
 )
 def test_a_code_may_be_written_in_many_ways(code: str) -> None:
     assert meaning_of(refusal(code)) is DEAD
     answer = TokenErrorResponse(status=400, error="Unauthorized", more_codes=(code,))
     assert meaning_of(answer) is DEAD
+
+
+def test_a_longer_code_is_another_one() -> None:
+    assert meaning_of(refusal("INVALID_GRANTX")) is UNEXPLAINED
 
 
 @pytest.mark.parametrize("number", ["AADSTS90033", "AADSTS50196"])
@@ -317,6 +332,38 @@ def test_the_quote_is_the_providers_error_and_nothing_else(
     outcome: TokenErrorResponse | NoAnswer, said: str | None
 ) -> None:
     assert quote_of(outcome) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        pytest.param(refusal("invalid_client", status=401), True, id="rfc6749"),
+        pytest.param(refusal("invalid_client", status=200), True, id="with-a-success"),
+        pytest.param(refusal("Invalid Client", status=400), True, id="written-otherwise"),
+        pytest.param(refusal("bad_client_secret", status=400), True, id="slack"),
+        pytest.param(refusal("incorrect_client_credentials", status=200), True, id="github"),
+        pytest.param(refusal("unauthorized_client", status=401), True, id="keycloak"),
+        pytest.param(
+            TokenErrorResponse(status=401, error="Unauthorized", more_codes=("invalid_client",)),
+            True,
+            id="among-others",
+        ),
+        pytest.param(refusal("invalid_client", status=503), False, id="outage"),
+        pytest.param(refusal("invalid_client", status=429), False, id="busy"),
+        pytest.param(
+            refusal("unauthorized_client", "The refresh token has expired."), False, id="token"
+        ),
+        pytest.param(refusal("invalid_scope"), False, id="scope"),
+        pytest.param(refusal("deleted_client"), False, id="client"),
+        pytest.param(refusal("invalid_grant"), False, id="grant"),
+        pytest.param(refusal(None, status=401), False, id="status-only"),
+    ],
+)
+def test_refused_credentials_are_told_from_other_refusals(
+    answer: TokenErrorResponse,
+    refused: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert are_credentials_refused(answer) is refused
 
 
 def test_a_quotation_is_cut() -> None:

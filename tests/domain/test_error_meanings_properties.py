@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from adapters.error_response import read_error
 from domain import error_meanings
 from domain.error_meanings import Meaning, meaning_of
-from domain.provider import PRESETS
+from domain.providers.custom import PROVIDER as CUSTOM
 from tests.domain.error_responses import corpus
+from tests.presets import NAMES, preset_named
 from tests.strategies import json_values
 from tests.thorough import times
 
@@ -74,7 +75,7 @@ def mutated(draw: st.DrawFn, value: Any = None, depth: int = 0) -> Any:
 @given(
     body=mutated(),
     status=st.sampled_from([200, 302, 400, 401, 403, 404, 429, 500, 503]),
-    preset=st.sampled_from(sorted(PRESETS)),
+    preset=st.sampled_from(NAMES),
     content_type=st.sampled_from(["application/json", "text/html", ""]),
 )
 def test_a_changed_response_requires_a_login_only_if_a_known_word_is_left(
@@ -86,7 +87,7 @@ def test_a_changed_response_requires_a_login_only_if_a_known_word_is_left(
         {"content-type": content_type, "retry-after": "9" * 40},
         text.encode(),
         body if isinstance(body, dict) else None,
-        PRESETS[preset],
+        preset_named(preset),
     )
     meaning = meaning_of(answer)
     assert (answer.error or "").isascii()
@@ -102,7 +103,5 @@ def test_a_changed_response_requires_a_login_only_if_a_known_word_is_left(
     status=st.integers(100, 999),
 )
 def test_any_text_has_a_meaning(error: str | None, description: str | None, status: int) -> None:
-    answer = read_error(
-        status, {}, b"", {"error": error, "error_description": description}, PRESETS["custom"]
-    )
+    answer = read_error(status, {}, b"", {"error": error, "error_description": description}, CUSTOM)
     assert meaning_of(answer) in Meaning

@@ -1,13 +1,14 @@
 """A link to log in with says what it was made for, and nothing else can be made of it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.login_link import LINK_LIFETIME, LoginLink, read_link
+from domain.tokens import MAX_CLOCK_SKEW
 from ports.store import LONGEST_WINDOW
 from tests.domain.examples import DAY, T0
 
@@ -38,6 +39,25 @@ def test_a_link_is_valid_for_exactly_a_day() -> None:
     link = replace(LINK, expires_at=LINK.expires_at + a_second_less_a_tick)
     assert read_link(link.sign(KEYS[0]), KEYS) == LINK
     assert LINK_LIFETIME == DAY
+
+
+TICK = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("now", "is_valid"),
+    [
+        pytest.param(LINK.expires_at, False, id="expired"),
+        pytest.param(LINK.expires_at - TICK, True, id="about-to-expire"),
+        pytest.param(T0, True, id="new"),
+        pytest.param(T0 - MAX_CLOCK_SKEW, True, id="other-clock"),
+        pytest.param(T0 - MAX_CLOCK_SKEW - TICK, False, id="wrong-clock"),
+    ],
+)
+def test_a_link_is_valid_up_to_its_expiry_by_a_clock_that_may_be_behind(
+    now: datetime, *, is_valid: bool
+) -> None:
+    assert LINK.is_valid(now) is is_valid
 
 
 def test_a_link_of_another_key_is_invalid() -> None:

@@ -77,6 +77,12 @@ def test_a_login_replaces_what_there_was_and_starts_a_new_generation(grant: Gran
     assert fresh.failure_state is None
 
 
+def test_a_login_keeps_no_label_and_no_member_of_the_one_before() -> None:
+    before = replace(TOKENS, account="a@a.example", extra=(("realmId", "1"), ("id", 2)))
+    after = authorized(log_in(Authorized(tokens=before), extra=(("id", 3),))).tokens
+    assert (after.account, after.extra) == (None, (("id", 3),))
+
+
 def test_a_login_that_is_applied_late_or_twice_replaces_no_later_one() -> None:
     grant = authorized(log_in(Unauthorized()))
     refreshed = Authorized(

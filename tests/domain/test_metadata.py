@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from domain.metadata import ServerMetadata, is_safe_url, metadata_urls, with_metadata
-from domain.provider import PRESETS, ClientAuthentication, Pkce
-
-CUSTOM = PRESETS["custom"]
+from domain.provider import ClientAuthentication, Pkce
+from domain.providers.custom import PROVIDER as CUSTOM
 
 
 @pytest.mark.parametrize(

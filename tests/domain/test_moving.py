@@ -30,6 +30,7 @@ from domain.grant import (
     Refreshing,
     Unauthorized,
     due_at,
+    place_of,
 )
 from domain.provider import RotationKind
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
@@ -97,7 +98,9 @@ def arrives(grant: Grant, moved: Moved) -> Grant:
     ],
 )
 def test_a_grant_is_handed_over_as_it_is(grant: Authorized | AuthorizationRequired) -> None:
-    assert happens(grant, MoveRequested()) == Moved(grant=grant, since=EXPIRED, place=1)
+    moved = happens(grant, MoveRequested())
+    assert moved == Moved(grant=grant, since=EXPIRED)
+    assert place_of(moved) == 1
 
 
 def test_a_move_waits_for_the_attempt_in_flight_and_takes_its_doubt_along() -> None:
@@ -357,6 +360,11 @@ def test_a_new_login_after_a_move_can_move_as_well() -> None:
     taken = authorized(arrives(there, again))
     assert taken.tokens.refresh_token == "refresh-8"
     assert arrives(taken, away) is taken
+
+
+def test_an_arriving_grant_keeps_the_count_of_its_tokens_if_its_move_has_none() -> None:
+    counted = Moved(grant=Authorized(tokens=replace(TOKENS, place=3)), since=EXPIRED)
+    assert place_of(arrives(Unauthorized(), counted)) == 3
 
 
 def test_an_arriving_grant_continues_the_count_of_this_deployment() -> None:

@@ -9,7 +9,7 @@ from domain.events import DEFAULT_MIN_TTL
 from domain.grant import Attempt
 from domain.policy import Policy
 from domain.provider import RotationKind
-from tests.domain.examples import DIGIKEY, MINUTE, POLICY, SECOND, T0, policy
+from tests.domain.examples import DIGIKEY, MINUTE, POLICY, SECOND, T0, TOKENS, policy
 
 TICK = timedelta(microseconds=1)
 NEVER = timedelta(0)
@@ -33,6 +33,24 @@ def test_the_default_durations() -> None:
         other_client_wait=MINUTE,
     )
     assert DEFAULT_MIN_TTL == 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("life", "after_the_end"),
+    [
+        pytest.param(MINUTE * 30, 5 * SECOND, id="long"),
+        pytest.param(40 * SECOND, 2 * SECOND, id="short"),
+    ],
+)
+def test_the_last_try_waits_for_the_end_by_the_provider_s_clock(
+    life: timedelta, after_the_end: timedelta
+) -> None:
+    tokens = replace(TOKENS, issued_at=T0, expires_at=T0 + life)
+    assert POLICY.last_try_at(tokens, T0 + SECOND) == T0 + life + after_the_end
+
+
+def test_the_last_try_for_a_token_without_an_end_waits_five_minutes() -> None:
+    assert POLICY.last_try_at(replace(TOKENS, expires_at=None), T0) == T0 + 5 * MINUTE
 
 
 @pytest.mark.parametrize("lease", [34 * SECOND, 35 * SECOND])

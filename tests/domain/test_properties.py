@@ -6,7 +6,7 @@ instances stall and die. Time moves to the boundaries that matter, and to either
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -57,8 +57,15 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.policy import Policy
-from domain.provider import Rotation, RotationKind
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
+from domain.provider import RotationKind
+from domain.token_endpoint import (
+    Delivery,
+    NoAnswer,
+    Outcome,
+    RefreshTokenRequest,
+    TokenErrorResponse,
+    TokenResponse,
+)
 from tests.domain.examples import DIGIKEY, T0
 from tests.domain.provider_model import INVALID_GRANT, Kind, ProviderModel
 from tests.thorough import times
@@ -85,6 +92,20 @@ KINDS = {
     "rotates, repeats within grace, else revokes": Kind(
         rotation=RotationKind.ALWAYS, grace=3 * MINUTE, repeats=True, revokes=True
     ),
+    "rotates, repeats until used": Kind(
+        rotation=RotationKind.ALWAYS,
+        grace=60 * MINUTE,
+        repeats=True,
+        until_used=True,
+        after_use=10 * SECOND,
+    ),
+    "rotates, overlaps until used, else revokes": Kind(
+        rotation=RotationKind.ALWAYS, grace=timedelta(days=30), until_used=True, revokes=True
+    ),
+    "rotates, is known to refuse to refresh early": Kind(
+        rotation=RotationKind.ALWAYS, refuses_early=30 * SECOND, is_early_declared=True
+    ),
+    "rotates, a login ends": Kind(rotation=RotationKind.ALWAYS, login_lives=1.2),
     "rotates, overlaps": Kind(rotation=RotationKind.ALWAYS, grace=3 * MINUTE),
     "rotates, overlaps, else revokes": Kind(
         rotation=RotationKind.ALWAYS, grace=3 * MINUTE, revokes=True
@@ -138,8 +159,8 @@ class World(RuleBasedStateMachine):
         self.provider = ProviderModel(
             kind=self.kind, access_life=access_life, refresh_life=timedelta(days=90)
         )
-        rotation = Rotation(kind=self.kind.rotation, grace=self.kind.grace)
-        self.policy = Policy(provider=replace(DIGIKEY, rotation=rotation), client="client-1")
+        provider = self.kind.declared(DIGIKEY, self.provider.refresh_life)
+        self.policy = Policy(provider=provider, client="client-1")
         self.serial = 0
         self.oldest: list[tuple[datetime, int]] = [(T0, -1)] * self.deployments
         self.flights: list[Flight] = []
@@ -226,9 +247,11 @@ class World(RuleBasedStateMachine):
 
     def it_lands(self, flight: Flight, data: st.DataObject) -> None:
         flight.travels = False
+        request = flight.command.request
+        assert isinstance(request, RefreshTokenRequest)
         if self.now < self.policy.lease_end(flight.command.attempt):
             flight.answer = self.provider.refresh(
-                flight.command.request.refresh_token, self.now, rotates=data.draw(st.booleans())
+                request.refresh_token, self.now, rotates=data.draw(st.booleans())
             )
 
     def it_fails(self, flight: Flight, data: st.DataObject) -> None:
@@ -282,6 +305,7 @@ class World(RuleBasedStateMachine):
             case Serve(tokens=tokens):
                 left = self.provider.access_expires_at[tokens.access_token] - self.now
                 assert left > self.demanded_by(event)
+                self.provider.use(tokens.access_token, self.now)
             case AskForAuthorization(cause=cause):
                 self.check_cause(before, cause)
             case SendTokenRequest() as command:
@@ -300,7 +324,9 @@ class World(RuleBasedStateMachine):
             case TokenRequested(min_ttl=min_ttl) if min_ttl <= MINUTE and self.is_refused():
                 return timedelta(0)
             case TokenRequested(min_ttl=min_ttl):
-                return min(min_ttl, self.provider.access_life / 2)
+                demanded = min(min_ttl, self.provider.access_life / 2)
+                within = self.policy.provider.refresh_only_within
+                return demanded if within is None else min(demanded, within - 5 * SECOND)
             case RefreshRequested(asked_at=asked_at):
                 assert not isinstance(self.grant, Inactive)
                 assert self.grant.tokens.issued_at >= asked_at - 10 * SECOND
@@ -342,15 +368,27 @@ class World(RuleBasedStateMachine):
             assert outcome == INVALID_GRANT, "a transient fault ended the grant"
 
     def take_off(self, command: SendTokenRequest, *, stalls: bool) -> None:
+        self.check_window(command)
         for flight in self.flights:
             attempt = flight.command.attempt
             if attempt.age != command.attempt.age:
                 continue
             lapsed = self.now >= self.policy.lease_end(attempt)
             assert lapsed or not flight.attended, "two attempts in flight"
-            if not (self.policy.provider.replay_is_harmless or self.kind.grace):
+            bears_it = self.kind.grace and not self.kind.until_used
+            if not (self.policy.provider.replay_is_harmless or bears_it):
                 assert lapsed or not flight.travels, "the first request may still land"
         self.flights.append(Flight(command, of=self.here, sent=not stalls, travels=not stalls))
+
+    def check_window(self, command: SendTokenRequest) -> None:
+        assert not isinstance(self.grant, Inactive)
+        assert isinstance(command.request, RefreshTokenRequest)
+        issued = self.provider.issued.get(command.request.refresh_token)
+        is_spent = issued is not None and issued.used_at is not None
+        assert not (self.kind.until_used and is_spent), "its replacement was used"
+        within, expires_at = self.policy.provider.refresh_only_within, self.grant.tokens.expires_at
+        if within is not None and expires_at is not None:
+            assert expires_at - self.now <= within, "it is too early"
 
     def check_cause(self, grant: Grant, cause: Cause) -> None:
         match cause:

@@ -33,6 +33,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.policy import Policy
+from domain.provider import GrantType
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     RefreshTokenRequest,
@@ -456,7 +457,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
 def test_the_cause_of_a_required_login_follows_from_the_grant(
     grant: Grant, cause: Cause | None
 ) -> None:
-    assert missing_authorization(grant, EXPIRED) is cause
+    assert missing_authorization(grant, EXPIRED, GrantType.AUTHORIZATION_CODE) is cause
 
 
 # 3. Begin.

@@ -289,6 +289,9 @@ def test_a_revocation_by_a_clock_ahead_does_not_keep_out_another_login(grant: Gr
     other = Authorized(tokens=replace(TOKENS, authorized_at=T0 - TICK))
     arrived = GrantArrived(moved=Moved(grant=other, since=NOW - MINUTE), ledger=())
     assert isinstance(after(ahead, arrived), Authorized)
+    # Without the time of the login, that clock may have been right.
+    unknown = replace(ahead, login=None)
+    assert after(unknown, arrived) is unknown
 
 
 def test_a_late_refresh_does_not_change_a_later_login() -> None:

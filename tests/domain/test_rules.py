@@ -14,7 +14,10 @@ DOMAIN = Path(decide.__file__).parent
 # From its number to the next rule, or the end of the paragraph.
 _RULE = r"(?ms)^ ?(\d+)\. (\*.*?)(?=^ ?\d+\. \*|\n\n)"
 RULES = re.findall(_RULE, decide.__doc__ or "")
-MODULES_OF_RULES = ("adopting", "attempts", "failures", "logins", "moving", "questions", "revoking")
+MODULES_OF_RULES = (
+    *("adopting", "attempts", "failures", "first_tokens", "logins", "moving", "questions"),
+    "revoking",
+)
 
 
 def functions(module: str) -> Iterator[tuple[str, str]]:

@@ -159,6 +159,8 @@ def test_the_tokens_of_a_login_are_those_of_the_response() -> None:
         refresh_token_expires_in=DAY,
         scope="read",
         subject="a fingerprint",
+        account="a@b.example",
+        extra=(("realmId", "123"),),
     )
     tokens = Tokens.first(told, generation=3, issued_at=T0 + SECOND, provider=ASKS_TO_WRITE)
     assert tokens == Tokens(
@@ -172,6 +174,8 @@ def test_the_tokens_of_a_login_are_those_of_the_response() -> None:
         refresh_token="refresh-8",
         refresh_token_expires_at=T0 + SECOND + DAY,
         subject="a fingerprint",
+        account="a@b.example",
+        extra=(("realmId", "123"),),
     )
 
 
@@ -229,11 +233,23 @@ def test_a_daily_sweep_at_any_minute_of_an_hour_comes_twice_before_an_idle_limit
         assert looks[0] - T0 <= 4 * DAY + HOUR
 
 
-def test_an_expiry_that_counts_from_the_login_makes_nothing_due() -> None:
-    from_login = replace(TOKENS, refresh_token_counted=LifetimeStart.LOGIN)
-    for life in (3 * DAY, 7 * DAY, 90 * DAY):
-        tokens = replace(from_login, refresh_token_expires_at=T0 + life)
-        assert tokens.keep_alive_at() == T0 + 3 * DAY
+@pytest.mark.parametrize("life", [DAY, 3 * DAY, 7 * DAY, 90 * DAY])
+def test_a_lifetime_from_the_login_is_due_when_it_is_over(life: timedelta) -> None:
+    """The sweep cannot extend it. It reports that a login is required."""
+    tokens = replace(
+        TOKENS, refresh_token_counted=LifetimeStart.LOGIN, refresh_token_expires_at=T0 + life
+    )
+    assert tokens.keep_alive_at() == T0 + life
+    assert tokens.login_end == T0 + life
+    assert not tokens.is_refresh_token_near_end(T0 + life - TICK)
+
+
+def test_an_unknown_lifetime_from_the_login_may_have_an_idle_limit() -> None:
+    tokens = replace(
+        TOKENS, refresh_token_counted=LifetimeStart.LOGIN, refresh_token_expires_at=None
+    )
+    assert tokens.keep_alive_at() == T0 + 3 * DAY
+    assert not tokens.is_refresh_token_near_end(T0 + 4 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +280,12 @@ def test_a_declared_lifetime_counts_from_its_declared_start(
         replace(response, refresh_token_expires_in=DAY), issued_at=T0, provider=provider
     )
     assert told.refresh_token_expires_at == T0 + DAY
+    more = tokens.refreshed(
+        replace(response, refresh_token_expires_in=8 * DAY), issued_at=T0, provider=provider
+    )
+    # A response may repeat the lifetime of a new login.
+    is_fixed = counted is LifetimeStart.LOGIN
+    assert more.refresh_token_expires_at == T0 + (7 if is_fixed else 8) * DAY
 
 
 @pytest.mark.parametrize(
@@ -305,9 +327,54 @@ def test_a_refresh_can_add_the_account_and_never_changes_it(
     assert refreshed(replace(TOKENS, subject=before), subject=told).subject == after
 
 
+@pytest.mark.parametrize(
+    ("subject", "account", "after"),
+    [
+        pytest.param(None, None, "old@a.example", id="without"),
+        pytest.param("a", None, "old@a.example", id="without-a-label"),
+        pytest.param("a", "new@a.example", "new@a.example", id="renamed"),
+        pytest.param(None, "new@a.example", "new@a.example", id="without-a-fingerprint"),
+        pytest.param("b", "new@b.example", "old@a.example", id="another-account"),
+    ],
+)
+def test_a_refresh_keeps_the_label_of_the_account_or_renews_it(
+    subject: str | None, account: str | None, after: str
+) -> None:
+    before = replace(TOKENS, subject="a", account="old@a.example")
+    assert refreshed(before, subject=subject, account=account).account == after
+
+
+def test_a_refresh_keeps_the_members_that_its_response_lacks() -> None:
+    before = replace(TOKENS, extra=(("realmId", "123"), ("instance_url", "https://a.example")))
+    assert refreshed(before).extra == before.extra
+    moved = refreshed(before, extra=(("instance_url", "https://b.example"), ("id", 5)))
+    assert dict(moved.extra) == {"realmId": "123", "instance_url": "https://b.example", "id": 5}
+
+
 def test_tokens_are_of_another_account_only_if_both_accounts_are_known() -> None:
     mine = replace(TOKENS, subject="a")
     assert mine.belong_to_other_account("b")
     assert not mine.belong_to_other_account("a")
     assert not mine.belong_to_other_account(None)
     assert not TOKENS.belong_to_other_account("a")
+
+
+@pytest.mark.parametrize(
+    ("before", "is_usable"),
+    [
+        pytest.param(365 * DAY, False, id="a login a year after the issue"),
+        pytest.param(365 * DAY + TICK, True, id="the clock of the issue was behind"),
+    ],
+)
+def test_an_expiry_by_a_clock_that_was_a_year_behind_is_not_known(
+    before: timedelta, *, is_usable: bool
+) -> None:
+    login = T0 + 800 * DAY
+    issued_at = login - before
+    tokens = replace(
+        TOKENS,
+        authorized_at=login,
+        issued_at=issued_at,
+        refresh_token_expires_at=issued_at + DAY,
+    )
+    assert tokens.can_refresh(login) is is_usable

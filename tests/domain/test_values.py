@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 import domain
 from domain.events import Precedence
 from domain.grant import Unauthorized
-from domain.provider import LifetimeStart
+from domain.provider import GrantType, LifetimeStart
 from tests.domain.examples import MINUTE
 
 # The defaults.
@@ -17,7 +17,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "AskForAuthorization": {"quote": None, "read": None},
     "Authorized": {"failure_state": None},
     "AuthorizationRequired": {"quote": None},
-    "AuthorizationResponse": {"browser": None},
+    "AuthorizationResponse": {"browser": None, "extra": ()},
     "Decision": {"note": None},
     "Effect": {"note": None, "to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
@@ -33,6 +33,8 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "outcome": None,
     },
     "RefreshRequested": {"adopted": None},
+    "Requesting": {"failure_state": None, "place": 0, "revoked": 0},
+    "RevocationRequest": {"access_token": None},
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},
     "ServerMetadata": {
@@ -53,42 +55,52 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "is_page": False,
     },
     "TokenRequested": {"min_ttl": MINUTE},
-    "TokenResponse": {"subject": None},
+    "TokenResponse": {"subject": None, "account": None, "extra": ()},
     "Tokens": {
         "subject": None,
         "place": 0,
         "revoked": 0,
         "refresh_token_counted": LifetimeStart.ISSUE,
+        "account": None,
+        "extra": (),
+        "grant_type": GrantType.AUTHORIZATION_CODE,
+        "login_expires_at": None,
         "adopted": None,
     },
     "TokensAdopted": {"replaces": False},
     "TryLater": {"quote": None},
+    "Unauthorized": {"failure_state": None, "place": 0, "revoked": 0},
 }
 # These have tables of their own.
-ELSEWHERE = {"Policy", "Provider", "Rotation"}
+ELSEWHERE = {"Policy", "Provider", "Rotation", "WireFormat"}
 # Tokens, codes and what a login is finished with; and what credentials could be guessed by.
+# Also what identifies an account.
 SECRETS = {
     "Attempt": {"client"},
     "AuthorizationCodeRequest": {"code", "code_verifier"},
     "AuthorizationRequired": {"client"},
-    "AuthorizationResponse": {"state", "code", "browser"},
+    "AuthorizationResponse": {"state", "code", "browser", "extra"},
     "PendingLogin": {"code_verifier"},
     "Policy": {"client"},
     "RefreshTokenRequest": {"refresh_token"},
-    "RevocationRequest": {"token"},
+    "RevocationRequest": {"token", "access_token"},
     "TokenErrorResponse": {"more_codes", "more_texts"},
-    "TokenResponse": {"access_token", "refresh_token"},
-    "Tokens": {"access_token", "refresh_token"},
+    "TokenResponse": {"access_token", "refresh_token", "account", "extra"},
+    "Tokens": {"access_token", "refresh_token", "account", "extra"},
     "TokensAdopted": {"refresh_token"},
+    "WireFormat": {"headers"},
 }
 
 # Comparing values leaves out their place in the record.
 NOT_COMPARED = {
     "AskForAuthorization": {"read"},
     "Moved": {"place"},
+    "RevocationRequest": {"access_token"},
+    "Requesting": {"place", "revoked"},
     "Revoked": {"place", "login"},
     "Revoking": {"place", "login"},
     "Tokens": {"place", "revoked"},
+    "Unauthorized": {"place", "revoked"},
 }
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.provider import ClientAuthentication, LifetimeStart, Pkce, RotationKind
+from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
+from domain.wire_format import BodyFormat, RevocationStyle
 
 WORDS: dict[type[Enum], list[str]] = {
     # In details, logs and stored grants.
@@ -36,9 +37,26 @@ WORDS: dict[type[Enum], list[str]] = {
     Freshness: ["fresh", "access-expired", "refresh-expired"],
     RevocationResult: ["yes", "not-supported", "failed"],
     # In the environment.
-    ClientAuthentication: ["client_secret_post", "client_secret_basic", "none"],
+    BodyFormat: ["form", "json"],
+    ClientAuthentication: [
+        "client_secret_post",
+        "client_secret_basic",
+        "client_secret_as_basic_user",
+        "private_key_jwt",
+        "none",
+    ],
+    # Also sent to providers (RFC 6749 §4), and stored.
+    GrantType: ["authorization_code", "client_credentials"],
     Pkce: ["S256", "none"],
     LifetimeStart: ["issue", "sliding", "from-login"],
+    RevocationStyle: [
+        "rfc7009",
+        "json",
+        "bearer",
+        "delete-bearer",
+        "delete-json",
+        "client-header",
+    ],
     RotationKind: ["none", "optional", "always"],
     # Sent to providers (RFC 7009 §2.1).
     TokenTypeHint: ["access_token", "refresh_token"],

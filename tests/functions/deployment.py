@@ -22,6 +22,7 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -348,7 +349,10 @@ def aged(grant: Grant, by: timedelta) -> Grant:
 
     match grant:
         case Unauthorized():
-            return grant
+            return replace(grant, failure_state=failure_state(grant.failure_state))
+        case Requesting():
+            attempt = replace(grant.attempt, started_at=earlier(grant.attempt.started_at))
+            return replace(grant, attempt=attempt, failure_state=failure_state(grant.failure_state))
         case Authorized():
             return Authorized(
                 tokens=tokens(grant.tokens), failure_state=failure_state(grant.failure_state)

@@ -79,9 +79,10 @@ def expect_retry_after(answer: httpx.Response, *, at_most: int) -> None:
     assert 1 <= int(answer.headers["retry-after"]) <= at_most
 
 
-def expect_token(answer: httpx.Response) -> str:
+def expect_token(answer: httpx.Response, *, extra: object = None) -> str:
     """Expect the members of a token and no others, and return the access token."""
     members = expect_json(answer)
+    assert members.pop("extra", None) == extra
     assert set(members) == {"access_token", "token_type", "expires_in", "expires_at", "scope"}
     assert members["token_type"] == "Bearer"
     return str(members["access_token"])

@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A request that arrived."""
+    """A request that arrived; `form` has the members of a body in JSON too."""
 
+    line: str
+    headers: Mapping[str, str] = field(repr=False)
     form: Mapping[str, str] = field(repr=False)
     body: str = field(repr=False)
     authorization: str | None = field(repr=False)
@@ -38,6 +40,11 @@ class Answer:
     def echo(cls, *, status: int) -> "Answer":
         """Refuse, and repeat the request, as some providers do."""
         return cls(status=status, content_type="echo")
+
+    @classmethod
+    def echo_values(cls, *, status: int) -> "Answer":
+        """Refuse, and repeat the values of the request, each as a word of its own."""
+        return cls(status=status, content_type="echo values")
 
 
 class TokenEndpoint:
@@ -109,8 +116,9 @@ class TokenEndpoint:
         planned = self._answers.popleft() if self._answers else self._tokens()
         self.seen.append(seen)
         self._open.wait()
-        if planned is not None and planned.content_type == "echo":
-            text = f"invalid: {seen.body} and {seen.authorization}?"
+        if planned is not None and planned.content_type.startswith("echo"):
+            whole = f"invalid: {seen.body} and {seen.authorization}?"
+            text = whole if planned.content_type == "echo" else " and ".join(seen.form.values())
             error = {"error": "invalid_request", "error_description": text}
             return Answer.json(error, status=planned.status)
         return planned
@@ -153,22 +161,33 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
+        seen = self._seen()
+        is_revocation = self.path == "/revoke"
+        endpoint = self._endpoint
+        self._send(endpoint.answer_revocation(seen) if is_revocation else endpoint.answer(seen))
+
+    def do_DELETE(self) -> None:
+        self._send(self._endpoint.answer_revocation(self._seen()))
+
+    def do_GET(self) -> None:
+        self._send(self._endpoint.describe())
+
+    @property
+    def _endpoint(self) -> TokenEndpoint:
         server = self.server
         assert isinstance(server, _Server)
+        return server.endpoint
+
+    def _seen(self) -> Seen:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
-        seen = Seen(
-            form=dict(parse_qsl(body, strict_parsing=True)),
+        is_json = self.headers["content-type"] == "application/json"
+        return Seen(
+            line=f"{self.command} {self.path}",
+            headers={name.lower(): value for name, value in self.headers.items()},
+            form=json.loads(body) if is_json else dict(parse_qsl(body, strict_parsing=bool(body))),
             body=body,
             authorization=self.headers["authorization"],
         )
-        is_revocation = self.path == "/revoke"
-        endpoint = server.endpoint
-        self._send(endpoint.answer_revocation(seen) if is_revocation else endpoint.answer(seen))
-
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, _Server)
-        self._send(server.endpoint.describe())
 
     def _send(self, answer: Answer | None) -> None:
         if answer is not None:

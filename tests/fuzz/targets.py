@@ -25,7 +25,6 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KEY_BYTES, KeyRing, SealError
 from adapters.stored_json import FormatError
 from adapters.token_response import read_answer
-from domain.provider import PRESETS
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from functions.application import Application
 from functions.asgi import ROUTES
@@ -37,6 +36,7 @@ from functions.settings.settings import Settings
 from ports.store import UnreadableRecordError
 from tests.fuzz.bodies import PATHS, QUERIES, RECORDS, TOKEN_RESPONSES
 from tests.fuzz.mutations import HOSTILE, spoilt, with_odd_members
+from tests.presets import NAMES, preset_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def token_response(
 ) -> None:
     """A token endpoint's answer is usable tokens, an error, or no answer."""
     headers = [(b"content-type", content_type.encode()), (b"retry-after", retry_after)]
-    outcome = read_answer(httpx.Response(status, headers=headers), body, PRESETS[provider])
+    outcome = read_answer(httpx.Response(status, headers=headers), body, preset_named(provider))
     match outcome:
         case TokenResponse():
             assert httpx.codes.is_success(status)
@@ -237,7 +237,7 @@ TARGETS: Mapping[str, Target] = {
             "status": _statuses,
             "content_type": _content_types,
             "retry_after": _header_values,
-            "provider": st.sampled_from(sorted(PRESETS)),
+            "provider": st.sampled_from(NAMES),
         },
     ),
     "request": Target(

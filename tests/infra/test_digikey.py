@@ -12,18 +12,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
-from infra.local.digikey import SimulatedDigiKey
-from infra.local.digikey_file import StateFileError, load_state, save_state
-from infra.local.digikey_rules import (
-    DIGIKEY_LIFETIMES,
-    MAX_REVOKED_GRANTS,
-    AuthorizationRequest,
-    AuthorizationServer,
-    Client,
-    Refusal,
-    Tokens,
-)
-from infra.local.digikey_state import State
+from domain.providers.digikey import PROVIDER
+from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.codes import AuthorizationRequest, Client
+from infra.local.simulated.grants import Tokens
+from infra.local.simulated.lifetimes import Lifetimes
+from infra.local.simulated.refusals import Refusal
+from infra.local.simulated.rules import MAX_REVOKED_GRANTS, AuthorizationServer
+from infra.local.simulated.state import State
+from infra.local.simulated.state_file import StateFileError, load_state, save_state
 from tests.system.simulated_digikey import Form, simulated_digikey
 
 CALLBACK = "https://keeper.example/api/callback"
@@ -53,12 +50,13 @@ class Clock:
 
 def rules(clock: Clock) -> AuthorizationServer:
     return AuthorizationServer(
+        provider=PROVIDER,
         client=Client(
             client_id="a-client",
             client_secret="a-secret",
             redirect_uris=(CALLBACK, "https://localhost/"),
         ),
-        lifetimes=DIGIKEY_LIFETIMES,
+        lifetimes=Lifetimes.of(PROVIDER),
         state=State(),
         now=clock,
     )
@@ -80,9 +78,19 @@ def refresh(server: AuthorizationServer, refresh_token: str) -> Tokens | Refusal
     return server.answer_token_request({**CLIENT, **form})
 
 
-def given(answer: Tokens | Refusal) -> Tokens:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The tokens that a code or a refresh gives at Digi-Key: always two."""
+
+    access_token: str
+    refresh_token: str
+    answer: Tokens
+
+
+def given(answer: Tokens | Refusal) -> Pair:
     assert isinstance(answer, Tokens), answer
-    return answer
+    assert answer.refresh_token is not None
+    return Pair(access_token=answer.access_token, refresh_token=answer.refresh_token, answer=answer)
 
 
 def reason(answer: object) -> str:
@@ -101,7 +109,8 @@ def test_code_gives_tokens_for_less_than_a_minute(age: float, *, is_valid: bool)
         assert reason(exchange(server, code)) == "invalid_grant"
         return
     tokens = given(exchange(server, code))
-    assert (tokens.expires_in, tokens.refresh_token_expires_in) == (1799, 7_775_999)
+    answer = tokens.answer
+    assert (answer.expires_in, answer.refresh_token_expires_in) == (1799, 7_775_999)
     assert server.is_access_token_valid(tokens.access_token)
 
 
@@ -188,7 +197,7 @@ def test_wrong_client_is_refused_and_nothing_is_used_up(change: dict[str, str]) 
             {"grant_type": "authorization_code", "code": "unknown", "redirect_uri": CALLBACK},
             "invalid_grant",
         ),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
     ],
 )
 def test_incomplete_or_unknown_token_request_is_refused(form: dict[str, str], why: str) -> None:
@@ -231,8 +240,8 @@ def test_state_keeps_no_secret() -> None:
     for secret in (used, unused, tokens.access_token, tokens.refresh_token):
         assert secret not in repr(server.state)
     assert "a-secret" not in repr(server.client)
-    assert tokens.access_token not in repr(tokens)
-    assert tokens.refresh_token not in repr(tokens)
+    assert tokens.access_token not in repr(tokens.answer)
+    assert tokens.refresh_token not in repr(tokens.answer)
 
 
 def test_state_forgets_expired_codes_tokens_and_grants() -> None:
@@ -252,7 +261,7 @@ def test_state_forgets_expired_codes_tokens_and_grants() -> None:
 
 def test_grant_whose_refresh_token_expired_first_keeps_its_access_token() -> None:
     server = rules(clock := Clock())
-    server.lifetimes = replace(DIGIKEY_LIFETIMES, refresh_token=1.0)
+    server.lifetimes = replace(Lifetimes.of(PROVIDER), refresh_token=1.0)
     tokens = given(exchange(server, code_from(server)))
     clock.seconds = 1.0
     code_from(server)
@@ -320,11 +329,14 @@ def application(
     *,
     prefix: str = "/simulated-digikey",
     state_path: Path | None = None,
-) -> SimulatedDigiKey:
-    return SimulatedDigiKey(
-        client_id="a-client",
-        client_secret="a-secret",
-        redirect_uris=(CALLBACK, "https://localhost/?from=digikey"),
+) -> SimulatedProvider:
+    return SimulatedProvider(
+        provider=PROVIDER,
+        client=Client(
+            client_id="a-client",
+            client_secret="a-secret",
+            redirect_uris=(CALLBACK, "https://localhost/?from=digikey"),
+        ),
         state_path=state_path,
         prefix=prefix,
         now=clock or Clock(),
@@ -332,7 +344,7 @@ def application(
 
 
 def ask(
-    app: SimulatedDigiKey,
+    app: SimulatedProvider,
     method: str,
     path: str,
     *,
@@ -348,7 +360,7 @@ def ask(
 
 
 def sent_for(
-    app: SimulatedDigiKey, method: str, path: str, form: dict[str, str]
+    app: SimulatedProvider, method: str, path: str, form: dict[str, str]
 ) -> list[dict[str, Any]]:
     """Return the messages of the application: httpx refuses incomplete responses."""
     sent: list[dict[str, Any]] = []
@@ -369,7 +381,7 @@ def sent_for(
     return sent
 
 
-def authorize(app: SimulatedDigiKey, decision: str, **change: str) -> httpx.Response:
+def authorize(app: SimulatedProvider, decision: str, **change: str) -> httpx.Response:
     page = ask(app, "GET", "/v1/oauth2/authorize", params={**ASKED, **change})
     assert page.status_code == 200, page.text
     form = Form.read(page.text)
@@ -381,7 +393,7 @@ def callback(answer: httpx.Response) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(answer.headers["location"]).query, keep_blank_values=True)
 
 
-def token_form(app: SimulatedDigiKey) -> dict[str, str]:
+def token_form(app: SimulatedProvider) -> dict[str, str]:
     code = dict(callback(authorize(app, "allow")))["code"]
     return {
         **CLIENT,
@@ -391,17 +403,17 @@ def token_form(app: SimulatedDigiKey) -> dict[str, str]:
     }
 
 
-def token(app: SimulatedDigiKey, **form: str) -> httpx.Response:
+def token(app: SimulatedProvider, **form: str) -> httpx.Response:
     return ask(app, "POST", "/v1/oauth2/token", data={**CLIENT, **form})
 
 
-def log_in(app: SimulatedDigiKey) -> dict[str, Any]:
+def log_in(app: SimulatedProvider) -> dict[str, Any]:
     answer = token(app, **token_form(app))
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-def opened(app: SimulatedDigiKey, access_token: str, **headers: str) -> httpx.Response:
+def opened(app: SimulatedProvider, access_token: str, **headers: str) -> httpx.Response:
     given_headers = {
         "authorization": f"Bearer {access_token}",
         "x-digikey-client-id": "a-client",
@@ -410,11 +422,11 @@ def opened(app: SimulatedDigiKey, access_token: str, **headers: str) -> httpx.Re
     return ask(app, "GET", "/products/v4/search/example", headers=given_headers)
 
 
-def control(app: SimulatedDigiKey, **change: object) -> httpx.Response:
+def control(app: SimulatedProvider, **change: object) -> httpx.Response:
     return ask(app, "POST", "/_control", json=change)
 
 
-def settings(app: SimulatedDigiKey) -> dict[str, Any]:
+def settings(app: SimulatedProvider) -> dict[str, Any]:
     return dict(ask(app, "GET", "/_control").json())
 
 
@@ -548,6 +560,7 @@ def test_code_and_refresh_token_give_tokens_in_the_shape_of_digikey() -> None:
     assert settings(app)["statistics"] == {
         "authorization_code": 1,
         "refresh_token": 1,
+        "client_credentials": 0,
         "refused": 0,
     }
 
@@ -690,7 +703,12 @@ def test_lifetimes_are_set_for_what_is_given_from_then_on() -> None:
     assert control(app, lifetimes={"access_token": 10, "refresh_token": 0.5}).status_code == 200
     new = log_in(app)
     assert (new["expires_in"], new["refresh_token_expires_in"]) == (9, 0)
-    assert settings(app)["lifetimes"] == {"code": 60, "access_token": 10, "refresh_token": 0.5}
+    assert settings(app)["lifetimes"] == {
+        "code": 60,
+        "access_token": 10,
+        "refresh_token": 0.5,
+        "client_credentials": 600,
+    }
     clock.seconds = 0.5
     dead = token(app, grant_type="refresh_token", refresh_token=new["refresh_token"])
     assert dead.json()["error"] == "invalid_grant"
@@ -755,11 +773,17 @@ def test_bad_change_is_refused_with_its_place_and_changes_nothing(body: str, nam
 def test_front_page_sets_lifetimes_and_plans_a_fault() -> None:
     app = application()
     form = {"code": "5", "access_token": "10", "refresh_token": "3600.5"}
+    form |= {"client_credentials": "never"}
     answer = ask(app, "POST", "/settings", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/simulated-digikey/")
     for fault in ("html", "delay:2"):
         assert ask(app, "POST", "/settings", data={"fault": fault}).status_code == 303
-    assert settings(app)["lifetimes"] == {"code": 5, "access_token": 10, "refresh_token": 3600.5}
+    assert settings(app)["lifetimes"] == {
+        "code": 5,
+        "access_token": 10,
+        "refresh_token": 3600.5,
+        "client_credentials": None,
+    }
     assert settings(app)["faults"] == ["html", "delay:2"]
     page = ask(app, "GET", "/").text
     assert 'value="3600.5"' in page
@@ -768,8 +792,8 @@ def test_front_page_sets_lifetimes_and_plans_a_fault() -> None:
 
 def test_front_page_offers_only_faults_that_can_be_planned() -> None:
     app = application()
-    offered = ask(app, "GET", "/").text.split("<option>")[1:]
-    names = [option.split("<")[0] for option in offered]
+    offered = ask(app, "GET", "/").text.split('<select name="fault">')[1].split("</select>")[0]
+    names = offered.split("<option>")[1:]
     assert len(names) == 8
     assert control(app, faults=names).status_code == 200
 
@@ -868,7 +892,7 @@ def test_delayed_answer_comes_late_and_is_committed_at_once(
     async def sleep(seconds: float) -> None:
         slept.append((seconds, len(app._rules.state.grants)))
 
-    monkeypatch.setattr("infra.local.digikey.asyncio.sleep", sleep)
+    monkeypatch.setattr("infra.local.simulated.application.asyncio.sleep", sleep)
     assert token(app, **form).status_code == 200
     assert slept == [(2.5, 1)]
 
@@ -953,7 +977,12 @@ def test_process_serves_a_whole_life_on_loopback(tmp_path: Path) -> None:
         for done in (0, 1):
             with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
                 httpx.post(peer.token_endpoint, data=form)
-            assert peer.stats() == {"authorization_code": 1, "refresh_token": done, "refused": 0}
+            assert peer.stats() == {
+                "authorization_code": 1,
+                "refresh_token": done,
+                "client_credentials": 0,
+                "refused": 0,
+            }
         peer.clear_faults()
         assert httpx.post(peer.token_endpoint, data=form).json()["error"] == "invalid_grant"
         assert not peer.accepts(tokens["access_token"])

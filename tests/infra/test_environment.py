@@ -6,7 +6,8 @@ import pytest
 
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
-from functions.settings.settings import Settings
+from functions.settings.presets import load, names
+from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings, UpstashSettings
 from functions.wiring import keys_of
 from infra.local.environment import LocalEnvironment, LocalEnvironmentError
@@ -51,6 +52,65 @@ def test_the_simulation_never_touches_a_store_that_is_given(given: dict[str, str
     assert local.is_simulated
     found = Settings.from_environ(local.variables).store
     assert found == SqliteSettings(Path(".local/simulated.sqlite"))
+
+
+@pytest.mark.parametrize(
+    ("given", "is_simulated"),
+    [
+        pytest.param({}, True, id="nothing"),
+        pytest.param({"PROVIDER": "custom"}, True, id="a-preset-alone"),
+        pytest.param({"PROVIDER": "custom", "SCOPE": "read"}, True, id="and-how-to-use-it"),
+        pytest.param({"CLIENT_ID": "client"}, False, id="a-client"),
+        pytest.param({"PROVIDER": "digikey", "CLIENT_SECRET": "s"}, False, id="a-secret"),
+        pytest.param({"PROVIDER": "custom", "ISSUER": "https://i.example"}, False, id="an-issuer"),
+        pytest.param({"TOKEN_ENDPOINT": "https://t.example"}, False, id="an-endpoint"),
+    ],
+)
+def test_a_preset_without_a_client_is_simulated(
+    given: dict[str, str], *, is_simulated: bool
+) -> None:
+    assert LocalEnvironment.complete(given).is_simulated is is_simulated
+
+
+def test_each_preset_is_simulated_apart_from_the_others() -> None:
+    digikey, custom = (LocalEnvironment.complete({"PROVIDER": n}) for n in ("digikey", "custom"))
+    assert digikey.variables == LocalEnvironment.complete({}).variables
+    assert digikey.simulation_state == Path(".local/simulated-digikey.json")
+    assert custom.simulation_state == Path(".local/simulated-custom.json")
+    assert digikey.variables["SQLITE_PATH"] == ".local/simulated.sqlite"
+    assert custom.variables["SQLITE_PATH"] == ".local/simulated-custom.sqlite"
+    endpoint = "TOKEN_ENDPOINT"
+    there = "http://localhost:8000/simulated-"
+    assert digikey.variables[endpoint] == f"{there}digikey/v1/oauth2/token"
+    assert custom.variables[endpoint] == f"{there}custom/token"
+
+
+@pytest.mark.parametrize("name", names())
+def test_settings_of_every_simulated_preset_are_valid(name: str) -> None:
+    found = settings({"PROVIDER": name}).clients.get(None).provider
+    preset = load(name)
+    assert preset is not None
+    assert found.name == name
+    assert found.rotation == preset.rotation
+    here = f"http://localhost:8000/simulated-{name}/"
+    for endpoint in (
+        found.authorization_endpoint,
+        found.token_endpoint,
+        found.revocation_endpoint,
+    ):
+        assert endpoint is None or endpoint.startswith(here)
+    assert (found.revocation_endpoint is None) is (preset.revocation_endpoint is None)
+
+
+def test_real_endpoints_are_never_used_by_a_simulated_provider() -> None:
+    given = {"REVOCATION_ENDPOINT": "https://real.example/revoke", "REFRESH_ENDPOINT": "https://r"}
+    variables = LocalEnvironment.complete(given).variables
+    assert not {"REVOCATION_ENDPOINT", "REFRESH_ENDPOINT"} & set(variables)
+
+
+def test_an_unknown_preset_is_a_fault_that_names_similar_ones() -> None:
+    with pytest.raises(SettingsError, match="similar to digikey"):
+        settings({"PROVIDER": "digikei"})
 
 
 def records(settings: Settings) -> SealedRecords:

@@ -60,7 +60,7 @@ def test_the_page_has_the_commands_of_the_greeting_and_no_secret(given: dict[str
     for secret in [*files, settings.clients.get(None).client_secret, *given.values()]:
         if secret != given.get("CLIENT_ID"):
             assert secret not in greeting + page
-    assert ("your own provider" in page) is steps.is_simulated
+    assert ("your own provider" in page) is (steps.simulation is not None)
 
 
 def test_the_first_path_is_the_page_on_this_machine_only() -> None:

@@ -55,6 +55,13 @@ SURVIVORS = (
         reason=_CODECS,
     ),
     Survivor(
+        module="domain.error_meanings",
+        place="meaning_of",
+        before='everything = " ".join((*raw_codes, *texts))',
+        after='everything = "XX XX".join((*raw_codes, *texts))',
+        reason="Entra's numbers are searched for in it, and an X is part of none.",
+    ),
+    Survivor(
         module="domain.login_link",
         place="read_link",
         before='payload, _, signature = text.rpartition(".")',

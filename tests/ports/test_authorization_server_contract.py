@@ -26,6 +26,7 @@ from domain.token_endpoint import (
     TokenRequest,
     TokenResponse,
 )
+from domain.wire_format import WireFormat
 from tests.ports.asking import (
     CODE,
     IMPATIENCE,
@@ -579,6 +580,8 @@ def test_hosts_of_the_deployments_settings_may_be_anywhere() -> None:
     )
     set_by_hand = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
     assert MetadataHosts.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
-    assert MetadataHosts.from_metadata(provider, set_by_hand) == MetadataHosts(
-        issuer="a.test", hosts=frozenset()
-    )
+    nowhere = MetadataHosts(issuer="a.test", hosts=frozenset())
+    assert MetadataHosts.from_metadata(provider, set_by_hand) == nowhere
+    wire = WireFormat(refresh_endpoint="https://c.test/refresh")
+    elsewhere = replace(provider, token_endpoint="https://c.test/", wire=wire)
+    assert MetadataHosts.from_metadata(elsewhere, set_by_hand) == nowhere

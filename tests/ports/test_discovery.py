@@ -17,7 +17,9 @@ from adapters.discovery_httpx import DISCOVERY_LIMIT, HttpxDiscovery
 from adapters.provider_metadata import read_metadata
 from domain.metadata import ServerMetadata
 from domain.policy import Policy
-from domain.provider import PRESETS, ClientAuthentication, Pkce, Provider
+from domain.provider import ClientAuthentication, Pkce, Provider
+from domain.providers.custom import PROVIDER as CUSTOM
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -74,7 +76,7 @@ def saying(path: str = OAUTH, /, **changes: object) -> AbstractContextManager[Sc
 def found(
     issuer: str,
     *,
-    provider: Provider = PRESETS["custom"],
+    provider: Provider = CUSTOM,
     told: ServerMetadata = ServerMetadata(),  # noqa: B008 - it is frozen
     limit: timedelta = DISCOVERY_LIMIT,
 ) -> Provider:
@@ -100,7 +102,7 @@ def test_an_issuer_alone_is_enough() -> None:
     with saying(**metadata) as server:
         issuer = issuer_of(server)
         assert found(issuer) == replace(
-            PRESETS["custom"],
+            CUSTOM,
             issuer=issuer,
             sends_issuer=True,
             authorization_endpoint="https://login.test/authorize",
@@ -140,7 +142,7 @@ def test_missing_pkce_methods_leave_the_presets_and_plain_pkce_is_not_used(
 ) -> None:
     with saying(code_challenge_methods_supported=methods) as server:
         assert found(issuer_of(server)).pkce is pkce
-        assert found(issuer_of(server), provider=PRESETS["digikey"]).pkce is of_digikey
+        assert found(issuer_of(server), provider=DIGIKEY).pkce is of_digikey
 
 
 def test_linkedin_takes_the_form_though_it_lists_no_method() -> None:
@@ -156,12 +158,12 @@ def test_settings_win_over_the_issuer_and_the_issuer_over_the_preset() -> None:
         client_authentication=ClientAuthentication.POST,
     )
     with saying(code_challenge_methods_supported=["S256"]) as server:
-        provider = found(issuer_of(server), provider=PRESETS["digikey"], told=told)
+        provider = found(issuer_of(server), provider=DIGIKEY, told=told)
     assert provider.token_endpoint == "https://mine.test/token"
     assert provider.pkce is Pkce.NONE
     assert provider.client_authentication is ClientAuthentication.POST
     assert provider.authorization_endpoint == "https://login.test/authorize"
-    assert provider.access_token_lifetime == PRESETS["digikey"].access_token_lifetime
+    assert provider.access_token_lifetime == DIGIKEY.access_token_lifetime
 
 
 def test_openid_connects_path_is_tried_after_oauths() -> None:
@@ -301,7 +303,7 @@ def test_an_unreachable_issuer_is_reported() -> None:
 def test_the_request_has_the_user_agent_that_is_set() -> None:
     async def ask(issuer: str) -> None:
         told = ServerMetadata()
-        custom = PRESETS["custom"]
+        custom = CUSTOM
         await HttpxDiscovery(custom, issuer=issuer, overrides=told).provider()
         await HttpxDiscovery(custom, issuer=issuer, overrides=told, user_agent="a name").provider()
 
@@ -316,7 +318,7 @@ def test_the_request_has_the_user_agent_that_is_set() -> None:
 
 def test_concurrent_and_later_callers_share_one_request() -> None:
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
+        discovery = HttpxDiscovery(CUSTOM, issuer=issuer, overrides=ServerMetadata())
         first, *others = await asyncio.gather(*(discovery.provider() for _ in range(20)))
         assert all(other is first for other in others)
         assert await discovery.provider() is first
@@ -333,7 +335,7 @@ def test_a_request_is_repeated_after_a_failure_and_survives_its_first_caller() -
         return {OAUTH: page(document(issuer))} if is_up.is_set() else {}
 
     async def ask(issuer: str) -> None:
-        discovery = HttpxDiscovery(PRESETS["custom"], issuer=issuer, overrides=ServerMetadata())
+        discovery = HttpxDiscovery(CUSTOM, issuer=issuer, overrides=ServerMetadata())
         with pytest.raises(DiscoveryError):
             await discovery.provider()
         is_up.set()
@@ -371,7 +373,7 @@ class Sent:
         self._now += self._takes
         if self._fails:
             raise DiscoveryError("it is away")
-        return PRESETS["digikey"]
+        return DIGIKEY
 
     def of(self, provider: Provider) -> "Sent":
         self.providers.append(provider)
@@ -411,7 +413,7 @@ def test_a_revocation_is_sent_only_with_metadata() -> None:
 def test_requests_share_one_server() -> None:
     sent = Sent(takes=SEND_WITHIN)
     assert len(sent.ask(times=2)) == 2
-    assert sent.providers == [PRESETS["digikey"]]
+    assert sent.providers == [DIGIKEY]
     assert sent.requests == [REFRESH, REFRESH]
 
 
@@ -431,6 +433,6 @@ def test_a_request_is_not_sent_after_a_long_discovery() -> None:
 
 
 def test_discovery_and_a_request_end_before_the_lease() -> None:
-    policy = Policy(provider=PRESETS["custom"], client="a-client")
+    policy = Policy(provider=CUSTOM, client="a-client")
     assert DISCOVERY_LIMIT < SEND_WITHIN
     assert policy.send_within + SEND_WITHIN + policy.request_timeout < policy.lease

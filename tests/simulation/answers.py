@@ -23,6 +23,7 @@ from functions.refresh.keeper import QuestionResult
 from functions.refresh.sweep import SweepOutcome
 from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
+from tests.simulation.instance import Instance
 from tests.simulation.promises import (
     EARLY_PART,
     LEASE,
@@ -55,7 +56,9 @@ class AnswerJudge:
                 self._judge_token(call, answer, now)
             case AskForAuthorization():
                 return self._judge_refusal(call, answer, now)
-            case TryLater():
+            case TryLater(failure=failure):
+                if failure is None and call.kind is not RequestKind.REFRESH:
+                    raise BrokenRuleError(Rule.DELAYED, "the rest of a token is not served")
                 self._judge_delay(call, now)
             case NothingDue() if call.kind is not RequestKind.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
@@ -74,7 +77,8 @@ class AnswerJudge:
             raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
         if token not in history.provider.access_expires_at:
             raise BrokenRuleError(Rule.MIXED_UP, f"{token} is served")
-        if not history.had(token) and not history.is_rescued(token):
+        may_be_rescued = not history.kind.rules.until_used
+        if not history.had(token) and not (may_be_rescued and history.is_rescued(token)):
             raise BrokenRuleError(Rule.STORED_FIRST, token)
         left = history.provider.access_expires_at[token] - now
         demanded = min(call.min_ttl, history.provider.access_life / 2)
@@ -82,6 +86,8 @@ class AnswerJudge:
         is_refused |= _was_refused_just_now(call, answer, history)
         if is_refused and call.min_ttl <= USUAL_MIN_TTL:
             demanded = timedelta(0)
+        if (within := history.policy.provider.refresh_only_within) is not None:
+            demanded = min(demanded, within - SEND_WITHIN)
         if left <= demanded - 2 * SKEW:
             raise BrokenRuleError(Rule.EXPIRED, f"{token} has {left}, not {demanded}")
         if left < min(REFRESHED_EARLY, history.provider.access_life / EARLY_PART) - 2 * SKEW:
@@ -111,9 +117,11 @@ class AnswerJudge:
         is_known = last.ended_at is not None and not (last.is_delivered or last.is_refused)
         if last.ended_at is None or not is_known or len(tries) > 1 or last.refresh_token != token:
             return
-        # By the clocks that decided: no clock has moved since so recent an attempt.
-        started_at, clock = last.attempt.started_at, call.read_from + call.skew
-        opens = started_at + min(LEASE, grace / 2)
+        # By the clocks that decided. A clock may have moved during the call.
+        assert isinstance(call.process, Instance)
+        skew = min(call.skew, timedelta(seconds=call.process.skew))
+        started_at, clock = last.attempt.started_at, call.read_from + skew
+        opens = started_at + (LEASE if history.kind.rules.until_used else min(LEASE, grace / 2))
         is_over = max(last.ended_at, history.written_at) + SKEW < call.read_from
         ends = started_at + grace - SEND_WITHIN - 2 * SKEW
         if is_over and opens < clock and now + call.skew < ends:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters import store_memory
-from domain import attempts, failures, questions
+from domain import attempts, expiries, failures, questions
 from domain import decide as decide_module
 from domain.commands import Answer, Decision, Effect, NothingDue
 from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
@@ -34,6 +34,7 @@ from domain.tokens import Tokens
 from tests.domain.examples import T0
 
 NO_TIME = timedelta(0)
+THREE_DAYS = timedelta(days=3)
 SHORT_LEASE = timedelta(seconds=20)
 
 
@@ -243,6 +244,48 @@ def take_grace_for_endless(patch: pytest.MonkeyPatch) -> None:
         return in_doubt_since + (timedelta(days=1000) if self.provider.rotation.grace else NO_TIME)
 
     patch.setattr(Policy, "replay_until", mutant)
+
+
+def serve_what_is_not_stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "serves_unstored_tokens", property(lambda _self: True))
+
+
+def overlap_until_used(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Policy, attempt: Attempt) -> datetime:
+        provider = self.provider
+        plain = replace(provider, rotation=replace(provider.rotation, until_used=False))
+        return replay_from(replace(self, provider=plain), attempt)
+
+    replay_from = Policy.replay_from
+    patch.setattr(Policy, "replay_from", mutant)
+
+
+def refresh_too_early(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "refresh_from", lambda *_args: None)
+
+
+def keep_the_rest_of_a_token(patch: pytest.MonkeyPatch) -> None:
+    answer_without_refresh = questions._answer_without_refresh
+
+    def mutant(grant: Active, question: Question, policy: Policy, now: datetime) -> Answer | None:
+        plain = replace(policy.provider, refresh_only_within=None)
+        return answer_without_refresh(grant, question, replace(policy, provider=plain), now)
+
+    patch.setattr(questions, "_answer_without_refresh", mutant)
+
+
+def forget_the_end_of_the_login(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(expiries, "_login_end", lambda *_args: None)
+
+
+def keep_alive_what_no_refresh_extends(patch: pytest.MonkeyPatch) -> None:
+    def mutant(tokens: Tokens) -> datetime | None:
+        return min(
+            found for found in (keep_alive_at(tokens), tokens.issued_at + THREE_DAYS) if found
+        )
+
+    keep_alive_at = Tokens.keep_alive_at
+    patch.setattr(Tokens, "keep_alive_at", mutant)
 
 
 def compare_generations_only(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from domain.authorization import AuthorizationResponse
 from domain.commands import Answer, AskForAuthorization, Serve, TryLater
 from domain.grant import Cause, Failure, Inactive, tokens_of
 from domain.policy import Policy
-from domain.provider import Provider, RotationKind
+from domain.provider import Provider
 from domain.token_endpoint import (
     Outcome,
     RefreshTokenRequest,
@@ -40,7 +40,7 @@ from ports.rescue import RescuedRecord, UnreadableLine
 from tests.domain.examples import T0
 from tests.simulation.exchanges import RequestKind
 from tests.simulation.promises import REFUSED_RETRY_WAIT, BrokenRuleError, Rule
-from tests.simulation.provider import KINDS, SimulatedProvider
+from tests.simulation.provider import KEPT_IDLE, KINDS, REFUSING, SimulatedProvider
 from tests.simulation.run import SimulationFailedError, Tally
 from tests.simulation.surroundings import SeededEntropy
 from tests.simulation.world import LONG_REFRESH_LIFE, stream
@@ -283,8 +283,9 @@ class ClockWorld:
             await self.the_sweep_comes_by()
             await self.keeper.finish()
             self.true += DAY
-        is_replaced = KINDS[self.kind].rules.rotation is RotationKind.ALWAYS
-        if was_alive and is_replaced and not await self.honoured():
+        # A login by a clock that is far behind looks expired, and is refused as too early.
+        is_kept = self.kind in KEPT_IDLE and self.kind not in REFUSING
+        if was_alive and is_kept and not await self.honoured():
             raise BrokenRuleError(Rule.DIED_IDLE, f"after {IDLE_DAYS} days")
 
     # Judgements.
@@ -300,13 +301,19 @@ class ClockWorld:
         if self.offset:
             return
         match answer:
-            case Serve(tokens=tokens) if not self.provider.works(tokens.access_token, self.true):
-                self.excuse_unknown_end(answer)
+            case Serve(tokens=tokens):
+                if not self.provider.works(tokens.access_token, self.true):
+                    self.excuse_unknown_end(answer)
+                self.provider.use(tokens.access_token, self.true)
             case AskForAuthorization(cause=cause) if was_honoured:
                 if cause is not Cause.REFRESH_TOKEN_REJECTED or not self.provider.has_refused:
                     raise BrokenRuleError(Rule.LOST, cause.value)
                 await self.a_person_insists()
-            case TryLater(at=at, failure=failure):
+            case TryLater(at=at, failure=None):
+                # The provider takes no refresh yet.
+                if kind is not RequestKind.REFRESH or at > self.true + ACCESS_LIFE:
+                    raise BrokenRuleError(Rule.DELAYED, f"until {at}")
+            case TryLater(at=at, failure=Failure() as failure):
                 # A provider that refuses a valid refresh token delays explicit refreshes.
                 is_insisting = kind is RequestKind.REFRESH and failure is Failure.REFUSED
                 may_wait = is_insisting and self.provider.has_refused

@@ -158,6 +158,12 @@ class Connection:
             return
         with self.world.judging():
             self.login_wanted |= self.judge.answered(call, answer, self.world.now())
+        self._use(answer)
+
+    def _use(self, answer: Answer) -> None:
+        """Let a program use its token at once."""
+        if isinstance(answer, Serve):
+            self.history.provider.use(answer.tokens.access_token, self.world.now())
 
     def _may_pass(self, answer: Answer) -> bool:
         match answer:
@@ -357,10 +363,17 @@ class Connection:
         # A refresh token that no refresh replaces expires, however often it is used.
         is_replaced = self.world.kind.rules.rotation is RotationKind.ALWAYS
         is_alive = is_replaced and self.history.is_alive(self.world.now())
+        if is_alive and self._is_end_fixed():
+            return False
         if isinstance(grant, Inactive) or not is_alive:
             return False
         expiry = grant.tokens.refresh_token_expires_at
         return expiry is not None and expiry <= instant
+
+    def _is_end_fixed(self) -> bool:
+        """Whether no refresh extends the life of the refresh token that is in the store."""
+        tokens = tokens_of(self.history.grant)
+        return tokens is not None and self.history.provider.is_fixed(str(tokens.refresh_token))
 
     def ends(self, now: datetime) -> list[float]:
         """Return when the tokens in the store will expire, in seconds from the start."""

@@ -19,6 +19,7 @@ from tests.simulation.faults import (
     Quiet,
     StoreFault,
 )
+from tests.simulation.own_tokens import STORIES
 from tests.simulation.promises import LEASE
 from tests.simulation.provider import KINDS, ProviderKind
 from tests.simulation.run import Story, Tally, run_story
@@ -30,6 +31,7 @@ RUNS = 8
 MOST_RUNS = 60
 ACCESS_LIFE = timedelta(minutes=10)
 LIVES = 3
+SILENCE = timedelta(hours=1)
 KEPT = "kept"
 # Only stalls that outlast a lease are worth a row.
 LONG_STALLS = (65.0, 130.0, 400.0)
@@ -46,7 +48,11 @@ HEADINGS: Mapping[str, str] = {
     "grace-repeats": "rotates, repeats the pair for 10 min",
     "short-repeats": "rotates, repeats the pair for 30 s",
     "overlap": "rotates, overlaps for 3 min, else revokes",
+    "until-used-repeats": "rotates, repeats the pair until it is used, for 1 h at most",
+    "until-used-revokes": "rotates, overlaps until one is used, for 30 d at most, else revokes",
     "no-grace": "rotates",
+    "early-declared": "rotates, known to refuse a refresh until 30 s before the access token ends",
+    "login-ends": "rotates, a login ends at a fixed time",
     "ends-access": "rotates, a refresh ends the old access token",
     "reuse-revokes": "rotates, reuse revokes all",
 }
@@ -72,7 +78,7 @@ async def fall_silent(world: World) -> None:
     while world.loop.time() < end and not world.injected:
         await _ask(world)
         await world.sleep(world.random.choice((1.0, 60.0, 90.0)))
-    await world.sleep(timedelta(hours=1).total_seconds())
+    await world.sleep(SILENCE.total_seconds())
 
 
 async def forget(world: World) -> None:
@@ -123,7 +129,7 @@ class Row:
             return rules.rotation is not RotationKind.NONE
         if self.story is lie_idle:
             # A refresh token that is not replaced expires, however often it is used.
-            return rules.rotation is not RotationKind.ALWAYS
+            return rules.rotation is not RotationKind.ALWAYS or rules.login_lives is not None
         if rules.rotation is RotationKind.NONE or self not in COSTLY:
             return False
         if self.fault is StoreFault.OUTAGE:
@@ -131,7 +137,7 @@ class Row:
             # the answer lost that the first instance still has.
             return rules.revokes and not rules.grace
         is_over = rules.grace < LEASE or self.fault is NetworkFault.LANDS_AFTER_LEASE
-        return is_over or self.story is fall_silent
+        return is_over or (self.story is fall_silent and rules.grace <= SILENCE)
 
 
 ROWS = (
@@ -198,7 +204,7 @@ def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
 
 def page(cells: Cells) -> str:
     """Write the page with these cells."""
-    return "\n".join([*_head(), *_table(cells), *_losses(), *_chaos()])
+    return "\n".join([*_head(), *_table(cells), *_losses(), *_own(), *_chaos()])
 
 
 def read_cells(text: str) -> Cells:
@@ -259,7 +265,9 @@ LETTERS = {loss: chr(ord("a") + number) for number, loss in enumerate(Loss)}
 REASONS: Mapping[Loss, str] = {
     Loss.ANSWER_LOST: (
         "The provider replaced the refresh token, and the lost answer held the new one. A grace "
-        "window helps if the loss is noticed, and a program requests a token within it."
+        "window helps if the loss is noticed, and a program requests a token within it. A window "
+        "until the new tokens are used lasts for its whole bound: tokens are served only once they "
+        "are stored, so the lost ones are never used."
     ),
     Loss.CAME_TOO_LATE: "The same: the answer arrived after its connection was closed.",
     Loss.CRASH_BEFORE_ANSWER: "The same: the crash closed the connection of the answer.",
@@ -284,7 +292,8 @@ REASONS: Mapping[Loss, str] = {
     ),
     Loss.EXPIRED: (
         "It was not used in time. If a refresh brings a new one, a daily sweep prevents that. If "
-        "the provider never replaces it, its lifetime is final."
+        "the provider never replaces it, its lifetime is final. The end of a login is final as "
+        "well: the sweep does not refresh what no refresh extends, and `verify` has the date."
     ),
     Loss.DAMAGED: (
         "A running instance puts back the newest record it has read, of each of the last thousand "
@@ -310,12 +319,44 @@ def _losses() -> Iterator[str]:
     yield ""
 
 
+OWN_PROMISES: Mapping[str, str] = {
+    "stampede": "many callers at once, after every expiry | one request for each token",
+    "danger": (
+        "lost and late answers, errors, crashes, stalls, a store that fails, revocations, all at "
+        "once | one request in flight, waits that double after failures, no token from before a "
+        "revocation, and a token once the faults are over"
+    ),
+    "outage": (
+        "provider away for three hours | a request every few minutes, and a token at the latest "
+        "five minutes after"
+    ),
+    "clocks": "clock wrong by a day or by years, and corrected | no token that has expired",
+}
+
+
+def _own() -> Iterator[str]:
+    yield "## Client credentials"
+    yield ""
+    yield (
+        "[Client credentials](client-credentials.md) need no login, and a lost answer costs one "
+        "more request. Another simulation tests that against three providers: one that ends the "
+        "old token with a new one, one that returns the same token again, and a plain one. No "
+        "answer asks for a login, and no token is served after its end."
+    )
+    yield ""
+    yield "| story | what holds |"
+    yield "|---|---|"
+    for promise in OWN_PROMISES.values():
+        yield f"| {promise} |"
+    yield ""
+
+
 def _chaos() -> Iterator[str]:
     yield "## Everything at once"
     yield ""
     yield (
-        "The tests make thousands of further runs, against these providers and two with shorter "
-        "overlaps:"
+        "The tests make thousands of further runs, against these providers and three with shorter "
+        "windows:"
     )
     yield ""
     yield (
@@ -333,6 +374,7 @@ def _chaos() -> Iterator[str]:
 
 
 assert set(HEADINGS) <= set(KINDS)
+assert set(OWN_PROMISES) == set(STORIES)
 
 if __name__ == "__main__":
     measured = {(row.name, kind): cell(measure(row, kind)) for row in ROWS for kind in HEADINGS}

@@ -35,6 +35,8 @@ class History:
     intents: list[tuple[Process, Attempt, str]] = field(default_factory=list)
     # When the intent of an attempt was stored, by its id.
     intended_at: dict[str, datetime] = field(default_factory=dict)
+    # The ids of attempts that are known to have brought nothing.
+    fruitless: set[str] = field(default_factory=set)
     # When a refresh token was first in the store, and from when its life counts.
     stored_at: dict[str, datetime] = field(default_factory=dict)
     counted_from: dict[str, datetime] = field(default_factory=dict)
@@ -65,7 +67,15 @@ class History:
 
     def may_be_expired(self, token: str, now: datetime) -> bool:
         """Whether an instance may take a refresh token for expired."""
-        return now >= self.counted_from[token] + self.provider.refresh_life - 2 * SKEW
+        login_ends_at = self.provider.login_ends_at
+        end = self.counted_from[token] + self.provider.refresh_life
+        # A clock may be set between the start of an attempt and the write of its answer.
+        return now >= min(end, login_ends_at or end) - 3 * SKEW
+
+    def is_spent(self, refresh_token: str) -> bool:
+        """Whether a caller has used what replaced a refresh token."""
+        issued = self.provider.issued.get(refresh_token)
+        return issued is not None and issued.used_at is not None
 
     def may_pass(self) -> bool:
         """Whether a valid refresh token is refused, and no instance can know that it is valid.
@@ -80,6 +90,13 @@ class History:
         )
         refuses = rules.refuses_for is not None or (rules.refuses_early is not None and is_unknown)
         return refuses and self.provider.has_refused
+
+    def may_have_worked(self, attempt: Attempt) -> bool:
+        """Whether the provider has answered an attempt with tokens, or still may."""
+        return any(
+            exchange.attempt == attempt and (exchange.response is not None or exchange.may_land)
+            for exchange in self.exchanges
+        )
 
     def landed(self, exchange: Exchange, now: datetime, *, rotates: bool) -> None:
         """Let the provider act on a request, and remember what came of it."""
@@ -99,7 +116,7 @@ class History:
         first = min(
             attempt.started_at
             for _, attempt, used in self.intents
-            if used == exchange.refresh_token
+            if used == exchange.refresh_token and attempt.id not in self.fruitless
         )
         oldest = exchange.attempt.started_at - self.kind.rules.grace
         self.counted_from.setdefault(token, max(first, oldest))

@@ -7,12 +7,23 @@ from functools import partial
 import pytest
 
 from tests.simulation import broken_clocks as clocks
+from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
 from tests.simulation.clocks import run_clocks
+from tests.simulation.own_tokens import run_own
+from tests.simulation.own_world import OWN_KINDS
 from tests.simulation.promises import Rule
-from tests.simulation.provider import KINDS, LONG_GRACE, REFUSING, ROTATING, SHORT_GRACE
+from tests.simulation.provider import (
+    KEPT_IDLE,
+    KINDS,
+    LONG_GRACE,
+    REFUSING,
+    ROTATING,
+    SHORT_GRACE,
+    UNTIL_USED,
+)
 from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
 
 
@@ -167,6 +178,45 @@ MUTANTS = [
         run=run_doubt,
         kinds=SHORT_GRACE,
     ),
+    _mutant(
+        "tokens are served that the store refused, although their use closes the window",
+        rules.serve_what_is_not_stored,
+        {Rule.STORED_FIRST, Rule.SPENT},
+        kinds=UNTIL_USED,
+    ),
+    _mutant(
+        "two requests overlap in a window that lasts until use",
+        rules.overlap_until_used,
+        {Rule.FIRST_MAY_LAND},
+        run=run_doubt,
+        kinds=("short-until-used",),
+    ),
+    _mutant(
+        "a refresh is requested too early",
+        rules.refresh_too_early,
+        {Rule.TOO_EARLY},
+        kinds=("early-declared",),
+    ),
+    _mutant(
+        "the rest of a token is not served before it can be refreshed",
+        rules.keep_the_rest_of_a_token,
+        {Rule.DELAYED},
+        kinds=("early-declared",),
+    ),
+    _mutant(
+        "the end of a login is forgotten",
+        rules.forget_the_end_of_the_login,
+        {Rule.EXPIRED_SENT},
+        run=run_idle,
+        kinds=("login-ends",),
+    ),
+    _mutant(
+        "the sweep refreshes what no refresh extends",
+        rules.keep_alive_what_no_refresh_extends,
+        {Rule.NOT_DUE},
+        run=run_idle,
+        kinds=("login-ends",),
+    ),
     _mutant("an expired refresh token is sent", rules.send_what_has_expired, {Rule.EXPIRED_SENT}),
     _mutant(
         "a requested refresh comes right after another", rules.refresh_again_at_once, {Rule.APART}
@@ -193,7 +243,7 @@ MUTANTS = [
         rules.forget_a_lapsed_attempt,
         {Rule.DIED_IDLE},
         run=run_idle,
-        kinds=ROTATING,
+        kinds=KEPT_IDLE,
     ),
     _mutant(
         "DynamoDB: a write is its own conflict",
@@ -209,7 +259,7 @@ MUTANTS = [
             *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
         },
         run=partial(run_doubt, store="dynamodb"),
-        kinds=ROTATING,
+        kinds=KEPT_IDLE,
     ),
     _mutant(
         "tokens that arrive after a revocation are kept",
@@ -252,7 +302,7 @@ MUTANTS = [
         clocks.ask_for_nothing_later,
         {Rule.DIED_IDLE},
         run=run_clocks,
-        kinds=ROTATING,
+        kinds=KEPT_IDLE,
     ),
     _mutant(
         "DynamoDB: a read may be old",
@@ -271,6 +321,41 @@ MUTANTS = [
         table.leave_grants_out_of_the_index,
         {Rule.DIED_IDLE},
         run=partial(run_idle, store="dynamodb"),
-        kinds=ROTATING,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "client credentials: a login is asked for",
+        own.ask_for_a_login,
+        {Rule.LOST},
+        run=run_own,
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: lease shorter than the request's timeout",
+        rules.lease_less_than_the_timeout,
+        {Rule.ONE_ATTEMPT},
+        run=run_own,
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: a first request does not back off",
+        own.do_not_back_off_at_first,
+        {Rule.BACKOFF},
+        run=partial(run_own, story="outage"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: a request does not wait for a revocation",
+        own.do_not_wait_for_a_revocation,
+        {Rule.RESURRECTED},
+        run=run_own,
+        kinds=("own-repeats",),
+    ),
+    _mutant(
+        "client credentials: a request is repeated although it ends the old token",
+        own.take_a_replay_for_harmless,
+        {Rule.ENDED},
+        run=run_own,
+        kinds=("own-ends",),
     ),
 ]

@@ -18,6 +18,7 @@ from domain.grant import (
     Inactive,
     Moved,
     Refreshing,
+    Requesting,
     Revoked,
     Revoking,
     Unauthorized,
@@ -58,8 +59,10 @@ class Oracle:
         """Judge what replaces the record, and note it."""
         history = self.history
         before, history.grant, history.written_at = history.grant, grant, now
-        assert not isinstance(grant, Adopting | Unauthorized | Moved)
-        assert not isinstance(before, Adopting | Moved)
+        # No client of this simulation is without logins, and none adopts tokens: see
+        # `own_tokens.py`, and `tests/domain/test_adopting_properties.py`.
+        assert not isinstance(grant, Adopting | Unauthorized | Requesting | Moved)
+        assert not isinstance(before, Adopting | Requesting | Moved)
         if isinstance(grant, Revoking | Revoked):
             self._judge_revocation(before, grant, call)
             return
@@ -123,10 +126,12 @@ class Oracle:
     def _judge_return(self, grant: Active) -> None:
         """Judge what replaces a grant that was revoked: a login that began later."""
         history = self.history
-        assert history.revoked_at is not None
-        if grant.tokens.authorized_at <= history.revoked_at - 2 * SKEW:
+        revoked_at = history.revoked_at
+        assert revoked_at is not None
+        # It may be an earlier login than the last, which could not be stored when it came.
+        history.revoked_at, history.login_at = None, history.written_at
+        if grant.tokens.authorized_at <= revoked_at - 2 * SKEW:
             raise BrokenRuleError(Rule.RESURRECTED, f"{grant.tokens.refresh_token} is stored")
-        history.revoked_at = None
 
     def _judge_tokens(self, tokens: Tokens, now: datetime) -> None:
         history, token = self.history, tokens.refresh_token
@@ -167,8 +172,11 @@ class Oracle:
                 exchange.is_superseded = True
 
     def _hear_of_wishes(self, before: Active, grant: Active) -> None:
-        """Note what the provider asked for in an answer that is noted as a failure."""
+        """Note what an answer that is noted as a failure asked for, and that it brought nothing."""
         if isinstance(before, Refreshing) and isinstance(grant, Authorized) and grant.failure_state:
+            is_in_doubt = grant.failure_state.in_doubt_since is not None
+            if not is_in_doubt and not self.history.may_have_worked(before.attempt):
+                self.history.fruitless.add(before.attempt.id)
             for exchange in self.history.exchanges:
                 if exchange.attempt == before.attempt:
                     self.left_alone_until = exchange.left_alone_until
@@ -197,6 +205,7 @@ class Oracle:
         expiry = tokens.refresh_token_expires_at
         if expiry is not None and started_at >= expiry:
             raise BrokenRuleError(Rule.EXPIRED_SENT, f"{tokens.refresh_token} at {started_at}")
+        self._judge_window(tokens, started_at)
         self._judge_backoff(before, started_at)
         self._judge_need(before, started_at, call)
         self._judge_risk(before, started_at, call)
@@ -228,6 +237,17 @@ class Oracle:
                     raise BrokenRuleError(Rule.INSISTED, f"at {started_at}")
             case _:
                 pass
+
+    def _judge_window(self, tokens: Tokens, started_at: datetime) -> None:
+        """Judge whether the provider would take the refresh token at this time."""
+        history, within = self.history, self.history.policy.provider.refresh_only_within
+        assert tokens.refresh_token is not None
+        if history.kind.rules.until_used and history.is_spent(tokens.refresh_token):
+            raise BrokenRuleError(Rule.SPENT, tokens.refresh_token)
+        if within is not None and tokens.expires_at is not None:
+            too_early = tokens.expires_at - started_at - within
+            if too_early > 2 * SKEW:
+                raise BrokenRuleError(Rule.TOO_EARLY, f"by {too_early}")
 
     def _judge_backoff(self, before: Active, started_at: datetime) -> None:
         if isinstance(before, Authorized) and before.failure_state and not is_refused(before):
@@ -262,7 +282,9 @@ class Oracle:
                 assert tokens.refresh_token_expires_at is not None
                 life = tokens.refresh_token_expires_at - tokens.issued_at
                 is_unsettled = _is_unheard(before) or is_refused(before)
-                if not is_unsettled and started_at < tokens.issued_at + life / IDLE_PART:
+                is_early = started_at < tokens.issued_at + life / IDLE_PART
+                is_futile = self.history.provider.is_fixed(str(tokens.refresh_token))
+                if not is_unsettled and (is_early or is_futile):
                     raise BrokenRuleError(Rule.NOT_DUE, f"{tokens.access_token}")
             case _:
                 pass
@@ -339,7 +361,9 @@ class Oracle:
         grace = self.history.kind.rules.grace
         bears_it = self.history.policy.provider.replay_is_harmless or (
             # The second one arrives within the window of the first, or the other way round.
-            grace and now < started_at + grace + SEND_WITHIN + 2 * SKEW
+            grace
+            and not self.history.kind.rules.until_used
+            and now < started_at + grace + SEND_WITHIN + 2 * SKEW
         )
         if other.may_land and not other.lands_after_lease and not bears_it:
             raise BrokenRuleError(Rule.FIRST_MAY_LAND, f"request {other.number}")

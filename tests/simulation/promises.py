@@ -58,6 +58,8 @@ class Rule(Enum):
     NOT_NEW = "a requested refresh is answered with tokens from before"
     INSISTED = "a refresh token that was refused is tried again before its time"
     SPARED = "a valid access token is risked for a refresh token in doubt"
+    SPENT = "a refresh token is sent again after a caller was given what replaced it"
+    TOO_EARLY = "a refresh is requested while the provider is known to refuse it"
     GRACE = "a refresh token in doubt is not used again while the provider still honours it"
     NOT_DUE = "the sweep refreshes what it should leave alone"
     DIED_IDLE = "the sweep lets an unused grant expire"
@@ -66,6 +68,7 @@ class Rule(Enum):
     TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"
     DELAYED = "a program waits although nothing is in flight"
+    SHARED = "callers cost more than one request for one token"
     RAISED = "a program gets an exception that the keeper does not promise"
     RECOVERS = "the faults are over, and there is no token"
 

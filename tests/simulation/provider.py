@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.provider import Provider, Rotation, RotationKind
+from domain.provider import Provider, RotationKind
 from domain.token_endpoint import TokenErrorResponse, TokenResponse
 from tests.domain.examples import DIGIKEY
 from tests.domain.provider_model import Kind, ProviderModel
@@ -20,15 +20,15 @@ class ProviderKind:
 
     def declared(self, access_life: timedelta, refresh_life: timedelta) -> Provider:
         """Return the provider as the keeper knows it."""
-        return Provider(
+        provider = Provider(
             name="simulated",
             authorization_endpoint=DIGIKEY.authorization_endpoint,
             token_endpoint=DIGIKEY.token_endpoint,
-            rotation=Rotation(kind=self.rules.rotation, grace=self.rules.grace),
             refresh_ends_access_token=self.ends_access_token,
             access_token_lifetime=access_life,
             refresh_token_lifetime=refresh_life,
         )
+        return self.rules.declared(provider, refresh_life)
 
 
 KINDS = {
@@ -56,7 +56,44 @@ KINDS = {
     "shortest-overlap": ProviderKind(
         rules=Kind(rotation=RotationKind.ALWAYS, grace=timedelta(seconds=10), revokes=True)
     ),
+    # As RingCentral.
+    "until-used-repeats": ProviderKind(
+        rules=Kind(
+            rotation=RotationKind.ALWAYS,
+            grace=60 * _MINUTE,
+            repeats=True,
+            until_used=True,
+            after_use=timedelta(seconds=10),
+        )
+    ),
+    # For as long as Shopify.
+    "until-used-revokes": ProviderKind(
+        rules=Kind(
+            rotation=RotationKind.ALWAYS,
+            grace=timedelta(days=30),
+            until_used=True,
+            revokes=True,
+        )
+    ),
+    "short-until-used": ProviderKind(
+        rules=Kind(
+            rotation=RotationKind.ALWAYS,
+            grace=timedelta(seconds=61),
+            until_used=True,
+            revokes=True,
+        )
+    ),
     "no-grace": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS)),
+    # As Exact Online.
+    "early-declared": ProviderKind(
+        rules=Kind(
+            rotation=RotationKind.ALWAYS,
+            refuses_early=timedelta(seconds=30),
+            is_early_declared=True,
+        )
+    ),
+    # As Atlassian.
+    "login-ends": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS, login_lives=1.2)),
     "reuse-revokes": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS, revokes=True)),
     "ends-access": ProviderKind(rules=Kind(rotation=RotationKind.ALWAYS), ends_access_token=True),
     "no-rotation-ends-access": ProviderKind(
@@ -68,6 +105,13 @@ SHORT_GRACE = tuple(
     name for name, kind in KINDS.items() if timedelta(0) < kind.rules.grace < _MINUTE
 )
 LONG_GRACE = tuple(name for name, kind in KINDS.items() if kind.rules.grace >= _MINUTE)
+UNTIL_USED = tuple(name for name, kind in KINDS.items() if kind.rules.until_used)
+# A daily sweep keeps these for ever.
+KEPT_IDLE = tuple(
+    name
+    for name, kind in KINDS.items()
+    if kind.rules.rotation is RotationKind.ALWAYS and kind.rules.login_lives is None
+)
 REFUSING = tuple(name for name, kind in KINDS.items() if kind.rules.refuses_what_lives)
 ROTATING = tuple(name for name, kind in KINDS.items() if kind.rules.rotation is RotationKind.ALWAYS)
 

@@ -7,7 +7,7 @@ import pytest
 from functions.refresh.sweep import SweepOutcome
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
-from tests.simulation.provider import KINDS, ROTATING
+from tests.simulation.provider import KEPT_IDLE, KINDS
 from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
 from tests.thorough import times
 
@@ -41,7 +41,7 @@ def test_unknown_outcomes_break_no_promise(kind: str, store: str) -> None:
 
 
 @over_each_store
-@pytest.mark.parametrize("kind", ROTATING)
+@pytest.mark.parametrize("kind", KEPT_IDLE)
 def test_idle_grant_is_kept_while_a_sweep_succeeds_in_time(kind: str, store: str) -> None:
     tally = run_all(run_idle, kind, store, IDLE_SEEDS[store])
     assert tally.swept[SweepOutcome.REFRESHED] > tally.runs

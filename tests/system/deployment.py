@@ -16,6 +16,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
@@ -97,11 +98,12 @@ def deployed(
     store: Mapping[str, str] | None = None,
     by_issuer: bool = False,
     app: str = APP,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Deployment]:
     """Run `count` workers, and the peer that knows them by the address of the first.
 
     Their store is a SQLite file, unless `store` has the variables of another one. With `by_issuer`
-    they know the issuer, and discover the rest.
+    they know the issuer, and discover the rest. `settings` are more variables.
     """
     with TemporaryDirectory() as name, doors(count) as opened:
         url = public_url(opened)
@@ -109,6 +111,7 @@ def deployed(
             peers = _issuer(peer) if by_issuer else _endpoints(peer)
             kept = dict(store or _sqlite(Path(name)))
             environment = _environment(peer, url, rotation) | peers | kept
+            environment |= {**peer.client_variables, **settings}
             started = running(opened, environment, Path(name), arguments=arguments, app=app)
             with started as workers:
                 yield Deployment(peer=peer, workers=workers)

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
 from tests.system.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+_OWN = {"API_KEY", "CLIENT_ID", "CLIENT_SECRET", "PROVIDER", "SQLITE_PATH", "PUBLIC_URL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +52,15 @@ class LocalServer:
 
 @contextmanager
 def local_server(
-    folder: Path, command: tuple[str, ...] = (sys.executable, "-m", "infra.local.run")
+    folder: Path,
+    command: tuple[str, ...] = (sys.executable, "-m", "infra.local.run"),
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[LocalServer]:
     """Start the server in a folder, wait until it has greeted, and stop it in the end."""
     address = f"http://localhost:{(port := free_port())}"
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"API_KEY", "CLIENT_ID", "CLIENT_SECRET", "SQLITE_PATH", "PUBLIC_URL"}
-    }
-    environ |= {"PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environ = {name: value for name, value in os.environ.items() if name not in _OWN}
+    environ |= {"PORT": str(port), "PYTHONPATH": str(ROOT), **variables}
     with subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -211,6 +211,9 @@ def _ask_about_adoptions(
             another.age("current", timedelta(minutes=1))
             assert grant.tokens.refresh_token is not None
             adopt("current", grant.tokens.refresh_token, refused)
+        own = {**environ, "GRANT": "client_credentials"}
+        with deployed(SERVER, portal, own, deployment.provider) as another:
+            adopt("of-the-client", "one")
 
 
 def _tokens_of(account: str) -> Answer:

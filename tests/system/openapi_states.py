@@ -84,11 +84,18 @@ def _put_without_end(deployment: Deployment, connection: str) -> None:
 
 
 def _put_moved(deployment: Deployment, connection: str) -> None:
-    deployment.put(connection, Moved(grant=over(), since=datetime.now(UTC)))
+    deployment.put(connection, Moved(grant=_with_all(over()), since=datetime.now(UTC)))
+
+
+def _with_all(grant: Authorized) -> Authorized:
+    """Return a grant with all that a provider may send next to the tokens."""
+    extra = (("instance_url", "https://a.example"), ("number", 0.5), ("is_sandbox", False))
+    tokens = replace(grant.tokens, scope="read", account="a@a.example", extra=extra)
+    return replace(grant, tokens=tokens)
 
 
 def _put_with_history(deployment: Deployment, connection: str) -> None:
-    """Put a grant whose history has every event."""
+    """Put a grant with all that a provider may send, whose history has every event."""
     now = datetime.now(UTC).replace(microsecond=0)
     kinds = zip(cycle(HistoryEvent), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
     ledger = tuple(
@@ -96,7 +103,7 @@ def _put_with_history(deployment: Deployment, connection: str) -> None:
         for event, outcome, generation, key_name in kinds
     )
     assert {entry.event for entry in ledger} == set(HistoryEvent)
-    deployment.put(connection, fresh(), ledger)
+    deployment.put(connection, _with_all(fresh()), ledger)
 
 
 def put_refreshing(deployment: Deployment, connection: str) -> None:

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from types import MappingProxyType
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -65,12 +66,16 @@ class Peer:
     revocation_endpoint: str
     protected_endpoint: str
     """Answers 200 to a valid access token and 401 to others."""
+    introspection_endpoint: str = ""
+    """RFC 7662."""
     client_id: str
     client_secret: str = field(repr=False)
     auth_method: str
     scope: str
     authorization_params: Mapping[str, str]
     """More parameters of an authorization request, which a refresh token needs here."""
+    client_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More variables of the deployment, for a client without a secret."""
 
     def stats(self) -> Stats:
         """Return the counts, which include every request that has been answered by now."""
@@ -82,7 +87,7 @@ class Peer:
         _control(self.issuer, "DELETE", "stats")
 
     def plan_faults(self, *faults: str) -> None:
-        """Queue what shall happen to the next token requests of grant type refresh_token.
+        """Queue what shall happen to the next token requests without a code.
 
         ``drop-answer``: commit, then close the connection. ``drop-request``: close it at once, do
         nothing. ``refuse-503``: do nothing, answer 503 with Retry-After. ``delay:SECONDS``: process
@@ -121,38 +126,53 @@ def oidc_provider(
     redirect_uri: str,
     access_lifetime: int = 1800,
     auth_method: str = "client_secret_post",
+    registered: Mapping[str, object] = MappingProxyType({}),
+    client_variables: Mapping[str, str] = MappingProxyType({}),
+    own: bool = False,
 ) -> Iterator[Peer]:
     """Run npm's oidc-provider: reuse of a refresh token kills all that came of the login.
+
+    `registered` is more of the client's registration (RFC 7591 §2). `client_variables` are those
+    of a client without a secret, which it then does not have. With `own`, the client may use its
+    own credentials only.
 
     Skips the test where it is not installed. Raises PeerDidNotStartError.
     """
     require_oidc_provider()
+    client = {**_CLIENT, "client_secret": ""} if client_variables else _CLIENT
     config = {
-        **_CLIENT,
+        **client,
+        "registered": {**registered},
         "redirect_uri": redirect_uri,
         "access_lifetime": access_lifetime,
         "refresh_lifetime": 7776000,
         "auth_method": auth_method,
+        "own": own,
     }
     with _running(["node", str(_OIDC_PROVIDER / "server.mjs")], config) as issuer:
         yield Peer(
-            **_CLIENT,
+            client_id=client["client_id"],
+            client_secret=client["client_secret"],
+            client_variables=client_variables,
             issuer=issuer,
             authorization_endpoint=f"{issuer}/auth",
             token_endpoint=f"{issuer}/token",
             revocation_endpoint=f"{issuer}/token/revocation",
+            introspection_endpoint=f"{issuer}/token/introspection",
             protected_endpoint=f"{issuer}/me",
             auth_method=auth_method,
-            scope="openid offline_access",
+            scope="read" if own else "openid offline_access",
             authorization_params={"prompt": "consent"},
         )
 
 
 @contextmanager
 def django_oauth_toolkit(
-    *, redirect_uri: str, policy: RefreshPolicy, grace: int = 120
+    *, redirect_uri: str, policy: RefreshPolicy, grace: int = 120, own: bool = False
 ) -> Iterator[Peer]:
     """Run django-oauth-toolkit under one of its refresh policies; `grace` is in seconds.
+
+    With `own`, the client may use its own credentials only.
 
     It takes client_secret_basic as well as the client_secret_post it is declared with. Raises
     PeerDidNotStartError.
@@ -164,17 +184,20 @@ def django_oauth_toolkit(
             "username": USERNAME,
             "password": PASSWORD,
             "redirect_uri": redirect_uri,
+            "grant": "client-credentials" if own else "authorization-code",
             "access_lifetime": 1800,
             "database": str(Path(directory) / "peer.sqlite3"),
             "refresh": _refresh_settings(policy, grace),
         }
         with _running(command, config) as issuer:
             yield Peer(
-                **_CLIENT,
+                client_id=_CLIENT["client_id"],
+                client_secret=_CLIENT["client_secret"],
                 issuer=issuer,
                 authorization_endpoint=f"{issuer}/o/authorize/",
                 token_endpoint=f"{issuer}/o/token/",
                 revocation_endpoint=f"{issuer}/o/revoke_token/",
+                introspection_endpoint=f"{issuer}/o/introspect/",
                 protected_endpoint=f"{issuer}/me/",
                 auth_method="client_secret_post",
                 scope="read",

@@ -160,7 +160,7 @@ def simulated_digikey(
     **lifetimes: float,
 ) -> Iterator[SimulatedDigiKeyPeer]:
     """Run a simulated Digi-Key on a free loopback port; lifetimes as in `set_lifetimes`."""
-    command = [sys.executable, "-m", "infra.local.digikey", "--port", "0"]
+    command = [sys.executable, "-m", "infra.local.simulated", "--port", "0"]
     command += ["--client-id", client_id, "--client-secret", client_secret]
     command += ["--redirect-uri", redirect_uri]
     command += [] if state_path is None else ["--state", str(state_path)]

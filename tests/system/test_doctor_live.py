@@ -90,6 +90,7 @@ LOGIN = ("fault", "login")
         ({"CLIENT_ID": "another"}, "", LOGIN, "its client_id is"),
         ({"PUBLIC_URL": "http://localhost:1"}, "", LOGIN, "its redirect_uri is"),
         ({"PUBLIC_URL": "https://old.test"}, "", LOGIN, "https://old.test/api/callback"),
+        ({"REDIRECT_URI": "a-name"}, "", LOGIN, "by this environment's REDIRECT_URI it is a-name"),
         (KEYS_ALONE, "", ("unknown", "API key"), ""),
         *(
             ({}, path, LIVE, "a path too many: use its PUBLIC_URL")

@@ -89,6 +89,19 @@ def test_another_account_at_the_provider_is_distinguished(deployment: Deployment
         assert connection.tokens.subject == changed
 
 
+def test_the_account_is_named_and_a_refresh_keeps_its_name(deployment: Deployment) -> None:
+    with connected(deployment, "named") as connection:
+        connection.log_in()
+        for _ in range(2):
+            members = connection.verify().members
+            assert members["account"] == "alice@account.example"
+            assert members["missing_scopes"] == []
+            connection.expire_access_token()
+            assert connection.is_accepted(only_token(connection.ask(4)))
+        assert log_in_as_bob(connection, "&replace=true").status_code == 200
+        assert connection.verify().members["account"] == "bob@account.example"
+
+
 def log_in_as_bob(connection: Connection, parameters: str = "") -> httpx.Response:
     begun = http.post(
         f"{connection.workers.urls[0]}/api/login?connection={connection.name}{parameters}",

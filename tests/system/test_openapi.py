@@ -41,7 +41,7 @@ def deployment(
     """A server over a file, with the simulated Digi-Key."""
     folder = tmp_path_factory.mktemp("openapi")
     with simulated_digikey(redirect_uri=REDIRECT_URI) as digikey:
-        environ = environ_for(digikey, folder) | {"API_KEYS": NARROW_KEYS}
+        environ = environ_for(digikey, folder) | {"API_KEYS": NARROW_KEYS, "SCOPE": "read write"}
         with deployed(SERVER, portal, environ, digikey) as deployment:
             yield deployment
 

@@ -1,10 +1,12 @@
 """Checks the settings by themselves, without any request."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
+from domain.provider import GrantType
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.api_keys import ApiKey, digest_of
 from functions.settings.client import ClientSettings
@@ -53,6 +55,8 @@ def _check_keys(keys: tuple[ApiKey, ...], now: datetime) -> Iterator[Finding]:
 
 
 def _check_cron_secret(settings: Settings) -> Finding:
+    if settings.cron_secret is None and not _needs_logins(settings):
+        return ok("CRON_SECRET", "it is not set, and client credentials need no sweep")
     if settings.cron_secret is None:
         return warning(
             "CRON_SECRET",
@@ -67,7 +71,7 @@ def _check_cron_secret(settings: Settings) -> Finding:
 
 
 def _check_clients(settings: Settings) -> Iterator[Finding]:
-    if settings.public_url is None:
+    if settings.public_url is None and _needs_logins(settings):
         yield fault("PUBLIC_URL", "it is not set, so that nobody can log in: logins redirect to it")
     for name in settings.clients.names:
         try:
@@ -85,7 +89,9 @@ def _check_client(client: ClientSettings, settings: Settings) -> Iterator[Findin
             "CLIENT_SECRET",
             f"it is an API key as well, so that every caller has it: for API_KEY, {_ADVICE}",
         )
-    if settings.public_url is not None:
+    if not _has_logins(client):
+        yield ok("GRANT", "it is client_credentials: nobody has to log in")
+    elif settings.public_url is not None:
         yield _check_redirect_uri(client, settings.public_url)
 
 
@@ -117,6 +123,19 @@ def _check_redirect_uri(client: ClientSettings, public_url: str) -> Finding:
             f"it is an address of this machine: only its own browsers can log in; {register}",
         )
     return ok("PUBLIC_URL", register)
+
+
+def _needs_logins(settings: Settings) -> bool:
+    """Whether a client has logins, as far as clients can be used."""
+    for name in settings.clients.names:
+        with suppress(ClientError):
+            if _has_logins(settings.clients.get(name)):
+                return True
+    return False
+
+
+def _has_logins(client: ClientSettings) -> bool:
+    return client.provider.grant_type is GrantType.AUTHORIZATION_CODE
 
 
 def _is_on_this_machine(url: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from domain.authorization import login_key
+from domain.provider import GrantType
 from functions.admin.doctor.deployment import Deployment, problem_of, text_of
 from functions.admin.doctor.findings import Finding, fault, ok, unknown
 from functions.client_wiring import ClientWiring
@@ -17,14 +18,10 @@ from ports.store import StoreUnavailableError
 
 async def check_logins(there: Deployment, wiring: Wiring) -> AsyncGenerator[Finding, None]:
     """Start a login of each client there, and take it back here."""
-    for name in wiring.settings.clients.names:
-        try:
-            client = wiring.client(name)
-        except SettingsError:
-            # The check of the environment reports it.
-            continue
+    # The check of the environment reports the others.
+    for client in wiring.usable_clients():
         async for finding in _check_login(there, wiring, client):
-            yield finding.of_client(name)
+            yield finding.of_client(client.client.name)
 
 
 async def _check_login(
@@ -33,6 +30,9 @@ async def _check_login(
     name = client.client.name
     query = "" if name is None else f"?connection={name}"
     answer = await there.ask("POST", f"/api/login{query}", key=there.api_key)
+    if client.keeper.grant_type is GrantType.CLIENT_CREDENTIALS:
+        yield _check_no_login(problem_of(answer))
+        return
     url = text_of(answer, "authorization_url")
     if answer.status != 200 or not url:  # noqa: PLR2004 - OK
         problem = problem_of(answer) or ""
@@ -51,6 +51,12 @@ async def _check_login(
     if not faults:
         yield ok("login", "its authorization URL is the one of this environment")
     yield await _check_same_store(url, wiring)
+
+
+def _check_no_login(problem: str | None) -> Finding:
+    if problem == "login-not-needed":
+        return ok("login", "it needs none, as by this environment's GRANT")
+    return fault("login", "it starts logins, but this environment's GRANT is client_credentials")
 
 
 async def _check_same_store(url: str, wiring: Wiring) -> Finding:
@@ -87,11 +93,16 @@ def _differences(
             f"it sends the browser to {there}, but this environment's PROVIDER, ISSUER or "
             f"AUTHORIZATION_ENDPOINT is {endpoint}",
         )
-    for name, wanted, variable in (
-        ("client_id", client.client.client_id, "CLIENT_ID"),
-        ("redirect_uri", settings.redirect_uri(client.client), "PUBLIC_URL"),
+    given = client.client
+    wire = given.provider.wire
+    names = {} if wire is None else wire.authorization_names
+    origin = "PUBLIC_URL" if given.redirect_uri_name is None else "REDIRECT_URI"
+    for standard, wanted, variable in (
+        ("client_id", given.client_id, "CLIENT_ID"),
+        ("redirect_uri", settings.sent_redirect_uri(given), origin),
     ):
-        if query.get(name) != [wanted]:
+        name = names.get(standard, standard)
+        if name and query.get(name) != [wanted]:
             found = " ".join(query.get(name, ["none"]))
             yield fault(
                 "login",

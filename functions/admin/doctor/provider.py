@@ -1,31 +1,30 @@
 """Checks the provider: its endpoints, and its clock."""
 
-from collections.abc import AsyncGenerator, Iterator
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
 from urllib.parse import urlsplit
 
 from domain.metadata import ServerMetadata
-from domain.provider import PRESETS, Provider
+from domain.provider import Provider
 from functions.admin.doctor.clocks import compare_clocks
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.client_wiring import ClientWiring
+from functions.settings.presets import load, names
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 from ports.discovery import DiscoveryError
 from ports.web import NoWebAnswerError, Web
 
 _CUSTOM = "custom"
+_ANY_HOST = ".+"
 
 
 async def check_providers(wiring: Wiring, web: Web) -> AsyncGenerator[Finding, None]:
     """Check the provider of each client that can be used."""
-    for name in wiring.settings.clients.names:
-        try:
-            client = wiring.client(name)
-        except SettingsError:
-            # The check of the environment reports it.
-            continue
+    # The check of the environment reports the others.
+    for client in wiring.usable_clients():
         async for finding in _check_provider(client, web):
-            yield finding.of_client(name)
+            yield finding.of_client(client.client.name)
 
 
 async def _check_provider(wiring: ClientWiring, web: Web) -> AsyncGenerator[Finding, None]:
@@ -58,14 +57,16 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
         "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
         "TOKEN_ENDPOINT": provider.token_endpoint,
         "REVOCATION_ENDPOINT": provider.revocation_endpoint or "",
+        "REFRESH_ENDPOINT": (provider.wire and provider.wire.refresh_endpoint) or "",
     }
     hosts = {name: _host(url) for name, url in endpoints.items() if url}
     mixed = list(_of_another_preset(provider, hosts))
     yield from mixed
     if mixed:
         return
-    # An issuer's own metadata may name several hosts.
-    if overrides.issuer is None and len({_site(host) for host in hosts.values()}) > 1:
+    # An issuer's own metadata may name several hosts, and so may a preset.
+    is_known = overrides.issuer is not None or all(map(_own_hosts(provider.name), hosts.values()))
+    if not is_known and len({_site(host) for host in hosts.values()}) > 1:
         where = ", ".join(f"{name} at {host}" for name, host in hosts.items())
         yield warning(
             "PROVIDER", f"its endpoints are on different hosts: {where}; check that this is right"
@@ -75,25 +76,53 @@ def check_endpoints(provider: Provider, overrides: ServerMetadata) -> Iterator[F
 
 
 def _of_another_preset(provider: Provider, hosts: dict[str, str]) -> Iterator[Finding]:
-    presets = {
-        _host(preset.token_endpoint): name for name, preset in PRESETS.items() if name != _CUSTOM
-    }
-    for name, host in hosts.items():
-        whose = presets.get(host, provider.name)
-        if whose == provider.name:
+    is_own = _own_hosts(provider.name)
+    for variable, host in hosts.items():
+        whose = [] if is_own(host) else _presets_at(host)
+        if not whose:
             continue
+        known, first = " or ".join(whose), whose[0]
         if provider.name == _CUSTOM:
             yield warning(
                 "PROVIDER",
-                f"it is custom, but {name} is {whose}'s: set PROVIDER={whose}, which knows its "
+                f"it is custom, but {variable} is {known}'s: set PROVIDER={first}, which knows its "
                 "special rules",
             )
         else:
             yield fault(
                 "PROVIDER",
-                f"it is {provider.name}, but {name} is {whose}'s ({host}), which has other "
-                f"accounts, credentials and data: set PROVIDER={whose}, or remove {name}",
+                f"it is {provider.name}, but {variable} is {known}'s ({host}), which has other "
+                f"accounts, credentials and data: set PROVIDER={first}, or remove {variable}",
             )
+
+
+def _own_hosts(name: str) -> Callable[[str], bool]:
+    """Return whether a host is of a preset's own endpoints."""
+    preset = load(name)
+    endpoints = () if preset is None else _endpoints(preset)
+    patterns = [_pattern(url) for url in endpoints]
+    return lambda host: any(pattern.fullmatch(host) for pattern in patterns)
+
+
+def _endpoints(provider: Provider) -> tuple[str, ...]:
+    found = (provider.authorization_endpoint, provider.token_endpoint, provider.revocation_endpoint)
+    return tuple(url for url in found if url)
+
+
+def _presets_at(host: str) -> list[str]:
+    """Return the presets with the token endpoint at a host."""
+    found = ((name, load(name)) for name in names())
+    patterns = {name: _pattern(preset.token_endpoint) for name, preset in found if preset}
+    return [
+        name
+        for name, pattern in patterns.items()
+        if pattern.pattern != _ANY_HOST and pattern.fullmatch(host)
+    ]
+
+
+def _pattern(endpoint: str) -> re.Pattern[str]:
+    """Return the pattern of an endpoint's hosts, with any value in the place of `{name}`."""
+    return re.compile(re.sub(r"\\{\w+\\}", _ANY_HOST, re.escape(_host(endpoint))))
 
 
 def _host(url: str) -> str:

@@ -12,7 +12,12 @@ from functions.endpoints.promises.operation import (
     Parameter,
     Schema,
 )
-from functions.endpoints.promises.schemas import STATUS, STATUS_EXAMPLE, object_with
+from functions.endpoints.promises.schemas import (
+    OPTIONAL_STATUS,
+    STATUS,
+    STATUS_EXAMPLE,
+    object_with,
+)
 from functions.login.adoptions import STOP_USING
 
 _REFRESH_TOKEN: Schema = {
@@ -77,11 +82,18 @@ _ADOPT = Operation(
                     "detail": {"type": "string", "description": "The next step, for a person."},
                 },
                 "The connection's status, and the next step.",
+                optional=OPTIONAL_STATUS,
             ),
             example={**STATUS_EXAMPLE, "detail": STOP_USING},
         )
     },
-    own_problems=("adoption-refused", "connection-in-use", "other-account", *TOKEN_PROBLEMS),
+    own_problems=(
+        "adoption-refused",
+        "connection-in-use",
+        "login-not-needed",
+        "other-account",
+        *TOKEN_PROBLEMS,
+    ),
 )
 
 OPERATIONS: Operations = {"/api/adopt": {"POST": _ADOPT}}

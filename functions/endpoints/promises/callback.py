@@ -27,7 +27,8 @@ _CALLBACK = Operation(
         ),
         Parameter(
             name="code",
-            description="The code to exchange for tokens; missing if there is an `error`.",
+            description="The code to exchange for tokens; missing if there is an `error`. Another "
+            "parameter has it if the provider uses another name.",
             schema={"type": "string"},
             example="a-code",
         ),

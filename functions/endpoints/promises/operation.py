@@ -112,5 +112,6 @@ TOKEN_PROBLEMS = (
     "refused-for-now",
     "provider-unavailable",
     "refresh-in-progress",
+    "refresh-too-early",
     *STORE_PROBLEMS,
 )

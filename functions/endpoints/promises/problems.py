@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from functions.endpoints.promises.operation import Schema
-from functions.endpoints.promises.schemas import CAUSE, HISTORY, LOGIN, STATES, STATUS, object_with
+from functions.endpoints.promises.schemas import (
+    CAUSE,
+    HISTORY,
+    LOGIN,
+    OPTIONAL_STATUS,
+    STATES,
+    STATUS,
+    object_with,
+)
 from functions.http.problems import INSTANCE_PREFIX, PROBLEMS, TYPE_PREFIX
 
 _LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
@@ -77,7 +85,8 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "login-not-needed": Occurrence(
         (409,),
         "the link is valid, but the connection works without a login; replacing that login "
-        "needs the API key",
+        "needs the API key. Or [`GRANT`](client-credentials.md) is `client_credentials`, and no "
+        "connection needs a login",
     ),
     "other-account": Occurrence(
         (409,),
@@ -92,7 +101,7 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "other-issuer": Occurrence(
         (400,),
         "the callback's `iss` is not the provider's, or is missing though the provider always "
-        "sends it",
+        "sends it. Or the callback is that of another client",
     ),
     "authorization-refused": Occurrence((400,), "the provider returned the browser with an error"),
     "code-refused": Occurrence((502,), "the provider refused to exchange the code for tokens"),
@@ -124,6 +133,11 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "refresh-in-progress": Occurrence(
         (503,),
         "another request is refreshing, and the provider is slow",
+    ),
+    "refresh-too-early": Occurrence(
+        (503,),
+        "an explicit refresh, and the provider refuses one until shortly before the access token "
+        "expires (`REFRESH_ONLY_WITHIN`). `GET /api/token` returns the current token until then",
     ),
     "settings-unavailable": Occurrence(
         (503,),
@@ -173,10 +187,16 @@ PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
     },
 }
 OPTIONAL_PROBLEM_MEMBERS: Mapping[str, Mapping[str, Schema]] = {
-    "connection-moved": {**STATUS, "state": {"const": "moved"}, "history": HISTORY},
+    "connection-moved": {
+        **STATUS,
+        **OPTIONAL_STATUS,
+        "state": {"const": "moved"},
+        "history": HISTORY,
+    },
     "not-authorized": {
         "revoked_at": {"type": "string", "format": "date-time"},
         **{name: STATUS[name] for name in STATUS if name not in {"state", "cause"}},
+        **OPTIONAL_STATUS,
         "history": HISTORY,
     },
 }

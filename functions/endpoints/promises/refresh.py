@@ -17,7 +17,8 @@ _REFRESH = Operation(
     id="refreshConnection",
     summary="Refresh the tokens of a connection now",
     description="An explicit refresh always refreshes, unless one finished in the last 10 seconds, "
-    "whose result is returned.",
+    "whose result is returned. A provider may refuse one until shortly before the access token "
+    "expires (`REFRESH_ONLY_WITHIN`): then the answer is `refresh-too-early`.",
     key=Key.API_KEY,
     parameters=(CONNECTION,),
     answers={

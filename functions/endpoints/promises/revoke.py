@@ -29,7 +29,7 @@ _REVOKE = Operation(
                         "type": "string",
                         "enum": ["nothing", *(result.value for result in RevocationResult)],
                         "description": "Whether the provider revoked the tokens; `nothing` if "
-                        "nobody was logged in.",
+                        "there was none.",
                     },
                     "detail": {
                         "type": "string",

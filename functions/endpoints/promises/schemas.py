@@ -6,6 +6,7 @@ from types import MappingProxyType
 from domain.error_meanings import LONGEST_QUOTE
 from domain.grant import Cause, Failure
 from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
+from domain.provider import GrantType
 from domain.tokens import Freshness
 from functions.endpoints.promises.operation import Schema
 
@@ -91,6 +92,10 @@ STATUS: Mapping[str, Schema] = {
         "minimum": 0,
         "description": "Whole days until a login is required, without further refreshes.",
     },
+    "login_expires_at": _instant(
+        "When a login is required at the latest: no refresh extends it. Null if there is no such "
+        "limit, or it is unknown."
+    ),
     "last_refresh": object_with(
         {
             "at": {"type": "string", "format": "date-time"},
@@ -118,7 +123,32 @@ STATUS: Mapping[str, Schema] = {
     },
 }
 
+_GRANT: Schema = {
+    "type": "string",
+    "enum": [grant_type.value for grant_type in GrantType],
+    "description": "How the tokens are requested. Only with GRANT=client_credentials.",
+}
 HISTORY = reference("History")
+OPTIONAL_STATUS: Mapping[str, Schema] = {
+    "missing_scopes": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Scopes that were requested and not granted. Only with tokens, and if SCOPE "
+        "is set.",
+    },
+    "account": {
+        "type": "string",
+        "description": "The account: its email address, user name or name. Only if the provider "
+        "sends one in an `id_token`.",
+    },
+}
+_EXTRA: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+    "description": "Members of the provider's responses that API calls require, such as "
+    "`instance_url`, by RESPONSE_MEMBERS and CALLBACK_MEMBERS. Missing if there are none.",
+}
 
 SCHEMAS: Mapping[str, Schema] = {
     "Health": object_with({"status": {"const": "ok"}}, "The deployment is up."),
@@ -142,8 +172,26 @@ SCHEMAS: Mapping[str, Schema] = {
             },
         },
         "A valid access token, without the refresh token.",
+        optional={"extra": _EXTRA},
     ),
-    "Standing": object_with(STATUS, "The status of a connection.", optional={"history": HISTORY}),
+    "Standing": object_with(
+        STATUS,
+        "The status of a connection.",
+        optional={**OPTIONAL_STATUS, "grant": _GRANT, "history": HISTORY},
+    ),
+    "WithoutToken": object_with(
+        {
+            "state": {"type": "string", "enum": ["unauthorized", "revoked"]},
+            "grant": {"const": GrantType.CLIENT_CREDENTIALS.value},
+            **{name: STATUS[name] for name in ("action_required", "cause")},
+        },
+        "The status of a connection that needs no login, and has no token yet.",
+        optional={
+            **{name: STATUS[name] for name in ("last_refresh", "next_try_at")},
+            "revoked_at": {"type": "string", "format": "date-time"},
+            "history": HISTORY,
+        },
+    ),
     "History": {
         "type": "array",
         "maxItems": MAX_ENTRIES,
@@ -224,6 +272,7 @@ STATUS_EXAMPLE: Mapping[str, object] = {
     "access_token_expires_at": "2026-11-24T10:49:48Z",
     "refresh_token_expires_at": "2027-02-22T10:19:48Z",
     "refresh_token_days_left": 89,
+    "login_expires_at": None,
     "last_refresh": {"at": "2026-11-24T10:19:48Z", "outcome": "tokens"},
     "next_try_at": None,
     "action_required": False,

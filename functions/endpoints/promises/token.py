@@ -14,7 +14,8 @@ from functions.endpoints.promises.schemas import reference
 _MIN_TTL = Parameter(
     name="min_ttl",
     description="Minimum seconds until the token expires. Default 60; values above half of the "
-    "token's lifetime count as that half.",
+    "token's lifetime count as that half. The rest of a token is enough while the provider refuses "
+    "to refresh it (`REFRESH_ONLY_WITHIN`).",
     schema={"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 60},
     example=300,
 )
@@ -35,6 +36,7 @@ _TOKEN = Operation(
                 "expires_in": 1799,
                 "expires_at": "2026-11-24T10:49:48Z",
                 "scope": None,
+                "extra": {"instance_url": "https://instance.example"},
             },
         )
     },

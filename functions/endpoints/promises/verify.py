@@ -31,8 +31,14 @@ _VERIFY = Operation(
             example=STATUS_EXAMPLE,
         ),
         202: Answer(
-            description="The access token has expired, and can be refreshed.",
-            schema=reference("Standing", state={"const": "access-expired"}),
+            description="The access token has expired, and can be refreshed. With "
+            "GRANT=client_credentials also if there is none yet.",
+            schema={
+                "anyOf": [
+                    reference("Standing", state={"const": "access-expired"}),
+                    reference("WithoutToken"),
+                ]
+            },
             example={**STATUS_EXAMPLE, "state": "access-expired"},
         ),
     },

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 
 from adapters.error_response import read_error
 from domain.error_meanings import Meaning
-from domain.provider import PRESETS
+from domain.provider import Provider
 from domain.token_endpoint import TokenErrorResponse
+from tests.presets import preset_named
 
 FORM = "application/x-www-form-urlencoded"
 _CORPUS = Path(__file__).parent / "corpus.jsonl"
@@ -36,12 +37,16 @@ class Row:
     @property
     def answer(self) -> TokenErrorResponse:
         """The answer as it is read."""
+        return self.read_for(preset_named(self.preset))
+
+    def read_for(self, provider: Provider) -> TokenErrorResponse:
+        """Read the answer as one of a provider."""
         return read_error(
             self.status,
             self.headers,
             self.body,
             self.members,
-            PRESETS[self.preset],
+            provider,
             location=self.headers.get("location"),
         )
 

@@ -38,7 +38,7 @@ from tests.functions.commands import admin_process, environ_in, run_admin
 from tests.records import record_of
 
 NOW = datetime.now(UTC)
-GRANT = Authorized(tokens=TOKENS)
+GRANT = Authorized(tokens=replace(TOKENS, account="a@a.example", extra=(("realmId", "1"),)))
 NEWER = Authorized(tokens=replace(TOKENS, generation=8, refresh_token="refresh-8"))
 REQUIRED = AuthorizationRequired(
     tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client=POLICY.client, since=T0

@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.functions.commands import environ_in
 from tests.functions.stores import rows_of
 
 OLD, NEW, OTHER = (b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
-GRANT = Authorized(tokens=TOKENS)
+GRANT = Authorized(tokens=replace(TOKENS, account="a@a.example", extra=(("realmId", "1"),)))
 REFRESHING, _ = begin(GRANT, T0 + ACCESS_LIFE)
 REVOKED = Revoked(at=T0, result=RevocationResult.REVOKED)
 GRANTS: dict[str, Grant] = {"a": GRANT, "b": REFRESHING, "c": REVOKED}

@@ -27,7 +27,8 @@ from domain.grant import (
     Refreshing,
 )
 from domain.metadata import ServerMetadata, with_metadata
-from domain.provider import PRESETS
+from domain.provider import LifetimeStart
+from domain.wire_format import WireFormat
 from functions.admin.doctor import command, grants
 from functions.admin.doctor.clocks import compare_clocks, distance
 from functions.admin.doctor.environment import check_environment
@@ -37,6 +38,7 @@ from functions.admin.doctor.store import findings_of
 from functions.settings.settings import Settings
 from ports.facts import SqliteFacts
 from ports.web import WebAnswer
+from tests.client_keys import pem_of
 from tests.functions.commands import ROOT
 from tests.functions.deployment import API_KEY, CRON_SECRET, STATIC_STATE
 from tests.functions.doctors import (
@@ -53,6 +55,7 @@ from tests.functions.doctors import (
 from tests.functions.grants import DAY, authorized, fresh
 from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
 from tests.ports.scripted_server import answer, serving, stall
+from tests.presets import preset_named
 from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 from tests.system.loopback import free_port
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -251,6 +254,18 @@ PRODUCTION = "https://api.digikey.com/v1/oauth2/token"
             {"authorization_endpoint": SANDBOX, "token_endpoint": SANDBOX},
             [("warning", "PROVIDER")] * 2,
         ),
+        # A preset's endpoints may be of several sites, and at hosts of other presets.
+        ("hubspot", {}, []),
+        ("nest-sdm", {}, []),
+        ("nest-sdm", {"token_endpoint": "https://api.hubapi.com/t"}, [("fault", "PROVIDER")]),
+        ("hubspot", {"token_endpoint": "https://api.test/t"}, [("warning", "PROVIDER")]),
+        ("custom", {"token_endpoint": "https://a-b.myshopify.com/t"}, [("warning", "PROVIDER")]),
+        (
+            "amazon-sp-api",
+            {"authorization_endpoint": "https://sellercentral.amazon.de/apps/authorize/consent"},
+            [],
+        ),
+        ("keycloak", {"token_endpoint": "https://login.test/realms/a/token"}, []),
     ],
     ids=str,
 )
@@ -258,7 +273,19 @@ def test_endpoints_that_do_not_belong_together_are_found(
     preset: str, given: Mapping[str, Any], expected: list[Wrong]
 ) -> None:
     metadata = ServerMetadata(**given)
-    assert wrong(check_endpoints(with_metadata(PRESETS[preset], metadata), metadata)) == expected
+    provider = with_metadata(preset_named(preset), metadata)
+    assert wrong(check_endpoints(provider, metadata)) == expected
+
+
+def test_a_refresh_endpoint_elsewhere_is_found() -> None:
+    metadata = ServerMetadata(
+        authorization_endpoint="https://a.test/a", token_endpoint="https://a.test/t"
+    )
+    wire = WireFormat(refresh_endpoint="https://b.example/refresh")
+    custom = replace(with_metadata(preset_named("custom"), metadata), wire=wire)
+    found = list(check_endpoints(custom, metadata))
+    assert wrong(found) == [("warning", "PROVIDER")]
+    assert "REFRESH_ENDPOINT at b.example" in said(found, "PROVIDER")
 
 
 # The provider, and its clock.
@@ -317,6 +344,17 @@ def test_clocks_are_as_far_apart_as_is_certain(date: int, apart: int) -> None:
 def test_provider_that_is_not_there_is_found(environ: Environ) -> None:
     gone = f"http://127.0.0.1:{free_port()}/token"
     assert wrong(findings(environ(TOKEN_ENDPOINT=gone))) == [("fault", "provider")]
+
+
+def test_private_key_that_cannot_sign_is_found(environ: Environ) -> None:
+    found = findings(
+        environ(
+            TOKEN_ENDPOINT_AUTH_METHOD="private_key_jwt",
+            CLIENT_PRIVATE_KEY=pem_of("k256"),
+        )
+    )
+    assert wrong(found) == [("fault", "provider")]
+    assert "CLIENT_PRIVATE_KEY must be an RSA key" in said(found, "provider")
 
 
 def test_silent_provider_is_found(environ: Environ) -> None:
@@ -538,6 +576,16 @@ def failing(failure: Failure, at: datetime, grant: Authorized) -> Authorized:
     return replace(grant, failure_state=failure_state)
 
 
+def ending(left: timedelta) -> Authorized:
+    """A login that no refresh extends."""
+    tokens = replace(
+        fresh().tokens,
+        refresh_token_expires_at=NOW + left,
+        refresh_token_counted=LifetimeStart.LOGIN,
+    )
+    return Authorized(tokens=tokens)
+
+
 ATTEMPT = Attempt(
     id="1", authorized_at=NOW, generation=0, client="client", started_at=NOW - 3 * DAY
 )
@@ -560,6 +608,8 @@ ATTEMPT = Attempt(
         ),
         (failing(Failure.MISCONFIGURED, NOW, fresh()), [("fault", "refreshes")]),
         (since(91), [("warning", "connections")]),
+        (ending(4 * DAY), []),
+        (ending(2 * DAY), [("warning", "connections")]),
         (
             AuthorizationRequired(
                 tokens=fresh().tokens,

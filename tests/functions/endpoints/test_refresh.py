@@ -7,7 +7,7 @@ import pytest
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import CRON_SECRET, Deployment, Header, idle
 from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
-from tests.functions.grants import fresh
+from tests.functions.grants import MINUTE, fresh
 from tests.functions.hosts import on_each_host
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
@@ -112,3 +112,26 @@ def test_failed_refresh_returns_a_time_to_retry_and_the_token_stays_valid(
     expect_problem(answer, 503, "provider-unavailable")
     expect_retry_after(answer, at_most=2)
     assert expect_token(scripted.token(connection)) == grant.tokens.access_token
+
+
+def test_refresh_that_the_provider_would_refuse_as_too_early_is_not_requested(
+    deploy: Deploy,
+) -> None:
+    """Until then, what is left of the token is served, and its true time with it."""
+    deployment = deploy(REFRESH_ONLY_WITHIN="30s")
+    deployment.log_in("default")
+    token = expect_token(deployment.token("default"))
+    deployment.age("default", 27 * MINUTE)
+    answer = deployment.refresh("default")
+    detail = expect_problem(answer, 503, "refresh-too-early")["detail"]
+    assert "GET /api/token returns the current one" in detail
+    # Three minutes are left, less half a minute, and a few seconds for the clock of the provider.
+    assert 140 <= int(answer.headers["retry-after"]) <= 155
+    for min_ttl in ("0", "60", "900"):
+        rest = expect_json(deployment.token("default", min_ttl=min_ttl))
+        assert rest["access_token"] == token
+        assert 0 < rest["expires_in"] <= 180
+    assert deployment.tokens("default").generation == 0
+    assert expect_json(deployment.sweep()) == NOTHING
+    deployment.age("default", 3 * MINUTE)
+    assert expect_token(deployment.token("default")) != token

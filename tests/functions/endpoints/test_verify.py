@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.grant import Attempt, Authorized, Failure, FailureState, Refreshing
+from domain.grant import Attempt, Authorized, Failure, FailureState, Moved, Refreshing
+from domain.provider import LifetimeStart
+from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment
 from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
 from tests.functions.grants import DAY, LIFE, MINUTE, authorized, fresh, over
@@ -18,11 +20,13 @@ MEMBERS = {
     "access_token_expires_at",
     "refresh_token_expires_at",
     "refresh_token_days_left",
+    "login_expires_at",
     "last_refresh",
     "next_try_at",
     "action_required",
     "cause",
 }
+NOW = datetime.now(UTC)
 ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -42,6 +46,7 @@ def test_both_tokens_valid_is_200(deployment: Deployment, connection: str) -> No
         "access_token_expires_at": text(grant.tokens.expires_at),
         "refresh_token_expires_at": text(grant.tokens.refresh_token_expires_at),
         "refresh_token_days_left": 89,
+        "login_expires_at": None,
         "last_refresh": {"at": text(grant.tokens.issued_at), "outcome": "tokens"},
         "next_try_at": None,
         "action_required": False,
@@ -55,6 +60,45 @@ def test_access_token_expired_is_202(deployment: Deployment, connection: str) ->
     assert set(members) == MEMBERS
     assert members["state"] == "access-expired"
     assert (members["action_required"], members["cause"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "granted", "missing"),
+    [
+        pytest.param(None, "read", None, id="nothing-asked"),
+        pytest.param("read write", "write", ["read"], id="one"),
+        pytest.param("repo gist", "gist,repo", [], id="none"),
+        pytest.param("read", None, [], id="not-told"),
+    ],
+)
+def test_scopes_that_were_asked_for_and_not_granted_are_missing(
+    deploy: Deploy,
+    connection: str,
+    *,
+    scope: str | None,
+    granted: str | None,
+    missing: list[str] | None,
+) -> None:
+    deployment = deploy(SCOPE=scope)
+    deployment.put(connection, Authorized(tokens=replace(fresh().tokens, scope=granted)))
+    members = expect_json(deployment.verify(connection))
+    assert members.get("missing_scopes") == missing
+    # They require nobody.
+    assert members["action_required"] is False
+    assert expect_json(deployment.refresh(connection)).get("missing_scopes") == missing
+
+
+def test_missing_scopes_and_the_account_are_known_where_a_login_is_required(
+    deploy: Deploy, connection: str
+) -> None:
+    deployment = deploy(SCOPE="read write")
+    unknown = expect_problem(deployment.verify(connection), 404, "not-authorized")
+    assert not {"missing_scopes", "account"} & set(unknown)
+    tokens = replace(fresh().tokens, scope="read", refresh_token=None, account="a@a.example")
+    for grant in (Authorized(tokens=tokens), Moved(grant=Authorized(tokens=tokens), since=NOW)):
+        deployment.put(connection, grant)
+        members = deployment.verify(connection).json()
+        assert (members["missing_scopes"], members["account"]) == (["write"], "a@a.example")
 
 
 def test_token_that_does_not_expire_is_200(deployment: Deployment, connection: str) -> None:
@@ -118,6 +162,33 @@ def test_checklist_36_days_left_are_whole_days(
     refresh_ends = None if left is None else now + left
     deployment.put(connection, authorized(access_ends=now + LIFE, refresh_ends=refresh_ends))
     assert expect_json(deployment.verify(connection))["refresh_token_days_left"] == days
+
+
+@pytest.mark.parametrize(
+    ("counted", "login_left", "days"),
+    [
+        pytest.param(LifetimeStart.LOGIN, None, 7, id="the refresh token expires with the login"),
+        pytest.param(LifetimeStart.ISSUE, 300 * DAY, 300, id="the login outlasts it"),
+        pytest.param(LifetimeStart.ISSUE, None, None, id="no end is known"),
+    ],
+)
+def test_the_end_that_no_refresh_extends_is_returned(
+    deployment: Deployment,
+    connection: str,
+    counted: LifetimeStart,
+    login_left: timedelta | None,
+    days: int | None,
+) -> None:
+    now = datetime.now(UTC)
+    grant = authorized(access_ends=now + LIFE, refresh_ends=now + 7 * DAY)
+    tokens = replace(
+        grant.tokens,
+        refresh_token_counted=counted,
+        login_expires_at=None if login_left is None else now + login_left,
+    )
+    deployment.put(connection, replace(grant, tokens=tokens))
+    members = expect_json(deployment.verify(connection))
+    assert members["login_expires_at"] == (None if days is None else text(now + days * DAY))
 
 
 @pytest.mark.parametrize(

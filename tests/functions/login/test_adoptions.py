@@ -10,12 +10,13 @@ from adapters.clock_system import SystemClock
 from domain.commands import Serve
 from domain.events import TokensRescued
 from domain.grant import Adopting, Authorized, Refreshing
+from domain.provider import Rotation, RotationKind
 from functions.http.problems import ProblemError
 from functions.login.adopted_body import AdoptedBody
 from functions.login.adoptions import Adoptions
 from functions.refresh.keeper import Keeper
 from ports.store import StoreUnavailableError
-from tests.domain.examples import RESPONSE
+from tests.domain.examples import POLICY, RESPONSE
 from tests.functions.keeper_rig import FRESH, KeeperRig
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +95,22 @@ async def test_tokens_that_the_store_does_not_take_are_rescued_and_prove_the_ado
     event = TokensRescued(tokens=rescued.record.grant.tokens)
     await another._recorder.keep("c", await another.load("c"), event)
     assert await rig.grant() == rescued.record.grant
+
+
+async def test_tokens_whose_use_ends_the_window_are_not_served_unstored() -> None:
+    rig = KeeperRig()
+    await rig.keep(FRESH)
+    rotation = Rotation(kind=RotationKind.ALWAYS, grace=timedelta(hours=1), until_used=True)
+    earlier = await rig.grant()
+    rig.policy = replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
+    rig.store.failing_swaps = set(range(3, 20))
+    with pytest.raises(StoreUnavailableError):
+        await adoptions(rig, rig.instance()).adopt("c", BODY, replaces=True)
+    (rescued,) = rig.rescue.emitted
+    assert isinstance(rescued.record.grant, Authorized)
+    left = await rig.grant()
+    assert isinstance(left, Adopting)
+    assert left.earlier == earlier
 
 
 async def test_a_frozen_instance_finds_its_token_proven_by_another() -> None:

@@ -33,7 +33,7 @@ def two(another_endpoint: TokenEndpoint) -> TokenEndpoint:
 
 @pytest.fixture
 def deployment(deploy: Deploy, endpoint: TokenEndpoint, two: TokenEndpoint) -> Deployment:
-    """A deployment with two clients beside the unnamed one, and one that cannot be used."""
+    """A deployment with two clients next to the unnamed one, and one that cannot be used."""
     clients = {
         name: {
             **{member.lower(): value for member, value in provider.environ.items()},
@@ -77,6 +77,16 @@ def test_each_client_logs_in_refreshes_and_revokes_at_its_own_provider(
         for seen in (*provider.seen, *provider.revocations):
             assert seen.form["client_id"] == f"client-{name}"
             assert seen.form["client_secret"] == SECRETS[name]
+
+
+def test_each_client_adopts_tokens_of_its_own_provider(
+    deployment: Deployment, endpoint: TokenEndpoint, two: TokenEndpoint
+) -> None:
+    for connection in ("one:alice", "two"):
+        expect_json(deployment.adopt(connection, f"of-{connection}".encode(), "text/plain"))
+    assert [seen.form["refresh_token"] for seen in endpoint.seen] == ["of-one:alice"]
+    (seen,) = two.seen
+    assert (seen.form["refresh_token"], seen.form["client_id"]) == ("of-two", "client-two")
 
 
 def test_the_unnamed_client_has_every_other_connection(deployment: Deployment) -> None:
@@ -125,6 +135,7 @@ def test_a_bad_client_answers_not_configured_by_name(deployment: Deployment) -> 
         deployment.verify("bad:alice"),
         deployment.refresh("bad"),
         deployment.revoke("bad"),
+        deployment.adopt("bad", b"a-refresh-token", "text/plain"),
         deployment.post(at("/api/login", connection="bad")),
         deployment.call("GET", at("/api/callback/bad", code="c", state="s")),
     ):

@@ -11,7 +11,8 @@ from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
 from domain.authorization import AuthorizationResponse
 from domain.grant import Authorized, Unauthorized
-from domain.provider import PRESETS, Provider
+from domain.provider import Provider
+from domain.providers.digikey import PROVIDER as DIGIKEY
 from domain.token_endpoint import Outcome
 from functions.application import Application
 from functions.asgi import ROUTES
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def digikey() -> Provider:
-    return PRESETS["digikey"]
+    return DIGIKEY
 
 
 def logins_on(rig: KeeperRig, server: Callable[[], AuthorizationServer] | None = None) -> Logins:

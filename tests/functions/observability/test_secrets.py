@@ -254,6 +254,8 @@ SECRET_FIELDS = frozenset(
             "body",
             "browser",
             "client_secret",
+            "pem",
+            "previous_client_secret",
         ),
         *("code", "code_verifier", "cron_secret", "digest", "encryption_keys", "headers", "link"),
         *("oauth_state", "parameters", "refresh_token", "state", "token"),

@@ -11,6 +11,8 @@ import pytest
 from adapters.store_memory import MemoryStore
 from domain.commands import Answer, AskForAuthorization, NothingDue, Serve, TryLater, Wait
 from domain.grant import Authorized, Cause, Failure, Grant, Refreshing
+from domain.policy import Policy
+from domain.provider import Rotation, RotationKind
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,
@@ -46,9 +48,9 @@ def served(answer: Answer) -> str:
     return answer.tokens.access_token
 
 
-async def bench_with(left: timedelta) -> KeeperRig:
+async def bench_with(left: timedelta, *, by: Policy = POLICY) -> KeeperRig:
     """A rig whose connection `c` has an access token with so much time left."""
-    rig = KeeperRig()
+    rig = KeeperRig(by=by)
     await rig.keep(left)
     return rig
 
@@ -380,6 +382,37 @@ async def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     assert ("a fault of our own" in caplog.text) is isinstance(fault, RuntimeError)
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_answered"),
+    [
+        pytest.param(RESPONSE, False, id="new tokens"),
+        pytest.param(TokenErrorResponse(status=503, error=None), True, id="a failure"),
+    ],
+)
+async def test_unstored_tokens_are_not_served_if_their_use_ends_the_old_refresh_token(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, *, is_answered: bool
+) -> None:
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", ())
+    monkeypatch.setattr(recorder_module, "LATE_RETRIES", (timedelta(0),) * 5)
+    rotation = Rotation(kind=RotationKind.ALWAYS, grace=timedelta(hours=1), until_used=True)
+    rig = await bench_with(
+        EXPIRED, by=replace(POLICY, provider=replace(POLICY.provider, rotation=rotation))
+    )
+    rig.server.answer(outcome)
+    rig.store.failing_swaps = {2, 3, 4}
+    keeper = rig.instance()
+    if is_answered:
+        assert isinstance(await ask(keeper), TryLater)
+        return
+    with pytest.raises(StoreUnavailableError):
+        await ask(keeper)
+    # The store gets them later, and callers from there.
+    await keeper.finish()
+    assert len(rig.rescue.emitted) == 1
+    assert served(await ask(keeper)) == "access-8"
+    assert len(rig.server.requests) == 1
 
 
 async def test_tokens_that_the_store_did_not_take_are_brought_to_it_again(

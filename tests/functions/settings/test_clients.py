@@ -1,6 +1,8 @@
 """CLIENTS: each entry is a working client or a clear fault, and none takes the others down."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -151,6 +153,27 @@ def test_a_bad_client_is_named_and_takes_no_other_down(entry: Any, fault: str) -
     assert both.get("two").client_id == "id-2"
     assert both.get(None).client_id == "unnamed-id"
     assert all("'one'" in text for text in both.faults())
+
+
+def test_a_check_at_the_start_imports_no_preset() -> None:
+    environ = BASE | UNNAMED | {"CLIENTS": json.dumps({"google": {}})}
+    code = (
+        "import sys; from functions.settings.settings import Settings\n"
+        f"found = Settings.from_environ({environ!r})\n"
+        "faults = list(found.clients.faults(loads_presets=False))\n"
+        "assert any('client_id is not set' in fault for fault in faults), faults\n"
+        "print('domain.providers.google' in sys.modules, 'domain.providers.digikey' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert out.stdout.split() == ["False", "True"]
+
+
+def test_a_preset_s_own_requirement_is_found_when_the_client_is_used() -> None:
+    clients = settings({"shopify": DIGIKEY}, **UNNAMED).clients
+    assert not list(clients.faults(loads_presets=False))
+    assert any("endpoint_values" in fault for fault in clients.faults())
+    with pytest.raises(ClientError, match="shop"):
+        clients.get("shopify")
 
 
 def test_a_fault_quotes_no_value() -> None:

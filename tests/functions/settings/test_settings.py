@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.provider import LifetimeStart
+from domain.provider import LifetimeStart, Rotation, RotationKind
 from functions.application import Application
 from functions.asgi import ROUTES
 from functions.settings.settings import Settings, SettingsError
@@ -38,9 +38,16 @@ MARK = "ValueThatIsNotRepeated"
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 REPETITIVE = "hunter2-" * 4
 
+MEMBER_NAMES = [
+    *(f'["{MARK}"]', f"{MARK};id", f"{MARK}=1", ",", MARK * 5, "имя"),
+    *("id,access_token", "x.refreshToken", "id_token", "code", "state", "client_secret"),
+    " ".join(f"{MARK}{number}" for number in range(17)),
+]
+
 # A variable, and invalid values: the message names no other variable.
 FAULTS: Mapping[str, Sequence[str]] = {
     "PROVIDER": [MARK, "DIGIKEY"],
+    "GRANT": [MARK, "password", "Client_Credentials"],
     "CLIENT_ID": ["…", f"{MARK}\udcff"],
     "CLIENT_SECRET": ["...", f"{MARK}\udcff"],
     "AUTHORIZATION_ENDPOINT": [
@@ -65,13 +72,18 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "SQLITE_PATH": [f"/{MARK}/x.sqlite", f"{__file__}/{MARK}"],
     "ROTATION": [
         *(MARK, "always;grace=", "always;grace=٣m", "always;grace=30"),
-        *("always;grace=-1m", "always;grace=999999d"),
+        *("always;grace=-1m", "always;grace=999999d", "always;grace=until-used:"),
+        *("always;grace=until-used:0s", "always;grace=until-used:999d", "always;until-used"),
     ],
+    "LOGIN_LIFETIME": [MARK, "0d", "4000d", "365d;from-login", "never;sliding"],
+    "REFRESH_ONLY_WITHIN": [MARK, "30", "-1s", "never", "999999d", "30s;sliding"],
     "ACCESS_TOKEN_LIFETIME": ["30", "1h;sliding"],
     "REFRESH_TOKEN_LIFETIME": ["0d", "999999d", "never;sliding"],
     "REFUSAL_WORDS": [
         *(MARK, f'["{MARK}"]', f'{{"a":"{MARK}"}}', '{"a":["dead"]}', '{"a":' * 5_000),
     ],
+    "RESPONSE_MEMBERS": MEMBER_NAMES,
+    "CALLBACK_MEMBERS": MEMBER_NAMES,
     "PKCE": ["plain", "s256"],
     "SCOPE": ['read "write"', "read\\write", "чтение"],
     "AUTHORIZATION_PARAMS": [
@@ -98,7 +110,35 @@ FAULTS: Mapping[str, Sequence[str]] = {
             )
         ),
     ],
-    "TOKEN_ENDPOINT_AUTH_METHOD": ["private_key_jwt"],
+    "REFRESH_ENDPOINT": [f"http://{MARK}.test/refresh", "refresh"],
+    "TOKEN_REQUEST_FORMAT": ["xml", "JSON"],
+    "CODE_PARAMS": [MARK, f"redirect_uri={MARK}", "a=1&a=2"],
+    "REFRESH_PARAMS": [MARK, f"client_id={MARK}", "a=1&a=2"],
+    "TOKEN_HEADERS": [
+        *(MARK, "a b=1", "=1", "x=1&X=2", f"x=1%0d%0ay: {MARK}", f"x=é{MARK}", "x=%201"),
+        *(
+            f"{name}={MARK}"
+            for name in ("Authorization", "content-type", "Content-Length", "HOST", "user-agent")
+        ),
+    ],
+    "AUTHORIZATION_NAMES": [
+        *(MARK, f"{MARK}=a", "state=s", "code=c", "client_id=a b", "client_id=scope"),
+        *("client_id=a&client_id=b", "code_challenge=", "code_challenge_method="),
+    ],
+    "TOKEN_REQUEST_NAMES": [
+        *(MARK, f"{MARK}=a", "client_id=%0d", "code=redirect_uri", "code=x&redirect_uri=x"),
+        *(f"{name}=" for name in ("code", "refresh_token", "code_verifier", "client_secret")),
+        *("token=", "client_id=a&client_id=b"),
+    ],
+    "RESPONSE_NAMES": [MARK, f"{MARK}=a", "access_token=", "scope=a b", "scope=a&scope=b"],
+    "CALLBACK_CODE": ["a b", "state", "error", "iss", f"{MARK}?"],
+    "TOKENS_AT": ["a..b", ".a", "a b", "a.b.c.d.e", f"{MARK}/"],
+    "REVOCATION_STYLE": ["query", "RFC7009"],
+    "ENDPOINT_VALUES": [
+        *(MARK, f"tenant={MARK}", "tenant=", "tenant=a&tenant=b", f"client_id={MARK}"),
+    ],
+    "REDIRECT_URI": ["a b", f"http://{MARK}.test/", f"javascript:{MARK}", f"é{MARK}"],
+    "TOKEN_ENDPOINT_AUTH_METHOD": ["tls_client_auth", "Private_Key_JWT"],
     "USER_AGENT": [f"{MARK}\r\nx: y", f"é{MARK}"],
     "ENCRYPTION_KEYS": [f"{MARK}!", "MDEyMzQ1Njc4OWFiY2RlZg==", f"{KEY} {MARK}", ","],
     "CRON_SECRET": [f"{MARK} {MARK}", MARK[:23], "…"],
@@ -129,8 +169,49 @@ TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
         ["AUTHORIZATION_PARAMS", "SCOPE"],
     ),
     (
-        {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "CLIENT_SECRET": "", "ENCRYPTION_KEYS": ""},
+        {
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "PKCE": "S256",
+            "CLIENT_SECRET": "",
+            "ENCRYPTION_KEYS": "",
+        },
         ["CLIENT_SECRET", "ENCRYPTION_KEYS"],
+    ),
+    ({"TOKEN_ENDPOINT": "https://{tenant}.a.test/"}, ["TOKEN_ENDPOINT", "ENDPOINT_VALUES"]),
+    ({"ISSUER": "https://a.test/{tenant}"}, ["ISSUER", "ENDPOINT_VALUES"]),
+    ({"REFRESH_ENDPOINT": "https://a.test/{tenant}"}, ["REFRESH_ENDPOINT", "ENDPOINT_VALUES"]),
+    (
+        {"TOKEN_ENDPOINT": "https://{t}.a.test/", "ENDPOINT_VALUES": f"t={MARK}/"},
+        ["ENDPOINT_VALUES"],
+    ),
+    (
+        {"TOKEN_ENDPOINT": "https://{t}.a.test/", "ENDPOINT_VALUES": f"t=a&{MARK}=b"},
+        ["ENDPOINT_VALUES"],
+    ),
+    ({"TOKEN_PARAMS": "a=1", "CODE_PARAMS": "a=2"}, ["CODE_PARAMS"]),
+    ({"TOKEN_PARAMS": "a=1", "REFRESH_PARAMS": "b=1&a=2"}, ["REFRESH_PARAMS"]),
+    (
+        {"AUTHORIZATION_NAMES": "client_id=key", "AUTHORIZATION_PARAMS": "key=1"},
+        ["AUTHORIZATION_PARAMS"],
+    ),
+    ({"TOKEN_REQUEST_NAMES": "client_id=key", "TOKEN_PARAMS": "key=1"}, ["TOKEN_PARAMS"]),
+    ({"TOKEN_REQUEST_NAMES": "client_id=key", "CODE_PARAMS": "key=1"}, ["CODE_PARAMS"]),
+    (
+        {
+            "GRANT": "client_credentials",
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "ENCRYPTION_KEYS": KEY,
+        },
+        ["GRANT", "TOKEN_ENDPOINT_AUTH_METHOD"],
+    ),
+    (
+        {
+            "GRANT": "client_credentials",
+            "PROVIDER": "custom",
+            "AUTHORIZATION_ENDPOINT": "",
+            "TOKEN_ENDPOINT": "",
+        },
+        ["PROVIDER", "TOKEN_ENDPOINT", "ISSUER"],
     ),
     # A fault of each part that reads variables.
     (
@@ -265,17 +346,42 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"TOKEN_ENDPOINT": "http://[::1]:1/token"},
         {"PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": "", "ISSUER": "https://a.test/b/"},
         {"ROTATION": "none"},
+        {"GRANT": "authorization_code"},
+        {"GRANT": "client_credentials", "PUBLIC_URL": ""},
+        {"GRANT": "client_credentials", "PROVIDER": "custom", "AUTHORIZATION_ENDPOINT": ""},
         {"ACCESS_TOKEN_LIFETIME": "never"},
         {"REFRESH_TOKEN_LIFETIME": "7d;from-login"},
         {"ROTATION": "optional;grace=2h"},
+        {"RESPONSE_MEMBERS": "instance_url, authed_user.id\nid id"},
+        {"CALLBACK_MEMBERS": " ".join(f"accounts-server{number}" for number in range(16))},
+        {"ROTATION": "always;grace=until-used:30d;ends-access-token"},
+        {"LOGIN_LIFETIME": "365d"},
+        {"REFRESH_ONLY_WITHIN": "30s"},
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},
         {"TOKEN_PARAMS": "resource=https%3A%2F%2Fa.test&resource=b&audience=c&expiring="},
         {"USER_AGENT": "inventory/2.1 (by somebody@a.test)"},
+        {"AUTHORIZATION_NAMES": "response_type=", "AUTHORIZATION_PARAMS": "response_type=x"},
+        {"TOKEN_REQUEST_NAMES": "grant_type=", "CODE_PARAMS": "grant_type=x&resource=a&resource=b"},
+        {"TOKEN_REQUEST_NAMES": "token=refresh_token&token_type_hint="},
+        {"TOKEN_PARAMS": "resource=a", "REFRESH_PARAMS": "resource=b"},
+        {"REFRESH_PARAMS": "redirect_uri=https%3A%2F%2Fa.test%2F"},
+        {"TOKEN_HEADERS": "Notion-Version=2022-06-28&accept=application%2Fvnd.x%2Bjson"},
+        {"TOKEN_ENDPOINT": "https://a.test/{client_id}/token"},
+        {"TOKEN_ENDPOINT": 'https://a.test/{"x"}'},
+        {"REDIRECT_URI": "Acme-AcmeInc-App-abcde"},
+        {"REDIRECT_URI": "https://relay.test/callback"},
+        {"CALLBACK_CODE": "spapi_oauth_code"},
+        {"TOKENS_AT": "data.tokens"},
         {"ENCRYPTION_KEYS": KEY},
-        {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "CLIENT_SECRET": "", "ENCRYPTION_KEYS": KEY},
-        {"TOKEN_ENDPOINT_AUTH_METHOD": "none"},
+        {
+            "TOKEN_ENDPOINT_AUTH_METHOD": "none",
+            "PKCE": "S256",
+            "CLIENT_SECRET": "",
+            "ENCRYPTION_KEYS": KEY,
+        },
+        {"TOKEN_ENDPOINT_AUTH_METHOD": "none", "PKCE": "S256"},
         {"PUBLIC_URL": "https://a.test/"},
         {"OAUTH_STATE": ""},
         {"OAUTH_STATE": "5b1f0c9e7d3a4826b1f0c9e7d3a4826e"},
@@ -352,6 +458,42 @@ def test_declared_lifetimes_replace_those_of_the_preset(
     provider = Settings.from_environ(environ | declared).clients.get(None).provider
     assert provider.access_token_lifetime == timedelta(hours=12)
     assert (provider.refresh_token_lifetime, provider.refresh_token_counted) == (lifetime, counted)
+
+
+@pytest.mark.parametrize(
+    ("text", "grace", "until_used", "ends"),
+    [
+        ("always", timedelta(0), False, False),
+        ("always;grace=30m", timedelta(minutes=30), False, False),
+        ("always;grace=until-used", timedelta(hours=1), True, False),
+        ("always;grace=until-used:30d", timedelta(days=30), True, False),
+        ("always;grace=until-used;ends-access-token", timedelta(hours=1), True, True),
+    ],
+)
+def test_a_grace_may_last_until_use(
+    environ: dict[str, str], text: str, grace: timedelta, *, until_used: bool, ends: bool
+) -> None:
+    provider = Settings.from_environ(environ | {"ROTATION": text}).clients.get(None).provider
+    assert provider.rotation == Rotation(
+        kind=RotationKind.ALWAYS, grace=grace, until_used=until_used
+    )
+    assert provider.refresh_ends_access_token is ends
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "member", "duration"),
+    [
+        ("LOGIN_LIFETIME", "365d", "login_lifetime", timedelta(days=365)),
+        ("LOGIN_LIFETIME", "never", "login_lifetime", None),
+        ("REFRESH_ONLY_WITHIN", "30s", "refresh_only_within", timedelta(seconds=30)),
+        ("REFRESH_ONLY_WITHIN", "0s", "refresh_only_within", timedelta(0)),
+    ],
+)
+def test_limits_of_a_login_and_of_an_early_refresh(
+    environ: dict[str, str], variable: str, text: str, member: str, duration: timedelta | None
+) -> None:
+    provider = Settings.from_environ(environ | {variable: text}).clients.get(None).provider
+    assert getattr(provider, member) == duration
 
 
 # Values that were copied with characters around them.

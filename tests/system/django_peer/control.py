@@ -96,7 +96,7 @@ class _Ledger:
         with self._lock:
             self._arrived[grant_type] += 1
             self._in_flight += 1
-            if grant_type == "refresh_token" and self._faults:
+            if grant_type != "authorization_code" and self._faults:
                 return self._faults.popleft()
             return ""
 

@@ -63,7 +63,7 @@ def _register(config: Mapping[str, Any]) -> None:
         client_secret=config["client_secret"],
         hash_client_secret=False,
         client_type="confidential",
-        authorization_grant_type="authorization-code",
+        authorization_grant_type=config["grant"],
         redirect_uris=config["redirect_uri"],
     )
 

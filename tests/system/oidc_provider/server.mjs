@@ -20,20 +20,36 @@ function authorizationServer() {
     clients: [
       {
         client_id: config.client_id,
-        client_secret: config.client_secret,
-        redirect_uris: [config.redirect_uri],
-        grant_types: ['authorization_code', 'refresh_token'],
+        client_secret: config.client_secret || undefined,
+        ...(config.own
+          ? { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
+          : { redirect_uris: [config.redirect_uri], grant_types: ['authorization_code', 'refresh_token'] }),
         token_endpoint_auth_method: config.auth_method,
+        ...config.registered,
       },
     ],
+    claims: { openid: ['sub', 'email'] },
+    // The default leaves the email address to the userinfo endpoint.
+    conformIdTokenClaims: false,
+    findAccount: (_ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@account.example` }),
+    }),
     // The default keeps an expired access token alive for another 15 s.
     clockTolerance: 0,
     cookies: { keys: ['not-a-real-cookie-key'] },
-    features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
+    },
+    scopes: ['openid', 'offline_access', 'read'],
     // The default rotates only past 70 % of the refresh token's life.
     rotateRefreshToken: true,
     ttl: {
       AccessToken: config.access_lifetime,
+      ClientCredentials: config.access_lifetime,
       RefreshToken: config.refresh_lifetime,
       // A refresh token dies with its grant.
       Grant: config.refresh_lifetime,
@@ -79,7 +95,7 @@ async function tokenRequest(ctx, next) {
 function arrive(grantType) {
   counts.arrived[grantType] = (counts.arrived[grantType] ?? 0) + 1;
   inFlight += 1;
-  const fault = grantType === 'refresh_token' ? faults.shift() : undefined;
+  const fault = grantType === 'authorization_code' ? undefined : faults.shift();
   return fault?.split(':') ?? [];
 }
 

@@ -1,0 +1,1 @@
+"""A simulated provider for development, which plays the data of any preset."""

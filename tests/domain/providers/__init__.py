@@ -1,0 +1,1 @@
+"""Tests of all presets: their data, and their stories."""
