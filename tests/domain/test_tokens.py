@@ -124,6 +124,34 @@ def test_checklist_35_a_refresh_replaces_both_tokens_and_starts_a_new_generation
     )
 
 
+def test_a_refresh_keeps_the_place_in_the_record_and_the_start_of_the_lifetime() -> None:
+    # Comparing tokens leaves out their place in the record.
+    before = replace(TOKENS, place=3, revoked=2)
+    assert (refreshed(before).place, refreshed(before).revoked) == (3, 2)
+    idle = replace(DIGIKEY, refresh_token_counted=LifetimeStart.USE)
+    after = TOKENS.refreshed(RESPONSE, issued_at=T0 + DAY, provider=idle)
+    assert after.refresh_token_counted is LifetimeStart.USE
+
+
+def test_the_first_tokens_of_a_record_have_no_place_yet() -> None:
+    tokens = Tokens.first(RESPONSE, generation=0, issued_at=T0, provider=DIGIKEY)
+    assert (tokens.place, tokens.revoked) == (0, 0)
+
+
+def test_after_a_refresh_a_lifetime_is_assumed_if_none_is_declared() -> None:
+    undeclared = replace(DIGIKEY, access_token_lifetime=UNDECLARED_ACCESS_TOKEN_LIFETIME)
+    response = replace(RESPONSE, expires_in=None, refresh_token=None)
+    after = TOKENS.refreshed(response, issued_at=T0 + DAY, provider=undeclared)
+    assert after.expires_at == T0 + DAY + UNDECLARED_ACCESS_TOKEN_LIFETIME.lifetime
+
+
+def test_tokens_of_the_same_login_and_generation_are_not_newer() -> None:
+    uncounted = replace(TOKENS, authorized_at=T0 - SECOND)
+    assert TOKENS.are_newer_than(uncounted)
+    assert not uncounted.are_newer_than(TOKENS)
+    assert not TOKENS.are_newer_than(TOKENS)
+
+
 def test_checklist_34_a_response_without_a_refresh_token_keeps_the_old_one_and_its_expiry() -> None:
     tokens = refreshed(TOKENS, refresh_token=None, refresh_token_expires_in=None)
     assert (tokens.generation, tokens.refresh_token) == (7, "refresh-7")

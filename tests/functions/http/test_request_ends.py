@@ -92,7 +92,7 @@ async def it(tmp_path: Path, left: timedelta) -> AsyncIterator[Instance]:
     await transport.start()
     wiring = await application._parts.get()
     it = Instance(transport=transport, application=application, wiring=wiring)
-    vars(wiring)["_server"] = ScriptedServer(it.reply)
+    vars(wiring.client(None))["_server"] = ScriptedServer(it.reply)
     grant = Authorized(tokens=tokens_with(left))
     await wiring.store.swap("default", record_of(grant, "first"), expected_etag=None)
     yield it
