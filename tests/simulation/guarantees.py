@@ -204,7 +204,7 @@ def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
 
 def page(cells: Cells) -> str:
     """Write the page with these cells."""
-    return "\n".join([*_head(), *_table(cells), *_losses(), *_own(), *_chaos()])
+    return "\n".join([*_head(), *_table(cells), *_losses(), *_own(), *_adoptions(), *_chaos()])
 
 
 def read_cells(text: str) -> Cells:
@@ -347,6 +347,38 @@ def _own() -> Iterator[str]:
     yield "| story | what holds |"
     yield "|---|---|"
     for promise in OWN_PROMISES.values():
+        yield f"| {promise} |"
+    yield ""
+
+
+# Of `tests/domain/test_adopting_properties.py`, and of `tests/system/test_adopt_kill.py`.
+_ADOPTIONS = (
+    (
+        "instance stops before the refresh, provider away, or answer late | a later request or "
+        "sweep proves the tokens"
+    ),
+    (
+        "answer lost | a connection that worked keeps its earlier grant. Any other may need a "
+        "login, for the reasons above"
+    ),
+    "tokens refused | the earlier grant is as it was",
+    "the same tokens sent again after the proof | they are not used a second time",
+)
+
+
+def _adoptions() -> Iterator[str]:
+    yield "## Adopted tokens"
+    yield ""
+    yield (
+        "[Adopted tokens](adopt.md) are stored before they are used, and the earlier grant stays "
+        "until a refresh has proven them. Property tests take any order of adoptions, requests, "
+        "sweeps and faults, against providers with and without rotation, grace, revocation after "
+        "reuse and refusals of an early refresh. Another test kills a worker at random moments."
+    )
+    yield ""
+    yield "| story | what holds |"
+    yield "|---|---|"
+    for promise in _ADOPTIONS:
         yield f"| {promise} |"
     yield ""
 
