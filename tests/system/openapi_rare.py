@@ -6,6 +6,7 @@ All functions raise AssertionError where an answer is not as documented.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 from anyio.from_thread import BlockingPortal
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from domain.grant import AuthorizationRequired, Cause, Moved
+from domain.grant import AuthorizationRequired, Cause, Failure, FailureState, Moved
 from functions.http.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
 from tests.functions.access.test_api_keys import api_keys, entry
 from tests.functions.deployment import (
@@ -84,6 +85,7 @@ def ask_what_is_rare(schema: OpenApiSchema, deployment: Deployment, portal: Bloc
         _ask_about_logins(schema, deployment)
         _ask_at_another_provider(schema, deployment, portal)
         _ask_about_adoptions(schema, deployment, portal)
+        _ask_too_early(schema, deployment, portal)
         _ask_too_often(schema, deployment, portal)
         for future in waiting:
             future.result()
@@ -214,6 +216,26 @@ def _ask_about_adoptions(
         own = {**environ, "GRANT": "client_credentials"}
         with deployed(SERVER, portal, own, deployment.provider) as another:
             adopt("of-the-client", "one")
+
+
+def _ask_too_early(schema: OpenApiSchema, deployment: Deployment, portal: BlockingPortal) -> None:
+    """Ask where the access token may have ended, and the provider refuses to replace it yet."""
+    now, grant = datetime.now(UTC), fresh()
+    doubt = FailureState(
+        failures=1, failure=Failure.UNKNOWN, at=now, retry_at=now, in_doubt_since=now
+    )
+    token = grant.tokens.refresh_token
+    assert token is not None
+    own = {"REFRESH_ONLY_WITHIN": "30s", "ROTATION": "always;ends-access-token"}
+    with token_endpoint() as endpoint:
+        environ = {**deployment.environ, **endpoint.environ, **own}
+        with deployed(SERVER, portal, environ, deployment.provider) as another:
+            another.put("early", replace(grant, failure_state=doubt))
+            query = {"connection": "early"}
+            for name in ("getToken", "refreshConnection"):
+                ask(schema, name, query, _KEYS[name], at=another)
+            headers = (_KEYS["adoptTokens"], ("content-type", "text/plain"))
+            ask(schema, "adoptTokens", query, *headers, at=another, body=token.encode())
 
 
 def _tokens_of(account: str) -> Answer:

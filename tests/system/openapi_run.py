@@ -199,6 +199,9 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
             if state := next(states):
                 STATES[state](deployment, state)
                 case.query = {**query, CONNECTION.name: state}
+            elif CONNECTION.name in query:
+                # A name before a colon would be that of a client, and here is only the unnamed one.
+                case.query = {**query, CONNECTION.name: query[CONNECTION.name].replace(":", ".")}
         elif _is_about_a_connection(case):
             # Without the fault the request would succeed. It has no name, because a good parameter
             # keeps schemathesis from blaming a bad one.
