@@ -195,6 +195,10 @@ def test_an_obstacle_changes_nothing(
     assert (after is grant) is (expected is not None)
 
 
+def test_the_account_of_adopted_tokens_stays_with_them() -> None:
+    assert adopt(Unauthorized(), OTHER).grant.tokens.subject == "bob"
+
+
 def test_a_lapsed_attempt_of_the_earlier_grant_stays_in_doubt() -> None:
     after = adopt(LAPSED, now=NOW + MINUTE)
     assert isinstance(after.earlier, Authorized)
