@@ -13,7 +13,6 @@ from domain.provider import ClientAuthentication, Pkce, Provider
 from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.settings.client import ClientSettings
-from functions.settings.clients import fault_of_client
 from functions.settings.settings import SettingsError
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
@@ -181,6 +180,8 @@ class ClientWiring:
                 raise self._fault(str(error)) from None
 
     def _fault(self, text: str) -> SettingsError:
+        from functions.settings.named_clients import fault_of_client
+
         return SettingsError([fault_of_client(self.client.name, text)])
 
     @cached_property
