@@ -26,7 +26,8 @@ over_each_store = pytest.mark.parametrize("store", STORES)
 def test_no_fault_breaks_a_promise(kind: str, store: str) -> None:
     tally = run_all(run_chaos, kind, store, CHAOS_SEEDS[store])
     assert tally.answers["Serve"] > tally.runs
-    assert tally.swept[SweepOutcome.REFRESHED]
+    # The sweep leaves a token alone that the provider would refuse to replace.
+    assert tally.swept[SweepOutcome.REFRESHED] or kind == "early-declared"
     if kind.startswith("no-rotation"):
         assert set(tally.losses) <= {Loss.EXPIRED, Loss.DAMAGED}
 

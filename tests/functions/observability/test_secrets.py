@@ -264,7 +264,7 @@ SECRET_FIELDS = frozenset(
 WITHOUT_A_SECRET = {
     # A hash, our own headers, and encrypted records.
     *("PendingLogin.browser", "Problem.headers", "Response.headers", "WebAnswer.headers"),
-    *("Operation.parameters", "_Call.body"),
+    *("Operation.body", "Operation.parameters", "_Call.body"),
 }
 
 

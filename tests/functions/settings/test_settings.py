@@ -202,7 +202,7 @@ TOGETHER: Sequence[tuple[dict[str, str], list[str]]] = [
             "TOKEN_ENDPOINT_AUTH_METHOD": "none",
             "ENCRYPTION_KEYS": KEY,
         },
-        ["GRANT", "TOKEN_ENDPOINT_AUTH_METHOD"],
+        ["GRANT", "PKCE", "TOKEN_ENDPOINT_AUTH_METHOD"],
     ),
     (
         {
