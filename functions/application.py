@@ -92,7 +92,7 @@ class Application:
                 return
 
     async def prepare(self) -> None:
-        """Make the parts of a token request, and read the store once. Raises nothing.
+        """Make the parts that all clients share, and read the store once. Raises nothing.
 
         The first request reports any error.
         """

@@ -10,6 +10,7 @@ A client is read when it is needed first: fifty clients cost a fresh token no mo
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -78,6 +79,12 @@ class Clients:
                 raise ClientError(faults)
             self._read[name] = client
         return self._read[name]
+
+    def usable(self) -> Iterator[ClientSettings]:
+        """Yield each client whose settings are valid."""
+        for name in self.names:
+            with suppress(ClientError):
+                yield self.get(name)
 
     def faults(self, *, loads_presets: bool = True) -> Iterator[str]:
         """Yield the faults of every named client.

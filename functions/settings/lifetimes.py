@@ -54,21 +54,13 @@ def read_rotation(env: EnvReader, preset: Provider) -> Provider:
 def read_lifetimes(env: EnvReader, provider: Provider) -> Provider:
     """Apply the declared lifetimes of tokens whose response has none."""
     if (text := env.optional("ACCESS_TOKEN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "ACCESS_TOKEN_LIFETIME", text)
-        if counted is not LifetimeStart.ISSUE:
-            env.faults.append(
-                "ACCESS_TOKEN_LIFETIME must not end in ;sliding or ;from-login: use 30m or never"
-            )
+        lifetime = _plain_lifetime(env, "ACCESS_TOKEN_LIFETIME", text, example="30m")
         provider = replace(provider, access_token_lifetime=lifetime)
     if (text := env.optional("REFRESH_TOKEN_LIFETIME")) is not None:
         lifetime, counted = _lifetime(env, "REFRESH_TOKEN_LIFETIME", text)
         provider = replace(provider, refresh_token_lifetime=lifetime, refresh_token_counted=counted)
     if (text := env.optional("LOGIN_LIFETIME")) is not None:
-        lifetime, counted = _lifetime(env, "LOGIN_LIFETIME", text)
-        if counted is not LifetimeStart.ISSUE:
-            env.faults.append(
-                "LOGIN_LIFETIME must not end in ;sliding or ;from-login: use 365d or never"
-            )
+        lifetime = _plain_lifetime(env, "LOGIN_LIFETIME", text, example="365d")
         provider = replace(provider, login_lifetime=lifetime)
     return _refresh_only_within(env, provider)
 
@@ -85,6 +77,14 @@ def _refresh_only_within(env: EnvReader, provider: Provider) -> Provider:
         )
         return provider
     return replace(provider, refresh_only_within=within)
+
+
+def _plain_lifetime(env: EnvReader, name: str, text: str, *, example: str) -> timedelta | None:
+    """Read a lifetime that counts in one way only."""
+    lifetime, counted = _lifetime(env, name, text)
+    if counted is not LifetimeStart.ISSUE:
+        env.faults.append(f"{name} must not end in ;sliding or ;from-login: use {example} or never")
+    return lifetime
 
 
 def _lifetime(env: EnvReader, name: str, text: str) -> tuple[timedelta | None, LifetimeStart]:

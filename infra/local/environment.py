@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 from domain.provider import Provider
 from functions.admin.new_file import new_file
 from functions.settings.presets import load
+from functions.settings.provider import DEFAULT_PRESET
 from functions.settings.store import STORE_VARIABLES
 from infra.local.simulated.paths import Paths, placeholder_values, prefix_of
 
@@ -44,7 +45,6 @@ _PROVIDER_VARIABLES = frozenset(
 )
 # The simulation replaces all of them.
 _ENDPOINT_VARIABLES = frozenset({"REFRESH_ENDPOINT", "REVOCATION_ENDPOINT"})
-_DEFAULT_PRESET = "digikey"
 _PORTS = range(1, 65536)
 _SIMULATED_SECRET_FILE = STATE_FOLDER / "simulated-client-secret"
 
@@ -108,7 +108,7 @@ class LocalEnvironment:
         port = _port(given.get("PORT", "8000"))
         address = f"http://localhost:{port}"
         is_simulated = _PROVIDER_VARIABLES.isdisjoint(given)
-        preset = given.get("PROVIDER", _DEFAULT_PRESET)
+        preset = given.get("PROVIDER", DEFAULT_PRESET)
         # Always: the database is in it.
         STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
         variables = {
@@ -138,7 +138,7 @@ class LocalEnvironment:
 def _simulate(given: Mapping[str, str], preset: str, address: str) -> dict[str, str]:
     """Replace the client, the endpoints and the store by those of the simulation."""
     # Its own store for each preset: its logins would replace those of another provider.
-    name = "simulated" if preset == _DEFAULT_PRESET else f"simulated-{preset}"
+    name = "simulated" if preset == DEFAULT_PRESET else f"simulated-{preset}"
     replaced = STORE_VARIABLES | _ENDPOINT_VARIABLES
     variables = {name: given[name] for name in given.keys() - replaced} | {
         "SQLITE_PATH": str(STATE_FOLDER / f"{name}.sqlite"),

@@ -4,7 +4,6 @@ Neither has a secret: the commands read the API key from its file.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlsplit
@@ -13,7 +12,6 @@ from domain.metadata import is_loopback
 from functions.http.messages import Response
 from functions.http.pages import page_of
 from functions.settings.client import ClientSettings
-from functions.settings.clients import ClientError
 from functions.settings.settings import Settings
 from infra.local.environment import API_KEY_FILE, LocalEnvironment
 from infra.local.simulated.application import title_of
@@ -150,17 +148,15 @@ def _in_text(client: ShownClient) -> str:
 
 
 def _shown_clients(settings: Settings, *, is_simulated: bool) -> Iterator[ShownClient]:
-    for name in settings.clients.names:
-        # The application logs the faults of the others.
-        with suppress(ClientError):
-            client = settings.clients.get(name)
-            yield ShownClient(
-                name=name,
-                provider=f"a simulated {title_of(client.provider)}"
-                if is_simulated
-                else provider_name(client),
-                redirect_uri=settings.redirect_uri(client) or "",
-            )
+    # The application logs the faults of the others.
+    for client in settings.clients.usable():
+        yield ShownClient(
+            name=client.name,
+            provider=f"a simulated {title_of(client.provider)}"
+            if is_simulated
+            else provider_name(client),
+            redirect_uri=settings.redirect_uri(client) or "",
+        )
 
 
 def provider_name(client: ClientSettings) -> str:

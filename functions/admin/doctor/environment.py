@@ -1,7 +1,6 @@
 """Checks the settings by themselves, without any request."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -127,11 +126,7 @@ def _check_redirect_uri(client: ClientSettings, public_url: str) -> Finding:
 
 def _needs_logins(settings: Settings) -> bool:
     """Whether a client has logins, as far as clients can be used."""
-    for name in settings.clients.names:
-        with suppress(ClientError):
-            if _has_logins(settings.clients.get(name)):
-                return True
-    return False
+    return any(map(_has_logins, settings.clients.usable()))
 
 
 def _has_logins(client: ClientSettings) -> bool:
