@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
+from functions.access.credentials import bearer_tokens, keys_in_headers
 from functions.http.connections import connection_of
 from functions.http.messages import Request
 from functions.http.problems import ProblemError, problem
@@ -60,7 +61,7 @@ def require_api_key(
 
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
     """Return the key of the request, regardless of its restrictions; None if it is unknown."""
-    digests = [digest_of(value) for value in _keys_in_headers(request)]
+    digests = [digest_of(value) for value in keys_in_headers(request)]
     found = None
     for key in keys:
         # Compare with every key, so that time reveals neither the key nor the header.
@@ -76,7 +77,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
         raise SettingsError(
             ["CRON_SECRET is not set, and the sweep requires it: run openssl rand -hex 32"]
         )
-    given = [digest_of(value) for value in _bearer_tokens(request)]
+    given = [digest_of(value) for value in bearer_tokens(request)]
     expected = digest_of(cron_secret.encode())
     matches = [compare_digest(expected, digest) for digest in given]
     if not matches or not all(matches):
@@ -89,7 +90,7 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
 
 
 def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:
-    given = _keys_in_headers(request)
+    given = keys_in_headers(request)
     if not given:
         raise problem("api-key-missing", f"This endpoint requires an API key. {_KEY_ADVICE}")
     if len(set(given)) > 1:
@@ -113,14 +114,3 @@ def _not_allowed(key: ApiKey, what: str) -> ProblemError:
         f"API_KEYS does not allow the API key {key.name!r} for {what}. Use another key, or change "
         "its entry.",
     )
-
-
-def _keys_in_headers(request: Request) -> list[bytes]:
-    """Return every key of the headers. Keys in a URL are ignored, because URLs are logged."""
-    return [*map(bytes.strip, request.header_values(b"x-api-key")), *_bearer_tokens(request)]
-
-
-def _bearer_tokens(request: Request) -> list[bytes]:
-    """Return the values of `Authorization: Bearer …` (RFC 6750 §2.1)."""
-    values = [value.strip().partition(b" ") for value in request.header_values(b"authorization")]
-    return [token.strip() for scheme, _, token in values if scheme.lower() == b"bearer"]

@@ -1,0 +1,49 @@
+"""The credentials in a request's headers. Those in a URL are ignored, because URLs are logged."""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass, field
+
+from functions.http.messages import Request
+from functions.http.problems import problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicCredentials:
+    """The user and password of `Authorization: Basic …` (RFC 7617 §2), as they were sent."""
+
+    user: bytes
+    password: bytes = field(repr=False)
+
+
+def keys_in_headers(request: Request) -> list[bytes]:
+    """Return every API key of `x-api-key` and `Authorization: Bearer`."""
+    return [*map(bytes.strip, request.header_values(b"x-api-key")), *bearer_tokens(request)]
+
+
+def bearer_tokens(request: Request) -> list[bytes]:
+    """Return the values of `Authorization: Bearer …` (RFC 6750 §2.1)."""
+    return _of_scheme(request, b"bearer")
+
+
+def basic_credentials(request: Request) -> list[BasicCredentials]:
+    """Return the credentials of each `Authorization: Basic …`. Raises ProblemError."""
+    return [_decode(value) for value in _of_scheme(request, b"basic")]
+
+
+def _of_scheme(request: Request, scheme: bytes) -> list[bytes]:
+    values = [value.strip().partition(b" ") for value in request.header_values(b"authorization")]
+    return [value.strip() for given, _, value in values if given.lower() == scheme]
+
+
+def _decode(value: bytes) -> BasicCredentials:
+    try:
+        user, colon, password = b64decode(value, validate=True).partition(b":")
+    except binascii.Error:
+        user, colon, password = b"", b"", b""
+    if not colon:
+        raise problem(
+            "api-key-invalid",
+            "Malformed `Authorization: Basic`. Send the base64 of `USER:KEY` (RFC 7617).",
+        )
+    return BasicCredentials(user=user, password=password)
