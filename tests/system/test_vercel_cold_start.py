@@ -56,6 +56,7 @@ OUR_OWN = {
     "domain.tokens",
     "functions",
     "functions.access",
+    "functions.access.credentials",
     "functions.access.gate",
     "functions.application",
     "functions.client_wiring",
