@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -110,8 +111,11 @@ def test_a_wrong_secret_is_a_fault_of_the_settings_and_asks_nobody_to_log_in(
     start_peer: StartPeer,
 ) -> None:
     with own_connection(start_peer, count=2, CLIENT_SECRET="a-wrong-secret") as connection:
-        answers = connection.ask(40)
-        assert counted(answers) == {(502, "client-refused"): 40}
+        answers = connection.ask()
+        # The next try must not come due while a busy machine asks again.
+        connection.let_time_pass(-timedelta(minutes=1))
+        answers += connection.ask(40)
+        assert counted(answers) == {(502, "client-refused"): 41}
         assert all(answer.headers["retry-after"] for answer in answers)
         assert all("login" not in answer.members for answer in answers)
         assert connection.peer.stats().arrived.total() == 1
