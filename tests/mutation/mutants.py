@@ -8,9 +8,11 @@ the parts of the domain's rules: earlier and later, conditions, and branches.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import libcst as cst
+from libcst.metadata import MetadataWrapper, WhitespaceInclusivePositionProvider
 from mutmut.mutation.mutators import OPERATORS_TYPE, mutation_operators
 
 ROOT = Path(__file__).parents[2]
@@ -48,17 +50,14 @@ def unchanged(module: str) -> Mutant:
 @cache
 def mutants_of(module: str) -> tuple[Mutant, ...]:
     """Return the mutants of a module, each text once."""
-    code = _code(module)
-    tree = cst.parse_module(code)
+    text = _Text(_code(module))
     found: dict[str, Mutant] = {}
-    begin = 0
-    for statement in tree.body:
-        text = tree.code_for_node(statement)
-        begin = code.index(text, begin)
-        end = begin + len(text)
-        for place, faulty in _faulty(tree, statement):
-            source = code[:begin] + faulty + code[end:]
-            before, after = _difference(text, faulty)
+    for statement in text.tree.body:
+        finder = _Faults()
+        statement.visit(finder)
+        for place, node, faulty in finder.found:
+            source = text.replace(statement, node, faulty)
+            before, after = _difference(text.code, source)
             found[source] = Mutant(
                 module=module, place=place, before=before, after=after, source=source
             )
@@ -69,14 +68,36 @@ def _code(module: str) -> str:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
 
 
-def _faulty(tree: cst.Module, statement: cst.CSTNode) -> Iterator[tuple[str, str]]:
-    """Return a statement with each fault, and the place of the fault."""
-    finder = _Faults()
-    statement.visit(finder)
-    for place, node, faulty in finder.found:
-        replaced = statement.deep_replace(node, faulty)
-        assert isinstance(replaced, cst.CSTNode)
-        yield place, tree.code_for_node(replaced)
+class _Text:
+    """The text of a module, its tree, and where each node begins."""
+
+    def __init__(self, code: str) -> None:
+        wrapper = MetadataWrapper(cst.parse_module(code), unsafe_skip_copy=True)
+        self.code = code
+        self.tree = wrapper.module
+        self._places = wrapper.resolve(WhitespaceInclusivePositionProvider)
+        self._lines = [0, *accumulate(map(len, code.splitlines(keepends=True)))]
+
+    def replace(self, statement: cst.CSTNode, node: cst.CSTNode, faulty: cst.CSTNode) -> str:
+        """Return the text with a node of a statement replaced."""
+        if self._is_at_its_place(node):
+            return self._replace(node, faulty)
+        # The text of an indented block lacks its indentation, which only the statement knows.
+        changed = statement.deep_replace(node, faulty)
+        assert isinstance(changed, cst.CSTNode)
+        return self._replace(statement, changed)
+
+    def _is_at_its_place(self, node: cst.CSTNode) -> bool:
+        return self.code.startswith(self.tree.code_for_node(node), self._begin(node))
+
+    def _replace(self, node: cst.CSTNode, other: cst.CSTNode) -> str:
+        begin = self._begin(node)
+        end = begin + len(self.tree.code_for_node(node))
+        return self.code[:begin] + self.tree.code_for_node(other) + self.code[end:]
+
+    def _begin(self, node: cst.CSTNode) -> int:
+        start = self._places[node].start
+        return self._lines[start.line - 1] + start.column
 
 
 def _difference(before: str, after: str) -> tuple[str, str]:
