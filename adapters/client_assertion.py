@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    _Key: TypeAlias = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
+    Key: TypeAlias = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """The `client_assertion_type` (RFC 7523 §2.2)."""
@@ -86,28 +86,35 @@ class ClientAssertions:
         return jwt.encode(claims, key, algorithm=algorithm, headers=headers)
 
     @cached_property
-    def _loaded(self) -> "tuple[_Key, str]":
+    def _loaded(self) -> "tuple[Key, str]":
         """The key and its algorithm. Raises ClientKeyError."""
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        return load_key(self._pem, self._asked_algorithm)
 
-        if find_spec("jwt") is None:
-            raise ClientKeyError(
-                f"{_VARIABLE} requires PyJWT: pip install -r infra/locks/runtime.txt"
-            )
-        try:
-            key = load_pem_private_key(self._pem.encode(), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            # Without its cause, which may quote the key.
-            raise ClientKeyError(f"{_VARIABLE} cannot be read: store it again") from None
-        usual = _algorithms_of(key)
-        algorithm = self._asked_algorithm or usual[0]
-        if algorithm not in usual:
-            raise ClientKeyError(
-                f"TOKEN_ENDPOINT_AUTH_SIGNING_ALG does not fit {_VARIABLE}: its key can sign with "
-                f"{', '.join(usual)}"
-            )
-        return key, algorithm  # type: ignore[return-value]
+
+def load_key(pem: str, asked_algorithm: str | None) -> "tuple[Key, str]":
+    """Return a private key, and the algorithm that it signs with.
+
+    `asked_algorithm`: None for the usual one of the kind of key.
+    Raises ClientKeyError.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if find_spec("jwt") is None:
+        raise ClientKeyError(f"{_VARIABLE} requires PyJWT: pip install -r infra/locks/runtime.txt")
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without its cause, which may quote the key.
+        raise ClientKeyError(f"{_VARIABLE} cannot be read: store it again") from None
+    usual = _algorithms_of(key)
+    algorithm = asked_algorithm or usual[0]
+    if algorithm not in usual:
+        raise ClientKeyError(
+            f"TOKEN_ENDPOINT_AUTH_SIGNING_ALG does not fit {_VARIABLE}: its key can sign with "
+            f"{', '.join(usual)}"
+        )
+    return key, algorithm  # type: ignore[return-value]
 
 
 def _algorithms_of(key: object) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Private keys of clients, made once, and the assertions that they sign."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -50,6 +51,12 @@ def jwk_of(kind: str, *, kid: str) -> dict[str, Any]:
     algorithm = {"p256": "ES256", "rsa": "RS256", "ed25519": "EdDSA"}[kind]
     jwk = jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
     return {**jwk, "kid": kid, "use": "sig"}
+
+
+def assertion_of(kind: str, claims: Mapping[str, object], *, algorithm: str = "ES256") -> str:
+    """Return an assertion with any claims, signed by a key of a kind."""
+    key: Any = key_of(kind)
+    return jwt.encode({**claims}, key, algorithm=algorithm)
 
 
 def claims_of(assertion: str, pem: str, *, audience: str) -> dict[str, Any]:

@@ -11,15 +11,18 @@ from functions.application import Application
 from functions.asgi import ROUTES
 from functions.http.messages import Receive, Request, Scope, Send
 from functions.observability.log_lines import TextLine
+from functions.settings.client import ClientSettings
 from functions.settings.settings import Settings, SettingsError
 from infra.local.environment import LocalEnvironment, LocalEnvironmentError
 from infra.local.first_steps import FirstSteps
 from infra.local.listener import loopback_listener
 from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.assertions import ClientKey
 from infra.local.simulated.callers import is_local
 from infra.local.simulated.codes import Client
 from infra.local.simulated.state_file import StateFileError
 from infra.local.slow_clients import BACKLOG, LimitedProtocol, raise_descriptor_limit
+from ports.client_key import ClientKeyError
 
 
 class LocalApplication:
@@ -57,7 +60,7 @@ def main() -> str | None:
         listener = loopback_listener(local.port)
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    except (LocalEnvironmentError, StateFileError, OSError) as error:
+    except (ClientKeyError, LocalEnvironmentError, StateFileError, OSError) as error:
         return f"Cannot start: {error}."
     print(steps.text(), flush=True)
     raise_descriptor_limit()
@@ -98,10 +101,20 @@ def _simulation(local: LocalEnvironment, settings: Settings) -> SimulatedProvide
             client_secret=client.client_secret,
             redirect_uris=(callback,),
             redirect_names={} if name is None else {name: callback},
+            key=_key_of(client),
         ),
         state_path=local.simulation_state,
         prefix=local.simulation_prefix,
     )
+
+
+def _key_of(client: ClientSettings) -> ClientKey | None:
+    """Return the key that the client would have registered. Raises ClientKeyError."""
+    key = client.private_key
+    if key is None:
+        return None
+    audience = key.audience or client.provider.token_endpoint
+    return ClientKey.of(key.pem, algorithm=key.algorithm, audience=audience)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from adapters.clock_system import SystemClock
 from adapters.entropy_system import SystemEntropy
 from adapters.store_memory import MemoryStore
 from domain.grant import Authorized, Grant, tokens_of
+from domain.ledger import Ledger
 from domain.policy import Policy
 from domain.token_endpoint import (
     Outcome,
@@ -158,6 +159,7 @@ class KeeperRig:
         self.server = ScriptedServer(reply)
         self.policy = by
         self.rescue = RescueList()
+        self._recorders: dict[Keeper, Recorder] = {}
 
     def instance(
         self,
@@ -181,10 +183,17 @@ class KeeperRig:
             policy=self.policy,
             intents=intent_limit(),
         )
+        self._recorders[keeper] = recorder
         return keeper
 
+    def recorder_of(self, keeper: Keeper) -> Recorder:
+        """Return the recorder of an instance, which all its parts share as in the product."""
+        return self._recorders[keeper]
+
     def revocations(self, keeper: Keeper) -> Revocations:
-        return Revocations(keeper=keeper, recorder=keeper._recorder, server=lambda: self.server)
+        return Revocations(
+            keeper=keeper, recorder=self.recorder_of(keeper), server=lambda: self.server
+        )
 
     def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
         keeper = keeper or self.instance()
@@ -208,6 +217,15 @@ class KeeperRig:
             record_of(Authorized(tokens=tokens_with(left, refresh_left=refresh_left)), "first"),
             expected_etag=None,
         )
+
+    async def write(
+        self, grant: Grant, connection: str = "c", *, ledger: Ledger | None = None
+    ) -> Record:
+        """Store a grant as another instance does, with the next etag."""
+        there = await MemoryStore.load(self.store, connection)
+        record = there if ledger is None else replace(there, ledger=ledger)
+        recorder = self.recorder_of(self.instance())
+        return await recorder.swap(connection, record, grant, None, now=datetime.now(UTC))
 
     async def grant(self, connection: str = "c") -> Grant:
         return (await MemoryStore.load(self.store, connection)).grant

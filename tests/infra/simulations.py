@@ -5,23 +5,30 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
+from uuid import uuid4
 
 import httpx
 
+from adapters.client_assertion import ASSERTION_TYPE
 from adapters.token_response import read_answer
 from domain.provider import ClientAuthentication, Provider
 from domain.token_endpoint import TokenErrorResponse, TokenResponse
 from domain.wire_format import BodyFormat, WireFormat
 from infra.local.simulated.application import SimulatedProvider
+from infra.local.simulated.assertions import ClientKey
 from infra.local.simulated.codes import Client
 from infra.local.simulated.paths import Paths, prefix_of
+from tests.client_keys import assertion_of, pem_of
 from tests.system.simulated_digikey import Form
 
 CALLBACK = "https://keeper.example/api/callback"
 # With characters that HTTP Basic has to encode.
 CLIENT_ID, CLIENT_SECRET = "a-client", "a secret:%+"
+# Kinds of the client's private key, and of another one.
+KEY, ANOTHER_KEY = "p256", "other-p256"
 VERIFIER, CHALLENGE = (
     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
     "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
@@ -45,6 +52,7 @@ class Simulation:
     provider: Provider
     clock: Clock = field(default_factory=Clock)
     redirect_names: Mapping[str, str] = field(default_factory=dict)
+    state_path: Path | None = None
 
     def __post_init__(self) -> None:
         self.app = SimulatedProvider(
@@ -54,7 +62,11 @@ class Simulation:
                 client_secret=CLIENT_SECRET,
                 redirect_uris=(CALLBACK,),
                 redirect_names=self.redirect_names,
+                key=ClientKey.of(
+                    pem_of(KEY), algorithm=None, audience=self.provider.token_endpoint
+                ),
             ),
+            state_path=self.state_path,
             now=self.clock,
         )
         self.paths = Paths.of(self.provider)
@@ -112,7 +124,7 @@ class Simulation:
         """Send a token request in the provider's format."""
         is_refresh = form["grant_type"] == "refresh_token"
         own = self.wire.refresh_params if is_refresh else self.wire.code_params
-        members, headers = _credentials(self.provider, secret)
+        members, headers = self._credentials(secret)
         named = _renamed({**form, **members}, self.wire.token_request_names)
         pairs = [*named.items(), *self.provider.token_params, *own]
         headers |= dict(self.wire.headers)
@@ -124,6 +136,19 @@ class Simulation:
             content=json.dumps(dict(pairs)) if is_json else urlencode(pairs),
             headers={"content-type": kind, **headers},
         )
+
+    def assertion(self, *, kind: str = KEY, **change: object) -> str:
+        """Return an assertion of the client with other claims; None leaves one out."""
+        claims = {
+            "iss": CLIENT_ID,
+            "sub": CLIENT_ID,
+            "aud": self.provider.token_endpoint,
+            "jti": uuid4().hex,
+            "exp": self.clock.seconds + 60,
+            **change,
+        }
+        present = {name: value for name, value in claims.items() if value is not None}
+        return assertion_of(kind, present)
 
     def log_in(self, **change: str) -> TokenResponse:
         """Log in, and return the tokens as the product reads them."""
@@ -141,6 +166,20 @@ class Simulation:
         found = self.read(response)
         assert isinstance(found, TokenErrorResponse), (response.text, found)
         return found
+
+    def _credentials(self, secret: str) -> tuple[dict[str, str], dict[str, str]]:
+        match self.provider.client_authentication:
+            case ClientAuthentication.POST:
+                return {"client_id": CLIENT_ID, "client_secret": secret}, {}
+            case ClientAuthentication.BASIC:
+                return {}, {"authorization": _basic(CLIENT_ID, secret)}
+            case ClientAuthentication.SECRET_AS_USER:
+                return {}, {"authorization": _basic(secret, "")}
+            case ClientAuthentication.PRIVATE_KEY_JWT:
+                kind = KEY if secret == CLIENT_SECRET else ANOTHER_KEY
+                return by_assertion(self.assertion(kind=kind)), {}
+            case ClientAuthentication.NONE:
+                return {"client_id": CLIENT_ID}, {}
 
     def read(self, response: httpx.Response) -> object:
         """Return what the product reads."""
@@ -160,16 +199,13 @@ def _renamed(members: Mapping[str, str], names: Mapping[str, str]) -> dict[str, 
     return {name: value for name, value in found if name}
 
 
-def _credentials(provider: Provider, secret: str) -> tuple[dict[str, str], dict[str, str]]:
-    match provider.client_authentication:
-        case ClientAuthentication.POST:
-            return {"client_id": CLIENT_ID, "client_secret": secret}, {}
-        case ClientAuthentication.BASIC:
-            return {}, {"authorization": _basic(CLIENT_ID, secret)}
-        case ClientAuthentication.SECRET_AS_USER:
-            return {}, {"authorization": _basic(secret, "")}
-        case ClientAuthentication.NONE | ClientAuthentication.PRIVATE_KEY_JWT:
-            return {"client_id": CLIENT_ID}, {}
+def by_assertion(assertion: str) -> dict[str, str]:
+    """Return the members of a request with an assertion (RFC 7521 §4.2)."""
+    return {
+        "client_id": CLIENT_ID,
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion,
+    }
 
 
 def _basic(user: str, password: str) -> str:

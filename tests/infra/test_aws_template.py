@@ -215,9 +215,9 @@ async def rescued() -> None:
 async def rolled_back() -> None:
     rig = KeeperRig()
     keeper = rig.instance()
-    first, write = record_of(Authorized(tokens=TOKENS), None), keeper._recorder._write
-    older = await write("c", first, over=first)
-    newer = await write("c", older, over=older)
+    older = await rig.write(Authorized(tokens=TOKENS))
+    newer = await rig.write(older.grant)
+    await keeper.load("c")
     await rig.store.swap("c", older, expected_etag=newer.etag)
     await keeper.load("c")
 

@@ -332,13 +332,7 @@ def test_answer_has_the_lifetimes_that_the_preset_names(
 # --- the wire format
 
 
-# No public key is registered there.
-SIMULATED_METHODS = [
-    method for method in ClientAuthentication if method is not ClientAuthentication.PRIVATE_KEY_JWT
-]
-
-
-@pytest.mark.parametrize("method", SIMULATED_METHODS)
+@pytest.mark.parametrize("method", ClientAuthentication)
 def test_only_the_preset_s_client_authentication_is_accepted(
     method: ClientAuthentication,
 ) -> None:

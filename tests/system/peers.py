@@ -98,6 +98,25 @@ class Peer:
         _control(self.issuer, "POST", "faults", json.dumps(faults))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A client to register at django-oauth-toolkit, for logins or for its own credentials."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str
+    own: bool = False
+
+    def registration(self) -> Mapping[str, str]:
+        """Return it in the server's words."""
+        return {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "redirect_uri": self.redirect_uri,
+            "grant": "client-credentials" if self.own else "authorization-code",
+        }
+
+
 class RefreshPolicy(Enum):
     """A policy of django-oauth-toolkit for used refresh tokens."""
 
@@ -168,23 +187,27 @@ def oidc_provider(
 
 @contextmanager
 def django_oauth_toolkit(
-    *, redirect_uri: str, policy: RefreshPolicy, grace: int = 120, own: bool = False
+    *,
+    redirect_uri: str,
+    policy: RefreshPolicy,
+    grace: int = 120,
+    own: bool = False,
+    others: Sequence[Application] = (),
 ) -> Iterator[Peer]:
     """Run django-oauth-toolkit under one of its refresh policies; `grace` is in seconds.
 
-    With `own`, the client may use its own credentials only.
+    With `own`, the client may use its own credentials only. `others` are further clients.
 
     It takes client_secret_basic as well as the client_secret_post it is declared with. Raises
     PeerDidNotStartError.
     """
     command = [sys.executable, "-m", "tests.system.django_peer.server"]
     with TemporaryDirectory() as directory:
+        first = Application(**_CLIENT, redirect_uri=redirect_uri, own=own)
         config = {
-            **_CLIENT,
             "username": USERNAME,
             "password": PASSWORD,
-            "redirect_uri": redirect_uri,
-            "grant": "client-credentials" if own else "authorization-code",
+            "applications": [one.registration() for one in (first, *others)],
             "access_lifetime": 1800,
             "database": str(Path(directory) / "peer.sqlite3"),
             "refresh": _refresh_settings(policy, grace),

@@ -1,18 +1,29 @@
 """`make run PROVIDER=NAME`: the product and the simulated provider, from a login to its end."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.system.local_server import LocalServer, local_server
-from tests.system.loopback import http
+from tests.client_keys import pem_of
+from tests.system.local_server import ROOT, LocalServer, local_server
+from tests.system.loopback import free_port, http
 from tests.system.simulated_digikey import press
 from tests.system.waiting import wait_until
 
 TITLES = {"digikey-sandbox": "Digi-Key sandbox"}
 # Seconds. Providers report one less.
-SHORT = 2
+SHORT, LONG = 2, 3600
+BY_KEY = {
+    "TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt",
+    "CLIENT_PRIVATE_KEY": pem_of("p256").replace("\n", "\\n"),
+}
+# The form of a key is checked first, and this has it.
+NO_KEY = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----"
 PRESETS = [
     pytest.param("digikey-sandbox", id="another-digi-key"),
     pytest.param("custom", id="no-differences"),
@@ -43,6 +54,37 @@ def test_product_keeps_a_login_at_the_simulated_preset(name: str, tmp_path: Path
         assert _accepts(there, _log_in(server))
 
 
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        pytest.param("keycloak", BY_KEY, id="the-token-endpoint-as-audience"),
+        pytest.param(
+            "okta",
+            {
+                **BY_KEY,
+                "CLIENT_PRIVATE_KEY": pem_of("rsa"),
+                "CLIENT_ASSERTION_AUDIENCE": "https://login.example",
+                "TOKEN_ENDPOINT_AUTH_SIGNING_ALG": "PS256",
+            },
+            id="another-audience-and-algorithm",
+        ),
+    ],
+)
+def test_product_authenticates_by_a_private_key(
+    name: str, variables: Mapping[str, str], tmp_path: Path
+) -> None:
+    with local_server(tmp_path, variables={"PROVIDER": name, **variables}) as server:
+        there = f"{server.address}/simulated-{name}"
+        _change(there, lifetimes={"access_token": SHORT})
+        _press_allow(server)
+        _change(there, lifetimes={"access_token": LONG})
+        wait_until(lambda: _ask(server, "GET", "/api/token").json()["expires_in"] > SHORT)
+        refreshed = _token(server)
+        assert _accepts(there, refreshed)
+        assert _ask(server, "POST", "/api/revoke").json()["revoked"] == "yes"
+        assert not _accepts(there, refreshed)
+
+
 def test_another_preset_answers_while_the_deployment_runs(tmp_path: Path) -> None:
     with local_server(tmp_path, variables={"PROVIDER": "custom"}) as server:
         there = f"{server.address}/simulated-custom"
@@ -56,16 +98,41 @@ def test_another_preset_answers_while_the_deployment_runs(tmp_path: Path) -> Non
         assert _accepts(there, token["access_token"])
 
 
-def test_an_unknown_preset_ends_the_start_with_similar_names(tmp_path: Path) -> None:
-    with local_server(tmp_path, variables={"PROVIDER": "gogle"}) as server:
-        assert server.greeting == ""
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        pytest.param({"PROVIDER": "gogle"}, "similar to google", id="unknown-preset"),
+        pytest.param(
+            {**BY_KEY, "CLIENT_PRIVATE_KEY": NO_KEY},
+            "Cannot start: CLIENT_PRIVATE_KEY cannot be read: store it again.",
+            id="key-that-is-none",
+        ),
+    ],
+)
+def test_wrong_setting_ends_the_start_with_a_reason(
+    variables: Mapping[str, str], reason: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "infra.local.run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PORT": str(free_port()), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert reason in ended.stderr
 
 
 def _log_in(server: LocalServer) -> str:
+    _press_allow(server)
+    return _token(server)
+
+
+def _press_allow(server: LocalServer) -> None:
     begun = _ask(server, "POST", "/api/login").raise_for_status()
     page = http.get(press(begun.json()["authorization_url"], "allow"))
     assert page.is_success, page.text
-    return _token(server)
 
 
 def _token(server: LocalServer) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from domain.authorization import code_challenge
 from domain.provider import ClientAuthentication, Pkce, Provider
+from infra.local.simulated.assertions import ClientKey
 from infra.local.simulated.refusals import Refusal, invalid_grant, invalid_redirect_uri, missing
 from infra.local.simulated.state import Code
 
@@ -15,13 +16,14 @@ class Client:
     """The one registered client.
 
     `redirect_uris`: the values that requests may have. `redirect_names`: names that they may have
-    instead, such as eBay's RuName, and the URL of each.
+    instead, such as eBay's RuName, and the URL of each. `key`: None for a client without one.
     """
 
     client_id: str
     client_secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
     redirect_names: Mapping[str, str] = field(default_factory=dict)
+    key: ClientKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def read_token_request(
 def read_credentials(
     provider: Provider, request: Request, form: Mapping[str, str], *, client_id: str
 ) -> dict[str, str]:
-    """Return the client's id and secret of a request, by the provider's method."""
+    """Return the client's credentials in a request, by the provider's method."""
     names = wire_of(provider).token_request_names
     return _credentials(provider, request, _to_rfc(form, names), client_id=client_id)
 
@@ -146,8 +146,9 @@ def _credentials(
         case ClientAuthentication.POST | ClientAuthentication.NONE:
             return in_form
         case ClientAuthentication.PRIVATE_KEY_JWT:
-            # No preset has it, and no public key is registered here.
-            return {"client_id": client_id, "client_secret": ""}
+            # RFC 7521 §4.2: the assertion names the client, too.
+            names = {"client_id", "client_assertion_type", "client_assertion"}
+            return {"client_id": client_id} | {name: form[name] for name in names & form.keys()}
 
 
 def _basic(request: Request) -> tuple[str, str]:

@@ -13,6 +13,8 @@ The rules, in the order of the code. `Provider` has what differs between provide
 5. A code or token is invalid from the instant of its expiry.
 6. The client itself gets an access token without a refresh token (§4.4).
 7. The revocation of a token revokes its grant (RFC 7009 §2.1).
+8. A client assertion is accepted once, before its expiry, with the client's key (RFC 7523 §3).
+   Its time is this machine's: the moved clock is for codes and tokens.
 """
 
 import math
@@ -20,7 +22,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from domain.provider import Provider
+from domain.provider import ClientAuthentication, Provider
+from infra.local.simulated.assertions import accept_assertion
 from infra.local.simulated.codes import (
     AuthorizationRequest,
     Client,
@@ -127,12 +130,17 @@ class AuthorizationServer:
         return any(now < each.get(key, now) for each in expiries)
 
     def is_authenticated(self, form: Mapping[str, str]) -> bool:
-        """Whether a request is from the client, by its id and, unless it is public, its secret."""
+        """Whether a request is from the client. An assertion in it is used up."""
         if form.get("client_id") != self.client.client_id:
             return False
-        given = form.get("client_secret", "").encode()
-        secret = self.client.client_secret.encode()
-        return is_public(self.provider) or secrets.compare_digest(given, secret)
+        match self.provider.client_authentication:
+            case ClientAuthentication.NONE:
+                return True
+            case ClientAuthentication.PRIVATE_KEY_JWT:
+                return self._accept_assertion(form)
+            case _:
+                given = form.get("client_secret", "").encode()
+                return secrets.compare_digest(given, self.client.client_secret.encode())
 
     def revoke_tokens(self, tokens: list[str]) -> None:
         """Revoke the grants of these tokens. Unknown ones are ignored (RFC 7009 §2.2)."""
@@ -204,6 +212,14 @@ class AuthorizationServer:
             expires_in=whole_seconds(now, expires_at),
             scope=form.get("scope"),
         )
+
+    def _accept_assertion(self, form: Mapping[str, str]) -> bool:
+        key, client_id = self.client.key, self.client.client_id
+        if key is None:
+            return False
+        after = accept_assertion(self.state, key, form, client_id=client_id, now=self._now())
+        self.state = after or self.state
+        return after is not None
 
     def _issuer(self) -> Issuer:
         return Issuer(provider=self.provider, lifetimes=self.lifetimes)

@@ -73,12 +73,14 @@ class State:
     """The state that a restart keeps. Keys are digests of codes and tokens, and ids of grants.
 
     `client_tokens`: the access tokens of the client itself (RFC 6749 §4.4), and their expiries.
+    `assertions`: the ids of used client assertions (RFC 7523 §3), and their expiries.
     """
 
     codes: Mapping[str, Code] = field(default_factory=dict)
     grants: Mapping[str, Grant] = field(default_factory=dict)
     revoked: tuple[RevokedGrant, ...] = ()
     client_tokens: Mapping[str, float] = field(default_factory=dict)
+    assertions: Mapping[str, float] = field(default_factory=dict)
     clock_shift: float = 0.0
 
     def without_expired(self, now: float) -> Self:

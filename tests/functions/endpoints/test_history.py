@@ -286,7 +286,7 @@ async def test_revocation_is_recorded_with_its_two_swaps() -> None:
 async def test_writers_that_meet_lose_no_entry() -> None:
     rig = await bench_with(FRESH, LEDGER)
     seen = await rig.store.load("c")
-    recorders = [rig.instance()._recorder for _ in range(5)]
+    recorders = [rig.recorder_of(rig.instance()) for _ in range(5)]
     tokens = tokens_with(FRESH)
     for number, recorder in enumerate(recorders, start=1):
         newer = replace(tokens, generation=tokens.generation + number)
@@ -303,7 +303,7 @@ async def test_writers_that_meet_lose_no_entry() -> None:
 
 async def test_decision_and_its_entry_have_the_same_time() -> None:
     rig = await bench_with(FRESH)
-    recorder = rig.instance()._recorder
+    recorder = rig.recorder_of(rig.instance())
     after = await recorder.keep("c", await rig.store.load("c"), MoveRequested())
     assert isinstance(after.grant, Moved)
     assert after.ledger == (

@@ -28,7 +28,7 @@ def adoptions(rig: KeeperRig, keeper: Keeper | None = None) -> Adoptions:
     keeper = keeper or rig.instance()
     return Adoptions(
         keeper=keeper,
-        recorder=keeper._recorder,
+        recorder=rig.recorder_of(keeper),
         clock=SystemClock(),
         policy=rig.policy,
         subject_of=lambda _: None,
@@ -93,7 +93,7 @@ async def test_tokens_that_the_store_does_not_take_are_rescued_and_prove_the_ado
     assert isinstance(rescued.record.grant, Authorized)
     another = rig.instance()
     event = TokensRescued(tokens=rescued.record.grant.tokens)
-    await another._recorder.keep("c", await another.load("c"), event)
+    await rig.recorder_of(another).keep("c", await another.load("c"), event)
     assert await rig.grant() == rescued.record.grant
 
 

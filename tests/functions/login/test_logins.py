@@ -44,7 +44,7 @@ def logins_on(rig: KeeperRig, server: Callable[[], AuthorizationServer] | None =
     )
     return Logins(
         keeper=keeper,
-        recorder=keeper._recorder,
+        recorder=rig.recorder_of(keeper),
         store=rig.store,
         server=server or (lambda: rig.server),
         clock=clock,

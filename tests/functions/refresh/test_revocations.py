@@ -123,7 +123,7 @@ async def test_earlier_rescue_line_restores_nothing_and_its_token_is_revoked(
     await rig.revocations(keeper).revoke("c")
     before = await keeper.load("c")
     rescued = TokensRescued(tokens=tokens_with(FRESH))
-    assert await keeper._recorder.keep("c", before, rescued) == before
+    assert await rig.recorder_of(keeper).keep("c", before, rescued) == before
     await keeper.finish()
     assert revoked_tokens(rig) == ["refresh-7", "refresh-7"]
 

@@ -38,11 +38,10 @@ class RolledBack(KeeperRig):
     async def stored(self) -> Record:
         return await MemoryStore.load(self.store, "c")
 
-    async def write(self, grant: Grant) -> Record:
+    async def write_on(self, grant: Grant) -> Record:
         """Write as another instance does, with one history entry more at each write."""
         there = await self.stored()
-        record = replace(there, grant=grant, ledger=LEDGER[: len(there.ledger) + 1])
-        return await self.instance()._recorder._write("c", record, over=record)
+        return await self.write(grant, ledger=LEDGER[: len(there.ledger) + 1])
 
     def put(self, record: Record) -> None:
         """Write as the attacker, without a check."""
@@ -69,9 +68,9 @@ async def test_older_record_is_detected_and_the_newer_one_put_back(
     rig: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = rig.instance()
-    before = await rig.write(grant_of(7))
+    before = await rig.write_on(grant_of(7))
     await keeper.load("c")
-    await rig.write(grant_of(8))
+    await rig.write_on(grant_of(8))
     newer = await keeper.load("c")
     rig.put(before)
     found = await keeper.load("c")
@@ -86,7 +85,7 @@ async def test_older_record_is_detected_and_the_newer_one_put_back(
 async def test_spent_refresh_token_is_not_sent_where_the_newer_one_is_known(
     expired: RolledBack,
 ) -> None:
-    before = await expired.write(await expired.grant())
+    before = await expired.write_on(await expired.grant())
     keeper = expired.instance()
     await keeper.token("c", min_ttl=SECOND)
     expired.put(before)
@@ -101,8 +100,8 @@ async def test_spent_refresh_token_is_not_sent_where_it_comes_between_a_read_and
 ) -> None:
     tokens = await expired.tokens("c")
     spent = replace(tokens, generation=6, refresh_token="refresh-6")
-    older = await expired.write(Authorized(tokens=spent))
-    await expired.write(Authorized(tokens=tokens))
+    older = await expired.write_on(Authorized(tokens=spent))
+    await expired.write_on(Authorized(tokens=tokens))
     keeper = expired.instance()
     await keeper.load("c")
     swap = expired.store.swap
@@ -121,8 +120,8 @@ async def test_answer_to_a_refresh_is_kept_though_the_record_was_rolled_back_mea
     expired: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens = await expired.tokens("c")
-    older = await expired.write(Authorized(tokens=replace(tokens, generation=6)))
-    await expired.write(Authorized(tokens=tokens))
+    older = await expired.write_on(Authorized(tokens=replace(tokens, generation=6)))
+    await expired.write_on(Authorized(tokens=tokens))
 
     async def reply() -> Outcome:
         assert isinstance(await expired.grant(), Refreshing)
@@ -150,7 +149,7 @@ async def test_answer_to_a_refresh_is_kept_though_the_record_was_rolled_back_mea
 async def test_revoked_connection_does_not_come_back_by_an_older_record(
     rig: RolledBack, meanwhile: list[Record]
 ) -> None:
-    before = await rig.write(await rig.grant())
+    before = await rig.write_on(await rig.grant())
     keeper = rig.instance()
     await rig.revocations(keeper).revoke("c")
     for record in meanwhile:
@@ -163,18 +162,18 @@ async def test_revoked_connection_does_not_come_back_by_an_older_record(
 async def test_read_that_others_have_overtaken_is_not_a_rollback(
     rig: RolledBack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await rig.write(grant_of(7))
+    await rig.write_on(grant_of(7))
     keeper = rig.instance()
     overtaken = await keeper.load("c")
-    await rig.write(grant_of(8))
+    await rig.write_on(grant_of(8))
     newer = await keeper.load("c")
-    assert await keeper._recorder.newest("c", overtaken) == newer
+    assert await rig.recorder_of(keeper).newest("c", overtaken) == newer
     assert LOG_LINE not in caplog.text
 
 
 async def test_instance_that_saw_nothing_newer_cannot_detect_it(rig: RolledBack) -> None:
-    before = await rig.write(grant_of(7))
-    await rig.write(grant_of(8))
+    before = await rig.write_on(grant_of(7))
+    await rig.write_on(grant_of(8))
     rig.put(before)
     assert await rig.instance().load("c") == before
 

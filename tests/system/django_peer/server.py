@@ -57,15 +57,16 @@ def _end_with_the_tests() -> None:
 
 def _register(config: Mapping[str, Any]) -> None:
     get_user_model().objects.create_user(config["username"], password=config["password"])
-    apps.get_model("oauth2_provider", "Application").objects.create(
-        name="Token keeper",
-        client_id=config["client_id"],
-        client_secret=config["client_secret"],
-        hash_client_secret=False,
-        client_type="confidential",
-        authorization_grant_type=config["grant"],
-        redirect_uris=config["redirect_uri"],
-    )
+    for application in config["applications"]:
+        apps.get_model("oauth2_provider", "Application").objects.create(
+            name="Token keeper",
+            client_id=application["client_id"],
+            client_secret=application["client_secret"],
+            hash_client_secret=False,
+            client_type="confidential",
+            authorization_grant_type=application["grant"],
+            redirect_uris=application["redirect_uri"],
+        )
 
 
 if __name__ == "__main__":

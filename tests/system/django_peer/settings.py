@@ -33,7 +33,7 @@ def django_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         "OAUTH2_PROVIDER": {
             "ACCESS_TOKEN_EXPIRE_SECONDS": config["access_lifetime"],
             "PKCE_REQUIRED": False,
-            "SCOPES": {"read": "Read"},
+            "SCOPES": {"read": "Read", "write": "Write"},
             **config["refresh"],
         },
         # A slow hash protects nothing here.

@@ -9,7 +9,9 @@ from oauth2_provider.decorators import protected_resource
 # Without `advertise_metadata` an expired access token is answered 403.
 @protected_resource(advertise_metadata=True)
 def _me(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"sub": request.resource_owner.get_username()})
+    # There is none with the credentials of a client.
+    owner = request.resource_owner
+    return JsonResponse({"sub": owner and owner.get_username()})
 
 
 urlpatterns = [

@@ -42,6 +42,13 @@ function authorizationServer() {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true },
       introspection: { enabled: true },
+      // RFC 8707. A token request without a resource gets no audience, although its login named one.
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_ctx, resource) => ({ scope: 'read', audience: resource }),
+        useGrantedResource: () => false,
+      },
       revocation: { enabled: true },
     },
     scopes: ['openid', 'offline_access', 'read'],
