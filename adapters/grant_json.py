@@ -18,6 +18,7 @@ from adapters.stored_json import (
     parse_instant,
     parse_optional_instant,
 )
+from domain.extra import Extra, ExtraValue
 from domain.grant import (
     Adopting,
     Attempt,
@@ -39,13 +40,7 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.provider import GrantType, LifetimeStart
-from domain.token_endpoint import (
-    Extra,
-    ExtraValue,
-    RevocationRequest,
-    RevocationResult,
-    TokenTypeHint,
-)
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 
 
