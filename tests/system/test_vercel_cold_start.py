@@ -21,6 +21,7 @@ from tests.system.vercel_runtime import function_process
 
 OUR_OWN = {
     "adapters",
+    "adapters.attempt_json",
     "adapters.clock_system",
     "adapters.entropy_system",
     "adapters.grant_json",
@@ -31,6 +32,7 @@ OUR_OWN = {
     "adapters.store_upstash",
     "adapters.stored_json",
     "adapters.tls",
+    "adapters.tokens_json",
     "adapters.upstash_reader",
     "domain",
     "domain.commands",
