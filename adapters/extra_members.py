@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
-from domain.extra import pick_members
-from domain.token_endpoint import Extra
+from domain.extra import Extra, pick_members
 
 _log = logging.getLogger(__name__)
 

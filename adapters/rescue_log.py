@@ -4,10 +4,14 @@ import json
 import logging
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
-from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import UnreadableRecordError
+
+if TYPE_CHECKING:
+    # A fresh token rescues nothing.
+    from ports.rescue import RescuedRecord, UnreadableLine
 
 _MARK = "oauth-callback-rescue"
 _MEMBERS = re.compile(r" (\{[^{}]*\}?)")
@@ -21,7 +25,7 @@ class RescueLog:
     def __init__(self, records: SealedRecords) -> None:
         self._records = records
 
-    def emit(self, rescued: RescuedRecord) -> None:
+    def emit(self, rescued: "RescuedRecord") -> None:
         """Write one line. Raises nothing."""
         # Platforms cut long lines, so the ledger is left out.
         record = replace(rescued.record, ledger=())
@@ -33,14 +37,16 @@ class RescueLog:
         }
         _log.critical("%s %s", _MARK, json.dumps(members))
 
-    def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
+    def read(self, line: str) -> "list[RescuedRecord | UnreadableLine]":
         """Decrypt the record after each mark in a line."""
         # Platforms wrap lines in their own JSON, and some join lines.
         parts = line.replace("\\", "").split(_MARK)[1:]
         found = [_MEMBERS.match(part) for part in parts]
         return [self._open(_members(each[1])) for each in found if each is not None]
 
-    def _open(self, members: object) -> RescuedRecord | UnreadableLine:
+    def _open(self, members: object) -> "RescuedRecord | UnreadableLine":
+        from ports.rescue import RescuedRecord, UnreadableLine
+
         match members:
             case {"connection": str(connection), "etag": str(etag), "sealed": str(sealed), **rest}:
                 expected = rest.get("expected_etag")

@@ -59,3 +59,11 @@ def parse_instant(text: str) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("an instant without a time zone")
     return instant
+
+
+def parse_count(members: Json, name: str) -> int:
+    """Read a count of the record. Records of earlier versions have none: 0. Raises TypeError."""
+    count = members.get(name, 0)
+    if not isinstance(count, int):
+        raise TypeError(name)
+    return count

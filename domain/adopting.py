@@ -17,13 +17,9 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
-    TokenRequested,
     TokensAdopted,
     TokensRescued,
 )
@@ -54,6 +50,7 @@ from domain.ledger import DONE, TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent, Note
 from domain.logins import complete_login, keep_rescued
 from domain.policy import Policy
 from domain.provider import GrantType, Provider
+from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.questions import answer_question, is_without_login
 from domain.revoking import begin_revocation, end_revocation, late_tokens
 from domain.token_endpoint import RevocationRequest, TokenResponse

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TypeGuard, TypeVar, assert_never
 
 from domain.commands import Effect
-from domain.error_meanings import quote_of
+from domain.error_meanings import classify, classify_without_login, quote_of
 from domain.events import AttemptEnded
-from domain.failures import add_failure, classify, classify_without_login
+from domain.failures import add_failure
 from domain.grant import (
     Active,
     Attempt,

@@ -9,8 +9,9 @@ from hashlib import sha256
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from domain.events import Precedence
+from domain.extra import Extra
 from domain.provider import Provider
-from domain.token_endpoint import AuthorizationCodeRequest, Extra
+from domain.token_endpoint import AuthorizationCodeRequest
 from domain.tokens import MAX_CLOCK_SKEW
 
 # Enough for a password and a second factor (RFC 9700 §4.7.1 wants it short).

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from domain.grant import Attempt, Cause, Failure, Grant
 from domain.ledger import Note
-from domain.token_endpoint import RenewalRequest, RevocationRequest
 from domain.tokens import Tokens
+
+if TYPE_CHECKING:
+    # A fresh token needs no request.
+    from domain.token_endpoint import RenewalRequest, RevocationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,7 @@ class SendTokenRequest:
     """Store the grant, then send the request until `send_by`. After that, report it as not sent."""
 
     attempt: Attempt
-    request: RenewalRequest
+    request: "RenewalRequest"
     send_by: datetime
 
 
@@ -99,4 +102,4 @@ class Effect:
 
     grant: Grant
     note: Note | None = None
-    to_revoke: RevocationRequest | None = None
+    to_revoke: "RevocationRequest | None" = None

@@ -2,7 +2,8 @@
 
 A grant is what is stored for one connection. Each group of rules below is a module of its own.
 "Code" names the main functions of a rule, and each of them names the rule. Durations: `policy.py`.
-The loop that carries commands out: `functions/refresh/keeper.py`.
+`effects.py` takes each event to its group. The loop that carries commands out:
+`functions/refresh/keeper.py`.
 
 Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`, and for the first
 tokens of a client that needs no login `first_tokens.py`
@@ -56,8 +57,8 @@ The end of an attempt (`AttemptEnded`): `attempts.py`, with `failures.py`, `erro
       the first try has had any effect that a second one could have.
     - A refusal of client credentials is a failure of the settings: no login can help.
     Code: `attempts._refuse`, `attempts._is_last_try`, `policy.Policy.last_try_at`,
-    `policy.Policy.may_be_too_early`. Which answers are refusals: `failures.classify`,
-    `error_meanings.meaning_of`. Of client credentials: `failures.classify_without_login`,
+    `policy.Policy.may_be_too_early`. Which answers are refusals: `error_meanings.classify`,
+    `error_meanings.meaning_of`. Of client credentials: `error_meanings.classify_without_login`,
     `first_tokens._fail`. Questions after it: `questions._is_final_for`, `questions._is_refused`,
     `questions._wait_until`,
     `grant.AuthorizationRequired.is_retryable`.
@@ -144,32 +145,19 @@ served. A refresh token from a clock that was far behind is used beyond its stat
 """
 
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING
 
-from domain.attempts import end_attempt
 from domain.commands import AskForAuthorization, Decision, Effect
-from domain.events import (
-    AttemptEnded,
-    Event,
-    GrantArrived,
-    LoginCompleted,
-    MoveRequested,
-    Question,
-    RefreshRequested,
-    ReturnRequested,
-    RevocationEnded,
-    RevokeRequested,
-    TokensAdopted,
-    TokensRescued,
-)
-from domain.grant import Adopting, Grant, Proven, Requesting, Revoked, Revoking
+from domain.grant import Adopting, Grant, Proven
 from domain.instants import require_aware
-from domain.logins import complete_login, keep_rescued
-from domain.moving import hand_over, take_back, take_over
 from domain.policy import Policy
 from domain.provider import GrantType
+from domain.question import Question, RefreshRequested
 from domain.questions import answer_question
-from domain.revoking import begin_revocation, end_revocation, late_tokens
+
+if TYPE_CHECKING:
+    # As in `apply`.
+    from domain.events import Event
 
 
 def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -177,7 +165,8 @@ def decide(grant: Grant, question: Question, policy: Policy, now: datetime) -> D
 
     Raises ValueError if an instant has no time zone.
     """
-    require_aware(now, question)
+    asked_at = (question.asked_at,) if isinstance(question, RefreshRequested) else ()
+    require_aware(now, *asked_at)
     if isinstance(grant, Adopting):
         # Rule 16. Imported here, because a fresh token does not need it.
         from domain.adopting import answer_adopting
@@ -202,53 +191,12 @@ def _answer_proven(grant: Proven, question: Question, policy: Policy, now: datet
     return request_first_tokens(grant, question, policy.for_grant(grant), now)
 
 
-def apply(grant: Grant, event: Event, policy: Policy, now: datetime) -> Effect:
+def apply(grant: Grant, event: "Event", policy: Policy, now: datetime) -> Effect:
     """Return the grant after an event at the instant `now` (rules 4 to 17).
 
     Raises ValueError if an instant has no time zone.
     """
-    require_aware(now, event)
-    policy = policy.for_grant(grant)
-    if isinstance(grant, Adopting):  # Rule 17.
-        from domain.adopting import apply_to_adoption
+    # Imported here, because a fresh token brings no event.
+    from domain.effects import effect_of
 
-        return apply_to_adoption(grant, event, policy, now)
-    # Rules 14 and 15.
-    if isinstance(grant, Revoking | Revoked) and (late := late_tokens(grant, event)) is not None:
-        return Effect(grant=grant, to_revoke=late)
-    return _apply_to_proven(grant, event, policy, now)
-
-
-def _apply_to_proven(grant: Proven, event: Event, policy: Policy, now: datetime) -> Effect:
-    match event:
-        case AttemptEnded():  # Rules 4 to 7. After a move rule 11.
-            return _end_attempt(grant, event, policy, now)
-        case LoginCompleted():  # Rule 8. After a revocation rule 15.
-            return complete_login(grant, event, policy, now)
-        case TokensRescued(tokens=tokens):  # Rule 9. After a move rule 11.
-            return keep_rescued(grant, tokens)
-        case MoveRequested():  # Rule 10.
-            return hand_over(grant, policy, now)
-        case ReturnRequested():  # Rule 10, undone.
-            return take_back(grant)
-        case GrantArrived():  # Rule 12. After a revocation rule 15.
-            return take_over(grant, event, now)
-        case RevokeRequested():  # Rule 13.
-            return begin_revocation(grant, now)
-        case RevocationEnded():  # Rule 13, at the provider.
-            return end_revocation(grant, event)
-        case TokensAdopted():  # Rule 16.
-            from domain.adopting import adopt
-
-            return adopt(grant, event, policy, now)
-        case _:
-            assert_never(event)
-
-
-def _end_attempt(grant: Proven, ended: AttemptEnded, policy: Policy, now: datetime) -> Effect:
-    """Store the tokens or the failure of an attempt, the first one included (rules 4 to 7)."""
-    if not isinstance(grant, Requesting):
-        return end_attempt(grant, ended, policy, now)
-    from domain.first_tokens import end_first_request
-
-    return end_first_request(grant, ended, policy, now)
+    return effect_of(grant, event, policy.for_grant(grant), now)

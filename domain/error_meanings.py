@@ -14,10 +14,12 @@ ends a grant.
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import assert_never
 
-from domain.token_endpoint import NoAnswer, TokenErrorResponse
+from domain.grant import Failure
+from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 
 LONGEST_QUOTE = 300
 
@@ -163,6 +165,14 @@ class Meaning(Enum):
     UNEXPLAINED = "unexplained"
 
 
+_FAILURES: Mapping[Meaning, Failure | None] = {
+    Meaning.DEAD: None,
+    Meaning.CONFIGURATION: Failure.MISCONFIGURED,
+    Meaning.TRY_LATER: Failure.UNAVAILABLE,
+    Meaning.UNEXPLAINED: Failure.UNEXPLAINED,
+}
+
+
 def meaning_of(answer: TokenErrorResponse) -> Meaning:
     """Return the meaning of an error response, by the steps above (rules 6 and 7)."""
     raw_codes = tuple(code for code in (answer.error, *answer.more_codes) if code)
@@ -191,6 +201,25 @@ def meaning_of(answer: TokenErrorResponse) -> Meaning:
         return Meaning.CONFIGURATION
     # Step F.
     return Meaning.TRY_LATER if answer.is_page else Meaning.UNEXPLAINED
+
+
+def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
+    """Return the failure; None for a refusal of the refresh token (rules 6 and 7)."""
+    match outcome:
+        case NoAnswer(delivery=delivery):
+            return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
+        case TokenErrorResponse():
+            return _FAILURES[meaning_of(outcome)]
+        case _:
+            assert_never(outcome)
+
+
+def classify_without_login(outcome: TokenErrorResponse | NoAnswer) -> Failure:
+    """Return the failure of a request for which no login can help (rule 6).
+
+    RFC 6749 §5.2 has `invalid_grant` for codes and refresh tokens: here the client is refused.
+    """
+    return classify(outcome) or Failure.MISCONFIGURED
 
 
 def are_credentials_refused(answer: TokenErrorResponse) -> bool:

@@ -1,48 +1,14 @@
-"""The questions to a grant, and the events that change it."""
+"""The events that change a grant."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from domain.grant import Attempt, Grant, Moved, Unauthorized, instant_after
 from domain.ledger import Ledger
 from domain.token_endpoint import Outcome, RevocationOutcome, RevocationRequest, TokenResponse
 from domain.tokens import Tokens
-
-# Enough time for a program to use the token.
-DEFAULT_MIN_TTL = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRequested:
-    """A program asks for an access token that is valid for `min_ttl`, or half of its lifetime.
-
-    `attempt_id` names the attempt that this may begin. It must be new and unguessable.
-    """
-
-    attempt_id: str
-    min_ttl: timedelta = DEFAULT_MIN_TTL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshRequested:
-    """A caller wants new tokens, unless the stored ones are new enough.
-
-    They are if they were requested at most `min_refresh_interval` before `asked_at`. `adopted`
-    limits the question to the tokens that were adopted with this fingerprint (rule 16).
-    """
-
-    attempt_id: str
-    asked_at: datetime
-    adopted: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshDue:
-    """The sweep asks for a refresh if the grant would otherwise expire unused."""
-
-    attempt_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +99,6 @@ class RevocationEnded:
     outcome: RevocationOutcome
 
 
-Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue
-"""A caller or the sweep wants an answer, which may take a refresh (rules 1 to 3)."""
-
 Transfer: TypeAlias = MoveRequested | ReturnRequested | GrantArrived
 """The grant moves between deployments (rules 10 to 12)."""
 
@@ -146,3 +109,19 @@ Event: TypeAlias = (
     AttemptEnded | LoginCompleted | TokensRescued | Transfer | Revocation | TokensAdopted
 )
 """A fact that may change the grant (rules 4 to 17)."""
+
+
+def brings_new_tokens(event: Event) -> bool:
+    """Whether an event has tokens that are nowhere else yet."""
+    match event:
+        case AttemptEnded(outcome=outcome):
+            return isinstance(outcome, TokenResponse)
+        case LoginCompleted():
+            return True
+        case TokensRescued() | GrantArrived() | TokensAdopted():
+            # A log, a file or the caller has them already.
+            return False
+        case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
+            return False
+        case _:
+            assert_never(event)

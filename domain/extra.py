@@ -4,8 +4,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from math import isfinite
+from typing import TypeAlias
 
-from domain.token_endpoint import Extra, ExtraValue
+ExtraValue: TypeAlias = str | int | float | bool
+Extra: TypeAlias = tuple[tuple[str, ExtraValue], ...]
+"""Names and values next to the tokens, such as Salesforce's `instance_url`. No name repeats."""
 
 # Of responses, and of callbacks: more than any provider has, and few enough for one record.
 MAX_MEMBERS = 16
@@ -18,6 +21,11 @@ _SECRET_NAME = re.compile(r"(token|secret|password|assertion)$|^(code|state|code
 _SEPARATORS = re.compile(r"[^a-z0-9]")
 # Control characters, lone surrogates and line ends: callers put values into headers and files.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def merge_extra(before: Extra, after: Extra) -> Extra:
+    """Return both; where a name is in both, with the value of `after`."""
+    return tuple({**dict(before), **dict(after)}.items())
 
 
 def is_secret(name: str) -> bool:

@@ -1,14 +1,12 @@
-"""How an attempt failed, and when the next one may begin: rule 7 of `decide.py`.
+"""Failures in a row, and when the next attempt may begin: rule 7 of `decide.py`.
 
 A lapsed lease is a failure as well (rule 3).
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from domain.error_meanings import Meaning, meaning_of
 from domain.grant import (
     Active,
     Adopting,
@@ -21,34 +19,6 @@ from domain.grant import (
     in_doubt_since,
 )
 from domain.policy import Policy
-from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
-
-_FAILURES: Mapping[Meaning, Failure | None] = {
-    Meaning.DEAD: None,
-    Meaning.CONFIGURATION: Failure.MISCONFIGURED,
-    Meaning.TRY_LATER: Failure.UNAVAILABLE,
-    Meaning.UNEXPLAINED: Failure.UNEXPLAINED,
-}
-
-
-def classify(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
-    """Return the failure; None for a refusal of the refresh token (rules 6 and 7)."""
-    match outcome:
-        case NoAnswer(delivery=delivery):
-            return Failure.NOT_SENT if delivery is Delivery.NOT_SENT else Failure.UNKNOWN
-        case TokenErrorResponse():
-            return _FAILURES[meaning_of(outcome)]
-        case _:
-            assert_never(outcome)
-
-
-def classify_without_login(outcome: TokenErrorResponse | NoAnswer) -> Failure:
-    """Return the failure of a request for which no login can help (rule 6).
-
-    RFC 6749 §5.2 has `invalid_grant` for codes and refresh tokens: here the client is refused.
-    """
-    return classify(outcome) or Failure.MISCONFIGURED
-
 
 # Rule 3: an attempt whose lease ran out.
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import assert_never
 
 from domain.commands import Decision, Effect, NothingDue, SendTokenRequest, TryLater, Wait
-from domain.error_meanings import quote_of
-from domain.events import AttemptEnded, Question, RefreshDue
-from domain.failures import add_failure, classify_without_login
+from domain.error_meanings import classify_without_login, quote_of
+from domain.events import AttemptEnded
+from domain.failures import add_failure
 from domain.grant import (
     Attempt,
     Authorized,
@@ -28,6 +28,7 @@ from domain.grant import (
 from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import GrantType
+from domain.question import Question, RefreshDue
 from domain.token_endpoint import (
     ClientCredentialsRequest,
     NoAnswer,
@@ -130,16 +131,14 @@ def _keep_first_tokens(
         revoked=grant.revoked,
         grant_type=GrantType.CLIENT_CREDENTIALS,
     )
-    late = Failure.EXPIRED_ON_ARRIVAL
-    has_expired = not tokens.is_access_token_valid(now)
-    failure_state = add_failure(grant.failure_state, late, attempt, policy, at=now)
-    kept = Authorized(
-        tokens=tokens,
-        failure_state=replace(failure_state, in_doubt_since=None) if has_expired else None,
-    )
-    outcome = late.value if has_expired else TOKENS
+    failure_state, outcome = None, TOKENS
+    if not tokens.is_access_token_valid(now):
+        late = Failure.EXPIRED_ON_ARRIVAL
+        failed = add_failure(grant.failure_state, late, attempt, policy, at=now)
+        # The answer came: no request is in doubt any more.
+        failure_state, outcome = replace(failed, in_doubt_since=None), late.value
     note = Note(event=HistoryEvent.REFRESH, generation=tokens.generation, outcome=outcome)
-    return Effect(grant=kept, note=note)
+    return Effect(grant=Authorized(tokens=tokens, failure_state=failure_state), note=note)
 
 
 def _fail(

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from domain.provider import GrantType
-from domain.token_endpoint import RevocationRequest, RevocationResult
 from domain.tokens import Tokens
+
+if TYPE_CHECKING:
+    # Only a revoked grant has them.
+    from domain.token_endpoint import RevocationRequest, RevocationResult
 
 
 class Cause(Enum):
@@ -172,7 +175,7 @@ class Moved:
 class Revoking:
     """The owner ended the grant at `at`. The request to the provider has not ended yet."""
 
-    request: RevocationRequest
+    request: "RevocationRequest"
     at: datetime
     place: int = field(default=0, compare=False)
     # The login that it was of, as in `Tokens.authorized_at`. Earlier versions did not store it.
@@ -184,7 +187,7 @@ class Revoked:
     """The owner ended the grant at `at`. `result` is what the provider did, as far as known."""
 
     at: datetime
-    result: RevocationResult
+    result: "RevocationResult"
     place: int = field(default=0, compare=False)
     login: datetime | None = field(default=None, compare=False)
 

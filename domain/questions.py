@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from domain.commands import (
     Answer,
@@ -15,7 +15,6 @@ from domain.commands import (
     TryLater,
     Wait,
 )
-from domain.events import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.failures import end_lapsed_lease
 from domain.grant import (
     Active,
@@ -45,8 +44,12 @@ from domain.grant import (
 from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import GrantType
-from domain.token_endpoint import ClientCredentialsRequest, RefreshTokenRequest, RenewalRequest
+from domain.question import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.tokens import Freshness, Tokens
+
+if TYPE_CHECKING:
+    # As in `_request`.
+    from domain.token_endpoint import RenewalRequest
 
 
 def answer_question(grant: Proven, question: Question, policy: Policy, now: datetime) -> Decision:
@@ -73,10 +76,10 @@ def _decide(grant: Proven, question: Question, policy: Policy, now: datetime) ->
     if answer is not None and not _is_refresh_wanted(current, question, policy, now):
         return Decision(grant=grant, command=answer)
     request = _request_or_obstacle(current, question, policy, now)
-    if isinstance(request, RenewalRequest):
-        decision = _begin(current, request, question.attempt_id, policy, now)
-        return decision if current is grant else replace(decision, note=_lapse_note(current))
-    return Decision(grant=grant, command=answer or request)
+    if isinstance(request, Answer):
+        return Decision(grant=grant, command=answer or request)
+    decision = _begin(current, request, question.attempt_id, policy, now)
+    return decision if current is grant else replace(decision, note=_lapse_note(current))
 
 
 # Rule 1: need.
@@ -168,7 +171,7 @@ def _is_refused(grant: Active, policy: Policy, now: datetime) -> bool:
 
 def _request_or_obstacle(
     grant: Active, question: Question, policy: Policy, now: datetime
-) -> RenewalRequest | Answer:
+) -> "RenewalRequest | Answer":
     """Return the request to send, or the answer if none may be sent now (rule 2)."""
     if isinstance(grant, Refreshing):
         return Wait(until=policy.lease_end(grant.attempt))
@@ -188,8 +191,11 @@ def _request_or_obstacle(
     return request
 
 
-def _request(tokens: Tokens, policy: Policy, now: datetime) -> RenewalRequest | Cause:
+def _request(tokens: Tokens, policy: Policy, now: datetime) -> "RenewalRequest | Cause":
     """Return the request for new tokens, or why a login is required (rule 2)."""
+    # Imported here, because a fresh token needs no request.
+    from domain.token_endpoint import ClientCredentialsRequest, RefreshTokenRequest
+
     if tokens.grant_type is GrantType.CLIENT_CREDENTIALS:
         return ClientCredentialsRequest(scope=policy.provider.scope)
     refresh_token = usable_refresh_token(tokens, now)
@@ -246,7 +252,7 @@ def _lapse_note(grant: Active) -> Note:
 
 
 def _begin(
-    grant: Active, request: RenewalRequest, attempt_id: str, policy: Policy, now: datetime
+    grant: Active, request: "RenewalRequest", attempt_id: str, policy: Policy, now: datetime
 ) -> Decision:
     """Return the attempt as the new grant, which is stored before the request is sent (rule 3)."""
     attempt = Attempt(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from domain.commands import Effect
-from domain.error_meanings import quote_of
+from domain.error_meanings import classify, quote_of
 from domain.events import (
     AttemptEnded,
     Event,
@@ -21,7 +21,6 @@ from domain.events import (
     TokensAdopted,
     TokensRescued,
 )
-from domain.failures import classify
 from domain.grant import Failure, Grant, Inactive, Moved, Proven, Revoked, Revoking, place_of
 from domain.ledger import DONE, NOT_SUPPORTED, HistoryEvent, Note
 from domain.token_endpoint import (

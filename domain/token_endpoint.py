@@ -8,6 +8,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Literal, Self, TypeAlias
 
+from domain.extra import Extra
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCodeRequest:
@@ -37,16 +39,6 @@ RenewalRequest: TypeAlias = RefreshTokenRequest | ClientCredentialsRequest
 
 TokenRequest: TypeAlias = AuthorizationCodeRequest | RenewalRequest
 """A request to a token endpoint."""
-
-
-ExtraValue: TypeAlias = str | int | float | bool
-Extra: TypeAlias = tuple[tuple[str, ExtraValue], ...]
-"""Names and values next to the tokens, such as Salesforce's `instance_url`. No name repeats."""
-
-
-def merge_extra(before: Extra, after: Extra) -> Extra:
-    """Return both; where a name is in both, with the value of `after`."""
-    return tuple({**dict(before), **dict(after)}.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from domain.provider import GrantType, LifetimeStart, Provider
-from domain.token_endpoint import Extra, TokenResponse, merge_extra
+
+if TYPE_CHECKING:
+    # As in `first` and `refreshed`.
+    from domain.extra import Extra
+    from domain.token_endpoint import TokenResponse
 
 # `min_ttl` is capped at half of a token's lifetime. A new token must satisfy every caller, or each
 # request would refresh.
@@ -74,7 +78,7 @@ class Tokens:
     revoked: int = field(default=0, compare=False)
     refresh_token_counted: LifetimeStart = LifetimeStart.ISSUE
     account: str | None = field(repr=False, default=None)
-    extra: Extra = field(repr=False, default=())
+    extra: "Extra" = field(repr=False, default=())
     grant_type: GrantType = GrantType.AUTHORIZATION_CODE
     login_expires_at: datetime | None = None
     adopted: str | None = None
@@ -112,7 +116,7 @@ class Tokens:
     @classmethod
     def first(
         cls,
-        response: TokenResponse,
+        response: "TokenResponse",
         *,
         generation: int,
         issued_at: datetime,
@@ -161,7 +165,7 @@ class Tokens:
         )
 
     def refreshed(
-        self, response: TokenResponse, *, issued_at: datetime, provider: Provider
+        self, response: "TokenResponse", *, issued_at: datetime, provider: Provider
     ) -> Self:
         """Return the tokens after a refresh. `issued_at` is from before the request was sent."""
         if self.grant_type is GrantType.CLIENT_CREDENTIALS:
@@ -178,6 +182,7 @@ class Tokens:
             )
         # A fresh token does not need this.
         from domain.expiries import RefreshTokenEnd, access_token_end
+        from domain.extra import merge_extra
 
         replaced = response.refresh_token not in {None, self.refresh_token}
         end = RefreshTokenEnd.after_refresh(
@@ -213,7 +218,7 @@ class Tokens:
             adopted=self.adopted,
         )
 
-    def _account_after(self, response: TokenResponse) -> str | None:
+    def _account_after(self, response: "TokenResponse") -> str | None:
         """Return the account's label after a refresh, which does not change the account."""
         if response.account is None or self.belong_to_other_account(response.subject):
             return self.account

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from domain.policy import Policy
 from domain.provider import ClientAuthentication, Pkce, Provider
@@ -14,12 +13,9 @@ from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.settings.client import ClientSettings
 from functions.settings.settings import SettingsError
-from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
-from ports.discovery import Discovery
 from ports.entropy import Entropy
 from ports.network_settings import NetworkSettingsError
-from ports.rescue import Rescue
 from ports.store import Store
 
 if TYPE_CHECKING:
@@ -30,20 +26,24 @@ if TYPE_CHECKING:
     from functions.login.logins import Logins
     from functions.refresh.concurrency_limit import ConcurrencyLimit
     from functions.refresh.revocations import Revocations
+    from ports.authorization_server import AuthorizationServer
+    from ports.discovery import Discovery
+    from ports.rescue import Rescue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedParts:
+class SharedParts(NamedTuple):
     """The parts that all clients of a deployment share.
 
     `links`, and `state_keys` for the states of logins, are made at their first use. `to_close` gets
     what a client opens.
     """
 
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
+
     store: Store
     clock: Clock
     entropy: Entropy
-    rescue: Rescue
+    rescue: "Rescue"
     intents: "ConcurrencyLimit"
     links: "Callable[[], LoginLinks]"
     state_keys: Callable[[], Awaitable[Sequence[bytes]]]
@@ -185,7 +185,7 @@ class ClientWiring:
         return SettingsError([fault_of_client(self.client.name, text)])
 
     @cached_property
-    def _discovery(self) -> Discovery | None:
+    def _discovery(self) -> "Discovery | None":
         overrides = self.client.overrides
         if overrides.issuer is None:
             return None
@@ -216,7 +216,7 @@ class ClientWiring:
         )
 
     @cached_property
-    def _server(self) -> AuthorizationServer:
+    def _server(self) -> "AuthorizationServer":
         if self._discovery is None:
             return self._server_of(self.client.provider)
         from adapters.authorization_server_discovered import DiscoveredAuthorizationServer
@@ -225,7 +225,7 @@ class ClientWiring:
             self._discovery, server_of=self._server_of, clock=self._shared.clock
         )
 
-    def _server_of(self, provider: Provider) -> AuthorizationServer:
+    def _server_of(self, provider: Provider) -> "AuthorizationServer":
         from adapters.authorization_server_httpx import HttpxAuthorizationServer
         from adapters.network import MetadataHosts
         from adapters.provider_http import USER_AGENT

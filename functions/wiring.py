@@ -20,7 +20,6 @@ from functions.settings.store import (
     StoreSettings,
     UpstashSettings,
 )
-from ports.rescue import Rescue
 from ports.store import Store
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.sweep import Sweep
     from ports.export import Export
+    from ports.rescue import Rescue
 
 
 class Wiring:

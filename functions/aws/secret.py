@@ -1,4 +1,4 @@
-"""A secret with more variables, as one JSON object of strings."""
+"""A secret with more variables, as one JSON object of strings. `CLIENTS` may be an object."""
 
 import json
 import re
@@ -24,6 +24,8 @@ VARIABLES = CLIENT_VARIABLES | {
 All except those that choose the store (path, table, URL): another store has no grants.
 """
 
+# It is JSON, which nobody has to write as text within JSON.
+_OBJECT = "CLIENTS"
 # Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
@@ -46,7 +48,8 @@ def _variables(text: str) -> dict[str, str]:
     if not isinstance(pairs, _Pairs):
         raise SettingsError(["the secret is not a JSON object"])
     names = [name for name, _ in pairs]
-    texts = {name: value for name, value in pairs if isinstance(value, str)}
+    found_texts = ((name, _text_of(name, value)) for name, value in pairs)
+    texts = {name: text for name, text in found_texts if text is not None}
     faults = {
         "not allowed in the secret": [name for name in names if name not in VARIABLES],
         "repeated in the secret": [name for name in names if names.count(name) > 1],
@@ -60,6 +63,27 @@ def _variables(text: str) -> dict[str, str]:
 
 class _Pairs(list[tuple[str, object]]):
     """The members of a JSON object, repeated ones included."""
+
+
+def _text_of(name: str, value: object) -> str | None:
+    """Return the value of a variable as text; None if it has another type."""
+    if isinstance(value, str):
+        return value
+    if name != _OBJECT or not isinstance(value, _Pairs):
+        return None
+    try:
+        return _to_json(value)
+    except RecursionError:
+        return None
+
+
+def _to_json(value: object) -> str:
+    """Write JSON as it was read. A repeated member is a fault of its client, and is not lost."""
+    if isinstance(value, _Pairs):
+        return "{" + ",".join(f"{json.dumps(name)}:{_to_json(each)}" for name, each in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_to_json, value)) + "]"
+    return json.dumps(value)
 
 
 def _quote(names: list[str]) -> str:

@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
-from domain.extra import pick_members
+from domain.extra import Extra, pick_members
 from domain.grant import Revoked, Revoking
-from domain.token_endpoint import Extra
 from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.pages import page

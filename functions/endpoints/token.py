@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from domain.events import DEFAULT_MIN_TTL
+from domain.question import DEFAULT_MIN_TTL
 from domain.tokens import Tokens
 from functions.access.gate import require_api_key
 from functions.endpoints.answers import require_tokens

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from domain.error_meanings import is_wrong_endpoint, quote_of
-from domain.failures import classify
+from domain.error_meanings import classify, is_wrong_endpoint, quote_of
 from domain.grant import Authorized, Failure, Moved
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from functions.http.problems import ProblemError, problem

@@ -19,6 +19,7 @@ from domain.authorization import (
 )
 from domain.connection import DEFAULT_CONNECTION
 from domain.events import LoginCompleted, Precedence
+from domain.extra import merge_extra
 from domain.grant import Unauthorized, place_of, tokens_of, was_revoked_since
 from domain.login_link import LoginLink
 from domain.provider import GrantType, Pkce, Provider
@@ -29,7 +30,6 @@ from domain.token_endpoint import (
     NoAnswer,
     Outcome,
     TokenResponse,
-    merge_extra,
 )
 from functions.login.deliveries import Deliveries, delivery_of
 from functions.login.links import LoginLinks

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from domain.commands import (
     Answer,
@@ -21,19 +21,22 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
-from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenResponse
+from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.shared_tasks import SharedTasks
-from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import ConflictError, Record, StoreUnavailableError
+
+if TYPE_CHECKING:
+    # Imported where a request is sent.
+    from domain.token_endpoint import Outcome
+    from ports.authorization_server import AuthorizationServer
 
 # Most HTTP clients time out after 30 seconds; they get a Retry-After before that.
 PATIENCE = timedelta(seconds=20)
@@ -80,7 +83,7 @@ class Keeper:
         self,
         *,
         recorder: Recorder,
-        server: Callable[[], AuthorizationServer],
+        server: "Callable[[], AuthorizationServer]",
         clock: Clock,
         entropy: Entropy,
         policy: Policy,
@@ -256,6 +259,9 @@ class Keeper:
         return stored, attempt
 
     async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
+        from domain.events import AttemptEnded
+        from domain.token_endpoint import TokenResponse
+
         outcome = await self._send(command)
         ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
         try:
@@ -269,7 +275,7 @@ class Keeper:
         self._log_outcome(connection, outcome, after.grant)
         return after
 
-    def _log_outcome(self, connection: str, outcome: Outcome, after: Grant) -> None:
+    def _log_outcome(self, connection: str, outcome: "Outcome", after: Grant) -> None:
         from functions.refresh.failure_texts import failure_text
 
         provider, now = self._policy.provider, self._clock.now()
@@ -278,7 +284,9 @@ class Keeper:
         else:
             _log.warning("connection %s: refresh failed: %s", connection, failed)
 
-    async def _send(self, command: SendTokenRequest) -> Outcome:
+    async def _send(self, command: SendTokenRequest) -> "Outcome":
+        from domain.token_endpoint import Delivery, NoAnswer
+
         if self._clock.now() > command.send_by:
             return NoAnswer(delivery=Delivery.NOT_SENT, reason="stalled before sending")
         try:

@@ -12,21 +12,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import TYPE_CHECKING
 
 from domain.decide import apply
-from domain.events import (
-    AttemptEnded,
-    Event,
-    GrantArrived,
-    LoginCompleted,
-    MoveRequested,
-    ReturnRequested,
-    RevocationEnded,
-    RevokeRequested,
-    TokensAdopted,
-    TokensRescued,
-)
 from domain.failures import mark_in_doubt
 from domain.grant import (
     AuthorizationRequired,
@@ -39,13 +27,11 @@ from domain.grant import (
 )
 from domain.ledger import HistoryEvent, Note, append_history
 from domain.policy import Policy
-from domain.token_endpoint import RevocationRequest, TokenResponse
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
 from functions.refresh.shared_tasks import SharedTasks
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.rescue import Rescue, RescuedRecord
 from ports.store import (
     ConflictError,
     Record,
@@ -54,6 +40,12 @@ from ports.store import (
     StoreUnavailableError,
     UnreadableRecordError,
 )
+
+if TYPE_CHECKING:
+    # Imported where a change is stored.
+    from domain.events import Event
+    from domain.token_endpoint import RevocationRequest
+    from ports.rescue import Rescue, RescuedRecord
 
 # Retries use the same etag: the new tokens may be irreplaceable.
 SWAP_RETRIES = (timedelta(seconds=0.1), timedelta(seconds=0.4), timedelta(seconds=1.5))
@@ -73,7 +65,7 @@ _log = logging.getLogger(__name__)
 class UnstoredError(StoreUnavailableError):
     """The store refused a record, or stored it without a confirmation."""
 
-    def __init__(self, rescued: RescuedRecord) -> None:
+    def __init__(self, rescued: "RescuedRecord") -> None:
         super().__init__("a change could not be stored")
         self.rescued = rescued
 
@@ -87,8 +79,8 @@ class Recorder:
         store: Store,
         clock: Clock,
         entropy: Entropy,
-        rescue: Rescue,
-        revoke_late_tokens: Callable[[str, RevocationRequest], Coroutine[None, None, None]],
+        rescue: "Rescue",
+        revoke_late_tokens: "Callable[[str, RevocationRequest], Coroutine[None, None, None]]",
         policy: Policy,
     ) -> None:
         """`revoke_late_tokens` gets tokens that arrive after their connection was revoked."""
@@ -194,8 +186,7 @@ class Recorder:
         """Write a rescue line for every remembered record, once."""
         for connection, record in self._memory.take_unrescued():
             if tokens_of(record.grant) is not None:
-                rescued = RescuedRecord(connection=connection, expected_etag=None, record=record)
-                self._rescue.emit(rescued)
+                self._rescue.emit(_rescued(connection, record, expected_etag=None))
 
     async def _put(self, connection: str, record: Record, *, over: Record) -> Record:
         """Replace a record, with the next etag."""
@@ -223,12 +214,12 @@ class Recorder:
         self._memory.remember(connection, written)
         return written
 
-    def _prepare_write(self, connection: str, record: Record, *, over: Record) -> RescuedRecord:
+    def _prepare_write(self, connection: str, record: Record, *, over: Record) -> "RescuedRecord":
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
         written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
-        return RescuedRecord(connection=connection, expected_etag=over.etag, record=written)
+        return _rescued(connection, written, expected_etag=over.etag)
 
-    async def keep(self, connection: str, record: Record, event: Event) -> Record:
+    async def keep(self, connection: str, record: Record, event: "Event") -> Record:
         """Store an event despite concurrent writes; return the new record.
 
         If the store is down, new tokens go to a rescue line, and the write is retried while this
@@ -239,7 +230,9 @@ class Recorder:
         try:
             return await self._apply_and_store(connection, record, event)
         except UnstoredError as error:
-            if _brings_tokens(event):
+            from domain.events import brings_new_tokens
+
+            if brings_new_tokens(event):
                 _log.critical(
                     "connection %s: new tokens could not be stored yet; they are in the log, "
                     "encrypted, and the write is retried",
@@ -254,7 +247,9 @@ class Recorder:
         """Wait until late writes and revocations are done, or given up."""
         await self._late_work.finish()
 
-    async def _apply_and_store(self, connection: str, record: Record, event: Event) -> Record:
+    async def _apply_and_store(self, connection: str, record: Record, event: "Event") -> Record:
+        from domain.events import AttemptEnded
+
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
@@ -271,11 +266,11 @@ class Recorder:
                     _log_refusal(connection, after.grant)
                 return after
 
-    def _revoke_late(self, connection: str, request: RevocationRequest) -> None:
+    def _revoke_late(self, connection: str, request: "RevocationRequest") -> None:
         name = f"revoke {request.token}"
         self._late_work.start(name, lambda: self._revoke_late_tokens(connection, request))
 
-    async def _retry_later(self, connection: str, event: Event) -> None:
+    async def _retry_later(self, connection: str, event: "Event") -> None:
         """Retry storing an event, which is idempotent."""
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
@@ -287,6 +282,13 @@ class Recorder:
                 _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
+
+
+def _rescued(connection: str, record: Record, *, expected_etag: str | None) -> "RescuedRecord":
+    # Imported here, because a fresh token stores nothing. So are events.
+    from ports.rescue import RescuedRecord
+
+    return RescuedRecord(connection=connection, expected_etag=expected_etag, record=record)
 
 
 def _ends_adoption(note: Note | None) -> bool:
@@ -308,18 +310,3 @@ def _log_refusal(connection: str, after: Grant) -> None:
             )
         case _:
             pass
-
-
-def _brings_tokens(event: Event) -> bool:
-    match event:
-        case AttemptEnded(outcome=outcome):
-            return isinstance(outcome, TokenResponse)
-        case LoginCompleted():
-            return True
-        case TokensRescued() | GrantArrived() | TokensAdopted():
-            # A log, a file or the caller has them already.
-            return False
-        case MoveRequested() | ReturnRequested() | RevokeRequested() | RevocationEnded():
-            return False
-        case _:
-            assert_never(event)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
+from domain.error_meanings import classify
 from domain.events import RevocationEnded, RevokeRequested
-from domain.failures import classify
 from domain.grant import Failure, Moved, Revoked, Revoking
 from domain.revoking import result_of
 from domain.token_endpoint import (

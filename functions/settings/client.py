@@ -108,10 +108,13 @@ def read_client(
 ) -> ClientSettings:
     """Read a client's variables; their faults are added to the reader's.
 
-    Without `loads_preset` they are only checked, as far as that needs no preset.
+    Without `loads_preset` they are only checked, as far as that needs no preset. A client without a
+    secret needs it: the preset's method may be `none`.
     """
     overrides = read_metadata(env)
     client_id = env.required("CLIENT_ID")
+    if overrides.client_authentication is None and _depends_on_method(env):
+        loads_preset = True
     provider = read_provider(env, overrides, loads_preset=loads_preset)
     if (method := provider.client_authentication) in _WITHOUT_SECRET:
         # The issuer's metadata must not choose another method.
@@ -134,6 +137,12 @@ def read_client(
         user_agent=_user_agent(env),
         redirect_uri_name=_redirect_uri_name(env),
     )
+
+
+def _depends_on_method(env: EnvReader) -> bool:
+    """Whether the method of the preset decides if the credentials are complete."""
+    has_key = any(env.optional(name, invisible=LAYOUT) is not None for name in _KEY_VARIABLES)
+    return has_key or env.optional("CLIENT_SECRET") is None
 
 
 def _client_secret(

@@ -3,12 +3,10 @@
 Variables that few deployments set are read by modules that the others do not import.
 """
 
-import json
 import re
 from dataclasses import replace
 from urllib.parse import quote
 
-from domain.error_meanings import Meaning
 from domain.metadata import ServerMetadata, with_metadata
 from domain.provider import ClientAuthentication, GrantType, Pkce, Provider
 from functions.settings.environment import LAYOUT, EnvReader
@@ -21,12 +19,6 @@ CUSTOM = "custom"
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
-# The meanings of a provider's own words, as standard codes (RFC 6749 §5.2, §4.1.2.1).
-_MEANINGS = {
-    Meaning.DEAD.value: "invalid_grant",
-    Meaning.CONFIGURATION.value: "invalid_client",
-    Meaning.TRY_LATER.value: "temporarily_unavailable",
-}
 _LIFETIMES = (
     "ACCESS_TOKEN_LIFETIME",
     "LOGIN_LIFETIME",
@@ -224,19 +216,12 @@ def _scope(env: EnvReader) -> str | None:
 
 
 def _refusal_words(env: EnvReader) -> dict[str, str]:
-    """Read `REFUSAL_WORDS`: the provider's own codes and texts, and their meanings."""
     text = env.optional("REFUSAL_WORDS", invisible=LAYOUT)
     if text is None:
         return {}
-    try:
-        found = json.loads(text)
-        return {words.lower().strip(" .!"): _MEANINGS[found[words]] for words in found}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        env.faults.append(
-            'REFUSAL_WORDS must look like {"session_closed": "dead"}, with dead, configuration or '
-            "try-later for each"  # plain words: a value of the variable
-        )
-        return {}
+    from functions.settings.refusal_words import read_refusal_words
+
+    return read_refusal_words(env, text)
 
 
 def _members(env: EnvReader, variable: str, preset: tuple[str, ...]) -> tuple[str, ...]:

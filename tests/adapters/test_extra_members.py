@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.token_response import read_answer
-from domain.extra import MAX_BYTES, MAX_MEMBERS
+from domain.extra import MAX_BYTES, MAX_MEMBERS, Extra
 from domain.providers.custom import PROVIDER as CUSTOM
-from domain.token_endpoint import Extra, TokenResponse
+from domain.token_endpoint import TokenResponse
 from tests.strategies import json_values
 
 TOKENS = {

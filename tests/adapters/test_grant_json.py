@@ -24,6 +24,7 @@ from adapters.stored_json import (
     FormatError,
 )
 from domain.authorization import PendingLogin
+from domain.extra import Extra
 from domain.grant import (
     Adopting,
     Attempt,
@@ -42,7 +43,7 @@ from domain.grant import (
 )
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.provider import GrantType
-from domain.token_endpoint import Extra, RevocationRequest, RevocationResult, TokenTypeHint
+from domain.token_endpoint import RevocationRequest, RevocationResult, TokenTypeHint
 from domain.tokens import Tokens
 from tests.strategies import grants, json_values, ledgers, pending_logins
 

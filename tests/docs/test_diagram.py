@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.events import Event, Question, TokensAdopted
+from domain.events import Event, TokensAdopted
 from domain.grant import Authorized, Grant
 from domain.policy import Policy
+from domain.question import Question
 from tests import strategies
 from tests.docs.diagram import ANY, DIAGRAM, FRAME, FRAMED, STATES, drawn, svg
 from tests.docs.transitions import POLICIES, events_for, members, taken, transitions

@@ -18,13 +18,9 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
-    TokenRequested,
     TokensRescued,
 )
 from domain.grant import (
@@ -43,6 +39,7 @@ from domain.grant import (
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.providers.digikey import PROVIDER as DIGIKEY
+from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 from domain.commands import Decision, SendTokenRequest
 from domain.decide import apply, decide
-from domain.events import AttemptEnded, TokenRequested
+from domain.events import AttemptEnded
 from domain.grant import Authorized, FailureState, Grant, Refreshing
 from domain.ledger import Entry, HistoryEvent, Ledger
 from domain.policy import Policy
 from domain.provider import Provider, Rotation, RotationKind
 from domain.providers.digikey import PROVIDER
+from domain.question import TokenRequested
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 

@@ -14,8 +14,6 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Precedence,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
@@ -46,6 +44,7 @@ from domain.grant import (
 from domain.ledger import TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent
 from domain.policy import Policy
 from domain.provider import GrantType
+from domain.question import RefreshDue, RefreshRequested
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     Outcome,

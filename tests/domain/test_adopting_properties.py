@@ -15,17 +15,10 @@ from hypothesis import strategies as st
 from domain.adopting import has_adopted
 from domain.commands import Serve
 from domain.decide import apply, decide
-from domain.events import (
-    AttemptEnded,
-    LoginCompleted,
-    Question,
-    RefreshDue,
-    RefreshRequested,
-    TokenRequested,
-    TokensAdopted,
-)
+from domain.events import AttemptEnded, LoginCompleted, TokensAdopted
 from domain.grant import Adopting, AuthorizationRequired, Cause, Grant, Unauthorized, tokens_of
 from domain.provider import RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.token_endpoint import Outcome, TokenResponse
 from tests.domain.examples import MINUTE, POLICY, SECOND, T0, UNAVAILABLE, UNKNOWN
 from tests.domain.provider_model import Kind, ProviderModel

@@ -13,9 +13,6 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     TokensRescued,
 )
 from domain.grant import (
@@ -30,6 +27,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.provider import RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import RevocationResult
 from domain.tokens import MAX_CLOCK_SKEW, Freshness, Tokens
 from tests.domain.examples import (

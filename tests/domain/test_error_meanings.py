@@ -10,11 +10,11 @@ from domain.error_meanings import (
     LONGEST_QUOTE,
     Meaning,
     are_credentials_refused,
+    classify,
     is_wrong_endpoint,
     meaning_of,
     quote_of,
 )
-from domain.failures import classify
 from domain.grant import Failure
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.error_responses import Row, corpus

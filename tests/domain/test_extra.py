@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.extra import MAX_BYTES, is_secret, pick_members, usable_text, usable_value
-from domain.token_endpoint import Extra, merge_extra
+from domain.extra import (
+    MAX_BYTES,
+    Extra,
+    is_secret,
+    merge_extra,
+    pick_members,
+    usable_text,
+    usable_value,
+)
 from tests.presets import NAMES, preset_named
 from tests.strategies import json_values
 

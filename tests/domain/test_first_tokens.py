@@ -21,9 +21,6 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Precedence,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     RevocationEnded,
     RevokeRequested,
     TokensRescued,
@@ -47,6 +44,7 @@ from domain.grant import (
 from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import AssumedLifetime, GrantType, LifetimeStart, RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     ClientCredentialsRequest,

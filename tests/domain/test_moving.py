@@ -11,9 +11,6 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     TokensRescued,
     Transfer,
@@ -33,6 +30,7 @@ from domain.grant import (
     place_of,
 )
 from domain.provider import RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import Delivery, NoAnswer, Outcome, TokenErrorResponse
 from domain.tokens import Tokens
 from tests.domain.examples import (

@@ -13,8 +13,9 @@ from hypothesis.stateful import invariant
 
 from domain.commands import ReportMoved, SendTokenRequest, Serve
 from domain.decide import decide
-from domain.events import GrantArrived, MoveRequested, ReturnRequested, TokenRequested
+from domain.events import GrantArrived, MoveRequested, ReturnRequested
 from domain.grant import Authorized, Inactive, Moved, Refreshing, Unauthorized
+from domain.question import TokenRequested
 from tests.domain.provider_model import Kind
 from tests.domain.test_properties import KINDS, Step, World, visited_by
 from tests.thorough import times

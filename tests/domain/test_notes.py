@@ -14,9 +14,6 @@ from domain.events import (
     LoginCompleted,
     MoveRequested,
     Precedence,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     ReturnRequested,
     RevocationEnded,
     RevokeRequested,
@@ -34,6 +31,7 @@ from domain.grant import (
     Unauthorized,
 )
 from domain.ledger import MAX_OTHERS, OUTCOMES, Entry, HistoryEvent, Ledger, Note, append_history
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,

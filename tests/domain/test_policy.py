@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from domain.events import DEFAULT_MIN_TTL
 from domain.grant import Attempt
 from domain.policy import Policy
 from domain.provider import RotationKind
+from domain.question import DEFAULT_MIN_TTL
 from tests.domain.examples import DIGIKEY, MINUTE, POLICY, SECOND, T0, TOKENS, policy
 
 TICK = timedelta(microseconds=1)

@@ -34,15 +34,7 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import apply, decide
-from domain.events import (
-    AttemptEnded,
-    Event,
-    LoginCompleted,
-    Question,
-    RefreshDue,
-    RefreshRequested,
-    TokenRequested,
-)
+from domain.events import AttemptEnded, Event, LoginCompleted
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -58,6 +50,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,

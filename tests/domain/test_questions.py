@@ -15,7 +15,6 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.events import RefreshDue, RefreshRequested
 from domain.grant import (
     Attempt,
     AuthorizationRequired,
@@ -34,6 +33,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import GrantType
+from domain.question import RefreshDue, RefreshRequested
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
     RefreshTokenRequest,

@@ -7,11 +7,11 @@ import pytest
 
 from domain.commands import NothingDue, SendTokenRequest, Serve, TryLater
 from domain.decide import decide
-from domain.events import Question, RefreshDue, RefreshRequested
 from domain.failures import mark_in_doubt
 from domain.grant import AuthorizationRequired, Authorized, Cause, Failure, Refreshing
 from domain.policy import Policy
 from domain.provider import UNTIL_USED_BOUND, Rotation, RotationKind
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.tokens import Tokens
 from tests.domain.examples import (
     ACCESS_LIFE,

@@ -15,7 +15,6 @@ from domain.commands import (
     TryLater,
 )
 from domain.decide import decide
-from domain.events import RefreshDue, RefreshRequested
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -27,6 +26,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import RotationKind
+from domain.question import RefreshDue, RefreshRequested
 from domain.token_endpoint import Delivery, NoAnswer, TokenErrorResponse
 from tests.domain.examples import (
     ACCESS_LIFE,

@@ -13,9 +13,6 @@ from domain.events import (
     GrantArrived,
     LoginCompleted,
     MoveRequested,
-    Question,
-    RefreshDue,
-    RefreshRequested,
     RevocationEnded,
     RevokeRequested,
     TokensRescued,
@@ -33,6 +30,7 @@ from domain.grant import (
     tokens_of,
     was_revoked_since,
 )
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import (
     Delivery,
     NoAnswer,

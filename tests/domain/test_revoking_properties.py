@@ -7,15 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant
 
 from domain.commands import Command, Effect, SendTokenRequest, Serve
-from domain.events import (
-    Event,
-    LoginCompleted,
-    Question,
-    RevocationEnded,
-    RevokeRequested,
-    TokensRescued,
-)
+from domain.events import Event, LoginCompleted, RevocationEnded, RevokeRequested, TokensRescued
 from domain.grant import Authorized, Inactive, Refreshing, Revoked, Revoking
+from domain.question import Question
 from domain.token_endpoint import Outcome, RevocationRequest, RevocationResult, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.provider_model import Kind

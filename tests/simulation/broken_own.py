@@ -10,9 +10,9 @@ import pytest
 
 from domain import first_tokens
 from domain.commands import AskForAuthorization, Decision
-from domain.events import Question
 from domain.grant import Cause, Grant, Requesting, Revoked, Revoking
 from domain.policy import Policy
+from domain.question import Question
 from domain.token_endpoint import RevocationResult
 
 

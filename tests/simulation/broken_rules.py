@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from adapters import store_memory
-from domain import attempts, expiries, failures, questions
+from domain import attempts, effects, error_meanings, expiries, failures, questions
 from domain import decide as decide_module
 from domain.commands import Answer, Decision, Effect, NothingDue
-from domain.events import AttemptEnded, Question, RefreshDue, RefreshRequested
+from domain.events import AttemptEnded
 from domain.grant import (
     Active,
     Attempt,
@@ -29,6 +29,7 @@ from domain.grant import (
     due_at,
 )
 from domain.policy import Policy
+from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
 from tests.domain.examples import T0
@@ -65,12 +66,12 @@ def keep_what_was_revoked(patch: pytest.MonkeyPatch) -> None:
         return end_attempt(grant, ended, policy, now)
 
     end_attempt = attempts.end_attempt
-    patch.setattr(decide_module, "end_attempt", mutant)
-    patch.setattr(decide_module, "late_tokens", lambda _grant, _event: None)
+    patch.setattr(effects, "end_attempt", mutant)
+    patch.setattr(effects, "late_tokens", lambda _grant, _event: None)
 
 
 def revoke_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide_module, "begin_revocation", lambda grant, _now: Effect(grant=grant))
+    patch.setattr(effects, "begin_revocation", lambda grant, _now: Effect(grant=grant))
 
 
 def drop_the_late_answer(patch: pytest.MonkeyPatch) -> None:
@@ -94,11 +95,11 @@ def hear_errors_from_anybody(patch: pytest.MonkeyPatch) -> None:
             ended = replace(ended, attempt=grant.attempt)
         return end_attempt(grant, ended, policy, now)
 
-    patch.setattr(decide_module, "end_attempt", mutant)
+    patch.setattr(effects, "end_attempt", mutant)
 
 
 def take_503_for_a_verdict(patch: pytest.MonkeyPatch) -> None:
-    classify = failures.classify
+    classify = error_meanings.classify
 
     def mutant(outcome: TokenErrorResponse | NoAnswer) -> Failure | None:
         failure = classify(outcome)

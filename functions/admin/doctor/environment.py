@@ -88,6 +88,12 @@ def _check_client(client: ClientSettings, settings: Settings) -> Iterator[Findin
             "CLIENT_SECRET",
             f"it is an API key as well, so that every caller has it: for API_KEY, {_ADVICE}",
         )
+    if client.previous_client_secret is not None:
+        yield warning(
+            "PREVIOUS_CLIENT_SECRET",
+            "it is set, so that the old secret stays in use if the provider refuses CLIENT_SECRET: "
+            "remove it once the provider accepts CLIENT_SECRET",
+        )
     if not _has_logins(client):
         yield ok("GRANT", "it is client_credentials: nobody has to log in")
     elif settings.public_url is not None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from domain.commands import Command, Serve
-from domain.events import Question, RefreshRequested
 from domain.grant import Cause, Grant, Inactive
 from domain.policy import Policy
+from domain.question import Question, RefreshRequested
 from tests.domain.examples import MINUTE, SECOND
 from tests.domain.provider_model import Kind
 from tests.domain.providers.played import PRESETS, PlayedProvider, kind_of

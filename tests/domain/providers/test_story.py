@@ -7,10 +7,11 @@ import pytest
 
 from domain.commands import AskForAuthorization, Command, SendTokenRequest, Serve, TryLater
 from domain.decide import apply, decide
-from domain.events import AttemptEnded, LoginCompleted, Question, RefreshRequested, TokenRequested
+from domain.events import AttemptEnded, LoginCompleted
 from domain.grant import Cause, Grant, Inactive, Unauthorized
 from domain.policy import Policy
 from domain.provider import LifetimeStart, RotationKind
+from domain.question import Question, RefreshRequested, TokenRequested
 from domain.token_endpoint import RefreshTokenRequest
 from domain.tokens import Tokens
 from tests.domain.examples import DAY, SECOND, T0

@@ -167,6 +167,11 @@ BOTH_KEYS = ",".join(map(encryption_key, ("x", "deployment")))
         ({"CLIENT_SECRET": API_KEY}, [("warning", "CLIENT_SECRET")], "API key as well"),
         ({"PUBLIC_URL": None}, [("fault", "PUBLIC_URL")], "nobody can log in"),
         ({"OAUTH_STATE": STATIC_STATE}, [("warning", "OAUTH_STATE")], "remove it unless"),
+        (
+            {"PREVIOUS_CLIENT_SECRET": "the-old-secret-of-this-client"},
+            [("warning", "PREVIOUS_CLIENT_SECRET")],
+            "remove it once",
+        ),
         ({"ENCRYPTION_KEYS": encryption_key("x")}, [("fault", "encryption")], "1 (default)"),
         ({"ENCRYPTION_KEYS": BOTH_KEYS}, [("warning", "encryption")], "1 (default)"),
     ],

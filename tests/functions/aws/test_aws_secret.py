@@ -353,6 +353,25 @@ def test_settings_that_worked_stay_in_use_while_the_secret_makes_no_sense(
     assert "a key with spaces" not in said
 
 
+CLIENTS = '{"one": {"client_id": "i", "client_secret": "š", "token_params": {"a": "b"}}}'
+REPEATED = '{"one": {"client_id": "i", "client_id": "j"}, "two": [1, true, null, {"a": {}}]}'
+
+
+@pytest.mark.parametrize(
+    ("clients", "expected"),
+    [
+        pytest.param(json.dumps(CLIENTS), CLIENTS, id="text"),
+        pytest.param(CLIENTS, CLIENTS, id="object"),
+        pytest.param(REPEATED, REPEATED, id="object-with-a-repeated-member"),
+        pytest.param("{}", "{}", id="empty-object"),
+    ],
+)
+def test_clients_in_the_secret_are_an_object_or_its_text(clients: str, expected: str) -> None:
+    found = with_secret({}, f'{{"CLIENTS": {clients}}}')["CLIENTS"]
+    pairs = (json.loads(text, object_pairs_hook=list) for text in (found, expected))
+    assert next(pairs) == next(pairs)
+
+
 # --- the secret could not be read yet
 
 
@@ -375,6 +394,10 @@ BAD: dict[str, tuple[Mapping[str, str | bytes] | None, str]] = {
     "an object in it": (
         bad(json.dumps({"API_KEY": {"a": MARK}, "SCOPE": None})),
         "not a string in the secret: API_KEY, SCOPE",
+    ),
+    "a list of clients": (
+        bad(json.dumps({"CLIENTS": [{"google": MARK}]})),
+        "not a string in the secret: CLIENTS",
     ),
     "a name twice": (
         bad(f'{{"API_KEY": "{MARK}", "SCOPE": "", "API_KEY": "b"}}'),

@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import providers
 from domain.provider import ClientAuthentication
 from functions.settings.client import CLIENT_VARIABLES, ClientSettings
 from functions.settings.clients import ClientError, Clients, UnknownClientError
 from functions.settings.settings import Settings, SettingsError
+from tests.client_keys import pem_of
 
 BASE = {
     "API_KEY": "an-api-key-that-nobody-guesses-42",
@@ -156,7 +159,8 @@ def test_a_bad_client_is_named_and_takes_no_other_down(entry: Any, fault: str) -
 
 
 def test_a_check_at_the_start_imports_no_preset() -> None:
-    environ = BASE | UNNAMED | {"CLIENTS": json.dumps({"google": {}})}
+    entry = {"client_secret": "secret-1"}
+    environ = BASE | UNNAMED | {"CLIENTS": json.dumps({"google": entry})}
     code = (
         "import sys; from functions.settings.settings import Settings\n"
         f"found = Settings.from_environ({environ!r})\n"
@@ -166,6 +170,50 @@ def test_a_check_at_the_start_imports_no_preset() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert out.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("method", "credentials", "fault"),
+    [
+        pytest.param("NONE", {}, "", id="none-without-a-secret"),
+        pytest.param("POST", {}, "client_secret is not set", id="post-without-a-secret"),
+        pytest.param("POST", {"client_secret": "s"}, "", id="post-with-a-secret"),
+        pytest.param("PRIVATE_KEY_JWT", {"client_private_key": pem_of("p256")}, "", id="key"),
+        pytest.param(
+            "PRIVATE_KEY_JWT",
+            {"client_private_key": pem_of("p256"), "client_secret": "s"},
+            "",
+            id="key-and-secret",
+        ),
+        pytest.param(
+            "POST",
+            {"client_private_key": pem_of("p256")},
+            "client_private_key requires",
+            id="post-with-a-key",
+        ),
+    ],
+)
+def test_a_check_at_the_start_requires_the_credentials_of_the_preset_s_method(
+    method: str,
+    credentials: dict[str, str],
+    fault: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"of_{method.lower()}"
+    (tmp_path / f"{name}.py").write_text(
+        "from dataclasses import replace\n"
+        "from domain.provider import ClientAuthentication, Pkce\n"
+        "from domain.providers.google import PROVIDER as GOOGLE\n"
+        f"METHOD = ClientAuthentication.{method}\n"
+        "PROVIDER = replace(GOOGLE, client_authentication=METHOD, pkce=Pkce.S256)\n"
+    )
+    monkeypatch.setattr(providers, "__path__", [*providers.__path__, str(tmp_path)])
+    entry = {"provider": name.replace("_", "-"), "client_id": "id-1", "scope": "a"} | credentials
+    clients = settings({"one": entry}, **UNNAMED).clients
+    found = "; ".join(clients.faults(loads_presets=False))
+    assert fault in found if fault else not found
+    monkeypatch.delitem(sys.modules, f"domain.providers.{name}", raising=False)
 
 
 def test_a_preset_s_own_requirement_is_found_when_the_client_is_used() -> None:
