@@ -82,7 +82,7 @@ class Adoptions:
             return await self._keeper.refresh(connection)
         result = await self._keeper.prove(connection, adopted.fingerprint)
         if isinstance(result.answer, NothingDue):
-            raise _refusal((await self._keeper.load(connection)).ledger)
+            raise _refusal((await self._keeper.load(connection)).ledger, record.ledger)
         if isinstance(result.answer, Serve):
             _log.info("connection %s: tokens of another program are adopted", connection)
         return result
@@ -111,11 +111,20 @@ class Adoptions:
                 assert_never(never)
 
 
-def _refusal(ledger: Ledger) -> ProblemError:
-    """Return why the refresh did not prove the token, from the newest entry that may have it."""
-    found = (entry for entry in reversed(ledger) if entry.event not in _REFRESHES)
-    match next(found, None):
-        case Entry(event=HistoryEvent.ADOPTION_REFUSED) as entry:
+def _refusal(ledger: Ledger, before: Ledger) -> ProblemError:
+    """Return why the refresh did not prove the token: the first event after its adoption.
+
+    `before` is the ledger with the adoption. Another adoption may have followed.
+    """
+    events = [entry for entry in ledger if entry.event not in _REFRESHES]
+    adopted = next((each for each in reversed(before) if each.event is HistoryEvent.ADOPTED), None)
+    # Entries of one second may be equal.
+    places = [place for place, entry in enumerate(events, 1) if entry == adopted]
+    number = before.count(adopted) if adopted else 0
+    # Of many events, the adoption is not in the ledger any more.
+    later = events[places[number - 1] :] if 0 < number <= len(places) else events[-1:]
+    match later:
+        case [Entry(event=HistoryEvent.ADOPTION_REFUSED) as entry, *_]:
             return _refusal_of(entry)
         case _:
             return problem("connection-in-use", _REPLACED)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.commands import Answer, Serve
+from domain.commands import Answer, AskForAuthorization, Serve
 from domain.grant import (
     Adopting,
     AuthorizationRequired,
@@ -52,6 +52,8 @@ class AdoptingConnection(Connection):
     # How many of the logins have answers that name the account.
     named_part: float = field(init=False)
     is_logging_in: bool = False
+    # The last answer that came while something changed.
+    unjudged: Answer | None = None
     changed_at: datetime = T0 - timedelta(days=1)
     _record: Grant = field(default_factory=Unauthorized)
 
@@ -83,7 +85,7 @@ class AdoptingConnection(Connection):
         return self._add_login(ACCOUNTS[0]).begin(now)
 
     async def log_in(self) -> None:
-        """Let the person log in; until the end of that, nothing is said of a login."""
+        """Let the person log in. Until then, no request for a login is judged."""
         self.is_logging_in = True
         await super().log_in()
         self.is_logging_in = False
@@ -168,6 +170,12 @@ class AdoptingConnection(Connection):
                 self._judge_served(call, answer)
         elif self.world.is_spoilt or not self._is_changing(call):
             super().take(call, answer)
+        else:
+            self.unjudged = answer
+
+    def _is_unclear(self, answer: AskForAuthorization) -> bool:
+        """Whether to ask once more: an answer while something changes is not judged."""
+        return answer is self.unjudged or super()._is_unclear(answer)
 
     def _judge_served(self, call: Call, answer: Serve) -> None:
         token = answer.tokens.access_token
@@ -260,7 +268,7 @@ class AdoptingConnection(Connection):
         )
 
     def _judge_adopted(self, login: Login, result: QuestionResult) -> None:
-        """Judge whether tokens that are said to be adopted are."""
+        """Judge whether tokens are adopted as reported."""
         if not isinstance(result.answer, Serve):
             return
         token = result.answer.tokens.access_token

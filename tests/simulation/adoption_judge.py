@@ -1,6 +1,6 @@
 """Judges the adoptions of one connection: what may be replaced, and what must be left.
 
-What it says does not follow from the code of rules 16 and 17, but from `docs/adopt.md`.
+Its rules are those of `docs/adopt.md`, and not the code of rules 16 and 17.
 """
 
 from collections import Counter
@@ -116,7 +116,7 @@ class AdoptionJudge:
             raise BrokenRuleError(Rule.NOT_KEPT, f"{tokens.refresh_token} was refused")
 
     def _judge_refusal(self, before: Adopting, now: datetime) -> None:
-        """Judge whether tokens that are let go of were worth nothing, and why."""
+        """Judge whether the refused tokens were worth nothing, and why."""
         history, token = self.logins[_name(before)].history, before.grant.tokens.refresh_token
         if self._is_let_go(before):
             return
@@ -142,7 +142,7 @@ class AdoptionJudge:
         return exchange.outcome == NO_REASON or (is_unwanted and exchange.is_delivered)
 
     def answered(self, login: Login, problem: str, *, is_dead: bool) -> None:
-        """Judge why tokens are said not to be adopted; `is_dead` is whether nothing worked."""
+        """Judge the reason of a refusal; `is_dead` is whether nothing worked before."""
         provider, exchanges = login.history.provider, login.history.exchanges
         was_refused = any(each.outcome == INVALID_GRANT for each in exchanges)
         is_so = {

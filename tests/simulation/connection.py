@@ -209,6 +209,10 @@ class Connection:
             case _:
                 return False
 
+    def _is_unclear(self, answer: AskForAuthorization) -> bool:
+        """Whether to ask once more before a login."""
+        return self._may_pass(answer)
+
     def _is_honoured(self) -> bool:
         """Whether the provider honours the refresh token that is in the store."""
         tokens = tokens_of(self.history.grant)
@@ -393,7 +397,7 @@ class Connection:
                 case TryLater(at=at):
                     await asyncio.sleep(max(0.0, (at - world.now()).total_seconds()) + 5)
                 case AskForAuthorization():
-                    if self._may_pass(answer) and not self.login_wanted:
+                    if self._is_unclear(answer) and not self.login_wanted:
                         await asyncio.sleep(2 * REFUSED_RETRY_WAIT.total_seconds())
                         continue
                     if not self.login_wanted:
