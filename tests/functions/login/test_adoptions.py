@@ -166,3 +166,7 @@ def test_a_refusal_is_not_that_of_another_adoption(
 
 def test_of_a_forgotten_adoption_the_newest_event_counts() -> None:
     assert _refusal((LOGIN, REFUSED), (ADOPTED,)).problem.name == "adoption-refused"
+
+
+def test_tokens_that_were_proven_before_were_not_refused() -> None:
+    assert _refusal((ADOPTED, REFUSED), None).problem.name == "connection-in-use"
