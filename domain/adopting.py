@@ -120,6 +120,9 @@ def obstacle(
         return Obstacle.MOVED
     if not adopted.replaces and _works(grant, now):
         return Obstacle.IN_USE
+    if isinstance(grant, Adopting) and has_adopted(grant.earlier, adopted):
+        # It may be spent, and the grant that came from it may be needed again.
+        return Obstacle.IN_FLIGHT
     current = grant.grant if isinstance(grant, Adopting) else grant
     if isinstance(_idle(current, policy, now), Refreshing):
         return Obstacle.IN_FLIGHT

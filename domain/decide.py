@@ -127,7 +127,8 @@ Adoption (`TokensAdopted`): `adopting.py`
     - for a grant that works, or that waits for the proof of another one
     - of another account, if both are known.
     A grant that moved, or whose attempt is in flight, stays as it is. The same refresh token again
-    changes nothing: the fingerprint of the first one stays with the tokens that came from it.
+    changes nothing: the fingerprint of the first one stays with the tokens that came from it, also
+    while they wait as the earlier grant.
     Code: `adopting.adopt`, `adopting.obstacle`, `adopting.has_adopted`, `adopting.is_current`,
     `adopting.answer_adopting`,
     `adopting.answer_adoption`. For the sweep: `grant.due_at`. `questions.missing_authorization`.

@@ -8,7 +8,7 @@ from domain.adopting import Obstacle, has_adopted, is_current, obstacle
 from domain.authorization import fingerprint
 from domain.commands import NothingDue, ReportMoved, Serve
 from domain.events import TokensAdopted
-from domain.grant import Failure, Moved
+from domain.grant import Adopting, Failure, Moved
 from domain.ledger import TOKENS_OF_ANOTHER_ACCOUNT, Entry, HistoryEvent, Ledger
 from domain.policy import Policy
 from domain.provider import GrantType
@@ -71,8 +71,7 @@ class Adoptions:
         if self._keeper.grant_type is GrantType.CLIENT_CREDENTIALS:
             raise client_needs_no_login()
         adopted = self._event(body, replaces=replaces)
-        before = await self._keeper.load(connection)
-        record = await self._recorder.keep(connection, before, adopted)
+        record = await self._recorder.keep(connection, await self._keeper.load(connection), adopted)
         if isinstance(moved := record.grant, Moved):
             answer = ReportMoved(since=moved.since)
             return QuestionResult(answer=answer, before=moved, after=moved)
@@ -82,7 +81,9 @@ class Adoptions:
             return await self._keeper.refresh(connection)
         result = await self._keeper.prove(connection, adopted.fingerprint)
         if isinstance(result.answer, NothingDue):
-            raise _refusal((await self._keeper.load(connection)).ledger)
+            # Tokens that were proven before can only have been replaced.
+            before = record.ledger if isinstance(record.grant, Adopting) else None
+            raise _refusal((await self._keeper.load(connection)).ledger, before)
         if isinstance(result.answer, Serve):
             _log.info("connection %s: tokens of another program are adopted", connection)
         return result
@@ -111,11 +112,23 @@ class Adoptions:
                 assert_never(never)
 
 
-def _refusal(ledger: Ledger) -> ProblemError:
-    """Return why the refresh did not prove the token, from the newest entry that may have it."""
-    found = (entry for entry in reversed(ledger) if entry.event not in _REFRESHES)
-    match next(found, None):
-        case Entry(event=HistoryEvent.ADOPTION_REFUSED) as entry:
+def _refusal(ledger: Ledger, before: Ledger | None) -> ProblemError:
+    """Return why the refresh did not prove the token: the first event after its adoption.
+
+    `before` is the ledger with the adoption; None if it had succeeded. Another adoption may have
+    followed.
+    """
+    if before is None:
+        return problem("connection-in-use", _REPLACED)
+    events = [entry for entry in ledger if entry.event not in _REFRESHES]
+    adopted = next((each for each in reversed(before) if each.event is HistoryEvent.ADOPTED), None)
+    # Entries of one second may be equal.
+    places = [place for place, entry in enumerate(events, 1) if entry == adopted]
+    number = before.count(adopted) if adopted else 0
+    # Of many events, the adoption is not in the ledger any more.
+    later = events[places[number - 1] :] if 0 < number <= len(places) else events[-1:]
+    match later:
+        case [Entry(event=HistoryEvent.ADOPTION_REFUSED) as entry, *_]:
             return _refusal_of(entry)
         case _:
             return problem("connection-in-use", _REPLACED)

@@ -229,6 +229,27 @@ def test_another_token_waits_for_the_proof_unless_it_replaces() -> None:
     assert after.grant.tokens.refresh_token == "second"
 
 
+SECOND_TOKEN = replace(REPLACING, refresh_token="second", fingerprint="second print")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(REPLACING, id="the adopted token"),
+        pytest.param(replace(REPLACING, refresh_token="proven-refresh", fingerprint="3"), id="its"),
+    ],
+)
+@pytest.mark.parametrize("is_refused", [False, True], ids=["works", "refused"])
+def test_a_token_that_the_earlier_grant_came_from_is_not_adopted_meanwhile(
+    again: TokensAdopted, *, is_refused: bool
+) -> None:
+    earlier = proven(GRANT, RESULT)
+    assert isinstance(earlier, Authorized)
+    waiting = adopt(replace(DEAD, tokens=earlier.tokens) if is_refused else earlier, SECOND_TOKEN)
+    assert obstacle(waiting, again, POLICY, NOW) is Obstacle.IN_FLIGHT
+    assert apply(waiting, again, POLICY, NOW).grant is waiting
+
+
 # Rule 16: questions before the proof.
 
 

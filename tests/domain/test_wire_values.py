@@ -4,6 +4,7 @@ from enum import Enum
 
 import pytest
 
+from domain.adopting import Obstacle
 from domain.events import Precedence
 from domain.grant import Cause, Failure
 from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
@@ -32,6 +33,7 @@ WORDS: dict[type[Enum], list[str]] = {
     ],
     Delivery: ["not sent", "unknown"],
     # In failed tests.
+    Obstacle: ["in-use", "other-account", "in-flight", "moved"],
     Precedence: ["replaces", "renews", "yields"],
     # In answers of `verify` and `revoke`.
     Freshness: ["fresh", "access-expired", "refresh-expired"],

@@ -48,6 +48,8 @@ class AnswerJudge:
     false_alarms: int = 0
     is_lost: bool = False
     is_alarmed: bool = False
+    # When another login last waited for the proof of its tokens: this one was not refreshed.
+    aside_at: datetime | None = None
 
     def answered(self, call: Call, answer: Answer, now: datetime) -> bool:
         """Judge an answer; return whether a login is really required."""
@@ -80,6 +82,9 @@ class AnswerJudge:
         may_be_rescued = not history.kind.rules.until_used
         if not history.had(token) and not (may_be_rescued and history.is_rescued(token)):
             raise BrokenRuleError(Rule.STORED_FIRST, token)
+        if history.is_used_elsewhere:
+            # It may have been issued to the other program, earlier.
+            return
         left = history.provider.access_expires_at[token] - now
         demanded = min(call.min_ttl, history.provider.access_life / 2)
         is_refused = token in history.refused or history.provider.has_refused
@@ -104,12 +109,15 @@ class AnswerJudge:
 
     def _judge_ended(self, access_token: str) -> None:
         """Judge a token that a refresh has ended, unless the refresh landed after its lease."""
-        if not any(exchange.lands_after_lease for exchange in self.history.exchanges):
+        is_late = any(exchange.lands_after_lease for exchange in self.history.exchanges)
+        if not is_late and not self.history.is_used_elsewhere:
             raise BrokenRuleError(Rule.ENDED, access_token)
 
     def _judge_delay(self, call: Call, now: datetime) -> None:
         """Judge whether a caller within a grace window makes use of it."""
         history, grace = self.history, self.history.kind.rules.grace
+        if self.aside_at is not None and self.aside_at >= call.read_from:
+            return
         if not (grace and history.exchanges) or isinstance(history.grant, Inactive):
             return
         last, token = history.exchanges[-1], history.grant.tokens.refresh_token

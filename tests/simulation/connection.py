@@ -1,6 +1,7 @@
 """One connection in a run: its grant at the provider, its programs, its person, its operator."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,13 +12,16 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Grant,
     Inactive,
     Refreshing,
     Unauthorized,
     tokens_of,
 )
 from domain.provider import RotationKind
-from functions.refresh.keeper import PATIENCE
+from domain.token_endpoint import TokenResponse
+from functions.refresh.keeper import PATIENCE, QuestionResult
+from functions.refresh.sweep import SweepOutcome
 from ports.rescue import RescuedRecord
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0
@@ -27,9 +31,9 @@ from tests.simulation.exchanges import Call, Loss, RequestKind, current_call
 from tests.simulation.faults import Quiet
 from tests.simulation.history import History
 from tests.simulation.instance import Instance, describe
+from tests.simulation.loop import Process
 from tests.simulation.oracle import Oracle
 from tests.simulation.promises import LEASE, REFUSED_RETRY_WAIT, SKEW, BrokenRuleError, Rule
-from tests.simulation.provider import SimulatedProvider
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -60,16 +64,49 @@ class Connection:
 
     def __post_init__(self) -> None:
         world = self.world
-        provider = SimulatedProvider(
-            kind=world.kind.rules,
-            access_life=world.access_life,
-            refresh_life=world.refresh_life,
-            name=f"{self.name}.",
-            ends_access_token=world.kind.ends_access_token,
-        )
+        provider = world.kind.simulated(world.access_life, world.refresh_life, name=f"{self.name}.")
         self.history = History(kind=world.kind, policy=world.policy, provider=provider)
         self.oracle = Oracle(history=self.history)
         self.judge = AnswerJudge(history=self.history)
+
+    # The logins: here only one.
+
+    def history_of(self, _token: str) -> History:
+        """Return the history of the login that has a token."""
+        return self.history
+
+    def oracle_of(self, _token: str) -> Oracle:
+        """Return the judge of the login that has a token."""
+        return self.oracle
+
+    @property
+    def record(self) -> Grant:
+        """The grant that is in the store."""
+        return self.history.grant
+
+    def stored(self, process: Process, call: Call, grant: Grant) -> None:
+        """Judge what replaces the record. Raises BrokenRuleError."""
+        self.oracle.stored(process, call, grant, self.world.now())
+
+    def put_back(self, grant: Grant) -> None:
+        """Note what takes the place of a record that is lost."""
+        self.oracle.put_back(grant, self.world.now())
+
+    def write_failed(self, process: Process, *, times: int = 1) -> None:
+        """Note that the store fails an instance that writes."""
+        self.history.write_failed(process, times=times)
+
+    def stalled(self, process: Process, until: datetime) -> None:
+        """Note that an instance stalls."""
+        self.history.stalled(process, until)
+
+    def swept(self, call: Call, result: QuestionResult) -> SweepOutcome:
+        """Judge the answer to the sweep, and return how the sweep must count it."""
+        return self.judge.swept(call, result)
+
+    def tally(self) -> tuple[int, Counter[Loss]]:
+        """Return how many requests there were, and why grants were lost."""
+        return len(self.history.exchanges), self.history.losses
 
     # Calls.
 
@@ -172,6 +209,10 @@ class Connection:
             case _:
                 return False
 
+    def _is_unclear(self, answer: AskForAuthorization) -> bool:
+        """Whether to ask once more before a login."""
+        return self._may_pass(answer)
+
     def _is_honoured(self) -> bool:
         """Whether the provider honours the refresh token that is in the store."""
         tokens = tokens_of(self.history.grant)
@@ -223,20 +264,25 @@ class Connection:
         world = self.world
         while True:
             requested_at = world.now()
-            response = self.history.provider.log_in(requested_at)
-            assert response.refresh_token is not None
-            self.history.logged_in(response.refresh_token, requested_at)
-            self.oracle.logged_in()
-            self.judge.logged_in()
+            response = self.authorize(requested_at)
             world.note("person", f"{self.name}: logs in: {response.refresh_token}")
             completed = LoginCompleted(
-                response=response, requested_at=requested_at, read=self.history.grant
+                response=response, requested_at=requested_at, read=self.record
             )
             if await self._by_some_instance(RequestKind.LOGIN, completed, patience=400):
                 self.login_wanted = False
                 self.logins += 1
                 return
             await asyncio.sleep(30)
+
+    def authorize(self, now: datetime) -> TokenResponse:
+        """Let the provider start a login."""
+        response = self.history.provider.log_in(now)
+        assert response.refresh_token is not None
+        self.history.logged_in(response.refresh_token, now)
+        self.oracle.logged_in()
+        self.judge.logged_in()
+        return response
 
     async def _by_some_instance(
         self, kind: RequestKind, event: LoginCompleted | TokensRescued, *, patience: float
@@ -318,9 +364,13 @@ class Connection:
             await self.log_in()
         await self.recover()
         with self.world.judging():
-            self.oracle.settled(self.world.now())
+            self.settle()
             for call in filter(self._is_overdue, self.calls.values()):
                 raise BrokenRuleError(Rule.ANSWERED, f"call {call.number} never is")
+
+    def settle(self) -> None:
+        """Judge the store when all instances are well and idle. Raises BrokenRuleError."""
+        self.oracle.settled(self.world.now())
 
     def _is_overdue(self, call: Call) -> bool:
         # One who insists may have begun just now.
@@ -347,7 +397,7 @@ class Connection:
                 case TryLater(at=at):
                     await asyncio.sleep(max(0.0, (at - world.now()).total_seconds()) + 5)
                 case AskForAuthorization():
-                    if self._may_pass(answer) and not self.login_wanted:
+                    if self._is_unclear(answer) and not self.login_wanted:
                         await asyncio.sleep(2 * REFUSED_RETRY_WAIT.total_seconds())
                         continue
                     if not self.login_wanted:
@@ -384,7 +434,12 @@ class Connection:
 
     def waits(self, now: datetime) -> list[float]:
         """Return until when others have to wait, in seconds from the start."""
-        match self.history.grant:
+        return self.waits_of(self.history.grant, now)
+
+    @staticmethod
+    def waits_of(grant: Grant, now: datetime) -> list[float]:
+        """Return until when others have to wait for this grant, in seconds from the start."""
+        match grant:
             case Refreshing(attempt=attempt):
                 return _coming([attempt.started_at + LEASE], now)
             case Authorized(failure_state=failure_state) if failure_state is not None:

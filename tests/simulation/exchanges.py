@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from domain.grant import Attempt
-from domain.token_endpoint import TokenResponse
+from domain.token_endpoint import Outcome, TokenResponse
 from tests.simulation.loop import Process
 
 
@@ -19,6 +19,7 @@ class RequestKind(Enum):
     LOGIN = "login"
     RECOVERY = "recovery"
     REVOKE = "revoke"
+    ADOPT = "adopt"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -55,6 +56,7 @@ class Loss(Enum):
     LANDED_AFTER_LEASE = "the request arrived after its lease"
     EXPIRED = "the refresh token expired"
     DAMAGED = "the record was damaged or removed"
+    USED_ELSEWHERE = "the program that the tokens were adopted from used its copy"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -70,6 +72,8 @@ class Exchange:
     landed_at: datetime | None = None
     ended_at: datetime | None = None
     response: TokenResponse | None = None
+    # The answer that its sender got.
+    outcome: Outcome | None = None
     # The provider asked for no request before this instant.
     left_alone_until: datetime | None = None
     is_delivered: bool = False

@@ -302,6 +302,10 @@ REASONS: Mapping[Loss, str] = {
         "missing, programs get an error, nothing is overwritten, and all works again once the key "
         "is back."
     ),
+    Loss.USED_ELSEWHERE: (
+        "Only of [adopted tokens](#adopted-tokens). Most providers replace a refresh token when it "
+        "is used, so one of two programs loses, and many end the whole login then."
+    ),
 }
 
 
@@ -351,7 +355,7 @@ def _own() -> Iterator[str]:
     yield ""
 
 
-# Of `tests/domain/test_adopting_properties.py`, and of `tests/system/test_adopt_kill.py`.
+# Of `run_adoptions`, and of `tests/system/test_adopt_kill.py`.
 _ADOPTIONS = (
     (
         "instance stops before the refresh, provider away, or answer late | a later request or "
@@ -363,6 +367,12 @@ _ADOPTIONS = (
     ),
     "tokens refused | the earlier grant is as it was",
     "the same tokens sent again after the proof | they are not used a second time",
+    "tokens sent for a connection that works, without `replace` | its grant stays",
+    (
+        "tokens of another account, without `replace` | the earlier grant stays, also if only the "
+        "refresh names the account"
+    ),
+    "the other program uses its copy | the provider decides which of the two keeps the login",
 )
 
 
@@ -371,9 +381,10 @@ def _adoptions() -> Iterator[str]:
     yield ""
     yield (
         "[Adopted tokens](adopt.md) are stored before they are used, and the earlier grant stays "
-        "until a refresh has proven them. Property tests take any order of adoptions, requests, "
-        "sweeps and faults, against providers with and without rotation, grace, revocation after "
-        "reuse and refusals of an early refresh. Another test kills a worker at random moments."
+        "until a refresh has proven them. The simulation sends refresh tokens of other programs, "
+        "with and without `replace`, of the same account and of others, and again after errors. "
+        "Programs, sweeps and logins go on meanwhile, all faults of this page included. Another "
+        "test kills a worker at random moments."
     )
     yield ""
     yield "| story | what holds |"

@@ -52,6 +52,11 @@ class History:
     revoker: Exchange | None = None
     # Access tokens to which a refresh was refused, and not for good yet.
     refused: set[str] = field(default_factory=set)
+    # Whether its tokens were adopted, and its first one was issued at an unknown time.
+    is_adopted: bool = False
+    # Whether the program that they were adopted from has used its copy since, or the deployment
+    # has used it for an adoption before.
+    is_used_elsewhere: bool = False
     # When its owner's wish to end the grant that is there was stored.
     revoked_at: datetime | None = None
 
@@ -84,7 +89,7 @@ class History:
         and goes by an access token whose answer was never stored.
         """
         rules = self.provider.kind
-        is_unknown = any(
+        is_unknown = self.is_used_elsewhere or any(
             exchange.response is not None and not self.had(exchange.response.access_token)
             for exchange in self.exchanges
         )
@@ -125,6 +130,7 @@ class History:
 
     def delivered(self, exchange: Exchange, outcome: Outcome, now: datetime) -> None:
         """Note that an answer has come to its instance."""
+        exchange.outcome = outcome
         exchange.is_delivered = isinstance(outcome, TokenResponse)
         exchange.is_refused = isinstance(outcome, TokenErrorResponse)
         if isinstance(outcome, TokenErrorResponse) and outcome.retry_after:
@@ -205,6 +211,8 @@ class History:
 
     def explain(self, now: datetime) -> Loss:
         """Return why the grant is lost. Raises BrokenRuleError where nothing explains it."""
+        if self.is_used_elsewhere:
+            return Loss.USED_ELSEWHERE
         assert not isinstance(self.grant, Inactive)
         token = self.grant.tokens.refresh_token
         assert token is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.grant import (
+    Adopting,
     Authorized,
     Grant,
     Inactive,
@@ -49,6 +50,8 @@ def describe(grant: Grant) -> str:
     """Describe a grant in a line of the trace."""
     if isinstance(grant, Inactive):
         return type(grant).__name__
+    if isinstance(grant, Adopting):
+        return f"Adopting {describe(grant.grant)} over {describe(grant.earlier)}"
     what = f"{type(grant).__name__} {grant.tokens.generation} {grant.tokens.refresh_token}"
     if isinstance(grant, Authorized) and grant.failure_state is not None:
         failure_state = grant.failure_state

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from tests.simulation import broken_adopting as adopting
 from tests.simulation import broken_clocks as clocks
 from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
@@ -24,7 +25,14 @@ from tests.simulation.provider import (
     SHORT_GRACE,
     UNTIL_USED,
 )
-from tests.simulation.run import Tally, run_chaos, run_doubt, run_idle, run_revocations
+from tests.simulation.run import (
+    Tally,
+    run_adoptions,
+    run_chaos,
+    run_doubt,
+    run_idle,
+    run_revocations,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,5 +365,79 @@ MUTANTS = [
         {Rule.ENDED},
         run=run_own,
         kinds=("own-ends",),
+    ),
+    _mutant(
+        "tokens are adopted over a grant that works",
+        adopting.adopt_over_what_works,
+        {Rule.ADOPTED_OVER},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "tokens are adopted without a proof",
+        adopting.adopt_without_a_proof,
+        {Rule.UNPROVEN},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "an adoption forgets the earlier grant",
+        adopting.forget_the_earlier_grant,
+        {Rule.NOT_KEPT},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "tokens are adopted while an attempt is in flight",
+        adopting.adopt_while_an_attempt_is_in_flight,
+        {Rule.ONE_ATTEMPT},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "tokens of another account are adopted",
+        adopting.compare_no_accounts,
+        {Rule.OTHER_ACCOUNT},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "a proof that names another account is taken",
+        adopting.compare_no_accounts_of_a_proof,
+        {Rule.OTHER_ACCOUNT},
+        run=run_adoptions,
+        kinds=ROTATING,
+    ),
+    _mutant(
+        "a token that was adopted is adopted again",
+        adopting.forget_what_was_adopted,
+        {Rule.TOKENS_FORWARD, Rule.ADOPTION_ANSWER, Rule.ADOPTED_OVER},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "a token that the waiting earlier grant came from is adopted again",
+        adopting.forget_what_the_earlier_grant_came_from,
+        {Rule.TOKENS_FORWARD},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "a failure of a proof is taken for a refusal",
+        adopting.take_a_failure_for_a_refusal,
+        {Rule.ENDED_WRONGLY},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "tokens that were refused take the place of the earlier grant",
+        adopting.keep_what_was_refused,
+        {Rule.NOT_KEPT},
+        run=run_adoptions,
+        kinds=ROTATING,
+    ),
+    _mutant(
+        "the sweep leaves a proof to programs",
+        adopting.leave_the_proof_to_programs,
+        {Rule.NOT_PROVEN},
+        run=run_adoptions,
+    ),
+    _mutant(
+        "the earlier token is not served before the proof",
+        adopting.serve_nothing_before_the_proof,
+        {Rule.DELAYED},
+        run=run_adoptions,
     ),
 ]

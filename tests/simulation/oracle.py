@@ -4,7 +4,7 @@ The oracle knows the provider's clock and every request in flight of one connect
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.grant import (
     Active,
@@ -31,6 +31,7 @@ from tests.simulation.loop import Process
 from tests.simulation.promises import (
     FIRST_BACKOFF,
     IDLE_PART,
+    IDLE_WITHOUT_DATE,
     LEASE,
     LONGEST_BACKOFF,
     LONGEST_RETRY_AFTER,
@@ -59,8 +60,8 @@ class Oracle:
         """Judge what replaces the record, and note it."""
         history = self.history
         before, history.grant, history.written_at = history.grant, grant, now
-        # No client of this simulation is without logins, and none adopts tokens: see
-        # `own_tokens.py`, and `tests/domain/test_adopting_properties.py`.
+        # No client of this simulation is without logins (`own_tokens.py`). Of tokens that are
+        # adopted, `adopted_connection.py` has each login judged alone.
         assert not isinstance(grant, Adopting | Unauthorized | Requesting | Moved)
         assert not isinstance(before, Adopting | Requesting | Moved)
         if isinstance(grant, Revoking | Revoked):
@@ -141,9 +142,14 @@ class Oracle:
         history.stored_at.setdefault(token, now)
         if token == history.login_token:
             history.login_at, history.login_token = now, None
+        if is_unproven(tokens):
+            return
         if not history.had(tokens.access_token):
             history.served_from.append((now, tokens.access_token))
         issued, expiry = history.provider.issued.get(token), tokens.refresh_token_expires_at
+        if history.is_adopted:
+            # Nobody knows when that login began.
+            return
         assert expiry is not None
         if issued is not None and expiry > issued.expires_at + 2 * SKEW:
             raise BrokenRuleError(Rule.EXPIRED_SENT, f"{token} is stored with the expiry {expiry}")
@@ -207,8 +213,9 @@ class Oracle:
             raise BrokenRuleError(Rule.EXPIRED_SENT, f"{tokens.refresh_token} at {started_at}")
         self._judge_window(tokens, started_at)
         self._judge_backoff(before, started_at)
-        self._judge_need(before, started_at, call)
-        self._judge_risk(before, started_at, call)
+        if not is_unproven(tokens):
+            self._judge_need(before, started_at, call)
+            self._judge_risk(before, started_at, call)
         if isinstance(before, AuthorizationRequired):
             # A final refusal ends a row of failures. A try minutes later starts another.
             self.probes = 0
@@ -242,7 +249,9 @@ class Oracle:
         """Judge whether the provider would take the refresh token at this time."""
         history, within = self.history, self.history.policy.provider.refresh_only_within
         assert tokens.refresh_token is not None
-        if history.kind.rules.until_used and history.is_spent(tokens.refresh_token):
+        # Of adopted tokens, nobody remembers those that the record has no more.
+        is_known = history.kind.rules.until_used and not is_unproven(tokens)
+        if is_known and history.is_spent(tokens.refresh_token):
             raise BrokenRuleError(Rule.SPENT, tokens.refresh_token)
         if within is not None and tokens.expires_at is not None:
             too_early = tokens.expires_at - started_at - within
@@ -279,15 +288,22 @@ class Oracle:
                 if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
             case RequestKind.SWEEP:
-                assert tokens.refresh_token_expires_at is not None
-                life = tokens.refresh_token_expires_at - tokens.issued_at
                 is_unsettled = _is_unheard(before) or is_refused(before)
-                is_early = started_at < tokens.issued_at + life / IDLE_PART
-                is_futile = self.history.provider.is_fixed(str(tokens.refresh_token))
+                is_early = started_at < tokens.issued_at + self._idle_time(tokens)
+                # Of adopted tokens, nobody knows when their login ends.
+                is_fixed = self.history.provider.is_fixed(str(tokens.refresh_token))
+                is_futile = is_fixed and not self.history.is_adopted
                 if not is_unsettled and (is_early or is_futile):
                     raise BrokenRuleError(Rule.NOT_DUE, f"{tokens.access_token}")
             case _:
                 pass
+
+    def _idle_time(self, tokens: Tokens) -> timedelta:
+        """Return for how long the sweep leaves a grant alone."""
+        if tokens.refresh_token_expires_at is None:
+            assert self.history.is_adopted
+            return IDLE_WITHOUT_DATE
+        return (tokens.refresh_token_expires_at - tokens.issued_at) / IDLE_PART
 
     def _judge_risk(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether a valid access token is risked, or ended, too early."""
@@ -398,6 +414,11 @@ class Oracle:
 def _serial(token: str | None) -> int:
     assert token is not None
     return int(token.rpartition("-")[2])
+
+
+def is_unproven(tokens: Tokens) -> bool:
+    """Whether these were adopted, and have no access token yet."""
+    return not tokens.access_token
 
 
 def is_refused(grant: Grant) -> bool:

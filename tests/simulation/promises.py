@@ -22,6 +22,8 @@ REFRESHED_EARLY = timedelta(minutes=5)
 EARLY_PART = 3
 # An idle grant is left alone for the first part of its refresh token's life.
 IDLE_PART = 3
+# Or for so long, if nobody knows when it expires.
+IDLE_WITHOUT_DATE = timedelta(days=3) - 2 * SKEW
 # A write whose store is slow may take this long.
 TIME_TO_WRITE = timedelta(seconds=5)
 # Tries before an instance reports that the store is unavailable.
@@ -70,6 +72,12 @@ class Rule(Enum):
     DELAYED = "a program waits although nothing is in flight"
     SHARED = "callers cost more than one request for one token"
     RAISED = "a program gets an exception that the keeper does not promise"
+    ADOPTED_OVER = "tokens are adopted over a grant that works"
+    OTHER_ACCOUNT = "tokens of another account are adopted"
+    UNPROVEN = "adopted tokens are used as if a refresh had proven them"
+    NOT_KEPT = "an adoption ends, and the earlier grant is not as it was"
+    NOT_PROVEN = "adopted tokens wait for their proof for ever"
+    ADOPTION_ANSWER = "an adoption is answered with what is not so"
     RECOVERS = "the faults are over, and there is no token"
 
 

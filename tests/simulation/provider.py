@@ -1,6 +1,6 @@
 """The kinds of providers, and their differences beyond `tests.domain.provider_model`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.provider import Provider, RotationKind
@@ -29,6 +29,18 @@ class ProviderKind:
             refresh_token_lifetime=refresh_life,
         )
         return self.rules.declared(provider, refresh_life)
+
+    def simulated(
+        self, access_life: timedelta, refresh_life: timedelta, *, name: str
+    ) -> "SimulatedProvider":
+        """Return one login at the provider; `name` marks its tokens."""
+        return SimulatedProvider(
+            kind=self.rules,
+            access_life=access_life,
+            refresh_life=refresh_life,
+            name=name,
+            ends_access_token=self.ends_access_token,
+        )
 
 
 KINDS = {
@@ -122,6 +134,8 @@ class SimulatedProvider(ProviderModel):
 
     ends_access_token: bool = False
     ended_at: dict[str, datetime] = field(default_factory=dict)
+    # The account that its answers name; None if they name none.
+    subject: str | None = None
 
     def log_in(self, now: datetime) -> TokenResponse:
         """Start over: what was issued before is over."""
@@ -140,6 +154,8 @@ class SimulatedProvider(ProviderModel):
         if self.revoked and not was_revoked:
             self._end_access_tokens(now)
         assert self.serial - before in {0, 1}
+        if self.subject is not None and isinstance(response, TokenResponse):
+            return replace(response, subject=self.subject)
         return response
 
     def revoke(self, token: str) -> None:

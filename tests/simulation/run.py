@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.refresh.sweep import SweepOutcome
+from tests.simulation.adopting_connection import AdoptingConnection
 from tests.simulation.exchanges import Loss
 from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError
@@ -18,7 +19,13 @@ from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
-from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt, revoke_and_return
+from tests.simulation.stories import (
+    adopt_from_others,
+    lie_idle,
+    live_dangerously,
+    live_in_doubt,
+    revoke_and_return,
+)
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
 # Events long before a rule was broken seldom explain it.
@@ -116,6 +123,26 @@ def run_revocations(kind: str, seed: int, store: str = "memory") -> Tally:
     return run_story(world, revoke_and_return, replay=f"{kind} {seed} revoke")
 
 
+def run_adoptions(kind: str, seed: int, store: str = "memory") -> Tally:
+    """Run one seed of tokens that other programs got. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/adopt"
+    random = stream(name, "world")
+    access_life = random.choice(ACCESS_LIVES)
+    refresh_lives = (access_life * SHORT_REFRESH_LIVES[-1], LONG_REFRESH_LIFE)
+    # Nobody knows when an adopted token expires, nor what such a refusal means then.
+    is_refusing = KINDS[kind].rules.refuses_what_lives
+    world = _world(
+        kind,
+        name,
+        store,
+        faults=random.choice((Chaos, Chaos, Doubts)),
+        access_life=access_life,
+        refresh_life=LONG_REFRESH_LIFE if is_refusing else random.choice(refresh_lives),
+        make_connection=AdoptingConnection,
+    )
+    return run_story(world, adopt_from_others, replay=f"{kind} {seed} adopt")
+
+
 def _world(
     kind: str, name: str, store: str, *, faults: type[Chaos | Doubts] = Chaos, **options: Any
 ) -> World:
@@ -148,9 +175,10 @@ def _tally(world: World) -> Tally:
     )
     for connection in world.connections.values():
         tally.logins += connection.logins - 1
-        tally.requests += len(connection.history.exchanges)
+        requests, losses = connection.tally()
+        tally.requests += requests
         tally.false_alarms += connection.judge.false_alarms
-        tally.losses += connection.history.losses
+        tally.losses += losses
         tally.recoveries += connection.recoveries
     return tally
 
@@ -163,7 +191,13 @@ def _report(world: World, error: Exception, replay: str) -> str:
     return "\n".join([*head, f"… {left_out} events before", *lines])
 
 
-STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle, "revoke": run_revocations}
+STORIES = {
+    "chaos": run_chaos,
+    "doubt": run_doubt,
+    "idle": run_idle,
+    "revoke": run_revocations,
+    "adopt": run_adoptions,
+}
 
 if __name__ == "__main__":
     kind, seed, story, store = [*sys.argv[1:], *("chaos", "memory")[len(sys.argv) - 3 :]]

@@ -20,6 +20,7 @@ from domain.token_endpoint import (
 from tests.domain.provider_model import INVALID_GRANT
 from tests.simulation.exchanges import Exchange
 from tests.simulation.faults import NetworkFault, Point
+from tests.simulation.history import History
 from tests.simulation.instance import Instance
 from tests.simulation.loop import current_process
 from tests.simulation.promises import LEASE, SKEW
@@ -65,7 +66,8 @@ class SimulatedServer:
         clock = world.now() + timedelta(seconds=process.skew)
         connection = world.connection_of(request.refresh_token)
         with world.judging():
-            exchange = connection.oracle.sent(process, request.refresh_token, world.now(), clock)
+            oracle = connection.oracle_of(request.refresh_token)
+            exchange = oracle.sent(process, request.refresh_token, world.now(), clock)
         fault = self._fault()
         said = f": {fault.value}" if fault else ""
         world.note(process.name, f"request {exchange.number} with {request.refresh_token}{said}")
@@ -82,7 +84,8 @@ class SimulatedServer:
         if fault in {*REFUSALS, NetworkFault.TOO_MANY}:
             return self._refusal(fault)
         if fault not in {NetworkFault.NOT_SENT, NetworkFault.REQUEST_LOST}:
-            world.connection_of(request.token).history.provider.revoke(request.token)
+            subject = world.connection_of(request.token)
+            subject.history_of(request.token).provider.revoke(request.token)
             world.note("provider", f"{request.token} is revoked")
         if fault is not None:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason="simulated")
@@ -153,7 +156,7 @@ class SimulatedServer:
         self, exchange: Exchange, deliver: Callable[[Outcome], None] | None, back: float
     ) -> None:
         world = self._world
-        history = world.connection_of(exchange.refresh_token).history
+        history = self._history(exchange)
         self._turn_cold(history.provider)
         history.landed(exchange, world.now(), rotates=world.fate.random() < 1 / 2)
         response = exchange.response
@@ -161,6 +164,10 @@ class SimulatedServer:
         world.note("provider", f"request {exchange.number} lands: {said}")
         if deliver is not None:
             world.later(back, deliver, response or INVALID_GRANT)
+
+    def _history(self, exchange: Exchange) -> History:
+        connection = self._world.connection_of(exchange.refresh_token)
+        return connection.history_of(exchange.refresh_token)
 
     def _turn_cold(self, provider: SimulatedProvider) -> None:
         """Let a provider that now and then refuses for a while begin with that."""
@@ -180,7 +187,7 @@ class SimulatedServer:
             return
         # Also to an instance that is frozen: it reads what is there when it wakes up.
         answer.set_result(outcome)
-        history = world.connection_of(exchange.refresh_token).history
+        history = self._history(exchange)
         history.delivered(exchange, outcome, world.now())
         world.note(process.name, f"request {exchange.number} is answered")
         world.reach(process, Point.ANSWERED)

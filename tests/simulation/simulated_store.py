@@ -108,7 +108,7 @@ class SimulatedStore(NetworkedStore):
     ) -> object:
         fault = self._fault("swap" if writes else "load", connection, writes=writes)
         if writes and connection and fault not in {None, StoreFault.SLOW}:
-            self._world.connections[connection].history.write_failed(current_instance())
+            self._world.connections[connection].write_failed(current_instance())
         return await self._carry(action, fault)
 
     def _read(self, process: Instance, connection: str) -> Record:
@@ -138,8 +138,8 @@ class SimulatedStore(NetworkedStore):
         except ConflictError:
             world.note(process.name, f"{connection}: swap: conflict")
             if not is_readable:
-                history = world.connections[connection].history
-                history.write_failed(process, times=WRITES_BEFORE_GIVING_UP)
+                subject = world.connections[connection]
+                subject.write_failed(process, times=WRITES_BEFORE_GIVING_UP)
             # The record of the conflict is read, and that may fail.
             self._read(process, connection)
             raise

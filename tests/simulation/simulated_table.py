@@ -153,7 +153,7 @@ class WatchedStore(DynamoDbStore):
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one; note that it cannot be, or judge."""
-        history = self._world.connections[connection].history
+        subject = self._world.connections[connection]
         try:
             await super().swap(connection, record, expected_etag=expected_etag)
         except ConflictError as conflict:
@@ -162,10 +162,10 @@ class WatchedStore(DynamoDbStore):
                     raise BrokenRuleError(Rule.OWN_WRITE, connection) from conflict
             raise
         except StoreUnavailableError:
-            history.write_failed(current_instance())
+            subject.write_failed(current_instance())
             raise
         except UnreadableRecordError:
-            history.write_failed(current_instance(), times=WRITES_BEFORE_GIVING_UP)
+            subject.write_failed(current_instance(), times=WRITES_BEFORE_GIVING_UP)
             raise
 
 

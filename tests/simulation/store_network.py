@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.dynamodb_table import ConditionFailedError
-from domain.grant import Authorized, Grant, Refreshing
+from domain.grant import Adopting, Authorized, Grant, Refreshing
 from domain.ledger import Ledger, append_entry
 from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
 from tests.simulation.exchanges import Call, RequestKind
@@ -194,7 +194,7 @@ class NetworkedStore(ABC):
             content = (connection, _without_failure_state(after.grant), after.ledger)
             if world.is_spoilt and content in self._had:
                 # A remembered record is put back as it was, or in doubt.
-                subject.oracle.put_back(after.grant, world.now())
+                subject.put_back(after.grant)
                 return
             self._had.add(content)
             was_read = self._opens(before.etag) or before.etag in process.has_read
@@ -204,19 +204,28 @@ class NetworkedStore(ABC):
             begins_anew = call.kind is RequestKind.LOGIN and len(after.ledger) == 1
             if not (begins_anew or world.is_spoilt or _is_noted(before, after)):
                 raise BrokenRuleError(Rule.LEDGER, f"{connection} by {process.name}")
-            subject.oracle.stored(process, call, after.grant, world.now())
-        point = Point.INTENT_STORED if isinstance(after.grant, Refreshing) else Point.WRITTEN
+            subject.stored(process, call, after.grant)
+        point = Point.INTENT_STORED if _is_in_flight(after.grant) else Point.WRITTEN
         world.reach(process, point)
 
 
 def _without_failure_state(grant: Grant) -> Grant:
     """Leave out the state that a ledger has as well."""
+    if isinstance(grant, Adopting):
+        earlier = grant.earlier
+        if isinstance(earlier, Authorized):
+            return replace(grant, earlier=replace(earlier, failure_state=None))
     return replace(grant, failure_state=None) if isinstance(grant, Authorized) else grant
+
+
+def _is_in_flight(grant: Grant) -> bool:
+    """Whether the record has an attempt."""
+    return isinstance(grant.grant if isinstance(grant, Adopting) else grant, Refreshing)
 
 
 def _is_noted(before: Record, after: Record) -> bool:
     """Whether a ledger has one entry more; the same entries if an attempt starts."""
-    if isinstance(after.grant, Refreshing) and not isinstance(before.grant, Refreshing):
+    if _is_in_flight(after.grant) and not _is_in_flight(before.grant):
         return after.ledger == before.ledger
     return bool(after.ledger) and after.ledger == append_entry(before.ledger, after.ledger[-1])
 

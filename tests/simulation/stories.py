@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import count
 
 from tests.domain.examples import T0
+from tests.simulation.adopting_connection import AdoptingConnection
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Faults
 from tests.simulation.promises import LEASE, BrokenRuleError, Rule
@@ -44,10 +45,10 @@ async def live_dangerously(world: World) -> None:
     random = world.random
     for _ in range(ROUNDS):
         connection = random.choice(list(world.connections.values()))
-        await world.sleep_until(_next_instant(world, connection))
+        await world.sleep_until(next_instant(world, connection))
         if random.random() < 1 / 3:
-            await _sweep_on_some(world)
-        await _crowd(world, connection)
+            await sweep_on_some(world)
+        await crowd(world, connection)
         await world.sleep(random.choice((0.0, 0.2, 10.0, 40.0)))
         for each in world.connections.values():
             if each.is_missed() and random.random() < 1 / 2:
@@ -56,7 +57,7 @@ async def live_dangerously(world: World) -> None:
                 await each.recover()
 
 
-async def _crowd(world: World, connection: Connection) -> None:
+async def crowd(world: World, connection: Connection) -> None:
     """Let up to six ask for the same thing, most of them of the same connection; or nobody."""
     random = world.random
     spread = random.choice((0.0, 0.05, 5.0))
@@ -72,13 +73,13 @@ async def _crowd(world: World, connection: Connection) -> None:
         await world.sleep(spread * random.random())
 
 
-async def _sweep_on_some(world: World) -> None:
+async def sweep_on_some(world: World) -> None:
     """Begin sweeps on one instance, or on two at once."""
     for _ in range(world.random.choice((1, 2))):
         world.begin_sweep(await world.some_instance())
 
 
-def _next_instant(world: World, connection: Connection) -> float:
+def next_instant(world: World, connection: Connection) -> float:
     """Find an instant at or around the next one that matters to the grant, or a later one.
 
     Now and then that is days away, when the sweep has something to do; and an instance that wakes
@@ -134,12 +135,12 @@ async def revoke_and_return(world: World) -> None:
     random = world.random
     for _ in range(ROUNDS):
         connection = random.choice(list(world.connections.values()))
-        await world.sleep_until(_next_instant(world, connection))
-        await _crowd(world, connection)
+        await world.sleep_until(next_instant(world, connection))
+        await crowd(world, connection)
         await world.sleep(random.choice((0.0, 0.02, 0.2, 5.0)))
         if random.random() < 1 / 2:
             await connection.revoke()
-            await _crowd(world, connection)
+            await crowd(world, connection)
             await connection.recover()
             # Whose clock is behind would take a login of now for one of before.
             await world.sleep(random.choice((6.0, 70.0)))
@@ -194,3 +195,29 @@ def _ends_before(world: World, instant: float) -> list[str]:
         for connection in world.connections.values()
         if connection.is_dying(T0 + timedelta(seconds=instant))
     ]
+
+
+async def adopt_from_others(world: World) -> None:
+    """Let somebody send refresh tokens of other programs amid programs, sweeps and logins.
+
+    In some runs the other program goes on using its copy, and in some nobody logs in.
+    """
+    random = world.random
+    is_careless, is_away = random.random() < 1 / 5, random.random() < 1 / 2
+    for _ in range(ROUNDS):
+        connection = random.choice(list(world.connections.values()))
+        assert isinstance(connection, AdoptingConnection)
+        await world.sleep_until(next_instant(world, connection))
+        if random.random() < 1 / 4:
+            await sweep_on_some(world)
+        for _ in range(random.choice((0, 1, 1, 2))):
+            connection.send_tokens(await world.some_instance())
+            await world.sleep(random.choice((0.0, 0.02, 0.2)))
+        await crowd(world, connection)
+        await world.sleep(random.choice((0.0, 0.2, 10.0, 65.0)))
+        if is_careless and connection.sent and random.random() < 1 / 4:
+            connection.use_elsewhere()
+        if connection.is_missed() and not is_away and random.random() < 1 / 2:
+            await connection.log_in()
+        if connection.rescue_lines and random.random() < 1 / 2:
+            await connection.recover()

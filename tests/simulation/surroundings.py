@@ -34,7 +34,8 @@ class RescueLines:
         connection.rescue_lines.append(rescued)
         if not isinstance(grant, Inactive):
             with self.world.judging():
-                connection.history.rescued(process, grant.tokens.access_token)
+                token = grant.tokens.access_token
+                connection.history_of(token).rescued(process, token)
 
     def read(self, line: str) -> list[RescuedRecord | UnreadableLine]:
         """Nobody reads here: the operator has the lines already."""

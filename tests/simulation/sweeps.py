@@ -40,7 +40,7 @@ class WitnessedKeeper(Keeper):
         subject.close(call, type(result.answer).__name__)
         subject.take(call, result.answer)
         with self._world.judging():
-            _witnessed.get().append(subject.judge.swept(call, result))
+            _witnessed.get().append(subject.swept(call, result))
         return result
 
 

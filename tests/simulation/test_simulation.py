@@ -8,7 +8,15 @@ from functions.refresh.sweep import SweepOutcome
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KEPT_IDLE, KINDS
-from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
+from tests.simulation.run import (
+    STORES,
+    Tally,
+    run_adoptions,
+    run_chaos,
+    run_doubt,
+    run_idle,
+    run_revocations,
+)
 from tests.thorough import times
 
 # Of each kind of provider, by the store: the second one really evaluates what the adapter asks for.
@@ -17,6 +25,7 @@ DOUBT_SEEDS = {"memory": times(80), "dynamodb": times(15)}
 IDLE_SEEDS = {"memory": times(40), "dynamodb": times(10)}
 REVOCATION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
 CLOCK_SEEDS = times(40)
+ADOPTION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 
@@ -58,6 +67,16 @@ def test_revoked_tokens_are_neither_used_nor_kept_although_answers_come_late(
     assert tally.answers["AskForAuthorization"] > tally.runs
 
 
+@over_each_store
+@pytest.mark.parametrize("kind", KINDS)
+def test_adopted_tokens_cost_no_grant_that_works(kind: str, store: str) -> None:
+    tally = run_all(run_adoptions, kind, store, ADOPTION_SEEDS[store])
+    assert tally.answers["Serve"] > tally.runs
+    if store == "memory":
+        assert tally.answers["adopted"] > tally.runs / 2
+        assert tally.answers["connection-in-use"] > tally.runs / 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_clock_that_was_wrong_by_years_and_is_corrected_costs_nothing(kind: str) -> None:
     tally = Tally()
@@ -77,6 +96,6 @@ def run_all(run: Callable[[str, int, str], Tally], kind: str, store: str, seeds:
 
 
 @over_each_store
-@pytest.mark.parametrize("run", [run_chaos, run_doubt, run_idle, run_revocations])
+@pytest.mark.parametrize("run", [run_chaos, run_doubt, run_idle, run_revocations, run_adoptions])
 def test_same_seed_gives_the_same_run(run: Callable[[str, int, str], Tally], store: str) -> None:
     assert run("overlap", 7, store) == run("overlap", 7, store)

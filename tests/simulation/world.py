@@ -36,6 +36,8 @@ NAMES = ("a", "b", "c")
 LONG_REFRESH_LIFE = timedelta(days=90)
 
 MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable]
+MakeConnection: TypeAlias = Callable[..., Connection]
+"""Makes a connection of a `world`, with a `name`."""
 
 
 @dataclass(kw_only=True)
@@ -55,6 +57,7 @@ class World:
     instance_count: int = 3
     stalls: tuple[float, ...] = STALLS
     make_store: MakeStore = SimulatedStore
+    make_connection: MakeConnection = Connection
 
     def __post_init__(self) -> None:
         # For stories, for what becomes of a fault, and for what merely takes its time.
@@ -68,7 +71,7 @@ class World:
         self.store = self.make_store(self)
         self.server = SimulatedServer(self)
         names = NAMES[: self.connection_count]
-        self.connections = {name: Connection(world=self, name=name) for name in names}
+        self.connections = {name: self.make_connection(world=self, name=name) for name in names}
         self.instances: list[Instance] = []
         self.injected: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
@@ -191,7 +194,7 @@ class World:
                 instance.stalled_until = self.loop.time() + stall
                 instance.troubled_until = instance.stalled_until + STALLS_AFTER
                 for connection in self.connections.values():
-                    connection.history.stalled(instance, self.now() + timedelta(seconds=stall))
+                    connection.stalled(instance, self.now() + timedelta(seconds=stall))
             case InstanceFault.CLOCK_STEP:
                 instance.skew = self.fate.uniform(-1, 1) * SKEW.total_seconds()
                 self.note(instance.name, f"sets its clock to {instance.skew:+.1f} s")

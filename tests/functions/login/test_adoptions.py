@@ -9,14 +9,15 @@ import pytest
 from adapters.clock_system import SystemClock
 from domain.commands import Serve
 from domain.events import TokensRescued
-from domain.grant import Adopting, Authorized, Refreshing
+from domain.grant import Adopting, Authorized, Cause, Failure, Refreshing
+from domain.ledger import DONE, TOKENS, Entry, HistoryEvent, Ledger
 from domain.provider import Rotation, RotationKind
 from functions.http.problems import ProblemError
 from functions.login.adopted_body import AdoptedBody
-from functions.login.adoptions import Adoptions
+from functions.login.adoptions import Adoptions, _refusal
 from functions.refresh.keeper import Keeper
 from ports.store import StoreUnavailableError
-from tests.domain.examples import POLICY, RESPONSE
+from tests.domain.examples import POLICY, RESPONSE, T0
 from tests.functions.keeper_rig import FRESH, KeeperRig
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +136,37 @@ async def test_a_frozen_instance_finds_its_token_proven_by_another() -> None:
     may_answer.set()
     assert isinstance((await frozen).answer, Serve)
     assert (await rig.tokens("c")).generation == 1
+
+
+def event(event: HistoryEvent, outcome: str = DONE) -> Entry:
+    return Entry(at=T0, event=event, generation=1, key_name=None, outcome=outcome)
+
+
+ADOPTED, LOGIN = event(HistoryEvent.ADOPTED), event(HistoryEvent.LOGIN, TOKENS)
+REFUSED = event(HistoryEvent.ADOPTION_REFUSED, Cause.REFRESH_TOKEN_REJECTED.value)
+FAILED = event(HistoryEvent.REFRESH_FAILED, Failure.UNAVAILABLE.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "expected"),
+    [
+        pytest.param((ADOPTED,), (REFUSED,), "adoption-refused", id="refused"),
+        pytest.param((ADOPTED,), (FAILED, REFUSED), "adoption-refused", id="after a failure"),
+        pytest.param((ADOPTED,), (REFUSED, LOGIN), "adoption-refused", id="then a login"),
+        pytest.param((ADOPTED,), (LOGIN,), "connection-in-use", id="a login"),
+        pytest.param((ADOPTED,), (ADOPTED, REFUSED), "connection-in-use", id="another is refused"),
+        pytest.param((ADOPTED, ADOPTED), (REFUSED,), "adoption-refused", id="over another"),
+    ],
+)
+def test_a_refusal_is_not_that_of_another_adoption(
+    before: Ledger, later: Ledger, expected: str
+) -> None:
+    assert _refusal((*before, *later), before).problem.name == expected
+
+
+def test_of_a_forgotten_adoption_the_newest_event_counts() -> None:
+    assert _refusal((LOGIN, REFUSED), (ADOPTED,)).problem.name == "adoption-refused"
+
+
+def test_tokens_that_were_proven_before_were_not_refused() -> None:
+    assert _refusal((ADOPTED, REFUSED), None).problem.name == "connection-in-use"
