@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain import adopting
+from domain import adopting, effects
 from domain import grant as grant_module
 from domain.adopting import Obstacle
 from domain.commands import Effect
@@ -42,7 +42,7 @@ def adopt_without_a_proof(patch: pytest.MonkeyPatch) -> None:
         return replace(effect, grant=after.grant)
 
     adopt = adopting.adopt
-    patch.setattr(adopting, "adopt", mutant)
+    patch.setattr(effects, "adopt", mutant)
 
 
 def forget_the_earlier_grant(patch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def forget_the_earlier_grant(patch: pytest.MonkeyPatch) -> None:
         return replace(effect, grant=replace(effect.grant, earlier=Unauthorized()))
 
     adopt = adopting.adopt
-    patch.setattr(adopting, "adopt", mutant)
+    patch.setattr(effects, "adopt", mutant)
 
 
 def adopt_while_an_attempt_is_in_flight(patch: pytest.MonkeyPatch) -> None:
