@@ -1,7 +1,7 @@
 """The stored format of grants and their ledgers."""
 
 import zlib
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from adapters.ledger_json import ledger_from_text, ledger_to_text
 from adapters.stored_json import (
@@ -47,6 +47,9 @@ from domain.token_endpoint import (
     TokenTypeHint,
 )
 from domain.tokens import Tokens
+
+if TYPE_CHECKING:
+    from domain.rejections import Rejection
 
 
 def dump_record(grant: Grant, ledger: Ledger) -> bytes:
@@ -293,8 +296,21 @@ def _tokens_to_json(tokens: Tokens) -> Json:
         **({"extra": dict(tokens.extra)} if tokens.extra else {}),
         **_grant_type_to_json(tokens.grant_type),
         **({} if tokens.adopted is None else {"adopted": tokens.adopted}),
+        **_rejection_to_json(tokens),
         "login_expires_at": format_instant(tokens.login_expires_at),
     }
+
+
+def _rejection_to_json(tokens: Tokens) -> Json:
+    if (rejection := tokens.rejection) is None:
+        return {}
+    members = {
+        "generation": rejection.generation,
+        "at": format_instant(rejection.at),
+        "in_a_row": rejection.in_a_row,
+        "unrotated": rejection.unrotated,
+    }
+    return {"rejection": members}
 
 
 def _grant_type_to_json(grant_type: GrantType) -> Json:
@@ -326,6 +342,21 @@ def _tokens_from_json(members: Json) -> Tokens:
         grant_type=GrantType(members.get("grant_type", GrantType.AUTHORIZATION_CODE.value)),
         login_expires_at=parse_optional_instant(members.get("login_expires_at")),
         adopted=members.get("adopted"),
+        rejection=_rejection_from_json(members.get("rejection")),
+    )
+
+
+def _rejection_from_json(members: Json | None) -> "Rejection | None":
+    if members is None:
+        return None
+    # Imported here, because most records have none.
+    from domain.rejections import Rejection
+
+    return Rejection(
+        generation=members["generation"],
+        at=parse_instant(members["at"]),
+        in_a_row=members["in_a_row"],
+        unrotated=members["unrotated"],
     )
 
 

@@ -7,6 +7,7 @@ from domain.commands import (
     Answer,
     AskForAuthorization,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     Serve,
     TryLater,
@@ -27,6 +28,7 @@ from tests.simulation.instance import Instance
 from tests.simulation.promises import (
     EARLY_PART,
     LEASE,
+    LONGEST_REJECTION_WAIT,
     MIN_REFRESH_INTERVAL,
     REFRESHED_EARLY,
     SEND_WITHIN,
@@ -57,9 +59,12 @@ class AnswerJudge:
             case AskForAuthorization():
                 return self._judge_refusal(call, answer, now)
             case TryLater(failure=failure):
-                if failure is None and call.kind is not RequestKind.REFRESH:
+                asks = {RequestKind.REFRESH, RequestKind.REJECTION}
+                if failure is None and call.kind not in asks:
                     raise BrokenRuleError(Rule.DELAYED, "the rest of a token is not served")
                 self._judge_delay(call, now)
+            case RejectedAgain():
+                self._judge_rejection(call)
             case NothingDue() if call.kind is not RequestKind.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
             case ReportMoved():
@@ -72,6 +77,8 @@ class AnswerJudge:
 
     def _judge_token(self, call: Call, answer: Serve, now: datetime) -> None:
         history, token = self.history, answer.tokens.access_token
+        if call.refused is not None and token == call.refused.access_token:
+            raise BrokenRuleError(Rule.REFUSED_SERVED, token)
         # An instance serves the tokens that the store refused: it cannot know of the revocation.
         if history.is_revoked_for(call.read_from) and not history.is_rescued(token):
             raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
@@ -103,8 +110,13 @@ class AnswerJudge:
             raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
 
     def _judge_ended(self, access_token: str) -> None:
-        """Judge a token that a refresh has ended, unless the refresh landed after its lease."""
-        if not any(exchange.lands_after_lease for exchange in self.history.exchanges):
+        """Judge a token that a refresh has ended, unless the refresh landed after its lease.
+
+        A login ends it as well, before the login is stored.
+        """
+        is_login_on_its_way = self.history.login_token is not None
+        late = any(exchange.lands_after_lease for exchange in self.history.exchanges)
+        if not (late or is_login_on_its_way):
             raise BrokenRuleError(Rule.ENDED, access_token)
 
     def _judge_delay(self, call: Call, now: datetime) -> None:
@@ -126,6 +138,13 @@ class AnswerJudge:
         ends = started_at + grace - SEND_WITHIN - 2 * SKEW
         if is_over and opens < clock and now + call.skew < ends:
             raise BrokenRuleError(Rule.GRACE, f"request {last.number}")
+
+    def _judge_rejection(self, call: Call) -> None:
+        """Judge a caller's wait: another token was replaced for the same reason, minutes ago."""
+        since, waited = self.history.last_rejection_at, LONGEST_REJECTION_WAIT + 2 * SKEW
+        # An instance that stalls answers late.
+        if call.refused is None or since is None or call.read_from > since + waited:
+            raise BrokenRuleError(Rule.REFUSED_WAITS, f"since {since}")
 
     # Calls for a login.
 
@@ -225,7 +244,7 @@ class AnswerJudge:
     def swept(self, call: Call, result: QuestionResult) -> SweepOutcome:
         """Judge the answer to the sweep, and return how the sweep must count it."""
         match result.answer:
-            case AskForAuthorization() | ReportMoved():
+            case AskForAuthorization() | ReportMoved() | RejectedAgain():
                 return SweepOutcome.FAILED
             case TryLater() | Serve() | NothingDue() | Wait() as answer:
                 if self._is_replaced(call, result.before, result.after):

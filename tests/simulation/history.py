@@ -52,6 +52,9 @@ class History:
     revoker: Exchange | None = None
     # Access tokens to which a refresh was refused, and not for good yet.
     refused: set[str] = field(default_factory=set)
+    # When a refresh began because an API refused an access token, by that token.
+    rejected_at: dict[str, datetime] = field(default_factory=dict)
+    last_rejection_at: datetime | None = None
     # When its owner's wish to end the grant that is there was stored.
     revoked_at: datetime | None = None
 

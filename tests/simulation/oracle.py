@@ -29,13 +29,17 @@ from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
 from tests.simulation.loop import Process
 from tests.simulation.promises import (
+    EARLY_PART,
     FIRST_BACKOFF,
     IDLE_PART,
     LEASE,
     LONGEST_BACKOFF,
     LONGEST_RETRY_AFTER,
     MIN_REFRESH_INTERVAL,
+    MOST_REJECTIONS,
+    REFRESHED_EARLY,
     REFUSED_RETRY_WAIT,
+    REJECTIONS_COUNTED,
     SEND_WITHIN,
     SKEW,
     BrokenRuleError,
@@ -87,6 +91,9 @@ class Oracle:
             history.in_flight_at = now
         if not isinstance(before, Unauthorized):
             self._judge_order(before.tokens, tokens, now)
+            if tokens.authorized_at != before.tokens.authorized_at:
+                # Refusals of the tokens of another login count for nothing.
+                history.rejected_at.clear()
             self._hear_of_wishes(before, grant)
             self._judge_failure(process, before, grant)
         if isinstance(grant, Refreshing) and not _is_same_attempt(before, grant):
@@ -230,7 +237,7 @@ class Oracle:
                 failure_state is not None and is_refused(before)
             ):
                 is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
-                is_wanted = call.kind is RequestKind.REFRESH
+                is_wanted = call.kind in {RequestKind.REFRESH, RequestKind.REJECTION}
                 if not is_over and not (
                     is_wanted and started_at >= failure_state.at + REFUSED_RETRY_WAIT
                 ):
@@ -278,6 +285,8 @@ class Oracle:
                 is_new = tokens.issued_at >= call.heard_at + SKEW - MIN_REFRESH_INTERVAL
                 if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
+            case RequestKind.REJECTION:
+                self._judge_rejection(before, started_at, call)
             case RequestKind.SWEEP:
                 assert tokens.refresh_token_expires_at is not None
                 life = tokens.refresh_token_expires_at - tokens.issued_at
@@ -288,6 +297,26 @@ class Oracle:
                     raise BrokenRuleError(Rule.NOT_DUE, f"{tokens.access_token}")
             case _:
                 pass
+
+    def _judge_rejection(self, before: Active, started_at: datetime, call: Call) -> None:
+        """Judge whether a refused token is replaced, and not too many in a row."""
+        history, tokens = self.history, before.tokens
+        assert call.refused is not None
+        assert tokens.expires_at is not None
+        history.last_rejection_at = started_at
+        early = min(REFRESHED_EARLY, history.provider.access_life / EARLY_PART) + 2 * SKEW
+        is_due = tokens.expires_at - started_at <= max(early, call.min_ttl)
+        if is_due or _is_unheard(before):
+            # Anybody may have it refreshed.
+            return
+        if tokens.public_generation != call.refused.public_generation:
+            raise BrokenRuleError(Rule.APART, f"{tokens.access_token} is not refused")
+        if tokens.access_token not in history.rejected_at:
+            # Another attempt for the same token brought nothing.
+            history.rejected_at[tokens.access_token] = started_at
+        recent = started_at - REJECTIONS_COUNTED + 2 * SKEW
+        if sum(at > recent for at in history.rejected_at.values()) > MOST_REJECTIONS:
+            raise BrokenRuleError(Rule.REFUSED_OFTEN, f"{tokens.access_token} at {started_at}")
 
     def _judge_risk(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether a valid access token is risked, or ended, too early."""
@@ -300,7 +329,8 @@ class Oracle:
         else:
             risks = self._is_doubtful(tokens.refresh_token, started_at)
         is_ended = tokens.access_token in history.provider.ended_at
-        if not risks or call.kind is RequestKind.REFRESH or is_ended:
+        is_insisting = call.kind in {RequestKind.REFRESH, RequestKind.REJECTION}
+        if not risks or is_insisting or is_ended:
             return
         if tokens.expires_at > started_at + min(call.min_ttl, history.provider.access_life / 2):
             raise BrokenRuleError(Rule.SPARED, f"{tokens.access_token} at {started_at}")

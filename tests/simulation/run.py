@@ -18,7 +18,13 @@ from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
-from tests.simulation.stories import lie_idle, live_dangerously, live_in_doubt, revoke_and_return
+from tests.simulation.stories import (
+    lie_idle,
+    live_dangerously,
+    live_in_doubt,
+    meet_refusals,
+    revoke_and_return,
+)
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
 
 # Events long before a rule was broken seldom explain it.
@@ -116,6 +122,14 @@ def run_revocations(kind: str, seed: int, store: str = "memory") -> Tally:
     return run_story(world, revoke_and_return, replay=f"{kind} {seed} revoke")
 
 
+def run_refusals(kind: str, seed: int, store: str = "memory") -> Tally:
+    """Run one seed of APIs that refuse access tokens. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/refusals"
+    access_life = stream(name, "world").choice(ACCESS_LIVES[1:])
+    world = _world(kind, name, store, access_life=access_life)
+    return run_story(world, meet_refusals, replay=f"{kind} {seed} refusals")
+
+
 def _world(
     kind: str, name: str, store: str, *, faults: type[Chaos | Doubts] = Chaos, **options: Any
 ) -> World:
@@ -163,7 +177,13 @@ def _report(world: World, error: Exception, replay: str) -> str:
     return "\n".join([*head, f"… {left_out} events before", *lines])
 
 
-STORIES = {"chaos": run_chaos, "doubt": run_doubt, "idle": run_idle, "revoke": run_revocations}
+STORIES = {
+    "chaos": run_chaos,
+    "doubt": run_doubt,
+    "idle": run_idle,
+    "revoke": run_revocations,
+    "refusals": run_refusals,
+}
 
 if __name__ == "__main__":
     kind, seed, story, store = [*sys.argv[1:], *("chaos", "memory")[len(sys.argv) - 3 :]]

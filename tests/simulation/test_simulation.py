@@ -8,7 +8,15 @@ from functions.refresh.sweep import SweepOutcome
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KEPT_IDLE, KINDS
-from tests.simulation.run import STORES, Tally, run_chaos, run_doubt, run_idle, run_revocations
+from tests.simulation.run import (
+    STORES,
+    Tally,
+    run_chaos,
+    run_doubt,
+    run_idle,
+    run_refusals,
+    run_revocations,
+)
 from tests.thorough import times
 
 # Of each kind of provider, by the store: the second one really evaluates what the adapter asks for.
@@ -17,6 +25,7 @@ DOUBT_SEEDS = {"memory": times(80), "dynamodb": times(15)}
 IDLE_SEEDS = {"memory": times(40), "dynamodb": times(10)}
 REVOCATION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
 CLOCK_SEEDS = times(40)
+REFUSAL_SEEDS = times(4)
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 
@@ -56,6 +65,14 @@ def test_revoked_tokens_are_neither_used_nor_kept_although_answers_come_late(
 ) -> None:
     tally = run_all(run_revocations, kind, store, REVOCATION_SEEDS[store])
     assert tally.answers["AskForAuthorization"] > tally.runs
+
+
+def test_api_that_refuses_every_token_costs_few_refreshes() -> None:
+    tally = Tally()
+    for kind in KINDS:
+        tally.add(run_all(run_refusals, kind, "memory", REFUSAL_SEEDS))
+    assert tally.answers["RejectedAgain"] > tally.runs
+    assert tally.answers["Serve"] > tally.runs
 
 
 @pytest.mark.parametrize("kind", KINDS)
