@@ -332,7 +332,7 @@ MUTANTS = [
         kinds=KEPT_IDLE,
     ),
     _mutant(
-        "a refused token is served to who has named it",
+        "a refused token is served to the program that named it",
         rejections.serve_what_was_refused,
         {Rule.REFUSED_SERVED},
         run=run_refusals,
@@ -350,7 +350,7 @@ MUTANTS = [
         run=run_refusals,
     ),
     _mutant(
-        "without rotation, a refused token is not told from its replacement",
+        "without rotation, a refused token and its replacement have the same number",
         rejections.count_new_refresh_tokens_only,
         {Rule.REFUSED_OFTEN, Rule.REFUSED_SERVED},
         run=run_refusals,
