@@ -15,6 +15,7 @@ from domain.tokens import Tokens
 if TYPE_CHECKING:
     # Most records have none.
     from domain.extra import Extra
+    from domain.rejections import Rejection
 
 
 def tokens_to_json(tokens: Tokens) -> Json:
@@ -38,7 +39,17 @@ def tokens_to_json(tokens: Tokens) -> Json:
         **({"extra": dict(tokens.extra)} if tokens.extra else {}),
         **_grant_type_to_json(tokens.grant_type),
         **({} if tokens.adopted is None else {"adopted": tokens.adopted}),
+        **({} if tokens.rejection is None else {"rejection": _rejection_to_json(tokens.rejection)}),
         "login_expires_at": format_instant(tokens.login_expires_at),
+    }
+
+
+def _rejection_to_json(rejection: "Rejection") -> Json:
+    return {
+        "generation": rejection.generation,
+        "at": format_instant(rejection.at),
+        "in_a_row": rejection.in_a_row,
+        "unrotated": rejection.unrotated,
     }
 
 
@@ -72,6 +83,19 @@ def tokens_from_json(members: Json) -> Tokens:
         grant_type=GrantType(members.get("grant_type", GrantType.AUTHORIZATION_CODE.value)),
         login_expires_at=parse_optional_instant(members.get("login_expires_at")),
         adopted=members.get("adopted"),
+        rejection=_rejection_from_json(members["rejection"]) if "rejection" in members else None,
+    )
+
+
+def _rejection_from_json(members: Json) -> "Rejection":
+    # Imported here, because most records have none.
+    from domain.rejections import Rejection
+
+    return Rejection(
+        generation=members["generation"],
+        at=parse_instant(members["at"]),
+        in_a_row=members["in_a_row"],
+        unrotated=members["unrotated"],
     )
 
 

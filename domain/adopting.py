@@ -157,7 +157,7 @@ def _unproven(adopted: TokensAdopted, grant: Grant, provider: Provider, now: dat
     """Return tokens whose access token has expired, so that it is never served (rule 16)."""
     before = tokens_of(grant)
     return Tokens(
-        generation=0 if before is None else before.generation + 1,
+        generation=0 if before is None else before.public_generation + 1,
         authorized_at=instant_after(grant, now),
         issued_at=now,
         access_token="",
@@ -212,6 +212,7 @@ def _servable(
     tokens = earlier.tokens
     failure_state = earlier.failure_state if isinstance(earlier, Authorized) else None
     lasts = tokens.outlives(question.min_ttl, now) and not tokens.may_have_expired(now)
+    lasts = lasts and question.refused != tokens.public_generation
     return tokens if lasts and in_doubt_since(failure_state) is None else None
 
 

@@ -50,6 +50,13 @@ class TryLater:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedAgain:
+    """Answer that an API rejects one token after the other, and the next refresh waits for `at`."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskForAuthorization:
     """Answer that a person has to log in. `quote` is the provider's refusal.
 
@@ -73,7 +80,9 @@ class NothingDue:
     """Answer the sweep that nothing is due, or an adoption that it is not in the record."""
 
 
-Answer: TypeAlias = Serve | Wait | TryLater | AskForAuthorization | ReportMoved | NothingDue
+Answer: TypeAlias = (
+    Serve | Wait | TryLater | RejectedAgain | AskForAuthorization | ReportMoved | NothingDue
+)
 """A final answer to a question."""
 
 Command: TypeAlias = Answer | SendTokenRequest

@@ -139,6 +139,21 @@ Adoption (`TokensAdopted`): `adopting.py`
     concern the earlier grant, but a revocation ends both.
     Code: `adopting.apply_to_adoption`, `adopting._end_proof`, `adopting._refuse`.
 
+Rejections (`TokenRequested.refused`): `questions.py` and `rejections.py`
+18. *Rejected.* A caller names the generation of an access token that an API has rejected. If it is
+    the stored one, that is not served to this caller: refresh at once, or wait for the attempt in
+    flight. Obstacles are those of rule 2; after a refusal that is not final, the wait is that of an
+    explicit refresh. Of any other generation, older or newer, the caller has another token than the
+    stored one: rule 1 decides. New tokens that replace a rejected one are a new generation for
+    callers, with or without a new refresh token. The record keeps the last rejection. If its
+    replacement is rejected, too, the next refresh waits: `min_refresh_interval` after the last one,
+    twice that for the next in a row, and so on up to `max_rejection_wait`. After
+    `rejections_forgotten_after` the count starts again. Other callers get the stored token all
+    the time: an API may reject what others accept.
+    Code: `questions._is_rejected`, `questions._answer_to_rejection`, `questions._tokens_at_begin`,
+    `rejections.rejection_after`, `rejections.Rejection.replaceable_at`,
+    `tokens.Tokens.public_generation`.
+
 Order depends on counts, not on clocks. A record counts logins, revocations and moves (`place_of`),
 and anything that takes time remembers the count that it began with. An instant after `now` comes
 from a clock that was ahead. Such an access token may have expired, so it is replaced before it is

@@ -32,7 +32,7 @@ def complete_login(
     before = tokens_of(grant)
     tokens = Tokens.first(
         completed.response,
-        generation=0 if before is None else before.generation + 1,
+        generation=0 if before is None else before.public_generation + 1,
         issued_at=min(completed.requested_at, now),
         provider=policy.provider,
         authorized_at=completed.authorized_at,

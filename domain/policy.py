@@ -42,6 +42,10 @@ class Policy:
     # Short enough after the cause of a refusal was corrected, and long enough that repeated
     # requests do not trouble the provider.
     refused_retry_wait: timedelta = timedelta(minutes=5)
+    # For an API that rejects every access token. The first wait is `min_refresh_interval`.
+    max_rejection_wait: timedelta = timedelta(minutes=5)
+    # Twice the longest wait: a caller that retries when it may is not forgotten.
+    rejections_forgotten_after: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         if self.send_within + self.request_timeout >= self.lease:

@@ -12,11 +12,14 @@ DEFAULT_MIN_TTL = timedelta(seconds=60)
 class TokenRequested:
     """A program asks for an access token that is valid for `min_ttl`, or half of its lifetime.
 
-    `attempt_id` names the attempt that this may begin. It must be new and unguessable.
+    `attempt_id` names the attempt that this may begin. It must be new and unguessable. `refused` is
+    the generation of an access token that an API has rejected (`Tokens.public_generation`): the
+    program wants another one (rule 18).
     """
 
     attempt_id: str
     min_ttl: timedelta = DEFAULT_MIN_TTL
+    refused: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The answer to a question, or the attempt to begin first: rules 1 to 3 of `decide.py`."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from domain.commands import (
@@ -9,6 +9,7 @@ from domain.commands import (
     AskForAuthorization,
     Decision,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     SendTokenRequest,
     Serve,
@@ -45,7 +46,10 @@ from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.question import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.tokens import Freshness, Tokens
+from domain.tokens import EARLY_REFRESH_DIVISOR, MIN_TTL_DIVISOR, Freshness, Tokens
+
+# A refresh that is in flight is usually over by then.
+USUAL_REFRESH = timedelta(seconds=5)
 
 if TYPE_CHECKING:
     # As in `_request`.
@@ -78,7 +82,7 @@ def _decide(grant: Proven, question: Question, policy: Policy, now: datetime) ->
     request = _request_or_obstacle(current, question, policy, now)
     if isinstance(request, Answer):
         return Decision(grant=grant, command=answer or request)
-    decision = _begin(current, request, question.attempt_id, policy, now)
+    decision = _begin(current, request, question, policy, now)
     return decision if current is grant else replace(decision, note=_lapse_note(current))
 
 
@@ -101,7 +105,11 @@ def _answer_without_refresh(
             # Before the provider accepts a refresh, no token lasts longer.
             serves_rest = is_early or (is_refused and min_ttl <= DEFAULT_MIN_TTL)
             usable = lasts or (serves_rest and grant.tokens.is_access_token_valid(now))
-            return Serve(tokens=grant.tokens) if usable and not may_have_ended else None
+            if not usable or may_have_ended:
+                return None
+            if _is_rejected(grant.tokens, question):
+                return _answer_to_rejection(grant, policy, now)
+            return Serve(tokens=grant.tokens)
         case RefreshRequested(asked_at=asked_at):
             # `asked_at` after `now` means that the clock went back: no token would ever be new.
             is_new = grant.tokens.issued_at >= min(asked_at, now) - policy.min_refresh_interval
@@ -119,6 +127,21 @@ def _answer_without_refresh(
             return None if is_due and not must_spare_token and not is_early else NothingDue()
         case _:
             assert_never(question)
+
+
+def _is_rejected(tokens: Tokens, question: Question) -> bool:
+    """Whether the caller names the access token as one that an API has rejected (rule 18)."""
+    return isinstance(question, TokenRequested) and question.refused == tokens.public_generation
+
+
+def _answer_to_rejection(grant: Active, policy: Policy, now: datetime) -> RejectedAgain | None:
+    """Return that a valid but rejected access token is replaced later; None if now (rule 18)."""
+    tokens, last = grant.tokens, grant.tokens.rejection
+    if isinstance(grant, Refreshing) or last is None or last.generation == tokens.public_generation:
+        return None
+    first, longest = policy.min_refresh_interval, policy.max_rejection_wait
+    at = last.replaceable_at(first=first, longest=longest)
+    return RejectedAgain(at=at) if policy.must_wait(at, now) else None
 
 
 def _is_refresh_wanted(grant: Active, question: Question, policy: Policy, now: datetime) -> bool:
@@ -183,7 +206,7 @@ def _request_or_obstacle(
     failure_state = failure_state_of(grant)
     if (
         failure_state is not None
-        and (at := _wait_until(failure_state, question, policy, now)) is not None
+        and (at := _wait_until(grant.tokens, failure_state, question, policy, now)) is not None
     ):
         return TryLater(at=at, failure=failure_state.failure, quote=failure_state.quote)
     if (at := _too_early_until(grant, policy, now)) is not None:
@@ -221,13 +244,14 @@ def _is_final_for(
 
 
 def _wait_until(
-    failure_state: FailureState, question: Question, policy: Policy, now: datetime
+    tokens: Tokens, failure_state: FailureState, question: Question, policy: Policy, now: datetime
 ) -> datetime | None:
     """Return until when this question waits after a failure; None if not (rules 2 and 6)."""
     if failure_state.failure is not Failure.REFUSED:
         return failure_state.retry_at if policy.must_wait(failure_state.retry_at, now) else None
     retry_at = failure_state.retry_at
-    if isinstance(question, RefreshRequested):
+    # The end of an access token that an API rejects is not worth waiting for.
+    if isinstance(question, RefreshRequested) or _is_rejected(tokens, question):
         retry_at = min(retry_at, failure_state.at + policy.refused_retry_wait)
     return retry_at if _holds(failure_state, now, policy) and now < retry_at else None
 
@@ -252,11 +276,11 @@ def _lapse_note(grant: Active) -> Note:
 
 
 def _begin(
-    grant: Active, request: "RenewalRequest", attempt_id: str, policy: Policy, now: datetime
+    grant: Active, request: "RenewalRequest", question: Question, policy: Policy, now: datetime
 ) -> Decision:
     """Return the attempt as the new grant, which is stored before the request is sent (rule 3)."""
     attempt = Attempt(
-        id=attempt_id,
+        id=question.attempt_id,
         authorized_at=grant.tokens.authorized_at,
         generation=grant.tokens.generation,
         client=policy.client,
@@ -264,12 +288,92 @@ def _begin(
     )
     return Decision(
         grant=Refreshing(
-            tokens=grant.tokens, attempt=attempt, failure_state=failure_state_of(grant)
+            tokens=_tokens_at_begin(grant.tokens, question, policy, now),
+            attempt=attempt,
+            failure_state=failure_state_of(grant),
         ),
         command=SendTokenRequest(
             attempt=attempt, request=request, send_by=now + policy.send_within
         ),
     )
+
+
+def _tokens_at_begin(tokens: Tokens, question: Question, policy: Policy, now: datetime) -> Tokens:
+    """Return the tokens; with a mark, if an API has rejected their access token (rule 18)."""
+    if not _is_rejected(tokens, question):
+        return tokens
+    # Imported here, because a fresh token does not need it.
+    from domain.rejections import rejection_after
+
+    rejection = rejection_after(
+        tokens.rejection,
+        tokens.public_generation,
+        now,
+        forgotten_after=policy.rejections_forgotten_after,
+    )
+    return replace(tokens, rejection=rejection)
+
+
+# Rule 1 without a question: when there will be another token.
+
+
+def ask_again_at(
+    grant: Grant, min_ttl: timedelta, policy: Policy, now: datetime
+) -> datetime | None:
+    """Return when a caller that got a token at `now` should ask for another one (rule 1).
+
+    Before that there is none. The refresh that it then begins may still be in flight: a few seconds
+    later there is a new token. None if the access token does not expire.
+    """
+    policy = policy.for_grant(grant)
+    current = grant.earlier if isinstance(grant, Adopting) else grant
+    if not isinstance(current, Active):
+        return None
+    current = end_lapsed_lease(current, policy, now)
+    expiry = current.tokens.access_token_expiry(now)
+    if expiry is None:
+        return None
+    if isinstance(grant, Adopting):
+        # Nothing refreshes the earlier tokens early (rule 16).
+        at = current.tokens.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR) or expiry
+    elif isinstance(current, Refreshing):
+        at = now
+    else:
+        at = _refresh_at(current, min_ttl, policy, now)
+    return min(at if at > now else now + USUAL_REFRESH, expiry)
+
+
+def _refresh_at(
+    grant: Authorized | AuthorizationRequired, min_ttl: timedelta, policy: Policy, now: datetime
+) -> datetime:
+    """Return when a question may begin a refresh of tokens that expire (rules 1 and 2)."""
+    tokens = grant.tokens
+    ends = [
+        tokens.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR),
+        *_early_refreshes_at(grant, policy, now),
+    ]
+    at = min(end for end in ends if end is not None)
+    if (first := policy.refresh_from(tokens, now)) is not None:
+        at = max(at, first)
+    failed = failure_state_of(grant)
+    if failed is not None and policy.must_wait(failed.retry_at, now):
+        at = max(at, failed.retry_at)
+    return at
+
+
+def _early_refreshes_at(
+    grant: Authorized | AuthorizationRequired, policy: Policy, now: datetime
+) -> list[datetime | None]:
+    """Return when tokens are refreshed while they are served (rule 1)."""
+    tokens = grant.tokens
+    is_final = isinstance(grant, AuthorizationRequired) or not tokens.can_refresh(now)
+    is_late = policy.provider.refresh_ends_access_token or _is_risky(grant, policy, now)
+    if is_final or is_late:
+        return []
+    return [
+        tokens.ends_before(policy.refresh_early, now, divisor=EARLY_REFRESH_DIVISOR),
+        tokens.refresh_token_near_end_at(),
+    ]
 
 
 # Rule 2 without a question: why a login is required.

@@ -10,6 +10,7 @@ from domain.provider import GrantType, LifetimeStart, Provider
 if TYPE_CHECKING:
     # As in `first` and `refreshed`.
     from domain.extra import Extra
+    from domain.rejections import Rejection
     from domain.token_endpoint import TokenResponse
 
 # `min_ttl` is capped at half of a token's lifetime. A new token must satisfy every caller, or each
@@ -61,6 +62,7 @@ class Tokens:
     - `grant_type`: how they were requested. With client credentials there is no refresh token, and
       the login is the first request.
     - `adopted`: the fingerprint of the refresh token that these began with, if it was adopted.
+    - `rejection`: the last access token that an API has rejected; None if there was none.
     """
 
     generation: int
@@ -82,6 +84,16 @@ class Tokens:
     grant_type: GrantType = GrantType.AUTHORIZATION_CODE
     login_expires_at: datetime | None = None
     adopted: str | None = None
+    # It is about other tokens than these.
+    rejection: "Rejection | None" = field(default=None, compare=False)
+
+    @property
+    def public_generation(self) -> int:
+        """The generation as callers see it (rule 18).
+
+        The token that replaces a rejected one has a new one, even without a new refresh token.
+        """
+        return self.generation + (0 if self.rejection is None else self.rejection.unrotated)
 
     @property
     def is_replaceable(self) -> bool:
@@ -170,7 +182,7 @@ class Tokens:
         """Return the tokens after a refresh. `issued_at` is from before the request was sent."""
         if self.grant_type is GrantType.CLIENT_CREDENTIALS:
             # Each request is like the first one.
-            return type(self).first(
+            tokens = type(self).first(
                 response,
                 generation=self.generation,
                 issued_at=issued_at,
@@ -180,6 +192,7 @@ class Tokens:
                 revoked=self.revoked,
                 grant_type=self.grant_type,
             )
+            return replace(tokens, rejection=self._rejection_after(is_rotated=False))
         # A fresh token does not need this.
         from domain.expiries import RefreshTokenEnd, access_token_end
         from domain.extra import merge_extra
@@ -216,7 +229,14 @@ class Tokens:
             # A response may name them at the login only.
             extra=merge_extra(self.extra, response.extra),
             adopted=self.adopted,
+            rejection=self._rejection_after(is_rotated=replaced),
         )
+
+    def _rejection_after(self, *, is_rotated: bool) -> "Rejection | None":
+        """Return what the tokens of a refresh keep (rule 18)."""
+        if self.rejection is None:
+            return None
+        return self.rejection.after_refresh(self.public_generation, is_rotated=is_rotated)
 
     def _account_after(self, response: "TokenResponse") -> str | None:
         """Return the account's label after a refresh, which does not change the account."""
@@ -287,27 +307,36 @@ class Tokens:
 
     def outlives(self, min_ttl: timedelta, now: datetime) -> bool:
         """Whether the access token outlives `min_ttl`, capped at half its lifetime (rule 1)."""
-        access_token_expiry = self.access_token_expiry(now)
-        if self.expires_at is None or access_token_expiry is None:
-            return True
-        life = self.expires_at - self.issued_at
-        return now + min(min_ttl, life / MIN_TTL_DIVISOR) < access_token_expiry
+        end = self.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR)
+        return end is None or now < end
 
     def is_access_token_near_end(self, margin: timedelta, now: datetime) -> bool:
         """Whether the access token is in its last `margin`, at most its last third (rule 1)."""
+        end = self.ends_before(margin, now, divisor=EARLY_REFRESH_DIVISOR)
+        return end is not None and end <= now
+
+    def ends_before(self, margin: timedelta, now: datetime, *, divisor: int) -> datetime | None:
+        """Return `margin` before the access token's expiry; None if it does not expire (rule 1).
+
+        The margin is at most the lifetime divided by `divisor`.
+        """
         access_token_expiry = self.access_token_expiry(now)
         if self.expires_at is None or access_token_expiry is None:
-            return False
+            return None
         life = self.expires_at - self.issued_at
-        return access_token_expiry <= now + min(margin, life / EARLY_REFRESH_DIVISOR)
+        return access_token_expiry - min(margin, life / divisor)
 
     def is_refresh_token_near_end(self, now: datetime) -> bool:
         """Whether the refresh token nears a known expiry, even with a valid access token (rule 1).
 
         Both may expire together, or the refresh token first. Waiting would cost the grant.
         """
-        due_at = self.keep_alive_at()
-        return not self._has_unknown_idle_limit and due_at is not None and due_at <= now
+        at = self.refresh_token_near_end_at()
+        return at is not None and at <= now
+
+    def refresh_token_near_end_at(self) -> datetime | None:
+        """Return from when the refresh token nears a known expiry; None without one (rule 1)."""
+        return None if self._has_unknown_idle_limit else self.keep_alive_at()
 
     def keep_alive_at(self) -> datetime | None:
         """Return when an unused grant must be refreshed to stay valid; None for never (rule 1).

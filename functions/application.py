@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
 from math import ceil
 
 from domain.connection import DEFAULT_CONNECTION
+from functions.access.credentials import uses_basic
 from functions.http.messages import Parse, Receive, Request, Response, Scope, Send, path_of
 from functions.http.parameters import (
     MalformedRequestError,
     parse_authorization_response,
     parse_parameters,
 )
-from functions.http.problems import CLIENT_ERRORS, Problem, ProblemError, problem
+from functions.http.problems import BASIC_CHALLENGE, CLIENT_ERRORS, Problem, ProblemError, problem
 from functions.lifespan.per_loop import PerLoop
 from functions.lifespan.termination import finish_before_sigterm
 from functions.observability.log_lines import write_json_lines
@@ -29,6 +31,7 @@ from functions.routes import (
     CALLBACK,
     HEALTH,
     HEALTHY,
+    TOKEN,
     Routes,
     find_endpoint,
     path_of_endpoint,
@@ -241,11 +244,23 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
+    request = Request.head(scope)
+    response = _in_preferred_form(scope, request, found)
+    if found.status == HTTPStatus.UNAUTHORIZED and uses_basic(request):
+        return replace(response, headers=(*response.headers, BASIC_CHALLENGE))
+    return response
+
+
+def _in_preferred_form(scope: Scope, request: Request, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if path_of_endpoint(path_of(scope)) in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 
         return page(found.status, found.title, found.on_page or found.detail, headers=found.headers)
+    if request.path.rstrip("/") == TOKEN and request.prefers_text():
+        from functions.http.plain_text import problem_as_text
+
+        return problem_as_text(found)
     trace = current()
     return found.response(request_id=trace.request_id if trace else None)

@@ -13,6 +13,7 @@ Endpoint: TypeAlias = Callable[[Request, Wiring], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
 HEALTH = "/api/health"
+TOKEN = "/api/token"
 CALLBACK = CALLBACK_PATH
 # OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
 _FORM_ADVICE = (

@@ -16,6 +16,33 @@ class BasicCredentials:
     password: bytes = field(repr=False)
 
 
+# Browsers add cached Basic credentials to requests that other sites cause. So they count only where
+# a request changes nothing that a person would miss.
+_WITH_BASIC = frozenset({"/api/token", "/api/verify"})
+_READS = frozenset({"GET", "HEAD"})
+# Fetch Metadata: a browser says that the request is its user's own, or of a page of this origin.
+_OWN_SITES = frozenset({b"none", b"same-origin"})
+
+
+def api_keys_in(request: Request) -> list[bytes]:
+    """Return every API key of the request; the password of HTTP Basic only if there is no other.
+
+    Raises ProblemError.
+    """
+    if uses_basic(request):
+        return [found.password for found in basic_credentials(request)]
+    return keys_in_headers(request)
+
+
+def uses_basic(request: Request) -> bool:
+    """Whether the request authenticates by HTTP Basic, and may."""
+    is_read = request.method in _READS and request.path.rstrip("/") in _WITH_BASIC
+    if not is_read or keys_in_headers(request):
+        return False
+    is_own = _OWN_SITES.issuperset(request.header_values(b"sec-fetch-site"))
+    return is_own and bool(_of_scheme(request, b"basic"))
+
+
 def keys_in_headers(request: Request) -> list[bytes]:
     """Return every API key of `x-api-key` and `Authorization: Bearer`."""
     return [*map(bytes.strip, request.header_values(b"x-api-key")), *bearer_tokens(request)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-from functions.access.credentials import bearer_tokens, keys_in_headers
+from functions.access.credentials import api_keys_in, bearer_tokens
 from functions.http.connections import connection_of
 from functions.http.messages import Request
 from functions.http.problems import ProblemError, problem
@@ -61,7 +61,16 @@ def require_api_key(
 
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
     """Return the key of the request, regardless of its restrictions; None if it is unknown."""
-    digests = [digest_of(value) for value in keys_in_headers(request)]
+    try:
+        return _find(api_keys_in(request), keys)
+    except ProblemError:
+        # Malformed.
+        return None
+
+
+def _find(given: Sequence[bytes], keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Return the key that all of these are; None if there is none."""
+    digests = [digest_of(value) for value in given]
     found = None
     for key in keys:
         # Compare with every key, so that time reveals neither the key nor the header.
@@ -90,12 +99,12 @@ def require_cron_secret(request: Request, cron_secret: str | None) -> None:
 
 
 def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKey:
-    given = keys_in_headers(request)
+    given = api_keys_in(request)
     if not given:
         raise problem("api-key-missing", f"This endpoint requires an API key. {_KEY_ADVICE}")
     if len(set(given)) > 1:
         raise problem("api-key-invalid", "The request has two different API keys. Send one.")
-    key = key_of_request(request, keys)
+    key = _find(given, keys)
     if key is None:
         raise problem(
             "api-key-invalid", "The API key is unknown. Send one of this deployment's keys."

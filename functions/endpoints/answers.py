@@ -10,6 +10,7 @@ from domain.commands import (
     Answer,
     AskForAuthorization,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     Serve,
     TryLater,
@@ -78,6 +79,13 @@ async def require_tokens(
             raise problem("refresh-in-progress", detail, retry_after=wait)
         case TryLater():
             raise _try_later(answer, _seconds(answer.at - now))
+        case RejectedAgain(at=at):
+            wait = _seconds(at - now)
+            detail = (
+                "The API refused a token, and the token that replaced it: check its scope and the "
+                f"account's permissions. The next refresh is possible in {wait} s."
+            )
+            raise problem("token-refused-again", detail, retry_after=wait)
         case AskForAuthorization(cause=cause, quote=quote, read=read):
             login = await offer(read)
             raise problem(

@@ -113,6 +113,16 @@ class Request:
         accept = b",".join(self.header_values(b"accept"))
         return b"application/json" in accept and b"text/html" not in accept
 
+    def prefers_text(self) -> bool:
+        """Whether the client prefers text/plain to JSON."""
+        accept = b",".join(self.header_values(b"accept")).lower()
+        if b"text/" not in accept:
+            return False
+        # Imported here, because most clients accept anything.
+        from functions.http.plain_text import prefers_text
+
+        return prefers_text(accept)
+
 
 def path_of(scope: Scope) -> str:
     """Return the path of a request without the server's prefix (`root_path`).

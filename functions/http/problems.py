@@ -10,6 +10,8 @@ from functions.http.messages import Response
 TYPE_PREFIX = "urn:oauth-callback:problem:"
 INSTANCE_PREFIX = "urn:oauth-callback:request:"
 REALM = 'Bearer realm="oauth-callback"'
+BASIC_CHALLENGE = ("www-authenticate", 'Basic realm="oauth-callback", charset="UTF-8"')
+"""The header that a 401 has as well, if the request used HTTP Basic (RFC 7617 §2)."""
 
 # RFC 6750 §3.1: the `error` of a challenge, if the request has a key.
 _CHALLENGE_ERRORS = MappingProxyType(
@@ -63,6 +65,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "refused-without-reason": (HTTPStatus.BAD_GATEWAY, "The provider refuses to refresh"),
     "settings-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Configuration unavailable"),
     "store-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Store unavailable"),
+    "token-refused-again": (HTTPStatus.SERVICE_UNAVAILABLE, "Token refused again"),
     "too-many-failures": (HTTPStatus.TOO_MANY_REQUESTS, "Too many failed requests"),
     "unexpected": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }

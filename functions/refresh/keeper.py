@@ -25,6 +25,7 @@ from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
 from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
+from domain.questions import ask_again_at
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
@@ -109,16 +110,34 @@ class Keeper:
         """How new connections get their tokens, by the settings."""
         return self._policy.provider.grant_type
 
-    async def token(self, connection: str, *, min_ttl: timedelta) -> Answer:
-        """Return an access token that is valid for `min_ttl` at least, or why there is none.
-
-        Above half of a token's lifetime, `min_ttl` counts as that half. `Wait` means that a refresh
-        in flight takes longer than callers can wait.
+    async def token(
+        self, connection: str, *, min_ttl: timedelta, refused: int | None = None
+    ) -> Answer:
+        """Return an access token, or why there is none; see `ask`.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
-        question = TokenRequested(attempt_id=self._entropy.token(), min_ttl=min_ttl)
-        return (await self._answer(connection, question)).answer
+        return (await self.ask(connection, min_ttl=min_ttl, refused=refused)).answer
+
+    async def ask(
+        self, connection: str, *, min_ttl: timedelta, refused: int | None = None
+    ) -> QuestionResult:
+        """Return an access token that is valid for `min_ttl` at least, or why there is none.
+
+        Above half of a token's lifetime, `min_ttl` counts as that half. `refused` is the generation
+        of a token that an API has rejected; `Serve` then has another one. `Wait` means that a
+        refresh in flight takes longer than callers can wait.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        question = TokenRequested(
+            attempt_id=self._entropy.token(), min_ttl=min_ttl, refused=refused
+        )
+        return await self._answer(connection, question)
+
+    def ask_again_at(self, grant: Grant, *, min_ttl: timedelta, now: datetime) -> datetime | None:
+        """Return when a caller that got this grant's token should ask again; None for never."""
+        return ask_again_at(grant, min_ttl, self._policy, now)
 
     async def refresh(self, connection: str) -> QuestionResult:
         """Refresh, unless a refresh finished in the last 10 s; `Serve` is success.

@@ -89,7 +89,7 @@ def _tokens(grant: Grant, now: datetime) -> dict[str, object]:
     tokens = grant.tokens
     return {
         "state": "authorization-required" if required else tokens.freshness(now).value,
-        "generation": tokens.generation,
+        "generation": tokens.public_generation,
         "access_token_expires_at": rfc3339(tokens.expires_at),
         "refresh_token_expires_at": rfc3339(tokens.refresh_token_expires_at),
         "refresh_token_days_left": _days_left(tokens.refresh_token_expires_at, now),

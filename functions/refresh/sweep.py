@@ -15,6 +15,7 @@ from typing import assert_never
 from domain.commands import (
     AskForAuthorization,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     Serve,
     TryLater,
@@ -199,7 +200,7 @@ def _outcome_of(result: QuestionResult) -> SweepOutcome:
             return SweepOutcome.SKIPPED if is_expected else SweepOutcome.FAILED
         case _ if result.is_refreshed:
             return SweepOutcome.REFRESHED
-        case TryLater():
+        case TryLater() | RejectedAgain():
             return SweepOutcome.FAILED
         case Wait() | ReportMoved():
             # A refresh is in flight, or it was handed over meanwhile.

@@ -27,6 +27,7 @@ from domain.commands import (
     Command,
     Effect,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     SendTokenRequest,
     Serve,
@@ -307,6 +308,8 @@ class World(RuleBasedStateMachine):
                 assert self.now < until
             case TryLater(at=at):
                 assert self.now < at <= self.now + self.policy.max_retry_after
+            case RejectedAgain():
+                raise AssertionError("no program names a refused token")
             case ReportMoved():
                 assert isinstance(self.grant, Moved)
             case NothingDue():

@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "outcome": None,
     },
     "RefreshRequested": {"adopted": None},
+    "Rejection": {"in_a_row": 1, "unrotated": 0},
     "Requesting": {"failure_state": None, "place": 0, "revoked": 0},
     "RevocationRequest": {"access_token": None},
     "Revoked": {"place": 0, "login": None},
@@ -54,7 +55,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "more_texts": (),
         "is_page": False,
     },
-    "TokenRequested": {"min_ttl": MINUTE},
+    "TokenRequested": {"min_ttl": MINUTE, "refused": None},
     "TokenResponse": {"subject": None, "account": None, "extra": ()},
     "Tokens": {
         "subject": None,
@@ -66,6 +67,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "grant_type": GrantType.AUTHORIZATION_CODE,
         "login_expires_at": None,
         "adopted": None,
+        "rejection": None,
     },
     "TokensAdopted": {"replaces": False},
     "TryLater": {"quote": None},
@@ -99,7 +101,7 @@ NOT_COMPARED = {
     "Requesting": {"place", "revoked"},
     "Revoked": {"place", "login"},
     "Revoking": {"place", "login"},
-    "Tokens": {"place", "revoked"},
+    "Tokens": {"place", "revoked", "rejection"},
     "Unauthorized": {"place", "revoked"},
 }
 

@@ -336,6 +336,8 @@ def aged(grant: Grant, by: timedelta) -> Grant:
             issued_at=earlier(tokens.issued_at),
             expires_at=earlier(tokens.expires_at),
             refresh_token_expires_at=earlier(tokens.refresh_token_expires_at),
+            rejection=tokens.rejection
+            and replace(tokens.rejection, at=earlier(tokens.rejection.at)),
         )
 
     def failure_state(failure_state: FailureState | None) -> FailureState | None:

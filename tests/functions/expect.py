@@ -6,6 +6,12 @@ import httpx
 
 PROBLEM = "urn:oauth-callback:problem:"
 INSTANCE = "urn:oauth-callback:request:"
+TOKEN_MEMBERS = frozenset(
+    {
+        *("access_token", "token_type", "expires_in", "expires_at", "scope"),
+        *("generation", "ask_again_in"),
+    }
+)
 PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
 
 
@@ -83,6 +89,6 @@ def expect_token(answer: httpx.Response, *, extra: object = None) -> str:
     """Expect the members of a token and no others, and return the access token."""
     members = expect_json(answer)
     assert members.pop("extra", None) == extra
-    assert set(members) == {"access_token", "token_type", "expires_in", "expires_at", "scope"}
+    assert set(members) == TOKEN_MEMBERS
     assert members["token_type"] == "Bearer"
     return str(members["access_token"])

@@ -7,6 +7,7 @@ from domain.commands import (
     Answer,
     AskForAuthorization,
     NothingDue,
+    RejectedAgain,
     ReportMoved,
     Serve,
     TryLater,
@@ -27,6 +28,7 @@ from tests.simulation.instance import Instance
 from tests.simulation.promises import (
     EARLY_PART,
     LEASE,
+    LONGEST_REJECTION_WAIT,
     MIN_REFRESH_INTERVAL,
     REFRESHED_EARLY,
     SEND_WITHIN,
@@ -59,9 +61,12 @@ class AnswerJudge:
             case AskForAuthorization():
                 return self._judge_refusal(call, answer, now)
             case TryLater(failure=failure):
-                if failure is None and call.kind is not RequestKind.REFRESH:
+                asks = {RequestKind.REFRESH, RequestKind.REJECTION}
+                if failure is None and call.kind not in asks:
                     raise BrokenRuleError(Rule.DELAYED, "the rest of a token is not served")
                 self._judge_delay(call, now)
+            case RejectedAgain():
+                self._judge_rejection(call)
             case NothingDue() if call.kind is not RequestKind.SWEEP:
                 raise BrokenRuleError(Rule.RAISED, "the sweep's answer to a program")
             case ReportMoved():
@@ -74,14 +79,7 @@ class AnswerJudge:
 
     def _judge_token(self, call: Call, answer: Serve, now: datetime) -> None:
         history, token = self.history, answer.tokens.access_token
-        # An instance serves the tokens that the store refused: it cannot know of the revocation.
-        if history.is_revoked_for(call.read_from) and not history.is_rescued(token):
-            raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
-        if token not in history.provider.access_expires_at:
-            raise BrokenRuleError(Rule.MIXED_UP, f"{token} is served")
-        may_be_rescued = not history.kind.rules.until_used
-        if not history.had(token) and not (may_be_rescued and history.is_rescued(token)):
-            raise BrokenRuleError(Rule.STORED_FIRST, token)
+        self._judge_origin(call, token)
         if history.is_used_elsewhere:
             # It may have been issued to the other program, earlier.
             return
@@ -102,15 +100,33 @@ class AnswerJudge:
         if history.kind.ends_access_token and ended_at and ended_at < call.read_from:
             self._judge_ended(token)
 
+    def _judge_origin(self, call: Call, token: str) -> None:
+        """Judge whether this call may get this token, whatever its expiry."""
+        history = self.history
+        if call.refused is not None and token == call.refused.access_token:
+            raise BrokenRuleError(Rule.REFUSED_SERVED, token)
+        # An instance serves the tokens that the store refused: it cannot know of the revocation.
+        if history.is_revoked_for(call.read_from) and not history.is_rescued(token):
+            raise BrokenRuleError(Rule.RESURRECTED, f"{token} is served")
+        if token not in history.provider.access_expires_at:
+            raise BrokenRuleError(Rule.MIXED_UP, f"{token} is served")
+        may_be_rescued = not history.kind.rules.until_used
+        if not history.had(token) and not (may_be_rescued and history.is_rescued(token)):
+            raise BrokenRuleError(Rule.STORED_FIRST, token)
+
     def _judge_news(self, call: Call, answer: Serve) -> None:
         is_old = answer.tokens.issued_at < call.began_at - MIN_REFRESH_INTERVAL - 2 * SKEW
         if call.kind is RequestKind.REFRESH and is_old:
             raise BrokenRuleError(Rule.NOT_NEW, answer.tokens.access_token)
 
     def _judge_ended(self, access_token: str) -> None:
-        """Judge a token that a refresh has ended, unless the refresh landed after its lease."""
+        """Judge a token that a refresh has ended, unless the refresh landed after its lease.
+
+        A login ends it as well, before the login is stored.
+        """
+        is_login_on_its_way = self.history.login_token is not None
         is_late = any(exchange.lands_after_lease for exchange in self.history.exchanges)
-        if not is_late and not self.history.is_used_elsewhere:
+        if not (is_late or is_login_on_its_way or self.history.is_used_elsewhere):
             raise BrokenRuleError(Rule.ENDED, access_token)
 
     def _judge_delay(self, call: Call, now: datetime) -> None:
@@ -134,6 +150,13 @@ class AnswerJudge:
         ends = started_at + grace - SEND_WITHIN - 2 * SKEW
         if is_over and opens < clock and now + call.skew < ends:
             raise BrokenRuleError(Rule.GRACE, f"request {last.number}")
+
+    def _judge_rejection(self, call: Call) -> None:
+        """Judge a caller's wait: another token was replaced for the same reason, minutes ago."""
+        since, waited = self.history.last_rejection_at, LONGEST_REJECTION_WAIT + 2 * SKEW
+        # An instance that stalls answers late.
+        if call.refused is None or since is None or call.read_from > since + waited:
+            raise BrokenRuleError(Rule.REFUSED_WAITS, f"since {since}")
 
     # Calls for a login.
 
@@ -233,7 +256,7 @@ class AnswerJudge:
     def swept(self, call: Call, result: QuestionResult) -> SweepOutcome:
         """Judge the answer to the sweep, and return how the sweep must count it."""
         match result.answer:
-            case AskForAuthorization() | ReportMoved():
+            case AskForAuthorization() | ReportMoved() | RejectedAgain():
                 return SweepOutcome.FAILED
             case TryLater() | Serve() | NothingDue() | Wait() as answer:
                 if self._is_replaced(call, result.before, result.after):

@@ -20,6 +20,7 @@ from domain.grant import (
 )
 from domain.provider import RotationKind
 from domain.token_endpoint import TokenResponse
+from domain.tokens import Tokens
 from functions.refresh.keeper import PATIENCE, QuestionResult
 from functions.refresh.sweep import SweepOutcome
 from ports.rescue import RescuedRecord
@@ -120,11 +121,22 @@ class Connection:
         call = self.open(instance, RequestKind.REFRESH)
         return instance.run(self.world.loop.create_task, self._call(instance, call))
 
+    def be_refused(
+        self, instance: Instance, tokens: Tokens, min_ttl: timedelta
+    ) -> "asyncio.Task[Answer | None]":
+        """Let a program ask an instance for another token, because an API refuses this one."""
+        call = self.open(instance, RequestKind.REJECTION, min_ttl)
+        call.refused = tokens
+        return instance.run(self.world.loop.create_task, self._call(instance, call))
+
     async def _call(self, instance: Instance, call: Call) -> Answer | None:
         self.hear(call)
         try:
-            if call.kind is RequestKind.TOKEN:
-                answer = await instance.keeper.token(self.name, min_ttl=call.min_ttl)
+            if call.kind in {RequestKind.TOKEN, RequestKind.REJECTION}:
+                refused = None if call.refused is None else call.refused.public_generation
+                answer = await instance.keeper.token(
+                    self.name, min_ttl=call.min_ttl, refused=refused
+                )
             else:
                 answer = (await instance.keeper.refresh(self.name)).answer
         except Exception as error:  # noqa: BLE001 - it is judged

@@ -7,6 +7,7 @@ from enum import Enum
 
 from domain.grant import Attempt
 from domain.token_endpoint import Outcome, TokenResponse
+from domain.tokens import Tokens
 from tests.simulation.loop import Process
 
 
@@ -20,6 +21,8 @@ class RequestKind(Enum):
     RECOVERY = "recovery"
     REVOKE = "revoke"
     ADOPT = "adopt"
+    # An API has refused the access token that a program used.
+    REJECTION = "rejection"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -37,6 +40,8 @@ class Call:
     read_from: datetime
     # How much its instance's clock is ahead.
     skew: timedelta
+    # The tokens that the program had, and an API has refused.
+    refused: Tokens | None = None
     heard_at: datetime | None = None
 
 

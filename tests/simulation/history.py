@@ -57,6 +57,9 @@ class History:
     # Whether the program that they were adopted from has used its copy since, or the deployment
     # has used it for an adoption before.
     is_used_elsewhere: bool = False
+    # When a refresh began because an API refused an access token, by that token.
+    rejected_at: dict[str, datetime] = field(default_factory=dict)
+    last_rejection_at: datetime | None = None
     # When its owner's wish to end the grant that is there was stored.
     revoked_at: datetime | None = None
 

@@ -10,6 +10,7 @@ from tests.simulation import broken_adopting as adopting
 from tests.simulation import broken_clocks as clocks
 from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
+from tests.simulation import broken_rejections as rejections
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
 from tests.simulation.clocks import run_clocks
@@ -31,6 +32,7 @@ from tests.simulation.run import (
     run_chaos,
     run_doubt,
     run_idle,
+    run_refusals,
     run_revocations,
 )
 
@@ -330,6 +332,37 @@ MUTANTS = [
         {Rule.DIED_IDLE},
         run=partial(run_idle, store="dynamodb"),
         kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "a refused token is served to the program that named it",
+        rejections.serve_what_was_refused,
+        {Rule.REFUSED_SERVED},
+        run=run_refusals,
+    ),
+    _mutant(
+        "every refused token is replaced at once",
+        rejections.replace_every_refused_token_at_once,
+        {Rule.REFUSED_OFTEN},
+        run=run_refusals,
+    ),
+    _mutant(
+        "the wait for another token does not double",
+        rejections.wait_no_longer_than_at_first,
+        {Rule.REFUSED_OFTEN},
+        run=run_refusals,
+    ),
+    _mutant(
+        "without rotation, a refused token and its replacement have the same number",
+        rejections.count_new_refresh_tokens_only,
+        {Rule.REFUSED_OFTEN, Rule.REFUSED_SERVED},
+        run=run_refusals,
+        kinds=("no-rotation",),
+    ),
+    _mutant(
+        "the wait for another token is too long",
+        rejections.wait_for_ever,
+        {Rule.REFUSED_WAITS},
+        run=run_refusals,
     ),
     _mutant(
         "client credentials: a login is asked for",

@@ -29,6 +29,7 @@ from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
 from tests.simulation.loop import Process
 from tests.simulation.promises import (
+    EARLY_PART,
     FIRST_BACKOFF,
     IDLE_PART,
     IDLE_WITHOUT_DATE,
@@ -36,7 +37,10 @@ from tests.simulation.promises import (
     LONGEST_BACKOFF,
     LONGEST_RETRY_AFTER,
     MIN_REFRESH_INTERVAL,
+    MOST_REJECTIONS,
+    REFRESHED_EARLY,
     REFUSED_RETRY_WAIT,
+    REJECTIONS_COUNTED,
     SEND_WITHIN,
     SKEW,
     BrokenRuleError,
@@ -88,6 +92,9 @@ class Oracle:
             history.in_flight_at = now
         if not isinstance(before, Unauthorized):
             self._judge_order(before.tokens, tokens, now)
+            if tokens.authorized_at != before.tokens.authorized_at:
+                # Refusals of the tokens of another login count for nothing.
+                history.rejected_at.clear()
             self._hear_of_wishes(before, grant)
             self._judge_failure(process, before, grant)
         if isinstance(grant, Refreshing) and not _is_same_attempt(before, grant):
@@ -237,7 +244,7 @@ class Oracle:
                 failure_state is not None and is_refused(before)
             ):
                 is_over = before.tokens.expires_at and before.tokens.expires_at <= started_at
-                is_wanted = call.kind is RequestKind.REFRESH
+                is_wanted = call.kind in {RequestKind.REFRESH, RequestKind.REJECTION}
                 if not is_over and not (
                     is_wanted and started_at >= failure_state.at + REFUSED_RETRY_WAIT
                 ):
@@ -287,6 +294,8 @@ class Oracle:
                 is_new = tokens.issued_at >= call.heard_at + SKEW - MIN_REFRESH_INTERVAL
                 if is_new and not (expired or ended):
                     raise BrokenRuleError(Rule.APART, f"{tokens.access_token}")
+            case RequestKind.REJECTION:
+                self._judge_rejection(before, started_at, call)
             case RequestKind.SWEEP:
                 is_unsettled = _is_unheard(before) or is_refused(before)
                 is_early = started_at < tokens.issued_at + self._idle_time(tokens)
@@ -305,6 +314,26 @@ class Oracle:
             return IDLE_WITHOUT_DATE
         return (tokens.refresh_token_expires_at - tokens.issued_at) / IDLE_PART
 
+    def _judge_rejection(self, before: Active, started_at: datetime, call: Call) -> None:
+        """Judge whether a refused token is replaced, and not too many in a row."""
+        history, tokens = self.history, before.tokens
+        assert call.refused is not None
+        assert tokens.expires_at is not None
+        history.last_rejection_at = started_at
+        early = min(REFRESHED_EARLY, history.provider.access_life / EARLY_PART) + 2 * SKEW
+        is_due = tokens.expires_at - started_at <= max(early, call.min_ttl)
+        if is_due or _is_unheard(before):
+            # Anybody may have it refreshed.
+            return
+        if tokens.public_generation != call.refused.public_generation:
+            raise BrokenRuleError(Rule.APART, f"{tokens.access_token} is not refused")
+        if tokens.access_token not in history.rejected_at:
+            # Another attempt for the same token brought nothing.
+            history.rejected_at[tokens.access_token] = started_at
+        recent = started_at - REJECTIONS_COUNTED + 2 * SKEW
+        if sum(at > recent for at in history.rejected_at.values()) > MOST_REJECTIONS:
+            raise BrokenRuleError(Rule.REFUSED_OFTEN, f"{tokens.access_token} at {started_at}")
+
     def _judge_risk(self, before: Active, started_at: datetime, call: Call) -> None:
         """Judge whether a valid access token is risked, or ended, too early."""
         history, tokens = self.history, before.tokens
@@ -316,7 +345,8 @@ class Oracle:
         else:
             risks = self._is_doubtful(tokens.refresh_token, started_at)
         is_ended = tokens.access_token in history.provider.ended_at
-        if not risks or call.kind is RequestKind.REFRESH or is_ended:
+        is_insisting = call.kind in {RequestKind.REFRESH, RequestKind.REJECTION}
+        if not risks or is_insisting or is_ended:
             return
         if tokens.expires_at > started_at + min(call.min_ttl, history.provider.access_life / 2):
             raise BrokenRuleError(Rule.SPARED, f"{tokens.access_token} at {started_at}")

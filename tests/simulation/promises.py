@@ -24,6 +24,11 @@ EARLY_PART = 3
 IDLE_PART = 3
 # Or for so long, if nobody knows when it expires.
 IDLE_WITHOUT_DATE = timedelta(days=3) - 2 * SKEW
+# Of tokens that APIs refuse one after the other, so many are replaced in this time: at once, and
+# after waits of 10, 20, 40, 80 and 160 s.
+REJECTIONS_COUNTED = timedelta(minutes=10)
+MOST_REJECTIONS = 6
+LONGEST_REJECTION_WAIT = timedelta(minutes=5)
 # A write whose store is slow may take this long.
 TIME_TO_WRITE = timedelta(seconds=5)
 # Tries before an instance reports that the store is unavailable.
@@ -70,6 +75,9 @@ class Rule(Enum):
     TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"
     DELAYED = "a program waits although nothing is in flight"
+    REFUSED_SERVED = "a program gets the token that it has named as refused"
+    REFUSED_OFTEN = "an API that refuses every token costs too many refreshes"
+    REFUSED_WAITS = "a program waits for another token, although the last refresh is long ago"
     SHARED = "callers cost more than one request for one token"
     RAISED = "a program gets an exception that the keeper does not promise"
     ADOPTED_OVER = "tokens are adopted over a grant that works"

@@ -24,6 +24,7 @@ from tests.simulation.stories import (
     lie_idle,
     live_dangerously,
     live_in_doubt,
+    meet_refusals,
     revoke_and_return,
 )
 from tests.simulation.world import LONG_REFRESH_LIFE, MakeStore, World, stream
@@ -143,6 +144,14 @@ def run_adoptions(kind: str, seed: int, store: str = "memory") -> Tally:
     return run_story(world, adopt_from_others, replay=f"{kind} {seed} adopt")
 
 
+def run_refusals(kind: str, seed: int, store: str = "memory") -> Tally:
+    """Run one seed of APIs that refuse access tokens. Raises SimulationFailedError."""
+    name = f"{kind}/{seed}/refusals"
+    access_life = stream(name, "world").choice(ACCESS_LIVES[1:])
+    world = _world(kind, name, store, access_life=access_life)
+    return run_story(world, meet_refusals, replay=f"{kind} {seed} refusals")
+
+
 def _world(
     kind: str, name: str, store: str, *, faults: type[Chaos | Doubts] = Chaos, **options: Any
 ) -> World:
@@ -197,6 +206,7 @@ STORIES = {
     "idle": run_idle,
     "revoke": run_revocations,
     "adopt": run_adoptions,
+    "refusals": run_refusals,
 }
 
 if __name__ == "__main__":

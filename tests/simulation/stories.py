@@ -3,6 +3,7 @@
 from datetime import timedelta
 from itertools import count
 
+from domain.commands import Serve
 from tests.domain.examples import T0
 from tests.simulation.adopting_connection import AdoptingConnection
 from tests.simulation.connection import Connection
@@ -128,6 +129,43 @@ def _instant_of_doubt(world: World, connection: Connection) -> float:
         return started + random.choice(AFTER_AN_ATTEMPT)
     ends = [end for end in connection.ends(world.now()) if end < now + SOON]
     return min(ends, default=now) + random.choice((-601.0, -299.0, -59.0, -1.0, 1.0))
+
+
+async def meet_refusals(world: World) -> None:
+    """Let programs use their tokens at an API that refuses each, or at times only some."""
+    random = world.random
+    for _ in range(ROUNDS):
+        connection = random.choice(list(world.connections.values()))
+        if random.random() < 1 / 3:
+            await world.sleep_until(next_instant(world, connection))
+        crowd = random.choice((1, 1, 2, 3))
+        patience = random.choice((0, 1, 5, 20))
+        min_ttl = timedelta(seconds=random.choice((0, 60)))
+        for _ in range(crowd):
+            _try_until_accepted(world, connection, min_ttl, patience)
+            await world.sleep(random.choice((0.0, 0.02, 3.0)))
+        await world.sleep(random.choice((0.2, 9.0, 11.0, 40.0, 301.0, 700.0)))
+        if connection.is_missed() and random.random() < 1 / 2:
+            await connection.log_in()
+
+
+def _try_until_accepted(
+    world: World, connection: Connection, min_ttl: timedelta, patience: int
+) -> None:
+    """Begin a program whose tokens are refused so many times; it asks again every ten seconds."""
+
+    async def work() -> None:
+        answer = await connection.ask(await world.some_instance(), min_ttl)
+        had = answer.tokens if isinstance(answer, Serve) else None
+        for _ in range(patience if had else 0):
+            assert had is not None
+            answer = await connection.be_refused(await world.some_instance(), had, min_ttl)
+            if isinstance(answer, Serve):
+                had = answer.tokens
+            else:
+                await world.sleep(10.0)
+
+    world.loop.create_task(work(), context=world.loop.world_context)
 
 
 async def revoke_and_return(world: World) -> None:

@@ -15,6 +15,7 @@ from tests.simulation.run import (
     run_chaos,
     run_doubt,
     run_idle,
+    run_refusals,
     run_revocations,
 )
 from tests.thorough import times
@@ -26,6 +27,7 @@ IDLE_SEEDS = {"memory": times(40), "dynamodb": times(10)}
 REVOCATION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
 CLOCK_SEEDS = times(40)
 ADOPTION_SEEDS = {"memory": times(40), "dynamodb": times(5)}
+REFUSAL_SEEDS = times(4)
 
 over_each_store = pytest.mark.parametrize("store", STORES)
 
@@ -75,6 +77,14 @@ def test_adopted_tokens_cost_no_grant_that_works(kind: str, store: str) -> None:
     if store == "memory":
         assert tally.answers["adopted"] > tally.runs / 2
         assert tally.answers["connection-in-use"] > tally.runs / 2
+
+
+def test_api_that_refuses_every_token_costs_few_refreshes() -> None:
+    tally = Tally()
+    for kind in KINDS:
+        tally.add(run_all(run_refusals, kind, "memory", REFUSAL_SEEDS))
+    assert tally.answers["RejectedAgain"] > tally.runs
+    assert tally.answers["Serve"] > tally.runs
 
 
 @pytest.mark.parametrize("kind", KINDS)

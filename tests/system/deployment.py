@@ -176,9 +176,11 @@ class Connection:
         *,
         workers: Sequence[int] | None = None,
         min_ttl: int | None = None,
+        refused: int | None = None,
     ) -> list[Answer]:
         """Let so many callers ask for a token at the same instant, spread over the workers."""
         path = self._path("token") + ("" if min_ttl is None else f"&min_ttl={min_ttl}")
+        path += "" if refused is None else f"&refused={refused}"
         return self._ask(path, callers, workers)
 
     def ask_meanwhile(self, callers: int, *, workers: Sequence[int] | None = None) -> Asked:

@@ -3,6 +3,7 @@
 All functions raise AssertionError where an answer is not as documented.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from anyio.from_thread import BlockingPortal
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from domain.grant import AuthorizationRequired, Cause, Failure, FailureState, Moved
+from domain.rejections import Rejection
 from functions.http.messages import BODY_LIMIT, MAX_BODY_BYTES, MAX_HEADERS, MAX_QUERY_BYTES
 from tests.functions.access.test_api_keys import api_keys, entry
 from tests.functions.deployment import (
@@ -34,7 +36,7 @@ from tests.functions.login.test_accounts import id_token
 from tests.functions.stores import sqlite_store
 from tests.functions.token_endpoint import Answer, TokenEndpoint, token_endpoint
 from tests.system.openapi_run import Headers, ask
-from tests.system.openapi_states import CALLBACKS, LINKS, Query, put_refreshing
+from tests.system.openapi_states import CALLBACKS, LINKS, STATES, Query, put_refreshing
 
 _NARROW_KEY = "a-key-that-is-for-another-connection"
 NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
@@ -53,12 +55,16 @@ _KEYS: Mapping[str, tuple[str, str]] = {
     # Schemathesis, which takes it away once, knows it in this spelling.
     **dict.fromkeys(("sweep", "sweepByFormerPath"), ("Authorization", f"Bearer {CRON_SECRET}")),
 }
-# Each operation with its key, and once more, by a browser, where it has pages.
+_TEXT = ("accept", "text/plain")
+# Each operation with its key, and once more, by a browser, where it has pages, or by a shell.
 _ASKED: list[tuple[str, Headers]] = [
     *((name, (key,)) for name, key in _KEYS.items()),
     *((name, (_KEYS[name], HTML)) for name in ("beginLogin", "completeLogin", "showLoginLink")),
+    ("getToken", (_KEYS["getToken"], _TEXT)),
 ]
 _WITH_BODY = {"adoptTokens", "beginLogin", "refreshConnection", "revokeConnection"}
+# Schemathesis, which takes it away once, knows it in this spelling.
+_BASIC = ("Authorization", f"Basic {b64encode(f':{API_KEY}'.encode()).decode()}")
 _LONG_QUERY = "x=" + "a" * MAX_QUERY_BYTES
 _MANY_HEADERS = tuple((f"x-{number}", "x") for number in range(MAX_HEADERS))
 _TOO_LARGE = b"x" * (MAX_BODY_BYTES + 1)
@@ -82,6 +88,8 @@ def ask_what_is_rare(schema: OpenApiSchema, deployment: Deployment, portal: Bloc
         waiting = [*_slow(schema, deployment, pool)]
         _ask_too_much(schema, deployment)
         _ask_with_bad_keys(schema, deployment)
+        _ask_for_text(schema, deployment)
+        _ask_about_refused_tokens(schema, deployment)
         _ask_about_logins(schema, deployment)
         _ask_at_another_provider(schema, deployment, portal)
         _ask_about_adoptions(schema, deployment, portal)
@@ -127,6 +135,26 @@ def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
     keys: list[Headers] = [(), (("x-api-key", "no key"),), (("x-api-key", _NARROW_KEY),)]
     for key, accept in product(keys, (HTML, JSON)):
         ask(schema, "beginLogin", {}, *key, accept, at=deployment)
+
+
+def _ask_for_text(schema: OpenApiSchema, deployment: Deployment) -> None:
+    """Ask as a shell does, in all states and with all keys."""
+    for state, prepare in STATES.items():
+        prepare(deployment, state)
+        query = {"connection": state}
+        ask(schema, "getToken", query, _KEYS["getToken"], _TEXT, at=deployment)
+    for key in (("x-api-key", "no key"), ("x-api-key", _NARROW_KEY), _BASIC):
+        ask(schema, "getToken", {}, key, _TEXT, at=deployment)
+
+
+def _ask_about_refused_tokens(schema: OpenApiSchema, deployment: Deployment) -> None:
+    """Ask for another token than one that replaced a refused one just now."""
+    grant = fresh()
+    last = Rejection(generation=grant.tokens.generation, at=datetime.now(UTC), in_a_row=6)
+    tokens = replace(grant.tokens, generation=last.generation + 1, rejection=last)
+    deployment.put("rejected", replace(grant, tokens=tokens))
+    query = {"connection": "rejected", "refused": str(tokens.generation)}
+    ask(schema, "getToken", query, _KEYS["getToken"], at=deployment)
 
 
 def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:

@@ -96,6 +96,7 @@ def config_of(deployment: Deployment, *, seed: int, cases_each: int) -> Schemath
                 "openapi": {
                     "apiKey": {"api_key": API_KEY},
                     "bearerKey": {"bearer": API_KEY},
+                    "basicKey": {"username": "any", "password": API_KEY},
                     "cronSecret": {"bearer": CRON_SECRET},
                 }
             },

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from math import log2
+from time import monotonic
 
 import pytest
 
@@ -83,6 +85,28 @@ def test_token_near_its_end_is_served_to_all_while_one_refresh_replaces_it(
         assert new != old
         assert connection.peer.stats() == refreshes(1, granted=1)
         assert connection.is_accepted(new)
+
+
+def test_api_that_refuses_every_token_costs_one_refresh_for_all_and_few_in_a_row(
+    deployment: Deployment,
+) -> None:
+    with logged_in(deployment, "refused") as connection:
+        old, began_at = connection.tokens, monotonic()
+        # Long enough that all callers have to wait for the one answer.
+        connection.peer.plan_faults("delay:0.5")
+        answers = connection.ask(CALLERS, refused=old.generation)
+        token = only_token(answers)
+        assert token != old.access_token
+        assert connection.is_accepted(token)
+        assert connection.peer.stats() == refreshes(1, granted=1)
+        for _ in range(3):
+            answers = connection.ask(CALLERS // 4, refused=connection.tokens.generation)
+            assert set(counted(answers)) <= {(200, ""), (503, "token-refused-again")}
+        # The second one after 10 s, the third after 20 more, however slow this machine is.
+        most = 1 + int(log2((monotonic() - began_at) / 10 + 1))
+        done = connection.peer.stats().granted
+        assert connection.tokens.generation == old.generation + done
+        assert done <= most
 
 
 def test_connections_are_refreshed_once_each(deployment: Deployment) -> None:

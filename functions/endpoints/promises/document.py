@@ -58,6 +58,7 @@ or `{}` is refused, except by `POST /api/adopt`.
 _SECURITY: Mapping[Key, list[JsonObject]] = {
     Key.NONE: [],
     Key.API_KEY: [{"apiKey": []}, {"bearerKey": []}],
+    Key.API_KEY_OR_BASIC: [{"apiKey": []}, {"bearerKey": []}, {"basicKey": []}],
     # The last, empty one: no key, if the body has a link.
     Key.API_KEY_OR_LINK: [{"apiKey": []}, {"bearerKey": []}, {}],
     Key.CRON_SECRET: [{"cronSecret": []}],
@@ -65,6 +66,11 @@ _SECURITY: Mapping[Key, list[JsonObject]] = {
 _SECURITY_SCHEMES: JsonObject = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "bearerKey": {"type": "http", "scheme": "bearer", "description": "The same key."},
+    "basicKey": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The same key as the password, with any user name.",
+    },
     "cronSecret": {"type": "http", "scheme": "bearer", "description": "`CRON_SECRET`."},
 }
 # The body timed out, or is too large. A GET's body is not read.
@@ -170,6 +176,8 @@ def _answer(answer: Answer, operation: Operation) -> JsonObject:
     content: JsonObject = {}
     if answer.schema is not None:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
+    if answer.text is not None:
+        content["text/plain"] = _text(answer.text)
     if answer.is_redirect:
         content["text/plain"] = {"schema": {"type": "string", "maxLength": 0}}
     own = ("Location", "SetCookie") if answer.is_redirect else ()
@@ -182,12 +190,18 @@ def _answer(answer: Answer, operation: Operation) -> JsonObject:
 
 def _error(status: int, names: list[str], operation: Operation) -> JsonObject:
     content: JsonObject = {"application/problem+json": {"schema": _one_of(names)}}
+    if operation.has_error_texts:
+        content["text/plain"] = _text("One line: the `detail`, and the type in parentheses.")
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
         "description": "\n".join(f"- `{name}`: {OCCURRENCES[name].description}" for name in names),
         "headers": references(*_headers_of(operation), *own),
         "content": content | _page(is_there=operation.has_error_pages),
     }
+
+
+def _text(description: str) -> JsonObject:
+    return {"schema": {"type": "string", "minLength": 2, "description": description}}
 
 
 def _page(*, is_there: bool) -> JsonObject:

@@ -16,6 +16,8 @@ class Key(Enum):
 
     NONE = "none"
     API_KEY = "api-key"
+    # The key also as the password of HTTP Basic.
+    API_KEY_OR_BASIC = "api-key-or-basic"
     API_KEY_OR_LINK = "api-key-or-link"
     CRON_SECRET = "cron-secret"
 
@@ -32,6 +34,7 @@ _NO_GOOD_KEY = ("api-key-missing", "api-key-invalid", "key-not-allowed")
 _REFUSALS: Mapping[Key, tuple[str, ...]] = {
     Key.NONE: (),
     Key.API_KEY: _NO_GOOD_KEY,
+    Key.API_KEY_OR_BASIC: _NO_GOOD_KEY,
     Key.API_KEY_OR_LINK: _NO_GOOD_KEY,
     Key.CRON_SECRET: ("cron-secret-required",),
 }
@@ -50,11 +53,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A successful response: JSON with an example, a page for browsers, or a redirect."""
+    """A successful response: JSON with an example, a page for browsers, or a redirect.
+
+    `text` describes the text/plain that a client may prefer.
+    """
 
     description: str
     schema: Schema | None = None
     example: Mapping[str, object] | None = None
+    text: str | None = None
     is_page: bool = False
     is_redirect: bool = False
 
@@ -80,6 +87,7 @@ class Operation:
     open_parameters: bool = False
     has_head: bool = True
     has_error_pages: bool = False
+    has_error_texts: bool = False
     is_deprecated: bool = False
 
     @property

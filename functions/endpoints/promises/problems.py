@@ -139,6 +139,11 @@ OCCURRENCES: Mapping[str, Occurrence] = {
         "an explicit refresh, and the provider refuses one until shortly before the access token "
         "expires (`REFRESH_ONLY_WITHIN`). `GET /api/token` returns the current token until then",
     ),
+    "token-refused-again": Occurrence(
+        (503,),
+        "an API refused an access token (`refused`), and soon after the one that replaced it. The "
+        "next refresh waits; without `refused`, the current token is returned",
+    ),
     "settings-unavailable": Occurrence(
         (503,),
         "the AWS secret that holds the variables cannot be read now; it is retried",

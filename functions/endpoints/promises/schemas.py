@@ -83,7 +83,8 @@ STATUS: Mapping[str, Schema] = {
     "state": {"type": "string", "enum": STATES, "description": "The state of the tokens."},
     "generation": {
         **_COUNT,
-        "description": "How many times a refresh or a login replaced the refresh token.",
+        "description": "How many times a refresh or a login replaced the refresh token. A refresh "
+        "that an API's refusal caused (`refused`) counts in any case.",
     },
     "access_token_expires_at": _instant("Null if it does not expire."),
     "refresh_token_expires_at": _instant("Null if there is none, or its expiry is unknown."),
@@ -169,6 +170,16 @@ SCHEMAS: Mapping[str, Schema] = {
             "scope": {
                 "type": ["string", "null"],
                 "description": "Its scope, from the provider or SCOPE; null if unknown.",
+            },
+            "generation": {
+                **_COUNT,
+                "description": "As in `verify`. Send it as `refused` if an API refuses this token.",
+            },
+            "ask_again_in": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "description": "Seconds until it pays to ask again: there is no other token "
+                "before. Null if this one does not expire.",
             },
         },
         "A valid access token, without the refresh token.",

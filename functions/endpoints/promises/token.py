@@ -19,13 +19,23 @@ _MIN_TTL = Parameter(
     schema={"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 60},
     example=300,
 )
+_REFUSED = Parameter(
+    name="refused",
+    description="The `generation` of an access token that an API has refused. Returns a token of "
+    "another generation; refreshes first, if the stored token is of this one. All callers share "
+    "that refresh. If the API refuses the new token, too, the next refresh waits 10 s, then twice "
+    "as long each time, up to 5 minutes: `token-refused-again`.",
+    schema={"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    example=None,
+)
 _TOKEN = Operation(
     id="getToken",
     summary="Get a valid access token",
     description="Returns the stored token while it is fresh, with one read of the store. Otherwise "
-    "refreshes it first; all callers share one refresh. Never returns the refresh token.",
-    key=Key.API_KEY,
-    parameters=(CONNECTION, _MIN_TTL),
+    "refreshes it first; all callers share one refresh. Never returns the refresh token. With "
+    "`Accept: text/plain` it returns the access token alone, and errors as one line of text.",
+    key=Key.API_KEY_OR_BASIC,
+    parameters=(CONNECTION, _MIN_TTL, _REFUSED),
     answers={
         200: Answer(
             description="The token.",
@@ -36,11 +46,15 @@ _TOKEN = Operation(
                 "expires_in": 1799,
                 "expires_at": "2026-11-24T10:49:48Z",
                 "scope": None,
+                "generation": 7,
+                "ask_again_in": 1499,
                 "extra": {"instance_url": "https://instance.example"},
             },
+            text="The access token and a line feed.",
         )
     },
-    own_problems=TOKEN_PROBLEMS,
+    own_problems=(*TOKEN_PROBLEMS, "token-refused-again"),
+    has_error_texts=True,
 )
 
 OPERATIONS: Operations = {"/api/token": {"GET": _TOKEN}}

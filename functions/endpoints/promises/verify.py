@@ -22,7 +22,7 @@ _VERIFY = Operation(
     summary="Get the status of a connection",
     description="Does not ask the provider. For monitoring: `action_required` states whether a "
     "person must act, `cause` why, and `refresh_token_days_left` how soon a login is required.",
-    key=Key.API_KEY,
+    key=Key.API_KEY_OR_BASIC,
     parameters=(CONNECTION, _HISTORY),
     answers={
         200: Answer(

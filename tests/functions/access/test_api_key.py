@@ -17,11 +17,17 @@ ACCEPTED: dict[str, list[Header]] = {
     "the header in capitals": [("X-API-KEY", API_KEY)],
     "bearer": [("authorization", f"Bearer {API_KEY}")],
     "bearer in small letters": [("authorization", f"bearer {API_KEY}")],
+    "basic": [("authorization", f"Basic {BASIC}")],
+    "basic in small letters": [("authorization", f"basic {BASIC}")],
+    "basic of somebody else": [
+        ("x-api-key", API_KEY),
+        ("authorization", f"Basic {base64.b64encode(b'me:another').decode()}"),
+    ],
+    "malformed basic": [("x-api-key", API_KEY), ("authorization", "Basic ?")],
     "both": [("x-api-key", API_KEY), ("authorization", f"Bearer {API_KEY}")],
 }
 MISSING: dict[str, list[Header]] = {
     "no header": [],
-    "basic": [("authorization", f"Basic {BASIC}")],
     "the key as a scheme": [("authorization", API_KEY)],
     "another scheme": [("authorization", f"Token {API_KEY}")],
     "a cookie": [("cookie", f"x-api-key={API_KEY}; api_key={API_KEY}")],

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -150,6 +151,19 @@ def test_too_many_failures_with_a_key_are_answered_429_wherever_they_come_from(
     # Its valid requests still work, and other keys are not affected.
     expect_token(deployment.call("GET", "/api/token?connection=allowed", with_key(CI)))
     expect_problem(deployment.get("/api/token?min_ttl=x"), 400, "invalid-request")
+
+
+@pytest.mark.usefixtures("address")
+def test_failures_with_the_key_as_a_password_are_counted_by_the_key(deploy: Deploy) -> None:
+    deployment = deploy(API_KEYS=KEYS, FAILURE_LIMIT="1")
+    key = ("authorization", f"Basic {b64encode(f':{CI}'.encode()).decode()}")
+    call = ("GET", "/api/token?min_ttl=x&connection=allowed", [key])
+    expect_problem(fail(deployment, next(_addresses), 1, call)[0], 400, "invalid-request")
+    (answer,) = fail(deployment, next(_addresses), 1, call)
+    assert "'ci'" in expect_problem(answer, 429, "too-many-failures")["detail"]
+    # A malformed one is none, and counted by the address.
+    malformed = ("GET", "/api/token?a=%ff", [("authorization", "Basic ?")])
+    expect_problem(fail(deployment, next(_addresses), 1, malformed)[0], 400, "invalid-request")
 
 
 def test_good_key_works_at_an_address_with_too_many_failures(

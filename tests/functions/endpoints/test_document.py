@@ -30,7 +30,7 @@ def test_each_operation_asks_for_the_key_that_is_described(
     # Refused for its length, after the key.
     answer = deployment.call(method, f"{path}?connection=/", JSON)
     match operation.key:
-        case Key.API_KEY | Key.API_KEY_OR_LINK:
+        case Key.API_KEY | Key.API_KEY_OR_BASIC | Key.API_KEY_OR_LINK:
             expect_problem(answer, 401, "api-key-missing")
         case Key.CRON_SECRET:
             expect_problem(answer, 401, "cron-secret-required")
