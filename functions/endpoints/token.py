@@ -18,7 +18,7 @@ _MIN_TTL = re.compile(r"[0-9]{1,9}")
 
 async def token(request: Request, wiring: Wiring) -> Response:
     """GET /api/token: a valid access token. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
     keeper = wiring.client_of(caller.connection).keeper
     answer = await keeper.token(caller.connection, min_ttl=_min_ttl(request))
