@@ -22,10 +22,14 @@ from domain.provider import Provider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataHosts:
-    """The hosts that only the metadata names. Each must be at least as far away as the issuer."""
+    """The hosts that only the metadata names. Each must be at least as far away as the issuer.
+
+    `advice`: what to do about one that is nearer.
+    """
 
     issuer: str
     hosts: frozenset[str]
+    advice: str = "set TOKEN_ENDPOINT to allow it"
 
     @classmethod
     def from_metadata(cls, provider: Provider, overrides: ServerMetadata) -> Self | None:
@@ -49,9 +53,7 @@ class MetadataHosts:
         near = nearest_of(addresses)
         if near is Nearness.ELSEWHERE or near <= nearest_of(await addresses_of(self.issuer, port)):
             return addresses
-        raise HostTooNearError(
-            f"{host} is in this network, and ISSUER is not: set TOKEN_ENDPOINT to allow it"
-        )
+        raise HostTooNearError(f"{host} is in this network, and the issuer is not: {self.advice}")
 
 
 def _host(url: str | None) -> str:

@@ -1,6 +1,6 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
@@ -10,8 +10,12 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
+from functions.access.credentials import identity_token
+from functions.access.gate import key_of_request
 from functions.client_wiring import ClientWiring, SharedParts
+from functions.http.messages import Request
 from functions.refresh.keeper import intent_limit
+from functions.settings.api_keys import ApiKey
 from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
@@ -24,12 +28,16 @@ from ports.store import Store
 
 if TYPE_CHECKING:
     # Imported where they are made.
+    from adapters.identity_tokens_pyjwt import IssuerKeys
     from adapters.signing_keys import SigningKeys
+    from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.sweep import Sweep
+    from functions.settings.callers import CallerEntry
     from ports.export import Export
+    from ports.identity_tokens import IdentityTokens
     from ports.rescue import Rescue
 
 
@@ -94,6 +102,44 @@ class Wiring:
 
     def _owned_by(self, name: str | None) -> Callable[[str], bool]:
         return lambda connection: self.settings.clients.name_for(connection) == name
+
+    async def keys_for(self, request: Request) -> Sequence[ApiKey]:
+        """Return the keys that a request may have: the API keys, and its identity token.
+
+        Without CALLERS, or with an API key, this imports and requests nothing.
+
+        Raises ProblemError if the request's identity token is not accepted.
+        """
+        keys = self.settings.api_keys
+        token = identity_token(request) if self.settings.callers else None
+        if token is None or key_of_request(request, keys) is not None:
+            return keys
+        return [*keys, await self.callers.verify(token, now=self.clock.now())]
+
+    @cached_property
+    def callers(self) -> "Callers":
+        """Verifies identity tokens by CALLERS."""
+        from functions.access import callers
+
+        return callers.Callers(self.settings.callers, self.identity_tokens)
+
+    @cached_property
+    def identity_tokens(self) -> "IdentityTokens":
+        """Verifies the signatures of identity tokens of the issuers in CALLERS."""
+        from adapters.identity_tokens_pyjwt import PyJwtIdentityTokens
+
+        return PyJwtIdentityTokens(
+            {entry.rule.issuer: self._keys_of(entry) for entry in self.settings.callers}
+        )
+
+    def _keys_of(self, entry: "CallerEntry") -> "IssuerKeys":
+        if entry.keys is not None:
+            from adapters.identity_tokens_pyjwt import GivenKeys
+
+            return GivenKeys(entry.keys)
+        from adapters.issuer_keys_httpx import HttpxIssuerKeys
+
+        return HttpxIssuerKeys(entry.rule.issuer, clock=self.clock)
 
     @cached_property
     def limits(self) -> "FailureLimits":

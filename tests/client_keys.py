@@ -15,6 +15,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+_ALGORITHM_OF = {
+    "rsa": "RS256",
+    "short-rsa": "RS256",
+    "p256": "ES256",
+    "other-p256": "ES256",
+    "p384": "ES384",
+    "p521": "ES512",
+    "ed25519": "EdDSA",
+}
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -48,7 +57,7 @@ def pem_of(
 def jwk_of(kind: str, *, kid: str) -> dict[str, Any]:
     """Return the public key as a JWK (RFC 7517), to register at a provider."""
     key: Any = key_of(kind)
-    algorithm = {"p256": "ES256", "rsa": "RS256", "ed25519": "EdDSA"}[kind]
+    algorithm = _ALGORITHM_OF[kind]
     jwk = jwt.get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
     return {**jwk, "kid": kid, "use": "sig"}
 

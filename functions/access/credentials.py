@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from functions.http.messages import Request
 from functions.http.problems import problem
 
+# The base64url of `{"`.
+_JWT_START = b"eyJ"
+_JWT_DOTS = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicCredentials:
@@ -46,6 +50,13 @@ def uses_basic(request: Request) -> bool:
 def keys_in_headers(request: Request) -> list[bytes]:
     """Return every API key of `x-api-key` and `Authorization: Bearer`."""
     return [*map(bytes.strip, request.header_values(b"x-api-key")), *bearer_tokens(request)]
+
+
+def identity_token(request: Request) -> bytes | None:
+    """Return the only key of a request, if it has the form of a JWT (RFC 7519 §3)."""
+    given = set(keys_in_headers(request))
+    token = given.pop() if len(given) == 1 else b""
+    return token if token.startswith(_JWT_START) and token.count(b".") == _JWT_DOTS else None
 
 
 def bearer_tokens(request: Request) -> list[bytes]:

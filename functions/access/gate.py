@@ -55,8 +55,8 @@ def require_api_key(
     if not key.is_for(connection):
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints
-    mark_authenticated(key.name)
-    return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
+    mark_authenticated(key.logged_name)
+    return Caller(key_name=key.logged_name, connection=connection, may_log_in=may_log_in)
 
 
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
@@ -120,6 +120,6 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
 def _not_allowed(key: ApiKey, what: str) -> ProblemError:
     return problem(
         "key-not-allowed",
-        f"API_KEYS does not allow the API key {key.name!r} for {what}. Use another key, or change "
-        "its entry.",
+        f"{key.variable} does not allow the API key {key.name!r} for {what}. Use another key, or "
+        "change its entry.",
     )

@@ -10,6 +10,7 @@ from functions.settings.settings import SettingsError
 VARIABLES = CLIENT_VARIABLES | {
     "API_KEY",
     "API_KEYS",
+    "CALLERS",
     "CLIENTS",
     "CRON_SECRET",
     "ENCRYPTION_KEYS",

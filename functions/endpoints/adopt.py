@@ -14,7 +14,7 @@ from functions.wiring import Wiring
 
 async def adopt(request: Request, wiring: Wiring) -> Response:
     """POST /api/adopt: store a refresh token, and prove it by a refresh. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(
         request, keys, endpoint="login", now=now, extra_params=("replace",), has_body=True
     )

@@ -37,7 +37,7 @@ async def login(request: Request, wiring: Wiring) -> Response:
     if text := request.form().get("link"):
         _refuse_another_sites_button(request, wiring.settings.public_url)
         return await _begin_by_link(text, wiring)
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="login", now=now, extra_params=("replace",))
     logins = wiring.client_of(caller.connection).logins
     begun = await logins.begin(caller.connection, replaces=replaces(request))

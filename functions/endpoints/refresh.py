@@ -11,7 +11,7 @@ from functions.wiring import Wiring
 
 async def refresh(request: Request, wiring: Wiring) -> Response:
     """POST /api/refresh: refresh one connection now. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="refresh", now=now)
     client = wiring.client_of(caller.connection)
     result = await client.keeper.refresh(caller.connection)

@@ -29,7 +29,7 @@ _DETAILS: Mapping[RevocationResult | None, str] = {
 
 async def revoke(request: Request, wiring: Wiring) -> Response:
     """POST /api/revoke: revoke at the provider, and delete here. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     connection = require_api_key(request, keys, endpoint="revoke", now=now).connection
     client = wiring.client_of(connection)
     result = await client.revocations.revoke(connection)

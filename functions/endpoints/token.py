@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 async def token(request: Request, wiring: Wiring) -> Response:
     """GET /api/token: a valid access token. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(
         request, keys, endpoint="token", now=now, extra_params=("min_ttl", "refused")
     )

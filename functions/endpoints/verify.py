@@ -15,7 +15,7 @@ from functions.wiring import Wiring
 
 async def verify(request: Request, wiring: Wiring) -> Response:
     """GET /api/verify: return the status without asking the provider. Raises ProblemError."""
-    keys, now = wiring.settings.api_keys, wiring.clock.now()
+    keys, now = await wiring.keys_for(request), wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="verify", now=now, extra_params=("history",))
     wants_history = _wants_history(request)
     client = wiring.client_of(caller.connection)

@@ -47,6 +47,7 @@ PROBLEMS: Mapping[str, tuple[HTTPStatus, str]] = {
     "invalid-link": (HTTPStatus.BAD_REQUEST, "Invalid login link"),
     "invalid-request": (HTTPStatus.BAD_REQUEST, "Invalid request"),
     "invalid-state": (HTTPStatus.BAD_REQUEST, "Unknown or expired login"),
+    "issuer-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Issuer unavailable"),
     "key-not-allowed": (HTTPStatus.FORBIDDEN, "API key not allowed"),
     "login-not-needed": (HTTPStatus.CONFLICT, "No login required"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from domain.connection import accounts_pattern, client_part, has_account, is_connection
 from functions.settings.environment import LAYOUT, EnvReader
@@ -31,21 +31,34 @@ KEYED_ENDPOINTS: tuple[KeyedEndpoint, ...] = get_args(KeyedEndpoint)
 THE_API_KEY = "API_KEY"
 """The name of the key in API_KEY, which has no entry."""
 
+_VARIABLE = "API_KEYS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_Entry = TypeVar("_Entry")
 _MEMBERS = ("name", "sha256", "connections", "endpoints", "expires")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One key: its name, its SHA-256 and its restrictions; None is unrestricted."""
+    """One key: its name, its SHA-256 and its restrictions; None is unrestricted.
+
+    An identity token that an entry of CALLERS accepts is a key, too: `variable` is then CALLERS,
+    and `subject` is whom the token names.
+    """
 
     name: str
     digest: bytes = field(repr=False)
     connections: frozenset[str] | None = None
     endpoints: frozenset[str] | None = None
     expires_at: datetime | None = None
+    variable: str = _VARIABLE
+    subject: str | None = None
+
+    @property
+    def logged_name(self) -> str:
+        """The name in logs and histories, with the subject of an identity token."""
+        return self.name if self.subject is None else f"{self.name} ({self.subject})"
 
     def is_for(self, connection: str) -> bool:
         """Whether the key may be used for a connection: by its name, or a client's `NAME:*`."""
@@ -55,7 +68,7 @@ class ApiKey:
         return has_account(connection) and accounts in self.connections
 
 
-class _EntryError(Exception):
+class EntryError(Exception):
     """An invalid entry. The message has the reason, and quotes no value."""
 
 
@@ -79,39 +92,56 @@ def end_of_day(text: str) -> datetime:
         raise ValueError("a day is written as 2027-01-31") from error
 
 
-def read_api_keys(env: EnvReader) -> tuple[ApiKey, ...]:
-    """Read `API_KEY` and `API_KEYS`; at least one is required."""
+def read_api_keys(env: EnvReader, *, has_callers: bool = False) -> tuple[ApiKey, ...]:
+    """Read `API_KEY` and `API_KEYS`; at least one is required, unless there are CALLERS."""
     faults = len(env.faults)
     keys = []
     if (key := env.secret(THE_API_KEY)) is not None:
         keys.append(ApiKey(name=THE_API_KEY, digest=digest_of(key.encode("utf-8", "replace"))))
-    if (text := env.optional("API_KEYS", invisible=LAYOUT)) is not None:
-        keys += _read_entries(text, env.faults)
+    if (text := env.optional(_VARIABLE, invisible=LAYOUT)) is not None:
+        keys += read_entries(_VARIABLE, text, _key, env.faults, like='{"name": …, "sha256": …}')
     env.faults += _find_duplicates(keys)
-    if not keys and len(env.faults) == faults:
+    if not keys and not has_callers and len(env.faults) == faults:
         env.faults.append("API_KEY is not set, and neither is API_KEYS")
     return tuple(keys)
 
 
-def _read_entries(text: str, faults: list[str]) -> Iterator[ApiKey]:
+def read_entries(
+    variable: str,
+    text: str,
+    read: Callable[[Mapping[str, object]], _Entry],
+    faults: list[str],
+    *,
+    like: str,
+) -> Iterator[_Entry]:
+    """Yield the entries of a JSON array, each made by `read`, which may raise EntryError.
+
+    `like` is an example of an entry. Faults name the entry and its member.
+    """
     try:
         entries = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         entries = None
     if not isinstance(entries, list) or not entries:
-        faults.append('API_KEYS must be a JSON array of entries: [{"name": …, "sha256": …}, …]')
+        faults.append(f"{variable} must be a JSON array of entries: [{like}, …]")
         return
     for number, entry in enumerate(entries, start=1):
         try:
-            yield _key(entry)
-        except _EntryError as error:
-            faults.append(f"API_KEYS, entry {_title(entry, number)}: {error}")
+            yield read(_object(entry))
+        except EntryError as error:
+            faults.append(f"{variable}, entry {_title(entry, number)}: {error}")
 
 
 def _members(pairs: list[tuple[str, object]]) -> Mapping[str, object] | None:
     """Make an object; None for a repeated member, of which one would be lost."""
     members = dict(pairs)
     return members if len(members) == len(pairs) else None
+
+
+def _object(entry: object) -> Mapping[str, object]:
+    if not isinstance(entry, dict):
+        raise EntryError("it must be an object without repeated members")
+    return entry
 
 
 def _title(entry: object, number: int) -> str:
@@ -122,38 +152,53 @@ def _title(entry: object, number: int) -> str:
             return str(number)
 
 
-def _key(entry: object) -> ApiKey:
-    if not isinstance(entry, dict):
-        raise _EntryError("it must be an object without repeated members")
-    if not entry.keys() <= set(_MEMBERS):
-        # A misspelt restriction would not restrict.
-        raise _EntryError(f"it has an unknown member; the members are {', '.join(_MEMBERS)}")
+def _key(entry: Mapping[str, object]) -> ApiKey:
+    refuse_unknown_members(entry, _MEMBERS)
     return ApiKey(
-        name=_name(entry.get("name")),
+        name=read_name(entry),
         digest=_digest(entry.get("sha256")),
-        connections=_read_names(
-            entry, "connections", _is_scope, "names of connections, or NAME:* for a client's"
-        ),
-        endpoints=_read_names(
-            entry, "endpoints", _is_endpoint, f"some of {', '.join(KEYED_ENDPOINTS)}"
-        ),
+        connections=read_connections(entry),
+        endpoints=read_endpoints(entry),
         expires_at=_expires_at(entry),
     )
 
 
-def _name(value: object) -> str:
+def refuse_unknown_members(entry: Mapping[str, object], known: tuple[str, ...]) -> None:
+    """Refuse a member that is not known: a misspelt restriction would not restrict.
+
+    Raises EntryError.
+    """
+    if not entry.keys() <= set(known):
+        raise EntryError(f"it has an unknown member; the members are {', '.join(known)}")
+
+
+def read_connections(entry: Mapping[str, object]) -> frozenset[str] | None:
+    """Return the connections that a key is for, None for all. Raises EntryError."""
+    what = "names of connections, or NAME:* for a client's"
+    return _read_names(entry, "connections", _is_scope, what)
+
+
+def read_endpoints(entry: Mapping[str, object]) -> frozenset[str] | None:
+    """Return the endpoints that a key is for, None for all. Raises EntryError."""
+    what = f"some of {', '.join(KEYED_ENDPOINTS)}"
+    return _read_names(entry, "endpoints", _is_endpoint, what)
+
+
+def read_name(entry: Mapping[str, object]) -> str:
+    """Return the name of a key. Raises EntryError."""
+    value = entry.get("name")
     if not isinstance(value, str) or not is_key_name(value):
-        raise _EntryError("name must be up to 64 letters, digits and . _ - (and not API_KEY)")
+        raise EntryError("name must be up to 64 letters, digits and . _ - (and not API_KEY)")
     return value
 
 
 def _digest(value: object) -> bytes:
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise _EntryError("sha256 must be the SHA-256 of the key, 64 hexadecimal digits")
+        raise EntryError("sha256 must be the SHA-256 of the key, 64 hexadecimal digits")
     digest = bytes.fromhex(value)
     if digest == digest_of(b""):
         # The result of `sha256sum` with an unset shell variable.
-        raise _EntryError("sha256 is the hash of an empty key")
+        raise EntryError("sha256 is the hash of an empty key")
     return digest
 
 
@@ -167,7 +212,7 @@ def _read_names(
     fitting = [value for value in given if isinstance(value, str) and is_fit(value)]
     if given and len(fitting) == len(given):
         return frozenset(fitting)
-    raise _EntryError(f"{name} must be a list of {what}; leave it out to allow all")
+    raise EntryError(f"{name} must be a list of {what}; leave it out to allow all")
 
 
 def _is_scope(text: str) -> bool:
@@ -185,7 +230,7 @@ def _expires_at(entry: Mapping[str, object]) -> datetime | None:
     try:
         return end_of_day(str(entry["expires"]))
     except ValueError as error:
-        raise _EntryError("expires must be a day, such as 2027-01-31") from error
+        raise EntryError("expires must be a day, such as 2027-01-31") from error
 
 
 def _find_duplicates(keys: list[ApiKey]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from functions.settings.api_keys import ApiKey, read_api_keys
 from functions.settings.client import CALLBACK_PATH, ClientSettings
@@ -13,6 +13,11 @@ from functions.settings.clients import Clients, read_clients
 from functions.settings.environment import LAYOUT, EnvReader
 from functions.settings.store import StoreSettings, read_store
 
+if TYPE_CHECKING:
+    # Imported where CALLERS is set.
+    from functions.settings.callers import CallerEntry
+
+_CALLERS = "CALLERS"
 _KEY_BYTES = 32
 # More than a person mistypes, and too few for guessing.
 DEFAULT_FAILURE_LIMIT = 30
@@ -51,6 +56,7 @@ class Settings:
 
     clients: Clients
     api_keys: tuple[ApiKey, ...]
+    callers: "tuple[CallerEntry, ...]"
     cron_secret: str | None = field(repr=False)
     failure_limit: int
     oauth_state: str | None = field(repr=False)
@@ -75,9 +81,12 @@ class Settings:
         """
         env = EnvReader(environ)
         has_encryption_keys = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT) is not None
+        has_callers = env.optional(_CALLERS, invisible=LAYOUT) is not None
+        api_keys = read_api_keys(env, has_callers=has_callers)
         settings = cls(
             clients=read_clients(env, environ, has_encryption_keys=has_encryption_keys),
-            api_keys=read_api_keys(env),
+            api_keys=api_keys,
+            callers=_read_callers(env, api_keys) if has_callers else (),
             cron_secret=env.secret("CRON_SECRET"),
             failure_limit=env.number("FAILURE_LIMIT", default=DEFAULT_FAILURE_LIMIT),
             oauth_state=env.secret("OAUTH_STATE", fits_a_header=False),
@@ -88,6 +97,13 @@ class Settings:
         if env.faults:
             raise SettingsError(env.faults)
         return settings
+
+
+def _read_callers(env: EnvReader, keys: tuple[ApiKey, ...]) -> "tuple[CallerEntry, ...]":
+    from functions.settings.callers import read_callers
+
+    text = env.optional(_CALLERS, invisible=LAYOUT)
+    return read_callers(text or "", [key.name for key in keys], env.faults)
 
 
 def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Timer
 
 from functions.admin.command import LocalCommand
+from functions.admin.doctor.callers import check_callers
 from functions.admin.doctor.environment import check_environment
 from functions.admin.doctor.findings import Finding, fault, summary, unknown
 from functions.admin.doctor.live import check_live
@@ -44,7 +45,11 @@ async def diagnose(
 ) -> AsyncGenerator[Finding, None]:
     """Yield every finding, in a fixed order. Raises SettingsError."""
     wiring, asking = Wiring(settings), web()
-    parts = {"store": check_store(wiring), "provider": check_providers(wiring, asking)}
+    parts = {
+        "store": check_store(wiring),
+        "provider": check_providers(wiring, asking),
+        "callers": check_callers(wiring),
+    }
     if live is not None:
         parts["live"] = check_live(live, wiring, asking, api_key=api_key)
     for finding in check_environment(settings, datetime.now(UTC)):

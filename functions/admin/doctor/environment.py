@@ -21,7 +21,8 @@ _ADVICE = "generate one with openssl rand -hex 32"
 def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Report weak, missing and expiring settings."""
     yield ok("variables", "all required ones are set, and each is valid")
-    yield from _check_keys(settings.api_keys, now)
+    if settings.api_keys or not settings.callers:
+        yield from _check_keys(settings.api_keys, now)
     yield _check_cron_secret(settings)
     yield from _check_clients(settings)
     if settings.oauth_state is not None:

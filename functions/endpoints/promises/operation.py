@@ -30,7 +30,7 @@ _ALWAYS = (
     "settings-unavailable",
     "unexpected",
 )
-_NO_GOOD_KEY = ("api-key-missing", "api-key-invalid", "key-not-allowed")
+_NO_GOOD_KEY = ("api-key-missing", "api-key-invalid", "issuer-unavailable", "key-not-allowed")
 _REFUSALS: Mapping[Key, tuple[str, ...]] = {
     Key.NONE: (),
     Key.API_KEY: _NO_GOOD_KEY,

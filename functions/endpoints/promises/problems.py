@@ -36,11 +36,18 @@ OCCURRENCES: Mapping[str, Occurrence] = {
     "api-key-missing": Occurrence((401,), "the request has no API key"),
     "api-key-invalid": Occurrence(
         (401,),
-        "the API key is unknown or has expired, or the request has two different ones",
+        "the API key is unknown or has expired, or the request has two different ones. Or the "
+        "request has an [identity token](callers.md), and no entry of `CALLERS` accepts it",
+    ),
+    "issuer-unavailable": Occurrence(
+        (503,),
+        "the request has an [identity token](callers.md), and the keys of its issuer cannot be "
+        "read now",
     ),
     "key-not-allowed": Occurrence(
         (403,),
-        "the API key is valid, but not for this endpoint or connection, by its entry in `API_KEYS`",
+        "the API key is valid, but not for this endpoint or connection, by its entry in `API_KEYS` "
+        "or `CALLERS`",
     ),
     "cron-secret-required": Occurrence(
         (401,),

@@ -218,8 +218,9 @@ SCHEMAS: Mapping[str, Schema] = {
                 },
                 "key": {
                     "type": ["string", "null"],
-                    "description": "The name of the API key of the request. Null for callbacks, "
-                    "the sweep and operator commands, and if unknown.",
+                    "description": "The name of the API key of the request, followed by the "
+                    "subject of an identity token in parentheses. Null for callbacks, the sweep "
+                    "and operator commands, and if unknown.",
                 },
                 "outcome": {
                     "type": "string",

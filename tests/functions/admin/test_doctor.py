@@ -54,6 +54,7 @@ from tests.functions.doctors import (
 )
 from tests.functions.grants import DAY, authorized, fresh
 from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
+from tests.issuers import DISCOVERY, KEYS, running_issuer
 from tests.ports.scripted_server import answer, serving, stall
 from tests.presets import preset_named
 from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
@@ -183,6 +184,21 @@ def test_each_weakness_of_the_variables_is_found_and_nothing_else(
     found = findings(environ(**changes))
     assert wrong(found) == expected
     assert not expected or text in said(found, expected[0][1])
+
+
+def test_issuer_of_callers_is_asked_for_its_keys(environ: Environ) -> None:
+    with running_issuer() as issuer, running_issuer() as other:
+        entries = [
+            {"name": name, "issuer": url, "audience": "us", "claims": {"sub": "a"}}
+            for name, url in (("one", issuer.url), ("two", other.url), ("three", issuer.url))
+        ]
+        other.pages[KEYS] = answer("404 Not Found")
+        # No API key is needed then.
+        found = findings(environ(CALLERS=json.dumps(entries), API_KEY=None))
+    assert wrong(found) == [("fault", "CALLERS")]
+    assert f"{other.url}{KEYS}: status 404" in said(found, "CALLERS")
+    assert f"ok       CALLERS: the issuer {issuer.url} has usable keys: 1" in map(str, found)
+    assert issuer.paths == [DISCOVERY, KEYS]
 
 
 def test_derived_encryption_key_is_a_weakness(
