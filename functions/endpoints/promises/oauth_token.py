@@ -48,7 +48,7 @@ _FORM: Schema = {
         "client_secret": "an-api-key",
     },
 }
-_TOKEN = object_with(
+_MEMBERS = object_with(
     {
         "access_token": {"type": "string", "minLength": 1},
         "token_type": {
@@ -75,6 +75,10 @@ _TOKEN = object_with(
         },
     },
 )
+_TOKEN: Schema = {
+    **_MEMBERS,
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
 _POST = Operation(
     id="postTokenRequest",
     summary="Get a valid access token by OAuth 2.0",
