@@ -32,6 +32,7 @@ from functions.routes import (
     HEALTH,
     HEALTHY,
     TOKEN,
+    TOKEN_URL,
     Routes,
     find_endpoint,
     path_of_endpoint,
@@ -244,16 +245,21 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
+    path = path_of_endpoint(path_of(scope))
+    if path == TOKEN_URL and scope["method"] == "POST":
+        from functions.http.oauth_errors import error_response
+
+        return error_response(found)
     request = Request.head(scope)
-    response = _in_preferred_form(scope, request, found)
+    response = _in_preferred_form(scope, request, path, found)
     if found.status == HTTPStatus.UNAUTHORIZED and uses_basic(request):
         return replace(response, headers=(*response.headers, BASIC_CHALLENGE))
     return response
 
 
-def _in_preferred_form(scope: Scope, request: Request, found: Problem) -> Response:
+def _in_preferred_form(scope: Scope, request: Request, path: str, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if path_of_endpoint(path_of(scope)) in _FOR_PEOPLE and b"text/html" in accept:
+    if path in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 

@@ -33,7 +33,7 @@ async def token(request: Request, wiring: Wiring) -> Response:
     caller = require_api_key(
         request, keys, endpoint="token", now=now, extra_params=("min_ttl", "refused")
     )
-    min_ttl, refused = _min_ttl(request), _refused(request)
+    min_ttl, refused = min_ttl_of(request), _refused(request)
     keeper = wiring.client_of(caller.connection).keeper
     result = await keeper.ask(caller.connection, min_ttl=min_ttl, refused=refused)
     now = wiring.clock.now()
@@ -47,7 +47,8 @@ async def token(request: Request, wiring: Wiring) -> Response:
     return Response.json(200, _token_members(tokens, again_at, now))
 
 
-def _min_ttl(request: Request) -> timedelta:
+def min_ttl_of(request: Request) -> timedelta:
+    """Return the parameter `min_ttl`. Raises ProblemError."""
     seconds = _number(request, "min_ttl", "Use a whole number of seconds.")
     return DEFAULT_MIN_TTL if seconds is None else timedelta(seconds=seconds)
 

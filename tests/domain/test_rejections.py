@@ -297,7 +297,7 @@ def test_a_rejected_token_is_not_served_before_an_adoption_is_proven() -> None:
     assert isinstance(decide(adopting, rejecting(7), POLICY, NOW).command, SendTokenRequest)
 
 
-# What is stored.
+# The stored form.
 
 
 def test_a_new_login_counts_on_for_callers_and_forgets_the_rejection() -> None:

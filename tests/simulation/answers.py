@@ -101,7 +101,7 @@ class AnswerJudge:
             self._judge_ended(token)
 
     def _judge_origin(self, call: Call, token: str) -> None:
-        """Judge whether this call may get this token, whatever its expiry."""
+        """Judge whether this call may get this token, apart from its expiry."""
         history = self.history
         if call.refused is not None and token == call.refused.access_token:
             raise BrokenRuleError(Rule.REFUSED_SERVED, token)

@@ -11,7 +11,7 @@ from functions.endpoints.promises.operation import (
 )
 from functions.endpoints.promises.schemas import reference
 
-_MIN_TTL = Parameter(
+MIN_TTL = Parameter(
     name="min_ttl",
     description="Minimum seconds until the token expires. Default 60; values above half of the "
     "token's lifetime count as that half. The rest of a token is enough while the provider refuses "
@@ -35,7 +35,7 @@ _TOKEN = Operation(
     "refreshes it first; all callers share one refresh. Never returns the refresh token. With "
     "`Accept: text/plain` it returns the access token alone, and errors as one line of text.",
     key=Key.API_KEY_OR_BASIC,
-    parameters=(CONNECTION, _MIN_TTL, _REFUSED),
+    parameters=(CONNECTION, MIN_TTL, _REFUSED),
     answers={
         200: Answer(
             description="The token.",
