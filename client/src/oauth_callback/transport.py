@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import time
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from oauth_callback.errors import KeeperError, NotConfigured, TryLater, printable
@@ -84,18 +84,10 @@ class Transport:
         deadline = time.monotonic() + timeout
         try:
             connection.request(method, prefix + target, body, {**headers, **more_headers})
-            response = connection.getresponse()
-            content = bytearray()
-            while chunk := response.read1(_CHUNK):
-                content += chunk
-                if len(content) > _LARGEST_BODY:
-                    raise OSError(errno.EMSGSIZE, "the answer is larger than 1 MiB")
-                if time.monotonic() > deadline:
-                    raise TimeoutError("timed out")
-            if response.length:
-                raise OSError(errno.ECONNRESET, "the answer is cut off")
-            received = {name.lower(): value for name, value in response.getheaders()}
-            return HttpAnswer(response.status, received, bytes(content))
+            with connection.getresponse() as response:
+                content = _read(response, deadline)
+                received = {name.lower(): value for name, value in response.getheaders()}
+                return HttpAnswer(response.status, received, content)
         finally:
             connection.close()
 
@@ -138,6 +130,20 @@ class Transport:
             f"Cannot reach the keeper at {self._host} ({reason}). Check the network and "
             "OAUTH_CALLBACK_URL, or try later."
         )
+
+
+def _read(response: HTTPResponse, deadline: float) -> bytes:
+    """Read the body until a time of `time.monotonic`. Raises OSError, HTTPException."""
+    content = bytearray()
+    while chunk := response.read1(_CHUNK):
+        content += chunk
+        if len(content) > _LARGEST_BODY:
+            raise OSError(errno.EMSGSIZE, "the answer is larger than 1 MiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError("timed out")
+    if response.length:
+        raise OSError(errno.ECONNRESET, "the answer is cut off")
+    return bytes(content)
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:
