@@ -7,6 +7,7 @@ from oauth_callback.tokens import Token, TokenAnswer
 DEFAULT_MIN_TTL = 60
 """Seconds, as the keeper's own default."""
 _LEAST_PAUSE = 1.0
+_SHORT_PAUSE = 5.0
 _UNLIMITED_PAUSE = 3600.0
 """Seconds until a token that does not expire is asked for again: a new login may replace it."""
 
@@ -54,7 +55,7 @@ def _ask_again_in(answer: TokenAnswer, min_ttl: int) -> float:
         return answer.ask_again_in
     if answer.expires_in is None:
         return _UNLIMITED_PAUSE
-    # An older keeper does not send the time. Below `min_ttl`, it is a token whose lifetime is
-    # short: the keeper serves it until half of its lifetime is left.
+    # An older keeper does not send the time. With less than `min_ttl` left, it is replacing the
+    # token now, or the lifetime is short and it will do so at its half.
     left = answer.expires_in - min_ttl
-    return left if left > 0 else answer.expires_in / 2
+    return left if left > 0 else min(answer.expires_in / 2, _SHORT_PAUSE)
