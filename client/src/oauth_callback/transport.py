@@ -153,11 +153,25 @@ def _proxy(scheme: str, host: str) -> SplitResult | None:
         return None
     from urllib.request import getproxies, proxy_bypass
 
-    # The stubs lack `proxy_bypass` on some platforms.
     proxy = getproxies().get(scheme)
     if not proxy or proxy_bypass(host):
         return None
-    return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return _read_proxy(scheme, proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _read_proxy(scheme: str, proxy: str) -> SplitResult:
+    """Read the address of a proxy, which may have a password. Raises NotConfigured."""
+    try:
+        parts = urlsplit(proxy)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        # Raised below: the exception quotes the address.
+        pass
+    raise NotConfigured(
+        f"The variable {scheme}_proxy is not the address of an HTTP proxy. Set it to "
+        "http://HOST:PORT, or set no_proxy to the keeper's host."
+    )
 
 
 def _may_have_proxies() -> bool:
