@@ -121,6 +121,22 @@ def test_coroutines_share_a_request_and_do_not_block_the_loop() -> None:
         assert it.asked() == [TOKEN, f"{TOKEN}?refused=1"]
 
 
+def test_coroutines_do_not_wait_while_the_old_token_is_valid() -> None:
+    async def main(it: Rig) -> None:
+        with it.keeper.hold():
+            asking = asyncio.create_task(it.source.atoken())
+            await _arrival(it)
+            assert [await it.source.atoken() for _ in range(5)] == ["token-1"] * 5
+        assert await asking == "token-2"
+
+    with rig() as it:
+        it.source.token()
+        it.wait(1750)
+        it.asked()
+        asyncio.run(main(it))
+        assert it.asked() == [TOKEN]
+
+
 def test_a_coroutine_gets_the_error() -> None:
     with rig() as it:
         it.keeper.require_login()

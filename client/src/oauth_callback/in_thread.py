@@ -23,6 +23,12 @@ class InThread:
     def __init__(self) -> None:
         self._pending: dict[tuple[AbstractEventLoop, str | None], Future[Token]] = {}
 
+    def is_pending(self, key: str | None) -> bool:
+        """Whether this loop waits for a call with the key."""
+        import asyncio
+
+        return (asyncio.get_running_loop(), key) in self._pending
+
     async def run(self, key: str | None, call: Callable[[], Token]) -> Token:
         """Return the result of the call. Raises its exceptions."""
         import asyncio

@@ -62,7 +62,7 @@ class TokenSource:
         clock: Callable[[], float] = elapsed,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if min_ttl is not None and (isinstance(min_ttl, bool) or not 0 <= min_ttl < 10**9):
+        if min_ttl is not None and (type(min_ttl) is not int or not 0 <= min_ttl < 10**9):
             raise NotConfigured("Invalid min_ttl. Use a whole number of seconds, 0 or more.")
         if keeper is None:
             settings = load_settings(
@@ -116,6 +116,8 @@ class TokenSource:
         """Do as `get`, without blocking the event loop."""
         value = _access_token(refused)
         token = self._ready(value)
+        if token is None and value is None and self._in_thread.is_pending(None):
+            token = self._valid()
         if token is not None:
             return token
         return await self._in_thread.run(value, lambda: self.get(value))
@@ -141,6 +143,11 @@ class TokenSource:
         )
         return held.token if is_answer else None
 
+    def _valid(self) -> Token | None:
+        """Return the token in memory if it has not expired, even if it is time to ask again."""
+        held = self._held
+        return held.token if held is not None and held.is_valid(self._clock()) else None
+
     def _fly(self, refused: str | None) -> Token | None:
         """Ask the keeper, or wait for the thread that does. Return None to start over.
 
@@ -151,10 +158,8 @@ class TokenSource:
             flight = self._flight = current or Flight(refused)
         if current is None:
             return self._lead(flight)
-        held = self._held
-        if refused is None and held is not None and held.is_valid(self._clock()):
-            return held.token
-        return flight.wait(refused)
+        old = self._valid() if refused is None else None
+        return flight.wait(refused) if old is None else old
 
     def _lead(self, flight: Flight) -> Token | None:
         result: Token | KeeperError | None = None

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+    from typing import Any
 
     from google.oauth2.credentials import Credentials
 
@@ -28,7 +29,10 @@ def google_credentials(source: TokenSource) -> Credentials:
     """Return `google.oauth2.credentials.Credentials`."""
     from google.oauth2.credentials import Credentials
 
-    return Credentials(None, refresh_handler=google_refresh_handler(source))
+    # google-auth has no types.
+    make: Any = Credentials
+    credentials: Credentials = make(None, refresh_handler=google_refresh_handler(source))
+    return credentials
 
 
 def google_refresh_handler(source: TokenSource) -> RefreshHandler:
