@@ -90,9 +90,11 @@ def _google(source: TokenSource, url: str) -> Call:
     from google.auth.transport.requests import AuthorizedSession
 
     credentials = google_credentials(source)
+    # google-auth has no types.
+    make: Any = AuthorizedSession
 
     def call() -> None:
-        with AuthorizedSession(credentials) as session:
+        with make(credentials) as session:
             session.get(url)
 
     return call
