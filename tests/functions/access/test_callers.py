@@ -371,10 +371,6 @@ def test_checklist_64_65_66_67_token_that_is_not_accepted_is_refused_and_nothing
 REFUSED_KEYS: dict[str, tuple[str, Script]] = {
     "discovery is missing": (DISCOVERY, answer("404 Not Found")),
     "discovery redirects": (DISCOVERY, answer("302 Found", b"", "Location: /elsewhere")),
-    "discovery is of another issuer": (
-        DISCOVERY,
-        page({"issuer": "https://other.example", "jwks_uri": "https://other.example/keys"}),
-    ),
     "keys are missing": (KEYS, answer("500 Internal Server Error")),
     "keys redirect": (KEYS, answer("307 Temporary Redirect", b"", "Location: /more")),
     "keys are not JSON": (KEYS, answer("200 OK", b"<html>")),
