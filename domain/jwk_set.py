@@ -1,7 +1,7 @@
 """The public keys that an issuer publishes: a JWK set (RFC 7517 §5)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -44,7 +44,7 @@ class UnusableKeysError(ValueError):
 class JwkSet:
     """The keys that can verify a signature, by their ids and types."""
 
-    keys: Mapping[tuple[str, KeyType], Mapping[str, Any]] = field(repr=False)
+    keys: Mapping[tuple[str, KeyType], Mapping[str, Any]]
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None) -> Self:

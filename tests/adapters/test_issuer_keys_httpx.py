@@ -9,6 +9,7 @@ import pytest
 from adapters.identity_tokens_pyjwt import PyJwtIdentityTokens
 from adapters.issuer_keys_httpx import FRESH_FOR, LONGEST_USE, READ_PAUSE, HttpxIssuerKeys
 from domain.identity_token import TokenRefusedError
+from domain.jwk_set import UnusableKeysError
 from ports.identity_tokens import IssuerUnavailableError
 from tests.client_keys import jwk_of
 from tests.functions.keeper_rig import SetClock
@@ -161,6 +162,27 @@ async def test_address_of_keys_is_safe(rig: Rig, keys_url: object, why: str) -> 
     with pytest.raises(IssuerUnavailableError, match=why):
         await rig.keys.count()
     assert rig.issuer.paths == [DISCOVERY]
+
+
+@pytest.mark.parametrize("change", ["/", "/tenant", None], ids=str)
+async def test_checklist_65_discovery_document_of_another_issuer_is_refused(
+    rig: Rig, change: str | None
+) -> None:
+    issuer = None if change is None else rig.issuer.url + change
+    rig.issuer.pages[DISCOVERY] = page({"issuer": issuer, "jwks_uri": rig.issuer.url + KEYS})
+    with pytest.raises(IssuerUnavailableError, match="is not exactly that of CALLERS"):
+        await rig.keys.count()
+    assert rig.issuer.paths == [DISCOVERY]
+
+
+def test_issuer_elsewhere_names_no_keys_on_this_machine() -> None:
+    keys = HttpxIssuerKeys("https://issuer.example", clock=SetClock())
+    url = f"https://issuer.example{DISCOVERY}"
+    document = {"issuer": "https://issuer.example", "jwks_uri": "http://127.0.0.1:6379/keys"}
+    with pytest.raises(UnusableKeysError, match="is on this machine"):
+        keys._keys_url(document, url)
+    document["jwks_uri"] = "https://keys.example/keys"
+    assert keys._keys_url(document, url) == "https://keys.example/keys"
 
 
 async def test_number_of_keys_is_counted(rig: Rig) -> None:

@@ -63,7 +63,7 @@ def test_the_members_are_those_of_an_entry() -> None:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    checked = section("What is checked")
+    checked = section("What is checked")  # plain words: a heading
     for text, limit in {
         "within 5 seconds": READ_LIMIT,
         "again after 10 minutes": FRESH_FOR,
