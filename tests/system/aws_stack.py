@@ -73,6 +73,8 @@ class Stack:
                 FunctionName=name,
                 Role=f"arn:aws:iam::000000000000:role/{self.resources[role]}",
                 Runtime="python3.13",
+                # Its start takes long where the machine is busy.
+                Timeout=60,
                 Handler="probe.handler",
                 Code={"ZipFile": _zip({"probe.py": _PROBE.encode()})},
             )
