@@ -68,19 +68,19 @@ class IdentityRule:
     claims: Mapping[str, Plain | Glob]
 
     def is_for(self, claims: Claims) -> bool:
-        """Whether a token of this issuer is for this audience (rule 2)."""
+        """Whether a token of this issuer is for this audience (the second check)."""
         audience = claims.get("aud")
         return self.audience in (audience if isinstance(audience, list) else [audience])
 
     def mismatches(self, claims: Claims) -> list[str]:
-        """Return the names of the claims that do not match (rule 3)."""
+        """Return the names of the claims that do not match (the third check)."""
         return [
             name for name, wanted in self.claims.items() if not _matches(wanted, claims.get(name))
         ]
 
 
 def check_times(claims: Claims, now: datetime) -> None:
-    """Check that a token is valid at this time (rule 1). Raises TokenRefusedError."""
+    """Check that a token is valid at this time (the first check). Raises TokenRefusedError."""
     seconds, leeway = now.timestamp(), LEEWAY.total_seconds()
     expires, begins = _instant(claims, "exp"), _instant(claims, "nbf")
     if expires is None:

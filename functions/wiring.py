@@ -10,8 +10,8 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from functions.access.credentials import identity_token
-from functions.access.gate import key_of_request
+from functions.access.credentials import identity_token, keys_in_headers
+from functions.access.gate import find_key
 from functions.client_wiring import ClientWiring, SharedParts
 from functions.http.messages import Request
 from functions.refresh.keeper import intent_limit
@@ -104,15 +104,21 @@ class Wiring:
         return lambda connection: self.settings.clients.name_for(connection) == name
 
     async def keys_for(self, request: Request) -> Sequence[ApiKey]:
-        """Return the keys that a request may have: the API keys, and its identity token.
+        """Return the keys that a request may have; see `keys_with`. Raises ProblemError."""
+        if not self.settings.callers:
+            return self.settings.api_keys
+        return await self.keys_with(keys_in_headers(request))
+
+    async def keys_with(self, given: Sequence[bytes]) -> Sequence[ApiKey]:
+        """Return the API keys, and the one of an identity token that is given.
 
         Without CALLERS, or with an API key, this imports and requests nothing.
 
-        Raises ProblemError if the request's identity token is not accepted.
+        Raises ProblemError if the identity token is not accepted.
         """
         keys = self.settings.api_keys
-        token = identity_token(request) if self.settings.callers else None
-        if token is None or key_of_request(request, keys) is not None:
+        token = identity_token(given) if self.settings.callers else None
+        if token is None or find_key([token], keys) is not None:
             return keys
         return [*keys, await self.callers.verify(token, now=self.clock.now())]
 

@@ -60,7 +60,7 @@ def _get(environ: Mapping[str, str]) -> Token:
         try:
             settings = Settings(environ.get("INPUT_URL", ""), _key(environ))
             return Keeper(settings, timeout=_TIMEOUT).token(connection, min_ttl=min_ttl).token
-        except TryLater as error:
+        except TryLater as error:  # noqa: PERF203 - it waits anyway
             if time.monotonic() + error.retry_after > ends:
                 raise
             _print(f"Next try in {error.retry_after:.0f} s: {error}")

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from functions.http.messages import Request
@@ -52,10 +53,10 @@ def keys_in_headers(request: Request) -> list[bytes]:
     return [*map(bytes.strip, request.header_values(b"x-api-key")), *bearer_tokens(request)]
 
 
-def identity_token(request: Request) -> bytes | None:
-    """Return the only key of a request, if it has the form of a JWT (RFC 7519 §3)."""
-    given = set(keys_in_headers(request))
-    token = given.pop() if len(given) == 1 else b""
+def identity_token(given: Iterable[bytes]) -> bytes | None:
+    """Return the only credential that is given, if it has the form of a JWT (RFC 7519 §3)."""
+    different = set(given)
+    token = different.pop() if len(different) == 1 else b""
     return token if token.startswith(_JWT_START) and token.count(b".") == _JWT_DOTS else None
 
 

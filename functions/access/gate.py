@@ -71,7 +71,7 @@ def require_given_key(
 
     Raises ProblemError.
     """
-    found = [_find_key([spelling], keys) for spelling in spellings]
+    found = [find_key([spelling], keys) for spelling in spellings]
     key = _require_current(next(filter(None, found), None), now)
     # Its failures are counted by the key, which is not in the headers.
     mark_known_key(key.name)
@@ -81,13 +81,13 @@ def require_given_key(
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
     """Return the key of the request, regardless of its restrictions; None if it is unknown."""
     try:
-        return _find_key(api_keys_in(request), keys)
+        return find_key(api_keys_in(request), keys)
     except ProblemError:
         # Malformed.
         return None
 
 
-def _find_key(given: Sequence[bytes], keys: Sequence[ApiKey]) -> ApiKey | None:
+def find_key(given: Sequence[bytes], keys: Sequence[ApiKey]) -> ApiKey | None:
     """Return the key that all of these are; None if there is none."""
     digests = [digest_of(value) for value in given]
     found = None
@@ -123,7 +123,7 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
         raise problem("api-key-missing", f"This endpoint requires an API key. {_KEY_ADVICE}")
     if len(set(given)) > 1:
         raise problem("api-key-invalid", "The request has two different API keys. Send one.")
-    return _require_current(_find_key(given, keys), now)
+    return _require_current(find_key(given, keys), now)
 
 
 def _require_current(key: ApiKey | None, now: datetime) -> ApiKey:

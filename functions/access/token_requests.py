@@ -13,10 +13,20 @@ from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem
 
 # RFC 6749 §3.2: other parameters are ignored.
-_PARAMETERS = ("grant_type", "client_id", "client_secret", "refresh_token", "scope")
+_PARAMETERS = (
+    *("grant_type", "client_id", "client_secret", "refresh_token", "scope"),
+    *("subject_token", "subject_token_type", "requested_token_type", "actor_token"),
+)
 # They belong into the query. In the body they would be ignored, and the default connection meant.
 _OF_THE_QUERY = ("connection", "min_ttl")
-_SECRETS = ("client_secret", "refresh_token")
+_SECRETS = ("client_secret", "refresh_token", "subject_token")
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+SUBJECT_TOKEN_TYPES = (
+    "urn:ietf:params:oauth:token-type:jwt",
+    "urn:ietf:params:oauth:token-type:id_token",
+)
+"""The types of an identity token (RFC 8693 §3)."""
+ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 _LOGGED = " The URL may have been logged: replace this API key."
 _HOW = (
     "Send the API key as the client secret, by `Authorization: Basic` or as the parameter "
@@ -36,10 +46,11 @@ class ClientCredentials:
 class TokenRequest:
     """A request for a token.
 
-    `keys` are the readings of its API key. `echoed` are members for the answer. `scope` is what it
-    asks for, None for all that was granted.
+    `keys` are the readings of its API key, or of the identity token in its place. `echoed` are
+    members for the answer. `scope` is what it asks for, None for all that was granted.
     """
 
+    grant_type: str
     client_id: str | None
     scope: str | None
     keys: tuple[bytes, ...] = field(repr=False)
@@ -55,11 +66,13 @@ def read_token_request(request: Request) -> TokenRequest:
     form = _read_form(request)
     client = _client_of(request, form)
     if (grant_type := form.get("grant_type")) is None:
-        raise _invalid(f"The parameter grant_type is missing. Use {_names_of_grant_types()}.")
+        raise _invalid(
+            f"The parameter grant_type is missing. Use one of {_names_of_grant_types()}."
+        )
     if (read := _GRANT_TYPES.get(grant_type)) is None:
         raise problem(
             "invalid-request",
-            f"Unsupported grant_type. Use {_names_of_grant_types()}.",
+            f"Unsupported grant_type. Use one of {_names_of_grant_types()}.",
             oauth_error="unsupported_grant_type",
         )
     return read(form, client)
@@ -69,7 +82,12 @@ def _read_client_credentials(form: Mapping[str, str], client: ClientCredentials)
     """Read RFC 6749 §4.4: the API key is the client secret."""
     if not client.secrets:
         raise problem("api-key-missing", f"The request has no client secret. {_HOW}")
-    return TokenRequest(client_id=client.id, scope=form.get("scope"), keys=client.secrets)
+    return TokenRequest(
+        grant_type="client_credentials",
+        client_id=client.id,
+        scope=form.get("scope"),
+        keys=client.secrets,
+    )
 
 
 def _read_refresh_token(form: Mapping[str, str], client: ClientCredentials) -> TokenRequest:
@@ -79,6 +97,7 @@ def _read_refresh_token(form: Mapping[str, str], client: ClientCredentials) -> T
             "The parameter refresh_token is missing. Send the API key as the refresh token."
         )
     return TokenRequest(
+        grant_type="refresh_token",
         client_id=client.id,
         scope=form.get("scope"),
         keys=(token.encode(),),
@@ -87,10 +106,33 @@ def _read_refresh_token(form: Mapping[str, str], client: ClientCredentials) -> T
     )
 
 
+def _read_token_exchange(form: Mapping[str, str], client: ClientCredentials) -> TokenRequest:
+    """Read RFC 8693 §2.1: the subject token is an identity token that CALLERS accepts."""
+    if (token := form.get("subject_token")) is None:
+        raise _invalid("The parameter subject_token is missing. Send the identity token.")
+    if form.get("subject_token_type") not in SUBJECT_TOKEN_TYPES:
+        raise _invalid(f"Unsupported subject_token_type. Use {' or '.join(SUBJECT_TOKEN_TYPES)}.")
+    if form.get("requested_token_type", ACCESS_TOKEN_TYPE) != ACCESS_TOKEN_TYPE:
+        raise _invalid(
+            f"Unsupported requested_token_type. Leave it out, or use {ACCESS_TOKEN_TYPE}."
+        )
+    if "actor_token" in form:
+        # Ignored, it would seem to restrict the token.
+        raise _invalid("The parameter actor_token is not supported. Leave it out.")
+    return TokenRequest(
+        grant_type=TOKEN_EXCHANGE,
+        client_id=client.id,
+        scope=form.get("scope"),
+        keys=(token.encode(),),
+        echoed={"issued_token_type": ACCESS_TOKEN_TYPE},
+    )
+
+
 # A further grant type is one more function. Its `keys` are what the gate checks.
 _GRANT_TYPES: Mapping[str, Callable[[Mapping[str, str], ClientCredentials], TokenRequest]] = {
     "client_credentials": _read_client_credentials,
     "refresh_token": _read_refresh_token,
+    TOKEN_EXCHANGE: _read_token_exchange,
 }
 GRANT_TYPES = tuple(_GRANT_TYPES)
 """The grant types of the token endpoint."""
@@ -99,7 +141,7 @@ AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 def _names_of_grant_types() -> str:
-    return " or ".join(GRANT_TYPES)
+    return ", ".join(GRANT_TYPES)
 
 
 def _refuse_in_url(request: Request) -> None:

@@ -9,13 +9,13 @@ from domain.connection import client_part, is_connection
 from domain.scopes import missing_scopes
 from domain.tokens import Tokens
 from functions.access.gate import Caller, require_given_key
-from functions.access.token_requests import TokenRequest, read_token_request
+from functions.access.token_requests import TOKEN_EXCHANGE, TokenRequest, read_token_request
 from functions.endpoints.answers import require_tokens
 from functions.endpoints.token import min_ttl_of
 from functions.http.connections import connection_of
 from functions.http.messages import Request, Response
 from functions.http.oauth_errors import NO_CACHE
-from functions.http.problems import problem
+from functions.http.problems import ProblemError, problem
 from functions.routes import TOKEN_URL, Routes
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
@@ -36,7 +36,7 @@ async def oauth_token(request: Request, wiring: Wiring) -> Response:
     Raises ProblemError, MalformedRequestError. The application writes them as RFC 6749 §5.2 says.
     """
     asked = read_token_request(request)
-    caller = _require_caller(request, asked, wiring)
+    caller = await _require_caller(request, asked, wiring)
     keeper = wiring.client_of(caller.connection).keeper
     answer = await keeper.token(caller.connection, min_ttl=min_ttl_of(request))
     now = wiring.clock.now()
@@ -45,14 +45,20 @@ async def oauth_token(request: Request, wiring: Wiring) -> Response:
     return Response.json(200, _members(asked, tokens, now), headers=(NO_CACHE,))
 
 
-def _require_caller(request: Request, asked: TokenRequest, wiring: Wiring) -> Caller:
-    return require_given_key(
-        asked.keys,
-        wiring.settings.api_keys,
-        endpoint="token",
-        now=wiring.clock.now(),
-        connection_of_key=lambda: _connection_of(request, asked, wiring.settings),
-    )
+async def _require_caller(request: Request, asked: TokenRequest, wiring: Wiring) -> Caller:
+    try:
+        return require_given_key(
+            asked.keys,
+            await wiring.keys_with(asked.keys),
+            endpoint="token",
+            now=wiring.clock.now(),
+            connection_of_key=lambda: _connection_of(request, asked, wiring.settings),
+        )
+    except ProblemError as error:
+        if asked.grant_type == TOKEN_EXCHANGE and error.problem.name == "api-key-invalid":
+            # RFC 8693 §2.2.2: a token that is not accepted is no failed client authentication.
+            raise problem("invalid-request", error.problem.detail) from None
+        raise
 
 
 def _connection_of(request: Request, asked: TokenRequest, settings: Settings) -> str:

@@ -26,7 +26,7 @@ SECRETS = (KEY, IDENTITY, "token-1", "request-token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a run of the action left: its exit code, its log, the outputs and the variables."""
+    """A finished run of the action: its exit code, its log, the outputs and the variables."""
 
     code: int
     log: str
@@ -191,6 +191,7 @@ def test_an_outage_is_waited_for(act: Act, keeper: FakeKeeper) -> None:
 def test_a_failure_is_one_error_and_hands_over_nothing(
     act: Act,
     keeper: FakeKeeper,
+    *,
     break_it: Callable[[FakeKeeper], None] | None,
     inputs: dict[str, str],
     code: int,
@@ -235,7 +236,7 @@ def _read(path: Path) -> dict[str, str]:
     for line in lines:
         name, heredoc, delimiter = line.partition("<<")
         if heredoc:
-            values[name] = "\n".join(iter(lambda: next(lines), delimiter))  # noqa: B023
+            values[name] = "\n".join(iter(lambda: next(lines), delimiter))
         else:
             name, _, values[name] = line.partition("=")
     return values

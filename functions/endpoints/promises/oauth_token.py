@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 
-from functions.access.token_requests import GRANT_TYPES
+from functions.access.token_requests import (
+    ACCESS_TOKEN_TYPE,
+    GRANT_TYPES,
+    SUBJECT_TOKEN_TYPES,
+)
 from functions.endpoints.promises.operation import (
     CONNECTION,
     TOKEN_PROBLEMS,
@@ -28,6 +32,12 @@ _FIELDS: Mapping[str, Schema] = {
         "description": "The API key, with `client_credentials`, unless `Authorization` has it.",
     },
     "refresh_token": {"type": "string", "description": "The API key, with `refresh_token`."},
+    "subject_token": {
+        "type": "string",
+        "description": "The identity token of a caller in `CALLERS`, for token exchange.",
+    },
+    "subject_token_type": {"type": "string", "enum": list(SUBJECT_TOKEN_TYPES)},
+    "requested_token_type": {"type": "string", "enum": [ACCESS_TOKEN_TYPE]},
     "scope": {
         "type": "string",
         "description": "Scopes that the token must have. Default: all that were granted.",
@@ -73,6 +83,11 @@ _MEMBERS = object_with(
             "type": "string",
             "description": "The API key again, with `grant_type=refresh_token`.",
         },
+        "issued_token_type": {
+            "type": "string",
+            "enum": [ACCESS_TOKEN_TYPE],
+            "description": "The type of the token, with token exchange.",
+        },
     },
 )
 _TOKEN: Schema = {
@@ -84,7 +99,7 @@ _POST = Operation(
     summary="Get a valid access token by OAuth 2.0",
     description="The token of GET /api/token, for programs that have a token URL (RFC 6749 §3.2). "
     "The API key is the client secret (`client_credentials`) or the refresh token "
-    "(`refresh_token`). It needs the endpoint `token`.",
+    "(`refresh_token`), or an identity token is the subject token. It needs the endpoint `token`.",
     key=Key.CLIENT_SECRET,
     parameters=(CONNECTION, MIN_TTL),
     body={"application/x-www-form-urlencoded": _FORM},

@@ -10,13 +10,21 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from adapters.compact_token import MAX_TOKEN_BYTES
 from domain.jwk_set import MAX_KEYS
+from functions.access.token_requests import (
+    ACCESS_TOKEN_TYPE,
+    SUBJECT_TOKEN_TYPES,
+    TOKEN_EXCHANGE,
+)
+from functions.routes import TOKEN_URL
 from tests.client_keys import jwk_of, key_of
 from tests.functions.commands import ROOT
 from tests.functions.conftest import Deploy
@@ -454,3 +462,71 @@ def test_api_key_in_the_form_of_a_token_remains_a_key(deploy: Deploy, issuer: Is
     both = deployment.call("GET", "/api/token", bearing(key), ("x-api-key", issuer.token(jti="2")))
     expect_problem(both, 401, "api-key-invalid")
     assert issuer.server.connections == 0
+
+
+# At the token URL
+
+EXCHANGE = {"grant_type": TOKEN_EXCHANGE, "subject_token_type": SUBJECT_TOKEN_TYPES[0]}
+
+
+def exchange(deployment: Deployment, **form: str) -> httpx.Response:
+    """Send a token request with this form."""
+    content = urlencode(form).encode()
+    header = ("content-type", "application/x-www-form-urlencoded")
+    return deployment.call("POST", TOKEN_URL, header, content=content)
+
+
+@pytest.mark.parametrize("token_type", SUBJECT_TOKEN_TYPES)
+def test_identity_token_is_exchanged_for_an_access_token(
+    deploy: Deploy, issuer: Issuer, token_type: str
+) -> None:
+    deployment, grant = deploy(CALLERS=callers(issuer), API_KEY=None), fresh()
+    deployment.put("default", grant)
+    form = {**EXCHANGE, "subject_token_type": token_type, "subject_token": issuer.token()}
+    members = expect_json(exchange(deployment, **form))
+    assert members["access_token"] == grant.tokens.access_token
+    assert members["issued_token_type"] == ACCESS_TOKEN_TYPE
+    assert "refresh_token" not in members
+
+
+def test_identity_token_is_a_client_secret(deploy: Deploy, issuer: Issuer) -> None:
+    deployment = deploy(CALLERS=callers(issuer))
+    deployment.put("default", fresh())
+    form = {"grant_type": "client_credentials", "client_secret": issuer.token()}
+    assert expect_json(exchange(deployment, **form))["access_token"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param({"subject_token": ""}, "subject_token is missing", id="no token"),
+        pytest.param({"subject_token": "a-key"}, "unknown", id="no JWT"),
+        pytest.param({"subject_token_type": ""}, "Unsupported subject_token_type", id="no type"),
+        pytest.param({"subject_token_type": ACCESS_TOKEN_TYPE}, "subject_token_type", id="type"),
+        pytest.param({"requested_token_type": "a"}, "requested_token_type", id="requested"),
+        pytest.param({"actor_token": "a"}, "actor_token is not supported", id="actor"),
+        pytest.param({"audience": "elsewhere"}, "", id="ignored"),
+    ],
+)
+def test_exchange_that_cannot_be_is_an_invalid_request(
+    deploy: Deploy, issuer: Issuer, change: dict[str, str], says: str
+) -> None:
+    deployment = deploy(CALLERS=callers(issuer))
+    deployment.put("default", fresh())
+    answer = exchange(deployment, **EXCHANGE | {"subject_token": issuer.token()} | change)
+    if not says:
+        assert answer.status_code == 200
+        return
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert says in answer.json()["error_description"]
+
+
+def test_exchange_of_a_token_that_no_entry_accepts_names_the_claim(
+    deploy: Deploy, issuer: Issuer
+) -> None:
+    deployment = deploy(CALLERS=callers(issuer))
+    token = issuer.token(sub="repo:mallory/shop")
+    answer = exchange(deployment, **EXCHANGE, subject_token=token)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "`sub`" in answer.json()["error_description"]
+    assert token not in answer.text

@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal
 
 from domain.grant import Moved
 from domain.ledger import HistoryEvent
-from functions.access.token_requests import TokenRequest
+from functions.access.token_requests import TOKEN_EXCHANGE, TokenRequest
 from functions.endpoints.oauth_token import _members
 from functions.endpoints.promises.document import openapi_document
 from functions.http.problems import PROBLEMS
@@ -173,7 +173,7 @@ def test_lifetime_is_rounded_down_to_what_clients_do_not_take_for_endless(
 ) -> None:
     now = datetime.now(UTC)
     grant = authorized(access_ends=now + timedelta(seconds=left), refresh_ends=None)
-    asked = TokenRequest(client_id=None, scope=None, keys=())
+    asked = TokenRequest(grant_type="client_credentials", client_id=None, scope=None, keys=())
     assert _members(asked, grant.tokens, now)["expires_in"] == expires_in
 
 
@@ -363,7 +363,7 @@ def test_checklist_50_invalid_token_request_is_refused_and_changes_nothing(
 def test_other_grant_types_are_not_supported(deployment: Deployment, grant_type: str) -> None:
     answer = ask(deployment, {**POST, "grant_type": grant_type})
     text = expect_oauth_error(answer, 400, "unsupported_grant_type")
-    assert "client_credentials or refresh_token" in text
+    assert "client_credentials, refresh_token" in text
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "", None])
@@ -563,7 +563,7 @@ def test_metadata_lead_to_the_endpoint(deployment: Deployment) -> None:
     assert members == {
         "issuer": PUBLIC_URL,
         "token_endpoint": f"{PUBLIC_URL}{TOKEN_URL}",
-        "grant_types_supported": ["client_credentials", "refresh_token"],
+        "grant_types_supported": ["client_credentials", "refresh_token", TOKEN_EXCHANGE],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],
     }
