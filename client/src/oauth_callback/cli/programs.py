@@ -48,12 +48,14 @@ def replace_process(path: str, command: Sequence[str], environ: Mapping[str, str
     """
     if os.name == "nt":
         return run_as_child(path, command, environ, None)
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        # Python ignores them, and the program would inherit that.
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    # Python ignores them, and the program would inherit that.
+    numbers = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ")]
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         os.execve(path, list(command), dict(environ))  # noqa: S606 - the user's own program
     except OSError as error:
+        for number, handler in zip(numbers, before):
+            signal.signal(number, handler)
         raise _not_executable(command[0], error) from None
 
 
