@@ -10,8 +10,6 @@ ExtraValue: TypeAlias = str | int | float | bool
 Extra: TypeAlias = tuple[tuple[str, ExtraValue], ...]
 """Names and values next to the tokens, such as Salesforce's `instance_url`. No name repeats."""
 
-# Of responses, and of callbacks: more than any provider has, and few enough for one record.
-MAX_MEMBERS = 16
 # The longest value, in bytes of UTF-8. The longest in use are URLs.
 MAX_BYTES = 2 * 1024
 # The longest whole number. Identifiers have 64 or 128 bits.

@@ -56,7 +56,7 @@ async def _require_caller(request: Request, asked: TokenRequest, wiring: Wiring)
         )
     except ProblemError as error:
         if asked.grant_type == TOKEN_EXCHANGE and error.problem.name == "api-key-invalid":
-            # RFC 8693 §2.2.2: a token that is not accepted is no failed client authentication.
+            # RFC 8693 §2.2.2: a token that is not accepted is not a failed client authentication.
             raise problem("invalid-request", error.problem.detail) from None
         raise
 

@@ -2,9 +2,11 @@
 
 import re
 
-from domain.extra import MAX_MEMBERS, is_secret
+from domain.extra import is_secret
 from functions.settings.environment import EnvReader
 
+# Of responses, and of callbacks: more than any provider has, and few enough for one record.
+MAX_MEMBERS = 16
 # Also `authed_user.id`, and names with brackets or colons.
 _NAME = re.compile(r"[A-Za-z0-9._\-:\[\]/]{1,100}")
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.token_response import read_answer
-from domain.extra import MAX_BYTES, MAX_MEMBERS, Extra
+from domain.extra import MAX_BYTES, Extra
 from domain.providers.custom import PROVIDER as CUSTOM
 from domain.token_endpoint import TokenResponse
+from functions.settings.members import MAX_MEMBERS
 from tests.strategies import json_values
 
 TOKENS = {

@@ -144,6 +144,8 @@ def _is_spared(node: cst.CSTNode) -> bool:
             return True
         case cst.Assign(value=cst.Call(func=cst.Name("TypeVar"))):
             return True
+        case cst.If(test=cst.Name("TYPE_CHECKING")):
+            return True
         case _:
             # The text of an error is for people: no code depends on it.
             return isinstance(node, (*_FOR_TYPES, cst.Raise))
