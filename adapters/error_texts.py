@@ -122,7 +122,7 @@ def codes_in(found_texts: Texts) -> tuple[str, ...]:
     found = [
         text for name in _CODE_NAMES for text in found_texts.get(name, ()) if _is_code(name, text)
     ]
-    found += found_texts.get(_NUMBERS, ())
+    found += filter(_CODE.fullmatch, found_texts.get(_NUMBERS, ()))
     inside = (
         code
         for name in _TEXT_NAMES

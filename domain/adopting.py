@@ -79,7 +79,7 @@ def adopt(grant: Grant, adopted: TokensAdopted, policy: Policy, now: datetime) -
         return Effect(grant=grant)
     earlier = _idle(grant.earlier if isinstance(grant, Adopting) else grant, policy, now)
     if isinstance(earlier, Refreshing | Moved):
-        return Effect(grant=grant)
+        raise AssertionError("an obstacle")  # noqa: TRY004 - a state, no wrong argument
     tokens = _unproven(adopted, grant, policy.provider, now)
     after = Adopting(grant=Authorized(tokens=tokens), earlier=earlier, replaces=adopted.replaces)
     note = Note(event=HistoryEvent.ADOPTED, generation=tokens.generation, outcome=DONE)

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 from domain.question import DEFAULT_MIN_TTL
-from functions.access.token_requests import GRANT_TYPES
+from functions.access.token_requests import GRANT_TYPES, SUBJECT_TOKEN_TYPES, TOKEN_EXCHANGE
 from functions.endpoints.promises.document import openapi_document
 from functions.routes import METADATA, TOKEN_URL
-from tests.docs.pages import page
+from tests.docs.pages import block, page
 
 PAGE = page("token-url.md")
 DOCUMENT: Any = openapi_document()
@@ -33,3 +33,12 @@ def test_the_settings_are_those_of_the_code() -> None:
     assert f"`GET {METADATA}`" in PAGE
     assert [name for name in GRANT_TYPES if f"`{name}`" not in PAGE] == []
     assert f"Default: {DEFAULT_MIN_TTL.total_seconds():.0f}." in PAGE
+
+
+def test_the_exchange_is_one_that_the_endpoint_reads() -> None:
+    command = block("sh", PAGE, having="subject_token")
+    assert dict(re.findall(r"-d (\w+)=(\S+)", command)) == {
+        "grant_type": TOKEN_EXCHANGE,
+        "subject_token_type": SUBJECT_TOKEN_TYPES[0],
+        "subject_token": '"$IDENTITY_TOKEN"',
+    }

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.adopting import Obstacle, has_adopted, obstacle
+from domain.adopting import Obstacle, has_adopted, is_current, obstacle
 from domain.commands import NothingDue, SendTokenRequest, Serve, TryLater, Wait
 from domain.decide import apply, decide
 from domain.events import (
@@ -41,9 +41,9 @@ from domain.grant import (
     place_of,
     tokens_of,
 )
-from domain.ledger import TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent
+from domain.ledger import DONE, TOKENS_OF_ANOTHER_ACCOUNT, HistoryEvent, Note
 from domain.policy import Policy
-from domain.provider import GrantType
+from domain.provider import GrantType, LifetimeStart
 from domain.question import RefreshDue, RefreshRequested
 from domain.questions import missing_authorization
 from domain.token_endpoint import (
@@ -133,10 +133,15 @@ def test_adopted_tokens_are_stored_next_to_the_earlier_grant(earlier: Inactive |
     effect = apply(earlier, REPLACING, POLICY, NOW)
     assert isinstance(effect.grant, Adopting)
     assert effect.grant.earlier is earlier
-    assert effect.note is not None
-    assert effect.note.event is HistoryEvent.ADOPTED
     tokens = effect.grant.grant.tokens
+    assert effect.note == Note(
+        event=HistoryEvent.ADOPTED, generation=tokens.generation, outcome=DONE
+    )
     assert (tokens.refresh_token, tokens.scope) == ("from-elsewhere", "a b")
+    # Never served.
+    assert (tokens.access_token, tokens.token_type) == ("", "Bearer")
+    before = tokens_of(earlier)
+    assert tokens.generation == (0 if before is None else before.public_generation + 1)
     assert place_of(effect.grant) == place_of(earlier) + 1
     assert last_revocation(effect.grant) == last_revocation(earlier)
     assert due_at(effect.grant) == NOW
@@ -194,6 +199,13 @@ def test_an_obstacle_changes_nothing(
     assert (after is grant) is (expected is not None)
 
 
+def test_the_scope_and_the_start_of_the_lifetime_are_the_provider_s() -> None:
+    provider = replace(POLICY.provider, scope="c", refresh_token_counted=LifetimeStart.LOGIN)
+    without = replace(ADOPTED, scope=None)
+    tokens = adopt(Unauthorized(), without, by=replace(POLICY, provider=provider)).grant.tokens
+    assert (tokens.scope, tokens.refresh_token_counted) == ("c", LifetimeStart.LOGIN)
+
+
 def test_the_account_of_adopted_tokens_stays_with_them() -> None:
     assert adopt(Unauthorized(), OTHER).grant.tokens.subject == "bob"
 
@@ -216,6 +228,16 @@ def test_the_same_token_again_changes_nothing() -> None:
     assert isinstance(after, Authorized)
     refused = replace(DEAD, tokens=after.tokens)
     assert apply(refused, REPLACING, POLICY, NOW).grant is refused
+
+
+def test_a_token_is_current_if_it_is_here_without_an_adoption() -> None:
+    here = replace(ADOPTED, refresh_token="refresh-7")
+    assert is_current(GRANT, here)
+    assert not is_current(GRANT, ADOPTED)
+    after = proven(GRANT, RESULT)
+    # It came from the adopted one.
+    assert not is_current(after, replace(ADOPTED, refresh_token="proven-refresh"))
+    assert is_current(after, replace(ADOPTED, refresh_token="proven-refresh", fingerprint="other"))
 
 
 def test_another_token_waits_for_the_proof_unless_it_replaces() -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.error_response import read_error
@@ -78,6 +78,7 @@ def mutated(draw: st.DrawFn, value: Any = None, depth: int = 0) -> Any:
     preset=st.sampled_from(NAMES),
     content_type=st.sampled_from(["application/json", "text/html", ""]),
 )
+@example(body={"error_codes": "\x80"}, status=400, preset="custom", content_type="application/json")
 def test_a_changed_response_requires_a_login_only_if_a_known_word_is_left(
     body: object, status: int, preset: str, content_type: str
 ) -> None:

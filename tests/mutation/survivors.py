@@ -27,6 +27,15 @@ _PADDING = (
 )
 SURVIVORS = (
     Survivor(
+        module="domain.adopting",
+        place="_idle",
+        before="return end_lapsed_lease(grant, policy, now) "
+        "if isinstance(grant, Active) else grant",
+        after="return end_lapsed_lease(grant, policy, now) "
+        "if (isinstance(grant, Active)) or True else grant",
+        reason="The condition is for the type checker. Other grants have no lease.",
+    ),
+    Survivor(
         module="domain.authorization",
         place="code_challenge",
         before='digest = sha256(code_verifier.encode("ascii")).digest()',

@@ -101,7 +101,7 @@ def test_program_shows_the_login_link_while_a_login_is_required(
 def test_the_command_gets_what_the_page_shows(
     logged_in: LocalServer, environ: Mapping[str, str]
 ) -> None:
-    (command,), (example,) = blocks("sh", PAGE), blocks("json", PAGE)
+    command, (example,) = block("sh", PAGE, having="client_credentials"), blocks("json", PAGE)
     members = json.loads(logged_in.shell(command, environ))
     assert members.keys() == json.loads(example).keys()
     assert logged_in.token_works(members["access_token"])
