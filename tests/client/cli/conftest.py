@@ -1,0 +1,24 @@
+"""A command line whose deployment is a fake keeper."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oauth_callback.testing import FakeKeeper
+from tests.client.cli.rig import Cli
+
+
+@pytest.fixture
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Cli]:
+    """Return the commands, in an empty folder with an empty configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("OAUTH_CALLBACK_KEY_FILE", "OAUTH_CALLBACK_PROFILE", "KUBERNETES_EXEC_INFO"):
+        monkeypatch.delenv(name, raising=False)
+    with FakeKeeper() as keeper:
+        for name, value in keeper.environ.items():
+            monkeypatch.setenv(name, value)
+        yield Cli(keeper, monkeypatch, capsys)
