@@ -29,6 +29,7 @@ from functions.routes import (
     CALLBACK,
     HEALTH,
     HEALTHY,
+    TOKEN_URL,
     Routes,
     find_endpoint,
     path_of_endpoint,
@@ -241,8 +242,13 @@ def _problem_of(error: Exception) -> Problem:
 
 
 def _problem_response(scope: Scope, found: Problem) -> Response:
+    path = path_of_endpoint(path_of(scope))
+    if path == TOKEN_URL and scope["method"] == "POST":
+        from functions.http.oauth_errors import error_response
+
+        return error_response(found)
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if path_of_endpoint(path_of(scope)) in _FOR_PEOPLE and b"text/html" in accept:
+    if path in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
         from functions.http.pages import page
 

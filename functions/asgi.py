@@ -6,6 +6,8 @@ from functions.endpoints import (
     callback,
     health,
     login,
+    oauth_metadata,
+    oauth_token,
     openapi,
     refresh,
     revoke,
@@ -25,6 +27,8 @@ ROUTES: Routes = {
     **refresh.ROUTES,
     **revoke.ROUTES,
     **sweep.ROUTES,
+    **oauth_token.ROUTES,
+    **oauth_metadata.ROUTES,
     **openapi.ROUTES,
 }
 

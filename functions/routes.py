@@ -14,6 +14,9 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Endpoint]]
 
 HEALTH = "/api/health"
 CALLBACK = CALLBACK_PATH
+TOKEN_URL = "/api/oauth/token"
+# RFC 8414 §3.
+METADATA = "/.well-known/oauth-authorization-server"
 # OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
 _FORM_ADVICE = (
     " The provider sent the login as a form: remove response_mode=form_post from "

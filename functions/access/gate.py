@@ -3,7 +3,7 @@
 Secrets are compared in constant time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -12,7 +12,7 @@ from functions.access.credentials import bearer_tokens, keys_in_headers
 from functions.http.connections import connection_of
 from functions.http.messages import Request
 from functions.http.problems import ProblemError, problem
-from functions.observability.tracing import mark_authenticated
+from functions.observability.tracing import mark_authenticated, mark_known_key
 from functions.settings.api_keys import ApiKey, KeyedEndpoint, digest_of
 from functions.settings.settings import SettingsError
 
@@ -49,19 +49,42 @@ def require_api_key(
     Raises ProblemError (RFC 6750 §3).
     """
     key = _valid_key(request, keys, now)
-    if key.endpoints is not None and endpoint not in key.endpoints:
-        raise _not_allowed(key, f"the endpoint {endpoint}")
-    connection = connection_of(request, extra_params=extra_params, has_body=has_body)
-    if not key.is_for(connection):
-        raise _not_allowed(key, f"the connection {connection}")
-    may_log_in = key.endpoints is None or "login" in key.endpoints
-    mark_authenticated(key.name)
-    return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
+    return _allowed_caller(
+        key,
+        endpoint,
+        lambda: connection_of(request, extra_params=extra_params, has_body=has_body),
+    )
+
+
+def require_given_key(
+    spellings: Sequence[bytes],
+    keys: Sequence[ApiKey],
+    *,
+    endpoint: KeyedEndpoint,
+    now: datetime,
+    connection_of_key: Callable[[], str],
+) -> Caller:
+    """Return the caller of an API key that is not in the headers of `require_api_key`.
+
+    `spellings` are the readings of one credential, of which one must be a valid key.
+    `connection_of_key` is called once the key is valid; it may raise ProblemError.
+
+    Raises ProblemError.
+    """
+    found = [_find_key([spelling], keys) for spelling in spellings]
+    key = _require_current(next(filter(None, found), None), now)
+    # Its failures are counted by the key, which is not in the headers.
+    mark_known_key(key.name)
+    return _allowed_caller(key, endpoint, connection_of_key)
 
 
 def key_of_request(request: Request, keys: Sequence[ApiKey]) -> ApiKey | None:
     """Return the key of the request, regardless of its restrictions; None if it is unknown."""
-    digests = [digest_of(value) for value in keys_in_headers(request)]
+    return _find_key(keys_in_headers(request), keys)
+
+
+def _find_key(given: Sequence[bytes], keys: Sequence[ApiKey]) -> ApiKey | None:
+    digests = [digest_of(value) for value in given]
     found = None
     for key in keys:
         # Compare with every key, so that time reveals neither the key nor the header.
@@ -95,7 +118,10 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
         raise problem("api-key-missing", f"This endpoint requires an API key. {_KEY_ADVICE}")
     if len(set(given)) > 1:
         raise problem("api-key-invalid", "The request has two different API keys. Send one.")
-    key = key_of_request(request, keys)
+    return _require_current(key_of_request(request, keys), now)
+
+
+def _require_current(key: ApiKey | None, now: datetime) -> ApiKey:
     if key is None:
         raise problem(
             "api-key-invalid", "The API key is unknown. Send one of this deployment's keys."
@@ -106,6 +132,19 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
             f"The API key {key.name!r} has expired. Ask the operator for a new one.",
         )
     return key
+
+
+def _allowed_caller(
+    key: ApiKey, endpoint: KeyedEndpoint, connection_of_key: Callable[[], str]
+) -> Caller:
+    if key.endpoints is not None and endpoint not in key.endpoints:
+        raise _not_allowed(key, f"the endpoint {endpoint}")
+    connection = connection_of_key()
+    if not key.is_for(connection):
+        raise _not_allowed(key, f"the connection {connection}")
+    may_log_in = key.endpoints is None or "login" in key.endpoints
+    mark_authenticated(key.name)
+    return Caller(key_name=key.name, connection=connection, may_log_in=may_log_in)
 
 
 def _not_allowed(key: ApiKey, what: str) -> ProblemError:

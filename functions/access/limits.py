@@ -27,6 +27,7 @@ from math import ceil
 from functions.access.gate import key_of_request
 from functions.http.messages import Request
 from functions.http.problems import Problem, ProblemError, problem
+from functions.observability.tracing import current
 from functions.settings.api_keys import ApiKey
 from ports.clock import Clock
 from ports.store import Store, StoreUnavailableError
@@ -118,10 +119,17 @@ class FailureLimits:
                 )
 
     def _subject_of(self, found: Problem, request: Request) -> RateLimitSubject:
-        key = key_of_request(request, self._keys) if found.name in _KEY_ERRORS else None
-        if key is not None:
-            return RateLimitSubject(name=f"key {key.name}", label=f"with the API key {key.name!r}")
+        name = self._key_name(request) if found.name in _KEY_ERRORS else None
+        if name is not None:
+            return RateLimitSubject(name=f"key {name}", label=f"with the API key {name!r}")
         return _address_of(request)
+
+    def _key_name(self, request: Request) -> str | None:
+        # A key of a body: the gate has read it already.
+        if (trace := current()) is not None and trace.known_key is not None:
+            return trace.known_key
+        key = key_of_request(request, self._keys)
+        return None if key is None else key.name
 
     async def _count_and_check(self, subject: RateLimitSubject, ends: datetime) -> bool:
         """Count a failure, and return whether that exceeds the limit."""

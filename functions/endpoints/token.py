@@ -21,13 +21,14 @@ async def token(request: Request, wiring: Wiring) -> Response:
     keys, now = wiring.settings.api_keys, wiring.clock.now()
     caller = require_api_key(request, keys, endpoint="token", now=now, extra_params=("min_ttl",))
     keeper = wiring.client_of(caller.connection).keeper
-    answer = await keeper.token(caller.connection, min_ttl=_min_ttl(request))
+    answer = await keeper.token(caller.connection, min_ttl=min_ttl_of(request))
     now = wiring.clock.now()
     tokens = await require_tokens(answer, now, offer=lambda read: wiring.offer_login(caller, read))
     return Response.json(200, _token_members(tokens, now))
 
 
-def _min_ttl(request: Request) -> timedelta:
+def min_ttl_of(request: Request) -> timedelta:
+    """Return the parameter `min_ttl`. Raises ProblemError."""
     text = request.parameters.get("min_ttl")
     if text is None:
         return DEFAULT_MIN_TTL

@@ -28,7 +28,8 @@ MAX_HEADER_BYTES = 32 * 1024
 # Time for a body over a slow line; a trickling one must not keep an instance busy.
 BODY_LIMIT = timedelta(seconds=10)
 
-_ENDPOINTS = "/api/"
+# `/.well-known/` is where RFC 8414 puts the metadata of the token URL.
+_ENDPOINTS = ("/api/", "/.well-known/")
 # RFC 9110 §9.2.1: safe methods, so that an incomplete body does no harm. A browser that disconnects
 # must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
@@ -118,7 +119,7 @@ def path_of(scope: Scope) -> str:
     """Return the path of a request without the server's prefix (`root_path`).
 
     By ASGI the path includes the prefix. Hypercorn leaves it out, and uvicorn adds it even if the
-    proxy did. Every endpoint is below `/api/`.
+    proxy did. Every endpoint is below `_ENDPOINTS`.
     """
     path, prefix = str(scope["path"]), scope.get("root_path", "").rstrip("/")
     once = path.removeprefix(prefix)

@@ -1,5 +1,6 @@
 """Parameters: decodes a query or a form, and refuses what could be read in two ways."""
 
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote_plus, unquote_to_bytes
 
@@ -54,11 +55,16 @@ def parse_authorization_response(encoded: bytes) -> dict[str, str]:
 
 
 def parse_members(encoded: bytes, names: Sequence[str]) -> dict[str, str]:
-    """Decode only these parameters of a callback's query. A missing one is left out.
+    """Decode only these parameters of a query or form. A missing one is left out.
 
     Raises MalformedRequestError for a malformed or repeated one.
     """
     named = [part for part in encoded.split(b"&") if _name_of(part) in names]
+    for name, times in Counter(map(_name_of, named)).items():
+        if times > 1:
+            raise MalformedRequestError(
+                f"The parameter {name} appears more than once. Send it once."
+            )
     return parse_parameters(b"&".join(named)) if named else {}
 
 

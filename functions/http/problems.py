@@ -73,7 +73,8 @@ class Problem:
     """One error: `name` for programs, `detail` for a person.
 
     `on_page` replaces `detail` on a page, whose reader has no API key. `logged` is a log line; it
-    is dropped if the client made too many errors.
+    is dropped if the client made too many errors. `oauth_error` is its code at the token endpoint,
+    if that is another than its name has (`functions.http.oauth_errors`).
     """
 
     name: str
@@ -83,6 +84,7 @@ class Problem:
     members: Mapping[str, object]
     on_page: str = ""
     logged: str = ""
+    oauth_error: str = ""
 
     @property
     def title(self) -> str:
@@ -124,6 +126,7 @@ def problem(
     members: Mapping[str, object] = MappingProxyType({}),
     on_page: str = "",
     logged: str = "",
+    oauth_error: str = "",
 ) -> ProblemError:
     """Make a problem to raise; `retry_after` is in seconds, `members` are added to the document."""
     if retry_after is not None:
@@ -142,5 +145,6 @@ def problem(
             members=members,
             on_page=on_page,
             logged=logged,
+            oauth_error=oauth_error,
         )
     )

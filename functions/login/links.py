@@ -19,16 +19,20 @@ _ANOTHER = "GET /api/verify has a new link while a login is required: use that o
 class LoginOffer:
     """How to log in: POST with an API key, or a login link.
 
-    `link` is None without PUBLIC_URL, and for a key that may not start logins.
+    `link` is None without PUBLIC_URL, and for a key that may not start logins. `is_in_text` puts it
+    into the text, for an answer that has no other place for it.
     """
 
     url: str
     link: str | None = field(repr=False)
     may_log_in: bool
+    is_in_text: bool = False
 
     @property
     def how(self) -> str:
-        """The next step as a sentence, without the link, which is secret."""
+        """The next step as a sentence. The link is secret: it is there with `is_in_text` only."""
+        if self.link and self.is_in_text:
+            return f"To log in, open {self.link}"
         key = "an API key" if self.may_log_in else "an API key that is allowed for login"
         how = f"To log in, send POST {self.url} with {key} and open the authorization_url"
         return f"{how}, or open the link in `login`." if self.link else f"{how}."

@@ -28,6 +28,7 @@ class Trace:
 
     `began_at` is in monotonic seconds, `waits` in seconds. `is_authenticated` means that
     a valid secret allows the request. `key_name` names its API key, None for CRON_SECRET.
+    `known_key` names a valid key that the request has in its body, allowed for this or not.
     """
 
     request_id: str
@@ -35,6 +36,7 @@ class Trace:
     waits: list[tuple[Part, float]] = field(default_factory=list)
     is_authenticated: bool = False
     key_name: str | None = None
+    known_key: str | None = None
 
     def server_timing(self) -> str:
         """Return the time spent so far, in milliseconds (W3C Server Timing)."""
@@ -86,6 +88,12 @@ def mark_authenticated(key_name: str | None) -> None:
     """Mark the request as authenticated, by the API key of that name or by another secret."""
     if (trace := _current.get()) is not None:
         trace.is_authenticated, trace.key_name = True, key_name
+
+
+def mark_known_key(name: str) -> None:
+    """Mark the request as one with this API key, whether the key is allowed for it or not."""
+    if (trace := _current.get()) is not None:
+        trace.known_key = name
 
 
 @contextmanager

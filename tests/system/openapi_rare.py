@@ -34,7 +34,7 @@ from tests.functions.login.test_accounts import id_token
 from tests.functions.stores import sqlite_store
 from tests.functions.token_endpoint import Answer, TokenEndpoint, token_endpoint
 from tests.system.openapi_run import Headers, ask
-from tests.system.openapi_states import CALLBACKS, LINKS, Query, put_refreshing
+from tests.system.openapi_states import CALLBACKS, LINKS, STATES, Query, put_refreshing
 
 _NARROW_KEY = "a-key-that-is-for-another-connection"
 NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
@@ -47,7 +47,10 @@ _KEYED = (
     "refreshConnection",
     "revokeConnection",
 )
+_FORM = ("content-type", "application/x-www-form-urlencoded")
+_BY_CLIENT = urlencode({"grant_type": "client_credentials", "client_secret": API_KEY}).encode()
 _KEYS: Mapping[str, tuple[str, str]] = {
+    "getServerMetadata": JSON,
     **dict.fromkeys(("checkHealth", "getDocument", "completeLogin", "showLoginLink"), JSON),
     **dict.fromkeys(_KEYED, ("x-api-key", API_KEY)),
     # Schemathesis, which takes it away once, knows it in this spelling.
@@ -57,8 +60,16 @@ _KEYS: Mapping[str, tuple[str, str]] = {
 _ASKED: list[tuple[str, Headers]] = [
     *((name, (key,)) for name, key in _KEYS.items()),
     *((name, (_KEYS[name], HTML)) for name in ("beginLogin", "completeLogin", "showLoginLink")),
+    ("postTokenRequest", (_FORM,)),
 ]
-_WITH_BODY = {"adoptTokens", "beginLogin", "refreshConnection", "revokeConnection"}
+_BODIES = {"adoptTokens": b'{"refresh_token": "r"}', "postTokenRequest": _BY_CLIENT}
+_WITH_BODY = {
+    "adoptTokens",
+    "beginLogin",
+    "postTokenRequest",
+    "refreshConnection",
+    "revokeConnection",
+}
 _LONG_QUERY = "x=" + "a" * MAX_QUERY_BYTES
 _MANY_HEADERS = tuple((f"x-{number}", "x") for number in range(MAX_HEADERS))
 _TOO_LARGE = b"x" * (MAX_BODY_BYTES + 1)
@@ -82,6 +93,7 @@ def ask_what_is_rare(schema: OpenApiSchema, deployment: Deployment, portal: Bloc
         waiting = [*_slow(schema, deployment, pool)]
         _ask_too_much(schema, deployment)
         _ask_with_bad_keys(schema, deployment)
+        _ask_for_tokens(schema, deployment)
         _ask_about_logins(schema, deployment)
         _ask_at_another_provider(schema, deployment, portal)
         _ask_about_adoptions(schema, deployment, portal)
@@ -127,6 +139,28 @@ def _ask_with_bad_keys(schema: OpenApiSchema, deployment: Deployment) -> None:
     keys: list[Headers] = [(), (("x-api-key", "no key"),), (("x-api-key", _NARROW_KEY),)]
     for key, accept in product(keys, (HTML, JSON)):
         ask(schema, "beginLogin", {}, *key, accept, at=deployment)
+
+
+def _ask_for_tokens(schema: OpenApiSchema, deployment: Deployment) -> None:
+    """Send token requests of every sort, each for a connection in every state."""
+    grant = fresh()
+    deployment.put("scoped", replace(grant, tokens=replace(grant.tokens, scope="read")))
+    requests = (
+        {"client_secret": API_KEY},
+        {"client_secret": API_KEY, "scope": "admin"},
+        {"client_secret": "no key"},
+        {"client_secret": _NARROW_KEY},
+        {"grant_type": "refresh_token", "refresh_token": API_KEY},
+        {"grant_type": "password"},
+    )
+    for request in requests:
+        form = urlencode({"grant_type": "client_credentials", **request}).encode()
+        query = {"connection": "scoped"}
+        ask(schema, "postTokenRequest", query, _FORM, at=deployment, body=form)
+    for name, put in STATES.items():
+        put(deployment, name)
+        query = {"connection": name}
+        ask(schema, "postTokenRequest", query, _FORM, at=deployment, body=_BY_CLIENT)
 
 
 def _ask_about_logins(schema: OpenApiSchema, deployment: Deployment) -> None:
@@ -279,5 +313,4 @@ def _ask_what_is_at_fault(
         with quiet_uvicorn(portal, {**deployment.environ, **fault}) as running:
             for name, headers in _ASKED:
                 query = {"code": "y", **_begun(deployment)} if name == "completeLogin" else {}
-                body = b'{"refresh_token": "r"}' if name == "adoptTokens" else b""
-                ask(schema, name, query, *headers, at=running, body=body)
+                ask(schema, name, query, *headers, at=running, body=_BODIES.get(name, b""))

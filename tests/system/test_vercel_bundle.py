@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
+from functions.routes import METADATA, TOKEN_URL
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
 from tests.system.account import RecordProperty
@@ -40,7 +41,8 @@ pyproject.toml tests/conftest.py uv.lock
 """
 UNPUBLISHED = """
 / /.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
-/api/openapi-json /api/token.json /api/token.py /api/token// /api/token/x /api/tokens
+/api/openapi-json /api/oauth /api/oauth/token/x /api/oauth_token /.well-known /.well-known/x
+/api/token.json /api/token.py /api/token// /api/token/x /api/tokens
 //api/token /domain/decide.py /functions
 /functions/vercel/token /functions/vercel/token.py /pyproject.toml /vercel.json /x/api/token
 """
@@ -66,6 +68,8 @@ def test_there_is_a_function_for_each_endpoint(built: Artifact) -> None:
 
 def function_of(path: str) -> str:
     """Name the function behind a path."""
+    if path in {TOKEN_URL, METADATA}:
+        return "oauth_token"
     return path.removeprefix("/api/").removesuffix(".json")
 
 

@@ -15,6 +15,7 @@ MAX_DURATIONS = {
     "callback": 300,
     "health": 30,
     "login": 30,
+    "oauth_token": 300,
     "openapi": 30,
     "refresh": 300,
     "revoke": 300,

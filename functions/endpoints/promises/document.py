@@ -2,13 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from functions.endpoints.promises import (
     adopt,
     callback,
     health,
     login,
+    oauth_metadata,
+    oauth_token,
     openapi,
     refresh,
     revoke,
@@ -17,6 +19,7 @@ from functions.endpoints.promises import (
     verify,
 )
 from functions.endpoints.promises.headers import COMPONENTS, references
+from functions.endpoints.promises.oauth_errors import oauth_error_schema, oauth_errors_by_status
 from functions.endpoints.promises.operation import (
     Answer,
     JsonObject,
@@ -42,6 +45,8 @@ OPERATIONS: Operations = {
     **refresh.OPERATIONS,
     **sweep.OPERATIONS,
     **revoke.OPERATIONS,
+    **oauth_token.OPERATIONS,
+    **oauth_metadata.OPERATIONS,
     **openapi.OPERATIONS,
 }
 """By path and method. HEAD goes with GET, unless `Operation.has_head` is False."""
@@ -49,22 +54,30 @@ OPERATIONS: Operations = {
 _DESCRIPTION = """\
 Log in once in a browser; from then on one URL returns a valid OAuth 2.0 access token to programs.
 
-Every error is a problem document (RFC 9457) with a stable `type`. An unknown path returns 404
+Every error is a problem document (RFC 9457) with a stable `type`, but for those of
+`POST /api/oauth/token` (RFC 6749). An unknown path returns 404
 `not-found`, an unknown method 405 `method-not-allowed` with `Allow`. Every `GET` that only reads
 has a `HEAD`, and every path has `OPTIONS`. There is no CORS. Endpoints with a connection refuse
 unknown and repeated parameters. Send parameters in the query: with a key, a body other than blank
-or `{}` is refused, except by `POST /api/adopt`.
+or `{}` is refused, except by `POST /api/adopt` and `POST /api/oauth/token`.
 """
 _SECURITY: Mapping[Key, list[JsonObject]] = {
     Key.NONE: [],
     Key.API_KEY: [{"apiKey": []}, {"bearerKey": []}],
     # The last, empty one: no key, if the body has a link.
     Key.API_KEY_OR_LINK: [{"apiKey": []}, {"bearerKey": []}, {}],
+    # The last, empty one: the secret is in the body, or it is the refresh token.
+    Key.CLIENT_SECRET: [{"clientSecret": []}, {}],
     Key.CRON_SECRET: [{"cronSecret": []}],
 }
 _SECURITY_SCHEMES: JsonObject = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "bearerKey": {"type": "http", "scheme": "bearer", "description": "The same key."},
+    "clientSecret": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Any client id, and the API key as its secret (RFC 6749 §2.3.1).",
+    },
     "cronSecret": {"type": "http", "scheme": "bearer", "description": "`CRON_SECRET`."},
 }
 # The body timed out, or is too large. A GET's body is not read.
@@ -112,6 +125,8 @@ def _operation(method: str, operation: Operation) -> JsonObject:
     responses = {status: _answer(answer, operation) for status, answer in operation.answers.items()}
     for status, names in _problems_by_status(method, operation).items():
         responses[status] = _error(status, names, operation)
+    for status, errors in oauth_errors_by_status(operation).items():
+        responses[status] = _oauth_error(status, errors, operation)
     return {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -159,7 +174,7 @@ def _body(operation: Operation) -> JsonObject:
 
 def _problems_by_status(method: str, operation: Operation) -> dict[int, list[str]]:
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for name in operation.problems:
+    for name in () if operation.oauth_errors else operation.problems:
         for status in OCCURRENCES[name].statuses:
             if status not in _BODY_STATUSES or method != "GET":
                 found[status].append(name)
@@ -181,12 +196,25 @@ def _answer(answer: Answer, operation: Operation) -> JsonObject:
 
 
 def _error(status: int, names: list[str], operation: Operation) -> JsonObject:
+    lines = [(name, OCCURRENCES[name].description) for name in names]
     content: JsonObject = {"application/problem+json": {"schema": _one_of(names)}}
+    content |= _page(is_there=operation.has_error_pages)
+    return _failure(status, lines, content, operation)
+
+
+def _oauth_error(status: int, lines: Sequence[tuple[str, str]], operation: Operation) -> JsonObject:
+    schema = oauth_error_schema(sorted({code for code, _ in lines}))
+    return _failure(status, lines, {"application/json": {"schema": schema}}, operation)
+
+
+def _failure(
+    status: int, lines: Iterable[tuple[str, str]], content: JsonObject, operation: Operation
+) -> JsonObject:
     own = (_HEADERS_OF_STATUS[status],) if status in _HEADERS_OF_STATUS else ()
     return {
-        "description": "\n".join(f"- `{name}`: {OCCURRENCES[name].description}" for name in names),
+        "description": "\n".join(f"- `{name}`: {when}" for name, when in lines),
         "headers": references(*_headers_of(operation), *own),
-        "content": content | _page(is_there=operation.has_error_pages),
+        "content": content,
     }
 
 

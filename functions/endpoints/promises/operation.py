@@ -17,6 +17,7 @@ class Key(Enum):
     NONE = "none"
     API_KEY = "api-key"
     API_KEY_OR_LINK = "api-key-or-link"
+    CLIENT_SECRET = "client-secret"
     CRON_SECRET = "cron-secret"
 
 
@@ -33,6 +34,7 @@ _REFUSALS: Mapping[Key, tuple[str, ...]] = {
     Key.NONE: (),
     Key.API_KEY: _NO_GOOD_KEY,
     Key.API_KEY_OR_LINK: _NO_GOOD_KEY,
+    Key.CLIENT_SECRET: _NO_GOOD_KEY,
     Key.CRON_SECRET: ("cron-secret-required",),
 }
 
@@ -65,7 +67,8 @@ class Operation:
 
     `own_problems` adds to the problems of its key and of every operation. `form` has the parameters
     of an optional body, and `body` the content of a required one, by media type.
-    `open_parameters` means that unknown parameters are ignored, not refused.
+    `open_parameters` means that unknown parameters are ignored, not refused. `oauth_errors`: the
+    errors are those of RFC 6749 §5.2, and these are the codes that no problem has, with when.
     """
 
     id: str
@@ -77,6 +80,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     form: tuple[Parameter, ...] = ()
     body: Mapping[str, Schema] = field(default_factory=dict)
+    oauth_errors: Mapping[str, str] = field(default_factory=dict)
     open_parameters: bool = False
     has_head: bool = True
     has_error_pages: bool = False

@@ -11,7 +11,7 @@ from functions.endpoints.promises.operation import (
 )
 from functions.endpoints.promises.schemas import reference
 
-_MIN_TTL = Parameter(
+MIN_TTL = Parameter(
     name="min_ttl",
     description="Minimum seconds until the token expires. Default 60; values above half of the "
     "token's lifetime count as that half. The rest of a token is enough while the provider refuses "
@@ -25,7 +25,7 @@ _TOKEN = Operation(
     description="Returns the stored token while it is fresh, with one read of the store. Otherwise "
     "refreshes it first; all callers share one refresh. Never returns the refresh token.",
     key=Key.API_KEY,
-    parameters=(CONNECTION, _MIN_TTL),
+    parameters=(CONNECTION, MIN_TTL),
     answers={
         200: Answer(
             description="The token.",

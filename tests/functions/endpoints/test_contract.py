@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from functions.routes import METADATA, TOKEN_URL
 from tests.functions.deployment import HTML, JSON, PUBLIC_URL, WITH_API_KEY, Deployment, at
 from tests.functions.expect import (
     expect_common_headers,
@@ -21,6 +22,8 @@ ENDPOINTS = [
     ("GET", "/api/openapi.json"),
     ("GET", "/api/refresh"),
     ("GET", "/api/sweep"),
+    ("POST", TOKEN_URL),
+    ("GET", METADATA),
 ]
 PATHS = sorted({path for _, path in ENDPOINTS})
 # They change something: the answer to HEAD would not show what.
@@ -116,7 +119,9 @@ def test_checklist_52_no_answer_may_be_kept(
 
 
 @on_each_host
-@pytest.mark.parametrize("path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify"])
+@pytest.mark.parametrize(
+    "path", ["/api/health", "/api/openapi.json", "/api/token", "/api/verify", METADATA]
+)
 def test_head_answers_as_get_without_the_body(
     deployment: Deployment, connection: str, path: str
 ) -> None:

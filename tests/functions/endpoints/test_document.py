@@ -6,10 +6,11 @@ import pytest
 
 from functions.endpoints.promises.document import OPERATIONS, text
 from functions.endpoints.promises.operation import Key, Operation
-from tests.functions.deployment import CRON_SECRET, JSON, Deployment, Header, at
+from tests.functions.deployment import API_KEY, CRON_SECRET, JSON, Deployment, Header, at
 from tests.functions.expect import expect_json, expect_problem
 from tests.functions.hosts import on_each_host
 
+FORM = ("content-type", "application/x-www-form-urlencoded")
 OPERATION_LIST = [
     (method, path, operation)
     for path, methods in OPERATIONS.items()
@@ -28,10 +29,13 @@ def test_each_operation_asks_for_the_key_that_is_described(
     deployment: Deployment, method: str, path: str, operation: Operation
 ) -> None:
     # Refused for its length, after the key.
-    answer = deployment.call(method, f"{path}?connection=/", JSON)
+    body = b"grant_type=client_credentials" if operation.key is Key.CLIENT_SECRET else b""
+    answer = deployment.call(method, f"{path}?connection=/", JSON, FORM, content=body)
     match operation.key:
         case Key.API_KEY | Key.API_KEY_OR_LINK:
             expect_problem(answer, 401, "api-key-missing")
+        case Key.CLIENT_SECRET:
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
         case Key.CRON_SECRET:
             expect_problem(answer, 401, "cron-secret-required")
         case Key.NONE:
@@ -42,19 +46,24 @@ def test_each_operation_asks_for_the_key_that_is_described(
 def test_each_operation_reads_the_parameters_that_are_described(
     deployment: Deployment, method: str, path: str, operation: Operation
 ) -> None:
-    answer = deployment.call(method, at(path, stray="of"), key_for(operation, deployment), JSON)
+    key, body = key_for(operation, deployment)
+    answer = deployment.call(method, at(path, stray="of"), key, JSON, content=body)
     if operation.open_parameters:
         # Only a missing parameter is a fault.
         needs_one = any(parameter.is_required for parameter in operation.parameters)
         assert answer.status_code in ({400} if needs_one else operation.answers)
         assert "stray" not in answer.text
     else:
-        detail = expect_problem(answer, 400, "invalid-request")["detail"]
+        assert answer.status_code == 400
+        detail = answer.json().get("detail") or answer.json()["error_description"]
         named = detail.rpartition(": ")[2].removesuffix(".").split(", ")
         assert named == sorted(parameter.name for parameter in operation.parameters)
 
 
-def key_for(operation: Operation, deployment: Deployment) -> Header:
+def key_for(operation: Operation, deployment: Deployment) -> tuple[Header, bytes]:
+    """Return the header and the body with the key."""
     if operation.key is Key.CRON_SECRET:
-        return ("authorization", f"Bearer {CRON_SECRET}")
-    return deployment.key
+        return ("authorization", f"Bearer {CRON_SECRET}"), b""
+    if operation.key is Key.CLIENT_SECRET:
+        return FORM, f"grant_type=refresh_token&refresh_token={API_KEY}".encode()
+    return deployment.key, b""

@@ -14,6 +14,7 @@ from anyio.from_thread import BlockingPortal
 
 from domain.grant import Refreshing
 from domain.ledger import HistoryEvent
+from functions.routes import TOKEN_URL
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of
 from tests.functions.expect import expect_token
@@ -27,6 +28,8 @@ from tests.system.waiting import wait_until
 # With `+ / % :`, so that every encoding of it differs.
 SECRET = "client%secret+with:special/characters"
 STATE = "the static/state of the tests"
+FORM = ("content-type", "application/x-www-form-urlencoded")
+REFRESH = f"grant_type=refresh_token&refresh_token={API_KEY}"
 
 
 class Session:
@@ -162,6 +165,14 @@ def use(session: Session, name: str) -> None:
         deployment.call("GET", f"/api/token?{API_KEY}={API_KEY}&a=%ff", deployment.key),
         deployment.call("DELETE", f"/api/token?{API_KEY}", deployment.key),
         deployment.post("/api/login", content=API_KEY.encode() * 3000),
+        deployment.call("POST", at(TOKEN_URL, client_secret=API_KEY), FORM, content=b"x=y"),
+        deployment.call(
+            "POST",
+            f"{TOKEN_URL}?min_ttl={API_KEY}",
+            FORM,
+            content=f"{REFRESH}&x={API_KEY}".encode(),
+        ),
+        deployment.call("POST", TOKEN_URL, FORM, content=f"{REFRESH}&scope={API_KEY}%00".encode()),
     )
     session.secrets |= {"a stray code": "stray-code", "a stray state": "stray-state"}
     deployment.revoke(name)
