@@ -5,6 +5,7 @@ LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder infra/aws/guard
 # Each has a folder of its own, because their dependencies conflict.
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
+RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
 .PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
@@ -23,7 +24,7 @@ quick-tests: .venv/dev.stamp
 # The rules, and the endpoints in one process: no server, no platform, no command.
 QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or story or uvicorn or vercel or lambda or doctor or admin or aws)"
 
-test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
+test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # More processes than cores, because tests mostly wait for servers, clocks and locks.
@@ -87,6 +88,8 @@ lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) $(LOCKS)/aws-tools.in -o $(LOCKS)/aws-tools.txt
 	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
 	@$(COMPILE) $(LOCKS)/audit.in -o $(LOCKS)/audit.txt
+	@$(COMPILE) $(LOCKS)/recipes-digikey-api.in -o $(LOCKS)/recipes-digikey-api.txt
+	@$(COMPILE) --override $(LOCKS)/recipes-overrides.in --no-emit-package wxpython --no-emit-package numpy $(LOCKS)/recipes-kicost.in -o $(LOCKS)/recipes-kicost.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml, which are made from this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -105,6 +108,13 @@ clean: ## remove what the commands above created, except the data in .local
 	@echo "installing $< …"
 	@$(BIN)/uv venv -q --clear .venv/$*
 	@$(BIN)/uv pip install -q --no-config --python .venv/$* --require-hashes -r $<
+	@touch $@
+
+# As locked, without a look at what a tool requires: KiCost's windows are left out.
+.venv/recipes-%/.stamp: $(LOCKS)/recipes-%.txt | .venv/dev.stamp
+	@echo "installing $< …"
+	@$(BIN)/uv venv -q --clear .venv/recipes-$*
+	@$(BIN)/uv pip sync -q --no-config --python .venv/recipes-$* --require-hashes $<
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json
