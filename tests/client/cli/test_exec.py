@@ -16,7 +16,7 @@ WITH_SINK = ("--sink", "plain:token")
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [pytest.param((), -9, id="in place of it"), pytest.param(WITH_SINK, 137, id="beside it")],
+    [pytest.param((), -9, id="in place of it"), pytest.param(WITH_SINK, 137, id="as a child")],
 )
 def test_the_program_has_its_variables_and_its_own_end(
     cli: Cli, options: tuple[str, ...], code: int
@@ -30,7 +30,7 @@ def test_the_program_has_its_variables_and_its_own_end(
     assert killed.returncode == code
 
 
-@pytest.mark.parametrize("options", [(), WITH_SINK], ids=["in place of it", "beside it"])
+@pytest.mark.parametrize("options", [(), WITH_SINK], ids=["in place of it", "as a child"])
 def test_a_broken_pipe_ends_the_program_as_ever(cli: Cli, options: tuple[str, ...]) -> None:
     command = ("sh", "-c", "kill -s PIPE $$; echo survived")
     process = cli.process("exec", "--env=A", *options, "--", *command)
@@ -105,7 +105,7 @@ def test_an_interrupt_of_the_terminal_arrives_once(cli: Cli) -> None:
         pytest.param("", 127, "command not found", id="empty"),
     ],
 )
-@pytest.mark.parametrize("options", [("--env=A",), WITH_SINK], ids=["in place of it", "beside it"])
+@pytest.mark.parametrize("options", [("--env=A",), WITH_SINK], ids=["in place of it", "as a child"])
 def test_a_program_that_cannot_run(
     cli: Cli, tmp_path: Path, *, program: str, code: int, message: str, options: tuple[str, ...]
 ) -> None:

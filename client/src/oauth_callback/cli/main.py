@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str | None = None) 
 def _by_name(program: str, arguments: Sequence[str]) -> Sequence[str]:
     """Return the arguments, with the command that the name of a symbolic link chooses.
 
-    What follows the name and a hyphen is the connection.
+    The connection follows the name and a hyphen.
     """
     name = os.path.basename(program)
     name = name[:-4] if name.lower().endswith(".exe") else name

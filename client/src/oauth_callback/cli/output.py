@@ -1,4 +1,4 @@
-"""What a command prints: its result on stdout, and messages for a person on stderr."""
+"""Prints the result of a command on stdout, and messages for a person on stderr."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def replace_process(path: str, command: Sequence[str], environ: Mapping[str, str
     Raises CommandFailed (126).
     """
     if os.name == "nt":
-        return run_beside(path, command, environ, None)
+        return run_as_child(path, command, environ, None)
     for name in ("SIGPIPE", "SIGXFSZ"):
         # Python ignores them, and the program would inherit that.
         signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -57,7 +57,7 @@ def replace_process(path: str, command: Sequence[str], environ: Mapping[str, str
         raise _not_executable(command[0], error) from None
 
 
-def run_beside(
+def run_as_child(
     path: str,
     command: Sequence[str],
     environ: Mapping[str, str],

@@ -12,7 +12,7 @@ import re
 from oauth_callback.cli import exits
 from oauth_callback.cli.arguments import Parser, add_connection_option, add_token_options
 from oauth_callback.cli.asking import ask, keeper_of
-from oauth_callback.cli.programs import find, replace_process, run_beside
+from oauth_callback.cli.programs import find, replace_process, run_as_child
 from oauth_callback.cli.sinks.files import Sink, parse_sink
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ def _run(
 
     files = FreshFiles(keeper, options.connection, sinks, min_ttl=options.min_ttl)
     files.start(answers[options.connection])
-    return run_beside(path, command, environ, files)
+    return run_as_child(path, command, environ, files)
 
 
 def _ask(keeper: Keeper, connection: str | None, options: Namespace) -> TokenAnswer:

@@ -1,4 +1,4 @@
-"""What a token file contains, by the program that reads it. Never a refresh token."""
+"""The contents of a token file, by the program that reads it. Never a refresh token."""
 
 from __future__ import annotations
 
