@@ -8,7 +8,7 @@ AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run quick quick-tests test bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 conn
 
 storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help
 	@$(BIN)/python -m tests.bench.storm $(ARGS)
+
+recipes: .venv/dev.stamp .venv/recipes-inventree-part-import/.stamp ## run docs/recipes with the tools of this machine: curl, git, kubectl, rclone, msmtp, mbsync, mutt and more
+	@$(BIN)/python -m tests.recipes
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 malformed inputs; see ARGS=--help
 	@$(BIN)/python -m tests.fuzz $(ARGS)
@@ -90,6 +93,7 @@ lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) $(LOCKS)/audit.in -o $(LOCKS)/audit.txt
 	@$(COMPILE) $(LOCKS)/recipes-digikey-api.in -o $(LOCKS)/recipes-digikey-api.txt
 	@$(COMPILE) --override $(LOCKS)/recipes-overrides.in --no-emit-package wxpython --no-emit-package numpy $(LOCKS)/recipes-kicost.in -o $(LOCKS)/recipes-kicost.txt
+	@$(COMPILE) $(LOCKS)/recipes-inventree-part-import.in -o $(LOCKS)/recipes-inventree-part-import.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml, which are made from this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

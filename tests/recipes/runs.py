@@ -59,10 +59,10 @@ def command_of(name: str, *, having: str) -> str:
 
 
 def start(
-    command: str, tool: str, front: Front, server: LocalServer, folder: Path, **environ: str
+    command: str, tool: str | None, front: Front, server: LocalServer, folder: Path, **environ: str
 ) -> Run:
-    """Start a tool in its folder, which is its home."""
-    tool_bin = Path(python_of(tool)).parent
+    """Start a tool in its folder, which is its home. Without a tool, `sys.executable` has it."""
+    tool_bin = Path(sys.executable if tool is None else python_of(tool)).parent
     variables = {
         "HOME": str(folder),
         "PATH": f"{command_folder(folder)}:{tool_bin}:{os.environ['PATH']}",

@@ -28,11 +28,13 @@ def run(source: TokenSource, arguments: Sequence[str]) -> None:
         if error.name != "inventree_part_import":
             raise
         raise missing("inventree-part-import") from None
-    _replace_session(supplier.DigiKeyApi, source)
+    replace_session(supplier.DigiKeyApi, source)
     run_module("inventree_part_import", arguments, program="inventree-part-import")
 
 
-def _replace_session(api: Any, source: TokenSource) -> None:  # noqa: ANN401 - untyped
+def replace_session(api: Any, source: TokenSource) -> None:  # noqa: ANN401 - untyped
+    """Replace the session of its class `DigiKeyApi`."""
+
     def init(
         self: Any,  # noqa: ANN401
         client_id: str,
