@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,12 @@ class Cli:
         return Ended(code, out, err)
 
     def process(
-        self, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
+        self, *arguments: str, command: Sequence[str] = COMMAND, **options: Any
     ) -> "subprocess.Popen[str]":
         """Start a command as a process, with pipes for its output."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(
-            [*COMMAND, *arguments],
-            env={**self.environ, **(environ or {})},
-            text=True,
-            **{**pipes, **options},
+            [*command, *arguments], env=self.environ, text=True, **{**pipes, **options}
         )
 
     @property

@@ -118,7 +118,7 @@ def test_without_a_token_git_fails_with_the_reason(
     failed = it.clone("a")
     assert failed.returncode != 0
     assert "Run `oauth-callback login git`" in failed.stderr
-    assert "told us to quit" in failed.stderr
+    assert "to quit" in failed.stderr
     assert not (it.folder / "a").exists()
 
 

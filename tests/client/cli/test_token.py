@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,29 @@ def test_a_keeper_that_is_gone(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     ended = cli("token", "--wait=0")
     assert (ended.code, ended.out) == (75, "")
     assert "Connection refused" in ended.err
+
+
+# Each costs a part of the time that Python itself takes to start.
+_SLOW = {
+    "asyncio", "dataclasses", "inspect", "logging", "pathlib", "shutil", "subprocess",
+    "tempfile", "threading", "typing", "urllib.request", "webbrowser",
+}  # fmt: skip
+
+
+def test_a_token_imports_no_other_command_and_nothing_slow(cli: Cli) -> None:
+    program = """
+import sys
+before = set(sys.modules)
+from oauth_callback.cli.main import main
+main(["token"])
+print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+    process = cli.process(command=[sys.executable, "-c", program])
+    out, err = process.communicate()
+    assert out == "token-1\n"
+    imported = set(err.split())
+    assert imported & _SLOW == set()
+    own = {name for name in imported if name.startswith("oauth_callback.cli.commands.")}
+    assert own == {"oauth_callback.cli.commands.print_token"}
+    others = {"oauth_callback.source", "oauth_callback.profiles", "oauth_callback.cli.sinks"}
+    assert imported & others == set()

@@ -25,6 +25,7 @@ class Parser(argparse.ArgumentParser):
             prog=f"oauth-callback {command}",
             description=f"{summary[0].upper()}{summary[1:]}.",
             allow_abbrev=False,
+            formatter_class=_formatter,
         )
         self.command = command
 
@@ -39,6 +40,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and the error, and raise SystemExit (2)."""
         self.exit(2, f"{self.format_usage()}{self.prog}: {message}\n")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return a formatter of a fixed width. argparse imports `shutil` to find the terminal's."""
+    return argparse.HelpFormatter(prog, width=100)
 
 
 def seconds(text: str) -> int:
