@@ -16,7 +16,8 @@ from functions.http.problems import ProblemError, problem
 _PARAMETERS = ("grant_type", "client_id", "client_secret", "refresh_token", "scope")
 # They belong into the query. In the body they would be ignored, and the default connection meant.
 _OF_THE_QUERY = ("connection", "min_ttl")
-_SECRET = ("client_secret", "refresh_token")
+_SECRETS = ("client_secret", "refresh_token")
+_LOGGED = " The URL may have been logged: replace this API key."
 _HOW = (
     "Send the API key as the client secret, by `Authorization: Basic` or as the parameter "
     "client_secret of the body."
@@ -105,7 +106,7 @@ def _refuse_in_url(request: Request) -> None:
     # RFC 6749 §2.3.1: credentials must not be in the URL.
     for name in _PARAMETERS:
         if name in request.parameters:
-            advice = " The URL may have been logged: replace this API key." * (name in _SECRET)
+            advice = _LOGGED if name in _SECRETS else ""
             raise _invalid(f"Send {name} in the body, not in the URL.{advice}")
 
 

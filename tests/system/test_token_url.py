@@ -1,4 +1,4 @@
-"""Programs with a token URL, unmodified, over several lives of a token: docs/token-url.md."""
+"""Programs with a token URL, unmodified, until the third token: docs/token-url.md."""
 
 import importlib
 import json
@@ -28,8 +28,8 @@ PROGRAMS: Mapping[str, str] = {
 }
 ASYNC = "AsyncOAuth2Client"
 # Half of it suffices for a call on a busy machine.
-LIFE = timedelta(seconds=6)
-LIVES = 3
+LIFETIME = timedelta(seconds=6)
+TOKENS = 3
 # oauthlib rounds the end of a token to a whole second.
 MARGIN = timedelta(seconds=1)
 HEADERS = {"x-digikey-client-id": "simulated-client"}
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 @pytest.fixture(scope="module")
 def logged_in(server: LocalServer) -> LocalServer:
     """The server after a login, with short-lived tokens."""
-    change = {"lifetimes": {"access_token": LIFE.total_seconds()}}
+    change = {"lifetimes": {"access_token": LIFETIME.total_seconds()}}
     http.post(f"{server.address}/simulated-digikey/_control", json=change).raise_for_status()
     log_in(server)
     return server
@@ -108,7 +108,7 @@ def test_the_command_gets_what_the_page_shows(
 
 
 @pytest.mark.usefixtures("libraries")
-def test_no_call_of_any_program_is_refused_over_several_lives_of_a_token(
+def test_no_call_of_any_program_is_refused_until_the_third_token(
     logged_in: LocalServer,
 ) -> None:
     statuses: list[tuple[str, int]] = []
@@ -120,8 +120,8 @@ def test_no_call_of_any_program_is_refused_over_several_lives_of_a_token(
         awaited = asynchronous(PROGRAMS["Authlib, httpx2"])
         record_async(awaited, statuses)
         portal.call(awaited.fetch_token)
-        for life in range(LIVES):
-            if life > 0:
+        for number in range(TOKENS):
+            if number > 0:
                 let_expire(logged_in)
             for api in programs.values():
                 api.get(api_of(logged_in), headers=HEADERS)
@@ -131,8 +131,8 @@ def test_no_call_of_any_program_is_refused_over_several_lives_of_a_token(
     for api in programs.values():
         api.close()
     # Nothing was repeated after a refusal.
-    assert Counter(statuses) == dict.fromkeys([(name, 200) for name in (*PROGRAMS, ASYNC)], LIVES)
-    assert len(tokens) == LIVES
+    assert Counter(statuses) == dict.fromkeys([(name, 200) for name in (*PROGRAMS, ASYNC)], TOKENS)
+    assert len(tokens) == TOKENS
 
 
 def record(api: Any, name: str, statuses: list[tuple[str, int]]) -> None:
@@ -172,7 +172,7 @@ def let_expire(server: LocalServer) -> None:
 
 
 def shown_token(server: LocalServer) -> dict[str, str]:
-    """Return the current token, whatever is left of it."""
+    """Return the current token, even if it expires soon."""
     answer = http.get(
         f"{server.address}/api/token?min_ttl=0", headers={"x-api-key": server.api_key}
     )

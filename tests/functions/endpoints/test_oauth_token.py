@@ -98,7 +98,7 @@ def keyed(
 
 
 @on_each_host
-def test_token_is_the_one_of_get_and_expires_when_it_does(
+def test_checklist_55_token_is_the_one_of_get_and_expires_when_it_does(
     deployment: Deployment, connection: str
 ) -> None:
     deployment.log_in(connection)
@@ -216,12 +216,12 @@ def test_scope_must_have_been_granted(
         pytest.param(
             {"grant_type": "refresh_token", "refresh_token": ODD_KEY},
             [basic("app", "of another")],
-            id="refresh token beside any secret",
+            id="refresh token and any secret",
         ),
         pytest.param(
             {**POST, **REFRESH, "refresh_token": ODD_KEY, "client_secret": WRONG},
             [],
-            id="refresh token beside any secret of the form",
+            id="refresh token and any secret of the form",
         ),
         pytest.param(
             {**GRANT, "client_secret": ODD_KEY, "resource": "x", "x": ""}, [], id="unknown ones"
@@ -255,7 +255,7 @@ def test_key_is_read_wherever_clients_put_it(
         pytest.param(GRANT, [("x-api-key", API_KEY)], "no client secret", id="x-api-key"),
     ],
 )
-def test_client_without_a_valid_key_is_challenged(
+def test_checklist_51_client_without_a_valid_key_is_challenged(
     keyed: Deployment, form: Mapping[str, str], headers: list[Header], text: str
 ) -> None:
     rows = keyed.rows()
@@ -318,7 +318,7 @@ def test_key_that_is_not_for_that_is_an_unauthorized_client(
             [basic("a", "x")],
             {},
             "in two ways",
-            id="both beside a refresh token",
+            id="both, and a refresh token",
         ),
         pytest.param(
             {**GRANT, "client_id": "a"},
@@ -345,7 +345,7 @@ def test_key_that_is_not_for_that_is_an_unauthorized_client(
         pytest.param(POST, [], {"min_ttl": "soon"}, "Invalid min_ttl", id="min_ttl"),
     ],
 )
-def test_invalid_request_is_refused_and_changes_nothing(
+def test_checklist_50_invalid_token_request_is_refused_and_changes_nothing(
     deployment: Deployment,
     form: Mapping[str, str] | bytes,
     headers: list[Header],
