@@ -12,7 +12,7 @@ _WIDTH = 24
 
 
 def main() -> int:
-    """Return the exit code: 1 if a recipe failed. A tool that is absent is no failure."""
+    """Return the exit code: 1 if a recipe failed. An absent tool is counted as success."""
     with tempfile.TemporaryDirectory(prefix="recipes-") as folder, place(Path(folder)) as here:
         outcomes = [_run(name, check, here) for name, check in CHECKS.items()]
     for outcome, notes in (("tested", TESTED), ("not here", NOT_HERE)):

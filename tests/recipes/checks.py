@@ -9,6 +9,7 @@ from tests.docs.pages import block, blocks, page
 from tests.recipes.front import digikey_front
 from tests.recipes.place import AbsentError, Place
 from tests.recipes.runs import CLIENT_ID, Run, start
+from tests.system.waiting import wait_until
 
 Check = Callable[[Place], str]
 _MESSAGE = "From: me@mail.example\nTo: you@mail.example\nSubject: hello\n\nhello\n"
@@ -179,6 +180,26 @@ def mutt(place: Place) -> str:
     return "a mail by XOAUTH2"
 
 
+def prometheus(place: Place) -> str:
+    """Scrape a target with a token of the token URL."""
+    place.need("prometheus", "apt-get install prometheus")
+    lines = block("yaml", page("recipes/prometheus.md"), having="token_url")
+    key_file = place.write("keeper-key", place.server.api_key)
+    for old, new in {
+        "https://NAME.example": place.server.address,
+        "connection=CONNECTION": "connection=default",
+        "/etc/prometheus/keeper-key": str(key_file),
+        "api.example": f"localhost:{place.ports['http']}",
+        "scheme: https": "scheme: http\n    scrape_interval: 1s\n    scrape_timeout: 1s",
+    }.items():
+        assert old in lines
+        lines = lines.replace(old, new)
+    place.write("prometheus.yml", lines)
+    with place.running("prometheus --config.file=prometheus.yml --web.listen-address=127.0.0.1:0"):
+        wait_until(lambda: ("/metrics", 200) in place.site.seen)
+    return "a scrape by the token URL"
+
+
 def inventree(place: Place) -> str:
     """Find a part by the importer's supplier. The importer itself needs an InvenTree server."""
     settings = "currency: USD\nlanguage: en\nlocation: US\nscraping: false\n"
@@ -227,6 +248,7 @@ CHECKS: Mapping[str, Check] = {
     "msmtp": msmtp,
     "mbsync": mbsync,
     "mutt": mutt,
+    "Prometheus": prometheus,
     "inventree-part-import": inventree,
     "digikey_mcp": digikey_mcp,
 }
@@ -238,7 +260,6 @@ TESTED = {
 }
 NOT_HERE = {
     "Ki-nTree": "a window; its library is digikey-api, which reads the same file",
-    "Prometheus": "no stand-in",
     "Envoy": "no stand-in",
     "External Secrets": "needs a Kubernetes cluster",
     "n8n": "no stand-in",

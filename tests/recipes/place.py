@@ -1,6 +1,7 @@
 """A deployment after a login, stand-ins, and shells in which the lines of the pages run."""
 
 import os
+import shlex
 import shutil
 import socketserver
 import ssl
@@ -57,6 +58,21 @@ class Place:
         assert self.server.api_key not in done.stdout, "the output has the API key"
         assert done.returncode == code, f"exit code {done.returncode}: {done.stdout[-300:]}"
         return done.stdout
+
+    @contextmanager
+    def running(self, command: str) -> Iterator[None]:
+        """Run a program that does not end by itself. Its output is dropped."""
+        with subprocess.Popen(
+            shlex.split(command),
+            cwd=self.home,
+            env=self.environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
 
     @property
     def environ(self) -> dict[str, str]:

@@ -11,6 +11,19 @@ from oauth_callback.testing import FakeKeeper
 from tests.docs.pages import ROOT
 
 STARTED = "print('started')"
+# As digikey_mcp: a token at the start, headers at each call.
+MCP_SERVER = """
+import json, os, requests
+def get_access_token():
+    answer = requests.post("https://api.digikey.com/v1/oauth2/token", data={}, headers={})
+    answer.raise_for_status()
+    return answer.json()["access_token"]
+access_token = get_access_token()
+def _get_headers(customer_id="0"):
+    return {"Authorization": f"Bearer {access_token}", "X-DIGIKEY-Customer-Id": customer_id}
+def main():
+    print(json.dumps(_get_headers("7")), bool(os.environ["CLIENT_SECRET"]))
+"""
 SERVER_WITHOUT_MAIN = "def _get_headers(): return {}\n"
 
 
@@ -74,3 +87,29 @@ def test_wrong_program_is_named(
         done = shims(keeper, tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
+
+
+def test_mcp_server_gets_tokens_at_each_call_and_none_at_its_start(tmp_path: Path) -> None:
+    pytest.importorskip("requests", reason="requests is missing: make test")
+    (tmp_path / "digikey_mcp_server.py").write_text(MCP_SERVER)
+    with FakeKeeper() as keeper:
+        done = shims(keeper, tmp_path, "digikey-mcp", "digikey_mcp_server.py")
+    headers = '{"Authorization": "Bearer token-1", "X-DIGIKEY-Customer-Id": "7"} True'
+    assert (done.returncode, done.stdout) == (0, f"{headers}\n"), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["script.py", "a", "-b"], ["-m", "script", "a", "-b"]])
+def test_script_gets_its_own_arguments(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "script.py").write_text("import sys\nprint(__name__, sys.argv[1:])")
+    _write_handler(tmp_path / "digikey")
+    with FakeKeeper() as keeper:
+        done = shims(keeper, tmp_path, "digikey-api", *arguments)
+    assert (done.returncode, done.stdout) == (0, "__main__ ['a', '-b']\n"), done.stderr
+
+
+def _write_handler(package: Path) -> None:
+    """Write as much of digikey-api as the shim looks for."""
+    (package / "oauth").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "exceptions.py").touch()
+    (package / "oauth/oauth2.py").write_text("class TokenHandler: ...\n")

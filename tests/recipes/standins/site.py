@@ -1,4 +1,4 @@
-"""An HTTP server with a bearer API, a WebDAV folder, a Kubernetes API and a git repository."""
+"""An HTTP server: an API, metrics, a WebDAV folder, a Kubernetes API and a git repository."""
 
 import base64
 from collections.abc import Callable
@@ -11,6 +11,7 @@ _JSON = {
     "/version": '{"major": "1", "minor": "32", "gitVersion": "v1.32.0"}',
     "/parts": '{"parts": 6}',
 }
+_TEXTS = {"/metrics": "parts 6\n"}
 _PROPFIND = """<?xml version="1.0"?><d:multistatus xmlns:d="DAV:"><d:response><d:href>/dav/</d:href>
 <d:propstat><d:prop><d:resourcetype><d:collection/></d:resourcetype></d:prop>
 <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>"""
@@ -30,8 +31,8 @@ class Site:
 
     def content_of(self, path: str) -> tuple[int, bytes]:
         """Return the status and the body of an accepted request."""
-        if path in _JSON:
-            return 200, _JSON[path].encode()
+        if path in _JSON or path in _TEXTS:
+            return 200, (_JSON | _TEXTS)[path].encode()
         if path == "/dav/":
             return 207, _PROPFIND.encode()
         file = self.folder / path.partition("?")[0].lstrip("/")
