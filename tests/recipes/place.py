@@ -26,6 +26,10 @@ class AbsentError(Exception):
     """A tool is not on this machine. The message has the way to install it."""
 
 
+class LeakError(Exception):
+    """A tool printed the API key or a token."""
+
+
 @dataclass(kw_only=True)
 class Place:
     """The deployment, the stand-ins with their ports on localhost, and an empty home."""
@@ -36,6 +40,10 @@ class Place:
     site: Site
     mail: Mail
     ports: Mapping[str, int]
+    key: str
+    """The API key that the tools use."""
+    tokens: set[str]
+    """The tokens that the stand-ins have accepted."""
 
     def need(self, program: str, install: str) -> None:
         """Raise AbsentError if a program is not there."""
@@ -43,7 +51,10 @@ class Place:
             raise AbsentError(install)
 
     def shell(self, command: str, *, code: int = 0, stdin: str = "", **environ: str) -> str:
-        """Run lines, and return what they printed. Raises AssertionError for another exit code."""
+        """Run lines, and return what they printed.
+
+        Raises AssertionError for another exit code, LeakError.
+        """
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.home,
@@ -55,9 +66,14 @@ class Place:
             check=False,
             timeout=60,
         )
-        assert self.server.api_key not in done.stdout, "the output has the API key"
+        self.check(done.stdout)
         assert done.returncode == code, f"exit code {done.returncode}: {done.stdout[-300:]}"
         return done.stdout
+
+    def check(self, printed: str) -> None:
+        """Raise LeakError if an output has the API key or a token."""
+        if any(secret in printed for secret in (self.key, *self.tokens)):
+            raise LeakError("The output has the API key or a token.")
 
     @contextmanager
     def running(self, command: str) -> Iterator[None]:
@@ -82,7 +98,7 @@ class Place:
             "PATH": f"{command_folder(self.home)}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path(__file__).parents[2] / "client/src"),
             "OAUTH_CALLBACK_URL": self.server.address,
-            "OAUTH_CALLBACK_KEY": self.server.api_key,
+            "OAUTH_CALLBACK_KEY": self.key,
         }
 
     def write(self, name: str, text: str) -> Path:
@@ -104,9 +120,14 @@ def place(folder: Path) -> Iterator[Place]:
         server = stack.enter_context(local_server(folder / "server"))
         log_in(server)
 
+        tokens = set[str]()
+
         def accepts(token: str) -> bool:
             url = f"{server.address}/simulated-digikey/_resource"
-            return http.get(url, headers={"authorization": f"Bearer {token}"}).is_success
+            is_current = http.get(url, headers={"authorization": f"Bearer {token}"}).is_success
+            if is_current:
+                tokens.add(token)
+            return is_current
 
         site, mail = Site(accepts, folder / "site"), Mail(accepts)
         tls = server_certificate(folder, "localhost")
@@ -122,6 +143,8 @@ def place(folder: Path) -> Iterator[Place]:
             site=site,
             mail=mail,
             ports=ports,
+            key=server.api_key,
+            tokens=tokens,
         )
 
 
@@ -132,7 +155,7 @@ def _serving(
     """Serve a stand-in on a free port."""
     own = type("Handler", (handler,), {"mail": mail})
     server: socketserver.TCPServer = (
-        ThreadingHTTPServer(("127.0.0.1", 0), own)  # type: ignore[arg-type]
+        ThreadingHTTPServer(("127.0.0.1", 0), own)
         if name.startswith("http")
         else socketserver.ThreadingTCPServer(("127.0.0.1", 0), own)
     )
