@@ -1,17 +1,20 @@
 """docs/recipes: its index, and the pages whose tools are quick. The others: `make recipes`."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from oauth_callback.shims.__main__ import PROGRAMS
 from oauth_callback.testing import FakeKeeper
 from tests.client.guarded_api import guarded_api
-from tests.docs.pages import ROOT, block, page
+from tests.docs.pages import ROOT, block, blocks, page
 from tests.needs import cannot_run
 from tests.recipes.checks import CHECKS, NOT_HERE, TESTED
 from tests.recipes.place import AbsentError, Place, place
@@ -42,6 +45,16 @@ def test_each_tool_is_run_or_reported() -> None:
 def test_pages_start_each_shim() -> None:
     texts = " ".join(each.read_text() for each in PAGES).replace('", "', " ")
     assert [name for name in PROGRAMS if f"oauth_callback.shims {name} " not in texts] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_settings_of_the_pages_are_well_formed(path: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is missing: make test")
+    text = path.read_text()
+    for each in blocks("yaml", text):
+        assert all(map(bool, yaml.safe_load_all(textwrap.dedent(each)))), each
+    for each in blocks("json", text):
+        assert json.loads(each)
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +90,5 @@ def test_mcp_client_of_the_page_lists_the_tools_of_a_server() -> None:
 def test_headers_of_claude_are_those_of_the_page(here: Place) -> None:
     command = re.search(r'"headersHelper": "([^"]+)"', page("recipes/mcp.md"))
     assert command is not None
-    printed = here.shell(command[1].replace(" --connection CONNECTION", ""))
+    printed = here.shell(command[1].replace(" --connection CONNECTION", ""), prints_token=True)
     assert re.fullmatch(r'\{"Authorization": "Bearer [^"]+"\}\n', printed)
