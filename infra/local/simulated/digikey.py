@@ -1,4 +1,4 @@
-"""Digi-Key's own part of the simulation: its product search, version 4, and its errors.
+"""Digi-Key's own part of the simulation: its product search, versions 4 and 3, and its errors.
 
 Paths, members and headers as on developer.digikey.com, "Product Information V4" and "Shared
 Concepts".
@@ -10,7 +10,7 @@ from dataclasses import replace
 from domain.provider import Provider
 from functions.http.messages import Request, Response
 from functions.http.parameters import MalformedRequestError
-from infra.local.simulated import digikey_errors
+from infra.local.simulated import digikey_errors, digikey_v3
 from infra.local.simulated.digikey_errors import gateway_error
 from infra.local.simulated.digikey_parts import PARTS, find_part, matching_parts
 from infra.local.simulated.digikey_quota import Quotas
@@ -64,6 +64,10 @@ class DigiKey(Vendor):
         number = path.removeprefix(_SEARCH).removesuffix(_DETAILS)
         if number and path == f"{_SEARCH}{number}{_DETAILS}":
             return {"GET": self._protected(self._limited(lambda _: _details(number)))}
+        if (older := digikey_v3.routes_at(path)) is not None:
+            return {
+                method: self._protected(self._limited(handler)) for method, handler in older.items()
+            }
         return super().routes_at(path)
 
     def _protected(self, handler: Handler) -> Handler:

@@ -60,7 +60,12 @@ class Part:
                 }
                 for number, (name, value) in enumerate(self.parameters.items(), start=1)
             ],
-            "Category": {"CategoryId": 1, "ParentId": 0, "Name": self.category},
+            "Category": {
+                "CategoryId": 1,
+                "ParentId": 0,
+                "Name": self.category,
+                "ChildCategories": [],
+            },
             "Series": {"Id": 0, "Name": "-"},
             "Classifications": {
                 "ReachStatus": "REACH Unaffected",
@@ -69,18 +74,22 @@ class Part:
             },
         }
 
+    def standard_pricing(self) -> list[dict[str, object]]:
+        """Return its `StandardPricing`, as in versions 3 and 4."""
+        return [
+            {
+                "BreakQuantity": quantity,
+                "UnitPrice": price,
+                "TotalPrice": round(quantity * price, 5),
+            }
+            for quantity, price in self.prices.items()
+        ]
+
     def _variation(self) -> dict[str, object]:
         return {
             "DigiKeyProductNumber": self.digikey_number,
             "PackageType": {"Id": 3, "Name": "Bulk"},
-            "StandardPricing": [
-                {
-                    "BreakQuantity": quantity,
-                    "UnitPrice": price,
-                    "TotalPrice": round(quantity * price, 5),
-                }
-                for quantity, price in self.prices.items()
-            ],
+            "StandardPricing": self.standard_pricing(),
             "MyPricing": [],
             "MarketPlace": False,
             "TariffActive": False,

@@ -1,0 +1,1 @@
+"""The tools of docs/recipes, unchanged, with the keeper's tokens."""

@@ -1,0 +1,1 @@
+"""Servers of this machine that accept the tokens of the simulated provider only."""
