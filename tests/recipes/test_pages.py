@@ -64,7 +64,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield running
 
 
-@pytest.mark.parametrize("name", ["git"])
+@pytest.mark.parametrize("name", ["curl", "git"])
 def test_recipe_works(here: Place, name: str) -> None:
     try:
         CHECKS[name](here)
