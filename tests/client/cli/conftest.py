@@ -1,5 +1,6 @@
 """A command line whose deployment is a fake keeper."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +23,15 @@ def cli(
         for name, value in keeper.environ.items():
             monkeypatch.setenv(name, value)
         yield Cli(keeper, monkeypatch, capsys)
+
+
+@pytest.fixture(autouse=True)
+def heeded_signals() -> Iterator[None]:
+    """Let commands heed an interrupt. A shell starts a background job without that."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT)}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

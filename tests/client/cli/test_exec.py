@@ -47,13 +47,14 @@ def test_a_file_is_fresh_while_the_program_runs(cli: Cli, tmp_path: Path) -> Non
 
 
 PROGRAM = """
-import signal, sys
+import os, signal, sys
+def report(number, _frame):
+    os.write(1, f"{signal.Signals(number).name}\\n".encode())
 for name in sys.argv[1:]:
-    signal.signal(getattr(signal, name), lambda number, _: print(signal.Signals(number).name))
-print("ready", flush=True)
+    signal.signal(getattr(signal, name), report)
+os.write(1, b"ready\\n")
 while True:
     signal.pause()
-    sys.stdout.flush()
 """
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from oauth_callback.cli.sinks.keeping import FreshFiles
 
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT")
+_LONGEST_WAIT = 60.0
+"""Seconds. Within it, Python looks 20 times a second, and handles the signals that came."""
 _OF_TERMINAL = frozenset({"SIGINT", "SIGQUIT"})
 
 
@@ -84,11 +86,21 @@ def run_as_child(
     signals.pass_on_to(process)
     if files is not None:
         Thread(target=files.keep, args=(stop,), daemon=True).start()
-    code = process.wait()
+    code = _wait_for(process)
     stop.set()
     if files is not None:
         files.close()
     return code if code >= 0 else 128 - code
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code. A plain `wait` misses a signal that arrives just before it blocks."""
+    from contextlib import suppress
+    from subprocess import TimeoutExpired
+
+    while True:
+        with suppress(TimeoutExpired):
+            return process.wait(timeout=_LONGEST_WAIT)
 
 
 class _Signals:
