@@ -199,16 +199,6 @@ def _mcp(source: TokenSource, url: str) -> Call:
     return lambda: asyncio.run(call())
 
 
-def _fastmcp(source: TokenSource, url: str) -> Call:
-    import fastmcp
-
-    async def call() -> None:
-        async with fastmcp.Client(f"{url}/mcp", auth=httpx_auth(source)) as client:
-            await client.list_tools()
-
-    return lambda: asyncio.run(call())
-
-
 def _quiet(call: Call, refusal: type[Exception]) -> Call:
     """Ignore the exception of a 401; the API has counted it."""
 
@@ -236,5 +226,4 @@ LIBRARIES: Mapping[str, Library] = {
     "anthropic, asynchronous": Library("anthropic", _anthropic_async),
     "PyGithub": Library("github", _github, tries_again=False),
     "mcp": Library("mcp", _mcp),
-    "fastmcp": Library("fastmcp", _fastmcp),
 }

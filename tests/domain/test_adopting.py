@@ -285,6 +285,14 @@ def test_the_earlier_access_token_is_served_until_it_expires() -> None:
     assert isinstance(ask(prove(waiting)[0], NOW + MINUTE - SECOND).command, Serve)
 
 
+def test_the_access_token_of_a_refused_grant_is_served_until_it_expires() -> None:
+    assert ask(adopt(DEAD), NOW).command == Serve(tokens=TOKENS)
+
+
+def test_an_access_token_of_a_clock_that_was_ahead_is_not_served() -> None:
+    assert isinstance(ask(adopt(GRANT), T0 - DAY).command, SendTokenRequest)
+
+
 def test_an_earlier_access_token_in_doubt_is_not_served() -> None:
     doubt = FailureState(failures=1, failure=Failure.UNKNOWN, at=T0, retry_at=T0, in_doubt_since=T0)
     waiting = adopt(replace(GRANT, failure_state=doubt))
@@ -323,13 +331,16 @@ def test_no_proof_is_too_early(within: timedelta) -> None:
 
 def test_a_caller_without_an_earlier_token_waits_for_the_proof() -> None:
     refreshing, _ = prove(adopt(Unauthorized()))
-    assert isinstance(ask(refreshing, NOW).command, Wait)
+    decision = ask(refreshing, NOW)
+    assert isinstance(decision.command, Wait)
+    assert decision.grant is refreshing
 
 
 def test_the_sweep_proves_what_its_instance_did_not() -> None:
     waiting, due = adopt(GRANT), RefreshDue(attempt_id="sweep")
     assert isinstance(decide(waiting, due, POLICY, NOW).command, SendTokenRequest)
-    assert decide(waiting, due, POLICY, NOW - SECOND).command == NothingDue()
+    early = decide(waiting, due, POLICY, NOW - SECOND)
+    assert (early.grant, early.command) == (waiting, NothingDue())
     refreshing, _ = prove(waiting)
     assert due_at(refreshing) == NOW
     assert isinstance(decide(refreshing, due, POLICY, NOW + SECOND).command, Wait)
@@ -356,6 +367,9 @@ def test_a_repeated_proof_serves_what_the_first_one_brought() -> None:
     command = decide(after, question, POLICY, NOW + 5 * MINUTE).command
     assert isinstance(command, Serve)
     assert command.tokens.access_token == "proven"
+    later = decide(after, question, POLICY, NOW + DAY).command
+    assert isinstance(later, SendTokenRequest)
+    assert later.attempt.id == "proof"
 
 
 # Rule 17: the end of the proof.

@@ -36,6 +36,13 @@ SURVIVORS = (
         reason="The condition is for the type checker. Other grants have no lease.",
     ),
     Survivor(
+        module="domain.adopting",
+        place="_with",
+        before="if grant is adopting.grant or not isinstance(grant, Authorized | Refreshing):",
+        after="if grant is adopting.grant:",
+        reason="The condition is for the type checker. A question ends no grant.",
+    ),
+    Survivor(
         module="domain.authorization",
         place="code_challenge",
         before='digest = sha256(code_verifier.encode("ascii")).digest()',

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.docs.pages import block, blocks, page
@@ -219,6 +220,8 @@ def digikey_mcp(place: Place) -> str:
     server = os.environ.get("DIGIKEY_MCP", "")
     if not server:
         raise AbsentError("clone it, and set DIGIKEY_MCP to its digikey_mcp_server.py")
+    if find_spec("fastmcp") is None:
+        raise AbsentError("run `.venv/bin/python -m pip install fastmcp`")
     script = place.write("call.py", _MCP_CALL)
     printed = _digikey(
         place, f"{sys.executable} {script}", None, DIGIKEY_MCP=server, CLIENT_ID=CLIENT_ID
