@@ -27,8 +27,9 @@ def cli(
 
 @pytest.fixture(autouse=True)
 def heeded_signals() -> Iterator[None]:
-    """Let commands heed an interrupt. A shell starts a background job without that."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT)}
+    """Let commands heed the signals that `nohup`, and a shell's background job, ignore."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         if handler is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
