@@ -1,24 +1,12 @@
 """The credentials in a request's headers. Those in a URL are ignored, because URLs are logged."""
 
-import binascii
-from base64 import b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from functions.http.messages import Request
-from functions.http.problems import problem
 
 # The base64url of `{"`.
 _JWT_START = b"eyJ"
 _JWT_DOTS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasicCredentials:
-    """The user and password of `Authorization: Basic …` (RFC 7617 §2), as they were sent."""
-
-    user: bytes
-    password: bytes = field(repr=False)
 
 
 # Browsers add cached Basic credentials to requests that other sites cause. So they count only where
@@ -35,6 +23,9 @@ def api_keys_in(request: Request) -> list[bytes]:
     Raises ProblemError.
     """
     if uses_basic(request):
+        # Imported here, because a fresh token seldom needs it.
+        from functions.access.basic import basic_credentials
+
         return [found.password for found in basic_credentials(request)]
     return keys_in_headers(request)
 
@@ -45,7 +36,7 @@ def uses_basic(request: Request) -> bool:
     if not is_read or keys_in_headers(request):
         return False
     is_own = _OWN_SITES.issuperset(request.header_values(b"sec-fetch-site"))
-    return is_own and bool(_of_scheme(request, b"basic"))
+    return is_own and bool(values_of_scheme(request, b"basic"))
 
 
 def keys_in_headers(request: Request) -> list[bytes]:
@@ -62,27 +53,10 @@ def identity_token(given: Iterable[bytes]) -> bytes | None:
 
 def bearer_tokens(request: Request) -> list[bytes]:
     """Return the values of `Authorization: Bearer …` (RFC 6750 §2.1)."""
-    return _of_scheme(request, b"bearer")
+    return values_of_scheme(request, b"bearer")
 
 
-def basic_credentials(request: Request) -> list[BasicCredentials]:
-    """Return the credentials of each `Authorization: Basic …`. Raises ProblemError."""
-    return [_decode(value) for value in _of_scheme(request, b"basic")]
-
-
-def _of_scheme(request: Request, scheme: bytes) -> list[bytes]:
+def values_of_scheme(request: Request, scheme: bytes) -> list[bytes]:
+    """Return the values of `Authorization` with this scheme, which is in lower case."""
     values = [value.strip().partition(b" ") for value in request.header_values(b"authorization")]
     return [value.strip() for given, _, value in values if given.lower() == scheme]
-
-
-def _decode(value: bytes) -> BasicCredentials:
-    try:
-        user, colon, password = b64decode(value, validate=True).partition(b":")
-    except binascii.Error:
-        user, colon, password = b"", b"", b""
-    if not colon:
-        raise problem(
-            "api-key-invalid",
-            "Malformed `Authorization: Basic`. Send the base64 of `USER:KEY` (RFC 7617).",
-        )
-    return BasicCredentials(user=user, password=password)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-from functions.access.credentials import basic_credentials
+from functions.access.basic import basic_credentials
 from functions.http.messages import Request
 from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem

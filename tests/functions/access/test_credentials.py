@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from functions.access.credentials import BasicCredentials, basic_credentials
+from functions.access.basic import BasicCredentials, basic_credentials
 from functions.http.messages import Request
 from functions.http.problems import ProblemError
 
