@@ -60,7 +60,7 @@ class ChannelWait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to deliver, until its lease ends. `id` tells one delivery from another."""
+    """The right to deliver, until its lease ends. Each has its own `id`."""
 
     id: str
     until: datetime
@@ -68,7 +68,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertBook:
-    """What a record holds of alerts. An empty one is not stored.
+    """The alerts of a record. An empty book is not stored.
 
     - `open`: the conditions that hold; `ending`: a login that expires soon.
     - `owed`: the oldest alert first.

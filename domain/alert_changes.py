@@ -42,7 +42,7 @@ from domain.tokens import EARLIEST_ISSUE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What a change owes by itself (rule 4)."""
+    """An alert that a change owes by itself (rule 4)."""
 
     kind: AlertKind
     cause: str | None = None

@@ -35,7 +35,7 @@ TROUBLE = (AlertKind.LOGIN_NEEDED, AlertKind.CLIENT_REFUSED, AlertKind.REFRESH_F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What the conditions of a grant depend on: its client's policy, thresholds, the time."""
+    """The circumstances of a grant: its client's policy, thresholds, the time."""
 
     policy: Policy
     thresholds: AlertThresholds

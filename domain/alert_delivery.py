@@ -1,6 +1,6 @@
-"""What is owed to which channel, and what a round of sends leaves: rules 5 to 9 of `alerts.py`."""
+"""Owed alerts, the claim to deliver them, and the results: rules 5 to 9 of `alerts.py`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeAlias
 
 from domain.alert_book import AlertBook, ChannelWait, Claim, Owed
 from domain.alerts import Alert
+from domain.grant import Grant, tokens_of
+from domain.ledger import NOT_DELIVERED, HistoryEvent, Note
 from domain.tokens import CLOCK_LOST_AFTER, MAX_CLOCK_SKEW
 
 # A round of sends ends before that: a send may take 20 s.
@@ -29,6 +31,7 @@ POSTPONED = timedelta(minutes=1)
 # Some hundred bytes each, in every read of the record. A connection that fails and recovers all
 # the time, with a channel away, must not grow without limit.
 MAX_OWED = 50
+_TOO_MANY = "too many alerts"
 
 
 # Rule 5: owed in the write of the change.
@@ -87,7 +90,7 @@ def _must_wait(wait: ChannelWait, now: datetime) -> bool:
 
 
 class Result(NamedTuple):
-    """What one channel did in a round.
+    """The result of a channel in a round.
 
     - `took`: the ids of the alerts that it took.
     - `has_failed`: it refused the one after them, or did not answer. `is_gone`: for good.
@@ -111,6 +114,29 @@ class GivenUp(NamedTuple):
 
     alert: Alert
     channels: tuple[str, ...]
+
+
+def given_up_note(given_up: GivenUp, grant: Grant) -> Note:
+    """Return the note on an alert that was given up: its kind, and the channels (rule 9)."""
+    tokens = tokens_of(grant)
+    where = ", ".join(given_up.channels) or _TOO_MANY
+    return Note(
+        event=HistoryEvent.ALERT_GIVEN_UP,
+        generation=None if tokens is None else tokens.generation,
+        outcome=NOT_DELIVERED,
+        quote=f"{given_up.alert.kind.value}: {where}",
+        is_requested=False,
+    )
+
+
+def dropped(before: AlertBook | None, after: AlertBook | None) -> Iterator[GivenUp]:
+    """Yield the alerts that had no room any more in a write (rule 5)."""
+    if before is None:
+        return
+    left = set() if after is None else {owed.alert.id for owed in after.owed}
+    for owed in before.owed:
+        if owed.alert.id not in left:
+            yield GivenUp(owed.alert, ())
 
 
 class AfterRound(NamedTuple):
@@ -173,7 +199,7 @@ def _waits_after(
     yield from (wait for wait in book.waits if wait.channel not in results)
     for name, result in results.items():
         before = _wait_of(book, name)
-        # A channel that took one has answered: its failures begin anew.
+        # A channel that took one works: its failures are over.
         tries = 0 if before is None or result.took else before.tries
         if result.has_failed:
             pause = max(BACKOFF[min(tries, len(BACKOFF) - 1)], result.retry_after)
@@ -181,3 +207,14 @@ def _waits_after(
             yield ChannelWait(channel=name, tries=tries + 1, next_try_at=at)
         elif result.is_postponed:
             yield ChannelWait(channel=name, tries=tries, next_try_at=now + POSTPONED)
+
+
+def next_send_at(book: AlertBook, needs: Needs, now: datetime) -> datetime | None:
+    """Return when a channel can get what it lacks; None if none lacks anything (rule 7)."""
+    left = {name for each in book.owed for name in needs(each.alert) - each.done}
+    waits = (_wait_of(book, name) for name in left)
+    return min((_due_at(wait, now) for wait in waits), default=None)
+
+
+def _due_at(wait: ChannelWait | None, now: datetime) -> datetime:
+    return wait.next_try_at if wait is not None and _must_wait(wait, now) else now

@@ -14,7 +14,7 @@ _THRESHOLDS_IN_LOGIN = 2
 
 
 def login_end(grant: Grant, book: AlertBook, now: datetime) -> datetime | None:
-    """Return when the login of a grant ends, whatever is refreshed; None if unknown (rule 2)."""
+    """Return when the login of a grant ends in spite of refreshes; None if unknown (rule 2)."""
     if not isinstance(grant, Active):
         return None
     tokens = grant.tokens

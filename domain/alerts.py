@@ -42,7 +42,7 @@ from enum import Enum
 
 
 class AlertKind(Enum):
-    """What happened. The value is the event's type for programs."""
+    """The kind of an alert. The value is the event's type for programs."""
 
     LOGIN_NEEDED = "connection.login-needed"
     EXPIRES_SOON = "connection.expires-soon"
