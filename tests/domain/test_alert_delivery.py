@@ -76,6 +76,11 @@ def wait(channel: str, tries: int, pause: timedelta) -> ChannelWait:
     return ChannelWait(channel=channel, tries=tries, next_try_at=NOW + pause)
 
 
+def test_the_durations_are_the_documented_ones() -> None:
+    assert [pause / SECOND for pause in BACKOFF] == [5, 60, 300, 1800, 7200, 21600]
+    assert (LEASE, POSTPONED, LONGEST_WAIT, MAX_OWED) == (MINUTE, MINUTE, DAY / 4, 50)
+
+
 def test_alerts_are_owed_in_order_and_the_oldest_have_no_room() -> None:
     assert [owed.alert for owed in BOOK.owed] == [A, B, C]
     assert {owed.since for owed in BOOK.owed} == {NOW}
@@ -108,6 +113,9 @@ def test_a_claim_holds_for_its_lease(seconds: int, *, is_held: bool) -> None:
 WAITING = replace(BOOK, waits=(wait("one", 1, MINUTE), wait("two", 4, 30 * MINUTE)))
 
 
+AWAY = replace(BOOK, waits=(wait("one", 9, LONGEST_WAIT),))
+
+
 @pytest.mark.parametrize(
     ("book", "now", "is_due"),
     [
@@ -116,7 +124,8 @@ WAITING = replace(BOOK, waits=(wait("one", 1, MINUTE), wait("two", 4, 30 * MINUT
         pytest.param(BOOK, NOW, True, id="nobody-has-tried"),
         pytest.param(WAITING, NOW + MINUTE - SECOND, False, id="all-wait"),
         pytest.param(WAITING, NOW + MINUTE, True, id="one-is-due"),
-        pytest.param(WAITING, NOW - LONGEST_WAIT, True, id="a-clock-was-ahead"),
+        pytest.param(AWAY, NOW - MINUTE, False, id="the-longest-wait-of-another-clock"),
+        pytest.param(AWAY, NOW - MINUTE - SECOND, True, id="a-clock-was-ahead"),
         pytest.param(claimed(WAITING, "x", NOW - MINUTE), NOW, True, id="its-instance-stopped"),
     ],
 )
@@ -199,6 +208,12 @@ def test_a_channel_that_fails_waits_longer_each_time_and_another_does_not() -> N
 def test_a_channel_may_ask_for_a_longer_wait(retry_after: timedelta, pause: timedelta) -> None:
     book = after(BOOK, failed("one", retry_after=retry_after))
     assert book.waits == (wait("one", 1, pause),)
+
+
+def test_a_result_is_no_failure_unless_it_says_so() -> None:
+    result = Result("one")
+    assert [result.has_failed, result.is_gone, result.is_postponed] == [False] * 3
+    assert (result.took, result.retry_after) == (frozenset(), timedelta(0))
 
 
 def test_a_channel_that_was_not_asked_has_not_failed() -> None:
