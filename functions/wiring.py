@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
+    from functions.alerts.channel import Channel
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.sweep import Sweep
     from functions.settings.callers import CallerEntry
@@ -204,6 +205,15 @@ class Wiring:
             store=self.store,
             clock=self.clock,
         )
+
+    @cached_property
+    def channels(self) -> "Sequence[Channel]":
+        """The channels that alerts are sent to; none without ALERTS."""
+        if self.settings.alerts is None:
+            return ()
+        from functions.alert_wiring import make_channels
+
+        return make_channels(self.settings.alerts, self.clock, self._open)
 
     async def close(self) -> None:
         """Close the adapters."""
