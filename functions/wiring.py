@@ -215,12 +215,18 @@ class Wiring:
 
     @cached_property
     def channels(self) -> "Sequence[Channel]":
-        """The channels of ALERTS."""
-        return ()
+        """The channels that alerts are sent to; none without ALERTS."""
+        if self.settings.alerts is None:
+            return ()
+        from functions.alert_wiring import make_channels
+
+        return make_channels(self.settings.alerts, self.clock, self._open)
 
     @cached_property
     def alert_thresholds(self) -> "AlertThresholds":
         """When time alone owes an alert."""
+        if self.settings.alerts is not None:
+            return self.settings.alerts.thresholds
         from domain.alerts import AlertThresholds
 
         return AlertThresholds()
@@ -251,7 +257,9 @@ class Wiring:
 
         offer = None
         if has_link(alert):
-            offer = await self.links.offer(connection, may_log_in=True, read=place_of(grant))
+            offer = await self.links.offer(
+                connection, may_log_in=True, read=place_of(grant), renews=True
+            )
         return AlertMessage(
             alert=alert,
             connection=connection,
