@@ -1,7 +1,7 @@
 """The stored format of grants and their ledgers."""
 
 import zlib
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from adapters.attempt_json import (
     attempt_from_json,
@@ -46,11 +46,21 @@ from domain.grant import (
 from domain.ledger import Ledger
 from domain.provider import GrantType
 
+if TYPE_CHECKING:
+    # Most records have no alerts.
+    from domain.alert_book import AlertBook
 
-def dump_record(grant: Grant, ledger: Ledger) -> bytes:
-    """Write a grant and its ledger. Versions without ledgers ignore the ledger."""
-    history = {"ledger": ledger_to_text(ledger)} if ledger else {}
-    return dump({**_grant_to_json(grant), **history}, _version_of(grant))
+
+def dump_record(grant: Grant, ledger: Ledger, alerts: "AlertBook | None" = None) -> bytes:
+    """Write a grant, its ledger and its alerts. Versions without these ignore them."""
+    members = {**_grant_to_json(grant)}
+    if ledger:
+        members["ledger"] = ledger_to_text(ledger)
+    if alerts is not None:
+        from adapters.alerts_json import alerts_to_json
+
+        members["alerts"] = alerts_to_json(alerts)
+    return dump(members, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -73,12 +83,24 @@ def _version_of(grant: Grant) -> int:
 
 def load_record(text: bytes) -> tuple[Grant, Ledger]:
     """Read a grant and its ledger. Raises FormatError."""
+    grant, ledger, _ = load_with_alerts(text)
+    return grant, ledger
+
+
+def load_with_alerts(text: bytes) -> "tuple[Grant, Ledger, AlertBook | None]":
+    """Read a grant, its ledger and its alerts. Raises FormatError."""
     members = load_members(text)
     try:
         # Missing in records older than ledgers.
-        return _grant_from_json(members), ledger_from_text(members.get("ledger"))
+        grant, ledger = _grant_from_json(members), ledger_from_text(members.get("ledger"))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError("the record lacks members of its version") from error
+    if "alerts" not in members:
+        return grant, ledger, None
+    # Imported here, because a fresh token seldom needs it.
+    from adapters.alerts_json import alerts_from_json
+
+    return grant, ledger, alerts_from_json(members["alerts"])
 
 
 def _grant_to_json(grant: Grant) -> Json:

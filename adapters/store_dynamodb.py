@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from adapters.dynamodb_table import ConditionFailedError, Item
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
-from domain.grant import Grant, Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 _GRANT = "grant#"
@@ -61,7 +61,7 @@ class DynamoDbStore:
             "id": {"S": _GRANT + connection},
             "etag": {"S": record.etag},
             "sealed": {"S": self._records.seal_record(connection, record)},
-            **_when_due(record.grant),
+            **_when_due(record),
         }
         try:
             await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
@@ -209,8 +209,8 @@ def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
     return condition
 
 
-def _when_due(grant: Grant) -> Item:
-    at = due_at(grant)
+def _when_due(record: Record) -> Item:
+    at = record.due_at
     return {} if at is None else {"agenda": _AGENDA, "due_at": _number(at)}
 
 

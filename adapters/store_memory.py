@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from domain.authorization import PendingLogin
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import LONGEST_WINDOW, ConflictError, Record
 
 
@@ -33,13 +33,13 @@ class MemoryStore:
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due, longest overdue first."""
-        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        dated = ((record.due_at, name) for name, record in self._records.items())
         overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
         return [name for _, name in overdue[:limit]]
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due after that time, earliest first."""
-        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        dated = ((record.due_at, name) for name, record in self._records.items())
         later = sorted((at, name) for at, name in dated if at is not None and at > after)
         return [name for _, name in later[:limit]]
 

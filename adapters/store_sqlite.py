@@ -15,7 +15,7 @@ from adapters.sqlite_database import BUSY_TIMEOUT, as_bytes, is_text
 from adapters.sqlite_file import SqliteFile
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 # Names are read in pages: a long read would prevent a checkpoint of the write-ahead log.
@@ -54,7 +54,7 @@ class SqliteStore:
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
         sealed = self._records.seal_record(connection, record)
-        due = due_at(record.grant)
+        due = record.due_at
         values = (connection, record.etag, sealed, None if due is None else due.timestamp())
 
         def write(database: sqlite3.Connection) -> tuple[bool, _Row | None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class UpstashStore:
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
-        due = due_at(record.grant)
+        due = record.due_at
         answer = _texts(
             await self._execute(
                 *("EVAL", _SWAP, 2, _grant_key(connection), _DUE),

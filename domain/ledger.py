@@ -15,7 +15,9 @@ from domain.grant import Cause, Failure
 # and other events of a busy connection stay.
 MAX_REFRESHES = 24
 MAX_OTHERS = 8
-MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS
+# Channels that are away must not hide the logins.
+MAX_GIVEN_UP = 4
+MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS + MAX_GIVEN_UP
 # Enough to recognise an error, and short enough for each entry.
 LONGEST_HISTORY_QUOTE = 120
 
@@ -38,6 +40,8 @@ class HistoryEvent(Enum):
     ADOPTED = "adopted"
     # Adopted tokens were not proven: the earlier grant stays.
     ADOPTION_REFUSED = "adoption-refused"
+    # A channel did not take an alert in time. `quote` names both.
+    ALERT_GIVEN_UP = "alert-given-up"
     # In the deployment's own record only: a sweep ended, and the last alert sent to a channel.
     SWEPT = "swept"
     DELIVERED = "delivered"
@@ -49,11 +53,13 @@ TOKENS = "tokens"
 TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
 DONE = "done"
 NOT_SUPPORTED = "not-supported"
+NOT_DELIVERED = "not-delivered"
 OUTCOMES = (
     TOKENS,
     TOKENS_OF_ANOTHER_ACCOUNT,
     DONE,
     NOT_SUPPORTED,
+    NOT_DELIVERED,
     Cause.REFRESH_TOKEN_REJECTED.value,
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
@@ -134,10 +140,17 @@ def merge_ledgers(there: Ledger, arrived: Ledger) -> Ledger:
 
 def _without_oldest(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
-    room = {True: MAX_REFRESHES, False: MAX_OTHERS}
+    room = [MAX_REFRESHES, MAX_GIVEN_UP, MAX_OTHERS]
     for entry in reversed(entries):
-        is_refresh = entry.event in _REFRESHES
-        if room[is_refresh] > 0:
-            room[is_refresh] -= 1
+        kind = _kind_of(entry.event)
+        if room[kind] > 0:
+            room[kind] -= 1
             kept.append(entry)
     return tuple(reversed(kept))
+
+
+def _kind_of(event: HistoryEvent) -> int:
+    """Return the number of an event's room."""
+    if event in _REFRESHES:
+        return 0
+    return 1 if event is HistoryEvent.ALERT_GIVEN_UP else 2

@@ -10,13 +10,14 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
+from domain.grant import Grant, place_of
 from functions.access.credentials import identity_token, keys_in_headers
 from functions.access.gate import find_key
 from functions.client_wiring import ClientWiring, SharedParts
 from functions.http.messages import Request
 from functions.refresh.keeper import intent_limit
 from functions.settings.api_keys import ApiKey
-from functions.settings.clients import ClientError
+from functions.settings.clients import ClientError, UnknownClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
@@ -30,10 +31,15 @@ if TYPE_CHECKING:
     # Imported where they are made.
     from adapters.identity_tokens_pyjwt import IssuerKeys
     from adapters.signing_keys import SigningKeys
+    from domain.alerts import Alert, AlertThresholds
     from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
+    from functions.alerts.channel import Channel
+    from functions.alerts.delivery import Delivery
+    from functions.alerts.message import AlertMessage
     from functions.login.links import LoginLinks, LoginOffer
+    from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.sweep import Sweep, SweepReport
     from functions.settings.callers import CallerEntry
     from ports.export import Export
@@ -65,6 +71,7 @@ class Wiring:
             entropy=self.entropy,
             rescue=self.rescue,
             intents=intent_limit(),
+            alerts=lambda: self.alerts,
             links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
             to_close=self._open,
@@ -203,6 +210,7 @@ class Wiring:
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
+            alerts_are_on=bool(self.channels),
             on_end=self._store_sweep,
         )
 
@@ -216,6 +224,59 @@ class Wiring:
             outcome=report.outcome,
             deliveries={},
         )
+
+    @cached_property
+    def channels(self) -> "Sequence[Channel]":
+        """The channels of ALERTS."""
+        return ()
+
+    @cached_property
+    def alert_thresholds(self) -> "AlertThresholds":
+        """When time alone owes an alert."""
+        from domain.alerts import AlertThresholds
+
+        return AlertThresholds()
+
+    @cached_property
+    def alerts(self) -> "AlertDuty | None":
+        """What each write of a record does for people; None without channels."""
+        if not self.channels:
+            return None
+        from functions.refresh.alert_duty import AlertDuty
+
+        return AlertDuty(thresholds=self.alert_thresholds, deliver=self.delivery.deliver)
+
+    @cached_property
+    def delivery(self) -> "Delivery":
+        """Delivers alerts to the channels."""
+        from functions.alerts.delivery import Delivery
+
+        return Delivery(
+            channels=self.channels,
+            compose=self._alert_message,
+            clock=self.clock,
+            give_up_after=self.alert_thresholds.give_up_after,
+        )
+
+    async def _alert_message(self, connection: str, grant: Grant, alert: "Alert") -> "AlertMessage":
+        from functions.alerts.message import AlertMessage, has_link
+
+        offer = None
+        if has_link(alert):
+            offer = await self.links.offer(connection, may_log_in=True, read=place_of(grant))
+        return AlertMessage(
+            alert=alert,
+            connection=connection,
+            provider=self._provider_name(connection),
+            link=None if offer is None else offer.link,
+            source=self.settings.public_url,
+        )
+
+    def _provider_name(self, connection: str) -> str | None:
+        try:
+            return self.client_of(connection).client.provider.name
+        except (SettingsError, UnknownClientError):
+            return None
 
     async def close(self) -> None:
         """Close the adapters."""

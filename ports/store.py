@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from domain.grant import Grant
+from domain.grant import Grant, due_at
 from domain.ledger import Ledger
 
 if TYPE_CHECKING:
-    # Type-only import: the success path needs no login.
+    # Type-only imports: the success path needs no login, and most records have no alerts.
+    from domain.alert_book import AlertBook
     from domain.authorization import PendingLogin
 
 LONGEST_WINDOW = timedelta(hours=24)
@@ -22,13 +23,24 @@ class Record:
 
     `etag`: None if the grant was never stored.
     `ledger`: the grant's history.
+    `alerts`: what people should hear of it; None if there is nothing, and without channels.
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
     grant: Grant
     etag: str | None
     ledger: Ledger
+    alerts: "AlertBook | None" = None
     is_sealed_by_older_key: bool = field(default=False, compare=False)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep should process the record; None for never."""
+        if self.alerts is None:
+            return due_at(self.grant)
+        from domain.alert_book import record_due_at  # noqa: PLC0415 - most records have no alerts
+
+        return record_due_at(self.grant, self.alerts)
 
 
 class ConflictError(Exception):
@@ -86,7 +98,7 @@ class Store(Protocol):
         ...
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due (`domain.grant.due_at`), longest overdue first.
+        """Return the connections that are due (`Record.due_at`), longest overdue first.
 
         Raises StoreUnavailableError.
         """

@@ -1,6 +1,7 @@
 """The sweep: refreshes connections before they expire.
 
-It also continues interrupted revocations, and removes expired entries, such as unfinished logins.
+It also continues interrupted revocations, delivers alerts, and removes expired entries, such as
+unfinished logins.
 Its progress is in the store, so that the next sweep continues one that ran out of time.
 """
 
@@ -28,11 +29,14 @@ from domain.grant import (
     Cause,
     Failure,
     FailureState,
+    Grant,
     Refreshing,
     Revoking,
+    due_at,
 )
 from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
+from functions.refresh.alert_turns import AlertTurns
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
 from functions.refresh.status import rfc3339
@@ -46,6 +50,8 @@ MAX_CONCURRENCY = 4
 PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
 START_LIMIT = timedelta(minutes=2)
+# Then no alert is delivered any more. One takes a minute at most.
+DELIVERY_LIMIT = timedelta(minutes=3)
 # A later due date is rare, or from a clock that was ahead.
 IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
 
@@ -58,7 +64,7 @@ class SweepOutcome(Enum):
     REFRESHED = "refreshed"
     SKIPPED = "skipped"
     FAILED = "failed"
-    # Checked for its date only, and not counted.
+    # Checked for its date or its alerts only, and not counted.
     NOT_DUE = "not-due"
 
 
@@ -89,17 +95,19 @@ class Sweep:
         revocations_of: Callable[[str], Revocations],
         store: Store,
         clock: Clock,
+        alerts_are_on: bool = False,
         on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
-        They raise UnknownClientError, SettingsError. `on_end` stores the report of each sweep, and
-        raises StoreUnavailableError.
+        They raise UnknownClientError, SettingsError. `alerts_are_on`: whether there are channels.
+        `on_end` stores the report of each sweep. It raises StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
+        self._alerts_are_on = alerts_are_on
         self._on_end = on_end
 
     async def run(self) -> SweepReport:
@@ -108,20 +116,26 @@ class Sweep:
         A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
         cannot list due connections.
         """
-        end = self._clock.now() + START_LIMIT
-        turns = asyncio.Semaphore(MAX_CONCURRENCY)
+        start = self._clock.now()
+        end, turns = start + START_LIMIT, asyncio.Semaphore(MAX_CONCURRENCY)
+        alerts = AlertTurns(self._settle, self._clock, end=start + DELIVERY_LIMIT)
 
         async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
             async with turns:
                 if self._clock.now() >= end:
                     return None
-                return await self._refresh(connection, is_due=is_due)
+                outcome = await self._refresh(connection, is_due=is_due)
+            # Without channels, what is due but the grant is what was owed before.
+            if self._alerts_are_on or (is_due and outcome is SweepOutcome.NOT_DUE):
+                alerts.add(connection)
+            return outcome
 
         swept: list[SweepOutcome | None] = []
         async for page, is_due in self._due():
             swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
             if None in swept:
                 break
+        await alerts.finish()
         await self._tidy()
         report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
@@ -174,6 +188,14 @@ class Sweep:
                 for start in range(0, len(names), PAGE_SIZE):
                     yield names[start : start + PAGE_SIZE], is_due
 
+    async def _settle(self, connection: str) -> None:
+        await self._keeper_of(connection).settle_alerts(connection)
+
+    def _is_grant_due(self, grant: Grant) -> bool:
+        """Whether a record is due for its grant, and not only for its alerts."""
+        at = due_at(grant)
+        return at is not None and at <= self._clock.now()
+
     async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:
             result = await self._keeper_of(connection).refresh_if_due(connection)
@@ -192,7 +214,8 @@ class Sweep:
         except Exception:  # noqa: BLE001 - the other connections must go on
             _log.exception("connection %s: not refreshed; the next sweep tries again", connection)
             return SweepOutcome.FAILED
-        if isinstance(result.answer, NothingDue) and not is_due and result.after == result.before:
+        is_unchanged = isinstance(result.answer, NothingDue) and result.after == result.before
+        if is_unchanged and not (is_due and self._is_grant_due(result.after)):
             return SweepOutcome.NOT_DUE
         swept = _outcome_of(result)
         if swept is SweepOutcome.FAILED:
