@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from domain.grant import Grant, due_at
-from domain.ledger import Ledger
+from domain.ledger import Ledger, RefreshCounts
 
 if TYPE_CHECKING:
     # Type-only imports: the success path needs no login, and most records have no alerts.
@@ -24,6 +24,7 @@ class Record:
     `etag`: None if the grant was never stored.
     `ledger`: the grant's history.
     `alerts`: what people should hear of it; None if there is nothing, and without channels.
+    `refreshes`: how many refreshes ended, since an earlier version last wrote the record.
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
@@ -31,6 +32,7 @@ class Record:
     etag: str | None
     ledger: Ledger
     alerts: "AlertBook | None" = None
+    refreshes: RefreshCounts = field(default_factory=dict)
     is_sealed_by_older_key: bool = field(default=False, compare=False)
 
     @property
