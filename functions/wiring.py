@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from functions.alerts.channel import Channel
     from functions.alerts.delivery import Delivery
     from functions.alerts.message import AlertMessage
+    from functions.alerts.sweep_watch import SweepWatch
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.sweep import Sweep, SweepReport
@@ -222,8 +223,11 @@ class Wiring:
             self.entropy,
             ended_at=self.clock.now(),
             outcome=report.outcome,
-            deliveries={},
+            deliveries=self.delivery.last_deliveries() if self.channels else {},
+            has_channels=bool(self.channels),
         )
+        if self.channels:
+            await self.sweep_watch.check()
 
     @cached_property
     def channels(self) -> "Sequence[Channel]":
@@ -244,7 +248,24 @@ class Wiring:
             return None
         from functions.refresh.alert_duty import AlertDuty
 
-        return AlertDuty(thresholds=self.alert_thresholds, deliver=self.delivery.deliver)
+        return AlertDuty(
+            thresholds=self.alert_thresholds,
+            deliver=self.delivery.deliver,
+            watch_sweep=self.sweep_watch.check_now_and_then,
+        )
+
+    @cached_property
+    def sweep_watch(self) -> "SweepWatch":
+        """Finds out whether the sweep is overdue."""
+        from functions.alerts.sweep_watch import SweepWatch
+
+        return SweepWatch(
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            delivery=lambda: self.delivery,
+            overdue_after=self.alert_thresholds.sweep_overdue,
+        )
 
     @cached_property
     def delivery(self) -> "Delivery":
@@ -259,15 +280,17 @@ class Wiring:
         )
 
     async def _alert_message(self, connection: str, grant: Grant, alert: "Alert") -> "AlertMessage":
+        from functions.alerts.deployment import DEPLOYMENT
         from functions.alerts.message import AlertMessage, has_link
 
+        is_own = connection == DEPLOYMENT
         offer = None
         if has_link(alert):
             offer = await self.links.offer(connection, may_log_in=True, read=place_of(grant))
         return AlertMessage(
             alert=alert,
-            connection=connection,
-            provider=self._provider_name(connection),
+            connection=None if is_own else connection,
+            provider=None if is_own else self._provider_name(connection),
             link=None if offer is None else offer.link,
             source=self.settings.public_url,
         )

@@ -65,6 +65,7 @@ RESCUE_LINE = "rescue-line"
 """How tokens were rescued: the store came back, or `recover` has read the log."""
 # The key of one task for all records. Etags are not empty.
 _EVERY_RECORD = ""
+_WATCH = "the watch of the sweep"
 
 _log = logging.getLogger(__name__)
 
@@ -362,9 +363,16 @@ class Recorder:
             except ConflictError as conflict:
                 record = conflict.current
             else:
-                if isinstance(event, AttemptEnded) and not _ends_adoption(effect.note):
-                    _log_refusal(connection, after.grant)
+                if isinstance(event, AttemptEnded):
+                    self._watch_sweep()
+                    if not _ends_adoption(effect.note):
+                        _log_refusal(connection, after.grant)
                 return after
+
+    def _watch_sweep(self) -> None:
+        duty = self._alerts()
+        if duty is not None and duty.watch_sweep is not None:
+            self._late_work.start(_WATCH, duty.watch_sweep)
 
     def _news_of_rescue(self, event: "Event", *, is_late: bool) -> "Sequence[News]":
         """Return that tokens were rescued: they were in the log, and now they are stored."""

@@ -128,7 +128,7 @@ async def test_two_sweeps_that_end_at_once_are_both_kept() -> None:
     status = await load_status(store)
     assert (status.sweep_ended_at, set(status.channels)) == (NOW, {"chat", "mail"})
     outcomes = [entry.outcome for entry in (await load_deployment(store)).ledger]
-    assert outcomes == [DONE, DONE, FAILED, DONE]
+    assert outcomes == [DONE, FAILED, DONE, DONE]
 
 
 class ContestedStore(MemoryStore):
