@@ -1,6 +1,6 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
+    from ports.metrics import MetricsWriter
     from ports.rescue import Rescue
 
 
@@ -212,8 +213,20 @@ class Wiring:
             store=self.store,
             clock=self.clock,
             alerts_are_on=bool(self.channels),
+            unchecked=self._first_walk if self.channels else None,
             on_end=self._store_sweep,
         )
+
+    def _first_walk(self) -> "AsyncGenerator[Sequence[str], None]":
+        from functions.alerts.first_walk import FirstWalk
+
+        walk = FirstWalk(
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            thresholds=self.alert_thresholds,
+        )
+        return walk.pages()
 
     async def _store_sweep(self, report: "SweepReport") -> None:
         from functions.alerts.deployment import record_sweep
@@ -300,6 +313,13 @@ class Wiring:
             return self.client_of(connection).client.provider.name
         except (SettingsError, UnknownClientError):
             return None
+
+    @cached_property
+    def write_metrics(self) -> "MetricsWriter":
+        """Writes metrics for Prometheus."""
+        from adapters.metrics_prometheus import write_metrics
+
+        return write_metrics
 
     async def close(self) -> None:
         """Close the adapters."""

@@ -101,17 +101,22 @@ async def record_sweep(
     record = await load_deployment(store)
     for _ in range(_MAX_TRIES):
         entries = (*_newer_than(record.ledger, deliveries), swept)
-        after = replace(
-            record,
-            ledger=ledger_with(record.ledger, *entries),
-            alerts=record.alerts if has_channels else None,
-        )
+        after = replace(record, ledger=ledger_with(record.ledger, *entries))
+        if not has_channels:
+            after = _without_alerts(after)
         try:
             await swap_deployment(store, entropy, after, over=record)
         except ConflictError as conflict:
             record = conflict.current
         else:
             return
+
+
+def _without_alerts(record: Record) -> Record:
+    """Forget what was owed, and that the connections were checked: channels may come back."""
+    checked = HistoryEvent.ALERTS_CHECKED
+    ledger = tuple(entry for entry in record.ledger if entry.event is not checked)
+    return replace(record, ledger=ledger, alerts=None)
 
 
 def ledger_with(ledger: Ledger, *new: Entry) -> Ledger:

@@ -7,9 +7,10 @@ Its progress is in the store, so that the next sweep continues one that ran out 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
@@ -96,18 +97,22 @@ class Sweep:
         store: Store,
         clock: Clock,
         alerts_are_on: bool = False,
+        unchecked: Callable[[], AsyncGenerator[Sequence[str], None]] | None = None,
         on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
         They raise UnknownClientError, SettingsError. `alerts_are_on`: whether there are channels.
-        `on_end` stores the report of each sweep. It raises StoreUnavailableError.
+        `unchecked` yields connections whose alerts must be checked once, in pages. The next page
+        is requested when all of one are done. `on_end` stores the report of each sweep. It raises
+        StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
         self._alerts_are_on = alerts_are_on
+        self._unchecked = unchecked
         self._on_end = on_end
 
     async def run(self) -> SweepReport:
@@ -136,6 +141,7 @@ class Sweep:
             if None in swept:
                 break
         await alerts.finish()
+        await self._check_once(end=start + DELIVERY_LIMIT)
         await self._tidy()
         report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
@@ -145,6 +151,22 @@ class Sweep:
         )
         await self._store_report(report)
         return report
+
+    async def _check_once(self, *, end: datetime) -> None:
+        """Check the alerts of connections that no sweep has checked yet, until time is up."""
+        if self._unchecked is None:
+            return
+        try:
+            async with aclosing(self._unchecked()) as pages:
+                async for page in pages:
+                    turns = AlertTurns(self._settle, self._clock, end=end)
+                    for connection in page:
+                        turns.add(connection)
+                    await turns.finish()
+                    if self._clock.now() >= end:
+                        break
+        except StoreUnavailableError as error:
+            _log.warning("sweep: the alerts of some connections are not checked: %s", error)
 
     async def _store_report(self, report: SweepReport) -> None:
         if self._on_end is None:
