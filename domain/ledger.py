@@ -4,6 +4,7 @@ A change of the grant may add an entry, in the same write. The rule that makes t
 the note on it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -42,9 +43,15 @@ class HistoryEvent(Enum):
     ADOPTION_REFUSED = "adoption-refused"
     # A channel did not take an alert in time. `quote` names both.
     ALERT_GIVEN_UP = "alert-given-up"
+    # In the deployment's own record only: a sweep ended; the last alert sent to a channel; and the
+    # sweep has looked for alerts of all connections.
+    SWEPT = "swept"
+    DELIVERED = "delivered"
+    ALERTS_CHECKED = "alerts-checked"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
+_COUNTED = _REFRESHES | {HistoryEvent.REFRESH_REFUSED}
 
 TOKENS = "tokens"
 TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
@@ -61,7 +68,10 @@ OUTCOMES = (
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
 )
-"""The outcomes that an entry can have."""
+"""The outcomes that an entry of a connection can have."""
+FAILED = "failed"
+INCOMPLETE = "incomplete"
+"""With DONE, the outcomes of `SWEPT` and `DELIVERED`."""
 
 
 class Entry(NamedTuple):
@@ -113,6 +123,17 @@ def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str |
         quote=note.quote and note.quote[:LONGEST_HISTORY_QUOTE],
     )
     return append_entry(merge_ledgers(ledger, note.arrived), entry)
+
+
+RefreshCounts: TypeAlias = Mapping[str, int]
+"""How many refreshes ended, by outcome. The ledger has only the latest ones."""
+
+
+def count_refresh(counts: RefreshCounts, note: Note) -> RefreshCounts:
+    """Return the counts with a refresh that ended. Other notes change nothing."""
+    if note.event not in _COUNTED:
+        return counts
+    return {**counts, note.outcome: counts.get(note.outcome, 0) + 1}
 
 
 def append_entry(ledger: Ledger, entry: Entry) -> Ledger:

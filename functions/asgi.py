@@ -4,6 +4,7 @@ from functions.application import Application
 from functions.endpoints import (
     adopt,
     callback,
+    connections,
     health,
     login,
     oauth_metadata,
@@ -21,6 +22,7 @@ ROUTES: Routes = {
     **health.ROUTES,
     **token.ROUTES,
     **verify.ROUTES,
+    **connections.ROUTES,
     **callback.ROUTES,
     **login.ROUTES,
     **adopt.ROUTES,

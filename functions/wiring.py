@@ -1,6 +1,6 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
     from functions.alerts.channel import Channel
     from functions.alerts.delivery import Delivery
     from functions.alerts.message import AlertMessage
+    from functions.alerts.sweep_watch import SweepWatch
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.alert_duty import AlertDuty
-    from functions.refresh.sweep import Sweep
+    from functions.refresh.sweep import Sweep, SweepReport
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
+    from ports.metrics import MetricsWriter
     from ports.rescue import Rescue
 
 
@@ -211,7 +213,34 @@ class Wiring:
             store=self.store,
             clock=self.clock,
             alerts_are_on=bool(self.channels),
+            unchecked=self._first_walk if self.channels else None,
+            on_end=self._store_sweep,
         )
+
+    def _first_walk(self) -> "AsyncGenerator[Sequence[str], None]":
+        from functions.alerts.first_walk import FirstWalk
+
+        walk = FirstWalk(
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            thresholds=self.alert_thresholds,
+        )
+        return walk.pages()
+
+    async def _store_sweep(self, report: "SweepReport") -> None:
+        from functions.alerts.deployment import record_sweep
+
+        await record_sweep(
+            self.store,
+            self.entropy,
+            ended_at=self.clock.now(),
+            outcome=report.outcome,
+            deliveries=self.delivery.last_deliveries() if self.channels else {},
+            has_channels=bool(self.channels),
+        )
+        if self.channels:
+            await self.sweep_watch.check()
 
     @cached_property
     def channels(self) -> "Sequence[Channel]":
@@ -238,7 +267,24 @@ class Wiring:
             return None
         from functions.refresh.alert_duty import AlertDuty
 
-        return AlertDuty(thresholds=self.alert_thresholds, deliver=self.delivery.deliver)
+        return AlertDuty(
+            thresholds=self.alert_thresholds,
+            deliver=self.delivery.deliver,
+            watch_sweep=self.sweep_watch.check_now_and_then,
+        )
+
+    @cached_property
+    def sweep_watch(self) -> "SweepWatch":
+        """Finds out whether the sweep is overdue."""
+        from functions.alerts.sweep_watch import SweepWatch
+
+        return SweepWatch(
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            delivery=lambda: self.delivery,
+            overdue_after=self.alert_thresholds.sweep_overdue,
+        )
 
     @cached_property
     def delivery(self) -> "Delivery":
@@ -253,8 +299,10 @@ class Wiring:
         )
 
     async def _alert_message(self, connection: str, grant: Grant, alert: "Alert") -> "AlertMessage":
+        from functions.alerts.deployment import DEPLOYMENT
         from functions.alerts.message import AlertMessage, has_link
 
+        is_own = connection == DEPLOYMENT
         offer = None
         if has_link(alert):
             offer = await self.links.offer(
@@ -262,8 +310,8 @@ class Wiring:
             )
         return AlertMessage(
             alert=alert,
-            connection=connection,
-            provider=self._provider_name(connection),
+            connection=None if is_own else connection,
+            provider=None if is_own else self._provider_name(connection),
             link=None if offer is None else offer.link,
             source=self.settings.public_url,
         )
@@ -273,6 +321,13 @@ class Wiring:
             return self.client_of(connection).client.provider.name
         except (SettingsError, UnknownClientError):
             return None
+
+    @cached_property
+    def write_metrics(self) -> "MetricsWriter":
+        """Writes metrics for Prometheus."""
+        from adapters.metrics_prometheus import write_metrics
+
+        return write_metrics
 
     async def close(self) -> None:
         """Close the adapters."""

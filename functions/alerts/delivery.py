@@ -26,6 +26,7 @@ from domain.alerts import Alert
 from domain.grant import Grant
 from domain.ledger import Note
 from functions.alerts.channel import Channel
+from functions.alerts.deployment import LastDeliveries
 from functions.alerts.message import AlertMessage
 from functions.alerts.outlets import Outlet
 from ports.clock import Clock
@@ -104,6 +105,10 @@ class Delivery:
                 connection,
                 error,
             )
+
+    def last_deliveries(self) -> LastDeliveries:
+        """Return the last delivery of each channel by this instance."""
+        return {outlet.name: outlet.last for outlet in self._outlets if outlet.last is not None}
 
     async def _send_round(
         self, connection: str, record: Record, book: AlertBook

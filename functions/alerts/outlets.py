@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from domain.alert_delivery import POSTPONED, Result
 from domain.alerts import Alert
+from domain.ledger import DONE, FAILED
 from functions.alerts.channel import Channel, ChannelError, ChannelGoneError
+from functions.alerts.deployment import DEPLOYMENT, LastDelivery
 from functions.alerts.message import AlertMessage
 from ports.clock import Clock
 
@@ -30,6 +32,7 @@ class Outlet:
         self._hangs = 0
         self._hung_at: datetime | None = None
         self._is_gone = False
+        self.last: LastDelivery | None = None
 
     @property
     def name(self) -> str:
@@ -37,8 +40,8 @@ class Outlet:
         return self._channel.name
 
     def takes(self, alert: Alert, connection: str) -> bool:
-        """Whether an alert of a connection is sent here."""
-        return self._channel.takes(alert.kind, connection)
+        """Whether an alert of a connection, or of the deployment, is sent here."""
+        return self._channel.takes(alert.kind, None if connection == DEPLOYMENT else connection)
 
     async def send(
         self,
@@ -60,6 +63,8 @@ class Outlet:
                     # It lacks the rest: the next round has it.
                     return result._replace(is_postponed=not result.took)
                 failed = await self._try(connection, alert, compose)
+                outcome = DONE if failed is None else FAILED
+                self.last = LastDelivery(at=self._clock.now(), outcome=outcome)
             if failed is not None:
                 return failed._replace(took=result.took)
             result = result._replace(took=result.took | {alert.id})

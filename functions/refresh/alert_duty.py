@@ -23,10 +23,12 @@ class AlertDuty:
     """When alerts are owed, and how they are delivered.
 
     `deliver` gets a record that has a claim of this instance, and the recorder that writes it.
+    `watch_sweep` is called after a refresh, and raises nothing.
     """
 
     thresholds: AlertThresholds
     deliver: "Callable[[str, Record, Recorder], Coroutine[None, None, None]]"
+    watch_sweep: Callable[[], Coroutine[None, None, None]] | None = None
 
     def after(
         self,

@@ -26,7 +26,7 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.ledger import HistoryEvent, Note, append_history
+from domain.ledger import HistoryEvent, Note, append_history, count_refresh
 from domain.policy import Policy
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
@@ -65,6 +65,7 @@ RESCUE_LINE = "rescue-line"
 """How tokens were rescued: the store came back, or `recover` has read the log."""
 # The key of one task for all records. Etags are not empty.
 _EVERY_RECORD = ""
+_WATCH = "the watch of the sweep"
 
 _log = logging.getLogger(__name__)
 
@@ -122,14 +123,16 @@ class Recorder:
 
         Raises ConflictError with the `newest` record, UnstoredError.
         """
-        trace = current()
-        who = trace.key_name if trace else None
-        ledger = record.ledger
+        noted = replace(record, grant=grant)
         if note is not None:
-            ledger = append_history(ledger, note, now=now, key_name=who)
-        after = self._with_alerts(
-            replace(record, grant=grant, ledger=ledger), record.grant, now=now, news=news
-        )
+            trace = current()
+            who = trace.key_name if trace else None
+            noted = replace(
+                noted,
+                ledger=append_history(record.ledger, note, now=now, key_name=who),
+                refreshes=count_refresh(record.refreshes, note),
+            )
+        after = self._with_alerts(noted, record.grant, now=now, news=news)
         written = await self._write(connection, after, over=record)
         self._deliver(connection, written, over=record)
         return written
@@ -303,7 +306,13 @@ class Recorder:
 
     def _prepare_write(self, connection: str, record: Record, *, over: Record) -> "RescuedRecord":
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
-        written = Record(grant=record.grant, etag=etag, ledger=record.ledger, alerts=record.alerts)
+        written = Record(
+            grant=record.grant,
+            etag=etag,
+            ledger=record.ledger,
+            alerts=record.alerts,
+            refreshes=record.refreshes,
+        )
         return _rescued(connection, written, expected_etag=over.etag)
 
     async def keep(self, connection: str, record: Record, event: "Event") -> Record:
@@ -354,9 +363,16 @@ class Recorder:
             except ConflictError as conflict:
                 record = conflict.current
             else:
-                if isinstance(event, AttemptEnded) and not _ends_adoption(effect.note):
-                    _log_refusal(connection, after.grant)
+                if isinstance(event, AttemptEnded):
+                    self._watch_sweep()
+                    if not _ends_adoption(effect.note):
+                        _log_refusal(connection, after.grant)
                 return after
+
+    def _watch_sweep(self) -> None:
+        duty = self._alerts()
+        if duty is not None and duty.watch_sweep is not None:
+            self._late_work.start(_WATCH, duty.watch_sweep)
 
     def _news_of_rescue(self, event: "Event", *, is_late: bool) -> "Sequence[News]":
         """Return that tokens were rescued: they were in the log, and now they are stored."""

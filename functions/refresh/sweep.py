@@ -1,15 +1,16 @@
 """The sweep: refreshes connections before they expire.
 
-It also continues interrupted revocations, delivers alerts, and removes expired entries, such as
-unfinished logins.
+It also continues interrupted revocations, delivers alerts, removes expired entries, such as
+unfinished logins, and completes the listing of a store that an earlier version has written to.
 Its progress is in the store, so that the next sweep continues one that ran out of time.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
@@ -34,6 +35,7 @@ from domain.grant import (
     Revoking,
     due_at,
 )
+from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
 from functions.refresh.alert_turns import AlertTurns
 from functions.refresh.keeper import Keeper, QuestionResult
@@ -51,6 +53,8 @@ PAGE_SIZE = 100
 START_LIMIT = timedelta(minutes=2)
 # Then no alert is delivered any more. One takes a minute at most.
 DELIVERY_LIMIT = timedelta(minutes=3)
+# Of entering the records of an earlier version into the listing, once per store.
+LISTING_LIMIT = timedelta(minutes=1)
 # A later due date is rare, or from a clock that was ahead.
 IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
 
@@ -76,6 +80,13 @@ class SweepReport:
     failed: int
     is_complete: bool
 
+    @property
+    def outcome(self) -> str:
+        """The result in one word of `domain.ledger`: INCOMPLETE, FAILED or DONE."""
+        if not self.is_complete:
+            return INCOMPLETE
+        return FAILED if self.failed else DONE
+
 
 class Sweep:
     """Refreshes due connections."""
@@ -88,16 +99,23 @@ class Sweep:
         store: Store,
         clock: Clock,
         alerts_are_on: bool = False,
+        unchecked: Callable[[], AsyncGenerator[Sequence[str], None]] | None = None,
+        on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
         They raise UnknownClientError, SettingsError. `alerts_are_on`: whether there are channels.
+        `unchecked` yields connections whose alerts must be checked once, in pages. The next page
+        is requested when all of one are done. `on_end` stores the report of each sweep. It raises
+        StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
         self._alerts_are_on = alerts_are_on
+        self._unchecked = unchecked
+        self._on_end = on_end
 
     async def run(self) -> SweepReport:
         """Refresh all due connections, the longest overdue first, until time is up.
@@ -125,13 +143,41 @@ class Sweep:
             if None in swept:
                 break
         await alerts.finish()
+        await self._check_once(end=start + DELIVERY_LIMIT)
         await self._tidy()
-        return SweepReport(
+        report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
             skipped=swept.count(SweepOutcome.SKIPPED),
             failed=swept.count(SweepOutcome.FAILED),
             is_complete=None not in swept,
         )
+        await self._store_report(report)
+        return report
+
+    async def _check_once(self, *, end: datetime) -> None:
+        """Check the alerts of connections that no sweep has checked yet, until time is up."""
+        if self._unchecked is None:
+            return
+        try:
+            async with aclosing(self._unchecked()) as pages:
+                async for page in pages:
+                    turns = AlertTurns(self._settle, self._clock, end=end)
+                    for connection in page:
+                        turns.add(connection)
+                    await turns.finish()
+                    if self._clock.now() >= end:
+                        break
+        except StoreUnavailableError as error:
+            _log.warning("sweep: the alerts of some connections are not checked: %s", error)
+
+    async def _store_report(self, report: SweepReport) -> None:
+        if self._on_end is None:
+            return
+        try:
+            with waiting_for("store"):
+                await self._on_end(report)
+        except StoreUnavailableError as error:
+            _log.warning("sweep: its end is not stored: %s", error)
 
     async def _tidy(self) -> None:
         try:
@@ -139,6 +185,20 @@ class Sweep:
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
             _log.warning("sweep: expired entries are not removed: %s", error)
+        await self._complete_listing()
+
+    async def _complete_listing(self) -> None:
+        """List the records of earlier versions, too. The next sweep continues if time is up."""
+        try:
+            with waiting_for("store"):
+                async with asyncio.timeout(LISTING_LIMIT.total_seconds()):
+                    await self._store.complete_listing()
+        except (StoreUnavailableError, TimeoutError) as error:
+            _log.warning(
+                "sweep: GET /api/connections does not list all records of an earlier version yet: "
+                "%s; the next sweep continues",
+                str(error) or "out of time",
+            )
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Yield pages of due connections, each once, although failed ones stay due.

@@ -14,7 +14,9 @@ from domain.ledger import (
     Entry,
     HistoryEvent,
     Ledger,
+    Note,
     append_entry,
+    count_refresh,
     merge_ledgers,
 )
 from tests.domain.examples import SECOND, T0
@@ -162,3 +164,13 @@ def is_part_of(part: Sequence[Entry], whole: Iterable[Entry]) -> bool:
     """Whether a sequence is left if others are taken out of the whole."""
     rest = iter(whole)
     return all(any(each == other for other in rest) for each in part)
+
+
+@pytest.mark.parametrize("event", HistoryEvent)
+def test_the_ends_of_refreshes_are_counted_by_outcome(event: HistoryEvent) -> None:
+    counted = {*REFRESHES, HistoryEvent.REFRESH_REFUSED}
+    before = {"tokens": 7, "not-sent": 1}
+    note = Note(event=event, generation=1, outcome="tokens")
+    assert count_refresh(before, note) == {"tokens": 7 + (event in counted), "not-sent": 1}
+    assert before == {"tokens": 7, "not-sent": 1}
+    assert count_refresh({}, note) == ({"tokens": 1} if event in counted else {})
