@@ -261,12 +261,16 @@ def _in_preferred_form(scope: Scope, request: Request, path: str, found: Problem
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if path in _FOR_PEOPLE and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
-        from functions.http.pages import page
+        from functions.http.problem_pages import problem_page
 
-        return page(found.status, found.title, found.on_page or found.detail, headers=found.headers)
+        return problem_page(found, request_id=_request_id())
     if request.path.rstrip("/") == TOKEN and request.prefers_text():
         from functions.http.plain_text import problem_as_text
 
         return problem_as_text(found)
+    return found.response(request_id=_request_id())
+
+
+def _request_id() -> str | None:
     trace = current()
-    return found.response(request_id=trace.request_id if trace else None)
+    return trace.request_id if trace else None

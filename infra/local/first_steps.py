@@ -16,12 +16,6 @@ from functions.settings.settings import Settings
 from infra.local.environment import API_KEY_FILE, LocalEnvironment
 from infra.local.simulated.application import title_of
 
-_STYLE = (
-    ":root{color-scheme:light dark}h1{font-size:1.5rem}h2{font-size:1.1rem}"
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:auto;padding:1rem}"
-    "pre{border:1px solid #8885;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}"
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -111,7 +105,6 @@ Run these commands in another terminal, {self.place}:
             f"<p>{escape(self._providers())} "
             f"Run these commands in a terminal, {escape(self.place)}:</p><ol>{steps}</ol>"
             + self._next(),
-            style=_STYLE,
         )
 
     def _providers(self) -> str:
