@@ -46,6 +46,7 @@ body{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-widt
 margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1rem;
 min-height:44px;margin-bottom:1.5rem;border-bottom:1px solid var(--line);padding-bottom:.5rem}
+.corner{display:flex;align-items:center;gap:.75rem}
 header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}

@@ -115,5 +115,13 @@ def page_of(
     )
 
 
+def root_of(path: str) -> str:
+    """Return the relative URL of the first page, as seen from a path of this deployment.
+
+    A relative one holds below any prefix that a proxy adds.
+    """
+    return "../" * (path.count("/") - 1) or "./"
+
+
 def _hash_of(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
