@@ -125,9 +125,7 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
     return _require_current(find_key(given, keys), now)
 
 
-def require_known_key(
-    spellings: Sequence[bytes], keys: Sequence[ApiKey], now: datetime
-) -> ApiKey:
+def require_known_key(spellings: Sequence[bytes], keys: Sequence[ApiKey], now: datetime) -> ApiKey:
     """Return the valid key that one of the readings of a credential is. Raises ProblemError."""
     found = [find_key([spelling], keys) for spelling in spellings]
     return _require_current(next(filter(None, found), None), now)

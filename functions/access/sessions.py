@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hmac import compare_digest
-from urllib.parse import urlsplit
 
 from domain.page_session import (
     SESSION_LIFETIME,
@@ -72,11 +71,6 @@ class Sessions:
         self._entropy = entropy
         self._cookies = HostCookies(public_url)
 
-    @property
-    def base(self) -> str:
-        """The path that PUBLIC_URL has, in front of each path of the page."""
-        return urlsplit(self._public_url or "").path
-
     async def start(self, given: bytes) -> tuple[str, str]:
         """Return the header that starts a session with an API key. Raises ProblemError."""
         key = require_known_key([given.strip()], self._api_keys, self._clock.now())
@@ -94,10 +88,6 @@ class Sessions:
         signing_key, *_ = await self._session_keys()
         return Session(key=key, form_token=form_token(pass_, signing_key))
 
-    def has_cookie(self, request: Request) -> bool:
-        """Whether a request has the cookie of a session, dead or not."""
-        return bool(self._cookies.value(request, _COOKIE))
-
     def end(self) -> tuple[str, str]:
         """Return the header that ends a session in its browser."""
         return self._cookies.header(_COOKIE, "", max_age=0)
@@ -108,8 +98,9 @@ class Sessions:
         is_own = is_from_own_page(request, self._public_url)
         if is_own and (session is None or compare_digest(given, session.form_token.encode())):
             return
-        what = "Another site sent this form, or it is from an earlier session."
-        raise problem("invalid-request", f"{what} Nothing was done. Open the page, and repeat it.")
+        what = "Another site sent this form, or it is from an earlier session. Nothing was done."
+        where = "the page" if self._public_url is None else f"{self._public_url}/"
+        raise problem("invalid-request", f"{what} Open {where}, and repeat it.")
 
     async def link(self, key: ApiKey) -> str:
         """Return a link that signs in with a key: single use, ten minutes."""
@@ -161,6 +152,11 @@ class Sessions:
             expires_at=self._clock.now() + lifetime,
             key=key_fingerprint(key.digest),
         ).sign(signing_key)
+
+
+def has_session_cookie(request: Request, public_url: str | None) -> bool:
+    """Whether a request has the cookie of a session, dead or not."""
+    return bool(HostCookies(public_url).value(request, _COOKIE))
 
 
 def _invalid(what: str) -> ProblemError:

@@ -27,6 +27,10 @@ UNREADABLE = "unreadable"
 """The state of a connection whose stored record cannot be read."""
 NOT_CONFIGURED = "not-configured"
 """The state of a connection whose client is unknown, or has invalid settings."""
+_RECORD_UNREADABLE = "record-unreadable"
+_UNKNOWN_CLIENT = "unknown-client"
+LISTED_FAULTS = (_RECORD_UNREADABLE, NOT_CONFIGURED, _UNKNOWN_CLIENT)
+"""The causes of connections in these states."""
 
 # Loads of single connections at once.
 _MAX_CONCURRENCY = 16
@@ -214,13 +218,13 @@ def _row(wiring: Wiring, connection: str, found: _Found, now: datetime) -> Row:
         data = wiring.client(name).client.provider
         provider = data.name
         if isinstance(found, UnreadableRecordError):
-            members = _fault(UNREADABLE, "record-unreadable", f"{found}")
+            members = _fault(UNREADABLE, _RECORD_UNREADABLE, f"{found}")
         else:
             members = connection_members(found.grant, data, now)
     except UnknownClientError as error:
-        members = _fault(NOT_CONFIGURED, "unknown-client", f"{error}")
+        members = _fault(NOT_CONFIGURED, _UNKNOWN_CLIENT, f"{error}")
     except SettingsError as error:
-        members = _fault(NOT_CONFIGURED, "not-configured", f"{error}")
+        members = _fault(NOT_CONFIGURED, NOT_CONFIGURED, f"{error}")
     return Row(
         connection=connection, client=name, provider=provider, record=record, members=members
     )

@@ -83,7 +83,8 @@ async def _ask_to_revoke(visit: Visit) -> Response:
             f"<p>The tokens of <strong>{name}</strong> are revoked at {title} and deleted here. "
             "Programs get no token until a person logs in again.</p>",
         )
-        + f'<div class="actions">{button.markup()}<a class="button" href="{back}">Keep it</a></div>',
+        + f'<div class="actions">{button.markup()}'
+        f'<a class="button" href="{back}">Keep it</a></div>',
     )
 
 

@@ -5,7 +5,7 @@ and the expiries; one far ahead is at the right edge, with an arrow.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from html import escape
 from typing import NamedTuple
@@ -27,15 +27,21 @@ class _Lane(NamedTuple):
     """One row: its name, its colour, and its shape around the origin."""
 
     name: str
+    singular: str
     tone: Tone
     shape: str
 
 
 LANES = (
-    _Lane("logins", Tone.BUSY, '<path class="mark" d="M0-7 7 0 0 7-7 0Z"/>'),
-    _Lane("refreshes", Tone.GOOD, '<circle class="mark" r="5"/>'),
-    _Lane("failures", Tone.BAD, '<path d="M-5-5 5 5M5-5-5 5" class="stroke"/>'),
-    _Lane("other events", Tone.OVER, '<rect class="mark" x="-5" y="-5" width="10" height="10"/>'),
+    _Lane("logins", "login", Tone.BUSY, '<path class="mark" d="M0-7 7 0 0 7-7 0Z"/>'),
+    _Lane("refreshes", "refresh", Tone.GOOD, '<circle class="mark" r="5"/>'),
+    _Lane("failures", "failure", Tone.BAD, '<path d="M-5-5 5 5M5-5-5 5" class="stroke"/>'),
+    _Lane(
+        "other events",
+        "other event",
+        Tone.OVER,
+        '<rect class="mark" x="-5" y="-5" width="10" height="10"/>',
+    ),
 )
 _LANE_OF: Mapping[HistoryEvent, int] = {
     HistoryEvent.LOGIN: 0,
@@ -63,9 +69,9 @@ def chart(ledger: Ledger, tokens: Tokens | None, now: datetime) -> str:
     """Return a figure of the history with its text; nothing without a history."""
     if not ledger:
         return ""
-    start = min(min(entry.at for entry in ledger), now - _SHORTEST)
+    start = min(_first(ledger), now - _SHORTEST)
     scale = _Scale(start=start, end=now + (now - start) * _AHEAD / (1 - _AHEAD))
-    text = _summary(ledger, now)
+    text = _summary(ledger)
     drawing = "".join(
         (
             *(_axis(number) for number in range(len(LANES))),
@@ -74,17 +80,17 @@ def chart(ledger: Ledger, tokens: Tokens | None, now: datetime) -> str:
             *_expiries(tokens, scale),
         )
     )
-    legend = "".join(
-        f'<li><svg viewBox="-8 -8 16 16" aria-hidden="true" class="chart {lane.tone.value}">'
-        f"{lane.shape}</svg> {lane.name}</li>"
-        for lane in LANES
-    )
+    legend = "".join(f"<li>{sign} {escape(name)}</li>" for sign, name in _legend())
     return (
         f'<figure><svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(text)}">{drawing}</svg>'
-        f'<ul class="legend">{legend}</ul><figcaption class="quiet">{escape(text)}'
-        f"{_edges(scale)}</figcaption></figure>"
+        f'<ul class="legend">{legend}</ul><figcaption class="quiet">{escape(text)} The drawing '
+        f"ends at {scale.end:%Y-%m-%d %H:%M} UTC.</figcaption></figure>"
     )
+
+
+def _first(ledger: Ledger) -> datetime:
+    return min(entry.at for entry in ledger)
 
 
 def _axis(number: int) -> str:
@@ -118,25 +124,32 @@ def _expiries(tokens: Tokens | None, scale: _Scale) -> list[str]:
 
 def _line(x: float, title: str, *, dashed: bool, is_later: bool = False) -> str:
     kind = "expiry" if dashed else "now"
-    arrow = f'<path class="{kind}" d="M{x - 6} 4 {x} 8 {x - 6} 12"/>' if is_later else ""
-    return (
-        f'<g><title>{escape(title)}</title><path class="{kind}" d="M{x} 4V{HEIGHT - 4}"/>{arrow}</g>'
-    )
+    arrow = f'<path class="now" d="M{x - 8} 1 {x - 1} 7 {x - 8} 13"/>' if is_later else ""
+    line = f'<path class="{kind}" d="M{x} 4V{HEIGHT - 4}"/>'
+    return f"<g><title>{escape(title)}</title>{line}{arrow}</g>"
 
 
-def _summary(ledger: Ledger, now: datetime) -> str:
+def _summary(ledger: Ledger) -> str:
     counts = Counter(_LANE_OF.get(entry.event, _OTHERS) for entry in ledger)
-    found = [f"{counts[number]} {LANES[number].name}" for number in range(len(LANES))]
+    found = [_counted(count, LANES[number]) for number, count in sorted(counts.items())]
     last = max(ledger, key=lambda entry: entry.at)
-    since = min(entry.at for entry in ledger)
     return (
-        f"Since {since:%Y-%m-%d %H:%M} UTC: {', '.join(found)}. "
+        f"Since {_first(ledger):%Y-%m-%d %H:%M} UTC: {', '.join(found)}. "
         f"The last event: {event_word(last.event).lower()}, {last.at:%Y-%m-%d %H:%M} UTC."
     )
 
 
-def _edges(scale: _Scale) -> str:
-    return (
-        f" The drawing ends at {scale.end:%Y-%m-%d %H:%M} UTC; the solid line is now, the dashed "
-        "lines are the expiries of the access token and of the refresh token."
-    )
+def _counted(number: int, lane: _Lane) -> str:
+    return f"{number} {lane.singular if number == 1 else lane.name}"
+
+
+def _legend() -> Iterator[tuple[str, str]]:
+    """Yield each sign of the drawing, and its meaning."""
+    for lane in LANES:
+        yield _sign(lane.shape, lane.tone.value), lane.name
+    yield _sign('<path class="now" d="M0-8V8"/>'), "now"
+    yield _sign('<path class="expiry" d="M0-8V8"/>'), "a token expires"
+
+
+def _sign(shape: str, tone: str = "") -> str:
+    return f'<svg viewBox="-8 -8 16 16" aria-hidden="true" class="chart {tone}">{shape}</svg>'

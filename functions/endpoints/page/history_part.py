@@ -22,7 +22,7 @@ def _row(entry: Entry) -> str:
     return (
         f'<tr><td><time datetime="{entry.at:%Y-%m-%dT%H:%M:%SZ}">{entry.at:%Y-%m-%d %H:%M:%S}'
         f"</time></td><td>{escape(event_word(entry.event))}{details}</td>"
-        f"<td>{escape(entry.key_name or '–')}</td></tr>"
+        f"<td>{escape(entry.key_name or '-')}</td></tr>"
     )
 
 

@@ -7,7 +7,6 @@ from domain.connection import accounts_pattern, client_part
 from domain.grant import Moved, Revoked, Revoking, tokens_of
 from functions.endpoints.overview import MOST_RECORDS, Overview, Row, read_page
 from functions.endpoints.page.deployment_part import deployment_part
-from functions.endpoints.page.sign_in import ask_to_sign_in
 from functions.endpoints.page.visit import Visit, signed_in
 from functions.endpoints.page.words import (
     State,

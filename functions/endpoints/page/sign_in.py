@@ -4,6 +4,7 @@ from html import escape
 from http import HTTPStatus
 
 from domain.connection import is_connection
+from functions.access.sessions import has_session_cookie
 from functions.http.look import Tone, note
 from functions.http.messages import Request, Response
 from functions.http.pages import Button, actions, page_of, root_of, text_of
@@ -22,7 +23,7 @@ def ask_to_sign_in(request: Request, wiring: Wiring, *, is_form: bool = False) -
 
     `is_form`: it sent a form, and nothing came of it.
     """
-    is_dead = wiring.sessions.has_cookie(request)
+    is_dead = has_session_cookie(request, wiring.settings.public_url)
     texts = [*([_OVER] if is_dead else []), *([_NOT_DONE] if is_form else [])]
     why = note(Tone.SOON, "Sign in again", text_of(*texts)) if texts else ""
     # The first page asks everybody; another one is for those who are signed in.
@@ -93,8 +94,8 @@ def _form(
         f"{hidden if connection else ''}"
         '<p><label for="key">API key</label><input id="key" name="key" type="password" required '
         'autocomplete="current-password" spellcheck="false" aria-describedby="about-key"></p>'
-        '<p id="about-key" class="quiet">One of this deployment. You see and do what the key '
-        'may.</p><p><button class="main">Sign in</button></p></form>'
+        '<p id="about-key" class="quiet">A key of this deployment. The page shows and does what '
+        'the key allows.</p><p><button class="main">Sign in</button></p></form>'
         "<h2>Without the key at hand</h2><p>In the deployment's environment, this prints a link "
         "that signs you in:</p><pre><code>python -m functions.admin page-link</code></pre>",
         status=status,

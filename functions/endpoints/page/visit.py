@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from domain.connection import is_connection
 from functions.access.sessions import Session
+from functions.endpoints.page.sign_in import ask_to_sign_in
 from functions.http.messages import Request, Response
 from functions.http.pages import LOGIN_TARGETS, Button, page_of, root_of
 from functions.http.problems import problem
@@ -87,8 +88,6 @@ def signed_in(show: Show, *, is_form: bool = False) -> Endpoint:
     async def endpoint(request: Request, wiring: Wiring) -> Response:
         session = await wiring.sessions.of(request)
         if session is None:
-            from functions.endpoints.page.sign_in import ask_to_sign_in
-
             return ask_to_sign_in(request, wiring, is_form=is_form)
         if is_form:
             wiring.sessions.require_own_form(request, session)

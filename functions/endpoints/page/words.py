@@ -27,6 +27,7 @@ from functions.refresh.status import needed_action, refusal_quote
 
 # A login that ends within this has a state of its own.
 SOON = timedelta(days=14)
+_NOTHING = "-"
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _FAULTS = {"unreadable": "Unreadable", "not-configured": "Not configured"}
 
@@ -81,9 +82,9 @@ def login_due(grant: Grant, now: datetime, grant_type: GrantType) -> str | None:
         return "It needs no login."
     if isinstance(grant, Moved):
         return None
-    if missing_authorization(grant, now, grant_type) is not None:
-        return "A person must log in now."
     tokens = tokens_of(grant)
+    if missing_authorization(grant, now, grant_type) is not None:
+        return _login_now(grant, tokens, now)
     if tokens is None:
         return None
     if (end := _login_end(tokens)) is not None:
@@ -91,6 +92,16 @@ def login_due(grant: Grant, now: datetime, grant_type: GrantType) -> str | None:
     if (end := tokens.refresh_token_expires_at) is not None:
         return f"No login is due while refreshes succeed. Unused, it expires {distance(end, now)}."
     return "No login is due while refreshes succeed."
+
+
+def _login_now(grant: Grant, tokens: Tokens | None, now: datetime) -> str | None:
+    if isinstance(grant, Revoked | Revoking):
+        # Its owner has ended it.
+        return None
+    expires_at = None if tokens is None else tokens.expires_at
+    if expires_at is not None and isinstance(grant, Authorized) and expires_at > now:
+        return f"The access token works until a person must log in, {distance(expires_at, now)}."
+    return "A person must log in now."
 
 
 def distance(at: datetime, now: datetime) -> str:
@@ -107,7 +118,7 @@ def distance(at: datetime, now: datetime) -> str:
 def instant(at: datetime | None, now: datetime) -> str:
     """Return the markup of an instant in UTC with its distance; a dash without one."""
     if at is None:
-        return "–"
+        return _NOTHING
     text = f"{at:%Y-%m-%d %H:%M} UTC"
     return (
         f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{text}</time> '
@@ -122,7 +133,7 @@ def last_refresh(members: Mapping[str, object], now: datetime) -> str:
             word = "got tokens" if outcome == "tokens" else outcome.replace("-", " ")
             return f"{instant(datetime.fromisoformat(at), now)}: {escape(word)}"
         case _:
-            return "–"
+            return _NOTHING
 
 
 EVENTS: Mapping[HistoryEvent, str] = {
