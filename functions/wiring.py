@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from functions.access.limits import FailureLimits
     from functions.access.sessions import Sessions
     from functions.login.links import LoginLinks, LoginOffer
-    from functions.refresh.sweep import Sweep
+    from functions.refresh.sweep import Sweep, SweepReport
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
@@ -219,6 +219,18 @@ class Wiring:
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
+            on_end=self._store_sweep,
+        )
+
+    async def _store_sweep(self, report: "SweepReport") -> None:
+        from functions.alerts.deployment import record_sweep
+
+        await record_sweep(
+            self.store,
+            self.entropy,
+            ended_at=self.clock.now(),
+            outcome=report.outcome,
+            deliveries={},
         )
 
     async def close(self) -> None:
