@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
     from functions.access.sessions import Sessions
+    from functions.alerts.channel import Channel
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.sweep import Sweep, SweepReport
     from functions.settings.callers import CallerEntry
@@ -232,6 +233,15 @@ class Wiring:
             outcome=report.outcome,
             deliveries={},
         )
+
+    @cached_property
+    def channels(self) -> "Sequence[Channel]":
+        """The channels that alerts are sent to; none without ALERTS."""
+        if self.settings.alerts is None:
+            return ()
+        from functions.alert_wiring import make_channels
+
+        return make_channels(self.settings.alerts, self.clock, self._open)
 
     async def close(self) -> None:
         """Close the adapters."""

@@ -59,7 +59,7 @@ def main() -> str | None:
     _log_as_text()
     try:
         local = LocalEnvironment.complete(os.environ)
-        settings = Settings.from_environ(local.variables)
+        settings = Settings.from_environ(local.variables, allows_programs=True)
         steps = FirstSteps.of(local, settings)
         application = LocalApplication(
             Application(ALL_ROUTES, lambda: settings), steps, _simulation(local, settings)
