@@ -43,6 +43,11 @@ class Session:
     key: ApiKey
     form_token: str = field(repr=False)
 
+    @property
+    def is_unrestricted(self) -> bool:
+        """Whether the key is for all connections and endpoints, as an operator's is."""
+        return self.key.connections is None and self.key.endpoints is None
+
     def may(self, endpoint: KeyedEndpoint) -> bool:
         """Whether the key is for an endpoint."""
         return self.key.endpoints is None or endpoint in self.key.endpoints
