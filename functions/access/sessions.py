@@ -82,7 +82,7 @@ class Sessions:
         return await self._header(key)
 
     async def of(self, request: Request) -> Session | None:
-        """Return the session of a request; None if it has none, or a dead one."""
+        """Return the session of a request; None if it has none, or one that has ended."""
         text = self._cookies.value(request, _COOKIE)
         found = await self._read(text or "", self._session_keys, SESSION_LIFETIME)
         if found is None:
@@ -160,7 +160,7 @@ class Sessions:
 
 
 def has_session_cookie(request: Request, public_url: str | None) -> bool:
-    """Whether a request has the cookie of a session, dead or not."""
+    """Whether a request has the cookie of a session, valid or not."""
     return bool(HostCookies(public_url).value(request, _COOKIE))
 
 

@@ -49,7 +49,7 @@ LOGIN = GrantType.AUTHORIZATION_CODE
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
-def hostile() -> Grant:
+def hostile() -> AuthorizationRequired:
     tokens = replace(fresh().tokens, account=HOSTILE, scope=HOSTILE)
     return AuthorizationRequired(
         tokens=tokens,
@@ -102,7 +102,7 @@ def rows_of(page: str) -> list[tuple[str, str]]:
 def test_list_has_the_worst_first_with_state_and_reason(own: Deployment) -> None:
     own.put("works", fresh())
     own.put("fails", failing())
-    own.put("needs-login", replace(hostile(), quote="invalid_grant: expired"))  # type: ignore[type-var]
+    own.put("needs-login", replace(hostile(), quote="invalid_grant: expired"))
     own.put("ended", Revoked(at=datetime.now(UTC), result=RevocationResult.REVOKED))
     page = Visitor(deployment=own).sign_in().show("/")
     assert rows_of(page) == [
@@ -201,7 +201,7 @@ def test_key_without_verify_sees_no_connection(deploy: Deploy) -> None:
     expect_page(visitor.get("/connections/default"), 403)
 
 
-# What others have written
+# Texts of others
 
 
 def test_checklist_74_markup_of_others_is_text(deployment: Deployment, connection: str) -> None:
@@ -500,7 +500,7 @@ def test_test_alert_shows_which_channel_took_it(deploy: Deploy) -> None:
             ("refuses", "Not sent"),
         ]
         assert "<b>no" not in page
-        # It tells of the whole deployment, and costs other people's attention.
+        # It concerns the whole deployment, and costs other people's attention.
         restricted = Visitor(deployment=own).sign_in(CI_KEY)
         page = restricted.show("/")
         assert "takes" not in page
