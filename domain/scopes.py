@@ -27,10 +27,10 @@ def missing_scopes(asked: str, tokens: Tokens) -> list[str]:
     if tokens.scope is None:
         # RFC 6749 §5.1: no scope in the response means that all were granted.
         return []
-    granted = {spelling for scope in _split(tokens.scope) for spelling in _spellings(scope)}
+    granted = {spelling for scope in split_scope(tokens.scope) for spelling in _spellings(scope)}
     if tokens.refresh_token is not None:
         granted |= _FOR_A_REFRESH_TOKEN
-    return [scope for scope in dict.fromkeys(_split(asked)) if not _is_in(granted, scope)]
+    return [scope for scope in dict.fromkeys(split_scope(asked)) if not _is_in(granted, scope)]
 
 
 def _is_in(granted: set[str], scope: str) -> bool:
@@ -38,7 +38,8 @@ def _is_in(granted: set[str], scope: str) -> bool:
     return not granted.isdisjoint({name, _LONG_NAMES.get(name, name)})
 
 
-def _split(scope: str) -> list[str]:
+def split_scope(scope: str) -> list[str]:
+    """Return the single scopes, in their order."""
     return [part for part in _SEPARATORS.split(scope) if part]
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
+    from functions.access.sessions import Sessions
     from functions.alerts.channel import Channel
     from functions.alerts.delivery import Delivery
     from functions.alerts.message import AlertMessage
@@ -187,6 +188,21 @@ class Wiring:
 
         return login_links.LoginLinks(
             keys=lambda: self._signing.of("login links"),
+            public_url=self.settings.public_url,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        """Starts and reads sessions of the page."""
+        from functions.access import sessions
+
+        return sessions.Sessions(
+            session_keys=lambda: self._signing.of("page sessions"),
+            link_keys=lambda: self._signing.of("page links"),
+            api_keys=self.settings.api_keys,
             public_url=self.settings.public_url,
             store=self.store,
             clock=self.clock,

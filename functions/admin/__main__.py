@@ -5,7 +5,17 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Mapping, Sequence
 
-from functions.admin import adopt, alerts, hand_over, keys, recover, reseal, take_back, take_over
+from functions.admin import (
+    adopt,
+    alerts,
+    hand_over,
+    keys,
+    page_link,
+    recover,
+    reseal,
+    take_back,
+    take_over,
+)
 from functions.admin.command import Command, LocalCommand, describe_store
 from functions.admin.doctor import command as doctor
 from functions.refresh.shared_tasks import wait_within_limit
@@ -16,6 +26,7 @@ from ports.store import StoreDamagedError, StoreUnavailableError
 
 COMMANDS: Mapping[str, Command | LocalCommand] = {
     "keys": keys.COMMAND,
+    "page-link": page_link.COMMAND,
     "recover": recover.COMMAND,
     "reseal": reseal.COMMAND,
     "export": hand_over.COMMAND,

@@ -7,12 +7,13 @@ from dataclasses import replace
 from domain.authorization import AuthorizationResponse
 from domain.extra import Extra, pick_members
 from domain.grant import Revoked, Revoking
+from functions.access.sessions import has_session_cookie
 from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
-from functions.http.pages import page
 from functions.http.parameters import parse_members
 from functions.http.problems import ProblemError, problem
 from functions.login.cookies import LoginCookies
+from functions.login.login_pages import Place, completed_page
 from functions.login.login_texts import (
     START_OVER,
     START_OVER_ON_PAGE,
@@ -76,7 +77,11 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     _log_missing(names, response.extra)
     if isinstance(completed.grant, Revoking | Revoked):
         raise _with_headers(connection_revoked(), forget)
-    return _success(request, completed, forget)
+    if request.accepts_json_first():
+        return _success_for_programs(completed, forget)
+    place = Place(client=client.client, public_url=wiring.settings.public_url)
+    is_signed_in = has_session_cookie(request, wiring.settings.public_url)
+    return completed_page(completed, place, is_signed_in=is_signed_in, headers=forget)
 
 
 def _client_of(request: Request, wiring: Wiring) -> ClientWiring:
@@ -132,15 +137,12 @@ def _wrong_parts(code: str | None) -> ProblemError:
     )
 
 
-def _success(
-    request: Request, completed: CompletedLogin, headers: tuple[tuple[str, str], ...]
+def _success_for_programs(
+    completed: CompletedLogin, headers: tuple[tuple[str, str], ...]
 ) -> Response:
-    if request.accepts_json_first():
-        members = {"status": "authorized", "detail": advice(completed)}
-        named = {} if completed.connection is None else {"connection": completed.connection}
-        return Response.json(200, members | named, headers=headers)
-    named_on_page = [f"Connection “{completed.connection}”."] if completed.connection else []
-    return page(200, "Logged in", *named_on_page, advice(completed, on_page=True), headers=headers)
+    members = {"status": "authorized", "detail": advice(completed)}
+    named = {} if completed.connection is None else {"connection": completed.connection}
+    return Response.json(200, members | named, headers=headers)
 
 
 def _with_headers(error: ProblemError, headers: tuple[tuple[str, str], ...]) -> ProblemError:

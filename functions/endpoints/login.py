@@ -1,13 +1,16 @@
 """POST /api/login starts a login; GET /api/login shows the page of a login link."""
 
+from domain.grant import Grant
 from functions.access.gate import require_api_key
+from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.own_page import is_from_own_page
-from functions.http.pages import Button, page
 from functions.http.problems import problem
 from functions.login.cookies import LoginCookies
+from functions.login.login_pages import Place, link_page
 from functions.routes import Routes
 from functions.wiring import Wiring
+from ports.store import StoreUnavailableError, UnreadableRecordError
 
 
 async def show_link(request: Request, wiring: Wiring) -> Response:
@@ -23,13 +26,22 @@ async def show_link(request: Request, wiring: Wiring) -> Response:
             on_page="This login link is incomplete. Open the whole link.",
         )
     link = await wiring.links.read(text)
-    return page(
-        200,
-        "Log in",
-        f"Log in at the provider for the connection “{link.connection}”. This link works once; "
-        "finish the login in this browser.",
-        button=Button(text="Log in", url=wiring.links.login_url, fields={"link": text}),
+    client = wiring.client_of(link.connection)
+    return link_page(
+        link,
+        Place(client=client.client, public_url=wiring.settings.public_url),
+        grant=await _grant_if_readable(client, link.connection),
+        login_url=wiring.links.login_url,
+        text=text,
     )
+
+
+async def _grant_if_readable(client: ClientWiring, connection: str) -> Grant | None:
+    """Return the grant, whose account the page names; None if the store does not have it now."""
+    try:
+        return (await client.keeper.load(connection)).grant
+    except (StoreUnavailableError, UnreadableRecordError):
+        return None
 
 
 async def login(request: Request, wiring: Wiring) -> Response:

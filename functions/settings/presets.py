@@ -10,6 +10,8 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PACKAGE = "domain.providers"
 # Enough for a typing error, and for a family such as a production host and its sandbox.
 _MOST_SUGGESTIONS = 3
+# The first line of a preset is its title, and a remark after one of these.
+_TITLE_END = re.compile(r"[:.](?:\s|$)|, (?=wh)")
 
 
 def load(name: str) -> Provider | None:
@@ -57,3 +59,13 @@ def unknown_preset(name: str) -> str:
     similar = get_close_matches(name.lower().replace("_", "-"), names(), n=_MOST_SUGGESTIONS)
     hint = f", similar to {', '.join(similar)}" if similar else ""
     return f"is not the name of a preset{hint}: docs/providers.md lists them; custom is for others"
+
+
+def title(name: str) -> str:
+    """Return the provider's name for people, as its preset's documentation begins.
+
+    Without a preset of this name, return the name.
+    """
+    module = _module_of(name)
+    text = __import__(module, fromlist=("PROVIDER",)).__doc__ if exists(name) else None
+    return _TITLE_END.split(text or name, maxsplit=1)[0]

@@ -18,6 +18,7 @@ MAX_DURATIONS = {
     "login": 30,
     "oauth_token": 300,
     "openapi": 30,
+    "page": 300,
     "refresh": 300,
     "revoke": 300,
     "sweep": 300,
