@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib import util
 
 import pytest
 
 from domain.alerts import AlertKind, AlertThresholds
-from functions.settings import alert_kinds
 from functions.settings.alert_targets import (
     Addresses,
     AppriseTarget,
@@ -364,7 +364,7 @@ def test_a_command_is_a_list_of_texts(command: object) -> None:
 def test_a_missing_library_is_a_fault_at_the_start(
     found: Mapping[str, object], library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_kinds, "find_spec", lambda name: None if name == library else name)
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == library else name)
     (fault,) = faults_of([found])
     assert f"requires {library}: pip install -r infra/locks/" in fault
 
