@@ -1,5 +1,6 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
@@ -43,11 +44,14 @@ if TYPE_CHECKING:
     from functions.login.links import LoginLinks, LoginOffer
     from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.sweep import Sweep, SweepReport
+    from functions.settings.alerts import AlertSettings
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
     from ports.metrics import MetricsWriter
     from ports.rescue import Rescue
+
+_log = logging.getLogger(__name__)
 
 
 class Wiring:
@@ -259,19 +263,28 @@ class Wiring:
             await self.sweep_watch.check()
 
     @cached_property
+    def _alert_settings(self) -> "AlertSettings | None":
+        try:
+            return self.settings.alerts()
+        except SettingsError as error:
+            # They cost no token.
+            _log.error("alerts are off: %s", error)
+            return None
+
+    @cached_property
     def channels(self) -> "Sequence[Channel]":
         """The channels that alerts are sent to; none without ALERTS."""
-        if self.settings.alerts is None:
+        if self._alert_settings is None:
             return ()
         from functions.alert_wiring import make_channels
 
-        return make_channels(self.settings.alerts, self.clock, self._open)
+        return make_channels(self._alert_settings, self.clock, self._open)
 
     @cached_property
     def alert_thresholds(self) -> "AlertThresholds":
         """When time alone owes an alert."""
-        if self.settings.alerts is not None:
-            return self.settings.alerts.thresholds
+        if self._alert_settings is not None:
+            return self._alert_settings.thresholds
         from domain.alerts import AlertThresholds
 
         return AlertThresholds()
