@@ -36,6 +36,7 @@ from domain.token_endpoint import RevocationResult
 from domain.tokens import Tokens
 from tests.domain.alert_stories import Connection
 from tests.domain.examples import DAY, MINUTE, T0, TOKENS
+from tests.strategies import books, grants, instants
 from tests.thorough import times
 
 HOUR = timedelta(hours=1)
@@ -152,7 +153,7 @@ def test_looking_when_a_record_is_due_misses_nothing_that_looking_all_the_time_f
         if due is None or due > end:
             break
         # A grant that stays due is in each sweep.
-        at = due if due > at else at + HALF_DAY
+        at = due if due > at else T0 + ((at - T0) // HALF_DAY + 1) * HALF_DAY
         if at > end:
             break
     assert looked == found
@@ -179,6 +180,17 @@ def some_results(draw: st.DrawFn, book: AlertBook, now: datetime) -> list[Result
 
 def needs(_alert: Alert) -> set[str]:
     return set(CHANNELS)
+
+
+@settings(max_examples=times(100))
+@given(book=st.none() | books, before=grants, after=grants, now=instants)
+def test_no_grant_and_no_book_is_an_error_and_to_look_again_owes_nothing_more(
+    book: AlertBook | None, before: Grant, after: Grant, now: datetime
+) -> None:
+    connection = Connection(grant=before, book=book)
+    connection.change(after, now)
+    record_due_at(after, connection.book)
+    assert connection.settle(now) == []
 
 
 class Outbox:
