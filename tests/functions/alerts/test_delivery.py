@@ -389,6 +389,19 @@ async def test_tokens_that_were_stored_late_owe_an_alert(
     assert [line.record.alerts for line in instance.rescue.emitted] == [None]
 
 
+async def test_a_fault_of_the_rules_of_alerts_loses_no_tokens(
+    rig: AlertRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr("functions.refresh.alert_duty.book_after", fail)
+    instance = rig.instance(ListedChannel("one"))
+    await instance.change(RENEWED)
+    assert (await rig.record()).grant == RENEWED
+    assert "unexpected error of alerts" in caplog.text
+
+
 class FileChannel:
     """A channel of several processes: it adds a line to a file."""
 
