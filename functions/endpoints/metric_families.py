@@ -37,7 +37,7 @@ _INSTANTS: Sequence[tuple[str, str, Callable[[Tokens], datetime | None]]] = (
     ),
     (
         "login_expiry",
-        "When a new login is required at the latest, whatever is refreshed.",
+        "When a new login is required at the latest. No refresh extends it.",
         lambda tokens: tokens.login_end,
     ),
     (
@@ -78,7 +78,7 @@ def connection_families(rows: Sequence[Row], now: datetime) -> Iterator[Family]:
 
 
 def deployment_families(status: DeploymentStatus) -> Iterator[Family]:
-    """Yield the metrics of the sweep."""
+    """Yield the metrics of the sweep, and of the deployment's own alerts."""
     at, last = status.sweep_ended_at, status.sweep_outcome
     yield _timestamps(
         "sweep_end",
@@ -92,6 +92,11 @@ def deployment_families(status: DeploymentStatus) -> Iterator[Family]:
             Sample(labels={"outcome": each}, value=each == last)
             for each in (SWEEP_OUTCOMES if last is not None else ())
         ],
+    )
+    yield _gauge(
+        "deployment_alerts_owed",
+        "Alerts of the deployment itself that a channel has not accepted yet.",
+        [Sample(labels={}, value=status.alerts_owed)],
     )
 
 
