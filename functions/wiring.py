@@ -256,7 +256,7 @@ class Wiring:
 
     @cached_property
     def alerts(self) -> "AlertDuty | None":
-        """What each write of a record does for people; None without channels."""
+        """Adds alerts to each write of a record; None without channels."""
         if not self.channels:
             return None
         from functions.refresh.alert_duty import AlertDuty

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, TypeAlias
 
 from domain.alert_book import EMPTY, AlertBook
@@ -145,7 +145,7 @@ class Delivery:
         claim_id: str,
         end: datetime,
     ) -> _Stored:
-        """Store what a round has left, whoever writes the record meanwhile."""
+        """Store the results of a round, despite other writes of the record."""
         needs = self._needs(connection)
         while True:
             book, now = record.alerts or EMPTY, self._clock.now()
@@ -165,7 +165,7 @@ class Delivery:
             except ConflictError as conflict:
                 record = conflict.current
                 continue
-            _log_given_up(connection, after)
+            _log_round(connection, results, after)
             return _Stored(written, again_at)
 
     def _needs(self, connection: str) -> Needs:
@@ -183,7 +183,14 @@ def _has_claim(book: AlertBook, claim_id: str) -> bool:
     return book.claim is not None and book.claim.id == claim_id
 
 
-def _log_given_up(connection: str, after: AfterRound) -> None:
+def _log_round(connection: str, results: Sequence[Result], after: AfterRound) -> None:
+    failed = {result.channel for result in results if result.has_failed}
+    for wait in after.book.waits:
+        if wait.channel in failed:
+            at = wait.next_try_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            _log.warning(
+                "connection %s: next alert to %s: not before %s", connection, wait.channel, at
+            )
     for alert, channels in after.given_up:
         _log.error(
             "connection %s: alert %s is given up for %s",

@@ -1,4 +1,4 @@
-"""What a deployment with channels does in each write of a record: alerts are stored with it."""
+"""Adds alerts to each write of a record, in a deployment with channels."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The sweep's turns for alerts: beside the refreshes, so that neither delays the other."""
+"""The sweep's turns for alerts, apart from its refreshes: neither delays the other."""
 
 import asyncio
 import logging

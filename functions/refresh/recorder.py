@@ -141,10 +141,14 @@ class Recorder:
         self, record: Record, before: Grant, *, now: datetime, news: "Sequence[News]" = ()
     ) -> Record:
         """Return the record with what the change from `before` owes; as it is without channels."""
-        if (duty := self._alerts()) is None:
+        try:
+            if (duty := self._alerts()) is None:
+                return record
+            new_id = self._entropy.token()
+            return duty.after(record, before, self._policy, now=now, new_id=new_id, news=news)
+        except Exception:  # noqa: BLE001 - no fault of alerts may lose new tokens
+            _log.exception("unexpected error of alerts")
             return record
-        new_id = self._entropy.token()
-        return duty.after(record, before, self._policy, now=now, new_id=new_id, news=news)
 
     def _deliver(
         self, connection: str, written: Record, *, over: Record
