@@ -32,7 +32,7 @@ def write_metrics(families: Iterable[Family], accept: bytes) -> MetricsText:
     collector = _Families(families)
     if _PLAIN in accept and _OPENMETRICS not in accept:
         return MetricsText(content_type=CONTENT_TYPE_PLAIN_0_0_4, text=write_plain(collector))
-    text: bytes = write_openmetrics(collector)  # type: ignore[no-untyped-call] # it has no types
+    text: bytes = write_openmetrics(collector)
     return MetricsText(content_type=CONTENT_TYPE_LATEST, text=text)
 
 

@@ -43,8 +43,8 @@ class HistoryEvent(Enum):
     ADOPTION_REFUSED = "adoption-refused"
     # A channel did not take an alert in time. `quote` names both.
     ALERT_GIVEN_UP = "alert-given-up"
-    # In the deployment's own record only: a sweep ended; the last alert sent to a channel; and the
-    # sweep has looked for alerts of all connections.
+    # These are in the deployment's own record only: a sweep ended, a channel's last alert, and a
+    # sweep looked for alerts of all connections.
     SWEPT = "swept"
     DELIVERED = "delivered"
     ALERTS_CHECKED = "alerts-checked"

@@ -45,17 +45,18 @@ class DeploymentStatus:
     """The content of the record. None and empty if nothing is known.
 
     `sweep_outcome` is `DONE`, `FAILED` if a connection failed, or `INCOMPLETE` if time ran out, of
-    `domain.ledger`.
+    `domain.ledger`. `alerts_owed` counts alerts of the deployment itself.
     """
 
     sweep_ended_at: datetime | None = None
     sweep_outcome: str | None = None
     channels: LastDeliveries = field(default_factory=dict)
+    alerts_owed: int = 0
 
 
 async def load_status(store: Store) -> DeploymentStatus:
     """Return the content of the record. Raises StoreUnavailableError."""
-    return status_of((await load_deployment(store)).ledger)
+    return status_of(await load_deployment(store))
 
 
 async def load_deployment(store: Store) -> Record:
@@ -138,13 +139,15 @@ def note_entry(note: Note, at: datetime) -> Entry:
     return Entry(_whole(at), note.event, note.generation, None, note.outcome, quote)
 
 
-def status_of(ledger: Ledger) -> DeploymentStatus:
-    """Return the content of the record's ledger."""
-    last = next((each for each in reversed(ledger) if each.event is HistoryEvent.SWEPT), None)
+def status_of(record: Record) -> DeploymentStatus:
+    """Return the content of the record."""
+    ends = (entry for entry in reversed(record.ledger) if entry.event is HistoryEvent.SWEPT)
+    last = next(ends, None)
     return DeploymentStatus(
         sweep_ended_at=last and last.at,
         sweep_outcome=last and last.outcome,
-        channels=_deliveries_in(ledger),
+        channels=_deliveries_in(record.ledger),
+        alerts_owed=0 if record.alerts is None else len(record.alerts.owed),
     )
 
 

@@ -76,7 +76,7 @@ class SweepWatch:
             return
 
     def _book_after(self, record: Record, new_id: str) -> AlertBook:
-        ended_at = status_of(record.ledger).sweep_ended_at
+        ended_at = status_of(record).sweep_ended_at
         now, threshold = self._clock.now(), self._overdue_after
         return sweep_book_after(record.alerts, ended_at, threshold, now, new_id=new_id)
 

@@ -143,8 +143,9 @@ class Sweep:
             if None in swept:
                 break
         await alerts.finish()
-        await self._check_once(end=start + DELIVERY_LIMIT)
         await self._tidy()
+        if await self._complete_listing():
+            await self._check_once(end=start + DELIVERY_LIMIT)
         report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
             skipped=swept.count(SweepOutcome.SKIPPED),
@@ -185,10 +186,12 @@ class Sweep:
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
             _log.warning("sweep: expired entries are not removed: %s", error)
-        await self._complete_listing()
 
-    async def _complete_listing(self) -> None:
-        """List the records of earlier versions, too. The next sweep continues if time is up."""
+    async def _complete_listing(self) -> bool:
+        """List the records of earlier versions, too; return whether all are listed.
+
+        The next sweep continues if time is up.
+        """
         try:
             with waiting_for("store"):
                 async with asyncio.timeout(LISTING_LIMIT.total_seconds()):
@@ -199,6 +202,8 @@ class Sweep:
                 "%s; the next sweep continues",
                 str(error) or "out of time",
             )
+            return False
+        return True
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Yield pages of due connections, each once, although failed ones stay due.
