@@ -47,12 +47,11 @@ body{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-widt
 margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1rem;
 min-height:44px;margin-bottom:1.5rem;border-bottom:1px solid var(--line);padding-bottom:.5rem}
-.corner{display:flex;align-items:center;gap:.75rem}
+.corner{display:flex;align-items:center;gap:.75rem;margin-left:auto}
 header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
 h2{font-size:1.125rem;line-height:1.3;margin:2rem 0 .75rem}
-h3{font-size:1rem;margin:0}
 p,ul,ol,dl,pre,table,figure{margin:0 0 1rem}
 ol,ul{padding-left:1.5rem}
 a{color:var(--accent);text-underline-offset:.15em}
@@ -88,11 +87,11 @@ margin:0 0 1rem}
 .note>:first-child:not(:last-child){margin-bottom:.5rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left}
+th{overflow-wrap:normal}
 th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;
 border-bottom:1px solid var(--line)}
 svg{color:inherit}
 .chart{width:100%;height:auto;display:block}
-.chart text{fill:var(--quiet);font-size:12px}
 .chart .axis{stroke:var(--line)}
 .chart .now,.chart .expiry,.stroke{fill:none;stroke:var(--quiet);stroke-width:1.5}
 .chart .expiry{stroke-dasharray:4 3}
