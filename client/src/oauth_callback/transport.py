@@ -21,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
-    from typing import Any
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -129,9 +128,7 @@ class Transport:
 
 def _open(host: str, port: int, deadline: float) -> socket.socket:
     """Connect to one of the host's addresses. Raises OSError, UnicodeError."""
-    # Of a text `socket` would import the tables of international names.
-    address: tuple[Any, int] = (host.encode("ascii"), port)
-    return socket.create_connection(address, timeout=max(deadline - time.monotonic(), 0.001))
+    return socket.create_connection((host, port), timeout=max(deadline - time.monotonic(), 0.001))
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:
