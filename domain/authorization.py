@@ -137,12 +137,14 @@ def authorization_url(
         parameters["code_challenge_method"] = "S256"
     if provider.wire is not None:
         parameters = _renamed(parameters, provider.wire.authorization_names)
-    parameters = {**dict(provider.authorization_params), **parameters}
+    added = [pair for pair in provider.authorization_params if pair[0] not in parameters]
+    asked = [*added, *parameters.items()]
     endpoint = urlsplit(provider.authorization_endpoint)
-    # RFC 6749 §3.1: the endpoint's own query stays, and no parameter repeats.
-    kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
+    # RFC 6749 §3.1: the endpoint's own query stays, and replaces or repeats no parameter.
+    names = {name for name, _ in asked}
+    kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in names]
     # Some servers read + as a space, as in forms, and some as a plus. All read %20.
-    query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
+    query = "&".join([*kept, urlencode(asked, quote_via=quote)])
     return endpoint._replace(query=query).geturl()
 
 

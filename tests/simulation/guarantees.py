@@ -335,6 +335,10 @@ OWN_PROMISES: Mapping[str, str] = {
         "five minutes after"
     ),
     "clocks": "clock wrong by a day or by years, and corrected | no token that has expired",
+    "refusals": (
+        "an API that refuses every token | another token for each program that names its own as "
+        "refused, six at most in ten minutes, and then one every five minutes"
+    ),
 }
 
 
