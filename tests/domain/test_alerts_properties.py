@@ -58,7 +58,7 @@ def some_tokens(draw: st.DrawFn) -> Tokens:
         authorized_at=T0,
         issued_at=issued_at,
         subject=draw(st.sampled_from([None, "one", "two"])),
-        expires_at=access and issued_at + access,
+        expires_at=None if access is None else issued_at + access,
         refresh_token="refresh" if has_refresh_token else None,
         refresh_token_expires_at=issued_at + life if has_refresh_token and life else None,
         refresh_token_counted=draw(st.sampled_from(LifetimeStart)),
@@ -78,20 +78,17 @@ def some_grants(draw: st.DrawFn) -> Grant:
         in_doubt_since=None,
         since=since,
     )
-    return draw(
-        st.sampled_from(
-            [
-                Unauthorized(),
-                Authorized(tokens=tokens),
-                Authorized(tokens=tokens, failure_state=failure),
-                AuthorizationRequired(
-                    tokens=tokens, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=since
-                ),
-                Revoked(at=since, result=RevocationResult.REVOKED),
-                Moved(grant=Authorized(tokens=tokens), since=since),
-            ]
-        )
-    )
+    states: list[Grant] = [
+        Unauthorized(),
+        Authorized(tokens=tokens),
+        Authorized(tokens=tokens, failure_state=failure),
+        AuthorizationRequired(
+            tokens=tokens, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=since
+        ),
+        Revoked(at=since, result=RevocationResult.REVOKED),
+        Moved(grant=Authorized(tokens=tokens), since=since),
+    ]
+    return draw(st.sampled_from(states))
 
 
 def shows(kind: AlertKind, grant: Grant, now: datetime) -> bool:
@@ -173,7 +170,8 @@ def some_results(draw: st.DrawFn, book: AlertBook, now: datetime) -> list[Result
         how = draw(st.sampled_from(["has_failed", "is_postponed", "is_gone", "fine"]))
         result = Result(channel, took=frozenset(alert.id for alert in took))
         if how != "fine" and not is_over and how != "is_gone":
-            result = result._replace(**{how: True})
+            is_asked = how == "has_failed"
+            result = result._replace(has_failed=is_asked, is_postponed=not is_asked)
         results.append(result)
     return results
 

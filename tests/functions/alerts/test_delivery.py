@@ -134,6 +134,28 @@ async def test_a_crash_between_the_write_and_the_delivery_is_made_up_for_by_the_
     assert (await book_of(rig)).owed == ()
 
 
+async def test_an_instance_whose_lease_ran_out_leaves_the_claim_to_the_next(
+    rig: AlertRig,
+) -> None:
+    late, next_ = (ListedChannel("one", gate=asyncio.Event()) for _ in range(2))
+    frozen, sweeps = rig.instance(late), rig.instance(next_)
+    await frozen.change(REQUIRED)
+    await late.is_asked.wait()
+    rig.move(MINUTE)
+    sweep = asyncio.create_task(sweeps.sweep.run())
+    await next_.is_asked.wait()
+    theirs = (await book_of(rig)).claim
+    assert late.gate is not None
+    assert next_.gate is not None
+    late.gate.set()
+    await frozen.finish()
+    assert (await book_of(rig)).claim == theirs is not None
+    next_.gate.set()
+    await sweep
+    assert (await book_of(rig)).owed == ()
+    assert (await book_of(rig)).claim is None
+
+
 async def test_an_alert_whose_mark_is_not_stored_is_delivered_again_with_the_same_id(
     rig: AlertRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
