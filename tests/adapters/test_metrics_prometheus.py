@@ -1,4 +1,4 @@
-"""Metrics as text: the official parser reads back what was written, whatever a label has."""
+"""Metrics as text: the official parser reads back what was written, with any label."""
 
 from collections.abc import Sequence
 from string import ascii_lowercase

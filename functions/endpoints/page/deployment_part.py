@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from domain.alerts import AlertThresholds
 from domain.ledger import DONE
 from functions.alerts.deployment import DeploymentStatus, LastDelivery, load_status
 from functions.endpoints.page.visit import Visit
@@ -18,9 +17,7 @@ async def deployment_part(visit: Visit) -> str:
     Raises StoreUnavailableError.
     """
     status, now = await load_status(visit.wiring.store), visit.wiring.clock.now()
-    alerts = visit.wiring.settings.alerts
-    thresholds = AlertThresholds() if alerts is None else alerts.thresholds
-    sweep = _sweep(status, now, thresholds.sweep_overdue)
+    sweep = _sweep(status, now, visit.wiring.alert_thresholds.sweep_overdue)
     return f"<h2>Sweep</h2>{sweep}{_channels(visit, status, now)}"
 
 
