@@ -1,7 +1,7 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
@@ -11,14 +11,13 @@ from adapters.entropy_system import SystemEntropy
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing, derive_key
-from domain.grant import Grant, place_of
 from functions.access.credentials import identity_token, keys_in_headers
 from functions.access.gate import find_key
 from functions.client_wiring import ClientWiring, SharedParts
 from functions.http.messages import Request
 from functions.refresh.keeper import intent_limit
 from functions.settings.api_keys import ApiKey
-from functions.settings.clients import ClientError, UnknownClientError
+from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
@@ -32,19 +31,13 @@ if TYPE_CHECKING:
     # Imported where they are made.
     from adapters.identity_tokens_pyjwt import IssuerKeys
     from adapters.signing_keys import SigningKeys
-    from domain.alerts import Alert, AlertThresholds
     from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
     from functions.access.sessions import Sessions
-    from functions.alerts.channel import Channel
-    from functions.alerts.delivery import Delivery
-    from functions.alerts.message import AlertMessage
-    from functions.alerts.sweep_watch import SweepWatch
+    from functions.alert_wiring import AlertWiring
     from functions.login.links import LoginLinks, LoginOffer
-    from functions.refresh.alert_duty import AlertDuty
-    from functions.refresh.sweep import Sweep, SweepReport
-    from functions.settings.alerts import AlertSettings
+    from functions.refresh.sweep import Sweep
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
@@ -78,7 +71,7 @@ class Wiring:
             entropy=self.entropy,
             rescue=self.rescue,
             intents=intent_limit(),
-            alerts=lambda: self.alerts,
+            alerts=lambda: self.alerting.duty,
             links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
             to_close=self._open,
@@ -227,129 +220,31 @@ class Wiring:
         """Refreshes due connections."""
         from functions.refresh import sweep
 
+        are_on = bool(self.alerting.channels)
         return sweep.Sweep(
             keeper_of=lambda connection: self.client_of(connection).keeper,
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
-            alerts_are_on=bool(self.channels),
-            unchecked=self._first_walk if self.channels else None,
-            on_end=self._store_sweep,
+            alerts_are_on=are_on,
+            unchecked=self.alerting.unchecked_connections if are_on else None,
+            on_end=self.alerting.record_sweep,
         )
 
-    def _first_walk(self) -> "AsyncGenerator[Sequence[str], None]":
-        from functions.alerts.first_walk import FirstWalk
+    @cached_property
+    def alerting(self) -> "AlertWiring":
+        """The parts of alerts."""
+        from functions.alert_wiring import AlertWiring
 
-        walk = FirstWalk(
+        return AlertWiring(
+            self.settings,
             store=self.store,
             clock=self.clock,
             entropy=self.entropy,
-            thresholds=self.alert_thresholds,
+            links=lambda: self.links,
+            provider_of=lambda connection: self.client_of(connection).client.provider.name,
+            to_close=self._open,
         )
-        return walk.pages()
-
-    async def _store_sweep(self, report: "SweepReport") -> None:
-        from functions.alerts.deployment import record_sweep
-
-        await record_sweep(
-            self.store,
-            self.entropy,
-            ended_at=self.clock.now(),
-            outcome=report.outcome,
-            deliveries=self.delivery.last_deliveries() if self.channels else {},
-            has_channels=bool(self.channels),
-        )
-        if self.channels:
-            await self.sweep_watch.check()
-
-    @cached_property
-    def _alert_settings(self) -> "AlertSettings | None":
-        try:
-            return self.settings.alerts()
-        except SettingsError as error:
-            # They cost no token.
-            _log.error("alerts are off: %s", error)
-            return None
-
-    @cached_property
-    def channels(self) -> "Sequence[Channel]":
-        """The channels that alerts are sent to; none without ALERTS."""
-        if self._alert_settings is None:
-            return ()
-        from functions.alert_wiring import make_channels
-
-        return make_channels(self._alert_settings, self.clock, self._open)
-
-    @cached_property
-    def alert_thresholds(self) -> "AlertThresholds":
-        """When time alone owes an alert."""
-        if self._alert_settings is not None:
-            return self._alert_settings.thresholds
-        from domain.alerts import AlertThresholds
-
-        return AlertThresholds()
-
-    @cached_property
-    def alerts(self) -> "AlertDuty | None":
-        """Adds alerts to each write of a record; None without channels."""
-        if not self.channels:
-            return None
-        from functions.refresh.alert_duty import AlertDuty
-
-        return AlertDuty(
-            thresholds=self.alert_thresholds,
-            deliver=self.delivery.deliver,
-            watch_sweep=self.sweep_watch.check_now_and_then,
-        )
-
-    @cached_property
-    def sweep_watch(self) -> "SweepWatch":
-        """Finds out whether the sweep is overdue."""
-        from functions.alerts.sweep_watch import SweepWatch
-
-        return SweepWatch(
-            store=self.store,
-            clock=self.clock,
-            entropy=self.entropy,
-            delivery=lambda: self.delivery,
-            overdue_after=self.alert_thresholds.sweep_overdue,
-        )
-
-    @cached_property
-    def delivery(self) -> "Delivery":
-        """Delivers alerts to the channels."""
-        from functions.alerts.delivery import Delivery
-
-        return Delivery(
-            channels=self.channels,
-            compose=self._alert_message,
-            clock=self.clock,
-            give_up_after=self.alert_thresholds.give_up_after,
-        )
-
-    async def _alert_message(self, connection: str, grant: Grant, alert: "Alert") -> "AlertMessage":
-        from functions.alerts.deployment import DEPLOYMENT
-        from functions.alerts.message import AlertMessage, has_link
-
-        is_own = connection == DEPLOYMENT
-        offer = None
-        if has_link(alert):
-            offer = await self.links.offer(
-                connection, may_log_in=True, read=place_of(grant), renews=True
-            )
-        return AlertMessage(
-            alert=alert,
-            connection=None if is_own else connection,
-            provider=None if is_own else self._provider_name(connection),
-            link=None if offer is None else offer.link,
-            source=self.settings.public_url,
-        )
-
-    def _provider_name(self, connection: str) -> str | None:
-        try:
-            return self.client_of(connection).client.provider.name
-        except (SettingsError, UnknownClientError):
-            return None
 
     @cached_property
     def write_metrics(self) -> "MetricsWriter":

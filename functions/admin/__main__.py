@@ -67,7 +67,7 @@ async def _finish_and_close(running: Awaitable[str | None], wiring: Wiring) -> s
     except StoreUnavailableError as error:
         return f"The store is not available: {error}. Run this again."
     else:
-        if wiring.channels:
+        if wiring.alerting.channels:
             # Alerts of the command go out before it ends.
             await wait_within_limit(wiring.finish())
         return fault

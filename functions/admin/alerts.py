@@ -26,7 +26,7 @@ async def _run(wiring: Wiring, options: Namespace) -> str | None:
         wiring.settings.alerts()
     except SettingsError as error:
         return f"Invalid configuration: {error}."
-    channels = {channel.name: channel for channel in wiring.channels}
+    channels = {channel.name: channel for channel in wiring.alerting.channels}
     if not channels:
         return "There is no channel: set ALERTS, or ALERT_WEBHOOK_URL (docs/alerts.md)."
     if options.channel is not None and options.channel not in channels:

@@ -90,7 +90,7 @@ def test_the_simple_way_and_the_receiver_fit_together(tmp_path: Path) -> None:
 
         async def send() -> None:
             wiring = Wiring(settings)
-            await wiring.channels[0].send(EXAMPLES[AlertKind.TEST])
+            await wiring.alerting.channels[0].send(EXAMPLES[AlertKind.TEST])
             await wiring.close()
 
         asyncio.run(send())

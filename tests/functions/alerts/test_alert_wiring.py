@@ -52,14 +52,14 @@ async def test_a_message_names_the_provider_and_has_a_link_where_a_login_helps(
     wiring: Wiring,
 ) -> None:
     channel = ListedChannel("one")
-    vars(wiring)["channels"] = [channel]
+    vars(wiring.alerting)["channels"] = [channel]
     await change(wiring, REQUIRED)
     await change(wiring, fresh())
     login, recovered = channel.took
     assert (login.alert.kind, login.connection, login.provider, login.source) == (
         AlertKind.LOGIN_NEEDED,
         "default",
-        "digikey",
+        "Digi-Key, production",
         PUBLIC_URL,
     )
     assert recovered.alert.kind is AlertKind.RECOVERED
@@ -74,27 +74,23 @@ async def test_a_message_names_the_provider_and_has_a_link_where_a_login_helps(
 
 async def test_without_channels_no_write_has_alerts(wiring: Wiring) -> None:
     await change(wiring, REQUIRED)
-    assert wiring.alerts is None
+    assert wiring.alerting.duty is None
     assert (await wiring.store.load("default")).alerts is None
 
 
 FRESH_TOKEN = """
-import asyncio, sys
+import asyncio, json, sys
 from datetime import timedelta
 from functions.settings.settings import Settings
 from functions.settings.store import SqliteSettings
 from functions.wiring import Wiring
 
-class Channel:
-    name = "one"
-    def takes(self, kind, connection): return True
-    async def send(self, message): raise AssertionError
-
 async def main(path):
     environ = {"CLIENT_ID": "c", "CLIENT_SECRET": "s", "SQLITE_PATH": path}
     environ["API_KEY"] = sys.argv[2]
+    one = {"kind": "slack", "url": "https://hooks.slack.example/services/x"}
+    environ["ALERTS"] = json.dumps([{**one, "name": str(number)} for number in range(10)])
     wiring = Wiring(Settings.from_environ(environ))
-    vars(wiring)["channels"] = [Channel()] * 10
     trips, load, swap = [], wiring.store.load, wiring.store.swap
     async def counted_load(*args): trips.append("load"); return await load(*args)
     async def counted_swap(*args, **kinds): trips.append("swap"); return await swap(*args, **kinds)
@@ -102,6 +98,7 @@ async def main(path):
     answer = await wiring.client_of("default").keeper.token("default", min_ttl=timedelta(0))
     print(type(answer).__name__, trips)
     print(sorted(name for name in sys.modules if "alert" in name))
+    print(len(wiring.alerting.channels))
     await wiring.close()
 
 asyncio.run(main(sys.argv[1]))
@@ -118,4 +115,4 @@ async def test_a_fresh_token_costs_one_round_trip_and_no_import_with_ten_channel
     done = await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines() == ["Serve ['load']", "[]"]
+    assert done.stdout.splitlines() == ["Serve ['load']", "[]", "10"]

@@ -31,7 +31,7 @@ def send(entry: Mapping[str, object], folder: Path) -> None:
     async def run() -> None:
         environ = environ_in(folder, ALERTS=json.dumps([entry]))
         wiring = Wiring(Settings.from_environ(environ))
-        channels: list[Channel] = [*wiring.channels]
+        channels: list[Channel] = [*wiring.alerting.channels]
         try:
             await channels[0].send(MESSAGE)
         finally:
@@ -208,4 +208,4 @@ def test_resend_that_has_sent_it_before_has_it(tmp_path: Path) -> None:
 
 
 def test_a_deployment_without_channels_has_none(tmp_path: Path) -> None:
-    assert Wiring(Settings.from_environ(environ_in(tmp_path))).channels == ()
+    assert Wiring(Settings.from_environ(environ_in(tmp_path))).alerting.channels == ()
