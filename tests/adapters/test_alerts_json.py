@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.alerts_json import alerts_from_json, alerts_to_json
-from adapters.grant_json import dump_record, load_record, load_with_alerts
+from adapters.grant_json import dump_record, load_record, load_stored
 from domain.alert_book import AlertBook, ChannelWait, Claim, Condition, EndingLogin, Owed
 from domain.alerts import Alert, AlertKind
 from domain.grant import Authorized
@@ -80,13 +80,13 @@ def test_the_format_is_the_one_that_earlier_records_have() -> None:
 @given(book=books)
 def test_any_book_reads_back_as_it_was_written(book: AlertBook) -> None:
     assert read(alerts_to_json(book)) == book
-    assert load_with_alerts(dump_record(GRANT, LEDGER, book)) == (GRANT, LEDGER, book)
+    assert load_stored(dump_record(GRANT, LEDGER, book)) == (GRANT, LEDGER, book, {})
 
 
 def test_a_record_without_alerts_is_the_text_of_the_last_release() -> None:
     text = dump_record(GRANT, LEDGER)
     assert b"alerts" not in text
-    assert load_with_alerts(text) == (GRANT, LEDGER, None)
+    assert load_stored(text) == (GRANT, LEDGER, None, {})
     # That release reads a record with alerts, and ignores them.
     assert json.loads(dump_record(GRANT, LEDGER, BOOK)).keys() - json.loads(text).keys() == {
         "alerts"
