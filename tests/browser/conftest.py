@@ -1,0 +1,58 @@
+"""One Chromium and one `make run` for all tests of this folder, which run in one process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.chromium import PACKAGES, chromium, program
+from tests.browser.visits import Visit, visit
+from tests.needs import cannot_run, set_up
+from tests.system.local_server import LocalServer, local_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+OpenVisit = Callable[..., Visit]
+
+
+@pytest.fixture(scope="package")
+def browser() -> "Iterator[Browser]":
+    """A Chromium. It ends with the tests of this folder: others need the thread's event loop."""
+    if program() is None:
+        set_up("browser")
+    path = program()
+    if path is None:
+        cannot_run(f"the pages need Chromium: as root, apt-get install {PACKAGES[0]}")
+    with chromium(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A server of `make run`, with its simulated Digi-Key on the same origin."""
+    with local_server(tmp_path_factory.mktemp("deployment")) as running:
+        yield running
+
+
+@pytest.fixture
+def open_visit(browser: "Browser", server: LocalServer) -> Iterator[OpenVisit]:
+    """Opens windows without cookies. At the end, none may have left the origin or complained."""
+    opened = list[Visit]()
+    with ExitStack() as stack:
+
+        def enter(**options: Any) -> Visit:
+            opened.append(stack.enter_context(visit(browser, server.address, **options)))
+            return opened[-1]
+
+        yield enter
+    for each in opened:
+        assert each.others() == []
+        assert each.complaints == []
+
+
+@pytest.fixture
+def visitor(open_visit: OpenVisit) -> Visit:
+    """A window of a desk, with light colours and scripts."""
+    return open_visit()
