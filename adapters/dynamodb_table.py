@@ -19,6 +19,10 @@ MAX_CONCURRENCY = 16
 _LIMIT = timedelta(seconds=5)
 
 
+BATCH_READ = "batch_get_item"
+"""The operation whose arguments and answer are made for several tables."""
+
+
 class ConditionFailedError(Exception):
     """The item does not meet the call's condition. `item` is the stored item, or empty."""
 
@@ -52,6 +56,9 @@ class DynamoDbTable:
     async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
         """Call an idempotent operation on the table and return the answer.
 
+        `batch_get_item` has `Keys`. Its answer has `Items` and, if there are any,
+        `UnprocessedKeys`.
+
         Raises ConditionFailedError, StoreUnavailableError.
         """
         if self._is_closed:
@@ -76,7 +83,8 @@ class DynamoDbTable:
 
     def _call(self, operation: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:
         try:
-            return self._client.call(operation, TableName=self._name, **arguments)
+            answer = self._client.call(operation, **request_of(operation, self._name, arguments))
+            return answer_of(operation, self._name, answer)
         except RefusedError as error:
             if error.code == "ConditionalCheckFailedException":
                 raise ConditionFailedError(error.response.get("Item", {})) from None
@@ -101,3 +109,18 @@ class DynamoDbTable:
                 )
             case code:
                 return f"{table}: {error.operation} failed: {code}"
+
+
+def request_of(operation: str, table: str, arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments of an operation on one table, as AWS wants them."""
+    if operation == BATCH_READ:
+        return {"RequestItems": {table: arguments}}
+    return {"TableName": table, **arguments}
+
+
+def answer_of(operation: str, table: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of an answer that is about one table."""
+    if operation != BATCH_READ:
+        return answer
+    left_out = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+    return {"Items": answer.get("Responses", {}).get(table, []), "UnprocessedKeys": left_out}

@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.error_texts import codes_in, collect_texts, numbers_in, read_list, texts_in
+from adapters.retry_after import read_retry_after
 from domain.provider import Provider
 from domain.token_endpoint import TokenErrorResponse
 
 # The members of a success that is an error.
 REFUSAL_NAMES = ("error", "ok", "errors", "error_code", "errorCode", "fault")
-_LONGEST_WAIT = timedelta(days=3650)
 _REDIRECTS = range(300, 400)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html)", re.IGNORECASE)
 # RFC 6750 §3: the error in a challenge. Some providers report it there only.
@@ -36,7 +34,7 @@ def read_error(
 
     `location`: the target of a redirect, as received.
     """
-    retry_after = _retry_after(headers)
+    retry_after = read_retry_after(headers)
     if members is None and status in _REDIRECTS:
         return TokenErrorResponse(
             status=status,
@@ -113,19 +111,3 @@ def _describe_redirect(location: str | None) -> str:
 def _find_alias(provider: Provider, found_texts: tuple[str, ...]) -> str | None:
     known = (provider.error_aliases.get(words.lower().strip(" .!")) for words in found_texts)
     return next((alias for alias in known if alias), None)
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
-
-    A date is compared with the response's own Date, so this machine's clock does not matter.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        seconds = min(float(text), _LONGEST_WAIT.total_seconds())
-        return timedelta(seconds=seconds) or None
-    try:
-        until = parsedate_to_datetime(text)
-        return max(until - parsedate_to_datetime(headers.get("date", "")), timedelta(0))
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -44,6 +44,15 @@ class SealedRecords:
         there = etag if isinstance(etag, str) else NO_ETAG
         raise _unreadable_error(connection, "it is not text", there, is_damaged=True)
 
+    def open_listed(
+        self, connection: str, etag: object, sealed: object
+    ) -> Record | UnreadableRecordError:
+        """Decrypt one of many stored values. Return the error, which concerns no other value."""
+        try:
+            return self.open_stored(connection, etag, sealed)
+        except UnreadableRecordError as error:
+            return error
+
     def seal_login(self, key: str, pending: "PendingLogin") -> str:
         """Encrypt a login, bound to its key."""
         from adapters.login_json import dump_login

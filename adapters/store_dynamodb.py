@@ -1,22 +1,37 @@
-"""The store in one DynamoDB table: one request per operation.
+"""The store in one DynamoDB table: one request per operation, two for a page of records.
 
 `infra/aws/table.json` defines the table. Its key `id` is `grant#CONNECTION`, `login#KEY` or
 `count#WINDOW#KEY`. Only grants that become due have `agenda` and `due_at`, the keys of the index
-`due`. Only logins and counts have `delete_after`, the table's time to live.
+`due`. Only grants have `listing`, a key of the index `listing`. Only logins and counts have
+`delete_after`, the table's time to live.
 """
 
 import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from adapters.dynamodb_listing import (
+    GRANT,
+    DynamoDbListing,
+    Table,
+    items_of,
+    listing_of,
+    text_of,
+)
 from adapters.dynamodb_table import ConditionFailedError, Item
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
 from domain.grant import Grant, Unauthorized, due_at
-from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
+from ports.store import (
+    LARGEST_PAGE,
+    NO_ETAG,
+    ConflictError,
+    Record,
+    RecordPage,
+    StoreUnavailableError,
+)
 
-_GRANT = "grant#"
 _LOGIN = "login#"
 _COUNT = "count#"
 # One value for all, so that one query finds all due grants. It limits the writes of all grants to
@@ -26,29 +41,18 @@ _AGENDA = {"S": "refresh"}
 _DELETION_DELAY = timedelta(minutes=1)
 
 
-class Table(Protocol):
-    """The table of the items: `DynamoDbTable`, or one that evaluates the same calls."""
-
-    async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
-        """Call an operation. Raises ConditionFailedError, StoreUnavailableError."""
-        ...
-
-    def close(self) -> None:
-        """Close all connections."""
-        ...
-
-
 class DynamoDbStore:
     """Stores encrypted records as items, with consistent reads and conditional writes."""
 
     def __init__(self, table: Table, records: SealedRecords) -> None:
         self._table = table
         self._records = records
+        self._listing = DynamoDbListing(table, records)
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
         answer = await self._table.call(
-            "get_item", Key={"id": {"S": _GRANT + connection}}, ConsistentRead=True
+            "get_item", Key={"id": {"S": GRANT + connection}}, ConsistentRead=True
         )
         return self._record(connection, answer.get("Item", {}))
 
@@ -58,9 +62,10 @@ class DynamoDbStore:
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
         item = {
-            "id": {"S": _GRANT + connection},
+            "id": {"S": GRANT + connection},
             "etag": {"S": record.etag},
             "sealed": {"S": self._records.seal_record(connection, record)},
+            **listing_of(connection),
             **_when_due(record.grant),
         }
         try:
@@ -98,11 +103,27 @@ class DynamoDbStore:
                 Limit=limit - len(names),
                 **start,
             )
-            names += [_text(item, "id").removeprefix(_GRANT) for item in _items(page)]
+            names += [text_of(item, "id").removeprefix(GRANT) for item in items_of(page)]
             if "LastEvaluatedKey" not in page:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return names
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records in name order. Raises StoreUnavailableError.
+
+        The index follows the table with a delay, so a new connection may be missing.
+        """
+        return await self._listing.page(after, limit=limit, prefix=prefix)
+
+    async def complete_listing(self) -> None:
+        """Enter the records of earlier versions into the listing. Raises StoreUnavailableError.
+
+        It needs `dynamodb:Scan`, once per table.
+        """
+        await self._listing.complete()
 
     async def connections(self) -> AsyncIterator[str]:
         """Yield each connection that has a record. Raises StoreUnavailableError."""
@@ -112,12 +133,12 @@ class DynamoDbStore:
                 "scan",
                 ConsistentRead=True,
                 FilterExpression="begins_with(id, :grant)",
-                ExpressionAttributeValues={":grant": {"S": _GRANT}},
+                ExpressionAttributeValues={":grant": {"S": GRANT}},
                 ProjectionExpression="id",
                 **start,
             )
-            for item in _items(page):
-                yield _text(item, "id").removeprefix(_GRANT)
+            for item in items_of(page):
+                yield text_of(item, "id").removeprefix(GRANT)
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -179,7 +200,7 @@ class DynamoDbStore:
             },
             ReturnValues="UPDATED_NEW",
         )
-        return int(_text(answer.get("Attributes", {}), "how_many", kind="N"))
+        return int(text_of(answer.get("Attributes", {}), "how_many", kind="N"))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -220,17 +241,3 @@ def _number(at: datetime) -> dict[str, str]:
 
 def _deletion_time(end: datetime) -> dict[str, str]:
     return {"N": str(math.ceil((end + _DELETION_DELAY).timestamp()))}
-
-
-def _items(page: Mapping[str, Any]) -> list[Item]:
-    if "Items" not in page:
-        raise StoreUnavailableError("DynamoDB returned a page without items")
-    items: list[Item] = page["Items"]
-    return items
-
-
-def _text(item: Item, name: str, *, kind: str = "S") -> str:
-    try:
-        return item[name][kind]
-    except KeyError as error:
-        raise StoreUnavailableError(f"DynamoDB returned an item without {name!r}") from error

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from adapters.listing import names_after
 from domain.authorization import PendingLogin
+from domain.connection import is_connection
 from domain.grant import Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, ConflictError, Record
+from ports.store import LARGEST_PAGE, LONGEST_WINDOW, ConflictError, Record, RecordPage
 
 
 class MemoryStore:
@@ -42,6 +44,22 @@ class MemoryStore:
         dated = ((due_at(record.grant), name) for name, record in self._records.items())
         later = sorted((at, name) for at, name in dated if at is not None and at > after)
         return [name for _, name in later[:limit]]
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records in name order."""
+        first, end = names_after(after, prefix)
+        names = sorted(name for name in self._records if first <= name < end)
+        fitting = [name for name in names if is_connection(name)]
+        shown = fitting[:limit]
+        return RecordPage(
+            records=tuple((name, self._records[name]) for name in shown),
+            next=shown[-1] if len(fitting) > limit else None,
+        )
+
+    async def complete_listing(self) -> None:
+        """Do nothing: the records are the listing."""
 
     async def connections(self) -> AsyncIterator[str]:
         """Yield each connection that has a record."""

@@ -10,16 +10,33 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from adapters.listing import names_after
 from adapters.sealed_records import SealedRecords
 from adapters.sqlite_database import BUSY_TIMEOUT, as_bytes, is_text
 from adapters.sqlite_file import SqliteFile
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
+from domain.connection import is_connection
 from domain.grant import Unauthorized, due_at
-from ports.store import LONGEST_WINDOW, NO_ETAG, ConflictError, Record, StoreUnavailableError
+from ports.store import (
+    LARGEST_PAGE,
+    LONGEST_WINDOW,
+    NO_ETAG,
+    ConflictError,
+    Record,
+    RecordPage,
+    StoreUnavailableError,
+)
 
 # Names are read in pages: a long read would prevent a checkpoint of the write-ahead log.
 _PAGE_SIZE = 1000
+# Names of ASCII letters only, so that foreign rows fill no page.
+_LIST = """
+SELECT connection, etag, sealed FROM grants
+WHERE connection >= ? AND connection < ? AND typeof(connection) = 'text'
+AND connection GLOB '[A-Za-z0-9]*' AND connection NOT GLOB '*[^-A-Za-z0-9._@:]*'
+ORDER BY connection LIMIT ?
+"""
 
 _Result = TypeVar("_Result")
 # An etag and its sealed text. Other programs may have stored either with another type.
@@ -86,6 +103,27 @@ class SqliteStore:
         """
         query = "SELECT connection FROM grants WHERE due_at > ? ORDER BY due_at LIMIT ?"
         return await self._names(query, after.timestamp(), limit)
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records in name order. Raises StoreUnavailableError."""
+        names = names_after(after, prefix)
+        # One more shows whether this is the last page.
+        values = (names.first, names.end, limit + 1)
+        rows = await self._reader.run(lambda database: database.execute(_LIST, values).fetchall())
+        shown = rows[:limit]
+        return RecordPage(
+            records=tuple(
+                (name, self._records.open_listed(name, etag, sealed))
+                for name, etag, sealed in shown
+                if is_connection(name)
+            ),
+            next=shown[-1][0] if len(rows) > limit else None,
+        )
+
+    async def complete_listing(self) -> None:
+        """Do nothing: the primary key is the listing."""
 
     async def connections(self) -> AsyncIterator[str]:
         """Yield each connection that has a record. Raises StoreUnavailableError."""

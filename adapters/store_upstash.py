@@ -4,10 +4,19 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from adapters.listing import names_after
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
+from domain.connection import is_connection
 from domain.grant import Unauthorized, due_at
-from ports.store import NO_ETAG, ConflictError, Record, StoreUnavailableError
+from ports.store import (
+    LARGEST_PAGE,
+    NO_ETAG,
+    ConflictError,
+    Record,
+    RecordPage,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     # Imported at the first write: reading a fresh token must not pay for it.
@@ -17,6 +26,9 @@ if TYPE_CHECKING:
 _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
 _DUE = f"{_PREFIX}due"
+# The names of all records, in order; and whether it has those of earlier versions, too.
+_NAMES = f"{_PREFIX}names"
+_NAMES_COMPLETE = f"{_PREFIX}names-complete"
 # Keys of the database that one command scans. They may belong to other programs.
 _SCAN_PAGE = 1000
 # Upstash answers in milliseconds: after these limits the network is down.
@@ -25,6 +37,8 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 # Strangers can cause counts, and space is limited. So the margin past a window covers only the
 # difference of clocks.
 _COUNT_RETENTION = timedelta(hours=1)
+# Characters of a page's records. The reader takes answers of up to 1 MiB.
+_LARGEST_PAGE = 512 * 1024
 
 # The script itself compares: reads may come from a replica that lags. Another program may have
 # stored another type at a key: the script treats it as an unreadable record.
@@ -42,7 +56,24 @@ if etag ~= ARGV[1] then return {'conflict', found[1], found[2]} end
 redis.call('HSET', KEYS[1], 'etag', ARGV[2], 'sealed', ARGV[3])
 if ARGV[5] == '' then redis.call('ZREM', KEYS[2], ARGV[4])
 else redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4]) end
+if ARGV[7] == '1' then redis.pcall('ZADD', KEYS[3], 0, ARGV[4]) end
 return {'done'}
+"""
+# A page ends early if its records are large. Its last name is returned if there are more.
+_LIST = """
+local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3] + 1)
+local rows, size, last = {}, 0, false
+for at, name in ipairs(names) do
+  if at > tonumber(ARGV[3]) or size > tonumber(ARGV[4]) then
+    last = names[at - 1]
+    break
+  end
+  local found = redis.pcall('HMGET', ARGV[5] .. name, 'etag', 'sealed')
+  if found.err then found = {false, ''} end
+  rows[at] = {name, found[1], found[2]}
+  size = size + #(found[2] or '')
+end
+return {redis.call('EXISTS', KEYS[2]), last, rows}
 """
 _PUT_LOGIN = """
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
@@ -91,12 +122,13 @@ class UpstashStore:
         due = due_at(record.grant)
         answer = _texts(
             await self._execute(
-                *("EVAL", _SWAP, 2, _grant_key(connection), _DUE),
+                *("EVAL", _SWAP, 3, _grant_key(connection), _DUE, _NAMES),
                 *(expected_etag or "", str(record.etag)),
                 self._records.seal_record(connection, record),
                 connection,
                 "" if due is None else due.timestamp(),
                 NO_ETAG,
+                "1" if is_connection(connection) else "",
             )
         )
         match answer:
@@ -124,6 +156,59 @@ class UpstashStore:
     async def _due_between(self, least: str | float, most: str | float, limit: int) -> list[str]:
         found = await self._execute("ZRANGEBYSCORE", _DUE, least, most, "LIMIT", 0, limit)
         return [name for name in _texts(found) if name is not None]
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records in name order. Raises StoreUnavailableError.
+
+        The first call on a database of an earlier version scans it, as `complete_listing` does.
+        """
+        names = names_after(after, prefix)
+        command = (
+            *("EVAL_RO", _LIST, "2", _NAMES, _NAMES_COMPLETE, f"[{names.first}", f"({names.end}"),
+            *(str(limit), str(_LARGEST_PAGE), _GRANT),
+        )
+        found = await self._reader.execute(*command)
+        if not _is_complete(found):
+            await self.complete_listing()
+            found = await self._reader.execute(*command)
+        return self._record_page(found)
+
+    def _record_page(self, found: object) -> RecordPage:
+        match found:
+            case [_, str() | None as last, list() as rows]:
+                listed = [_row_texts(row) for row in rows]
+            case _:
+                raise StoreUnavailableError("Upstash returned an invalid answer")
+        return RecordPage(
+            records=tuple(
+                (name, self._records.open_listed(name, etag, sealed))
+                for name, etag, sealed in listed
+                # Another program may have deleted the record.
+                if is_connection(name) and (etag, sealed) != (None, None)
+            ),
+            next=last,
+        )
+
+    async def complete_listing(self) -> None:
+        """Enter the records of earlier versions into the listing. Raises StoreUnavailableError."""
+        if await self._execute("EXISTS", _NAMES_COMPLETE) == 1:
+            return
+        names: list[str] = []
+        async for name in self.connections():
+            if is_connection(name):
+                names.append(name)
+            if len(names) == _SCAN_PAGE:
+                await self._enter(names)
+                names = []
+        await self._enter(names)
+        await self._execute("SET", _NAMES_COMPLETE, 1)
+
+    async def _enter(self, names: list[str]) -> None:
+        if names:
+            entries = [part for name in names for part in (0, name)]
+            await self._execute("ZADD", _NAMES, *entries)
 
     async def connections(self) -> AsyncIterator[str]:
         """Yield each connection that has a record. Raises StoreUnavailableError."""
@@ -224,3 +309,16 @@ def _texts(found: object) -> list[str | None]:
     if isinstance(found, list) and all(text is None or isinstance(text, str) for text in found):
         return found
     raise StoreUnavailableError("Upstash returned an invalid answer")
+
+
+def _is_complete(found: object) -> bool:
+    return isinstance(found, list) and bool(found) and found[0] == 1
+
+
+def _row_texts(row: object) -> tuple[str, str | None, str | None]:
+    """Return the name, etag and sealed text of a row, or raise StoreUnavailableError."""
+    match row:
+        case [str() as name, str() | None as etag, str() | None as sealed]:
+            return name, etag, sealed
+        case _:
+            raise StoreUnavailableError("Upstash returned an invalid answer")

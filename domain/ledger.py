@@ -38,6 +38,9 @@ class HistoryEvent(Enum):
     ADOPTED = "adopted"
     # Adopted tokens were not proven: the earlier grant stays.
     ADOPTION_REFUSED = "adoption-refused"
+    # In the deployment's own record only: a sweep ended, and the last alert sent to a channel.
+    SWEPT = "swept"
+    DELIVERED = "delivered"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
@@ -55,7 +58,10 @@ OUTCOMES = (
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
 )
-"""The outcomes that an entry can have."""
+"""The outcomes that an entry of a connection can have."""
+FAILED = "failed"
+INCOMPLETE = "incomplete"
+"""With DONE, the outcomes of `SWEPT` and `DELIVERED`."""
 
 
 class Entry(NamedTuple):

@@ -43,6 +43,8 @@ from functions.wiring import Wiring
 from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 
+_FOR_PROGRAMS = ("/api/", "/.well-known/")
+# Of these, those that a browser opens as well.
 _FOR_PEOPLE = frozenset({CALLBACK, "/api/login"})
 
 # Seconds between checks whether a process may end.
@@ -259,11 +261,13 @@ def _problem_response(scope: Scope, found: Problem) -> Response:
 
 def _in_preferred_form(scope: Scope, request: Request, path: str, found: Problem) -> Response:
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    if path in _FOR_PEOPLE and b"text/html" in accept:
+    is_own_page = not path.startswith(_FOR_PROGRAMS)
+    if (is_own_page or path in _FOR_PEOPLE) and b"text/html" in accept:
         # Programs get no pages, and do not wait for this import.
         from functions.http.problem_pages import problem_page
 
-        return problem_page(found, request_id=_request_id())
+        leads_on = request.path if is_own_page else None
+        return problem_page(found, request_id=_request_id(), leads_on_from=leads_on)
     if request.path.rstrip("/") == TOKEN and request.prefers_text():
         from functions.http.plain_text import problem_as_text
 

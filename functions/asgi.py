@@ -15,6 +15,7 @@ from functions.endpoints import (
     token,
     verify,
 )
+from functions.endpoints.page.routes import PAGES
 from functions.routes import Routes
 
 ROUTES: Routes = {
@@ -32,4 +33,7 @@ ROUTES: Routes = {
     **openapi.ROUTES,
 }
 
-app = Application(ROUTES)
+ALL_ROUTES: Routes = {**ROUTES, **PAGES}
+"""The endpoints for programs, which are in the OpenAPI document, and the page for people."""
+
+app = Application(ALL_ROUTES)

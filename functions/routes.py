@@ -16,6 +16,8 @@ HEALTH = "/api/health"
 TOKEN = "/api/token"
 CALLBACK = CALLBACK_PATH
 TOKEN_URL = "/api/oauth/token"
+CONNECTION = "/connections/NAME"
+"""The path of a connection's page."""
 # RFC 8414 §3.
 METADATA = "/.well-known/oauth-authorization-server"
 # OAuth 2.0 Form Post Response Mode: the form would also lack the login's cookie.
@@ -35,7 +37,8 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
     path = path_of_endpoint(request.path)
     methods = routes.get(path)
     if methods is None:
-        detail = f"No such endpoint; the endpoints are {', '.join(sorted(routes))}."
+        listed = ", ".join(path or "/" for path in sorted(routes))
+        detail = f"No such endpoint; the endpoints are {listed}."
         raise problem(
             "not-found", detail + (_PREFIX_ADVICE if _has_prefix(routes, request) else "")
         )
@@ -54,9 +57,22 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
 
 
 def path_of_endpoint(path: str) -> str:
-    """Return the path without a final slash, and without the client of a callback."""
+    """Return the path without a final slash, the client of a callback, and a connection's name."""
     plain = path.rstrip("/")
-    return CALLBACK if client_of_callback(plain) is not None else plain
+    if client_of_callback(plain) is not None:
+        return CALLBACK
+    if connection_in_path(plain) is not None:
+        return "/".join([CONNECTION, *plain.split("/")[3:]])
+    return plain
+
+
+def connection_in_path(path: str) -> str | None:
+    """Return the connection's name in the path of its page; None without one."""
+    match path.split("/"):
+        case ["", "connections", str(name), *_] if name:
+            return name
+        case _:
+            return None
 
 
 def client_of_callback(path: str) -> str | None:
@@ -66,4 +82,4 @@ def client_of_callback(path: str) -> str | None:
 
 
 def _has_prefix(routes: Routes, request: Request) -> bool:
-    return any(request.path.rstrip("/").endswith(path) for path in routes)
+    return any(path and request.path.rstrip("/").endswith(path) for path in routes)

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from functions.access.callers import Callers
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
+    from functions.access.sessions import Sessions
+    from functions.alerts.channel import Channel
     from functions.login.links import LoginLinks, LoginOffer
-    from functions.refresh.sweep import Sweep
+    from functions.refresh.sweep import Sweep, SweepReport
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
@@ -184,6 +186,21 @@ class Wiring:
             entropy=self.entropy,
         )
 
+    @cached_property
+    def sessions(self) -> "Sessions":
+        """Starts and reads sessions of the page."""
+        from functions.access import sessions
+
+        return sessions.Sessions(
+            session_keys=lambda: self._signing.of("page sessions"),
+            link_keys=lambda: self._signing.of("page links"),
+            api_keys=self.settings.api_keys,
+            public_url=self.settings.public_url,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+
     async def offer_login(self, caller: "Caller", read: int | None = None) -> "LoginOffer":
         """Return how to log in to the caller's connection; `read` is its record's position."""
         return await self.links.offer(caller.connection, may_log_in=caller.may_log_in, read=read)
@@ -203,7 +220,28 @@ class Wiring:
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
+            on_end=self._store_sweep,
         )
+
+    async def _store_sweep(self, report: "SweepReport") -> None:
+        from functions.alerts.deployment import record_sweep
+
+        await record_sweep(
+            self.store,
+            self.entropy,
+            ended_at=self.clock.now(),
+            outcome=report.outcome,
+            deliveries={},
+        )
+
+    @cached_property
+    def channels(self) -> "Sequence[Channel]":
+        """The channels that alerts are sent to; none without ALERTS."""
+        if self.settings.alerts is None:
+            return ()
+        from functions.alert_wiring import make_channels
+
+        return make_channels(self.settings.alerts, self.clock, self._open)
 
     async def close(self) -> None:
         """Close the adapters."""

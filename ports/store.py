@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LONGEST_WINDOW = timedelta(hours=24)
 """The upper limit of a count's window. Counts are kept for about as long."""
+LARGEST_PAGE = 100
+"""The most records that one call of `Store.list_records` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,17 @@ class UnreadableRecordError(Exception):
         self.is_damaged = is_damaged
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPage:
+    """Records by connection, in the order of the names; an error for one that cannot be read.
+
+    `next`: the `after` of the next page. None: this is the last page.
+    """
+
+    records: tuple[tuple[str, Record | UnreadableRecordError], ...]
+    next: str | None
+
+
 class Store(Protocol):
     """One record per connection, written by compare-and-swap only."""
 
@@ -94,6 +107,32 @@ class Store(Protocol):
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due after that time, earliest first.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records whose connections begin with `prefix`, in name order.
+
+        `after`: the `next` of the page before, or any name; None for the first page.
+        `limit`: 1 to `LARGEST_PAGE` records. A page can have fewer, even none, and a `next`.
+
+        Names are compared as ASCII. Names that no connection can have are left out. A page is one
+        round trip, except on DynamoDB, where the first page of a walk is two. A change of the last
+        second may be missing, and so may a connection that an earlier version created, until
+        `complete_listing` ends.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def complete_listing(self) -> None:
+        """Enter the records that an earlier version wrote into the listing, once per store.
+
+        Can be interrupted and repeated. The sweep calls it.
 
         Raises StoreUnavailableError.
         """

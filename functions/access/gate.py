@@ -71,8 +71,7 @@ def require_given_key(
 
     Raises ProblemError.
     """
-    found = [find_key([spelling], keys) for spelling in spellings]
-    key = _require_current(next(filter(None, found), None), now)
+    key = require_known_key(spellings, keys, now)
     # Its failures are counted by the key, which is not in the headers.
     mark_known_key(key.name)
     return _allowed_caller(key, endpoint, connection_of_key)
@@ -126,12 +125,23 @@ def _valid_key(request: Request, keys: Sequence[ApiKey], now: datetime) -> ApiKe
     return _require_current(find_key(given, keys), now)
 
 
+def require_known_key(spellings: Sequence[bytes], keys: Sequence[ApiKey], now: datetime) -> ApiKey:
+    """Return the valid key that one of the readings of a credential is. Raises ProblemError."""
+    found = [find_key([spelling], keys) for spelling in spellings]
+    return _require_current(next(filter(None, found), None), now)
+
+
+def is_current(key: ApiKey, now: datetime) -> bool:
+    """Whether a key has not expired."""
+    return key.expires_at is None or now < key.expires_at
+
+
 def _require_current(key: ApiKey | None, now: datetime) -> ApiKey:
     if key is None:
         raise problem(
             "api-key-invalid", "The API key is unknown. Send one of this deployment's keys."
         )
-    if key.expires_at is not None and key.expires_at <= now:
+    if not is_current(key, now):
         raise problem(
             "api-key-invalid",
             f"The API key {key.name!r} has expired. Ask the operator for a new one.",

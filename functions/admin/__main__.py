@@ -5,7 +5,17 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Awaitable, Mapping, Sequence
 
-from functions.admin import adopt, hand_over, keys, recover, reseal, take_back, take_over
+from functions.admin import (
+    adopt,
+    alerts,
+    hand_over,
+    keys,
+    page_link,
+    recover,
+    reseal,
+    take_back,
+    take_over,
+)
 from functions.admin.command import Command, LocalCommand, describe_store
 from functions.admin.doctor import command as doctor
 from functions.settings.settings import Settings, SettingsError
@@ -15,12 +25,14 @@ from ports.store import StoreDamagedError, StoreUnavailableError
 
 COMMANDS: Mapping[str, Command | LocalCommand] = {
     "keys": keys.COMMAND,
+    "page-link": page_link.COMMAND,
     "recover": recover.COMMAND,
     "reseal": reseal.COMMAND,
     "export": hand_over.COMMAND,
     "import": take_over.COMMAND,
     "take-back": take_back.COMMAND,
     "adopt": adopt.COMMAND,
+    "alerts": alerts.COMMAND,
     "doctor": doctor.COMMAND,
 }
 
@@ -75,7 +87,8 @@ def main(arguments: Sequence[str]) -> str | None:
     if isinstance(command, LocalCommand):
         return command.run(options)
     try:
-        settings = Settings.from_environ()
+        # Those of `make run` as well.
+        settings = Settings.from_environ(allows_programs=True)
         wiring = Wiring(settings)
     except SettingsError as error:
         return f"Invalid configuration: {error}."

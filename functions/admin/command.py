@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from domain.connection import is_connection
+from functions.alerts.deployment import DEPLOYMENT
 from functions.settings.store import (
     DynamoDbSettings,
     SqliteSettings,
@@ -73,6 +74,16 @@ async def map_concurrently(
         for result in left:
             result.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+async def stored_connections(wiring: Wiring) -> AsyncIterator[str]:
+    """Yield each name that has a record, without the deployment's own.
+
+    Raises StoreUnavailableError.
+    """
+    async for name in wiring.store.connections():
+        if name != DEPLOYMENT:
+            yield name
 
 
 async def stream(names: Iterable[str]) -> AsyncIterator[str]:

@@ -25,6 +25,7 @@ from functions.admin.command import (
     map_concurrently,
     print_note,
     printable,
+    stored_connections,
     stream,
 )
 from functions.admin.new_file import new_file
@@ -132,7 +133,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    names = stream(options.connections) if options.connections else wiring.store.connections()
+    names = stream(options.connections) if options.connections else stored_connections(wiring)
     grants: dict[str, ExportedGrant] = {}
     try:
         with new_file(options.file) as file:

@@ -10,6 +10,7 @@ from functions.admin.command import (
     map_concurrently,
     print_note,
     printable,
+    stored_connections,
     stream,
 )
 from functions.wiring import Wiring
@@ -56,7 +57,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    names = stream(options.connections) if options.connections else wiring.store.connections()
+    names = stream(options.connections) if options.connections else stored_connections(wiring)
     is_confirmed: bool = options.not_imported
     found = 0
     async for connection, result in map_concurrently(

@@ -1,1 +1,1 @@
-"""What people are told: alerts of a change of state, and their delivery."""
+"""Alerts of changes of state, and their delivery."""

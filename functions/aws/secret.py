@@ -8,6 +8,12 @@ from functions.settings.client import CLIENT_VARIABLES
 from functions.settings.settings import SettingsError
 
 VARIABLES = CLIENT_VARIABLES | {
+    "ALERTS",
+    "ALERT_EXPIRES_SOON",
+    "ALERT_REFRESH_FAILING",
+    "ALERT_SWEEP_OVERDUE",
+    "ALERT_WEBHOOK_SECRET",
+    "ALERT_WEBHOOK_URL",
     "API_KEY",
     "API_KEYS",
     "CALLERS",

@@ -112,7 +112,7 @@ def _try_later(answer: TryLater, wait: int) -> ProblemError:
         return problem("refresh-too-early", detail, retry_after=wait)
     return problem(
         _REFUSALS.get(failure, "provider-unavailable"),
-        f"{_describe_failure(failure, quote)}. {_next_step(failure)} in {wait} s.",
+        f"{describe_failure(failure, quote)}. {_next_step(failure)} in {wait} s.",
         retry_after=wait,
     )
 
@@ -131,10 +131,16 @@ def connection_moved(
 
 def login_detail(cause: Cause, offer: "LoginOffer", *, quote: str | None = None) -> str:
     """Return the reason for a login, and how to log in; `quote` is the provider's answer."""
-    return f"{_CAUSES[cause]}{_quoted(quote)}. {offer.how}"
+    return f"{describe_cause(cause, quote)}. {offer.how}"
 
 
-def _describe_failure(failure: Failure, quote: str | None) -> str:
+def describe_cause(cause: Cause, quote: str | None) -> str:
+    """Return why a person has to log in, without a full stop; `quote` is the provider's answer."""
+    return f"{_CAUSES[cause]}{_quoted(quote)}"
+
+
+def describe_failure(failure: Failure, quote: str | None) -> str:
+    """Return how refreshes fail, without a full stop; `quote` is the provider's answer."""
     is_silent = failure is Failure.UNEXPLAINED and quote is None
     why = " and gave no reason" if is_silent else _quoted(quote)
     return f"{_FAILURES[failure]}{why}"

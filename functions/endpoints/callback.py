@@ -7,6 +7,7 @@ from dataclasses import replace
 from domain.authorization import AuthorizationResponse
 from domain.extra import Extra, pick_members
 from domain.grant import Revoked, Revoking
+from functions.access.sessions import has_session_cookie
 from functions.client_wiring import ClientWiring
 from functions.http.messages import Request, Response
 from functions.http.parameters import parse_members
@@ -79,7 +80,8 @@ async def callback(request: Request, wiring: Wiring) -> Response:
     if request.accepts_json_first():
         return _success_for_programs(completed, forget)
     place = Place(client=client.client, public_url=wiring.settings.public_url)
-    return completed_page(completed, place, headers=forget)
+    is_signed_in = has_session_cookie(request, wiring.settings.public_url)
+    return completed_page(completed, place, is_signed_in=is_signed_in, headers=forget)
 
 
 def _client_of(request: Request, wiring: Wiring) -> ClientWiring:

@@ -39,12 +39,13 @@ async def revoke(request: Request, wiring: Wiring) -> Response:
         "connection": connection,
         "forgotten": True,
         "revoked": "nothing" if result is None else result.value,
-        "detail": _detail(result, client.keeper.grant_type),
+        "detail": revocation_detail(result, client.keeper.grant_type),
     }
     return Response.json(200, members)
 
 
-def _detail(result: RevocationResult | None, grant_type: GrantType) -> str:
+def revocation_detail(result: RevocationResult | None, grant_type: GrantType) -> str:
+    """Return what a revocation did, for a person; None: there was no token."""
     if grant_type is GrantType.AUTHORIZATION_CODE:
         return _DETAILS[result]
     # Without a login there is nothing to end by hand.

@@ -4,6 +4,7 @@ A column of 40 rem, the system's fonts, one accent colour, light and dark. Each 
 the contrast of WCAG 2.2 AA: 4.5 for text, 3 for controls and shapes.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 from html import escape
 
@@ -46,6 +47,7 @@ body{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-widt
 margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1rem;
 min-height:44px;margin-bottom:1.5rem;border-bottom:1px solid var(--line);padding-bottom:.5rem}
+.corner{display:flex;align-items:center;gap:.75rem}
 header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
@@ -76,13 +78,14 @@ dd{margin:0}
 .rows{list-style:none;padding:0}
 .head{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:.25rem 1rem;
 margin:0 0 .5rem}
+.head h2{margin:0}
 .head a{display:inline-flex;align-items:center;min-height:44px;font-weight:600}
 .state{display:inline-flex;align-items:center;gap:.375rem;font-weight:600}
 .state svg,.note svg{flex:none;width:1rem;height:1rem}
 .note{border:1px solid;border-left-width:.375rem;border-radius:.375rem;padding:.75rem 1rem;
 margin:0 0 1rem}
-.note *{color:var(--text)}
-.note .state,.note .state *{color:inherit}
+.note>:not(:first-child){color:var(--text)}
+.note>:first-child:not(:last-child){margin-bottom:.5rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left}
 th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;
@@ -91,6 +94,15 @@ svg{color:inherit}
 .chart{width:100%;height:auto;display:block}
 .chart text{fill:var(--quiet);font-size:12px}
 .chart .axis{stroke:var(--line)}
+.chart .now,.chart .expiry,.stroke{fill:none;stroke:var(--quiet);stroke-width:1.5}
+.chart .expiry{stroke-dasharray:4 3}
+.chart .stroke{stroke:currentColor;stroke-width:2.5}
+.legend{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.875rem;
+margin:.5rem 0}
+.legend svg{width:1rem;height:1rem;display:inline-block;vertical-align:-.125rem}
+summary{min-height:44px;display:flex;align-items:center;cursor:pointer;font-weight:500}
+summary::before{content:"+";width:1.5rem;font-weight:600}
+details[open]>summary::before{content:"-"}
 @media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
 .actions form,.actions button,.actions .button{width:100%}}
 """
@@ -134,7 +146,7 @@ def note(tone: Tone, word: str, markup: str) -> str:
     return f'<div class="note {tone.value}"><p>{state_mark(tone, word)}</p>{markup}</div>'
 
 
-def facts(pairs: "list[tuple[str, str]]") -> str:
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """Return a list of names and values. The values are markup, the names are escaped."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs)
     return f"<dl>{rows}</dl>" if pairs else ""

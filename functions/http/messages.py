@@ -28,8 +28,9 @@ MAX_HEADER_BYTES = 32 * 1024
 # Time for a body over a slow line; a trickling one must not keep an instance busy.
 BODY_LIMIT = timedelta(seconds=10)
 
-# `/.well-known/` is where RFC 8414 puts the metadata of the token URL.
-_ENDPOINTS = ("/api/", "/.well-known/")
+# `/.well-known/` is where RFC 8414 puts the metadata of the token URL. The others are the page's.
+_ENDPOINTS = ("/api/", "/.well-known/", "/connections/", "/sign-in", "/sign-out", "/test-alert")
+_FIRST_PAGE = frozenset({"", "/"})
 # RFC 9110 §9.2.1: safe methods, so that an incomplete body does no harm. A browser that disconnects
 # must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
@@ -129,11 +130,12 @@ def path_of(scope: Scope) -> str:
     """Return the path of a request without the server's prefix (`root_path`).
 
     By ASGI the path includes the prefix. Hypercorn leaves it out, and uvicorn adds it even if the
-    proxy did. Every endpoint is below `_ENDPOINTS`.
+    proxy did. Every endpoint begins with one of `_ENDPOINTS`, or is the first page.
     """
     path, prefix = str(scope["path"]), scope.get("root_path", "").rstrip("/")
     once = path.removeprefix(prefix)
-    found = (rest for rest in (once, once.removeprefix(prefix)) if rest.startswith(_ENDPOINTS))
+    rests = (once, once.removeprefix(prefix))
+    found = (rest for rest in rests if rest.startswith(_ENDPOINTS) or rest in _FIRST_PAGE)
     return next(found, path)
 
 

@@ -44,16 +44,18 @@ def error_page(
     title: str,
     *paragraphs: str,
     request_id: str | None = None,
+    first_page: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Response:
     """Make a page for an error: what happened, and what its reader can do.
 
-    The operator finds the request in the log by its id.
+    The operator finds the request in the log by its id. `first_page`: the URL to go on at.
     """
+    on = "" if first_page is None else f'<p><a class="button" href="{first_page}">Go on</a></p>'
     found = "" if request_id is None else f"<p>Request: <code>{escape(request_id)}</code></p>"
     return page_of(
         title,
-        note(Tone.BAD, "This did not work", text_of(*paragraphs)),
+        note(Tone.BAD, "This did not work", text_of(*paragraphs)) + on,
         status=status,
         footer=found,
         headers=headers,
@@ -113,6 +115,14 @@ def page_of(
             *headers,
         ),
     )
+
+
+def root_of(path: str) -> str:
+    """Return the relative URL of the first page, as seen from a path of this deployment.
+
+    A relative one holds below any prefix that a proxy adds.
+    """
+    return "../" * (path.count("/") - 1) or "./"
 
 
 def _hash_of(text: str) -> str:

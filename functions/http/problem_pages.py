@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from functions.http.messages import Response
-from functions.http.pages import error_page
+from functions.http.pages import error_page, root_of
 from functions.http.problems import Problem
 
 _RELOAD = "Wait a minute, then reload this page."
@@ -19,13 +19,19 @@ _ADVICE: Mapping[str, str] = {
 }
 
 
-def problem_page(found: Problem, *, request_id: str | None) -> Response:
-    """Return the page of a problem."""
+def problem_page(
+    found: Problem, *, request_id: str | None, leads_on_from: str | None = None
+) -> Response:
+    """Return the page of a problem.
+
+    `leads_on_from`: the path from which it links to the first page; None for no link.
+    """
     texts = [found.on_page] if found.on_page else [found.detail, _ADVICE.get(found.name, "")]
     return error_page(
         found.status,
         found.title,
         *filter(None, texts),
         request_id=request_id,
+        first_page=None if leads_on_from is None else root_of(leads_on_from),
         headers=found.headers,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from domain.grant import Grant, Moved, tokens_of
 from domain.login_link import LoginLink
@@ -76,15 +76,28 @@ def link_page(
 
 
 def completed_page(
-    completed: CompletedLogin, place: Place, *, headers: tuple[tuple[str, str], ...]
+    completed: CompletedLogin,
+    place: Place,
+    *,
+    is_signed_in: bool,
+    headers: tuple[tuple[str, str], ...],
 ) -> Response:
-    """Return the page after a login: who is logged in where, and what to do next."""
+    """Return the page after a login: who is logged in where, and what to do next.
+
+    `is_signed_in`: whether the browser came from the page of connections, and goes back there.
+    """
     text = text_of(advice(completed, on_page=True))
     tone, word = _result(completed)
     # Another browser learns only that the login is over.
     named = completed.connection
     known = "" if named is None else facts(place.facts(named, completed.grant))
-    return page_of("Logged in", note(tone, word, text) + known, headers=headers)
+    back = "" if named is None or not is_signed_in else _back(named, place)
+    return page_of("Logged in", f"{note(tone, word, text)}{known}{back}", headers=headers)
+
+
+def _back(connection: str, place: Place) -> str:
+    url = f"{place.public_url or ''}/connections/{quote(connection, safe='@:')}"
+    return f'<p><a class="button" href="{escape(url)}">Back to the connection</a></p>'
 
 
 def _result(completed: CompletedLogin) -> tuple[Tone, str]:

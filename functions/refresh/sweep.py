@@ -6,7 +6,7 @@ Its progress is in the store, so that the next sweep continues one that ran out 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -31,6 +31,7 @@ from domain.grant import (
     Refreshing,
     Revoking,
 )
+from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
@@ -70,6 +71,13 @@ class SweepReport:
     failed: int
     is_complete: bool
 
+    @property
+    def outcome(self) -> str:
+        """The result in one word of `domain.ledger`: INCOMPLETE, FAILED or DONE."""
+        if not self.is_complete:
+            return INCOMPLETE
+        return FAILED if self.failed else DONE
+
 
 class Sweep:
     """Refreshes due connections."""
@@ -81,15 +89,18 @@ class Sweep:
         revocations_of: Callable[[str], Revocations],
         store: Store,
         clock: Clock,
+        on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
-        They raise UnknownClientError, SettingsError.
+        They raise UnknownClientError, SettingsError. `on_end` stores the report of each sweep, and
+        raises StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
+        self._on_end = on_end
 
     async def run(self) -> SweepReport:
         """Refresh all due connections, the longest overdue first, until time is up.
@@ -112,12 +123,23 @@ class Sweep:
             if None in swept:
                 break
         await self._tidy()
-        return SweepReport(
+        report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
             skipped=swept.count(SweepOutcome.SKIPPED),
             failed=swept.count(SweepOutcome.FAILED),
             is_complete=None not in swept,
         )
+        await self._store_report(report)
+        return report
+
+    async def _store_report(self, report: SweepReport) -> None:
+        if self._on_end is None:
+            return
+        try:
+            with waiting_for("store"):
+                await self._on_end(report)
+        except StoreUnavailableError as error:
+            _log.warning("sweep: its end is not stored: %s", error)
 
     async def _tidy(self) -> None:
         try:

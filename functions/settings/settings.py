@@ -14,10 +14,20 @@ from functions.settings.environment import LAYOUT, EnvReader
 from functions.settings.store import StoreSettings, read_store
 
 if TYPE_CHECKING:
-    # Imported where CALLERS is set.
+    # Imported where their variables are set.
+    from functions.settings.alerts import AlertSettings
     from functions.settings.callers import CallerEntry
 
 _CALLERS = "CALLERS"
+# Of a channel, or of thresholds.
+_ALERT_VARIABLES = (
+    "ALERTS",
+    "ALERT_EXPIRES_SOON",
+    "ALERT_REFRESH_FAILING",
+    "ALERT_SWEEP_OVERDUE",
+    "ALERT_WEBHOOK_SECRET",
+    "ALERT_WEBHOOK_URL",
+)
 _KEY_BYTES = 32
 # More than a person mistypes, and too few for guessing.
 DEFAULT_FAILURE_LIMIT = 30
@@ -51,7 +61,7 @@ def missing_library(variable: str, error: ModuleNotFoundError) -> str:
 class Settings:
     """The checked environment.
 
-    `public_url` is None if unset; only logins need it.
+    `public_url` is None if unset; only logins need it. `alerts` is None without a channel.
     """
 
     clients: Clients
@@ -63,6 +73,7 @@ class Settings:
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
+    alerts: "AlertSettings | None" = None
 
     def redirect_uri(self, client: ClientSettings) -> str | None:
         """Return a client's redirect URI (RFC 6749 §3.1.2), to register at its provider."""
@@ -74,10 +85,13 @@ class Settings:
         return None if uri is None else client.redirect_uri_name or uri
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_environ(
+        cls, environ: Mapping[str, str] = os.environ, *, allows_programs: bool = False
+    ) -> Self:
         """Read and check every variable. Raises SettingsError with every fault.
 
         A client in CLIENTS is read later; its faults concern its connections only.
+        `allows_programs`: whether a channel of ALERTS may run a program.
         """
         env = EnvReader(environ)
         has_encryption_keys = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT) is not None
@@ -93,6 +107,7 @@ class Settings:
             public_url=_public_url(env),
             store=read_store(env),
             encryption_keys=_encryption_keys(env),
+            alerts=_read_alerts(env, environ, allows_programs=allows_programs),
         )
         if env.faults:
             raise SettingsError(env.faults)
@@ -104,6 +119,16 @@ def _read_callers(env: EnvReader, keys: tuple[ApiKey, ...]) -> "tuple[CallerEntr
 
     text = env.optional(_CALLERS, invisible=LAYOUT)
     return read_callers(text or "", [key.name for key in keys], env.faults)
+
+
+def _read_alerts(
+    env: EnvReader, environ: Mapping[str, str], *, allows_programs: bool
+) -> "AlertSettings | None":
+    if not any(environ.get(name) for name in _ALERT_VARIABLES):
+        return None
+    from functions.settings.alerts import read_alerts
+
+    return read_alerts(env, environ, allows_programs=allows_programs)
 
 
 def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:

@@ -30,7 +30,7 @@ _LEFT_OUT = shutil.ignore_patterns("vercel", "__pycache__", ".*")
 # Amazon Linux 2023, where the functions run, has glibc 2.34.
 _LIBRARIES = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 # The services in use. The others take 17 of the 19 MB of botocore's descriptions.
-_SERVICES = {"dynamodb", "secretsmanager", "sts"}
+_SERVICES = {"dynamodb", "secretsmanager", "sesv2", "sns", "sts"}
 # The folder on Lambda, for the paths in tracebacks.
 _TASK = "/var/task"
 # The date of each file, so that a zip is reproducible: a zip's earliest, in each time zone.

@@ -39,6 +39,7 @@ class FirstSteps:
     """The first steps at one address.
 
     `simulation`: the path of the simulated provider, if it is simulated.
+    `keeps_api_key`: whether the API key is in a file of `make run`.
     `is_local`: whether browsers use that address. Behind a proxy, strangers could see the page.
     """
 
@@ -48,6 +49,7 @@ class FirstSteps:
     steps: Sequence[Step]
     simulation: str | None
     is_local: bool
+    keeps_api_key: bool
 
     @classmethod
     def of(cls, local: LocalEnvironment, settings: Settings) -> "FirstSteps":
@@ -75,6 +77,7 @@ class FirstSteps:
                 Step(title="Check the state of the login.", command=curl("/api/verify")),
             ),
             simulation=local.simulation_prefix if local.is_simulated else None,
+            keeps_api_key=local.keeps_api_key,
             is_local=is_loopback(urlsplit(settings.public_url or "").hostname or ""),
         )
 
@@ -104,7 +107,8 @@ Run these commands in another terminal, {self.place}:
             "oauth-callback: first steps",
             f"<p>{escape(self._providers())} "
             f"Run these commands in a terminal, {escape(self.place)}:</p><ol>{steps}</ol>"
-            + self._next(),
+            f"<h2>Or in the browser</h2><p>{escape(self._sign_in())}</p>"
+            '<p><a class="button main" href="/sign-in">Sign in</a></p>' + self._next(),
         )
 
     def _providers(self) -> str:
@@ -114,6 +118,10 @@ Run these commands in another terminal, {self.place}:
             case clients:
                 named = (f"{client.name or 'unnamed'} ({client.provider})" for client in clients)
                 return f"The clients are {', '.join(named)}."
+
+    def _sign_in(self) -> str:
+        key = f"the API key in {API_KEY_FILE}" if self.keeps_api_key else "your API_KEY"
+        return f"The page of connections logs in, refreshes and revokes. Sign in with {key}."
 
     def _next(self) -> str:
         uris = [f"<code>{escape(client.redirect_uri)}</code>" for client in self.clients]

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import uvicorn
 
+from functions.access.sessions import has_session_cookie
 from functions.application import Application
-from functions.asgi import ROUTES
+from functions.asgi import ALL_ROUTES
 from functions.http.messages import Receive, Request, Scope, Send
 from functions.observability.log_lines import TextLine
 from functions.settings.client import ClientSettings
@@ -32,19 +33,25 @@ class LocalApplication:
         self, application: Application, steps: FirstSteps, simulation: SimulatedProvider | None
     ) -> None:
         self._application = application
+        self._address = steps.address
         self._page = steps.page() if steps.is_local else None
         self._simulation = simulation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route a scope by its path."""
         path, page = scope.get("path", ""), self._page
-        is_read = scope.get("method") in {"GET", "HEAD"}
-        if page is not None and path == "/" and is_read and is_local(Request.head(scope)):
+        if page is not None and path == "/" and self._is_first_visit(scope):
             await page.send(send, without_body=scope["method"] == "HEAD")
         elif self._simulation is not None and path.startswith(self._simulation.prefix):
             await self._simulation(scope, receive, send)
         else:
             await self._application(scope, receive, send)
+
+    def _is_first_visit(self, scope: Scope) -> bool:
+        """Whether a browser of this machine reads a page, and is not signed in."""
+        request = Request.head(scope)
+        is_read = request.method in {"GET", "HEAD"}
+        return is_read and is_local(request) and not has_session_cookie(request, self._address)
 
 
 def main() -> str | None:
@@ -52,10 +59,10 @@ def main() -> str | None:
     _log_as_text()
     try:
         local = LocalEnvironment.complete(os.environ)
-        settings = Settings.from_environ(local.variables)
+        settings = Settings.from_environ(local.variables, allows_programs=True)
         steps = FirstSteps.of(local, settings)
         application = LocalApplication(
-            Application(ROUTES, lambda: settings), steps, _simulation(local, settings)
+            Application(ALL_ROUTES, lambda: settings), steps, _simulation(local, settings)
         )
         listener = loopback_listener(local.port)
     except SettingsError as error:

@@ -39,7 +39,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from functions.application import Application
-from functions.asgi import ROUTES
+from functions.asgi import ALL_ROUTES
 from functions.aws.api import HttpHandler
 from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
@@ -207,7 +207,7 @@ def in_process(portal: BlockingPortal, environ: Mapping[str, str]) -> Iterator[R
     """Run the application in this process, on the portal's event loop."""
 
     async def start() -> AsgiTransport:
-        transport = AsgiTransport(Application(ROUTES, partial(Settings.from_environ, environ)))
+        transport = AsgiTransport(Application(ALL_ROUTES, partial(Settings.from_environ, environ)))
         await transport.start()
         return transport
 

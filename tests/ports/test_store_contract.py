@@ -23,7 +23,7 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.tokens import Tokens
-from ports.store import ConflictError, Record, Store
+from ports.store import ConflictError, Record, RecordPage, Store
 from tests.domain.examples import LEDGER
 from tests.ports.store_contract import CONTENDED, Contender, StoreInUse
 from tests.records import record_of
@@ -482,6 +482,84 @@ async def test_a_swap_changes_when_a_grant_is_due(in_use: StoreInUse) -> None:
         else:
             assert await store.due(at - TICK, limit=10) == []
             assert await store.due(at, limit=10) == ["default"]
+
+
+# Records in pages
+
+
+async def walk(store: Store, limit: int, prefix: str = "") -> list[tuple[str, object]]:
+    """Read all pages. Each is as long as the limit allows."""
+    found: list[tuple[str, object]] = []
+    after: str | None = None
+    while True:
+        page = await store.list_records(after, limit=limit, prefix=prefix)
+        assert len(page.records) <= limit
+        found += page.records
+        if page.next is None:
+            return found
+        assert after is None or after < page.next
+        after = page.next
+
+
+async def test_a_store_without_records_has_one_empty_page(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await store.put_login("key", PENDING)
+    await store.complete_listing()
+    assert await store.list_records(None, limit=10) == RecordPage(records=(), next=None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
+async def test_pages_have_every_record_once_in_name_order(in_use: StoreInUse, limit: int) -> None:
+    store = in_use.open()
+    names = ["b", "a:b", "B", "a", "a-b", "0", "a@b.example", "a:a"]
+    written = {name: record_of(authorized(1), f"etag-{name}", LEDGER) for name in names}
+    for name, record in written.items():
+        await store.swap(name, record, expected_etag=None)
+    # None of them can be a connection, or is a record.
+    for name in ("~deployment", "a:b:c", "a b", "", "é", "a" * 129, "-a", "a\0"):
+        await store.swap(name, record_of(authorized(1), "etag"), expected_etag=None)
+    await store.put_login("a:login", PENDING)
+    await store.count("a:count", window_ends=NOW)
+    assert await walk(in_use.open(), limit) == sorted(written.items())
+
+
+async def test_a_page_begins_after_any_name_and_ends_with_its_prefix(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    await fill(store, dict.fromkeys(("a", "a-b", "a:b", "a:c", "ab", "b"), authorized(1)))
+
+    async def names(after: str | None, prefix: str = "") -> list[str]:
+        page = await store.list_records(after, limit=10, prefix=prefix)
+        return [name for name, _ in page.records]
+
+    assert await names("a") == ["a-b", "a:b", "a:c", "ab", "b"]
+    assert await names("a:bb") == ["a:c", "ab", "b"]
+    assert await names("b") == []
+    assert await names(None, "a:") == ["a:b", "a:c"]
+    assert await names("a:b", "a:") == ["a:c"]
+    assert await names("0", "a:") == ["a:b", "a:c"]
+    assert await names("b", "a:") == []
+    assert [name for name, _ in await walk(store, 1, "a:")] == ["a:b", "a:c"]
+
+
+async def test_a_page_has_the_latest_records(in_use: StoreInUse) -> None:
+    store, other = in_use.open(), in_use.open()
+    await fill(store, dict.fromkeys(("a", "b"), authorized(1)))
+    assert [name for name, _ in await walk(other, 1)] == ["a", "b"]
+    latest = record_of(refreshing(NOW), "two")
+    await store.swap("b", latest, expected_etag="etag-b")
+    await fill(store, {"c": authorized(1)})
+    assert dict(await walk(other, 10))["b"] == latest
+    assert [name for name, _ in await walk(other, 2)] == ["a", "b", "c"]
+
+
+async def test_pages_of_large_records_are_complete(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    large = Authorized(tokens=replace(TOKENS, access_token="a" * 8 * LONG_TOKEN_LENGTH))
+    names = {f"connection-{number:03}": large for number in range(110)}
+    await fill(store, names)
+    found = await walk(store, 100)
+    assert [name for name, _ in found] == sorted(names)
+    assert all(isinstance(each, Record) and each.grant == large for _, each in found)
 
 
 # All connections

@@ -9,7 +9,7 @@ from moto.dynamodb.exceptions import ConditionalCheckFailed
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.responses import DynamoHandler
 
-from adapters.dynamodb_table import ConditionFailedError, Item
+from adapters.dynamodb_table import ConditionFailedError, Item, answer_of, request_of
 from tests.system.dynamodb_peer import TABLE
 
 _NAME = "grants"
@@ -26,13 +26,13 @@ class MotoTable:
 
     def evaluate(self, operation: str, **arguments: object) -> Mapping[str, Any]:
         """Return the answer to a request, at once. Raises ConditionFailedError."""
-        self._handler.body = {"TableName": _NAME, **arguments}
+        self._handler.body = request_of(operation, _NAME, arguments)
         try:
             answer: Mapping[str, Any] = getattr(self._handler, operation)().result
         except ConditionalCheckFailed as error:
             there = json.loads(error.description).get("Item", {})
             raise ConditionFailedError(there) from None
-        return answer
+        return answer_of(operation, _NAME, answer)
 
     def item(self, key: str) -> Item:
         """Return the item of this key, or an empty one."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.store_memory import MemoryStore
 from domain.authorization import PendingLogin
-from ports.store import ConflictError, Record, Store, UnreadableRecordError
+from ports.store import (
+    LARGEST_PAGE,
+    ConflictError,
+    Record,
+    RecordPage,
+    Store,
+    UnreadableRecordError,
+)
 from tests.simulation.exchanges import Call, current_call
 from tests.simulation.faults import StoreFault
 from tests.simulation.instance import Instance
@@ -79,6 +86,21 @@ class SimulatedStore(NetworkedStore):
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, list)
         return found
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of the records."""
+
+        def read() -> RecordPage:
+            return _run_at_once(self._memory.list_records(after, limit=limit, prefix=prefix))
+
+        found = await self._ask(read, None, writes=False)
+        assert isinstance(found, RecordPage)
+        return found
+
+    async def complete_listing(self) -> None:
+        """Do nothing: the memory is the listing."""
 
     def connections(self) -> AsyncIterator[str]:
         """Name each connection that has a record."""

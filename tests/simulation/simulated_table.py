@@ -151,6 +151,9 @@ class WatchedStore(DynamoDbStore):
         with current_instance().loads(connection, self._world.now()):
             return await super().load(connection)
 
+    async def complete_listing(self) -> None:
+        """Do nothing: no earlier version has written a record."""
+
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one; note that it cannot be, or judge."""
         subject = self._world.connections[connection]

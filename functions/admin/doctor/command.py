@@ -118,7 +118,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> str | None:
     try:
-        settings = Settings.from_environ()
+        settings = Settings.from_environ(allows_programs=True)
         with exit_after(_PROCESS_LIMIT):
             return asyncio.run(_report(settings, options))
     except SettingsError as error:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from domain.metadata import is_loopback
 from domain.provider import GrantType
+from functions.admin.doctor.alerts import check_alerts
 from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.api_keys import ApiKey, digest_of
 from functions.settings.client import ClientSettings
@@ -24,6 +25,7 @@ def check_environment(settings: Settings, now: datetime) -> Iterator[Finding]:
     if settings.api_keys or not settings.callers:
         yield from _check_keys(settings.api_keys, now)
     yield _check_cron_secret(settings)
+    yield from check_alerts(settings)
     yield from _check_clients(settings)
     if settings.oauth_state is not None:
         yield warning(

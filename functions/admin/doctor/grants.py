@@ -18,7 +18,7 @@ from domain.grant import (
 )
 from domain.provider import GrantType
 from domain.questions import missing_authorization
-from functions.admin.command import map_concurrently
+from functions.admin.command import map_concurrently, stored_connections
 from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_first_key
 from functions.refresh.status import rfc3339
@@ -123,7 +123,7 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     )
     is_complete = True
     try:
-        async with aclosing(map_concurrently(wiring.store.connections(), check)) as checked:
+        async with aclosing(map_concurrently(stored_connections(wiring), check)) as checked:
             async for name, found in checked:
                 summary.add(name, found)
                 if wiring.clock.now() - summary.since > _CHECK_LIMIT:
