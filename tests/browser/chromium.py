@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 _PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome", "google-chrome-stable")
 # Without a window, and without what the packages only recommend: a seventh of the packages.
 PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core")
-# The tests reach this machine only: a request to any other host fails at once.
-_OPTIONS = ("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",)
 
 
 def program() -> str | None:
@@ -28,8 +27,10 @@ def program() -> str | None:
 
 
 @contextmanager
-def chromium(path: str) -> Iterator["Browser"]:
+def chromium(path: str, *, hosts: Mapping[str, int] = MappingProxyType({})) -> Iterator["Browser"]:
     """Start the Chromium at a path. Until its end, the thread has a running event loop.
+
+    `hosts` are names with a port of this machine. Beside these and localhost, no host is found.
 
     Playwright is imported here: its half second is for this process only, not for every process
     that collects the tests.
@@ -37,7 +38,11 @@ def chromium(path: str) -> Iterator["Browser"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_OPTIONS)
+        rules = [f"MAP {name} 127.0.0.1:{port}" for name, port in hosts.items()]
+        known = ", ".join([*rules, "MAP * ~NOTFOUND", "EXCLUDE localhost"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[f"--host-resolver-rules={known}"]
+        )
         try:
             yield browser
         finally:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser import showcase as shown
 from tests.browser.chromium import PACKAGES, chromium, program
 from tests.browser.visits import Visit, visit
 from tests.needs import cannot_run, set_up
 from tests.system.local_server import LocalServer, local_server
+from tests.system.loopback import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -18,14 +20,20 @@ OpenVisit = Callable[..., Visit]
 
 
 @pytest.fixture(scope="package")
-def browser() -> "Iterator[Browser]":
+def showcase_port() -> int:
+    """The port of this machine at which Chromium looks for the showcase."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def browser(showcase_port: int) -> "Iterator[Browser]":
     """A Chromium. It ends with the tests of this folder: others need the thread's event loop."""
     if program() is None:
         set_up("browser")
     path = program()
     if path is None:
         cannot_run(f"the pages need Chromium: as root, apt-get install {PACKAGES[0]}")
-    with chromium(path) as running:
+    with chromium(path, hosts={shown.HOST: showcase_port}) as running:
         yield running
 
 
@@ -36,14 +44,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
         yield running
 
 
+@pytest.fixture(scope="package")
+def showcase(showcase_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a deployment with a connection in each state, whose clock stands still."""
+    with shown.showcase(showcase_port, tmp_path_factory.mktemp("showcase")):
+        yield shown.ADDRESS
+
+
 @pytest.fixture
 def open_visit(browser: "Browser", server: LocalServer) -> Iterator[OpenVisit]:
     """Opens windows without cookies. At the end, none may have left the origin or complained."""
     opened = list[Visit]()
     with ExitStack() as stack:
 
-        def enter(**options: Any) -> Visit:
-            opened.append(stack.enter_context(visit(browser, server.address, **options)))
+        def enter(origin: str = server.address, **options: Any) -> Visit:
+            opened.append(stack.enter_context(visit(browser, origin, **options)))
             return opened[-1]
 
         yield enter

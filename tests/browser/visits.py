@@ -54,6 +54,11 @@ class Visit:
         with self.page.expect_navigation():
             self.page.get_by_role("link", name=name, exact=True).click()
 
+    def sign_in(self, key: str) -> None:
+        """Sign in with an API key at the form that is shown."""
+        self.page.get_by_label("API key").fill(key)
+        self.press("Sign in")
+
     @property
     def heading(self) -> str:
         """The page's heading."""
@@ -139,6 +144,8 @@ def visit(
         viewport={"width": width, "height": _HEIGHT},
         color_scheme=scheme,
         java_script_enabled=has_script,
+        # The showcase has a certificate that signs itself.
+        ignore_https_errors=True,
         **options,
     )
     try:
