@@ -43,6 +43,11 @@ class Session:
     key: ApiKey
     form_token: str = field(repr=False)
 
+    @property
+    def is_unrestricted(self) -> bool:
+        """Whether the key is for all connections and endpoints, as an operator's is."""
+        return self.key.connections is None and self.key.endpoints is None
+
     def may(self, endpoint: KeyedEndpoint) -> bool:
         """Whether the key is for an endpoint."""
         return self.key.endpoints is None or endpoint in self.key.endpoints
@@ -77,7 +82,7 @@ class Sessions:
         return await self._header(key)
 
     async def of(self, request: Request) -> Session | None:
-        """Return the session of a request; None if it has none, or a dead one."""
+        """Return the session of a request; None if it has none, or one that has ended."""
         text = self._cookies.value(request, _COOKIE)
         found = await self._read(text or "", self._session_keys, SESSION_LIFETIME)
         if found is None:
@@ -155,7 +160,7 @@ class Sessions:
 
 
 def has_session_cookie(request: Request, public_url: str | None) -> bool:
-    """Whether a request has the cookie of a session, dead or not."""
+    """Whether a request has the cookie of a session, valid or not."""
     return bool(HostCookies(public_url).value(request, _COOKIE))
 
 

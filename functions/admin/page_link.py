@@ -14,7 +14,7 @@ page-link [--key NAME]
 
 Prints a link to the page of this deployment (PUBLIC_URL). It signs the browser in that opens it,
 with an API key, for eight hours. It works once, within {_MINUTES} minutes. The key is API_KEY, or
---key NAME of API_KEYS. What that key may not see and do is not on the page."""
+--key NAME of API_KEYS. The page shows only what that key allows."""
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:

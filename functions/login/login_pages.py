@@ -32,7 +32,7 @@ class Place:
         return provider_title(self.client)
 
     def facts(self, connection: str, grant: Grant | None) -> list[tuple[str, str]]:
-        """Return what a login is for, as markup. Without a grant the account is unknown."""
+        """Return the purpose of a login, as markup. Without a grant the account is unknown."""
         tokens = None if grant is None else tokens_of(grant)
         account = None if tokens is None else tokens.account
         host = urlsplit(self.public_url or "").netloc
@@ -82,7 +82,7 @@ def completed_page(
     is_signed_in: bool,
     headers: tuple[tuple[str, str], ...],
 ) -> Response:
-    """Return the page after a login: who is logged in where, and what to do next.
+    """Return the page after a login: the account, where it is logged in, and the next step.
 
     `is_signed_in`: whether the browser came from the page of connections, and goes back there.
     """

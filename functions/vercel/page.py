@@ -1,4 +1,4 @@
-"""The Vercel function of the page: `/`, `/sign-in`, `/sign-out`, and those of connections."""
+"""The Vercel function of the page: `/`, the sign-in, and the pages of connections."""
 
 from functions.application import Application
 from functions.endpoints.page.routes import PAGES

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from functions.application import Application
-from functions.asgi import ROUTES
+from functions.asgi import ALL_ROUTES
 from functions.settings.settings import Settings
 from infra.local.environment import LocalEnvironment
 from infra.local.first_steps import FirstSteps, provider_name
@@ -35,14 +35,16 @@ def started(given: dict[str, str]) -> tuple[FirstSteps, Settings]:
     return FirstSteps.of(local, settings), settings
 
 
-def get(given: dict[str, str], path: str, *, method: str = "GET", host: str) -> httpx.Response:
+def get(
+    given: dict[str, str], path: str, *, method: str = "GET", host: str, cookie: str = ""
+) -> httpx.Response:
     steps, settings = started(given)
-    application = LocalApplication(Application(ROUTES, lambda: settings), steps, None)
+    application = LocalApplication(Application(ALL_ROUTES, lambda: settings), steps, None)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
-            return await client.request(method, path)
+            return await client.request(method, path, headers={"cookie": cookie})
 
     return asyncio.run(ask())
 
@@ -67,12 +69,23 @@ def test_the_first_path_is_the_page_on_this_machine_only() -> None:
     page = get({}, "/", host="localhost:8123")
     assert (page.status_code, "first steps" in page.text) == (200, True)
     assert get({}, "/", method="HEAD", host="127.0.0.1:8123").content == b""
-    assert get({}, "/", method="POST", host="localhost:8123").status_code == 404
+    assert get({}, "/", method="POST", host="localhost:8123").status_code == 405
     # Behind a proxy, as any other server answers. Some proxies send the name of this machine.
     public = CLIENT | {"PUBLIC_URL": "https://keeper.example"}
     for host, given in [("keeper.example", CLIENT), ("localhost:8123", public)]:
-        assert get(given, "/", host=host).status_code == 404
+        assert "first steps" not in get(given, "/", host=host).text
     assert "as a page" not in started(public)[0].text()
+
+
+def test_first_path_is_the_page_of_connections_after_signing_in() -> None:
+    steps = get({}, "/", host="localhost:8123").text
+    assert '<a class="button main" href="/sign-in">Sign in</a>' in steps
+    assert ".local/api-key" in steps
+    assert 'type="password"' in get({}, "/sign-in", host="localhost:8123").text
+    # A cookie, even a dead one: the page says what to do, and deletes it.
+    page = get({}, "/", host="localhost:8123", cookie="session=dead")
+    assert "Your session has ended" in page.text
+    assert page.headers["set-cookie"].startswith("session=; Path=/; Max-Age=0;")
 
 
 @pytest.mark.parametrize(

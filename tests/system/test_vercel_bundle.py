@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from functions.asgi import ROUTES
+from functions.endpoints.page.routes import PAGES
 from functions.routes import METADATA, TOKEN_URL
 from infra.constraints import LOCK, constraints
 from tests.conftest import COUNTED
@@ -40,10 +41,11 @@ STRAYS = """
 pyproject.toml tests/conftest.py uv.lock
 """
 UNPUBLISHED = """
-/ /.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
+/.env /.local/api-key /README.md /api /api/ /api/TOKEN /api/__init__ /api/openapi
 /api/openapi-json /api/oauth /api/oauth/token/x /api/oauth_token /.well-known /.well-known/x
 /api/token.json /api/token.py /api/token// /api/token/x /api/tokens
 //api/token /domain/decide.py /functions
+/connections /connections/a/b /sign-in/x
 /functions/vercel/token /functions/vercel/token.py /pyproject.toml /vercel.json /x/api/token
 """
 
@@ -166,6 +168,13 @@ def test_endpoint_goes_to_its_function(path: str) -> None:
     routes = routes_of((ROOT / "vercel.json").read_text())
     for target in (path, f"{path}/"):
         assert routed(routes, target) == f"functions/vercel/{function_of(path)}.py"
+
+
+@pytest.mark.parametrize("path", [path.replace("NAME", "google:a@b") for path in PAGES])
+def test_page_goes_to_its_function(path: str) -> None:
+    routes = routes_of((ROOT / "vercel.json").read_text())
+    for target in (path, f"{path}/"):
+        assert routed(routes, target or "/") == "functions/vercel/page.py"
 
 
 @pytest.mark.parametrize("path", UNPUBLISHED.split())

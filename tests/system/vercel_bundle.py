@@ -17,6 +17,7 @@ MAX_DURATIONS = {
     "login": 30,
     "oauth_token": 300,
     "openapi": 30,
+    "page": 300,
     "refresh": 300,
     "revoke": 300,
     "sweep": 300,

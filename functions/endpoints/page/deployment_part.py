@@ -1,6 +1,6 @@
 """The deployment's own state: its last sweep, and the channels of its alerts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from domain.ledger import DONE
@@ -8,7 +8,7 @@ from functions.alerts.deployment import DeploymentStatus, LastDelivery, load_sta
 from functions.endpoints.page.visit import Visit
 from functions.endpoints.page.words import instant
 from functions.http.look import Tone, facts, note, state_mark
-from functions.http.pages import text_of
+from functions.http.pages import actions, text_of
 
 # A day, and a margin for late schedulers.
 SWEEP_OVERDUE = timedelta(hours=26)
@@ -20,13 +20,7 @@ async def deployment_part(visit: Visit) -> str:
     Raises StoreUnavailableError.
     """
     status, now = await load_status(visit.wiring.store), visit.wiring.clock.now()
-    channels = _channels(status, now) if is_unrestricted(visit) else ""
-    return f"<h2>Sweep</h2>{_sweep(status, now)}{channels}"
-
-
-def is_unrestricted(visit: Visit) -> bool:
-    """Whether the key is for all connections and endpoints, as an operator's is."""
-    return visit.session.key.connections is None and visit.session.key.endpoints is None
+    return f"<h2>Sweep</h2>{_sweep(status, now)}{_channels(visit, status, now)}"
 
 
 def _sweep(status: DeploymentStatus, now: datetime) -> str:
@@ -39,23 +33,28 @@ def _sweep(status: DeploymentStatus, now: datetime) -> str:
     if now - ended_at > SWEEP_OVERDUE:
         last = f"<p>The last one ended {instant(ended_at, now)}.</p>"
         return note(Tone.BAD, "It is overdue", last + text_of(advice))
-    return facts(_outcome("Last sweep", ended_at, status.sweep_outcome or "", now))
+    return facts([("Last sweep", _outcome(ended_at, status.sweep_outcome or "", now))])
 
 
-def _channels(status: DeploymentStatus, now: datetime) -> str:
-    if not status.channels:
+def _channels(visit: Visit, status: DeploymentStatus, now: datetime) -> str:
+    channels = visit.wiring.channels if visit.session.is_unrestricted else ()
+    if not channels:
         return ""
-    rows = [
-        row for name, last in sorted(status.channels.items()) for row in _delivery(name, last, now)
-    ]
-    return f"<h2>Alerts</h2>{facts(rows)}"
+    rows = facts([*_deliveries([each.name for each in channels], status, now)])
+    return f"<h2>Alerts</h2>{rows}{actions(visit.button('Send a test alert', 'test-alert'))}"
 
 
-def _delivery(name: str, last: LastDelivery, now: datetime) -> Sequence[tuple[str, str]]:
-    return _outcome(name, last.at, last.outcome, now)
+def _deliveries(
+    names: list[str], status: DeploymentStatus, now: datetime
+) -> Iterator[tuple[str, str]]:
+    for name in names:
+        match status.channels.get(name):
+            case LastDelivery(at=at, outcome=outcome):
+                yield name, _outcome(at, outcome, now)
+            case None:
+                yield name, '<span class="quiet">nothing sent yet</span>'
 
 
-def _outcome(name: str, at: datetime, outcome: str, now: datetime) -> Sequence[tuple[str, str]]:
+def _outcome(at: datetime, outcome: str, now: datetime) -> str:
     tone = Tone.GOOD if outcome == DONE else Tone.BAD
-    word = "done" if outcome == DONE else outcome.replace("-", " ")
-    return [(name, f"{instant(at, now)} {state_mark(tone, word)}")]
+    return f"{instant(at, now)} {state_mark(tone, outcome.replace('-', ' '))}"

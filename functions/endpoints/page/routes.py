@@ -75,11 +75,19 @@ async def revoke(request: Request, wiring: Wiring) -> Response:
     return await actions.revoke(request, wiring)
 
 
+async def send_test_alert(request: Request, wiring: Wiring) -> Response:
+    """POST /test-alert: send a test alert to each channel. Raises ProblemError."""
+    from functions.endpoints.page import trial
+
+    return await trial.send(request, wiring)
+
+
 PAGES: Routes = {
     # GET /
     "": {"GET": show_all, "HEAD": show_all},
     "/sign-in": {"GET": show_sign_in, "HEAD": show_sign_in, "POST": sign_in},
     "/sign-out": {"POST": sign_out},
+    "/test-alert": {"POST": send_test_alert},
     CONNECTION: {"GET": show_one, "HEAD": show_one},
     f"{CONNECTION}/login": {"POST": log_in},
     f"{CONNECTION}/login-link": {"POST": make_link},

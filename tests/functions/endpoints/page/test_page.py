@@ -10,6 +10,7 @@ from html import escape, unescape
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from domain.grant import (
@@ -26,8 +27,11 @@ from domain.grant import (
 from domain.ledger import TOKENS, Entry, HistoryEvent, Ledger
 from domain.provider import GrantType
 from domain.token_endpoint import RevocationResult
+from functions.application import Application
+from functions.asgi import ALL_ROUTES
 from functions.endpoints.page.words import EVENTS, distance, login_due, state_of
 from functions.http.look import Tone
+from functions.settings.settings import Settings
 from tests.functions.commands import ROOT
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import API_KEY, HTML, PUBLIC_URL, Deployment, Header
@@ -36,13 +40,16 @@ from tests.functions.endpoints.page.visitor import Visitor, buttons_of
 from tests.functions.expect import expect_page
 from tests.functions.grants import DAY, MINUTE, authorized, fresh, over
 from tests.functions.hosts import on_each_host
+from tests.ports.scripted_server import answer, serving
+
+pytestmark = pytest.mark.anyio
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;"
 LOGIN = GrantType.AUTHORIZATION_CODE
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
-def hostile() -> Grant:
+def hostile() -> AuthorizationRequired:
     tokens = replace(fresh().tokens, account=HOSTILE, scope=HOSTILE)
     return AuthorizationRequired(
         tokens=tokens,
@@ -95,7 +102,7 @@ def rows_of(page: str) -> list[tuple[str, str]]:
 def test_list_has_the_worst_first_with_state_and_reason(own: Deployment) -> None:
     own.put("works", fresh())
     own.put("fails", failing())
-    own.put("needs-login", replace(hostile(), quote="invalid_grant: expired"))  # type: ignore[type-var]
+    own.put("needs-login", replace(hostile(), quote="invalid_grant: expired"))
     own.put("ended", Revoked(at=datetime.now(UTC), result=RevocationResult.REVOKED))
     page = Visitor(deployment=own).sign_in().show("/")
     assert rows_of(page) == [
@@ -194,7 +201,7 @@ def test_key_without_verify_sees_no_connection(deploy: Deploy) -> None:
     expect_page(visitor.get("/connections/default"), 403)
 
 
-# What others have written
+# Texts of others
 
 
 def test_checklist_74_markup_of_others_is_text(deployment: Deployment, connection: str) -> None:
@@ -238,14 +245,14 @@ def test_checklist_70_form_needs_the_session_and_its_token(
     other = Visitor(deployment=deployment).sign_in()
     expect_page(Visitor(deployment=deployment).post(path, token=token), 401, has_form=True)
     cross: list[Header] = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")]
-    for answer in (
+    for refused in (
         visitor.post(path),
         visitor.post(path, token=token[:-1] + "x"),
         visitor.post(path, token="ж"),
         other.post(path, token=token),
         *(visitor.post(path, header, token=token) for header in cross),
     ):
-        assert "Nothing was done" in expect_page(answer, 400)
+        assert "Nothing was done" in expect_page(refused, 400)
     assert deployment.grant(connection) == grant
     own: Header = ("origin", PUBLIC_URL)
     assert visitor.post(path, own, token=token).status_code in {200, 303}
@@ -470,3 +477,57 @@ def test_programs_do_not_import_the_page() -> None:
     page = {name for name in found if name.startswith("functions.endpoints.page.")}
     assert page == {"functions.endpoints.page.routes"}
     assert "functions.access.sessions" in found or "functions.endpoints.callback" in found
+
+
+# Alerts
+
+
+def test_test_alert_shows_which_channel_took_it(deploy: Deploy) -> None:
+    with (
+        serving(answer("200 OK", b"{}")) as taking,
+        serving(answer("403 No", b"<b>no</b>")) as other,
+    ):
+        channels = [
+            {"kind": "slack", "name": name, "url": server.endpoint}
+            for name, server in (("takes", taking), ("refuses", other))
+        ]
+        own = deploy(ALERTS=json.dumps(channels), API_KEYS=entry(endpoints=["connections"]))
+        visitor = Visitor(deployment=own).sign_in()
+        answered = visitor.press("Send a test alert", visitor.get("/"))
+        page = expect_page(answered, has_form=True)
+        assert re.findall(r"<h2>(\w+)</h2>.*?</svg> ([^<]+)<", page) == [
+            ("takes", "Sent"),
+            ("refuses", "Not sent"),
+        ]
+        assert "<b>no" not in page
+        # It concerns the whole deployment, and costs other people's attention.
+        restricted = Visitor(deployment=own).sign_in(CI_KEY)
+        page = restricted.show("/")
+        assert "takes" not in page
+        token = page.partition('name="token" value="')[2][:64]
+        expect_page(restricted.post("/test-alert", token=token), 403)
+        assert (len(taking.requests), len(other.requests)) == (1, 1)
+
+
+# Where it is
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "url"),
+    [
+        ("/", "", "./connections/mine"),
+        ("/keeper/", "/keeper", "./connections/mine"),
+        ("/keeper/keeper/", "/keeper", "./connections/mine"),
+    ],
+)
+async def test_page_works_below_a_prefix(own: Deployment, path: str, prefix: str, url: str) -> None:
+    own.put("mine", fresh())
+    cookie = Visitor(deployment=own).sign_in().cookie
+    application = Application(ALL_ROUTES, lambda: Settings.from_environ(own.environ))
+    transport = httpx.ASGITransport(application, root_path=prefix)
+    async with httpx.AsyncClient(transport=transport, base_url="http://keeper.test") as client:
+        page = await client.get(path, headers={"cookie": cookie})
+        assert f'href="{url}"' in page.text
+        inner = await client.get(f"{path}connections/mine", headers={"cookie": cookie})
+        assert 'action="../connections/mine/refresh"' in inner.text
+    await application.close()

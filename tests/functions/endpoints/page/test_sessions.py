@@ -214,14 +214,13 @@ def test_checklist_72_link_signs_in_once_and_looking_at_it_uses_up_nothing(
     deployment = deploy(API_KEYS=entry())
     link = link_of(deployment, "--key", "ci")
     visitor = Visitor(deployment=deployment)
-    for _ in range(2):
-        page = visitor.get(f"/sign-in?link={link}")
-        assert "<code>ci</code>" in expect_page(page, has_form=True)
-    assert visitor.press("Sign in", page).status_code == 303
+    pages = [visitor.get(f"/sign-in?link={link}") for _ in range(2)]
+    assert all("<code>ci</code>" in expect_page(page, has_form=True) for page in pages)
+    assert visitor.press("Sign in", pages[1]).status_code == 303
     assert '<span class="quiet">ci</span>' in visitor.show("/")
     other = Visitor(deployment=deployment)
     assert "already used" in expect_page(other.post("/sign-in", link=link), 400)
-    # A link is no session, and a session is no link.
+    # Neither can take the place of the other.
     value = visitor.cookie.partition("=")[2]
     expect_page(other.post("/sign-in", link=value), 400)
     crossed = Visitor(deployment=deployment, cookie=f"__Host-session={link_of(deployment)}")
