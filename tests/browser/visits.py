@@ -108,11 +108,11 @@ class Visit:
         return [url for url in self.requests if not url.startswith(own)]
 
     def note_console(self, message: "ConsoleMessage") -> None:
-        """Note a message, unless it says that an error page is one."""
+        """Note an error or a warning, unless it says that an error page is one."""
         is_error_page = message.text.startswith(_ERROR_PAGE) and message.location["url"] in {
             *self.requests
         }
-        if not is_error_page:
+        if message.type in {"error", "warning"} and not is_error_page:
             self.complaints.append(f"{message.type}: {message.text}")
 
 
