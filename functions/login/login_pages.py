@@ -112,7 +112,7 @@ def _result(completed: CompletedLogin) -> tuple[Tone, str]:
 def _access(client: ClientSettings) -> str:
     asked = asked_scope(client.provider)
     if asked is None:
-        return "what the provider grants this application"
+        return "all that the provider grants to this application"
     return ", ".join(f"<code>{escape(scope)}</code>" for scope in split_scope(asked))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import page
 from tests.bench.__main__ import exit_status
 from tests.bench.figures import Spread, count_row, table, time_row
 from tests.bench.key_timing import compared
@@ -100,3 +101,10 @@ def test_soak_serves_everybody_and_succeeds(more: list[str]) -> None:
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "refused by the provider: 0" in run.stdout
+
+
+def test_page_of_many_connections_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    page.main(["--connections", "101"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("2 round trips to the store")
+    assert second.endswith("1 round trips to the store")

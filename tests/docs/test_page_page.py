@@ -1,14 +1,10 @@
-"""docs/page.md: its tables match the code, and its command prints a link that signs in."""
+"""docs/page.md: its tables match the code."""
 
 import re
 
 from functions.endpoints.page.routes import PAGES
 from functions.settings.api_keys import KEYED_ENDPOINTS
-from tests.docs.pages import block, first_cells, page
-from tests.functions.commands import run_admin
-from tests.functions.conftest import Deploy
-from tests.functions.endpoints.page.visitor import Visitor
-from tests.functions.grants import fresh
+from tests.docs.pages import first_cells, page
 
 PAGE = page("page.md")
 
@@ -24,20 +20,3 @@ def test_the_endpoints_named_are_the_ones_that_keys_have() -> None:
     named = re.findall(r"^\| [^|]+ \| `([a-z]+)` \|", rights, re.MULTILINE)
     assert set(named) <= set(KEYED_ENDPOINTS)
     assert set(named) == {"connections", "verify", "token", "login", "refresh", "revoke"}
-
-
-def test_the_states_and_buttons_are_those_of_the_page(deploy: Deploy) -> None:
-    deployment = deploy()
-    deployment.put("works", fresh())
-    command = block("sh", PAGE, having="page-link").split()
-    status, link, error = run_admin(dict(deployment.environ), *command[3:])
-    assert status == 0, error
-    visitor = Visitor(deployment=deployment)
-    visitor.press("Sign in", visitor.get(link.strip().removeprefix("https://keeper.test")))
-    listed = visitor.show("/")
-    assert "| Works |" in PAGE
-    assert "</svg> Works<" in listed
-    for name in ("works", "new"):
-        shown = visitor.get(f"/connections/{name}").text
-        for button in re.findall(r"<button[^>]*>([^<]+)</button>", shown):
-            assert f"*{button}*" in PAGE

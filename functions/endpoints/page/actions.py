@@ -1,4 +1,4 @@
-"""The actions of the buttons: log in, make a login link, refresh, revoke. They call what endpoints call.
+"""The buttons' actions: log in, make a login link, refresh, revoke. They call what endpoints call.
 
 After a form, the browser is redirected to the connection's page, so that a reload repeats nothing.
 """

@@ -30,7 +30,6 @@ PATHS = sorted({path for _, path in ENDPOINTS})
 WITHOUT_HEAD = {"/api/callback", "/api/refresh", "/api/sweep"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
 NOWHERE = [
-    "/",
     "/api",
     "/api/tokens",
     "/api/token/x",
