@@ -45,9 +45,10 @@ _RULES = """
 html{background:var(--page);color:var(--text);-webkit-text-size-adjust:100%}
 body{font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;max-width:40rem;
 margin:0 auto;padding:1rem;overflow-wrap:anywhere}
-header{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 1rem;
+header{display:flex;align-items:center;justify-content:space-between;gap:1rem;font-size:.875rem;
 min-height:44px;margin-bottom:1.5rem;border-bottom:1px solid var(--line);padding-bottom:.5rem}
-.corner{display:flex;align-items:center;gap:.75rem}
+.corner{display:flex;align-items:center;gap:.75rem;min-width:0;white-space:nowrap}
+.corner span{overflow:hidden;text-overflow:ellipsis}
 header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
@@ -73,7 +74,7 @@ pre,.card{background:var(--card);border:1px solid var(--line);border-radius:.375
 .card>:last-child,.note>:last-child{margin-bottom:0}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875rem}
 pre{white-space:pre-wrap}
-dl{display:grid;grid-template-columns:minmax(7rem,max-content) minmax(0,1fr);gap:.25rem 1rem}
+dl{display:grid;grid-template-columns:10rem minmax(0,1fr);gap:.25rem 1rem}
 dd{margin:0}
 .rows{list-style:none;padding:0}
 .head{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:.25rem 1rem;
@@ -90,10 +91,12 @@ table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left}
 th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;
 border-bottom:1px solid var(--line)}
+td:last-child{min-width:4.5rem}
 svg{color:inherit}
 .chart{width:100%;height:auto;display:block}
 .chart text{fill:var(--quiet);font-size:12px}
 .chart .axis{stroke:var(--line)}
+.chart .later{fill:var(--quiet)}
 .chart .now,.chart .expiry,.stroke{fill:none;stroke:var(--quiet);stroke-width:1.5}
 .chart .expiry{stroke-dasharray:4 3}
 .chart .stroke{stroke:currentColor;stroke-width:2.5}
@@ -104,7 +107,9 @@ summary{min-height:44px;display:flex;align-items:center;cursor:pointer;font-weig
 summary::before{content:"+";width:1.5rem;font-weight:600}
 details[open]>summary::before{content:"-"}
 @media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
+.chart text{font-size:20px}
 .actions form,.actions button,.actions .button{width:100%}}
+@media(min-width:30.01rem){td:first-child{white-space:nowrap}}
 """
 
 

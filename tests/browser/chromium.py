@@ -30,7 +30,7 @@ def program() -> str | None:
 def chromium(path: str, *, hosts: Mapping[str, int] = MappingProxyType({})) -> Iterator["Browser"]:
     """Start the Chromium at a path. Until its end, the thread has a running event loop.
 
-    `hosts` are names with a port of this machine. Beside these and localhost, no host is found.
+    `hosts` are names with a port of this machine. Beside these and this machine, no host is found.
 
     Playwright is imported here: its half second is for this process only, not for every process
     that collects the tests.
@@ -39,7 +39,7 @@ def chromium(path: str, *, hosts: Mapping[str, int] = MappingProxyType({})) -> I
 
     with sync_playwright() as playwright:
         rules = [f"MAP {name} 127.0.0.1:{port}" for name, port in hosts.items()]
-        known = ", ".join([*rules, "MAP * ~NOTFOUND", "EXCLUDE localhost"])
+        known = ", ".join([*rules, "MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE 127.0.0.1"])
         browser = playwright.chromium.launch(
             executable_path=path, args=[f"--host-resolver-rules={known}"]
         )
