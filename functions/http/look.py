@@ -70,7 +70,7 @@ input{background:var(--page);color:var(--text);width:100%;padding:.5rem .75rem}
 label{display:block;font-weight:500;margin-bottom:.25rem}
 .actions{display:flex;flex-wrap:wrap;gap:.75rem;align-items:center;margin:0 0 1rem}
 pre,.card{background:var(--card);border:1px solid var(--line);border-radius:.375rem;padding:.75rem}
-.card{padding:1rem;margin:0 0 1rem}
+.card{padding:.5rem 1rem 1rem;margin:0 0 1rem}
 .card>:last-child,.note>:last-child{margin-bottom:0}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875rem}
 pre{white-space:pre-wrap}

@@ -3,7 +3,9 @@
 Its pages have the same text each time, so that pictures of them can be compared. It is a process of
 its own, because its clock is patched:
 
-python -m tests.browser.showcase PORT FOLDER    serves https://keeper.example at a loopback port
+python -m tests.browser.showcase PORT FOLDER PROVIDER
+
+It serves https://keeper.example at a loopback port. PROVIDER is a simulated Digi-Key's address.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,12 +45,15 @@ from infra.local.listener import loopback_listener
 from tests.patience import PATIENCE
 from tests.records import record_of
 from tests.system.certificates import server_certificate
+from tests.system.simulated_digikey import simulated_digikey
 
 ROOT = Path(__file__).parents[2]
 HOST = "keeper.example"
 ADDRESS = f"https://{HOST}"
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
-KEY = "the-key-of-the-operator-on-duty"
+KEY = "the-key-of-the-owner-for-everything"
+OPERATOR_KEY = "the-key-of-the-operator-on-duty"
+"""A key for the connections that are there from the start: what it sees, no login changes."""
 ONE_KEY = "the-key-of-a-job-for-one-connection"
 """A key that may get the token of one connection, and nothing else."""
 
@@ -56,22 +61,21 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _READY = "ready"
 _SECRET = "not-a-real-secret"
 _CLIENTS = {
-    "digikey": {},
     "google": {"scope": "https://www.googleapis.com/auth/calendar.readonly"},
     "books": {"provider": "quickbooks", "scope": "com.intuit.quickbooks.accounting"},
     "xero": {"scope": "offline_access accounting.transactions"},
     "dropbox": {},
 }
+_REDIRECT_URI = f"{ADDRESS}/api/callback/digikey"
 _ENVIRON = {
-    "CLIENTS": json.dumps(
-        {
-            name: {"client_id": f"client-of-{name}", "client_secret": _SECRET, **members}
-            for name, members in _CLIENTS.items()
-        }
-    ),
     "API_KEYS": json.dumps(
         [
-            {"name": "operator", "sha256": digest_of(KEY.encode()).hex()},
+            {"name": "owner", "sha256": digest_of(KEY.encode()).hex()},
+            {
+                "name": "operator",
+                "sha256": digest_of(OPERATOR_KEY.encode()).hex(),
+                "connections": ["books", "digikey", "dropbox", "google", "google:*", "xero"],
+            },
             {
                 "name": "calendar-job",
                 "sha256": digest_of(ONE_KEY.encode()).hex(),
@@ -83,6 +87,19 @@ _ENVIRON = {
     "ENCRYPTION_KEYS": "c2hvd2Nhc2Utc2hvd2Nhc2Utc2hvd2Nhc2UtMDAwMDA=",
     "PUBLIC_URL": ADDRESS,
 }
+
+
+def _clients(provider: str) -> str:
+    endpoints = {
+        "authorization_endpoint": f"{provider}/v1/oauth2/authorize",
+        "token_endpoint": f"{provider}/v1/oauth2/token",
+    }
+    return json.dumps(
+        {
+            name: {"client_id": f"client-of-{name}", "client_secret": _SECRET, **members}
+            for name, members in {**_CLIENTS, "digikey": endpoints}.items()
+        }
+    )
 
 
 def _tokens(*, age: timedelta, lives: timedelta, lasts: timedelta, generation: int) -> Tokens:
@@ -194,10 +211,11 @@ async def _fill(settings: Settings) -> None:
     await wiring.close()
 
 
-def main(port: int, folder: Path) -> None:
+def main(port: int, folder: Path, provider: str) -> None:
     """Serve until the process ends."""
     SystemClock.now = lambda _: NOW  # type: ignore[method-assign]
-    settings = Settings.from_environ({**_ENVIRON, "SQLITE_PATH": str(folder / "grants.sqlite")})
+    environ = {"CLIENTS": _clients(provider), "SQLITE_PATH": str(folder / "grants.sqlite")}
+    settings = Settings.from_environ(_ENVIRON | environ)
     asyncio.run(_fill(settings))
     server_certificate(folder, HOST)
     listener = loopback_listener(port)
@@ -213,18 +231,28 @@ def main(port: int, folder: Path) -> None:
 
 
 @contextmanager
-def showcase(port: int, folder: Path) -> Iterator[None]:
-    """Run the deployment as a process, until the end of the block."""
-    command = [sys.executable, "-m", "tests.browser.showcase", str(port), str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            select([process.stdout], [], [], PATIENCE.total_seconds())
-            assert process.stdout.readline().strip() == _READY, "it did not start; stderr says why"
-            yield
-        finally:
-            process.terminate()
+def showcase(port: int, folder: Path) -> Iterator[str]:
+    """Run the deployment as a process, until the end of the block. Yield its provider's address."""
+    with ExitStack() as stack:
+        provider = stack.enter_context(
+            simulated_digikey(
+                redirect_uri=_REDIRECT_URI,
+                client_id="client-of-digikey",
+                client_secret=_SECRET,
+            )
+        )
+        command = [sys.executable, "-m", "tests.browser.showcase", str(port), str(folder)]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [*command, provider.address], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+        )
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        select([process.stdout], [], [], PATIENCE.total_seconds())
+        assert process.stdout.readline().strip() == _READY, "it did not start; stderr says why"
+        yield provider.address
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
