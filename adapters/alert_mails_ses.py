@@ -1,7 +1,7 @@
 """Mails by Amazon SES.
 
-A repeated call sends a second mail with the same Message-ID. That is no fault: an alert is
-delivered at least once.
+A repeated call sends a second mail with the same Message-ID. An alert is delivered at
+least once, so that is allowed.
 """
 
 import asyncio

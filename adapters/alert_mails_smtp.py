@@ -14,7 +14,7 @@ from adapters.tls import tls_context
 from ports.alert_transport import TIME_LIMIT, NotDeliveredError
 from ports.network_settings import NetworkSettingsError
 
-# RFC 5321 §4.1.3. The lookup of this machine's name may be slow, and tells its name.
+# RFC 5321 §4.1.3. The lookup of this machine's name may be slow, and servers need no name.
 _OWN_NAME = "[127.0.0.1]"
 # For each step; the whole has the same limit.
 _LIMIT = TIME_LIMIT.total_seconds()
@@ -63,7 +63,7 @@ class SmtpMails:
             if refused := server.send_message(mail):
                 # The other recipients have it: another delivery would repeat it there.
                 _log.warning("the mail server refused %d of the recipients", len(refused))
-            # The mail is accepted, whatever follows.
+            # The mail is accepted, also if this fails.
             with suppress(smtplib.SMTPException, OSError):
                 server.quit()
         finally:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ports.alert_transport import TIME_LIMIT, NotDeliveredError, ProgramRun
 
-# What a program on a desktop needs. The others are the deployment's, with its secrets.
+# For programs on a desktop. The others are the deployment's, with its secrets.
 _PASSED_ON = (
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",

@@ -1,7 +1,7 @@
 """Messages to a topic of Amazon SNS.
 
-A repeated call publishes a message twice, except to a FIFO topic. That is no fault: an alert is
-delivered at least once.
+A repeated call publishes a message twice, except to a FIFO topic. An alert is delivered at
+least once, so that is allowed.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from domain.connection import is_connection
 from ports.store import RecordPage, StoreUnavailableError
 
 GRANT = "grant#"
-"""What the key of each record begins with."""
+"""The prefix of the key of each record."""
 
 # One value for all records. The index takes a thousand new connections per second.
 _LISTING = {"S": "grants"}

@@ -4,6 +4,7 @@ from functions.application import Application
 from functions.endpoints import (
     adopt,
     callback,
+    connections,
     health,
     login,
     oauth_metadata,
@@ -22,6 +23,7 @@ ROUTES: Routes = {
     **health.ROUTES,
     **token.ROUTES,
     **verify.ROUTES,
+    **connections.ROUTES,
     **callback.ROUTES,
     **login.ROUTES,
     **adopt.ROUTES,

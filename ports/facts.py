@@ -41,11 +41,13 @@ class DynamoDbFacts:
     """The table's setup.
 
     `schema_fault`: the first difference from the schema that the store needs; None if it fits.
+    `has_listing`: whether it has the index that lists connections.
     `has_time_to_live`: whether its time to live removes logins and counts.
     `has_point_in_time_recovery`: whether point-in-time recovery is on.
     """
 
     schema_fault: str | UnreadFact | None
+    has_listing: bool | UnreadFact
     has_time_to_live: bool | UnreadFact
     has_point_in_time_recovery: bool | UnreadFact
 

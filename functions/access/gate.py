@@ -9,7 +9,7 @@ from datetime import datetime
 from hmac import compare_digest
 
 from functions.access.credentials import api_keys_in, bearer_tokens
-from functions.http.connections import connection_of
+from functions.http.connections import check_parameters, connection_of
 from functions.http.messages import Request
 from functions.http.problems import ProblemError, problem
 from functions.observability.tracing import mark_authenticated, mark_known_key
@@ -54,6 +54,28 @@ def require_api_key(
         endpoint,
         lambda: connection_of(request, extra_params=extra_params, has_body=has_body),
     )
+
+
+def require_key_of_many(
+    request: Request,
+    keys: Sequence[ApiKey],
+    *,
+    endpoint: KeyedEndpoint,
+    now: datetime,
+    params: frozenset[str],
+) -> ApiKey:
+    """Return the request's key, if it is valid for an endpoint that concerns many connections.
+
+    `params` are the allowed parameters. The key is checked first, as in `require_api_key`. Its
+    `connections` restrict what the endpoint may show.
+
+    Raises ProblemError.
+    """
+    key = _valid_key(request, keys, now)
+    _require_endpoint(key, endpoint)
+    check_parameters(request, params)
+    mark_authenticated(key.logged_name)
+    return key
 
 
 def require_given_key(
@@ -152,14 +174,18 @@ def _require_current(key: ApiKey | None, now: datetime) -> ApiKey:
 def _allowed_caller(
     key: ApiKey, endpoint: KeyedEndpoint, connection_of_key: Callable[[], str]
 ) -> Caller:
-    if key.endpoints is not None and endpoint not in key.endpoints:
-        raise _not_allowed(key, f"the endpoint {endpoint}")
+    _require_endpoint(key, endpoint)
     connection = connection_of_key()
     if not key.is_for(connection):
         raise _not_allowed(key, f"the connection {connection}")
     may_log_in = key.endpoints is None or "login" in key.endpoints
     mark_authenticated(key.logged_name)
     return Caller(key_name=key.logged_name, connection=connection, may_log_in=may_log_in)
+
+
+def _require_endpoint(key: ApiKey, endpoint: KeyedEndpoint) -> None:
+    if key.endpoints is not None and endpoint not in key.endpoints:
+        raise _not_allowed(key, f"the endpoint {endpoint}")
 
 
 def _not_allowed(key: ApiKey, what: str) -> ProblemError:

@@ -1,4 +1,4 @@
-"""What it means that a channel did not take an alert."""
+"""The errors of channels, by the answers of receivers."""
 
 import json
 from datetime import timedelta

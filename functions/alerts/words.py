@@ -21,7 +21,7 @@ _TITLES: Mapping[AlertKind, str] = {
     AlertKind.SWEEP_OVERDUE: "The sweep is overdue",
     AlertKind.TEST: "Test alert",
 }
-_NO_TOKEN = "Programs get no access token until a person logs in."
+_NO_TOKEN = "Programs get no new access token until a person logs in."
 _LOGIN_CAUSES = {
     "never-authorized": "Nobody has logged in to this connection.",
     "refresh-token-missing": "The access token has expired, and there is no refresh token.",

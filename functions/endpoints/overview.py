@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
 from domain.connection import accounts_pattern, client_part, has_account
-from domain.grant import Moved, Revoked, Revoking, Unauthorized, tokens_of
+from domain.grant import (
+    AuthorizationRequired,
+    Moved,
+    Revoked,
+    Revoking,
+    Unauthorized,
+    tokens_of,
+)
 from functions.endpoints.connection_members import connection_members
 from functions.observability.tracing import waiting_for
 from functions.settings.api_keys import ApiKey
@@ -186,8 +193,7 @@ class _Walk:
 
     async def _load(self, names: Sequence[str]) -> Sequence[tuple[str, _Found]]:
         """Load connections. Leave out those without a record."""
-        with waiting_for("store"):
-            found = await asyncio.gather(*map(self._load_one, names))
+        found = await asyncio.gather(*map(self._load_one, names))
         return [
             (name, each)
             for name, each in zip(names, found, strict=True)
@@ -196,7 +202,8 @@ class _Walk:
 
     async def _load_one(self, name: str) -> _Found:
         try:
-            return await self._store.load(name)
+            with waiting_for("store"):
+                return await self._store.load(name)
         except UnreadableRecordError as error:
             return error
 
@@ -254,9 +261,14 @@ def _rank(row: Row) -> int:
 
 
 def _login_end(row: Row) -> datetime:
-    """Return the first expiry that can require a login; a date that never comes without one."""
-    tokens = None if row.record is None else tokens_of(row.record.grant)
+    """Return since or from when a login is required; a date that never comes if unknown."""
+    grant = None if row.record is None else row.record.grant
+    if isinstance(grant, AuthorizationRequired):
+        return grant.since
+    tokens = None if grant is None else tokens_of(grant)
     if tokens is None:
         return _NEVER
+    if not tokens.is_replaceable:
+        return tokens.expires_at or _NEVER
     ends = (tokens.refresh_token_expires_at, tokens.login_expires_at)
     return min((at for at in ends if at is not None), default=_NEVER)

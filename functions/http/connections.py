@@ -1,4 +1,4 @@
-"""The connection of a request."""
+"""The connection of a request, and the parameters that an endpoint knows."""
 
 from domain.connection import DEFAULT_CONNECTION, is_connection
 from functions.http.messages import Request
@@ -16,13 +16,7 @@ def connection_of(
 
     Raises ProblemError.
     """
-    if not has_body:
-        _refuse_body(request)
-    known = {"connection", *extra_params}
-    if unknown := request.parameters.keys() - known:
-        allowed = ", ".join(sorted(known))
-        detail = f"Unknown parameter {min(unknown)!r:.40}. Allowed: {allowed}."
-        raise problem("invalid-request", detail)
+    check_parameters(request, frozenset({"connection", *extra_params}), has_body=has_body)
     connection = request.parameters.get("connection", DEFAULT_CONNECTION)
     if not is_connection(connection):
         raise problem(
@@ -31,6 +25,19 @@ def connection_of(
             "letter or digit. An account of a client is CLIENT:ACCOUNT.",
         )
     return connection
+
+
+def check_parameters(request: Request, known: frozenset[str], *, has_body: bool = False) -> None:
+    """Refuse parameters that are not `known`, and a body, unless the endpoint `has_body`.
+
+    Raises ProblemError.
+    """
+    if not has_body:
+        _refuse_body(request)
+    if unknown := request.parameters.keys() - known:
+        allowed = ", ".join(sorted(known))
+        detail = f"Unknown parameter {min(unknown)!r:.40}. Allowed: {allowed}."
+        raise problem("invalid-request", detail)
 
 
 def _refuse_body(request: Request) -> None:

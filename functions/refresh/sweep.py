@@ -1,6 +1,7 @@
 """The sweep: refreshes connections before they expire.
 
-It also continues interrupted revocations, and removes expired entries, such as unfinished logins.
+It also continues interrupted revocations, removes expired entries, such as unfinished logins, and
+completes the listing of a store that an earlier version has written to.
 Its progress is in the store, so that the next sweep continues one that ran out of time.
 """
 
@@ -46,6 +47,8 @@ MAX_CONCURRENCY = 4
 PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
 START_LIMIT = timedelta(minutes=2)
+# Of entering the records of an earlier version into the listing, once per store.
+LISTING_LIMIT = timedelta(minutes=1)
 # A later due date is rare, or from a clock that was ahead.
 IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
 
@@ -147,6 +150,20 @@ class Sweep:
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
             _log.warning("sweep: expired entries are not removed: %s", error)
+        await self._complete_listing()
+
+    async def _complete_listing(self) -> None:
+        """List the records of earlier versions, too. The next sweep continues if time is up."""
+        try:
+            with waiting_for("store"):
+                async with asyncio.timeout(LISTING_LIMIT.total_seconds()):
+                    await self._store.complete_listing()
+        except (StoreUnavailableError, TimeoutError) as error:
+            _log.warning(
+                "sweep: GET /api/connections does not list all records of an earlier version yet: "
+                "%s; the next sweep continues",
+                str(error) or "out of time",
+            )
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Yield pages of due connections, each once, although failed ones stay due.

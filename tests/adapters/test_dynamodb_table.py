@@ -26,7 +26,7 @@ from tests.ports.scripted_server import (
 )
 from tests.ports.store_contract import dynamodb
 from tests.ports.test_store_contract import NOTHING, NOW, PENDING
-from tests.system.dynamodb_peer import DynamoDbPeer
+from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,7 @@ MARK = "TextThatIsNotRepeated"
 # Longer than a busy machine needs.
 PATIENCE = 20.0
 NOWHERE = "http://127.0.0.1:1"
+ID = {"AttributeName": "id", "AttributeType": "S"}
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ async def failures_of(store: Store) -> dict[str, str]:
         "load": partial(store.load, "default"),
         "swap": partial(write, store),
         "due": partial(store.due, NOW, limit=1),
+        "list_records": partial(store.list_records, None),
         "put_login": partial(store.put_login, "key", PENDING),
         "take_login": partial(store.take_login, "key", taker="one", now=NOW),
     }
@@ -64,11 +66,13 @@ async def failures_of(store: Store) -> dict[str, str]:
 
 
 OF_ITEMS = {"load", "swap", "put_login", "take_login"}
+[LISTING] = [each for each in TABLE["GlobalSecondaryIndexes"] if each["IndexName"] == "listing"]
 
 
 def schema_of(**types: str) -> dict[str, object]:
     """Return AttributeDefinitions and KeySchema. The first attribute is the key of items."""
     [key, *_] = types
+    types |= {"listing": "S"}
     return {
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": kind} for name, kind in types.items()
@@ -85,20 +89,21 @@ def index(*keys: str, name: str = "due") -> dict[str, object]:
     projection = {"ProjectionType": "KEYS_ONLY"}
     return {
         "GlobalSecondaryIndexes": [
-            {"IndexName": name, "KeySchema": schema, "Projection": projection}
+            {"IndexName": name, "KeySchema": schema, "Projection": projection},
+            LISTING,
         ]
     }
 
 
 OTHER_SCHEMAS: dict[str, tuple[dict[str, object], set[str], str]] = {
     "a key of another name": (
-        schema_of(pk="S", agenda="S", due_at="N"),
+        schema_of(pk="S", id="S", agenda="S", due_at="N"),
         OF_ITEMS,
         "pk|key element",
     ),
     "a key of another type": (
         schema_of(id="N", agenda="S", due_at="N"),
-        OF_ITEMS,
+        OF_ITEMS | {"list_records"},
         "id|key element",
     ),
     "two keys": (
@@ -139,7 +144,7 @@ OTHER_SCHEMAS: dict[str, tuple[dict[str, object], set[str], str]] = {
 async def test_a_missing_table_is_named_with_its_variable(peer: DynamoDbPeer) -> None:
     async with opened(peer, "no-such-table") as store:
         failures = await failures_of(store)
-    assert failures.keys() == OF_ITEMS | {"due"}
+    assert failures.keys() == OF_ITEMS | {"due", "list_records"}
     for error in failures.values():
         assert error.startswith("table 'no-such-table' (DYNAMODB_TABLE) does not exist in this")
 
@@ -163,11 +168,13 @@ async def test_the_error_of_another_schema_names_the_document(
 
 async def test_the_error_of_a_table_without_an_index_names_it(peer: DynamoDbPeer) -> None:
     table = f"{peer.new_table()}-2"
-    peer.client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **schema_of(id="S"))
+    made = {**schema_of(id="S"), "AttributeDefinitions": [ID], "BillingMode": "PAY_PER_REQUEST"}
+    peer.client.create_table(TableName=table, **made)
     async with opened(peer, table) as store:
         failures = await failures_of(store)
-    assert failures.keys() == {"due"}
+    assert failures.keys() == {"due", "list_records"}
     assert re.search("have the schema of .*index: due", failures["due"])
+    assert re.search("have the schema of .*index: listing", failures["list_records"])
 
 
 # Refusals and silence, of a scripted server

@@ -1,14 +1,15 @@
 """The DynamoDB store: lost answers, and the items in the table."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 import pytest
 
-from adapters.dynamodb_table import DynamoDbTable
+from adapters.dynamodb_table import BATCH_READ, DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
@@ -226,6 +227,139 @@ async def test_only_a_grant_that_will_be_due_is_in_the_index(
         assert index() == ["grant#one"]
         await store.swap("one", record_of(Unauthorized(), "2"), expected_etag="1")
         assert index() == []
+
+
+# The listing
+
+
+class CountingTable(DynamoDbTable):
+    """A table that counts its calls, and leaves items out of some answers, as a throttled one."""
+
+    def __init__(self, peer: DynamoDbPeer, name: str, *, most: int = 100) -> None:
+        super().__init__(name, **peer.access)
+        self.calls: Counter[str] = Counter()
+        self._most = most
+
+    async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+        self.calls[operation] += 1
+        if operation != BATCH_READ:
+            return await super().call(operation, **arguments)
+        keys: Any = arguments.pop("Keys")
+        answer = await super().call(operation, Keys=keys[: self._most], **arguments)
+        return {**answer, "UnprocessedKeys": keys[self._most :]}
+
+
+async def list_all(store: Store, *, limit: int = 100) -> list[str]:
+    found: list[str] = []
+    page = await store.list_records(None, limit=limit)
+    while True:
+        found += [name for name, _ in page.records]
+        if page.next is None:
+            return found
+        page = await store.list_records(page.next, limit=limit)
+
+
+async def test_a_walk_costs_a_call_a_page_and_one_for_a_thousand_names(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    counting = CountingTable(peer, table)
+    store = DynamoDbStore(counting, SealedRecords(KEYS))
+    names = [f"{number:03}" for number in range(230)]
+    for name in names:
+        await write(store, name)
+    counting.calls.clear()
+    assert await list_all(store) == names
+    assert counting.calls == {"query": 1, BATCH_READ: 3}
+    # Another walk finds what is new.
+    await write(store, "000-new")
+    counting.calls.clear()
+    assert await list_all(store) == ["000", "000-new", *names[1:]]
+    assert counting.calls == {"query": 1, BATCH_READ: 3}
+    await store.close()
+
+
+async def test_more_names_than_a_query_returns_are_listed(
+    peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb_listing._NAMES_AHEAD", 7)
+    async with opened(peer, table) as store:
+        names = [f"{number:02}" for number in range(24)]
+        for name in names:
+            await write(store, name)
+        for limit in (1, 3, 7, 8, 100):
+            assert await list_all(store, limit=limit) == names
+
+
+async def test_items_that_were_left_out_are_read_again(peer: DynamoDbPeer, table: str) -> None:
+    counting = CountingTable(peer, table, most=3)
+    store = DynamoDbStore(counting, SealedRecords(KEYS))
+    names = [f"{number}" for number in range(8)]
+    for name in names:
+        await write(store, name)
+    assert await list_all(store) == names
+    assert counting.calls[BATCH_READ] == 3
+    await store.close()
+
+
+async def test_a_record_that_is_gone_is_not_listed(peer: DynamoDbPeer, table: str) -> None:
+    async with opened(peer, table) as store:
+        for name in ("a", "b", "c"):
+            await write(store, name)
+        await store.list_records(None, limit=1)
+        peer.client.delete_item(TableName=table, Key={"id": {"S": "grant#b"}})
+        # Its name was read already.
+        assert [name for name, _ in (await store.list_records("a", limit=2)).records] == ["c"]
+
+
+async def test_items_of_the_last_version_are_listed_once_the_listing_is_completed(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    counting = CountingTable(peer, table)
+    store = DynamoDbStore(counting, SealedRecords(KEYS))
+    for name in ("due", "not-due", "foreign name", "refreshed"):
+        record = record_of(refreshing(NOW) if name == "due" else authorized(1), "one")
+        await store.swap(name, record, expected_etag=None)
+        # As the last version wrote it.
+        peer.client.update_item(
+            TableName=table, Key={"id": {"S": f"grant#{name}"}}, UpdateExpression="REMOVE listing"
+        )
+    await store.put_login("key", PENDING)
+    assert await list_all(store) == []
+    # A new version enters what it writes.
+    await store.swap("refreshed", record_of(authorized(2), "two"), expected_etag="one")
+    assert await list_all(store) == ["refreshed"]
+    counting.calls.clear()
+    await store.complete_listing()
+    assert await list_all(store) == ["due", "not-due", "refreshed"]
+    assert counting.calls["scan"] == 1
+    assert await store.load("due") == record_of(refreshing(NOW), "one")
+    assert await store.due(NOW, limit=10) == ["due"]
+    # Once per table.
+    await store.complete_listing()
+    assert counting.calls["scan"] == 1
+    assert [name async for name in store.connections()] != []
+    await store.close()
+
+
+async def test_the_completion_of_the_listing_restores_no_item(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    """An operator deletes an item between the scan and its update."""
+
+    class Deleting(CountingTable):
+        async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+            answer = await super().call(operation, **arguments)
+            if operation == "scan":
+                peer.client.delete_item(TableName=table, Key={"id": {"S": "grant#a"}})
+            return answer
+
+    item = {"id": {"S": "grant#a"}, "etag": {"S": "one"}, "sealed": {"S": "x"}}
+    peer.client.put_item(TableName=table, Item=item)
+    store = DynamoDbStore(Deleting(peer, table), SealedRecords(KEYS))
+    await store.complete_listing()
+    assert (await store.load("a")).etag is None
+    assert await list_all(store) == []
+    await store.close()
 
 
 async def test_items_are_sealed(peer: DynamoDbPeer, table: str) -> None:

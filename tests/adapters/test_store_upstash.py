@@ -141,3 +141,111 @@ async def test_a_foreign_value_is_not_a_login(database: UpstashDatabase) -> None
     store = database.open()
     assert await store.take_login("key", taker="one", now=NOW) is None
     await store.close()
+
+
+# The listing
+
+
+async def list_all(store: UpstashStore) -> tuple[list[str], int]:
+    """Return all names, and the number of pages."""
+    page, found, pages = await store.list_records(None), list[str](), 1
+    while True:
+        found += [name for name, _ in page.records]
+        if page.next is None:
+            return found, pages
+        page, pages = await store.list_records(page.next), pages + 1
+
+
+async def opened(database: UpstashDatabase, *names: str) -> UpstashStore:
+    """Open the store, with a record of each name."""
+    store = database.open()
+    assert isinstance(store, UpstashStore)
+    for name in names:
+        await store.swap(name, record_of(authorized(1), f"etag-{name}"), expected_etag=None)
+    return store
+
+
+async def test_records_of_the_last_version_are_listed_by_the_first_page(
+    database: UpstashDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.store_upstash._SCAN_PAGE", 16)
+    names = [f"{number:03}" for number in range(130)]
+    store = await opened(database, *names, "foreign name")
+    # As the last version wrote them, and a record of this one.
+    execute(database, "DEL", "oauth-callback:names")
+    await store.swap("new", record_of(authorized(1), "one"), expected_etag=None)
+    assert await list_all(store) == ([*names, "new"], 2)
+    assert await list_all(store) == ([*names, "new"], 2)
+    # The database is scanned once only.
+    execute(database, "DEL", "oauth-callback:names")
+    assert await list_all(store) == ([], 1)
+    await store.complete_listing()
+    assert await list_all(store) == ([], 1)
+    await store.close()
+
+
+def requests_to(database: UpstashDatabase) -> int:
+    return int(httpx.get(f"{database.url}/_control/stats").json()["requests"])
+
+
+async def test_a_page_is_one_request(database: UpstashDatabase) -> None:
+    store = await opened(database, *(f"{number:03}" for number in range(201)))
+    await store.complete_listing()
+    before = requests_to(database)
+    found, pages = await list_all(store)
+    assert (len(found), pages) == (201, 3)
+    assert requests_to(database) - before == 3
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [
+        pytest.param(("DEL", "oauth-callback:grant:b"), ["a", "c"], id="gone"),
+        pytest.param(("HDEL", "oauth-callback:grant:b", "sealed"), ["a", "b", "c"], id="no-text"),
+        pytest.param(("ZADD", "oauth-callback:names", "0", "b b"), ["a", "b", "c"], id="foreign"),
+        pytest.param(("ZADD", "oauth-callback:names", "0", "d"), ["a", "b", "c"], id="no-record"),
+    ],
+)
+async def test_what_another_program_has_changed_costs_no_other_row(
+    database: UpstashDatabase, command: tuple[str, ...], listed: list[str]
+) -> None:
+    store = await opened(database, "a", "b", "c")
+    await store.complete_listing()
+    execute(database, *command)
+    assert await list_all(store) == (listed, 1)
+    await store.close()
+
+
+async def test_a_record_of_another_type_is_listed_as_unreadable(database: UpstashDatabase) -> None:
+    store = await opened(database, "a", "b")
+    execute(database, "SET", "oauth-callback:grant:a", "text")
+    found = dict((await store.list_records(None)).records)
+    assert isinstance(found["a"], UnreadableRecordError)
+    assert found["b"] == record_of(authorized(1), "etag-b")
+    await store.close()
+
+
+async def test_a_listing_that_cannot_be_written_costs_no_record(database: UpstashDatabase) -> None:
+    execute(database, "SET", "oauth-callback:names", "text")
+    store = await opened(database, "a")
+    assert (await store.load("a")).etag == "etag-a"
+    with pytest.raises(StoreUnavailableError, match="WRONGTYPE"):
+        await store.list_records(None)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        *([], None, 5, [1], [1, None], [1, None, None], [1, 5, []]),
+        *([1, None, [[]]], [1, None, ["a"]], [1, None, [["a", 1, None]]]),
+    ],
+    ids=str,
+)
+async def test_an_invalid_page_is_unavailable(result: object) -> None:
+    with serving(answer("200 OK", json.dumps({"result": result}).encode())) as server:
+        store = UpstashStore(server.endpoint, "not-a-real-token", SealedRecords(KEYS))
+        with pytest.raises(StoreUnavailableError):
+            await store.list_records(None)
+        await store.close()

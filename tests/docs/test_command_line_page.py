@@ -207,7 +207,20 @@ def test_the_state_is_shown(shell: Shell) -> None:
     assert missing.returncode == 77
     assert "never-authorized" in out.splitlines()[-1]
     assert "oauth-callback login nobody" in err
-    assert "cannot list" in shell.run("oauth-callback list", code=1)
+
+
+def test_the_connections_are_listed(shell: Shell) -> None:
+    every, urgent, as_json = command_of("oauth-callback list\n").splitlines()
+    assert sorted(shell.run(every).split()) == ["alice", "default", "digikey"]
+    assert shell.run(urgent) == ""
+    rows = [line.split("\t") for line in shell.run(as_json).splitlines()]
+    assert sorted(rows) == [
+        ["alice", "fresh", ""],
+        ["default", "fresh", ""],
+        ["digikey", "fresh", ""],
+    ]
+    error = shell.run("oauth-callback list --state no-state", code=78)
+    assert "action-required" in error
 
 
 def test_a_token_is_printed(shell: Shell) -> None:

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from functions.asgi import ROUTES
 from functions.endpoints.promises.document import OPERATIONS, openapi_document
 from functions.endpoints.promises.schemas import SCHEMAS
-from tests.docs.pages import README, blocks, first_cells, page
+from tests.docs.pages import README, block, first_cells, page
 
 PAGE = page("http.md")
 DOCUMENT: Any = openapi_document()
@@ -41,11 +41,19 @@ def test_the_statuses_of_each_endpoint_are_those_it_promises() -> None:
 
 
 def test_the_example_of_extra_members_is_an_answer() -> None:
-    (example,) = blocks("json", PAGE)
-    members = json.loads(example)
+    members = json.loads(block("json", PAGE, having="extra"))
     schema: Any = SCHEMAS["Token"]
     Draft202012Validator(schema).validate(members)
     assert members.keys() == schema["properties"].keys()
+
+
+def test_the_example_of_a_list_is_an_answer() -> None:
+    members = json.loads(block("json", PAGE, having="connections"))
+    page, row = SCHEMAS["Connections"], SCHEMAS["Connection"]
+    assert members.keys() == page["properties"].keys()  # type: ignore[attr-defined]
+    [listed] = members["connections"]
+    Draft202012Validator(row).validate(listed)
+    assert listed.keys() <= row["properties"].keys()  # type: ignore[attr-defined]
 
 
 def statuses(cell: str) -> set[int]:

@@ -50,6 +50,7 @@ JSON = ("accept", "application/json")
 WITH_API_KEY = [
     ("GET", "/api/token"),
     ("GET", "/api/verify"),
+    ("GET", "/api/connections"),
     ("POST", "/api/adopt"),
     ("POST", "/api/login"),
     ("POST", "/api/refresh"),

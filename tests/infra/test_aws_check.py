@@ -109,6 +109,12 @@ FAULTS = [
             Action="kms:*"
         ),
     ),
+    Fault("the_url_reads_no_whole_table", "ApiRole", allowing(0, Action="dynamodb:Scan")),
+    Fault(
+        "the_url_reads_no_whole_table",
+        "ApiRole",
+        allowing(0, Action=["dynamodb:GetItem", "dynamodb:Scan"]),
+    ),
     Fault(
         "roles_have_no_rights_from_elsewhere",
         "ApiRole",

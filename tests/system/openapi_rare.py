@@ -44,6 +44,7 @@ NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
 _KEYED = (
     "getToken",
     "verifyConnection",
+    "listConnections",
     "beginLogin",
     "adoptTokens",
     "refreshConnection",

@@ -13,6 +13,7 @@ MEGABYTE = 1_000_000
 MAX_DURATIONS = {
     "adopt": 300,
     "callback": 300,
+    "connections": 30,
     "health": 30,
     "login": 30,
     "oauth_token": 300,

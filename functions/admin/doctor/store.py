@@ -147,6 +147,12 @@ def _findings_of_dynamodb(facts: DynamoDbFacts) -> Iterator[Finding]:
         case reason:
             yield fault(about, f"{reason}: create it as docs/adr/0011-dynamodb.md says")
     yield _judge_setting(
+        facts.has_listing,
+        good="its index listing lists the connections",
+        bad="it has no index listing, so that GET /api/connections fails: add it as "
+        "docs/adr/0027-listing.md says",
+    )
+    yield _judge_setting(
         facts.has_time_to_live,
         good="its time to live removes expired entries",
         bad="its time to live is not on delete_after, so that expired entries stay, and cost",

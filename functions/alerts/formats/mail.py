@@ -16,8 +16,7 @@ def mail_of(message: AlertMessage, notice: Notice, addresses: Addresses) -> Emai
     mail = EmailMessage()
     mail["From"] = addresses.sender
     mail["To"] = ", ".join(addresses.recipients)
-    # One line: `notice_of` removes line ends.
-    mail["Subject"] = notice.title
+    mail["Subject"] = subject_of(notice)
     mail["Date"] = _date(message.alert.at)
     mail["Message-ID"] = f"<{message.alert.id}@{addresses.domain}>"
     # RFC 3834 §5: no out-of-office reply.
@@ -31,7 +30,7 @@ def resend_post(message: AlertMessage, notice: Notice, target: ResendTarget) -> 
     members = {
         "from": target.addresses.sender,
         "to": list(target.addresses.recipients),
-        "subject": notice.title,
+        "subject": subject_of(notice),
         "text": _text(notice),
         "headers": {"Auto-Submitted": "auto-generated"},
     }
@@ -41,6 +40,14 @@ def resend_post(message: AlertMessage, notice: Notice, target: ResendTarget) -> 
         "idempotency-key": message.alert.id,
     }
     return json_post(f"{target.server}/emails", members, headers=headers, secrets=(target.api_key,))
+
+
+def subject_of(notice: Notice) -> str:
+    """Return the title as a subject: one line, without what begins an encoded word (RFC 2047).
+
+    Python's and other libraries decode such words, with the line ends in them.
+    """
+    return notice.title.replace("=?", "= ?")
 
 
 def _date(instant: datetime) -> str:

@@ -6,7 +6,7 @@ https://docs.ntfy.sh/publish/#publish-as-json
 from collections.abc import Mapping
 
 from functions.alerts.formats.posts import json_post
-from functions.alerts.texts import LINK_TEXT, Notice, Urgency, cut
+from functions.alerts.texts import LINK_TEXT, Notice, Urgency
 from functions.settings.alert_targets import NtfyTarget
 from ports.alert_transport import Post
 
@@ -25,8 +25,7 @@ def ntfy_post(notice: Notice, target: NtfyTarget) -> Post:
     members: dict[str, object] = {
         "topic": target.topic,
         "title": notice.title,
-        # A character has at most four bytes.
-        "message": cut("\n".join(notice.lines()), _LONGEST_BYTES // 4),
+        "message": _cut_bytes("\n".join(notice.lines())),
         "priority": _PRIORITIES[notice.urgency],
         "tags": [_TAGS[notice.urgency]],
         "markdown": False,
@@ -38,3 +37,7 @@ def ntfy_post(notice: Notice, target: NtfyTarget) -> Post:
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     secrets = (target.topic, *(() if token is None else (token,)))
     return json_post(target.server, members, headers=headers, secrets=secrets)
+
+
+def _cut_bytes(text: str) -> str:
+    return text.encode()[:_LONGEST_BYTES].decode(errors="ignore")

@@ -13,7 +13,7 @@ def json_post(
     headers: Mapping[str, str] | None = None,
     secrets: tuple[str, ...] = (),
 ) -> Post:
-    """Return a request. Its URL is a secret: whoever has that of a chat can write there."""
+    """Return a request. Its URL is a secret: that of a chat lets everybody write there."""
     return Post(
         url=url,
         headers={"content-type": "application/json", **(headers or {})},

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
 from functions.alerts.cloud_events import cloud_event
+from functions.alerts.formats.mail import subject_of
 from functions.alerts.message import AlertMessage
 from functions.alerts.texts import Notice, cut
 from ports.alert_transport import TopicMessage
@@ -17,7 +18,7 @@ _PROGRAMS = ("firehose", "http", "https", "lambda", "sqs")
 def topic_message(message: AlertMessage, notice: Notice) -> TopicMessage:
     """Return the message."""
     event = cloud_event(message)
-    subject = notice.title.encode("ascii", "replace").decode()
+    subject = subject_of(notice).encode("ascii", "replace").decode()
     attributes = {"type": message.alert.kind.value, "connection": message.connection}
     return TopicMessage(
         id=message.alert.id,

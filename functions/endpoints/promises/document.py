@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functions.endpoints.promises import (
     adopt,
     callback,
+    connections,
     health,
     login,
     oauth_metadata,
@@ -39,6 +40,7 @@ OPERATIONS: Operations = {
     **health.OPERATIONS,
     **token.OPERATIONS,
     **verify.OPERATIONS,
+    **connections.OPERATIONS,
     **login.OPERATIONS,
     **adopt.OPERATIONS,
     **callback.OPERATIONS,
@@ -195,7 +197,8 @@ def _answer(answer: Answer, operation: Operation) -> JsonObject:
         content["text/plain"] = _text(answer.text)
     if answer.is_redirect:
         content["text/plain"] = {"schema": {"type": "string", "maxLength": 0}}
-    own = ("Location", "SetCookie") if answer.is_redirect else ()
+    of_redirects = ("Location", "SetCookie") if answer.is_redirect else ()
+    own = (*of_redirects, *(("Link",) if answer.has_next else ()))
     return {
         "description": answer.description,
         "headers": references(*_headers_of(operation), *own),

@@ -36,6 +36,14 @@ _HEADERS: Mapping[str, tuple[str, JsonObject]] = {
             "schema": {"type": "string", "format": "uri"},
         },
     ),
+    "Link": (
+        "Link",
+        {
+            "description": 'The next page, with `rel="next"` (RFC 8288). Missing on the last.',
+            "schema": {"type": "string"},
+            "required": False,
+        },
+    ),
     "SetCookie": (
         "Set-Cookie",
         {"description": "A cookie for this login only.", "schema": {"type": "string"}},

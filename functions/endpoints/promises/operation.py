@@ -57,7 +57,8 @@ class Parameter:
 class Answer:
     """A successful response: JSON with an example, a page for browsers, or a redirect.
 
-    `text` describes the text/plain that a client may prefer.
+    `text` describes the text/plain that a client may prefer. `has_next`: it may be a page with a
+    link to the next one.
     """
 
     description: str
@@ -66,6 +67,7 @@ class Answer:
     text: str | None = None
     is_page: bool = False
     is_redirect: bool = False
+    has_next: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,12 @@ from domain.grant import Cause, Failure
 from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
 from domain.provider import GrantType
 from domain.tokens import Freshness
+from functions.endpoints.overview import (
+    LISTED_FAULTS,
+    MOST_RECORDS,
+    NOT_CONFIGURED,
+    UNREADABLE,
+)
 from functions.endpoints.promises.operation import Schema
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -124,6 +130,7 @@ STATUS: Mapping[str, Schema] = {
     },
 }
 
+_OF_TOKENS = STATUS.keys() - {"state", "action_required", "cause"}
 _GRANT: Schema = {
     "type": "string",
     "enum": [grant_type.value for grant_type in GrantType],
@@ -201,6 +208,65 @@ SCHEMAS: Mapping[str, Schema] = {
             **{name: STATUS[name] for name in ("last_refresh", "next_try_at")},
             "revoked_at": {"type": "string", "format": "date-time"},
             "history": HISTORY,
+        },
+    ),
+    "Connections": object_with(
+        {
+            "connections": {
+                "type": "array",
+                "maxItems": MOST_RECORDS,
+                "items": reference("Connection"),
+                "description": "Those that need a person first, then those whose refreshes fail, "
+                "then by the first expiry that can require a login. Unused and revoked ones last.",
+            },
+            "next": {
+                "type": ["string", "null"],
+                "description": "The `after` of the next page; null on the last one. The header "
+                "`Link` has the whole URL.",
+            },
+        },
+        "A page of connections.",
+    ),
+    "Connection": object_with(
+        {
+            "connection": {"type": "string"},
+            "client": {
+                "type": ["string", "null"],
+                "description": "Its client in CLIENTS; null for the unnamed one.",
+            },
+            "provider": {
+                "type": ["string", "null"],
+                "description": "The provider, such as `digikey`; null if the client is unusable.",
+            },
+            "state": {
+                "type": "string",
+                "enum": [
+                    *STATES,
+                    *("authorization-required", "unauthorized", "revoked", "moved"),
+                    *(UNREADABLE, NOT_CONFIGURED),
+                ],
+                "description": "As in `verify`. `unreadable`: the stored record cannot be read. "
+                "`not-configured`: the client is unknown, or has invalid settings.",
+            },
+            "action_required": STATUS["action_required"],
+            "cause": {
+                **STATUS["cause"],
+                "enum": [None, *_CAUSES, *_FAILURES, *LISTED_FAULTS],
+                "description": "Why `action_required` is true; null if it is false.",
+            },
+        },
+        "One connection, with the members of `verify`.",
+        optional={
+            **{name: each for name, each in STATUS.items() if name in _OF_TOKENS},
+            **OPTIONAL_STATUS,
+            "grant": _GRANT,
+            "moved_at": {"type": "string", "format": "date-time"},
+            "revoked_at": {"type": "string", "format": "date-time"},
+            "fault": {
+                "type": "string",
+                "description": "The fault of the record or of the client. Only with the states "
+                "`unreadable` and `not-configured`.",
+            },
         },
     ),
     "History": {

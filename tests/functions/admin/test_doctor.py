@@ -552,7 +552,7 @@ def test_table_that_cannot_be_restored_is_found(dynamodb: dict[str, str]) -> Non
 
 def test_table_that_is_not_there_is_found(dynamodb: dict[str, str]) -> None:
     found = findings(dynamodb | {"DYNAMODB_TABLE": "no-such-table"})
-    assert wrong(found) == [("unknown", "DYNAMODB_TABLE")] * 3 + [("fault", "store")]
+    assert wrong(found) == [("unknown", "DYNAMODB_TABLE")] * 4 + [("fault", "store")]
 
 
 ID = {"AttributeName": "id", "AttributeType": "S"}

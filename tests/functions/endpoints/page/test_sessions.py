@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from adapters.sealing import derive_key
 from domain.page_session import SESSION_LIFETIME, Pass, key_fingerprint, read_pass
 from functions.settings.api_keys import digest_of
 from tests.client_keys import jwk_of
@@ -195,6 +197,30 @@ def test_session_lasts_eight_hours() -> None:
     ):
         assert session.is_valid(now, SESSION_LIFETIME) is is_valid
     assert replace(session, id="other").sign(b"k") != session.sign(b"k")
+
+
+@pytest.mark.parametrize(
+    ("lasts", "is_valid"),
+    [
+        pytest.param(timedelta(seconds=-1), False, id="over"),
+        pytest.param(timedelta(minutes=2), True, id="valid"),
+        pytest.param(SESSION_LIFETIME + timedelta(minutes=3), False, id="of a wrong clock"),
+    ],
+)
+def test_checklist_71_session_and_link_expire(
+    deploy: Deploy, lasts: timedelta, *, is_valid: bool
+) -> None:
+    deployment = deploy(ENCRYPTION_KEYS=KEY)
+    fingerprint = key_fingerprint(digest_of(API_KEY.encode()))
+    signed = Pass(id="an-id", expires_at=datetime.now(UTC) + lasts, key=fingerprint)
+    session, link = (
+        signed.sign(derive_key(b64decode(KEY), purpose))
+        for purpose in ("page sessions", "page links")
+    )
+    visitor = Visitor(deployment=deployment, cookie=f"__Host-session={session}")
+    assert ("Sign out" in visitor.get("/").text) is is_valid
+    opened = Visitor(deployment=deployment).get(f"/sign-in?link={link}")
+    assert opened.status_code == (200 if is_valid else 400)
 
 
 # A link of the command line
