@@ -30,7 +30,7 @@ def program() -> str | None:
 def chromium(path: str, *, hosts: Mapping[str, int] = MappingProxyType({})) -> Iterator["Browser"]:
     """Start the Chromium at a path. Until its end, the thread has a running event loop.
 
-    `hosts` are names with a port of this machine. Beside these and this machine, no host is found.
+    `hosts` are names with a port of this machine. No other host is found but this machine.
 
     Playwright is imported here: its half second is for this process only, not for every process
     that collects the tests.

@@ -154,8 +154,8 @@ def test_a_dead_cookie_leads_through_the_form_back_to_the_page(
 ) -> None:
     sign_in(visitor, server)
     [cookie] = visitor.page.context.cookies()
-    dead = {**cookie, "value": cookie["value"][:-1] + "g"}
-    visitor.page.context.add_cookies([dead])
+    dead = cookie["value"][:-1] + "g"
+    visitor.page.context.add_cookies([{"name": "session", "value": dead, "url": server.address}])
     visitor.open("/connections/again")
     assert "Your session has ended" in visitor.text
     visitor.sign_in(server.api_key)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from struct import unpack_from
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
@@ -101,11 +100,11 @@ def file_of(name: str) -> Path:
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Return the width and the height of a WebP file in pixels (RFC 9649 §2.5)."""
+    """Return the width and the height of an extended WebP file in pixels (RFC 9649 §2.7)."""
     content = file.read_bytes()
-    assert content[8:16] == b"WEBPVP8 ", "not a simple, lossy WebP"
-    width, height = unpack_from("<HH", content, 26)
-    return width, height
+    assert content[8:16] == b"WEBPVP8X", "not an extended WebP"
+    width, height = (int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
+    return width + 1, height + 1
 
 
 def texts() -> dict[str, list[str]]:
