@@ -53,7 +53,6 @@ header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}
 h2{font-size:1.125rem;line-height:1.3;margin:2rem 0 .75rem}
-h3{font-size:1rem;margin:0}
 p,ul,ol,dl,pre,table,figure{margin:0 0 1rem}
 ol,ul{padding-left:1.5rem}
 a{color:var(--accent);text-underline-offset:.15em}
@@ -89,6 +88,7 @@ margin:0 0 1rem}
 .note>:first-child:not(:last-child){margin-bottom:.5rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left}
+th{overflow-wrap:normal}
 th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;
 border-bottom:1px solid var(--line)}
 td:last-child{min-width:4.5rem}

@@ -70,7 +70,7 @@ def _to_callback(visitor: Visit) -> None:
 
 
 PICTURES: Mapping[str, Picture] = {
-    "list": Picture(way=_to_list, height=800),
+    "list": Picture(way=_to_list, height=740),
     "connection": Picture(way=_to_connection, height=900),
     "login": Picture(way=_to_link, height=560),
     "callback": Picture(way=_to_callback, height=400),

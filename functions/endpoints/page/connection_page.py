@@ -13,7 +13,14 @@ from functions.endpoints.page.chart import chart
 from functions.endpoints.page.history_part import history_part
 from functions.endpoints.page.snippets import snippets_part
 from functions.endpoints.page.visit import Visit, signed_in
-from functions.endpoints.page.words import instant, last_refresh, login_due, reason_of, state_of
+from functions.endpoints.page.words import (
+    instant,
+    last_refresh,
+    login_due,
+    next_try,
+    reason_of,
+    state_of,
+)
 from functions.endpoints.revoke import revocation_detail
 from functions.http.look import Tone, facts, note
 from functions.http.messages import Response
@@ -84,7 +91,6 @@ def _facts(record: Record, client: ClientWiring, visit: Visit) -> Sequence[tuple
     now, grant = visit.wiring.clock.now(), record.grant
     members = connection_members(grant, client.client.provider, now)
     tokens = tokens_of(grant)
-    failed_until = members.get("next_try_at")
     missing = members.get("missing_scopes")
     known = [
         ("Provider", escape(provider_title(client.client))),
@@ -96,7 +102,7 @@ def _facts(record: Record, client: ClientWiring, visit: Visit) -> Sequence[tuple
         ("Refresh token until", instant(tokens.refresh_token_expires_at, now) if tokens else ""),
         ("Login until", instant(tokens.login_end, now) if tokens and tokens.login_end else ""),
         ("Last refresh", last_refresh(members, now) if "last_refresh" in members else ""),
-        ("Next try", escape(str(failed_until)) if failed_until else ""),
+        ("Next try", next_try(members, now)),
     ]
     return [(name, value) for name, value in known if value]
 

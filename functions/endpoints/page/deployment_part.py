@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from domain.alerts import AlertThresholds
 from domain.ledger import DONE
 from functions.alerts.deployment import DeploymentStatus, LastDelivery, load_status
 from functions.endpoints.page.visit import Visit
 from functions.endpoints.page.words import instant
 from functions.http.look import Tone, facts, note, state_mark
 from functions.http.pages import actions, text_of
-
-# A day, and a margin for late schedulers.
-SWEEP_OVERDUE = timedelta(hours=26)
 
 
 async def deployment_part(visit: Visit) -> str:
@@ -20,17 +18,20 @@ async def deployment_part(visit: Visit) -> str:
     Raises StoreUnavailableError.
     """
     status, now = await load_status(visit.wiring.store), visit.wiring.clock.now()
-    return f"<h2>Sweep</h2>{_sweep(status, now)}{_channels(visit, status, now)}"
+    alerts = visit.wiring.settings.alerts
+    thresholds = AlertThresholds() if alerts is None else alerts.thresholds
+    sweep = _sweep(status, now, thresholds.sweep_overdue)
+    return f"<h2>Sweep</h2>{sweep}{_channels(visit, status, now)}"
 
 
-def _sweep(status: DeploymentStatus, now: datetime) -> str:
+def _sweep(status: DeploymentStatus, now: datetime, overdue_after: timedelta) -> str:
     ended_at = status.sweep_ended_at
     advice = (
         "A scheduler has to call GET /api/sweep once a day. It keeps unused logins from expiring."
     )
     if ended_at is None:
         return note(Tone.SOON, "It has not run yet", text_of(advice))
-    if now - ended_at > SWEEP_OVERDUE:
+    if now - ended_at > overdue_after:
         last = f"<p>The last one ended {instant(ended_at, now)}.</p>"
         return note(Tone.BAD, "It is overdue", last + text_of(advice))
     return facts([("Last sweep", _outcome(ended_at, status.sweep_outcome or "", now))])

@@ -14,6 +14,7 @@ from functions.endpoints.page.words import (
     instant,
     last_refresh,
     login_due,
+    next_try,
     reason_of,
     state_of,
 )
@@ -99,6 +100,7 @@ def _content(visit: Visit, row: Row) -> tuple[State, str | None, Sequence[tuple[
         ("Login", escape(login_due(grant, now, grant_type) or "")),
         ("Access token until", instant(tokens.expires_at, now) if tokens else ""),
         ("Last refresh", last_refresh(members, now) if "last_refresh" in members else ""),
+        ("Next try", next_try(members, now)),
     ]
     return (
         state_of(grant, now, grant_type),

@@ -136,6 +136,12 @@ def last_refresh(members: Mapping[str, object], now: datetime) -> str:
             return _NOTHING
 
 
+def next_try(members: Mapping[str, object], now: datetime) -> str:
+    """Return the markup of the next refresh after a failed one; nothing without one."""
+    at = members.get("next_try_at")
+    return instant(datetime.fromisoformat(at), now) if isinstance(at, str) else ""
+
+
 EVENTS: Mapping[HistoryEvent, str] = {
     HistoryEvent.LOGIN: "Login",
     HistoryEvent.REFRESH: "Refresh",

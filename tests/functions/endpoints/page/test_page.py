@@ -24,9 +24,10 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.ledger import TOKENS, Entry, HistoryEvent, Ledger
+from domain.ledger import DONE, TOKENS, Entry, HistoryEvent, Ledger
 from domain.provider import GrantType
 from domain.token_endpoint import RevocationResult
+from functions.alerts.deployment import DEPLOYMENT
 from functions.application import Application
 from functions.asgi import ALL_ROUTES
 from functions.endpoints.page.words import EVENTS, distance, login_due, state_of
@@ -114,6 +115,9 @@ def test_list_has_the_worst_first_with_state_and_reason(own: Deployment) -> None
     assert "4 connections. 1 needs a person." in page
     assert "(invalid_grant: expired)." in page
     assert "The provider is unavailable (503)." in page
+    assert re.search(
+        r"<dt>Next try</dt><dd><time[^>]+>[^<]+</time> <span[^>]+>\(in 4 minutes\)", page
+    )
 
 
 def test_list_of_many_is_sorted_as_a_whole_and_shown_in_pages(own: Deployment) -> None:
@@ -396,6 +400,9 @@ def test_deployment_shows_its_sweeps(deploy: Deploy) -> None:
     assert "It has not run yet" in visitor.show("/")
     own.sweep()
     assert "Last sweep" in visitor.show("/")
+    long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=27)
+    own.put(DEPLOYMENT, Unauthorized(), (Entry(long_ago, HistoryEvent.SWEPT, None, None, DONE),))
+    assert "It is overdue" in visitor.show("/")
 
 
 # Words
