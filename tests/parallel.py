@@ -1,7 +1,8 @@
 """The processes and the order of tests that run in parallel.
 
-Tests of one file share a server or a deployment, so they run in one process. pytest 9.2 ignores
-pytest-xdist's mark `xdist_group` (pytest-xdist issue 1386).
+Tests of one file share a server or a deployment, and those of `tests/browser` share a browser, so
+they run in one process. pytest 9.2 ignores pytest-xdist's mark `xdist_group` (pytest-xdist issue
+1386).
 """
 
 import re
@@ -13,6 +14,8 @@ _ON_HOSTS = "tests/functions/"
 # As in `tests.functions.hosts`, the longest tests first. `lambda-runtime` stands before `lambda`:
 # the pattern takes the first match.
 _HOSTS = ("vercel", "lambda-runtime", "uvicorn", "in-process", "lambda")
+# Tests of this folder share a browser.
+_IN_BROWSER = "tests/browser/"
 _HOST = re.compile(rf"[\[-]({'|'.join(_HOSTS)})[]-]")
 # Tests of these files share nothing, and run one by one.
 _APART = (
@@ -36,6 +39,7 @@ _FIRST = (
     "tests/system/test_refresh_policies.py",
     "tests/system/test_encryption_keys.py",
     "tests/system/test_openapi.py",
+    _IN_BROWSER,
     *_HOSTS[3:],
     "tests/infra/test_aws_check.py",
     "tests/mutation/test_mutation.py",
@@ -58,7 +62,7 @@ def scope(nodeid: str) -> str:
         return nodeid
     if file.startswith(_ON_HOSTS) and (host := _HOST.search(nodeid.removeprefix(file))):
         return host[1]
-    return file
+    return _IN_BROWSER if file.startswith(_IN_BROWSER) else file
 
 
 def turn(nodeid: str) -> tuple[int, bool]:

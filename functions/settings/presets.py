@@ -11,7 +11,7 @@ _PACKAGE = "domain.providers"
 # Enough for a typing error, and for a family such as a production host and its sandbox.
 _MOST_SUGGESTIONS = 3
 # The first line of a preset is its title, and a remark after one of these.
-_TITLE_END = re.compile(r"[:.](?:\s|$)|, (?=wh)")
+_TITLE_END = re.compile(r"[:.](?:\s|$)|, (?=wh|production|OAuth)")
 
 
 def load(name: str) -> Provider | None:

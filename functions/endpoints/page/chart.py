@@ -15,10 +15,12 @@ from domain.tokens import Tokens
 from functions.endpoints.page.words import event_word
 from functions.http.look import Tone
 
-WIDTH, HEIGHT = 480, 132
-_LEFT, _RIGHT, _TOP, _STEP = 14, 466, 18, 28
+WIDTH, HEIGHT = 480, 146
+_LEFT, _RIGHT, _TOP, _STEP, _BOTTOM = 14, 466, 18, 28, 122
 # A history of seconds would have no scale.
 _SHORTEST = timedelta(hours=1)
+# With less than this, days would not distinguish the two ends.
+_SHORTEST_OF_DAYS = timedelta(days=2)
 # The part of the width that is left for what is to come.
 _AHEAD = 0.2
 
@@ -78,6 +80,7 @@ def chart(ledger: Ledger, tokens: Tokens | None, now: datetime) -> str:
             *(_mark(entry, scale) for entry in ledger),
             _line(scale.x(now), "now", dashed=False),
             *_expiries(tokens, scale),
+            *_dates(scale, now),
         )
     )
     legend = "".join(f"<li>{sign} {escape(name)}</li>" for sign, name in _legend())
@@ -124,9 +127,23 @@ def _expiries(tokens: Tokens | None, scale: _Scale) -> list[str]:
 
 def _line(x: float, title: str, *, dashed: bool, is_later: bool = False) -> str:
     kind = "expiry" if dashed else "now"
-    arrow = f'<path class="now" d="M{x - 8} 1 {x - 1} 7 {x - 8} 13"/>' if is_later else ""
-    line = f'<path class="{kind}" d="M{x} 4V{HEIGHT - 4}"/>'
+    arrow = f'<path class="later" d="M{x + 3} 4l9 6-9 6Z"/>' if is_later else ""
+    line = f'<path class="{kind}" d="M{x} 4V{_BOTTOM}"/>'
     return f"<g><title>{escape(title)}</title>{line}{arrow}</g>"
+
+
+def _dates(scale: _Scale, now: datetime) -> Iterator[str]:
+    """Yield the first and the last day, or their times if they are close, and the present."""
+    is_short = scale.end - scale.start < _SHORTEST_OF_DAYS
+    first, last = (
+        f"{at:%H:%M}" if is_short else f"{at.day} {at:%b}" for at in (scale.start, scale.end)
+    )
+    for x, anchor, text in (
+        (_LEFT, "start", first),
+        (scale.x(now), "middle", "now"),
+        (_RIGHT, "end", last),
+    ):
+        yield f'<text x="{x}" y="{HEIGHT - 5}" text-anchor="{anchor}">{text}</text>'
 
 
 def _summary(ledger: Ledger) -> str:

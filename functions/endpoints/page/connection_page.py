@@ -131,7 +131,9 @@ def _forms(visit: Visit, connection: str, grant: Grant, client: ClientWiring) ->
 def _login_form(visit: Visit, connection: str, *, has_tokens: bool) -> str:
     if not visit.session.may("login"):
         return ""
-    first = visit.button("Log in", "connections", connection, "login", kind="main").markup()
+    # Where the login works, no button is the one to press.
+    kind = "" if has_tokens else "main"
+    first = visit.button("Log in", "connections", connection, "login", kind=kind).markup()
     if not has_tokens:
         return first
     fields = {"replace": "true"}

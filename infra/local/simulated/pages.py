@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
+from functions.http.look import STYLE
 from functions.http.messages import Response
 
 # No form-action: browsers also apply it to the redirect after the form.
@@ -10,30 +11,23 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8885; --accent: #06c; }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: auto; padding: 0 1rem; }
-.notice { background: #fd6; color: #222; margin: 0 -1rem 2rem; padding: .6rem 1rem; }
-h1 { font-size: 1.5rem; line-height: 1.2; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-code { overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; }
-tr { border-bottom: 1px solid var(--line); }
-label { display: grid; grid-template-columns: minmax(0, 1fr) 12rem; margin: .6rem 0; }
-label { align-items: center; gap: 1rem; max-width: 36rem; }
-input, select { font: inherit; padding: .3rem .5rem; width: 12rem; max-width: 100%; }
-button { font: inherit; padding: .5rem 1.4rem; border: 1px solid var(--line); }
-button { border-radius: .3rem; cursor: pointer; margin-right: .75rem; }
-button.main { background: var(--accent); border-color: var(--accent); color: #fff; }
-.life { display: block; height: .25rem; background: var(--accent); }
-.life { transform-origin: left; animation: spend linear both; }
-@keyframes spend { to { transform: scaleX(0); } }
+# Next to the look of the deployment's own pages, from which the notice sets these apart.
+_STYLE = f"""{STYLE}
+.notice {{ background: #fd6; color: #222; margin: -1rem -1rem 2rem; padding: .6rem 1rem; }}
+label {{ display: grid; grid-template-columns: minmax(0, 1fr) 12rem; margin: .6rem 0; }}
+label {{ align-items: center; gap: .25rem 1rem; max-width: 36rem; font-weight: inherit; }}
+select {{ font: inherit; min-height: 44px; padding: .5rem; max-width: 100%; }}
+button {{ margin: 0 .75rem 1rem 0; }}
+.life {{ display: block; height: .25rem; background: var(--accent); }}
+.life {{ transform-origin: left; animation: spend linear both; }}
+@keyframes spend {{ to {{ transform: scaleX(0); }} }}
+@media (max-width: 30rem) {{ label {{ grid-template-columns: minmax(0, 1fr); }} }}
 """
 
 _NOTICE = (
-    '<p class="notice"><strong>A simulation, for development only.</strong> '
-    "This is not the provider itself: no account, password or data there is involved.</p>"
+    '<aside class="notice" aria-label="Simulation"><strong>A simulation, for development only.'
+    "</strong> This is not the provider itself: no account, password or data there is involved."
+    "</aside>"
 )
 
 
@@ -77,5 +71,5 @@ def page(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} (simulation)</title><style>{_STYLE}</style>"
-        f"<body>{_NOTICE}<h1>{escape(title)}</h1>{body}</body></html>"
+        f"<body>{_NOTICE}<main><h1>{escape(title)}</h1>{body}</main></body></html>"
     )
