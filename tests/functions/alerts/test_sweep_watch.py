@@ -44,12 +44,17 @@ class Chat:
         self.got: list[AlertMessage] = []
         self.error: Exception | None = None
         self.asked = asyncio.Event()
+        self.sends = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     def takes(self, kind: AlertKind, connection: str | None) -> bool:
         return kind is AlertKind.SWEEP_OVERDUE and connection is None
 
     async def send(self, message: AlertMessage) -> None:
+        self.sends += 1
         self.asked.set()
+        await self.answers.wait()
         if self.error is not None:
             raise self.error
         self.got.append(message)
@@ -64,9 +69,9 @@ class Rig:
         self.chat = Chat()
         self.deliveries: list[Delivery] = []
 
-    def instance(self) -> SweepWatch:
+    def instance(self, chat: Chat | None = None) -> SweepWatch:
         delivery = Delivery(
-            channels=[self.chat], compose=compose, clock=self.clock, give_up_after=3 * DAY
+            channels=[chat or self.chat], compose=compose, clock=self.clock, give_up_after=3 * DAY
         )
         self.deliveries.append(delivery)
         return SweepWatch(
@@ -139,6 +144,26 @@ async def test_a_channel_that_is_away_gets_it_later_from_any_instance(rig: Rig) 
     [message] = rig.chat.got
     assert message.alert.since is not None
     assert rig.clock.now() - message.alert.since > 2 * DAY
+    await rig.store.close()
+
+
+async def test_an_instance_without_the_claim_sends_nothing(rig: Rig) -> None:
+    await rig.sweep()
+    rig.clock.move(2 * DAY)
+    rig.chat.answers.clear()
+    first = asyncio.create_task(rig.instance().check())
+    await rig.chat.asked.wait()
+    # The end of a sweep changes the book, whose claim is still that of the first instance.
+    await rig.sweep()
+    other = Chat()
+    await rig.instance(other).check()
+    assert other.sends == 0
+    rig.chat.answers.set()
+    await first
+    assert (len(rig.chat.got), rig.chat.sends) == (1, 1)
+    record = await load_deployment(rig.store)
+    assert record.alerts is not None
+    assert (record.alerts.owed, record.alerts.open) == ((), ())
     await rig.store.close()
 
 
