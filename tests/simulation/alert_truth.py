@@ -228,7 +228,7 @@ class Truth:
         return change
 
     def explain(self, kind: AlertKind, at: datetime) -> Change | None:
-        """Return a change that owes such an alert now, and has none yet; a sure one if there is."""
+        """Return a change that owes such an alert now, and has none yet; a sure one first."""
         candidates = [
             change
             for change in self.changes
@@ -236,7 +236,7 @@ class Truth:
             and change.alert_id is None
             and (change.ended_at is None or change.ended_at >= at)
         ]
-        return min(candidates, key=lambda change: not change.is_sure, default=None)
+        return max(candidates, key=lambda change: (change.is_sure, change.since), default=None)
 
     def missing(self) -> list[Change]:
         """Return the changes that must have an alert by now, and have none."""
