@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from adapters.listing import names_after
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.connection import is_connection
@@ -19,16 +18,16 @@ from ports.store import (
 )
 
 if TYPE_CHECKING:
-    # Imported at the first write: reading a fresh token must not pay for it.
+    # Imported where they are made: reading a fresh token must not pay for them.
+    from adapters.upstash_listing import UpstashListing
     from adapters.upstash_writer import UpstashWriter
     from domain.authorization import PendingLogin
 
 _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
 _DUE = f"{_PREFIX}due"
-# The names of all records, in order; and whether it has those of earlier versions, too.
+# The names of all records, in order (`adapters.upstash_listing`).
 _NAMES = f"{_PREFIX}names"
-_NAMES_COMPLETE = f"{_PREFIX}names-complete"
 # Keys of the database that one command scans. They may belong to other programs.
 _SCAN_PAGE = 1000
 # Upstash answers in milliseconds: after these limits the network is down.
@@ -37,8 +36,6 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 # Strangers can cause counts, and space is limited. So the margin past a window covers only the
 # difference of clocks.
 _COUNT_RETENTION = timedelta(hours=1)
-# Characters of a page's records. The reader takes answers of up to 1 MiB.
-_LARGEST_PAGE = 512 * 1024
 
 # The script itself compares: reads may come from a replica that lags. Another program may have
 # stored another type at a key: the script treats it as an unreadable record.
@@ -58,22 +55,6 @@ if ARGV[5] == '' then redis.call('ZREM', KEYS[2], ARGV[4])
 else redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4]) end
 if ARGV[7] == '1' then redis.pcall('ZADD', KEYS[3], 0, ARGV[4]) end
 return {'done'}
-"""
-# A page ends early if its records are large. Its last name is returned if there are more.
-_LIST = """
-local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3] + 1)
-local rows, size, last = {}, 0, false
-for at, name in ipairs(names) do
-  if at > tonumber(ARGV[3]) or size > tonumber(ARGV[4]) then
-    last = names[at - 1]
-    break
-  end
-  local found = redis.pcall('HMGET', ARGV[5] .. name, 'etag', 'sealed')
-  if found.err then found = {false, ''} end
-  rows[at] = {name, found[1], found[2]}
-  size = size + #(found[2] or '')
-end
-return {redis.call('EXISTS', KEYS[2]), last, rows}
 """
 _PUT_LOGIN = """
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
@@ -103,6 +84,7 @@ class UpstashStore:
         self._records = records
         self._reader = UpstashReader(url, token, limit=_LIMIT, connect_limit=_CONNECT_LIMIT)
         self._writer: UpstashWriter | None = None
+        self._listing: UpstashListing | None = None
 
     async def load(self, connection: str) -> Record:
         """Return the latest record. Raises StoreUnavailableError, UnreadableRecordError."""
@@ -164,51 +146,11 @@ class UpstashStore:
 
         The first call on a database of an earlier version scans it, as `complete_listing` does.
         """
-        names = names_after(after, prefix)
-        command = (
-            *("EVAL_RO", _LIST, "2", _NAMES, _NAMES_COMPLETE, f"[{names.first}", f"({names.end}"),
-            *(str(limit), str(_LARGEST_PAGE), _GRANT),
-        )
-        found = await self._reader.execute(*command)
-        if not _is_complete(found):
-            await self.complete_listing()
-            found = await self._reader.execute(*command)
-        return self._record_page(found)
-
-    def _record_page(self, found: object) -> RecordPage:
-        match found:
-            case [_, str() | None as last, list() as rows]:
-                listed = [_row_texts(row) for row in rows]
-            case _:
-                raise StoreUnavailableError("Upstash returned an invalid answer")
-        return RecordPage(
-            records=tuple(
-                (name, self._records.open_listed(name, etag, sealed))
-                for name, etag, sealed in listed
-                # Another program may have deleted the record.
-                if is_connection(name) and (etag, sealed) != (None, None)
-            ),
-            next=last,
-        )
+        return await self._open_listing().page(after, limit=limit, prefix=prefix)
 
     async def complete_listing(self) -> None:
         """Enter the records of earlier versions into the listing. Raises StoreUnavailableError."""
-        if await self._execute("EXISTS", _NAMES_COMPLETE) == 1:
-            return
-        names: list[str] = []
-        async for name in self.connections():
-            if is_connection(name):
-                names.append(name)
-            if len(names) == _SCAN_PAGE:
-                await self._enter(names)
-                names = []
-        await self._enter(names)
-        await self._execute("SET", _NAMES_COMPLETE, 1)
-
-    async def _enter(self, names: list[str]) -> None:
-        if names:
-            entries = [part for name in names for part in (0, name)]
-            await self._execute("ZADD", _NAMES, *entries)
+        await self._open_listing().complete()
 
     async def connections(self) -> AsyncIterator[str]:
         """Yield each connection that has a record. Raises StoreUnavailableError."""
@@ -273,6 +215,20 @@ class UpstashStore:
         finally:
             self._reader.sync_token = writer.sync_token
 
+    def _open_listing(self) -> "UpstashListing":
+        if self._listing is None:
+            from adapters.upstash_listing import UpstashListing
+
+            self._listing = UpstashListing(
+                self._records,
+                names_key=_NAMES,
+                record_prefix=_GRANT,
+                read=self._reader.execute,
+                write=self._execute,
+                scan=self.connections,
+            )
+        return self._listing
+
     def _open_writer(self) -> "UpstashWriter":
         if self._writer is None:
             from adapters.upstash_writer import UpstashWriter
@@ -309,16 +265,3 @@ def _texts(found: object) -> list[str | None]:
     if isinstance(found, list) and all(text is None or isinstance(text, str) for text in found):
         return found
     raise StoreUnavailableError("Upstash returned an invalid answer")
-
-
-def _is_complete(found: object) -> bool:
-    return isinstance(found, list) and bool(found) and found[0] == 1
-
-
-def _row_texts(row: object) -> tuple[str, str | None, str | None]:
-    """Return the name, etag and sealed text of a row, or raise StoreUnavailableError."""
-    match row:
-        case [str() as name, str() | None as etag, str() | None as sealed]:
-            return name, etag, sealed
-        case _:
-            raise StoreUnavailableError("Upstash returned an invalid answer")

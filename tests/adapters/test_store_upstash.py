@@ -168,7 +168,7 @@ async def opened(database: UpstashDatabase, *names: str) -> UpstashStore:
 async def test_records_of_the_last_version_are_listed_by_the_first_page(
     database: UpstashDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.store_upstash._SCAN_PAGE", 16)
+    monkeypatch.setattr("adapters.upstash_listing._NAMES_AT_ONCE", 16)
     names = [f"{number:03}" for number in range(130)]
     store = await opened(database, *names, "foreign name")
     # As the last version wrote them, and a record of this one.

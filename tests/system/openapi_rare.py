@@ -39,7 +39,7 @@ from tests.system.openapi_run import Headers, ask
 from tests.system.openapi_states import CALLBACKS, LINKS, STATES, Query, put_refreshing
 
 _NARROW_KEY = "a-key-that-is-for-another-connection"
-NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"]))
+NARROW_KEYS = api_keys(entry("narrow", _NARROW_KEY, connections=["another"], endpoints=["verify"]))
 
 _KEYED = (
     "getToken",

@@ -223,7 +223,9 @@ def round_trips(deployment: Deployment, *headers: Header, **parameters: str) -> 
     return int(trips)
 
 
-def test_a_page_costs_one_store_call_for_a_hundred_records(deploy: Deploy) -> None:
+def test_a_page_costs_one_store_call_for_a_hundred_records(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scope = ["b", "a", "google:*"]
     key = api_keys(entry("narrow", NARROW, connections=scope))
     deployment = deploy(API_KEYS=key, **SEVERAL)
@@ -234,6 +236,12 @@ def test_a_page_costs_one_store_call_for_a_hundred_records(deploy: Deploy) -> No
     assert round_trips(deployment, deployment.key, limit="1000", state="moved") == 3
     # Two names, and a range of names.
     assert round_trips(deployment, with_key(NARROW), limit="1000") == 3
+    # A page without matches ends, too.
+    monkeypatch.setattr("functions.endpoints.overview.MOST_RECORDS", 150)
+    assert round_trips(deployment, deployment.key, limit="1000", state="moved") == 2
+    page = listed(deployment, state="moved")
+    assert (page["connections"], page["next"]) == ([], "many-197")
+    assert listed(deployment, state="moved", after=page["next"])["next"] is None
 
 
 @pytest.mark.parametrize(
