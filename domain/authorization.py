@@ -25,8 +25,8 @@ class PendingLogin:
     - `code_verifier`: None without PKCE. `issuer`: None if unknown.
     - `browser`: the fingerprint of the cookie of the browser that began the login. None if any
       browser may finish it.
-    - `replaces`: whether the login replaces a grant that works. `renews`: as that, for a login by a
-      link, and only by one that is as good (`events.Precedence`).
+    - `replaces`: whether the login replaces a grant that works. `renews`: whether one of a known
+      browser may replace it by one that is as good (`events.Precedence`).
     - `read`: the count of the record at the start (`domain.grant.place_of`). None if unknown.
     - `outcome`: the result of a login that has ended, for a repeated callback.
     """
@@ -63,7 +63,7 @@ class PendingLogin:
 
     @property
     def precedence(self) -> Precedence:
-        """The precedence over a grant that works: by a link that does not renew, it yields."""
+        """The precedence over a grant that works. By a link that does not renew, it yields."""
         if self.browser is not None and not self.renews:
             return Precedence.YIELDS
         return Precedence.REPLACES if self.replaces else Precedence.RENEWS

@@ -122,15 +122,22 @@ class Logins:
         self._deliveries = Deliveries(store=store, clock=clock)
         self._completions: SharedTasks[CompletedLogin] = SharedTasks(must_end=True)
 
-    async def begin(self, connection: str, *, replaces: bool = False) -> BegunLogin:
-        """Start a login for any browser; with `replaces` it may replace a working one.
+    async def begin(
+        self, connection: str, *, replaces: bool = False, in_browser: bool = False
+    ) -> BegunLogin:
+        """Start a login; with `replaces` it may replace one of another account.
+
+        `in_browser`: only the browser that gets the cookie may complete it. Any browser otherwise.
 
         Raises ProblemError, DiscoveryError, SettingsError, StoreUnavailableError.
         """
         self._require_logins()
         provider = await self._provider()
         record = await self._replaceable_record(connection)
-        return await self._begin(connection, provider, record, browser=None, replaces=replaces)
+        browser = self._entropy.token() if in_browser else None
+        return await self._begin(
+            connection, provider, record, browser=browser, replaces=replaces, renews=in_browser
+        )
 
     async def begin_by_link(self, link: LoginLink) -> BegunLogin:
         """Start a login for this browser only, and use up the link.

@@ -12,6 +12,7 @@ from functions.endpoints.page.visit import Visit, signed_in
 from functions.http.look import Tone, note
 from functions.http.messages import Response
 from functions.http.problems import ProblemError, problem
+from functions.login.cookies import LoginCookies
 from functions.login.login_pages import provider_title
 
 # Without a script, the person copies by hand: the field is there to be selected.
@@ -27,8 +28,9 @@ async def _log_in(visit: Visit) -> Response:
     connection = visit.connection("login")
     logins = visit.wiring.client_of(connection).logins
     replaces = visit.request.form().get("replace") == "true"
-    begun = await logins.begin(connection, replaces=replaces)
-    return Response.redirect(begun.authorization_url)
+    begun = await logins.begin(connection, replaces=replaces, in_browser=True)
+    cookie = LoginCookies(visit.wiring.settings.public_url).remember(begun)
+    return Response.redirect(begun.authorization_url, headers=(cookie,))
 
 
 async def _make_link(visit: Visit) -> Response:
