@@ -36,8 +36,12 @@ _ALL = """
 local rows = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
     local kind = redis.call('TYPE', key).ok
-    local read = kind == 'zset' and {'ZRANGE', key, 0, -1, 'WITHSCORES'} or {'HGETALL', key}
-    table.insert(rows, {key, redis.call(unpack(read))})
+    if kind == 'string' then
+        table.insert(rows, {key, {redis.call('GET', key)}})
+    else
+        local read = kind == 'zset' and {'ZRANGE', key, 0, -1, 'WITHSCORES'} or {'HGETALL', key}
+        table.insert(rows, {key, redis.call(unpack(read))})
+    end
 end
 return rows
 """
@@ -120,9 +124,9 @@ dynamodb_store = DynamoDbStores()
 def rows_of(environ: Mapping[str, str]) -> list[Row]:
     """Read everything in the store, in its own form.
 
-    Counts of failures and the deployment's own record are left out.
+    Counts of failures, the deployment's own record and the mark of a listing are left out.
     """
-    others = ("count#", ":count:", DEPLOYMENT)
+    others = ("count#", ":count:", DEPLOYMENT, "-complete")
     return [row for row in _all_rows(environ) if not any(mark in str(row) for mark in others)]
 
 

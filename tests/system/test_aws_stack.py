@@ -252,7 +252,7 @@ def log_of(stack: Stack, function: str) -> str:
     ("role", "granted"),
     [
         ("ApiRole", {"get_item", "put_item", "update_item"}),
-        ("SweepRole", {"get_item", "put_item", "query"}),
+        ("SweepRole", {"get_item", "put_item", "query", "scan", "update_item"}),
     ],
 )
 def test_a_role_may_do_to_the_table_what_its_function_does_and_nothing_else(
