@@ -155,11 +155,15 @@ class AlertWiring:
         """Adds alerts to each write of a record; None without channels."""
         if not self.channels:
             return None
+        from functions.alerts.recorded_delivery import RecordedDelivery
         from functions.refresh.alert_duty import AlertDuty
 
+        recorded = RecordedDelivery(
+            self.delivery, store=self._store, clock=self._clock, entropy=self._entropy
+        )
         return AlertDuty(
             thresholds=self.thresholds,
-            deliver=self.delivery.deliver,
+            deliver=recorded.deliver,
             watch_sweep=self.sweep_watch.check_now_and_then,
         )
 

@@ -5,7 +5,7 @@ be found out again, so an unreadable one is replaced.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
@@ -99,12 +99,31 @@ async def record_sweep(
     Without channels, forget what was owed. Raises StoreUnavailableError.
     """
     swept = Entry(_whole(ended_at), HistoryEvent.SWEPT, None, None, outcome)
-    record = await load_deployment(store)
-    for _ in range(_MAX_TRIES):
+
+    def end(record: Record) -> Record:
         entries = (*_newer_than(record.ledger, deliveries), swept)
         after = replace(record, ledger=ledger_with(record.ledger, *entries))
-        if not has_channels:
-            after = _without_alerts(after)
+        return after if has_channels else _without_alerts(after)
+
+    await _change(store, entropy, end)
+
+
+async def record_deliveries(store: Store, entropy: Entropy, deliveries: LastDeliveries) -> None:
+    """Store what is newer of the channels' deliveries. Raises StoreUnavailableError."""
+
+    def add(record: Record) -> Record:
+        newer = _newer_than(record.ledger, deliveries)
+        return replace(record, ledger=ledger_with(record.ledger, *newer))
+
+    await _change(store, entropy, add)
+
+
+async def _change(store: Store, entropy: Entropy, change: Callable[[Record], Record]) -> None:
+    record = await load_deployment(store)
+    for _ in range(_MAX_TRIES):
+        after = change(record)
+        if after == record:
+            return
         try:
             await swap_deployment(store, entropy, after, over=record)
         except ConflictError as conflict:

@@ -11,6 +11,8 @@ import pytest
 
 from domain.alerts import AlertKind
 from domain.grant import AuthorizationRequired, Cause, Grant
+from domain.ledger import DONE
+from functions.alerts.deployment import load_status
 from functions.settings.settings import Settings
 from functions.settings.store import SqliteSettings
 from functions.wiring import Wiring
@@ -59,7 +61,7 @@ async def test_a_message_names_the_provider_and_has_a_link_where_a_login_helps(
     assert (login.alert.kind, login.connection, login.provider, login.source) == (
         AlertKind.LOGIN_NEEDED,
         "default",
-        "Digi-Key, production",
+        "Digi-Key",
         PUBLIC_URL,
     )
     assert recovered.alert.kind is AlertKind.RECOVERED
@@ -70,6 +72,16 @@ async def test_a_message_names_the_provider_and_has_a_link_where_a_login_helps(
     link = await wiring.links.read(parse_qs(url.query)["link"][0])
     assert (link.connection, link.read) == ("default", 0)
     assert login.link not in repr(login)
+
+
+async def test_a_delivery_after_an_answer_is_on_the_page_before_the_next_sweep(
+    wiring: Wiring,
+) -> None:
+    vars(wiring.alerting)["channels"] = [ListedChannel("one")]
+    await change(wiring, REQUIRED)
+    status = await load_status(wiring.store)
+    assert {name: last.outcome for name, last in status.channels.items()} == {"one": DONE}
+    assert status.sweep_ended_at is None
 
 
 async def test_without_channels_no_write_has_alerts(wiring: Wiring) -> None:
