@@ -26,9 +26,14 @@ QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or s
 
 test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
+	@$(if $(ARGS),,$(SET_UP_PROMTOOL))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # More processes than cores, because tests mostly wait for servers, clocks and locks.
 PARALLEL := -n 6 --no-loadscope-reorder
+
+# Debian's promtool, unpacked: its package would start a server. Without apt-get, the tests list at
+# the end what could not run.
+SET_UP_PROMTOOL := command -v promtool >/dev/null || ! command -v apt-get >/dev/null || $(MAKE) --no-print-directory .venv/prometheus/.stamp || true
 
 # Without npm, the tests list at the end what could not run.
 SET_UP_NPM_PARTS := command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
@@ -116,6 +121,14 @@ clean: ## remove what the commands above created, except the data in .local
 	@echo "installing $< …"
 	@$(BIN)/uv venv -q --clear .venv/$*
 	@$(BIN)/uv pip install -q --no-config --python .venv/$* --require-hashes -r $<
+	@touch $@
+
+APT_UPDATE := { apt-get update -qq 2>/dev/null || sudo -n apt-get update -qq; }
+.venv/prometheus/.stamp:
+	@echo "unpacking promtool of Debian's prometheus …"
+	@mkdir -p $(@D)
+	@cd $(@D) && { apt-get download -qq prometheus || { $(APT_UPDATE) && apt-get download -qq prometheus; }; }
+	@cd $(@D) && dpkg-deb -x prometheus_*.deb unpacked && mv unpacked/usr/bin/promtool . && rm -r unpacked prometheus_*.deb
 	@touch $@
 
 # As locked, without a look at what a tool requires: KiCost's windows are left out.

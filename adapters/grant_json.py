@@ -1,7 +1,9 @@
 """The stored format of grants and their ledgers."""
 
 import zlib
-from typing import assert_never
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from adapters.attempt_json import (
     attempt_from_json,
@@ -43,14 +45,43 @@ from domain.grant import (
     Unauthorized,
     grant_type_of,
 )
-from domain.ledger import Ledger
+from domain.ledger import Ledger, RefreshCounts
 from domain.provider import GrantType
 
+if TYPE_CHECKING:
+    # Most records have no alerts.
+    from domain.alert_book import AlertBook
 
-def dump_record(grant: Grant, ledger: Ledger) -> bytes:
-    """Write a grant and its ledger. Versions without ledgers ignore the ledger."""
-    history = {"ledger": ledger_to_text(ledger)} if ledger else {}
-    return dump({**_grant_to_json(grant), **history}, _version_of(grant))
+
+_NO_REFRESHES: RefreshCounts = MappingProxyType({})
+
+
+class StoredRecord(NamedTuple):
+    """The stored members of a record, without its etag."""
+
+    grant: Grant
+    ledger: Ledger
+    alerts: "AlertBook | None"
+    refreshes: RefreshCounts
+
+
+def dump_record(
+    grant: Grant,
+    ledger: Ledger,
+    alerts: "AlertBook | None" = None,
+    refreshes: RefreshCounts = _NO_REFRESHES,
+) -> bytes:
+    """Write a grant and what goes with it. Versions without these members ignore them."""
+    members = {**_grant_to_json(grant)}
+    if ledger:
+        members["ledger"] = ledger_to_text(ledger)
+    if refreshes:
+        members["refreshes"] = dict(refreshes)
+    if alerts is not None:
+        from adapters.alerts_json import alerts_to_json
+
+        members["alerts"] = alerts_to_json(alerts)
+    return dump(members, _version_of(grant))
 
 
 def _version_of(grant: Grant) -> int:
@@ -73,12 +104,32 @@ def _version_of(grant: Grant) -> int:
 
 def load_record(text: bytes) -> tuple[Grant, Ledger]:
     """Read a grant and its ledger. Raises FormatError."""
+    stored = load_stored(text)
+    return stored.grant, stored.ledger
+
+
+def load_stored(text: bytes) -> StoredRecord:
+    """Read a grant and what goes with it. Raises FormatError."""
     members = load_members(text)
     try:
         # Missing in records older than ledgers.
-        return _grant_from_json(members), ledger_from_text(members.get("ledger"))
+        grant, ledger = _grant_from_json(members), ledger_from_text(members.get("ledger"))
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise FormatError("the record lacks members of its version") from error
+    alerts = None
+    if "alerts" in members:
+        # Imported here, because a fresh token seldom needs it.
+        from adapters.alerts_json import alerts_from_json
+
+        alerts = alerts_from_json(members["alerts"])
+    return StoredRecord(grant, ledger, alerts, _refreshes_from_json(members.get("refreshes")))
+
+
+def _refreshes_from_json(counts: object) -> RefreshCounts:
+    """Read the counts. Other values must not cost the grant: the counts then start again."""
+    if not isinstance(counts, Mapping):
+        return {}
+    return {name: number for name, number in counts.items() if isinstance(number, int)}
 
 
 def _grant_to_json(grant: Grant) -> Json:

@@ -24,6 +24,7 @@ def dump_login(pending: PendingLogin) -> bytes:
             "replaces": pending.replaces,
             "read": pending.read,
             "outcome": pending.outcome,
+            "renews": pending.renews,
         }
     )
 
@@ -41,10 +42,10 @@ def load_login(text: bytes) -> PendingLogin:
             issuer_is_required=members["issuer_names_itself"],
             browser=members["browser"],
             replaces=members["replaces"],
-            # Missing in logins of earlier versions.
+            # These are missing in logins of earlier versions.
             read=members.get("read"),
-            # Missing in logins of earlier versions.
             outcome=members.get("outcome"),
+            renews=members.get("renews", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError("the login lacks members of its version") from error

@@ -27,8 +27,8 @@ class RescueLog:
 
     def emit(self, rescued: "RescuedRecord") -> None:
         """Write one line. Raises nothing."""
-        # Platforms cut long lines, so the ledger is left out.
-        record = replace(rescued.record, ledger=())
+        # Platforms cut long lines, so all but the grant is left out.
+        record = replace(rescued.record, ledger=(), alerts=None, refreshes={})
         members = {
             "connection": rescued.connection,
             "expected_etag": rescued.expected_etag,

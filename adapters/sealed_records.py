@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from adapters.grant_json import dump_record, load_record
+from adapters.grant_json import dump_record, load_stored
 from adapters.sealing import DamagedError, KeyRing, SealError
 from adapters.stored_json import FormatError
 from ports.store import NO_ETAG, Record, UnreadableRecordError
@@ -21,18 +21,26 @@ class SealedRecords:
 
     def seal_record(self, connection: str, record: Record) -> str:
         """Encrypt a record, bound to its connection and etag. Elsewhere it cannot be decrypted."""
-        text = dump_record(record.grant, record.ledger)
+        text = dump_record(record.grant, record.ledger, record.alerts, record.refreshes)
         return self._keys.seal(text, "grant", connection, str(record.etag))
 
     def open_record(self, connection: str, etag: str, sealed: str) -> Record:
         """Decrypt a record. Raises UnreadableRecordError."""
         try:
-            grant, ledger = load_record(self._keys.open(sealed, "grant", connection, etag))
+            text = self._keys.open(sealed, "grant", connection, etag)
+            stored = load_stored(text)
         except (SealError, FormatError) as error:
             is_damaged = isinstance(error, DamagedError)
             raise _unreadable_error(connection, str(error), etag, is_damaged=is_damaged) from error
         is_older = not self._keys.is_sealed_by_first(sealed)
-        return Record(grant=grant, etag=etag, ledger=ledger, is_sealed_by_older_key=is_older)
+        return Record(
+            grant=stored.grant,
+            etag=etag,
+            ledger=stored.ledger,
+            alerts=stored.alerts,
+            refreshes=stored.refreshes,
+            is_sealed_by_older_key=is_older,
+        )
 
     def open_stored(self, connection: str, etag: object, sealed: object) -> Record:
         """Decrypt a stored value of any type.

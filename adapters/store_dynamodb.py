@@ -22,7 +22,7 @@ from adapters.dynamodb_listing import (
 from adapters.dynamodb_table import ConditionFailedError, Item
 from adapters.sealed_records import SealedRecords
 from domain.authorization import PendingLogin
-from domain.grant import Grant, Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import (
     LARGEST_PAGE,
     NO_ETAG,
@@ -66,7 +66,7 @@ class DynamoDbStore:
             "etag": {"S": record.etag},
             "sealed": {"S": self._records.seal_record(connection, record)},
             **listing_of(connection),
-            **_when_due(record.grant),
+            **_when_due(record),
         }
         try:
             await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
@@ -230,8 +230,8 @@ def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
     return condition
 
 
-def _when_due(grant: Grant) -> Item:
-    at = due_at(grant)
+def _when_due(record: Record) -> Item:
+    at = record.due_at
     return {} if at is None else {"agenda": _AGENDA, "due_at": _number(at)}
 
 

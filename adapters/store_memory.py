@@ -7,7 +7,7 @@ from datetime import datetime
 from adapters.listing import names_after
 from domain.authorization import PendingLogin
 from domain.connection import is_connection
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import LARGEST_PAGE, LONGEST_WINDOW, ConflictError, Record, RecordPage
 
 
@@ -35,13 +35,13 @@ class MemoryStore:
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due, longest overdue first."""
-        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        dated = ((record.due_at, name) for name, record in self._records.items())
         overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
         return [name for _, name in overdue[:limit]]
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due after that time, earliest first."""
-        dated = ((due_at(record.grant), name) for name, record in self._records.items())
+        dated = ((record.due_at, name) for name, record in self._records.items())
         later = sorted((at, name) for at, name in dated if at is not None and at > after)
         return [name for _, name in later[:limit]]
 

@@ -17,7 +17,7 @@ from adapters.sqlite_file import SqliteFile
 from adapters.sqlite_writer import SqliteWriter
 from domain.authorization import PendingLogin
 from domain.connection import is_connection
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import (
     LARGEST_PAGE,
     LONGEST_WINDOW,
@@ -71,7 +71,7 @@ class SqliteStore:
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
         sealed = self._records.seal_record(connection, record)
-        due = due_at(record.grant)
+        due = record.due_at
         values = (connection, record.etag, sealed, None if due is None else due.timestamp())
 
         def write(database: sqlite3.Connection) -> tuple[bool, _Row | None]:

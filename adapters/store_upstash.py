@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.connection import is_connection
-from domain.grant import Unauthorized, due_at
+from domain.grant import Unauthorized
 from ports.store import (
     LARGEST_PAGE,
     NO_ETAG,
@@ -101,7 +101,7 @@ class UpstashStore:
 
         Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
         """
-        due = due_at(record.grant)
+        due = record.due_at
         answer = _texts(
             await self._execute(
                 *("EVAL", _SWAP, 3, _grant_key(connection), _DUE, _NAMES),

@@ -25,7 +25,8 @@ class PendingLogin:
     - `code_verifier`: None without PKCE. `issuer`: None if unknown.
     - `browser`: the fingerprint of the cookie of the browser that began the login. None if any
       browser may finish it.
-    - `replaces`: whether the login replaces a grant that works.
+    - `replaces`: whether the login replaces a grant that works. `renews`: as that, for a login by a
+      link, and only by one that is as good (`events.Precedence`).
     - `read`: the count of the record at the start (`domain.grant.place_of`). None if unknown.
     - `outcome`: the result of a login that has ended, for a repeated callback.
     """
@@ -40,6 +41,7 @@ class PendingLogin:
     replaces: bool = False
     read: int | None = None
     outcome: str | None = None
+    renews: bool = False
 
     def is_valid(self, now: datetime) -> bool:
         """Whether the login has not expired. An expiry too far ahead is from a wrong clock."""
@@ -61,8 +63,8 @@ class PendingLogin:
 
     @property
     def precedence(self) -> Precedence:
-        """The precedence over a grant that works: without an API key the login yields."""
-        if self.browser is not None:
+        """The precedence over a grant that works: by a link that does not renew, it yields."""
+        if self.browser is not None and not self.renews:
             return Precedence.YIELDS
         return Precedence.REPLACES if self.replaces else Precedence.RENEWS
 
@@ -135,12 +137,14 @@ def authorization_url(
         parameters["code_challenge_method"] = "S256"
     if provider.wire is not None:
         parameters = _renamed(parameters, provider.wire.authorization_names)
-    parameters = {**dict(provider.authorization_params), **parameters}
+    added = [pair for pair in provider.authorization_params if pair[0] not in parameters]
+    asked = [*added, *parameters.items()]
     endpoint = urlsplit(provider.authorization_endpoint)
-    # RFC 6749 §3.1: the endpoint's own query stays, and no parameter repeats.
-    kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in parameters]
+    # RFC 6749 §3.1: the endpoint's own query stays, and replaces or repeats no parameter.
+    names = {name for name, _ in asked}
+    kept = [part for part in endpoint.query.split("&") if part and _name_of(part) not in names]
     # Some servers read + as a space, as in forms, and some as a plus. All read %20.
-    query = "&".join([*kept, urlencode(parameters, quote_via=quote)])
+    query = "&".join([*kept, urlencode(asked, quote_via=quote)])
     return endpoint._replace(query=query).geturl()
 
 

@@ -4,6 +4,7 @@ A change of the grant may add an entry, in the same write. The rule that makes t
 the note on it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -15,7 +16,9 @@ from domain.grant import Cause, Failure
 # and other events of a busy connection stay.
 MAX_REFRESHES = 24
 MAX_OTHERS = 8
-MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS
+# Channels that are away must not hide the logins.
+MAX_GIVEN_UP = 4
+MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS + MAX_GIVEN_UP
 # Enough to recognise an error, and short enough for each entry.
 LONGEST_HISTORY_QUOTE = 120
 
@@ -38,22 +41,29 @@ class HistoryEvent(Enum):
     ADOPTED = "adopted"
     # Adopted tokens were not proven: the earlier grant stays.
     ADOPTION_REFUSED = "adoption-refused"
-    # In the deployment's own record only: a sweep ended, and the last alert sent to a channel.
+    # A channel did not take an alert in time. `quote` names both.
+    ALERT_GIVEN_UP = "alert-given-up"
+    # These are in the deployment's own record only: a sweep ended, a channel's last alert, and a
+    # sweep looked for alerts of all connections.
     SWEPT = "swept"
     DELIVERED = "delivered"
+    ALERTS_CHECKED = "alerts-checked"
 
 
 _REFRESHES = frozenset({HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED})
+_COUNTED = _REFRESHES | {HistoryEvent.REFRESH_REFUSED}
 
 TOKENS = "tokens"
 TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
 DONE = "done"
 NOT_SUPPORTED = "not-supported"
+NOT_DELIVERED = "not-delivered"
 OUTCOMES = (
     TOKENS,
     TOKENS_OF_ANOTHER_ACCOUNT,
     DONE,
     NOT_SUPPORTED,
+    NOT_DELIVERED,
     Cause.REFRESH_TOKEN_REJECTED.value,
     Cause.REFRESH_ANSWER_LOST.value,
     *(failure.value for failure in Failure),
@@ -115,6 +125,17 @@ def append_history(ledger: Ledger, note: Note, *, now: datetime, key_name: str |
     return append_entry(merge_ledgers(ledger, note.arrived), entry)
 
 
+RefreshCounts: TypeAlias = Mapping[str, int]
+"""How many refreshes ended, by outcome. The ledger has only the latest ones."""
+
+
+def count_refresh(counts: RefreshCounts, note: Note) -> RefreshCounts:
+    """Return the counts with a refresh that ended. Other notes change nothing."""
+    if note.event not in _COUNTED:
+        return counts
+    return {**counts, note.outcome: counts.get(note.outcome, 0) + 1}
+
+
 def append_entry(ledger: Ledger, entry: Entry) -> Ledger:
     """Add the newest entry. If the ledger is full, remove the oldest one of its kind."""
     return _without_oldest((*ledger, entry))
@@ -134,10 +155,17 @@ def merge_ledgers(there: Ledger, arrived: Ledger) -> Ledger:
 
 def _without_oldest(entries: Ledger) -> Ledger:
     kept: list[Entry] = []
-    room = {True: MAX_REFRESHES, False: MAX_OTHERS}
+    room = [MAX_REFRESHES, MAX_GIVEN_UP, MAX_OTHERS]
     for entry in reversed(entries):
-        is_refresh = entry.event in _REFRESHES
-        if room[is_refresh] > 0:
-            room[is_refresh] -= 1
+        kind = _kind_of(entry.event)
+        if room[kind] > 0:
+            room[kind] -= 1
             kept.append(entry)
     return tuple(reversed(kept))
+
+
+def _kind_of(event: HistoryEvent) -> int:
+    """Return the number of an event's room."""
+    if event in _REFRESHES:
+        return 0
+    return 1 if event is HistoryEvent.ALERT_GIVEN_UP else 2

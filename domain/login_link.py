@@ -17,13 +17,15 @@ LINK_LIFETIME = timedelta(hours=24)
 class LoginLink:
     """The content of a link. Its `id` marks it as used.
 
-    `read` is as in `domain.authorization.PendingLogin`.
+    `read` is as in `domain.authorization.PendingLogin`. A link that `renews` also works while the
+    login works that was `read`.
     """
 
     connection: str
     id: str
     expires_at: datetime
     read: int | None = None
+    renews: bool = False
 
     def is_valid(self, now: datetime) -> bool:
         """Whether the link has not expired. An expiry too far ahead is from a wrong clock."""
@@ -32,8 +34,11 @@ class LoginLink:
     def sign(self, key: bytes) -> str:
         """Return the link as one word of `A-Z a-z 0-9 - _ .`, with its expiry in seconds."""
         expires_at = int(self.expires_at.timestamp())
+        # Earlier versions read a link that renews as one that does not.
+        renews = [self.read, True] if self.renews else []
         read = [] if self.read is None else [self.read]
-        payload = _encode(json.dumps([self.connection, self.id, expires_at, *read]).encode())
+        members = [self.connection, self.id, expires_at, *(renews or read)]
+        payload = _encode(json.dumps(members).encode())
         return f"{payload}.{_signature(payload, key)}"
 
 
@@ -47,13 +52,14 @@ def read_link(text: str, keys: Sequence[bytes]) -> LoginLink | None:
     matches = [hmac.compare_digest(signature.encode(), known.encode()) for known in signatures]
     if not any(matches):
         return None
-    # Links of earlier versions lack `read`.
-    connection, id_, expires_at, *read = json.loads(_decode(payload))
+    # Links of earlier versions lack `read`, and most links `renews`.
+    connection, id_, expires_at, *rest = json.loads(_decode(payload))
     return LoginLink(
         connection=connection,
         id=id_,
         expires_at=datetime.fromtimestamp(expires_at, UTC),
-        read=read[0] if read else None,
+        read=rest[0] if rest else None,
+        renews=len(rest) > 1,
     )
 
 

@@ -138,7 +138,9 @@ class Application:
     def _log_faults(self) -> None:
         """Log a configuration error at the start. A server would restart a process that exits."""
         try:
-            self._log_clients(self._settings())
+            settings = self._settings()
+            self._log_clients(settings)
+            settings.alerts()
         except SettingsError as error:
             _log.error("not configured: %s", error)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from functions.login.adoptions import Adoptions
     from functions.login.links import LoginLinks
     from functions.login.logins import Logins
+    from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.concurrency_limit import ConcurrencyLimit
     from functions.refresh.revocations import Revocations
     from ports.authorization_server import AuthorizationServer
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 class SharedParts(NamedTuple):
     """The parts that all clients of a deployment share.
 
-    `links`, and `state_keys` for the states of logins, are made at their first use. `to_close` gets
-    what a client opens.
+    `alerts` is None without channels. `links`, and `state_keys` for the states of logins, are made
+    at their first use. `to_close` gets what a client opens.
     """
 
     # A tuple, because every cold start makes this class: a dataclass takes five times as long.
@@ -45,6 +46,7 @@ class SharedParts(NamedTuple):
     entropy: Entropy
     rescue: "Rescue"
     intents: "ConcurrencyLimit"
+    alerts: "Callable[[], AlertDuty | None]"
     links: "Callable[[], LoginLinks]"
     state_keys: Callable[[], Awaitable[Sequence[bytes]]]
     to_close: AsyncExitStack
@@ -83,6 +85,7 @@ class ClientWiring:
             rescue=shared.rescue,
             revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - a late import
             policy=self._policy,
+            alerts=shared.alerts,
         )
         self.keeper = Keeper(
             recorder=self.recorder,

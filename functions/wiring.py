@@ -1,5 +1,6 @@
 """The composition root for requests: only this module and that of a client name their adapters."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
     from functions.access.gate import Caller
     from functions.access.limits import FailureLimits
     from functions.access.sessions import Sessions
-    from functions.alerts.channel import Channel
+    from functions.alert_wiring import AlertWiring
     from functions.login.links import LoginLinks, LoginOffer
-    from functions.refresh.sweep import Sweep, SweepReport
+    from functions.refresh.sweep import Sweep
     from functions.settings.callers import CallerEntry
     from ports.export import Export
     from ports.identity_tokens import IdentityTokens
+    from ports.metrics import MetricsWriter
     from ports.rescue import Rescue
+
+_log = logging.getLogger(__name__)
 
 
 class Wiring:
@@ -67,6 +71,7 @@ class Wiring:
             entropy=self.entropy,
             rescue=self.rescue,
             intents=intent_limit(),
+            alerts=lambda: self.alerting.duty,
             links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
             to_close=self._open,
@@ -215,33 +220,38 @@ class Wiring:
         """Refreshes due connections."""
         from functions.refresh import sweep
 
+        are_on = bool(self.alerting.channels)
         return sweep.Sweep(
             keeper_of=lambda connection: self.client_of(connection).keeper,
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
-            on_end=self._store_sweep,
-        )
-
-    async def _store_sweep(self, report: "SweepReport") -> None:
-        from functions.alerts.deployment import record_sweep
-
-        await record_sweep(
-            self.store,
-            self.entropy,
-            ended_at=self.clock.now(),
-            outcome=report.outcome,
-            deliveries={},
+            alerts_are_on=are_on,
+            unchecked=self.alerting.unchecked_connections if are_on else None,
+            on_end=self.alerting.record_sweep,
         )
 
     @cached_property
-    def channels(self) -> "Sequence[Channel]":
-        """The channels that alerts are sent to; none without ALERTS."""
-        if self.settings.alerts is None:
-            return ()
-        from functions.alert_wiring import make_channels
+    def alerting(self) -> "AlertWiring":
+        """The parts of alerts."""
+        from functions.alert_wiring import AlertWiring
 
-        return make_channels(self.settings.alerts, self.clock, self._open)
+        return AlertWiring(
+            self.settings,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            links=lambda: self.links,
+            provider_of=lambda connection: self.client_of(connection).client.provider.name,
+            to_close=self._open,
+        )
+
+    @cached_property
+    def write_metrics(self) -> "MetricsWriter":
+        """Writes metrics for Prometheus."""
+        from adapters.metrics_prometheus import write_metrics
+
+        return write_metrics
 
     async def close(self) -> None:
         """Close the adapters."""

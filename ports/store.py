@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from domain.grant import Grant
-from domain.ledger import Ledger
+from domain.grant import Grant, due_at
+from domain.ledger import Ledger, RefreshCounts
 
 if TYPE_CHECKING:
-    # Type-only import: the success path needs no login.
+    # Type-only imports: the success path needs no login, and most records have no alerts.
+    from domain.alert_book import AlertBook
     from domain.authorization import PendingLogin
 
 LONGEST_WINDOW = timedelta(hours=24)
@@ -24,13 +25,26 @@ class Record:
 
     `etag`: None if the grant was never stored.
     `ledger`: the grant's history.
+    `alerts`: what people should hear of it; None if there is nothing, and without channels.
+    `refreshes`: how many refreshes ended, since an earlier version last wrote the record.
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
     grant: Grant
     etag: str | None
     ledger: Ledger
+    alerts: "AlertBook | None" = None
+    refreshes: RefreshCounts = field(default_factory=dict)
     is_sealed_by_older_key: bool = field(default=False, compare=False)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep should process the record; None for never."""
+        if self.alerts is None:
+            return due_at(self.grant)
+        from domain.alert_book import record_due_at  # noqa: PLC0415 - most records have no alerts
+
+        return record_due_at(self.grant, self.alerts)
 
 
 class ConflictError(Exception):
@@ -100,7 +114,7 @@ class Store(Protocol):
         ...
 
     async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due (`domain.grant.due_at`), longest overdue first.
+        """Return the connections that are due (`Record.due_at`), longest overdue first.
 
         Raises StoreUnavailableError.
         """

@@ -1,10 +1,12 @@
 """Values of the domain, drawn by hypothesis: every state, every enum, and text that hurts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
+from domain.alert_book import AlertBook, ChannelWait, Claim, Condition, EndingLogin, Owed
+from domain.alerts import Alert, AlertKind
 from domain.authorization import PendingLogin
 from domain.grant import (
     Adopting,
@@ -167,3 +169,47 @@ entries: st.SearchStrategy[Entry] = st.builds(
     quote=st.none() | texts,
 )
 ledgers: st.SearchStrategy[Ledger] = st.lists(entries, max_size=MAX_ENTRIES).map(tuple)
+
+alerts = st.builds(
+    Alert,
+    id=ids,
+    kind=st.sampled_from(AlertKind),
+    at=instants,
+    cause=st.none() | texts,
+    since=st.none() | instants,
+    expires_at=st.none() | instants,
+    account=st.none() | texts,
+    quote=st.none() | texts,
+)
+books = st.builds(
+    AlertBook,
+    open=st.lists(
+        st.builds(
+            Condition,
+            kind=st.sampled_from(AlertKind),
+            since=instants,
+            issued_at=st.none() | instants,
+        ),
+        max_size=3,
+    ).map(tuple),
+    ending=st.none()
+    | st.builds(
+        EndingLogin,
+        since=instants,
+        authorized_at=instants,
+        expires_at=instants,
+        threshold=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=900)),
+    ),
+    owed=st.lists(
+        st.builds(Owed, alert=alerts, since=instants, done=st.frozensets(ids, max_size=3)),
+        max_size=3,
+    ).map(tuple),
+    check_at=st.none() | instants,
+    failing_since=st.none() | instants,
+    unprolonged=st.none() | instants,
+    waits=st.lists(
+        st.builds(ChannelWait, channel=ids, tries=st.integers(0, 2**31), next_try_at=instants),
+        max_size=3,
+    ).map(tuple),
+    claim=st.none() | st.builds(Claim, id=ids, until=instants),
+)

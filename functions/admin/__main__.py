@@ -18,6 +18,7 @@ from functions.admin import (
 )
 from functions.admin.command import Command, LocalCommand, describe_store
 from functions.admin.doctor import command as doctor
+from functions.refresh.shared_tasks import wait_within_limit
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import SqliteSettings, StoreSettings
 from functions.wiring import Wiring
@@ -66,6 +67,9 @@ async def _finish_and_close(running: Awaitable[str | None], wiring: Wiring) -> s
     except StoreUnavailableError as error:
         return f"The store is not available: {error}. Run this again."
     else:
+        if wiring.alerting.channels:
+            # Alerts of the command go out before it ends.
+            await wait_within_limit(wiring.finish())
         return fault
     finally:
         await wiring.store.close()

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from functions.admin.command import Command, map_concurrently, printable, stream
 from functions.alerts.trial import trial_message, try_channel
+from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
 
 _DESCRIPTION = """\
@@ -21,7 +22,11 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 async def _run(wiring: Wiring, options: Namespace) -> str | None:
-    channels = {channel.name: channel for channel in wiring.channels}
+    try:
+        wiring.settings.alerts()
+    except SettingsError as error:
+        return f"Invalid configuration: {error}."
+    channels = {channel.name: channel for channel in wiring.alerting.channels}
     if not channels:
         return "There is no channel: set ALERTS, or ALERT_WEBHOOK_URL (docs/alerts.md)."
     if options.channel is not None and options.channel not in channels:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 
 from functions.admin.command import (
@@ -64,7 +65,7 @@ async def _rewrite(wiring: Wiring, connection: str, record: Record) -> None:
     Raises ConflictError, StoreUnavailableError, UnreadableRecordError.
     """
     etag = next_etag(record.etag, wiring.entropy.token())
-    written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
+    written = replace(record, etag=etag)
     await wiring.store.swap(connection, written, expected_etag=record.etag)
 
 

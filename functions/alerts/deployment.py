@@ -4,13 +4,14 @@ It is a record of the store under a name that no connection can have. It holds n
 be found out again, so an unreadable one is replaced.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from domain.grant import Unauthorized
-from domain.ledger import Entry, HistoryEvent, Ledger
+from domain.ledger import LONGEST_HISTORY_QUOTE, Entry, HistoryEvent, Ledger, Note
 from ports.entropy import Entropy
 from ports.store import ConflictError, Record, Store, UnreadableRecordError
 
@@ -18,10 +19,13 @@ DEPLOYMENT = "~deployment"
 """The record's name. `domain.connection.is_connection` refuses it."""
 # A week of daily sweeps.
 MAX_SWEEPS = 7
+MAX_GIVEN_UP = 4
 # A channel that was renamed stays until newer ones need its place.
 MAX_CHANNELS = 50
 # A conflict needs another sweep's end in the same milliseconds.
 _MAX_TRIES = 5
+# Of an event, or of a channel's deliveries, so many entries are kept.
+_LIMITS = {HistoryEvent.SWEPT: MAX_SWEEPS, HistoryEvent.ALERT_GIVEN_UP: MAX_GIVEN_UP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +42,21 @@ LastDeliveries: TypeAlias = Mapping[str, LastDelivery]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentStatus:
-    """What the record says. None and empty if nothing is known.
+    """The content of the record. None and empty if nothing is known.
 
     `sweep_outcome` is `DONE`, `FAILED` if a connection failed, or `INCOMPLETE` if time ran out, of
-    `domain.ledger`.
+    `domain.ledger`. `alerts_owed` counts alerts of the deployment itself.
     """
 
     sweep_ended_at: datetime | None = None
     sweep_outcome: str | None = None
     channels: LastDeliveries = field(default_factory=dict)
+    alerts_owed: int = 0
 
 
 async def load_status(store: Store) -> DeploymentStatus:
-    """Return what the record says. Raises StoreUnavailableError."""
-    return status_of((await load_deployment(store)).ledger)
+    """Return the content of the record. Raises StoreUnavailableError."""
+    return status_of(await load_deployment(store))
 
 
 async def load_deployment(store: Store) -> Record:
@@ -65,6 +70,21 @@ async def load_deployment(store: Store) -> Record:
         return _empty(error)
 
 
+async def swap_deployment(
+    store: Store, entropy: Entropy, record: Record, *, over: Record
+) -> Record:
+    """Replace the record with the next version, and return it.
+
+    Raises ConflictError, StoreUnavailableError.
+    """
+    written = replace(record, etag=entropy.token())
+    try:
+        await store.swap(DEPLOYMENT, written, expected_etag=over.etag)
+    except UnreadableRecordError as error:
+        raise ConflictError(_empty(error)) from error
+    return written
+
+
 async def record_sweep(
     store: Store,
     entropy: Entropy,
@@ -72,34 +92,62 @@ async def record_sweep(
     ended_at: datetime,
     outcome: str,
     deliveries: LastDeliveries,
+    has_channels: bool = True,
 ) -> None:
     """Store the end of a sweep, and what is newer of the channels' deliveries.
 
-    Raises StoreUnavailableError.
+    Without channels, forget what was owed. Raises StoreUnavailableError.
     """
-    swept = Entry(ended_at.replace(microsecond=0), HistoryEvent.SWEPT, None, None, outcome)
+    swept = Entry(_whole(ended_at), HistoryEvent.SWEPT, None, None, outcome)
     record = await load_deployment(store)
     for _ in range(_MAX_TRIES):
-        after = replace(
-            record, etag=entropy.token(), ledger=_ledger_after(record.ledger, swept, deliveries)
-        )
+        entries = (*_newer_than(record.ledger, deliveries), swept)
+        after = replace(record, ledger=ledger_with(record.ledger, *entries))
+        if not has_channels:
+            after = _without_alerts(after)
         try:
-            await store.swap(DEPLOYMENT, after, expected_etag=record.etag)
+            await swap_deployment(store, entropy, after, over=record)
         except ConflictError as conflict:
             record = conflict.current
-        except UnreadableRecordError as error:
-            record = _empty(error)
         else:
             return
 
 
-def status_of(ledger: Ledger) -> DeploymentStatus:
-    """Return what the record's ledger says."""
-    last = next((each for each in reversed(ledger) if each.event is HistoryEvent.SWEPT), None)
+def _without_alerts(record: Record) -> Record:
+    """Forget what was owed, and that the connections were checked: channels may come back."""
+    checked = HistoryEvent.ALERTS_CHECKED
+    ledger = tuple(entry for entry in record.ledger if entry.event is not checked)
+    return replace(record, ledger=ledger, alerts=None)
+
+
+def ledger_with(ledger: Ledger, *new: Entry) -> Ledger:
+    """Add the newest entries, and remove the oldest ones of their kind."""
+    room = Counter[tuple[HistoryEvent, str | None]]()
+    kept: list[Entry] = []
+    for entry in reversed((*ledger, *new)):
+        is_delivery = entry.event is HistoryEvent.DELIVERED
+        kind = (entry.event, entry.key_name if is_delivery else None)
+        room[kind] += 1
+        if room[kind] <= _LIMITS.get(entry.event, 1):
+            kept.append(entry)
+    return _without_old_channels(kept[::-1])
+
+
+def note_entry(note: Note, at: datetime) -> Entry:
+    """Return the entry of a note, such as the one on an alert that was given up."""
+    quote = note.quote and note.quote[:LONGEST_HISTORY_QUOTE]
+    return Entry(_whole(at), note.event, note.generation, None, note.outcome, quote)
+
+
+def status_of(record: Record) -> DeploymentStatus:
+    """Return the content of the record."""
+    ends = (entry for entry in reversed(record.ledger) if entry.event is HistoryEvent.SWEPT)
+    last = next(ends, None)
     return DeploymentStatus(
         sweep_ended_at=last and last.at,
         sweep_outcome=last and last.outcome,
-        channels=_deliveries_in(ledger),
+        channels=_deliveries_in(record.ledger),
+        alerts_owed=0 if record.alerts is None else len(record.alerts.owed),
     )
 
 
@@ -115,27 +163,20 @@ def _deliveries_in(ledger: Ledger) -> LastDeliveries:
     }
 
 
-def _ledger_after(ledger: Ledger, swept: Entry, deliveries: LastDeliveries) -> Ledger:
-    """Return the ledger: the oldest deliveries and sweeps go, all else stays."""
-    sweeps = [entry for entry in ledger if entry.event is HistoryEvent.SWEPT]
-    others = (
-        entry for entry in ledger if entry.event not in {HistoryEvent.SWEPT, HistoryEvent.DELIVERED}
-    )
-    delivered = _entries_of(_newest(_deliveries_in(ledger), deliveries))
-    return (*others, *delivered, *sweeps[1 - MAX_SWEEPS :], swept)
+def _newer_than(ledger: Ledger, deliveries: LastDeliveries) -> Iterator[Entry]:
+    """Yield the deliveries that are newer than those in the ledger, the newest last."""
+    known = _deliveries_in(ledger)
+    for name, last in sorted(deliveries.items(), key=lambda item: item[1].at):
+        if name not in known or known[name].at <= last.at:
+            yield Entry(_whole(last.at), HistoryEvent.DELIVERED, None, name, last.outcome)
 
 
-def _newest(known: LastDeliveries, new: LastDeliveries) -> LastDeliveries:
-    newer = {
-        name: delivery
-        for name, delivery in new.items()
-        if name not in known or known[name].at <= delivery.at
-    }
-    return {**known, **newer}
+def _without_old_channels(entries: Sequence[Entry]) -> Ledger:
+    delivered = [entry for entry in entries if entry.event is HistoryEvent.DELIVERED]
+    gone = set(delivered[:-MAX_CHANNELS])
+    return tuple(entry for entry in entries if entry not in gone)
 
 
-def _entries_of(deliveries: LastDeliveries) -> Iterator[Entry]:
-    by_time = sorted(deliveries.items(), key=lambda item: item[1].at)
-    for name, last in by_time[-MAX_CHANNELS:]:
-        at = last.at.replace(microsecond=0)
-        yield Entry(at, HistoryEvent.DELIVERED, None, name, last.outcome)
+def _whole(instant: datetime) -> datetime:
+    """Return the instant as a ledger keeps it, in whole seconds."""
+    return instant.replace(microsecond=0)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from domain.alerts import Alert
+from domain.alerts import Alert, AlertKind
+
+_WITH_LINK = frozenset({AlertKind.LOGIN_NEEDED, AlertKind.EXPIRES_SOON})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +22,8 @@ class AlertMessage:
     provider: str | None
     link: str | None = field(repr=False)
     source: str | None
+
+
+def has_link(alert: Alert) -> bool:
+    """Whether a login helps."""
+    return alert.kind in _WITH_LINK

@@ -35,7 +35,7 @@ def check_parameters(request: Request, known: frozenset[str], *, has_body: bool 
     if not has_body:
         _refuse_body(request)
     if unknown := request.parameters.keys() - known:
-        allowed = ", ".join(sorted(known))
+        allowed = ", ".join(sorted(known)) or "none"
         detail = f"Unknown parameter {min(unknown)!r:.40}. Allowed: {allowed}."
         raise problem("invalid-request", detail)
 

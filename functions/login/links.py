@@ -71,16 +71,23 @@ class LoginLinks:
         return f"{self._public_url or ''}/api/login"
 
     async def offer(
-        self, connection: str, *, may_log_in: bool, read: int | None = None
+        self,
+        connection: str,
+        *,
+        may_log_in: bool,
+        read: int | None = None,
+        renews: bool = False,
     ) -> LoginOffer:
         """Return how to log in; `read` is the position of the record that was read.
 
+        A link that `renews` works for the login that was read, although that one still works.
         A link is made without the store or the provider.
         """
         query = "" if connection == DEFAULT_CONNECTION else f"?connection={connection}"
         url = self.login_url
         has_link = may_log_in and self._public_url is not None
-        link = f"{url}?link={await self._sign(connection, read)}" if has_link else None
+        signed = await self._sign(connection, read, renews=renews) if has_link else None
+        link = signed and f"{url}?link={signed}"
         return LoginOffer(url=url + query, link=link, may_log_in=may_log_in)
 
     async def read(self, text: str) -> LoginLink:
@@ -103,12 +110,13 @@ class LoginLinks:
         if uses > 1:
             raise _invalid("This login link was already used.")
 
-    async def _sign(self, connection: str, read: int | None) -> str:
+    async def _sign(self, connection: str, read: int | None, *, renews: bool) -> str:
         link = LoginLink(
             connection=connection,
             id=self._entropy.token(),
             expires_at=self._clock.now() + LINK_LIFETIME,
             read=read,
+            renews=renews,
         )
         signing_key, *_ = await self._keys()
         return link.sign(signing_key)

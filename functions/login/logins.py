@@ -143,10 +143,12 @@ class Logins:
         record = await self._replaceable_record(link.connection)
         self._links.check(link, record.grant)
         await self._links.use_up(link)
-        if not self._needs_login(record):
+        # A link renews the login that it was made for, and no later one.
+        renews = link.renews and link.read == place_of(record.grant)
+        if not renews and not self._needs_login(record):
             raise login_not_needed()
         browser = self._entropy.token()
-        return await self._begin(link.connection, provider, record, browser=browser)
+        return await self._begin(link.connection, provider, record, browser=browser, renews=renews)
 
     async def _begin(
         self,
@@ -156,6 +158,7 @@ class Logins:
         *,
         browser: str | None,
         replaces: bool = False,
+        renews: bool = False,
     ) -> BegunLogin:
         """Bind a new state to the connection and the position of its record."""
         state = await self.state_of(self._entropy.token())
@@ -169,6 +172,7 @@ class Logins:
             browser=browser and fingerprint(browser),
             replaces=replaces,
             read=place_of(record.grant),
+            renews=renews,
         )
         with waiting_for("store"):
             await asyncio.gather(

@@ -166,6 +166,13 @@ class Keeper:
         """
         return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
 
+    async def settle_alerts(self, connection: str) -> None:
+        """Store what time alone has changed for people, and deliver what is owed.
+
+        Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        await self._recorder.settle(connection)
+
     async def load(self, connection: str) -> Record:
         """Return the stored record. Raises StoreUnavailableError, UnreadableRecordError."""
         task = self._loads.start(connection, lambda: self._recorder.load(connection))

@@ -4,11 +4,12 @@
 - `keep` stores an event despite concurrent writes. If the store is down, new tokens go to a rescue
   log line, and the write is retried later.
 - `load` and `newest` put back a record that this instance remembers, if the store lost it.
+- Alerts of a change are in the same write. Their delivery is late work.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.ledger import HistoryEvent, Note, append_history
+from domain.ledger import HistoryEvent, Note, append_history, count_refresh
 from domain.policy import Policy
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
@@ -43,8 +44,11 @@ from ports.store import (
 
 if TYPE_CHECKING:
     # Imported where a change is stored.
+    from domain.alert_book import AlertBook, Claim
+    from domain.alert_changes import News
     from domain.events import Event
     from domain.token_endpoint import RevocationRequest
+    from functions.refresh.alert_duty import AlertDuty
     from ports.rescue import Rescue, RescuedRecord
 
 # Retries use the same etag: the new tokens may be irreplaceable.
@@ -56,8 +60,12 @@ LATE_RETRIES = (timedelta(seconds=1),) * 120
 _ROLLED_BACK = "record-rolled-back: the store had an older record"
 _GONE = "record-gone: the store had lost the record"
 _DAMAGED = "record-damaged: the record in the store cannot be decrypted"
+LATE_WRITE = "late-write"
+RESCUE_LINE = "rescue-line"
+"""How tokens were rescued: the store came back, or `recover` has read the log."""
 # The key of one task for all records. Etags are not empty.
 _EVERY_RECORD = ""
+_WATCH = "the watch of the sweep"
 
 _log = logging.getLogger(__name__)
 
@@ -82,14 +90,19 @@ class Recorder:
         rescue: "Rescue",
         revoke_late_tokens: "Callable[[str, RevocationRequest], Coroutine[None, None, None]]",
         policy: Policy,
+        alerts: "Callable[[], AlertDuty | None]" = lambda: None,
     ) -> None:
-        """`revoke_late_tokens` gets tokens that arrive after their connection was revoked."""
+        """`revoke_late_tokens` gets tokens that arrive after their connection was revoked.
+
+        `alerts`: None without channels. It is called for a change, so that its import is late.
+        """
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._rescue = rescue
         self._revoke_late_tokens = revoke_late_tokens
         self._policy = policy
+        self._alerts = alerts
         # Writes and revocations that go on after the callers have their answer.
         self._late_work: SharedTasks[None] = SharedTasks(must_end=True)
         self._memory = Memory()
@@ -102,17 +115,84 @@ class Recorder:
         note: Note | None,
         *,
         now: datetime,
+        news: "Sequence[News]" = (),
     ) -> Record:
         """Store a grant, with the note on it in the ledger; return the new record.
 
+        `news`: what the change owes to people by itself.
+
         Raises ConflictError with the `newest` record, UnstoredError.
         """
-        trace = current()
-        who = trace.key_name if trace else None
-        ledger = record.ledger
+        noted = replace(record, grant=grant)
         if note is not None:
-            ledger = append_history(ledger, note, now=now, key_name=who)
-        after = replace(record, grant=grant, ledger=ledger)
+            trace = current()
+            who = trace.key_name if trace else None
+            noted = replace(
+                noted,
+                ledger=append_history(record.ledger, note, now=now, key_name=who),
+                refreshes=count_refresh(record.refreshes, note),
+            )
+        after = self._with_alerts(noted, record.grant, now=now, news=news)
+        written = await self._write(connection, after, over=record)
+        self._deliver(connection, written, over=record)
+        return written
+
+    def _with_alerts(
+        self, record: Record, before: Grant, *, now: datetime, news: "Sequence[News]" = ()
+    ) -> Record:
+        """Return the record with what the change from `before` owes; as it is without channels."""
+        try:
+            if (duty := self._alerts()) is None:
+                return record
+            new_id = self._entropy.token()
+            return duty.after(record, before, self._policy, now=now, new_id=new_id, news=news)
+        except Exception:  # noqa: BLE001 - no fault of alerts may lose new tokens
+            _log.exception("unexpected error of alerts")
+            return record
+
+    def _deliver(
+        self, connection: str, written: Record, *, over: Record
+    ) -> asyncio.Task[None] | None:
+        """Start to deliver what is owed, if this write took the claim."""
+        duty, claim = self._alerts(), _claim_of(written)
+        if duty is None or claim is None or claim == _claim_of(over):
+            return None
+        return self._late_work.start(
+            f"alerts {claim.id}", lambda: duty.deliver(connection, written, self)
+        )
+
+    async def settle(self, connection: str) -> None:
+        """Store what time alone has changed for people, and wait until what is owed is delivered.
+
+        Without channels, forget what was owed. Raises StoreUnavailableError, UnreadableRecordError.
+        """
+        record = await self.load(connection)
+        while (after := self._settled(record)).alerts != record.alerts:
+            try:
+                written = await self._write(connection, after, over=record)
+            except ConflictError as conflict:
+                record = conflict.current
+                continue
+            if (delivery := self._deliver(connection, written, over=record)) is not None:
+                await asyncio.shield(delivery)
+            return
+
+    def _settled(self, record: Record) -> Record:
+        if self._alerts() is None:
+            return replace(record, alerts=None)
+        return self._with_alerts(record, record.grant, now=self._clock.now())
+
+    async def write_alerts(
+        self, connection: str, record: Record, alerts: "AlertBook | None", notes: Sequence[Note]
+    ) -> Record:
+        """Store the alerts of a record after a delivery, with notes; return the new record.
+
+        Raises ConflictError, StoreUnavailableError.
+        """
+        ledger = record.ledger
+        for note in notes:
+            ledger = append_history(ledger, note, now=self._clock.now(), key_name=None)
+        after = replace(record, ledger=ledger, alerts=alerts)
         return await self._write(connection, after, over=record)
 
     async def _write(self, connection: str, record: Record, *, over: Record) -> Record:
@@ -161,9 +241,13 @@ class Recorder:
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
         """Replace a record by the remembered one, unless another write is faster."""
-        grant = mark_in_doubt(known.grant, self._policy, self._clock.now())
+        now = self._clock.now()
+        grant = mark_in_doubt(known.grant, self._policy, now)
+        restored = self._with_alerts(
+            replace(known, grant=grant), known.grant, now=now, news=self._news_of_loss(why)
+        )
         try:
-            record = await self._put(connection, replace(known, grant=grant), over=over)
+            record = await self._put(connection, restored, over=over)
         except ConflictError as conflict:
             return conflict.current
         except UnstoredError:
@@ -171,10 +255,20 @@ class Recorder:
             raise
         # docs/encryption-keys.md and an alarm name these words.
         _log.critical("connection %s: %s; the newest known one is restored", connection, why)
+        self._deliver(connection, record, over=known)
         if why is not _ROLLED_BACK:
             # A loss seldom concerns one record only.
             self._late_work.start(_EVERY_RECORD, self._check_all)
         return record
+
+    def _news_of_loss(self, why: str) -> "Sequence[News]":
+        if self._alerts() is None:
+            return ()
+        from domain.alert_changes import News
+        from domain.alerts import AlertKind
+
+        # Programs get the words before the colon, as operators do in the log.
+        return (News(kind=AlertKind.ROLLED_BACK, cause=why.partition(":")[0]),)
 
     async def _check_all(self) -> None:
         """Put back every remembered record that is missing in the store."""
@@ -216,7 +310,13 @@ class Recorder:
 
     def _prepare_write(self, connection: str, record: Record, *, over: Record) -> "RescuedRecord":
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
-        written = Record(grant=record.grant, etag=etag, ledger=record.ledger)
+        written = Record(
+            grant=record.grant,
+            etag=etag,
+            ledger=record.ledger,
+            alerts=record.alerts,
+            refreshes=record.refreshes,
+        )
         return _rescued(connection, written, expected_etag=over.etag)
 
     async def keep(self, connection: str, record: Record, event: "Event") -> Record:
@@ -247,9 +347,12 @@ class Recorder:
         """Wait until late writes and revocations are done, or given up."""
         await self._late_work.finish()
 
-    async def _apply_and_store(self, connection: str, record: Record, event: "Event") -> Record:
+    async def _apply_and_store(
+        self, connection: str, record: Record, event: "Event", *, is_late: bool = False
+    ) -> Record:
         from domain.events import AttemptEnded
 
+        news = self._news_of_rescue(event, is_late=is_late)
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
@@ -258,13 +361,35 @@ class Recorder:
             if effect.grant is record.grant:
                 return record
             try:
-                after = await self.swap(connection, record, effect.grant, effect.note, now=now)
+                after = await self.swap(
+                    connection, record, effect.grant, effect.note, now=now, news=news
+                )
             except ConflictError as conflict:
                 record = conflict.current
             else:
-                if isinstance(event, AttemptEnded) and not _ends_adoption(effect.note):
-                    _log_refusal(connection, after.grant)
+                if isinstance(event, AttemptEnded):
+                    self._watch_sweep()
+                    if not _ends_adoption(effect.note):
+                        _log_refusal(connection, after.grant)
                 return after
+
+    def _watch_sweep(self) -> None:
+        duty = self._alerts()
+        if duty is not None and duty.watch_sweep is not None:
+            self._late_work.start(_WATCH, duty.watch_sweep)
+
+    def _news_of_rescue(self, event: "Event", *, is_late: bool) -> "Sequence[News]":
+        """Return that tokens were rescued: they were in the log, and now they are stored."""
+        if self._alerts() is None:
+            return ()
+        from domain.alert_changes import News
+        from domain.alerts import AlertKind
+        from domain.events import TokensRescued
+
+        if not is_late and not isinstance(event, TokensRescued):
+            return ()
+        cause = LATE_WRITE if is_late else RESCUE_LINE
+        return (News(kind=AlertKind.TOKENS_RESCUED, cause=cause),)
 
     def _revoke_late(self, connection: str, request: "RevocationRequest") -> None:
         name = f"revoke {request.token}"
@@ -275,13 +400,18 @@ class Recorder:
         for pause in LATE_RETRIES:
             await asyncio.sleep(pause.total_seconds())
             try:
-                await self._apply_and_store(connection, await self.load(connection), event)
+                record = await self.load(connection)
+                await self._apply_and_store(connection, record, event, is_late=True)
             except (StoreUnavailableError, UnreadableRecordError):
                 continue
             except Exception:  # noqa: BLE001 - no error may lose the tokens
                 _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
+
+
+def _claim_of(record: Record) -> "Claim | None":
+    return None if record.alerts is None else record.alerts.claim
 
 
 def _rescued(connection: str, record: Record, *, expected_etag: str | None) -> "RescuedRecord":

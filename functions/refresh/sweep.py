@@ -1,15 +1,16 @@
 """The sweep: refreshes connections before they expire.
 
-It also continues interrupted revocations, removes expired entries, such as unfinished logins, and
-completes the listing of a store that an earlier version has written to.
+It also continues interrupted revocations, delivers alerts, removes expired entries, such as
+unfinished logins, and completes the listing of a store that an earlier version has written to.
 Its progress is in the store, so that the next sweep continues one that ran out of time.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
@@ -29,11 +30,14 @@ from domain.grant import (
     Cause,
     Failure,
     FailureState,
+    Grant,
     Refreshing,
     Revoking,
+    due_at,
 )
 from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
+from functions.refresh.alert_turns import AlertTurns
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.revocations import Revocations
 from functions.refresh.status import rfc3339
@@ -47,6 +51,8 @@ MAX_CONCURRENCY = 4
 PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
 START_LIMIT = timedelta(minutes=2)
+# Then no alert is delivered any more. One takes a minute at most.
+DELIVERY_LIMIT = timedelta(minutes=3)
 # Of entering the records of an earlier version into the listing, once per store.
 LISTING_LIMIT = timedelta(minutes=1)
 # A later due date is rare, or from a clock that was ahead.
@@ -61,7 +67,7 @@ class SweepOutcome(Enum):
     REFRESHED = "refreshed"
     SKIPPED = "skipped"
     FAILED = "failed"
-    # Checked for its date only, and not counted.
+    # Checked for its date or its alerts only, and not counted.
     NOT_DUE = "not-due"
 
 
@@ -92,17 +98,23 @@ class Sweep:
         revocations_of: Callable[[str], Revocations],
         store: Store,
         clock: Clock,
+        alerts_are_on: bool = False,
+        unchecked: Callable[[], AsyncGenerator[Sequence[str], None]] | None = None,
         on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
-        They raise UnknownClientError, SettingsError. `on_end` stores the report of each sweep, and
-        raises StoreUnavailableError.
+        They raise UnknownClientError, SettingsError. `alerts_are_on`: whether there are channels.
+        `unchecked` yields connections whose alerts must be checked once, in pages. The next page
+        is requested when all of one are done. `on_end` stores the report of each sweep. It raises
+        StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
+        self._alerts_are_on = alerts_are_on
+        self._unchecked = unchecked
         self._on_end = on_end
 
     async def run(self) -> SweepReport:
@@ -111,21 +123,29 @@ class Sweep:
         A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
         cannot list due connections.
         """
-        end = self._clock.now() + START_LIMIT
-        turns = asyncio.Semaphore(MAX_CONCURRENCY)
+        start = self._clock.now()
+        end, turns = start + START_LIMIT, asyncio.Semaphore(MAX_CONCURRENCY)
+        alerts = AlertTurns(self._settle, self._clock, end=start + DELIVERY_LIMIT)
 
         async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
             async with turns:
                 if self._clock.now() >= end:
                     return None
-                return await self._refresh(connection, is_due=is_due)
+                outcome = await self._refresh(connection, is_due=is_due)
+            # Without channels, what is due but the grant is what was owed before.
+            if self._alerts_are_on or (is_due and outcome is SweepOutcome.NOT_DUE):
+                alerts.add(connection)
+            return outcome
 
         swept: list[SweepOutcome | None] = []
         async for page, is_due in self._due():
             swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
             if None in swept:
                 break
+        await alerts.finish()
         await self._tidy()
+        if await self._complete_listing():
+            await self._check_once(end=start + DELIVERY_LIMIT)
         report = SweepReport(
             refreshed=swept.count(SweepOutcome.REFRESHED),
             skipped=swept.count(SweepOutcome.SKIPPED),
@@ -134,6 +154,22 @@ class Sweep:
         )
         await self._store_report(report)
         return report
+
+    async def _check_once(self, *, end: datetime) -> None:
+        """Check the alerts of connections that no sweep has checked yet, until time is up."""
+        if self._unchecked is None:
+            return
+        try:
+            async with aclosing(self._unchecked()) as pages:
+                async for page in pages:
+                    turns = AlertTurns(self._settle, self._clock, end=end)
+                    for connection in page:
+                        turns.add(connection)
+                    await turns.finish()
+                    if self._clock.now() >= end:
+                        break
+        except StoreUnavailableError as error:
+            _log.warning("sweep: the alerts of some connections are not checked: %s", error)
 
     async def _store_report(self, report: SweepReport) -> None:
         if self._on_end is None:
@@ -150,10 +186,12 @@ class Sweep:
                 await self._store.forget_expired(self._clock.now())
         except StoreUnavailableError as error:
             _log.warning("sweep: expired entries are not removed: %s", error)
-        await self._complete_listing()
 
-    async def _complete_listing(self) -> None:
-        """List the records of earlier versions, too. The next sweep continues if time is up."""
+    async def _complete_listing(self) -> bool:
+        """List the records of earlier versions, too; return whether all are listed.
+
+        The next sweep continues if time is up.
+        """
         try:
             with waiting_for("store"):
                 async with asyncio.timeout(LISTING_LIMIT.total_seconds()):
@@ -164,6 +202,8 @@ class Sweep:
                 "%s; the next sweep continues",
                 str(error) or "out of time",
             )
+            return False
+        return True
 
     async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
         """Yield pages of due connections, each once, although failed ones stay due.
@@ -191,6 +231,14 @@ class Sweep:
                 for start in range(0, len(names), PAGE_SIZE):
                     yield names[start : start + PAGE_SIZE], is_due
 
+    async def _settle(self, connection: str) -> None:
+        await self._keeper_of(connection).settle_alerts(connection)
+
+    def _is_grant_due(self, grant: Grant) -> bool:
+        """Whether a record is due for its grant, and not only for its alerts."""
+        at = due_at(grant)
+        return at is not None and at <= self._clock.now()
+
     async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
         try:
             result = await self._keeper_of(connection).refresh_if_due(connection)
@@ -209,7 +257,8 @@ class Sweep:
         except Exception:  # noqa: BLE001 - the other connections must go on
             _log.exception("connection %s: not refreshed; the next sweep tries again", connection)
             return SweepOutcome.FAILED
-        if isinstance(result.answer, NothingDue) and not is_due and result.after == result.before:
+        is_unchanged = isinstance(result.answer, NothingDue) and result.after == result.before
+        if is_unchanged and not (is_due and self._is_grant_due(result.after)):
             return SweepOutcome.NOT_DUE
         swept = _outcome_of(result)
         if swept is SweepOutcome.FAILED:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from functions.settings.alert_members import BY_REFERENCE, Members
@@ -135,6 +134,8 @@ def _apprise(members: Members) -> Target:
 
 def _require(library: str, how: str) -> None:
     """Check that a library is installed, without its import. Raises EntryError."""
+    from importlib.util import find_spec
+
     if find_spec(library) is None:
         raise EntryError(f"this kind requires {library}: {how}")
 

@@ -6,7 +6,6 @@ A secret may be in a variable of its own: `"url_env": "SLACK_URL"` instead of `"
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 
 from domain.metadata import is_safe_url
 from functions.settings.alert_targets import Addresses
@@ -18,7 +17,10 @@ BY_REFERENCE = "_env"
 _SECRET_BYTES = range(24, 65)
 _SECRET_PREFIX = "whsec_"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
+# RFC 5322 §3.4 without comments and groups. `email.utils` would cost a cold start 5 ms.
+_PLAIN_ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,254}"
+_PHRASE = r'[^"<>@,;:()\[\]\\]{1,100}|"[^"\\]{1,100}"'
+_ADDRESS = re.compile(f"{_PLAIN_ADDRESS}|({_PHRASE}) <{_PLAIN_ADDRESS}>")
 _LONGEST_TEXT = 2000
 _MOST_ADDRESSES = 50
 
@@ -136,6 +138,4 @@ def _is_webhook_secret(text: str) -> bool:
 
 def is_address(text: str) -> bool:
     """Whether a text is one mail address, optionally with a name before it."""
-    name, address = parseaddr(text)
-    is_whole = text in {address, f"{name} <{address}>", f'"{name}" <{address}>'}
-    return is_whole and _ADDRESS.fullmatch(address) is not None
+    return _ADDRESS.fullmatch(text) is not None

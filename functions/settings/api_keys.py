@@ -24,7 +24,9 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 from domain.connection import accounts_pattern, client_part, has_account, is_connection
 from functions.settings.environment import LAYOUT, EnvReader
 
-KeyedEndpoint: TypeAlias = Literal["connections", "login", "refresh", "revoke", "token", "verify"]
+KeyedEndpoint: TypeAlias = Literal[
+    "connections", "login", "metrics", "refresh", "revoke", "token", "verify"
+]
 """An endpoint that requires an API key."""
 
 KEYED_ENDPOINTS: tuple[KeyedEndpoint, ...] = get_args(KeyedEndpoint)

@@ -63,9 +63,9 @@ def read_authorization_params(env: EnvReader, preset: Provider) -> Params:
             "AUTHORIZATION_PARAMS has an invalid parameter name: use letters, digits and . _ -, "
             "and no ? at the beginning"
         )
-    if len(set(names)) < len(names):
+    if _repeats(found):
         # RFC 6749 §3.1.
-        env.faults.append("AUTHORIZATION_PARAMS repeats a parameter")
+        env.faults.append("AUTHORIZATION_PARAMS repeats a parameter other than resource")
     wire = preset.wire
     login_params = _LOGIN_PARAMS if wire is None else _sent(_LOGIN_PARAMS, wire.authorization_names)
     if own := sorted(login_params.intersection(names)):

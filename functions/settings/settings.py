@@ -2,9 +2,10 @@
 
 import os
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from functions.settings.api_keys import ApiKey, read_api_keys
@@ -61,7 +62,8 @@ def missing_library(variable: str, error: ModuleNotFoundError) -> str:
 class Settings:
     """The checked environment.
 
-    `public_url` is None if unset; only logins need it. `alerts` is None without a channel.
+    `public_url` is None if unset; only logins need it. `alerts` reads the channels of alerts at its
+    first call, because a fresh token needs none: None without a channel. It raises SettingsError.
     """
 
     clients: Clients
@@ -73,7 +75,7 @@ class Settings:
     public_url: str | None
     store: StoreSettings
     encryption_keys: tuple[bytes, ...] = field(repr=False)
-    alerts: "AlertSettings | None" = None
+    alerts: "Callable[[], AlertSettings | None]" = field(repr=False, compare=False)
 
     def redirect_uri(self, client: ClientSettings) -> str | None:
         """Return a client's redirect URI (RFC 6749 §3.1.2), to register at its provider."""
@@ -90,8 +92,9 @@ class Settings:
     ) -> Self:
         """Read and check every variable. Raises SettingsError with every fault.
 
-        A client in CLIENTS is read later; its faults concern its connections only.
-        `allows_programs`: whether a channel of ALERTS may run a program.
+        A client in CLIENTS is read later; its faults concern its connections only. So are channels
+        of alerts, because a wrong one costs no token. `allows_programs`: whether a channel may run
+        a program.
         """
         env = EnvReader(environ)
         has_encryption_keys = env.optional("ENCRYPTION_KEYS", invisible=LAYOUT) is not None
@@ -107,7 +110,7 @@ class Settings:
             public_url=_public_url(env),
             store=read_store(env),
             encryption_keys=_encryption_keys(env),
-            alerts=_read_alerts(env, environ, allows_programs=allows_programs),
+            alerts=_alert_reader(environ, allows_programs=allows_programs),
         )
         if env.faults:
             raise SettingsError(env.faults)
@@ -121,14 +124,24 @@ def _read_callers(env: EnvReader, keys: tuple[ApiKey, ...]) -> "tuple[CallerEntr
     return read_callers(text or "", [key.name for key in keys], env.faults)
 
 
-def _read_alerts(
-    env: EnvReader, environ: Mapping[str, str], *, allows_programs: bool
-) -> "AlertSettings | None":
+def _alert_reader(
+    environ: Mapping[str, str], *, allows_programs: bool
+) -> "Callable[[], AlertSettings | None]":
     if not any(environ.get(name) for name in _ALERT_VARIABLES):
-        return None
-    from functions.settings.alerts import read_alerts
+        return lambda: None
+    variables = dict(environ)
 
-    return read_alerts(env, environ, allows_programs=allows_programs)
+    @cache
+    def read() -> "AlertSettings | None":
+        from functions.settings.alerts import read_alerts
+
+        env = EnvReader(variables)
+        alerts = read_alerts(env, variables, allows_programs=allows_programs)
+        if env.faults:
+            raise SettingsError(env.faults)
+        return alerts
+
+    return read
 
 
 def _encryption_keys(env: EnvReader) -> tuple[bytes, ...]:

@@ -60,6 +60,7 @@ def main() -> str | None:
     try:
         local = LocalEnvironment.complete(os.environ)
         settings = Settings.from_environ(local.variables, allows_programs=True)
+        settings.alerts()
         steps = FirstSteps.of(local, settings)
         application = LocalApplication(
             Application(ALL_ROUTES, lambda: settings), steps, _simulation(local, settings)

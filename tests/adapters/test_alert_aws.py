@@ -33,12 +33,11 @@ NOWHERE = "http://127.0.0.1:1"
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """The access to the services."""
+    """The access to the services, and clients of them, whose creation is slow."""
 
     access: Mapping[str, str]
-
-    def client(self, service: str) -> Any:
-        return botocore.session.Session().create_client(service, **self.access)
+    sns: Any
+    sqs: Any
 
     def topic_with_queue(self, *, fifo: bool) -> tuple[str, str]:
         """Create a topic and a queue that subscribes to it. Return its ARN and the queue's URL."""
@@ -46,21 +45,27 @@ class Aws:
         attributes = {"FifoTopic": "true"} if fifo else {}
         queue = {"FifoQueue": "true"} if fifo else {}
         name = f"alerts-{uuid4().hex}{suffix}"
-        topic = self.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
-        url = self.client("sqs").create_queue(QueueName=name, Attributes=queue)["QueueUrl"]
+        topic = self.sns.create_topic(Name=name, Attributes=attributes)["TopicArn"]
+        url = self.sqs.create_queue(QueueName=name, Attributes=queue)["QueueUrl"]
         arn = f"arn:aws:sqs:eu-central-1:000000000000:{name}"
-        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         return topic, url
 
     def messages_in(self, queue: str) -> list[dict[str, Any]]:
-        found = self.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        found = self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in found.get("Messages", [])]
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
     with aws_server("sns", "sqs") as server:
-        yield Aws(access_to(server.url))
+        access = access_to(server.url)
+        sns, sqs = (_client(service, access) for service in ("sns", "sqs"))
+        yield Aws(access, sns, sqs)
+
+
+def _client(service: str, access: Mapping[str, str]) -> Any:
+    return botocore.session.Session().create_client(service, **access)
 
 
 def publish(aws: Aws, topic_arn: str, *, times: int = 1, **access: str) -> None:
@@ -120,8 +125,7 @@ def test_ses_sends_the_mail_of_a_sender_that_it_knows() -> None:
         mails = SesMails(**access)
         with pytest.raises(NotDeliveredError, match=r"^Amazon SES refuses: MessageRejected"):
             asyncio.run(mails.send(MAIL))
-        client = botocore.session.Session().create_client("sesv2", **access)
-        client.create_email_identity(EmailIdentity="keeper@example.com")
+        _client("sesv2", access).create_email_identity(EmailIdentity="keeper@example.com")
         asyncio.run(mails.send(MAIL))
         mails.close()
 

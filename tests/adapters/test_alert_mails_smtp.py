@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -22,7 +23,7 @@ from functions.alerts.texts import notice_of
 from functions.settings.alert_targets import Addresses
 from ports.alert_transport import NotDeliveredError
 from tests.functions.alerts.messages import EXAMPLES, LINK, with_texts
-from tests.ports.scripted_server import Script, raw, serving, stall
+from tests.ports.scripted_server import Connection, Script, raw, serving, stall
 from tests.system.certificates import server_certificate
 from tests.system.loopback import free_port
 
@@ -200,6 +201,25 @@ def test_a_server_that_is_none_is_named(
     with serving(script, reads=False) as server:
         port = int(server.endpoint.rpartition(":")[2].partition("/")[0])
         assert reason in failure(port, starttls=True, host="127.0.0.1")
+
+
+def test_a_server_that_greets_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_mails_smtp, "_LIMIT", 0.3)
+    left: list[OSError] = []
+
+    def greet(connection: Connection) -> None:
+        # Each line comes within the time limit of a step.
+        try:
+            for _ in range(400):
+                connection.send(b"220-welcome\r\n")
+                time.sleep(0.05)
+        except OSError as error:
+            left.append(error)
+
+    with serving(greet, reads=False) as server:
+        port = int(server.endpoint.rpartition(":")[2].partition("/")[0])
+        assert failure(port, starttls=True, host="127.0.0.1") == "no answer within 0.3 s"
+    assert left
 
 
 def test_a_server_that_is_away_is_named() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.grant_json import dump_record, load_record
+from adapters.grant_json import dump_record, load_record, load_stored
 from adapters.login_json import dump_login, load_login
 from adapters.stored_json import (
     ADOPTING_VERSION,
@@ -379,7 +379,7 @@ def test_any_extra_members_are_read_or_refused(extra: object) -> None:
 def test_a_missing_member_of_a_login_is_refused(name: str) -> None:
     members = json.loads(dump_login(PENDING))
     del members[name]
-    if name == "outcome":
+    if name in {"outcome", "renews"}:
         # Not in what earlier releases wrote.
         assert load_login(written(members)) == PENDING
         return
@@ -443,3 +443,21 @@ def test_members_of_a_later_version_are_ignored(place: tuple[Grant, Path]) -> No
     members = members_of(grant)
     at(members, path)["added-later"] = {"x": 1}
     assert load_grant(written(members)) == grant
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        pytest.param({"tokens": 3, "not-sent": 1}, {"tokens": 3, "not-sent": 1}, id="counts"),
+        pytest.param({"tokens": "3", "not-sent": 1}, {"not-sent": 1}, id="a-text"),
+        pytest.param(["tokens"], {}, id="a-list"),
+        pytest.param(None, {}, id="null"),
+    ],
+)
+def test_counts_of_refreshes_are_read_and_cost_no_grant(
+    stored: object, read: dict[str, int]
+) -> None:
+    members = {**members_of(AUTHORIZED), "refreshes": stored}
+    assert load_stored(written(members)) == (AUTHORIZED, (), None, read)
+    assert load_stored(dump_record(AUTHORIZED, (), None, read)).refreshes == read
+    assert ("refreshes" in json.loads(dump_record(AUTHORIZED, (), None, read))) is bool(read)

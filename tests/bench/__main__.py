@@ -10,6 +10,7 @@ import pytest
 
 from functions.refresh.keeper import FIRST_POLL, POLL_GROWTH
 from tests.bench.cold_start import cold_start_rows
+from tests.bench.command import command_rows
 from tests.bench.figures import Row, table
 from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
 from tests.bench.key_timing import key_timing_rows
@@ -38,6 +39,8 @@ cold start     Processor time from the start of a process to its first answer, w
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
                The table is reached before the first event.
+command        Processor time of `oauth-callback token`, from the start of the interpreter to the
+               end. The first row only imports what it cannot do without.
 key, control   The time to refuse a key, relative to one whose first byte is wrong. Then the share
                of pairs in which it is longer (50 %: no difference), and the probability that chance
                alone makes such a difference (p). The control is not part of the keeper: it stops at
@@ -60,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = asyncio.run(_measure(parts, options))
         rows += cold_start_rows(parts, starts=options.cold_starts)
     rows += lambda_start_rows(starts=options.cold_starts)
+    rows += command_rows(starts=options.cold_starts)
     rows += key_timing_rows(comparisons=options.comparisons)
     load = _LOAD.format(processors=os.cpu_count(), before=before, after=os.getloadavg()[0])
     print(table(rows), _NOTES, load, sep="\n", end="")  # noqa: T201 - a command prints

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from domain.page_session import SESSION_LIFETIME
-from tests.browser.conftest import OpenVisit
+from tests.browser.conftest import TITLE_FILE, OpenVisit
 from tests.browser.showcase import KEY
-from tests.browser.visits import DESK, PHONE, Visit, visit
+from tests.browser.visits import DESK, PHONE, Visit, faults_of, visit
 from tests.system.local_server import LocalServer
 from tests.system.loopback import http
 from tests.system.waiting import wait_until
@@ -173,6 +173,18 @@ def test_the_button_copies_the_login_link(visitor: Visit, server: LocalServer) -
     assert copied == visitor.page.get_by_label("Link").input_value()
     visitor.open(copied)
     assert visitor.heading.startswith("Log in at")
+
+
+def test_a_button_sends_a_test_alert_to_each_channel(visitor: Visit, server: LocalServer) -> None:
+    sign_in(visitor, server)
+    visitor.press("Send a test alert")
+    found = [" ".join(each.split()) for each in visitor.page.locator(".card").all_inner_texts()]
+    assert found[0] == "desk Sent"
+    assert found[1].startswith("broken Not sent ")
+    assert (server.folder / TITLE_FILE).read_text()
+    assert faults_of(visitor) == []
+    visitor.follow("Back")
+    assert visitor.heading == "Connections"
 
 
 @contextmanager

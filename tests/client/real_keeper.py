@@ -81,12 +81,12 @@ class Server:
 
 @contextmanager
 def real_keeper(
-    clock: SharedClock, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+    clock: SharedClock, endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch, **variables: str
 ) -> Iterator[Server]:
-    """Run the keeper, adopt a login, and set the client's variables."""
+    """Run the keeper with more variables, adopt a login, and set the client's variables."""
     folder = clock.path.parent
     monkeypatch.setattr("functions.wiring.SystemClock", lambda: clock)
-    environ = environ_in(folder, **endpoint.environ)
+    environ = environ_in(folder, **endpoint.environ, **variables)
     server = Server(Application(ROUTES, lambda: Settings.from_environ(environ)))
     server.start()
     try:

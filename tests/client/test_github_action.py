@@ -17,6 +17,9 @@ import pytest
 import yaml
 
 from oauth_callback.testing import FakeKeeper
+from tests.client.real_keeper import EPOCH, SharedClock, real_keeper
+from tests.functions.token_endpoint import token_endpoint
+from tests.issuers import running_issuer
 
 ACTION = Path(__file__).parents[2] / "client/action/action.yml"
 KEY = "a-key-for-tests-only"
@@ -96,11 +99,12 @@ def keeper() -> Iterator[FakeKeeper]:
 
 @dataclass(slots=True)
 class Issuer:
-    """GitHub's endpoint for the identity of a job."""
+    """GitHub's endpoint for the identity of a job, which gets the audience that was asked for."""
 
     url: str = ""
     status: int = 200
-    body: str = field(default_factory=lambda: json.dumps({"value": IDENTITY}))
+    identity: Callable[[str], str] = lambda _: IDENTITY
+    body: str | None = None
     audiences: list[str] = field(default_factory=list)
 
     @property
@@ -120,10 +124,12 @@ def identities() -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             assert self.headers["Authorization"] == "Bearer request-token"
-            issuer.audiences += parse_qs(urlsplit(self.path).query)["audience"]
+            [audience] = parse_qs(urlsplit(self.path).query)["audience"]
+            issuer.audiences.append(audience)
             self.send_response(issuer.status)
             self.end_headers()
-            self.wfile.write(issuer.body.encode())
+            signed = json.dumps({"value": issuer.identity(audience)})
+            self.wfile.write((signed if issuer.body is None else issuer.body).encode())
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -155,6 +161,42 @@ def test_the_identity_of_the_job_is_a_key(act: Act, audience: str) -> None:
         assert (step.code, step.readable, step.outputs["token"]) == (0, "", "token-1")
         assert step.variables == {"before": "stays"}
         assert issuer.audiences == [audience or keeper.url]
+
+
+@pytest.mark.parametrize(
+    ("repository", "audience", "code", "says"),
+    [
+        pytest.param("acme/shop", "", 0, "", id="allowed"),
+        pytest.param("acme/other", "", 78, "`repository`", id="another repository"),
+        pytest.param("acme/shop", "https://other.test", 78, "`aud`", id="another audience"),
+    ],
+)
+def test_a_deployment_accepts_the_jobs_that_its_callers_name(
+    act: Act,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    repository: str,
+    audience: str,
+    code: int,
+    says: str,
+) -> None:
+    now = int(EPOCH.timestamp())
+    with running_issuer() as issuer, identities() as github, token_endpoint() as endpoint:
+        github.identity = lambda audience: issuer.token(
+            aud=audience, repository=repository, nbf=now, exp=now + 300
+        )
+        entry = {"name": "ci", "issuer": issuer.url, "audience": "https://keeper.test"}
+        callers = json.dumps([{**entry, "claims": {"repository": "acme/shop"}}])
+        clock = SharedClock(tmp_path / "clock")
+        with real_keeper(clock, endpoint, monkeypatch, CALLERS=callers) as keeper:
+            url = f"http://127.0.0.1:{keeper.port}"
+            step = act(github.runner, url=url, audience=audience or entry["audience"])
+        given = str(endpoint.given[-1]["access_token"])
+        assert (step.code, step.outputs["token"]) == (code, "" if code else given)
+        assert says in step.readable
+        assert step.log.count("::add-mask::") == (1 if code else 2)
+        assert given not in step.readable
 
 
 def test_an_outage_is_waited_for(act: Act, keeper: FakeKeeper) -> None:

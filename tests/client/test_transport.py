@@ -100,7 +100,30 @@ def test_a_proxy_gets_its_password_and_not_the_key(
     assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n" in head
     assert KEY.encode() not in head
     assert seen[0].headers["x-api-key"] == KEY
+    assert seen[0].headers["host"] == "keeper.test"
     assert "proxy-authorization" not in seen[0].headers
+
+
+def test_a_proxy_without_tls_gets_the_whole_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heads: list[bytes] = []
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                heads.append(client.recv(_MANY))
+                client.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"access_token": "token-1"}')
+
+        serving = Thread(target=serve)
+        serving.start()
+        monkeypatch.setenv("http_proxy", f"http://me:x@127.0.0.1:{listener.getsockname()[1]}")
+        settings = Settings("http://keeper.test:8080/below", KEY, allow_http=True)
+        assert Keeper(settings).token().token.access_token == "token-1"
+        serving.join()
+    line, *headers = heads[0].decode().split("\r\n")
+    assert line == "GET http://keeper.test:8080/below/api/token HTTP/1.1"
+    assert "Host: keeper.test:8080" in headers
+    assert "Proxy-Authorization: Basic bWU6eA==" in headers  # base64 of `me:x`
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_example_can_be_used(tmp_path: Path) -> None:
     shell = block("sh", PAGE, having="ALERTS=")
     found = dict(re.findall(r"^([A-Z_]+)='?(.*?)'?$", shell, re.MULTILINE))
     environ = environ_in(tmp_path, **{name: text.replace("…", "x") for name, text in found.items()})
-    alerts = Settings.from_environ(environ).alerts
+    alerts = Settings.from_environ(environ).alerts()
     assert alerts is not None
     assert [channel.name for channel in alerts.channels] == ["slack"]
 
@@ -90,7 +90,7 @@ def test_the_simple_way_and_the_receiver_fit_together(tmp_path: Path) -> None:
 
         async def send() -> None:
             wiring = Wiring(settings)
-            await wiring.channels[0].send(EXAMPLES[AlertKind.TEST])
+            await wiring.alerting.channels[0].send(EXAMPLES[AlertKind.TEST])
             await wiring.close()
 
         asyncio.run(send())

@@ -161,6 +161,15 @@ def test_a_providers_parameters_are_added_and_replace_none_of_the_login() -> Non
     assert asked == {**dict(ASKED), "prompt": "consent", "scope": "more"}
 
 
+def test_each_resource_is_sent() -> None:
+    resources = [("resource", "https://a.test"), ("resource", "https://b.test")]
+    endpoint = "https://a.test/?resource=of-the-endpoint"
+    provider = replace(
+        CUSTOM, authorization_endpoint=endpoint, authorization_params=tuple(resources)
+    )
+    assert [pair for pair in asked_of(provider)[1] if pair[0] == "resource"] == resources
+
+
 def test_an_endpoint_that_has_a_query_keeps_it() -> None:
     provider = replace(CUSTOM, scope=None, authorization_endpoint="https://a.test/?tenant=1")
     assert asked_of(provider) == ("https://a.test/", [("tenant", "1"), *ASKED])

@@ -8,12 +8,15 @@ from hypothesis import given, settings
 
 from domain.ledger import (
     MAX_ENTRIES,
+    MAX_GIVEN_UP,
     MAX_OTHERS,
     MAX_REFRESHES,
     Entry,
     HistoryEvent,
     Ledger,
+    Note,
     append_entry,
+    count_refresh,
     merge_ledgers,
 )
 from tests.domain.examples import SECOND, T0
@@ -21,7 +24,8 @@ from tests.strategies import entries, ledgers
 from tests.thorough import times
 
 REFRESHES = [HistoryEvent.REFRESH, HistoryEvent.REFRESH_FAILED]
-OTHERS = [event for event in HistoryEvent if event not in REFRESHES]
+ALERTS = [HistoryEvent.ALERT_GIVEN_UP]
+OTHERS = [event for event in HistoryEvent if event not in (*REFRESHES, *ALERTS)]
 
 
 def entry(seconds: int, event: HistoryEvent = HistoryEvent.REFRESH) -> Entry:
@@ -41,7 +45,7 @@ def written(new: Ledger, ledger: Ledger = ()) -> Ledger:
 
 def test_the_ledger_holds_half_a_day_of_refreshes_and_some_logins() -> None:
     assert MAX_REFRESHES * timedelta(minutes=30) == timedelta(hours=12)
-    assert (MAX_REFRESHES, MAX_OTHERS, MAX_ENTRIES) == (24, 8, 32)
+    assert (MAX_REFRESHES, MAX_OTHERS, MAX_GIVEN_UP, MAX_ENTRIES) == (24, 8, 4, 36)
 
 
 def test_the_newest_entry_is_the_last_one() -> None:
@@ -52,7 +56,9 @@ def test_the_newest_entry_is_the_last_one() -> None:
 
 @pytest.mark.parametrize(
     ("event", "room"),
-    [(each, MAX_REFRESHES) for each in REFRESHES] + [(each, MAX_OTHERS) for each in OTHERS],
+    [(each, MAX_REFRESHES) for each in REFRESHES]
+    + [(each, MAX_OTHERS) for each in OTHERS]
+    + [(each, MAX_GIVEN_UP) for each in ALERTS],
 )
 def test_a_full_ledger_drops_the_oldest_entry_of_the_same_kind(
     event: HistoryEvent, room: int
@@ -60,6 +66,13 @@ def test_a_full_ledger_drops_the_oldest_entry_of_the_same_kind(
     full = run_of(event, room)
     assert written(full) == full
     assert written(run_of(event, room + 3)) == run_of(event, room, first=3)
+
+
+def test_alerts_that_were_given_up_do_not_displace_logins() -> None:
+    logins = run_of(HistoryEvent.LOGIN, MAX_OTHERS)
+    alerts = run_of(HistoryEvent.ALERT_GIVEN_UP, 50, first=100)
+    assert written(alerts, logins) == (*logins, *alerts[-MAX_GIVEN_UP:])
+    assert written(logins, alerts) == (*alerts[-MAX_GIVEN_UP:], *logins)
 
 
 @pytest.mark.parametrize("refresh", REFRESHES)
@@ -118,9 +131,10 @@ def test_no_ledger_is_longer_than_it_may_be(ledger: Ledger, new: Entry) -> None:
     after = append_entry(ledger, new)
     assert after[-1] == new
     assert len(after) <= MAX_ENTRIES
-    kinds = [each.event in REFRESHES for each in after]
-    assert kinds.count(True) <= MAX_REFRESHES
-    assert kinds.count(False) <= MAX_OTHERS
+    events = [each.event for each in after]
+    assert sum(map(events.count, REFRESHES)) <= MAX_REFRESHES
+    assert sum(map(events.count, ALERTS)) <= MAX_GIVEN_UP
+    assert sum(map(events.count, OTHERS)) <= MAX_OTHERS
 
 
 def test_an_entry_of_a_wrong_clock_keeps_its_position() -> None:
@@ -150,3 +164,13 @@ def is_part_of(part: Sequence[Entry], whole: Iterable[Entry]) -> bool:
     """Whether a sequence is left if others are taken out of the whole."""
     rest = iter(whole)
     return all(any(each == other for other in rest) for each in part)
+
+
+@pytest.mark.parametrize("event", HistoryEvent)
+def test_the_ends_of_refreshes_are_counted_by_outcome(event: HistoryEvent) -> None:
+    counted = {*REFRESHES, HistoryEvent.REFRESH_REFUSED}
+    before = {"tokens": 7, "not-sent": 1}
+    note = Note(event=event, generation=1, outcome="tokens")
+    assert count_refresh(before, note) == {"tokens": 7 + (event in counted), "not-sent": 1}
+    assert before == {"tokens": 7, "not-sent": 1}
+    assert count_refresh({}, note) == ({"tokens": 1} if event in counted else {})

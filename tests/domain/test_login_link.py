@@ -21,11 +21,12 @@ LINK = LoginLink(connection="default", id="an-id", expires_at=T0 + LINK_LIFETIME
     id_=st.text(),
     key=st.sampled_from(KEYS),
     read=st.none() | st.integers(min_value=0),
+    renews=st.booleans(),
 )
 def test_a_link_reads_back_as_it_was_signed_with_any_of_the_keys(
-    connection: str, id_: str, key: bytes, read: int | None
+    connection: str, id_: str, key: bytes, read: int | None, *, renews: bool
 ) -> None:
-    link = replace(LINK, connection=connection, id=id_, read=read)
+    link = replace(LINK, connection=connection, id=id_, read=read, renews=renews)
     assert read_link(link.sign(key), KEYS) == link
 
 

@@ -21,7 +21,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "Decision": {"note": None},
     "Effect": {"note": None, "to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
-    "LoginLink": {"read": None},
+    "LoginLink": {"read": None, "renews": False},
     "Moved": {"place": 0},
     "Note": {"quote": None, "is_requested": True, "arrived": ()},
     "PendingLogin": {
@@ -31,6 +31,7 @@ LEFT_OUT: dict[str, dict[str, object]] = {
         "replaces": False,
         "read": None,
         "outcome": None,
+        "renews": False,
     },
     "RefreshRequested": {"adopted": None},
     "Rejection": {"in_a_row": 1, "unrotated": 0},

@@ -51,6 +51,7 @@ WITH_API_KEY = [
     ("GET", "/api/token"),
     ("GET", "/api/verify"),
     ("GET", "/api/connections"),
+    ("GET", "/api/metrics"),
     ("POST", "/api/adopt"),
     ("POST", "/api/login"),
     ("POST", "/api/refresh"),
@@ -261,7 +262,8 @@ class Deployment:
             there = await store.load(connection)
             new_etag = f"seeded after {there.etag}"[:60] + str(id(grant))
             record = record_of(grant, new_etag, there.ledger if ledger is None else ledger)
-            await store.swap(connection, record, expected_etag=there.etag)
+            counted = replace(record, refreshes=there.refreshes)
+            await store.swap(connection, counted, expected_etag=there.etag)
 
         self._with_store(swap)
 

@@ -82,7 +82,7 @@ def test_first_path_is_the_page_of_connections_after_signing_in() -> None:
     assert '<a class="button main" href="/sign-in">Sign in</a>' in steps
     assert ".local/api-key" in steps
     assert 'type="password"' in get({}, "/sign-in", host="localhost:8123").text
-    # A cookie, even a dead one: the page says what to do, and deletes it.
+    # A cookie, even an invalid one: the page says what to do, and deletes it.
     page = get({}, "/", host="localhost:8123", cookie="session=dead")
     assert "Your session has ended" in page.text
     assert page.headers["set-cookie"].startswith("session=; Path=/; Max-Age=0;")

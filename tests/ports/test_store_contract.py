@@ -7,7 +7,10 @@ from itertools import count, cycle
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from domain.alert_book import AlertBook, Claim, Owed
+from domain.alerts import Alert, AlertKind
 from domain.authorization import PendingLogin
 from domain.grant import (
     Attempt,
@@ -27,7 +30,7 @@ from ports.store import ConflictError, Record, RecordPage, Store
 from tests.domain.examples import LEDGER
 from tests.ports.store_contract import CONTENDED, Contender, StoreInUse
 from tests.records import record_of
-from tests.strategies import LONG_TOKEN_LENGTH, grants, ids, ledgers, pending_logins
+from tests.strategies import LONG_TOKEN_LENGTH, books, grants, ids, ledgers, pending_logins
 from tests.thorough import times
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +55,7 @@ PENDING = PendingLogin(
     code_verifier="verifier",
     expires_at=NOW + timedelta(minutes=10),
 )
+FAR = NOW + timedelta(days=10_000)
 SERIAL = count()
 of_one_store = settings(
     max_examples=times(40), suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -169,7 +173,7 @@ async def test_a_swap_repeated_after_a_later_one_is_a_conflict(in_use: StoreInUs
 
 
 @of_one_store
-@given(grant=grants, ledger=ledgers, connection=ids, etag=ids)
+@given(grant=grants, ledger=ledgers, alerts=st.none() | books, connection=ids, etag=ids)
 @example(
     grant=AuthorizationRequired(
         tokens=replace(
@@ -180,15 +184,22 @@ async def test_a_swap_repeated_after_a_later_one_is_a_conflict(in_use: StoreInUs
         since=NOW,
     ),
     ledger=LEDGER,
+    alerts=None,
     connection="příliš žluťoučký 🐎/../'\"",
     etag="%+:/ é",
 )
 async def test_every_record_comes_back_as_it_was_stored(
-    in_use: StoreInUse, grant: Grant, ledger: Ledger, connection: str, etag: str
+    in_use: StoreInUse,
+    *,
+    grant: Grant,
+    ledger: Ledger,
+    alerts: AlertBook | None,
+    connection: str,
+    etag: str,
 ) -> None:
     store = in_use.open()
     before = await store.load(connection)
-    stored = record_of(grant, f"{before.etag}{etag}", ledger)
+    stored = record_of(grant, f"{before.etag}{etag}", ledger, alerts)
     await store.swap(connection, stored, expected_etag=before.etag)
     assert await store.load(connection) == stored
     found = await conflict_of(store, connection, expected="", new="", grant=Unauthorized())
@@ -482,6 +493,27 @@ async def test_a_swap_changes_when_a_grant_is_due(in_use: StoreInUse) -> None:
         else:
             assert await store.due(at - TICK, limit=10) == []
             assert await store.due(at, limit=10) == ["default"]
+
+
+async def test_a_record_is_due_for_its_alerts_too(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    hour = timedelta(hours=1)
+    alert = Alert(id="id", kind=AlertKind.LOGIN_NEEDED, at=NOW)
+    owed = AlertBook(owed=(Owed(alert=alert, since=NOW - hour),))
+    steps: list[tuple[Grant, AlertBook, datetime | None]] = [
+        (refreshing(NOW), AlertBook(check_at=NOW + hour), NOW),
+        (refreshing(NOW), owed, NOW - hour),
+        (Unauthorized(), AlertBook(check_at=NOW + hour), NOW + hour),
+        (Unauthorized(), replace(owed, claim=Claim(id="id", until=NOW + hour)), NOW + hour),
+        (Unauthorized(), AlertBook(failing_since=NOW), None),
+    ]
+    etag = None
+    for number, (grant, alerts, at) in enumerate(steps):
+        record = record_of(grant, f"{number}", alerts=alerts)
+        await store.swap("default", record, expected_etag=etag)
+        etag = f"{number}"
+        assert await store.due((at or NOW) - TICK, limit=10) == []
+        assert await store.due(at or FAR, limit=10) == ([] if at is None else ["default"])
 
 
 # Records in pages

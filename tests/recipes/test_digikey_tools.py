@@ -27,7 +27,7 @@ from tests.system.loopback import http
 from tests.system.waiting import wait_until
 
 # The keeper replaces a token at half of its life at the latest: a busy machine has the other half.
-LIFE = 6.0
+LIFE = 12.0
 TOKENS = 4
 BY_SHIM = command_of("kicost.md", having="shims")
 # The name of a run: the tool, the lines, what it finds there, and the seconds of each answer.

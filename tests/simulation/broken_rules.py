@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from adapters import store_memory
 from domain import attempts, effects, error_meanings, expiries, failures, questions
 from domain import decide as decide_module
 from domain.commands import Answer, Decision, Effect, NothingDue
@@ -32,6 +31,7 @@ from domain.policy import Policy
 from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
+from ports import store
 from tests.domain.examples import T0
 
 NO_TIME = timedelta(0)
@@ -210,7 +210,7 @@ def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
     def mutant(grant: Grant) -> datetime | None:
         return None if isinstance(grant, Refreshing) else due_at(grant)
 
-    patch.setattr(store_memory, "due_at", mutant)
+    patch.setattr(store, "due_at", mutant)
     patch.setattr(questions, "due_at", mutant)
 
 

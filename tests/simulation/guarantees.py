@@ -204,7 +204,9 @@ def measure(row: Row, kind: str, *, part: float = 1) -> Tally:
 
 def page(cells: Cells) -> str:
     """Write the page with these cells."""
-    return "\n".join([*_head(), *_table(cells), *_losses(), *_own(), *_adoptions(), *_chaos()])
+    return "\n".join(
+        [*_head(), *_table(cells), *_losses(), *_own(), *_adoptions(), *_alerts(), *_chaos()]
+    )
 
 
 def read_cells(text: str) -> Cells:
@@ -335,6 +337,10 @@ OWN_PROMISES: Mapping[str, str] = {
         "five minutes after"
     ),
     "clocks": "clock wrong by a day or by years, and corrected | no token that has expired",
+    "refusals": (
+        "an API that refuses every token | another token for each program that names its own as "
+        "refused, six at most in ten minutes, and then one every five minutes"
+    ),
 }
 
 
@@ -390,6 +396,49 @@ def _adoptions() -> Iterator[str]:
     yield "| story | what holds |"
     yield "|---|---|"
     for promise in _ADOPTIONS:
+        yield f"| {promise} |"
+    yield ""
+
+
+# Of `tests.simulation.alert_stories`.
+_ALERTS = (
+    (
+        "a state begins or ends | "
+        "its alert is stored in the same write: one for each change, however many instances see "
+        "it. A request in flight, another failure and a revocation are not recoveries"
+    ),
+    "a state that time alone begins, and nobody asks | the next sweep finds it",
+    (
+        "a channel refuses or hangs for days | "
+        "the others get each alert at once, and callers their answers. The channel gets what it "
+        "lacks in order, or the history has what was given up after three days"
+    ),
+    "a channel is gone for good | an instance asks it once",
+    (
+        "crashes, stalls, lost answers and a store that fails | "
+        "each alert arrives, with the same id. It is repeated only if its sender cannot know or "
+        "store that it arrived"
+    ),
+    (
+        "a record goes back to an earlier one, or is lost | "
+        "one alert reports that an instance has put it back"
+    ),
+)
+
+
+def _alerts() -> Iterator[str]:
+    yield "## Alerts"
+    yield ""
+    yield (
+        "Another simulation has connections whose providers are away, refuse the client or refuse "
+        "a refresh token, and logins that end. Four channels fail in their own ways. A judge "
+        "derives from the stored grants which alerts must be sent. It stops at one that is "
+        "missing, made up, out of order, changed or sent again without need."
+    )
+    yield ""
+    yield "| story | what holds |"
+    yield "|---|---|"
+    for promise in _ALERTS:
         yield f"| {promise} |"
     yield ""
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from tests.simulation import broken_adopting as adopting
+from tests.simulation import broken_alerts as alerts
 from tests.simulation import broken_clocks as clocks
 from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rejections as rejections
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_table as table
+from tests.simulation.alert_stories import run_alerts
+from tests.simulation.alert_world import ALERT_KINDS
 from tests.simulation.clocks import run_clocks
 from tests.simulation.own_tokens import run_own
 from tests.simulation.own_world import OWN_KINDS
@@ -61,6 +65,20 @@ def _mutant(
 ) -> Mutant:
     return Mutant(name=name, apply=apply, breaks=frozenset(breaks), run=run, kinds=kinds)
 
+
+def _of_alerts(
+    name: str,
+    apply: Callable[[pytest.MonkeyPatch], None],
+    breaks: set[Rule],
+    *,
+    story: str = "ordinary",
+    kinds: Collection[str] = tuple(ALERT_KINDS),
+) -> Mutant:
+    run = partial(run_alerts, story=story)
+    return _mutant(f"alerts: {name}", apply, breaks, run=run, kinds=kinds)
+
+
+_LEFT = {Rule.ALERT_GIVEN_UP, Rule.ALERT_LOST}
 
 MUTANTS = [
     _mutant(
@@ -400,6 +418,41 @@ MUTANTS = [
         kinds=("own-ends",),
     ),
     _mutant(
+        "client credentials: a refused token is served to the program that named it",
+        rejections.serve_what_was_refused,
+        {Rule.REFUSED_SERVED},
+        run=partial(run_own, story="refusals"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: every refused token is replaced at once",
+        rejections.replace_every_refused_token_at_once,
+        {Rule.REFUSED_OFTEN},
+        run=partial(run_own, story="refusals"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: the wait for another token does not double",
+        rejections.wait_no_longer_than_at_first,
+        {Rule.REFUSED_OFTEN},
+        run=partial(run_own, story="refusals"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: a refused token and its replacement have the same number",
+        rejections.count_new_refresh_tokens_only,
+        {Rule.REFUSED_OFTEN, Rule.REFUSED_SERVED},
+        run=partial(run_own, story="refusals"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
+        "client credentials: the wait for another token is too long",
+        rejections.wait_for_ever,
+        {Rule.REFUSED_WAITS},
+        run=partial(run_own, story="refusals"),
+        kinds=OWN_KINDS,
+    ),
+    _mutant(
         "tokens are adopted over a grant that works",
         adopting.adopt_over_what_works,
         {Rule.ADOPTED_OVER},
@@ -472,5 +525,182 @@ MUTANTS = [
         adopting.serve_nothing_before_the_proof,
         {Rule.DELAYED},
         run=run_adoptions,
+    ),
+    _of_alerts(
+        "a change is stored without its alert",
+        alerts.owe_nothing_with_the_change,
+        {Rule.ALERT_MISSING},
+    ),
+    _of_alerts(
+        "the states that people heard of are forgotten",
+        alerts.forget_the_conditions,
+        {Rule.ALERT_FALSE, Rule.ALERT_MISSING},
+    ),
+    _of_alerts("a state has no end", alerts.close_no_condition, {Rule.ALERT_MISSING}),
+    _of_alerts(
+        "a request in flight is taken for a recovery",
+        alerts.recover_while_a_request_is_in_flight,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts(
+        "another failure is taken for a recovery",
+        alerts.recover_by_another_failure,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts(
+        "a revocation is reported as a recovery",
+        alerts.report_a_revocation_as_a_recovery,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts(
+        "a login is asked for after a revocation",
+        alerts.ask_for_a_login_after_a_revocation,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts(
+        "each look repeats a threshold",
+        alerts.repeat_each_threshold,
+        {Rule.ALERT_FALSE},
+        story="idle",
+        kinds=("login-ends",),
+    ),
+    _of_alerts(
+        "the sweep does not look again",
+        alerts.check_nothing_later,
+        {Rule.ALERT_MISSING},
+        story="idle",
+        kinds=("login-ends",),
+    ),
+    _of_alerts(
+        "the first failure counts as a long one",
+        alerts.call_the_first_failure_long,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts("another account is not reported", alerts.compare_no_accounts, {Rule.ALERT_MISSING}),
+    _of_alerts(
+        "a lost record is put back in silence",
+        alerts.put_back_in_silence,
+        {Rule.ALERT_MISSING},
+        story="lost",
+    ),
+    _of_alerts(
+        "tokens are rescued in silence",
+        alerts.rescue_in_silence,
+        {Rule.ALERT_MISSING},
+        story="danger",
+    ),
+    _of_alerts(
+        "the claim of another instance is ignored",
+        alerts.ignore_the_claim,
+        {Rule.ALERT_REPEATED, Rule.ALERT_HURRIED},
+    ),
+    _of_alerts(
+        "the claim of a crashed instance lasts for ever",
+        alerts.let_a_claim_last_for_ever,
+        {Rule.ALERT_LOST},
+        story="danger",
+    ),
+    _of_alerts(
+        "the store does not know when to try again",
+        alerts.forget_the_next_try,
+        {Rule.ALERT_LOST, Rule.ALERT_INSISTED},
+        story="away",
+    ),
+    _of_alerts(
+        "the sweep delivers nothing",
+        alerts.leave_deliveries_to_the_writer,
+        {Rule.ALERT_LOST, Rule.ALERT_INSISTED, Rule.ALERT_MISSING},
+        story="danger",
+    ),
+    _of_alerts(
+        "a caller waits for the channels",
+        alerts.deliver_before_the_answer,
+        {Rule.ANSWERED},
+        story="away",
+    ),
+    _of_alerts(
+        "an alert is marked, then sent",
+        alerts.mark_before_sending,
+        {*_LEFT, Rule.ALERT_REPEATED},
+        story="danger",
+    ),
+    _of_alerts(
+        "the newest alert is sent first",
+        alerts.send_the_newest_first,
+        {Rule.ALERT_ORDER},
+        story="danger",
+    ),
+    _of_alerts(
+        "a channel that failed gets the next alert",
+        alerts.go_on_after_a_failure,
+        {Rule.ALERT_ORDER},
+        story="danger",
+    ),
+    _of_alerts(
+        "each try has another id", alerts.change_the_id_with_each_try, {Rule.ALERT_UNSTORED}
+    ),
+    _of_alerts(
+        "a channel that hangs delays the others",
+        alerts.ask_one_channel_after_the_other,
+        {Rule.ALERT_LATE, Rule.ALERT_LOST},
+        story="away",
+    ),
+    _of_alerts(
+        "a channel that is gone is asked again",
+        alerts.ask_what_is_gone,
+        {Rule.ALERT_GONE},
+        story="gone",
+    ),
+    _of_alerts(
+        "one channel takes an alert for all",
+        alerts.take_one_channel_for_all,
+        {Rule.ALERT_GIVEN_UP},
+        story="away",
+    ),
+    _of_alerts(
+        "the failure of one channel drops an alert for all",
+        alerts.drop_for_all_what_one_refused,
+        {Rule.ALERT_GIVEN_UP},
+        story="away",
+    ),
+    _of_alerts(
+        "a delivery is not marked",
+        alerts.mark_nothing,
+        {Rule.ALERT_REPEATED},
+    ),
+    _of_alerts(
+        "an alert is given up after a day",
+        alerts.give_up(timedelta(days=1)),
+        {Rule.ALERT_GIVEN_UP},
+        story="away",
+    ),
+    _of_alerts(
+        "an alert is never given up",
+        alerts.give_up(timedelta(days=365)),
+        {Rule.ALERT_INSISTED, Rule.ALERT_HURRIED},
+        story="away",
+    ),
+    _of_alerts(
+        "an alert is given up in silence",
+        alerts.give_up_in_silence,
+        {Rule.ALERT_GIVEN_UP},
+        story="away",
+    ),
+    _of_alerts(
+        "a conflict empties the outbox",
+        alerts.reset_the_book_on_a_conflict,
+        {*_LEFT, Rule.ALERT_MISSING, Rule.ALERT_FALSE, Rule.ALERT_REPEATED},
+    ),
+    _of_alerts(
+        "a delivery is marked over newer alerts",
+        alerts.write_over_newer_alerts,
+        {*_LEFT, Rule.ALERT_MISSING, Rule.ALERT_FALSE, Rule.ALERT_REPEATED},
+        story="away",
+    ),
+    _of_alerts(
+        "a channel that fails is asked every second",
+        alerts.wait_a_second_between_tries,
+        {Rule.ALERT_HURRIED},
+        story="away",
     ),
 ]

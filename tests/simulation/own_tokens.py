@@ -19,7 +19,14 @@ from tests.domain.examples import T0
 from tests.simulation.instance import Instance
 from tests.simulation.loop import DeadlockError
 from tests.simulation.own_world import CONNECTION, OWN_KINDS, OwnWorld
-from tests.simulation.promises import LEASE, LONGEST_BACKOFF, SKEW, BrokenRuleError, Rule
+from tests.simulation.promises import (
+    LEASE,
+    LONGEST_BACKOFF,
+    LONGEST_REJECTION_WAIT,
+    SKEW,
+    BrokenRuleError,
+    Rule,
+)
 from tests.simulation.run import SimulationFailedError, Tally
 from tests.simulation.world import stream
 
@@ -165,6 +172,54 @@ async def outage(world: OwnWorld) -> None:
     await _recover(world)
 
 
+async def meet_refusals(world: OwnWorld) -> None:
+    """Let an API refuse every token: the programs get others, and they cost few requests.
+
+    Tokens live so long here that no request has another reason.
+    """
+    world.life = world.provider.life = timedelta(days=1)
+    world.is_refusing = True
+    world.rate = world.random.choice((0.0, 0.02))
+    await asyncio.gather(*(_insist(world) for _ in range(4)))
+    world.rate = 0.0
+    await asyncio.sleep((LONGEST_REJECTION_WAIT + 2 * LEASE).total_seconds())
+    instance = await world.some_instance()
+    had = await _token(world, instance)
+    began, answer = world.now(), await _token(world, instance, refused=had)
+    if answer is None:
+        world.fail(Rule.REFUSED_WAITS, f"since {began}")
+
+
+async def _insist(world: OwnWorld) -> None:
+    """Begin a program whose tokens are refused, each once it has another."""
+    had: int | None = None
+    for _ in range(2 * ROUNDS):
+        instance = await world.some_instance()
+        task = instance.run(world.loop.create_task, _token(world, instance, refused=had))
+        # Nothing ends the task of an instance that crashes.
+        done, _ = await asyncio.wait({task}, timeout=LONGEST_CALL.total_seconds())
+        had = next((each.result() for each in done if each.result() is not None), had)
+        await asyncio.sleep(world.random.choice((0.0, 1.0, 10.0, 30.0)))
+
+
+async def _token(world: OwnWorld, instance: Instance, *, refused: int | None = None) -> int | None:
+    """Ask for a token, and judge the answer. Return its generation, or None without a token."""
+    try:
+        answer = await instance.keeper.token(CONNECTION, min_ttl=MINUTE, refused=refused)
+    except StoreUnavailableError:
+        return None
+    world.answers[type(answer).__name__] += 1
+    world.note(instance.name, f"answers {type(answer).__name__} to a refusal of {refused}")
+    if isinstance(answer, AskForAuthorization):
+        world.fail(Rule.LOST, answer.cause.value)
+    if not isinstance(answer, Serve):
+        return None
+    generation: int = answer.tokens.public_generation
+    if generation == refused:
+        world.fail(Rule.REFUSED_SERVED, answer.tokens.access_token)
+    return generation
+
+
 async def wrong_clocks(world: OwnWorld) -> None:
     """Let one instance's clock be wrong by a day or years, and be put right, again and again."""
     for instance in world.instances[1:]:
@@ -189,6 +244,7 @@ STORIES: Mapping[str, Story] = {
     "danger": live_dangerously,
     "outage": outage,
     "clocks": wrong_clocks,
+    "refusals": meet_refusals,
 }
 
 

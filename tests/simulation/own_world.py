@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from adapters.store_memory import MemoryStore
-from domain.grant import Revoking, tokens_of
+from domain.grant import Refreshing, Revoking, tokens_of
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.token_endpoint import (
@@ -39,6 +39,8 @@ from tests.simulation.promises import (
     FIRST_BACKOFF,
     LEASE,
     LONGEST_BACKOFF,
+    MOST_REJECTIONS,
+    REJECTIONS_COUNTED,
     SEND_WITHIN,
     SKEW,
     BrokenRuleError,
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 CONNECTION = "own"
 REQUEST_TIMEOUT = 30.0
 STALLS = (1.0, 20.0, 61.0, 130.0)
+# Of a run in which an API refuses all tokens: each replacement with its failures.
+MOST_REQUESTS = 50
 # The faults of a request, apart from a crash of its instance.
 FAULTS = ("not sent", "lost", "answer lost", "late", "503", "429", "400", "401", "invalid_grant")
 REFUSALS = {
@@ -147,6 +151,8 @@ class OwnStore(MemoryStore):
         await super().swap(connection, record, expected_etag=expected_etag)
         if (tokens := tokens_of(record.grant)) is not None:
             self.had.add(tokens.access_token)
+        if isinstance(record.grant, Refreshing) and self._world.is_refusing:
+            self._world.judge_rejection(record.grant.tokens.public_generation)
         if isinstance(record.grant, Revoking):
             for request in self._world.requests:
                 request.is_revoked = True
@@ -169,6 +175,10 @@ class OwnWorld:
     life: timedelta
     rate: float = 0.0
     is_away: bool = False
+    # Whether an API refuses all tokens, which have no other reason to be replaced.
+    is_refusing: bool = False
+    # When a refresh began because of that, by the token's generation.
+    rejected_at: dict[int, datetime] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
@@ -295,6 +305,8 @@ class OwnWorld:
     def _judge_request(self) -> None:
         """Judge a request that is about to leave."""
         now = self.now()
+        if self.is_refusing and len(self.requests) > MOST_REQUESTS:
+            self.fail(Rule.REFUSED_OFTEN, f"{len(self.requests)} requests")
         for other in self.requests:
             may_land = other.sent_at + LEASE - SEND_WITHIN - 3 * SKEW
             if other.ended_at is None and not other.is_revoked and now < may_land:
@@ -303,6 +315,15 @@ class OwnWorld:
             least = min(FIRST_BACKOFF * 2 ** min(self.failures - 2, 20), LONGEST_BACKOFF) / 2
             if now - last < least - 2 * SKEW:
                 self.fail(Rule.BACKOFF, f"after {self.failures} failures and {now - last}")
+
+    def judge_rejection(self, generation: int) -> None:
+        """Judge the intent to replace a token that an API refuses."""
+        now = self.now()
+        # Another attempt for the same token: the last one brought none.
+        self.rejected_at.setdefault(generation, now)
+        recent = now - REJECTIONS_COUNTED + 2 * SKEW
+        if (number := sum(at > recent for at in self.rejected_at.values())) > MOST_REJECTIONS:
+            self.fail(Rule.REFUSED_OFTEN, f"{number} in {REJECTIONS_COUNTED}")
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """End a token, if the network lets it."""

@@ -54,6 +54,7 @@ class Tally:
     answers: Counter[str] = field(default_factory=Counter)
     losses: Counter[Loss] = field(default_factory=Counter)
     swept: Counter[SweepOutcome] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
         """Take in the runs of another tally."""

@@ -7,7 +7,13 @@ from tests.simulation.own_world import OWN_KINDS
 from tests.simulation.run import Tally
 from tests.thorough import times
 
-SEEDS = {"stampede": times(4), "danger": times(80), "outage": times(3), "clocks": times(20)}
+SEEDS = {
+    "stampede": times(4),
+    "danger": times(80),
+    "outage": times(3),
+    "clocks": times(20),
+    "refusals": times(10),
+}
 
 
 @pytest.mark.parametrize("kind", OWN_KINDS)

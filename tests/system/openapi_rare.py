@@ -45,6 +45,7 @@ _KEYED = (
     "getToken",
     "verifyConnection",
     "listConnections",
+    "getMetrics",
     "beginLogin",
     "adoptTokens",
     "refreshConnection",

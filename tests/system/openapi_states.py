@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count, cycle
+from itertools import count, cycle, islice
 from typing import TypeAlias
 
 from domain.grant import (
@@ -97,7 +97,12 @@ def _with_all(grant: Authorized) -> Authorized:
 def _put_with_history(deployment: Deployment, connection: str) -> None:
     """Put a grant with all that a provider may send, whose history has every event."""
     now = datetime.now(UTC).replace(microsecond=0)
-    kinds = zip(cycle(HistoryEvent), OUTCOMES, cycle((None, 7)), cycle(("ci", None)), strict=False)
+    # As many entries as it takes for each event and each outcome.
+    number = max(len(HistoryEvent), len(OUTCOMES))
+    generations, keys = cycle((None, 7)), cycle(("ci", None))
+    kinds = islice(
+        zip(cycle(HistoryEvent), cycle(OUTCOMES), generations, keys, strict=False), number
+    )
     ledger = tuple(
         Entry(now, event, generation, key_name, outcome)
         for event, outcome, generation, key_name in kinds

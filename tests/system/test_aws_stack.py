@@ -33,7 +33,7 @@ from tests.system.simulated_digikey import SimulatedDigiKeyPeer, simulated_digik
 from tests.system.waiting import wait_until
 
 # The answers of `verify`.
-OK, ACCEPTED, NOT_FOUND = 200, 202, 404
+ACCEPTED, NOT_FOUND = 202, 404
 YEAR = 365.0 * 86_400
 
 
@@ -173,14 +173,16 @@ def test_nobody_is_let_in_without_the_key(deployment: Deployment) -> None:
 
 
 def test_the_schedule_has_the_sweep_refresh_what_is_due(deployment: Deployment) -> None:
-    # Due after a third of its life. The access token has expired by then, as in reality.
-    deployment.log_in("idle", access_token=5, refresh_token=60)
+    # Due after a third of its life. The access token has expired by then, as in reality. A slow
+    # machine needs the rest.
+    deployment.log_in("idle", access_token=5, refresh_token=90)
     due = deployment.due_at("idle")
     deployment.outlive_access_token("idle")
     wait_until(lambda: time.time() > due, every=0.5)
     let_it_be_time(deployment.stack)
     path = "verify?connection=idle"
-    wait_until(lambda: deployment.ask("GET", path).status_code == OK, every=0.5)
+    # Not its state, because the access token is fresh for 5 s only.
+    wait_until(lambda: deployment.ask("GET", path).json().get("generation") == 1, every=0.5)
     assert deployment.due_at("idle") > due
 
 

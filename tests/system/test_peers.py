@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.patience import PATIENCE
 from tests.system.browser import authorize
+from tests.system.loopback import http
 from tests.system.peers import (
     Peer,
     PeerDidNotStartError,
@@ -261,12 +261,6 @@ def code_with_pkce(peer: Peer, verifier: str) -> str:
     return callback_params(peer, code_challenge=challenge, code_challenge_method="S256")["code"]
 
 
-@cache
-def http() -> httpx.Client:
-    """One client for all, since making one takes longer than most answers."""
-    return httpx.Client(trust_env=False, timeout=PATIENCE.total_seconds())
-
-
 def post(
     url: str,
     form: Mapping[str, str],
@@ -274,7 +268,7 @@ def post(
     headers: Mapping[str, str] | None = None,
     timeout: float = PATIENCE.total_seconds(),
 ) -> httpx.Response:
-    return http().post(url, data=form, headers=headers, timeout=timeout)
+    return http.post(url, data=form, headers=headers, timeout=timeout)
 
 
 def client_in_form(peer: Peer) -> dict[str, str]:
@@ -327,7 +321,7 @@ def refreshes(number: int, *, granted: int = 0, refused: int = 0) -> Stats:
 
 def is_valid(peer: Peer, tokens: Mapping[str, Any]) -> bool:
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-    answer = http().get(peer.protected_endpoint, headers=bearer)
+    answer = http.get(peer.protected_endpoint, headers=bearer)
     assert answer.status_code in {200, 401}
     return answer.status_code == 200
 

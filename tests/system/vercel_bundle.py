@@ -16,6 +16,7 @@ MAX_DURATIONS = {
     "connections": 30,
     "health": 30,
     "login": 30,
+    "metrics": 30,
     "oauth_token": 300,
     "openapi": 30,
     "page": 300,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Compiled when it is used, as in `cli/arguments.py`: a short command needs none.
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 _LONGEST_TEXT = 1000
 
 
@@ -68,4 +69,4 @@ def again(error: KeeperError) -> KeeperError:
 
 def printable(text: object) -> str:
     """Return a text of another machine for a message: on one line, at most 1000 characters."""
-    return _CONTROL.sub(" ", str(text))[:_LONGEST_TEXT].strip()
+    return re.sub(_CONTROL, " ", str(text))[:_LONGEST_TEXT].strip()

@@ -16,12 +16,14 @@ from oauth_callback.errors import (
 )
 from oauth_callback.settings import Settings, load_settings
 from oauth_callback.tokens import TokenAnswer, read_token
-from oauth_callback.transport import HttpAnswer, Transport
+from oauth_callback.transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from oauth_callback.http11 import HttpAnswer
 
 VERSION = "0.1.0"
 DEFAULT_TIMEOUT = 30.0

@@ -1,19 +1,20 @@
-"""One HTTP request: no redirect, a bounded answer, the proxies and CA variables of the library.
+"""Sends a request to the keeper: no redirect, and the library's proxies and CA variables.
 
-`http.client` and not `urllib.request`: the latter follows redirects with the key, and costs a short
-command 10 ms. It is imported where a proxy may be set.
+Neither `http.client` nor `urllib.request` is used: they cost a short command more than the rest of
+its start, and the latter follows redirects with the key. `urllib.request` finds the proxies, and
+is imported where one may be set.
 """
 
 from __future__ import annotations
 
-import errno
 import os
+import socket
 import sys
 import time
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from oauth_callback.errors import KeeperError, NotConfigured, TryLater, printable
+from oauth_callback.http11 import HttpAnswer, exchange, open_tunnel
 from oauth_callback.settings import is_loopback
 
 TYPE_CHECKING = False
@@ -21,22 +22,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-_LARGEST_BODY = 1024 * 1024
-_CHUNK = 64 * 1024
-
-
-class HttpAnswer:
-    """A status, the headers in lower case, and the body. The repr does not contain the body."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    def __repr__(self) -> str:
-        return f"<HttpAnswer {self.status}>"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Transport:
@@ -46,7 +32,8 @@ class Transport:
         parts = urlsplit(url)
         self._parts = parts
         self._host = parts.hostname or ""
-        self._port = parts.port
+        self._default_port = _DEFAULT_PORTS[parts.scheme]
+        self._port = parts.port or self._default_port
         self._context: ssl.SSLContext | None = None
 
     def send(
@@ -61,13 +48,13 @@ class Transport:
         """Send a request, and return the answer with any status.
 
         `target` begins with a slash, and is below the path of the address. `timeout` in seconds is
-        for the connection, for each wait for data, and for the whole body.
+        for the whole request; only the look-up of the host's name is not limited by it.
 
         Raises TryLater, NotConfigured.
         """
         try:
             return self._send(method, self._parts.path + target, headers, body, timeout)
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             # Raised below, so that an exception with a part of the answer is not its context.
             failure = self._explain(error)
         raise failure
@@ -80,40 +67,47 @@ class Transport:
         body: bytes | None,
         timeout: float,
     ) -> HttpAnswer:
-        connection, prefix, more_headers = self._connection(timeout)
         deadline = time.monotonic() + timeout
-        try:
-            connection.request(method, prefix + target, body, {**headers, **more_headers})
-            with connection.getresponse() as response:
-                content = _read(response, deadline)
-                received = {name.lower(): value for name, value in response.getheaders()}
-                return HttpAnswer(response.status, received, content)
-        finally:
-            connection.close()
+        connection, prefix, more_headers = self._connect(deadline)
+        with connection:
+            sent = {"Host": self._authority(), **headers, **more_headers}
+            return exchange(connection, method, prefix + target, sent, body, deadline=deadline)
 
-    def _connection(self, timeout: float) -> tuple[HTTPConnection, str, dict[str, str]]:
+    def _connect(self, deadline: float) -> tuple[socket.socket, str, dict[str, str]]:
         """Return a connection, the prefix of the target, and headers for a proxy."""
         is_https = self._parts.scheme == "https"
         proxy = _proxy(self._parts.scheme, self._host)
         if proxy is None:
-            if is_https:
-                return self._https(self._host, self._port, timeout), "", {}
-            return HTTPConnection(self._host, self._port, timeout=timeout), "", {}
-        proxy_host, login = proxy.hostname or "", _proxy_login(proxy)
-        if is_https:
-            tunnel = self._https(proxy_host, proxy.port, timeout)
-            tunnel.set_tunnel(self._host, self._port or 443, headers=login)
-            return tunnel, "", {}
-        origin = f"{self._parts.scheme}://{self._parts.netloc}"
-        return HTTPConnection(proxy_host, proxy.port, timeout=timeout), origin, login
+            connection = _open(self._host, self._port, deadline)
+            return self._encrypted(connection) if is_https else connection, "", {}
+        login = _proxy_login(proxy)
+        connection = _open(proxy.hostname or "", proxy.port or self._default_port, deadline)
+        if not is_https:
+            return connection, f"http://{self._parts.netloc}", login
+        try:
+            open_tunnel(connection, self._authority(is_full=True), login, deadline=deadline)
+        except BaseException:
+            connection.close()
+            raise
+        return self._encrypted(connection), "", {}
 
-    def _https(self, host: str, port: int | None, timeout: float) -> HTTPSConnection:
-        import ssl
+    def _encrypted(self, connection: socket.socket) -> socket.socket:
+        """Wrap a connection, whose timeout the handshake keeps. It is closed if that fails."""
+        try:
+            if self._context is None:
+                import ssl
 
-        if self._context is None:
-            # It reads SSL_CERT_FILE and SSL_CERT_DIR.
-            self._context = ssl.create_default_context()
-        return HTTPSConnection(host, port, timeout=timeout, context=self._context)
+                # It reads SSL_CERT_FILE and SSL_CERT_DIR.
+                self._context = ssl.create_default_context()
+            return self._context.wrap_socket(connection, server_hostname=self._host)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _authority(self, *, is_full: bool = False) -> str:
+        """Return the host with its port, which may be left out if it is the scheme's."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return host if self._port == self._default_port and not is_full else f"{host}:{self._port}"
 
     def _explain(self, error: Exception) -> KeeperError:
         """Return the error for the caller, without text that may quote the answer."""
@@ -123,7 +117,7 @@ class Transport:
                 f"The certificate of {self._host} is not trusted ({reason}). Set SSL_CERT_FILE to "
                 "the file of its certificate authority."
             )
-        # The text of an `HTTPException` may be a part of the answer.
+        # The text of a `ValueError` may be a part of the request.
         text = (error.strerror or str(error)) if isinstance(error, OSError) else ""
         reason = printable(text or type(error).__name__)
         return TryLater(
@@ -132,18 +126,9 @@ class Transport:
         )
 
 
-def _read(response: HTTPResponse, deadline: float) -> bytes:
-    """Read the body until a time of `time.monotonic`. Raises OSError, HTTPException."""
-    content = bytearray()
-    while chunk := response.read1(_CHUNK):
-        content += chunk
-        if len(content) > _LARGEST_BODY:
-            raise OSError(errno.EMSGSIZE, "the answer is larger than 1 MiB")
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
-    if response.length:
-        raise OSError(errno.ECONNRESET, "the answer is cut off")
-    return bytes(content)
+def _open(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to one of the host's addresses. Raises OSError, UnicodeError."""
+    return socket.create_connection((host, port), timeout=max(deadline - time.monotonic(), 0.001))
 
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:

@@ -3,23 +3,28 @@
 from collections.abc import Iterator
 
 from domain.alerts import AlertKind
-from functions.admin.doctor.findings import Finding, ok, warning
+from functions.admin.doctor.findings import Finding, fault, ok, warning
 from functions.settings.alert_kinds import PROGRAM_KIND
 from functions.settings.alert_targets import ProgramTarget
 from functions.settings.alerts import ALERTS, AlertSettings, ChannelSettings
-from functions.settings.settings import Settings
+from functions.settings.settings import Settings, SettingsError
 
 _TRY = "try them with python -m functions.admin alerts test"
 
 
 def check_alerts(settings: Settings) -> Iterator[Finding]:
     """Report the channels, and what keeps alerts from people. Nothing without a channel."""
-    if settings.alerts is None:
+    try:
+        alerts = settings.alerts()
+    except SettingsError as error:
+        yield from (fault(ALERTS, text) for text in error.faults)
         return
-    names = ", ".join(channel.name for channel in settings.alerts.channels)
+    if alerts is None:
+        return
+    names = ", ".join(channel.name for channel in alerts.channels)
     yield ok(ALERTS, f"the channels are {names}: {_TRY}")
-    yield from _check_events(settings.alerts)
-    yield from _check_programs(settings.alerts.channels)
+    yield from _check_events(alerts)
+    yield from _check_programs(alerts.channels)
     if settings.public_url is None:
         yield warning(ALERTS, "PUBLIC_URL is not set, so that no alert has a login link")
     if settings.cron_secret is None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from domain.alerts import AlertThresholds
 from domain.ledger import DONE
 from functions.alerts.deployment import DeploymentStatus, LastDelivery, load_status
 from functions.endpoints.page.visit import Visit
@@ -18,9 +17,7 @@ async def deployment_part(visit: Visit) -> str:
     Raises StoreUnavailableError.
     """
     status, now = await load_status(visit.wiring.store), visit.wiring.clock.now()
-    alerts = visit.wiring.settings.alerts
-    thresholds = AlertThresholds() if alerts is None else alerts.thresholds
-    sweep = _sweep(status, now, thresholds.sweep_overdue)
+    sweep = _sweep(status, now, visit.wiring.alerting.thresholds.sweep_overdue)
     return f"<h2>Sweep</h2>{sweep}{_channels(visit, status, now)}"
 
 
@@ -38,7 +35,7 @@ def _sweep(status: DeploymentStatus, now: datetime, overdue_after: timedelta) ->
 
 
 def _channels(visit: Visit, status: DeploymentStatus, now: datetime) -> str:
-    channels = visit.wiring.channels if visit.session.is_unrestricted else ()
+    channels = visit.wiring.alerting.channels if visit.session.is_unrestricted else ()
     if not channels:
         return ""
     rows = facts([*_deliveries([each.name for each in channels], status, now)])

@@ -21,7 +21,7 @@ async def _send(visit: Visit) -> Response:
     message = trial_message(
         wiring.entropy.token(), wiring.clock.now(), source=wiring.settings.public_url
     )
-    sent = await asyncio.gather(*(_try(channel, message) for channel in wiring.channels))
+    sent = await asyncio.gather(*(_try(channel, message) for channel in wiring.alerting.channels))
     rows = "".join(sent) or note(Tone.OVER, "No channel", text_of("ALERTS names the channels."))
     back = f'<p><a class="button" href="{escape(visit.url())}">Back</a></p>'
     return visit.page("Test alert", rows + back)

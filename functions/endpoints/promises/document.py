@@ -10,6 +10,7 @@ from functions.endpoints.promises import (
     connections,
     health,
     login,
+    metrics,
     oauth_metadata,
     oauth_token,
     openapi,
@@ -32,15 +33,14 @@ from functions.endpoints.promises.operation import (
 from functions.endpoints.promises.problems import OCCURRENCES, component, problem_schemas
 from functions.endpoints.promises.schemas import SCHEMAS
 from functions.http.problems import TYPE_PREFIX
-
-VERSION = "0.1.0"
-"""The version of the project, as in pyproject.toml."""
+from functions.version import VERSION
 
 OPERATIONS: Operations = {
     **health.OPERATIONS,
     **token.OPERATIONS,
     **verify.OPERATIONS,
     **connections.OPERATIONS,
+    **metrics.OPERATIONS,
     **login.OPERATIONS,
     **adopt.OPERATIONS,
     **callback.OPERATIONS,
@@ -195,6 +195,7 @@ def _answer(answer: Answer, operation: Operation) -> JsonObject:
         content["application/json"] = {"schema": answer.schema, "example": answer.example}
     if answer.text is not None:
         content["text/plain"] = _text(answer.text)
+    content |= answer.other_content
     if answer.is_redirect:
         content["text/plain"] = {"schema": {"type": "string", "maxLength": 0}}
     of_redirects = ("Location", "SetCookie") if answer.is_redirect else ()

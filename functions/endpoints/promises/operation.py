@@ -58,7 +58,7 @@ class Answer:
     """A successful response: JSON with an example, a page for browsers, or a redirect.
 
     `text` describes the text/plain that a client may prefer. `has_next`: it may be a page with a
-    link to the next one.
+    link to the next one. `other_content`: by media type.
     """
 
     description: str
@@ -68,6 +68,7 @@ class Answer:
     is_page: bool = False
     is_redirect: bool = False
     has_next: bool = False
+    other_content: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""Tests of `functions/alerts`."""
+"""Tests of `functions.alerts`."""

@@ -31,7 +31,7 @@ def send(entry: Mapping[str, object], folder: Path) -> None:
     async def run() -> None:
         environ = environ_in(folder, ALERTS=json.dumps([entry]))
         wiring = Wiring(Settings.from_environ(environ))
-        channels: list[Channel] = [*wiring.channels]
+        channels: list[Channel] = [*wiring.alerting.channels]
         try:
             await channels[0].send(MESSAGE)
         finally:
@@ -202,9 +202,10 @@ def test_resend_that_has_sent_it_before_has_it(tmp_path: Path) -> None:
     refusal = b'{"name": "invalid_idempotent_request", "statusCode": 409}'
     with receiver(answer("409 Conflict", refusal), "") as server:
         send({**entry, "server": server.endpoint}, tmp_path)
-    with receiver(answer("409 Conflict", b"{}"), "") as server:
-        failure({**entry, "server": server.endpoint}, tmp_path)
+    for other in (answer("409 Conflict", b"{}"), answer("400 Bad Request", refusal)):
+        with receiver(other, "") as server:
+            failure({**entry, "server": server.endpoint}, tmp_path)
 
 
 def test_a_deployment_without_channels_has_none(tmp_path: Path) -> None:
-    assert Wiring(Settings.from_environ(environ_in(tmp_path))).channels == ()
+    assert Wiring(Settings.from_environ(environ_in(tmp_path))).alerting.channels == ()

@@ -25,7 +25,7 @@ from functions.alerts.deployment import (
     load_status,
     record_sweep,
 )
-from ports.store import Record, Store
+from ports.store import Record, Store, UnreadableRecordError
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,28 @@ async def test_two_sweeps_that_end_at_once_are_both_kept() -> None:
     status = await load_status(store)
     assert (status.sweep_ended_at, set(status.channels)) == (NOW, {"chat", "mail"})
     outcomes = [entry.outcome for entry in (await load_deployment(store)).ledger]
-    assert outcomes == [DONE, DONE, FAILED, DONE]
+    assert outcomes == [DONE, FAILED, DONE, DONE]
+
+
+class SpoiledStore(MemoryStore):
+    """A store whose record cannot be read at the first write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults = 1
+
+    async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
+        if self.faults:
+            self.faults -= 1
+            await super().swap(connection, replace(record, etag="spoiled"), expected_etag=None)
+            raise UnreadableRecordError("damaged", etag="spoiled", is_damaged=True)
+        await super().swap(connection, record, expected_etag=expected_etag)
+
+
+async def test_a_record_that_is_spoiled_meanwhile_is_replaced() -> None:
+    store = SpoiledStore()
+    await sweep(store)
+    assert (await load_status(store)).sweep_ended_at == NOW
 
 
 class ContestedStore(MemoryStore):

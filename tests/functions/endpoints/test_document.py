@@ -57,7 +57,7 @@ def test_each_operation_reads_the_parameters_that_are_described(
         assert answer.status_code == 400
         detail = answer.json().get("detail") or answer.json()["error_description"]
         named = detail.rpartition(": ")[2].removesuffix(".").split(", ")
-        assert named == sorted(parameter.name for parameter in operation.parameters)
+        assert named == (sorted(each.name for each in operation.parameters) or ["none"])
 
 
 def key_for(operation: Operation, deployment: Deployment) -> tuple[Header, bytes]:

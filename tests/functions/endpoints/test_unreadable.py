@@ -5,8 +5,8 @@ from tests.functions.deployment import WITH_API_KEY, idle
 from tests.functions.doctors import encryption_key
 from tests.functions.expect import expect_json, expect_problem, expect_token
 
-# A login replaces it, an adoption has a body, and a list has other rows.
-OTHERS = {"/api/adopt", "/api/connections", "/api/login"}
+# A login replaces it, an adoption has a body, and lists have other rows.
+OTHERS = {"/api/adopt", "/api/connections", "/api/login", "/api/metrics"}
 ENDPOINTS = [endpoint for endpoint in WITH_API_KEY if endpoint[1] not in OTHERS]
 
 

@@ -20,12 +20,17 @@ def log_in(
     **parameters: str,
 ) -> httpx.Response:
     """Log in as this account, or at a provider that names none."""
-    members = {"access_token": f"access-of-{account}", "token_type": "Bearer", "expires_in": 1800}
-    named = {} if account is None else {"id_token": id_token(account)}
-    endpoint.plan(Answer.json({**members, "refresh_token": f"refresh-of-{account}", **named}))
+    endpoint.plan(tokens_of(account))
     begun = expect_json(deployment.post(at("/api/login", connection=connection, **parameters)))
     state = query_of(begun["authorization_url"])["state"]
     return deployment.callback(JSON, code="a-code", state=state)
+
+
+def tokens_of(account: str | None) -> Answer:
+    """The answer with the tokens of an account."""
+    members = {"access_token": f"access-of-{account}", "token_type": "Bearer", "expires_in": 1800}
+    named = {} if account is None else {"id_token": id_token(account)}
+    return Answer.json({**members, "refresh_token": f"refresh-of-{account}", **named})
 
 
 def id_token(account: str, *, issuer: str = "https://issuer.test") -> str:

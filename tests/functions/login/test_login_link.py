@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from adapters.sealing import derive_key, stretch_key
-from domain.grant import Authorized, Unauthorized
+from domain.grant import Authorized, Unauthorized, place_of
 from domain.login_link import LINK_LIFETIME, LoginLink
 from functions.http.own_page import origin_of
 from tests.functions.conftest import Deploy
@@ -27,6 +27,7 @@ from tests.functions.expect import (
 )
 from tests.functions.grants import fresh
 from tests.functions.hosts import on_each_host, on_hosts
+from tests.functions.login.test_accounts import log_in, tokens_of
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.waiting import wait_until
 
@@ -53,6 +54,7 @@ def signed(
     connection: str = "default",
     lasts: timedelta = LINK_LIFETIME,
     key: bytes = b"",
+    renews: int | None = None,
 ) -> str:
     """A link that the deployment could have made, or somebody else."""
     salt = f"oauth-callback signatures of {deployment.environ['CLIENT_ID']}"
@@ -62,6 +64,8 @@ def signed(
         connection=connection,
         id=secrets.token_urlsafe(),
         expires_at=datetime.now(UTC) + lasts,
+        read=renews,
+        renews=renews is not None,
     )
     return f"{PUBLIC_URL}/api/login?link={link.sign(key or known)}"
 
@@ -346,6 +350,38 @@ def test_checklist_13_login_that_others_overtake_while_its_code_is_sent_replaces
             wait_until(lambda: bool(endpoint.seen))
             scripted.put(connection, grant)
         expect_problem(answer.result(), 409, "login-not-needed", sets_cookie=True)
+    assert scripted.grant(connection) == grant
+
+
+def test_link_that_renews_replaces_the_login_that_it_was_made_for(
+    deployment: Deployment, connection: str
+) -> None:
+    deployment.log_in(connection)
+    before = deployment.grant(connection)
+    link, another = (
+        signed(deployment, connection=connection, renews=place_of(before)) for _ in range(2)
+    )
+    location, cookie = begun(deployment, link)
+    expect_page(
+        deployment.follow(deployment.provider.allow(location), HTML, cookie), sets_cookie=True
+    )
+    after = deployment.grant(connection)
+    assert isinstance(after, Authorized)
+    assert place_of(after) > place_of(before)
+    # That login is over.
+    expect_problem(deployment.press(another, JSON), 409, "login-not-needed")
+
+
+def test_link_that_renews_changes_no_account(
+    scripted: Deployment, endpoint: TokenEndpoint, connection: str
+) -> None:
+    expect_json(log_in(scripted, endpoint, connection, "alice"))
+    grant = scripted.grant(connection)
+    link = signed(scripted, connection=connection, renews=place_of(grant))
+    location, cookie = begun(scripted, link)
+    endpoint.plan(tokens_of("bob"))
+    answer = scripted.callback(JSON, cookie, code="a-code", state=state_of(location))
+    expect_problem(answer, 409, "other-account", sets_cookie=True)
     assert scripted.grant(connection) == grant
 
 

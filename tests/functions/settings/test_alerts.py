@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib import util
 
 import pytest
 
 from domain.alerts import AlertKind, AlertThresholds
-from functions.settings import alert_kinds
 from functions.settings.alert_targets import (
     Addresses,
     AppriseTarget,
@@ -55,20 +55,20 @@ def settings_of(
 
 
 def alerts_of(entries: object = None, **variables: str) -> AlertSettings:
-    alerts = settings_of(entries, allows_programs=True, **variables).alerts
+    alerts = settings_of(entries, allows_programs=True, **variables).alerts()
     assert alerts is not None
     return alerts
 
 
 def faults_of(entries: object = None, **variables: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        settings_of(entries, allows_programs=False, **variables)
+        settings_of(entries, allows_programs=False, **variables).alerts()
     assert MARK not in str(caught.value)
     return caught.value.faults
 
 
 def test_without_a_variable_there_are_no_alerts() -> None:
-    assert settings_of().alerts is None
+    assert settings_of().alerts() is None
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_fault_names_the_entry_and_the_member(found: Mapping[str, object], exp
 )
 def test_a_command_is_a_list_of_texts(command: object) -> None:
     with pytest.raises(SettingsError, match="entry 1: command must be"):
-        settings_of([{"kind": "command", "command": command}], allows_programs=True)
+        settings_of([{"kind": "command", "command": command}], allows_programs=True).alerts()
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_a_command_is_a_list_of_texts(command: object) -> None:
 def test_a_missing_library_is_a_fault_at_the_start(
     found: Mapping[str, object], library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_kinds, "find_spec", lambda name: None if name == library else name)
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == library else name)
     (fault,) = faults_of([found])
     assert f"requires {library}: pip install -r infra/locks/" in fault
 
@@ -426,7 +426,7 @@ def test_thresholds_are_read_the_longest_first() -> None:
 
 
 def test_thresholds_without_a_channel_switch_nothing_on() -> None:
-    assert settings_of(ALERT_REFRESH_FAILING="2h").alerts is None
+    assert settings_of(ALERT_REFRESH_FAILING="2h").alerts() is None
 
 
 def test_each_variable_of_alerts_switches_the_reading_on() -> None:

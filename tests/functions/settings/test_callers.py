@@ -49,6 +49,7 @@ def test_callers_are_enough_without_a_key() -> None:
     "glob",
     [
         "repo:acme/*",
+        "repo:acme@65/*",
         "acme/*",
         "owner:acme:*",
         "repo:acme/shop:ref:refs/heads/*",
@@ -89,6 +90,7 @@ FAULTS: dict[str, tuple[list[object], str]] = {
     "any repository": (with_claims(sub={"glob": "repo:*"}), "the whole name of the owner"),
     "any owner": (with_claims(repository={"glob": "*/shop"}), "the whole name of the owner"),
     "part of an owner": (with_claims(sub={"glob": "repo:acme*"}), "the whole name of the owner"),
+    "any id": (with_claims(sub={"glob": "repo:acme@*/shop"}), "the whole name of the owner"),
     "an empty owner": (with_claims(sub={"glob": "repo:/*"}), "the whole name of the owner"),
     "no connections": ([{**GOOD, "connections": []}], "entry 'ci': connections must be a list"),
     "an endpoint that is none": ([{**GOOD, "endpoints": [MARK]}], "endpoints must be a list"),

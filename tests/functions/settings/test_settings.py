@@ -87,7 +87,7 @@ FAULTS: Mapping[str, Sequence[str]] = {
     "PKCE": ["plain", "s256"],
     "SCOPE": ['read "write"', "read\\write", "чтение"],
     "AUTHORIZATION_PARAMS": [
-        *(MARK, f"prompt=consent&{MARK}", f"resource={MARK}&resource=b"),
+        *(MARK, f"prompt=consent&{MARK}", f"prompt={MARK}&prompt=b"),
         *("login_hint=&login_hint=x", "?access_type=offline", '"access_type=offline'),
         "a=1&&?b=2",
         *(
@@ -360,6 +360,7 @@ def test_paths_and_methods_are_distinguished_before_the_settings_are_read() -> N
         {"PKCE": "S256"},
         {"AUTHORIZATION_PARAMS": "prompt=consent&access_type=offline"},
         {"AUTHORIZATION_PARAMS": "login_hint="},
+        {"AUTHORIZATION_PARAMS": "resource=https%3A%2F%2Fa.test&resource=https%3A%2F%2Fb.test"},
         {"TOKEN_PARAMS": "resource=https%3A%2F%2Fa.test&resource=b&audience=c&expiring="},
         {"USER_AGENT": "inventory/2.1 (by somebody@a.test)"},
         {"AUTHORIZATION_NAMES": "response_type=", "AUTHORIZATION_PARAMS": "response_type=x"},

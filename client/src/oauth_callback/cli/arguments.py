@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 DEFAULT_WAIT = 10
 """Seconds. A refresh takes a few; a mail program that gives up loses a message's hour."""
 
-_SECONDS = re.compile(r"[0-9]{1,9}")
-_OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*")
+_SECONDS = r"[0-9]{1,9}"
+_OPTION = r"--?[A-Za-z][A-Za-z0-9-]*"
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         """Return the options. Prints the usage and raises SystemExit (2) if one is wrong."""
         options, unknown = self.parse_known_args(arguments)
         if unknown:
-            name = _OPTION.match(unknown[0])
+            name = re.match(_OPTION, unknown[0])
             self.error(f"unknown option {name.group()}" if name else "too many arguments")
         return options
 
@@ -49,7 +49,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 def seconds(text: str) -> int:
     """Read a duration."""
-    if not _SECONDS.fullmatch(text):
+    if not re.fullmatch(_SECONDS, text):
         raise argparse.ArgumentTypeError("use a whole number of seconds")
     return int(text)
 

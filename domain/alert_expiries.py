@@ -1,0 +1,98 @@
+"""A login that expires, although its tokens are refreshed: rule 2 of `alerts.py`."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from domain.alert_book import AlertBook, EndingLogin
+from domain.alert_conditions import Watch, is_over
+from domain.grant import Active, Grant, tokens_of
+from domain.provider import GrantType, RotationKind
+from domain.tokens import MAX_CLOCK_SKEW, Tokens
+
+# A threshold counts if the login lasts so many times as long.
+_THRESHOLDS_IN_LOGIN = 2
+
+
+def login_end(grant: Grant, book: AlertBook, now: datetime) -> datetime | None:
+    """Return when the login of a grant ends in spite of refreshes; None if unknown (rule 2)."""
+    if not isinstance(grant, Active):
+        return None
+    tokens = grant.tokens
+    if tokens.grant_type is GrantType.CLIENT_CREDENTIALS or tokens.expires_at is None:
+        return None
+    if tokens.refresh_token is None:
+        return tokens.access_token_expiry(now)
+    own = tokens.refresh_token_expires_at
+    ends = (tokens.login_end, own if own == book.unprolonged else None)
+    return min((end for end in ends if end is not None), default=None)
+
+
+def thresholds_of(tokens: Tokens, end: datetime, watch: Watch) -> Iterator[timedelta]:
+    """Yield the thresholds that count for a login with this end (rule 2)."""
+    for each in watch.thresholds.expires_soon:
+        if end - tokens.authorized_at >= _THRESHOLDS_IN_LOGIN * each:
+            yield each
+
+
+def unprolonged_after(
+    book: AlertBook, before: Grant, current: Grant, watch: Watch
+) -> datetime | None:
+    """Return the expiry of the refresh token, if a refresh has left it as it was (rule 2)."""
+    was, tokens = tokens_of(before), tokens_of(current)
+    if tokens is None or is_over(current):
+        return None
+    end = tokens.refresh_token_expires_at
+    if end is None or end == book.unprolonged:
+        return end
+    if was is None or not _is_unprolonged(was, tokens):
+        return None
+    # Some providers replace a refresh token only when it nears its end.
+    longest = max(watch.thresholds.expires_soon, default=timedelta(0))
+    is_late = end - tokens.issued_at <= longest
+    never_rotates = watch.policy.provider.rotation.kind is RotationKind.NONE
+    return end if is_late or never_rotates else None
+
+
+def _is_unprolonged(was: Tokens, tokens: Tokens) -> bool:
+    """Whether a refresh of one login left the expiry of its refresh token as it was."""
+    is_refresh = was.authorized_at == tokens.authorized_at and was != tokens
+    return is_refresh and was.refresh_token_expires_at == tokens.refresh_token_expires_at
+
+
+def ending_after(book: AlertBook, current: Grant, watch: Watch) -> EndingLogin | None:
+    """Return the login that expires soon; None if it does not (rules 2 and 3)."""
+    end, tokens = login_end(current, book, watch.now), tokens_of(current)
+    if end is None or tokens is None:
+        return None
+    reached = _reached(tokens, end, watch)
+    there = known_ending(book, tokens.authorized_at, watch)
+    if there is None:
+        return None if reached is None else _ending(tokens, end, reached, watch)
+    is_prolonged = end > there.expires_at + MAX_CLOCK_SKEW
+    if reached is None:
+        # This clock is a little behind another, or the login was prolonged after all.
+        return None if is_prolonged else there
+    has_heard = there.threshold <= reached and not is_prolonged
+    return there if has_heard else _ending(tokens, end, reached, watch)
+
+
+def known_ending(book: AlertBook, authorized_at: datetime, watch: Watch) -> EndingLogin | None:
+    """Return what people heard of this login, by a clock that was not ahead (rule 3)."""
+    there = book.ending
+    is_known = there is not None and there.authorized_at == authorized_at
+    return there if there is not None and is_known and not watch.is_ahead(there.since) else None
+
+
+def _reached(tokens: Tokens, end: datetime, watch: Watch) -> timedelta | None:
+    """Return the shortest threshold that is reached; None if none is (rule 2)."""
+    all_ = thresholds_of(tokens, end, watch)
+    return min((each for each in all_ if watch.now >= end - each), default=None)
+
+
+def _ending(tokens: Tokens, end: datetime, threshold: timedelta, watch: Watch) -> EndingLogin:
+    return EndingLogin(
+        since=watch.now,
+        authorized_at=tokens.authorized_at,
+        expires_at=end,
+        threshold=threshold,
+    )

@@ -1,0 +1,276 @@
+"""Alerts of a login that ends although its tokens are refreshed (rule 2)."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from domain.alert_book import EMPTY, AlertBook, EndingLogin, record_due_at
+from domain.alerts import AlertKind, AlertThresholds
+from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Moved, due_at
+from domain.policy import Policy
+from domain.provider import GrantType, LifetimeStart, RotationKind
+from domain.token_endpoint import TokenResponse
+from domain.tokens import Tokens
+from tests.domain.alert_stories import Connection
+from tests.domain.examples import (
+    DAY,
+    EXPIRED,
+    MINUTE,
+    POLICY,
+    REFRESH_LIFE,
+    SECOND,
+    T0,
+    TOKENS,
+    policy,
+)
+
+SOON, LOGIN, RECOVERED = AlertKind.EXPIRES_SOON, AlertKind.LOGIN_NEEDED, AlertKind.RECOVERED
+END = T0 + REFRESH_LIFE
+# No refresh prolongs it.
+FIXED = replace(TOKENS, refresh_token_counted=LifetimeStart.LOGIN)
+ACCESS_ONLY = replace(TOKENS, refresh_token=None, refresh_token_expires_at=None, expires_at=END)
+OWN = replace(ACCESS_ONLY, grant_type=GrantType.CLIENT_CREDENTIALS)
+
+
+def ending(life: timedelta) -> Tokens:
+    return replace(FIXED, refresh_token_expires_at=T0 + life)
+
+
+def refreshed(tokens: Tokens, at: datetime, *, end: datetime | None = END) -> Authorized:
+    """The tokens after a refresh, with this expiry of the refresh token."""
+    return Authorized(
+        tokens=replace(
+            tokens,
+            issued_at=at,
+            expires_at=at + 30 * MINUTE,
+            access_token=f"access at {at}",
+            refresh_token_expires_at=end,
+        )
+    )
+
+
+REACHED = [
+    pytest.param(FIXED, END - 14 * DAY - SECOND, [], id="early"),
+    pytest.param(FIXED, END - 14 * DAY, [SOON], id="two-weeks"),
+    pytest.param(FIXED, END - SECOND, [SOON], id="the-last-second"),
+    pytest.param(FIXED, END, [LOGIN], id="the-end"),
+    pytest.param(TOKENS, END - DAY, [], id="a-refresh-prolongs-it"),
+    pytest.param(ACCESS_ONLY, END - DAY, [SOON], id="access-token-only"),
+    pytest.param(replace(ACCESS_ONLY, expires_at=None), END - DAY, [], id="for-ever"),
+    pytest.param(OWN, END - DAY, [], id="client-credentials"),
+    pytest.param(
+        replace(TOKENS, login_expires_at=END - 10 * DAY), END - 24 * DAY, [SOON], id="login-end"
+    ),
+    pytest.param(ending(28 * DAY), T0 + 14 * DAY, [SOON], id="half-of-the-login"),
+    pytest.param(ending(28 * DAY - SECOND), T0 + 14 * DAY, [], id="more-than-half"),
+    pytest.param(ending(2 * DAY), T0 + DAY, [SOON], id="two-days"),
+    pytest.param(ending(2 * DAY - SECOND), T0 + 2 * DAY - MINUTE, [], id="short"),
+]
+
+
+@pytest.mark.parametrize(("tokens", "now", "owed"), REACHED)
+def test_a_login_that_no_refresh_prolongs_owes_an_alert(
+    tokens: Tokens, now: datetime, owed: list[AlertKind]
+) -> None:
+    connection = Connection(grant=Authorized(tokens=tokens))
+    alerts = connection.store(connection.grant, now)
+    assert [alert.kind for alert in alerts] == owed
+    expected = tokens.login_end or tokens.expires_at if owed == [SOON] else None
+    assert [alert.expires_at for alert in alerts] == [expected] * len(owed)
+    assert connection.settle(now) == []
+
+
+def test_each_threshold_owes_one_alert_when_it_is_reached_and_then_the_login_is_needed() -> None:
+    connection, at, owed = Connection(grant=Authorized(tokens=FIXED)), T0, []
+    assert connection.settle(at) == []
+    while connection.book is not None and connection.book.check_at is not None:
+        assert at < connection.book.check_at
+        assert record_due_at(connection.grant, replace(connection.book, owed=())) == min(
+            connection.book.check_at, due_at(connection.grant) or END
+        )
+        at = connection.book.check_at
+        owed += [(kind, END - at) for kind in connection.settle(at)]
+    # The grant itself is due at its end.
+    owed += [(kind, END - END) for kind in connection.settle(END)]
+    assert owed == [(SOON, 14 * DAY), (SOON, 7 * DAY), (SOON, DAY), (LOGIN, 0 * DAY)]
+    assert due_at(connection.grant) == END
+
+
+def test_of_several_thresholds_at_once_only_the_shortest_is_owed() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    assert connection.settle(END - 2 * DAY) == [SOON]
+    assert connection.settle(END - 2 * DAY) == []
+    assert connection.settle(END - DAY) == [SOON]
+
+
+def test_thresholds_are_settings() -> None:
+    for thresholds, owed in (((), []), ((3 * DAY,), [SOON])):
+        connection = Connection(
+            grant=Authorized(tokens=FIXED), thresholds=AlertThresholds(expires_soon=thresholds)
+        )
+        assert connection.settle(END - 14 * DAY) == []
+        assert connection.settle(END - 3 * DAY) == owed
+
+
+def test_a_new_login_ends_the_condition_in_silence_and_counts_anew() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    assert connection.settle(END - 7 * DAY) == [SOON]
+    login = replace(FIXED, authorized_at=END - DAY, issued_at=END - DAY)
+    later = replace(login, refresh_token_expires_at=END + 80 * DAY)
+    assert connection.change(Authorized(tokens=later), END - DAY) == []
+    assert connection.book is not None
+    assert connection.book.ending is None
+    assert connection.settle(END + 73 * DAY) == [SOON]
+    # Another login that ends as soon is another one.
+    other = replace(later, authorized_at=END + 60 * DAY)
+    assert connection.settle(END + 73 * DAY) == []
+    assert connection.change(Authorized(tokens=other), END + 73 * DAY) == [SOON]
+
+
+@pytest.mark.parametrize(
+    ("by", "owed"),
+    [
+        pytest.param(timedelta(0), [], id="same"),
+        pytest.param(MINUTE, [], id="the-answer-was-slow"),
+        pytest.param(-MINUTE, [], id="earlier"),
+        pytest.param(DAY / 2, [], id="prolonged-a-little"),
+    ],
+)
+def test_an_end_that_a_refresh_moves_is_not_owed_again(
+    by: timedelta, owed: list[AlertKind]
+) -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    at = END - 6 * DAY
+    assert connection.settle(at) == [SOON]
+    assert connection.change(refreshed(FIXED, at, end=END + by), at) == owed
+    # The next threshold is the one of the new end.
+    assert connection.settle(END + by - DAY - SECOND) == []
+    assert connection.settle(END + by - DAY) == [SOON]
+
+
+def test_a_login_that_is_prolonged_after_all_owes_each_threshold_again() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    assert connection.settle(END - DAY) == [SOON]
+    longer = refreshed(FIXED, END - DAY, end=END + 30 * DAY)
+    assert connection.change(longer, END - DAY) == []
+    for left in (14 * DAY, 7 * DAY, DAY):
+        assert connection.settle(END + 30 * DAY - left) == [SOON]
+    # Prolonged from the last day to the last week.
+    assert connection.change(refreshed(FIXED, END, end=END + 35 * DAY), END + 29 * DAY) == []
+    assert connection.settle(END + 34 * DAY) == [SOON]
+
+
+NONE, ALWAYS = policy(RotationKind.NONE), policy(RotationKind.ALWAYS)
+
+
+@pytest.mark.parametrize(
+    ("by", "left_at_refresh", "end", "owed"),
+    [
+        pytest.param(NONE, 80 * DAY, END, [SOON], id="never-rotates"),
+        pytest.param(ALWAYS, 14 * DAY, END, [SOON], id="left-as-it-was-near-the-end"),
+        pytest.param(ALWAYS, 14 * DAY + SECOND, END, [], id="left-as-it-was-long-before"),
+        pytest.param(NONE, 80 * DAY, END + SECOND, [], id="prolonged"),
+        pytest.param(NONE, 80 * DAY, None, [], id="unknown"),
+    ],
+)
+def test_an_expiry_that_a_refresh_leaves_as_it_was_is_the_end_of_the_login(
+    by: Policy, left_at_refresh: timedelta, end: datetime | None, owed: list[AlertKind]
+) -> None:
+    connection = Connection(grant=Authorized(tokens=TOKENS), by=by)
+    at = END - left_at_refresh
+    assert connection.settle(at) == []
+    connection.change(refreshed(TOKENS, at, end=end), at)
+    connection.book = None if connection.book is None else replace(connection.book, owed=())
+    connection.book = None if connection.book == EMPTY else connection.book
+    assert connection.settle(END - DAY) == owed
+    # The next refresh prolongs it: there is nothing to hear of any more.
+    prolonged = refreshed(TOKENS, END, end=END + 90 * DAY)
+    assert connection.change(prolonged, END) == []
+    connection.deliver_all() if connection.book else None
+    assert connection.settle(END + DAY) == []
+    assert connection.book is None
+
+
+def test_a_failed_refresh_and_a_new_login_prove_nothing_of_an_expiry() -> None:
+    connection = Connection(grant=Authorized(tokens=TOKENS), by=NONE)
+    connection.settle(END - 10 * DAY)
+    login = replace(TOKENS, authorized_at=END - 10 * DAY, issued_at=END - 10 * DAY)
+    assert connection.change(Authorized(tokens=login), END - 10 * DAY) == []
+    assert connection.book is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(Moved(grant=Authorized(tokens=FIXED), since=T0), id="moved"),
+        pytest.param(
+            AuthorizationRequired(
+                tokens=FIXED, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
+            ),
+            id="refused",
+        ),
+    ],
+)
+def test_a_login_that_is_over_expires_no_more(after: Grant) -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    connection.settle(END - 7 * DAY)
+    assert SOON not in connection.change(after, END - DAY)
+    assert connection.book is not None
+    assert connection.book.ending is None
+    assert connection.book.check_at is None
+
+
+def test_clocks_that_differ_a_little_owe_one_alert() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    at = END - 7 * DAY
+    assert connection.settle(at) == [SOON]
+    for seconds in (-60, 60, -1, -59):
+        assert connection.settle(at + seconds * SECOND) == []
+
+
+def test_a_threshold_by_a_clock_that_was_ahead_is_judged_again() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    assert connection.settle(END - DAY) == [SOON]
+    assert connection.settle(T0 + DAY) == []
+    assert connection.settle(END - 14 * DAY) == [SOON]
+    ahead = EndingLogin(since=END, authorized_at=T0, expires_at=END, threshold=DAY)
+    again = Connection(grant=Authorized(tokens=FIXED), book=AlertBook(ending=ahead))
+    assert again.settle(END - 7 * DAY) == [SOON]
+
+
+def test_an_access_token_by_a_clock_that_was_ahead_owes_nothing_all_the_time() -> None:
+    ahead = replace(
+        ACCESS_ONLY,
+        authorized_at=T0 + 900 * DAY,
+        issued_at=T0 + 900 * DAY,
+        expires_at=T0 + 902 * DAY,
+    )
+    connection = Connection(grant=Authorized(tokens=ahead))
+    for hours in range(48):
+        assert connection.settle(EXPIRED + hours * timedelta(hours=1)) in ([], [SOON])
+    assert len((connection.book or EMPTY).owed) <= 1
+
+
+def test_a_short_token_without_a_refresh_token_is_looked_at_when_it_ends() -> None:
+    connection = Connection(
+        grant=Authorized(tokens=replace(ACCESS_ONLY, expires_at=T0 + DAY)), by=POLICY
+    )
+    assert connection.settle(T0) == []
+    assert connection.book is not None
+    assert connection.book.check_at == T0 + DAY
+    assert connection.settle(T0 + DAY) == [LOGIN]
+    login = replace(ACCESS_ONLY, authorized_at=T0 + 2 * DAY, issued_at=T0 + 2 * DAY)
+    assert connection.change(Authorized(tokens=login), T0 + 2 * DAY) == [RECOVERED]
+
+
+def test_the_answer_of_a_refresh_is_what_shows_an_unprolonged_expiry() -> None:
+    connection = Connection(grant=Authorized(tokens=TOKENS), by=NONE)
+    response = TokenResponse(
+        access_token="a", token_type="Bearer", expires_in=30 * MINUTE, refresh_token=None,
+        refresh_token_expires_in=None, scope=None,
+    )  # fmt: skip
+    assert connection.refresh(response, EXPIRED) == []
+    assert connection.book is not None
+    assert connection.book.unprolonged == END
+    assert connection.refresh(response, END - 10 * DAY) == [SOON]

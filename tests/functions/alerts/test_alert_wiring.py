@@ -1,0 +1,118 @@
+"""The parts of a deployment with channels: its messages, and what a fresh token costs there."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from domain.alerts import AlertKind
+from domain.grant import AuthorizationRequired, Cause, Grant
+from functions.settings.settings import Settings
+from functions.settings.store import SqliteSettings
+from functions.wiring import Wiring
+from tests.domain.examples import T0, TOKENS
+from tests.functions.alerts.alert_rig import ListedChannel
+from tests.functions.grants import fresh
+
+pytestmark = pytest.mark.anyio
+
+API_KEY = "not-a-real-api-key-of-anything"
+PUBLIC_URL = "https://keeper.test"
+REQUIRED = AuthorizationRequired(
+    tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
+)
+
+
+@pytest.fixture
+async def wiring(tmp_path: Path) -> AsyncIterator[Wiring]:
+    environ = {
+        "CLIENT_ID": "c",
+        "CLIENT_SECRET": "s",
+        "API_KEY": API_KEY,
+        "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
+        "PUBLIC_URL": PUBLIC_URL,
+    }
+    made = Wiring(Settings.from_environ(environ))
+    yield made
+    await made.close()
+
+
+async def change(wiring: Wiring, grant: Grant) -> None:
+    recorder = wiring.client_of("default").recorder
+    record = await recorder.load("default")
+    await recorder.swap("default", record, grant, None, now=wiring.clock.now())
+    await wiring.finish()
+
+
+async def test_a_message_names_the_provider_and_has_a_link_where_a_login_helps(
+    wiring: Wiring,
+) -> None:
+    channel = ListedChannel("one")
+    vars(wiring.alerting)["channels"] = [channel]
+    await change(wiring, REQUIRED)
+    await change(wiring, fresh())
+    login, recovered = channel.took
+    assert (login.alert.kind, login.connection, login.provider, login.source) == (
+        AlertKind.LOGIN_NEEDED,
+        "default",
+        "Digi-Key, production",
+        PUBLIC_URL,
+    )
+    assert recovered.alert.kind is AlertKind.RECOVERED
+    assert recovered.link is None
+    assert login.link is not None
+    url = urlsplit(login.link)
+    assert f"{url.scheme}://{url.netloc}{url.path}" == f"{PUBLIC_URL}/api/login"
+    link = await wiring.links.read(parse_qs(url.query)["link"][0])
+    assert (link.connection, link.read) == ("default", 0)
+    assert login.link not in repr(login)
+
+
+async def test_without_channels_no_write_has_alerts(wiring: Wiring) -> None:
+    await change(wiring, REQUIRED)
+    assert wiring.alerting.duty is None
+    assert (await wiring.store.load("default")).alerts is None
+
+
+FRESH_TOKEN = """
+import asyncio, json, sys
+from datetime import timedelta
+from functions.settings.settings import Settings
+from functions.settings.store import SqliteSettings
+from functions.wiring import Wiring
+
+async def main(path):
+    environ = {"CLIENT_ID": "c", "CLIENT_SECRET": "s", "SQLITE_PATH": path}
+    environ["API_KEY"] = sys.argv[2]
+    one = {"kind": "slack", "url": "https://hooks.slack.example/services/x"}
+    environ["ALERTS"] = json.dumps([{**one, "name": str(number)} for number in range(10)])
+    wiring = Wiring(Settings.from_environ(environ))
+    trips, load, swap = [], wiring.store.load, wiring.store.swap
+    async def counted_load(*args): trips.append("load"); return await load(*args)
+    async def counted_swap(*args, **kinds): trips.append("swap"); return await swap(*args, **kinds)
+    wiring.store.load, wiring.store.swap = counted_load, counted_swap
+    answer = await wiring.client_of("default").keeper.token("default", min_ttl=timedelta(0))
+    print(type(answer).__name__, trips)
+    print(sorted(name for name in sys.modules if "alert" in name))
+    print(len(wiring.alerting.channels))
+    await wiring.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_fresh_token_costs_one_round_trip_and_no_import_with_ten_channels(
+    wiring: Wiring,
+) -> None:
+    await change(wiring, fresh())
+    store = wiring.settings.store
+    assert isinstance(store, SqliteSettings)
+    command = [sys.executable, "-c", FRESH_TOKEN, str(store.path), API_KEY]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["Serve ['load']", "[]", "10"]
