@@ -49,6 +49,7 @@ header{display:flex;align-items:center;justify-content:space-between;gap:1rem;fo
 min-height:44px;margin-bottom:1.5rem;border-bottom:1px solid var(--line);padding-bottom:.5rem}
 .corner{display:flex;align-items:center;gap:.75rem;min-width:0;white-space:nowrap}
 .corner span{overflow:hidden;text-overflow:ellipsis}
+header>:first-child{flex:none}
 header,footer,.quiet,dt,th,caption{color:var(--quiet)}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:.875rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem}

@@ -51,7 +51,11 @@ def error_page(
 
     The operator finds the request in the log by its id. `first_page`: the URL to go on at.
     """
-    on = "" if first_page is None else f'<p><a class="button" href="{first_page}">Go on</a></p>'
+    on = (
+        ""
+        if first_page is None
+        else f'<p><a class="button" href="{first_page}">To the first page</a></p>'
+    )
     found = "" if request_id is None else f"<p>Request: <code>{escape(request_id)}</code></p>"
     return page_of(
         title,

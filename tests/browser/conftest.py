@@ -1,5 +1,6 @@
 """One Chromium and one `make run` for all tests of this folder, which run in one process."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 OpenVisit = Callable[..., Visit]
+
+TITLE_FILE = "alert-title"
+"""The file of the server's folder with the title of the last alert."""
+_CHANNELS = [
+    {
+        "kind": "command",
+        "name": "desk",
+        "events": ["sweep.overdue"],
+        "command": ["sh", "-c", f'printf %s "$ALERT_TITLE" > {TITLE_FILE}'],
+    },
+    {"kind": "command", "name": "broken", "events": ["sweep.overdue"], "command": ["false"]},
+]
 
 
 @pytest.fixture(scope="package")
@@ -40,7 +53,8 @@ def browser(showcase_port: int) -> "Iterator[Browser]":
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A server of `make run`, with its simulated Digi-Key on the same origin."""
-    with local_server(tmp_path_factory.mktemp("deployment")) as running:
+    folder, variables = tmp_path_factory.mktemp("deployment"), {"ALERTS": json.dumps(_CHANNELS)}
+    with local_server(folder, variables=variables) as running:
         yield running
 
 

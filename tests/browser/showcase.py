@@ -57,6 +57,9 @@ OPERATOR_KEY = "the-key-of-the-operator-on-duty"
 ONE_KEY = "the-key-of-a-job-for-one-connection"
 """A key that may get the token of one connection, and nothing else."""
 
+LONG = f"dropbox:{'0123456789' * 5}"
+"""A connection whose texts are as long as they may be, and have no place to break."""
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _READY = "ready"
 _SECRET = "not-a-real-secret"
@@ -142,6 +145,13 @@ def _grants() -> Mapping[str, Grant]:
             since=NOW - 5 * HOUR,
             quote="invalid_grant: Token has been expired or revoked.",
         ),
+        LONG: AuthorizationRequired(
+            tokens=replace(_GOOGLE, account="a" * 200, scope="s" * 300),
+            cause=Cause.REFRESH_TOKEN_REJECTED,
+            client="client-of-dropbox",
+            since=NOW - 5 * HOUR,
+            quote="q" * 300,
+        ),
         "google:grace": Authorized(tokens=replace(_GOOGLE, account=None, expires_at=NOW + HOUR)),
         "xero": Authorized(
             tokens=_tokens(age=HOUR, lives=HOUR / 2, lasts=60 * DAY, generation=7),
@@ -177,6 +187,16 @@ def _history(name: str) -> Ledger:
                 "calendar-job",
                 Cause.REFRESH_TOKEN_REJECTED.value,
                 "invalid_grant: Token has been expired or revoked.",
+            )
+        ],
+        LONG: [
+            Entry(
+                NOW - HOUR,
+                HistoryEvent.REFRESH_REFUSED,
+                3,
+                "k" * 64,
+                Cause.REFRESH_TOKEN_REJECTED.value,
+                "q" * 120,
             )
         ],
         "dropbox": [Entry(NOW - 3 * DAY, HistoryEvent.REVOKED, 9, "operator", DONE)],

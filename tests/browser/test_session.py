@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from domain.page_session import SESSION_LIFETIME
-from tests.browser.conftest import OpenVisit
+from tests.browser.conftest import TITLE_FILE, OpenVisit
 from tests.browser.showcase import KEY
-from tests.browser.visits import DESK, PHONE, Visit, visit
+from tests.browser.visits import DESK, PHONE, Visit, faults_of, visit
 from tests.system.local_server import LocalServer
 from tests.system.loopback import http
 from tests.system.waiting import wait_until
@@ -175,6 +175,18 @@ def test_the_button_copies_the_login_link(visitor: Visit, server: LocalServer) -
     assert visitor.heading.startswith("Log in at")
 
 
+def test_a_button_sends_a_test_alert_to_each_channel(visitor: Visit, server: LocalServer) -> None:
+    sign_in(visitor, server)
+    visitor.press("Send a test alert")
+    found = [" ".join(each.split()) for each in visitor.page.locator(".card").all_inner_texts()]
+    assert found[0] == "desk Sent"
+    assert found[1].startswith("broken Not sent ")
+    assert (server.folder / TITLE_FILE).read_text()
+    assert faults_of(visitor) == []
+    visitor.follow("Back")
+    assert visitor.heading == "Connections"
+
+
 @contextmanager
 def another_origin(page: str) -> Iterator[str]:
     """Serve a page at another port, which is the same site: `SameSite` does not stop its forms."""
@@ -209,7 +221,8 @@ def test_another_origin_neither_sends_a_form_nor_frames_the_page(
         log_in(visitor)
         with visitor.page.expect_console_message(lambda said: "frame-ancestors" in said.text):
             visitor.open(f"{attacker}/")
-        assert visitor.page.frame_locator("iframe").locator("h1").count() == 0
+        framed = visitor.page.frame_locator("iframe")
+        assert framed.get_by_role("heading", name="attacked").count() == 0
         visitor.press("Win")
         assert "Another site sent this form" in visitor.text
         assert state_of(server, "attacked")["state"] == "fresh"

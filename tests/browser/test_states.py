@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.conftest import OpenVisit
-from tests.browser.showcase import KEY, ONE_KEY
+from tests.browser.showcase import KEY, LONG, ONE_KEY
 from tests.browser.visits import Visit, faults_of
 
 Step = Callable[[Visit], None]
@@ -50,13 +50,15 @@ def sign_in_wrongly(visitor: Visit) -> None:
     [
         pytest.param(lambda _: None, "Sign in", id="sign-in"),
         pytest.param(sign_in_wrongly, "The API key is unknown", id="unknown-key"),
-        pytest.param(show(), "1 needs a person", id="list"),
+        pytest.param(show(), "2 need a person", id="list"),
         pytest.param(show(key=ONE_KEY), "No list", id="no-list"),
         pytest.param(show("/connections/digikey"), "Works", id="works"),
         pytest.param(show("/connections/google:ada"), "Login needed", id="login-needed"),
         pytest.param(show("/connections/books"), "Login due soon", id="login-due"),
         pytest.param(show("/connections/xero"), "Refresh fails for now", id="refresh-fails"),
         pytest.param(show("/connections/dropbox"), "Revoked", id="revoked"),
+        pytest.param(show(f"/connections/{LONG}"), "q" * 300, id="long"),
+        pytest.param(show(f"/connections/{LONG}/revoke"), "cannot be undone", id="revoke-long"),
         pytest.param(show("/connections/digikey/revoke"), "cannot be undone", id="revoke"),
         pytest.param(show("/connections/digikey", key=ONE_KEY), "not allowed", id="not-allowed"),
         pytest.param(make_link, "Send it to the person", id="login-link"),

@@ -80,7 +80,7 @@ def test_checklist_69_session_cookie_does_without_tls_on_loopback_only(
 @pytest.mark.parametrize("given", ["", "x", API_KEY[:-1], API_KEY + "x", "ключ", "eyJ.e30.x"])
 def test_checklist_69_other_texts_than_a_key_do_not_sign_in(visitor: Visitor, given: str) -> None:
     answer = visitor.post("/sign-in", key=given)
-    assert "Go on" in expect_page(answer, 401)
+    assert "To the first page" in expect_page(answer, 401)
     assert not visitor.cookie
 
 
@@ -286,5 +286,5 @@ def test_link_is_not_made_without_an_address_and_a_key(
 def test_page_is_not_for_programs(deployment: Deployment) -> None:
     answer = deployment.call("POST", "/sign-in", FORM, content=b"key=wrong")
     expect_problem(answer, 401, "api-key-invalid")
-    assert "Go on" in expect_page(deployment.call("GET", "/nowhere", HTML), 404)
+    assert "To the first page" in expect_page(deployment.call("GET", "/nowhere", HTML), 404)
     assert buttons_of(deployment.call("GET", "/", HTML)) == set()
