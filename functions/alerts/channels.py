@@ -1,5 +1,6 @@
 """The channels of a deployment: each makes the format of its kind, and sends it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -45,6 +46,8 @@ from ports.alert_transport import (
     Transport,
 )
 from ports.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 Send: TypeAlias = Callable[[AlertMessage], Awaitable[None]]
 
@@ -108,9 +111,19 @@ class TargetChannel:
 
 
 def channels_of(settings: AlertSettings, transports: Transports) -> Iterator[Channel]:
-    """Yield the channels in the order of the settings."""
+    """Yield the channels in the order of the settings.
+
+    One whose library is missing is logged and left out.
+    """
     for channel in settings.channels:
-        yield TargetChannel(settings=channel, _send=_sender(channel, transports))
+        try:
+            send = _sender(channel, transports)
+        except ImportError as error:
+            _log.error(
+                "alerts: channel %s is off: %s: %s", channel.name, type(error).__name__, error
+            )
+        else:
+            yield TargetChannel(settings=channel, _send=send)
 
 
 def _sender(channel: ChannelSettings, transports: Transports) -> Send:

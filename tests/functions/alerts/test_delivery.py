@@ -14,13 +14,14 @@ import pytest
 from domain import alert_delivery
 from domain.alert_book import EMPTY, AlertBook
 from domain.alerts import AlertKind
-from domain.events import AttemptEnded
+from domain.events import AttemptEnded, LoginCompleted
 from domain.grant import AuthorizationRequired, Authorized, Cause
 from domain.ledger import HistoryEvent
 from domain.token_endpoint import Outcome
 from functions.alerts import outlets
 from functions.alerts.channel import ChannelError, ChannelGoneError
 from functions.alerts.message import AlertMessage
+from functions.refresh.alert_duty import AlertDuty
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import DAY, EXPIRED, MINUTE, REFRESH_LIFE, RESPONSE, T0, TOKENS, begin
 from tests.functions.alerts.alert_rig import AlertRig, ListedChannel, alert_rig
@@ -421,6 +422,21 @@ async def test_a_fault_of_the_rules_of_alerts_loses_no_tokens(
     instance = rig.instance(ListedChannel("one"))
     await instance.change(RENEWED)
     assert (await rig.record()).grant == RENEWED
+    assert "unexpected error of alerts" in caplog.text
+
+
+async def test_a_fault_of_the_parts_of_alerts_loses_no_tokens(
+    rig: AlertRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> AlertDuty:
+        raise ImportError("planned")
+
+    instance = rig.instance(alerts=fail)
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
+    await instance.recorder.keep("c", await instance.recorder.load("c"), login)
+    assert isinstance((await rig.record()).grant, Authorized)
+    rig.move(DAY)
+    assert (await instance.keeper.refresh("c")).is_refreshed
     assert "unexpected error of alerts" in caplog.text
 
 
