@@ -53,6 +53,8 @@ class Inbox:
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _server: Any, _session: Any, envelope: Envelope
     ) -> str:
+        if self._refuses in LINK:
+            return f"554 listed: {LINK}"
         self.envelopes.append(envelope)
         return "250 OK"
 
@@ -183,6 +185,11 @@ def test_a_server_that_refuses_every_recipient_is_quoted(tls: ssl.SSLContext) ->
     with running(Inbox(refuses="example"), tls, **options) as port:
         said = failure(port, starttls=False, password=PASSWORD)
     assert said == "the mail server refuses every recipient: 550 no such user, and …"
+
+
+def test_a_server_that_refuses_the_login_link_is_quoted_without_it(tls: ssl.SSLContext) -> None:
+    with running(Inbox(refuses="api/login"), tls) as port:
+        assert failure(port, starttls=False) == "the mail server refuses: 554 listed: …"
 
 
 @pytest.mark.parametrize(
