@@ -12,7 +12,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from adapters import alert_posts_httpx
 from domain.alerts import AlertKind
-from functions.alerts.channel import Channel, ChannelError, ChannelGoneError
+from functions.alerts.channel import (
+    Channel,
+    ChannelError,
+    ChannelGoneError,
+    ChannelTimeoutError,
+)
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from tests.functions.alerts.messages import EXAMPLES, SECRET
@@ -202,6 +207,7 @@ def test_a_receiver_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     with receiver(stall) as server:
         error = failure(webhook(server), tmp_path)
     assert str(error) == "no answer within 0.2 s"
+    assert isinstance(error, ChannelTimeoutError)
 
 
 def test_a_receiver_that_is_away_is_named_as_that(tmp_path: Path) -> None:
