@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 
+from adapters.alert_threads import AlertThreads
 from adapters.failure_reasons import reason_of
 from adapters.redaction import Redaction
 from adapters.tls import tls_context
-from ports.alert_transport import TIME_LIMIT, NotDeliveredError
+from ports.alert_transport import TIME_LIMIT, DeliveryTimeoutError, NotDeliveredError
 from ports.network_settings import NetworkSettingsError
 
 # RFC 5321 §4.1.3. The lookup of this machine's name may be slow, and servers need no name.
@@ -30,6 +31,7 @@ class SmtpMails:
     ) -> None:
         """Without `username`, the server is used without authentication."""
         self._host, self._port = host, port
+        self._threads = AlertThreads()
         self._starttls = starttls
         self._login = None if username is None or password is None else (username, password)
 
@@ -38,9 +40,9 @@ class SmtpMails:
         opened: list[smtplib.SMTP] = []
         try:
             async with asyncio.timeout(_LIMIT):
-                await asyncio.to_thread(self._send, item, opened.append)
+                await self._threads.run(lambda: self._send(item, opened.append))
         except TimeoutError as error:
-            raise NotDeliveredError(f"no answer within {_LIMIT:g} s") from error
+            raise DeliveryTimeoutError(f"no answer within {_LIMIT:g} s") from error
         except NetworkSettingsError as error:
             raise NotDeliveredError(str(error)) from error
         except smtplib.SMTPException as error:
