@@ -4,9 +4,9 @@ A repeated call sends a second mail with the same Message-ID. An alert is delive
 least once, so that is allowed.
 """
 
-import asyncio
 from email.message import EmailMessage
 
+from adapters.alert_threads import AlertThreads
 from adapters.aws_client import AwsClient, NoAnswerError, RefusedError
 from ports.alert_transport import NotDeliveredError
 
@@ -18,6 +18,7 @@ class SesMails:
 
     def __init__(self, **access: str | None) -> None:
         """`access` (`region_name`, `endpoint_url`, …) overrides the variables."""
+        self._threads = AlertThreads()
         self._client = AwsClient(
             "sesv2", label="Amazon SES", max_connections=_CONNECTIONS, **access
         )
@@ -25,8 +26,8 @@ class SesMails:
     async def send(self, item: EmailMessage) -> None:
         """Send a mail to all of its recipients. Raises NotDeliveredError."""
         try:
-            await asyncio.to_thread(
-                self._client.call, "send_email", Content={"Raw": {"Data": bytes(item)}}
+            await self._threads.run(
+                lambda: self._client.call("send_email", Content={"Raw": {"Data": bytes(item)}})
             )
         except RefusedError as error:
             raise NotDeliveredError(f"Amazon SES refuses: {error.code}") from error

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 
+from adapters.alert_threads import AlertThreads
 from adapters.failure_reasons import reason_of
 from adapters.redaction import Redaction
 from adapters.tls import tls_context
-from ports.alert_transport import TIME_LIMIT, NotDeliveredError
+from ports.alert_transport import TIME_LIMIT, DeliveryTimeoutError, NotDeliveredError
 from ports.network_settings import NetworkSettingsError
 
 # RFC 5321 §4.1.3. The lookup of this machine's name may be slow, and servers need no name.
@@ -30,6 +31,7 @@ class SmtpMails:
     ) -> None:
         """Without `username`, the server is used without authentication."""
         self._host, self._port = host, port
+        self._threads = AlertThreads()
         self._starttls = starttls
         self._login = None if username is None or password is None else (username, password)
 
@@ -38,14 +40,15 @@ class SmtpMails:
         opened: list[smtplib.SMTP] = []
         try:
             async with asyncio.timeout(_LIMIT):
-                await asyncio.to_thread(self._send, item, opened.append)
+                await self._threads.run(lambda: self._send(item, opened.append))
         except TimeoutError as error:
-            raise NotDeliveredError(f"no answer within {_LIMIT:g} s") from error
+            raise DeliveryTimeoutError(f"no answer within {_LIMIT:g} s") from error
         except NetworkSettingsError as error:
             raise NotDeliveredError(str(error)) from error
         except smtplib.SMTPException as error:
-            # The server's text may repeat the password.
-            raise NotDeliveredError(self._describe(error)) from None
+            # The server's text may repeat the password, or a login link.
+            secrets = (*(self._login or ()), *_links_in(item))
+            raise NotDeliveredError(_describe(error, Redaction(secrets))) from None
         except (OSError, UnicodeError) as error:
             raise NotDeliveredError(f"no connection ({reason_of(error)})") from error
         finally:
@@ -74,24 +77,29 @@ class SmtpMails:
             return _Smtp(self._host, self._port, opened)
         return _SmtpOverTls(self._host, self._port, opened)
 
-    def _describe(self, error: smtplib.SMTPException) -> str:
-        match error:
-            case smtplib.SMTPRecipientsRefused(recipients=recipients):
-                answers: Sequence[tuple[int, bytes]] = list(recipients.values())
-                return f"the mail server refuses every recipient: {self._quote(*answers[0])}"
-            case smtplib.SMTPAuthenticationError():
-                answer = self._quote(error.smtp_code, error.smtp_error)
-                return f"the mail server refuses username or password: {answer}"
-            case smtplib.SMTPResponseException():
-                return f"the mail server refuses: {self._quote(error.smtp_code, error.smtp_error)}"
-            case smtplib.SMTPServerDisconnected():
-                return "the mail server closed the connection"
-            case _:
-                return f"the mail server cannot be used ({type(error).__name__})"
 
-    def _quote(self, code: int, text: bytes | str) -> str:
+def _describe(error: smtplib.SMTPException, redaction: Redaction) -> str:
+    def quote(code: int, text: bytes | str) -> str:
         said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return f"{code} {Redaction(self._login or ()).quote(said)}"
+        return f"{code} {redaction.quote(said)}"
+
+    match error:
+        case smtplib.SMTPRecipientsRefused(recipients=recipients):
+            answers: Sequence[tuple[int, bytes]] = list(recipients.values())
+            return f"the mail server refuses every recipient: {quote(*answers[0])}"
+        case smtplib.SMTPAuthenticationError():
+            answer = quote(error.smtp_code, error.smtp_error)
+            return f"the mail server refuses username or password: {answer}"
+        case smtplib.SMTPResponseException():
+            return f"the mail server refuses: {quote(error.smtp_code, error.smtp_error)}"
+        case smtplib.SMTPServerDisconnected():
+            return "the mail server closed the connection"
+        case _:
+            return f"the mail server cannot be used ({type(error).__name__})"
+
+
+def _links_in(mail: EmailMessage) -> Sequence[str]:
+    return [word for word in str(mail.get_content()).split() if "://" in word]
 
 
 def _start_tls(server: smtplib.SMTP) -> None:

@@ -5,7 +5,8 @@ import logging
 
 import apprise
 
-from ports.alert_transport import TIME_LIMIT, NotDeliveredError, PlainNote
+from adapters.alert_threads import AlertThreads
+from ports.alert_transport import TIME_LIMIT, DeliveryTimeoutError, NotDeliveredError, PlainNote
 
 # Its lines have URLs with secrets.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
@@ -17,15 +18,16 @@ class AppriseNotes:
     def __init__(self, url: str) -> None:
         """`url` is checked at the first note."""
         self._url = url
+        self._threads = AlertThreads()
 
     async def send(self, item: PlainNote) -> None:
         """Send a note. Raises NotDeliveredError."""
         try:
             async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-                is_sent = await asyncio.to_thread(self._notify, item)
+                is_sent = await self._threads.run(lambda: self._notify(item))
         except TimeoutError as error:
             seconds = TIME_LIMIT.total_seconds()
-            raise NotDeliveredError(f"no answer within {seconds:g} s") from error
+            raise DeliveryTimeoutError(f"no answer within {seconds:g} s") from error
         if not is_sent:
             raise NotDeliveredError("the service did not accept it: try the URL with `apprise -vv`")
 

@@ -6,7 +6,7 @@ from adapters.failure_reasons import reason_of
 from adapters.provider_http import provider_client, read_body, run_in_time
 from adapters.redaction import Redaction
 from adapters.retry_after import read_retry_after
-from ports.alert_transport import TIME_LIMIT, NotDeliveredError, Post
+from ports.alert_transport import TIME_LIMIT, DeliveryTimeoutError, NotDeliveredError, Post
 from ports.network_settings import NetworkSettingsError
 
 # A refusal has a sentence.
@@ -22,7 +22,9 @@ class HttpxPosts:
             await run_in_time(_send(item), TIME_LIMIT)
         except TimeoutError as error:
             seconds = TIME_LIMIT.total_seconds()
-            raise NotDeliveredError(f"no answer within {seconds:g} s") from error
+            raise DeliveryTimeoutError(f"no answer within {seconds:g} s") from error
+        except httpx.TimeoutException as error:
+            raise DeliveryTimeoutError(f"no answer ({reason_of(error)})") from None
         except NetworkSettingsError as error:
             raise NotDeliveredError(str(error)) from error
         # OSError: the certificate authorities cannot be loaded. UnicodeError: a host is too long.

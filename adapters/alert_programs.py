@@ -6,7 +6,7 @@ import signal
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from contextlib import suppress
 
-from ports.alert_transport import TIME_LIMIT, NotDeliveredError, ProgramRun
+from ports.alert_transport import TIME_LIMIT, DeliveryTimeoutError, NotDeliveredError, ProgramRun
 
 # For programs on a desktop. The others are the deployment's, with its secrets.
 _PASSED_ON = (
@@ -49,7 +49,7 @@ class SubprocessPrograms:
                 status = await process.wait()
         except TimeoutError as error:
             seconds = TIME_LIMIT.total_seconds()
-            raise NotDeliveredError(f"the program did not end within {seconds:g} s") from error
+            raise DeliveryTimeoutError(f"the program did not end within {seconds:g} s") from error
         finally:
             await _end(process)
         if status != 0:

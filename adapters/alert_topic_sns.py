@@ -4,10 +4,10 @@ A repeated call publishes a message twice, except to a FIFO topic. An alert is d
 least once, so that is allowed.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 
+from adapters.alert_threads import AlertThreads
 from adapters.aws_client import AwsClient, NoAnswerError, RefusedError
 from ports.alert_transport import NotDeliveredError, TopicMessage
 
@@ -21,21 +21,23 @@ class SnsTopic:
         """`access` (`region_name`, `endpoint_url`, …) overrides the variables."""
         self._topic_arn = topic_arn
         self._is_fifo = is_fifo
+        self._threads = AlertThreads()
         self._client = AwsClient("sns", label="Amazon SNS", max_connections=_CONNECTIONS, **access)
 
     async def send(self, item: TopicMessage) -> None:
         """Publish a message. Raises NotDeliveredError."""
         order = {"MessageGroupId": item.group, "MessageDeduplicationId": item.id}
         try:
-            await asyncio.to_thread(
-                self._client.call,
-                "publish",
-                TopicArn=self._topic_arn,
-                Subject=item.subject,
-                Message=json.dumps(dict(item.texts)),
-                MessageStructure="json",
-                MessageAttributes=_attributes(item.attributes),
-                **(order if self._is_fifo else {}),
+            await self._threads.run(
+                lambda: self._client.call(
+                    "publish",
+                    TopicArn=self._topic_arn,
+                    Subject=item.subject,
+                    Message=json.dumps(dict(item.texts)),
+                    MessageStructure="json",
+                    MessageAttributes=_attributes(item.attributes),
+                    **(order if self._is_fifo else {}),
+                )
             )
         except RefusedError as error:
             raise NotDeliveredError(f"Amazon SNS refuses: {error.code}") from error

@@ -4,10 +4,10 @@ A part that cannot be read is left out: alerts must not cost the grant.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from adapters.stored_json import Json, format_instant, parse_instant, parse_optional_instant
+from adapters.stored_json import Json, format_instant, parse_instant
 from domain.alert_book import AlertBook, ChannelWait, Claim, Condition, EndingLogin, Owed
 from domain.alerts import Alert, AlertKind
 
@@ -39,7 +39,7 @@ def alerts_from_json(members: object) -> AlertBook | None:
         owed=tuple(_read_all(_owed_from_json, members.get("owed"))),
         waits=tuple(_read_all(_wait_from_json, members.get("waits"))),
         claim=_read(_claim_from_json, members.get("claim")),
-        **{name: _read(parse_instant, members.get(name)) for name in _INSTANTS},
+        **{name: _read(_instant, members.get(name)) for name in _INSTANTS},
     )
 
 
@@ -75,8 +75,8 @@ def _condition_to_json(condition: Condition) -> Json:
 def _condition_from_json(members: Json) -> Condition:
     return Condition(
         kind=AlertKind(members["kind"]),
-        since=parse_instant(members["since"]),
-        issued_at=parse_optional_instant(members.get("issued_at")),
+        since=_instant(members["since"]),
+        issued_at=_optional_instant(members.get("issued_at")),
     )
 
 
@@ -91,9 +91,9 @@ def _ending_to_json(ending: EndingLogin) -> Json:
 
 def _ending_from_json(members: Json) -> EndingLogin:
     return EndingLogin(
-        since=parse_instant(members["since"]),
-        authorized_at=parse_instant(members["authorized_at"]),
-        expires_at=parse_instant(members["expires_at"]),
+        since=_instant(members["since"]),
+        authorized_at=_instant(members["authorized_at"]),
+        expires_at=_instant(members["expires_at"]),
         threshold=timedelta(seconds=members["threshold"]),
     )
 
@@ -120,16 +120,16 @@ def _owed_from_json(members: Json) -> Owed:
     alert = Alert(
         id=_text(members, "id"),
         kind=AlertKind(members["kind"]),
-        at=parse_instant(members["at"]),
+        at=_instant(members["at"]),
         cause=_optional_text(members, "cause"),
-        since=parse_optional_instant(members.get("since")),
-        expires_at=parse_optional_instant(members.get("expires_at")),
+        since=_optional_instant(members.get("since")),
+        expires_at=_optional_instant(members.get("expires_at")),
         account=_optional_text(members, "account"),
         quote=_optional_text(members, "quote"),
     )
     return Owed(
         alert=alert,
-        since=parse_instant(members["owed_since"]),
+        since=_instant(members["owed_since"]),
         done=frozenset(map(_as_text, members.get("done", ()))),
     )
 
@@ -146,7 +146,7 @@ def _wait_from_json(members: Json) -> ChannelWait:
     return ChannelWait(
         channel=_text(members, "channel"),
         tries=tries,
-        next_try_at=parse_instant(members["next_try_at"]),
+        next_try_at=_instant(members["next_try_at"]),
     )
 
 
@@ -155,7 +155,16 @@ def _claim_to_json(claim: Claim) -> Json:
 
 
 def _claim_from_json(members: Json) -> Claim:
-    return Claim(id=_text(members, "id"), until=parse_instant(members["until"]))
+    return Claim(id=_text(members, "id"), until=_instant(members["until"]))
+
+
+def _instant(text: str) -> datetime:
+    """Read an instant as UTC, so that it can be written again, with the tokens of the record."""
+    return parse_instant(text).astimezone(UTC)
+
+
+def _optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else _instant(text)
 
 
 def _text(members: Json, name: str) -> str:

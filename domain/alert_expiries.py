@@ -68,7 +68,7 @@ def ending_after(book: AlertBook, current: Grant, watch: Watch) -> EndingLogin |
     there = known_ending(book, tokens.authorized_at, watch)
     if there is None:
         return None if reached is None else _ending(tokens, end, reached, watch)
-    is_prolonged = end > there.expires_at + MAX_CLOCK_SKEW
+    is_prolonged = end - there.expires_at > MAX_CLOCK_SKEW
     if reached is None:
         # This clock is a little behind another, or the login was prolonged after all.
         return None if is_prolonged else there

@@ -33,6 +33,10 @@ class NotDeliveredError(Exception):
         self.body = body
 
 
+class DeliveryTimeoutError(NotDeliveredError):
+    """There was no answer in time."""
+
+
 class Transport(Protocol[_Item_contra]):
     """Sends items of one kind, such as a Post or an `email.message.EmailMessage`."""
 

@@ -22,6 +22,10 @@ class ChannelGoneError(ChannelError):
     """The channel wants no more alerts, for good (HTTP 410)."""
 
 
+class ChannelTimeoutError(ChannelError):
+    """The channel did not answer in time."""
+
+
 class Channel(Protocol):
     """One entry of ALERTS."""
 

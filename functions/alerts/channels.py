@@ -1,7 +1,8 @@
 """The channels of a deployment: each makes the format of its kind, and sends it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from functools import partial
 from typing import Protocol, TypeAlias, assert_never
@@ -45,6 +46,8 @@ from ports.alert_transport import (
     Transport,
 )
 from ports.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 Send: TypeAlias = Callable[[AlertMessage], Awaitable[None]]
 
@@ -108,9 +111,19 @@ class TargetChannel:
 
 
 def channels_of(settings: AlertSettings, transports: Transports) -> Iterator[Channel]:
-    """Yield the channels in the order of the settings."""
+    """Yield the channels in the order of the settings.
+
+    One whose library is missing is logged and left out.
+    """
     for channel in settings.channels:
-        yield TargetChannel(settings=channel, _send=_sender(channel, transports))
+        try:
+            send = _sender(channel, transports)
+        except ImportError as error:
+            _log.error(
+                "alerts: channel %s is off: %s: %s", channel.name, type(error).__name__, error
+            )
+        else:
+            yield TargetChannel(settings=channel, _send=send)
 
 
 def _sender(channel: ChannelSettings, transports: Transports) -> Send:
@@ -121,17 +134,17 @@ def _sender(channel: ChannelSettings, transports: Transports) -> Send:
             make = partial(
                 webhook_post, target=target, sign=transports.sign, now=transports.clock.now
             )
-            return lambda message: transports.posts.send(make(message))
+            return _poster(transports, make)
         case ChatTarget(chat=chat):
             chat_post = _CHATS[chat]
-            return lambda message: transports.posts.send(chat_post(notice_of(message), target))
+            return _poster(transports, lambda message: chat_post(notice_of(message), target))
         case NtfyTarget():
-            return lambda message: transports.posts.send(ntfy_post(notice_of(message), target))
+            return _poster(transports, lambda message: ntfy_post(notice_of(message), target))
         case TelegramTarget():
-            return lambda message: transports.posts.send(telegram_post(notice_of(message), target))
+            return _poster(transports, lambda message: telegram_post(notice_of(message), target))
         case ResendTarget():
-            return lambda message: transports.posts.send(
-                resend_post(message, notice_of(message), target)
+            return _poster(
+                transports, lambda message: resend_post(message, notice_of(message), target)
             )
         case SmtpTarget(addresses=addresses) | SesTarget(addresses=addresses):
             mails = transports.mails(target)
@@ -147,6 +160,17 @@ def _sender(channel: ChannelSettings, transports: Transports) -> Send:
             return lambda message: notes.send(_note(notice_of(message)))
         case _:
             assert_never(target)
+
+
+def _poster(transports: Transports, make: Callable[[AlertMessage], Post]) -> Send:
+    """Return what sends the request of an alert. A receiver may repeat the login link."""
+
+    async def send(message: AlertMessage) -> None:
+        post = make(message)
+        links = () if message.link is None else (message.link,)
+        await transports.posts.send(replace(post, secrets=(*post.secrets, *links)))
+
+    return send
 
 
 _CHATS: dict[Chat, Callable[[Notice, ChatTarget], Post]] = {

@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 from domain.alert_delivery import POSTPONED, Result
 from domain.alerts import Alert
 from domain.ledger import DONE, FAILED
-from functions.alerts.channel import Channel, ChannelError, ChannelGoneError
+from functions.alerts.channel import (
+    Channel,
+    ChannelError,
+    ChannelGoneError,
+    ChannelTimeoutError,
+)
 from functions.alerts.deployment import DEPLOYMENT, LastDelivery
 from functions.alerts.message import AlertMessage
 from ports.clock import Clock
@@ -89,13 +94,17 @@ class Outlet:
                 error,
             )
             return Result(self.name, is_gone=True)
+        except ChannelTimeoutError as error:
+            self._note_hang()
+            _log.warning("connection %s: alert %s: not delivered to %s: %s", *what, error)
+            return Result(self.name, has_failed=True)
         except ChannelError as error:
             self._hangs = 0
             _log.warning("connection %s: alert %s: not delivered to %s: %s", *what, error)
             after = error.retry_after or timedelta(0)
             return Result(self.name, has_failed=True, retry_after=after)
         except TimeoutError:
-            self._hangs, self._hung_at = self._hangs + 1, self._clock.now()
+            self._note_hang()
             seconds = SEND_LIMIT.total_seconds()
             _log.warning(
                 "connection %s: alert %s: not delivered to %s: no answer in %d s", *what, seconds
@@ -109,6 +118,9 @@ class Outlet:
         self._hangs = 0
         _log.info("connection %s: alert %s: delivered to %s", *what)
         return None
+
+    def _note_hang(self) -> None:
+        self._hangs, self._hung_at = self._hangs + 1, self._clock.now()
 
     def _is_hanging(self) -> bool:
         """Whether other sends were not answered a moment ago."""

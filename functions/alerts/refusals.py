@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 from http import HTTPStatus
 
-from functions.alerts.channel import ChannelError, ChannelGoneError
-from ports.alert_transport import NotDeliveredError
+from functions.alerts.channel import ChannelError, ChannelGoneError, ChannelTimeoutError
+from ports.alert_transport import DeliveryTimeoutError, NotDeliveredError
 
 _LONGEST_WAIT = timedelta(days=1)
 _WAITING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -17,6 +17,8 @@ def channel_error(error: NotDeliveredError) -> ChannelError:
     """Return the channel's error. 410 is for good, as Standard Webhooks demands."""
     if error.status == HTTPStatus.GONE:
         return ChannelGoneError(str(error))
+    if isinstance(error, DeliveryTimeoutError):
+        return ChannelTimeoutError(str(error))
     return ChannelError(str(error), retry_after=_retry_after(error))
 
 

@@ -44,7 +44,7 @@ async def connections(request: Request, wiring: Wiring) -> Response:
         request, keys, endpoint="connections", now=wiring.clock.now(), params=_PARAMETERS
     )
     parameters = request.parameters
-    after, limit, matches = _after(parameters), _limit(parameters), _filter(parameters)
+    after, limit, matches = requested_after(parameters), _limit(parameters), _filter(parameters)
     page = await read_page(wiring, key, after=after, limit=limit, matches=matches)
     members = {"connections": [row_members(row) for row in page.rows], "next": page.next}
     return Response.json(200, members, headers=_link(parameters, page.next))
@@ -56,7 +56,8 @@ def row_members(row: Row) -> dict[str, object]:
     return {**place, **row.members}
 
 
-def _after(parameters: Mapping[str, str]) -> str | None:
+def requested_after(parameters: Mapping[str, str]) -> str | None:
+    """Return the parameter `after`; None for the first page. Raises ProblemError."""
     after = parameters.get("after")
     if after is not None and not _NAME.fullmatch(after):
         raise problem(

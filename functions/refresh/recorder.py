@@ -141,20 +141,28 @@ class Recorder:
         self, record: Record, before: Grant, *, now: datetime, news: "Sequence[News]" = ()
     ) -> Record:
         """Return the record with what the change from `before` owes; as it is without channels."""
+        if (duty := self._duty()) is None:
+            return record
         try:
-            if (duty := self._alerts()) is None:
-                return record
             new_id = self._entropy.token()
             return duty.after(record, before, self._policy, now=now, new_id=new_id, news=news)
         except Exception:  # noqa: BLE001 - no fault of alerts may lose new tokens
             _log.exception("unexpected error of alerts")
             return record
 
+    def _duty(self) -> "AlertDuty | None":
+        """Return how alerts are owed; None without channels, or after a fault of their parts."""
+        try:
+            return self._alerts()
+        except Exception:  # noqa: BLE001 - no fault of alerts may lose new tokens
+            _log.exception("unexpected error of alerts")
+            return None
+
     def _deliver(
         self, connection: str, written: Record, *, over: Record
     ) -> asyncio.Task[None] | None:
         """Start to deliver what is owed, if this write took the claim."""
-        duty, claim = self._alerts(), _claim_of(written)
+        duty, claim = self._duty(), _claim_of(written)
         if duty is None or claim is None or claim == _claim_of(over):
             return None
         return self._late_work.start(
@@ -262,7 +270,7 @@ class Recorder:
         return record
 
     def _news_of_loss(self, why: str) -> "Sequence[News]":
-        if self._alerts() is None:
+        if self._duty() is None:
             return ()
         from domain.alert_changes import News
         from domain.alerts import AlertKind
@@ -374,13 +382,13 @@ class Recorder:
                 return after
 
     def _watch_sweep(self) -> None:
-        duty = self._alerts()
+        duty = self._duty()
         if duty is not None and duty.watch_sweep is not None:
             self._late_work.start(_WATCH, duty.watch_sweep)
 
     def _news_of_rescue(self, event: "Event", *, is_late: bool) -> "Sequence[News]":
         """Return that tokens were rescued: they were in the log, and now they are stored."""
-        if self._alerts() is None:
+        if self._duty() is None:
             return ()
         from domain.alert_changes import News
         from domain.alerts import AlertKind

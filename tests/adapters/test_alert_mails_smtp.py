@@ -5,6 +5,7 @@ import logging
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -53,6 +54,8 @@ class Inbox:
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _server: Any, _session: Any, envelope: Envelope
     ) -> str:
+        if self._refuses in LINK:
+            return f"554 listed: {LINK}"
         self.envelopes.append(envelope)
         return "250 OK"
 
@@ -185,6 +188,11 @@ def test_a_server_that_refuses_every_recipient_is_quoted(tls: ssl.SSLContext) ->
     assert said == "the mail server refuses every recipient: 550 no such user, and …"
 
 
+def test_a_server_that_refuses_the_login_link_is_quoted_without_it(tls: ssl.SSLContext) -> None:
+    with running(Inbox(refuses="api/login"), tls) as port:
+        assert failure(port, starttls=False) == "the mail server refuses: 554 listed: …"
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -201,6 +209,29 @@ def test_a_server_that_is_none_is_named(
     with serving(script, reads=False) as server:
         port = int(server.endpoint.rpartition(":")[2].partition("/")[0])
         assert reason in failure(port, starttls=True, host="127.0.0.1")
+
+
+def test_a_server_that_hangs_keeps_no_thread_of_others() -> None:
+    async def run() -> None:
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        # Lookups of names are made there: requests for tokens need them.
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+
+        def hang(connection: Connection) -> None:
+            loop.call_soon_threadsafe(arrived.set)
+            stall(connection)
+
+        with serving(hang, reads=False) as server:
+            port = int(server.endpoint.rpartition(":")[2].partition("/")[0])
+            mails = SmtpMails("127.0.0.1", port, starttls=True, username=None, password=None)
+            sending = asyncio.create_task(mails.send(MAIL))
+            await arrived.wait()
+            await asyncio.to_thread(int)
+            assert not sending.done()
+            sending.cancel()
+            await asyncio.wait({sending})
+
+    asyncio.run(run())
 
 
 def test_a_server_that_greets_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

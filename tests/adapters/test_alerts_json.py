@@ -104,6 +104,8 @@ WITHOUT: list[Any] = [
     pytest.param("waits", [{"channel": 7, "tries": 1, "next_try_at": AT}], id="channel"),
     pytest.param("claim", {"id": None, "until": AT}, id="claim"),
     pytest.param("check_at", "2026-03-01T12:00:00", id="no-zone"),
+    pytest.param("check_at", "0001-01-01T00:00:00+14:00", id="before-the-first-year"),
+    pytest.param("claim", {"id": "a", "until": "9999-12-31T23:59:59-14:00"}, id="after-the-last"),
     pytest.param("unprolonged", 7, id="number"),
 ]
 
@@ -129,4 +131,7 @@ def test_nothing_in_the_place_of_alerts_costs_the_grant(value: object) -> None:
 
 @given(name=st.sampled_from(sorted(alerts_to_json(BOOK))), value=json_values)
 def test_no_value_of_a_member_is_an_error(name: str, value: object) -> None:
-    read({**alerts_to_json(BOOK), name: value})
+    book = read({**alerts_to_json(BOOK), name: value})
+    # The next write of the record, which may have new tokens.
+    assert book is not None
+    alerts_to_json(book)

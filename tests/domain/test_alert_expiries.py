@@ -1,7 +1,7 @@
 """Alerts of a login that ends although its tokens are refreshed (rule 2)."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -237,6 +237,13 @@ def test_a_threshold_by_a_clock_that_was_ahead_is_judged_again() -> None:
     ahead = EndingLogin(since=END, authorized_at=T0, expires_at=END, threshold=DAY)
     again = Connection(grant=Authorized(tokens=FIXED), book=AlertBook(ending=ahead))
     assert again.settle(END - 7 * DAY) == [SOON]
+
+
+def test_an_end_at_the_last_instant_of_all_silences_no_threshold() -> None:
+    never = datetime.max.replace(tzinfo=UTC)
+    heard = EndingLogin(since=T0, authorized_at=T0, expires_at=never, threshold=14 * DAY)
+    connection = Connection(grant=Authorized(tokens=FIXED), book=AlertBook(ending=heard))
+    assert connection.settle(END - 7 * DAY) == [SOON]
 
 
 def test_an_access_token_by_a_clock_that_was_ahead_owes_nothing_all_the_time() -> None:

@@ -1,10 +1,12 @@
 """GET /: the connections that the key may see, worst first, and the deployment's own state."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
 from domain.connection import accounts_pattern, client_part
 from domain.grant import Moved, Revoked, Revoking, tokens_of
+from functions.endpoints.connections import requested_after
 from functions.endpoints.overview import MOST_RECORDS, Overview, Row, read_page
 from functions.endpoints.page.deployment_part import deployment_part
 from functions.endpoints.page.visit import Visit, signed_in
@@ -24,6 +26,8 @@ from functions.http.pages import text_of
 from functions.http.problems import problem
 from functions.login.login_pages import provider_title
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+
 PAGE_SIZE = 100
 """The most connections on one page."""
 
@@ -31,7 +35,7 @@ PAGE_SIZE = 100
 async def _show(visit: Visit) -> Response:
     if not visit.session.may("connections"):
         return visit.page("Connections", _named_only(visit))
-    number, after = _number(visit), visit.request.parameters.get("after") or None
+    number, after = _number(visit), requested_after(visit.request.parameters)
     # All at once, for the worst of all comes first: the order of names would hide it.
     found = await read_page(visit.wiring, visit.session.key, after=after, limit=MOST_RECORDS)
     first = (number - 1) * PAGE_SIZE
@@ -53,7 +57,8 @@ show = signed_in(_show)
 
 def _number(visit: Visit) -> int:
     text = visit.request.parameters.get("page", "1")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_RECORDS):
+    # Python refuses to read a number of thousands of digits.
+    if not _NUMBER.fullmatch(text) or int(text) > MOST_RECORDS:
         raise problem("invalid-request", "Invalid page. Open the first page.")
     return int(text)
 

@@ -84,6 +84,7 @@ class AlertInstance:
         clock: SetClock,
         by: Policy = POLICY,
         thresholds: AlertThresholds = THRESHOLDS,
+        alerts: Callable[[], AlertDuty | None] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -102,7 +103,7 @@ class AlertInstance:
             rescue=self.rescue,
             revoke_late_tokens=_revoke,
             policy=by,
-            alerts=lambda: duty if channels else None,
+            alerts=alerts or (lambda: duty if channels else None),
         )
         self.server = ScriptedServer(answered)
         self.keeper = Keeper(
@@ -143,10 +144,15 @@ class AlertRig:
         self.clock.at = at
         self._opened: list[SqliteStore] = []
 
-    def instance(self, *channels: Channel, by: Policy = POLICY) -> AlertInstance:
+    def instance(
+        self,
+        *channels: Channel,
+        by: Policy = POLICY,
+        alerts: Callable[[], AlertDuty | None] | None = None,
+    ) -> AlertInstance:
         store = SqliteStore(self._path, SealedRecords(KEYS))
         self._opened.append(store)
-        return AlertInstance(store, channels, clock=self.clock, by=by)
+        return AlertInstance(store, channels, clock=self.clock, by=by, alerts=alerts)
 
     async def record(self, connection: str = "c") -> Record:
         return await self._opened[0].load(connection)

@@ -1,6 +1,7 @@
 """The parts of a deployment with channels: its messages, and what a fresh token costs there."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -10,14 +11,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from domain.alerts import AlertKind
-from domain.grant import AuthorizationRequired, Cause, Grant
+from domain.events import LoginCompleted
+from domain.grant import AuthorizationRequired, Authorized, Cause, Grant
 from domain.ledger import DONE
 from functions.alerts.deployment import load_status
 from functions.settings.settings import Settings
 from functions.settings.store import SqliteSettings
 from functions.wiring import Wiring
-from tests.domain.examples import T0, TOKENS
+from tests.domain.examples import RESPONSE, T0, TOKENS
 from tests.functions.alerts.alert_rig import ListedChannel
+from tests.functions.alerts.messages import SECRET
+from tests.functions.commands import environ_in
 from tests.functions.grants import fresh
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +31,8 @@ PUBLIC_URL = "https://keeper.test"
 REQUIRED = AuthorizationRequired(
     tokens=TOKENS, cause=Cause.REFRESH_TOKEN_REJECTED, client="c", since=T0
 )
+
+LOGIN = LoginCompleted(response=RESPONSE, requested_at=T0)
 
 
 @pytest.fixture
@@ -82,6 +88,29 @@ async def test_a_delivery_after_an_answer_is_on_the_page_before_the_next_sweep(
     status = await load_status(wiring.store)
     assert {name: last.outcome for name, last in status.channels.items()} == {"one": DONE}
     assert status.sweep_ended_at is None
+
+
+async def test_a_channel_that_cannot_be_made_costs_no_token_and_no_other_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "adapters.webhook_signatures", None)
+    slack = {"kind": "slack", "url": "https://hooks.slack.test/not-a-real-hook"}
+    environ = environ_in(
+        tmp_path,
+        ALERTS=json.dumps([slack]),
+        ALERT_WEBHOOK_URL="https://hooks.example.test/not-a-real-hook",
+        ALERT_WEBHOOK_SECRET=SECRET,
+    )
+    wiring = Wiring(Settings.from_environ(environ))
+    try:
+        assert [channel.name for channel in wiring.alerting.channels] == ["slack"]
+        record = await wiring.store.load("default")
+        kept = await wiring.client_of("default").recorder.keep("default", record, LOGIN)
+    finally:
+        await wiring.close()
+    assert isinstance(kept.grant, Authorized)
+    assert "channel webhook is off: ModuleNotFoundError: " in caplog.text
+    assert "not-a-real" not in caplog.text
 
 
 async def test_without_channels_no_write_has_alerts(wiring: Wiring) -> None:

@@ -12,7 +12,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from adapters import alert_posts_httpx
 from domain.alerts import AlertKind
-from functions.alerts.channel import Channel, ChannelError, ChannelGoneError
+from functions.alerts.channel import (
+    Channel,
+    ChannelError,
+    ChannelGoneError,
+    ChannelTimeoutError,
+)
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
 from tests.functions.alerts.messages import EXAMPLES, SECRET
@@ -22,6 +27,7 @@ from tests.ports.scripted_server import Script, ScriptedServer, answer, raw, ser
 OTHER_SECRET = "whsec_" + "YW5vdGhlci1zZWNyZXQtb2YtYW55Ym9keS1lbHNl"
 MESSAGE = EXAMPLES[AlertKind.LOGIN_NEEDED]
 TOKEN = "123:not-a-real-token-of-a-bot"
+MAIL = {"from": "k@example.com", "to": "a@example.com"}
 OK = answer("200 OK", b"ok")
 
 
@@ -100,12 +106,11 @@ def test_a_chat_gets_json(kind: str, tmp_path: Path) -> None:
 
 
 def test_ntfy_and_telegram_and_resend_get_their_credentials(tmp_path: Path) -> None:
-    mail = {"from": "k@example.com", "to": "a@example.com"}
     with receiver(OK, "") as server:
         url = server.endpoint
         send({"kind": "ntfy", "server": url, "topic": "t", "token": "tk_x"}, tmp_path)
         send({"kind": "telegram", "server": url, "token": TOKEN, "chat": 1}, tmp_path)
-        send({"kind": "resend", "server": url, "api_key": "re_x", **mail}, tmp_path)
+        send({"kind": "resend", "server": url, "api_key": "re_x", **MAIL}, tmp_path)
     ntfy, telegram, resend = server.requests
     assert (ntfy.line.split()[1], ntfy.all("authorization")) == ("/", ["Bearer tk_x"])
     assert telegram.line.split()[1] == f"/bot{TOKEN}/sendMessage"
@@ -148,6 +153,26 @@ def test_any_other_answer_is_an_error_with_its_reason(
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"kind": "webhook", "secret": SECRET}, id="webhook"),
+        *(pytest.param({"kind": kind}, id=kind) for kind in CHATS),
+        pytest.param({"kind": "ntfy", "topic": "alerts-of-this-test"}, id="ntfy"),
+        pytest.param({"kind": "telegram", "token": TOKEN, "chat": 1}, id="telegram"),
+        pytest.param({"kind": "resend", "api_key": "re_x", **MAIL}, id="resend"),
+    ],
+)
+def test_a_refusal_that_repeats_the_login_link_is_quoted_without_it(
+    entry: Mapping[str, object], tmp_path: Path
+) -> None:
+    body = f"blocked: {MESSAGE.link}".encode()
+    with receiver(answer("400 Bad Request", body), "") as server:
+        place = "url" if entry["kind"] in {"webhook", *CHATS} else "server"
+        error = failure({**entry, place: server.endpoint}, tmp_path)
+    assert str(error) == "status 400: blocked: …"
+
+
 def test_gone_ends_the_channel(tmp_path: Path) -> None:
     with receiver(answer("410 Gone", b"channel_is_archived")) as server:
         error = failure({"kind": "slack", "url": server.endpoint}, tmp_path)
@@ -182,6 +207,7 @@ def test_a_receiver_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     with receiver(stall) as server:
         error = failure(webhook(server), tmp_path)
     assert str(error) == "no answer within 0.2 s"
+    assert isinstance(error, ChannelTimeoutError)
 
 
 def test_a_receiver_that_is_away_is_named_as_that(tmp_path: Path) -> None:
@@ -197,8 +223,7 @@ def test_an_unusable_proxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_resend_that_has_sent_it_before_has_it(tmp_path: Path) -> None:
     # The link in the text is another one at each delivery.
-    mail = {"from": "k@example.com", "to": "a@example.com"}
-    entry = {"kind": "resend", "api_key": "re_x", **mail}
+    entry = {"kind": "resend", "api_key": "re_x", **MAIL}
     refusal = b'{"name": "invalid_idempotent_request", "statusCode": 409}'
     with receiver(answer("409 Conflict", refusal), "") as server:
         send({**entry, "server": server.endpoint}, tmp_path)

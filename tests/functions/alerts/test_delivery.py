@@ -14,13 +14,14 @@ import pytest
 from domain import alert_delivery
 from domain.alert_book import EMPTY, AlertBook
 from domain.alerts import AlertKind
-from domain.events import AttemptEnded
+from domain.events import AttemptEnded, LoginCompleted
 from domain.grant import AuthorizationRequired, Authorized, Cause
 from domain.ledger import HistoryEvent
 from domain.token_endpoint import Outcome
 from functions.alerts import outlets
-from functions.alerts.channel import ChannelError, ChannelGoneError
+from functions.alerts.channel import ChannelError, ChannelGoneError, ChannelTimeoutError
 from functions.alerts.message import AlertMessage
+from functions.refresh.alert_duty import AlertDuty
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import DAY, EXPIRED, MINUTE, REFRESH_LIFE, RESPONSE, T0, TOKENS, begin
 from tests.functions.alerts.alert_rig import AlertRig, ListedChannel, alert_rig
@@ -194,11 +195,22 @@ async def test_a_write_during_a_delivery_is_not_undone_by_it_and_its_alerts_foll
     assert (after.grant, after.alerts) == (written.grant, None)
 
 
+def time_out(_message: AlertMessage) -> None:
+    raise ChannelTimeoutError("no answer in 15 s")
+
+
+@pytest.mark.parametrize("has_limit", [False, True], ids=["without-limit", "with-its-own-limit"])
 async def test_a_channel_that_hangs_has_a_limit_and_the_others_go_on(
-    rig: AlertRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    *,
+    has_limit: bool,
+    rig: AlertRig,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(outlets, "SEND_LIMIT", timedelta(seconds=0.05))
-    hangs, works = ListedChannel("hangs", gate=asyncio.Event()), ListedChannel("works")
+    works, hangs = ListedChannel("works"), ListedChannel("hangs", gate=asyncio.Event())
+    if has_limit:
+        hangs = ListedChannel("hangs", time_out)
     instance = rig.instance(hangs, works)
     names = [f"c{number}" for number in range(6)]
     for name in names:
@@ -208,7 +220,7 @@ async def test_a_channel_that_hangs_has_a_limit_and_the_others_go_on(
     # After some sends without an answer nobody waits for it, for a minute.
     assert len(hangs.asked) == 3
     assert "not delivered to hangs: no answer in" in caplog.text
-    hangs.gate = None
+    hangs.gate, hangs.before = None, works.before
     rig.move(MINUTE)
     await instance.sweep.run()
     assert sorted(message.connection or "" for message in hangs.took) == names
@@ -421,6 +433,21 @@ async def test_a_fault_of_the_rules_of_alerts_loses_no_tokens(
     instance = rig.instance(ListedChannel("one"))
     await instance.change(RENEWED)
     assert (await rig.record()).grant == RENEWED
+    assert "unexpected error of alerts" in caplog.text
+
+
+async def test_a_fault_of_the_parts_of_alerts_loses_no_tokens(
+    rig: AlertRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> AlertDuty:
+        raise ImportError("planned")
+
+    instance = rig.instance(alerts=fail)
+    login = LoginCompleted(response=RESPONSE, requested_at=EXPIRED)
+    await instance.recorder.keep("c", await instance.recorder.load("c"), login)
+    assert isinstance((await rig.record()).grant, Authorized)
+    rig.move(DAY)
+    assert (await instance.keeper.refresh("c")).is_refreshed
     assert "unexpected error of alerts" in caplog.text
 
 
