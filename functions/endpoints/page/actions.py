@@ -37,15 +37,17 @@ async def _make_link(visit: Visit) -> Response:
     connection = visit.connection("login")
     client = visit.wiring.client_of(connection)
     record = await client.keeper.load(connection)
-    caller = Caller(key_name=visit.session.key.logged_name, connection=connection, may_log_in=True)
-    offer = await visit.wiring.offer_login(caller, place_of(record.grant))
+    # It is made while the login still works, too: to log in before it expires.
+    offer = await visit.wiring.links.offer(
+        connection, may_log_in=True, read=place_of(record.grant), renews=True
+    )
     if offer.link is None:
         raise problem("not-configured", "Login links require PUBLIC_URL, which is not set.")
     title = escape(provider_title(client.client))
     return visit.page(
         "Login link",
         f"<p>For the connection <strong>{escape(connection)}</strong> at {title}. Send it to the "
-        "person who logs in: it works once, for 24 hours, while the connection needs a login.</p>"
+        "person who logs in. It works once, for 24 hours.</p>"
         '<p><label for="link">Link</label>'
         f'<input id="link" readonly value="{escape(offer.link)}"></p>'
         '<p class="actions"><button id="copy" class="main" hidden>Copy</button>'

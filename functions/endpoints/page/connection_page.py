@@ -118,7 +118,7 @@ def _forms(visit: Visit, connection: str, grant: Grant, client: ClientWiring) ->
     found = []
     if is_by_login and visit.session.may("login"):
         found.append(_login_form(visit, connection, has_tokens=has_tokens and not needs_login))
-        if needs_login and visit.wiring.settings.public_url is not None:
+        if visit.wiring.settings.public_url is not None:
             found.append(_action(visit, connection, "Copy a login link", "login-link"))
     if visit.session.may("refresh") and not (is_by_login and needs_login):
         found.append(_action(visit, connection, "Refresh now", "refresh"))

@@ -22,6 +22,7 @@ from domain.grant import (
     Grant,
     Revoked,
     Unauthorized,
+    place_of,
     tokens_of,
 )
 from domain.ledger import DONE, TOKENS, Entry, HistoryEvent, Ledger
@@ -174,7 +175,10 @@ def test_checklist_73_key_for_some_connections_sees_no_other(own: Deployment) ->
     [
         (["verify"], {"Sign out"}),
         (["verify", "refresh"], {"Sign out", "Refresh now"}),
-        (["verify", "login"], {"Sign out", "Log in", "Log in with another account"}),
+        (
+            ["verify", "login"],
+            {"Sign out", "Log in", "Log in with another account", "Copy a login link"},
+        ),
         (["verify", "revoke"], {"Sign out", "Revoke"}),
     ],
 )
@@ -343,6 +347,19 @@ def test_login_link_is_there_to_copy_with_a_script_or_without(
     policy = answer.headers["content-security-policy"]
     assert re.search(r"script-src 'sha256-[^' ]+'; ", policy)
     assert answer.text.count("<script") == 1
+
+
+def test_login_link_renews_a_login_that_works(deployment: Deployment, connection: str) -> None:
+    deployment.log_in(connection)
+    before = deployment.grant(connection)
+    visitor = Visitor(deployment=deployment).sign_in()
+    answer = visitor.press("Copy a login link", visitor.get(f"/connections/{connection}"))
+    [link] = re.findall(r'<input id="link" readonly value="([^"]+)">', answer.text)
+    pressed = deployment.press(unescape(link))
+    cookie = ("cookie", pressed.headers["set-cookie"].partition(";")[0])
+    redirect = deployment.provider.allow(pressed.headers["location"])
+    expect_page(deployment.follow(redirect, HTML, cookie), sets_cookie=True)
+    assert place_of(deployment.grant(connection)) > place_of(before)
 
 
 # A connection
