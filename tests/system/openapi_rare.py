@@ -159,6 +159,7 @@ def _ask_for_text(schema: OpenApiSchema, deployment: Deployment) -> None:
         ask(schema, "getToken", query, _KEYS["getToken"], _TEXT, at=deployment)
     for key in (("x-api-key", "no key"), ("x-api-key", _NARROW_KEY), _BASIC):
         ask(schema, "getToken", {}, key, _TEXT, at=deployment)
+    ask(schema, "getMetrics", {}, _KEYS["getMetrics"], _TEXT, at=deployment)
 
 
 def _ask_about_refused_tokens(schema: OpenApiSchema, deployment: Deployment) -> None:

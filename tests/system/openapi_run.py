@@ -57,6 +57,8 @@ _EXPECTED_OF_TOKEN_REQUESTS = {
     "positive_data_acceptance": {"expected-statuses": ["200", "400", "401", "502", "503"]},
     "negative_data_rejection": {"expected-statuses": ["200", "400", "401", "502", "503"]},
 }
+# RFC 9112 §6: these frame a message. A server answers a wrong one itself, as plain text.
+_FRAMING = ("content-length", "transfer-encoding")
 _LOGINS = ("completeLogin", "showLoginLink", "beginLogin")
 
 
@@ -209,6 +211,8 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
 
     def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
         query = {**(case.query or {})}
+        for name in _FRAMING:
+            case.headers.pop(name, None)
         if case.operation.path == "/api/callback" and _is_positive(case):
             case.query = {**query, **next(callbacks)(deployment)}
         elif case.operation.path == "/api/login" and _is_positive(case):
