@@ -211,8 +211,7 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
 
     def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
         query = {**(case.query or {})}
-        for name in _FRAMING:
-            case.headers.pop(name, None)
+        _frame(case)
         if case.operation.path == "/api/callback" and _is_positive(case):
             case.query = {**query, **next(callbacks)(deployment)}
         elif case.operation.path == "/api/login" and _is_positive(case):
@@ -236,6 +235,11 @@ def _in_all_states(deployment: Deployment) -> Iterator[None]:
 
     with _hooked(before_call):
         yield
+
+
+def _frame(case: Case[Any]) -> None:
+    for name in _FRAMING:
+        case.headers.pop(name, None)
 
 
 def _set_form(case: Case[Any], form: Mapping[str, str]) -> None:
