@@ -86,6 +86,13 @@ class DynamoDbListing:
                 is_all=ahead.is_all,
                 read_at=ahead.read_at,
             )
+        return await self._record_page(names, last)
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the records of some connections. Raises StoreUnavailableError."""
+        return await self._record_page(connections, None)
+
+    async def _record_page(self, names: Sequence[str], last: str | None) -> RecordPage:
         items = await self._get_items(names)
         return RecordPage(
             records=tuple(

@@ -7,7 +7,7 @@
 """
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,6 +108,10 @@ class DynamoDbStore:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
         return names
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the latest records of some connections. Raises StoreUnavailableError."""
+        return await self._listing.load_records(connections)
 
     async def list_records(
         self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""

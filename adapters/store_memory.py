@@ -1,7 +1,7 @@
 """The store in this process's memory: for tests, and as the shortest form of the protocol."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from adapters.listing import names_after
@@ -44,6 +44,11 @@ class MemoryStore:
         dated = ((record.due_at, name) for name, record in self._records.items())
         later = sorted((at, name) for at, name in dated if at is not None and at > after)
         return [name for _, name in later[:limit]]
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the records of some connections."""
+        found = [name for name in connections if name in self._records and is_connection(name)]
+        return RecordPage(records=tuple((name, self._records[name]) for name in found), next=None)
 
     async def list_records(
         self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""

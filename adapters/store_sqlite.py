@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -37,10 +37,12 @@ WHERE connection >= ? AND connection < ? AND typeof(connection) = 'text'
 AND connection GLOB '[A-Za-z0-9]*' AND connection NOT GLOB '*[^-A-Za-z0-9._@:]*'
 ORDER BY connection LIMIT ?
 """
+_LOAD = "SELECT connection, etag, sealed FROM grants WHERE connection IN ({}) ORDER BY connection"
 
 _Result = TypeVar("_Result")
 # An etag and its sealed text. Other programs may have stored either with another type.
 _Row: TypeAlias = tuple[object, object]
+_ListedRow: TypeAlias = tuple[str, object, object]
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +106,14 @@ class SqliteStore:
         query = "SELECT connection FROM grants WHERE due_at > ? ORDER BY due_at LIMIT ?"
         return await self._names(query, after.timestamp(), limit)
 
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the latest records of some connections. Raises StoreUnavailableError."""
+        query = _LOAD.format(", ".join("?" * len(connections)))
+        rows = await self._reader.run(
+            lambda database: database.execute(query, tuple(connections)).fetchall()
+        )
+        return self._record_page(rows, None)
+
     async def list_records(
         self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
     ) -> RecordPage:
@@ -113,13 +123,16 @@ class SqliteStore:
         values = (names.first, names.end, limit + 1)
         rows = await self._reader.run(lambda database: database.execute(_LIST, values).fetchall())
         shown = rows[:limit]
+        return self._record_page(shown, shown[-1][0] if len(rows) > limit else None)
+
+    def _record_page(self, rows: Sequence[_ListedRow], last: str | None) -> RecordPage:
         return RecordPage(
             records=tuple(
                 (name, self._records.open_listed(name, etag, sealed))
-                for name, etag, sealed in shown
+                for name, etag, sealed in rows
                 if is_connection(name)
             ),
-            next=shown[-1][0] if len(rows) > limit else None,
+            next=last,
         )
 
     async def complete_listing(self) -> None:

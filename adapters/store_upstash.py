@@ -1,6 +1,6 @@
 """The store in Upstash Redis (Vercel KV), by its REST protocol: one request per operation."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,10 @@ class UpstashStore:
     async def _due_between(self, least: str | float, most: str | float, limit: int) -> list[str]:
         found = await self._execute("ZRANGEBYSCORE", _DUE, least, most, "LIMIT", 0, limit)
         return [name for name in _texts(found) if name is not None]
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the latest records of some connections. Raises StoreUnavailableError."""
+        return await self._open_listing().load_records(connections)
 
     async def list_records(
         self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""

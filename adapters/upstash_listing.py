@@ -1,6 +1,9 @@
-"""The listing of records in Upstash: a sorted set of the names, and one script for each page."""
+"""The listing of records in Upstash: a sorted set of the names, and one script for each page.
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+Another script reads the records of given names.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from adapters.listing import names_after
 from adapters.sealed_records import SealedRecords
@@ -13,21 +16,26 @@ _NAMES_AT_ONCE = 1000
 _LARGEST_PAGE = 512 * 1024
 
 # A page ends early if its records are large. Its last name is returned if there are more.
-_LIST = """
-local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3] + 1)
+_ROWS_OF_NAMES = """
 local rows, size, last = {}, 0, false
 for at, name in ipairs(names) do
-  if at > tonumber(ARGV[3]) or size > tonumber(ARGV[4]) then
+  if at > tonumber(ARGV[1]) or size > tonumber(ARGV[2]) then
     last = names[at - 1]
     break
   end
-  local found = redis.pcall('HMGET', ARGV[5] .. name, 'etag', 'sealed')
+  local found = redis.pcall('HMGET', ARGV[3] .. name, 'etag', 'sealed')
   if found.err then found = {false, ''} end
   rows[at] = {name, found[1], found[2]}
   size = size + #(found[2] or '')
 end
 return {redis.call('EXISTS', KEYS[2]), last, rows}
 """
+_LIST = f"""
+local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[4], ARGV[5], 'LIMIT', 0, ARGV[1] + 1)
+{_ROWS_OF_NAMES}"""
+_LOAD = f"""
+local names = {{unpack(ARGV, 4)}}
+{_ROWS_OF_NAMES}"""
 
 
 class UpstashListing:
@@ -56,16 +64,24 @@ class UpstashListing:
     async def page(self, after: str | None, *, limit: int, prefix: str) -> RecordPage:
         """Return a page of the records in name order. Raises StoreUnavailableError."""
         names = names_after(after, prefix)
-        command = (
-            *("EVAL_RO", _LIST, "2", self._names_key, self._mark_key),
-            *(f"[{names.first}", f"({names.end}", str(limit), str(_LARGEST_PAGE)),
-            self._record_prefix,
-        )
+        command = self._script(_LIST, limit, f"[{names.first}", f"({names.end}")
         found = await self._read(*command)
         if not _is_complete(found):
             await self.complete()
             found = await self._read(*command)
         return self._record_page(found)
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the records of some connections. Raises StoreUnavailableError."""
+        command = self._script(_LOAD, len(connections), *connections)
+        return self._record_page(await self._read(*command))
+
+    def _script(self, script: str, limit: int, *which: str) -> Sequence[str]:
+        """Return the command that runs a script."""
+        return (
+            *("EVAL_RO", script, "2", self._names_key, self._mark_key),
+            *(str(limit), str(_LARGEST_PAGE), self._record_prefix, *which),
+        )
 
     def _record_page(self, found: object) -> RecordPage:
         match found:

@@ -1,6 +1,6 @@
 """The port to the store: one grant per connection, the pending logins, and counts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONGEST_WINDOW = timedelta(hours=24)
 """The upper limit of a count's window. Counts are kept for about as long."""
 LARGEST_PAGE = 100
-"""The most records that one call of `Store.list_records` returns."""
+"""The most records that one call of `Store.list_records` or `Store.load_records` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,17 @@ class Store(Protocol):
 
     async def due_later(self, after: datetime, *, limit: int) -> list[str]:
         """Return the connections that are due after that time, earliest first.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the latest records of up to `LARGEST_PAGE` connections, given in name order.
+
+        Connections without a record are left out, and names that no connection can have. `next`:
+        the last of the names that were read, if the records of the others did not fit. It is one
+        round trip, except on DynamoDB with more than 16 MB.
 
         Raises StoreUnavailableError.
         """

@@ -1,4 +1,7 @@
-"""A secret with more variables, as one JSON object of strings. `CLIENTS` may be an object."""
+"""A secret with more variables, as one JSON object of strings.
+
+`CLIENTS` may be an object, and `ALERTS` an array.
+"""
 
 import json
 import re
@@ -31,8 +34,6 @@ VARIABLES = CLIENT_VARIABLES | {
 All except those that choose the store (path, table, URL): another store has no grants.
 """
 
-# It is JSON, which nobody has to write as text within JSON.
-_OBJECT = "CLIENTS"
 # Other names may be misplaced values, and are not quoted.
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
@@ -72,11 +73,16 @@ class _Pairs(list[tuple[str, object]]):
     """The members of a JSON object, repeated ones included."""
 
 
+# They are JSON, which nobody has to write as text within JSON.
+_JSON: Mapping[str, type] = {"ALERTS": list, "CLIENTS": _Pairs}
+
+
 def _text_of(name: str, value: object) -> str | None:
     """Return the value of a variable as text; None if it has another type."""
     if isinstance(value, str):
         return value
-    if name != _OBJECT or not isinstance(value, _Pairs):
+    # Not isinstance: an object is a kind of list here.
+    if type(value) is not _JSON.get(name):
         return None
     try:
         return _to_json(value)

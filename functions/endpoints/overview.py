@@ -4,10 +4,10 @@ A page follows the names: it begins after a name, and ends before the next page'
 the connections that need a person come first.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from domain.connection import accounts_pattern, client_part, has_account
@@ -39,8 +39,6 @@ _UNKNOWN_CLIENT = "unknown-client"
 LISTED_FAULTS = (_RECORD_UNREADABLE, NOT_CONFIGURED, _UNKNOWN_CLIENT)
 """The causes of connections in these states."""
 
-# Loads of single connections at once.
-_MAX_CONCURRENCY = 16
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 _Found: TypeAlias = Record | UnreadableRecordError
@@ -175,10 +173,11 @@ class _Walk:
                     yield chunk._replace(is_last=chunk.is_last and not spans)
             else:
                 names = _leading_names(spans)
-                del spans[: len(names)]
-                records = await self._load(names)
-                after = names[-1]
-                yield _Chunk(records, after, is_last=not spans)
+                with waiting_for("store"):
+                    page = await self._store.load_records(names)
+                after = page.next or names[-1]
+                del spans[: names.index(after) + 1]
+                yield _Chunk(page.records, after, is_last=not spans)
 
     async def _range(self, prefix: str, after: str | None) -> AsyncIterator[_Chunk]:
         while True:
@@ -191,30 +190,10 @@ class _Walk:
             if page.next is None:
                 return
 
-    async def _load(self, names: Sequence[str]) -> Sequence[tuple[str, _Found]]:
-        """Load connections. Leave out those without a record."""
-        found = await asyncio.gather(*map(self._load_one, names))
-        return [
-            (name, each)
-            for name, each in zip(names, found, strict=True)
-            if isinstance(each, UnreadableRecordError) or each.etag is not None
-        ]
-
-    async def _load_one(self, name: str) -> _Found:
-        try:
-            with waiting_for("store"):
-                return await self._store.load(name)
-        except UnreadableRecordError as error:
-            return error
-
 
 def _leading_names(spans: Sequence[_Span]) -> list[str]:
-    names: list[str] = []
-    for span in spans[:_MAX_CONCURRENCY]:
-        if span.is_prefix:
-            break
-        names.append(span.name)
-    return names
+    leading = takewhile(lambda span: not span.is_prefix, spans[:LARGEST_PAGE])
+    return [span.name for span in leading]
 
 
 def _row(wiring: Wiring, connection: str, found: _Found, now: datetime) -> Row:

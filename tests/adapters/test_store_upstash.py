@@ -16,6 +16,7 @@ from adapters.store_upstash import UpstashStore
 from ports.store import (
     LONGEST_WINDOW,
     ConflictError,
+    RecordPage,
     StoreUnavailableError,
     UnreadableRecordError,
 )
@@ -186,6 +187,19 @@ async def test_records_of_the_last_version_are_listed_by_the_first_page(
 
 def requests_to(database: UpstashDatabase) -> int:
     return int(httpx.get(f"{database.url}/_control/stats").json()["requests"])
+
+
+async def test_records_that_are_too_large_together_are_read_in_parts(
+    database: UpstashDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.upstash_listing._LARGEST_PAGE", 1)
+    store = await opened(database, "a", "b")
+    page = await store.load_records(["a", "b", "c"])
+    assert (dict(page.records).keys(), page.next) == ({"a"}, "a")
+    page = await store.load_records(["b", "c"])
+    assert (dict(page.records).keys(), page.next) == ({"b"}, "b")
+    assert await store.load_records(["c"]) == RecordPage(records=(), next=None)
+    await store.close()
 
 
 async def test_a_page_is_one_request(database: UpstashDatabase) -> None:

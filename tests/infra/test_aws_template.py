@@ -132,6 +132,25 @@ def test_the_roles_have_nothing_but_table_secret_and_log() -> None:
     assert set(allowed("ScheduleRole")) == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
+def test_parameters_let_both_roles_send_alerts_to_one_place_each() -> None:
+    rights = {
+        name: (policy["Roles"], policy["PolicyDocument"]["Statement"])
+        for name, policy in resources("IAM::ManagedPolicy").items()
+        if name.startswith("Alerts")
+    }
+    identity = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${AlertSender}"
+    places = {
+        "AlertsToAlarms": ("sns:Publish", {"Ref": "Alarms"}),
+        "AlertsToTopic": ("sns:Publish", {"Ref": "AlertTopicArn"}),
+        "AlertsByMail": ("ses:SendEmail", {"Fn::Sub": identity}),
+    }
+    both = [{"Ref": "ApiRole"}, {"Ref": "SweepRole"}]
+    assert rights == {
+        name: (both, [{"Effect": "Allow", "Action": action, "Resource": place}])
+        for name, (action, place) in places.items()
+    }
+
+
 def test_the_variables_of_the_functions_name_the_store_and_no_secret() -> None:
     for function in resources("Lambda::Function").values():
         assert function["Environment"]["Variables"] == {

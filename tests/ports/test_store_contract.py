@@ -555,6 +555,20 @@ async def test_pages_have_every_record_once_in_name_order(in_use: StoreInUse, li
     assert await walk(in_use.open(), limit) == sorted(written.items())
 
 
+async def test_records_of_given_connections_are_read_in_name_order(in_use: StoreInUse) -> None:
+    store = in_use.open()
+    written = {f"n{number:02}": record_of(authorized(1), f"etag-{number}") for number in range(99)}
+    for name, record in written.items():
+        await store.swap(name, record, expected_etag=None)
+    await store.swap("~deployment", record_of(authorized(1), "etag"), expected_etag=None)
+    # As many as fit into a page, with one that is missing.
+    page = await in_use.open().load_records([*written, "without-a-record"])
+    assert page == RecordPage(records=tuple(written.items()), next=None)
+    page = await store.load_records(["missing", "n07", "~deployment"])
+    assert page == RecordPage(records=(("n07", written["n07"]),), next=None)
+    assert await store.load_records(["missing"]) == RecordPage(records=(), next=None)
+
+
 async def test_a_page_begins_after_any_name_and_ends_with_its_prefix(in_use: StoreInUse) -> None:
     store = in_use.open()
     await fill(store, dict.fromkeys(("a", "a-b", "a:b", "a:c", "ab", "b"), authorized(1)))

@@ -1,6 +1,6 @@
 """The store, behind a network that loses and delays."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -85,6 +85,16 @@ class SimulatedStore(NetworkedStore):
 
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, list)
+        return found
+
+    async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        """Return the records of some connections."""
+
+        def read() -> RecordPage:
+            return _run_at_once(self._memory.load_records(connections))
+
+        found = await self._ask(read, None, writes=False)
+        assert isinstance(found, RecordPage)
         return found
 
     async def list_records(

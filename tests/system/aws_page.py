@@ -30,7 +30,7 @@ path.write_text(json.dumps(given | json.loads(Path("variables.json").read_text()
 """
 
 
-def fill_secret(stack: Stack, variables: Mapping[str, str]) -> str:
+def fill_secret(stack: Stack, variables: Mapping[str, object]) -> str:
     """Fill in the secret as the page describes. Return the API key."""
     # In place of the host name, which belongs to AWS.
     there = f"PUBLIC_URL='{stack.public_url}'"

@@ -35,6 +35,7 @@ from tests.system.waiting import wait_until
 # The answers of `verify`.
 ACCEPTED, NOT_FOUND = 202, 404
 YEAR = 365.0 * 86_400
+ALERT_TOPIC = "arn:aws:sns:eu-central-1:000000000000:alerts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,12 @@ class Deployment:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A stack just after its deployment, until a test asks for more."""
-    with aws_stack(Provider="custom", AlarmEmail="somebody@example.org") as stack:
+    parameters = {
+        "AlarmEmail": "somebody@example.org",
+        "AlertTopicArn": ALERT_TOPIC,
+        "AlertSender": "example.org",
+    }
+    with aws_stack(Provider="custom", **parameters) as stack:
         yield stack
 
 
@@ -89,6 +95,7 @@ def deployment(stack: Stack) -> Iterator[Deployment]:
                 "AUTHORIZATION_ENDPOINT": provider.authorization_endpoint,
                 "TOKEN_ENDPOINT": provider.token_endpoint,
                 "ROTATION": "always",
+                "ALERTS": [{"kind": "sns", "topic_arn": stack.outputs["AlarmTopic"]}],
             },
         )
         deployment = Deployment(stack=stack, provider=provider, api_key=api_key)
@@ -124,19 +131,20 @@ def test_a_sweep_that_fails_is_tried_three_times_and_set_aside(stack: Stack) -> 
         InvocationType="Event",
         Payload=json.dumps(event),
     )
-    told = json.loads(set_aside(stack))
+    told = json.loads(next_message(stack, stack.resources["FailedSweeps"]))
     assert told["requestPayload"] == event
     assert told["requestContext"]["approximateInvokeCount"] == 3
     assert "not configured" in told["responsePayload"]["errorMessage"]
     assert log_of(stack, "Sweep").count("SweepFailedError: not configured") == 3
 
 
-def set_aside(stack: Stack) -> str:
+def next_message(stack: Stack, url: str) -> str:
+    """Wait for a message of a queue; return its body."""
     queue = stack.client("sqs")
     found: list[Any] = []
 
     def look() -> bool:
-        answer = queue.receive_message(QueueUrl=stack.resources["FailedSweeps"])
+        answer = queue.receive_message(QueueUrl=url)
         found.extend(answer.get("Messages", []))
         return bool(found)
 
@@ -198,7 +206,10 @@ def let_it_be_time(stack: Stack) -> None:
     )
 
 
-def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) -> None:
+def test_a_lost_login_is_in_the_log_for_an_alarm_and_an_alert_on_the_topic(
+    deployment: Deployment,
+) -> None:
+    queue = subscribed(deployment.stack)
     deployment.log_in("ended", access_token=5)
     deployment.outlive_access_token("ended")
     # The refresh token has expired by the provider's clock, and not by ours.
@@ -206,7 +217,28 @@ def test_the_line_that_an_alarm_is_set_on_is_in_the_log(deployment: Deployment) 
     answer = deployment.ask("GET", "token?connection=ended")
     deployment.provider.shift_clock(-YEAR)
     expect_problem(answer, 401, "authorization-required")
-    assert "connection ended: a person has to log in" in log_of(deployment.stack, "Api")
+    log = log_of(deployment.stack, "Api")
+    assert "connection ended: a person has to log in" in log
+    assert "connection ended: alert connection.login-needed: delivered to sns" in log
+    alert = json.loads(next_message(deployment.stack, queue))
+    assert alert["MessageAttributes"]["type"]["Value"] == "connection.login-needed"
+    assert f"{deployment.stack.public_url}/api/login?link=" in alert["Message"]
+
+
+def subscribed(stack: Stack) -> str:
+    """Return the URL of a queue that subscribes to the topic of the alarms."""
+    arn, topic = "arn:aws:sqs:eu-central-1:000000000000:of-alerts", stack.outputs["AlarmTopic"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    created = stack.client("sqs").create_queue(QueueName="of-alerts", Attributes={"Policy": policy})
+    url: str = created["QueueUrl"]
+    stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
 
 
 def test_the_page_s_doctor_and_recovery_have_the_environment_of_the_functions(
@@ -252,6 +284,7 @@ def log_of(stack: Stack, function: str) -> str:
     ("role", "granted"),
     [
         ("ApiRole", {"get_item", "put_item", "update_item"}),
+        # Scan and update: for the records of an earlier version.
         ("SweepRole", {"get_item", "put_item", "query", "scan", "update_item"}),
     ],
 )
@@ -306,6 +339,20 @@ def test_a_role_may_do_nothing_elsewhere(deployment: Deployment, role: str) -> N
         stack.probe(role, "s3", "get_object", Bucket=BUCKET, Key=KEY),
     ]
     assert {code.removesuffix("Exception") for code in refused} == {"AccessDenied"}
+
+
+@pytest.mark.parametrize("role", ["ApiRole", "SweepRole"])
+def test_a_role_may_send_alerts_by_the_topics_of_the_stack_only(stack: Stack, role: str) -> None:
+    topics = stack.client("sns")
+    mine, other = (
+        topics.create_topic(Name=name)["TopicArn"] for name in ("alerts", f"other-{role}")
+    )
+    assert mine == ALERT_TOPIC
+    told = [
+        stack.probe(role, "sns", "publish", TopicArn=topic, Message="an alert")
+        for topic in (stack.outputs["AlarmTopic"], mine, other)
+    ]
+    assert told == ["done", "done", "AuthorizationError"]
 
 
 def new_table(stack: Stack, name: str) -> str:

@@ -71,9 +71,8 @@ async def start(request: Request, wiring: Wiring) -> Response:
 
 async def end(request: Request, wiring: Wiring) -> Response:
     """POST /sign-out: end the session of this browser. Raises ProblemError."""
-    session = await wiring.sessions.of(request)
-    if session is not None:
-        wiring.sessions.require_own_form(request, session)
+    # Browsers send no cookie with another site's form, so without a session the check stays.
+    wiring.sessions.require_own_form(request, await wiring.sessions.of(request))
     return Response.redirect(
         f"{root_of(request.path)}sign-in", headers=(wiring.sessions.end(), _FORGET)
     )

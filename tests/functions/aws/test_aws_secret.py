@@ -372,6 +372,13 @@ def test_clients_in_the_secret_are_an_object_or_its_text(clients: str, expected:
     assert next(pairs) == next(pairs)
 
 
+def test_alerts_in_the_secret_are_an_array_or_its_text() -> None:
+    alerts = '[{"kind": "slack", "url": "https://š.example/"}, {"kind": "ses", "to": ["a@b.c"]}]'
+    for given in (alerts, json.dumps(alerts)):
+        found = with_secret({}, f'{{"ALERTS": {given}}}')["ALERTS"]
+        assert json.loads(found) == json.loads(alerts)
+
+
 # --- the secret could not be read yet
 
 
@@ -394,6 +401,10 @@ BAD: dict[str, tuple[Mapping[str, str | bytes] | None, str]] = {
     "an object in it": (
         bad(json.dumps({"API_KEY": {"a": MARK}, "SCOPE": None})),
         "not a string in the secret: API_KEY, SCOPE",
+    ),
+    "an object of alerts": (
+        bad(json.dumps({"ALERTS": {"kind": MARK}})),
+        "not a string in the secret: ALERTS",
     ),
     "a list of clients": (
         bad(json.dumps({"CLIENTS": [{"google": MARK}]})),

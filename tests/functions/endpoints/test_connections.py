@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from adapters.store_sqlite import SqliteStore
 from domain.grant import (
     AuthorizationRequired,
     Authorized,
@@ -22,6 +23,7 @@ from domain.grant import (
 )
 from domain.token_endpoint import RevocationResult
 from functions.endpoints.connections import FILTERS
+from ports.store import RecordPage
 from tests.functions.access.test_api_keys import api_keys, entry, with_key
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import Deployment, Header, at
@@ -234,14 +236,34 @@ def test_a_page_costs_one_store_call_for_a_hundred_records(
     assert round_trips(deployment, deployment.key) == 1
     assert round_trips(deployment, deployment.key, limit="1000") == 3
     assert round_trips(deployment, deployment.key, limit="1000", state="moved") == 3
-    # Two names, and a range of names.
-    assert round_trips(deployment, with_key(NARROW), limit="1000") == 3
+    # Two names in one, and a range of names.
+    assert round_trips(deployment, with_key(NARROW), limit="1000") == 2
     # A page without matches ends, too.
     monkeypatch.setattr("functions.endpoints.overview.MOST_RECORDS", 150)
     assert round_trips(deployment, deployment.key, limit="1000", state="moved") == 2
     page = listed(deployment, state="moved")
     assert (page["connections"], page["next"]) == ([], "many-197")
     assert listed(deployment, state="moved", after=page["next"])["next"] is None
+
+
+def test_a_key_that_names_many_connections_costs_one_store_call_for_a_hundred(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = [f"named-{number:03}" for number in range(201)]
+    deployment = deploy(API_KEYS=api_keys(entry("narrow", NARROW, connections=scope)))
+    put_all(deployment, dict.fromkeys(("named-", "named-000-x", *scope[50:]), fresh()))
+    assert round_trips(deployment, with_key(NARROW), limit="1000") == 3
+    assert sorted(names(listed(deployment, with_key(NARROW), limit="1000"))) == scope[50:]
+    assert sorted(walk(deployment, with_key(NARROW), limit="60")) == scope[50:]
+    # Large records end a page early.
+    whole = SqliteStore.load_records
+
+    async def some(store: SqliteStore, connections: Sequence[str]) -> RecordPage:
+        page = await whole(store, connections[:40])
+        return page._replace(next=connections[39] if len(connections) > 40 else None)
+
+    monkeypatch.setattr(SqliteStore, "load_records", some)
+    assert sorted(walk(deployment, with_key(NARROW), limit="60")) == scope[50:]
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,13 @@ def test_checklist_70_form_of_another_site_signs_nobody_out(visitor_at_page: Vis
     cookie = visitor_at_page.cookie
     expect_page(visitor_at_page.post("/sign-out"), 400)
     assert visitor_at_page.cookie == cookie
+    # A browser sends no cookie with the form of another site, and accepts one in the answer.
+    without = Visitor(deployment=visitor_at_page.deployment)
+    headers: list[Header] = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")]
+    for header in headers:
+        answer = without.post("/sign-out", header)
+        expect_page(answer, 400)
+        assert not {"set-cookie", "clear-site-data"} & set(answer.headers)
 
 
 @pytest.fixture
