@@ -39,6 +39,10 @@ from domain.grant import (
 from domain.provider import GrantType
 from domain.tokens import EARLIEST_ISSUE
 
+# Of an account's label and a provider's answer, in characters. A record may owe many alerts, and an
+# item of DynamoDB has 400 KB at most, with the tokens.
+LONGEST_TEXT = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
@@ -145,7 +149,7 @@ def _of_trouble(trouble: Condition, current: Grant, found: AlertBook, watch: Wat
         cause, since = login.value, _login_needed_since(current, watch)
     if isinstance(current, AuthorizationRequired):
         quote = current.quote
-    return replace(_alert(trouble.kind, current, cause), since=since, quote=quote)
+    return replace(_alert(trouble.kind, current, cause), since=since, quote=_cut(quote))
 
 
 def _login_needed_since(grant: Grant, watch: Watch) -> datetime | None:
@@ -165,7 +169,11 @@ def _alert(kind: AlertKind, grant: Grant, cause: str | None = None) -> Alert:
     """Return an alert without its id and time, which `book_after` adds."""
     tokens = tokens_of(grant)
     account = None if tokens is None else tokens.account
-    return Alert(id="", kind=kind, at=EARLIEST_ISSUE, cause=cause, account=account)
+    return Alert(id="", kind=kind, at=EARLIEST_ISSUE, cause=cause, account=_cut(account))
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:LONGEST_TEXT]
 
 
 # When time alone changes a condition.

@@ -4,6 +4,7 @@ It never costs the grant.
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,17 @@ from hypothesis import strategies as st
 
 from adapters.alerts_json import alerts_from_json, alerts_to_json
 from adapters.grant_json import dump_record, load_record, load_stored
+from adapters.redaction import LONGEST_QUOTE
+from adapters.sealed_records import SealedRecords
 from domain.alert_book import AlertBook, ChannelWait, Claim, Condition, EndingLogin, Owed
+from domain.alert_delivery import MAX_OWED
 from domain.alerts import Alert, AlertKind
-from domain.grant import Authorized
-from tests.domain.examples import LEDGER, TOKENS
+from domain.extra import MAX_BYTES
+from domain.grant import AuthorizationRequired, Authorized, Cause
+from ports.store import Record
+from tests.domain.alert_stories import Connection
+from tests.domain.examples import EXPIRED, LEDGER, T0, TOKENS
+from tests.ports.store_contract import KEYS
 from tests.strategies import books, json_values
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -135,3 +143,27 @@ def test_no_value_of_a_member_is_an_error(name: str, value: object) -> None:
     # The next write of the record, which may have new tokens.
     assert book is not None
     alerts_to_json(book)
+
+
+def test_as_many_alerts_as_a_record_owes_fit_into_an_item_of_dynamodb() -> None:
+    # The longest texts that a provider can cause, and 6 bytes for each character.
+    tokens = replace(TOKENS, account="é" * (MAX_BYTES // 2))
+    lost = AuthorizationRequired(
+        tokens=tokens,
+        cause=Cause.REFRESH_TOKEN_REJECTED,
+        client="c",
+        since=T0,
+        quote="é" * 2 * LONGEST_QUOTE,
+    )
+    connection = Connection()
+    for hour in range(MAX_OWED):
+        at = EXPIRED + hour * timedelta(hours=1)
+        connection.change(Authorized(tokens=replace(tokens, issued_at=at)), at)
+        connection.change(lost, at)
+    book = connection.book
+    assert book is not None
+    assert len(book.owed) == MAX_OWED
+    record = Record(grant=lost, etag="e", ledger=LEDGER, alerts=book)
+    sealed = SealedRecords(KEYS).seal_record("c", record)
+    # Half of the limit of an item: the rest is for the longest tokens and a history.
+    assert len(sealed) < 200 * 1024
