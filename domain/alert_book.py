@@ -15,7 +15,7 @@ class Condition:
     """A state that people heard of, or are about to.
 
     `since`: when it was found, by the clock that found it. `issued_at`: of the tokens that it
-    concerns; None without tokens.
+    concerns; None without tokens. For the sweep: when the last one ended.
     """
 
     kind: AlertKind

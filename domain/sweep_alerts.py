@@ -55,8 +55,11 @@ def _with_condition(
     there = book.condition(AlertKind.SWEEP_OVERDUE)
     if is_overdue == (there is not None):
         return book
+    if there is not None and there.issued_at == ended_at:
+        # No sweep has ended since: another clock is ahead, and would owe it again and again.
+        return book
     if there is not None:
         return replace(book, open=tuple(each for each in book.open if each is not there))
-    found = Condition(kind=AlertKind.SWEEP_OVERDUE, since=now)
+    found = Condition(kind=AlertKind.SWEEP_OVERDUE, since=now, issued_at=ended_at)
     alert = Alert(id=new_id, kind=AlertKind.SWEEP_OVERDUE, at=now, since=ended_at)
     return owe(replace(book, open=(*book.open, found)), [alert], now)

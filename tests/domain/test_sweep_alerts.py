@@ -64,6 +64,18 @@ def test_an_end_by_a_clock_ahead_does_not_silence_the_alert() -> None:
     assert is_open(after(book, ended_at, T0 + THRESHOLD))
 
 
+def test_clocks_that_are_far_apart_owe_it_once_for_each_sweep() -> None:
+    book: AlertBook | None = None
+    for day in range(2):
+        ended_at = T0 + day * DAY
+        for hours in range(1, 5):
+            now = ended_at + hours * timedelta(hours=1)
+            book = after(book, ended_at, now)
+            book = after(book, ended_at, now + THRESHOLD)
+    assert book is not None
+    assert [each.alert.since for each in book.owed] == [T0, T0 + DAY]
+
+
 def test_it_is_owed_once_and_the_next_sweep_ends_it() -> None:
     overdue = after(None, T0 - YEAR, T0)
     again = after(overdue, T0 - YEAR, T0 + LEASE / 2)
