@@ -8,7 +8,6 @@ import pytest
 
 from domain.alerts import AlertKind
 from domain.grant import AuthorizationRequired, Cause
-from functions.alerts.channel import Channel
 from functions.alerts.deployment import load_status, record_sweep
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
@@ -43,14 +42,13 @@ class WithChat(Wiring):
     """A deployment with a channel."""
 
     chat: Anything
-    channels: tuple[Channel, ...] = ()
 
 
 @pytest.fixture
 async def wiring(running_digikey: SimulatedDigiKeyPeer, tmp_path: Path) -> AsyncIterator[WithChat]:
     wired = WithChat(Settings.from_environ(environ_for(running_digikey, tmp_path)))
     wired.chat = Anything()
-    wired.channels = (wired.chat,)
+    vars(wired.alerting)["channels"] = (wired.chat,)
     for name in NAMES:
         await wired.store.swap(name, record_of(LOST, "first"), expected_etag=None)
     yield wired
