@@ -49,7 +49,7 @@ EXAMPLES = {
             quote="invalid_grant: Token has been expired or revoked.",
             link=LINK,
         ),
-        _message(AlertKind.EXPIRES_SOON, expires_at=AT + timedelta(days=14)),
+        _message(AlertKind.EXPIRES_SOON, expires_at=AT + timedelta(days=14), link=LINK),
         _message(AlertKind.RECOVERED, cause="connection.login-needed"),
         _message(
             AlertKind.CLIENT_REFUSED,
