@@ -5,12 +5,14 @@ Rules 1, 3 and 4 of `alerts.py`.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from domain.alert_book import AlertBook, Condition
 from domain.alerts import AlertKind, AlertThresholds
 from domain.failures import end_lapsed_lease
 from domain.grant import (
     Adopting,
+    AuthorizationRequired,
     Authorized,
     Cause,
     Failure,
@@ -65,8 +67,12 @@ def settled(grant: Grant, watch: Watch) -> Grant | None:
             return None if isinstance(current, Refreshing) else current
         case Requesting(attempt=attempt):
             return None if policy.is_in_flight(attempt, watch.now) else grant
-        case _:
+        case Unauthorized() | Authorized() | AuthorizationRequired():
             return grant
+        case Moved() | Revoking() | Revoked():
+            return grant
+        case _:
+            assert_never(grant)
 
 
 # Rule 1: trouble.

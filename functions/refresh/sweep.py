@@ -132,8 +132,8 @@ class Sweep:
                 if self._clock.now() >= end:
                     return None
                 outcome = await self._refresh(connection, is_due=is_due)
-            # Without channels, what is due but the grant is what was owed before.
-            if self._alerts_are_on or (is_due and outcome is SweepOutcome.NOT_DUE):
+            # Without channels, it may be due for what was owed before.
+            if self._alerts_are_on or (is_due and outcome is SweepOutcome.SKIPPED):
                 alerts.add(connection)
             return outcome
 
@@ -234,8 +234,10 @@ class Sweep:
     async def _settle(self, connection: str) -> None:
         await self._keeper_of(connection).settle_alerts(connection)
 
-    def _is_grant_due(self, grant: Grant) -> bool:
-        """Whether a record is due for its grant, and not only for its alerts."""
+    def _is_counted(self, grant: Grant) -> bool:
+        """Whether a due record is due for its grant, and not only for its alerts."""
+        if not self._alerts_are_on:
+            return True
         at = due_at(grant)
         return at is not None and at <= self._clock.now()
 
@@ -258,7 +260,7 @@ class Sweep:
             _log.exception("connection %s: not refreshed; the next sweep tries again", connection)
             return SweepOutcome.FAILED
         is_unchanged = isinstance(result.answer, NothingDue) and result.after == result.before
-        if is_unchanged and not (is_due and self._is_grant_due(result.after)):
+        if is_unchanged and not (is_due and self._is_counted(result.after)):
             return SweepOutcome.NOT_DUE
         swept = _outcome_of(result)
         if swept is SweepOutcome.FAILED:

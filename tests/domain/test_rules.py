@@ -42,7 +42,13 @@ def rules_in(text: str) -> set[int]:
     return rules
 
 
-SOURCES = {name: source for path in DOMAIN.glob("*.py") for name, source in functions(path.stem)}
+# The rules of alerts have numbers of their own: the header of `alerts.py`.
+SOURCES = {
+    name: source
+    for path in DOMAIN.glob("*.py")
+    if "alert" not in path.stem
+    for name, source in functions(path.stem)
+}
 
 
 def test_the_header_has_eighteen_rules_in_order() -> None:

@@ -9,21 +9,41 @@ import domain
 from domain.events import Precedence
 from domain.grant import Unauthorized
 from domain.provider import GrantType, LifetimeStart
-from tests.domain.examples import MINUTE
+from tests.domain.examples import DAY, MINUTE
 
 # The defaults.
 LEFT_OUT: dict[str, dict[str, object]] = {
     "Adopting": {"replaces": False},
+    "Alert": dict.fromkeys(("cause", "since", "expires_at", "account", "quote")),
+    "AlertBook": {
+        "open": (),
+        "ending": None,
+        "owed": (),
+        "check_at": None,
+        "failing_since": None,
+        "unprolonged": None,
+        "waits": (),
+        "claim": None,
+    },
+    "AlertThresholds": {
+        "expires_soon": (14 * DAY, 7 * DAY, DAY),
+        "refresh_failing": 60 * MINUTE,
+        "sweep_overdue": 26 * 60 * MINUTE,
+        "give_up_after": 3 * DAY,
+    },
     "AskForAuthorization": {"quote": None, "read": None},
     "Authorized": {"failure_state": None},
     "AuthorizationRequired": {"quote": None},
     "AuthorizationResponse": {"browser": None, "extra": ()},
+    "Condition": {"issued_at": None},
     "Decision": {"note": None},
     "Effect": {"note": None, "to_revoke": None},
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None, "renews": False},
     "Moved": {"place": 0},
     "Note": {"quote": None, "is_requested": True, "arrived": ()},
+    "News": {"cause": None},
+    "Owed": {"done": frozenset()},
     "PendingLogin": {
         "issuer": None,
         "issuer_is_required": False,
@@ -79,6 +99,7 @@ ELSEWHERE = {"Policy", "Provider", "Rotation", "WireFormat"}
 # Tokens, codes and what a login is finished with; and what credentials could be guessed by.
 # Also what identifies an account.
 SECRETS = {
+    "Alert": {"account"},
     "Attempt": {"client"},
     "AuthorizationCodeRequest": {"code", "code_verifier"},
     "AuthorizationRequired": {"client"},

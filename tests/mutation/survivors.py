@@ -25,6 +25,22 @@ _PADDING = (
     "The character before the padding of base64url is never an X, because it stands for two or "
     "four bits. Without padding the text ends with the last bits of a `]`."
 )
+NOT_ALL_RUN = frozenset(
+    {
+        "domain.adopting",
+        "domain.alert_book",
+        "domain.alert_changes",
+        "domain.alert_conditions",
+        "domain.alert_delivery",
+        "domain.alert_expiries",
+        "domain.alerts",
+        "domain.page_session",
+        "domain.rejections",
+        "domain.sweep_alerts",
+    }
+)
+"""Modules of which only a sample of the mutants was run so far."""
+
 SURVIVORS = (
     Survivor(
         module="domain.adopting",

@@ -6,7 +6,6 @@ Each function replaces a real one while its patch lasts.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -50,12 +49,11 @@ def send_before_storing_the_intent(patch: pytest.MonkeyPatch) -> None:
         record: Record,
         grant: Grant,
         note: Note | None,
-        *,
-        now: datetime,
+        **more: Any,
     ) -> Record:
         if not isinstance(grant, Refreshing):
-            return await swap(self, connection, record, grant, note, now=now)
-        _in_background(swap(self, connection, record, grant, note, now=now))
+            return await swap(self, connection, record, grant, note, **more)
+        _in_background(swap(self, connection, record, grant, note, **more))
         return record_of(grant, "not yet")
 
     patch.setattr(Recorder, "swap", mutant)
@@ -70,18 +68,17 @@ def write_again_without_looking(patch: pytest.MonkeyPatch) -> None:
         record: Record,
         grant: Grant,
         note: Note | None,
-        *,
-        now: datetime,
+        **more: Any,
     ) -> Record:
         try:
-            return await swap(self, connection, record, grant, note, now=now)
+            return await swap(self, connection, record, grant, note, **more)
         except ConflictError as conflict:
             current = conflict.current
             if isinstance(grant, Refreshing):
                 # The ledger stays right: only the etag is ignored.
                 is_lapse = isinstance(current.grant, Refreshing)
                 note = questions._lapse_note(grant) if is_lapse else None
-            return await swap(self, connection, current, grant, note, now=now)
+            return await swap(self, connection, current, grant, note, **more)
 
     patch.setattr(Recorder, "swap", mutant)
 

