@@ -34,7 +34,6 @@ NOT_ALL_RUN = frozenset(
         "domain.alert_delivery",
         "domain.alert_expiries",
         "domain.alerts",
-        "domain.page_session",
         "domain.rejections",
         "domain.sweep_alerts",
     }
@@ -121,6 +120,13 @@ SURVIVORS = (
         after='return urlsafe_b64decode(text + "=" * (+len(text) % 4))',
         reason="It adds two characters where two are missing, none where none is, and three where "
         "one is. The lenient decoder accepts too much padding.",
+    ),
+    Survivor(
+        module="domain.page_session",
+        place="_mac",
+        before='return hmac.digest(key, text.encode(), "sha256").hex()',
+        after='return hmac.digest(key, text.encode(), "SHA256").hex()',
+        reason=_CODECS,
     ),
     Survivor(
         module="domain.questions",
