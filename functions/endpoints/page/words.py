@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import NamedTuple
 
+from domain.alert_conditions import failures_of
 from domain.grant import (
     Adopting,
     Authorized,
+    Failure,
     Grant,
     Moved,
     Refreshing,
@@ -45,7 +47,7 @@ def state_of(grant: Grant, now: datetime, grant_type: GrantType) -> State:
         return State(Tone.OVER, "Moved")
     if isinstance(grant, Revoked | Revoking):
         return State(Tone.OVER, "Revoked")
-    if missing_authorization(grant, now, grant_type) is not None:
+    if _needs_login(grant, now, grant_type):
         return State(Tone.BAD, "Login needed")
     if needed_action(grant, now, grant_type) is not None:
         return State(Tone.BAD, "Refresh fails")
@@ -83,7 +85,7 @@ def login_due(grant: Grant, now: datetime, grant_type: GrantType) -> str | None:
     if isinstance(grant, Moved):
         return None
     tokens = tokens_of(grant)
-    if missing_authorization(grant, now, grant_type) is not None:
+    if _needs_login(grant, now, grant_type):
         return _login_now(grant, tokens, now)
     if tokens is None:
         return None
@@ -92,6 +94,14 @@ def login_due(grant: Grant, now: datetime, grant_type: GrantType) -> str | None:
     if (end := tokens.refresh_token_expires_at) is not None:
         return f"No login is due while refreshes succeed. Unused, it expires {distance(end, now)}."
     return "No login is due while refreshes succeed."
+
+
+def _needs_login(grant: Grant, now: datetime, grant_type: GrantType) -> bool:
+    """Whether a person must log in, as alerts have it: also while the last token is served."""
+    failures = failures_of(grant)
+    is_refused = failures is not None and failures.failure is Failure.REFUSED
+    is_by_login = grant_type is GrantType.AUTHORIZATION_CODE
+    return missing_authorization(grant, now, grant_type) is not None or (is_refused and is_by_login)
 
 
 def _login_now(grant: Grant, tokens: Tokens | None, now: datetime) -> str | None:

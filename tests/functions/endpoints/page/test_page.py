@@ -467,6 +467,12 @@ def at(**changes: object) -> Authorized:
     return replace(grant, tokens=replace(grant.tokens, **changes))  # type: ignore[arg-type]
 
 
+def refused(**changes: object) -> Authorized:
+    state = failing().failure_state
+    assert state is not None
+    return replace(at(**changes), failure_state=replace(state, failure=Failure.REFUSED))
+
+
 @pytest.mark.parametrize(
     ("grant", "tone", "word", "due"),
     [
@@ -488,6 +494,11 @@ def at(**changes: object) -> Authorized:
             at(refresh_token=None, expires_at=NOW + 2 * DAY),
             *(Tone.BAD, "Login needed", "works until a person must log in, in 2 days"),
             id="no refresh token",
+        ),
+        pytest.param(
+            refused(expires_at=NOW + 2 * DAY),
+            *(Tone.BAD, "Login needed", "works until a person must log in, in 2 days"),
+            id="refused, and the last token is served",
         ),
         pytest.param(Unauthorized(), Tone.BAD, "Login needed", "must log in now", id="nobody yet"),
     ],
