@@ -34,7 +34,7 @@ class Record:
     etag: str | None
     ledger: Ledger
     alerts: "AlertBook | None" = None
-    refreshes: RefreshCounts = field(default_factory=dict)
+    refreshes: RefreshCounts = field(default_factory=dict, hash=False)
     is_sealed_by_older_key: bool = field(default=False, compare=False)
 
     @property

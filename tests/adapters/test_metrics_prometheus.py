@@ -31,7 +31,7 @@ families = st.builds(
             value=st.integers(0, 2**40) | st.booleans(),
         ),
         max_size=3,
-        unique_by=lambda sample: tuple(sample.labels.values()),
+        unique_by=lambda sample: frozenset(sample.labels.items()),
     ),
 )
 

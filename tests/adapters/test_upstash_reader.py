@@ -507,7 +507,8 @@ def test_a_read_that_is_given_up_stays_encrypted(
     with serving(stall, tls=trusted) as server:
         monkeypatch.setattr(socket.socket, "shutdown", note)
         with pytest.raises(StoreUnavailableError, match="does not answer"):
-            reading(server.endpoint, read, IMPATIENCE)
+            # Long enough for a handshake on a busy machine.
+            reading(server.endpoint, read, 5 * IMPATIENCE)
     assert versions == ["TLSv1.3"]
 
 
