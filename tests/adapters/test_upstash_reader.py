@@ -506,10 +506,11 @@ def test_a_read_that_is_given_up_stays_encrypted(
 
     with serving(stall, tls=trusted) as server:
         monkeypatch.setattr(socket.socket, "shutdown", note)
-        with pytest.raises(StoreUnavailableError, match="does not answer"):
-            # Long enough for a handshake on a busy machine.
-            reading(server.endpoint, read, 5 * IMPATIENCE)
-    assert versions == ["TLSv1.3"]
+        # One that was given up before its handshake was over proves nothing.
+        while not any(versions):
+            with pytest.raises(StoreUnavailableError, match="does not answer"):
+                reading(server.endpoint, read, IMPATIENCE)
+    assert versions[-1] == "TLSv1.3"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "localhost"])
