@@ -12,7 +12,6 @@ from domain.alert_conditions import (
     TROUBLE,
     Watch,
     failures_of,
-    is_over,
     login_cause,
     settled,
     trouble_after,
@@ -34,6 +33,7 @@ from domain.grant import (
     Refreshing,
     Requesting,
     due_at,
+    is_over,
     tokens_of,
 )
 from domain.provider import GrantType

@@ -24,6 +24,7 @@ from domain.grant import (
     Revoked,
     Revoking,
     Unauthorized,
+    is_over,
     tokens_of,
 )
 from domain.policy import Policy
@@ -84,11 +85,6 @@ def failures_of(grant: Grant) -> FailureState | None:
         return None
     found = grant.failure_state
     return None if found is None or found.failures == 0 else found
-
-
-def is_over(grant: Grant) -> bool:
-    """Whether nobody needs the connection here any more (rule 3)."""
-    return isinstance(grant, Moved | Revoking | Revoked)
 
 
 def trouble_after(book: AlertBook, before: Grant, current: Grant, watch: Watch) -> Condition | None:

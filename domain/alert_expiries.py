@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from domain.alert_book import AlertBook, EndingLogin
-from domain.alert_conditions import Watch, is_over
-from domain.grant import Active, Grant, tokens_of
+from domain.alert_conditions import Watch
+from domain.grant import Active, Grant, is_over, tokens_of
 from domain.provider import GrantType, RotationKind
 from domain.tokens import MAX_CLOCK_SKEW, Tokens
 

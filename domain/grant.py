@@ -241,6 +241,11 @@ def grant_type_of(grant: Grant) -> GrantType | None:
             assert_never(grant)
 
 
+def is_over(grant: Grant) -> bool:
+    """Whether its owner has ended the use of the grant here: it was revoked, or moved."""
+    return isinstance(grant, Moved | Revoking | Revoked)
+
+
 def failure_state_of(grant: Active) -> FailureState | None:
     """Return the failures since tokens last came; None after a final refusal."""
     return None if isinstance(grant, AuthorizationRequired) else grant.failure_state

@@ -13,10 +13,8 @@ from typing import NamedTuple, TypeAlias
 from domain.connection import accounts_pattern, client_part, has_account
 from domain.grant import (
     AuthorizationRequired,
-    Moved,
-    Revoked,
-    Revoking,
     Unauthorized,
+    is_over,
     tokens_of,
 )
 from functions.endpoints.connection_members import connection_members
@@ -228,8 +226,7 @@ def _urgency(row: Row) -> tuple[int, datetime, str]:
 def _rank(row: Row) -> int:
     """Return 0 if a person must act, 1 if refreshes fail, 2 if it works, 3 and 4 if unused."""
     grant = None if row.record is None else row.record.grant
-    if isinstance(grant, Moved | Revoked | Revoking):
-        # Its owner has ended it here.
+    if grant is not None and is_over(grant):
         return 4
     if isinstance(grant, Unauthorized) and grant.failure_state is None:
         # Nobody has used it yet.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from domain.connection import accounts_pattern, client_part
-from domain.grant import Moved, Revoked, Revoking, tokens_of
+from domain.grant import is_over, tokens_of
 from functions.endpoints.connections import requested_after
 from functions.endpoints.overview import MOST_RECORDS, Overview, Row, read_page
 from functions.endpoints.page.deployment_part import deployment_part
@@ -79,7 +79,7 @@ def _summary(found: Overview) -> str:
 def _needs_person(row: Row) -> bool:
     """Whether a person must act; not for a connection that was ended on purpose."""
     grant = None if row.record is None else row.record.grant
-    return row.needs_action and not isinstance(grant, Moved | Revoked | Revoking)
+    return row.needs_action and not (grant is not None and is_over(grant))
 
 
 def _row(visit: Visit, row: Row) -> str:
