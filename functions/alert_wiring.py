@@ -152,8 +152,13 @@ class AlertWiring:
 
     @cached_property
     def duty(self) -> "AlertDuty | None":
-        """Adds alerts to each write of a record; None without channels."""
+        """Adds alerts to each write of a record; None without channels.
+
+        Raises SettingsError if no channel of the settings can be used: what is owed is kept.
+        """
         if not self.channels:
+            if self._is_configured:
+                raise SettingsError(["no channel of ALERTS can be used"])
             return None
         from functions.alerts.recorded_delivery import RecordedDelivery
         from functions.refresh.alert_duty import AlertDuty
@@ -214,10 +219,18 @@ class AlertWiring:
             ended_at=self._clock.now(),
             outcome=report.outcome,
             deliveries=self.delivery.last_deliveries() if self.channels else {},
-            has_channels=bool(self.channels),
+            has_channels=bool(self.channels) or self._is_configured,
         )
         if self.channels:
             await self.sweep_watch.check()
+
+    @cached_property
+    def _is_configured(self) -> bool:
+        """Whether the settings have a channel, usable or not."""
+        try:
+            return self._settings.alerts() is not None
+        except SettingsError:
+            return True
 
     @cached_property
     def _given(self) -> "AlertSettings | None":

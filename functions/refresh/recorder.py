@@ -31,6 +31,7 @@ from domain.policy import Policy
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
 from functions.refresh.shared_tasks import SharedTasks
+from functions.settings.settings import SettingsError
 from ports.clock import Clock
 from ports.entropy import Entropy
 from ports.store import (
@@ -154,6 +155,9 @@ class Recorder:
         """Return how alerts are owed; None without channels, or after a fault of their parts."""
         try:
             return self._alerts()
+        except SettingsError:
+            # The composition root has logged it.
+            return None
         except Exception:  # noqa: BLE001 - no fault of alerts may lose new tokens
             _log.exception("unexpected error of alerts")
             return None
@@ -172,7 +176,8 @@ class Recorder:
     async def settle(self, connection: str) -> None:
         """Store what time alone has changed for people, and wait until what is owed is delivered.
 
-        Without channels, forget what was owed. Raises StoreUnavailableError, UnreadableRecordError.
+        Without channels, forget what was owed. Raises SettingsError if none can be used,
+        StoreUnavailableError, UnreadableRecordError.
         """
         record = await self.load(connection)
         while (after := self._settled(record)).alerts != record.alerts:

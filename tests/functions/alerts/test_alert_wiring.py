@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from domain.alerts import AlertKind
+from domain.alert_book import AlertBook, Owed
+from domain.alerts import Alert, AlertKind
 from domain.events import LoginCompleted
 from domain.grant import AuthorizationRequired, Authorized, Cause, Grant
 from domain.ledger import DONE
@@ -18,6 +19,7 @@ from functions.alerts.deployment import load_status
 from functions.settings.settings import Settings
 from functions.settings.store import SqliteSettings
 from functions.wiring import Wiring
+from ports.store import Record
 from tests.domain.examples import RESPONSE, T0, TOKENS
 from tests.functions.alerts.alert_rig import ListedChannel
 from tests.functions.alerts.messages import SECRET
@@ -111,6 +113,36 @@ async def test_a_channel_that_cannot_be_made_costs_no_token_and_no_other_channel
     assert isinstance(kept.grant, Authorized)
     assert "channel webhook is off: ModuleNotFoundError: " in caplog.text
     assert "not-a-real" not in caplog.text
+
+
+SLACK = {"kind": "slack", "url": "https://hooks.slack.test/not-a-real-hook"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({"ALERTS": json.dumps([{**SLACK, "kind": "slak"}])}, id="fault"),
+        pytest.param(
+            {
+                "ALERT_WEBHOOK_URL": "https://hooks.example.test/x",
+                "ALERT_WEBHOOK_SECRET": SECRET,
+            },
+            id="unusable",
+        ),
+    ],
+)
+async def test_a_sweep_without_a_usable_channel_keeps_what_is_owed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "adapters.webhook_signatures", None)
+    faulty = Wiring(Settings.from_environ(environ_in(tmp_path, **variables)))
+    alert = Alert(id="id", kind=AlertKind.LOGIN_NEEDED, at=T0)
+    owed = AlertBook(owed=(Owed(alert=alert, since=T0),))
+    record = Record(grant=REQUIRED, etag="etag", ledger=(), alerts=owed)
+    await faulty.store.swap("default", record, expected_etag=None)
+    assert (await faulty.sweep.run()).skipped == 1
+    assert (await faulty.store.load("default")).alerts == owed
+    await faulty.close()
 
 
 async def test_without_channels_no_write_has_alerts(wiring: Wiring) -> None:
