@@ -81,7 +81,7 @@ def runs(
             home = folder / name
             prepare(home)
             front = stack.enter_context(digikey_front(server, folder / f"{name}: front", delay))
-            run = start(command, tool, front, server, home, STOP=str(folder / "stop"))
+            run = start(command, tool, front, server, home, STOP=str(home / "stop"))
             stack.callback(run.kill)
             started[name] = run
         yield started
@@ -93,7 +93,7 @@ def test_script_works_with_the_tokens_of_three_lifetimes(
 ) -> None:
     run = runs[name]
     wait_until(lambda: len(run.front.tokens) >= TOKENS or run.process.poll() is not None)
-    (run.folder.parent / "stop").touch()
+    (run.folder / "stop").touch()
     printed = run.output()
     assert (run.process.returncode, run.front.statuses) == (0, {200}), printed
     assert printed == f"{len(run.front.seen)} calls\n"
