@@ -1,4 +1,4 @@
-"""The keys that sign states and login links, and that name counts."""
+"""The keys that sign states and login links, encrypt passes to the page, and name counts."""
 
 import asyncio
 from collections.abc import Sequence

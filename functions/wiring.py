@@ -194,11 +194,11 @@ class Wiring:
     @cached_property
     def sessions(self) -> "Sessions":
         """Starts and reads sessions of the page."""
+        from adapters.sealed_passes import SealedPasses
         from functions.access import sessions
 
         return sessions.Sessions(
-            session_keys=lambda: self._signing.of("page sessions"),
-            link_keys=lambda: self._signing.of("page links"),
+            passes=SealedPasses(lambda: self._signing.of("page sessions")),
             api_keys=self.settings.api_keys,
             public_url=self.settings.public_url,
             store=self.store,

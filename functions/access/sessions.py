@@ -1,22 +1,19 @@
 """Sessions of the page: signed in with an API key, or with a link of the command line.
 
-A session is a signed cookie, valid for eight hours, and nothing is stored for it. It is bound to
-the digest of its API key: it ends when the key is removed, changed or expires. The cookie has
+A session is an encrypted cookie, valid for eight hours, and nothing is stored for it. It is bound
+to the digest of its API key: it ends when the key is removed, changed or expires. The cookie has
 neither the key nor its digest. Identity tokens start no session.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from hmac import compare_digest
 
 from domain.page_session import (
     SESSION_LIFETIME,
     SIGN_IN_LINK_LIFETIME,
     Pass,
-    form_token,
     key_fingerprint,
-    read_pass,
 )
 from functions.access.gate import is_current, require_known_key
 from functions.http.cookies import HostCookies
@@ -27,18 +24,20 @@ from functions.observability.tracing import mark_authenticated, mark_known_key
 from functions.settings.api_keys import ApiKey, KeyedEndpoint
 from ports.clock import Clock
 from ports.entropy import Entropy
+from ports.passes import Passes, PassKind
 from ports.store import Store
 
 _COOKIE = "session"
+_LIFETIMES = {PassKind.SESSION: SESSION_LIFETIME, PassKind.LINK: SIGN_IN_LINK_LIFETIME}
 _NEW_LINK = "Make a new one with `python -m functions.admin page-link`."
-
-SigningKeys = Callable[[], Awaitable[Sequence[bytes]]]
-"""Returns the signing keys; the first one signs, and each one verifies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A signed-in browser: its API key, and the token that its forms have."""
+    """A signed-in browser: its API key, and the token that its forms have.
+
+    The token is the secret in the cookie (OWASP's synchronizer token).
+    """
 
     key: ApiKey
     form_token: str = field(repr=False)
@@ -59,16 +58,14 @@ class Sessions:
     def __init__(
         self,
         *,
-        session_keys: SigningKeys,
-        link_keys: SigningKeys,
+        passes: Passes,
         api_keys: Sequence[ApiKey],
         public_url: str | None,
         store: Store,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        self._session_keys = session_keys
-        self._link_keys = link_keys
+        self._passes = passes
         self._api_keys = api_keys
         self._public_url = public_url
         self._store = store
@@ -84,14 +81,13 @@ class Sessions:
     async def of(self, request: Request) -> Session | None:
         """Return the session of a request; None if it has none, or one that has ended."""
         text = self._cookies.value(request, _COOKIE)
-        found = await self._read(text or "", self._session_keys, SESSION_LIFETIME)
+        found = await self._read(text or "", PassKind.SESSION)
         if found is None:
             return None
         pass_, key = found
         mark_known_key(key.name)
         mark_authenticated(key.logged_name)
-        signing_key, *_ = await self._session_keys()
-        return Session(key=key, form_token=form_token(pass_, signing_key))
+        return Session(key=key, form_token=pass_.secret)
 
     def end(self) -> tuple[str, str]:
         """Return the header that ends a session in its browser."""
@@ -109,7 +105,7 @@ class Sessions:
 
     async def link(self, key: ApiKey) -> str:
         """Return a link that signs in with a key: single use, ten minutes."""
-        text = await self._sign(key, SIGN_IN_LINK_LIFETIME, self._link_keys)
+        text = await self._write(key, PassKind.LINK)
         return f"{self._public_url or ''}/sign-in?link={text}"
 
     async def check_link(self, text: str) -> ApiKey:
@@ -128,18 +124,16 @@ class Sessions:
         return await self._header(key)
 
     async def _linked(self, text: str) -> tuple[Pass, ApiKey]:
-        found = await self._read(text, self._link_keys, SIGN_IN_LINK_LIFETIME)
+        found = await self._read(text, PassKind.LINK)
         if found is None:
             raise _invalid("This sign-in link is unknown or has expired, or its API key is gone.")
         return found
 
-    async def _read(
-        self, text: str, keys: SigningKeys, lifetime: timedelta
-    ) -> tuple[Pass, ApiKey] | None:
+    async def _read(self, text: str, kind: PassKind) -> tuple[Pass, ApiKey] | None:
         """Return a valid pass with its API key; None otherwise."""
         now = self._clock.now()
-        pass_ = read_pass(text, await keys()) if text else None
-        if pass_ is None or not pass_.is_valid(now, lifetime):
+        pass_ = await self._passes.read(text, kind) if text else None
+        if pass_ is None or not pass_.is_valid(now, _LIFETIMES[kind]):
             return None
         for key in self._api_keys:
             if compare_digest(key_fingerprint(key.digest), pass_.key):
@@ -147,16 +141,16 @@ class Sessions:
         return None
 
     async def _header(self, key: ApiKey) -> tuple[str, str]:
-        text = await self._sign(key, SESSION_LIFETIME, self._session_keys)
+        text = await self._write(key, PassKind.SESSION)
         return self._cookies.header(_COOKIE, text, max_age=int(SESSION_LIFETIME.total_seconds()))
 
-    async def _sign(self, key: ApiKey, lifetime: timedelta, keys: SigningKeys) -> str:
-        signing_key, *_ = await keys()
-        return Pass(
-            id=self._entropy.token(),
-            expires_at=self._clock.now() + lifetime,
+    async def _write(self, key: ApiKey, kind: PassKind) -> str:
+        pass_ = Pass(
+            secret=self._entropy.token(),
+            expires_at=self._clock.now() + _LIFETIMES[kind],
             key=key_fingerprint(key.digest),
-        ).sign(signing_key)
+        )
+        return await self._passes.write(pass_, kind)
 
 
 def has_session_cookie(request: Request, public_url: str | None) -> bool:

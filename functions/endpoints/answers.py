@@ -152,7 +152,11 @@ def _next_step(failure: Failure) -> str:
 
 
 def _quoted(quote: str | None) -> str:
-    return "" if quote is None else f" ({quote})"
+    if quote is None:
+        return ""
+    # The sentence around it has a full stop of its own. An ellipsis stays.
+    is_ellipsis = quote.endswith("..")
+    return f" ({quote if is_ellipsis else quote.removesuffix('.')})"
 
 
 def _seconds(duration: timedelta) -> int:

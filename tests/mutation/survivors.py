@@ -122,13 +122,6 @@ SURVIVORS = (
         "one is. The lenient decoder accepts too much padding.",
     ),
     Survivor(
-        module="domain.page_session",
-        place="_mac",
-        before='return hmac.digest(key, text.encode(), "sha256").hex()',
-        after='return hmac.digest(key, text.encode(), "SHA256").hex()',
-        reason=_CODECS,
-    ),
-    Survivor(
         module="domain.questions",
         place="missing_authorization",
         before="return found if isinstance(found, Cause) else None",

@@ -70,7 +70,7 @@ async def _refresh(visit: Visit) -> Response:
     except ProblemError as failed:
         # The connection's page has the reason in words.
         return _back(visit, connection, failed.problem.name)
-    return _back(visit, connection, "refreshed")
+    return _back(visit, connection, "refreshed" if result.is_refreshed else "recent")
 
 
 async def _ask_to_revoke(visit: Visit) -> Response:

@@ -29,7 +29,10 @@ from functions.http.problems import PROBLEMS
 from functions.login.login_pages import provider_title
 from ports.store import Record, UnreadableRecordError
 
-_REFRESHED = "refreshed"
+_REFRESHES = {
+    "refreshed": "Refreshed",
+    "recent": "Not refreshed: the tokens are only a few seconds old",
+}
 _REVOKED = "revoked-"
 
 
@@ -68,8 +71,8 @@ show = signed_in(_show)
 def _outcome(visit: Visit, client: ClientWiring) -> str:
     """Return what the form did that led here."""
     done = visit.request.parameters.get("done", "")
-    if done == _REFRESHED:
-        return note(Tone.GOOD, "Refreshed", "")
+    if done in _REFRESHES:
+        return note(Tone.GOOD, _REFRESHES[done], "")
     if done.startswith(_REVOKED):
         results = {each.value: each for each in RevocationResult}
         found = results.get(done.removeprefix(_REVOKED))

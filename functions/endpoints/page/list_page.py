@@ -21,10 +21,11 @@ from functions.endpoints.page.words import (
     state_of,
 )
 from functions.http.look import Tone, facts, note, state_mark
-from functions.http.messages import Response
+from functions.http.messages import Request, Response
 from functions.http.pages import text_of
 from functions.http.problems import problem
 from functions.login.login_pages import provider_title
+from functions.wiring import Wiring
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -51,8 +52,16 @@ async def _show(visit: Visit) -> Response:
     return visit.page("Connections", markup)
 
 
-show = signed_in(_show)
-"""The endpoint."""
+async def show(request: Request, wiring: Wiring) -> Response:
+    """GET /: the connections, or the form to sign in. Raises ProblemError."""
+    url = wiring.settings.public_url
+    if not request.path and url is not None:
+        # A prefix without its final slash: the page's relative links would lose it.
+        return Response.redirect(f"{url}/")
+    return await _show_signed_in(request, wiring)
+
+
+_show_signed_in = signed_in(_show)
 
 
 def _number(visit: Visit) -> int:

@@ -38,7 +38,7 @@ from tests.functions.commands import ROOT
 from tests.functions.conftest import Deploy
 from tests.functions.deployment import API_KEY, HTML, PUBLIC_URL, Deployment, Header
 from tests.functions.endpoints.page.test_sessions import CI_KEY, entry
-from tests.functions.endpoints.page.visitor import Visitor, buttons_of
+from tests.functions.endpoints.page.visitor import Visitor, buttons_of, form_token_of
 from tests.functions.expect import expect_page
 from tests.functions.grants import DAY, MINUTE, authorized, fresh, over
 from tests.functions.hosts import on_each_host
@@ -155,7 +155,7 @@ def test_checklist_73_key_for_some_connections_sees_no_other(own: Deployment) ->
     page = visitor.show("/")
     assert rows_of(page) == [("mine", "Works")]
     assert "others" not in page
-    token = visitor.get("/connections/mine").text.partition('name="token" value="')[2][:64]
+    token = form_token_of(visitor.get("/connections/mine"))
     for method, path in (
         ("GET", "/connections/others"),
         ("GET", "/connections/others/revoke"),
@@ -192,7 +192,7 @@ def test_checklist_73_key_is_offered_what_it_may_do_and_nothing_else(
     page = visitor.get("/connections/mine")
     assert buttons_of(page) == buttons
     assert "Get a token" not in page.text
-    token = page.text.partition('name="token" value="')[2][:64]
+    token = form_token_of(page)
     actions = {"login": "login", "login-link": "login", "refresh": "refresh", "revoke": "revoke"}
     for action, endpoint in actions.items():
         if endpoint not in endpoints:
@@ -249,7 +249,7 @@ def test_checklist_70_form_needs_the_session_and_its_token(
     deployment.put(connection, grant := fresh())
     visitor = Visitor(deployment=deployment).sign_in()
     path = f"/connections/{connection}/{action}"
-    token = visitor.get(f"/connections/{connection}").text.partition('name="token" value="')[2][:64]
+    token = form_token_of(visitor.get(f"/connections/{connection}"))
     other = Visitor(deployment=deployment).sign_in()
     expect_page(Visitor(deployment=deployment).post(path, token=token), 401, has_form=True)
     cross: list[Header] = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")]
@@ -310,6 +310,9 @@ def test_login_refresh_and_revocation_by_the_buttons(
     before = deployment.tokens(connection)
     after = visitor.follow(visitor.press("Refresh now", page), f"{path}/refresh")
     assert "Refreshed" in after.text
+    assert deployment.tokens(connection).generation == before.generation + 1
+    again = visitor.follow(visitor.press("Refresh now", after), f"{path}/refresh")
+    assert "Not refreshed: the tokens are only a few seconds old" in again.text
     assert deployment.tokens(connection).generation == before.generation + 1
     # Revoke: asked first, and nothing happens until the answer.
     question = visitor.get(f"{path}/revoke")
@@ -549,10 +552,9 @@ def test_test_alert_shows_which_channel_took_it(deploy: Deploy) -> None:
         assert "<b>no" not in page
         # It concerns the whole deployment, and costs other people's attention.
         restricted = Visitor(deployment=own).sign_in(CI_KEY)
-        page = restricted.show("/")
-        assert "takes" not in page
-        token = page.partition('name="token" value="')[2][:64]
-        expect_page(restricted.post("/test-alert", token=token), 403)
+        page = restricted.get("/")
+        assert "takes" not in page.text
+        expect_page(restricted.post("/test-alert", token=form_token_of(page)), 403)
         assert (len(taking.requests), len(other.requests)) == (1, 1)
 
 
@@ -578,3 +580,12 @@ async def test_page_works_below_a_prefix(own: Deployment, path: str, prefix: str
         inner = await client.get(f"{path}connections/mine", headers={"cookie": cookie})
         assert 'action="../connections/mine/refresh"' in inner.text
     await application.close()
+
+
+async def test_prefix_without_its_final_slash_leads_to_the_first_page(own: Deployment) -> None:
+    application = Application(ALL_ROUTES, lambda: Settings.from_environ(own.environ))
+    transport = httpx.ASGITransport(application, root_path="/keeper")
+    async with httpx.AsyncClient(transport=transport, base_url="http://keeper.test") as client:
+        answer = await client.get("/keeper")
+    await application.close()
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PUBLIC_URL}/")

@@ -1,19 +1,21 @@
 """Signing in to the page and out, and what ends a session."""
 
+import asyncio
 import json
 import re
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.sealing import derive_key
-from domain.page_session import SESSION_LIFETIME, Pass, key_fingerprint, read_pass
+from adapters.sealed_passes import SealedPasses
+from adapters.signing_keys import SigningKeys
+from domain.page_session import SESSION_LIFETIME, Pass, key_fingerprint
 from functions.settings.api_keys import digest_of
+from ports.passes import PassKind
 from tests.client_keys import jwk_of
 from tests.functions.commands import run_admin
 from tests.functions.conftest import Deploy
@@ -167,7 +169,7 @@ def test_checklist_71_session_ends_with_its_key(deploy: Deploy, changes: dict[st
         lambda cookie: cookie + "0",
         lambda cookie: cookie.swapcase(),
         lambda cookie: f"{cookie}; {cookie}",
-        lambda cookie: re.sub(r"\.\d+\.", ".99999999999.", cookie),
+        lambda cookie: re.sub(r"v1\.[0-9a-f]+", "v1.00000000", cookie),
         lambda _: "__Host-session=",
         lambda _: "__Host-session=a.1.b.c",
         lambda cookie: cookie.replace("__Host-", ""),
@@ -184,21 +186,6 @@ def test_checklist_71_cookie_that_was_not_given_is_none(
     assert page.status_code == 401
 
 
-def test_session_lasts_eight_hours() -> None:
-    session = Pass(id="an-id", expires_at=T0, key=key_fingerprint(b"digest"))
-    assert read_pass(session.sign(b"k"), [b"other", b"k"]) == session
-    assert read_pass(session.sign(b"k"), [b"other"]) is None
-    tick = timedelta(microseconds=1)
-    for now, is_valid in (
-        (T0, False),
-        (T0 - tick, True),
-        (T0 - SESSION_LIFETIME, True),
-        (T0 - SESSION_LIFETIME - timedelta(minutes=2), False),
-    ):
-        assert session.is_valid(now, SESSION_LIFETIME) is is_valid
-    assert replace(session, id="other").sign(b"k") != session.sign(b"k")
-
-
 @pytest.mark.parametrize(
     ("lasts", "is_valid"),
     [
@@ -212,11 +199,10 @@ def test_checklist_71_session_and_link_expire(
 ) -> None:
     deployment = deploy(ENCRYPTION_KEYS=KEY)
     fingerprint = key_fingerprint(digest_of(API_KEY.encode()))
-    signed = Pass(id="an-id", expires_at=datetime.now(UTC) + lasts, key=fingerprint)
-    session, link = (
-        signed.sign(derive_key(b64decode(KEY), purpose))
-        for purpose in ("page sessions", "page links")
-    )
+    pass_ = Pass(secret="a-secret", expires_at=datetime.now(UTC) + lasts, key=fingerprint)
+    signing_keys = SigningKeys([b64decode(KEY)], client_id="", client_secrets=[])
+    passes = SealedPasses(lambda: signing_keys.of("page sessions"))
+    session, link = (asyncio.run(passes.write(pass_, kind)) for kind in PassKind)
     visitor = Visitor(deployment=deployment, cookie=f"__Host-session={session}")
     assert ("Sign out" in visitor.get("/").text) is is_valid
     opened = Visitor(deployment=deployment).get(f"/sign-in?link={link}")

@@ -72,6 +72,12 @@ class Visitor:
         return [("cookie", self.cookie)] if self.cookie else []
 
 
+def form_token_of(page: httpx.Response) -> str:
+    """Return the token that the forms of a page have."""
+    _, _, rest = page.text.partition('name="token" value="')
+    return rest.partition('"')[0]
+
+
 def buttons_of(page: httpx.Response) -> set[str]:
     """Return the texts of a page's buttons and of its links that look so."""
     links = re.findall(r'<a class="button[^"]*" href="[^"]*">([^<]*)</a>', page.text)
