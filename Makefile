@@ -30,6 +30,8 @@ test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and 
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # More processes than cores, because tests mostly wait for servers, clocks and locks.
 PARALLEL := -n 6 --no-loadscope-reorder
+# The tests start hundreds of processes. Without bytecode, each would compile all modules again.
+test quick-tests: export PYTHONDONTWRITEBYTECODE =
 
 # Debian's promtool, unpacked: its package would start a server. Without apt-get, the tests list at
 # the end what could not run.

@@ -115,7 +115,7 @@ def test_a_session_needs_no_mouse(visitor: Visit, server: LocalServer) -> None:
     for button in ("Log in", "Allow", "Back to the connection", "Refresh now"):
         tab_to(visitor, button)
         enter(visitor)
-    assert "Refreshed" in visitor.text
+    assert "only a few seconds old" in visitor.text
 
 
 def tab_to(visitor: Visit, name: str) -> None:

@@ -472,7 +472,7 @@ def visited_by(machine: type[World], kind: Kind, *, examples: int) -> set[type]:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_promise_is_kept_on_every_path_and_every_state_is_reached(kind: Kind) -> None:
-    visited = visited_by(World, kind, examples=times(300))
+    visited = visited_by(World, kind, examples=times(300, usually=80))
     states = {Unauthorized, Authorized, Refreshing, AuthorizationRequired}
     answers = {Serve, Wait, TryLater, AskForAuthorization, NothingDue, SendTokenRequest}
     if kind.rotation is RotationKind.NONE:

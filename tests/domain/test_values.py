@@ -104,6 +104,7 @@ SECRETS = {
     "AuthorizationCodeRequest": {"code", "code_verifier"},
     "AuthorizationRequired": {"client"},
     "AuthorizationResponse": {"state", "code", "browser", "extra"},
+    "Pass": {"secret"},
     "PendingLogin": {"code_verifier"},
     "Policy": {"client"},
     "RefreshTokenRequest": {"refresh_token"},

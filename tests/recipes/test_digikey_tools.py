@@ -29,6 +29,8 @@ from tests.system.waiting import wait_until
 # The keeper replaces a token at half of its life at the latest: a busy machine has the other half.
 LIFE = 12.0
 TOKENS = 4
+# Between the requests of a script. Digi-Key allows 120 a minute in all.
+PAUSE = 1.0
 BY_SHIM = command_of("kicost.md", having="shims")
 # The name of a run: the tool, the lines, what it finds there, and the seconds of each answer.
 RUNS: Mapping[str, tuple[str, str, Callable[[Path], None], float]] = {
@@ -36,13 +38,13 @@ RUNS: Mapping[str, tuple[str, str, Callable[[Path], None], float]] = {
         "digikey-api",
         command_of("digikey-api.md", having="--sink digikey-api:"),
         prepare_script,
-        0.3,
+        PAUSE,
     ),
     "digikey-api, shim": (
         "digikey-api",
         command_of("digikey-api.md", having="shims"),
         prepare_script,
-        0.3,
+        PAUSE,
     ),
     "KiCost 3, shim": ("kicost", BY_SHIM, partial(prepare_kicost, version=3), LIFE / 3),
     "KiCost 4, shim": ("kicost", BY_SHIM, prepare_kicost, LIFE / 3),

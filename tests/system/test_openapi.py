@@ -18,7 +18,7 @@ from tests.system.simulated_digikey import simulated_digikey
 from tests.thorough import times
 
 SEED = 1
-CASES_EACH = times(720, usually=120)
+CASES_EACH = times(720, usually=80)
 LEAST_CASES = times(5000, usually=1000)
 UNREACHED = {
     # A fault of the application, of which none is known.

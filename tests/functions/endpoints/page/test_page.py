@@ -552,9 +552,9 @@ def test_test_alert_shows_which_channel_took_it(deploy: Deploy) -> None:
         assert "<b>no" not in page
         # It concerns the whole deployment, and costs other people's attention.
         restricted = Visitor(deployment=own).sign_in(CI_KEY)
-        page = restricted.get("/")
-        assert "takes" not in page.text
-        expect_page(restricted.post("/test-alert", token=form_token_of(page)), 403)
+        shown = restricted.get("/")
+        assert "takes" not in shown.text
+        expect_page(restricted.post("/test-alert", token=form_token_of(shown)), 403)
         assert (len(taking.requests), len(other.requests)) == (1, 1)
 
 
