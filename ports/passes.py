@@ -7,7 +7,7 @@ from domain.page_session import Pass
 
 
 class PassKind(StrEnum):
-    """What a pass is for. It cannot be read as one of the other kind."""
+    """The use of a pass. It cannot be read as one of the other kind."""
 
     SESSION = "session"
     LINK = "link"
