@@ -21,8 +21,10 @@ quick: .venv/dev.stamp ## lint, types, imports, words, and the most telling test
 
 quick-tests: .venv/dev.stamp
 	@$(BIN)/python -m pytest -n 2 -q -p no:cacheprovider $(QUICK) $(ARGS)
-# The rules, and the endpoints in one process: no server, no platform, no command.
-QUICK := tests/domain tests/functions -k "not (properties or exhaustiveness or story or uvicorn or vercel or lambda or doctor or admin or aws)"
+# The rules, and what a program meets, in one process: no server, platform, command, page or alert.
+QUICK := tests/domain $(addprefix tests/functions/,access endpoints http login refresh) \
+	--ignore=tests/functions/endpoints/page -k "not (properties or exhaustiveness or story or \
+	uvicorn or vercel or lambda or aws or adopt or metrics or credentials or connections)"
 
 test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
