@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
@@ -45,7 +46,7 @@ from domain.grant import (
     Unauthorized,
     grant_type_of,
 )
-from domain.ledger import Ledger, RefreshCounts
+from domain.ledger import MAX_REFRESH_TIMES, Ledger, RefreshCounts, RefreshTimes
 from domain.provider import GrantType
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 
 
 _NO_REFRESHES: RefreshCounts = MappingProxyType({})
+_MILLISECOND = timedelta(milliseconds=1)
+# Far more than any refresh takes.
+_LONGEST_REFRESH = timedelta(hours=1) // _MILLISECOND
 
 
 class StoredRecord(NamedTuple):
@@ -63,6 +67,7 @@ class StoredRecord(NamedTuple):
     ledger: Ledger
     alerts: "AlertBook | None"
     refreshes: RefreshCounts
+    refresh_times: RefreshTimes
 
 
 def dump_record(
@@ -70,6 +75,7 @@ def dump_record(
     ledger: Ledger,
     alerts: "AlertBook | None" = None,
     refreshes: RefreshCounts = _NO_REFRESHES,
+    refresh_times: RefreshTimes = (),
 ) -> bytes:
     """Write a grant and what goes with it. Versions without these members ignore them."""
     members = {**_grant_to_json(grant)}
@@ -77,6 +83,8 @@ def dump_record(
         members["ledger"] = ledger_to_text(ledger)
     if refreshes:
         members["refreshes"] = dict(refreshes)
+    if refresh_times:
+        members["refresh_ms"] = [each // _MILLISECOND for each in refresh_times]
     if alerts is not None:
         from adapters.alerts_json import alerts_to_json
 
@@ -122,7 +130,13 @@ def load_stored(text: bytes) -> StoredRecord:
         from adapters.alerts_json import alerts_from_json
 
         alerts = alerts_from_json(members["alerts"])
-    return StoredRecord(grant, ledger, alerts, _refreshes_from_json(members.get("refreshes")))
+    return StoredRecord(
+        grant,
+        ledger,
+        alerts,
+        _refreshes_from_json(members.get("refreshes")),
+        _refresh_times_from_json(members.get("refresh_ms")),
+    )
 
 
 def _refreshes_from_json(counts: object) -> RefreshCounts:
@@ -130,6 +144,17 @@ def _refreshes_from_json(counts: object) -> RefreshCounts:
     if not isinstance(counts, Mapping):
         return {}
     return {name: number for name, number in counts.items() if isinstance(number, int)}
+
+
+def _refresh_times_from_json(milliseconds: object) -> RefreshTimes:
+    """Read the times of refreshes. Other values must not cost the grant: they are left out."""
+    if not isinstance(milliseconds, list):
+        return ()
+    return tuple(
+        each * _MILLISECOND
+        for each in milliseconds[-MAX_REFRESH_TIMES:]
+        if isinstance(each, int) and 0 <= each <= _LONGEST_REFRESH
+    )
 
 
 def _grant_to_json(grant: Grant) -> Json:

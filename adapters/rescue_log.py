@@ -28,7 +28,7 @@ class RescueLog:
     def emit(self, rescued: "RescuedRecord") -> None:
         """Write one line. Raises nothing."""
         # Platforms cut long lines, so all but the grant is left out.
-        record = replace(rescued.record, ledger=(), alerts=None, refreshes={})
+        record = replace(rescued.record, ledger=(), alerts=None, refreshes={}, refresh_times=())
         members = {
             "connection": rescued.connection,
             "expected_etag": rescued.expected_etag,

@@ -21,7 +21,9 @@ class SealedRecords:
 
     def seal_record(self, connection: str, record: Record) -> str:
         """Encrypt a record, bound to its connection and etag. Elsewhere it cannot be decrypted."""
-        text = dump_record(record.grant, record.ledger, record.alerts, record.refreshes)
+        text = dump_record(
+            record.grant, record.ledger, record.alerts, record.refreshes, record.refresh_times
+        )
         return self._keys.seal(text, "grant", connection, str(record.etag))
 
     def open_record(self, connection: str, etag: str, sealed: str) -> Record:
@@ -39,6 +41,7 @@ class SealedRecords:
             ledger=stored.ledger,
             alerts=stored.alerts,
             refreshes=stored.refreshes,
+            refresh_times=stored.refresh_times,
             is_sealed_by_older_key=is_older,
         )
 

@@ -6,7 +6,7 @@ the note on it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -19,6 +19,8 @@ MAX_OTHERS = 8
 # Channels that are away must not hide the logins.
 MAX_GIVEN_UP = 4
 MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS + MAX_GIVEN_UP
+# An exception among so few is recognised, and a provider that has become slower is known soon.
+MAX_REFRESH_TIMES = 5
 # Enough to recognise an error, and short enough for each entry.
 LONGEST_HISTORY_QUOTE = 120
 
@@ -134,6 +136,22 @@ def count_refresh(counts: RefreshCounts, note: Note) -> RefreshCounts:
     if note.event not in _COUNTED:
         return counts
     return {**counts, note.outcome: counts.get(note.outcome, 0) + 1}
+
+
+RefreshTimes: TypeAlias = tuple[timedelta, ...]
+"""How long the last refreshes took that brought tokens, oldest first."""
+
+
+def append_refresh_time(
+    times: RefreshTimes, took: timedelta, *, longest: timedelta
+) -> RefreshTimes:
+    """Return the times with that of a refresh, unless the clock was set meanwhile.
+
+    No refresh takes less than nothing, or more than `longest`.
+    """
+    if not timedelta(0) <= took <= longest:
+        return times
+    return (*times, took)[-MAX_REFRESH_TIMES:]
 
 
 def append_entry(ledger: Ledger, entry: Entry) -> Ledger:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from functions.login.logins import Logins
     from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.concurrency_limit import ConcurrencyLimit
+    from functions.refresh.poller import Poller
     from functions.refresh.revocations import Revocations
     from ports.authorization_server import AuthorizationServer
     from ports.discovery import Discovery
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 class SharedParts(NamedTuple):
     """The parts that all clients of a deployment share.
 
-    `alerts` is None without channels. `links`, and `state_keys` for the states of logins, are made
-    at their first use. `to_close` gets what a client opens.
+    `alerts` is None without channels. `poller`, `links`, and `state_keys` for the states of logins,
+    are made at their first use. `to_close` gets what a client opens.
     """
 
     # A tuple, because every cold start makes this class: a dataclass takes five times as long.
@@ -46,6 +47,7 @@ class SharedParts(NamedTuple):
     entropy: Entropy
     rescue: "Rescue"
     intents: "ConcurrencyLimit"
+    poller: "Callable[[], Poller]"
     alerts: "Callable[[], AlertDuty | None]"
     links: "Callable[[], LoginLinks]"
     state_keys: Callable[[], Awaitable[Sequence[bytes]]]
@@ -94,6 +96,7 @@ class ClientWiring:
             entropy=shared.entropy,
             policy=self._policy,
             intents=shared.intents,
+            poller=shared.poller,
         )
 
     @cached_property

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from functions.access.sessions import Sessions
     from functions.alert_wiring import AlertWiring
     from functions.login.links import LoginLinks, LoginOffer
+    from functions.refresh.poller import Poller
     from functions.refresh.sweep import Sweep
     from functions.settings.callers import CallerEntry
     from ports.export import Export
@@ -71,6 +72,7 @@ class Wiring:
             entropy=self.entropy,
             rescue=self.rescue,
             intents=intent_limit(),
+            poller=lambda: self._poller,
             alerts=lambda: self.alerting.duty,
             links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
@@ -214,6 +216,12 @@ class Wiring:
         """Wait until all work is done and stored."""
         for client in list(self._clients.values()):
             await client.finish()
+
+    @cached_property
+    def _poller(self) -> "Poller":
+        from functions.refresh import poller
+
+        return poller.Poller(self.store)
 
     @cached_property
     def sweep(self) -> "Sweep":

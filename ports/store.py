@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from domain.grant import Grant, due_at
-from domain.ledger import Ledger, RefreshCounts
+from domain.ledger import Ledger, RefreshCounts, RefreshTimes
 
 if TYPE_CHECKING:
     # Type-only imports: the success path needs no login, and most records have no alerts.
@@ -27,6 +27,7 @@ class Record:
     `ledger`: the grant's history.
     `alerts`: what people should hear of it; None if there is nothing, and without channels.
     `refreshes`: how many refreshes ended, since an earlier version last wrote the record.
+    `refresh_times`: how long the last ones took.
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
@@ -35,6 +36,7 @@ class Record:
     ledger: Ledger
     alerts: "AlertBook | None" = None
     refreshes: RefreshCounts = field(default_factory=dict, hash=False)
+    refresh_times: RefreshTimes = ()
     is_sealed_by_older_key: bool = field(default=False, compare=False)
 
     @property

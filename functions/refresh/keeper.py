@@ -7,7 +7,6 @@ the intent before a request is sent, and the response before callers get it.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
@@ -32,11 +31,12 @@ from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.shared_tasks import SharedTasks
 from ports.clock import Clock
 from ports.entropy import Entropy
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Record
 
 if TYPE_CHECKING:
     # Imported where a request is sent.
     from domain.token_endpoint import Outcome
+    from functions.refresh.poller import Poller
     from ports.authorization_server import AuthorizationServer
 
 # Most HTTP clients time out after 30 seconds; they get a Retry-After before that.
@@ -44,10 +44,6 @@ PATIENCE = timedelta(seconds=20)
 # The most intents that an instance stores at once; fewer if the store is slow. In the store's own
 # queue they would miss the time in which they may be sent, and delay reads of tokens.
 MAX_CONCURRENT_INTENTS = 20
-# The first pause while another instance refreshes: a fast provider's response time.
-FIRST_POLL = timedelta(seconds=0.1)
-POLL_GROWTH = 1.5
-SLOWEST_POLL = timedelta(seconds=1)
 
 # An attempt of this instance; its result is the stored record.
 _Attempt: TypeAlias = asyncio.Task[Record]
@@ -89,10 +85,12 @@ class Keeper:
         entropy: Entropy,
         policy: Policy,
         intents: ConcurrencyLimit,
+        poller: "Callable[[], Poller]",
     ) -> None:
         """`server` is called for each request to the provider, so that its import is late.
 
-        `intents` limits the writes of intents, for all keepers of an instance.
+        `intents` limits the writes of intents, and `poller` looks for the ends of attempts of
+        others, for all keepers of an instance. `poller` is called at the first such attempt.
         """
         self._recorder = recorder
         self._server = server
@@ -103,7 +101,7 @@ class Keeper:
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
-        self._polls: SharedTasks[Record] = SharedTasks()
+        self._poller = poller
 
     @property
     def grant_type(self) -> GrantType:
@@ -338,20 +336,8 @@ class Keeper:
         left = min(until - self._clock.now(), PATIENCE)
         if left <= timedelta(0):
             return None
-        task = attempt or self._polls.start(
-            connection, lambda: self._poll(connection, record, left)
+        task = attempt or self._poller().start(
+            connection, record, self._recorder, now=self._clock.now(), patience=left
         )
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
-
-    async def _poll(self, connection: str, record: Record, patience: timedelta) -> Record:
-        loop, pause = asyncio.get_running_loop(), FIRST_POLL
-        give_up_at = loop.time() + patience.total_seconds()
-        while (left := timedelta(seconds=give_up_at - loop.time())) > timedelta(0):
-            await asyncio.sleep(min(pause, left).total_seconds())
-            pause = min(pause * POLL_GROWTH, SLOWEST_POLL)
-            with suppress(StoreUnavailableError):
-                current = await self.load(connection)
-                if current.etag != record.etag:
-                    return current
-        return record

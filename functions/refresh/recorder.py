@@ -26,7 +26,13 @@ from domain.grant import (
     Unauthorized,
     tokens_of,
 )
-from domain.ledger import HistoryEvent, Note, append_history, count_refresh
+from domain.ledger import (
+    HistoryEvent,
+    Note,
+    append_history,
+    append_refresh_time,
+    count_refresh,
+)
 from domain.policy import Policy
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
@@ -323,13 +329,7 @@ class Recorder:
 
     def _prepare_write(self, connection: str, record: Record, *, over: Record) -> "RescuedRecord":
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
-        written = Record(
-            grant=record.grant,
-            etag=etag,
-            ledger=record.ledger,
-            alerts=record.alerts,
-            refreshes=record.refreshes,
-        )
+        written = replace(record, etag=etag, is_sealed_by_older_key=False)
         return _rescued(connection, written, expected_etag=over.etag)
 
     async def keep(self, connection: str, record: Record, event: "Event") -> Record:
@@ -366,6 +366,7 @@ class Recorder:
         from domain.events import AttemptEnded
 
         news = self._news_of_rescue(event, is_late=is_late)
+        took = None if is_late else _refresh_time(event, self._clock.now())
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
@@ -375,7 +376,12 @@ class Recorder:
                 return record
             try:
                 after = await self.swap(
-                    connection, record, effect.grant, effect.note, now=now, news=news
+                    connection,
+                    self._with_refresh_time(record, took),
+                    effect.grant,
+                    effect.note,
+                    now=now,
+                    news=news,
                 )
             except ConflictError as conflict:
                 record = conflict.current
@@ -385,6 +391,13 @@ class Recorder:
                     if not _ends_adoption(effect.note):
                         _log_refusal(connection, after.grant)
                 return after
+
+    def _with_refresh_time(self, record: Record, took: timedelta | None) -> Record:
+        if took is None:
+            return record
+        longest = self._policy.request_timeout
+        times = append_refresh_time(record.refresh_times, took, longest=longest)
+        return replace(record, refresh_times=times)
 
     def _watch_sweep(self) -> None:
         duty = self._duty()
@@ -432,6 +445,22 @@ def _rescued(connection: str, record: Record, *, expected_etag: str | None) -> "
     from ports.rescue import RescuedRecord
 
     return RescuedRecord(connection=connection, expected_etag=expected_etag, record=record)
+
+
+def _refresh_time(event: "Event", now: datetime) -> timedelta | None:
+    """Return how long an attempt took that brought tokens by now; None for other events.
+
+    It began before its intent was stored. Its answer takes about as long to store, so callers of
+    other instances wait for about this time.
+    """
+    from domain.events import AttemptEnded
+    from domain.token_endpoint import TokenResponse
+
+    match event:
+        case AttemptEnded(attempt=attempt, outcome=TokenResponse()):
+            return now - attempt.started_at
+        case _:
+            return None
 
 
 def _ends_adoption(note: Note | None) -> bool:

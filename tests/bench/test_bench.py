@@ -25,6 +25,7 @@ ROWS = (
     "fresh token over HTTP: time",
     "stampede: provider calls",
     "stampede: tokens served",
+    "stampede: looks at the store, per worker and second",
     "stampede of 20: worst wait",
     "cold start to the first token: processor time",
     "Lambda, INIT: time",

@@ -20,6 +20,7 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Tokens
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -167,6 +168,7 @@ class KeeperRig:
         clock: Clock | None = None,
     ) -> Keeper:
         clock, entropy = clock or SystemClock(), SystemEntropy()
+        poller = Poller(self.store)
         recorder = Recorder(
             store=self.store,
             clock=clock,
@@ -182,6 +184,7 @@ class KeeperRig:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         self._recorders[keeper] = recorder
         return keeper

@@ -30,6 +30,7 @@ from functions.alerts.delivery import Delivery
 from functions.alerts.message import AlertMessage
 from functions.refresh.alert_duty import AlertDuty
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -302,6 +303,7 @@ class AlertWorld:
             policy=self.policy,
             alerts=lambda: duty,
         )
+        poller = Poller(self.store)
         instance.keeper = keeper = Keeper(
             recorder=instance.recorder,
             server=lambda: self,
@@ -309,6 +311,7 @@ class AlertWorld:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self

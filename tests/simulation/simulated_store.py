@@ -89,9 +89,12 @@ class SimulatedStore(NetworkedStore):
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the records of some connections."""
+        process = current_instance()
 
         def read() -> RecordPage:
-            return _run_at_once(self._memory.load_records(connections))
+            page = _run_at_once(self._memory.load_records(connections))
+            found = [(name, self._read_or_error(process, name)) for name, _ in page.records]
+            return page._replace(records=tuple(found))
 
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, RecordPage)
@@ -152,6 +155,12 @@ class SimulatedStore(NetworkedStore):
             )
         process.has_read.add(str(record.etag))
         return record
+
+    def _read_or_error(self, process: Instance, connection: str) -> Record | UnreadableRecordError:
+        try:
+            return self._read(process, connection)
+        except UnreadableRecordError as error:
+            return error
 
     def _write(
         self,

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from domain.policy import Policy
 from functions.refresh.keeper import intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
@@ -133,6 +134,7 @@ class World:
             revoke_late_tokens=lambda *late: instance.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=self.policy,
         )
+        poller = Poller(store)
         instance.keeper = keeper = WitnessedKeeper(
             self,
             instance,
@@ -142,6 +144,7 @@ class World:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self.server
