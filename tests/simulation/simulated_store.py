@@ -11,6 +11,7 @@ from domain.authorization import PendingLogin
 from ports.store import (
     LARGEST_PAGE,
     ConflictError,
+    Due,
     Record,
     RecordPage,
     Store,
@@ -67,21 +68,11 @@ class SimulatedStore(NetworkedStore):
 
         await self._ask(write, connection, writes=True)
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
         """Name the connections that are due."""
 
-        def read() -> list[str]:
-            return _run_at_once(self._memory.due(before, limit=limit))
-
-        found = await self._ask(read, None, writes=False)
-        assert isinstance(found, list)
-        return found
-
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that."""
-
-        def read() -> list[str]:
-            return _run_at_once(self._memory.due_later(after, limit=limit))
+        def read() -> list[Due]:
+            return _run_at_once(self._memory.due(after, before, limit=limit))
 
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, list)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.refresh.sweep import SweepOutcome
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.simulation.clocks import run_clocks
 from tests.simulation.exchanges import Loss
 from tests.simulation.provider import KEPT_IDLE, KINDS

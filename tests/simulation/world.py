@@ -14,7 +14,8 @@ from domain.policy import Policy
 from functions.refresh.keeper import intent_limit
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
+from functions.refresh.sweep import Sweep, SweepReport
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Faults, InstanceFault, Point, Quiet, StoreFault
