@@ -330,7 +330,7 @@ async def test_dates_of_the_last_version_are_read_and_moved_although_it_is_stopp
         assert await store.load("003") == record_of(refreshing(NOW - 3 * SECOND), "etag-003")
 
 
-async def test_the_move_changes_no_date_that_is_written_meanwhile(
+async def test_the_move_changes_nothing_that_is_written_or_deleted_meanwhile(
     peer: DynamoDbPeer, table: str
 ) -> None:
     class Writing(CountingTable):
@@ -338,16 +338,32 @@ async def test_the_move_changes_no_date_that_is_written_meanwhile(
             if operation == "update_item" and not self.calls[operation]:
                 async with opened(peer, table) as other:
                     later = record_of(refreshing(NOW + SECOND), "two")
-                    await other.swap("default", later, expected_etag="etag-default")
+                    await other.swap("written", later, expected_etag="etag-written")
+                peer.client.delete_item(TableName=table, Key={"id": {"S": "grant#deleted"}})
             return await super().call(operation, **arguments)
 
     store = DynamoDbStore(Writing(peer, table), SealedRecords(KEYS))
-    await fill(store, {"default": refreshing(NOW)})
-    await as_the_last_version_wrote_it(peer, table, "default")
+    await fill(store, dict.fromkeys(("written", "deleted"), refreshing(NOW)))
+    await as_the_last_version_wrote_it(peer, table, "written", "deleted")
     await store.complete_listing()
-    assert await walk_due(store, 10, None) == [Due((NOW + SECOND).timestamp(), "default")]
-    assert item_of(peer, table, "grant#default")["agenda"] != {"S": "refresh"}
+    assert await walk_due(store, 10, None) == [Due((NOW + SECOND).timestamp(), "written")]
+    assert item_of(peer, table, "grant#written")["agenda"] != {"S": "refresh"}
+    assert [name async for name in store.connections()] == ["written"]
     await store.close()
+
+
+async def test_many_of_one_date_in_one_part_are_read_in_the_order_of_their_names(
+    peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb_agenda.SHARDS", 1)
+    async with opened(peer, table) as store:
+        # In another order than the names, and than any hash of theirs.
+        names = [f"{7 * number % 31:02}" for number in range(31)]
+        await fill(store, dict.fromkeys(names, refreshing(NOW)))
+        await fill(store, {"before": refreshing(NOW - SECOND), "later": refreshing(NOW + SECOND)})
+        for limit in (2, 3):
+            found = await walk_due(store, limit, None)
+            assert [name for _, name in found] == ["before", *sorted(names), "later"]
 
 
 # The listing

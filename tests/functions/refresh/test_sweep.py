@@ -20,6 +20,7 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
+from functions.refresh.alert_turns import MAX_WAITING, AlertTurns
 from functions.refresh.away_clients import MOST_FAILURES
 from functions.refresh.sweep import MAX_CONCURRENCY, START_LIMIT, SweepReport
 from functions.refresh.sweep_walk import PAGE_SIZE
@@ -277,6 +278,24 @@ async def test_sweep_starts_nothing_more_when_its_time_is_up_and_the_next_one_co
     refreshed = [name for name in names if (await rig.tokens(name)).generation == 8]
     assert refreshed == names[:MAX_CONCURRENCY]
     assert await sweep(rig) == report(2 * MAX_CONCURRENCY)
+
+
+async def test_a_channel_that_is_away_leaves_no_more_than_some_alerts_waiting() -> None:
+    settled: list[str] = []
+    may_end = asyncio.Event()
+
+    async def settle(connection: str) -> None:
+        await may_end.wait()
+        settled.append(connection)
+
+    turns = AlertTurns(settle, MovingClock(), end=datetime.now(UTC) + DAY)
+    for number in range(MAX_WAITING + 10):
+        turns.add(f"{number}")
+    may_end.set()
+    await turns.finish()
+    turns.add("after some have ended")
+    await turns.finish()
+    assert len(settled) == MAX_WAITING + 1
 
 
 async def test_store_that_cannot_list_due_connections_is_an_error() -> None:
