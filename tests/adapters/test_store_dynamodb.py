@@ -352,6 +352,19 @@ async def test_the_move_changes_nothing_that_is_written_or_deleted_meanwhile(
     await store.close()
 
 
+async def test_an_item_that_moves_after_it_was_read_ahead_is_found_once(
+    peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb_agenda.SHARDS", 1)
+    async with opened(peer, table) as store:
+        await fill(store, {name: refreshing(NOW + n * SECOND) for n, name in enumerate("abcx")})
+        await as_the_last_version_wrote_it(peer, table, "x")
+        first = await store.due(None, None, limit=1)
+        await store.complete_listing()
+        found = first + await walk_due(store, 10, None, first[-1])
+        assert [name for _, name in found] == ["a", "b", "c", "x"]
+
+
 async def test_many_of_one_date_in_one_part_are_read_in_the_order_of_their_names(
     peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
