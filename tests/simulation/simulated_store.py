@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.store_memory import MemoryStore
 from domain.authorization import PendingLogin
+from functions.refresh.sweep_walk import SWEEP
 from ports.store import (
     LARGEST_PAGE,
     ConflictError,
@@ -52,6 +53,8 @@ class SimulatedStore(NetworkedStore):
 
     async def load(self, connection: str) -> Record:
         """Return the latest record."""
+        if connection == SWEEP:
+            return await self._load_position()
         process = current_instance()
         with process.loads(connection, self._world.now()):
             read = partial(self._read, process, connection)
@@ -61,12 +64,27 @@ class SimulatedStore(NetworkedStore):
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one."""
+        if connection == SWEEP:
+            await self._swap_position(record, expected_etag=expected_etag)
+            return
         process, call = current_instance(), current_call.get()
 
         def write() -> None:
             self._write(process, call, connection, record, expected_etag=expected_etag)
 
         await self._ask(write, connection, writes=True)
+
+    async def _load_position(self) -> Record:
+        """Return the record of the sweeps, which is about no connection."""
+        record = await self._ask(partial(self._memory._current, SWEEP), None, writes=False)
+        assert isinstance(record, Record)
+        return record
+
+    async def _swap_position(self, record: Record, *, expected_etag: str | None) -> None:
+        def write() -> None:
+            _run_at_once(self._memory.swap(SWEEP, record, expected_etag=expected_etag))
+
+        await self._ask(write, None, writes=True)
 
     async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
         """Name the connections that are due."""

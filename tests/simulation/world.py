@@ -152,6 +152,7 @@ class World:
             revocations_of=lambda _: instance.revocations,
             store=store,
             clock=clock,
+            entropy=entropy,
         )
         self.instances.append(instance)
         self.loop.add(instance)
