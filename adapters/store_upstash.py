@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapters.upstash_listing import UpstashListing
     from adapters.upstash_writer import UpstashWriter
     from domain.authorization import PendingLogin
+    from ports.store import Due
 
 _PREFIX = "oauth-callback:"
 _GRANT = f"{_PREFIX}grant:"
@@ -121,23 +122,16 @@ class UpstashStore:
             case _:
                 raise StoreUnavailableError("Upstash returned an invalid answer")
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due, longest overdue first.
+    async def due(self, after: "Due | None", before: datetime | None, *, limit: int) -> list["Due"]:
+        """Return the connections after `after` that are due until `before`.
 
         Raises StoreUnavailableError.
         """
-        return await self._due_between("-inf", before.timestamp(), limit)
+        from adapters.redis_due import DUE_SCRIPT, due_arguments, read_due
 
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due after that time, earliest first.
-
-        Raises StoreUnavailableError.
-        """
-        return await self._due_between(f"({after.timestamp()}", "+inf", limit)
-
-    async def _due_between(self, least: str | float, most: str | float, limit: int) -> list[str]:
-        found = await self._execute("ZRANGEBYSCORE", _DUE, least, most, "LIMIT", 0, limit)
-        return [name for name in _texts(found) if name is not None]
+        arguments = due_arguments(after, limit)
+        found = await self._execute("EVAL", DUE_SCRIPT, 1, _DUE, *arguments)
+        return read_due(found, before)
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the latest records of some connections. Raises StoreUnavailableError."""

@@ -234,6 +234,8 @@ class Wiring:
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
+            entropy=self.entropy,
+            client_of=self.settings.clients.name_for,
             alerts_are_on=are_on,
             unchecked=self.alerting.unchecked_connections if are_on else None,
             on_end=self.alerting.record_sweep,

@@ -83,6 +83,13 @@ class UnreadableRecordError(Exception):
         self.is_damaged = is_damaged
 
 
+class Due(NamedTuple):
+    """A connection and when it is due, in seconds since the epoch; ordered by both."""
+
+    at: float
+    connection: str
+
+
 class RecordPage(NamedTuple):
     """Records by connection, in the order of the names; an error for one that cannot be read.
 
@@ -115,15 +122,16 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due (`Record.due_at`), longest overdue first.
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
+        """Return the connections that come after `after` and are due until `before`.
 
-        Raises StoreUnavailableError.
-        """
-        ...
+        They are ordered by date (`Record.due_at`), then by name, as code points. `after`: the last
+        one of the page before, or any other; None for the first page. `before`: None for no limit.
+        `limit`: the most that are returned. Fewer are returned only if there are no more.
 
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due after that time, earliest first.
+        A record whose date changes during a walk may be missing or appear twice. A page is one
+        round trip, except on DynamoDB, where the first page of a walk is a query of each part of
+        the index. A change of the last second may be missing there.
 
         Raises StoreUnavailableError.
         """
@@ -158,7 +166,7 @@ class Store(Protocol):
         ...
 
     async def complete_listing(self) -> None:
-        """Enter the records that an earlier version wrote into the listing, once per store.
+        """Enter the records that an earlier version wrote into the indexes of this one, once.
 
         Can be interrupted and repeated. The sweep calls it.
 

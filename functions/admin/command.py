@@ -17,6 +17,7 @@ from typing import TypeVar, assert_never
 
 from domain.connection import is_connection
 from functions.alerts.deployment import DEPLOYMENT
+from functions.refresh.sweep_walk import SWEEP
 from functions.settings.store import (
     DynamoDbSettings,
     SqliteSettings,
@@ -77,12 +78,12 @@ async def map_concurrently(
 
 
 async def stored_connections(wiring: Wiring) -> AsyncIterator[str]:
-    """Yield each name that has a record, without the deployment's own.
+    """Yield each name that has a record, without the deployment's own ones.
 
     Raises StoreUnavailableError.
     """
     async for name in wiring.store.connections():
-        if name != DEPLOYMENT:
+        if name not in {DEPLOYMENT, SWEEP}:
             yield name
 
 

@@ -20,7 +20,7 @@ from domain.commands import (
     Wait,
 )
 from domain.decide import decide
-from domain.grant import Grant, tokens_of
+from domain.grant import Grant, Revoking, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
 from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
@@ -55,11 +55,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionResult:
-    """An answer, with the grant before the question and after it."""
+    """An answer, with the grant before the question and after it.
+
+    `record`: the one with the grant after it; None if it was not read.
+    """
 
     answer: Answer
     before: Grant
     after: Grant
+    record: Record | None = None
 
     @property
     def is_refreshed(self) -> bool:
@@ -164,6 +168,17 @@ class Keeper:
         """
         return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
 
+    def is_due(self, grant: Grant) -> bool:
+        """Whether the sweep has something to do for a grant. No date in the store counts."""
+        if isinstance(grant, Revoking):
+            return True
+        question, now = RefreshDue(attempt_id=""), self._clock.now()
+        return not isinstance(decide(grant, question, self._policy, now).command, NothingDue)
+
+    def is_settled(self, record: Record) -> bool:
+        """Whether `settle_alerts` would change nothing. Raises SettingsError."""
+        return self._recorder.is_settled(record)
+
     async def settle_alerts(self, connection: str) -> None:
         """Store what time alone has changed for people, and deliver what is owed.
 
@@ -187,7 +202,7 @@ class Keeper:
     async def _answer(self, connection: str, question: Question) -> QuestionResult:
         record = await self.load(connection)
         answer, after = await self._execute(connection, record, question)
-        return QuestionResult(answer=answer, before=record.grant, after=after.grant)
+        return QuestionResult(answer=answer, before=record.grant, after=after.grant, record=after)
 
     async def _execute(
         self, connection: str, record: Record, question: Question

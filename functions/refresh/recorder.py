@@ -196,6 +196,10 @@ class Recorder:
                 await asyncio.shield(delivery)
             return
 
+    def is_settled(self, record: Record) -> bool:
+        """Whether `settle` would change nothing. Raises SettingsError if no channel can be used."""
+        return self._settled(record).alerts == record.alerts
+
     def _settled(self, record: Record) -> Record:
         if self._alerts() is None:
             return replace(record, alerts=None)

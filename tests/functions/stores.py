@@ -12,6 +12,7 @@ from typing import TypeAlias
 from unittest.mock import patch
 
 from functions.alerts.deployment import DEPLOYMENT
+from functions.refresh.sweep_walk import SWEEP
 from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
@@ -124,9 +125,9 @@ dynamodb_store = DynamoDbStores()
 def rows_of(environ: Mapping[str, str]) -> list[Row]:
     """Read everything in the store, in its own form.
 
-    Counts of failures, the deployment's own record and the mark of a listing are left out.
+    Counts of failures, the deployment's own records and the mark of a listing are left out.
     """
-    others = ("count#", ":count:", DEPLOYMENT, "-complete")
+    others = ("count#", ":count:", DEPLOYMENT, SWEEP, "-complete")
     return [row for row in _all_rows(environ) if not any(mark in str(row) for mark in others)]
 
 

@@ -35,7 +35,7 @@ from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.rescue import RescuedRecord, UnreadableLine
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Due, Record, StoreUnavailableError
 from tests.domain.examples import T0
 from tests.domain.provider_model import Kind
 from tests.simulation.alert_channels import SimulatedChannel, Try
@@ -135,10 +135,10 @@ class AlertStore(MemoryStore):
         await asyncio.sleep(self._world.latency())
         return record
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
         """Return the connections that are due, if the network lets it."""
         await self._travel()
-        return await super().due(before, limit=limit)
+        return await super().due(after, before, limit=limit)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Write the record, if the network lets it; its answer may be lost, or it is late."""

@@ -15,7 +15,8 @@ from functions.refresh.keeper import intent_limit
 from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
+from functions.refresh.sweep import Sweep, SweepReport
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Faults, InstanceFault, Point, Quiet, StoreFault
@@ -154,6 +155,7 @@ class World:
             revocations_of=lambda _: instance.revocations,
             store=store,
             clock=clock,
+            entropy=entropy,
         )
         self.instances.append(instance)
         self.loop.add(instance)

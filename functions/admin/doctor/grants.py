@@ -134,7 +134,7 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     if not is_complete:
         yield unknown("connections", f"only the first {summary.number} were checked in time")
     # The sweep's query, which no other request makes.
-    await wiring.store.due(summary.since, limit=1)
+    await wiring.store.due(None, summary.since, limit=1)
     for finding in findings_of(summary):
         yield finding
 
