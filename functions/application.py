@@ -40,7 +40,6 @@ from functions.routes import (
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring
-from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 
 _FOR_PROGRAMS = ("/api/", "/.well-known/")
@@ -203,6 +202,9 @@ def _is_for_health(scope: Scope) -> bool:
 
 
 def _problem_of(error: Exception) -> Problem:
+    # Imported here, because most requests have no error.
+    from ports.discovery import DiscoveryError, UnusableIssuerError
+
     match error:
         case ProblemError():
             return error.problem

@@ -40,7 +40,7 @@ _FORM = b"application/x-www-form-urlencoded"
 Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
     """One HTTP request; its repr has no secrets. `client` is the client's address, if known.
 
@@ -174,7 +174,7 @@ async def _read_chunks(receive: Receive, max_bytes: int, *, may_end_early: bool)
             return body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Response:
     """One HTTP response."""
 
