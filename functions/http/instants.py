@@ -7,4 +7,4 @@ def rfc3339(instant: datetime | None) -> str | None:
     """Write an instant in UTC, to the second."""
     if instant is None:
         return None
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
